@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mytrading.cli.shell.failures import USAGE, fail, failures
+from mytrading.cli.shell.failures import USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson
 from mytrading.messages.run_config import StopPlan
 
@@ -16,7 +16,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure latency, start and memory against their goals, on this machine."""
-    with failures():
+    with exit_on_errors():
         from lab.bench import run_bench
 
         raise typer.Exit(run_bench(names or [], as_json))
@@ -40,7 +40,7 @@ def chaos(
     for name, (value, known) in expected.items():
         if value not in known:
             fail(USAGE, f"--{name}: expected {', '.join(known)}, found {value!r}")
-    with failures():
+    with exit_on_errors():
         from lab.chaos import Asked, run_chaos, show_summary
 
         if summary is not None:

@@ -27,7 +27,7 @@ from lab.chaos.schedule import plan
 from lab.chaos.verdict import Bounds, Verdict, judge
 from mytrading.messages.ops import HaltCommand
 from mytrading.messages.run_config import RunConfig, StopPlan
-from mytrading.operations.journal_verify import verify
+from mytrading.operations.journal_verify import verify_journals
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.paths import project_home
@@ -146,7 +146,7 @@ def _evidence(ground: Ground, folder: Path, end_ns: int) -> dict[str, Evidence]:
 
 
 def _verified(config: RunConfig) -> tuple[str, ...]:
-    return tuple(f"{finding.daemon}: {finding.problem}" for finding in verify(config) if finding.problem)
+    return tuple(f"{finding.daemon}: {finding.problem}" for finding in verify_journals(config) if finding.problem)
 
 
 def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str], keep: bool) -> Report:

@@ -104,7 +104,7 @@ class Breaker:
         if not control.supervisor_pid(self._stack.config):
             self._note("revived", SUPERVISOR)
             with suppress(SupervisorFailed):
-                self._stack.revive()
+                self._stack.restart_supervisor()
         told = []
         for name, program in control.programs(self._stack.config).items():
             if program.state in ("RUNNING", "STARTING", "BACKOFF"):

@@ -47,7 +47,7 @@ raw = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_na
 app.command(context_settings=raw)(extra_commands.simulator)
 app.command()(extra_commands.perf)
 for name in extra_commands.LAB:
-    extra_commands.add_lab(app, name)
+    extra_commands.add_lab_command(app, name)
 app.command()(extra_commands.version)
 strategies.app.command("chart")(charts.strategy_chart)
 for name, group in GROUPS.items():

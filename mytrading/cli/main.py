@@ -50,10 +50,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
     from mytrading.cli.shell.failures import OK, USAGE, Failure
-    from mytrading.cli.shell.output import guard
+    from mytrading.cli.shell.output import strip_control_sequences
 
-    guard()
-    if refusal := misplaced(arguments):
+    strip_control_sequences()
+    if refusal := misplaced_argument(arguments):
         print(f"mytrading: {refusal}", file=sys.stderr)
         return USAGE
     try:
@@ -91,7 +91,7 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def misplaced(arguments: Sequence[str]) -> str:
+def misplaced_argument(arguments: Sequence[str]) -> str:
     """Why a line that begins with `up` is refused, with what to type; empty if nothing is known to be wrong."""
     if not arguments or arguments[0] != "up":
         return ""

@@ -22,7 +22,7 @@ from mytrading.messages.journal_rows import DayOpened, DaySealed
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.messages.run_config import RunConfig
-from mytrading.operations.journal_verify import decoded_file, export
+from mytrading.operations.journal_verify import decode_day_file, export_rows
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.journal.day_files import DayFile, Exported, note_of, parquet_of, removable, to_export, waited_for
 from mytrading.runtime.journal.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
@@ -66,7 +66,7 @@ class DayBook:
                 self.mismatches[message.net] = message
 
     @property
-    def held(self) -> list[Position]:
+    def open_positions(self) -> list[Position]:
         """The positions that are not flat."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
@@ -83,7 +83,7 @@ class DayBook:
             "trades": len(self.trades),
             "realised": round(sum(position.realised for position in self.positions.values()), 2),
             "fees": None,
-            "positions": [_plain(position) for position in self.held],
+            "positions": [_plain(position) for position in self.open_positions],
             "differences": {
                 "corrected": [
                     f"{row.cause}: {row.position.strategy} {row.quantity:+d} {row.position.instrument}, "
@@ -130,7 +130,7 @@ def market_ns(config: RunConfig) -> int:
     return clock.now() if stopped_at is None else stopped_at
 
 
-def still_open(config: RunConfig, book: DayBook) -> str:
+def why_not_over(config: RunConfig, book: DayBook) -> str:
     """Return why the day is not over (an exchange's session has not ended), "" if it is."""
     day = book.day
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
@@ -148,7 +148,7 @@ def still_open(config: RunConfig, book: DayBook) -> str:
     return ""
 
 
-def problems(files: list[DayFile], day: str) -> Iterator[str]:
+def journal_damage(files: list[DayFile], day: str) -> Iterator[str]:
     """Yield each damage in the day's journal files."""
     for file in files:
         try:
@@ -158,7 +158,7 @@ def problems(files: list[DayFile], day: str) -> Iterator[str]:
             yield str(error)
 
 
-def seal(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
+def seal_day(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
     """Seal the day's open journal files, the daemons being stopped; returns the daemons whose files were sealed."""
     following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
     newest = {file.daemon: file for file in files}
@@ -175,7 +175,7 @@ def seal(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
     return done
 
 
-def export_closed(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
+def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
     """Export every closed day that is not in the archive to Parquet; returns what was written."""
     written = []
     for file in to_export(config):
@@ -184,7 +184,7 @@ def export_closed(config: RunConfig, progress: Progress) -> list[dict[str, Any]]
         progress(f"exporting {file.daemon} {file.day}: {file.rows} rows")
         part = target.with_suffix(".part")
         part.unlink(missing_ok=True)
-        rows = export(decoded_file(file.daemon, file.path), part)
+        rows = export_rows(decode_day_file(file.daemon, file.path), part)
         part.replace(target)
         note = Exported(daemon=file.daemon, day=file.day, rows=rows, size=target.stat().st_size)
         note_of(config, file.daemon, file.day).write_bytes(msgspec.json.encode(note))
@@ -192,7 +192,7 @@ def export_closed(config: RunConfig, progress: Progress) -> list[dict[str, Any]]
     return written
 
 
-def remove_old(config: RunConfig) -> list[str]:
+def remove_old_journals(config: RunConfig) -> list[str]:
     """Remove journal files that are older than the retention, exported, and read by all; returns their paths."""
     before = (ist_date(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
     gone = []
@@ -203,6 +203,6 @@ def remove_old(config: RunConfig) -> list[str]:
     return gone
 
 
-def unread(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
+def lagging_readers(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
     """Return a text for each reader that has not read the day's rows to their end."""
     return [text for file in files if file.day == day for text in waited_for(config, file)]

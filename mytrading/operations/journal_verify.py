@@ -43,7 +43,7 @@ class JournalFinding(NamedTuple):
     decided_again: int = 0
 
 
-class Decoded(NamedTuple):
+class DecodedRow(NamedTuple):
     """A row with its message as plain dicts and lists."""
 
     daemon: str
@@ -51,24 +51,24 @@ class Decoded(NamedTuple):
     body: dict[str, Any]
 
 
-def journals(config: RunConfig, daemon: str = "") -> list[tuple[str, Path]]:
+def journal_files(config: RunConfig, daemon: str = "") -> list[tuple[str, Path]]:
     """Return (daemon, day file) of all journals, or of one daemon's, oldest first."""
     folder = config.state / "journal"
     names = [daemon] if daemon else sorted(path.name for path in folder.glob("*") if path.is_dir())
     return [(name, path) for name in names for path in segments(folder / name)]
 
 
-def decoded(config: RunConfig, daemon: str = "") -> Iterator[Decoded]:
+def decode_journals(config: RunConfig, daemon: str = "") -> Iterator[DecodedRow]:
     """Decode all rows of the journals, one after the other; raises `JournalDamaged` naming the row."""
-    for name, path in journals(config, daemon):
-        yield from decoded_file(name, path)
+    for name, path in journal_files(config, daemon):
+        yield from decode_day_file(name, path)
 
 
-def decoded_file(daemon: str, path: Path) -> Iterator[Decoded]:
+def decode_day_file(daemon: str, path: Path) -> Iterator[DecodedRow]:
     """Decode all rows of one day file; raises `JournalDamaged` naming the row."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     for row in read_segment(path):
-        yield Decoded(daemon, row, flatten_orders(_plain(path, row, decoders)))
+        yield DecodedRow(daemon, row, flatten_orders(_plain(path, row, decoders)))
 
 
 def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str, Any]:
@@ -81,13 +81,13 @@ def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str
     return {"type": body[0], "values": body[1:]}
 
 
-def verify(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
+def verify_journals(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
     """Check chains, decode rows, compare inputs with their writers' rows, and decide again what can be."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     written: dict[tuple[str, str, int], set[bytes]] = {}
     read: dict[tuple[str, str], list[Row]] = {}
     findings = []
-    for name, path in journals(config):
+    for name, path in journal_files(config):
         count, problem = 0, ""
         try:
             for row in read_segment(path):
@@ -102,7 +102,7 @@ def verify(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
         findings.append(JournalFinding(name, str(path), count, problem))
     judged = redecide(config, [Path(finding.file) for finding in findings if finding.daemon == "router"])
     for number, finding in enumerate(findings):
-        inputs, problem = judged.get(Path(finding.file), Judged(0, ""))
+        inputs, problem = judged.get(Path(finding.file), RedecisionResult(0, ""))
         findings[number] = finding._replace(problem=finding.problem or problem, decided_again=inputs)
     findings += _crossed(config, written, read)
     return [finding for finding in findings if daemon in ("", finding.daemon)]
@@ -136,7 +136,7 @@ def _written_since(config: RunConfig, row: Row) -> bool:
     return found is not None and found.hash == row.source_hash
 
 
-def traced(rows: list[Decoded], wanted: str) -> list[Decoded]:
+def rows_linked_to(rows: list[DecodedRow], wanted: str) -> list[DecodedRow]:
     """Return the rows that mention an id, or an id that such rows link to it, by machine time."""
     known, chosen = {wanted}, set[int]()
     growing = True
@@ -161,10 +161,10 @@ def _ids(value: Any) -> set[str]:
     return found
 
 
-def export(rows: Iterable[Decoded], target: Path) -> int:
+def export_rows(rows: Iterable[DecodedRow], target: Path) -> int:
     """Write rows to a Parquet file; returns how many. Raises `OSError` when it cannot be written there."""
 
-    def columns(entry: Decoded) -> tuple[Any, ...]:
+    def columns(entry: DecodedRow) -> tuple[Any, ...]:
         row, body = entry.row, msgspec.json.encode(entry.body).decode()
         return (
             entry.daemon, row.seq, row.epoch, KINDS[row.kind], row.stream, row.stream_seq, row.source, row.source_seq,
@@ -199,7 +199,7 @@ def write_parquet(rows: Iterable[Sequence[Any]], columns: Mapping[str, str], tar
 
 
 # deciding again
-class Judged(NamedTuple):
+class RedecisionResult(NamedTuple):
     """Inputs of a file that were decided again, and the first that came out otherwise (empty if none did)."""
 
     inputs: int
@@ -213,12 +213,12 @@ class _Step(NamedTuple):
     decided: list[Row]
 
 
-def redecide(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
+def redecide(config: RunConfig, paths: list[Path]) -> dict[Path, RedecisionResult]:
     """Replay the router's day files through its machine and compare decisions, up to a damaged row."""
     from mytrading.daemons.router.setup import build_order_machine
 
     again = _Again(build_order_machine(config), config.config_hash)
-    judged: dict[Path, Judged] = {}
+    judged: dict[Path, RedecisionResult] = {}
     for path in paths:
         inputs, problem = 0, ""
         try:
@@ -227,9 +227,9 @@ def redecide(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
                 problem = problem or again.take(path, step)
             problem = problem or again.rest()
         except JournalDamaged:
-            judged[path] = Judged(inputs, problem)
+            judged[path] = RedecisionResult(inputs, problem)
             break
-        judged[path] = Judged(inputs, problem)
+        judged[path] = RedecisionResult(inputs, problem)
     return judged
 
 

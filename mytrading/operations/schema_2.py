@@ -32,7 +32,7 @@ _NAMELESS = ("UNKNOWN", "PARKED", "LOST", "GHOST")
 _FLAPPED = -1
 
 
-def nested(order: dict[str, Any]) -> dict[str, Any]:
+def nest_order_fields(order: dict[str, Any]) -> dict[str, Any]:
     """Return an order of schema 1 with its fields grouped into the parts of schema 2, defaults left out."""
     left = dict(order)
     made: dict[str, Any] = {}
@@ -84,13 +84,13 @@ def _match(candidate: str, count: int, state: str) -> dict[str, Any] | None:
 TAGS: Mapping[str, str] = {"wish_denied": "signal_vetoed", "wish_sized": "intent_sized"}
 FIELDS: Mapping[str, Mapping[str, str]] = {"risk_opened": {"wishes": "intents"}}
 VALUES: Mapping[tuple[str, str], Callable[[Any], Any]] = {
-    ("order", "order"): nested,
-    ("day_opened", "orders"): lambda orders: [nested(order) for order in orders],
-    ("risk_opened", "orders"): lambda orders: [nested(order) for order in orders],
+    ("order", "order"): nest_order_fields,
+    ("day_opened", "orders"): lambda orders: [nest_order_fields(order) for order in orders],
+    ("risk_opened", "orders"): lambda orders: [nest_order_fields(order) for order in orders],
 }
 
 
-def convert(_stream: str, body: bytes) -> bytes:
+def convert_row(_stream: str, body: bytes) -> bytes:
     """Convert the body of a row to schema 2; returned unchanged if nothing in it was renamed."""
     row = msgspec.msgpack.decode(body)
     if not isinstance(row, dict) or not isinstance(tag := row.get("type"), str):

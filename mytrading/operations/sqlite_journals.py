@@ -28,13 +28,13 @@ _RECORD = struct.Struct("<II")
 _decode = msgspec.msgpack.Decoder(list[Row]).decode
 
 
-def layout(path: Path) -> int:
+def read_layout(path: Path) -> int:
     """Return the layout number of an SQLite day file; raises `JournalDamaged`."""
     with _opened(path) as db:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def head(path: Path) -> SegmentHead:
+def read_head(path: Path) -> SegmentHead:
     """Return what a file carries over from earlier ones, with its newest epoch; raises `JournalDamaged`."""
     meta = _meta(path)
     cursors = []
@@ -57,14 +57,14 @@ def sealed_for(path: Path) -> str:
     """Return the next day, if the last row of a file is its seal; else ""."""
     at, _, following = _meta(path).get("sealed", "").partition(":")
     last = 0
-    for row in rows(path):
+    for row in read_rows(path):
         last = row.seq
     return following if at == str(last) else ""
 
 
-def rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[Row]:
     """Yield all rows of a file and of its front, oldest first; raises `JournalDamaged` naming the row."""
-    begun = head(path)
+    begun = read_head(path)
     seq, previous = begun.seq, begun.hash
     written: dict[str, int] = {}
     with _opened(path) as db:
@@ -88,7 +88,7 @@ def rows(path: Path) -> Iterator[Row]:
         yield row
 
 
-def remove(path: Path) -> None:
+def remove_files(path: Path) -> None:
     """Remove a converted SQLite file, then its front and its SQLite side files."""
     for suffix in ("", "-front", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def state_contents(config: RunConfig) -> list[dict[str, Any]]:
 
 
 # backup
-def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any]:
+def write_backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any]:
     """Write a consistent copy of the state folder to a tar.gz with a manifest; works while the stack runs.
 
     Returns the manifest. Raises `StateInMotion`, and `OSError` when the file cannot be written.

@@ -45,7 +45,7 @@ Progress = Callable[[str], None]
 Step = Callable[[str, bytes], bytes]
 """From a row's stream and body in one schema to its body in the next."""
 
-UPGRADES: Mapping[int, Step] = MappingProxyType({1: schema_2.convert})
+UPGRADES: Mapping[int, Step] = MappingProxyType({1: schema_2.convert_row})
 """By schema, how its rows become those of the next. Layouts that only grew by fields with a default need no step."""
 LEFT_BEHIND = ("savepoints", "savepoint.log")
 """What older versions kept in the state folder and this one does not know."""
@@ -75,12 +75,12 @@ class StoredDay(NamedTuple):
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows, oldest first, chain checked; raises `JournalDamaged`."""
-        return sqlite_journals.rows(self.path) if self.old else read_segment(self.path)
+        return sqlite_journals.read_rows(self.path) if self.old else read_segment(self.path)
 
     def head(self) -> SegmentHead:
         """Return what the file carries over from earlier ones, with the newest epoch begun in it."""
         if self.old:
-            return sqlite_journals.head(self.path)
+            return sqlite_journals.read_head(self.path)
         heads = heads_of(self.path)
         return replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
 
@@ -104,7 +104,7 @@ def stored_days(config: RunConfig) -> list[StoredDay]:
 
 
 def _look(daemon: str, path: Path) -> StoredDay:
-    layout = sqlite_journals.layout(path) if path.suffix == OLD_SUFFIX else LAYOUT
+    layout = sqlite_journals.read_layout(path) if path.suffix == OLD_SUFFIX else LAYOUT
     run, decoder = None, StreamDecoder("records")
     for row in StoredDay(daemon, path, layout, 0, "").rows():
         if row.stream == "records":
@@ -114,17 +114,17 @@ def _look(daemon: str, path: Path) -> StoredDay:
     return StoredDay(daemon, path, layout, run.schema if run else 0, run.version if run else "")
 
 
-def outdated(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
+def files_to_upgrade(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
     """Return files that this version would refuse, or whose layout is older than what it writes."""
     return [file for file in files if file.layout < LAYOUT or (file.version and file.schema < oldest)]
 
 
-def newer(files: Sequence[StoredDay]) -> list[StoredDay]:
+def files_of_newer_version(files: Sequence[StoredDay]) -> list[StoredDay]:
     """Return files that only a newer version can read."""
     return [file for file in files if file.layout > LAYOUT or file.schema > SCHEMA_VERSION]
 
 
-def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, Step] = UPGRADES) -> int:
+def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, Step] = UPGRADES) -> int:
     """Rewrite all files of all journals for this version; returns how many rows changed.
 
     Raises `JournalDamaged`, `JournalFull` and `OSError`, with files of an old layout as they were.
@@ -165,7 +165,7 @@ def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, 
         sync_path(folder)
     for file in files:
         if file.old:
-            sqlite_journals.remove(file.path)
+            sqlite_journals.remove_files(file.path)
     for folder in folders:  # an old file that came back would be upgraded once more, over newer rows
         sync_path(folder)
     return changed

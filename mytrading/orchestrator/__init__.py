@@ -151,7 +151,7 @@ class TradingOrchestrator:
 
     # starting
 
-    def refuse_files_of_others(self) -> None:
+    def check_file_owners(self) -> None:
         """Raise `StackFailed` if another user owns what the stack must write; creates nothing."""
         for path, setting in files_of_others(self.config):
             raise StackFailed(
@@ -173,7 +173,7 @@ class TradingOrchestrator:
         try:
             if pid := self.pid:
                 raise AlreadyRunning(control.lock_path(self.config), str(pid))
-            self.config = seal(with_ports(self.config))
+            self.config = seal(with_simulator_ports(self.config))
             for account in self.config.order_accounts:
                 lock = account_lock_path(self.config, account)
                 if trading := holder(lock):
@@ -195,7 +195,7 @@ class TradingOrchestrator:
         finally:
             starting.release()
 
-    def forget(self) -> None:
+    def clear_state(self) -> None:
         """Empty the state folder, if a stack ever started from it; `AlreadyRunning` while the stack runs."""
         if pid := self.pid:
             raise AlreadyRunning(control.lock_path(self.config), str(pid))
@@ -275,11 +275,11 @@ class TradingOrchestrator:
             entry["restarts"] = row["restarts"]
         return body
 
-    def archive(self) -> int:
+    def start_day_export(self) -> int:
         """Start a process that exports closed days, if there are any; returns its pid, or 0."""
         return control.export_days(self.config)
 
-    def revive(self) -> int:
+    def restart_supervisor(self) -> int:
         """Start supervisor again if it was killed and the stack is not being stopped; returns its pid, or 0."""
         return control.revive(self.config, self._run_key)
 
@@ -330,12 +330,12 @@ class TradingOrchestrator:
                 self.stops_left = ops.ask(RestingQuery())["stops"]
             except (OpsTimedOut, OpsRefused) as error:
                 progress(f"the cancel of resting entries could not be requested: {error}")
-        for line in stop_lines(self.stops_left):
+        for line in remaining_stop_lines(self.stops_left):
             progress(line)
         return entries
 
 
-def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
+def remaining_stop_lines(rows: list[dict[str, Any]]) -> list[str]:
     """Return a line for each stop order that stays at the broker, with its account if there are several."""
     several = len({row["account"] for row in rows}) > 1
     lines = []
@@ -347,7 +347,7 @@ def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def with_ports(config: RunConfig) -> RunConfig:
+def with_simulator_ports(config: RunConfig) -> RunConfig:
     """Return the configuration with fixed ports for the embedded simulator, the same after it restarts."""
     rules = config.simulator
     if not rules.runs:

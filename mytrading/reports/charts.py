@@ -28,7 +28,7 @@ class FillMark(NamedTuple):
     text: str = ""
 
 
-def embed(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
+def figure_html(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
     """Return a figure as an HTML block; spans in which the market was closed are cut out of its time axis."""
     if closed:
         figure.update_xaxes(rangebreaks=list(closed))
@@ -36,17 +36,17 @@ def embed(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
     return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
 
 
-def times(ns: NDArray[np.int64]) -> list[str]:
+def ist_labels(ns: NDArray[np.int64]) -> list[str]:
     """Convert times in ns to Indian wall-clock text, so that a chart reads the same wherever it is opened."""
     return [str(text) for text in np.datetime_as_string((ns + IST_OFFSET).astype("datetime64[ns]"), unit="s")]
 
 
-def thinned(count: int, most: int = POINTS) -> NDArray[np.int64]:
+def sample_row_numbers(count: int, most: int = POINTS) -> NDArray[np.int64]:
     """Return at most `most` row numbers of `count`, evenly spaced, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
-def closed_hours(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list[dict[str, Any]]:
+def closed_hour_breaks(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list[dict[str, Any]]:
     """Return plotly's axis breaks: hours and weekends in which no bar lies; none for daily bars."""
     starts, ends = start_ns + IST_OFFSET, end_ns + IST_OFFSET
     if ends.max() - starts.min() <= DAY or (ends - starts).max() >= DAY // 4:
@@ -61,7 +61,7 @@ def closed_hours(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list
     return breaks
 
 
-def lines(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str]], height: int) -> go.Figure:
+def line_chart(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str]], height: int) -> go.Figure:
     """Draw curves by name, each with its values and its colour (empty: plotly's next)."""
     figure = go.Figure()
     for name, (values, colour) in curves.items():
@@ -70,12 +70,14 @@ def lines(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str
     return figure
 
 
-def filled(figure: go.Figure, x: Sequence[Any], y: Sequence[float], name: str, colour: str, axis: str = "y") -> None:
+def add_filled_area(
+    figure: go.Figure, x: Sequence[Any], y: Sequence[float], name: str, colour: str, axis: str = "y"
+) -> None:
     """Add to a figure a curve whose area down to zero is filled."""
     figure.add_scatter(x=x, y=list(y), name=name, yaxis=axis, fill="tozeroy", line={"color": colour, "width": 1})
 
 
-def price(x: Sequence[str], y: Sequence[float], name: str, title: str) -> go.Figure:
+def price_chart(x: Sequence[str], y: Sequence[float], name: str, title: str) -> go.Figure:
     """Draw a price as a thin line, to which `add_fills` adds marks."""
     figure = go.Figure()
     figure.add_scatter(x=x, y=list(y), name=name, line={"color": GREY, "width": 1})
@@ -124,7 +126,7 @@ def heat_map(
     return figure
 
 
-def candles(rows: Sequence[Mapping[str, Any]], name: str) -> go.Figure:
+def candle_chart(rows: Sequence[Mapping[str, Any]], name: str) -> go.Figure:
     """Draw bars (`at`, `open` to `close`) as candles, with their Supertrend (`line`, `direction`) in two colours."""
     at = [row["at"] for row in rows]
     figure = go.Figure(

@@ -50,12 +50,12 @@ class Page(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def signed(value: float, text: str) -> Cell:
+def signed_cell(value: float, text: str) -> Cell:
     """Return a cell with this text, coloured by the sign of the value."""
     return Cell(text, "good" if value >= 0 else "bad")
 
 
-def render(page: Page) -> str:
+def render_page(page: Page) -> str:
     """Render a report page to a self-contained HTML file's text."""
     return _template().render(page=page, plotly=Markup(get_plotlyjs()))
 

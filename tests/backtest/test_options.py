@@ -20,7 +20,7 @@ from mytrading.backtest.results.output import option_price_sources, summary
 from mytrading.backtest.results.report import price_figure, share_tables, write_report
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
-from mytrading.cli.legs.command import TEMPLATES, text_of
+from mytrading.cli.legs.command import TEMPLATES, template_toml
 from mytrading.config.sections import VARIABLES, Variable
 from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -53,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy_project(folder)
     for name, template in TEMPLATES.items():
         own = f"Of_{name.replace('-', '_')}"
-        text = text_of(own, template, "NIFTY")
+        text = template_toml(own, template, "NIFTY")
         (folder / "config" / "strategies" / f"{own.lower()}.toml").write_text(text, encoding="utf-8")
     yield folder
 

@@ -14,7 +14,7 @@ from mytrading.backtest.data.columns import DataError
 from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
-from mytrading.cli.legs.command import TEMPLATES, text_of
+from mytrading.cli.legs.command import TEMPLATES, template_toml
 from tests.kit.project import ROOT, copy_project
 
 EXPIRY = date(2024, 2, 1)
@@ -140,7 +140,7 @@ def test_fills_at_a_daily_close_meet_the_recorded_quote(tmp_path: Path) -> None:
 
 def test_legs_by_the_clock_are_refused_on_whole_days(tmp_path: Path) -> None:
     home = home_of(tmp_path / "home", exits=True)
-    text = text_of("Condor", TEMPLATES["iron-condor"], "NIFTY")
+    text = template_toml("Condor", TEMPLATES["iron-condor"], "NIFTY")
     (home / "config" / "strategies" / "condor.toml").write_text(text, encoding="utf-8")
     index, _ = chain(tmp_path, days(date(2024, 1, 25), 5))
     with pytest.raises(DataError, match="comes in bars of whole days, which have no times; give bars of minutes"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.shell.target import stack_of
+from mytrading.cli.shell.target import running_or_configured_stack
 from mytrading.core.time import IST
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from tests.kit.in_process_command import Command
@@ -51,7 +51,9 @@ def test_what_the_strategy_watches_is_fetched_where_no_instrument_is_named(comma
 
 def test_month_up_to_now_is_fetched_where_no_day_is_named(command: Command) -> None:
     noon = int(datetime(2026, 11, 20, 12, tzinfo=IST).timestamp()) * 1_000_000_000
-    write_clock_file(stack_of("").config.clock_path, ClockFile(segments=(ClockSegment(machine_now(), noon, 1.0),)))
+    write_clock_file(
+        running_or_configured_stack("").config.clock_path, ClockFile(segments=(ClockSegment(machine_now(), noon, 1.0),))
+    )
     found = figures(command, "--data", "openalgo", "--timeframe", "1h")
     assert (found["from"], found["to"]) == ("2026-10-21", "2026-11-20"), "the market's day, not the machine's"
     assert any("30 days" in note for note in found["notes"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.cli.main import run
-from mytrading.cli.trading.broker import BOOKS, collect
+from mytrading.cli.trading.broker import BOOKS, read_books
 from mytrading.messages.run_config import AccountRun
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
@@ -41,7 +41,7 @@ def test_rows_are_those_of_the_servers_field_by_field(
 ) -> None:
     for server in two:
         server.call("/sim/pause", paused=True)
-    shown = collect(accounts(*two), book, tmp_path / "cache.json")
+    shown = read_books(accounts(*two), book, tmp_path / "cache.json")
     for one, server in zip(shown, two, strict=True):
         data = server.call(BOOKS[book])[1]["data"]
         expected = [data] if book == "funds" else data[book] if book in ("orders", "holdings") else data
@@ -53,14 +53,14 @@ def test_account_that_is_away_is_named_and_shows_what_was_read_before(
     two: tuple[RunningSimulator, RunningSimulator], tmp_path: Path
 ) -> None:
     known = accounts(*two)
-    before = collect(known, "orders", tmp_path / "cache.json")
+    before = read_books(known, "orders", tmp_path / "cache.json")
     away = AccountRun(id="a1", rest_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", api_key="x")
-    here, gone = collect([known[0], away], "orders", tmp_path / "cache.json")
+    here, gone = read_books([known[0], away], "orders", tmp_path / "cache.json")
     assert (here.problem, here.age_s) == ("", 0.0)
     assert gone.rows == before[1].rows
     assert "cannot connect to 127.0.0.1:9" in gone.problem
     assert (tmp_path / "cache.json").stat().st_mode & 0o777 == 0o600
-    (never,) = collect([away], "trades", tmp_path / "cache.json")
+    (never,) = read_books([away], "trades", tmp_path / "cache.json")
     assert (never.rows, never.age_s) == ([], 0.0)
 
 
@@ -68,7 +68,7 @@ def test_success_without_a_book_is_no_empty_book(
     two: tuple[RunningSimulator, RunningSimulator], tmp_path: Path
 ) -> None:
     two[0].call("/sim/fault", kind="book_empty", count=1, route="funds")
-    (shown,) = collect(accounts(two[0]), "funds", tmp_path / "cache.json")
+    (shown,) = read_books(accounts(two[0]), "funds", tmp_path / "cache.json")
     assert shown.problem == "expected a book of funds, found dict"
 
 

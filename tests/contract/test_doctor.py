@@ -69,7 +69,7 @@ def assert_failed(found: tuple[int, dict[str, dict[str, str]]], check: str, caus
 def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: False)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.CheckContext.is_open", lambda *_: False)
     code, rows = doctor()
     assert code == 0, json.dumps(rows, indent=1)
     untested = {"paper order", "egress address"}
@@ -86,7 +86,7 @@ def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
 def test_paper_order_without_a_stack_is_placed_and_cancelled_by_doctor_itself(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.CheckContext.is_open", lambda *_: True)
     code, rows = doctor()
     assert (code, rows["paper order"]["verdict"]) == (0, "ok"), rows["paper order"]
     assert "and cancelled, by doctor itself since no stack runs" in rows["paper order"]["found"]
@@ -110,7 +110,7 @@ def trials(simulator: RunningSimulator) -> list[str]:
 def test_paper_order_that_goes_wrong_fails_and_leaves_nothing(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.CheckContext.is_open", lambda *_: True)
     simulator.call("/sim/fault", count=1, **fault)
     assert_failed(doctor(), "paper order", said, "server")
     assert set(trials(simulator)) <= {"cancelled"}
@@ -180,7 +180,7 @@ def test_mute_market_socket_is_a_failure_in_session(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mytrading.cli.doctor.probes.TICK_S", 1.0)
-    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.CheckContext.is_open", lambda *_: True)
     simulator.call("/sim/fault", kind="ws_mute", count=-1)
     try:
         found = doctor()
@@ -190,7 +190,7 @@ def test_mute_market_socket_is_a_failure_in_session(
 
 
 def test_tick_is_awaited_in_session(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.CheckContext.is_open", lambda *_: True)
     assert "ticked at" in doctor()[1]["WebSocket"]["found"]
 
 

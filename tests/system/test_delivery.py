@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.core.time import IST
-from mytrading.operations.journal_verify import decoded
+from mytrading.operations.journal_verify import decode_journals
 from tests.kit.lockstep_stack import LockStepped
 from tests.kit.stack import Stack
 from tests.kit.stack_project import OPENS, WIDE, make_project, write_ticks
@@ -98,7 +98,7 @@ class Delivered:
     def corrected(self) -> list[str]:
         """Records of the router that its books and the broker's differ."""
         kinds = {"mismatch", "position_adjusted", "unmanaged"}
-        found = [row.body for row in decoded(self.stack.config, "router") if row.body.get("type") in kinds]
+        found = [row.body for row in decode_journals(self.stack.config, "router") if row.body.get("type") in kinds]
         return [str(row) for row in found]
 
 

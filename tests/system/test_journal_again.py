@@ -16,7 +16,7 @@ from mytrading.messages.enums import OrderState
 from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RunConfig, write_run_config
-from mytrading.operations.journal_verify import verify
+from mytrading.operations.journal_verify import verify_journals
 from mytrading.runtime.journal.journal import Row, chain, read_segment, segments
 from tests.kit.feed_process import feed_config, runtime_folder
 from tests.kit.journal_surgery import rebuild, remove
@@ -83,12 +83,12 @@ def rewrite(path: Path, change: Any) -> int:
 
 
 def problems(config: RunConfig) -> list[str]:
-    return [finding.problem for finding in verify(config) if finding.problem]
+    return [finding.problem for finding in verify_journals(config) if finding.problem]
 
 
 def test_router_journal_is_decided_again_without_a_difference(config: RunConfig) -> None:
     assert problems(config) == []
-    (finding,) = (found for found in verify(config) if found.daemon == "router")
+    (finding,) = (found for found in verify_journals(config) if found.daemon == "router")
     assert finding.decided_again >= 5
 
 
@@ -122,9 +122,9 @@ def test_rows_of_another_version_are_applied_and_not_judged(written: RunConfig, 
         return msgspec.structs.replace(message, version="0.0.1") if isinstance(message, RunStarted) else None
 
     rewrite(journal(config), older)
-    (finding,) = (found for found in verify(config) if found.daemon == "router")
+    (finding,) = (found for found in verify_journals(config) if found.daemon == "router")
     assert finding.problem == ""
-    (whole,) = (found for found in verify(written) if found.daemon == "router")
+    (whole,) = (found for found in verify_journals(written) if found.daemon == "router")
     assert 0 < finding.decided_again < whole.decided_again
 
 

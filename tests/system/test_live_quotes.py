@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.cli.shell.start import Wanted, prepare
+from mytrading.cli.shell.start import StartOptions, prepare_stack
 from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.host.clock import ClockFile, read_clock_file, write_clock_file
@@ -102,7 +102,7 @@ def begin(clock: Path) -> TradingOrchestrator:
         segments = read_clock_file(clock).segments
         write_clock_file(config.clock_path, ClockFile(segments=segments, last_seen_machine_ns=0))
 
-    started = prepare(Wanted())
+    started = prepare_stack(StartOptions())
     started.start(same_time)
     started.wait_ready(90)
     return started

@@ -15,7 +15,7 @@ import pytest
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import ist_date
 from mytrading.messages.run_config import RunConfig
-from mytrading.operations.journal_verify import verify
+from mytrading.operations.journal_verify import verify_journals
 from mytrading.operations.state_backup import verify_backup
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
 from mytrading.runtime.journal.journal import OUTPUT, segments
@@ -137,7 +137,7 @@ def test_resume_that_a_router_reads_while_it_starts_ends_the_doubts_before_it(st
 
 
 def lost_tails(config: RunConfig) -> int:
-    return len([finding for finding in verify(config) if "tail was lost" in finding.problem])
+    return len([finding for finding in verify_journals(config) if "tail was lost" in finding.problem])
 
 
 def test_backup_of_a_running_stack_is_consistent(stack: Stack) -> None:

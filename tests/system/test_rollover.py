@@ -18,7 +18,7 @@ import pytest
 
 from mytrading.core.risk.rollover.rollover import TRIES
 from mytrading.core.time import IST
-from mytrading.operations.journal_verify import decoded
+from mytrading.operations.journal_verify import decode_journals
 from tests.kit.lockstep_stack import LockStepped
 from tests.kit.project import ROOT
 from tests.kit.stack import Stack
@@ -135,7 +135,7 @@ class Rolling:
     def rolls(self) -> dict[str, list[tuple[str, int]]]:
         """By strategy, the phases its roll went through and the units it moves, from risk's journal."""
         found: dict[str, list[tuple[str, int]]] = {}
-        for row in decoded(self.stack.config, "risk"):
+        for row in decode_journals(self.stack.config, "risk"):
             if row.body.get("type") == "rolled":
                 phase = row.body.get("phase", "begun")
                 found.setdefault(row.body["strategy"], []).append((phase, row.body["quantity"]))
@@ -174,7 +174,7 @@ def test_future_is_kept_until_its_days_before_expiry_have_come(rolling: Rolling)
 
 
 def test_first_signal_in_lock_step_waits_for_the_funds(rolling: Rolling) -> None:
-    rows = [row.body for row in decoded(rolling.stack.config, "risk")]
+    rows = [row.body for row in decode_journals(rolling.stack.config, "risk")]
     assert [row for row in rows if row.get("type") == "signal_denied" and row["code"] == "MARGIN_UNKNOWN"] == []
 
 

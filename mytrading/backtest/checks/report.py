@@ -10,14 +10,14 @@ from plotly import graph_objects as go
 
 from mytrading.backtest.checks.run_all import CheckResults
 from mytrading.reports import charts
-from mytrading.reports.charts import BLUE, embed
-from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, write_page
+from mytrading.reports.charts import BLUE, figure_html
+from mytrading.reports.page import Cell, Page, PageSection, PageTable, render_page, write_page
 
 
 def write_report(found: CheckResults, notes: Sequence[str], path: Path) -> None:
     """Write the HTML report of the checks to `path`; its folder is created if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_page(render(build_page(found, notes)), path)
+    write_page(render_page(build_page(found, notes)), path)
 
 
 def build_page(found: CheckResults, notes: Sequence[str]) -> Page:
@@ -35,14 +35,14 @@ def build_page(found: CheckResults, notes: Sequence[str]) -> Page:
         counts, edges = np.histogram(np.minimum(micros, np.percentile(micros, 99.5)), bins=60)
         figure = go.Figure(layout={"height": 300, "xaxis": {"title": "µs"}, "yaxis": {"type": "log"}})
         figure.add_bar(x=edges[:-1].round(3).tolist(), y=counts.tolist(), name="calls", marker={"color": BLUE})
-        sections.append(PageSection("Microseconds of a call", [embed(figure)]))
+        sections.append(PageSection("Microseconds of a call", [figure_html(figure)]))
     if (entries := found.entries) is not None:
         note = (
             f"{entries.trades} trades made {entries.own:.4%} on average; {entries.p_value:.1%} of {len(entries.drawn)} "
             "draws with as many random entries, held as long, did at least as well."
         )
         figure = charts.histogram(entries.drawn * 100, "% a trade, before costs", "drawn", own=entries.own * 100)
-        sections.append(PageSection("Entries against random ones", [note, embed(figure)]))
+        sections.append(PageSection("Entries against random ones", [note, figure_html(figure)]))
     if (orders := found.orders) is not None:
         middle, most = np.percentile(orders.drawn, (50, 95))
         note = (
@@ -50,7 +50,7 @@ def build_page(found: CheckResults, notes: Sequence[str]) -> Page:
             f"middle and over ₹{most:,.0f} in one of twenty."
         )
         figure = charts.histogram(orders.drawn, "₹ from the highest to the lowest after it", "drawn", own=orders.own)
-        sections.append(PageSection("Drawdown in other orders", [note, embed(figure)]))
+        sections.append(PageSection("Drawdown in other orders", [note, figure_html(figure)]))
     holds = "everything that must hold does" if found.passes else "something that must hold does not"
     return Page(
         title=f"Check of {run.name}",

@@ -14,8 +14,8 @@ from mytrading.backtest.parity.compare import ParityVerdict
 from mytrading.backtest.parity.facts import OrderFill
 from mytrading.backtest.results.output import iso_ist
 from mytrading.reports import charts
-from mytrading.reports.charts import FillMark, embed
-from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, write_page
+from mytrading.reports.charts import FillMark, figure_html
+from mytrading.reports.page import Cell, Page, PageSection, PageTable, render_page, write_page
 
 FILE = "parity.html"
 _ROWS = 500
@@ -26,7 +26,7 @@ def write_report(verdict: ParityVerdict, folder: Path) -> Path:
     """Write the HTML report into `folder`, which is created if missing; return the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    write_page(render(build_page(verdict)), path)
+    write_page(render_page(build_page(verdict)), path)
     return path
 
 
@@ -37,7 +37,7 @@ def build_page(verdict: ParityVerdict) -> Page:
     counts = [[kind, *(f"{number:,}" for number in numbers)] for kind, *numbers in verdict.counts]
     sections = [PageSection("", [PageTable(("", "stack", "backtest", "equal"), counts)])]
     if traded:
-        sections.append(PageSection("Fills on price", [embed(price_figure(verdict, name)) for name in traded]))
+        sections.append(PageSection("Fills on price", [figure_html(price_figure(verdict, name)) for name in traded]))
     sections.append(PageSection("Differences", _differences(verdict)))
     cards = [
         (name, Cell(f"{count:,}", "bad" if name == "unexplained" and count else ""))
@@ -58,7 +58,7 @@ def price_figure(verdict: ParityVerdict, instrument: str) -> go.Figure:
     quotes = verdict.case.facts.quotes.for_instrument(instrument)
     quotes = quotes[:: max(1, len(quotes) // charts.POINTS)]
     at = [iso_ist(quote.market_ns)[:19] for quote in quotes]
-    figure = charts.price(at, [quote.ltp for quote in quotes], "last price", instrument)
+    figure = charts.price_chart(at, [quote.ltp for quote in quotes], "last price", instrument)
     for (name, shape, size), side in zip(_SIDES, (verdict.stack, verdict.backtest), strict=True):
         fills = [fill for fill in side.fills.values() if fill.instrument == instrument]
         bought, sold = _marks([f for f in fills if f.units > 0]), _marks([f for f in fills if f.units < 0])

@@ -15,8 +15,8 @@ from mytrading.backtest.results import output
 from mytrading.backtest.results.output import daily_returns, iso_ist, open_positions, option_prices_text, summary
 from mytrading.backtest.run import RunResult
 from mytrading.reports import charts
-from mytrading.reports.charts import BLUE, GREEN, GREY, RED, FillMark, embed
-from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, signed, write_page
+from mytrading.reports.charts import BLUE, GREEN, GREY, RED, FillMark, figure_html
+from mytrading.reports.page import Cell, Page, PageSection, PageTable, render_page, signed_cell, write_page
 
 _ROWS = 500
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -24,7 +24,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def write_report(result: RunResult, notes: Sequence[str], path: Path) -> None:
     """Write the HTML report of a run; on `OSError` an existing file stays as it was."""
-    write_page(render(build_page(result, notes)), path)
+    write_page(render_page(build_page(result, notes)), path)
 
 
 def build_page(result: RunResult, notes: Sequence[str]) -> Page:
@@ -33,14 +33,15 @@ def build_page(result: RunResult, notes: Sequence[str]) -> Page:
     sections = []
     if result.ledger.fills:
         closed = hours_without_bars(result.spec.data)
+        prices = [figure_html(price_figure(result, one), closed) for one in result.spec.data]
         sections += [
-            PageSection("Equity and drawdown", [embed(equity_figure(result), closed)]),
-            PageSection("Trades on price", [embed(price_figure(result, one), closed) for one in result.spec.data]),
+            PageSection("Equity and drawdown", [figure_html(equity_figure(result), closed)]),
+            PageSection("Trades on price", prices),
             PageSection("Months", [monthly_table(result)]),
-            PageSection("Distribution", [embed(distribution_figure(result))]),
-            PageSection("Exposure", [embed(exposure_figure(result), closed)]),
+            PageSection("Distribution", [figure_html(distribution_figure(result))]),
+            PageSection("Exposure", [figure_html(exposure_figure(result), closed)]),
             PageSection("By strategy and instrument", share_tables(result)),
-            PageSection("Costs", [embed(costs_figure(result))]),
+            PageSection("Costs", [figure_html(costs_figure(result))]),
         ]
     metrics = [output.metric_row(name, value) for name, value in body["metrics"].items()]
     sections += [
@@ -89,26 +90,27 @@ def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:
     """Return Plotly's range breaks for the hours and weekends without any bars."""
     starts = np.concatenate([columns.start_ns for columns in data])
     ends = np.concatenate([columns.start_ns + columns.span_ns for columns in data])
-    return charts.closed_hours(starts, ends)
+    return charts.closed_hour_breaks(starts, ends)
 
 
 def equity_figure(result: RunResult) -> go.Figure:
     """Chart the equity and its drawdown."""
     curve = result.curve
     drawdown = curve.equity / np.maximum.accumulate(np.maximum(curve.equity, 1e-9)) - 1.0
-    rows = charts.thinned(len(curve.equity))
-    at = charts.times(curve.end_ns[rows])
-    figure = charts.lines(at, {"equity ₹": (curve.equity[rows].round(2).tolist(), BLUE)}, height=520)
-    charts.filled(figure, at, (drawdown[rows] * 100).round(4).tolist(), "drawdown %", RED, axis="y2")
+    rows = charts.sample_row_numbers(len(curve.equity))
+    at = charts.ist_labels(curve.end_ns[rows])
+    figure = charts.line_chart(at, {"equity ₹": (curve.equity[rows].round(2).tolist(), BLUE)}, height=520)
+    charts.add_filled_area(figure, at, (drawdown[rows] * 100).round(4).tolist(), "drawdown %", RED, axis="y2")
     figure.update_layout(yaxis={"domain": [0.35, 1], "title": "₹"}, yaxis2={"domain": [0, 0.28], "title": "%"})
     return figure
 
 
 def price_figure(result: RunResult, columns: Columns) -> go.Figure:
     """Chart an instrument's closes with its fills, and the fills of contracts on it at the instrument's price."""
-    rows = charts.thinned(len(columns))
+    rows = charts.sample_row_numbers(len(columns))
     ends = columns.start_ns + columns.span_ns
-    figure = charts.price(charts.times(ends[rows]), columns.close[rows].tolist(), "close", columns.instrument)
+    closes = columns.close[rows].tolist()
+    figure = charts.price_chart(charts.ist_labels(ends[rows]), closes, "close", columns.instrument)
     data = {one.instrument for one in result.spec.data}
     own = [trade for trade in result.ledger.trades if trade.instrument == columns.instrument]
     contracts = [
@@ -137,10 +139,10 @@ def is_contract_on(contract: str, columns: Columns) -> bool:
 
 def _fills(trades: Sequence[Trade], side: str) -> list[tuple[str, float, str, int]]:
     """Time (text), price, instrument and time (ns) of what was bought or sold, thinned."""
-    shown = [trades[row] for row in charts.thinned(len(trades), charts.POINTS // 2)] if trades else []
+    shown = [trades[row] for row in charts.sample_row_numbers(len(trades), charts.POINTS // 2)] if trades else []
     found = [(trade.entry_ns, trade.entry_price, trade.instrument) for trade in shown if trade.side == side]
     found += [(trade.exit_ns, trade.exit_price, trade.instrument) for trade in shown if trade.side != side]
-    at = charts.times(np.array([ns for ns, _, _ in found], dtype=np.int64))
+    at = charts.ist_labels(np.array([ns for ns, _, _ in found], dtype=np.int64))
     return [(text, price, name, ns) for text, (ns, price, name) in zip(at, found, strict=True)]
 
 
@@ -162,22 +164,22 @@ def distribution_figure(result: RunResult) -> go.Figure:
 
 def exposure_figure(result: RunResult) -> go.Figure:
     """Chart the rupees of open positions over time."""
-    rows = charts.thinned(len(result.curve.exposure))
+    rows = charts.sample_row_numbers(len(result.curve.exposure))
     figure = go.Figure(layout={"height": 280})
-    at = charts.times(result.curve.end_ns[rows])
-    charts.filled(figure, at, result.curve.exposure[rows].round(0).tolist(), "held ₹", BLUE)
+    at = charts.ist_labels(result.curve.end_ns[rows])
+    charts.add_filled_area(figure, at, result.curve.exposure[rows].round(0).tolist(), "held ₹", BLUE)
     return figure
 
 
 def costs_figure(result: RunResult) -> go.Figure:
     """Chart cumulative gross profit, costs and net profit."""
     trades = result.ledger.trades
-    rows = charts.thinned(len(trades)) if trades else np.empty(0, dtype=np.int64)
+    rows = charts.sample_row_numbers(len(trades)) if trades else np.empty(0, dtype=np.int64)
     costs = np.cumsum([trade.costs for trade in trades])
     gross = np.cumsum([trade.gross for trade in trades])
-    at = charts.times(np.array([trades[row].exit_ns for row in rows], dtype=np.int64))
+    at = charts.ist_labels(np.array([trades[row].exit_ns for row in rows], dtype=np.int64))
     curves = {"gross ₹": (gross, GREEN), "costs ₹": (costs, RED), "net ₹": (gross - costs, BLUE)}
-    return charts.lines(
+    return charts.line_chart(
         at, {name: (values[rows].round(2).tolist(), colour) for name, (values, colour) in curves.items()}, height=320
     )
 
@@ -197,8 +199,8 @@ def monthly_table(result: RunResult) -> PageTable:
     for year in sorted({year for year, _ in months}):
         cells = [months.get((year, month)) for month in range(1, 13)]
         whole = float(np.prod([cell for cell in cells if cell is not None]))
-        shown = [signed(cell - 1, f"{cell - 1:.2%}") if cell is not None else "" for cell in cells]
-        rows.append([str(year), *shown, signed(whole - 1, f"{whole - 1:.2%}")])
+        shown = [signed_cell(cell - 1, f"{cell - 1:.2%}") if cell is not None else "" for cell in cells]
+        rows.append([str(year), *shown, signed_cell(whole - 1, f"{whole - 1:.2%}")])
     return PageTable(("Year", *_MONTHS, "Year"), rows)
 
 
@@ -236,7 +238,7 @@ def _shares(trades: list[tuple[str, Trade]], of: str) -> list[PageTable]:
             row[place] += value
     rows: list[list[str | Cell]] = [
         [name, f"{count:.0f}", f"{won / count:.1%}", f"{gross:,.2f}", f"{costs:,.2f}",
-         signed(gross - costs, f"{gross - costs:,.2f}")]
+         signed_cell(gross - costs, f"{gross - costs:,.2f}")]
         for name, (count, won, gross, costs) in sums.items()
     ]  # fmt: skip
     return [PageTable((of, "Trades", "Win rate", "Gross ₹", "Costs ₹", "Net ₹"), rows)] if rows else []
@@ -256,7 +258,7 @@ def trade_blocks(result: RunResult) -> list[PageTable | str]:
     newest = result.ledger.trades[-_ROWS:]
     rows: list[list[str | Cell]] = [
         [iso_ist(one.entry_ns), iso_ist(one.exit_ns), one.instrument, one.side, f"{one.quantity:,}",
-         f"{one.entry_price:,.2f}", f"{one.exit_price:,.2f}", signed(one.net, f"{one.net:,.2f}")]
+         f"{one.entry_price:,.2f}", f"{one.exit_price:,.2f}", signed_cell(one.net, f"{one.net:,.2f}")]
         for one in newest
     ]  # fmt: skip
     table = PageTable(("Entry", "Exit", "Instrument", "Side", "Quantity", "At", "Out at", "Net ₹"), rows)

@@ -20,8 +20,8 @@ from mytrading.backtest.search.space import Axis, Space
 from mytrading.backtest.search.trials import Deflated, Stability, Trial, objective_sign, rank_trials
 from mytrading.core.time import iso_day_of
 from mytrading.reports import charts
-from mytrading.reports.charts import BLUE, PALE, embed
-from mytrading.reports.page import Page, PageSection, PageTable, render, write_page
+from mytrading.reports.charts import BLUE, PALE, figure_html
+from mytrading.reports.page import Page, PageSection, PageTable, render_page, write_page
 from mytrading.strategies.parameters import Parameter
 
 _MOST_MAPS = 6
@@ -37,12 +37,12 @@ def write_search(
     pairs = list(itertools.combinations(space.axes, 2))[:_MOST_MAPS]
     figures = [heat_map(across, up, trials, objective) for across, up in pairs]
     figures += [objective_curve(axis, trials, objective) for axis in space.axes if len(space.axes) == 1]
-    sections += [PageSection("Parameters", [embed(figure) for figure in figures])] if figures else []
+    sections += [PageSection("Parameters", [figure_html(figure) for figure in figures])] if figures else []
     if run is not None:
         sections.append(PageSection("Run by the event engine, the best first", trial_blocks(space, run, objective)))
     what = "Trials" if run is None else "Estimates of the screening"
     sections.append(PageSection(f"{what}, the best first", trial_blocks(space, trials, objective)))
-    write_page(render(Page(title=title, notes=notes, sections=sections)), path)
+    write_page(render_page(Page(title=title, notes=notes, sections=sections)), path)
 
 
 def heat_map(across: Axis, up: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
@@ -69,7 +69,7 @@ def objective_curve(axis: Axis, trials: Sequence[Trial], objective: str) -> go.F
     """Chart the objective over the values of the only searched parameter."""
     found = {trial.parameters[axis.name]: trial.objective for trial in trials if trial.has_value}
     values = [_rounded(found.get(value)) for value in axis.values]
-    figure = charts.lines([str(value) for value in axis.values], {objective: (values, BLUE)}, height=360)
+    figure = charts.line_chart([str(value) for value in axis.values], {objective: (values, BLUE)}, height=360)
     figure.update_traces(mode="lines+markers")
     figure.update_xaxes(title=axis.name, type="category")
     figure.update_yaxes(title=objective)
@@ -112,17 +112,17 @@ def write_walk_forward(
     metrics = [output.metric_row(name, value) for name, value in walk_forward.summary(steps).items()]
     ratio = _number(walk_forward.walk_forward_efficiency(steps))
     sections = [
-        PageSection("Out-of-sample equity", [embed(_equity(steps))]),
+        PageSection("Out-of-sample equity", [figure_html(_equity(steps))]),
         PageSection("Folds", [folds_table(steps, objective)]),
         PageSection("Metrics", [PageTable(("Out-of-sample metric", "Value", "Of"), metrics, words=(2,))]),
     ]
     notes = [*notes, f"walk-forward efficiency {ratio}: return after the choice over that before it"]
-    write_page(render(Page(title=title, notes=notes, sections=sections)), path)
+    write_page(render_page(Page(title=title, notes=notes, sections=sections)), path)
 
 
 def _equity(steps: Sequence[walk_forward.WalkForwardStep]) -> go.Figure:
     growth = np.cumprod(1.0 + walk_forward.out_of_sample_returns(steps))
-    figure = charts.lines(None, {"return %": (((growth - 1) * 100).round(4).tolist(), BLUE)}, height=360)
+    figure = charts.line_chart(None, {"return %": (((growth - 1) * 100).round(4).tolist(), BLUE)}, height=360)
     at = 0
     for step in steps:
         figure.add_vline(x=at, line={"color": PALE, "width": 1})

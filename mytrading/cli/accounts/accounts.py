@@ -58,7 +58,7 @@ STORES = ("file", "keyring")
 KEY = "OPENALGO_API_KEY"
 
 
-class Pinged(NamedTuple):
+class PingResult(NamedTuple):
     """How a server answered: `problem` is empty if it knows the key and has a session at `broker`."""
 
     problem: str
@@ -68,11 +68,11 @@ class Pinged(NamedTuple):
     ms: float = 0.0
 
 
-class Tried(NamedTuple):
+class EditCheck(NamedTuple):
     """An account as it was when its server was pinged, and the answer, if it had to be."""
 
     account: AccountConfig
-    pong: Pinged | None
+    pong: PingResult | None
 
 
 @dataclass
@@ -90,7 +90,7 @@ class AccountBook:
 
     @classmethod
     @contextmanager
-    def changing(cls) -> Iterator[AccountBook]:
+    def locked(cls) -> Iterator[AccountBook]:
         """The accounts, locked until the end; not to be held while the operator types."""
         home = project_home()
         with accounts_lock(home):
@@ -112,7 +112,7 @@ class AccountBook:
         """Warnings about the accounts for the operator, printed beside the result."""
         notes = [
             f"the {profile} stack keeps what it was started with; `mytrading down`, then `up` takes a change up"
-            for profile in sorted({one for account in self.accounts for one in running_with(account.id)})
+            for profile in sorted({one for account in self.accounts for one in running_profiles_of(account.id)})
         ]
         written = read_env_file(self.home / ".env", []).get(KEY)
         if self.accounts and written is not None and written.raw:
@@ -131,14 +131,16 @@ class AccountBook:
             fail(USAGE, f"--key-store: expected file or keyring, found {key_store!r}")
         self._new(name, given)
 
-    def ping_new(self, name: str, given: Mapping[str, str], api_key: str) -> Pinged:
+    def ping_new(self, name: str, given: Mapping[str, str], api_key: str) -> PingResult:
         """The server's answer to a new account; ends the command if it does not know the key.
 
         Called before the accounts are locked, since a server may take seconds not to answer.
         """
         return self._pinged(self._new(name, given), api_key, "add")
 
-    def add(self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: Pinged) -> dict[str, Any]:
+    def add(
+        self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: PingResult
+    ) -> dict[str, Any]:
         """Keep an account that its server knows; makes a key for the file if there is none yet."""
         planned, environ = self._new(name, given), key_environment(self.home)
         vault = open_vault(environ) if self.accounts else Vault(find_key(environ) or make_key(environ, key_store))
@@ -147,16 +149,16 @@ class AccountBook:
         self._keep((*self.accounts, account), account)
         return self._done("add", account.id)
 
-    def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> Tried:
+    def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> EditCheck:
         """The account as it is, and the server's answer if another host or key is given; before the lock, too."""
         old = self.find(name)
         planned = self._edited(old, given)
         if not (api_key or planned.host != old.host or given["broker"]):
-            return Tried(old, None)
+            return EditCheck(old, None)
         key = api_key or open_vault(key_environment(self.home)).open(old.key, name)
-        return Tried(old, self._pinged(planned, key, "edit"))
+        return EditCheck(old, self._pinged(planned, key, "edit"))
 
-    def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: Tried) -> dict[str, Any]:
+    def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: EditCheck) -> dict[str, Any]:
         """Save changed values of an account; ends the command if the account changed since `tried`."""
         old = self.find(name)
         if old != tried.account:
@@ -199,7 +201,7 @@ class AccountBook:
         self._keep(self.accounts, self.find(name).model_copy(update={"role": AccountRole.PRIMARY}))
         return self._done("set-primary", name)
 
-    def rotate(self) -> dict[str, Any]:
+    def rotate_key(self) -> dict[str, Any]:
         """Encrypt every key again; broken off at any point, the file still opens."""
         material = find_key(key_environment(self.home))
         if material is None or not self.accounts:
@@ -215,7 +217,7 @@ class AccountBook:
         audit.record(_audited(), "account.rotate-key", "all", "done", accounts=len(renewed), key=both.source)
         return {"accounts": len(renewed), "key": both.source}
 
-    def test(self, name: str) -> list[dict[str, Any]]:
+    def ping_accounts(self, name: str) -> list[dict[str, Any]]:
         """Ping one account, or all of them."""
         chosen = (self.find(name),) if name else self.accounts
         if not chosen:
@@ -223,7 +225,7 @@ class AccountBook:
         vault = open_vault(key_environment(self.home))
         rows = []
         for account in chosen:
-            pong = ping(account.host, vault.open(account.key, account.id))
+            pong = ping_server(account.host, vault.open(account.key, account.id))
             rows.append({
                 "id": account.id, "ok": not pong.problem, "broker": pong.broker or account.broker,
                 "message": pong.problem or pong.message, "mode": pong.mode, "ms": pong.ms,
@@ -243,8 +245,8 @@ class AccountBook:
             known = ((_EXPECTED[str(detail["loc"][0])], detail["input"]) for detail in error.errors())
             fail(USAGE, "; ".join(f"{option}: expected {what}, found {found!r}" for (option, what), found in known))
 
-    def _pinged(self, planned: AccountConfig, api_key: str, action: str) -> Pinged:
-        pong = ping(planned.host, api_key)
+    def _pinged(self, planned: AccountConfig, api_key: str, action: str) -> PingResult:
+        pong = ping_server(planned.host, api_key)
         if pong.problem:
             audit.record(_audited(), f"account.{action}", planned.id, "refused", problem=pong.problem)
             fail(ERROR, f"{planned.host} did not accept account {planned.id}, nothing is kept: {pong.problem}")
@@ -264,16 +266,16 @@ class AccountBook:
 
     def _reasons_to_keep(self, account: AccountConfig) -> list[str]:
         """Why an account should stay; a broker that cannot be asked is a reason too."""
-        reasons = [f"the {profile} stack runs and uses it" for profile in running_with(account.id)]
-        reasons += tracked(account.id)
+        reasons = [f"the {profile} stack runs and uses it" for profile in running_profiles_of(account.id)]
+        reasons += journaled_holdings(account.id)
         try:
             api_key = open_vault(key_environment(self.home)).open(account.key, account.id)
         except ConfigurationError as error:
             return [*reasons, f"the broker's positions cannot be read: {error}"]
-        return reasons + at_broker(account.host, api_key)
+        return reasons + broker_holdings(account.host, api_key)
 
 
-def audited_rows() -> list[dict[str, Any]]:
+def audit_rows() -> list[dict[str, Any]]:
     """Every line of the audit logs of all profiles, oldest first, with its `profile` and its other fields as text."""
     known, found = ("time", "user", "action", "subject", "result"), []
     for folder in sorted(state_base().glob("*")):
@@ -314,13 +316,13 @@ def _audited() -> Path:
 
 
 # the server, and what is open on an account
-def ping(host: str, api_key: str) -> Pinged:
+def ping_server(host: str, api_key: str) -> PingResult:
     """The server's answer to this key, within five seconds a call."""
     began = time.monotonic_ns()
     try:
         client = OpenAlgoClient(host, api_key, time.monotonic_ns)
     except BadServerUrl as error:
-        return Pinged(str(error))
+        return PingResult(str(error))
     try:
         pong = endpoints.ping(client)
         took = (time.monotonic_ns() - began) / 1e6
@@ -328,14 +330,14 @@ def ping(host: str, api_key: str) -> Pinged:
             mode = endpoints.analyzer(client).mode
         except (TransportFailed, OpenAlgoError):
             mode = "unknown"
-        return Pinged("", pong.broker, pong.message, mode, round(took, 1))
+        return PingResult("", pong.broker, pong.message, mode, round(took, 1))
     except (TransportFailed, OpenAlgoError) as error:
-        return Pinged(str(error), ms=round((time.monotonic_ns() - began) / 1e6, 1))
+        return PingResult(str(error), ms=round((time.monotonic_ns() - began) / 1e6, 1))
     finally:
         client.close()
 
 
-def running_with(account: str) -> list[str]:
+def running_profiles_of(account: str) -> list[str]:
     """The profiles of stacks that run and use this account."""
     return [config.profile for config in _started(account) if control.holders(config)]
 
@@ -350,7 +352,7 @@ def _started(account: str) -> Iterator[RunConfig]:
                 yield config
 
 
-def tracked(account: str) -> list[str]:
+def journaled_holdings(account: str) -> list[str]:
     """Holdings of the account by our own journals, as text, whether or not a stack runs."""
     lines = []
     for config in _started(account):
@@ -372,7 +374,7 @@ def tracked(account: str) -> list[str]:
     return lines
 
 
-def at_broker(host: str, api_key: str) -> list[str]:
+def broker_holdings(host: str, api_key: str) -> list[str]:
     """Holdings of the account by the broker's position book, as text; a book that cannot be read is one such line."""
     try:
         client = OpenAlgoClient(host, api_key, time.monotonic_ns)
@@ -391,7 +393,7 @@ def at_broker(host: str, api_key: str) -> list[str]:
 
 
 # the account of the environment
-class Written(NamedTuple):
+class EnvironmentAccount(NamedTuple):
     """API key, REST address and WebSocket address (empty: the host's own), and where the key stands."""
 
     key: str
@@ -400,7 +402,7 @@ class Written(NamedTuple):
     where: str
 
 
-def written_account(home: Path) -> Written:
+def environment_account(home: Path) -> EnvironmentAccount:
     """The account of the environment, else of `.env`; ends the command if neither has a key."""
     values = {name: str(value.raw) for name, value in read_env_file(home / ".env", []).items()}
     found = {**values, **{name: text.strip() for name, text in os.environ.items() if text.strip()}}
@@ -410,10 +412,10 @@ def written_account(home: Path) -> Written:
     usual = OpenAlgoSettings()
     ws_url = f"ws://{ws[0] or usual.ws_host}:{ws[1] or usual.ws_port}" if any(ws) else ""
     where = "the environment" if os.environ.get(KEY, "").strip() else ".env"
-    return Written(found[KEY], found.get("OPENALGO_API_HOST") or usual.host, ws_url, where)
+    return EnvironmentAccount(found[KEY], found.get("OPENALGO_API_HOST") or usual.host, ws_url, where)
 
 
-def forget_key(home: Path) -> str:
+def remove_environment_key(home: Path) -> str:
     """Take the key's line out of `.env`, which only its owner can read from then on; returns a note."""
     path = home / ".env"
     left = f"; {KEY} is still set in the environment: unset it" if os.environ.get(KEY, "").strip() else ""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Limit
-from mytrading.cli.shell.output import print_result, print_rows, say_notes
+from mytrading.cli.shell.output import print_notes, print_result, print_rows
 
 if TYPE_CHECKING:
     from mytrading.cli.accounts.accounts import AccountBook
@@ -44,10 +44,10 @@ def _opened() -> AccountBook:
 @contextmanager
 def _changing() -> Iterator[AccountBook]:
     """The accounts, locked for a change; what goes wrong ends the command."""
-    with failures():
+    with exit_on_errors():
         from mytrading.cli.accounts.accounts import AccountBook
 
-        with AccountBook.changing() as book:
+        with AccountBook.locked() as book:
             yield book
 
 
@@ -62,11 +62,11 @@ def add(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Ping a server, and keep the account if it knows the key. The first account is the primary."""
-    with failures():
-        from mytrading.cli.accounts.accounts import forget_key, written_account
+    with exit_on_errors():
+        from mytrading.cli.accounts.accounts import environment_account, remove_environment_key
 
         opened = _opened()
-        written = written_account(opened.home) if from_env else None
+        written = environment_account(opened.home) if from_env else None
         if written is None and not host:
             fail(USAGE, "--host: expected the server's REST address, say http://127.0.0.1:5000, or --from-env")
         if written is not None:
@@ -78,27 +78,27 @@ def add(
         with _changing() as book:
             book.check_new(name, given, key_store)
             row = book.add(name, given, key, key_store, pong)
-        moved = [forget_key(book.home)] if written is not None else []
+        moved = [remove_environment_key(book.home)] if written is not None else []
     where = f"{row['broker'] or 'a broker without a name'} at {host}, {row['role']}"
     print_result(row, as_json, f"account {name} is kept: {where}")
-    say_notes([*moved, *book.notes()])
+    print_notes([*moved, *book.notes()])
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """The accounts, without their keys."""
-    with failures():
+    with exit_on_errors():
         book = _opened()
     columns = ("id", "role", "broker", "host", "ws_url", "product")
     print_rows(book.rows(), columns, as_json, "no accounts; `mytrading account add NAME --host URL` adds one")
-    say_notes(book.notes())
+    print_notes(book.notes())
 
 
 @app.command()
 def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: AsJson = False) -> None:
     """Ping one account's server, or all: key, broker session and mode. Exit 1 if one of them does not answer well."""
-    with failures():
-        rows = _opened().test(name)
+    with exit_on_errors():
+        rows = _opened().ping_accounts(name)
     print_rows(rows, ("id", "ok", "broker", "message", "mode", "ms"), as_json, "no accounts")
     if bad := [str(row["id"]) for row in rows if not row["ok"]]:
         fail(ERROR, f"{len(bad)} of {len(rows)} accounts failed: {', '.join(bad)}")
@@ -117,7 +117,7 @@ def edit(
     given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
     if not any(given.values()) and not new_key and not key_stdin:
         fail(USAGE, "nothing to change: name an option, say --new-key; `mytrading account edit --help` lists them")
-    with failures():
+    with exit_on_errors():
         opened = _opened()
         opened.find(name)
         key = _api_key(key_stdin) if new_key or key_stdin else ""
@@ -125,7 +125,7 @@ def edit(
         with _changing() as book:
             row = book.edit(name, given, key, tried)
     print_result(row, as_json, f"account {name} is changed")
-    say_notes(book.notes())
+    print_notes(book.notes())
 
 
 @app.command()
@@ -139,16 +139,16 @@ def remove(
         row = book.remove(name, force)
     heir = f"; {row['primary']} is the primary now" if row["promoted"] else ""
     print_result(row, as_json, f"account {name} is removed{heir}")
-    say_notes(book.notes())
+    print_notes(book.notes())
 
 
 @app.command()
 def audit(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Who changed accounts, and when another account's server took the market data over; of all profiles."""
-    with failures():
-        from mytrading.cli.accounts.accounts import audited_rows
+    with exit_on_errors():
+        from mytrading.cli.accounts.accounts import audit_rows
 
-        rows = audited_rows()
+        rows = audit_rows()
     columns = ("time", "profile", "user", "action", "subject", "result", "details")
     print_rows(rows[-limit:] if limit else rows, columns, as_json, "nothing was changed yet")
 
@@ -159,14 +159,14 @@ def set_primary(name: Name, as_json: AsJson = False) -> None:
     with _changing() as book:
         row = book.set_primary(name)
     print_result(row, as_json, f"{name} is the primary account")
-    say_notes(book.notes())
+    print_notes(book.notes())
 
 
 @app.command("rotate-key")
 def rotate_key(as_json: AsJson = False) -> None:
     """Encrypt all API keys under a new key; the old one opens nothing afterwards."""
     with _changing() as book:
-        row = book.rotate()
+        row = book.rotate_key()
     after = "; drop the old key from MYTRADING_KEY now" if row["key"] == "MYTRADING_KEY" else ""
     print_result(row, as_json, f"{row['accounts']} API keys are encrypted under the new key ({row['key']}){after}")
 

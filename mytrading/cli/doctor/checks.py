@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from mytrading.cli.shell.target import calendar_of
+from mytrading.cli.shell.target import load_calendar
 from mytrading.core.calendar import Calendar
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
@@ -68,8 +68,8 @@ skipped = partial(Finding, Verdict.SKIPPED)
 
 
 @dataclass
-class Patient:
-    """A stack, running or not, its server, and what the checks so far have found.
+class CheckContext:
+    """What the checks are about: a stack, running or not, its server, and the findings so far.
 
     `account` is the one that is checked, its server in the venue's place, where it is not the primary. `hurried` is
     true where a start waits for it; `snapshot` are today's instruments once they were found in order.
@@ -87,25 +87,25 @@ class Patient:
         return self.stack.config
 
     @cached_property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         """True if the stack runs."""
         return self.stack.is_running()
 
-    def others(self) -> tuple[Patient, ...]:
-        """Copies of this stack, one for each account that is not the primary."""
-        return tuple(self._beside(one) for one in self.config.accounts if one.id != self.config.venue.account)
+    def for_other_accounts(self) -> tuple[CheckContext, ...]:
+        """One context for each account that is not the primary, with its server in the venue's place."""
+        return tuple(self._for_account(one) for one in self.config.accounts if one.id != self.config.venue.account)
 
-    def of_source(self) -> Patient | None:
-        """This stack at the server of its quotes; None where that is its venue."""
-        return self._beside(self.config.source) if self.config.source is not None else None
+    def for_quote_source(self) -> CheckContext | None:
+        """The context of the server that gives the quotes; None where that is the venue itself."""
+        return self._for_account(self.config.source) if self.config.source is not None else None
 
-    def _beside(self, account: AccountRun) -> Patient:
+    def _for_account(self, account: AccountRun) -> CheckContext:
         venue = msgspec.structs.replace(
             self.config.venue, account=account.id, rest_url=account.rest_url, ws_url=account.ws_url,
             api_key=account.api_key,
         )  # fmt: skip
         config = msgspec.structs.replace(self.config, venue=venue)
-        return Patient(TradingOrchestrator(config), account=account, hurried=self.hurried)
+        return CheckContext(TradingOrchestrator(config), account=account, hurried=self.hurried)
 
     @property
     def is_source(self) -> bool:
@@ -126,7 +126,7 @@ class Patient:
     @cached_property
     def calendar(self) -> Calendar:
         """Sessions and holidays."""
-        return calendar_of(self.config.home)
+        return load_calendar(self.config.home)
 
     @cached_property
     def client(self) -> OpenAlgoClient:
@@ -141,17 +141,22 @@ class Patient:
         return MarketClock.load(self.config.clock_path).now()
 
     @cached_property
-    def watched(self) -> tuple[str, ...]:
-        """The instruments that the strategies and the configuration name."""
+    def watched_instruments(self) -> tuple[str, ...]:
+        """Ids of the instruments that the strategies and the configuration name."""
         symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
         return tuple(dict.fromkeys((*symbols, *self.config.data.watch)))
 
     @property
+    def first_instrument(self) -> str:
+        """The instrument to ask the server about: the first that is watched, else the index."""
+        return next(iter(self.watched_instruments), "NSE_INDEX:NIFTY")
+
+    @property
     def has_server(self) -> bool:
         """True if there is an address to ask: a simulated stack has one only while it runs."""
-        return bool(self.config.venue.rest_url) and (self.runs or not self.config.simulator.embedded)
+        return bool(self.config.venue.rest_url) and (self.is_running or not self.config.simulator.embedded)
 
-    def passed(self, check: str) -> bool:
+    def has_passed(self, check: str) -> bool:
         """True if this check was made and found no fault."""
         return any(row.check == check and row.verdict in (Verdict.OK, Verdict.WARNING) for row in self.findings)
 
@@ -160,38 +165,38 @@ class Patient:
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, self.now)
 
 
-Check = Callable[[Patient], Finding]
+Check = Callable[[CheckContext], Finding]
 Checks = tuple[tuple[str, tuple[str, ...], Check], ...]
 """Name, checks that must have passed, and the check itself, in order."""
 
 
-def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
-    """Each check's finding, as it comes; a check whose needs did not pass is not made.
+def run_checks(context: CheckContext, checks: Checks) -> Iterator[Finding]:
+    """Yield each check's finding, as it comes; a check whose needs did not pass is not made.
 
     A failure of an account that only stands by is one to look at: trading works without it.
     """
     for name, needs, check in checks:
-        missing = next((need for need in needs if not patient.passed(need)), "")
-        row = skipped(f"{missing} has to pass first") if missing else check(patient)
-        row = row._replace(check=name, account=patient.account.id if patient.account is not None else "")
-        patient.findings.append(row)
-        if row.verdict is Verdict.FAILED and not patient.takes_orders:
+        missing = next((need for need in needs if not context.has_passed(need)), "")
+        row = skipped(f"{missing} has to pass first") if missing else check(context)
+        row = row._replace(check=name, account=context.account.id if context.account is not None else "")
+        context.findings.append(row)
+        if row.verdict is Verdict.FAILED and not context.takes_orders:
             row = row._replace(verdict=Verdict.WARNING)
         yield row
 
 
-def examine_at_once(patient: Patient, checks: Checks) -> Iterator[Finding]:
-    """As `examine`, each check with connections of its own and none waiting for another, so none may need another."""
-    copies = (Patient(patient.stack, list(patient.findings), patient.account, patient.hurried) for _ in checks)
+def run_checks_concurrently(context: CheckContext, checks: Checks) -> Iterator[Finding]:
+    """As `run_checks`, all at the same time with connections of their own, so none may need another."""
+    copies = (CheckContext(context.stack, list(context.findings), context.account, context.hurried) for _ in checks)
     yield from _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])
 
 
-def examine_others(patient: Patient, checks: Checks) -> Iterator[Finding]:
-    """The findings of all further accounts, examined side by side, since one may be slow to answer or not there."""
-    yield from _side_by_side([(one, checks) for one in patient.others()])
+def check_other_accounts(context: CheckContext, checks: Checks) -> Iterator[Finding]:
+    """Yield the findings of all further accounts, checked side by side, since one may be slow or not there."""
+    yield from _side_by_side([(one, checks) for one in context.for_other_accounts()])
 
 
-def _side_by_side(examined: Sequence[tuple[Patient, Checks]]) -> Iterator[Finding]:
+def _side_by_side(examined: Sequence[tuple[CheckContext, Checks]]) -> Iterator[Finding]:
     with ThreadPoolExecutor(max_workers=max(1, len(examined))) as pool:
-        for rows in pool.map(lambda one: list(examine(*one)), examined):
+        for rows in pool.map(lambda one: list(run_checks(*one)), examined):
             yield from rows

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import typer
 from msgspec.structs import replace
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, say
+from mytrading.cli.shell.output import print_json, print_note
 from mytrading.config.problems import ConfigurationError
 from mytrading.messages.run_config import RunConfig
 
 if TYPE_CHECKING:
-    from mytrading.cli.doctor.checks import Check, Checks, Finding, Patient
+    from mytrading.cli.doctor.checks import Check, CheckContext, Checks, Finding
     from mytrading.orchestrator import TradingOrchestrator
 
 _SHOWN = {"ok": "ok", "warning": "look", "failed": "FAILED", "not tested": "–"}
@@ -38,16 +38,16 @@ def doctor(
     """Check server, key, broker, mode, streams, instruments, money, machine and a paper order. Exit 1 on a failure."""
     if simulator and profile:
         fail(USAGE, "--simulator tries a stack of its own: leave --profile out")
-    with failures():
-        from mytrading.cli.doctor.checks import Finding, Patient, Verdict
-        from mytrading.cli.shell.target import stack_of
+    with exit_on_errors():
+        from mytrading.cli.doctor.checks import CheckContext, Finding, Verdict
+        from mytrading.cli.shell.target import running_or_configured_stack
 
         if simulator:
             with _trial_stack() as stack:
-                rows = _examine(Patient(stack), quick, as_json)
+                rows = _examine(CheckContext(stack), quick, as_json)
         else:
             try:
-                rows = _examine(Patient(stack_of(profile)), quick, as_json)
+                rows = _examine(CheckContext(running_or_configured_stack(profile)), quick, as_json)
             except ConfigurationError as error:
                 rows = [Finding(Verdict.FAILED, str(error), "mend it; `mytrading config check`", "configuration")]
                 if not as_json:
@@ -60,19 +60,19 @@ def doctor(
         fail(ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {names}")
 
 
-def _examine(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
-    from mytrading.cli.doctor.checks import examine, examine_others
+def _examine(context: CheckContext, quick: bool, as_json: bool) -> list[Finding]:
+    from mytrading.cli.doctor.checks import check_other_accounts, run_checks
 
-    source = patient.of_source()
+    source = context.for_quote_source()
     if source is None:
-        looks = [examine(patient, _named(*(_QUICK if quick else _checks())))]
+        looks = [run_checks(context, _named(*(_QUICK if quick else _checks())))]
     else:
-        looks = [examine(patient, _simulator_checks(quick)), examine(source, _source_checks(quick))]
+        looks = [run_checks(context, _simulator_checks(quick)), run_checks(source, _source_checks(quick))]
     rows: list[Finding] = []
-    for row in chain(*looks, examine_others(patient, _account_checks(quick))):
+    for row in chain(*looks, check_other_accounts(context, _account_checks(quick))):
         if not as_json:
             if row.account and row.account != rows[-1].account:
-                config = patient.config
+                config = context.config
                 account = next(one for one in (*config.sources, *config.accounts) if one.id == row.account)
                 role = "source of quotes" if account == config.source else account.role.value
                 print(f"\naccount {row.account}, {role}, {account.rest_url}", flush=True)
@@ -91,15 +91,16 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
     """Every check by name, with the checks that must pass before it, in this order."""
     from mytrading.cli.doctor import probes, test_order
 
-    needs = ("broker session",)
+    server, session = ("server",), ("broker session",)
     checks: Checks = (
-        ("disk", (), probes.disk), ("ports", (), probes.ports), ("permissions", (), probes.permissions),
-        ("server", (), probes.server), ("clock skew", ("server",), probes.clock), ("key", ("server",), probes.key),
-        ("broker session", ("key",), probes.session), ("mode", needs, probes.mode),
-        ("WebSocket", needs, probes.websocket), ("order stream", needs, probes.order_stream),
-        ("instruments", needs, probes.instruments), ("history", needs, probes.history), ("funds", needs, probes.funds),
-        ("margin", needs, test_order.margin), ("egress address", (), probes.egress),
-        ("paper order", ("mode",), test_order.paper_order),
+        ("disk", (), probes.check_disk), ("ports", (), probes.check_ports),
+        ("permissions", (), probes.check_permissions), ("server", (), probes.check_server),
+        ("clock skew", server, probes.check_clock_skew), ("key", server, probes.check_api_key),
+        ("broker session", ("key",), probes.check_broker_session), ("mode", session, probes.check_server_mode),
+        ("WebSocket", session, probes.check_websocket), ("order stream", session, probes.check_order_stream),
+        ("instruments", session, probes.check_instruments), ("history", session, probes.check_history),
+        ("funds", session, probes.check_funds), ("margin", session, test_order.check_margin),
+        ("egress address", (), probes.check_egress_address), ("paper order", ("mode",), test_order.check_paper_order),
     )  # fmt: skip
     return {check[0]: check for check in checks}
 
@@ -134,28 +135,34 @@ def _account_checks(quick: bool) -> Checks:
     return _named("server", "key", "mode", *(() if quick else ("funds",)), needs={"mode": "key", "funds": "key"})
 
 
-def before_start(stack: TradingOrchestrator) -> None:
+def check_before_start(stack: TradingOrchestrator) -> None:
     """Print problems before the processes start, on stderr; a simulated stack has no server to check yet."""
-    from mytrading.cli.doctor.checks import Patient, Verdict, examine, examine_at_once, examine_others
+    from mytrading.cli.doctor.checks import (
+        CheckContext,
+        Verdict,
+        check_other_accounts,
+        run_checks,
+        run_checks_concurrently,
+    )
 
-    patient = Patient(stack, hurried=True)
-    source = patient.of_source()
+    context = CheckContext(stack, hurried=True)
+    source = context.for_quote_source()
     if source is not None:
-        looks = [examine(patient, _named(*_LOCAL)), examine(source, _source_checks(quick=True))]
-        looks.append(examine_at_once(source, _named("WebSocket")))
+        looks = [run_checks(context, _named(*_LOCAL)), run_checks(source, _source_checks(quick=True))]
+        looks.append(run_checks_concurrently(source, _named("WebSocket")))
     elif stack.config.simulator.embedded:
-        looks = [examine(patient, _named(*_LOCAL))]
+        looks = [run_checks(context, _named(*_LOCAL))]
     else:
-        looks = [examine(patient, _named(*_QUICK)), examine_at_once(patient, _named(*_START))]
-    for row in chain(*looks, examine_others(patient, _account_checks(quick=True))):
+        looks = [run_checks(context, _named(*_QUICK)), run_checks_concurrently(context, _named(*_START))]
+    for row in chain(*looks, check_other_accounts(context, _account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
-            say(f"doctor: {row.title}: {row.found} → {row.cure}")
+            print_note(f"doctor: {row.title}: {row.found} → {row.cure}")
 
 
 @contextmanager
 def _trial_stack() -> Iterator[TradingOrchestrator]:
     """A simulated stack in a folder of its own, stopped and removed afterwards."""
-    from mytrading.cli.shell.start import Wanted, prepare, set_clock
+    from mytrading.cli.shell.start import StartOptions, prepare_stack, write_market_clock
     from mytrading.orchestrator import TradingOrchestrator
     from mytrading.runtime.streams.endpoints import runtime_dir
 
@@ -163,12 +170,12 @@ def _trial_stack() -> Iterator[TradingOrchestrator]:
         state = Path(folder) / "state"
         state.mkdir(mode=0o700)
         places = {"state_dir": state, "runtime_dir": runtime_dir(state), "log_dir": Path(folder) / "logs"}
-        planned = prepare(Wanted(simulator=True, speed=1.0)).config
+        planned = prepare_stack(StartOptions(simulator=True, speed=1.0)).config
         stack = TradingOrchestrator(replace(planned, **{name: str(path) for name, path in places.items()}))
-        say("starting a simulated stack to try everything on")
+        print_note("starting a simulated stack to try everything on")
 
         def begin(config: RunConfig) -> None:
-            set_clock(config)
+            write_market_clock(config)
 
         stack.start(begin)
         try:

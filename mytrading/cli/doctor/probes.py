@@ -31,9 +31,9 @@ from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, S
 from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
-from mytrading.cli.shell.output import figures_of
-from mytrading.cli.shell.target import facts_of
+from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
+from mytrading.cli.shell.output import daemon_figures
+from mytrading.cli.shell.target import load_contract_facts
 from mytrading.config.accounts import FILE as ACCOUNTS
 from mytrading.config.key_vault import key_environment, key_file
 from mytrading.core.bars.gaps import completeness
@@ -57,10 +57,10 @@ LONGEST_PATH = 100
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
-def disk(patient: Patient) -> Finding:
+def check_disk(context: CheckContext) -> Finding:
     """Check the free disk space where journals go, against the line below which entries halt."""
-    folder = nearest_existing(patient.config.state)
-    free, least = shutil.disk_usage(folder).free, patient.config.process.min_free_bytes
+    folder = nearest_existing(context.config.state)
+    free, least = shutil.disk_usage(folder).free, context.config.process.min_free_bytes
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
     cure = "free space, move MYTRADING_STATE_DIR to a larger disk, or lower MYTRADING_MIN_FREE_BYTES"
     if free < least:
@@ -68,10 +68,10 @@ def disk(patient: Patient) -> Finding:
     return warning(text, cure) if free < 2 * least else ok(text)
 
 
-def ports(patient: Patient) -> Finding:
+def check_ports(context: CheckContext) -> Finding:
     """Check that the ports of the stack are free, or held by the stack itself."""
-    config = patient.config
-    if patient.runs:
+    config = context.config
+    if context.is_running:
         return ok("held by the stack that runs")
     if len(config.runtime_dir) > LONGEST_PATH:
         cure = "set XDG_RUNTIME_DIR to a shorter folder"
@@ -98,9 +98,9 @@ def _is_free(address: str, port: int) -> bool:
     return True
 
 
-def permissions(patient: Patient) -> Finding:
+def check_permissions(context: CheckContext) -> Finding:
     """Check that the stack can write its folders, and that only the owner can read files with keys."""
-    config = patient.config
+    config = context.config
     folders = {
         config.state: "MYTRADING_STATE_DIR",
         Path(config.log_dir): "MYTRADING_LOG_DIR",
@@ -124,12 +124,12 @@ def permissions(patient: Patient) -> Finding:
     return ok("state, logs and sockets can be written, keys are private")
 
 
-def egress(patient: Patient) -> Finding:
+def check_egress_address(context: CheckContext) -> Finding:
     """Check that the public address of this machine is one that the broker takes orders from."""
     from urllib.error import URLError
     from urllib.request import urlopen
 
-    venue = patient.config.venue
+    venue = context.config.venue
     if not venue.registered_ips:
         return skipped("BROKER_REGISTERED_IPS names no address, so none was checked")
     host = urlsplit(venue.rest_url).hostname or ""
@@ -149,16 +149,16 @@ def egress(patient: Patient) -> Finding:
 
 
 # the server
-def server(patient: Patient) -> Finding:
+def check_server(context: CheckContext) -> Finding:
     """Check that an OpenAlgo server answers at the configured address."""
-    url, account = patient.config.venue.rest_url, patient.account
+    url, account = context.config.venue.rest_url, context.account
     setting = "OPENALGO_API_HOST, or the address of the primary account"
-    if account is not None and not patient.is_source:
+    if account is not None and not context.is_source:
         setting = f"it, `mytrading account edit {account.id} --host URL`"
-    if not patient.has_server:
+    if not context.has_server:
         return skipped("the simulator serves only while its stack runs", "`mytrading up`, or `--simulator`")
     try:
-        answer = patient.client.call("ping", {}, Deadline.DATA)
+        answer = context.client.call("ping", {}, Deadline.DATA)
     except NotSent as error:
         return failed(str(error), f"start the OpenAlgo server, or correct {setting} ({url})")
     except TransportFailed as error:
@@ -170,33 +170,33 @@ def server(patient: Patient) -> Finding:
     return ok(f"{url} answered in {(answer.ended_ns - answer.began_ns) / 1e6:.0f} ms")
 
 
-def key(patient: Patient) -> Finding:
+def check_api_key(context: CheckContext) -> Finding:
     """Check the API key. The server answers a wrong key and a missing broker session alike, except in a search."""
     try:
-        pong = endpoints.ping(patient.client)
+        pong = endpoints.ping(context.client)
         return ok(f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
     except TransportFailed as error:
         return failed(str(error), _LOG)
     except OpenAlgoError as error:
         refusal = error.message
     try:
-        endpoints.search(patient.client, "SBIN", "NSE")
+        endpoints.search(context.client, "SBIN", "NSE")
     except (OpenAlgoError, TransportFailed):
         setting = " into OPENALGO_API_KEY, or into the primary account"
-        if patient.account is not None and not patient.is_source:
-            setting = f", `mytrading account edit {patient.account.id} --new-key`"
+        if context.account is not None and not context.is_source:
+            setting = f", `mytrading account edit {context.account.id} --new-key`"
         cure = f"copy the key of the server's API Key page{setting}; if it is that one, {_LOGIN}"
         return failed(f"the server says: {refusal}", cure)
     return ok("the server knows it")
 
 
-def session(patient: Patient) -> Finding:
+def check_broker_session(context: CheckContext) -> Finding:
     """Check the broker session of the server by a quote, which the server alone cannot give."""
-    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    instrument = context.first_instrument
     exchange, symbol = split_id(instrument)
     try:
-        endpoints.ping(patient.client)
-        quote = endpoints.quote(patient.client, symbol, exchange)
+        endpoints.ping(context.client)
+        quote = endpoints.quote(context.client, symbol, exchange)
     except SymbolNotFound as error:
         return warning(f"{instrument} has no quote: {error.message}", error.advice)
     except OpenAlgoError as error:
@@ -209,14 +209,14 @@ def session(patient: Patient) -> Finding:
     return ok(f"{instrument} is at {price:g}")
 
 
-def mode(patient: Patient) -> Finding:
+def check_server_mode(context: CheckContext) -> Finding:
     """Check that the server is in the mode (live or analyze) that the account is configured for."""
-    expected = patient.config.venue.expected_mode.value
+    expected = context.config.venue.expected_mode.value
     try:
-        found = endpoints.analyzer(patient.client).mode
+        found = endpoints.analyzer(context.client).mode
     except (OpenAlgoError, TransportFailed) as error:
         return failed(f"the server does not say its mode: {error}", _LOG)
-    if not patient.takes_orders:
+    if not context.takes_orders:
         return ok(f"{found}, and it takes no orders")
     if found != expected:
         cure = f"switch the server to {expected} (its analyzer switch), or set TRADING_MODE; doctor changes neither"
@@ -224,9 +224,9 @@ def mode(patient: Patient) -> Finding:
     return ok(f"{found}, as expected")
 
 
-def clock(patient: Patient) -> Finding:
+def check_clock_skew(context: CheckContext) -> Finding:
     """Check that the clocks of both machines agree, as far as the header of an answer tells it (whole seconds)."""
-    url = urlsplit(patient.config.venue.rest_url)
+    url = urlsplit(context.config.venue.rest_url)
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     connection = kind(url.hostname or "", url.port, timeout=5)
     try:
@@ -249,51 +249,51 @@ def clock(patient: Patient) -> Finding:
     return warning(text, cure) if skew >= SKEW_WARNING_S else ok(f"less than {skew + 1:.0f} s")
 
 
-def instruments(patient: Patient) -> Finding:
+def check_instruments(context: CheckContext) -> Finding:
     """Check that today's contracts are complete and valid: those of the stack that runs, else of the server."""
-    day = ist_date(patient.now)
-    store = InstrumentFile(patient.config.state)
+    day = ist_date(context.now)
+    store = InstrumentFile(context.config.state)
     snapshot = store.snapshot()
-    if not (patient.runs and snapshot.day == day.isoformat()):
-        facts = facts_of(patient.config.home)
-        need = need_of(patient.config, patient.watched, facts)
+    if not (context.is_running and snapshot.day == day.isoformat()):
+        facts = load_contract_facts(context.config.home)
+        need = need_of(context.config, context.watched_instruments, facts)
         known = Known(store.before(day.isoformat()))
         try:
-            snapshot = fetch_master(patient.client, need, facts, day, patient.now, known)
+            snapshot = fetch_master(context.client, need, facts, day, context.now, known)
         except (ReadFailed, TransportFailed) as error:
             return failed(str(error), "download the master contract on the OpenAlgo page")
     if snapshot.refusals:
         reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
         cure = "download the master contract again, or correct `symbols` in config/strategies"
         return failed(f"{len(snapshot.refusals)} refused: {reasons}", cure)
-    patient.snapshot = snapshot
+    context.snapshot = snapshot
     return ok(f"{len(snapshot.instruments)} of {snapshot.day}, in order")
 
 
-def history(patient: Patient) -> Finding:
+def check_history(context: CheckContext) -> Finding:
     """Check the minute bars of the first watched instrument for the last whole trading day."""
-    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    instrument = context.first_instrument
     exchange = split_id(instrument)[0]
-    if exchange not in patient.calendar.exchanges:
+    if exchange not in context.calendar.exchanges:
         return skipped(f"{exchange} has no sessions in config/calendar.toml")
-    day = patient.calendar.previous_trading_day(exchange, ist_date(patient.now))
+    day = context.calendar.previous_trading_day(exchange, ist_date(context.now))
     cure = "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false"
     try:
-        bars = fetch_history(patient.client, instrument, "1m", day, day, patient.now)
+        bars = fetch_history(context.client, instrument, "1m", day, day, context.now)
     except (ReadFailed, TransportFailed) as error:
         return failed(str(error), cure)
-    whole = completeness(bars, patient.calendar, exchange, span_ns("1m"), day, day, patient.now)
+    whole = completeness(bars, context.calendar, exchange, span_ns("1m"), day, day, context.now)
     text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
     if not whole.found:
         return failed(text, cure)
     return ok(text) if whole.share >= ENOUGH else warning(text, "indicators begin with what is there")
 
 
-def funds(patient: Patient) -> Finding:
+def check_funds(context: CheckContext) -> Finding:
     """Check that the broker reports the free funds of the account."""
     try:
-        answer = patient.client.call("funds", {}, Deadline.BOOK)
-        book = book_parsers.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
+        answer = context.client.call("funds", {}, Deadline.BOOK)
+        book = book_parsers.parse_funds(answer, context.config.venue.account, answer.ended_ns)
     except (ReadFailed, TransportFailed) as error:
         return failed(str(error), _LOGIN)
     if book.rows is None:
@@ -312,20 +312,20 @@ HURRIED_S = 3.0
 """How long a start waits for a tick."""
 
 
-def websocket(patient: Patient) -> Finding:
+def check_websocket(context: CheckContext) -> Finding:
     """Check that a tick arrives; out of session an acknowledged subscription is enough."""
-    if patient.runs:
-        return _feed_of_stack(patient)
-    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    if context.is_running:
+        return _feed_of_stack(context)
+    instrument = context.first_instrument
     exchange, symbol = split_id(instrument)
     wanted = {"action": "subscribe", "symbols": [{"symbol": symbol, "exchange": exchange}], "mode": "Quote"}
-    is_open = patient.is_open(exchange)
-    found = _converse(patient, wanted, lambda body: body.get("type") == ("market_data" if is_open else "subscribe"))
+    is_open = context.is_open(exchange)
+    found = _converse(context, wanted, lambda body: body.get("type") == ("market_data" if is_open else "subscribe"))
     if isinstance(found, str):
         return failed(found, "check OPENALGO_WS_HOST and OPENALGO_WS_PORT, and the server's WebSocket proxy")
     if found is None:
         cure = "log in to the broker; restart the server's WebSocket proxy if that does not help"
-        return failed(f"connected, but {instrument} gave nothing within {_wait_s(patient):g} s", cure)
+        return failed(f"connected, but {instrument} gave nothing within {_wait_s(context):g} s", cure)
     if not is_open:
         refused = found.get("status") == "error"
         text = (
@@ -337,54 +337,54 @@ def websocket(patient: Patient) -> Finding:
     return ok(f"{instrument} ticked at {found.get('data', {}).get('ltp', '?')}")
 
 
-def order_stream(patient: Patient) -> Finding:
+def check_order_stream(context: CheckContext) -> Finding:
     """Check that the server accepts a subscription to order updates."""
-    if patient.runs:
-        figures = _figures(patient, "reconciler")
+    if context.is_running:
+        figures = _figures(context, "reconciler")
         if figures.get("stream_up"):
             return ok(f"up, {figures.get('order_updates', 0):g} updates so far")
         return warning("down", "the books are read instead; see `mytrading alerts`")
-    found = _converse(patient, {"action": "subscribe_orders"}, lambda body: body.get("type") == "subscribe_orders")
+    found = _converse(context, {"action": "subscribe_orders"}, lambda body: body.get("type") == "subscribe_orders")
     if isinstance(found, dict) and found.get("status") == "success":
         return ok("subscribed")
     text = found if isinstance(found, str) else str((found or {}).get("message", "no answer"))
     return warning(text, "update the server; until then the books are read instead")
 
 
-def _feed_of_stack(patient: Patient) -> Finding:
+def _feed_of_stack(context: CheckContext) -> Finding:
     deadline = time.monotonic() + FEED_S
-    exchange = split_id(next(iter(patient.watched), "NSE_INDEX:NIFTY"))[0]
+    exchange = split_id(context.first_instrument)[0]
     while True:
-        figures = _figures(patient, "feed")
+        figures = _figures(context, "feed")
         quotes = figures.get("quotes_in", 0.0)
         text = f"{figures.get('fresh', 0):g} of {figures.get('expected', 0):g} tick"
         if quotes and figures.get("coverage", 0.0) >= ENOUGH:
             return ok(f"{text}, {quotes:g} quotes so far")
-        if time.monotonic() > deadline or not patient.is_open(exchange):
+        if time.monotonic() > deadline or not context.is_open(exchange):
             break
         time.sleep(0.2)
-    if not patient.is_open(exchange):
+    if not context.is_open(exchange):
         return warning(f"{text}; {exchange} is closed", "repeat it in the session")
     cure = "see `mytrading alerts` and `mytrading logs feed`"
     return warning(text, cure) if quotes else failed("no quote so far", cure)
 
 
-def _figures(patient: Patient, daemon: str) -> dict[str, float]:
+def _figures(context: CheckContext, daemon: str) -> dict[str, float]:
     try:
-        return figures_of(patient.stack.status(), daemon)
+        return daemon_figures(context.stack.status(), daemon)
     except (NotRunning, OpsTimedOut, OpsRefused):
         return {}
 
 
 def _converse(
-    patient: Patient, request: dict[str, Any], is_answer: Callable[[dict[str, Any]], bool]
+    context: CheckContext, request: dict[str, Any], is_answer: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any] | str | None:
     """The answer to a request on a socket of its own; a text if there is no connection, None if nothing came."""
     rung = threading.Event()
-    venue = patient.config.venue
+    venue = context.config.venue
     connection = FeedSocket(venue.ws_url, venue.api_key, machine_now, rung.set)
     connection.start()
-    deadline = time.monotonic() + _wait_s(patient)
+    deadline = time.monotonic() + _wait_s(context)
     try:
         while (left := deadline - time.monotonic()) > 0:
             rung.wait(left)
@@ -403,8 +403,8 @@ def _converse(
         connection.stop()
 
 
-def _wait_s(patient: Patient) -> float:
-    return min(TICK_S, HURRIED_S) if patient.hurried else TICK_S
+def _wait_s(context: CheckContext) -> float:
+    return min(TICK_S, HURRIED_S) if context.hurried else TICK_S
 
 
 def _decoded(data: bytes) -> dict[str, Any]:

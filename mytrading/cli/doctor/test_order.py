@@ -23,7 +23,7 @@ from mytrading.adapters.openalgo.rest.client import Deadline, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import NotSupported, OpenAlgoError, ReadFailed
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.venues import OpenAlgoVenue
-from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
 from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.instruments.symbology import split_id
@@ -49,17 +49,17 @@ _LIKELY = "NSE:SBIN"
 Row = TypeVar("Row")
 
 
-def margin(patient: Patient) -> Finding:
+def check_margin(context: CheckContext) -> Finding:
     """Check that the broker reports the margin of one lot."""
     try:
-        chosen = _instrument(patient)
+        chosen = _instrument(context)
         if isinstance(chosen, str):
             return skipped(chosen)
-        with _quoted(patient, chosen):
+        with _quoted(context, chosen):
             row = {"symbol": chosen.symbol, "exchange": chosen.exchange, "action": Side.BUY.value,
                    "quantity": chosen.lot_size, "product": Product.MIS.value, "pricetype": OrderType.LIMIT.value,
-                   "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
-            total = endpoints.margin(patient.client, [row]).total_margin_required
+                   "price": f"{_price(context, chosen):.2f}", "trigger_price": 0}  # fmt: skip
+            total = endpoints.margin(context.client, [row]).total_margin_required
     except NotSupported as error:
         return warning(f"the broker gives none: {error.message}", "entries are judged by funds and limits")
     except (OpenAlgoError, TransportFailed) as error:
@@ -68,23 +68,23 @@ def margin(patient: Patient) -> Finding:
     return ok(text) if total > 0 else failed(f"{text}, with success", "look at the server's log")
 
 
-def paper_order(patient: Patient) -> Finding:
+def check_paper_order(context: CheckContext) -> Finding:
     """Place a limit buy far below the market, through gateway and router if they run; see it rest, cancel it."""
-    venue = patient.config.venue
+    venue = context.config.venue
     if venue.kind is VenueKind.DRY_RUN:
         return skipped("a dry run sends nothing")
-    if not patient.is_paper:
+    if not context.is_paper:
         return skipped("live orders are not tested: doctor places none where they cost money")
     try:
-        chosen = _instrument(patient)
+        chosen = _instrument(context)
         if isinstance(chosen, str):
             return skipped(chosen)
-        if not patient.is_open(chosen.exchange):
+        if not context.is_open(chosen.exchange):
             return skipped(f"{chosen.exchange} is closed", "repeat it in the session")
-        if not patient.runs:
-            return _direct(patient, chosen)
-        with _quoted(patient, chosen):
-            return _trial(patient, chosen)
+        if not context.is_running:
+            return _direct(context, chosen)
+        with _quoted(context, chosen):
+            return _trial(context, chosen)
     except (OpenAlgoError, ReadFailed, TransportFailed) as error:
         return failed(str(error), "see the broker session above, and look at the server's order book")
     except (NotRunning, OpsTimedOut, OpsRefused) as error:
@@ -92,32 +92,32 @@ def paper_order(patient: Patient) -> Finding:
 
 
 @contextmanager
-def _quoted(patient: Patient, chosen: Instrument) -> Iterator[None]:
+def _quoted(context: CheckContext, chosen: Instrument) -> Iterator[None]:
     """Have the feed give quotes of the instrument meanwhile, where the venue has none but those."""
-    if patient.config.source is None or not patient.runs:
+    if context.config.source is None or not context.is_running:
         yield
         return
-    with QuoteLease(patient.config, "doctor") as lease:
+    with QuoteLease(context.config, "doctor") as lease:
         deadline = time.monotonic() + ORDER_S
-        while _last(patient, chosen.id) <= 0 and time.monotonic() < deadline:
+        while _last(context, chosen.id) <= 0 and time.monotonic() < deadline:
             lease.renew({chosen.id})
             for _ in lease.quotes(0.2):
                 continue
         yield
 
 
-def _trial(patient: Patient, chosen: Instrument) -> Finding:
-    name, price = f"doctor-{uuid.uuid4().hex[:16]}", round(_price(patient, chosen), 2)
+def _trial(context: CheckContext, chosen: Instrument) -> Finding:
+    name, price = f"doctor-{uuid.uuid4().hex[:16]}", round(_price(context, chosen), 2)
     shown = f"{chosen.lot_size} {chosen.id} at {price:g}"
 
     def row() -> dict[str, Any] | None:
-        rows = patient.stack.ask(OrdersQuery(limit=0))
+        rows = context.stack.ask(OrdersQuery(limit=0))
         return next((row for row in rows if row["client_order_id"] == name), None)
 
     command = PaperOrderCommand(request_id=f"{name}.place", id=name, instrument=chosen.id)
-    patient.stack.ask(replace(command, quantity=chosen.lot_size, price=price))
+    context.stack.ask(replace(command, quantity=chosen.lot_size, price=price))
     placed = _once(row, lambda row: row["state"] in ("ACCEPTED", *_ENDED), 0.1) or {}
-    patient.stack.ask(replace(command, request_id=f"{name}.withdraw"))
+    context.stack.ask(replace(command, request_id=f"{name}.withdraw"))
     ended = _once(row, lambda row: row["state"] in _ENDED, 0.1) or {}
     state = ended.get("state", "nowhere")
     if state == "CANCELLED" and placed.get("broker_order_id"):
@@ -130,40 +130,40 @@ def _trial(patient: Patient, chosen: Instrument) -> Finding:
     return failed(f"{shown} is {state}: {reason}", cure)
 
 
-def _instrument(patient: Patient) -> Instrument | str:
+def _instrument(context: CheckContext) -> Instrument | str:
     """A share if one is watched, else the option at the money of a watched underlying."""
-    store = InstrumentFile(patient.config.state)
-    snapshot = patient.snapshot or store.snapshot()
+    store = InstrumentFile(context.config.state)
+    snapshot = context.snapshot or store.snapshot()
     if not snapshot.instruments:
         exchange, symbol = split_id(_LIKELY)
-        return instrument_of(endpoints.symbol(patient.client, symbol, exchange))
+        return instrument_of(endpoints.symbol(context.client, symbol, exchange))
     book = store.book_of(snapshot)
     share = next((item for item in book if item.kind is InstrumentKind.EQ), None)
     if share is not None:
         return share
-    for watched in patient.watched:
+    for watched in context.watched_instruments:
         underlying = split_id(watched)[1]
-        alive = book.alive(underlying, InstrumentKind.CE, patient.now)
+        alive = book.alive(underlying, InstrumentKind.CE, context.now)
         if not alive:
             continue
         try:
-            price = _last(patient, watched)
+            price = _last(context, watched)
             return book.option(underlying, alive[-1], "ATM", InstrumentKind.CE, price)
         except (NoSuchContract, OpenAlgoError, TransportFailed):
             continue
     return "no share and no option is among the instruments"
 
 
-def _price(patient: Patient, chosen: Instrument) -> float:
+def _price(context: CheckContext, chosen: Instrument) -> float:
     """On the tick, and so far below the market that it rests."""
     tick = chosen.tick_size or 0.05
-    steps = math.floor(_last(patient, chosen.id) * _BELOW[chosen.kind.is_option] / tick)
+    steps = math.floor(_last(context, chosen.id) * _BELOW[chosen.kind.is_option] / tick)
     return round(max(steps, 1) * tick, 2)
 
 
-def _last(patient: Patient, instrument: str) -> float:
+def _last(context: CheckContext, instrument: str) -> float:
     exchange, symbol = split_id(instrument)
-    quote = endpoints.quote(patient.client, symbol, exchange)
+    quote = endpoints.quote(context.client, symbol, exchange)
     return quote.ltp or quote.prev_close
 
 
@@ -179,9 +179,9 @@ def _once(find: Callable[[], Row | None], condition: Callable[[Row], object], ev
 
 
 # without a stack
-def _direct(patient: Patient, chosen: Instrument) -> Finding:
+def _direct(context: CheckContext, chosen: Instrument) -> Finding:
     """The trial order by doctor itself; no other process may trade the account meanwhile."""
-    lock = InstanceLock(account_lock_path(patient.config, patient.config.order_accounts[0]))
+    lock = InstanceLock(account_lock_path(context.config, context.config.order_accounts[0]))
     try:
         lock.acquire()
     except AlreadyRunning as error:
@@ -189,18 +189,18 @@ def _direct(patient: Patient, chosen: Instrument) -> Finding:
     try:
         name = f"doctor-{uuid.uuid4().hex[:16]}"
         order = Order(
-            client_order_id=name, account=patient.config.venue.account, instrument=chosen.id, product=Product.MIS,
+            client_order_id=name, account=context.config.venue.account, instrument=chosen.id, product=Product.MIS,
             strategy="doctor", run=name, cause=name, purpose=Purpose.ENTRY, side=Side.BUY, quantity=chosen.lot_size,
-            order_type=OrderType.LIMIT, price=_price(patient, chosen), state=OrderState.INITIALIZED,
-            created_ns=patient.now, updated_ns=patient.now,
+            order_type=OrderType.LIMIT, price=_price(context, chosen), state=OrderState.INITIALIZED,
+            created_ns=context.now, updated_ns=context.now,
         )  # fmt: skip
-        return _placed_and_cancelled(patient, order)
+        return _placed_and_cancelled(context, order)
     finally:
         lock.release()
 
 
-def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
-    venue = OpenAlgoVenue(patient.client, patient.config.venue.expected_mode)
+def _placed_and_cancelled(context: CheckContext, order: Order) -> Finding:
+    venue = OpenAlgoVenue(context.client, context.config.venue.expected_mode)
     shown = f"{order.quantity} {order.instrument} at {order.price:g}"
     placed = venue.send(Call.PLACE, order)
     if placed.outcome in (Outcome.REFUSED, Outcome.NOT_SENT, Outcome.RATE_LIMITED):
@@ -208,7 +208,7 @@ def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
 
     def row() -> BrokerOrder | None:
         """The order in the server's book, by the broker's id or by ours."""
-        book = book_parsers.parse_orders(patient.client.call("orderbook", {}, Deadline.BOOK))
+        book = book_parsers.parse_orders(context.client.call("orderbook", {}, Deadline.BOOK))
         mine = (row for row in book.rows or () if row.broker_order_id in ids or row.tag == order.client_order_id)
         return next(mine, None)
 

@@ -19,9 +19,9 @@ from msgspec import NODEFAULT, Struct, to_builtins
 from msgspec.structs import fields
 from typer import Argument, Option
 
-from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, running_stack, stack
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, find_running_stack, find_stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
-from mytrading.cli.shell.output import nobody_reads, print_json, print_result, print_rows, say
+from mytrading.cli.shell.output import is_reader_gone, print_json, print_note, print_result, print_rows
 from mytrading.core.orders.flat_order import complete_flat_order, flat_order
 from mytrading.core.time import format_ist
 from mytrading.messages.codec import FrameError, StreamDecoder
@@ -41,7 +41,7 @@ Daemon = Annotated[str, Option("--daemon", "-d", help="Only this daemon's journa
 
 def _check_name(config: RunConfig, daemon: str) -> None:
     """Exit 2 for a name that no process and no journal has."""
-    if daemon and daemon not in ALL and not journal_verify.journals(config, daemon):
+    if daemon and daemon not in ALL and not journal_verify.journal_files(config, daemon):
         fail(USAGE, f"no daemon is called {daemon!r}: expected one of {', '.join(ALL)}")
 
 
@@ -49,9 +49,9 @@ def _check_name(config: RunConfig, daemon: str) -> None:
 def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") -> None:
     """Check that no row was changed, lost or made unreadable, that readers and writers agree, and that the router's
     inputs still lead to its decisions; exit 1 if not."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         _check_name(found.config, daemon)
-        findings = journal_verify.verify(found.config, daemon)
+        findings = journal_verify.verify_journals(found.config, daemon)
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
         print_json({"ok": not problems, "files": [finding._asdict() for finding in findings]})
@@ -72,11 +72,11 @@ def show(
     daemon: Daemon = "", limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Show rows: what a daemon read and what it decided."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         _check_name(found.config, daemon)
-        rows = list(journal_verify.decoded(found.config, daemon))
+        rows = list(journal_verify.decode_journals(found.config, daemon))
     if trace:
-        rows = journal_verify.traced(rows, trace)
+        rows = journal_verify.rows_linked_to(rows, trace)
         if not rows:
             where = f"the journal of {daemon}" if daemon else "any journal"
             fail(USAGE, f"no row in {where} has the id {trace!r}; `mytrading orders --json` and `signals --json` "
@@ -102,10 +102,10 @@ def export(
     daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Write rows to a Parquet file, bodies as JSON."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         _check_name(found.config, daemon)
         try:
-            count = journal_verify.export(journal_verify.decoded(found.config, daemon), target)
+            count = journal_verify.export_rows(journal_verify.decode_journals(found.config, daemon), target)
         except OSError as error:
             fail(USAGE, f"journal export: expected a file that can be written, found {target}: {error.strerror}")
     print_result({"file": str(target), "rows": count}, as_json, f"{count} rows written to {target}")
@@ -145,7 +145,7 @@ def tail(
     profile: Profile = "",
 ) -> None:
     """Print the messages of a running stack as they come, one a line, until Ctrl-C."""
-    with running_stack(profile) as found:
+    with find_running_stack(profile) as found:
         _check_topics(stream, topics or ())
         follow = _journaled if stream is Tailed.SIGNALS else _published
         source = follow(found.config, stream, topics or ())
@@ -174,14 +174,14 @@ def _show(
     for message in source:
         if message is not None:
             if as_json:
-                print_json({"stream": stream, **message._asdict(), "message": named(message.message)})
+                print_json({"stream": stream, **message._asdict(), "message": message_to_builtins(message.message)})
             else:
-                print(line_of(message), flush=True)
+                print(format_message(message), flush=True)
             left -= 1
             if not left:
                 return 0
         now = time.monotonic()
-        if now >= until or (message is None and nobody_reads(sys.stdout)):
+        if now >= until or (message is None and is_reader_gone(sys.stdout)):
             break
         if message is None and now >= look:
             look = now + _LOOK_S
@@ -206,7 +206,9 @@ def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generat
                 header = frame.header
                 yield TailedMessage(frame.topic, header.epoch, header.sequence, header.sent_ns, frame.message)
             if subscriber.gaps > missed:
-                say(f"{subscriber.gaps - missed} messages passed while this reader was busy; name topics to read fewer")
+                print_note(
+                    f"{subscriber.gaps - missed} messages passed while this reader was busy; name topics to read fewer"
+                )
                 missed = subscriber.gaps
     finally:
         subscriber.close()
@@ -231,22 +233,22 @@ def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Genera
             reader.close()
 
 
-def named(value: Any) -> Any:
+def message_to_builtins(value: Any) -> Any:
     """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
     if isinstance(value, Order):
         return complete_flat_order(value)
     if isinstance(value, Struct):
         tag = value.__struct_config__.tag
-        own = {name: named(getattr(value, name)) for name in value.__struct_fields__}
+        own = {name: message_to_builtins(getattr(value, name)) for name in value.__struct_fields__}
         return {"type": tag, **own} if tag is not None else own
     if isinstance(value, tuple | list):
-        return [named(item) for item in value]
+        return [message_to_builtins(item) for item in value]
     if isinstance(value, dict):
-        return {key: named(item) for key, item in value.items()}
+        return {key: message_to_builtins(item) for key, item in value.items()}
     return to_builtins(value)
 
 
-def line_of(tailed: TailedMessage) -> str:
+def format_message(tailed: TailedMessage) -> str:
     """A message in one line: time of day in India, topic, type, and the fields that are not as by default."""
     kind = type(tailed.message).__name__
     moment = f"{format_ist(tailed.sent_ns, '%H:%M:%S')}.{tailed.sent_ns // 1_000_000 % 1000:03}"
@@ -280,7 +282,7 @@ def _text(name: str, value: Any) -> str:
 
 def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
     """Print where the streams of a stack are, for programs that read them (docs/streams.md)."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         config, running = found.config, found.is_running()
     rows = [
         {"stream": row.name, "writer": writer, "pattern": row.pattern.value, "delivery": row.delivery.value,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, project_folder, running_stack
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, find_running_stack, project_folder
 from mytrading.cli.shell.options import AsJson, Profile, completion, leg_names
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.config.problems import hint, name_key
@@ -70,7 +70,7 @@ TEMPLATES: dict[str, Template] = {
 }  # fmt: skip
 
 
-def text_of(name: str, template: Template, underlying: str) -> str:
+def template_toml(name: str, template: Template, underlying: str) -> str:
     """The file that a template makes of a strategy."""
     legs = "\n".join(_leg(*leg) for leg in template.legs)
     return f"""#:schema ../../docs/legs.schema.json
@@ -119,7 +119,7 @@ def new(
         fail(USAGE, f"no template {template!r}{hint(template, TEMPLATES)}; there are {', '.join(TEMPLATES)}")
     home = project_folder()
     _refuse_taken(home, name)
-    text = text_of(name, TEMPLATES[template], underlying.upper())
+    text = template_toml(name, TEMPLATES[template], underlying.upper())
     if source:
         text = _file_of(home, source).read_text(encoding="utf-8")
         own, naming = f'name = "{name}"', re.compile(r'^\s*name\s*=\s*"[^"]*"', re.MULTILINE)
@@ -181,7 +181,7 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
 @app.command()
 def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None:
     """Whether a file of legs can run: every mistake with line, key and value, and what guards each leg."""
-    from mytrading.cli.legs.show import guards_of_plan, stop_rules
+    from mytrading.cli.legs.show import describe_planned_stops, stop_rules
     from mytrading.config.cross_checks import product_of
 
     settings = _settings(project_folder(), name, profile)
@@ -190,14 +190,14 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     assert plan is not None
     file = settings.file_of(config.name)
     notes = [text for text in settings.warnings if text.startswith(f"{file}:")]
-    notes += notes_on(plan, product_of(settings, config))
-    guards = guards_of_plan(plan, stop_rules(settings, config))
+    notes += risk_notes(plan, product_of(settings, config))
+    guards = describe_planned_stops(plan, stop_rules(settings, config))
     body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}
     lines = (f"  {line}" for line in (*notes, *guards))
     print_result(body, as_json, f"{file}: {len(plan.legs)} legs, in order", *lines)
 
 
-def notes_on(plan: LegPlan, product: Product) -> list[str]:
+def risk_notes(plan: LegPlan, product: Product) -> list[str]:
     """Notes on what is allowed and still risky; `product` is that of legs that name none."""
     notes = []
     above, below = _bare_sides(plan)
@@ -245,9 +245,16 @@ def show(
 ) -> None:
     """The contracts it would trade now, what they cost and need in margin, breakevens, and the payoff as a picture."""
     home = project_folder()
-    with running_stack(profile) as found:
-        from mytrading.cli.legs.show import LegQuotes, LegSizes, draw, picture_of, purses_of, stop_rules
-        from mytrading.cli.shell.target import risk_tables
+    with find_running_stack(profile) as found:
+        from mytrading.cli.legs.show import (
+            LegQuotes,
+            LegSizer,
+            draw_payoff,
+            free_funds_by_account,
+            price_legs,
+            stop_rules,
+        )
+        from mytrading.cli.shell.target import load_risk_tables
         from mytrading.config.cross_checks import product_of
         from mytrading.core.instruments.book import NoSuchContract
 
@@ -256,19 +263,21 @@ def show(
         plan = settings.plan_of(config.name)
         assert plan is not None
         watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
-        tables = risk_tables(home)
+        tables = load_risk_tables(home)
         accounts = config.accounts or (found.config.venue.account,)
-        sizes = LegSizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
+        sizer = LegSizer(
+            product_of(settings, config), config.sizing_rule, accounts, free_funds_by_account(found.status())
+        )
         try:
             with LegQuotes(found.config) as quotes:
-                picture = picture_of(plan, watches, quotes, wait, tables, sizes, stop_rules(settings, config))
+                picture = price_legs(plan, watches, quotes, wait, tables, sizer, stop_rules(settings, config))
         except NoSuchContract as error:
             fail(ERROR, str(error))
     if as_json:
         print_json({"name": config.name, **picture})
     else:
         _print(picture)
-        draw(picture)
+        draw_payoff(picture)
 
 
 def _print(body: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mytrading.cli.market.quote_lease import QuoteLease
-from mytrading.cli.shell.output import figures_of
+from mytrading.cli.shell.output import daemon_figures
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.core.accounting.margin import MarginLeg, margin_requirement
@@ -52,8 +52,8 @@ from mytrading.messages.signals import Leg
 WIDTH = 72
 
 
-def picture_of(
-    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizes: LegSizes,
+def price_legs(
+    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizer: LegSizer,
     stops: StopRules,
 ) -> dict[str, Any]:  # fmt: skip
     """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen.
@@ -61,24 +61,24 @@ def picture_of(
     Legs with a profile have the lots of the first account that gets any, else one lot; `sized` says those of each.
     """
     watch = watches[0]
-    if missing := quotes.fill(watches, wait):
+    if missing := quotes.wait_for_prices(watches, wait):
         raise NoSuchContract(
             f"no quote of {', '.join(missing)} came within {wait:g} s; `mytrading status` shows the feed"
         )
-    quotes.fill(candidate_contracts(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait)
+    quotes.wait_for_prices(candidate_contracts(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait)
     legs = resolve_legs(plan.legs, watch, quotes.prices, quotes.book, quotes.now, quotes.chain)
-    if missing := quotes.fill([leg.instrument for leg in legs], wait):
+    if missing := quotes.wait_for_prices([leg.instrument for leg in legs], wait):
         raise NoSuchContract(f"no quote of {', '.join(missing)} came within {wait:g} s; is it traded?")
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
-    day, product = ist_date(quotes.now), sizes.product
-    legs, sized = sizes.fit(legs, contracts, quotes.prices, tables, day)
+    day, product = ist_date(quotes.now), sizer.product
+    legs, sized = sizer.size_legs(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
     needs = margin_requirement(
         [margin_leg(leg, one, quotes.prices, product) for leg, one in zip(legs, contracts, strict=True)], tables, day
     )
     found = payoff(priced, spot, RATE)
-    guards = guards_of_legs(legs, contracts, quotes.prices, stops)
+    guards = describe_stops(legs, contracts, quotes.prices, stops)
     return {
         "underlying": watch,
         "spot": spot,
@@ -93,7 +93,7 @@ def picture_of(
         "breakevens": list(found.breakevens),
         "max_profit": None if found.most is None else round(found.most, 2),
         "max_loss": None if found.least is None else round(found.least, 2),
-        "payoff": curve(priced, spot, found.breakevens),
+        "payoff": payoff_curve(priced, spot, found.breakevens),
     }
 
 
@@ -136,7 +136,7 @@ def payoff_legs(
     return found
 
 
-def curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -> list[tuple[float, float]]:
+def payoff_curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -> list[tuple[float, float]]:
     """(price of the underlying, rupees earned) across strikes, breakevens and the spot."""
     marks = [spot, *breakevens, *(leg.strike for leg in legs if leg.strike)]
     low, high = min(marks), max(marks)
@@ -146,13 +146,13 @@ def curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -
     return [(round(point, 2), round(profit(legs, point, RATE), 2)) for point in points]
 
 
-def draw(body: dict[str, Any]) -> None:
+def draw_payoff(body: dict[str, Any]) -> None:
     """Print the payoff curve of the legs, the spot marked under the axis."""
     from rich.console import Console
     from rich.text import Text
 
     console, points = Console(), body["payoff"]
-    for kind, line in chart([value for _, value in points]):
+    for kind, line in payoff_chart_lines([value for _, value in points]):
         style = {GAIN: "green", LOSS: "red"}.get(kind, "dim")
         console.print(Text(line.rstrip() or " ", style=style))
     low, high = points[0][0], points[-1][0]
@@ -165,7 +165,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 GAIN, LOSS = "gain", "loss"
 
 
-def chart(values: Sequence[float], height: int = 7) -> list[tuple[str, str]]:
+def payoff_chart_lines(values: Sequence[float], height: int = 7) -> list[tuple[str, str]]:
     """(gain, loss or axis; line) from the top: `height` lines for gains, the axis, as many for losses."""
     most = max((abs(value) for value in values), default=0.0) or 1.0
     rows = []
@@ -188,7 +188,7 @@ class LegQuotes(QuoteLease):
         self._chains = OptionChains()
         self._wanted: set[str] = set()
 
-    def fill(self, instruments: Iterable[str], seconds: float) -> list[str]:
+    def wait_for_prices(self, instruments: Iterable[str], seconds: float) -> list[str]:
         """Wait until all have a price, at most so long; returns those that have none."""
         wanted = set(instruments)
         self._wanted |= wanted
@@ -206,10 +206,10 @@ class LegQuotes(QuoteLease):
         return self._chains.chain_view(self.book, underlying, expiry, self.now)
 
 
-# sizes
-def purses_of(status: dict[str, Any]) -> dict[str, FreeFunds]:
+# sizer
+def free_funds_by_account(status: dict[str, Any]) -> dict[str, FreeFunds]:
     """Free funds by account, as risk publishes them with its heartbeat."""
-    figures = figures_of(status, "risk")
+    figures = daemon_figures(status, "risk")
 
     def funds(name: str) -> FreeFunds:
         cash, free, buffer = (figures.get(f"margin_{kind}:{name}", 0.0) for kind in ("cash", "free", "buffer"))
@@ -219,15 +219,15 @@ def purses_of(status: dict[str, Any]) -> dict[str, FreeFunds]:
     return {name: funds(name) for name in names}
 
 
-class LegSizes(NamedTuple):
+class LegSizer(NamedTuple):
     """The sizing rule of a strategy, the product of legs that name none, its accounts, and their free funds."""
 
     product: Product
     rule: SizingRule
     accounts: tuple[str, ...]
-    purses: Mapping[str, FreeFunds]
+    funds: Mapping[str, FreeFunds]
 
-    def fit(
+    def size_legs(
         self, legs: tuple[Leg, ...], contracts: Sequence[Instrument], prices: Mapping[str, float], tables: RiskTables,
         day: date,
     ) -> tuple[tuple[Leg, ...], list[dict[str, Any]]]:  # fmt: skip
@@ -248,10 +248,10 @@ class LegSizes(NamedTuple):
         self, account: str, pairs: Sequence[tuple[Leg, Instrument]], prices: Mapping[str, float], tables: RiskTables,
         day: date,
     ) -> tuple[tuple[Leg, ...], str]:  # fmt: skip
-        purse = self.purses.get(account)
-        if purse is None:
+        free = self.funds.get(account)
+        if free is None:
             return (), "its broker has not reported its funds; see `mytrading margin`"
-        purse = purse._replace(learnt=max(purse.buffer - tables.buffer.least, 0.0))
+        free = free._replace(learnt=max(free.buffer - tables.buffer.least, 0.0))
         groups: dict[str, list[MarginLeg]] = {}
         for leg, contract in pairs:
             groups.setdefault(share_word(leg.profile), []).append(margin_leg(leg, contract, prices, self.product))
@@ -261,7 +261,7 @@ class LegSizes(NamedTuple):
         def trim(plan: LotMultiple) -> LotMultiple:
             return adjust_multiple(plan, self.rule, account, 1.0, most)
 
-        plans = plan_profiles(fixed, groups, purse, account, tables, day, trim)
+        plans = plan_profiles(fixed, groups, free, account, tables, day, trim)
         why = "; ".join(f"{name}: {plan.why}" for name, plan in plans.items())
         if not all(plan.times for plan in plans.values()):
             return (), why
@@ -280,7 +280,7 @@ class StopRules(NamedTuple):
     shares: float
     options: float
 
-    def of_leg(self, stop: LegStop, *, option: bool) -> LegStop:
+    def stop_of(self, stop: LegStop, *, option: bool) -> LegStop:
         """The stop of a leg: its own, or the default."""
         share = self.options if option else self.shares
         return stop if stop.value else LegStop(kind=StopKind.PERCENT, value=share * 100)
@@ -292,7 +292,7 @@ def stop_rules(settings: TradingSettings, config: StrategyConfig) -> StopRules:
     return StopRules(config.stop, own or risk.default_stop_loss, own or risk.default_stop_loss_options)
 
 
-def guards_of_plan(plan: LegPlan, rules: StopRules) -> list[str]:
+def describe_planned_stops(plan: LegPlan, rules: StopRules) -> list[str]:
     """One line for each leg, before its contract and price are known."""
     covers = match_rule_covers(plan.legs)
     return [
@@ -308,7 +308,7 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
     sold = ", ".join(cover.sold for cover in mine)
     if leg.lots > 0 and hedging_units(covers, name) >= leg.lots:
         return f"hedges {sold}, and needs no stop until that is gone"
-    stop = rules.of_leg(leg.stop, option=leg.kind is LegKind.OPTION)
+    stop = rules.stop_of(leg.stop, option=leg.kind is LegKind.OPTION)
     what = f"its stop ({spell_stop(stop)})"
     if mine:
         return f"{what} is held by the engine, since it covers {sold}, which is bought back first"
@@ -325,7 +325,7 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
     return f"{what} is held by the engine: it lies beyond what the exchange takes ({limit})"
 
 
-def guards_of_legs(
+def describe_stops(
     legs: Sequence[Leg], contracts: Sequence[Instrument], prices: Mapping[str, float], rules: StopRules
 ) -> list[str]:
     """For each leg at present prices: `broker 130.00`, `engine 180.00`, `hedge of …`, or `none`."""
@@ -343,7 +343,7 @@ def _held(
     if units > 0 and hedging_units(covers, contract.id) >= units:
         return f"hedge of {', '.join(mine)}"
     price = leg.limit_price or prices[contract.id]
-    default = rules.of_leg(LegStop(), option=contract.kind.is_option)
+    default = rules.stop_of(LegStop(), option=contract.kind.is_option)
     level = leg.stop_price or price_level(default, -leg.lots, price)
     side = Side.BUY if units > 0 else Side.SELL
     engine = bool(mine) or rules.plan is StopPlan.ENGINE or not rests(contract, side, level, price, None)

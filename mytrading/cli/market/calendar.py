@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from mytrading.cli.shell.failures import ERROR, USAGE, Failure, fail, failures, project_folder
+from mytrading.cli.shell.failures import ERROR, USAGE, Failure, exit_on_errors, fail, project_folder
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_rows, say
+from mytrading.cli.shell.output import print_json, print_note, print_rows
 from mytrading.core.time import IST, SECOND, format_ist, ist_date
 
 if TYPE_CHECKING:
@@ -50,19 +50,19 @@ def show(
     profile: Profile = "",
 ) -> None:
     """Open or closed, which holiday it is, the next session, and the next expiries."""
-    with failures():
-        from mytrading.cli.shell.target import calendar_of, facts_of
+    with exit_on_errors():
+        from mytrading.cli.shell.target import load_calendar, load_contract_facts
         from mytrading.core.instruments.day_report import WEEKDAYS, day_report, expiry_report
 
         home = project_folder()
-        calendar, moment = calendar_of(home), _moment(when, profile)
+        calendar, moment = load_calendar(home), _moment(when, profile)
         if exchange and exchange.upper() not in calendar.exchanges:
             fail(USAGE, f"--exchange: expected one of {', '.join(calendar.exchanges)}, found {exchange!r}")
         names = (exchange.upper(),) if exchange else tuple(name for name in MAIN if name in calendar.exchanges)
         day = ist_date(moment)
         try:
             rows = day_report(calendar, names, moment)
-            expiries = expiry_report(calendar, facts_of(home), day)
+            expiries = expiry_report(calendar, load_contract_facts(home), day)
         except ValueError as error:
             fail(USAGE, f"DATE: config/calendar.toml says nothing of {day}: {error}")
     if as_json:
@@ -101,25 +101,25 @@ def write(
     """Add the holidays of NSE and BSE that config/calendar.toml does not list; what it lists is never removed."""
     if source not in ("library", "openalgo"):
         fail(USAGE, f"--source: expected library or openalgo, found {source!r}")
-    with failures():
-        from mytrading.cli.shell.target import calendar_of, market_now
+    with exit_on_errors():
+        from mytrading.cli.shell.target import load_calendar, market_now
         from mytrading.core.calendar.calendar_file import compare
 
         home = project_folder()
         wanted = year or ist_date(market_now(profile)).year
-        calendar = calendar_of(home)
+        calendar = load_calendar(home)
         listed = calendar.holidays("NSE")
         days, hours, failed = {}, [], {}
         if not check:
             days[source] = _days(source, wanted, profile)
         for name in ("library", "openalgo") if check else ():
             try:
-                with failures():
+                with exit_on_errors():
                     days[name] = _days(name, wanted, profile)
                     hours += _other_hours(calendar, profile) if name == "openalgo" else []
             except Failure as error:
                 failed[name] = error
-                say(f"not compared with {name}: {error}")
+                print_note(f"not compared with {name}: {error}")
         found = {name: compare(listed, named, wanted) for name, named in days.items()}
         missing = {} if check else found[source].missing
         if missing:
@@ -146,10 +146,10 @@ def write(
 def _other_hours(calendar: Calendar, profile: str) -> list[str]:
     """Sessions of the next trading day that differ at the server, as text."""
     from mytrading.adapters.openalgo.endpoints import timings
-    from mytrading.cli.shell.target import market_now, server_answer
+    from mytrading.cli.shell.target import call_server, market_now
 
     day = ist_date(calendar.next_session("NSE", ist_date(market_now(profile))).open_ns)
-    rows = server_answer(profile, f"hours of {day}", lambda client: timings(client, day.isoformat()))
+    rows = call_server(profile, f"hours of {day}", lambda client: timings(client, day.isoformat()))
     found = []
     for row in rows:
         mine = calendar.session(row.exchange, day) if row.exchange in calendar.exchanges else None
@@ -183,9 +183,9 @@ def _days(source: str, year: int, profile: str) -> dict[date, str]:
         except DaysUnknown as error:
             fail(ERROR, str(error))
     from mytrading.adapters.openalgo.endpoints import holidays
-    from mytrading.cli.shell.target import server_answer
+    from mytrading.cli.shell.target import call_server
 
-    rows = server_answer(profile, "holidays", lambda client: holidays(client, year))
+    rows = call_server(profile, "holidays", lambda client: holidays(client, year))
     closed = (row for row in rows if row.holiday_type == "TRADING_HOLIDAY" and "NSE" in row.closed_exchanges)
     return {date.fromisoformat(row.date): row.description or "Holiday" for row in closed}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from typer import Argument, Option
 
-from mytrading.cli.shell.failures import TIMED_OUT, USAGE, fail, failures, running_stack
+from mytrading.cli.shell.failures import TIMED_OUT, USAGE, exit_on_errors, fail, find_running_stack
 from mytrading.cli.shell.options import AsJson, Profile, underlyings
 from mytrading.cli.shell.output import print_json
 
@@ -48,13 +48,13 @@ def chain(
     if bhavcopy is not None:
         if watch:
             fail(USAGE, "--watch follows a running stack, and --bhavcopy shows a day that is over: use one of them")
-        from mytrading.cli.market.chain_view import show_file
+        from mytrading.cli.market.chain_view import print_bhavcopy_chain
 
-        with failures():
-            return show_file(bhavcopy, underlying.upper(), expiry, strikes, rate, price, as_json)
+        with exit_on_errors():
+            return print_bhavcopy_chain(bhavcopy, underlying.upper(), expiry, strikes, rate, price, as_json)
     if price:
         fail(USAGE, "--underlying goes with --bhavcopy: a running stack knows the price")
-    with running_stack(profile) as found:
+    with find_running_stack(profile) as found:
         from mytrading.cli.market.chain_view import ChainFeed
         from mytrading.core.calendar.expiries import NoSuchExpiry
         from mytrading.core.instruments.book import NoSuchContract
@@ -71,7 +71,7 @@ def _show(feed: ChainFeed, watch: bool, seconds: float, wait: float, as_json: bo
 
     if watch:
         return watch_chain(feed, seconds)
-    missing = feed.fill(wait)
+    missing = feed.wait_for_quotes(wait)
     view = feed.view()
     if view.spot is None and not any(side and side.ltp for row in view.rows for side in (row.call, row.put)):
         fail(TIMED_OUT, f"no quote of {feed.underlying} came within {wait:g} s; `mytrading status` shows the feed")

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.cli.shell.failures import USAGE, fail
-from mytrading.cli.shell.output import print_json, say, screen_of
+from mytrading.cli.shell.output import print_json, print_note, raw_terminal
 from mytrading.core.calendar.expiries import NoSuchExpiry, session_ends
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import home_of, instrument_id
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mytrading.adapters.nse.bhavcopy import Bhavcopy, BhavRow
 
 INTEREST_S = 5.0
-"""How long `fill` waits for open interest once all have a quote: the feed may have to ask for it, or in vain."""
+"""How long to wait for open interest once all have a quote: the feed may have to ask for it, or in vain."""
 
 
 class ChainFeed(QuoteLease):
@@ -46,7 +46,7 @@ class ChainFeed(QuoteLease):
         super().__init__(config, "chain")
         self.underlying = underlying
         self._around = around
-        self.expiry = chosen_expiry(self.book, underlying, expiry, self.now)
+        self.expiry = resolve_expiry(self.book, underlying, expiry, self.now)
         options = self.book.options(underlying, self.expiry)
         settles = self.ends(options[0].exchange, self.expiry)
         spot = self.book.spot(underlying).id
@@ -58,7 +58,7 @@ class ChainFeed(QuoteLease):
         for quote in self.quotes(seconds):
             self._chain.apply(quote)
 
-    def fill(self, seconds: float) -> int:
+    def wait_for_quotes(self, seconds: float) -> int:
         """Poll until all options shown have a quote and open interest, at most so long; how many have no quote."""
         until, complete = time.monotonic() + seconds, 0.0
         while True:
@@ -77,7 +77,7 @@ class ChainFeed(QuoteLease):
         return self._chain.view(self.now, self._around)
 
 
-def chosen_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int) -> str:
+def resolve_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int) -> str:
     """The expiry (ISO date) that a rule or a date names; says which are listed if it is none of them."""
     alive = book.alive(underlying, InstrumentKind.CE, now)
     if not alive:
@@ -93,13 +93,15 @@ def chosen_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int) 
     return day
 
 
-def show_file(path: Path, underlying: str, expiry: str, strikes: int, rate: float, price: float, as_json: bool) -> None:
+def print_bhavcopy_chain(
+    path: Path, underlying: str, expiry: str, strikes: int, rate: float, price: float, as_json: bool
+) -> None:
     """Print the chain of a file; ends the command where it cannot be had."""
     from mytrading.adapters.nse.bhavcopy import BhavcopyError, read_bhavcopy
 
     try:
         file = read_bhavcopy(path)
-        view, note = chain_of(file, underlying, expiry, strikes, rate, price)
+        view, note = chain_from_bhavcopy(file, underlying, expiry, strikes, rate, price)
     except (BhavcopyError, NoSuchContract, NoSuchExpiry) as error:
         fail(USAGE, str(error))
     if as_json:
@@ -107,29 +109,29 @@ def show_file(path: Path, underlying: str, expiry: str, strikes: int, rate: floa
         return
     print_chain(view, 0)
     if note:
-        say(note)
+        print_note(note)
 
 
-def chain_of(
+def chain_from_bhavcopy(
     file: Bhavcopy, underlying: str, expiry: str, strikes: int, rate: float, price: float
 ) -> tuple[ChainView, str]:
     """The chain at the close of a file's day, and from where its underlying's price is if the file has none."""
     from mytrading.backtest.options.files import contract_of
-    from mytrading.cli.shell.target import calendar_of, facts_of
+    from mytrading.cli.shell.target import load_calendar, load_contract_facts
 
     rows = file.of(underlying)
     home = project_home()
-    facts = facts_of(home).underlyings.get(underlying)
-    ends = session_ends(calendar_of(home))
+    facts = load_contract_facts(home).underlyings.get(underlying)
+    ends = session_ends(load_calendar(home))
     now = ends(file.exchange, file.day.isoformat())
     contracts = [(contract_of(row, file.exchange, file.day, facts), row) for row in rows]
     book = InstrumentBook([contract for contract, _ in contracts], ends)
-    chosen = chosen_expiry(book, underlying, expiry, now - 1)
+    chosen = resolve_expiry(book, underlying, expiry, now - 1)
     spot_id = instrument_id(facts.exchange if facts is not None else home_of(underlying), underlying)
     chain = OptionChain(
         underlying, chosen, book.options(underlying, chosen), spot_id, ends(file.exchange, chosen), rate
     )
-    spot, note = spot_of(rows, price, rate, file.day)
+    spot, note = underlying_price(rows, price, rate, file.day)
     if spot:
         chain.apply(Quote(spot_id, now, 0, spot))
     for contract, row in contracts:
@@ -146,7 +148,7 @@ def _known(side: ChainSide | None) -> ChainSide | None:
     return replace(side, ltp=None) if side is not None and not side.ltp else side
 
 
-def spot_of(rows: tuple[BhavRow, ...], price: float, rate: float, day: date) -> tuple[float, str]:
+def underlying_price(rows: tuple[BhavRow, ...], price: float, rate: float, day: date) -> tuple[float, str]:
     """The underlying's price: as given, of the file, or off the nearest prices; and what to say of it."""
     from mytrading.backtest.options.files import pairs_of
     from mytrading.core.options.surface import forward_by_parity
@@ -183,19 +185,19 @@ _GAP = "  "
 _STYLES = {"LTP": "cyan", "strike": "bold"}
 
 
-class Watched(Protocol):
+class LiveChain(Protocol):
     """The part of `ChainFeed` that a screen needs."""
 
     def poll(self, seconds: float) -> None: ...
     def view(self) -> ChainView: ...
 
 
-def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+def watch_chain(feed: LiveChain, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
     """Redraw ten times a second until Ctrl-C, or for `seconds` of the clock.
 
     Each picture is due at its own time from the start, so that what one took longer is not lost by those after it.
     """
-    console = Console(file=screen_of(sys.stdout))
+    console = Console(file=raw_terminal(sys.stdout))
     began = clock()
     drawn = 0
     with Live(Text("…"), console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -203,7 +205,7 @@ def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time
             while not seconds or clock() - began < seconds:
                 due = began + (drawn + 1) * REDRAW_S
                 feed.poll(max(due - clock(), 0.0))
-                live.update(picture(feed.view(), console.width), refresh=True)
+                live.update(render_chain(feed.view(), console.width), refresh=True)
                 drawn += 1
         except KeyboardInterrupt:
             return
@@ -211,15 +213,15 @@ def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time
 
 def print_chain(view: ChainView, missing: int) -> None:
     """The chain once; whole where it does not go to a terminal."""
-    console = Console(file=screen_of(sys.stdout))
+    console = Console(file=raw_terminal(sys.stdout))
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
-    console.print(picture(view, console.width))
+    console.print(render_chain(view, console.width))
     if missing:
         console.print(Text(f"{missing} instruments had no quote yet", "yellow"))
 
 
-def picture(view: ChainView, width: int) -> RenderableType:
+def render_chain(view: ChainView, width: int) -> RenderableType:
     """Headline and table, with as many columns as `width` characters hold. Budget: 20 ms for 41 strikes.
 
     Ten times a second leave no time for a table that measures itself, so it is aligned here.
@@ -227,7 +229,7 @@ def picture(view: ChainView, width: int) -> RenderableType:
     heads = next(heads for least, heads in _WIDTHS if width >= least)
     lines = [[*heads, "strike", *reversed(heads)], *_rows(view, heads)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return Group(headline(view), _aligned(lines, widths, heads, view))
+    return Group(chain_headline(view), _aligned(lines, widths, heads, view))
 
 
 def _rows(view: ChainView, heads: Sequence[str]) -> Iterable[list[str]]:
@@ -262,7 +264,7 @@ def _aligned(lines: Sequence[list[str]], widths: Sequence[int], heads: Sequence[
     return text
 
 
-def headline(view: ChainView) -> Text:
+def chain_headline(view: ChainView) -> Text:
     """What concerns the whole chain, in one line."""
     figures = {
         "spot": _number(view.spot), "forward": _number(view.forward), "PCR OI": _number(view.pcr_open_interest),

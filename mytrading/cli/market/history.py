@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, say
+from mytrading.cli.shell.output import print_json, print_note
 from mytrading.core.time import format_ist, ist_date
 from mytrading.messages.market import Bar
 
@@ -45,14 +45,14 @@ def fetch(
     """Fetch bars that have ended, chunk by chunk, and say which are missing. Exit 1 if a request failed."""
     if out is not None and out.suffix not in (".csv", ".parquet"):
         fail(USAGE, f"--out: expected a file ending in .csv or .parquet, found {out}")
-    with failures():
+    with exit_on_errors():
         from mytrading.adapters.openalgo.rest.history import span_ns
-        from mytrading.cli.shell.target import calendar_of, fetch_bars, resolved, stack_of
+        from mytrading.cli.shell.target import fetch_bars, load_calendar, resolve_symbol, running_or_configured_stack
         from mytrading.core.bars.gaps import completeness
         from mytrading.runtime.host.clock import MarketClock
 
-        config = stack_of(profile).config
-        now, instrument = MarketClock.load(config.clock_path).now(), resolved(symbol, config.home)
+        config = running_or_configured_stack(profile).config
+        now, instrument = MarketClock.load(config.clock_path).now(), resolve_symbol(symbol, config.home)
         end = _day("--to", last) or ist_date(now)
         start = _day("--from", first) or end - timedelta(days=30)
         if start > end:
@@ -62,7 +62,7 @@ def fetch(
         except ValueError as error:
             fail(USAGE, f"--interval: {error}")
         found = fetch_bars(config, instrument, interval, start, end, now, as_json)
-        calendar, exchange = calendar_of(config.home), instrument.partition(":")[0]
+        calendar, exchange = load_calendar(config.home), instrument.partition(":")[0]
         known = exchange in calendar.exchanges
         whole = completeness(found.bars, calendar, exchange, span, start, end, now) if known else None
     if out is not None:
@@ -103,7 +103,7 @@ def _report(
     if len(gaps) > _SHOWN:
         print(f"… and {len(gaps) - _SHOWN} more gaps; --json lists them")
     if out is not None:
-        say(f"written to {out}")
+        print_note(f"written to {out}")
 
 
 def _write(out: Path, bars: Sequence[Bar]) -> None:

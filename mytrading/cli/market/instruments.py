@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.core.time import format_ist
@@ -80,12 +80,12 @@ def search(
     """Contracts by words of their symbol or name, among those the stack keeps or (`--server`) among all."""
     wanted = [word.upper() for word in words]
     if server:
-        with failures():
+        with exit_on_errors():
             from mytrading.adapters.openalgo.instruments import ContractLookup
-            from mytrading.cli.shell.target import server_answer
+            from mytrading.cli.shell.target import call_server
 
             text, where = " ".join(wanted), exchange.upper() or None
-            found = server_answer(profile, "search", lambda client: ContractLookup(client).search(text, where))
+            found = call_server(profile, "search", lambda client: ContractLookup(client).search(text, where))
     else:
         found = [
             item
@@ -145,7 +145,7 @@ def save(as_json: AsJson = False, profile: Profile = "") -> None:
 
 
 def _state(profile: str) -> Path:
-    with failures():
+    with exit_on_errors():
         from mytrading.cli.shell.target import started_config
 
         return started_config(profile).state

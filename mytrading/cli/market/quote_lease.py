@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.cli.shell.target import calendar_of
+from mytrading.cli.shell.target import load_calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.messages.market import Quote
 from mytrading.messages.ops import QuoteLeaseQuery, StatusQuery
@@ -25,7 +25,7 @@ class QuoteLease:
     """The stack's instruments (`book`), its market time (`now`) and quotes; use it in a `with` block."""
 
     def __init__(self, config: RunConfig, what: str) -> None:
-        self.ends = session_ends(calendar_of(config.home))
+        self.ends = session_ends(load_calendar(config.home))
         self.book = InstrumentFile(config.state, self.ends).book()
         self._ops = Ops(config)
         self.now = int(self._ops.ask(StatusQuery())["market_ns"])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters, spread
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
+from mytrading.cli.research.run_options import Parameters, RunOptions, expand_options, read_parameters, require_choice
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, progress, say, say_notes
+from mytrading.cli.shell.output import print_json, print_note, print_notes, progress_bar
 from mytrading.core.time import ist_date
 from mytrading.runtime.host.paths import project_home
 
@@ -26,7 +26,7 @@ Report = Annotated[Path | None, Option(help="Write report.html, trades.csv and m
 CheckReport = Annotated[Path | None, Option(help="Write report.html here.")]
 
 
-@spread
+@expand_options
 def backtest(
     settings: RunOptions,
     slippage: float = Option(0.0, min=0.0, max=0.5, help="Instead of ticks: a fraction of the price, say 0.0005."),
@@ -44,13 +44,13 @@ def backtest(
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.run import run
 
-    request = settings.request(
+    request = settings.run_request(
         slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
         at_close=at_close, parameters=read_parameters(param), plain=plain,
     )  # fmt: skip
     prepared = prepare_run(request, profile)
     try:
-        with progress("bars", sum(len(columns) for columns in prepared.spec.data), as_json) as update:
+        with progress_bar("bars", sum(len(columns) for columns in prepared.spec.data), as_json) as update:
             result = run(prepared.spec, lambda done: update(completed=done))
     except DataError as error:
         fail(USAGE, str(error))
@@ -76,21 +76,21 @@ def prepare_run(request: RunRequest, profile: str) -> Prepared:
     from mytrading.config.symbols import UnknownSymbol
     from mytrading.strategies.errors import StrategyError
 
-    with failures():
+    with exit_on_errors():
         try:
-            return prepare(project_home(), request, lambda *what: fetched(profile, *what))
+            return prepare(project_home(), request, lambda *what: fetch_columns(profile, *what))
         except (RequestError, DataError, StrategyError, UnknownSymbol) as error:
             fail(USAGE, str(error))
 
 
-def fetched(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
+def fetch_columns(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
     """Bars from the server of a stack."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import columns_from_bars
-    from mytrading.cli.shell.target import fetch_bars, stack_of
+    from mytrading.cli.shell.target import fetch_bars, running_or_configured_stack
     from mytrading.runtime.host.clock import MarketClock
 
-    config = stack_of(profile).config
+    config = running_or_configured_stack(profile).config
     now = MarketClock.load(config.clock_path).now()
     end = last or ist_date(now)
     found = fetch_bars(config, instrument, timeframe, first or end - timedelta(days=30), end, now, False)
@@ -109,9 +109,9 @@ def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: b
         return
     for line in (*_lines(body), *_denials(result)):
         print(line)
-    say_notes(notes)
+    print_notes(notes)
     if report is not None:
-        say(f"written to {report}: report.html, trades.csv, metrics.json")
+        print_note(f"written to {report}: report.html, trades.csv, metrics.json")
 
 
 def _lines(body: dict[str, Any]) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _denials(result: RunResult) -> Iterator[str]:
 
 
 # check
-@spread
+@expand_options
 def check(
     settings: RunOptions,
     param: Parameters = [],  # noqa: B006
@@ -158,8 +158,8 @@ def check(
     from mytrading.backtest.checks.run_all import CHECKS
 
     for one in only:
-        expect("--only", one, CHECKS)
-    prepared = prepare_run(settings.request(parameters=read_parameters(param)), profile)
+        require_choice("--only", one, CHECKS)
+    prepared = prepare_run(settings.run_request(parameters=read_parameters(param)), profile)
     found = _examine(prepared, settings.name, tuple(only) or CHECKS, budget_us, as_json)
     if report is not None:
         from mytrading.backtest.checks.report import write_report
@@ -179,10 +179,10 @@ def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: fl
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.setup.prepare import strategy_file
 
-    with failures():
+    with exit_on_errors():
         file = strategy_file(project_home(), name)
         try:
-            with OtherProcess() as other, progress("checks", len(only), quiet) as update:
+            with OtherProcess() as other, progress_bar("checks", len(only), quiet) as update:
                 request = CheckRequest(file, only, budget_us)
                 return run_checks(prepared.spec, request, other, lambda name: update(advance=1, note=name))
         except DataError as error:
@@ -204,6 +204,6 @@ def _show_checks(found: CheckResults, notes: Sequence[str], report: Path | None,
             print(f"  {'!' if finding.must else '·'} {where}{finding.what}")
             if finding.cure:
                 print(f"    → {finding.cure}")
-    say_notes(notes)
+    print_notes(notes)
     if report is not None:
-        say(f"written to {report}: report.html")
+        print_note(f"written to {report}: report.html")

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile
 from mytrading.cli.shell.output import print_json
 from mytrading.core.bars.builder import aggregate, timeframe_name
@@ -39,15 +39,15 @@ def strategy_chart(
     """Draw the combined premium of its legs with the Supertrend; of its last run if it is flat."""
     if timeframe:
         _check_timeframe(timeframe)
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         body = found.ask(StrategyQuery(strategy=name, limit=0))
         now = int(found.ask(StatusQuery())["market_ns"])
         rule = _rule(found.config, body["name"], timeframe, period, multiplier)
-        legs, is_open = legs_of(body)
+        legs, is_open = premium_legs(body)
         if not legs:
             fail(ERROR, f"{body['name']} holds nothing and has no round trip yet: there is no premium to draw")
         bars = _bars(found.config, legs, rule["timeframe"], now)
-    rows = with_trend(bars, rule["period"], rule["multiplier"])
+    rows = supertrend_rows(bars, rule["period"], rule["multiplier"])
     entered = min((leg["opened_ns"] for leg in _entered(body)), default=0)
     content = {"strategy": body["name"], **rule, "open": is_open, "legs": [leg._asdict() for leg in legs],
             "entered_ns": entered, "bars": rows}  # fmt: skip
@@ -57,7 +57,7 @@ def strategy_chart(
     if not rows:
         fail(ERROR, f"no completed {rule['timeframe']} bar that all legs have is stored yet; try --timeframe 1m")
     path = Path(out or f"{body['name']}_premium.html")
-    path.write_text(strategy_page(content), encoding="utf-8")
+    path.write_text(render_strategy_page(content), encoding="utf-8")
     last = rows[-1]
     print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}, {last['signal']}{'' if is_open else ', closed'}")
 
@@ -82,7 +82,7 @@ def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [trade for trade in body["trades"] if trade["run"] == last]
 
 
-def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
+def premium_legs(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
     """The legs of a strategy as `strategies show` has them, over all accounts, and whether they are held now."""
     rows = _entered(body)
     is_open = any(row["quantity"] for row in body["positions"])
@@ -94,15 +94,15 @@ def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
 
 def _bars(config: RunConfig, legs: list[HeldLeg], timeframe: str, now: int) -> list[Bar]:
     from mytrading.adapters.storage.bar_store import BarReader
-    from mytrading.cli.shell.target import calendar_of
+    from mytrading.cli.shell.target import load_calendar
 
     units = one_set(legs)
     with closing(BarReader(config.bars_dir)) as reader:
         minutes = {name: reader.bars(name, limit=_ROWS) for name in units}
-    return premium_bars(units, minutes, timeframe, calendar_of(config.home), now)
+    return premium_bars(units, minutes, timeframe, load_calendar(config.home), now)
 
 
-def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str, Any]]:
+def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dict[str, Any]]:
     """Bars with their Supertrend: `line` is None before there is one, `signal` BUY (up), SELL (down) or NEUTRAL."""
     import numpy as np
 
@@ -119,13 +119,13 @@ def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str
     return rows
 
 
-def strategy_page(content: dict[str, Any]) -> str:
+def render_strategy_page(content: dict[str, Any]) -> str:
     """The page: candles of the premium, the Supertrend in two colours, and the moment of entry."""
-    from mytrading.reports.charts import candles, embed
-    from mytrading.reports.page import Page, PageSection, render
+    from mytrading.reports.charts import candle_chart, figure_html
+    from mytrading.reports.page import Page, PageSection, render_page
 
     rows, title = content["bars"], f"{content['strategy']} premium"
-    figure = candles(rows, "premium")
+    figure = candle_chart(rows, "premium")
     entered = next((row["at"] for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
     if entered is not None:
         figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
@@ -133,9 +133,9 @@ def strategy_page(content: dict[str, Any]) -> str:
     rule = f"{content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
     closed = "" if content["open"] else "; closed"
     subtitle = f"{legs}; {rule}{closed}. Minutes without a bar of every leg are left out."
-    sections = [PageSection("", [embed(figure)])]
+    sections = [PageSection("", [figure_html(figure)])]
     heading = f"{content['strategy']}: combined premium"
-    return render(Page(title=title, heading=heading, subtitle=subtitle, sections=sections))
+    return render_page(Page(title=title, heading=heading, subtitle=subtitle, sections=sections))
 
 
 # of an instrument
@@ -150,41 +150,41 @@ def chart(
 ) -> None:
     """Draw the newest bars of an index, share, future or option, with the Supertrend."""
     _check_timeframe(timeframe)
-    from mytrading.cli.shell.target import resolved
+    from mytrading.cli.shell.target import resolve_symbol
 
-    with stack(profile) as found:
-        instrument = resolved(symbol, found.config.home)
+    with find_stack(profile) as found:
+        instrument = resolve_symbol(symbol, found.config.home)
         now = int(found.ask(StatusQuery())["market_ns"])
         bars = stored_bars(found.config, instrument, timeframe, now)
     if not bars:
         cure = f"by a strategy or by ENABLED_SYMBOLS; past bars come by `mytrading history fetch {symbol}`"
         fail(USAGE, f"expected stored {timeframe} bars of {instrument}, found none: it must be watched, {cure}")
-    rows = with_trend(bars, period, multiplier)
+    rows = supertrend_rows(bars, period, multiplier)
     rule = {"timeframe": timeframe, "period": period, "multiplier": multiplier}
     content = {"instrument": instrument, **rule, "bars": rows}
     if as_json:
         print_json(content)
         return
     path = Path(out or f"{instrument.partition(':')[2]}.html")
-    path.write_text(symbol_page(content), encoding="utf-8")
+    path.write_text(render_symbol_page(content), encoding="utf-8")
     print(f"{path}: {len(rows)} bars, last {rows[-1]['close']:,.2f}, {rows[-1]['signal']}")
 
 
 def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
     """The newest bars that the feed stored of an instrument, oldest first, joined from its minutes."""
     from mytrading.adapters.storage.bar_store import BarReader
-    from mytrading.cli.shell.target import calendar_of
+    from mytrading.cli.shell.target import load_calendar
 
     with closing(BarReader(config.bars_dir)) as reader:
-        return aggregate(reader.bars(instrument, limit=_ROWS), timeframe, calendar_of(config.home), now)
+        return aggregate(reader.bars(instrument, limit=_ROWS), timeframe, load_calendar(config.home), now)
 
 
-def symbol_page(content: dict[str, Any]) -> str:
+def render_symbol_page(content: dict[str, Any]) -> str:
     """The page: candles, and the Supertrend in two colours."""
-    from mytrading.reports.charts import candles, embed
-    from mytrading.reports.page import Page, PageSection, render
+    from mytrading.reports.charts import candle_chart, figure_html
+    from mytrading.reports.page import Page, PageSection, render_page
 
     rule = f"{content['timeframe']} bars as the feed stored them, Supertrend {content['period']}"
     subtitle = f"{rule}, {content['multiplier']:g}. Minutes without a stored bar are left out."
-    chart = embed(candles(content["bars"], "price"))
-    return render(Page(title=content["instrument"], subtitle=subtitle, sections=[PageSection("", [chart])]))
+    chart = figure_html(candle_chart(content["bars"], "price"))
+    return render_page(Page(title=content["instrument"], subtitle=subtitle, sections=[PageSection("", [chart])]))

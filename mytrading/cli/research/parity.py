@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from typer import Argument, Option
 
-from mytrading.cli.research.run_options import day as day_of
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
+from mytrading.cli.research.run_options import parse_day as day_of
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, journal_days, strategy_names
-from mytrading.cli.shell.output import print_json, progress, say, say_notes
+from mytrading.cli.shell.output import print_json, print_note, print_notes, progress_bar
 from mytrading.core.text.spelling import name_key
 from mytrading.core.time import format_ist
 from mytrading.messages.run_config import RunConfig
@@ -46,13 +46,13 @@ def parity(
     """Compare a day of a stack with a backtest of the quotes it saw: signals, orders, fills. Exit 1 if a difference
     is not explained by latency, the fill model, data, a denial or an operator."""
     wanted = day_of("--date", day)
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         from mytrading.backtest.parity.compare import compare, summary
 
         config = found.config
         case = _prepared(config, wanted.isoformat() if wanted else "", data, within_ms, profile)
         known = _known(config, names or [])
-        with progress("quotes", len(case.moments), as_json) as update:
+        with progress_bar("quotes", len(case.moments), as_json) as update:
             verdict = compare(case, known, lambda done: update(completed=done))
     written = _written(verdict, report)
     if as_json:
@@ -60,7 +60,7 @@ def parity(
     else:
         _show(verdict, every)
         if written is not None:
-            say(f"written to {written}")
+            print_note(f"written to {written}")
     if verdict.unexplained:
         fail(ERROR, "" if as_json else f"{verdict.unexplained} unexplained difference(s); `mytrading why ID` shows how "
              "the stack came to an order, `journal show --trace ID` all rows")  # fmt: skip
@@ -101,12 +101,16 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
     def load(instrument: str) -> Columns:
         from mytrading.backtest.data.load import load_bars as read
         from mytrading.backtest.setup.prepare import OPENALGO
-        from mytrading.cli.research.backtest import fetched
+        from mytrading.cli.research.backtest import fetch_columns
 
         source = sources.get(instrument, sources.get("", ""))
         if not source:
             fail(USAGE, f"--data: expected bars of {instrument}, which a strategy watched; add {instrument}=FILE")
-        return fetched(profile, instrument, "1m", None, None) if source == OPENALGO else read(Path(source), instrument)
+        return (
+            fetch_columns(profile, instrument, "1m", None, None)
+            if source == OPENALGO
+            else read(Path(source), instrument)
+        )
 
     return load
 
@@ -147,7 +151,7 @@ def _show(verdict: ParityVerdict, every: bool) -> None:
     print(f"differences: {differences or 'none'}")
     if verdict.cost:
         print(f"fills cost ₹{verdict.cost:,.2f} more than in the backtest")
-    say_notes(case.notes)
+    print_notes(case.notes)
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

@@ -73,29 +73,29 @@ class RunOptions:
         Option("--surface", metavar="K=V", help="Of modelled prices, say skew=-0.1; docs/options-backtest.md; often."),
     ] = field(default_factory=list)
 
-    def request(self, **more: Any) -> RunRequest:
+    def run_request(self, **more: Any) -> RunRequest:
         """The options as a backtest takes them, with those that only some commands have."""
         from mytrading.backtest.setup.prepare import RunRequest
 
-        expect("--costs", self.costs, ("none", "india"))
-        expect("--risk", self.risk, ("capital", "config"))
-        expect("--session", self.session, ("auto", "exchange", "data"))
-        expect("--stop", self.stop or "none", ("broker", "engine", "none"))
+        require_choice("--costs", self.costs, ("none", "india"))
+        require_choice("--risk", self.risk, ("capital", "config"))
+        require_choice("--session", self.session, ("auto", "exchange", "data"))
+        require_choice("--stop", self.stop or "none", ("broker", "engine", "none"))
         return RunRequest(
-            self.name, tuple(self.data), day("--from", self.first), day("--to", self.last), self.instrument,
+            self.name, tuple(self.data), parse_day("--from", self.first), parse_day("--to", self.last), self.instrument,
             self.timeframe, self.capital, self.lots or 0, self.costs, self.slippage_ticks, product=self.product,
             risk=self.risk, session=self.session, stop=self.stop, options=tuple(self.options), iv=self.iv,
             surface=read_parameters(self.surface, "--surface"), **more,
         )  # fmt: skip
 
 
-def expect(option: str, value: str, known: tuple[str, ...]) -> None:
+def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
     """End the command unless an option has one of its values."""
     if value not in known:
         fail(USAGE, f"{option}: expected {' or '.join(known)}, found {value!r}")
 
 
-def day(option: str, text: str) -> date | None:
+def parse_day(option: str, text: str) -> date | None:
     """The day that an option names; None if it is empty."""
     try:
         return date.fromisoformat(text) if text else None
@@ -114,7 +114,7 @@ def read_parameters(given: list[str], option: str = "--param") -> dict[str, str]
     return found
 
 
-def spread(command: Callable[..., None]) -> Callable[..., None]:
+def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command that takes one dataclass of options, as typer needs it: with the fields in place of that value."""
     parameters = signature(command, eval_str=True).parameters.values()
     (bundled,) = [one for one in parameters if dataclasses.is_dataclass(one.annotation)]

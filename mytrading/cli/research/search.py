@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from mytrading.cli.research.backtest import fetched
-from mytrading.cli.research.run_options import RunOptions, expect, spread
-from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, failures
+from mytrading.cli.research.backtest import fetch_columns
+from mytrading.cli.research.run_options import RunOptions, expand_options, require_choice
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_rows, progress, say, say_notes
+from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.time import iso_day_of
 from mytrading.runtime.host.paths import project_home
 
@@ -53,7 +53,7 @@ class SearchOptions(RunOptions):
     seed: Annotated[int, Option(help="Of the sampler.")] = 1
     report: Annotated[Path | None, Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
 
-    def prepared(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
+    def prepare_search(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """The run, how to search the space of its parameters, and what workers need; ends the command without them."""
         from mytrading.backtest.data.load import RequestError
         from mytrading.backtest.search.space import SpaceError, parse_leg_space, parse_space
@@ -64,13 +64,13 @@ class SearchOptions(RunOptions):
         from mytrading.config.symbols import UnknownSymbol
         from mytrading.strategies.errors import StrategyError
 
-        expect("--objective", self.objective, OBJECTIVES)
-        expect("--method", self.method, METHODS)
-        run = self.request()
-        with failures():
+        require_choice("--objective", self.objective, OBJECTIVES)
+        require_choice("--method", self.method, METHODS)
+        run = self.run_request()
+        with exit_on_errors():
             home = project_home()
             try:
-                found = prepare(home, run, lambda *what: fetched(profile, *what))
+                found = prepare(home, run, lambda *what: fetch_columns(profile, *what))
                 legs = found.spec.legs
                 space = parse_leg_space(legs, self.param) if legs else parse_space(found.spec.strategy, self.param)
                 plan = StudyPlan(space, self.objective, self.method, self.trials, self.seed)
@@ -83,7 +83,7 @@ class SearchOptions(RunOptions):
         return self.report if self.report is not None else Path("runs") / f"{command}-{Path(self.name).stem}"
 
     @contextmanager
-    def crew(self, payload: Payload) -> Iterator[Workers]:
+    def open_workers(self, payload: Payload) -> Iterator[Workers]:
         """Workers as the options have them."""
         from mytrading.backtest.search.workers import PayloadError, WorkersError, cluster_workers, local_workers
 
@@ -104,7 +104,7 @@ def _unwritable(folder: Path, reason: str | None) -> str:
 
 
 # optimize
-@spread
+@expand_options
 def optimize(
     settings: SearchOptions,
     screen: bool = Option(False, "--screen", help="Sweep all points by the strategy's `positions`, then run the best."),
@@ -114,7 +114,7 @@ def optimize(
     profile: Profile = "",
 ) -> None:
     """Search a strategy's parameters; local processes, or the workers of a Dask cluster. Resumable."""
-    found, plan, payload = settings.prepared(profile)
+    found, plan, payload = settings.prepare_search(profile)
     folder = settings.folder("optimize")
     screened, only = None, None
     if screen:
@@ -132,7 +132,7 @@ def _screen(
     from mytrading.backtest.search.trials import rank_trials
 
     try:
-        with progress("screened", len(plan.space), as_json) as update:
+        with progress_bar("screened", len(plan.space), as_json) as update:
             all_of = screen_all(found.spec, plan.space.points(), plan.objective, settings.min_trades,
                            settings.workers or os.cpu_count() or 1,
                            lambda done: None if done % 50 else update(completed=done))  # fmt: skip
@@ -161,10 +161,10 @@ def _search(
         except OSError as error:
             fail(ERROR, _unwritable(folder, error.strerror))
         if before:
-            say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
+            print_note(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
         best = [trial.objective for trial in rank_trials(before, plan.objective)[:1]]
         sign = objective_sign(plan.objective)
-        with progress("trials", plan.trial_count, as_json) as update, settings.crew(payload) as crew:
+        with progress_bar("trials", plan.trial_count, as_json) as update, settings.open_workers(payload) as crew:
 
             def on_trial(done: int, _wanted: int, trial: Trial) -> None:
                 if trial.has_value and (not best or sign * trial.objective > sign * best[0]):
@@ -174,7 +174,7 @@ def _search(
             try:
                 return search(plan, crew, before, record.add, on_trial, points)
             except KeyboardInterrupt:
-                say(f"stopped; what is done is kept in {folder}: the same command goes on")
+                print_note(f"stopped; what is done is kept in {folder}: the same command goes on")
                 raise
 
 
@@ -195,7 +195,7 @@ def _end(
     if as_json:
         print_json(_body(found, plan, trials, best, screened, worth, folder))
     else:
-        say_notes(found.notes)
+        print_notes(found.notes)
         _print(plan, trials, best, worth, folder)
     if not best:
         problem = trials[0].problem if trials else "there was none"
@@ -241,12 +241,12 @@ def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, 
         print(f"neighbours             {stable.neighbours}, their median ranks above {stable.rank:.0%} of all")
     without = [trial for trial in trials if not trial.has_value]
     if best and without:
-        say(f"{len(without):,} of {len(trials):,} trials gave no figure; the first: {without[0].problem}")
-    say(f"{len(trials):,} trials in {folder}: report.html, trials.jsonl")
+        print_note(f"{len(without):,} of {len(trials):,} trials gave no figure; the first: {without[0].problem}")
+    print_note(f"{len(trials):,} trials in {folder}: report.html, trials.jsonl")
 
 
 # walk-forward
-@spread
+@expand_options
 def walk_forward(
     settings: SearchOptions,
     train: int = Option(60, min=1, help="Days to choose on."),
@@ -258,7 +258,7 @@ def walk_forward(
     """Choose parameters on a stretch of days, judge them on the next, and again to the end of the data."""
     from mytrading.backtest.search.walk_forward import WalkError, days_with_bars, split_days
 
-    found, plan, _ = settings.prepared(profile)
+    found, plan, _ = settings.prepare_search(profile)
     try:
         stretches = split_days(days_with_bars(found.spec), train, test, anchored)
     except WalkError as error:
@@ -283,7 +283,7 @@ def _walk(
     from mytrading.backtest.setup.prepare import source_file
 
     steps: list[WalkForwardStep] = []
-    with progress("trials", len(stretches) * plan.trial_count, as_json) as update:
+    with progress_bar("trials", len(stretches) * plan.trial_count, as_json) as update:
         for number, fold in enumerate(stretches):
 
             def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
@@ -292,7 +292,7 @@ def _walk(
             payload = pack_spec(
                 restrict_to_days(found.spec, fold.first, fold.split), source_file(project_home(), settings.name)
             )
-            with settings.crew(payload) as crew:
+            with settings.open_workers(payload) as crew:
                 trials = search(plan, crew, (), lambda _trial: None, on_trial)
             if best := rank_trials(trials, plan.objective):
                 steps.append(_judged(found, fold, best[0]))
@@ -339,10 +339,10 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
              "report": str(folder / "report.html")}
         )  # fmt: skip
         return
-    say_notes(found.notes)
+    print_notes(found.notes)
     for step in steps:
         if step.problem:
-            say(f"{iso_day_of(step.fold.split)}: nothing judged from here: {step.problem}")
+            print_note(f"{iso_day_of(step.fold.split)}: nothing judged from here: {step.problem}")
     for row in rows:
         row["parameters"] = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
         row["return"] = f"{row['return']:.2%}"
@@ -352,7 +352,7 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
             print(f"{key.replace('_', ' '):<24}{output.format_metric(key, metrics[key])}")
     shown_ratio = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
     print(f"{'efficiency':<24}{shown_ratio}  (return after the choice over that before it)")
-    say(f"written to {folder}: report.html")
+    print_note(f"written to {folder}: report.html")
 
 
 def _row(step: WalkForwardStep) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def fail(code: int, message: str) -> NoReturn:
 
 
 @contextmanager
-def failures() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     """Turn what the stack raises into exit codes."""
     from mytrading.config.problems import ConfigurationError
     from mytrading.messages.run_config import RunConfigError
@@ -57,39 +57,32 @@ def failures() -> Iterator[None]:
 
 
 @contextmanager
-def stack(profile: str = "") -> Iterator[TradingOrchestrator]:
+def find_stack(profile: str = "") -> Iterator[TradingOrchestrator]:
     """The stack a command is about; what goes wrong with it ends the command."""
     from mytrading.orchestrator import TradingOrchestrator
 
-    with failures():
+    with exit_on_errors():
         yield TradingOrchestrator.find(profile or None)
 
 
 @contextmanager
-def running_stack(profile: str) -> Iterator[TradingOrchestrator]:
+def find_running_stack(profile: str) -> Iterator[TradingOrchestrator]:
     """As `stack`, and the command ends unless it runs."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
         yield found
 
 
-def ask(profile: str, query: Query[Any]) -> Any:
+def ask_gateway(profile: str, query: Query[Any]) -> Any:
     """The gateway's reply to a query."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         return found.ask(query)
-
-
-def request_id(given: str) -> str:
-    """The id that a command line was given for its request, or a new one."""
-    from mytrading.runtime.streams.ops_client import new_request_id
-
-    return given or new_request_id()
 
 
 def project_folder() -> Path:
     """The project folder; ends the command if there is none."""
     from mytrading.runtime.host.paths import project_home
 
-    with failures():
+    with exit_on_errors():
         return project_home()

@@ -36,11 +36,11 @@ def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
 
 def _rows(verb: str) -> list[dict[str, Any]]:
     """The rows that a query without fields answers, all of them; none without a stack."""
-    from mytrading.cli.shell.failures import stack
+    from mytrading.cli.shell.failures import find_stack
     from mytrading.runtime.streams.ops_client import Ops
 
     queries = {"orders": OrdersQuery(limit=0), "positions": PositionsQuery(), "strategies": StrategiesQuery()}
-    with stack() as found:
+    with find_stack() as found:
         if not found.is_running():
             return []
         with Ops(found.config, WAIT_S) as ops:
@@ -49,9 +49,9 @@ def _rows(verb: str) -> list[dict[str, Any]]:
 
 
 def _config() -> Any:
-    from mytrading.cli.shell.failures import stack
+    from mytrading.cli.shell.failures import find_stack
 
-    with stack() as found:
+    with find_stack() as found:
         return found.config
 
 
@@ -113,6 +113,12 @@ def underlyings() -> list[str]:
     return [item.underlying for item in InstrumentFile(_config().state).snapshot().instruments if item.kind.is_option]
 
 
+def _request_id_or_new(given: str) -> str:
+    from mytrading.runtime.streams.ops_client import new_request_id
+
+    return given or new_request_id()
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Profile = Annotated[
     str,
@@ -120,9 +126,8 @@ Profile = Annotated[
         "--profile", help="Which stack: paper, replay, default; else the one that runs.", autocompletion=profile_names
     ),
 ]
-RequestId = Annotated[
-    str, typer.Option("--request-id", help="Your own id of this request: repeated with it, it is executed once.")
-]
+_REQUEST_ID_HELP = "Your own id of this request: repeated with it, it is executed once."
+RequestId = Annotated[str, typer.Option("--request-id", callback=_request_id_or_new, help=_REQUEST_ID_HELP)]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")]
 Account = Annotated[str, typer.Option("--account", "-a", help="Only this one.", autocompletion=account_names)]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def say(text: str) -> None:
+def print_note(text: str) -> None:
     """A line for the operator, on stderr: programs read stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
-def say_notes(notes: Sequence[str]) -> None:
+def print_notes(notes: Sequence[str]) -> None:
     """What a reader of the result has to know."""
     for note in notes:
-        say(f"note: {note}")
+        print_note(f"note: {note}")
 
 
-def figures_of(status: dict[str, Any], daemon: str) -> dict[str, float]:
+def daemon_figures(status: dict[str, Any], daemon: str) -> dict[str, float]:
     """The figures of a daemon's heartbeat in the gateway's status."""
     return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == daemon), {})
 
 
-def nobody_reads(stream: TextIO) -> bool:
+def is_reader_gone(stream: TextIO) -> bool:
     """True once the reader of a pipe is gone; a file or a terminal always has one."""
     poll = select.poll()
     poll.register(stream.fileno(), 0)
@@ -46,7 +46,7 @@ def nobody_reads(stream: TextIO) -> bool:
 
 
 @contextmanager
-def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
+def progress_bar(what: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
     """A bar on the terminal, if there is one to look at; the function takes `completed`, `total`, `advance`, `note`."""
     if quiet or not sys.stderr.isatty():
         yield lambda **_fields: None
@@ -56,7 +56,7 @@ def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[...
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     note = TextColumn("{task.fields[note]}")
-    with Progress(*columns, note, console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
+    with Progress(*columns, note, console=Console(file=raw_terminal(sys.stderr)), transient=True) as shown:
         yield partial(shown.update, shown.add_task(what, total=total, note=""))
 
 
@@ -87,18 +87,18 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: 
         return
     from rich.console import Console
 
-    draw(table, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
+    draw_table(table, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
 
 
 def _column(name: str, values: list[Any]) -> Column:
     """A column as shown; one that holds numbers alone is aligned to the right."""
-    texts = [cell(name, value).replace("\n", " ") for value in values]
+    texts = [format_cell(name, value).replace("\n", " ") for value in values]
     there = [value for value in values if value is not None and value != ""]
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
     return Column(name.removesuffix("_ns"), texts, bool(there) and numbers and not name.endswith("_ns"))
 
 
-def cell(column: str, value: Any) -> str:
+def format_cell(column: str, value: Any) -> str:
     """A value as a table shows it: times of day in India for `…_ns`, two decimals for money."""
     if value is None or value == "":
         return "–"
@@ -134,11 +134,11 @@ class Column(NamedTuple):
         return max(len(self.title), *map(len, self.texts))
 
     @property
-    def sentence(self) -> bool:
+    def can_wrap(self) -> bool:
         """True if its texts may be broken."""
         return not self.number and self.width > LONG and any(" " in text for text in self.texts)
 
-    def aligned(self) -> list[str]:
+    def aligned_texts(self) -> list[str]:
         """Title and texts, all as wide as the column."""
         adjust = str.rjust if self.number else str.ljust
         return [adjust(text, self.width) for text in (self.title, *self.texts)]
@@ -146,14 +146,14 @@ class Column(NamedTuple):
 
 def aligned_lines(columns: Sequence[Column], indent: int = 0) -> list[str]:
     """The header and a line for each row, however wide."""
-    rows = zip(*(column.aligned() for column in columns), strict=True)
+    rows = zip(*(column.aligned_texts() for column in columns), strict=True)
     return [(" " * indent + (" " * GAP).join(row)).rstrip() for row in rows]
 
 
-def draw(columns: Sequence[Column], console: Console) -> None:
+def draw_table(columns: Sequence[Column], console: Console) -> None:
     """A table on a terminal: one line a row if it fits, else sentences folded, else several lines a row."""
-    sentences = [column for column in columns if column.sentence]
-    others = _width([column for column in columns if not column.sentence])
+    sentences = [column for column in columns if column.can_wrap]
+    others = _width([column for column in columns if not column.can_wrap])
     if _width(columns) > console.width and others + len(sentences) * (MOST_NARROW + GAP) > console.width:
         _draw_over_lines(columns, console)
         return
@@ -161,7 +161,7 @@ def draw(columns: Sequence[Column], console: Console) -> None:
 
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column in columns:
-        justify, fold = ("right" if column.number else "left"), column.sentence
+        justify, fold = ("right" if column.number else "left"), column.can_wrap
         table.add_column(column.title, justify=justify, no_wrap=not fold, overflow="fold")  # type: ignore[arg-type]
     for row in zip(*(column.texts for column in columns), strict=True):
         table.add_row(*row)
@@ -177,7 +177,7 @@ def _draw_over_lines(columns: Sequence[Column], console: Console) -> None:
     from rich.text import Text
 
     blocks = [aligned_lines(group, GAP * (number > 0)) for number, group in enumerate(_groups(columns, console.width))]
-    sentences, margin = [column for column in columns if column.sentence], " " * 2 * GAP
+    sentences, margin = [column for column in columns if column.can_wrap], " " * 2 * GAP
     for header in (block[0] for block in blocks):
         console.print(Text(header, "bold"), soft_wrap=True)
     if sentences:
@@ -193,7 +193,7 @@ def _draw_over_lines(columns: Sequence[Column], console: Console) -> None:
 def _groups(columns: Sequence[Column], width: int) -> list[list[Column]]:
     """The columns but for sentences, as many to a line as fit; further lines are indented."""
     groups: list[list[Column]] = []
-    for column in (column for column in columns if not column.sentence):
+    for column in (column for column in columns if not column.can_wrap):
         if groups and _width([*groups[-1], column]) + GAP * (len(groups) > 1) <= width:
             groups[-1].append(column)
         else:
@@ -222,7 +222,7 @@ class PlainText:
         return getattr(self.stream, name)
 
 
-def guard() -> None:
+def strip_control_sequences() -> None:
     """From now on what is printed to a terminal is plain: text of servers may colour it, and do nothing else to it."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -230,6 +230,6 @@ def guard() -> None:
             setattr(sys, name, PlainText(stream))
 
 
-def screen_of(stream: Any) -> Any:
+def raw_terminal(stream: Any) -> Any:
     """The terminal itself, for what moves the cursor, with text that `ops_client` has cleaned."""
     return stream.stream if isinstance(stream, PlainText) else stream

@@ -14,8 +14,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail
-from mytrading.cli.shell.output import say_notes
-from mytrading.cli.shell.target import calendar_of
+from mytrading.cli.shell.output import print_notes
+from mytrading.cli.shell.target import load_calendar
 from mytrading.config import TradingSettings, load_settings
 from mytrading.core.time import IST, SECOND, format_ist, to_ns
 from mytrading.messages.enums import Mode
@@ -37,7 +37,7 @@ _ON_LIVE_QUOTES = "simulator"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StartOptions:
     """The options of `up` that decide what is started."""
 
     simulator: bool = False
@@ -49,26 +49,26 @@ class Wanted:
     profile: str = ""
 
 
-def prepare(wanted: Wanted) -> TradingOrchestrator:
+def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
     """The stack to start; what is wrong with options or settings ends the command."""
     _check(wanted)
     home = project_home()
     profile = wanted.profile or ("replay" if wanted.replay else "paper" if wanted.simulator else "default")
     settings = load_settings(home, profile, overrides=_overrides(wanted))
-    say_notes((*settings.warnings, *settings.faults))
-    settings = with_own_state(settings)
+    print_notes((*settings.warnings, *settings.faults))
+    settings = with_state_profile(settings)
     if wanted.fresh and not settings.at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
         fail(USAGE, "--speed 0 waits for what becomes of each order, and a dry run sends none: use one of the two")
     stack = TradingOrchestrator(settings)
-    stack.refuse_files_of_others()
+    stack.check_file_owners()
     if wanted.replay is not None:
-        first_moment(stack.config)  # a file that cannot be replayed must not cost what the last replay left
+        first_market_ns(stack.config)  # a file that cannot be replayed must not cost what the last replay left
     return stack
 
 
-def with_own_state(settings: TradingSettings) -> TradingSettings:
+def with_state_profile(settings: TradingSettings) -> TradingSettings:
     """The settings with the profile whose state folder they run in; what is its name already stays."""
     own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
     if own is None or settings.profile.endswith(f"-{own}"):
@@ -76,7 +76,7 @@ def with_own_state(settings: TradingSettings) -> TradingSettings:
     return replace(settings, profile=f"{settings.profile}-{own}")
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: StartOptions) -> None:
     if wanted.replay is not None and not wanted.replay.is_file():
         fail(USAGE, f"--replay: expected a file of ticks or bars, found no file {wanted.replay}; check the path")
     if wanted.speed is not None and wanted.speed < 0:
@@ -92,7 +92,7 @@ def _check(wanted: Wanted) -> None:
         fail(USAGE, f"--log-level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found {wanted.log_level!r}")
 
 
-def _overrides(wanted: Wanted) -> dict[str, Any]:
+def _overrides(wanted: StartOptions) -> dict[str, Any]:
     given = {
         "simulator.replay": wanted.replay and str(wanted.replay.resolve()),
         "simulator.speed": wanted.speed,
@@ -102,19 +102,19 @@ def _overrides(wanted: Wanted) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def begin(stack: TradingOrchestrator, fresh: bool) -> str:
+def start_stack(stack: TradingOrchestrator, fresh: bool) -> str:
     """Start the processes; returns as text whether the market begins or continues."""
     replay = bool(stack.config.simulator.replay)
     if replay:
-        keep_previous(stack)
+        move_previous_replay_aside(stack)
     if fresh or replay:
-        stack.forget()
+        stack.clear_state()
     begun: list[str] = []
-    stack.start(lambda config: begun.append(set_clock(config)))
+    stack.start(lambda config: begun.append(write_market_clock(config)))
     return begun[0]
 
 
-def keep_previous(stack: TradingOrchestrator) -> None:
+def move_previous_replay_aside(stack: TradingOrchestrator) -> None:
     """Move the state of the last replay aside: a replay always starts from an empty one."""
     state = stack.config.state
     if stack.is_running() or not (state / RUN_FILE).is_file() or state != state_dir(stack.config.profile):
@@ -127,14 +127,14 @@ def keep_previous(stack: TradingOrchestrator) -> None:
     (previous / RUN_FILE).rename(previous / LEFT)
 
 
-def set_clock(config: RunConfig) -> str:
+def write_market_clock(config: RunConfig) -> str:
     """Write the market clock: the wall clock at a server, else from where the market stopped or is to begin."""
     if not config.simulator.embedded:
         config.clock_path.unlink(missing_ok=True)
         return "is the real one"
     clock = MarketClock.load(config.clock_path)
     resume = clock.resume_point()
-    start = first_moment(config) if resume is None else resume
+    start = first_market_ns(config) if resume is None else resume
     hold = HOLD_NS if config.simulator.speed else 0
     segment = ClockSegment(machine_now() + hold, start, config.simulator.speed)
     content = ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
@@ -144,9 +144,9 @@ def set_clock(config: RunConfig) -> str:
     return f"{'begins at' if resume is None else 'continues at'} {shown} IST, {pace}"
 
 
-def first_moment(config: RunConfig) -> int:
+def first_market_ns(config: RunConfig) -> int:
     """Where a market that never ran begins: at the next trading day's open, or a minute before a replayed one's."""
-    calendar = calendar_of(config.home)
+    calendar = load_calendar(config.home)
     if not config.simulator.replay:
         return calendar.next_open("NFO", to_ns(datetime.now(IST).date(), datetime.min.time()))
     from mytrading.simulator.market.replay import BadTickFile, read_ticks

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, USAGE, fail
-from mytrading.cli.shell.output import progress
+from mytrading.cli.shell.output import progress_bar
 from mytrading.config.problems import ConfigurationError
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 
 
-def stack_of(profile: str) -> TradingOrchestrator:
+def running_or_configured_stack(profile: str) -> TradingOrchestrator:
     """The stack that runs, else the one that the settings of the profile (default: `default`) describe."""
     try:
         found = TradingOrchestrator.find(profile or None)
@@ -43,10 +43,10 @@ def stack_of(profile: str) -> TradingOrchestrator:
             return found
     except NotRunning:
         pass
-    from mytrading.cli.shell.start import with_own_state
+    from mytrading.cli.shell.start import with_state_profile
     from mytrading.config import load_settings
 
-    return TradingOrchestrator(with_own_state(load_settings(project_home(), profile or "default")))
+    return TradingOrchestrator(with_state_profile(load_settings(project_home(), profile or "default")))
 
 
 def _with_own_keys(config: RunConfig) -> RunConfig:
@@ -72,7 +72,7 @@ def started_config(profile: str) -> RunConfig:
     return TradingOrchestrator.find(profile or None).config
 
 
-def client_of(config: RunConfig) -> OpenAlgoClient:
+def openalgo_client(config: RunConfig) -> OpenAlgoClient:
     """A connection to the server that gives quotes and history; a simulated market has one only while it runs."""
     from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
 
@@ -83,13 +83,13 @@ def client_of(config: RunConfig) -> OpenAlgoClient:
     return OpenAlgoClient(server.rest_url, server.api_key, machine_now)
 
 
-def server_answer(profile: str, what: str, call: Callable[[OpenAlgoClient], Made]) -> Made:
+def call_server(profile: str, what: str, call: Callable[[OpenAlgoClient], Made]) -> Made:
     """The answer of the server that gives quotes and history; ends the command where there is none."""
     from mytrading.adapters.openalgo.rest.client import TransportFailed
     from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 
     try:
-        return call(client_of(stack_of(profile).config))
+        return call(openalgo_client(running_or_configured_stack(profile).config))
     except (OpenAlgoError, TransportFailed) as error:
         fail(ERROR, f"{what}: {error}")
 
@@ -103,9 +103,9 @@ def fetch_bars(
 
     gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
-    with progress(instrument, None, quiet) as update:
+    with progress_bar(instrument, None, quiet) as update:
         return fetch_range(
-            client_of(config), instrument, timeframe, first, last, now, gate,
+            openalgo_client(config), instrument, timeframe, first, last, now, gate,
             lambda done, count: update(completed=done, total=count), retries,
         )  # fmt: skip
 
@@ -129,24 +129,24 @@ def _made(path: Path, make: Callable[[dict[str, Any]], Made]) -> Made:
         raise ConfigurationError(f"config/{path.name}: {error}") from error
 
 
-def calendar_of(home: Path | str) -> Calendar:
+def load_calendar(home: Path | str) -> Calendar:
     """Sessions and holidays of config/calendar.toml; `ConfigurationError` if it is not in order."""
     return _made(Path(home) / "config" / "calendar.toml", Calendar.from_dict)
 
 
-def facts_of(home: Path | str) -> ContractFacts:
+def load_contract_facts(home: Path | str) -> ContractFacts:
     """Contract facts of config/instruments.toml; `ConfigurationError` if it is not in order."""
     return _made(Path(home) / "config" / "instruments.toml", ContractFacts.from_dict)
 
 
-def risk_tables(home: Path | str) -> RiskTables:
+def load_risk_tables(home: Path | str) -> RiskTables:
     """The figures of config/risk.toml; `ConfigurationError` if it is not in order."""
     from mytrading.core.accounting.margin_tables import RiskTables
 
     return _made(Path(home) / "config" / "risk.toml", RiskTables.from_dict)
 
 
-def resolved(symbol: str, home: Path | str) -> str:
+def resolve_symbol(symbol: str, home: Path | str) -> str:
     """The instrument of this name, by the names of the project's symbols; ends the command if there is none."""
     from mytrading.config.symbols import SymbolConfig
 

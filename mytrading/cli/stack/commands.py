@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, failures, stack
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Deadline, Profile
-from mytrading.cli.shell.output import print_json, print_rows, say
-from mytrading.cli.trading.levels import flat_before_down
+from mytrading.cli.shell.output import print_json, print_note, print_rows
+from mytrading.cli.trading.levels import flatten_before_down
 from mytrading.core.time import format_ist
 from mytrading.runtime.supervision.kill_file import KillFile
 
@@ -37,17 +37,17 @@ def up(
         fail(USAGE, "--speed is for a simulated market: add --simulator or --replay FILE")
     if detach and seconds:
         fail(USAGE, "--detach returns at once and --for watches: use one of them")
-    with failures():
-        from mytrading.cli.doctor.command import before_start
-        from mytrading.cli.shell.start import Wanted, begin, prepare
-        from mytrading.cli.stack.viewer import View, show
+    with exit_on_errors():
+        from mytrading.cli.doctor.command import check_before_start
+        from mytrading.cli.shell.start import StartOptions, prepare_stack, start_stack
+        from mytrading.cli.stack.viewer import StackWatch, watch_stack
 
-        orchestrator = prepare(Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile))
-        before_start(orchestrator)
-        view = View(seconds=seconds, as_json=as_json, detach=detach)
-        view.listen()
-        view.story = begin(orchestrator, fresh)
-        code = show(orchestrator, view)
+        orchestrator = prepare_stack(StartOptions(simulator, replay, speed, fresh, dry_run, log_level, profile))
+        check_before_start(orchestrator)
+        view = StackWatch(seconds=seconds, as_json=as_json, detach=detach)
+        view.handle_signals()
+        view.story = start_stack(orchestrator, fresh)
+        code = watch_stack(orchestrator, view)
     if code:
         raise typer.Exit(code)
 
@@ -63,10 +63,10 @@ def down(
     if force and not flatten:
         fail(USAGE, "--force goes with --flatten: `down` alone leaves positions and their stops as they are")
     held: list[str] = []
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         if flatten:
-            held = flat_before_down(found, deadline, force)
-        left = found.stop(say)
+            held = flatten_before_down(found, deadline, force)
+        left = found.stop(print_note)
     if as_json:
         flat = {"flat": not held, "held": held} if flatten else {}
         print_json({"stopped": found.config.profile, "unconfirmed": left, "stops": found.stops_left, **flat})
@@ -81,7 +81,7 @@ def down(
 
 def status(as_json: AsJson = False, profile: Profile = "") -> None:
     """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         if not found.is_running():
             kill = KillFile(found.config.state).read()
             if as_json:
@@ -94,7 +94,7 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
     if as_json:
         print_json({"running": True, **body})
         return
-    print(headline(body))
+    print(status_headline(body))
     columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "fresh", "notes")
     for row in body["daemons"]:
         figures = row.get("figures") or {}
@@ -124,16 +124,16 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def headline(body: dict[str, Any]) -> str:
+def status_headline(body: dict[str, Any]) -> str:
     """Which system in which mode, market time and trading level in one line."""
     trading = body["trading"]
-    reason = who_when_why(trading, "reason", "at_ns")
+    reason = describe_origin(trading, "reason", "at_ns")
     file = body.get("kill")
-    kill = f" · KILL says {file['word']}{who_when_why(file, 'why', 'written_ns')}" if file else ""
+    kill = f" · KILL says {file['word']}{describe_origin(file, 'why', 'written_ns')}" if file else ""
     own = [row for row in body.get("held_back", []) if row["account"] != "all"]
-    apart = "".join(f" · {row['account']} {row['level']}{who_when_why(row, 'reason', 'at_ns')}" for row in own)
+    apart = "".join(f" · {row['account']} {row['level']}{describe_origin(row, 'reason', 'at_ns')}" for row in own)
     switched = body.get("switched_off", [])
-    off = "".join(f" · entries of {row['strategy']} off{who_when_why(row, 'reason', 'at_ns')}" for row in switched)
+    off = "".join(f" · entries of {row['strategy']} off{describe_origin(row, 'reason', 'at_ns')}" for row in switched)
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = format_ist(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
@@ -144,7 +144,7 @@ def headline(body: dict[str, Any]) -> str:
     return f"{where} · {moment} IST {pace} · {level}{apart}{kill}{off}{limits}"
 
 
-def who_when_why(row: dict[str, Any], why: str, when: str) -> str:
+def describe_origin(row: dict[str, Any], why: str, when: str) -> str:
     """Why a level or a switch holds, who set it and since when, as far as that is known."""
     parts = [row[why]] if row.get(why) else []
     parts += [f"by {row['by']}"] if row.get("by") else []
@@ -173,7 +173,7 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def troubles(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
+def trouble_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each faulted strategy and each other alert of the gateway's rows."""
     faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
     lines = [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()]

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mytrading.cli.shell.failures import CONFIGURATION, USAGE, fail, failures
+from mytrading.cli.shell.failures import CONFIGURATION, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson
-from mytrading.cli.shell.output import print_json, print_rows, say_notes
+from mytrading.cli.shell.output import print_json, print_notes, print_rows
 from mytrading.runtime.host.paths import project_home
 
 app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
@@ -22,7 +22,7 @@ def show(
     profile: Profile = "default",
 ) -> None:
     """Print every value and where it came from, secrets masked."""
-    with failures():
+    with exit_on_errors():
         from mytrading.config import load_settings
 
         settings = load_settings(project_home(), profile)
@@ -34,14 +34,14 @@ def show(
     if not rows:
         fail(USAGE, f"no setting has {name!r} in its name; `mytrading config show` lists all")
     print_rows(rows, ("name", "value", "origin"), as_json, "")
-    say_notes(settings.warnings)
+    print_notes(settings.warnings)
 
 
 @app.command()
 def check(as_json: AsJson = False, profile: Profile = "default") -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
-    with failures():
-        from mytrading.cli.stack.strategy_trial import refusals
+    with exit_on_errors():
+        from mytrading.cli.stack.strategy_trial import try_strategies
         from mytrading.config import ConfigurationError, load_settings, start_problems
         from mytrading.config.cross_checks import fee_file_problems
         from mytrading.config.run_config import strategy_run
@@ -59,7 +59,7 @@ def check(as_json: AsJson = False, profile: Profile = "default") -> None:
                 )
             if not problems:
                 runs = [strategy_run(settings, strategy) for strategy in settings.running]
-                problems += [str(found) for found in refusals(home, runs)]
+                problems += [str(found) for found in try_strategies(home, runs)]
         except ConfigurationError as error:
             problems, warnings = list(error.problems), []
         warnings += [f"{problem}; no backtest runs until then" for problem in fee_file_problems(home)]

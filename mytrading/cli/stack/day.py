@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_result, say
+from mytrading.cli.shell.output import print_json, print_note, print_result
 from mytrading.runtime.journal.day_files import DayFile, day_files, parquet_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,14 @@ def close(
 
     Refuses while its sessions last, while the stack still writes to it, and while positions are open that must be flat.
     """
-    with stack(profile) as found:
-        from mytrading.operations.day_close import day_book, export_closed, remove_old, seal, unread
+    with find_stack(profile) as found:
+        from mytrading.operations.day_close import (
+            day_book,
+            export_closed_days,
+            lagging_readers,
+            remove_old_journals,
+            seal_day,
+        )
 
         files = day_files(found.config)
         known = sorted({file.day for file in files})
@@ -42,28 +48,28 @@ def close(
         wanted = day or max((file.day for file in files if file.daemon == "router"), default=known[-1])
         book = day_book(files, wanted, whole=False)
         bad = _problems(found, files, book, force)
-        sealed = [] if found.is_running() else seal(found.config, files, wanted)
-        written = export_closed(found.config, say)
+        sealed = [] if found.is_running() else seal_day(found.config, files, wanted)
+        written = export_closed_days(found.config, print_note)
         body = {
             **book.summary(), "problems": bad, "sealed": sealed,
             "exported": [row for row in written if row["day"] == wanted],
             "archive": str(parquet_of(found.config, "router", wanted).parent),
-            "unread": unread(files, found.config, wanted), "removed": remove_old(found.config),
+            "unread": lagging_readers(files, found.config, wanted), "removed": remove_old_journals(found.config),
         }  # fmt: skip
     print_json(body) if as_json else _print(body)
 
 
 def _problems(found: TradingOrchestrator, files: list[DayFile], book: DayBook, force: bool) -> list[str]:
     """Problems of a day that `force` overrules; ends the command unless the day may be closed."""
-    from mytrading.operations.day_close import problems, still_open
+    from mytrading.operations.day_close import journal_damage, why_not_over
 
-    day, bad = book.day, list(problems(files, book.day))
-    if waits := still_open(found.config, book):
+    day, bad = book.day, list(journal_damage(files, book.day))
+    if waits := why_not_over(found.config, book):
         fail(ERROR, f"day {day} cannot be closed: {waits}")
     newest = {file.daemon: file.day for file in files}
     if found.is_running() and day in newest.values():
         fail(ERROR, f"day {day} is still being written: the stack seals it at midnight; `mytrading down` closes it now")
-    held = book.held if day == newest.get("router") else []
+    held = book.open_positions if day == newest.get("router") else []
     bad += [
         f"{p.strategy} still holds {p.quantity} of {p.instrument} ({p.product})" for p in held if p.product == "MIS"
     ]
@@ -76,8 +82,8 @@ def _problems(found: TradingOrchestrator, files: list[DayFile], book: DayBook, f
 @app.command()
 def export(as_json: AsJson = False, profile: Profile = "") -> None:
     """Export all closed days that are not in the archive, and remove journals that are kept no longer."""
-    with stack(profile) as found:
-        from mytrading.operations.day_close import export_closed, remove_old
+    with find_stack(profile) as found:
+        from mytrading.operations.day_close import export_closed_days, remove_old_journals
         from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
         lock = InstanceLock(found.config.lock_dir / "export.lock")
@@ -85,7 +91,10 @@ def export(as_json: AsJson = False, profile: Profile = "") -> None:
             lock.acquire()
         except AlreadyRunning as error:
             fail(ERROR, f"day export: {error}")
-        body: dict[str, Any] = {"exported": export_closed(found.config, say), "removed": remove_old(found.config)}
+        body: dict[str, Any] = {
+            "exported": export_closed_days(found.config, print_note),
+            "removed": remove_old_journals(found.config),
+        }
         lock.release()
     print_result(body, as_json, f"{len(body['exported'])} files exported, {len(body['removed'])} journals removed")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import mytrading
-from mytrading.cli.shell.failures import NOT_RUNNING, USAGE, fail, failures, stack
+from mytrading.cli.shell.failures import NOT_RUNNING, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 
@@ -23,7 +23,7 @@ def simulator(context: typer.Context) -> None:
     if context.args[:1] == ["fault"]:
         from mytrading.simulator.faults.command import fault_main
 
-        with failures():
+        with exit_on_errors():
             raise typer.Exit(fault_main(context.args[1:], _running_simulator))
     from mytrading.simulator.__main__ import main
 
@@ -50,7 +50,7 @@ def perf(
     profile: Profile = "",
 ) -> None:
     """How long operations take: count, mean, p50, p95, p99 and max in milliseconds."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         from mytrading.runtime.observability.metrics import read_snapshots, summarize
 
         report = summarize(read_snapshots(found.config.metrics_dir))
@@ -83,7 +83,7 @@ GROUP = "mytrading_commands"
 """Entry points that are commands; those of `lab/` are in the metadata of every installation, their modules are not."""
 
 
-def add_lab(app: typer.Typer, name: str) -> None:
+def add_lab_command(app: typer.Typer, name: str) -> None:
     """Register a command of `lab/`, or one that says where to get it."""
     project = Path(mytrading.__file__).resolve().parent.parent
     if (project / "lab").is_dir():

@@ -19,8 +19,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mytrading.cli.shell.output import cell, figures_of, screen_of
-from mytrading.cli.stack.commands import headline
+from mytrading.cli.shell.output import daemon_figures, format_cell, raw_terminal
+from mytrading.cli.stack.commands import status_headline
 from mytrading.core.time import format_ist
 from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
@@ -32,13 +32,13 @@ _EVERY_S = 0.5
 _QUERIES = {"positions": PositionsQuery(), "orders": OrdersQuery(), "signals": SignalsQuery(), "alerts": AlertsQuery()}
 
 
-class Screen:
+class LiveScreen:
     """Shows one stack; use it in a `with` block and call `refresh` in turns."""
 
     def __init__(self, stack: TradingOrchestrator, deadline: float | None) -> None:
         self._stack = stack
         self._deadline = deadline
-        self._live = Live(Text("…"), console=Console(file=screen_of(sys.stdout)), screen=True, auto_refresh=False)
+        self._live = Live(Text("…"), console=Console(file=raw_terminal(sys.stdout)), screen=True, auto_refresh=False)
         self._drawn_at = 0.0
         self._quotes: deque[tuple[float, float]] = deque(maxlen=10)
 
@@ -69,10 +69,10 @@ class Screen:
         left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
         footer = f"{left}q or Ctrl-C stops the stack · closing the terminal leaves it running"
         size = self._live.console.size
-        return picture(LiveScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
+        return render_screen(LiveScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
 
     def _rate(self, status: dict[str, Any]) -> float:
-        count = figures_of(status, "feed").get("quotes_in", 0.0)
+        count = daemon_figures(status, "feed").get("quotes_in", 0.0)
         self._quotes.append((time.monotonic(), float(count)))
         (then, before), (now, latest) = self._quotes[0], self._quotes[-1]
         return max((latest - before) / (now - then), 0.0) if now > then else 0.0
@@ -110,12 +110,12 @@ class LiveScreenData:
     footer: str
 
 
-def picture(data: LiveScreenData, width: int, height: int) -> Group:
+def render_screen(data: LiveScreenData, width: int, height: int) -> Group:
     """The whole screen in at most `height` lines of `width`; panels that have no room are left out, the last first."""
     daemons = data.status["daemons"]
     positions, orders = data.rows["positions"], data.rows["orders"]
     lines = _event_lines(data.rows["signals"], data.rows["alerts"])
-    head = f" {headline(data.status)}"
+    head = f" {status_headline(data.status)}"
     shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(_feed_line(data.status, data.rate))]
     wanted = _FRAME + 1 + min(len(positions), _MOST_ROWS) + _FRAME + 1 + min(len(orders), _MOST_ROWS)
     room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold")) - 2
@@ -154,7 +154,7 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _feed_line(status: dict[str, Any], rate: float) -> str:
-    figures = figures_of(status, "feed")
+    figures = daemon_figures(status, "feed")
     parts = [f"feed {rate:,.0f} quotes/s"]
     if expected := figures.get("expected"):
         parts.append(f"{figures.get('fresh', 0):g} of {expected:g} instruments fresh")
@@ -171,7 +171,9 @@ def _table(columns: Columns, width: int, rows: Iterable[dict[str, Any]]) -> Tabl
         heading = {"created_ns": "time", "daemon": "process", "handler_p99_us": "p99_us"}.get(name, name)
         table.add_column(heading.replace("_", " "), no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(value if isinstance(value := row.get(name), Text) else cell(name, value) for name in names))
+        table.add_row(
+            *(value if isinstance(value := row.get(name), Text) else format_cell(name, value) for name in names)
+        )
     return table
 
 

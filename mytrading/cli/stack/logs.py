@@ -14,9 +14,9 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.shell.failures import USAGE, fail, stack
+from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import LOGS, Profile, log_names
-from mytrading.cli.shell.output import say
+from mytrading.cli.shell.output import print_note
 
 _POLL_S = 0.2
 _TAIL_BYTES = 1 << 20
@@ -33,23 +33,23 @@ def logs(
     profile: Profile = "",
 ) -> None:
     """Show the log: of all processes, of one, or one kind of lines."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         path, component = _choose(found.config, name)
         failed = _not_started(found.config, component)
-    shown = [line for line in tail(path) if _of(line, component)]
+    shown = [line for line in last_lines(path) if _of(line, component)]
     console = path.with_name(f"{component}.out")
     if component and not shown and console.exists():
         path, component = console, ""
-        shown = tail(path)
+        shown = last_lines(path)
     if not (shown or failed or follow):
-        say(f"no lines in {path}" + (f" of {component}" if component else ""))
+        print_note(f"no lines in {path}" + (f" of {component}" if component else ""))
     for line in [*shown[-lines:], *failed] if lines else []:
-        print(line if as_json else render(line))
-    for new in new_lines(path) if follow else ():
+        print(line if as_json else format_log_line(line))
+    for new in follow_lines(path) if follow else ():
         if new is None:
             time.sleep(_POLL_S)
         elif _of(new, component):
-            print(new if as_json else render(new), flush=True)
+            print(new if as_json else format_log_line(new), flush=True)
 
 
 def _not_started(config: Any, component: str) -> list[str]:
@@ -76,7 +76,7 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
     return folder / "main.log", name
 
 
-def tail(path: Path) -> list[str]:
+def last_lines(path: Path) -> list[str]:
     """The last lines of a file, a megabyte at most; none if it does not exist."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(0, 2)
@@ -85,7 +85,7 @@ def tail(path: Path) -> list[str]:
     return []
 
 
-def new_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
+def follow_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
     """Each line as it is written, None whenever there is none yet; goes on with the new file after a rotation."""
     position = path.stat().st_size if path.exists() and not from_start else 0
     inode = path.stat().st_ino if path.exists() else 0
@@ -115,7 +115,7 @@ def _parse(line: str) -> dict[str, Any]:
     return {}
 
 
-def render(line: str) -> str:
+def format_log_line(line: str) -> str:
     """A structured line as text; any other line as it is."""
     entry = _parse(line)
     if "event" not in entry:

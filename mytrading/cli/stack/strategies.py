@@ -17,12 +17,11 @@ from mytrading.cli.shell.failures import (
     ERROR,
     NOT_RUNNING,
     Failure,
-    ask,
+    ask_gateway,
+    exit_on_errors,
     fail,
-    failures,
+    find_stack,
     project_folder,
-    request_id,
-    stack,
 )
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
 from mytrading.cli.shell.output import print_json, print_result, print_rows
@@ -53,15 +52,15 @@ def listed(context: typer.Context, as_json: AsJson = False, profile: Profile = "
 @app.command("list")
 def list_(as_json: AsJson = False, profile: Profile = "") -> None:
     """The strategies that run, with their state and result."""
-    rows = ask(profile, StrategiesQuery())
+    rows = ask_gateway(profile, StrategiesQuery())
     shown = rows if as_json else [{**row, "switched": _switched_by(row["switched"])} for row in rows]
     print_rows(shown, _COLUMNS, as_json, "no strategies")
 
 
 def _switched_by(switched: dict[str, Any] | None) -> str:
-    from mytrading.cli.stack.commands import who_when_why
+    from mytrading.cli.stack.commands import describe_origin
 
-    return who_when_why(switched, "reason", "at_ns")[2:-1] if switched else ""
+    return describe_origin(switched, "reason", "at_ns")[2:-1] if switched else ""
 
 
 @app.command()
@@ -72,7 +71,7 @@ def show(
     profile: Profile = "",
 ) -> None:
     """Its orders, positions, round trips and result over all accounts, also of one that was removed."""
-    body = ask(profile, StrategyQuery(strategy=name, limit=limit))
+    body = ask_gateway(profile, StrategyQuery(strategy=name, limit=limit))
     if as_json:
         print_json(body)
         return
@@ -111,8 +110,8 @@ def disable(
 
 
 def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, profile: str) -> None:
-    command = SwitchCommand(request_id=request_id(request), strategy=name, enabled=enabled, reason=reason)
-    with stack(profile) as found:
+    command = SwitchCommand(request_id=request, strategy=name, enabled=enabled, reason=reason)
+    with find_stack(profile) as found:
         home = Path(found.config.home)
         if enabled and (moved := _removed(home, name)) and not _known_files(home, name)[0]:
             places = ", ".join(str(file.relative_to(home)) for file in moved)
@@ -145,7 +144,7 @@ def remove(
 def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]:
     """Switch a strategy off if that may be; its own name, the project folder, and what it still holds."""
     try:
-        with stack(profile) as found:
+        with find_stack(profile) as found:
             if found.is_running():
                 known = _known(found)  # case, `_`, `-` and blanks of the typed name do not matter
                 like = [one for one in known if name_key(one) == name_key(name)]
@@ -167,7 +166,9 @@ def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]
     _files_of(Path(found.config.home), name)
     if not any(run.name == name for run in found.config.strategies):
         return open_
-    found.ask(SwitchCommand(request_id=request_id(""), strategy=name, enabled=False, reason="removed"))
+    from mytrading.runtime.streams.ops_client import new_request_id
+
+    found.ask(SwitchCommand(request_id=new_request_id(), strategy=name, enabled=False, reason="removed"))
     time.sleep(_SETTLES_S)
     late = _open(found, name)
     if late and not force:
@@ -231,7 +232,7 @@ def _removed(home: Path, name: str) -> list[Path]:
 
 
 def _named(folder: Path) -> dict[Path, str]:
-    with failures():
+    with exit_on_errors():
         texts = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.toml"))}
     return {path: str(text.get("name", path.stem)) for path, text in texts.items()}
 

@@ -33,7 +33,7 @@ class TrialRefusal(msgspec.Struct, frozen=True):
         return f"{self.strategy} cannot run: {self.where}: {self.error}"
 
 
-def refusals(home: Path, runs: Sequence[StrategyRun], patience_s: float = PATIENCE_S) -> list[TrialRefusal]:
+def try_strategies(home: Path, runs: Sequence[StrategyRun], patience_s: float = PATIENCE_S) -> list[TrialRefusal]:
     """Those of the strategies that fault before their first bar; files of classes are below `home`."""
     if not runs:
         return []

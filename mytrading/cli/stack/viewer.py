@@ -22,9 +22,9 @@ from types import FrameType
 from typing import Any
 
 from mytrading.cli.shell.failures import ERROR, OK, TIMED_OUT
-from mytrading.cli.shell.output import nobody_reads, print_json, say
-from mytrading.cli.stack.commands import recovery_lines, troubles
-from mytrading.cli.stack.logs import new_lines, render
+from mytrading.cli.shell.output import is_reader_gone, print_json, print_note
+from mytrading.cli.stack.commands import recovery_lines, trouble_lines
+from mytrading.cli.stack.logs import follow_lines, format_log_line
 from mytrading.messages.ops import AlertsQuery, PositionsQuery, StrategiesQuery
 from mytrading.orchestrator import READY_S, STRETCH, NotRunning, Progress, StackFailed, TimedOut, TradingOrchestrator
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
@@ -35,7 +35,7 @@ _REVIVE_AFTER_S = 2.0
 
 
 @dataclass
-class View:
+class StackWatch:
     """How to watch: for how long (0: until stopped), in JSON, or not at all; `story` says how the market begins."""
 
     seconds: float
@@ -44,7 +44,7 @@ class View:
     story: str = ""
     ending: str = field(default="", init=False)
 
-    def listen(self) -> None:
+    def handle_signals(self) -> None:
         """Handle process signals: one ends the watching, not this process, and stops a stack still starting."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.on_signal)
@@ -54,7 +54,7 @@ class View:
         self.ending = "hang up" if number == signal.SIGHUP else "stop"
 
 
-def show(stack: TradingOrchestrator, view: View) -> int:
+def watch_stack(stack: TradingOrchestrator, view: StackWatch) -> int:
     """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching.
 
     When the watching breaks, with `--for` the stack is stopped as announced, else a line says that it goes on.
@@ -66,17 +66,19 @@ def show(stack: TradingOrchestrator, view: View) -> int:
             raise
         except BaseException:
             if view.seconds:
-                say("this view failed: stopping the stack")
+                print_note("this view failed: stopping the stack")
                 _stop(stack, view)
             else:
-                say("this view failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it")
+                print_note(
+                    "this view failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it"
+                )
             raise
     except BrokenPipeError:
         _mute_broken()
         if view.detach or view.ending == "hang up":
             return OK
         with suppress(BrokenPipeError):
-            say("the reader of the output is gone: stopping the stack")
+            print_note("the reader of the output is gone: stopping the stack")
         _mute_broken()
         return _stop(stack, view)
 
@@ -84,23 +86,23 @@ def show(stack: TradingOrchestrator, view: View) -> int:
 def _mute_broken() -> None:
     """Drop output to a reader that is gone, so that the rest is done."""
     for stream in (sys.stdout, sys.stderr):
-        if nobody_reads(stream):
+        if is_reader_gone(stream):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _show(stack: TradingOrchestrator, view: View) -> int:
-    report = say if view.as_json else partial(print, flush=True)
+def _show(stack: TradingOrchestrator, view: StackWatch) -> int:
+    report = print_note if view.as_json else partial(print, flush=True)
     report(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
     code = _await_ready(stack, view, report)
     books: dict[str, Any] = {}
     if code == OK and not view.ending:
         with suppress(OpsTimedOut, OpsRefused, NotRunning):
             books = {"strategies": stack.ask(StrategiesQuery()), "alerts": stack.ask(AlertsQuery())}
-    for line in troubles(books.get("strategies", ()), books.get("alerts", ())):
+    for line in trouble_lines(books.get("strategies", ()), books.get("alerts", ())):
         report(line)
     if view.detach:
         ready = code == OK and not view.ending
-        report(f"{left_running(code, ready)}; `mytrading status` shows it, `mytrading down` stops it")
+        report(f"{detached_state(code, ready)}; `mytrading status` shows it, `mytrading down` stops it")
         if view.as_json:
             print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": ready, **books})
         return code
@@ -111,7 +113,7 @@ def _show(stack: TradingOrchestrator, view: View) -> int:
     return OK if view.ending in ("hang up", "gone") else _stop(stack, view) or code
 
 
-def left_running(code: int, ready: bool) -> str:
+def detached_state(code: int, ready: bool) -> str:
     """The state that `up --detach` leaves behind; a failed start never reads like one that worked."""
     if ready:
         return "the stack runs"
@@ -120,7 +122,7 @@ def left_running(code: int, ready: bool) -> str:
     return "the stack is not ready yet and goes on starting"
 
 
-def _await_ready(stack: TradingOrchestrator, view: View, report: Progress) -> int:
+def _await_ready(stack: TradingOrchestrator, view: StackWatch, report: Progress) -> int:
     started = time.monotonic()
 
     def interrupted(_: str) -> None:
@@ -130,13 +132,13 @@ def _await_ready(stack: TradingOrchestrator, view: View, report: Progress) -> in
     try:
         status = stack.wait_ready(READY_S, interrupted)
     except StackFailed as error:
-        say(f"mytrading: {error}")
+        print_note(f"mytrading: {error}")
         return ERROR
     except TimedOut as error:
         if not view.ending:
             rules = stack.config.simulator
             late = f"; the market begins when all are ready, after {STRETCH * READY_S:.0f} s at the latest"
-            say(f"mytrading: {error}" + (late if rules.embedded and rules.speed else ""))
+            print_note(f"mytrading: {error}" + (late if rules.embedded and rules.speed else ""))
         return TIMED_OUT if not view.ending else OK
     held = 0
     with suppress(OpsTimedOut, OpsRefused, NotRunning):
@@ -144,24 +146,24 @@ def _await_ready(stack: TradingOrchestrator, view: View, report: Progress) -> in
     report(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")
     for line in recovery_lines(status.get("recovery", [])):
         report(line)
-    stack.archive()
+    stack.start_day_export()
     return OK
 
 
-def _watch(stack: TradingOrchestrator, view: View, report: Progress) -> None:
+def _watch(stack: TradingOrchestrator, view: StackWatch, report: Progress) -> None:
     deadline = time.monotonic() + view.seconds if view.seconds else float("inf")
     if sys.stdout.isatty() and not view.as_json:
-        from mytrading.cli.stack.live_screen import Screen
+        from mytrading.cli.stack.live_screen import LiveScreen
 
-        with _keys() as pressed, Screen(stack, deadline if view.seconds else None) as screen:
+        with _keys() as pressed, LiveScreen(stack, deadline if view.seconds else None) as screen:
             _turns(stack, view, deadline, lambda: screen.refresh() or pressed(_TURN_S))
         return
     report("Ctrl-C stops the stack" if not view.seconds else f"stops after {view.seconds:g} s")
-    lines = new_lines(Path(stack.config.log_dir) / "main.log")
+    lines = follow_lines(Path(stack.config.log_dir) / "main.log")
 
     def print_new() -> bool:
         for line in iter(lambda: next(lines), None):
-            report(render(line))
+            report(format_log_line(line))
         return _pause(_TURN_S)
 
     _turns(stack, view, deadline, print_new)
@@ -172,7 +174,7 @@ def _pause(seconds: float) -> bool:
     return False
 
 
-def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Callable[[], bool]) -> None:
+def _turns(stack: TradingOrchestrator, view: StackWatch, deadline: float, turn: Callable[[], bool]) -> None:
     """Turn until time is up, the operator ends it, or the stack is gone; a lost supervisor is brought back."""
     lost_at = 0.0
     while not view.ending and time.monotonic() < deadline:
@@ -185,8 +187,8 @@ def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Callab
         elif not lost_at:
             lost_at = time.monotonic()
         elif time.monotonic() - lost_at > _REVIVE_AFTER_S:
-            say("supervisor is gone: starting a new one")
-            stack.revive()
+            print_note("supervisor is gone: starting a new one")
+            stack.restart_supervisor()
             lost_at = 0.0
 
 
@@ -213,7 +215,7 @@ def _keys() -> Iterator[Callable[[float], bool]]:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _stop(stack: TradingOrchestrator, view: View) -> int:
+def _stop(stack: TradingOrchestrator, view: StackWatch) -> int:
     body: dict[str, Any] = {}
 
     def keep_summary() -> None:
@@ -225,26 +227,26 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
     def progress(text: str) -> None:
         if (start := text.partition(",")[0]) not in printed:
             printed.add(start)
-            say(text)
+            print_note(text)
 
     try:
         left = stack.stop(progress, keep_summary)
     except NotRunning:
         left = []
     except StackFailed as error:
-        say(f"mytrading: {error}")
+        print_note(f"mytrading: {error}")
         return ERROR
     for row in left:
         what = f"{row['instrument']} is {row['state']}"
-        say(f"mytrading: an entry was not confirmed gone: {what}; look at the order book")
+        print_note(f"mytrading: an entry was not confirmed gone: {what}; look at the order book")
     if view.as_json:
         print_json(body or {"error": "the gateway did not answer before the stop"})
     elif body:
-        print("\n".join([closing_words(body), *troubles(body["strategies"], body["alerts"])]))
+        print("\n".join([run_summary(body), *trouble_lines(body["strategies"], body["alerts"])]))
     return ERROR if left or (view.as_json and not body) else OK
 
 
-def closing_words(body: dict[str, Any]) -> str:
+def run_summary(body: dict[str, Any]) -> str:
     """The summary of a run as text."""
     orders, pnl = body["orders"], body["pnl"]
     recorded = f"{orders['recorded']} recorded and not sent, " if orders["recorded"] else ""

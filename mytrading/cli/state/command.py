@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, stack
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_result, print_rows, say
+from mytrading.cli.shell.output import print_json, print_note, print_result, print_rows
 from mytrading.messages.run_config import RunConfig, decode_run_folders
 from mytrading.runtime.journal.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
 
@@ -24,7 +24,7 @@ app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_arg
 @app.command()
 def show(as_json: AsJson = False, profile: Profile = "") -> None:
     """Files, sizes, versions and days of a stack's state."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         from mytrading.operations.state_backup import state_contents
 
         rows = state_contents(found.config)
@@ -43,7 +43,7 @@ def backup(
     profile: Profile = "",
 ) -> None:
     """Copy the whole state, consistent also while the stack runs, with a manifest and hashes; no API key is in it."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         path, manifest = _backup(found.config, target)
     body = {"file": str(path), "bytes": path.stat().st_size, "files": len(manifest["files"])}
     print_result(body, as_json, f"{body['files']} files, {body['bytes']:,} bytes in {path}")
@@ -57,7 +57,7 @@ def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[s
     if path.is_dir():
         path = path / name
     try:
-        state_backup.backup(config, path, _progress_every(2.0))
+        state_backup.write_backup(config, path, _progress_every(2.0))
         return path, state_backup.verify_backup(path)
     except OSError as error:
         fail(USAGE, f"state backup: expected a file that can be written, found {path}: {error.strerror or error}")
@@ -73,7 +73,7 @@ def _progress_every(seconds: float) -> Callable[[str], None]:
         nonlocal last
         if time.monotonic() - last > seconds:
             last = time.monotonic()
-            say(text)
+            print_note(text)
 
     return show
 
@@ -86,13 +86,13 @@ def reset(
     profile: Profile = "",
 ) -> None:
     """Empty the state folder, after a backup. Refuses while the stack runs, or with positions or orders known."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         _refuse_reset(found, force)
         name = found.config.profile
         if (confirm or typer.prompt(f"type {name} to empty {found.config.state_dir}", err=True)) != name:
             fail(USAGE, f"state reset: expected the profile's name {name}; nothing was done")
         path, _ = _backup(found.config)
-        found.forget()
+        found.clear_state()
     text = f"the {name} state is empty; what it was is in {path}"
     print_result({"profile": name, "backup": str(path)}, as_json, text)
 
@@ -107,7 +107,7 @@ def _refuse_reset(found: TradingOrchestrator, force: bool) -> None:
         files = day_files(found.config)
         days = [file.day for file in files if file.daemon == "router"]
         book = day_book(files, days[-1]) if days else None
-        known = [f"{p.quantity:+d} {p.instrument} of {p.strategy}" for p in book.held] if book else []
+        known = [f"{p.quantity:+d} {p.instrument} of {p.strategy}" for p in book.open_positions] if book else []
         known += [f"order {order.client_order_id} ({order.state})" for order in book.live_orders()] if book else []
     except (JournalDamaged, JournalOfAnotherVersion) as error:
         damaged = isinstance(error, JournalDamaged)
@@ -119,7 +119,7 @@ def _refuse_reset(found: TradingOrchestrator, force: bool) -> None:
 @app.command()
 def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
     """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
-    with failures():
+    with exit_on_errors():
         from mytrading import __version__
         from mytrading.operations import state_upgrade
         from mytrading.orchestrator import TradingOrchestrator
@@ -128,13 +128,13 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
         if found.is_running():
             fail(ERROR, f"state upgrade: the {found.config.profile} stack runs; `mytrading down` first")
         files = state_upgrade.stored_days(found.config)
-        if ahead := state_upgrade.newer(files):
+        if ahead := state_upgrade.files_of_newer_version(files):
             text = f"{ahead[0].path} is of version {ahead[0].version} (schema {ahead[0].schema})"
             fail(ERROR, f"state upgrade: {text}, newer than this version {__version__}; install that version")
-        old = state_upgrade.outdated(files)
+        old = state_upgrade.files_to_upgrade(files)
         path = _backup(found.config)[0] if old else None
         try:
-            rows = state_upgrade.upgrade(files, say) if old else 0
+            rows = state_upgrade.upgrade_files(files, print_note) if old else 0
         except (JournalFull, OSError) as error:
             fail(ERROR, f"state upgrade: {error}; nothing was changed")
         state_upgrade.remove_left_behind(found.config)

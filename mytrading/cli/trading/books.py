@@ -9,7 +9,7 @@ import msgspec
 import typer
 from typer import Argument, Option
 
-from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask, fail, request_id, stack
+from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask_gateway, fail, find_stack
 from mytrading.cli.shell.options import (
     Account,
     AsJson,
@@ -22,8 +22,8 @@ from mytrading.cli.shell.options import (
     owner_names,
     unresolved_ids,
 )
-from mytrading.cli.shell.output import print_json, print_rows, say
-from mytrading.cli.trading.levels import report_flat, until_flat
+from mytrading.cli.shell.output import print_json, print_note, print_rows
+from mytrading.cli.trading.levels import print_flatten_result, wait_until_flat
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.ops import (
     AlertsQuery,
@@ -77,14 +77,14 @@ def _columns(rows: list[Row], *names: str) -> tuple[str, ...]:
 def trades(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
     """Completed trades."""
     columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
-    rows = ask(profile, TradesQuery(limit=limit))
+    rows = ask_gateway(profile, TradesQuery(limit=limit))
     print_rows(rows, _columns(rows, *columns), as_json, "no trades yet")
 
 
 def signals(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
     """Signals of strategies, their outcome in each account, and denials."""
     columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "result", "denied")
-    rows = ask(profile, SignalsQuery(limit=limit))
+    rows = ask_gateway(profile, SignalsQuery(limit=limit))
     if not as_json:
         rows = [each for row in rows for each in _by_account(row)]
     print_rows(rows, columns, as_json, "no signals yet")
@@ -104,7 +104,7 @@ def alerts(
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Alerts of all processes, active ones unless --all."""
-    rows = ask(profile, AlertsQuery(limit=limit, all=everything))
+    rows = ask_gateway(profile, AlertsQuery(limit=limit, all=everything))
     columns = ("first_ns", "severity", "code", "subject", "message", "count")
     print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
 
@@ -119,7 +119,7 @@ def orders(
     """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
     if context.invoked_subcommand is not None:
         return
-    rows = ask(profile, OrdersQuery(limit=limit, live=live))
+    rows = ask_gateway(profile, OrdersQuery(limit=limit, live=live))
     if not as_json:
         shown = []
         for row in rows:
@@ -138,8 +138,8 @@ def cancel(
     timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Cancel one order, and wait until its end is proven."""
-    command = CancelCommand(request_id=request_id(request), order=order, reason=reason, force=force)
-    with stack(profile) as found:
+    command = CancelCommand(request_id=request, order=order, reason=reason, force=force)
+    with find_stack(profile) as found:
         _report(_result(found, found.ask(command), timeout, cancel=True), as_json, timeout)
 
 
@@ -156,11 +156,10 @@ def modify(
     """Change one order, and wait until the order book shows it. A stop takes its protection's prices along."""
     if market and (price or trigger or quantity):
         fail(USAGE, "expected --market alone, or --price, --trigger and --quantity; found both")
-    name = request_id(request)
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         price = _price_now(found, order) if market else price
         command = ModifyCommand(
-            request_id=name, order=order, price=price, trigger=trigger, quantity=quantity, reason=reason
+            request_id=request, order=order, price=price, trigger=trigger, quantity=quantity, reason=reason
         )
         _report(_result(found, found.ask(command), timeout, cancel=False), as_json, timeout)
 
@@ -226,10 +225,10 @@ def resolve(
     if bool(broker_order) == not_placed:
         fail(USAGE, "expected either --broker-order X (see `mytrading broker orders`) or --not-placed")
     command = ResolveCommand(
-        request_id=request_id(request), order=order, broker_order=broker_order, not_placed=not_placed, force=force,
+        request_id=request, order=order, broker_order=broker_order, not_placed=not_placed, force=force,
         reason=reason,
     )  # fmt: skip
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         taken = found.ask(command)
         message = _router_answer(found, taken.request)
     shown = {"request": taken.request, "order": taken.order, "ok": True, "message": message}
@@ -259,7 +258,7 @@ def positions(
     """What each strategy holds, and unmanaged units at the broker."""
     if context.invoked_subcommand is not None:
         return
-    rows = ask(profile, PositionsQuery(all=everything))
+    rows = ask_gateway(profile, PositionsQuery(all=everything))
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",
                "stop", "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
     shown = rows if as_json else [{**row, "age": _age(row.get("age_s"))} for row in rows]
@@ -288,10 +287,10 @@ def claim(
 ) -> None:  # fmt: skip
     """Give unmanaged units to a strategy: from then on they are guarded and closed like its others."""
     command = ClaimCommand(
-        request_id=request_id(request), instrument=instrument, strategy=strategy, quantity=quantity, price=price,
+        request_id=request, instrument=instrument, strategy=strategy, quantity=quantity, price=price,
         stop=stop, stop_limit=stop_limit, account=account, product=_product(product), reason=reason,
     )  # fmt: skip
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         taken = found.ask(command)
         message = _router_answer(found, taken.request)
     shown = {"request": taken.request, "account": taken.account, "product": taken.product, "ok": True}
@@ -315,22 +314,22 @@ def close(
     """Close what an owner holds of an instrument, and wait until the broker's books show it. Exit 5 if not in time."""
     if unmanaged and strategy:
         fail(USAGE, "--unmanaged units have no strategy: use one of --unmanaged and --strategy")
-    name, kind, where = request_id(request), _product(product), account
-    with stack(profile) as found:
+    kind, where = _product(product), account
+    with find_stack(profile) as found:
         if unmanaged:
             strategy = "manual"
             command = ClaimCommand(
-                request_id=f"{name}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
+                request_id=f"{request}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
                 to_close=True, reason=reason,
             )  # fmt: skip
             claimed = found.ask(command)
-            say(_router_answer(found, claimed.request))
+            print_note(_router_answer(found, claimed.request))
             where, kind = claimed.account, claimed.product
         closing = found.ask(
             CloseCommand(
-                request_id=name, instrument=instrument, strategy=strategy, account=where, product=kind,
+                request_id=request, instrument=instrument, strategy=strategy, account=where, product=kind,
                 deadline=deadline, claimed=unmanaged, reason=reason,
             )
         )  # fmt: skip
-        rows = until_flat(found, closing.flatten, deadline)
-    report_flat(rows, as_json, f"{closing.strategy} holds nothing of {instrument}")
+        rows = wait_until_flat(found, closing.flatten, deadline)
+    print_flatten_result(rows, as_json, f"{closing.strategy} holds nothing of {instrument}")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_rows, say
+from mytrading.cli.shell.output import print_json, print_note, print_rows
 from mytrading.messages.run_config import AccountRun, RunConfig
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def broker(
     """What the brokers show, of all accounts: their own rows. Exit 1 if an account could not be read."""
     if book not in BOOKS:
         fail(USAGE, f"broker: expected {', '.join(BOOKS)}; found {book!r}")
-    with failures():
+    with exit_on_errors():
         from mytrading.adapters.openalgo.rest.retry import Retries
-        from mytrading.cli.shell.target import stack_of
+        from mytrading.cli.shell.target import running_or_configured_stack
 
-        config = stack_of(profile).config
+        config = running_or_configured_stack(profile).config
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
-    shown = collect(_accounts(config, account), book, config.state / CACHE, retries)
+    shown = read_books(_accounts(config, account), book, config.state / CACHE, retries)
     if as_json:
         print_json([one._asdict() for one in shown])
     else:
@@ -57,7 +57,7 @@ def broker(
     failed = [one for one in shown if one.problem]
     for one in failed:
         old = f"; its rows are {one.age_s:g} s old" if one.rows else ""
-        say(f"{one.account} could not be read: {one.problem}{old}")
+        print_note(f"{one.account} could not be read: {one.problem}{old}")
     if failed:
         raise typer.Exit(ERROR)
 
@@ -79,7 +79,7 @@ CACHE = "broker-books.json"
 Row = dict[str, Any]
 
 
-class BookShown(NamedTuple):
+class AccountBookRows(NamedTuple):
     """One account's book: its rows, machine seconds since they were read (0: just now), and why it cannot be read."""
 
     account: str
@@ -88,7 +88,9 @@ class BookShown(NamedTuple):
     problem: str
 
 
-def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None) -> list[BookShown]:
+def read_books(
+    accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None
+) -> list[AccountBookRows]:
     """Ask all accounts side by side, each as often as `retries` says; what cannot be read comes from the cache.
 
     What was read renews it.
@@ -106,11 +108,11 @@ def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Ret
         place = f"{account.id} {book}"
         if rows is not None:
             kept[place] = {"read_ns": now, "rows": rows}
-            shown.append(BookShown(account.id, rows, 0.0, ""))
+            shown.append(AccountBookRows(account.id, rows, 0.0, ""))
             continue
         old = kept.get(place)
         age = (now - old["read_ns"]) / 1e9 if old else 0.0
-        shown.append(BookShown(account.id, old["rows"] if old else [], round(age, 1), problem))
+        shown.append(AccountBookRows(account.id, old["rows"] if old else [], round(age, 1), problem))
     cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = cache.with_name(f".{cache.name}")
     temporary.write_text(json.dumps(kept), encoding="utf-8")

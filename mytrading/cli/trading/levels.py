@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from mytrading.cli.shell.failures import TIMED_OUT, fail, request_id, stack
+from mytrading.cli.shell.failures import TIMED_OUT, fail, find_stack
 from mytrading.cli.shell.options import Account, AsJson, Deadline, Profile, Reason, RequestId, owner_names
-from mytrading.cli.shell.output import print_json, print_result, say
+from mytrading.cli.shell.output import print_json, print_note, print_result
 from mytrading.messages.ops import FlattenCommand, FlattensQuery, HaltCommand, LevelSet, ResumeCommand, SwitchCommand
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def halt(
     account: Account = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Open nothing more. Stops and exits go on working."""
-    command = HaltCommand(request_id=request_id(request), reduce=reduce, reason=reason, account=account)
-    with stack(profile) as found:
+    command = HaltCommand(request_id=request, reduce=reduce, reason=reason, account=account)
+    with find_stack(profile) as found:
         _show_level(found.ask(command), as_json)
 
 
@@ -58,17 +58,16 @@ def resume(
     as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Trade again, after a halt, a wrong mode or a quarantine."""
-    name = request_id(request)
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         if strategy:
-            command = SwitchCommand(request_id=name, strategy=strategy, enabled=True, reason=reason)
+            command = SwitchCommand(request_id=request, strategy=strategy, enabled=True, reason=reason)
             switch = found.ask(command).switch
             return print_result(msgspec.to_builtins(switch), as_json, f"entries of {strategy} are allowed")
-        resumed = found.ask(ResumeCommand(request_id=name, reason=reason, account=account))
+        resumed = found.ask(ResumeCommand(request_id=request, reason=reason, account=account))
     _show_level(resumed, as_json, {"kill": resumed.kill})
     if (file := resumed.kill) is not None:
         still = f"the file KILL still says {file['word']} (by {file['by']}), and no entry goes until it is gone"
-        say(f"mytrading: {still}: `mytrading kill --remove`")
+        print_note(f"mytrading: {still}: `mytrading kill --remove`")
     return None
 
 
@@ -77,22 +76,20 @@ def flatten(
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Halt entries, close everything, and wait until the broker's books show it flat twice. Exit 5 if not in time."""
-    command = FlattenCommand(
-        request_id=request_id(request), account=account, strategy=strategy, deadline=deadline, reason=reason
-    )
-    with stack(profile) as found:
-        rows = until_flat(found, found.ask(command).flatten, deadline)
+    command = FlattenCommand(request_id=request, account=account, strategy=strategy, deadline=deadline, reason=reason)
+    with find_stack(profile) as found:
+        rows = wait_until_flat(found, found.ask(command).flatten, deadline)
     cure = f"`mytrading resume`{f' --strategy {strategy}' if strategy else ''}"
-    report_flat(rows, as_json, f"entries stay halted until {cure}")
+    print_flatten_result(rows, as_json, f"entries stay halted until {cure}")
 
 
-def report_flat(rows: list[dict[str, Any]], as_json: bool, afterwards: str) -> None:
+def print_flatten_result(rows: list[dict[str, Any]], as_json: bool, afterwards: str) -> None:
     """Print the result; ends the command with 5 when something is left."""
     flat = all(row["flat"] for row in rows)
     if as_json:
         print_json({"flat": flat, "flattens": rows})
     if not flat:
-        what = "; ".join(left_of(rows))
+        what = "; ".join(unflattened_lines(rows))
         fail(TIMED_OUT, f"not flat by the deadline, it goes on: {what}; look at the broker, `mytrading positions`")
     if not as_json:
         print(f"flat: two reads of the broker's books show it; {afterwards}".rstrip("; "))
@@ -100,38 +97,38 @@ def report_flat(rows: list[dict[str, Any]], as_json: bool, afterwards: str) -> N
             print(f"unmanaged, left as it is: {beside}; `mytrading positions claim` takes it over")
 
 
-def flat_before_down(stack: TradingOrchestrator, deadline: float, force: bool) -> list[str]:
+def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool) -> list[str]:
     """Close everything before the stack goes down; what is left if forced, else the command ends when not flat."""
-    from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+    from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut, new_request_id
 
     try:
-        command = FlattenCommand(request_id=request_id(""), deadline=deadline, reason="down --flatten")
-        left = left_of(until_flat(stack, stack.ask(command).flatten, deadline))
+        command = FlattenCommand(request_id=new_request_id(), deadline=deadline, reason="down --flatten")
+        left = unflattened_lines(wait_until_flat(stack, stack.ask(command).flatten, deadline))
     except (OpsTimedOut, OpsRefused) as error:
         left = [f"the flatten could not be requested: {error}"]
     if left and not force:
         what = "; ".join(left)
         fail(TIMED_OUT, f"not flat, so the stack goes on: {what}; `down --flatten --force` goes down all the same")
     if left:
-        say(f"going down although not flat: {'; '.join(left)}")
+        print_note(f"going down although not flat: {'; '.join(left)}")
     else:
-        say("flat: two reads of the broker's books show it; entries stay halted until `mytrading resume`")
+        print_note("flat: two reads of the broker's books show it; entries stay halted until `mytrading resume`")
     return left
 
 
-def until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: float) -> list[dict[str, Any]]:
+def wait_until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: float) -> list[dict[str, Any]]:
     """The flattens of these ids once all are flat, or as they are after the deadline; changes are printed meanwhile."""
     until, reported = time.monotonic() + seconds + _GRACE_S, ""
     while True:
         rows: list[dict[str, Any]] = stack.ask(FlattensQuery(ids=tuple(ids)))
         if all(row["flat"] for row in rows) or time.monotonic() >= until:
             return rows
-        if (left := "; ".join(left_of(rows))) != reported:
+        if (left := "; ".join(unflattened_lines(rows))) != reported:
             reported = left
-            say(f"not flat yet, {max(until - time.monotonic() - _GRACE_S, 0):.0f} s left: {left}")
+            print_note(f"not flat yet, {max(until - time.monotonic() - _GRACE_S, 0):.0f} s left: {left}")
         time.sleep(_FLAT_POLL_S)
 
 
-def left_of(rows: list[dict[str, Any]]) -> list[str]:
+def unflattened_lines(rows: list[dict[str, Any]]) -> list[str]:
     """What keeps the accounts from being flat, as text."""
     return [f"{row['account']}: {left}" if "account" in row else left for row in rows for left in row["left"]]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, project_folder, stack
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack, project_folder
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import figures_of, print_result, print_rows
+from mytrading.cli.shell.output import daemon_figures, print_result, print_rows
 from mytrading.core.time import ist_date
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def margin(
     if amount is None:
         return _free_margins(as_json, profile)
     instrument = instrument.upper() or "NIFTY"
-    with failures():
+    with exit_on_errors():
         _judge_numbers(margin=amount, premium=premium)
         tables, when, lot = _figures(instrument, day, profile)
         from mytrading.core.accounting.margin_tables import TradeType
@@ -67,8 +67,8 @@ def margin(
 
 def _free_margins(as_json: bool, profile: str) -> None:
     """Print what each account has free, reserved and kept back, as risk counts it now."""
-    with stack(profile) as found:
-        figures = figures_of(found.status(), "risk")
+    with find_stack(profile) as found:
+        figures = daemon_figures(found.status(), "risk")
     kinds = ("free", "cash", "reserved", "buffer")
     table = [
         {"account": name, **{kind: figures.get(f"margin_{kind}:{name}", 0.0) for kind in kinds}}
@@ -92,7 +92,7 @@ def size(
     if bool(lots) == bool(risk):
         fail(USAGE, "expected --lots, or --risk with --entry and --stop; `mytrading size NIFTY --risk 6500 --entry 120 "
                     "--stop 110`")  # fmt: skip
-    with failures():
+    with exit_on_errors():
         _judge_numbers(risk=risk, entry=entry, stop=stop)
         tables, when, lot = _figures(instrument, day, profile)
         most = min(max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
@@ -168,12 +168,12 @@ def _orders(units: int, lot: Lot) -> list[int]:
 def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
     """The figures of config/risk.toml, the day they are for, and the lot of the instrument on it."""
     from mytrading.adapters.storage.instrument_store import NOTHING, InstrumentFile
-    from mytrading.cli.shell.target import facts_of, market_now, risk_tables, started_config
+    from mytrading.cli.shell.target import load_contract_facts, load_risk_tables, market_now, started_config
     from mytrading.core.risk.sizing.size_calculator import UnknownLot, lot_on
     from mytrading.orchestrator import NotRunning
 
     home = project_folder()
-    tables = risk_tables(home)
+    tables = load_risk_tables(home)
     try:
         when = date.fromisoformat(day) if day else ist_date(market_now(profile))
     except ValueError:
@@ -183,6 +183,10 @@ def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
     except NotRunning:
         listed = NOTHING
     try:
-        return tables, when, lot_on(name.upper(), when, listed.instruments, listed.day, tables, facts_of(home))
+        return (
+            tables,
+            when,
+            lot_on(name.upper(), when, listed.instruments, listed.day, tables, load_contract_facts(home)),
+        )
     except UnknownLot as error:
         fail(USAGE, str(error))

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import typer
 
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, stack
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
-from mytrading.cli.shell.output import cell, print_json, print_rows, screen_of
+from mytrading.cli.shell.output import format_cell, print_json, print_rows, raw_terminal
 from mytrading.cli.trading.levels import ReasonArgument
 from mytrading.core.time import format_ist, hhmm
 from mytrading.messages.codec import StreamDecoder
@@ -46,7 +46,7 @@ def risk(
     """Limits, what is used of them and what is left, profit of the day, equity, and each position's stop."""
     if context.invoked_subcommand is not None:
         return None
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         if not watch:
             return _show(found.ask(RiskQuery()), as_json)
         try:
@@ -54,7 +54,7 @@ def risk(
                 began = time.monotonic()
                 body = found.ask(RiskQuery())
                 if not as_json:
-                    print(_CLEAR, end="", file=screen_of(sys.stdout))
+                    print(_CLEAR, end="", file=raw_terminal(sys.stdout))
                 _show(body, as_json)
                 time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
         except KeyboardInterrupt:
@@ -90,7 +90,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     if not runs:
         return
     rows = [
-        {**row, "since": format_ist(row["opened_ns"]), "closes_from": cell("_ns", row["closes_ns"] or None)}
+        {**row, "since": format_ist(row["opened_ns"]), "closes_from": format_cell("_ns", row["closes_ns"] or None)}
         for row in runs
     ]
     ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
@@ -128,7 +128,7 @@ def _held_back(body: dict[str, Any]) -> list[str]:
 def _limit(row: dict[str, Any]) -> dict[str, Any]:
     def shown(value: float) -> str:
         if row["kind"] == "DAILY_LOSS":
-            return cell("", float(value))
+            return format_cell("", float(value))
         return f"{value:.2%}" if row["kind"] == "DRAWDOWN" else f"{value:+.2f} R"
 
     known = row["value"] is not None
@@ -150,7 +150,7 @@ def events(
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """What risk did by itself and why: limits, trailing stops, trends and times of strategies, oldest first."""
-    with stack(profile) as found:
+    with find_stack(profile) as found:
         rows = risk_events(found.config)
     wanted = strategy.lower().replace("_", "")
     rows = [row for row in rows if wanted in ("", str(row["strategy"]).lower().replace("_", ""))]
@@ -247,7 +247,7 @@ def _state_of(profile: str) -> Path:
 
     started = started_states()
     if profile:
-        with failures():
+        with exit_on_errors():
             named = state_dir(profile)
         if started and not named.exists():
             names = ", ".join(sorted(folder.name for folder in started))
@@ -256,7 +256,7 @@ def _state_of(profile: str) -> Path:
     alive = [folder for folder in started if supervisor_in(folder)]
     if len(alive) == 1:
         return alive[0]
-    with failures():
+    with exit_on_errors():
         try:
             return TradingOrchestrator.find(None).config.state
         except NotRunning:

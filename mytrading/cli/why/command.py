@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import typer
 
-from mytrading.cli.shell.failures import USAGE, fail, stack
+from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
 from mytrading.cli.shell.output import print_json
 from mytrading.core.orders.flat_order import flatten_orders
@@ -20,7 +20,7 @@ from mytrading.core.time import format_ist
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import unions
-from mytrading.operations.journal_verify import journals
+from mytrading.operations.journal_verify import journal_files
 from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_segment
 
 MS = 1_000_000
@@ -43,8 +43,8 @@ def why(
     Market time is that of India; ms are machine time since the first step, and since the one before. Works while the
     stack runs and when it is down.
     """
-    with stack(profile) as found:
-        steps = chain(found.config, order)
+    with find_stack(profile) as found:
+        steps = order_chain(found.config, order)
     if not steps:
         fail(USAGE, f"no journal of {found.config.profile} knows {order!r}; `orders` and `signals --json` show ids")
     if as_json:
@@ -89,14 +89,14 @@ class Journals:
     def __init__(self, config: RunConfig) -> None:
         self._decoders = {name: StreamDecoder(name) for name in unions()}
         self._rows: dict[str, list[Row]] = {}
-        for daemon, path in journals(config):
+        for daemon, path in journal_files(config):
             kept = self._rows.setdefault(daemon, [])
             try:
                 kept.extend(read_segment(path))
             except JournalDamaged:
                 continue  # `journal verify` reports it; what can be read is shown
 
-    def naming(self, ids: Iterable[str]) -> list[ChainEntry]:
+    def entries_mentioning(self, ids: Iterable[str]) -> list[ChainEntry]:
         """Rows whose bytes contain one of the ids."""
         wanted = [name.encode() for name in ids if name]
         return [
@@ -107,7 +107,7 @@ class Journals:
             if (entry := self._decoded(daemon, index)) is not None
         ]
 
-    def input_of(self, entry: ChainEntry) -> ChainEntry | None:
+    def input_behind(self, entry: ChainEntry) -> ChainEntry | None:
         """The input that led to a decision: decisions carry its very times."""
         rows = self._rows[entry.daemon]
         for index in range(entry.place - 1, max(entry.place - 50, -1), -1):
@@ -129,7 +129,7 @@ class Journals:
         return ChainEntry(daemon, index, row, body)
 
 
-def subject_of(body: dict[str, Any]) -> str:
+def subject_id(body: dict[str, Any]) -> str:
     """The id of a row's subject; empty if it has none."""
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     if isinstance(inner, dict):
@@ -140,32 +140,32 @@ def subject_of(body: dict[str, Any]) -> str:
     return ""
 
 
-def parents_of(body: dict[str, Any]) -> set[str]:
+def parent_ids(body: dict[str, Any]) -> set[str]:
     """Ids that a row's subject came from."""
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     level = inner if isinstance(inner, dict) else body
     found = {str(level[name]) for name in _LINKS if isinstance(level.get(name), str) and level[name]}
     if body.get("type") == "resolve_requested":
         found.add(str(body["order"]))
-    return found - {subject_of(body)}
+    return found - {subject_id(body)}
 
 
-def chain(config: RunConfig, wanted: str) -> list[Step]:
+def order_chain(config: RunConfig, wanted: str) -> list[Step]:
     """The steps of an order (our id or the broker's), signal, goal or request; empty if no journal knows it."""
     source = Journals(config)
-    roots = _roots(source.naming([wanted]), wanted)
+    roots = _roots(source.entries_mentioning([wanted]), wanted)
     if not roots:
         return []
     ids = _closure(source, roots)
-    entries = {(e.daemon, e.place): e for e in source.naming(ids) if subject_of(e.body) in ids}
+    entries = {(e.daemon, e.place): e for e in source.entries_mentioning(ids) if subject_id(e.body) in ids}
     for entry in list(entries.values()):
-        if entry.row.kind != INPUT and (led := source.input_of(entry)) is not None:
+        if entry.row.kind != INPUT and (led := source.input_behind(entry)) is not None:
             entries.setdefault((led.daemon, led.place), led)
     return _steps(list(entries.values()))
 
 
 def _roots(entries: list[ChainEntry], wanted: str) -> set[str]:
-    roots = {subject for entry in entries if (subject := subject_of(entry.body)) == wanted}
+    roots = {subject for entry in entries if (subject := subject_id(entry.body)) == wanted}
     by_broker = {
         str(entry.body["order"]["client_order_id"])
         for entry in entries
@@ -177,9 +177,9 @@ def _roots(entries: list[ChainEntry], wanted: str) -> set[str]:
 def _closure(source: Journals, roots: set[str]) -> set[str]:
     up, down = set(roots), set(roots)
     for _ in range(_ROUNDS):
-        entries = source.naming(up | down)
-        more_up = {p for e in entries if subject_of(e.body) in up for p in parents_of(e.body)} - up
-        more_down = {subject_of(e.body) for e in entries if parents_of(e.body) & down} - down - {""}
+        entries = source.entries_mentioning(up | down)
+        more_up = {p for e in entries if subject_id(e.body) in up for p in parent_ids(e.body)} - up
+        more_down = {subject_id(e.body) for e in entries if parent_ids(e.body) & down} - down - {""}
         if not more_up and not more_down:
             break
         up |= more_up
@@ -190,9 +190,9 @@ def _closure(source: Journals, roots: set[str]) -> set[str]:
 def _steps(entries: list[ChainEntry]) -> list[Step]:
     ordered = sorted(entries, key=lambda e: (e.row.machine_ns, e.row.kind, e.place))
     rows = [
-        Step(entry.row.market_ns, entry.row.machine_ns, 0.0, 0.0, entry.daemon, *found, subject_of(entry.body))
+        Step(entry.row.market_ns, entry.row.machine_ns, 0.0, 0.0, entry.daemon, *found, subject_id(entry.body))
         for entry in ordered
-        if (found := wording(entry.body, reading=entry.row.kind == INPUT)) is not None
+        if (found := describe_row(entry.body, reading=entry.row.kind == INPUT)) is not None
     ]
     if (quote := _quote_behind(ordered)) is not None:
         rows = sorted([quote, *rows], key=lambda step: step.machine_ns)
@@ -224,7 +224,7 @@ Wording = tuple[str, str]
 """The kind of a step, and its text."""
 
 
-def wording(body: dict[str, Any], *, reading: bool) -> Wording | None:
+def describe_row(body: dict[str, Any], *, reading: bool) -> Wording | None:
     """Kind and text of a row, once, where it was written; `reading` if a daemon took it in, else it was decided there.
 
     None for a row that was only passed on.

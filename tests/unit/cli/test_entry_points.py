@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mytrading
-from mytrading.cli.main import misplaced, run
+from mytrading.cli.main import misplaced_argument, run
 from mytrading.messages.run_config import RUN_FILE, write_run_config
 from tests.kit.project import ROOT
 from tests.kit.run_configs import run_config
@@ -66,7 +66,7 @@ def test_up_with_a_word_is_refused(line: list[str], said: str, capsys: pytest.Ca
     ],
 )
 def test_line_that_up_or_another_command_takes_is_not_refused(line: list[str]) -> None:
-    assert misplaced(line) == ""
+    assert misplaced_argument(line) == ""
 
 
 def test_what_a_command_makes_is_not_writable_by_others_whatever_the_umask(

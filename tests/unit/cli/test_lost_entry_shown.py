@@ -66,13 +66,13 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lost:
         control.apply(alert)
     _write(Journal(config.journal_dir("risk"), "risk", "2026-11-20"), risk_bench.rows)
     server = ops_server(config, view, control)
-    monkeypatch.setattr(books, "ask", lambda _, query: server.answer(query))
+    monkeypatch.setattr(books, "ask_gateway", lambda _, query: server.answer(query))
 
     @contextmanager
     def stack(_: str) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(config=config)
 
-    monkeypatch.setattr(why, "stack", stack)
+    monkeypatch.setattr(why, "find_stack", stack)
     return Lost(entry.id)
 
 

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from mytrading.cli.shell.failures import Failure
-from mytrading.cli.shell.start import Wanted, prepare, set_clock
-from mytrading.cli.shell.target import client_of, stack_of
+from mytrading.cli.shell.start import StartOptions, prepare_stack, write_market_clock
+from mytrading.cli.shell.target import openalgo_client, running_or_configured_stack
 from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.accounts import AccountConfig, write_accounts
 from mytrading.config.key_vault import Vault, find_key, make_key
 from mytrading.daemons.feed.sources import sources_of
 from mytrading.messages.run_config import AccountRole, RunConfig, ServerMode, VenueKind, decode_run_config, seal
 from mytrading.messages.run_config import write_run_config as write
-from mytrading.orchestrator import with_ports
+from mytrading.orchestrator import with_simulator_ports
 from mytrading.runtime.host import run_key
 from mytrading.runtime.supervision.control import environment
 from mytrading.simulator.embedded import options_of
@@ -63,7 +63,7 @@ def keep(home: Path, **names: AccountRole) -> None:
 
 
 def test_orders_go_to_the_simulator_and_quotes_come_from_the_server(home: Path) -> None:
-    config = with_ports(built(home, CHOSEN))
+    config = with_simulator_ports(built(home, CHOSEN))
     assert (config.venue.kind, config.venue.expected_mode) == (VenueKind.OPENALGO, ServerMode.ANALYZE)
     assert config.venue.rest_url.startswith("http://127.0.0.1:")
     assert config.venue.api_key not in ("", KEY)
@@ -79,7 +79,7 @@ def test_time_is_real_whatever_the_simulator_is_set_to(home: Path) -> None:
     assert (config.simulator.speed, config.simulator.replay) == (1.0, "")
     assert (config.simulator.embedded, config.simulator.runs) == (False, True)
     assert config.risk.stale_quote_seconds == built(home, {"OPENALGO_API_KEY": KEY}).risk.stale_quote_seconds
-    assert set_clock(config) == "is the real one"
+    assert write_market_clock(config) == "is the real one"
     assert not config.clock_path.exists()
 
 
@@ -115,7 +115,7 @@ def test_dry_run_sends_nothing_and_needs_no_simulator(home: Path) -> None:
 
 def test_run_file_holds_the_key_of_the_simulator_alone(home: Path) -> None:
     keep(home, first=AccountRole.PRIMARY, spare=AccountRole.BACKUP)
-    config = with_ports(built(home, {"PAPER_VENUE": "simulator"}))
+    config = with_simulator_ports(built(home, {"PAPER_VENUE": "simulator"}))
     own = run_key.new_run_key()
     write(home / "run.msgpack", run_key.seal_keys(config, own))
     data = (home / "run.msgpack").read_bytes()
@@ -128,7 +128,7 @@ def test_run_file_holds_the_key_of_the_simulator_alone(home: Path) -> None:
 
 
 def test_simulator_follows_the_stream_and_the_contracts_of_its_own_stack(home: Path) -> None:
-    config = with_ports(built(home, CHOSEN))
+    config = with_simulator_ports(built(home, CHOSEN))
     options = options_of(config)
     assert options.follow.endswith("/market") and options.master == config.state
     assert environment(config)["MYTRADING_SIMULATOR"] == "true"
@@ -151,9 +151,9 @@ def test_commands_that_look_ask_the_server_of_the_quotes_though_no_stack_runs(
     monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
     for name, value in CHOSEN.items():
         monkeypatch.setenv(name, value)
-    config = stack_of("").config
+    config = running_or_configured_stack("").config
     assert (config.venue.rest_url, config.data_server.rest_url) == ("", SERVER)
-    client_of(config).close()
+    openalgo_client(config).close()
 
 
 def test_state_is_a_folder_of_its_own_which_may_be_forgotten(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,11 +161,11 @@ def test_state_is_a_folder_of_its_own_which_may_be_forgotten(home: Path, monkeyp
     monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
     for name, value in CHOSEN.items():
         monkeypatch.setenv(name, value)
-    assert prepare(Wanted(fresh=True)).config.state.name == "default-simulator"
-    assert prepare(Wanted(profile="mine")).config.state.name == "mine-simulator"
-    assert prepare(Wanted(profile="mine-simulator")).config.state.name == "mine-simulator"
-    assert stack_of("").config.state.name == "default-simulator"
+    assert prepare_stack(StartOptions(fresh=True)).config.state.name == "default-simulator"
+    assert prepare_stack(StartOptions(profile="mine")).config.state.name == "mine-simulator"
+    assert prepare_stack(StartOptions(profile="mine-simulator")).config.state.name == "mine-simulator"
+    assert running_or_configured_stack("").config.state.name == "default-simulator"
     monkeypatch.setenv("PAPER_VENUE", "openalgo")
-    assert prepare(Wanted()).config.state.name == "default"
+    assert prepare_stack(StartOptions()).config.state.name == "default"
     with pytest.raises(Failure, match="--fresh"):
-        prepare(Wanted(fresh=True))
+        prepare_stack(StartOptions(fresh=True))

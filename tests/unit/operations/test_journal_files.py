@@ -15,7 +15,7 @@ from mytrading.messages.control import WithdrawRequested
 from mytrading.messages.enums import Action
 from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.signals import Signal
-from mytrading.operations.journal_verify import decoded, export, traced, verify
+from mytrading.operations.journal_verify import decode_journals, export_rows, rows_linked_to, verify_journals
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, Entry, Journal, Row, read_segment
 from mytrading.runtime.observability.metrics import PerformanceMonitor
 from tests.kit.journal_surgery import change, remove, spoil
@@ -54,7 +54,7 @@ def journal_file(config: RunConfig, daemon: str) -> Path:
 
 
 def problems(config: RunConfig) -> list[str]:
-    return [finding.problem for finding in verify(config) if finding.problem]
+    return [finding.problem for finding in verify_journals(config) if finding.problem]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 def test_verify_whole_journals_finds_nothing(config: RunConfig) -> None:
     assert problems(config) == []
-    assert {(finding.daemon, finding.rows) for finding in verify(config)} == {("engine", 2), ("risk", 2)}
+    assert {(finding.daemon, finding.rows) for finding in verify_journals(config)} == {("engine", 2), ("risk", 2)}
 
 
 def test_verify_of_journals_that_move_on_while_they_are_read_finds_nothing(
@@ -115,13 +115,13 @@ def test_traced_follows_ids_from_row_to_row_in_machine_time(config: RunConfig) -
     gateway = Journal(config.journal_dir("gateway"), "gateway", DAY)
     gateway.append([Entry(OUTPUT, "control", encode_body(WithdrawRequested(id="x", reason="", at_ns=1)))], 1, 1)
     gateway.close()
-    rows = traced(list(decoded(config)), "second")
+    rows = rows_linked_to(list(decode_journals(config)), "second")
     assert [(entry.daemon, entry.body["id"]) for entry in rows] == [("engine", "second"), ("risk", "second")]
 
 
 def test_export_writes_every_row_readable_by_duckdb(config: RunConfig, tmp_path: Path) -> None:
     target = tmp_path / "it's.parquet"
-    assert export(decoded(config), target) == 4
+    assert export_rows(decode_journals(config), target) == 4
     rows = duckdb.connect().execute(
         "SELECT daemon, kind, type, json_extract_string(body, '$.id') FROM read_parquet(?) ORDER BY daemon, seq",
         [str(target)],

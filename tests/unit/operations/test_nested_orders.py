@@ -13,7 +13,7 @@ from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.journal_rows import DayOpened, RiskOpened
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed, Missing, OrderTerms, PendingEnd, Unseen
 from mytrading.messages.orders import OrderChanged
-from mytrading.operations.schema_2 import convert
+from mytrading.operations.schema_2 import convert_row
 
 BASE: dict[str, Any] = {
     "client_order_id": "e1", "account": "main", "instrument": "NFO:A", "product": "MIS", "strategy": "s", "run": "r",
@@ -48,7 +48,7 @@ ORDERS = {
 
 
 def raised(body: dict[str, Any]) -> bytes:
-    return convert("orders", msgspec.msgpack.encode(body))
+    return convert_row("orders", msgspec.msgpack.encode(body))
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=list(ORDERS))

@@ -12,7 +12,7 @@ from mytrading.cli.main import run
 from mytrading.messages.codec import encode_body
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
 from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
-from mytrading.operations.journal_verify import decoded_file, export
+from mytrading.operations.journal_verify import decode_day_file, export_rows
 from mytrading.runtime.journal.day_files import parquet_of
 from mytrading.runtime.journal.journal import RECORD, Entry, Journal
 from tests.kit.run_configs import run_config
@@ -97,7 +97,7 @@ def test_event_of_a_day_whose_journal_was_removed_comes_from_its_export(
     old = journal(config, "2026-09-01", LOSS, ORDERS)
     target = parquet_of(config, "risk", "2026-09-01")
     target.parent.mkdir(parents=True)
-    export(decoded_file("risk", old), target)
+    export_rows(decode_day_file("risk", old), target)
     old.unlink()
     journal(config, "2026-11-23", CLOCK)
     ask("risk", "events", "--json")

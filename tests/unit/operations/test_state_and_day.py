@@ -20,10 +20,10 @@ from mytrading.messages.journal_rows import DaySealed, RunStarted
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
 from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.streams import SCHEMA_VERSION
-from mytrading.operations.day_close import seal
-from mytrading.operations.journal_verify import verify
+from mytrading.operations.day_close import seal_day
+from mytrading.operations.journal_verify import verify_journals
 from mytrading.operations.state_backup import verify_backup
-from mytrading.operations.state_upgrade import stored_days, upgrade
+from mytrading.operations.state_upgrade import stored_days, upgrade_files
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.runtime.journal.day_files import day_files, exported, removable, to_export
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
@@ -160,7 +160,7 @@ def test_day_close_of_a_day_nobody_knows_names_those_there_are(
 
 def test_old_days_go_only_when_exported_and_read_by_all(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
     write(config, order())
-    seal(config, day_files(config), DAY)
+    seal_day(config, day_files(config), DAY)
     for name in ("router", "risk"):
         for day in ("2026-11-25", "2026-11-26"):
             journal = Journal(config.journal_dir(name), name, DAY, 4096)
@@ -281,9 +281,9 @@ def test_upgrade_rewrites_rows_and_keeps_readers_on_their_writers(config: RunCon
     def step(stream: str, body: bytes) -> bytes:
         return filled if stream == "orders" and b"ACCEPTED" in body else body
 
-    changed = upgrade(stored_days(config), lambda _: None, {0: step})
+    changed = upgrade_files(stored_days(config), lambda _: None, {0: step})
     assert changed == 4
-    assert [finding.problem for finding in verify(config) if finding.problem] == []
+    assert [finding.problem for finding in verify_journals(config) if finding.problem] == []
     assert {file.schema for file in day_files(config)} == {SCHEMA_VERSION}
     rows = list(read_segment(config.journal_dir("risk") / f"{DAY}.journal"))
     assert rows[1].body == filled

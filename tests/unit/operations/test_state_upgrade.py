@@ -19,9 +19,9 @@ from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.journal_rows import DayOpened, DaySealed, RunStarted
 from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.streams import SCHEMA_VERSION
-from mytrading.operations.journal_verify import verify
+from mytrading.operations.journal_verify import verify_journals
 from mytrading.operations.state_backup import verify_backup
-from mytrading.operations.state_upgrade import stored_days, upgrade
+from mytrading.operations.state_upgrade import stored_days, upgrade_files
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.runtime.journal.day_files import day_files
@@ -133,14 +133,14 @@ def test_rows_cursors_epoch_and_seal_are_as_they_were_those_in_fronts_included(
         ("risk", ""),
         ("router", ""),
     ]
-    assert [finding.problem for finding in verify(config, "risk") if finding.problem] == []
+    assert [finding.problem for finding in verify_journals(config, "risk") if finding.problem] == []
     assert sorted(old_files(config)) == [f"risk/{BEFORE}.journal", f"risk/{DAY}.journal", f"router/{DAY}.journal"]
     assert not (config.state / "savepoints").exists()
 
 
 def test_writers_and_readers_go_on_where_they_were(config: RunConfig) -> None:
     kept = old_state(config)
-    upgrade(stored_days(config), lambda _: None)
+    upgrade_files(stored_days(config), lambda _: None)
     risk = Journal(config.journal_dir("risk"), "risk", DAY, 4096)
     assert (risk.day, risk.epoch, risk.size, risk.written("commands")) == (DAY, 2, len(kept["risk"]), 3)
     (row,) = risk.append([Entry(OUTPUT, "commands", command("d"))], 7, 7)
@@ -179,7 +179,7 @@ def test_backup_that_is_made_first_holds_the_old_files_with_their_fronts(
     copy = config.state.parent / "copy"
     unpack(backup, copy)
     again = msgspec.structs.replace(config, state_dir=str(copy / "state"))
-    upgrade(stored_days(again), lambda _: None)
+    upgrade_files(stored_days(again), lambda _: None)
     assert all_rows(again, "risk") == kept["risk"]
 
 
@@ -215,7 +215,7 @@ def test_disk_that_takes_no_file_leaves_everything_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(JournalFull):
-            upgrade(stored_days(config), lambda _: None)
+            upgrade_files(stored_days(config), lambda _: None)
     left = {name: data for name, data in old_files(config).items() if not Path(name).name.startswith(".")}
     assert left == before
 
@@ -245,7 +245,7 @@ def test_power_cut_finds_every_new_file_whole_and_no_old_file_again(
         patch.setattr(os, "fsync", synced)
         patch.setattr(Path, "replace", renamed)
         patch.setattr(Path, "unlink", removed)
-        upgrade(stored_days(config), lambda _: None)
+        upgrade_files(stored_days(config), lambda _: None)
     kinds = [kind for kind, _ in steps]
     renames = [place for place, kind in enumerate(kinds) if kind == "rename"]
     removals = [place for place, kind in enumerate(kinds) if kind == "remove"]
@@ -275,7 +275,7 @@ def upgraded_until(config: RunConfig, step: int) -> bool:
 
         Path.replace = counted(Path.replace)  # type: ignore[method-assign]
         Path.unlink = counted(Path.unlink)  # type: ignore[method-assign]
-        upgrade(stored_days(config), lambda _: None)
+        upgrade_files(stored_days(config), lambda _: None)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
@@ -295,7 +295,7 @@ def test_upgrade_killed_at_any_change_of_a_name_is_refused_by_starts_and_ended_b
             segments(path.parent)
     if not old:
         assert {name: all_rows(config, name) for name in kept} == kept
-    upgrade(stored_days(config), lambda _: None)
+    upgrade_files(stored_days(config), lambda _: None)
     assert {name: all_rows(config, name) for name in kept} == kept
 
 

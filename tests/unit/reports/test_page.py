@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from plotly import graph_objects as go
 
-from mytrading.reports.charts import embed
-from mytrading.reports.page import Cell, Page, PageSection, PageTable, render
+from mytrading.reports.charts import figure_html
+from mytrading.reports.page import Cell, Page, PageSection, PageTable, render_page
 
 HOSTILE = "a</script><script>throw 1</script><b>"
 
@@ -42,9 +42,9 @@ def seen() -> Seen:
     figure.add_scatter(x=[1, 2, 3], y=[1.0, float("nan"), float("inf")], name=HOSTILE)
     figure.add_heatmap(z=[[1.0, None], [float("-inf"), 2.0]], xaxis="x2", yaxis="y2")
     figure.update_layout(title=HOSTILE)
-    sections = [PageSection(HOSTILE, [embed(figure), HOSTILE, PageTable(("A", HOSTILE), [["1", HOSTILE]])])]
+    sections = [PageSection(HOSTILE, [figure_html(figure), HOSTILE, PageTable(("A", HOSTILE), [["1", HOSTILE]])])]
     page = Page(HOSTILE, sections, subtitle=HOSTILE, cards=[(HOSTILE, Cell(HOSTILE))], notes=[HOSTILE])
-    return Seen(render(page))
+    return Seen(render_page(page))
 
 
 def test_page_needs_no_network_and_follows_the_screen(seen: Seen) -> None:

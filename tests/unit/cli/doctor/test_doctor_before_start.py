@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.doctor.command import before_start
+from mytrading.cli.doctor.command import check_before_start
 from mytrading.messages.run_config import SimulatorRules
 from mytrading.orchestrator import TradingOrchestrator
 from tests.kit.run_configs import run_config
@@ -19,7 +19,7 @@ def test_simulated_stack_in_order_says_nothing(
 ) -> None:
     config = run_config(tmp_path)
     config.state.chmod(0o700)
-    before_start(TradingOrchestrator(msgspec.structs.replace(config, home=str(tmp_path))))
+    check_before_start(TradingOrchestrator(msgspec.structs.replace(config, home=str(tmp_path))))
     assert capsys.readouterr().err == ""
 
 
@@ -28,7 +28,7 @@ def test_full_disk_is_said_before_the_start(
 ) -> None:
     config = run_config(tmp_path)
     rules = msgspec.structs.replace(config.process, min_free_bytes=1 << 60)
-    before_start(TradingOrchestrator(msgspec.structs.replace(config, process=rules)))
+    check_before_start(TradingOrchestrator(msgspec.structs.replace(config, process=rules)))
     said = capsys.readouterr().err
     assert "doctor: disk:" in said and "→ free space" in said
 
@@ -38,7 +38,7 @@ def test_server_that_is_down_is_said_before_the_start(
 ) -> None:
     config = run_config(tmp_path)
     venue = msgspec.structs.replace(config.venue, rest_url="http://127.0.0.1:1", ws_url="ws://127.0.0.1:1")
-    before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))
+    check_before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))
     assert "doctor: server: cannot connect to 127.0.0.1:1" in capsys.readouterr().err
 
 
@@ -50,7 +50,9 @@ def test_server_whose_socket_and_margin_fail_is_said_before_the_start(
     with start_simulator(tmp_path / "simulator") as running:
         running.call("/sim/fault", kind="rate_limited", route="margin", count=1)
         venue = msgspec.structs.replace(config.venue, rest_url=running.rest, ws_url="ws://127.0.0.1:1", api_key=API_KEY)
-        before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))
+        check_before_start(
+            TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules()))
+        )
         placed = running.get("/sim/state")[1]["data"]["orders"]
     said = capsys.readouterr().err
     assert "doctor: WebSocket: ws://127.0.0.1:1" in said and "doctor: margin: " in said

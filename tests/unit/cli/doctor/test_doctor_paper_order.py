@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.cli.doctor.checks import Patient, Verdict
-from mytrading.cli.doctor.test_order import paper_order
+from mytrading.cli.doctor.checks import CheckContext, Verdict
+from mytrading.cli.doctor.test_order import check_paper_order
 from mytrading.messages.run_config import ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
 from tests.kit.run_configs import run_config
@@ -25,7 +25,7 @@ from tests.kit.run_configs import run_config
 def test_trial_order_that_is_not_made_is_not_tested(tmp_path: Path, venue: dict[str, Any], words: str) -> None:
     config = run_config(tmp_path)
     config = msgspec.structs.replace(config, venue=msgspec.structs.replace(config.venue, **venue))
-    row = paper_order(Patient(TradingOrchestrator(config)))
+    row = check_paper_order(CheckContext(TradingOrchestrator(config)))
     assert (row.verdict, words in row.found) == (Verdict.SKIPPED, True), row
 
 
@@ -35,4 +35,4 @@ def test_live_stack_that_runs_is_asked_for_no_trial_order(tmp_path: Path, monkey
     stack = TradingOrchestrator(msgspec.structs.replace(config, venue=live))
     monkeypatch.setattr(stack, "is_running", lambda: True)
     monkeypatch.setattr(stack, "ask", lambda *_, **__: pytest.fail("the gateway was asked"))
-    assert paper_order(Patient(stack)).verdict is Verdict.SKIPPED
+    assert check_paper_order(CheckContext(stack)).verdict is Verdict.SKIPPED

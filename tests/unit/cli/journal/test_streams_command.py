@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mytrading.cli.journal.command import Tailed, TailedMessage, _check_topics, line_of, named
+from mytrading.cli.journal.command import Tailed, TailedMessage, _check_topics, format_message, message_to_builtins
 from mytrading.cli.main import run
 from mytrading.cli.shell.failures import Failure
 from mytrading.messages.codec import encode_body
@@ -26,7 +26,7 @@ def said(message: object, topic: str = "risk") -> TailedMessage:
 
 def test_line_has_time_topic_kind_and_only_fields_that_say_something() -> None:
     quote = Quote("NSE:SBIN", SENT, SENT, 812.4, bid=812.35)
-    assert line_of(said(quote, "NSE:SBIN")) == (
+    assert format_message(said(quote, "NSE:SBIN")) == (
         "13:30:00.123 NSE:SBIN     Quote instrument=NSE:SBIN market=13:30:00 received=13:30:00 ltp=812.4 bid=812.35"
     )
 
@@ -43,22 +43,24 @@ def test_line_shows_legs_inside_and_stays_one_line_whatever_a_server_wrote() -> 
         expires_machine_ns=3,
         legs=legs,
     )
-    assert "legs=[instrument=NFO:A lots=1; instrument=NFO:B lots=-1 stop_price=12]" in line_of(said(signal, "engine"))
+    assert "legs=[instrument=NFO:A lots=1; instrument=NFO:B lots=-1 stop_price=12]" in format_message(
+        said(signal, "engine")
+    )
     alert = Alert(
         code="FEED_ERROR", severity=Severity.WARNING, subject="main", daemon="feed", first_ns=1, last_ns=2,
         message="one\ntwo\x1b]0;title\x07",
     )  # fmt: skip
-    line = line_of(said(alert))
+    line = format_message(said(alert))
     assert line.isprintable() and "message=one?two?]0;title?" in line
 
 
 def test_message_that_goes_as_an_array_has_its_fields_by_name() -> None:
     depth = Depth("NSE:SBIN", 1, 2, bids=(DepthLevel(812.0, 5),))
-    assert named(depth) == {
+    assert message_to_builtins(depth) == {
         "type": "d", "instrument": "NSE:SBIN", "market_ns": 1, "received_ns": 2,
         "bids": [{"price": 812.0, "quantity": 5, "orders": 0}], "asks": [],
     }  # fmt: skip
-    assert json.loads(json.dumps(named(depth))) == named(depth)
+    assert json.loads(json.dumps(message_to_builtins(depth))) == message_to_builtins(depth)
     assert encode_body(depth)[0] >> 4 == 0x9
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.legs.command import TEMPLATES
-from mytrading.cli.legs.show import StopRules, chart, curve, guards_of_legs
+from mytrading.cli.legs.show import StopRules, describe_stops, payoff_chart_lines, payoff_curve
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
 from mytrading.messages.instruments import InstrumentKind
@@ -127,13 +127,13 @@ def test_remove_of_a_class_moves_code_and_configuration(home: Path) -> None:
 
 
 def test_chart_shows_gains_above_and_losses_below_the_axis() -> None:
-    rows = chart([-100.0, 0.0, 50.0, 100.0], height=2)
+    rows = payoff_chart_lines([-100.0, 0.0, 50.0, 100.0], height=2)
     assert rows == [("gain", "   █"), ("gain", "  ██"), ("axis", "────"), ("loss", "█   "), ("loss", "█   ")]
 
 
 def test_curve_spans_strikes_breakevens_and_spot() -> None:
     legs = [PayoffLeg("CE", -75, 120.0, 26_000), PayoffLeg("PE", -75, 100.0, 26_000)]
-    points = curve(legs, 26_010.0, (25_780.0, 26_220.0))
+    points = payoff_curve(legs, 26_010.0, (25_780.0, 26_220.0))
     assert points[0][0] < 25_780 and points[-1][0] > 26_220
     assert max(value for _, value in points) == pytest.approx(220 * 75, rel=0.05)
 
@@ -190,6 +190,6 @@ def test_guards_at_present_prices_say_who_holds_which_level() -> None:
     ]
     legs = [Leg(instrument=NEAR, lots=-1, stop_price=360.0), Leg(instrument=CALL, lots=1), Leg(instrument=PUT, lots=-1)]
     prices, rules = {NEAR: 200.0, CALL: 100.0, PUT: 100.0}, StopRules(StopPlan.BROKER, 0.02, 0.25)
-    assert guards_of_legs(legs, contracts, prices, rules) == ["engine 360.00", f"hedge of {NEAR}", "broker 125.00"]
-    assert guards_of_legs(legs, contracts, prices, rules._replace(plan=StopPlan.NONE)) == ["none"] * 3
-    assert guards_of_legs(legs[1:], contracts[1:], prices, rules)[0] == "broker 75.00"
+    assert describe_stops(legs, contracts, prices, rules) == ["engine 360.00", f"hedge of {NEAR}", "broker 125.00"]
+    assert describe_stops(legs, contracts, prices, rules._replace(plan=StopPlan.NONE)) == ["none"] * 3
+    assert describe_stops(legs[1:], contracts[1:], prices, rules)[0] == "broker 75.00"

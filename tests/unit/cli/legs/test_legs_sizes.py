@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from mytrading.cli.legs.command import notes_on
-from mytrading.cli.legs.show import LegSizes, purses_of
+from mytrading.cli.legs.command import risk_notes
+from mytrading.cli.legs.show import LegSizer, free_funds_by_account
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.leg_plan import LegPlan, LegRule
@@ -29,8 +29,8 @@ STATUS = {
 
 
 def test_lots_are_shown_for_each_account_by_its_own_margin() -> None:
-    sizes = LegSizes(Product.MIS, SizingRule(), ("two", "one", "three"), purses_of(STATUS))
-    legs, rows = sizes.fit(LEGS, (CALL, PUT), PRICES, TABLES, DAY)
+    sizes = LegSizer(Product.MIS, SizingRule(), ("two", "one", "three"), free_funds_by_account(STATUS))
+    legs, rows = sizes.size_legs(LEGS, (CALL, PUT), PRICES, TABLES, DAY)
     assert [(leg.instrument, leg.lots) for leg in legs] == [(CALL.id, -2), (PUT.id, 2)], "the first that gets any"
     assert [(row["account"], row["lots"]) for row in rows] == [("two", []), ("one", [2, 2]), ("three", [])]
     assert "insufficient margin in two" in rows[0]["why"]
@@ -40,13 +40,18 @@ def test_lots_are_shown_for_each_account_by_its_own_margin() -> None:
 
 def test_factor_and_most_lots_count_as_in_risk() -> None:
     rule = SizingRule(allocation=AllocationMode.CUSTOM, factors={"one": 3.0}, max_lots=5)
-    (legs, _) = LegSizes(Product.MIS, rule, ("one",), purses_of(STATUS)).fit(LEGS, (CALL, PUT), PRICES, TABLES, DAY)
+    (legs, _) = LegSizer(Product.MIS, rule, ("one",), free_funds_by_account(STATUS)).size_legs(
+        LEGS, (CALL, PUT), PRICES, TABLES, DAY
+    )
     assert legs[0].lots == -5
 
 
 def test_legs_with_lots_alone_are_shown_as_they_are() -> None:
     given = LEGS[1:]
-    assert LegSizes(Product.MIS, SizingRule(), ("one",), {}).fit(given, (PUT,), PRICES, TABLES, DAY) == (given, [])
+    assert LegSizer(Product.MIS, SizingRule(), ("one",), {}).size_legs(given, (PUT,), PRICES, TABLES, DAY) == (
+        given,
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,10 +63,10 @@ def test_check_says_when_bought_legs_may_be_fewer_than_sold_ones(
 ) -> None:
     rules = [LegRule(lots=lots, right="CE", strike="ATM", profile=profile) for profile, lots in (bought, sold)]
     plan = LegPlan(legs=tuple(rules), entry_time=33_600, exit_time=50_000)
-    assert len([note for note in notes_on(plan, Product.MIS) if "covers a rise" in note]) == notes
+    assert len([note for note in risk_notes(plan, Product.MIS) if "covers a rise" in note]) == notes
 
 
 def test_check_says_that_a_bought_share_loses_with_a_fall() -> None:
     legs = (LegRule(lots=1, right="", strike=""), LegRule(lots=-1, right="CE", strike="OTM 1"))
-    found = notes_on(LegPlan(legs=legs, entry_time=33_600, exit_time=50_000), Product.MIS)
+    found = risk_notes(LegPlan(legs=legs, entry_time=33_600, exit_time=50_000), Product.MIS)
     assert found == ["no bought put covers a fall: the loss grows with it, down to a price of nothing"]

@@ -12,7 +12,7 @@ from rich.live import Live
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.market.chain_view import REDRAW_S, headline, picture, watch_chain
+from mytrading.cli.market.chain_view import REDRAW_S, chain_headline, render_chain, watch_chain
 from mytrading.core.options.chain import ChainRow, ChainSide, ChainView
 from tests.kit.option_market import NOW, Market
 
@@ -32,7 +32,7 @@ def view() -> ChainView:
 
 def drawn(width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(picture(view(), width))
+    console.print(render_chain(view(), width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -62,14 +62,14 @@ def test_wide_picture_shows_all_greeks_of_a_side() -> None:
     side = ChainSide(instrument="c", tag="ATM", iv=0.2, delta=0.51, gamma=0.00062, theta=-18.16, vega=13.02)
     row = ChainRow(strike=24_050.0, call=side, put=None)
     console = Console(width=220, file=io.StringIO())
-    console.print(picture(replace(view(), rows=(row,)), 220))
+    console.print(render_chain(replace(view(), rows=(row,)), 220))
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines()[-1].split()[2:7] == ["13.02", "0.00062", "-18.16", "0.51", "20.00%"]
 
 
 @pytest.mark.parametrize(("counted", "said"), [(7, "of 7 of 41 strikes"), (41, "")])
 def test_headline_says_how_many_strikes_its_ratios_are_of(counted: int, said: str) -> None:
-    text = headline(replace(view(), strikes_counted=counted, strikes_listed=41)).plain
+    text = chain_headline(replace(view(), strikes_counted=counted, strikes_listed=41)).plain
     assert text.endswith(said)
     assert ("strikes" in text) == bool(said)
 
@@ -89,11 +89,11 @@ def test_forty_one_strikes_are_drawn_in_a_fraction_of_what_ten_times_a_second_le
     rows = tuple(ChainRow(strike=24_000.0 + 50 * k, call=call, put=call) for k in range(41))
     chain = replace(view(), rows=rows, forward=24_050.0)
     console = Console(width=180, height=50, file=io.StringIO(), force_terminal=True)
-    console.print(picture(chain, 180))
+    console.print(render_chain(chain, 180))
     spent = []
     for _ in range(5):
         began = time.process_time()
-        console.print(picture(chain, 180))
+        console.print(render_chain(chain, 180))
         spent.append(time.process_time() - began)
     assert min(spent) < REDRAW_S / 2, "processor time; the rest of a tenth of a second is for quotes and greeks"
 
@@ -110,7 +110,7 @@ def test_whole_redraw_of_82_symbols_takes_half_of_a_tenth_of_a_second() -> None:
             market.move(24_000.0 + turn)
             market.priced(24_061.0 + turn, 0.13)
             shown = market.chain.view(NOW, around=20)
-            live.update(picture(shown, 180), refresh=True)
+            live.update(render_chain(shown, 180), refresh=True)
             spent.append(time.process_time() - began)
     assert sum(side is not None for row in shown.rows for side in (row.call, row.put)) == 82
     assert "13.00%" in out.getvalue()

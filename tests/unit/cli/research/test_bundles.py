@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from mytrading.cli.research.run_options import spread
+from mytrading.cli.research.run_options import expand_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +26,13 @@ class Feast(Meal):
     guests: Annotated[int, typer.Option(help="How many.")]
 
 
-@spread
+@expand_options
 def eat(meal: Meal, loud: bool = typer.Option(False, "--loud")) -> None:
     """Eat it."""
     print(meal, loud)
 
 
-@spread
+@expand_options
 def feast(meal: Feast) -> None:
     """Eat it together."""
     print(meal)

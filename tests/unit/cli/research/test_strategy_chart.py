@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.research.charts import legs_of, strategy_page, with_trend
+from mytrading.cli.research.charts import premium_legs, render_strategy_page, supertrend_rows
 from mytrading.core.bars.premium import HeldLeg
 from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
@@ -21,7 +21,7 @@ def rows() -> list[dict[str, Any]]:
         Bar("NFO:PREMIUM", "5m", k * 5 * MINUTE, (k + 1) * 5 * MINUTE, close, close + 1, close - 1.5, close)
         for k, close in enumerate(CLOSES)
     ]
-    return with_trend(bars, 3, 1.5)
+    return supertrend_rows(bars, 3, 1.5)
 
 
 def test_line_is_that_of_the_golden_vector_and_tells_a_signal() -> None:
@@ -42,20 +42,20 @@ def trade(run: str, side: str, closed_ns: int) -> dict[str, Any]:
 
 def test_legs_are_those_held_or_else_those_of_the_last_run() -> None:
     held = {"positions": [position("NFO:A", -65), position("NFO:B", 0)], "trades": [trade("r1", "SELL", 9)]}
-    assert legs_of(held) == ([HeldLeg("NFO:A", -65, 100.0)], True)
+    assert premium_legs(held) == ([HeldLeg("NFO:A", -65, 100.0)], True)
     trades = [trade("r1", "SELL", 9), trade("r2", "BUY", 20), trade("r2", "SELL", 19)]
-    assert legs_of({"positions": [], "trades": trades}) == (
+    assert premium_legs({"positions": [], "trades": trades}) == (
         [HeldLeg("NFO:BUY", 65, 50.0), HeldLeg("NFO:SELL", -65, 50.0)],
         False,
     )
-    assert legs_of({"positions": [], "trades": []}) == ([], False)
+    assert premium_legs({"positions": [], "trades": []}) == ([], False)
 
 
 def test_page_opens_without_a_network_and_shows_premium_trend_and_entry() -> None:
     told = {"strategy": "My <one>", "timeframe": "5m", "period": 3, "multiplier": 1.5, "open": False,
             "legs": [{"instrument": "NFO:A", "quantity": -65, "price": 100.0}], "entered_ns": 4 * 5 * MINUTE,
             "bars": rows()}  # fmt: skip
-    text = strategy_page(told)
+    text = render_strategy_page(told)
     assert "My &lt;one&gt;: combined premium" in text and "-65 NFO:A at 100.00" in text and "; closed" in text
     assert "Supertrend up" in text and "Supertrend down" in text and '"text":"entry"' in text
     assert 'src="http' not in text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarStore
-from mytrading.cli.research.charts import stored_bars, symbol_page, with_trend
+from mytrading.cli.research.charts import render_symbol_page, stored_bars, supertrend_rows
 from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.market import Bar
 from tests.kit.run_configs import run_config
@@ -29,8 +29,8 @@ def test_bars_of_every_class_of_instrument_are_joined_and_drawn(tmp_path: Path, 
     bars = stored_bars(config, instrument, "5m", OPEN + 12 * MINUTE)
     assert [(bar.open, bar.high, bar.close) for bar in bars] == [(100.0, 106.0, 105.0), (105.0, 111.0, 110.0)]
     told = {"instrument": instrument, "timeframe": "5m", "period": 1, "multiplier": 3.0,
-            "bars": with_trend(bars, 1, 3.0)}  # fmt: skip
-    text = symbol_page(told)
+            "bars": supertrend_rows(bars, 1, 3.0)}  # fmt: skip
+    text = render_symbol_page(told)
     assert f"<h1>{instrument}</h1>" in text
     assert "candlestick" in text
     assert "<script src" not in text, "it opens without a network"

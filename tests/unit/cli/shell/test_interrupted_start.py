@@ -37,10 +37,10 @@ def test_signal_while_supervisor_starts_is_left_to_the_viewer_which_stops_the_st
         return "begins"
 
     seen: list[tuple[str, str]] = []
-    monkeypatch.setattr(start, "prepare", lambda wanted: wanted)
-    monkeypatch.setattr(doctor, "before_start", lambda stack: None)
-    monkeypatch.setattr(start, "begin", begin)
-    monkeypatch.setattr(viewer, "show", lambda stack, view: seen.append((view.story, view.ending)) or 0)
+    monkeypatch.setattr(start, "prepare_stack", lambda wanted: wanted)
+    monkeypatch.setattr(doctor, "check_before_start", lambda stack: None)
+    monkeypatch.setattr(start, "start_stack", begin)
+    monkeypatch.setattr(viewer, "watch_stack", lambda stack, view: seen.append((view.story, view.ending)) or 0)
     with pytest.raises(SystemExit) as ended:
         main.run(["up", "--simulator"])
     assert (ended.value.code, seen) == (0, [("begins", ending)])

@@ -15,9 +15,9 @@ import pytest
 from mytrading.cli.main import run
 from mytrading.cli.shell.failures import ERROR, OK, TIMED_OUT
 from mytrading.cli.shell.output import print_rows
-from mytrading.cli.stack.commands import headline
-from mytrading.cli.stack.logs import new_lines, render, tail
-from mytrading.cli.stack.viewer import closing_words, left_running
+from mytrading.cli.stack.commands import status_headline
+from mytrading.cli.stack.logs import follow_lines, format_log_line, last_lines
+from mytrading.cli.stack.viewer import detached_state, run_summary
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.time import format_ist
 from mytrading.messages.ops import StatusQuery
@@ -47,32 +47,34 @@ def test_headline_gives_a_reason_for_the_trading_level_only_if_there_is_one() ->
     control = ControlMachine()
     body = {"system": "S", "profile": "paper", "mode": "paper", "market_ns": 0, "speed": 1.0}
     current = control.current()
-    assert headline({**body, "trading": {"level": current.level.value, "reason": current.reason}}).endswith(" normal")
-    assert headline({**body, "trading": {"level": "halt", "reason": "lunch"}}).endswith(" halt (lunch)")
+    assert status_headline({**body, "trading": {"level": current.level.value, "reason": current.reason}}).endswith(
+        " normal"
+    )
+    assert status_headline({**body, "trading": {"level": "halt", "reason": "lunch"}}).endswith(" halt (lunch)")
     told = {"trading": {"level": "halt", "reason": "lunch", "by": "asha"}, "kill": {"word": "reduce"}}
-    assert headline({**body, **told}).endswith(" halt (lunch, by asha) · KILL says reduce")
+    assert status_headline({**body, **told}).endswith(" halt (lunch, by asha) · KILL says reduce")
 
 
 def test_closing_words_of_a_dry_run_say_that_nothing_was_sent() -> None:
     orders = {"placed": 0, "filled": 0, "recorded": 3}
     pnl = {"realised": 0.0, "unrealised": 0.0}
     body = {"quotes": 9, "bars": 2, "signals": 3, "positions": [], "strategies": [], "pnl": pnl}
-    assert "0 orders placed, 3 recorded and not sent, 0 filled" in closing_words({**body, "orders": orders})
-    assert "recorded" not in closing_words({**body, "orders": {**orders, "recorded": 0}})
+    assert "0 orders placed, 3 recorded and not sent, 0 filled" in run_summary({**body, "orders": orders})
+    assert "recorded" not in run_summary({**body, "orders": {**orders, "recorded": 0}})
 
 
 def test_render_structured_line_shows_time_component_event_and_fields() -> None:
     line = json.dumps(
         {"time": "2026-11-21T08:30:25.155028+05:30", "level": "info", "component": "risk", "event": "a.b", "n": 1}
     )
-    assert render(line) == "08:30:25.155 info     risk       a.b n=1"
-    assert render("Traceback") == "Traceback"
+    assert format_log_line(line) == "08:30:25.155 info     risk       a.b n=1"
+    assert format_log_line("Traceback") == "Traceback"
 
 
 def test_new_lines_gives_whole_lines_only_and_goes_on_after_a_rotation(tmp_path: Path) -> None:
     path = tmp_path / "main.log"
     path.write_text("old\n")
-    lines = new_lines(path)
+    lines = follow_lines(path)
     assert next(lines) is None
     with path.open("a") as file:
         file.write("one\ntw")
@@ -83,7 +85,7 @@ def test_new_lines_gives_whole_lines_only_and_goes_on_after_a_rotation(tmp_path:
 
 
 def test_tail_of_a_missing_file_is_empty(tmp_path: Path) -> None:
-    assert tail(tmp_path / "none.log") == []
+    assert last_lines(tmp_path / "none.log") == []
 
 
 def test_ops_without_a_gateway_times_out_naming_the_verb(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_failure_is_the_exit_code_of_the_process(tmp_path: Path) -> None:
 
 
 def test_detached_start_says_that_the_stack_runs_only_when_it_is_ready() -> None:
-    assert left_running(OK, True) == "the stack runs"
-    others = (left_running(ERROR, False), left_running(TIMED_OUT, False), left_running(OK, False))
+    assert detached_state(OK, True) == "the stack runs"
+    others = (detached_state(ERROR, False), detached_state(TIMED_OUT, False), detached_state(OK, False))
     assert others[0].startswith("the start failed")
     assert others[1] == others[2] == "the stack is not ready yet and goes on starting"

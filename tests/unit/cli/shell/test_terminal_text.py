@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mytrading.cli.shell.output import PlainText, guard, screen_of
+from mytrading.cli.shell.output import PlainText, raw_terminal, strip_control_sequences
 from mytrading.messages.text import plain, short, shown
 
 TITLE, CLIPBOARD = "\x1b]0;owned\x07", "\x1b]52;c;ZXZpbA==\x1b\\"
@@ -39,18 +39,18 @@ def test_text_keeps_what_can_be_read_and_nothing_that_acts(text: str, left: str)
 def test_printed_text_may_be_coloured_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    guard()
+    strip_control_sequences()
     print(f"\x1b[31mred\x1b[0m{TITLE}\x1b[2J{CLIPBOARD}")
     assert terminal.getvalue() == "\x1b[31mred\x1b[0m\n"
-    assert screen_of(sys.stdout) is terminal
-    guard()
+    assert raw_terminal(sys.stdout) is terminal
+    strip_control_sequences()
     assert isinstance(sys.stdout, PlainText) and sys.stdout.stream is terminal, "guarded once"
 
 
 def test_output_into_a_file_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     monkeypatch.setattr(sys, "stdout", file)
-    guard()
+    strip_control_sequences()
     print(TITLE, end="")
     assert file.getvalue() == TITLE
 

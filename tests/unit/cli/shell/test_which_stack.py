@@ -13,7 +13,7 @@ from mytrading.cli.main import run
 from mytrading.cli.shell.failures import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.cli.shell.options import log_names, profile_names, strategy_classes
 from mytrading.messages.run_config import RUN_FILE, write_run_config
-from mytrading.orchestrator import TradingOrchestrator, stop_lines
+from mytrading.orchestrator import TradingOrchestrator, remaining_stop_lines
 from mytrading.runtime.streams.endpoints import runtime_dir
 from mytrading.runtime.supervision.instance_lock import InstanceLock
 from tests.kit.project import ROOT
@@ -140,6 +140,6 @@ def test_shell_completes_strategies_that_a_backtest_can_run() -> None:
 def test_stop_that_stays_is_told_with_its_account_where_there_are_several(other: str, where: str) -> None:
     stop = {"account": "main", "strategy": "S", "side": "SELL", "quantity": 20, "instrument": "NSE:A"}
     rows = [{**stop, "trigger_price": 98.5}, {**stop, "account": other, "trigger_price": 97.0, "filled_seen": 5}]
-    first, second = stop_lines(rows)
+    first, second = remaining_stop_lines(rows)
     assert first == f"the stop of S{where} stays at the broker: SELL 20 NSE:A at 98.5"
     assert "SELL 15 NSE:A at 97" in second

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mytrading.cli.stack.live_screen import LiveScreenData, picture
+from mytrading.cli.stack.live_screen import LiveScreenData, render_screen
 from mytrading.runtime.supervision.control import PROGRAMS
 
 CALL = "NFO:NIFTY23NOV2626100CE"
@@ -48,7 +48,7 @@ def told(orders: int = 12, ill: bool = False, figures: dict[str, float] | None =
 
 def drawn(body: LiveScreenData, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
-    console.print(picture(body, width, height))
+    console.print(render_screen(body, width, height))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

@@ -69,7 +69,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     def stack(_profile: str = "") -> Iterator[Running]:
         yield found
 
-    monkeypatch.setattr(strategies, "stack", stack)
+    monkeypatch.setattr(strategies, "find_stack", stack)
     monkeypatch.setattr(strategies, "_SETTLES_S", 0.0)
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.cli.stack.strategy_trial import refusals
+from mytrading.cli.stack.strategy_trial import try_strategies
 from mytrading.messages.enums import Side
 from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, TradeRule
 
@@ -25,7 +25,7 @@ def tried(folder: Path, patience_s: float = 120.0, **bodies: str) -> list[str]:
         )
         for name in bodies
     ]  # fmt: skip
-    return [str(item) for item in refusals(folder, runs, patience_s)]
+    return [str(item) for item in try_strategies(folder, runs, patience_s)]
 
 
 def test_strategy_that_refuses_its_parameters_is_told_with_file_and_line(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_rows_of_several_accounts_say_which_and_those_of_one_do_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [{"strategy": "S", "account": account, "instrument": "NSE:SBIN", "quantity": 1} for account in accounts]
-    monkeypatch.setattr(books, "ask", lambda *_, **__: rows)
+    monkeypatch.setattr(books, "ask_gateway", lambda *_, **__: rows)
     command()
     head, *lines = capsys.readouterr().out.splitlines()
     assert ("account" in head.split()) is named

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mytrading.cli.stack.commands import headline
+from mytrading.cli.stack.commands import status_headline
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.stack_queries import LATE_S
@@ -94,7 +94,7 @@ def test_status_says_why_entries_are_closed_instead_of_trading_normal(tmp_path: 
     churned = EntriesStopped(account=account, instrument="", stopped=True, reason="9 entries of the account", at_ns=1)
     assert status(config, *all_ready, churned)["entries_closed"].startswith("9 entries of the account; `mytrading res")
     assert status(config, *all_ready, replace(churned, instrument="NSE:SBIN"))["entries_closed"] == ""
-    line = headline({**silent, "system": "S"})
+    line = status_headline({**silent, "system": "S"})
     assert "entries closed: router not ready" in line and "trading normal" not in line
 
 
