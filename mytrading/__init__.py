@@ -12,7 +12,9 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from mytrading.adapters.openalgo.sdk import ExtendedOpenAlgoAPI
-    from mytrading.config import StrategyConfig, SymbolConfig, TradingSettings
+    from mytrading.config.settings import TradingSettings
+    from mytrading.config.strategies import StrategyConfig
+    from mytrading.config.symbols import SymbolConfig
     from mytrading.daemons.engine.daemon import StrategyEngine
     from mytrading.daemons.feed.daemon import DataManager
     from mytrading.daemons.reconciler.daemon import Reconciler
@@ -47,12 +49,12 @@ _HOMES = {
     "ExtendedOpenAlgoAPI": "adapters.openalgo.sdk",
     "Reconciler": "daemons.reconciler.daemon",
     "RiskManager": "daemons.risk.daemon",
-    "StrategyConfig": "config",
+    "StrategyConfig": "config.strategies",
     "StrategyEngine": "daemons.engine.daemon",
-    "SymbolConfig": "config",
+    "SymbolConfig": "config.symbols",
     "TradeManager": "daemons.router.daemon",
     "TradingOrchestrator": "orchestrator",
-    "TradingSettings": "config",
+    "TradingSettings": "config.settings",
     "ZMQPublisher": "runtime.streams.zmq_streams",
     "ZMQSubscriber": "runtime.streams.zmq_streams",
     "get_performance_monitor": "runtime.observability.metrics",

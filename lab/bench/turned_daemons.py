@@ -23,7 +23,8 @@ from msgspec.structs import replace
 from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.config import build_run_config, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.run_config import build_run_config
 from mytrading.core.orders.state_machine import is_live
 from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import IST, SECOND

@@ -219,7 +219,8 @@ def _with_second(config: RunConfig, place: Place) -> RunConfig:
 
 
 def _config(home: Path, wanted: Wanted) -> RunConfig:
-    from mytrading.config import build_run_config, load_settings
+    from mytrading.config.loading import load_settings
+    from mytrading.config.run_config import build_run_config
 
     state = wanted.state
     state.mkdir(parents=True, exist_ok=True)

@@ -159,13 +159,13 @@ def _label(settings: TradingSettings, strategy: StrategyConfig, name: str) -> st
     return f"{strategy.name}.{name} ({settings.origin(f'strategies.{strategy.name}.{name}')})"
 
 
-def _not_in(settings: TradingSettings, name: str, word: str) -> str:
-    """Empty if a setting of `data` allows a word."""
-    allowed = getattr(settings.data, name)
-    if word in allowed:
-        return ""
-    variable = f"ENABLED_{name.upper()}"
-    return f"which is not in {variable} ({settings.origin(f'data.{name}')}: {','.join(allowed)}); add {word} there"
+def _not_enabled(settings: TradingSettings, subject: str, exchange: str, *kinds: str) -> Iterator[str]:
+    """Yield a problem for an exchange or a type of instrument that the section `data` does not enable."""
+    named = [("exchanges", "on", exchange), *(("instrument_types", "type", kind) for kind in kinds)]
+    for name, what, word in named:
+        if word not in (allowed := getattr(settings.data, name)):
+            enabled = f"ENABLED_{name.upper()} ({settings.origin(f'data.{name}')}: {','.join(allowed)})"
+            yield f"{subject} trades {what} {word}, which is not in {enabled}; add {word} there"
 
 
 def _judge_symbol(settings: TradingSettings, label: str, symbol: str) -> Iterator[str]:
@@ -174,11 +174,7 @@ def _judge_symbol(settings: TradingSettings, label: str, symbol: str) -> Iterato
     except UnknownSymbol as error:
         yield f"{label}: {error}"
         return
-    exchange, kind = exchange_of(instrument), kind_of(instrument)
-    if why := _not_in(settings, "exchanges", exchange):
-        yield f"{label}: {instrument} is on {exchange}, {why}"
-    if why := _not_in(settings, "instrument_types", kind):
-        yield f"{label}: {instrument} is of type {kind}, {why}"
+    yield from _not_enabled(settings, f"{label}: {instrument}", exchange_of(instrument), kind_of(instrument))
 
 
 def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
@@ -242,11 +238,8 @@ def _option_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
     exchange = _DERIVATIVES_OF.get(exchange_of(first), "")
     if not exchange:
         yield f"{label}: the first of symbols says where the money is, an index or a share; found {first}"
-    elif why := _not_in(settings, "exchanges", exchange):
-        yield f"{label}: options of {first} trade on {exchange}, {why}"
-    for kind in ("CE", "PE"):
-        if why := _not_in(settings, "instrument_types", kind):
-            yield f"{label}: {why}"
+        return
+    yield from _not_enabled(settings, label, exchange, "CE", "PE")
 
 
 def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol: str) -> Iterator[str]:
@@ -293,10 +286,7 @@ def _rule_problems(
     base = settings.symbols.names.get(rule.underlying, instrument)
     exchange = _DERIVATIVES_OF.get(exchange_of(base), exchange_of(base))
     kind = rule.right if rule.kind is TradeKind.OPTION else "FUT"
-    if why := _not_in(settings, "exchanges", exchange):
-        yield f"{label}: trades on {exchange}, {why}"
-    if why := _not_in(settings, "instrument_types", kind):
-        yield f"{label}: trades type {kind}, {why}"
+    yield from _not_enabled(settings, label, exchange, kind)
 
 
 # legs
@@ -318,9 +308,7 @@ def _leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: 
         if kind == "INDEX":
             yield f"{label}: {leg.watch} is an index, which cannot be bought; expected kind option or future"
             continue
-        for setting, word in (("exchanges", exchange), ("instrument_types", kind)):
-            if why := _not_in(settings, setting, word):
-                yield f"{label} trades {word}, {why}"
+        yield from _not_enabled(settings, label, exchange, kind)
         if why := product_refusal(leg.watch, products[place], leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
             yield f"{label}: {why}"
 

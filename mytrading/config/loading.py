@@ -25,14 +25,7 @@ from mytrading.config.sections import (
     VARIABLES,
 )
 from mytrading.config.settings import TradingSettings
-from mytrading.config.sources import (
-    Profile,
-    Value,
-    parse_toml,
-    profile_named,
-    read_env_file,
-    read_toml,
-)
+from mytrading.config.sources import Profile, Value, parse_toml, profile_named, read_env_file, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, strategy_config
 from mytrading.config.strategy_files import KnownStrategy, discover_strategies, duplicate_names
 from mytrading.config.symbols import SymbolConfig

@@ -197,21 +197,20 @@ class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "before"
 
 
-SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
-    {
-        "system": SystemSettings,
-        "openalgo": OpenAlgoSettings,
-        "messaging": MessagingSettings,
-        "data": DataSettings,
-        "risk": RiskLimits,
-        "rates": RateLimits,
-        "logging": LoggingSettings,
-        "alerts": AlertSettings,
-        "simulator": SimulatorRules,
-        "process": ProcessRules,
-        "backtest": BacktestSettings,
-    }
+_TABLES = (
+    ("system", SystemSettings, "System"),
+    ("openalgo", OpenAlgoSettings, "Server"),
+    ("messaging", MessagingSettings, "Streams between the processes"),
+    ("data", DataSettings, "Instruments and data"),
+    ("risk", RiskLimits, "Risk"),
+    ("rates", RateLimits, "Order rates"),
+    ("logging", LoggingSettings, "Logging"),
+    ("alerts", AlertSettings, "Alerts"),
+    ("simulator", SimulatorRules, "Simulator"),
+    ("process", ProcessRules, "Processes"),
+    ("backtest", BacktestSettings, "Backtests"),
 )
+SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType({name: kind for name, kind, _ in _TABLES})
 """The tables of settings.toml."""
 
 # environment variables
@@ -230,19 +229,6 @@ class Variable(NamedTuple):
     outside: bool = False
 
 
-_GROUPS = {
-    "system": "System",
-    "openalgo": "Server",
-    "messaging": "Streams between the processes",
-    "data": "Instruments and data",
-    "risk": "Risk",
-    "rates": "Order rates",
-    "logging": "Logging",
-    "alerts": "Alerts",
-    "simulator": "Simulator",
-    "process": "Processes",
-    "backtest": "Backtests",
-}
 _BUILT_IN = "Parameters of the built-in strategies"
 _PROGRAM = "Keys and folders"
 
@@ -275,9 +261,9 @@ _BESIDES = (
 
 def _table() -> dict[str, Variable]:
     found: dict[str, Variable] = {}
-    for section, kind in SECTIONS.items():
+    for section, kind, group in _TABLES:
         for field, declared in declarations(kind).items():
-            path, group = f"{section}.{field}", _GROUPS[section]
+            path = f"{section}.{field}"
             if declared.variable:
                 found[declared.variable] = Variable(declared.variable, group, path, declared.note)
             if declared.alias:

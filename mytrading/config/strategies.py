@@ -21,13 +21,7 @@ from mytrading.messages.exit_rules import (
     TrendRule,
     TrendSource,
 )
-from mytrading.messages.run_config import (
-    AllocationMode,
-    Parameter,
-    SizingRule,
-    StrategySettings,
-    TradeRule,
-)
+from mytrading.messages.run_config import AllocationMode, Parameter, SizingRule, StrategySettings, TradeRule
 from mytrading.messages.run_settings import setting
 
 _MINUTES = {"3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}

@@ -413,14 +413,10 @@ def _with_names_of_today(found: Any) -> Any:
     return renamed
 
 
-class _Folders(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run file of any version tells of where its state lies."""
-
-    profile: str
-    home: str
-    state_dir: str
-    runtime_dir: str
-    log_dir: str
+_Folders = msgspec.defstruct(
+    "_Folders", [(name, str) for name in ("profile", "home", "state_dir", "runtime_dir", "log_dir")]
+)
+"""What a run file of any version tells of where its state lies."""
 
 
 def decode_run_folders(path: Path) -> RunConfig:

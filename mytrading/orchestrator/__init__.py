@@ -41,7 +41,7 @@ from mytrading.runtime.supervision.hang_check import waited_for_core
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, end_forks, holder
 
 if TYPE_CHECKING:
-    from mytrading.config import TradingSettings
+    from mytrading.config.settings import TradingSettings
 
 WITHDRAW_S = 30.0
 STOP_S = 60.0
@@ -82,7 +82,7 @@ class TradingOrchestrator:
         if isinstance(settings, RunConfig):
             self.config = settings
         else:
-            from mytrading.config import build_run_config
+            from mytrading.config.run_config import build_run_config
 
             state = state_dir(settings.profile)
             folders = (project_home(), state, runtime_dir(state))

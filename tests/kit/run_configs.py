@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.config import build_run_config, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.run_config import build_run_config
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.streams.endpoints import runtime_dir
 from tests.kit.project import ROOT

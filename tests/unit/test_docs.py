@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mytrading.cli.app import app
-from mytrading.config import TradingSettings
+from mytrading.config.settings import TradingSettings
 from mytrading.messages.run_config import STARTING_CASH, SimulatorRules
 from mytrading.messages.streams import ALL, STREAMS, Stream
 from mytrading.runtime.supervision.control import PROGRAMS

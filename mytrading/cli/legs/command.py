@@ -163,7 +163,8 @@ def _file_of(home: Path, name: str) -> Path:
 
 def _settings(home: Path, name: str, profile: str = "default") -> TradingSettings:
     """The settings with this strategy as the one that runs, so that everything about it is checked."""
-    from mytrading.config import ConfigurationError, load_settings
+    from mytrading.config.loading import load_settings
+    from mytrading.config.problems import ConfigurationError
 
     path = _file_of(home, name)
     own, label = str(path.relative_to(home)), _name_in(path)

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from mytrading.cli.shell.failures import ERROR, USAGE, fail
 from mytrading.cli.shell.output import print_notes
 from mytrading.cli.shell.target import load_calendar
-from mytrading.config import TradingSettings, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.settings import TradingSettings
 from mytrading.core.time import IST, SECOND, format_ist, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import RUN_FILE, RunConfig

@@ -44,7 +44,7 @@ def running_or_configured_stack(profile: str) -> TradingOrchestrator:
     except NotRunning:
         pass
     from mytrading.cli.shell.start import with_state_profile
-    from mytrading.config import load_settings
+    from mytrading.config.loading import load_settings
 
     return TradingOrchestrator(with_state_profile(load_settings(project_home(), profile or "default")))
 
@@ -53,7 +53,7 @@ def _with_own_keys(config: RunConfig) -> RunConfig:
     """A run's configuration with the API keys of the settings: those of the run file are sealed against everybody."""
     if not is_sealed(config):
         return config
-    from mytrading.config import load_settings
+    from mytrading.config.loading import load_settings
 
     own = TradingOrchestrator(load_settings(Path(config.home), config.profile)).config
     keys = {account.rest_url: account.api_key for account in (*own.order_accounts, *own.sources)}

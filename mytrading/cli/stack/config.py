@@ -23,7 +23,7 @@ def show(
 ) -> None:
     """Print every value and where it came from, secrets masked."""
     with exit_on_errors():
-        from mytrading.config import load_settings
+        from mytrading.config.loading import load_settings
 
         settings = load_settings(project_home(), profile)
     rows = [
@@ -42,8 +42,9 @@ def check(as_json: AsJson = False, profile: Profile = "default") -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
     with exit_on_errors():
         from mytrading.cli.stack.strategy_trial import try_strategies
-        from mytrading.config import ConfigurationError, load_settings, start_problems
-        from mytrading.config.cross_checks import fee_file_problems
+        from mytrading.config.cross_checks import fee_file_problems, start_problems
+        from mytrading.config.loading import load_settings
+        from mytrading.config.problems import ConfigurationError
         from mytrading.config.run_config import strategy_run
 
         home = project_home()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
 from mytrading.config.accounts import (
     BROKERS,
     AccountConfig,
@@ -19,7 +18,11 @@ from mytrading.config.accounts import (
     write_accounts,
     ws_url_of,
 )
+from mytrading.config.cross_checks import start_problems
 from mytrading.config.key_vault import Vault, find_key, make_key
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from mytrading.messages.enums import Product
 from mytrading.messages.run_config import AccountRole
 from tests.kit.project import copy_project

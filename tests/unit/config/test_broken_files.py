@@ -12,7 +12,8 @@ import pytest
 from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.setup.prepare import RunRequest, prepare, strategy_file
 from mytrading.cli.main import run
-from mytrading.config import ConfigurationError, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
 from mytrading.messages.run_config import TradeKind
 from tests.kit.project import ROOT
 

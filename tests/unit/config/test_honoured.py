@@ -13,7 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
+from mytrading.config.cross_checks import start_problems
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from mytrading.config.sections import STRATEGY_PATH, VARIABLES
 from mytrading.messages import run_config
 from mytrading.messages.run_config import RunConfig

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, build_run_config, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from mytrading.messages.run_config import decode_run_config, write_run_config
 from tests.kit.leg_project import leg_project
 from tests.kit.project import ROOT

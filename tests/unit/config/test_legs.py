@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.leg_plan import schema
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from mytrading.core.options.leg_grammar import parse_conditions, parse_stop
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind

@@ -10,9 +10,11 @@ import pytest
 from mytrading.cli.shell.failures import Failure
 from mytrading.cli.shell.start import StartOptions, prepare_stack, write_market_clock
 from mytrading.cli.shell.target import openalgo_client, running_or_configured_stack
-from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.accounts import AccountConfig, write_accounts
 from mytrading.config.key_vault import Vault, find_key, make_key
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from mytrading.daemons.feed.sources import sources_of
 from mytrading.messages.run_config import AccountRole, RunConfig, ServerMode, VenueKind, decode_run_config, seal
 from mytrading.messages.run_config import write_run_config as write

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, TradingSettings, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.settings import TradingSettings
 
 
 def load(home: Path, env: str = "", profile: str = "default") -> TradingSettings:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, build_run_config, load_settings
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from tests.kit.readme_strategy import follow_readme
 
 

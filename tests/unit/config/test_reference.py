@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from mytrading.config import TradingSettings, load_settings
+from mytrading.config.loading import load_settings
 from mytrading.config.run_config import run_of
 from mytrading.config.sections import REMOVED_KEYS, RENAMED, SECTIONS, STRATEGY_PATH, UNUSED, VARIABLES
+from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig, strategy_config
 from mytrading.config.strategy_files import discover_strategies
 from mytrading.config.validation import declarations, validated

@@ -9,15 +9,11 @@ from pathlib import Path
 import pytest
 
 from mytrading.cli.main import run
-from mytrading.config import (
-    ConfigurationError,
-    TradingSettings,
-    build_run_config,
-    load_settings,
-    loading,
-    start_problems,
-)
-from mytrading.config.problems import name_key
+from mytrading.config import loading
+from mytrading.config.cross_checks import start_problems
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError, name_key
+from mytrading.config.run_config import build_run_config
 from mytrading.config.sections import REMOVED_KEYS, RENAMED, UNUSED, VARIABLES
 from mytrading.core.orders.live_gate import live_run_problem
 from mytrading.core.text import spelling
@@ -325,7 +321,7 @@ def test_strategy_on_disabled_exchange_type_or_timeframe_is_refused(home: Path) 
         home, {"ENABLED_INSTRUMENT_TYPES": "INDEX,EQ"}
     )
     assert "5m is not in ENABLED_TIMEFRAMES" in refusal(home, {"ENABLED_TIMEFRAMES": "1m"})
-    assert "SENSEX is on BSE_INDEX" in refusal(
+    assert "SENSEX trades on BSE_INDEX" in refusal(
         home, {"ENABLED_EXCHANGES": "NSE_INDEX,NFO", "ENABLED_SYMBOLS": "NIFTY,SENSEX"}
     )
 

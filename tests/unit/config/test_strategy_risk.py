@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
+from mytrading.config.cross_checks import start_problems
+from mytrading.config.loading import load_settings
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.run_config import build_run_config
 from mytrading.messages.enums import Product
 from mytrading.messages.exit_rules import (
     LevelKind,

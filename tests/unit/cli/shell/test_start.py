@@ -18,7 +18,7 @@ from mytrading.cli.shell.start import (
     prepare_stack,
     write_market_clock,
 )
-from mytrading.config import load_settings
+from mytrading.config.loading import load_settings
 from mytrading.core.time import ist_date, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import RUN_FILE, VenueKind, write_run_config
