@@ -20,7 +20,7 @@ from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.context import PreTradeContext
-from mytrading.core.risk.pretrade.rule_table import judge
+from mytrading.core.risk.pretrade.rule_table import find_denials
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -41,8 +41,8 @@ def measure_risk(progress: Callable[[str], None]) -> list[Figure]:
     """One signal through all rules, and one quote through the limits with 50 positions of 20 strategies held."""
     progress("pre-trade rules, and limits on a quote")
     case = _case()
-    assert judge(case) == (), "the signal that is measured must be admitted"
-    rules = _median(lambda _: judge(case))
+    assert find_denials(case) == (), "the signal that is measured must be admitted"
+    rules = _median(lambda _: find_denials(case))
     risk, quotes = _held()
     limits = _median(lambda n: risk.limits.on_quote(_learnt(risk, quotes[n % len(quotes)]), NOW))
     return [

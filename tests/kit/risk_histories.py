@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.risk.runs.run import run_basis
-from mytrading.core.risk.state.folds import look_at_intents
+from mytrading.core.risk.state.folds import settle_satisfied_intents
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
@@ -94,10 +94,10 @@ class SignalHistory(RuleBasedStateMachine):
     def _another_look_finds_nothing(self) -> None:
         """A look at intents that was spared for a row would have settled none, and moved nothing of a run."""
         state, runs = self.bench.machine.state, self.bench.machine.runs.books.runs
-        found = [intent.settled for intent in state.intents.values()], set(state.awaited)
-        state.look_again()
-        look_at_intents(state, "S")
-        assert found == ([intent.settled for intent in state.intents.values()], state.awaited)
+        found = [intent.settled for intent in state.intents.values()], set(state.awaited_instruments)
+        state.recheck_intents()
+        settle_satisfied_intents(state, "S")
+        assert found == ([intent.settled for intent in state.intents.values()], state.awaited_instruments)
         for run in runs.values():
             assert run.entering == any(order.strategy == run.strategy for order in state.all_live_entries())
             assert run.entering or run.basis == run_basis(run.past)

@@ -120,6 +120,6 @@ def test_day_that_lost_its_limit_enters_nothing_more_and_says_so_once(
         book.do(what, value)
         told = [row for row in book.bench.journal if isinstance(row, RiskEventRecorded)]
         assert len(told) == (book.reached and not book.halted)
-        assert bool(book.bench.machine.limits.reached("main", "S")) == book.ends
+        assert bool(book.bench.machine.limits.entry_blocks("main", "S")) == book.ends
         if book.ends and action is LimitAction.CLOSE_LEGS and book.units:
             assert any(isinstance(row, CloseGoal) for row in book.bench.journal)

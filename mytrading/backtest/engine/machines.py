@@ -81,7 +81,7 @@ class Machines:
         """Bid and ask that were recorded of an instrument, for its price now; risk values what is held by them."""
         self._plain, self._opened = plain, False
         risk.environment.lock_step = True
-        risk.state.memory.money.trusts = True
+        risk.state.memory.money.trusts_single_quotes = True
         for name in ("feed", "router", "reconciler"):  # the daemons that risk needs are this loop: never silent
             risk.state.beats[name] = Heartbeat(
                 daemon=name, pid=0, state=DaemonState.RUNNING, ready=True, machine_ns=_ALWAYS, market_ns=0,

@@ -38,7 +38,7 @@ from mytrading.core.risk.pretrade.stop_plan import (
     OPTION_ROOM,
     OPTION_SMALL,
     SHARE_BAND,
-    rests,
+    can_rest,
 )
 from mytrading.core.risk.protection.hedges import Cover, contract_of, hedging_units, match_covers, match_rule_covers
 from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, adjust_multiple, plan_profiles
@@ -346,5 +346,5 @@ def _held(
     default = rules.stop_of(LegStop(), option=contract.kind.is_option)
     level = leg.stop_price or price_level(default, -leg.lots, price)
     side = Side.BUY if units > 0 else Side.SELL
-    engine = bool(mine) or rules.plan is StopPlan.ENGINE or not rests(contract, side, level, price, None)
+    engine = bool(mine) or rules.plan is StopPlan.ENGINE or not can_rest(contract, side, level, price, None)
     return f"{'engine' if engine else 'broker'} {level:,.2f}"

@@ -10,7 +10,7 @@ from collections import deque
 from mytrading.core.active_alerts import STAYS, ActiveAlert, Subject
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.exits.price_exits import STOP_FAILED
-from mytrading.core.risk.limits.limits import ODD
+from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import BLIND
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
@@ -31,7 +31,7 @@ NEAR = 0.8
 EASED = 0.1
 """By how much of the limit its use must fall below `NEAR` to end the alert."""
 FROM_STATE = frozenset({
-    STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, ODD, BLIND, LIMIT_NEAR, UNBOUND,
+    STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
@@ -52,13 +52,13 @@ def active_alerts(
         active[UNBOUND, unbound_subject(position)] = STAYS
     for limit in risk.limits.all:
         if risk.limits.is_reached(limit):
-            active[limit.kind.value, limit.whom] = STAYS
-    for scope in risk.limits.odd():
-        active[ODD, " ".join(scope)] = ActiveAlert(Severity.CRITICAL, risk.limits.odd_text(scope))
-    for strategy, why in risk.blind(now).items():
+            active[limit.kind.value, limit.scope_name] = STAYS
+    for scope in risk.limits.scopes_of_unknown_profit():
+        active[PROFIT_UNKNOWN, " ".join(scope)] = ActiveAlert(Severity.CRITICAL, risk.limits.unknown_profit_text(scope))
+    for strategy, why in risk.unseen_stops(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
         active[BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
-    for key, text in latency.active(machine_ns).items():
+    for key, text in latency.active_texts(machine_ns).items():
         active[key] = ActiveAlert(Severity.WARNING, text)
     return active | near_limits(limits)
 
@@ -81,7 +81,7 @@ def near_limits(limits: tuple[LimitUse, ...]) -> dict[Subject, ActiveAlert]:
 class LatencyAlerts:
     """How late quotes arrive, how long order calls take, and rejections; machine times in ns.
 
-    An alert lasts for a cool-down after the last excess. A limit of 0 watches nothing. `quote` costs less than 1 µs.
+    An alert lasts for a cool-down after the last excess. A limit of 0 watches nothing. Budget of a quote: 1 µs.
     """
 
     def __init__(self, rules: AlertRules) -> None:
@@ -93,7 +93,7 @@ class LatencyAlerts:
         self._rejected: dict[str, deque[int]] = {}
         self._seen: dict[str, None] = {}
 
-    def quote(self, received_ns: int, machine_ns: int) -> None:
+    def record_quote(self, received_ns: int, machine_ns: int) -> None:
         """Record a quote's delay from the socket (`received_ns`) to its processing by risk (`machine_ns`)."""
         if not self._quote_ns or machine_ns - received_ns <= self._quote_ns:
             self._late_quotes = 0
@@ -108,7 +108,7 @@ class LatencyAlerts:
                 machine_ns,
             )
 
-    def order(self, order: Order, machine_ns: int) -> None:
+    def record_order(self, order: Order, machine_ns: int) -> None:
         """Record from an order event how long its placing call took, or that the broker rejected it."""
         most = self._rules.order_latency_ms * MILLISECOND
         took = order.call.ended_machine_ns - order.call.began_machine_ns
@@ -149,6 +149,6 @@ class LatencyAlerts:
         self._until[subject] = machine_ns + round(self._rules.cooldown_seconds * SECOND)
         self._text[subject] = text
 
-    def active(self, machine_ns: int) -> dict[Subject, str]:
+    def active_texts(self, machine_ns: int) -> dict[Subject, str]:
         """Return the texts of the latency and rejection alerts that are active, by subject."""
         return {subject: self._text[subject] for subject, until in self._until.items() if machine_ns < until}

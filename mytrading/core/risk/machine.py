@@ -16,7 +16,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
-from mytrading.core.risk.pretrade.readiness import blind, is_quote_stale
+from mytrading.core.risk.pretrade.readiness import is_quote_stale, unseen_stops
 from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
@@ -64,7 +64,7 @@ class RiskMachine:
     def take_contracts(self, book: InstrumentBook) -> None:
         """Replace the instrument book by that of the present day."""
         self.environment.instruments = book
-        self.state.look_again()
+        self.state.recheck_intents()
 
     def apply(self, row: Any) -> None:
         """Fold a row (an input or a decision of risk) into the state."""
@@ -101,7 +101,7 @@ class RiskMachine:
         name = quote.instrument
         limited = tuple(self.limits.on_quote(name, now))
         found = (*price_exits.on_quote(self.state, name, now), *limited, *self.runs.on_quote(quote, now))
-        if name in self.state.awaited and all(isinstance(row, LevelMoved) for row in limited):
+        if name in self.state.awaited_instruments and all(isinstance(row, LevelMoved) for row in limited):
             found = self._then_advance(found, now)
         return drop_superseded_events(drop_repeated_goals(found)) if found else found
 
@@ -153,7 +153,7 @@ class RiskMachine:
 
     def _busy(self) -> set[Place]:
         """Settled intents that may have something to withdraw or to close, by strategy and watched instrument."""
-        held, live = self.state.by_watch()
+        held, live = self.state.holdings_by_watch()
         busy: set[Place] = set()
         for strategy, watch in held.keys() | live.keys():
             if watch is None:
@@ -176,7 +176,7 @@ class RiskMachine:
         if intent.settled:
             return tuple(rows)
         signal = intent.signal
-        closing = self.state.closing_in(signal.strategy, signal.watch)
+        closing = self.state.closing_accounts(signal.strategy, signal.watch)
         if rows or closing:
             return (*rows, *self._beside(intent, closing.union(row.account for row in rows), now, wait=bool(rows)))
         for account in self.environment.accounts_of(signal.strategy):
@@ -214,10 +214,10 @@ class RiskMachine:
     def _unwanted(self, intent: Intent) -> list[Any]:
         """Cancels of entries that the intent has no room for, and closes of positions that it does not want."""
         signal, rows = intent.signal, []
-        if self.state.orders.of(signal.strategy):
+        if self.state.orders.of_strategy(signal.strategy):
             entries = self.state.live_entries(signal.strategy, signal.watch)
             rows = withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
-        if held := self.state.held(signal.strategy, signal.watch):
+        if held := self.state.positions_for(signal.strategy, signal.watch):
             unwanted = (one for one in held if intent.is_unwanted(one, signed_units(one)))
             reason = signal.reason or signal.action.value
             rows += close_all(self.state, unwanted, signal.id, reason, signal.trace_ns)
@@ -225,9 +225,9 @@ class RiskMachine:
 
     def _fits(self, order: Order, intent: Intent) -> bool:
         watch = intent.signal.watch
-        target = intent.target(order.instrument, order.account) * self.environment.lot_of(order.instrument)
+        target = intent.target_lots(order.instrument, order.account) * self.environment.lot_of(order.instrument)
         there = self.state.units_of(order.strategy, watch, order.instrument, order.account)
-        after = there + self.state.coming_units(order.strategy, order.instrument, order.account)
+        after = there + self.state.pending_units(order.strategy, order.instrument, order.account)
         return order.side.sign * target > 0 and abs(after) <= abs(target) and intent.accepts_entry(order)
 
     # the clock
@@ -261,19 +261,21 @@ class RiskMachine:
                 rows |= {row.id: row for row in withdraw(self.state, [order], cause)}
         return list(rows.values())
 
-    def closed(self, now: int) -> str:
+    def why_entries_blocked(self, now: int) -> str:
         """Why no entry of the first account is admitted now but for trading hours; empty if some may be."""
         return self._entries.why_entries_blocked(self.environment.account, now)
 
-    def blind(self, now: int) -> dict[str, str]:
+    def unseen_stops(self, now: int) -> dict[str, str]:
         """What keeps risk from seeing prices come to stops that it holds, by strategy."""
         names = {key[3] for key in self.state.stop_levels}
-        return {name: why for name in sorted(names) if (why := blind(self.state, name, now))}
+        return {name: why for name in sorted(names) if (why := unseen_stops(self.state, name, now))}
 
-    def wanted(self) -> tuple[str, ...]:
+    def wanted_instruments(self) -> tuple[str, ...]:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""
         busy = map(self.state.busy_instruments, self.environment.accounts())
-        names = self.state.awaited.union(self.rollover.wanted_contracts(), self.runs.wanted_instruments(), *busy)
+        names = self.state.awaited_instruments.union(
+            self.rollover.wanted_contracts(), self.runs.wanted_instruments(), *busy
+        )
         return tuple(sorted(names))
 
 

@@ -28,7 +28,7 @@ def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0)
         entries=entries,
         denied=denied,
         waits=_waits(risk),
-        closed=risk.closed(now),
+        closed=risk.why_entries_blocked(now),
         runs=tuple(_run(risk, run, now) for run in risk.runs.books.runs.values() if run.legs),
     )
 
@@ -46,7 +46,7 @@ def _waits(risk: RiskMachine) -> str:
 
 
 def _use(risk: RiskMachine, limit: Limit) -> LimitUse:
-    value = risk.limits.value(limit)
+    value = risk.limits.current_value(limit)
     lost = limit.kind in (LimitKind.DAILY_LOSS, LimitKind.DAILY_STOP_R)
     return LimitUse(
         kind=limit.kind,
@@ -55,9 +55,9 @@ def _use(risk: RiskMachine, limit: Limit) -> LimitUse:
         most=limit.most,
         action=limit.action,
         value=value,
-        used=round(risk.limits.used(limit), 6),
+        used=round(risk.limits.used_share(limit), 6),
         left=None if value is None else limit.most + (value if lost else -value),
-        reached=risk.limits.text(limit) if risk.limits.is_reached(limit) else "",
+        reached=risk.limits.reached_text(limit) if risk.limits.is_reached(limit) else "",
     )
 
 

@@ -23,7 +23,7 @@ from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.risk.active_alerts import FROM_STATE, LatencyAlerts, active_alerts
 from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.pretrade.readiness import armed, funds_unread, not_ready
+from mytrading.core.risk.pretrade.readiness import engine_stops, funds_unread, not_ready
 from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
 from mytrading.core.risk.sizing.lots import unknown_sizings
@@ -180,7 +180,7 @@ class RiskManager(MachineDaemon):
         elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
             self.receive("market", frame)
             if isinstance(message, Quote) and not self.lock_step:
-                self._latency.quote(message.received_ns, self.risk.state.machine_ns)
+                self._latency.record_quote(message.received_ns, self.risk.state.machine_ns)
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Apply and decide on a message with the current contracts and quarantines; returns the decided rows."""
@@ -193,7 +193,7 @@ class RiskManager(MachineDaemon):
                     self._take_new_contracts()
                     break
         elif isinstance(message, OrderChanged):
-            self._latency.order(message.order, machine_now())
+            self._latency.record_order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)
 
     # the clock
@@ -258,7 +258,7 @@ class RiskManager(MachineDaemon):
 
     def _send_wants(self, _machine_ns: int) -> None:
         self._take_new_contracts()
-        self._wants = self.risk.wanted()
+        self._wants = self.risk.wanted_instruments()
         held = tuple(sorted({position.instrument for position in self.risk.state.open_positions()}))
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wants, held=held))
 
@@ -271,7 +271,7 @@ class RiskManager(MachineDaemon):
         """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
         if self.lock_step:
             return
-        wanted = {*self.risk.wanted(), *self._announced}
+        wanted = {*self.risk.wanted_instruments(), *self._announced}
         for instrument in wanted - self._topics:
             self._market.subscribe(instrument)
         for instrument in self._topics - wanted:
@@ -323,7 +323,7 @@ class RiskManager(MachineDaemon):
         if self._waited_for and not waits and self._decided_ns == self.clock.now():
             self._decide_on_time(machine_now())
         self._waited_for = waits
-        if self.risk.wanted() != self._wants:
+        if self.risk.wanted_instruments() != self._wants:
             self._send_wants(0)
         done = super().progress()
         seen = {**done.seen, "feed/market": self._place.seen}
@@ -344,8 +344,12 @@ class RiskManager(MachineDaemon):
             "open_intents": (intents := float(sum(1 for _ in state.open_intents()))),
             "open_wishes": intents,  # its name in 0.1
             "watching": float(len(self._topics)),
-            **{stop_name(position.owner): level for position, level in armed(state)},
-            **{hedge_name(one.owner): float(units) for one in state.open_positions() if (units := state.hedging(one))},
+            **{stop_name(position.owner): level for position, level in engine_stops(state)},
+            **{
+                hedge_name(one.owner): float(units)
+                for one in state.open_positions()
+                if (units := state.hedging_units(one))
+            },
             **self.risk.margins.figures(),
             **self.risk.runs.figures(),
         }
@@ -363,9 +367,12 @@ class RiskManager(MachineDaemon):
         day = iso_day(now)
         alerts = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
         raised = {(row.code, row.subject) for row in alerts if iso_day(row.first_ns) == day}
-        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in raised]
+        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.scope_name) in raised]
         levels = restore_stops(self.risk.state, now)
-        return (*levels, *drop_repeated_goals(row for limit in reached for row in self.risk.limits.fire(limit, now)))
+        return (
+            *levels,
+            *drop_repeated_goals(row for limit in reached for row in self.risk.limits.breach_rows(limit, now)),
+        )
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Current intents and positions, at the head of a new day."""

@@ -158,15 +158,15 @@ def test_slices_count_together_at_every_moment() -> None:
     first, second = sliced(bench, entry, 27 * LOT, 13 * LOT)
     for order in (first, second, first):
         assert tell(bench, order) == ()
-        assert bench.machine.state.coming_units("S", CALL, "main") == 40 * LOT
+        assert bench.machine.state.pending_units("S", CALL, "main") == 40 * LOT
     assert bench.intent("again", Leg(instrument=CALL, lots=40)) == ()
     assert bench.intent("a", Leg(instrument=CALL, lots=40)) == ()
     tell(bench, first, state=OrderState.FILLED, filled=first.quantity)
     bench.hold(CALL, first.quantity, order=first.client_order_id)
-    assert bench.machine.state.coming_units("S", CALL, "main") == 13 * LOT
+    assert bench.machine.state.pending_units("S", CALL, "main") == 13 * LOT
     tell(bench, second, state=OrderState.REJECTED)
     tell(bench, first, state=OrderState.FILLED, filled=first.quantity)
-    assert bench.machine.state.coming_units("S", CALL, "main") == 0
+    assert bench.machine.state.pending_units("S", CALL, "main") == 0
     assert bench.intent("a", Leg(instrument=CALL, lots=40)) == ()
 
 

@@ -44,7 +44,7 @@ class ContextBuilder:
         quote = state.quotes.get(leg.instrument)
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
-        busy, (level, level_reason) = state.busy_instruments(account), state.level(account)
+        busy, (level, level_reason) = state.busy_instruments(account), state.trading_level(account)
         others, product = busy - {leg.instrument}, signal.product_of(leg)
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
@@ -52,7 +52,7 @@ class ContextBuilder:
         sells = leg.lots > 0 and state.has_short_exposure(account, signal.strategy, intent)
         hedges, beyond, covers = self._cover(intent, leg, account, there + units) if sells else _NO_COVER
         owner = OwnerKey(account, leg.instrument, product, signal.strategy)
-        guard, guard_level = state.guard_of(owner, units) if there else _NO_GUARD
+        guard, guard_level = state.stop_holder_of(owner, units) if there else _NO_GUARD
         losses, loss_ns = state.counters.losses.get((account, signal.strategy), (0, 0))
         return PreTradeContext(
             signal=signal,
@@ -66,14 +66,14 @@ class ContextBuilder:
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=readiness.not_ready(state, account),
-            bars_lacking=readiness.bars_lacking(state, signal, leg),
+            missing_bars=readiness.missing_bars(state, signal, leg),
             session_lost=readiness.session_lost(state, account),
             refused=environment.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             stopping=state.is_stopping,
             level=level,
             level_reason=level_reason,
-            enabled=state.enabled(signal.strategy),
+            enabled=state.entries_enabled(signal.strategy),
             halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),
             session=session,
@@ -92,8 +92,8 @@ class ContextBuilder:
             last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
-            opposed=state.opposed(account, leg.instrument, product, signal.strategy, units),
-            lost=state.lost(account, leg.instrument, product, units),
+            opposed=state.opposing_strategy(account, leg.instrument, product, signal.strategy, units),
+            lost=state.lost_entry(account, leg.instrument, product, units),
             spent=account in intent.spent and not stopped_out,
             begun=self.has_basket_begun(intent, account),
             entered=intent.entered,
@@ -105,11 +105,11 @@ class ContextBuilder:
             cancels_today=state.counters.cancels.get(account, 0),
             losses=losses,
             loss_ns=loss_ns,
-            reached=self._limits.reached(account, signal.strategy),
+            reached=self._limits.entry_blocks(account, signal.strategy),
             hedging=hedges,
             beyond=beyond,
             covers=covers,
-            blind=readiness.blind(state, signal.strategy, now) if state.stop_levels else "",
+            unseen_stop=readiness.unseen_stops(state, signal.strategy, now) if state.stop_levels else "",
             guard=guard,
             guard_level=guard_level,
         )
@@ -117,7 +117,7 @@ class ContextBuilder:
     def account_context(self, account: str, now: int) -> PreTradeContext:
         """What every entry of an account is judged by, whoever makes it and whatever is bought: no leg, no intent."""
         state, environment = self._state, self._environment
-        level, level_reason = state.level(account)
+        level, level_reason = state.trading_level(account)
         return PreTradeContext(
             signal=_NO_SIGNAL,
             leg=_NO_LEG,
@@ -135,12 +135,12 @@ class ContextBuilder:
             coverage=1.0 if environment.lock_step else state.counters.coverage(state.machine_ns),
             active_orders=state.live_orders(account),
             cancels_today=state.counters.cancels.get(account, 0),
-            reached=self._limits.reached(account, ""),
+            reached=self._limits.entry_blocks(account, ""),
         )
 
     def _cover(self, intent: Intent, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
         """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
-        found = self._state.covers(account, intent.signal.strategy, intent.signal.watch, intent)
+        found = self._state.hedge_covers(account, intent.signal.strategy, intent.signal.watch, intent)
         mine = hedging_units(found, leg.instrument)
         return mine, units - mine, any(cover.bought == leg.instrument for cover in found)
 
@@ -148,7 +148,7 @@ class ContextBuilder:
         """Signed units held and coming for the intent's owner, and those that the leg wants beside them."""
         state, signal = self._state, intent.signal
         there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
-        there += state.coming_units(signal.strategy, leg.instrument, account)
+        there += state.pending_units(signal.strategy, leg.instrument, account)
         instrument, lots = self._environment.instruments.get(leg.instrument), intent.lots(leg, account)
         return there, target_units(lots, instrument) - there if instrument else lots
 
@@ -174,5 +174,5 @@ class ContextBuilder:
     def has_stopped_leg(self, intent: Intent, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""
         return bool(intent.lost) and any(
-            orphan_hedges.losses(self._state, intent, account, leg.instrument) for leg in intent.legs
+            orphan_hedges.stop_out_count(self._state, intent, account, leg.instrument) for leg in intent.legs
         )

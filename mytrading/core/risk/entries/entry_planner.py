@@ -19,8 +19,8 @@ from mytrading.core.risk.exits.price_levels import fix_levels
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, is_expired
 from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
-from mytrading.core.risk.pretrade.rule_table import judge, judge_gated, with_denial
-from mytrading.core.risk.pretrade.stop_plan import StopLevels, stop_of, who_holds
+from mytrading.core.risk.pretrade.rule_table import find_denials, find_gated_denials, with_denial
+from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
 from mytrading.core.risk.sizing.lots import side_of
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
@@ -97,7 +97,7 @@ class EntryPlanner:
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
         cases = self._with_margin([case for case in cases if case.units], intent, account, now)
-        denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := judge(case))]
+        denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
         if denied:
             return self._deny(intent, account, denied, now, begun=begun)
         if not begun and (question := self._margin_question(cases, intent, account)) is not None:
@@ -122,7 +122,7 @@ class EntryPlanner:
         if not case.units:
             return []
         cases = self._with_margin([case], intent, account, now)
-        if found := judge(cases[0]):
+        if found := find_denials(cases[0]):
             return self._deny(intent, account, [(case.leg, found)], now, begun=False)
         if (question := self._margin_question(cases, intent, account)) is not None:
             return self._sizer.rows_fixing_shared_lots(intent, rows) + question
@@ -172,7 +172,7 @@ class EntryPlanner:
         (case,) = self._with_margin(
             [self._cases.leg_context(intent, signal.legs[0], account, now)], intent, account, now
         )
-        denied = tuple(denial for denial in judge(case) if denial.code in rules)
+        denied = tuple(denial for denial in find_denials(case) if denial.code in rules)
         return denied or self._entry(intent, account, case, _Reserve())
 
     def _leg_statuses(self, intent: Intent, account: str) -> tuple[LegStatus, ...]:
@@ -182,10 +182,10 @@ class EntryPlanner:
 
     def _leg_status(self, intent: Intent, leg: Leg, account: str) -> LegStatus:
         state, signal = self._state, intent.signal
-        coming = state.coming_units(signal.strategy, leg.instrument, account)
+        coming = state.pending_units(signal.strategy, leg.instrument, account)
         attempts, _ = state.next_entry(account, signal.id, leg.instrument)
         failed = attempts - bool(attempts and coming)
-        stopped = orphan_hedges.losses(state, intent, account, leg.instrument) if intent.lost else 0
+        stopped = orphan_hedges.stop_out_count(state, intent, account, leg.instrument) if intent.lost else 0
         return LegStatus(
             leg.instrument,
             intent.lots(leg, account) * state.lot_of(leg.instrument),
@@ -255,7 +255,7 @@ class EntryPlanner:
 
     def why_entries_blocked(self, account: str, now: int) -> str:
         """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
-        if found := judge_gated(self._cases.account_context(account, now)):
+        if found := find_gated_denials(self._cases.account_context(account, now)):
             return found[0].message
         unread = funds_unread(self._state, account) if self._environment.needs_funds else ""
         return f"account {account}: {unread}" if unread else ""
@@ -263,7 +263,7 @@ class EntryPlanner:
     # entries
 
     def _entry(self, intent: Intent, account: str, case: PreTradeContext, reserve: _Reserve) -> list[Any]:
-        signal, leg, holder, stop = intent.signal, case.leg, who_holds(case), stop_of(case)
+        signal, leg, holder, stop = intent.signal, case.leg, stop_holder(case), plan_stop(case)
         levels = stop if isinstance(stop, StopLevels) else StopLevels(0.0, 0.0)
         at_broker = levels if holder is StopPlan.BROKER else StopLevels(0.0, 0.0)
         held_stop = levels.trigger if holder is StopPlan.ENGINE else 0.0
@@ -310,7 +310,8 @@ class EntryPlanner:
         cases = [self._cases.leg_context(least, leg, account, now) for leg in intent.legs]
         cases = self._with_margin([case for case in cases if case.units], least, account, now)
         rows: list[Any] = [
-            self._denied(intent, case.leg.instrument, account, with_denial(judge(case), denial), now) for case in cases
+            self._denied(intent, case.leg.instrument, account, with_denial(find_denials(case), denial), now)
+            for case in cases
         ]
         return rows or [self._denied(intent, intent.legs[0].instrument, account, (denial,), now)]
 
@@ -331,7 +332,7 @@ class EntryPlanner:
         run = self._environment.strategies.get(signal.strategy)
         unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
-        held = (p for p in state.held(signal.strategy, signal.watch) if p.account == account and unwinds)
+        held = (p for p in state.positions_for(signal.strategy, signal.watch) if p.account == account and unwinds)
         denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BROKEN, why),), now)
         text = f"{signal.strategy} in {account}: {why}"
         return [

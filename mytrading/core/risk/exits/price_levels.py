@@ -38,7 +38,7 @@ def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
     found: dict[OwnerKey, float] = {
         order.owner: order.plan.held_stop
         for order in state.orders.values()
-        if order.plan.held_stop and state.arriving(order)
+        if order.plan.held_stop and state.pending_fill(order)
     }
     missing = sorted((key, level) for key, level in found.items() if key not in state.stop_levels)
     rows = {stop_name(key): LevelMoved(name=stop_name(key), value=level, at_ns=now) for key, level in missing}
@@ -85,7 +85,7 @@ def _is_in_use(state: RiskState, key: OwnerKey) -> bool:
     position = state.positions.get(key)
     if position is not None and (position.quantity or position.quantity_seen):
         return True
-    return bool(state.coming_units(key[3], key[1], key[0])) or key in state.closing
+    return bool(state.pending_units(key[3], key[1], key[0])) or key in state.closing
 
 
 def stop_level(state: RiskState, key: OwnerKey) -> float:

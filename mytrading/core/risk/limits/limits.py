@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY, Scope
-from mytrading.core.risk.pnl.equity_memory import BASE, FIRED, HALT, MARKS, PEAK, TIMES, Line, level_name
+from mytrading.core.risk.pnl.equity_memory import BASE, FIRED, HALT, MARKS, PEAK, TIMES, LimitKey, level_name
 from mytrading.core.risk.state.decision_rows import close_all, risk_alert, withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState
@@ -33,7 +33,7 @@ FLATTEN_NS = 60 * SECOND
 _CENT = 1e-6
 PLAUSIBLE = 0.1
 """The share of a limit that one quote may move at once and be believed; more needs a second quote."""
-ODD = "PROFIT_UNKNOWN"
+PROFIT_UNKNOWN = "PROFIT_UNKNOWN"
 """The code of a denial, and of the alert, where a sum is no number."""
 _KINDS = _LOSS, _DRAWDOWN, _STOP_R, _TARGET_R = (
     LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R
@@ -58,7 +58,7 @@ class Limit(NamedTuple):
     action: LimitAction
 
     @property
-    def line(self) -> Line:
+    def key(self) -> LimitKey:
         """Kind and scope: the key of this limit in `EquityMemory`."""
         return (self.kind, *self.scope)
 
@@ -68,7 +68,7 @@ class Limit(NamedTuple):
         return _SETTINGS.get(self.kind, self.kind.value)
 
     @property
-    def whom(self) -> str:
+    def scope_name(self) -> str:
         """The limited account or strategy, as alerts name it."""
         return " ".join(self.scope)
 
@@ -114,16 +114,16 @@ class Limits:
 
     # what holds now
 
-    def value(self, limit: Limit) -> float | None:
+    def current_value(self, limit: Limit) -> float | None:
         """The value a limit is compared with: rupees or R of the day, or fall from peak; None while not known."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
-            return memory.fall(limit.scope, () if limit.scope[0] == ACCOUNT else self._accounts(limit))
-        return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.r(limit.scope)
+            return memory.drawdown(limit.scope, () if limit.scope[0] == ACCOUNT else self._accounts(limit))
+        return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.profit_in_r(limit.scope)
 
-    def used(self, limit: Limit) -> float:
+    def used_share(self, limit: Limit) -> float:
         """The share of a limit that is used up; 1 and above when it is reached."""
-        value = self.value(limit)
+        value = self.current_value(limit)
         if value is None:
             return 0.0
         signed = -value if limit.kind in (_LOSS, _STOP_R) else value
@@ -135,61 +135,61 @@ class Limits:
 
     def _is_known(self, limit: Limit) -> bool:
         memory = self._state.memory
-        return limit.line in memory.fired or limit.line in memory.halts
+        return limit.key in memory.fired or limit.key in memory.halts
 
     def _is_beyond(self, limit: Limit) -> bool:
         if limit.kind is _LOSS:
             return self._money.profit(limit.scope) <= -limit.most + _CENT
-        value = self.value(limit)
+        value = self.current_value(limit)
         if value is None:
             return False
         return value <= -limit.most + _CENT if limit.kind is _STOP_R else value >= limit.most - _CENT
 
-    def reached(self, account: str, strategy: str) -> dict[str, str]:
+    def entry_blocks(self, account: str, strategy: str) -> dict[str, str]:
         """Why nothing is entered for a strategy in an account: texts by the code of each limit that ended entries."""
         found: dict[str, str] = {}
         recorded = bool(self._state.memory.fired or self._state.memory.halts)
         for scope in ((ACCOUNT, account), (STRATEGY, strategy)):
             if (total := self._money.sums.get(scope)) is not None and not math.isfinite(total.rupees):
-                found.setdefault(ODD, self.odd_text(scope))
+                found.setdefault(PROFIT_UNKNOWN, self.unknown_profit_text(scope))
             for limit in self._limits(scope):
                 if limit.action is LimitAction.ALERT:
                     continue
                 if self._is_beyond(limit) or (recorded and self._is_known(limit)):
-                    found.setdefault(limit.kind.value, self.text(limit))
+                    found.setdefault(limit.kind.value, self.reached_text(limit))
         return found
 
-    def odd(self) -> tuple[Scope, ...]:
+    def scopes_of_unknown_profit(self) -> tuple[Scope, ...]:
         """Accounts and strategies whose profit of the day is not a finite number."""
         return tuple(scope for scope in self._money.scopes() if not math.isfinite(self._money.profit(scope)))
 
-    def odd_text(self, scope: Scope) -> str:
+    def unknown_profit_text(self, scope: Scope) -> str:
         """Return the denial text of a scope whose profit of the day is not a finite number."""
         value = self._money.profit(scope)
         return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
 
     def is_confirmed(self, limit: Limit, now: int) -> bool:
         """True if two quotes show a limit reached, or one moved it by little; after `ALONE_NS` the last price alone."""
-        doubt = self._money.doubt(limit.scope, now, gains=limit.kind is _TARGET_R, in_r=limit.kind in _IN_R)
-        value = self.value(limit)
+        doubt = self._money.unconfirmed(limit.scope, now, gains=limit.kind is _TARGET_R, in_r=limit.kind in _IN_R)
+        value = self.current_value(limit)
         if value is None:
             return False
         if limit.kind is _DRAWDOWN:
-            doubt /= self._state.memory.measure(limit.scope, self._accounts(limit)) or math.inf
+            doubt /= self._state.memory.drawdown_base(limit.scope, self._accounts(limit)) or math.inf
         if doubt <= PLAUSIBLE * limit.most:
             return True
         signed = -value if limit.kind in (_LOSS, _STOP_R) else value
         return signed - doubt >= limit.most - _CENT
 
-    def text(self, limit: Limit) -> str:
+    def reached_text(self, limit: Limit) -> str:
         """Return the alert text of a reached limit: value, bound and consequence."""
-        value, memory = self.value(limit) or 0.0, self._state.memory
-        then, most = limit.format(memory.fired.get(limit.line, (value, 0))[0]), limit.most
+        value, memory = self.current_value(limit) or 0.0, self._state.memory
+        then, most = limit.format(memory.fired.get(limit.key, (value, 0))[0]), limit.most
         stands, bound = limit.format(value), limit.format(-most if limit.kind is _STOP_R else most)
         before = f", after {then}" if then != stands else ""
-        resumed = limit.action is LimitAction.HALT and limit.line in memory.fired and limit.line not in memory.halts
+        resumed = limit.action is LimitAction.HALT and limit.key in memory.fired and limit.key not in memory.halts
         follows = "the halt was resumed, but no more entries today" if resumed else _CONSEQUENCES[limit.action][1]
-        return f"{limit.whom} stands at {stands}{before}, {limit.setting} is {bound}: {follows}"
+        return f"{limit.scope_name} stands at {stands}{before}, {limit.setting} is {bound}: {follows}"
 
     # what follows
 
@@ -233,8 +233,8 @@ class Limits:
             lines = [line for line in memory.halts if (line[1], line[2]) == scope]
             rows += [LevelMoved(name=level_name(HALT, *line), value=0.0, at_ns=now) for line in lines]
             if any(line[0] is _DRAWDOWN for line in lines):
-                fallen: Line = (_DRAWDOWN, *scope)
-                moved = {level_name(PEAK, *scope): memory.height(scope) or 0.0, level_name(FIRED, *fallen): 0.0,
+                fallen: LimitKey = (_DRAWDOWN, *scope)
+                moved = {level_name(PEAK, *scope): memory.tracked_value(scope) or 0.0, level_name(FIRED, *fallen): 0.0,
                          level_name(TIMES, *fallen): memory.times.get(fallen, 0) + 1.0}  # fmt: skip
                 rows += [LevelMoved(name=name, value=value, at_ns=now) for name, value in moved.items()]
         return rows
@@ -254,13 +254,13 @@ class Limits:
                 if not beyond or self._is_known(limit) or not self._money.is_priced(scope, now):
                     continue
                 if self.is_confirmed(limit, now):
-                    rows += self.fire(limit, now)
+                    rows += self.breach_rows(limit, now)
         return rows
 
-    def fire(self, limit: Limit, now: int) -> list[Any]:
+    def breach_rows(self, limit: Limit, now: int) -> list[Any]:
         """The rows by which a limit is recorded as reached, and its action."""
-        value = self.value(limit) or 0.0
-        cause, text = self._cause(limit, now), self.text(limit)
+        value = self.current_value(limit) or 0.0
+        cause, text = self._cause(limit, now), self.reached_text(limit)
         strategy = limit.scope[1] if limit.scope[0] == STRATEGY else ""
         event = RiskEventRecorded(
             id=cause,
@@ -276,12 +276,12 @@ class Limits:
             cause=cause,
         )
         rows: list[Any] = [
-            LevelMoved(name=level_name(FIRED, *limit.line), value=value or -limit.most, at_ns=now),
+            LevelMoved(name=level_name(FIRED, *limit.key), value=value or -limit.most, at_ns=now),
             event,
-            risk_alert(limit.kind.value, Severity.CRITICAL, limit.whom, text, now),
+            risk_alert(limit.kind.value, Severity.CRITICAL, limit.scope_name, text, now),
         ]
         if limit.action is LimitAction.HALT:
-            rows.append(LevelMoved(name=level_name(HALT, *limit.line), value=1.0, at_ns=now))
+            rows.append(LevelMoved(name=level_name(HALT, *limit.key), value=1.0, at_ns=now))
         if limit.action is LimitAction.FLATTEN:
             deadline = self._state.machine_ns + FLATTEN_NS
             rows += [
@@ -297,7 +297,7 @@ class Limits:
         """What was reached today is seen through: late fills are closed too, and nothing waits to be entered."""
         rows: list[Any] = []
         for line, (_, at_ns) in list(self._state.memory.fired.items()):
-            limit = next((one for one in self._limits((line[1], line[2])) if one.line == line), None)
+            limit = next((one for one in self._limits((line[1], line[2])) if one.key == line), None)
             if limit is not None:
                 rows += self._follow(limit, at_ns, now)
         return rows
@@ -313,7 +313,7 @@ class Limits:
         held = self._held(limit)
         if limit.action is LimitAction.FLATTEN:
             held = [position for position in held if position.opened_ns > at_ns or now - at_ns > PATIENCE_NS]
-        reason = f"{limit.setting} of {limit.whom}"
+        reason = f"{limit.setting} of {limit.scope_name}"
         return [*rows, *close_all(self._state, held, cause, reason, 0, patient=now - at_ns < PATIENCE_NS)]
 
     def _held(self, limit: Limit) -> list[Position]:
@@ -326,8 +326,8 @@ class Limits:
         return (limit.scope[1],) if limit.scope[0] == ACCOUNT else self._environment.accounts_of(limit.scope[1])
 
     def _cause(self, limit: Limit, now: int) -> str:
-        again = self._state.memory.times.get(limit.line, 0)
-        return content_id("limit", *limit.line, self._environment.today(now), *((again,) if again else ()))
+        again = self._state.memory.times.get(limit.key, 0)
+        return content_id("limit", *limit.key, self._environment.today(now), *((again,) if again else ()))
 
     # levels
 

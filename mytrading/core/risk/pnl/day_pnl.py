@@ -1,7 +1,7 @@
 """Profit of a day in rupees and in R, by owner, account and strategy: kept up, never added up again.
 
 An old or not positive price moves nothing. Known besides: is all that is held quoted since this start (`is_priced`),
-and how much of a sum a single quote alone says (`doubt`).
+and how much of a sum a single quote alone says (`unconfirmed`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class DayPnl:
         self.r_value = 0.0
         """Rupees of 1 R where the stop of an entry is not known; 0: none."""
         self._quotes: dict[str, Quote] = {}
-        self.trusts = False
+        self.trusts_single_quotes = False
         """Each price is believed by itself: a bar that was recorded is no frame that a server may have got wrong."""
         self._former: dict[str, Quote] = {}
         """By instrument the last quote of the moment before: it was received `APART_NS` earlier at least."""
@@ -107,16 +107,16 @@ class DayPnl:
         total = self.sums.get(scope)
         return 0.0 if total is None else total.rupees
 
-    def doubt(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
+    def unconfirmed(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
         """Rupees or R of a scope's profit (`gains`) or loss that only the newest quotes show; 50 µs a scope."""
         at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
         for key, money in self._owners.items():
             if money.units and key[at] == scope[1]:
-                alone = self.alone(key[1], money.units, money.average, now, gains=gains)
+                alone = self.unconfirmed_of(key[1], money.units, money.average, now, gains=gains)
                 total += alone / ((money.risk or self.r_value or math.inf) if in_r else 1.0)
         return total
 
-    def alone(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
+    def unconfirmed_of(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
         """Rupees of a position's gain (`gains`) or loss that only its newest quote shows.
 
         One that has been alone for `ALONE_NS` may be confirmed by its last price, which the feed has judged.
@@ -139,12 +139,12 @@ class DayPnl:
         marked = self._mark(instrument, units > 0)
         return average if marked is None else marked
 
-    def former_last(self, instrument: str) -> float | None:
+    def previous_last_price(self, instrument: str) -> float | None:
         """The last price in the quote of the moment before; None where there was none."""
         former = self._former.get(instrument)
         return None if former is None else former.ltp
 
-    def r(self, scope: Scope) -> float:
+    def profit_in_r(self, scope: Scope) -> float:
         """R of the day of an account or a strategy: each round trip's profit by what it was to lose at its stop."""
         return self._in_r.get(scope, 0.0)
 
@@ -192,7 +192,7 @@ class DayPnl:
 
     # learning
 
-    def begin(self, now: int) -> None:
+    def begin_run(self, now: int) -> None:
         """Begin at market time `now`: open positions count as unpriced until their first quote."""
         self._began_ns, self._quoted = now, set()
 
@@ -203,7 +203,7 @@ class DayPnl:
         ):  # fmt: skip
             table.clear()
 
-    def recount(self) -> None:
+    def recompute_sums(self) -> None:
         """Recompute the sums of all scopes from their owners, which removes rounding left by a wrong price."""
         for total in self.sums.values():
             total.rupees = total.gain = 0.0
@@ -213,13 +213,13 @@ class DayPnl:
                 total.rupees += rupees
                 total.gain += gain
 
-    def stop(self, key: OwnerKey, level: float) -> None:
+    def set_entry_stop(self, key: OwnerKey, level: float) -> None:
         """Record the stop (rupees, 0: none) of the first entry of a round trip, which sets its risk."""
         money = self._owners.get(key)
         if money is None or not money.units:
             self._stops[key] = level
 
-    def position(self, position: Position, carried: bool = False) -> None:
+    def update_position(self, position: Position, carried: bool = False) -> None:
         """Update quantity, average and profit of a position; a carried one keeps its last known price."""
         key = position.owner
         money = self._owner(key)
@@ -233,7 +233,7 @@ class DayPnl:
         money.unrealised = 0.0 if price is None else money.units * (price - money.average)
         before = self._former_price(instrument, money.units, money.average)
         money.former = money.units * (before - money.average)
-        self.recount()
+        self.recompute_sums()
         if self.counts_r:
             self._set_risk(key, money, position)
             self._count_r(key, money)
@@ -256,7 +256,7 @@ class DayPnl:
         if base:
             now += (money.realised - money.began + money.unrealised - money.brought) / base
         moved, money.r = now - money.r, now
-        for scope in scopes(key):
+        for scope in scopes_of_owner(key):
             self._in_r[scope] = self._in_r.get(scope, 0.0) + moved
 
     def _forget_old_price(self, instrument: str, now: int) -> None:
@@ -271,15 +271,15 @@ class DayPnl:
             for long in (False, True):
                 self.marks.pop((instrument, long), None)
 
-    def carry(self, key: OwnerKey, unrealised: float) -> None:
+    def set_carried(self, key: OwnerKey, unrealised: float) -> None:
         """Set the unrealised rupees of an owner that belong to earlier days."""
         money = self._owner(key)
         money.carried = money.brought = unrealised
-        self.recount()
+        self.recompute_sums()
         if self.counts_r:
             self._count_r(key, money)
 
-    def quote(self, quote: Quote, machine_ns: int) -> bool:
+    def update_quote(self, quote: Quote, machine_ns: int) -> bool:
         """Reprice the positions of a quote's instrument; false if the quote is too old or has no price."""
         self._newest_ns = max(self._newest_ns, quote.market_ns)
         old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
@@ -288,7 +288,7 @@ class DayPnl:
         name = quote.instrument
         known = self._quotes.get(name)
         self._quotes[name] = quote
-        if self.trusts:
+        if self.trusts_single_quotes:
             self._former[name] = quote
         elif known is None or quote.market_ns - self._since.get(name, 0) >= APART_NS:
             self._since[name] = quote.market_ns
@@ -303,7 +303,7 @@ class DayPnl:
         self._reprice(name)
         return True
 
-    def mark(self, instrument: str, long: bool, price: float, at_ns: int) -> None:
+    def set_mark(self, instrument: str, long: bool, price: float, at_ns: int) -> None:
         """Set the journaled closing price of long or short positions; it replaces an earlier quote that differs."""
         if not 0.0 < price < math.inf:
             return
@@ -362,12 +362,12 @@ class DayPnl:
     def _owner(self, key: OwnerKey) -> _Money:
         money = self._owners.get(key)
         if money is None:
-            sums = tuple(self.sums.setdefault(scope, ScopePnl()) for scope in scopes(key))
+            sums = tuple(self.sums.setdefault(scope, ScopePnl()) for scope in scopes_of_owner(key))
             money = self._owners[key] = _Money(sums=sums)
             self._keys.setdefault(key[1], []).append(key)
         return money
 
 
-def scopes(key: OwnerKey) -> tuple[Scope, Scope]:
+def scopes_of_owner(key: OwnerKey) -> tuple[Scope, Scope]:
     """Return the account scope and the strategy scope of an owner."""
     return (ACCOUNT, key[0]), (STRATEGY, key[3])

@@ -18,7 +18,7 @@ BASE, PEAK, FIRED, HALT, TIMES, _CARRIED = "base", "peak", "fired", "halt", "tim
 MARKS = {True: "mark_long", False: "mark_short"}
 """Prices at which what is long, or short, would be closed."""
 
-Line = tuple[LimitKind, str, str]
+LimitKey = tuple[LimitKind, str, str]
 """A limit: its kind, and the scope it holds for."""
 
 
@@ -33,9 +33,9 @@ class EquityMemory:
         """Equity of an account, in rupees, when the day began."""
         self.peaks: dict[Scope, float] = {}
         """The highest equity of an account; the highest profit of a strategy today."""
-        self.fired: dict[Line, tuple[float, int]] = {}
-        self.halts: dict[Line, float] = {}
-        self.times: dict[Line, int] = {}
+        self.fired: dict[LimitKey, tuple[float, int]] = {}
+        self.halts: dict[LimitKey, float] = {}
+        self.times: dict[LimitKey, int] = {}
         """How often today a limit was reached and lifted again by an operator."""
         self.journaled: dict[Scope, tuple[float, int]] = {}
         """Peaks as they were journaled, and when."""
@@ -49,7 +49,7 @@ class EquityMemory:
         base = self.bases.get(account)
         return None if base is None else base + self.money.profit((ACCOUNT, account))
 
-    def fall(self, scope: Scope, accounts: Iterable[str]) -> float | None:
+    def drawdown(self, scope: Scope, accounts: Iterable[str]) -> float | None:
         """How far equity, or a strategy's profit, is below its peak, as a fraction of the equity; None if not known."""
         profit = self.money.profit(scope)
         if scope[0] == ACCOUNT:
@@ -59,19 +59,19 @@ class EquityMemory:
             equity = base + profit
             peak = max(self.peaks.get(scope, 0.0), equity)
             return None if peak <= 0 else (peak - equity) / peak
-        capital = self.measure(scope, accounts)
+        capital = self.drawdown_base(scope, accounts)
         return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
 
-    def measure(self, scope: Scope, accounts: Iterable[str]) -> float:
+    def drawdown_base(self, scope: Scope, accounts: Iterable[str]) -> float:
         """Rupees that a drawdown is divided by: peak equity of the account, or of a strategy's accounts."""
         if scope[0] == ACCOUNT:
             equity = self.equity(scope[1])
             return 0.0 if equity is None else max(self.peaks.get(scope, 0.0), equity)
         return sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
 
-    def begin(self, now: int) -> None:
+    def begin_run(self, now: int) -> None:
         """Begin at market time `now` with the journaled peaks."""
-        self.money.begin(now)
+        self.money.begin_run(now)
         self.peaks = {scope: value for scope, (value, _) in self.journaled.items()}
         for account, base in self.bases.items():
             self.peaks.setdefault((ACCOUNT, account), base)
@@ -89,13 +89,13 @@ class EquityMemory:
             if height > peaks.get(scope, 0.0) and self.money.is_priced(scope, now):
                 peaks[scope] = height
 
-    def height(self, scope: Scope) -> float | None:
+    def tracked_value(self, scope: Scope) -> float | None:
         """The value whose peak is kept: an account's equity, or a strategy's profit of the day."""
         return self.equity(scope[1]) if scope[0] == ACCOUNT else self.money.profit(scope)
 
     # levels
 
-    def learn(self, row: LevelMoved) -> bool:
+    def apply_level(self, row: LevelMoved) -> bool:
         """Fold a journaled level of the limits; false if the row is another kind of level."""
         if not row.name.startswith(PREFIX):
             return False
@@ -112,12 +112,12 @@ class EquityMemory:
             self.marked_ns = max(self.marked_ns, row.at_ns)
             for long in (True, False):
                 if what in ("mark", MARKS[long]):
-                    self.money.mark(rest, long, row.value, row.at_ns)
+                    self.money.set_mark(rest, long, row.value, row.at_ns)
         elif what == _CARRIED:
             account, instrument, product, strategy = rest.split(" ", 3)
             owner = OwnerKey(account, instrument, Product(product), strategy)
             self._carried[owner] = row.value
-            self.money.carry(owner, row.value)
+            self.money.set_carried(owner, row.value)
         elif what in (FIRED, HALT, TIMES):
             self._line(what, rest, row)
         return True

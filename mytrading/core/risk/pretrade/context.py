@@ -47,7 +47,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing may be ordered of the instrument today."""
     # readiness
     not_ready: str = ""
-    bars_lacking: str = ""
+    missing_bars: str = ""
     session_lost: str = ""
     wrong_mode: str = ""
     stopping: bool = False
@@ -60,7 +60,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     confidence: Confidence = Confidence.CONFIRMED
     coverage: float = 1.0
     """The share of instruments that have data."""
-    blind: str = ""
+    unseen_stop: str = ""
     """What keeps risk from seeing prices that come to a stop which it holds for the strategy."""
     # the session
     session: Session | None = None

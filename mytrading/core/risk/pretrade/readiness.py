@@ -42,7 +42,7 @@ def not_ready(state: RiskState, account: str) -> str:
     return "" if health is not None else f"account {account} has not reported yet"
 
 
-def bars_lacking(state: RiskState, signal: Signal, leg: Leg) -> str:
+def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:
     """Which bars that an intent may have been decided on are missing; empty if none."""
     bars = state.bars
     if not (bars.behind or bars.holes):
@@ -83,7 +83,7 @@ def is_quote_stale(state: RiskState, quote: Quote, now: int) -> bool:
     return old and (environment.lock_step or state.machine_ns - quote.received_ns > BLIND_NS)
 
 
-def armed(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, float]]:
+def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, float]]:
     """Positions, of a strategy or of all, with the level of the stop that risk holds for them."""
     for key, level in state.stop_levels.items():
         position = state.positions.get(key) if strategy in ("", key[3]) else None
@@ -91,12 +91,12 @@ def armed(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, floa
             yield position, level
 
 
-def blind(state: RiskState, strategy: str, now: int) -> str:
+def unseen_stops(state: RiskState, strategy: str, now: int) -> str:
     """What keeps prices from a stop that risk holds, for ten seconds of continuous trading; empty if nothing."""
     environment = state.environment
     open_now = [
         (position, level)
-        for position, level in armed(state, strategy)
+        for position, level in engine_stops(state, strategy)
         if environment.is_open(position.instrument.partition(":")[0], now)
     ]
     if not open_now or environment.lock_step:

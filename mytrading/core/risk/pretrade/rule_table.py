@@ -36,7 +36,7 @@ BASKET_BROKEN = Rule(
 )  # fmt: skip
 
 
-def judge(
+def find_denials(
     case: PreTradeContext, always: tuple[tuple[str, Callable[[PreTradeContext], str]], ...] = _ALWAYS
 ) -> tuple[Denial, ...]:
     """All denials of a context, in the order of the table; empty if it is admitted. Budget: 20 µs.
@@ -52,9 +52,9 @@ def judge(
     return tuple(found)
 
 
-def judge_gated(case: PreTradeContext) -> tuple[Denial, ...]:
+def find_gated_denials(case: PreTradeContext) -> tuple[Denial, ...]:
     """The denials of the rules with a `field` that is not at its default."""
-    return judge(case, always=())
+    return find_denials(case, always=())
 
 
 def _rank(denial: Denial) -> int:

@@ -6,7 +6,7 @@ import math
 
 from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slice_quantities
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
-from mytrading.core.risk.pretrade.stop_plan import band_of, stop_problem
+from mytrading.core.risk.pretrade.stop_plan import price_band, stop_problem
 from mytrading.core.risk.state.environment import COLLAR_TICKS
 from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
@@ -222,7 +222,7 @@ def _band(case: PreTradeContext) -> str:
     if not case.leg.limit_price and case.instrument.kind.is_option:
         return ""
     price = case.leg.limit_price or case.price
-    band = band_of(case.instrument, case.price, case.quote.previous_close)
+    band = price_band(case.instrument, case.price, case.quote.previous_close)
     if band.lower - _EPSILON <= price <= band.upper + _EPSILON:
         return ""
     return (

@@ -28,9 +28,9 @@ def _session_lost(case: PreTradeContext) -> str:
 
 
 def _bars_missing(case: PreTradeContext) -> str:
-    if case.begun or not case.bars_lacking:
+    if case.begun or not case.missing_bars:
         return ""
-    return f"{case.bars_lacking}; it is entered when they are there, see `mytrading alerts`"
+    return f"{case.missing_bars}; it is entered when they are there, see `mytrading alerts`"
 
 
 def _level(level: TradingLevel, effect: str) -> Callable[[PreTradeContext], str]:
@@ -123,7 +123,7 @@ READINESS: tuple[Rule, ...] = (
     Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
          lambda case: case.not_ready and f"not ready: {case.not_ready}; see `mytrading status`", "not_ready"),
     Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
-         _bars_missing, "bars_lacking"),
+         _bars_missing, "missing_bars"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),
@@ -145,8 +145,8 @@ READINESS: tuple[Rule, ...] = (
     Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful,
          "confidence"),
     Rule("ENGINE_STOP_BLIND", "For 10 s no prices came to a stop of the strategy that the engine holds.", "",
-         lambda case: case.blind and f"{case.blind}; nothing is added until prices come, see `mytrading alerts`",
-         "blind"),
+         lambda case: case.unseen_stop and
+         f"{case.unseen_stop}; nothing is added until prices come, see `mytrading alerts`", "unseen_stop"),
 )  # fmt: skip
 SESSION: tuple[Rule, ...] = (
     Rule("MARKET_CLOSED", "Outside trading hours, on a weekend or on a holiday.", "config/calendar.toml",

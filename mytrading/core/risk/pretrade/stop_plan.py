@@ -42,7 +42,7 @@ class PriceBand(NamedTuple):
     upper: float
 
 
-def who_holds(case: PreTradeContext) -> StopPlan:
+def stop_holder(case: PreTradeContext) -> StopPlan:
     """Who holds the stop of this entry: whoever guards the position it adds to, else as configured, else the broker.
 
     Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
@@ -56,20 +56,20 @@ def who_holds(case: PreTradeContext) -> StopPlan:
     if case.covers:
         return _ENGINE
     entry = _BUY if case.units > 0 else _SELL
-    level, furthest = _level_of(case, entry), furthest_rest(case.instrument, entry, *_prices(case))
+    level, furthest = _level_of(case, entry), furthest_resting_level(case.instrument, entry, *_prices(case))
     inside = level >= furthest - _EPSILON if entry is _BUY else level <= furthest + _EPSILON
     return _BROKER if inside else _ENGINE
 
 
-def stop_of(case: PreTradeContext) -> StopLevels | str:
+def plan_stop(case: PreTradeContext) -> StopLevels | str:
     """The stop of an entry, by its leg, strategy or the default, or why there can be none; empty if none is due."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
     if problem := _level_problem(case, case.instrument):
         return "" if case.is_hedge else problem
     entry = _BUY if case.units > 0 else _SELL
-    band = band_of(case.instrument, *_prices(case))
-    return place(case.instrument, entry, _level_of(case, entry), band, case.limits, case.leg.stop_buffer)
+    band = price_band(case.instrument, *_prices(case))
+    return stop_prices(case.instrument, entry, _level_of(case, entry), band, case.limits, case.leg.stop_buffer)
 
 
 def stop_problem(case: PreTradeContext) -> str:
@@ -78,8 +78,11 @@ def stop_problem(case: PreTradeContext) -> str:
         return ""
     if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
         entry = _BUY if case.units > 0 else _SELL
-        if not rests(case.instrument, entry, case.guard_level, *_prices(case)):
-            furthest, way = furthest_rest(case.instrument, entry, *_prices(case)), "above" if entry is _BUY else "below"
+        if not can_rest(case.instrument, entry, case.guard_level, *_prices(case)):
+            furthest, way = (
+                furthest_resting_level(case.instrument, entry, *_prices(case)),
+                "above" if entry is _BUY else "below",
+            )
             return (
                 f"the stop of what is held rests at the broker at {case.guard_level:g}, and one for added units would "
                 f"have to lie at or {way} {furthest:.2f} at a price of {case.price:g}; close the position first, or "
@@ -123,15 +126,15 @@ def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     )
 
 
-def rests(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
+def can_rest(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
     """True if the exchange takes a stop-limit order at this level (rupees), its limit two ticks beyond the trigger."""
-    furthest = furthest_rest(instrument, entry, price, previous_close)
+    furthest = furthest_resting_level(instrument, entry, price, previous_close)
     return level >= furthest - _EPSILON if entry is _BUY else level <= furthest + _EPSILON
 
 
-def furthest_rest(instrument: Instrument, entry: Side, price: float, previous_close: float | None) -> float:
+def furthest_resting_level(instrument: Instrument, entry: Side, price: float, previous_close: float | None) -> float:
     """The level (rupees) furthest from the price at which the stop of an entry of this side may rest."""
-    band, room = band_of(instrument, price, previous_close), LEAST_TICKS * instrument.tick_size
+    band, room = price_band(instrument, price, previous_close), LEAST_TICKS * instrument.tick_size
     lower, upper = band.lower + room if band.lower > 0 else 0.0, band.upper - room
     if instrument.kind.is_option:
         reach = (band.upper - price) * OPTION_ROOM
@@ -152,7 +155,7 @@ def _nearest(case: PreTradeContext, entry: Side) -> float:
     return min(case.price, last) if entry is _BUY else max(case.price, last)
 
 
-def place(
+def stop_prices(
     instrument: Instrument, entry: Side, level: float, band: PriceBand, limits: RiskLimits, buffer: float = 0.0
 ) -> StopLevels:
     """The prices of the stop at `level` (rupees) of an entry of this side; `buffer` to its limit, 0: the default."""
@@ -169,7 +172,7 @@ def place(
     return StopLevels(trigger, limit)
 
 
-def band_of(instrument: Instrument, price: float, previous_close: float | None) -> PriceBand:
+def price_band(instrument: Instrument, price: float, previous_close: float | None) -> PriceBand:
     """The band about the last close of a share or future, about the present price of an option."""
     if instrument.kind.is_option:
         reach = OPTION_REACH if price <= OPTION_SMALL else price * OPTION_BAND

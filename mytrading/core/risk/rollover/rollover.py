@@ -111,7 +111,7 @@ class Rollover:
             if near is None or product is Product.MIS or not self._is_near(near, rule, now):
                 continue
             held = self._state.units_of(signal.strategy, signal.watch, near.id, account)
-            if held or self._state.coming_units(signal.strategy, near.id, account):
+            if held or self._state.pending_units(signal.strategy, near.id, account):
                 continue
             if (far := self._next(near)) is not None:
                 rows.append(
@@ -207,14 +207,14 @@ class Rollover:
 
     def _blocker(self, position: Position) -> RollBlocker | None:
         """What keeps a due roll from beginning; what an operator or the next day must end comes before what passes."""
-        level, why = self._state.level(position.account)
+        level, why = self._state.trading_level(position.account)
         if level is not TradingLevel.NORMAL:
             return RollBlocker("level", f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
         if limit := self._limited(position.account, position.strategy):
             return RollBlocker("limit", limit)
         if unready := not_ready(self._state, position.account):
             return RollBlocker("readiness", f"not ready: {unready}; it begins as soon as that is well", passes=True)
-        doubt, coming = "", self._state.coming_units(position.strategy, position.instrument, position.account)
+        doubt, coming = "", self._state.pending_units(position.strategy, position.instrument, position.account)
         if position.confidence is not Confidence.CONFIRMED:
             doubt = f"the position is {position.confidence}"
         elif position.quantity != position.quantity_seen:
@@ -225,7 +225,7 @@ class Rollover:
 
     def _limited(self, account: str, strategy: str) -> str:
         """The limits of the day that were reached, empty if none: what is brought again after one is new risk."""
-        return "; ".join(self._limits.reached(account, strategy).values())
+        return "; ".join(self._limits.entry_blocks(account, strategy).values())
 
     # going on
 
@@ -254,7 +254,7 @@ class Rollover:
         """The next contract is bought or sold until it is all there; then the near one goes, or the roll is done."""
         if not held and roll.first == "far":
             return [replace(roll, phase="done", note="", at_ns=now)]
-        if self._state.coming_units(roll.strategy, roll.far, roll.account):
+        if self._state.pending_units(roll.strategy, roll.far, roll.account):
             return []
         if self._held(roll.far_owner) != roll.base + roll.quantity:
             return self._order(roll, now)
@@ -317,7 +317,7 @@ class Rollover:
         intent = self._state.intents.get((roll.strategy, roll.watch))
         if intent is None or intent.signal.keeps:
             return False
-        return intent.target(roll.far, roll.account) * roll.quantity <= 0
+        return intent.target_lots(roll.far, roll.account) * roll.quantity <= 0
 
     def _held(self, owner: OwnerKey) -> int:
         position = self._state.positions.get(owner)

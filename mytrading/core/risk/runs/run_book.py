@@ -96,7 +96,7 @@ class RunBook:
 
     def _follow_best(self, run: Run, legs: list[RunLeg], last: float) -> None:
         """The best price of a leg is one that two quotes reached: of the newest and the one before it, the lesser."""
-        former = self._state.memory.money.former_last(legs[0].instrument)
+        former = self._state.memory.money.previous_last_price(legs[0].instrument)
         if former is None:
             return
         low, high = min(last, former), max(last, former)
@@ -120,9 +120,9 @@ class RunBook:
 
     def unconfirmed_profit(self, run: Run, now: int, *, gains: bool) -> float:
         """How much of a run's profit (`gains`) or loss the newest quotes alone say, in rupees."""
-        alone = self._state.memory.money.alone
+        unconfirmed = self._state.memory.money.unconfirmed_of
         return sum(
-            alone(leg.instrument, leg.quantity, leg.average_price, now, gains=gains)
+            unconfirmed(leg.instrument, leg.quantity, leg.average_price, now, gains=gains)
             for leg in run.legs.values()
             if leg.quantity
         )
@@ -257,7 +257,7 @@ class RunBook:
         run = self.runs.get(strategy)
         if run is None:
             return None
-        run.entering = self._state.enters(strategy)
+        run.entering = self._state.has_live_entry(strategy)
         if run.grown and not run.entering:
             run.basis, run.grown = run_basis(run.past), False
         if not run.legs and self._state.run_of(strategy) != run.id:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mytrading.core.ids import content_id
 from mytrading.core.risk.runs.run import Run, RunLeg, fired_rule_name, run_id_of
 from mytrading.core.risk.state.decision_rows import close_all, close_covering, risk_alert, withdraw
-from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective
+from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective_exit
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, SignalDenied
@@ -251,7 +251,7 @@ def drop_superseded_events(rows: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def broker_stop_event(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:
     """The event of a stop that filled at the broker, or of the exit with which the router took its place."""
-    if not order.filled or order.cause.startswith(GUARDS) or not is_protective(state, order):
+    if not order.filled or order.cause.startswith(GUARDS) or not is_protective_exit(state, order):
         return None
     key = order.owner
     position, guard = state.positions.get(key), state.protections.get(key)

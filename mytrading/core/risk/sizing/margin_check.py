@@ -59,7 +59,7 @@ class MarginCheck:
 
         Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
-        mine = (p for p in self._state.held(signal.strategy, signal.watch) if p.account == account)
+        mine = (p for p in self._state.positions_for(signal.strategy, signal.watch) if p.account == account)
         found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         held = [leg for leg in found if leg is not None]
         table = margin.added_margin(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))

@@ -113,7 +113,7 @@ def _close_basket(
     place = (position.account, position.strategy)
     closing = [
         one
-        for one in state.positions.of(position.strategy)
+        for one in state.positions.of_strategy(position.strategy)
         if one.account == position.account and one.instrument in bare and signed_units(one) < 0
     ]
     known = state.positions.get(position.owner)

@@ -89,19 +89,19 @@ def _signal(state: RiskState, signal: Signal) -> None:
         return
     moved = _moved_contracts(state, signal.strategy) if state.rolls else {}
     intent = state.intents[key] = Intent(signal=signal, since_ns=signal.created_ns, moved=moved)
-    same = known is not None and len(known.legs) == len(intent.legs) and known.value == intent.value
+    same = known is not None and len(known.legs) == len(intent.legs) and known.wanted_position == intent.wanted_position
     if not same and state.baskets:
         state.baskets = {name: kept for name, kept in state.baskets.items() if name[:2] != key}
     if known is not None:
         _take_over(state, intent, known, same=same)
     _settle_if_satisfied(state, intent)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
 
 
 def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -> None:
     """What a new intent has from the one before it; `same`: both want the same position."""
     signal, today = intent.signal, iso_day(intent.signal.created_ns)
-    if same and (iso_day(known.since_ns) == today or state.held(signal.strategy, signal.watch)):
+    if same and (iso_day(known.since_ns) == today or state.positions_for(signal.strategy, signal.watch)):
         intent.sized = known.sized  # a repeated intent is not sized again on the same day, or while it is held
     if known.signal.id == signal.id:
         intent.ended, intent.given_up, intent.entered = known.ended, known.given_up, known.entered
@@ -109,14 +109,14 @@ def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -
         intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
         intent.lost = known.lost  # what was given up of the same position, and is held still, stays given up
         lost = {account for account, _, _ in known.lost} & known.ended
-        alone = {account for account in lost if orphan_hedges.hedges_alone(state, intent, account)}
+        alone = {account for account in lost if orphan_hedges.only_hedges_left(state, intent, account)}
         intent.ended |= alone
         intent.given_up |= known.given_up & alone
         if known.given_up:  # it stays given up in the repeat as long as a closing of it is not done
-            over = known.given_up & state.closing_in(signal.strategy, signal.watch)
+            over = known.given_up & state.closing_accounts(signal.strategy, signal.watch)
             intent.given_up |= over
             intent.ended |= over
-    if same and known.terms == intent.terms:
+    if same and known.entry_terms == intent.entry_terms:
         intent.kin = known.kin | {known.signal.id} - {signal.id}
         if len(intent.legs) > 1 and not known.settled:
             # a basket that is repeated while its first legs fill is the one that began, and broken if that broke
@@ -130,7 +130,7 @@ def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -
 
 def _bind_unbound(state: RiskState, signal: Signal) -> None:
     """Bind a position that an intent wants just as it is to it, if nobody knows what the position is held for."""
-    for position in state.positions.of(signal.strategy):
+    for position in state.positions.of_strategy(signal.strategy):
         place = (signal.strategy, position.instrument)
         held = position.quantity or position.quantity_seen
         if not held or state.bound.get(place) != UNKNOWN_WATCH:
@@ -171,7 +171,7 @@ def _refused(state: RiskState, row: SignalDenied | SignalExpired) -> None:
                 intent.given_up.add(row.account)
         intent.settled |= isinstance(row, SignalExpired) or not row.account
         _settle_if_satisfied(state, intent)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
 
 
 def _settle_if_satisfied(state: RiskState, intent: Intent) -> None:
@@ -181,13 +181,13 @@ def _settle_if_satisfied(state: RiskState, intent: Intent) -> None:
     signal = intent.signal
     strategy, watch = signal.strategy, signal.watch
     accounts = state.environment.accounts_of(strategy)
-    held = () if signal.keeps else state.held(strategy, watch)
-    there = (*held, *state.coming_entries(strategy, watch))
+    held = () if signal.keeps else state.positions_for(strategy, watch)
+    there = (*held, *state.pending_entries(strategy, watch))
     if there:
         wanted = {leg.instrument for account in accounts for leg in intent.in_account(account).legs}
         if any(thing.instrument not in wanted for thing in there):
             return
-    if state.closing and state.closing_in(strategy, watch):
+    if state.closing and state.closing_accounts(strategy, watch):
         return
     for account in accounts:
         if account in intent.ended:
@@ -210,7 +210,7 @@ def _is_leg_satisfied(state: RiskState, intent: Intent, leg: Leg, account: str) 
     there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
     if len(intent.legs) > 1:
         return there == target
-    orders = state.orders.in_(leg.instrument)
+    orders = state.orders.of_instrument(leg.instrument)
     if not orders:
         return there == target
     if any((order.cause, order.account) == (signal.id, account) for order in orders):
@@ -223,7 +223,7 @@ def _is_leg_satisfied(state: RiskState, intent: Intent, leg: Leg, account: str) 
         if (order.instrument, order.account) == (leg.instrument, account)
     ):
         return False
-    return there + state.coming_units(signal.strategy, leg.instrument, account) == target
+    return there + state.pending_units(signal.strategy, leg.instrument, account) == target
 
 
 # commands
@@ -236,10 +236,10 @@ def _entry(state: RiskState, entry: PlaceEntry) -> None:
     key = state.watch_of_signal.get(entry.cause)
     level = entry.stop_trigger or entry.held_stop
     if not entry.stop_trigger and entry.held_stop and entry.side is Side.BUY and key is not None:
-        covers = state.covers(entry.account, entry.strategy, key[1])
+        covers = state.hedge_covers(entry.account, entry.strategy, key[1])
         if hedging_units(covers, entry.instrument) >= entry.quantity:
             level = 0.0  # it risks what the sold legs do, and its level is for the time after them
-    state.memory.money.stop(entry.owner, level)
+    state.memory.money.set_entry_stop(entry.owner, level)
     if key is None:
         if any(roll.cause == entry.cause for roll in state.rolls.values()):
             state.orders.setdefault(entry.id, _expected_order(entry))
@@ -257,7 +257,7 @@ def _entry(state: RiskState, entry: PlaceEntry) -> None:
     state.last_entry[key] = intent.signal.created_ns
     state.orders.setdefault(entry.id, _expected_order(entry))
     _settle_if_satisfied(state, intent)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
 
 
 def count_entry(times: list[int], market_ns: int) -> None:
@@ -312,7 +312,7 @@ def _order(state: RiskState, row: OrderChanged) -> None:
     )
     if state.is_repeat:
         return
-    state.counters.order(row)
+    state.counters.on_order(row)
     _take_from_parent(state, order)
     replaced = state.orders.get(order.links.replaces) if order.links.replaces else None
     if replaced is not None and replaced.evidence.modify.by_replacement:  # it stood for the next until that is known
@@ -325,7 +325,7 @@ def _order(state: RiskState, row: OrderChanged) -> None:
         _forget_uncovered(state, order.strategy)
     if before is None or _settling_facts(before) != _settling_facts(order):
         state.looked_at.discard(order.strategy)
-    look_at_intents(state, order.strategy)
+    settle_satisfied_intents(state, order.strategy)
 
 
 def _settling_facts(order: Order) -> tuple[Any, ...]:
@@ -338,14 +338,14 @@ def _settling_facts(order: Order) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def look_at_intents(state: RiskState, strategy: str) -> None:
+def settle_satisfied_intents(state: RiskState, strategy: str) -> None:
     """Settle intents that are satisfied, unless nothing that could settle one was learnt since the last look."""
     if strategy in state.looked_at:
         return
     for intent in state.open_intents():
         if intent.signal.strategy == strategy:
             _settle_if_satisfied(state, intent)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
     state.looked_at.add(strategy)
 
 
@@ -374,7 +374,7 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     _bind(state, position)
     memory = state.memory
     memory.notice_day(position.updated_ns)
-    memory.money.position(position)
+    memory.money.update_position(position)
     memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)], position.updated_ns)
     closer = None
     if isinstance(row, PositionChanged):
@@ -390,8 +390,8 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         state.claimed.discard(key)
         state.guard.forget_position(key)
     if before is not None and before.quantity and not position.quantity:
-        protected = orphan_hedges.is_protective(state, closer)
-        beside = orphan_hedges.sold(state, before.account, before.strategy) if protected else set()
+        protected = orphan_hedges.is_protective_exit(state, closer)
+        beside = orphan_hedges.sold_instruments(state, before.account, before.strategy) if protected else set()
         if beside and before.quantity > 0:  # it may be covered by nothing now
             state.uncovered[key] = (before, tuple(sorted(beside)))
         _spend(state, before, row.at_ns, protected=protected)
@@ -401,7 +401,7 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     for intent in state.intents.values():
         if intent.signal.strategy == position.strategy:
             _settle_if_satisfied(state, intent)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
 
 
 def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -> None:
@@ -416,7 +416,7 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
         wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
         if wanted and closed.account not in intent.given_up and closed.opened_ns >= intent.since_ns:
             intent.mark_closed_elsewhere(closed.account, at_ns)
-            if protected and closed.quantity < 0 and orphan_hedges.hedges_alone(state, intent, closed.account):
+            if protected and closed.quantity < 0 and orphan_hedges.only_hedges_left(state, intent, closed.account):
                 # the stop of a sold leg left bought ones alone: the basket is taken up again
                 intent.lost.add((closed.account, closed.instrument, closed.opened_ns))
                 intent.ended.discard(closed.account)
@@ -428,7 +428,7 @@ def _forget_uncovered(state: RiskState, strategy: str) -> None:
     for key, (closed, names) in list(state.uncovered.items()):
         if closed.strategy != strategy:
             continue
-        now, beside = state.positions.get(key), orphan_hedges.sold(state, closed.account, strategy)
+        now, beside = state.positions.get(key), orphan_hedges.sold_instruments(state, closed.account, strategy)
         left = tuple(name for name in names if name in beside)
         if not left or (now is not None and now.quantity_seen > 0):
             del state.uncovered[key]
@@ -462,7 +462,7 @@ def _rolled(state: RiskState, row: Rolled) -> None:
         spent, near = state.intents.get((row.strategy, row.watch)), state.positions.get(row.near_owner)
         if spent is not None and near is not None and not near.quantity:
             spent.mark_closed_elsewhere(row.account, row.at_ns)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
 
 
 # levels, prices and health
@@ -480,7 +480,7 @@ def _goal(state: RiskState, row: GoalChanged) -> None:
 
 def _level(state: RiskState, row: LevelMoved) -> None:
     """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
-    if state.memory.learn(row):
+    if state.memory.apply_level(row):
         return
     if (owner := owner_of_level(row.name, TARGET_PREFIX)) is not None:
         state.target_levels[owner] = row.value
@@ -507,7 +507,7 @@ def _stop_level(state: RiskState, owner: OwnerKey, level: float) -> None:
 
 def _timer(state: RiskState, row: TimerFired) -> None:
     state.machine_ns = max(state.machine_ns, row.machine_ns)
-    state.memory.money.recount()
+    state.memory.money.recompute_sums()
     if row.name in ("disk_low", "disk_ok"):
         state.disk_low = row.name == "disk_low"
 
@@ -516,7 +516,7 @@ def _beat(state: RiskState, row: Heartbeat) -> None:
     state.beats[row.daemon] = row
     if row.daemon == "feed":
         state.feed_ready_ns = row.machine_ns if row.ready else state.feed_ready_ns
-        state.counters.beat(row)
+        state.counters.on_heartbeat(row)
     state.machine_ns = max(state.machine_ns, row.machine_ns)
 
 
@@ -538,7 +538,7 @@ def _quote(state: RiskState, row: Quote) -> None:
     memory = state.memory
     if memory.began < 0:
         memory.notice_day(row.market_ns)
-    if memory.money.quote(valued, state.machine_ns) and (touched := memory.money.scopes_of(name)):
+    if memory.money.update_quote(valued, state.machine_ns) and (touched := memory.money.scopes_of(name)):
         memory.raise_peaks(touched, row.market_ns)
 
 
@@ -607,8 +607,8 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     for position in row.positions:
         owner = position.owner
         held = 0.0 if state.is_hedge(position) else position.held_stop
-        state.memory.money.stop(owner, held or state.stop_levels.get(owner, 0.0) or triggers.get(owner, 0.0))
-        state.memory.money.position(position, carried=True)
+        state.memory.money.set_entry_stop(owner, held or state.stop_levels.get(owner, 0.0) or triggers.get(owner, 0.0))
+        state.memory.money.update_position(position, carried=True)
     state.protections = {p.owner: p for p in row.protections}
     state.trading = {level.account: level for level in row.trading}
     state.switches = {switch.strategy: switch for switch in row.switches}
@@ -619,11 +619,11 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.guard.open_day(row.positions)
     for position in row.positions:
         _bind(state, position)
-    state.forget_awaited()
+    state.reset_awaited_instruments()
 
 
 def _run_started(state: RiskState, row: RunStarted) -> None:
-    state.memory.begin(row.market_ns)
+    state.memory.begin_run(row.market_ns)
     state.run_ns = row.run_ns
 
 
@@ -654,7 +654,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     OrderChanged: _order,
     PositionChanged: _position,
     PositionAdjusted: _position,
-    TradeClosed: lambda state, row: state.counters.trade(row),
+    TradeClosed: lambda state, row: state.counters.on_trade_closed(row),
     BrokerHeld: lambda state, row: state.guard.apply_broker_books(
         row, state.guarded_positions(), state.orders.values()
     ),

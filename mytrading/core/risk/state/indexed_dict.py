@@ -35,12 +35,12 @@ class IndexedDict(dict[K, V]):
         """A copy has its groups in their order, as they grew."""
         return _restored, (dict(self), self._strategies, self._instruments)
 
-    def of(self, strategy: str) -> Collection[V]:
+    def of_strategy(self, strategy: str) -> Collection[V]:
         """The items of a strategy."""
         found = self._strategies.get(strategy)
         return found.values() if found else ()
 
-    def in_(self, instrument: str) -> Collection[V]:
+    def of_instrument(self, instrument: str) -> Collection[V]:
         """The items in an instrument."""
         found = self._instruments.get(instrument)
         return found.values() if found else ()

@@ -49,7 +49,7 @@ class Intent(msgspec.Struct, kw_only=True):
         )
 
     @property
-    def terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
+    def entry_terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
         """How each leg is to be entered, and the stop that its entry brings along."""
         return tuple(
             (leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price, leg.stop_price, leg.stop_buffer)
@@ -58,7 +58,7 @@ class Intent(msgspec.Struct, kw_only=True):
 
     def is_unwanted(self, position: Position, units: int) -> bool:
         """True if a position of so many signed units is to be closed; an intent that keeps closes nothing."""
-        return not self.signal.keeps and self.target(position.instrument, position.account) * units <= 0
+        return not self.signal.keeps and self.target_lots(position.instrument, position.account) * units <= 0
 
     def accepts_entry(self, order: Order) -> bool:
         """True unless an entry rests at terms of an older intent, and this one has others."""
@@ -78,7 +78,7 @@ class Intent(msgspec.Struct, kw_only=True):
                 self.legs = tuple([leg for leg in legs if leg.lots])
                 return
 
-    def target(self, instrument: str, account: str) -> int:
+    def target_lots(self, instrument: str, account: str) -> int:
         """Lots (signed) that are to be held in an account."""
         here = self.in_account(account)
         wanted = (here.lots(leg, account) for leg in here.signal.legs if leg.instrument == instrument)
@@ -90,7 +90,7 @@ class Intent(msgspec.Struct, kw_only=True):
         return leg.lots if sized is None else sized.get(leg.instrument, 0)
 
     @property
-    def value(self) -> tuple[tuple[str, int, str, Product], ...]:
+    def wanted_position(self) -> tuple[tuple[str, int, str, Product], ...]:
         """The wanted position, to compare with that of another intent."""
         of = self.signal.product_of
         return tuple(sorted([(leg.instrument, leg.lots, leg.profile, of(leg)) for leg in self.legs]))

@@ -17,7 +17,7 @@ def guard_cause(kind: str, *parts: str | int) -> str:
     return GUARDS + content_id(kind, *parts)
 
 
-def is_protective(state: RiskState, order: Order | None) -> bool:
+def is_protective_exit(state: RiskState, order: Order | None) -> bool:
     """True of a stop, and of the exit that risk or the router sent where a stop was not enough."""
     if order is None or not order.purpose.reduces:
         return False
@@ -26,23 +26,23 @@ def is_protective(state: RiskState, order: Order | None) -> bool:
     return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
 
 
-def hedges_alone(state: RiskState, intent: Intent, account: str) -> bool:
+def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
     """True if hedges of an intent are held in an account, and nothing sold any more."""
-    held = [p for p in state.held(intent.signal.strategy, intent.signal.watch) if p.account == account]
+    held = [p for p in state.positions_for(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
     sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
     return not sold and bool(bought & state.hedges_of(intent, account))
 
 
-def losses(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
+def stop_out_count(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
     """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
-    if not intent.lost or not hedges_alone(state, intent, account):
+    if not intent.lost or not only_hedges_left(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)
 
 
-def sold(state: RiskState, account: str, strategy: str) -> set[str]:
+def sold_instruments(state: RiskState, account: str, strategy: str) -> set[str]:
     """What an owner has sold in an account, or may still sell by an entry that is out."""
-    held = (p for p in state.positions.of(strategy) if min(p.quantity, p.quantity_seen) < 0)
-    coming = (o for o in state.orders.of(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
+    held = (p for p in state.positions.of_strategy(strategy) if min(p.quantity, p.quantity_seen) < 0)
+    coming = (o for o in state.orders.of_strategy(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
     return {thing.instrument for things in (held, coming) for thing in things if thing.account == account}

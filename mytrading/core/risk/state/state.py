@@ -62,7 +62,7 @@ class EntryCounters:
         self.cancels.clear()
         self.losses.clear()
 
-    def beat(self, row: Heartbeat) -> None:
+    def on_heartbeat(self, row: Heartbeat) -> None:
         """The feed reports its coverage."""
         self._coverage = row.figures.get("coverage", 1.0) if row.figures.get("expected", 0.0) else 1.0
         if self._coverage >= 1.0:
@@ -75,12 +75,12 @@ class EntryCounters:
         lasting = self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS
         return self._coverage if lasting else 1.0
 
-    def order(self, row: OrderChanged) -> None:
+    def on_order(self, row: OrderChanged) -> None:
         """An order moved."""
         if row.event == "cancel_requested":
             self.cancels[row.order.account] = self.cancels.get(row.order.account, 0) + 1
 
-    def trade(self, row: TradeClosed) -> None:
+    def on_trade_closed(self, row: TradeClosed) -> None:
         """A round trip ended."""
         key = (row.account, row.strategy)
         count = self.losses.get(key, (0, 0))[0] + 1
@@ -159,16 +159,16 @@ class RiskState:
         """Strategies of which nothing that could settle an intent was learnt since their intents were looked at."""
         self._awaited: set[str] | None = set()
 
-    def look_again(self) -> None:
+    def recheck_intents(self) -> None:
         """Lots, accounts or contracts changed: intents may be settled by the next row of their strategy."""
         self.looked_at.clear()
 
-    def forget_awaited(self) -> None:
-        """Intents may have been settled, or opened again: `awaited` is counted anew when it is read."""
+    def reset_awaited_instruments(self) -> None:
+        """Intents may have been settled, or opened again: `awaited_instruments` is counted anew when it is read."""
         self._awaited = None
 
     @property
-    def awaited(self) -> set[str]:
+    def awaited_instruments(self) -> set[str]:
         """The instruments that intents still need something of."""
         if self._awaited is None:
             waiting = [intent for intent in self.intents.values() if not intent.settled]
@@ -204,31 +204,31 @@ class RiskState:
             for intent in self.intents.values()
         )
 
-    def held(self, strategy: str, watch: str) -> list[Position]:
+    def positions_for(self, strategy: str, watch: str) -> list[Position]:
         """What a strategy holds for a watched instrument."""
         return [
             position
-            for position in self.positions.of(strategy)
+            for position in self.positions.of_strategy(strategy)
             if (position.quantity or position.quantity_seen)
             and self.bound.get((strategy, position.instrument), watch) == watch
         ]
 
-    def coming_entries(self, strategy: str, watch: str) -> list[Order]:
+    def pending_entries(self, strategy: str, watch: str) -> list[Order]:
         """Entries of a strategy for a watched instrument whose units are not all in its position yet."""
         return [
             order
-            for order in self.orders.of(strategy)
+            for order in self.orders.of_strategy(strategy)
             if order.purpose is Purpose.ENTRY
             and self.bound.get((strategy, order.instrument), watch) == watch
-            and self.arriving(order)
+            and self.pending_fill(order)
         ]
 
     def live_entries(self, strategy: str, watch: str) -> list[Order]:
-        """The `coming_entries` that may still fill."""
-        return [order for order in self.coming_entries(strategy, watch) if order.state not in FREED]
+        """The `pending_entries` that may still fill."""
+        return [order for order in self.pending_entries(strategy, watch) if order.state not in FREED]
 
-    def by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
-        """What `held` and `live_entries` give, by strategy and watched instrument; at None what is bound to nothing."""
+    def holdings_by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
+        """Open positions and `live_entries` by strategy and watched instrument; at None what is bound to nothing."""
         held: dict[Place, list[Position]] = {}
         live: dict[Place, list[Order]] = {}
         bound = self.bound
@@ -237,7 +237,7 @@ class RiskState:
                 place = (position.strategy, bound.get((position.strategy, position.instrument)))
                 held.setdefault(place, []).append(position)
         for order in self.orders.values():
-            if order.purpose is Purpose.ENTRY and order.state not in FREED and self.arriving(order):
+            if order.purpose is Purpose.ENTRY and order.state not in FREED and self.pending_fill(order):
                 place = (order.strategy, bound.get((order.strategy, order.instrument)))
                 live.setdefault(place, []).append(order)
         return held, live
@@ -246,9 +246,9 @@ class RiskState:
         """Entries of all strategies that may still fill."""
         return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in TERMINAL]
 
-    def enters(self, strategy: str) -> bool:
+    def has_live_entry(self, strategy: str) -> bool:
         """True while an entry of a strategy may still fill."""
-        return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of(strategy))
+        return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of_strategy(strategy))
 
     @property
     def is_stopping(self) -> bool:
@@ -257,13 +257,13 @@ class RiskState:
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""
-        for order in self.orders.of(strategy):
+        for order in self.orders.of_strategy(strategy):
             mine = order.instrument == instrument and order.purpose is Purpose.ENTRY
             if mine and order.state not in TERMINAL and withdrawal_id(order) in self.issued:
                 return True
         return False
 
-    def closing_in(self, strategy: str, watch: str) -> set[str]:
+    def closing_accounts(self, strategy: str, watch: str) -> set[str]:
         """The accounts in which something the strategy holds for the watched instrument is being closed."""
         accounts: set[str] = set()
         for key in self.closing:
@@ -278,17 +278,17 @@ class RiskState:
         if self.bound.get((strategy, instrument), watch) != watch:
             return 0
         units = 0
-        for position in self.positions.in_(instrument):
+        for position in self.positions.of_instrument(instrument):
             if position.strategy == strategy and position.account == account:
                 units += position.quantity
         return units
 
-    def coming_units(self, strategy: str, instrument: str, account: str) -> int:
+    def pending_units(self, strategy: str, instrument: str, account: str) -> int:
         """Signed units that live entries of a strategy may still bring in an account."""
         units = 0
-        for order in self.orders.in_(instrument):
+        for order in self.orders.of_instrument(instrument):
             if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY:
-                units += self.arriving(order) * order.side.sign
+                units += self.pending_fill(order) * order.side.sign
         return units
 
     def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
@@ -298,7 +298,7 @@ class RiskState:
             count += 1
         return count, name
 
-    def hedging(self, position: Position) -> int:
+    def hedging_units(self, position: Position) -> int:
         """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account.
 
         All of them while a contract is not known: a stop that fires for want of one ends a hedge.
@@ -316,7 +316,7 @@ class RiskState:
 
     def is_hedge(self, position: Position) -> bool:
         """True of a bought option all of which hedges something sold: it needs no stop of its own."""
-        return position.quantity_seen > 0 and self.hedging(position) >= position.quantity_seen
+        return position.quantity_seen > 0 and self.hedging_units(position) >= position.quantity_seen
 
     def engine_holds(self, key: OwnerKey, position: Position) -> bool:
         """True of a position whose stop risk holds, armed or about to be, and the router does not."""
@@ -340,7 +340,7 @@ class RiskState:
             and not self.is_hedge(position)
         }
 
-    def guard_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
+    def stop_holder_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
         """Who guards what an owner holds, and at which level, where these units add to it; None if nobody does yet."""
         position = self.positions.get(key)
         held = (position.quantity or position.quantity_seen) if position is not None else 0
@@ -353,7 +353,7 @@ class RiskState:
             return None, 0.0
         return StopPlan.BROKER, guarded.trigger
 
-    def covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
+    def hedge_covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
         """What covers what of an owner in an account; `intent` in place of the current one for `watch`."""
         units = self._legs(account, strategy, watch, intent)
         return match_covers(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
@@ -374,12 +374,12 @@ class RiskState:
 
     def has_short_exposure(self, account: str, strategy: str, intent: Intent | None) -> bool:
         """True if a strategy is short anything in an account, or would be once its entries and `intent` fill."""
-        for held in self.positions.of(strategy):
+        for held in self.positions.of_strategy(strategy):
             if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
                 return True
-        for order in self.orders.of(strategy) if self.orders else ():
+        for order in self.orders.of_strategy(strategy) if self.orders else ():
             sold = order.purpose is Purpose.ENTRY and order.side is Side.SELL
-            if sold and order.account == account and self.arriving(order):
+            if sold and order.account == account and self.pending_fill(order):
                 return True
         if intent is not None and not intent.settled:
             for leg in intent.legs:
@@ -402,13 +402,13 @@ class RiskState:
         A sold leg counts until it is known to be gone, a bought one as far as it is sighted.
         """
         units: dict[str, int] = {}
-        for held in self.positions.of(strategy):
+        for held in self.positions.of_strategy(strategy):
             if held.account == account and (held.quantity or held.quantity_seen):
                 size = min(held.quantity, held.quantity_seen, 0) or held.quantity_seen
                 units[held.instrument] = units.get(held.instrument, 0) + size
-        for order in self.orders.of(strategy):
+        for order in self.orders.of_strategy(strategy):
             if order.account == account and order.purpose is Purpose.ENTRY:
-                units[order.instrument] = units.get(order.instrument, 0) + self.arriving(order) * order.side.sign
+                units[order.instrument] = units.get(order.instrument, 0) + self.pending_fill(order) * order.side.sign
         intent = intent or self.intents.get((strategy, watch))
         if intent is not None and not intent.settled and account not in intent.ended:
             here = intent.in_account(account)
@@ -428,12 +428,12 @@ class RiskState:
     def units_everywhere(self, account: str, instrument: str) -> int:
         """Return the signed units of an instrument in an account that all owners hold or have entries working for."""
         units = 0
-        for position in self.positions.in_(instrument):
+        for position in self.positions.of_instrument(instrument):
             if position.account == account:
                 units += position.quantity
-        for order in self.orders.in_(instrument):
+        for order in self.orders.of_instrument(instrument):
             if order.account == account and order.purpose is Purpose.ENTRY:
-                units += self.arriving(order) * order.side.sign
+                units += self.pending_fill(order) * order.side.sign
         return units
 
     def busy_instruments(self, account: str) -> set[str]:
@@ -456,27 +456,27 @@ class RiskState:
 
     def owns(self, strategy: str, instrument: str) -> bool:
         """True while a strategy holds something of an instrument, or an order of it may still fill."""
-        held = self.positions.in_(instrument)
+        held = self.positions.of_instrument(instrument)
         return any(p.strategy == strategy and (p.quantity or p.quantity_seen) for p in held) or any(
-            order.strategy == strategy and self.arriving(order) for order in self.orders.in_(instrument)
+            order.strategy == strategy and self.pending_fill(order) for order in self.orders.of_instrument(instrument)
         )
 
-    def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
+    def opposing_strategy(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
         """The strategy that holds the other side, or has an entry out for it, if any."""
-        for position in self.positions.in_(instrument):
+        for position in self.positions.of_instrument(instrument):
             other = position.strategy != strategy and (position.account, position.product) == (account, product)
             if other and (position.quantity or position.quantity_seen) * units < 0:
                 return position.strategy
-        for order in self.orders.in_(instrument):
+        for order in self.orders.of_instrument(instrument):
             other = order.strategy != strategy and (order.account, order.product) == (account, product)
             live = order.purpose is Purpose.ENTRY and order.state not in TERMINAL
             if other and live and order.side.sign * units < 0:
                 return order.strategy
         return ""
 
-    def lost(self, account: str, instrument: str, product: str, units: int) -> str:
+    def lost_entry(self, account: str, instrument: str, product: str, units: int) -> str:
         """The entry of that side, anybody's, that was lost on its way and may still appear; empty if there is none."""
-        for order in self.orders.in_(instrument):
+        for order in self.orders.of_instrument(instrument):
             there = (order.account, order.product) == (account, product) and order.purpose is Purpose.ENTRY
             if there and order.state is OrderState.LOST and order.side.sign * units > 0:
                 return order.client_order_id
@@ -486,9 +486,9 @@ class RiskState:
         """An entry of a strategy that may still bring units there, one of unknown fate first."""
         found = [
             order
-            for order in self.orders.in_(instrument)
+            for order in self.orders.of_instrument(instrument)
             if (order.strategy, order.account, order.purpose) == (strategy, account, Purpose.ENTRY)
-            and self.arriving(order)
+            and self.pending_fill(order)
         ]
         return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
 
@@ -508,11 +508,11 @@ class RiskState:
 
     def run_of(self, strategy: str) -> str:
         """The run a strategy is in; empty when it is flat with nothing on the way, whatever was lost there."""
-        for position in self.positions.of(strategy):
+        for position in self.positions.of_strategy(strategy):
             if position.quantity or position.quantity_seen:
                 return self.runs.get(strategy, "")
-        for order in self.orders.of(strategy):
-            if order.purpose is Purpose.ENTRY and self.arriving(order):
+        for order in self.orders.of_strategy(strategy):
+            if order.purpose is Purpose.ENTRY and self.pending_fill(order):
                 return self.runs.get(strategy, "")
         return ""
 
@@ -527,12 +527,12 @@ class RiskState:
         found = confidence.account_confidence(health, self.machine_ns)
         if health is not None and instrument in health.unread:
             found = confidence.lower_confidence(found, Confidence.STALE)
-        for position in self.positions.in_(instrument):
+        for position in self.positions.of_instrument(instrument):
             if position.account == account and position.confidence is not found:
                 found = confidence.lower_confidence(found, position.confidence)
         return found
 
-    def level(self, account: str) -> tuple[TradingLevel, str]:
+    def trading_level(self, account: str) -> tuple[TradingLevel, str]:
         """The trading level in effect for an account, and why."""
         found = None
         for name in (KILL, "", account):
@@ -545,7 +545,7 @@ class RiskState:
             return _NORMAL, ""
         return found.level, f"{found.reason} (by {found.by})" if found.by else found.reason
 
-    def enabled(self, strategy: str) -> bool:
+    def entries_enabled(self, strategy: str) -> bool:
         """False while a strategy's entries are switched off."""
         switch = self.switches.get(strategy)
         return switch is None or switch.enabled
@@ -569,7 +569,7 @@ class RiskState:
             whole = max(order.filled, order.evidence.modify.wanted.quantity)
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
-    def arriving(self, order: Order) -> int:
+    def pending_fill(self, order: Order) -> int:
         """`remaining`, without what was lost on its way: that stays reserved, but nobody waits for it."""
         return 0 if order.state is OrderState.LOST else self.remaining(order)
 

@@ -46,7 +46,7 @@ def at(bench: RiskBench, price: float) -> list[RiskEventRecorded]:
 
 
 def r(bench: RiskBench, scope: tuple[str, str] = MAIN) -> float:
-    return bench.machine.state.memory.money.r(scope)
+    return bench.machine.state.memory.money.profit_in_r(scope)
 
 
 def test_trip_counts_by_what_it_loses_at_the_stop_of_its_entry_without_r_value() -> None:
@@ -72,7 +72,7 @@ def test_trips_add_up_each_by_its_own_risk_and_a_moved_price_counts_once() -> No
     at(bench, 90.05)
     bench.hold(CALL, 0, 0.0, realised=-650.0, order="x")
     assert r(bench) == pytest.approx(-0.5)
-    bench.machine.state.memory.money.stop(("main", CALL, "MIS", "S"), 90.0)
+    bench.machine.state.memory.money.set_entry_stop(("main", CALL, "MIS", "S"), 90.0)
     bench.hold(CALL, 65, 100.0, realised=-650.0, order="y")
     at(bench, 95.0)
     assert r(bench) == pytest.approx(-0.5 - 0.5)

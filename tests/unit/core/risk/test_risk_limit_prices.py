@@ -55,7 +55,7 @@ def test_price_that_was_noted_counts_for_more_than_a_journaled_quote_of_before()
     bench.restart()
     assert profit(bench) == pytest.approx(5.0 * 1_300)
     assert events(bench.pass_time(0.25)) == []
-    assert bench.machine.limits.reached("main", "S") == {}
+    assert bench.machine.limits.entry_blocks("main", "S") == {}
 
 
 def test_restart_values_a_position_at_what_it_would_be_closed_at() -> None:
@@ -125,7 +125,7 @@ def test_limit_is_reached_by_nothing_while_a_leg_waits_for_its_first_quote() -> 
         "nothing is entered meanwhile"
     )
     assert events(bench.at(PUT, 120.0)) == [], "what the two made together"
-    assert bench.machine.limits.reached("main", "S") == {}
+    assert bench.machine.limits.entry_blocks("main", "S") == {}
     bench.later(1)
     assert len(events(bench.twice(PUT, 109.0))) == 1
 

@@ -75,7 +75,7 @@ def test_action_of_a_limit_is_carried_out_once(action: LimitAction, closes: int,
     bench.pass_time(1)
     assert len(events(bench.rows)) == 1
     assert (len(of(bench.rows, CloseGoal)), len(of(bench.rows, FlattenRequested))) == (closes, flattens)
-    assert bool(bench.machine.limits.reached("main", "S")) == denies
+    assert bool(bench.machine.limits.entry_blocks("main", "S")) == denies
 
 
 def test_exit_goes_out_though_every_limit_is_reached() -> None:
@@ -107,8 +107,8 @@ def test_limit_of_a_strategy_counts_over_its_accounts_and_ends_only_its_entries(
     bench.quote()
     (event,) = events(bench.hold(CALL, 65, realised=-1_000.0))
     assert (event.strategy, event.action) == ("S", RiskAction.CLOSE_ALL)
-    assert bench.machine.limits.reached("main", "S").keys() == {"DAILY_LOSS"}
-    assert bench.machine.limits.reached("main", "other") == {}
+    assert bench.machine.limits.entry_blocks("main", "S").keys() == {"DAILY_LOSS"}
+    assert bench.machine.limits.entry_blocks("main", "other") == {}
 
 
 def test_drawdown_halts_until_a_person_resumes_and_then_counts_from_there() -> None:
@@ -119,12 +119,12 @@ def test_drawdown_halts_until_a_person_resumes_and_then_counts_from_there() -> N
     (event,) = events(price(bench, 118.07))
     assert (event.kind, event.action) == (RiskKind.DRAWDOWN, RiskAction.HALT)
     price(bench, 200.0)
-    assert "until `mytrading resume`" in bench.machine.limits.reached("main", "S")["DRAWDOWN"]
+    assert "until `mytrading resume`" in bench.machine.limits.entry_blocks("main", "S")["DRAWDOWN"]
     price(bench, 118.07)
     bench.give(TradingState(level=TradingLevel.NORMAL, generation=1, reason="x", at_ns=bench.now, account=KILL))
-    assert bench.machine.limits.reached("main", "S"), "the end of a KILL file is no resume"
+    assert bench.machine.limits.entry_blocks("main", "S"), "the end of a KILL file is no resume"
     bench.give(TradingState(level=TradingLevel.NORMAL, generation=2, reason="seen to", at_ns=bench.now))
-    assert bench.machine.limits.reached("main", "S") == {}
+    assert bench.machine.limits.entry_blocks("main", "S") == {}
     assert events(price(bench, 110.0)) == []
     assert len(events(price(bench, 30.0))) == 1, "it is armed again"
 
@@ -136,11 +136,11 @@ def test_halt_of_a_limit_and_peak_equity_outlive_restart_and_day() -> None:
     bench.pass_time(2)
     price(bench, 100.0)
     again = restarted(bench, limits)
-    assert "DRAWDOWN" in again.machine.limits.reached("main", "S")
+    assert "DRAWDOWN" in again.machine.limits.entry_blocks("main", "S")
     carried = again.machine.snapshot(NEXT)
     fresh = RiskBench(limits)
     fresh.machine.apply(carried)
-    assert "DRAWDOWN" in fresh.machine.limits.reached("main", "S")
+    assert "DRAWDOWN" in fresh.machine.limits.entry_blocks("main", "S")
     assert fresh.machine.state.memory.peaks["account", "main"] == pytest.approx(1_065_000)
     assert fresh.machine.state.memory.bases["main"] == pytest.approx(1_000_000)
 
@@ -154,7 +154,7 @@ def test_restart_without_quotes_knows_what_was_reached_and_what_the_day_has_cost
     assert again.machine.state.memory.money.profit(("account", "main")) == pytest.approx(-5_200)
     assert len(events(price(again, 90.0))) == 1
     third = restarted(again, limits)
-    assert "DAILY_LOSS" in third.machine.limits.reached("main", "S")
+    assert "DAILY_LOSS" in third.machine.limits.entry_blocks("main", "S")
     assert events(price(third, 70.0)) == [], "the event of before the restart stands"
 
 
@@ -167,7 +167,7 @@ def test_day_begins_anew_with_what_is_held_valued_as_it_was() -> None:
     again = RiskBench(limits)
     again.machine.apply(opened)
     again.now += 86_400 * SECOND
-    assert again.machine.limits.reached("main", "S") == {}
+    assert again.machine.limits.entry_blocks("main", "S") == {}
     assert again.machine.state.memory.money.profit(("account", "main")) == pytest.approx(0.0)
     assert events(price(again, 75.01)) == [], "the loss of the day before is not counted again"
     assert len(events(price(again, 75.0))) == 1
@@ -184,7 +184,9 @@ def test_r_of_the_day_stops_and_ends_a_day_that_won_enough() -> None:
     assert events(price(won, 119.99)) == []
     (event,) = events(price(won, 120.0))
     assert (event.kind, event.value) == (RiskKind.DAILY_TARGET_R, pytest.approx(2))
-    assert "stands at +2.00 R, DAILY_TARGET_R is +2.00 R" in won.machine.limits.reached("main", "S")["DAILY_TARGET_R"]
+    assert (
+        "stands at +2.00 R, DAILY_TARGET_R is +2.00 R" in won.machine.limits.entry_blocks("main", "S")["DAILY_TARGET_R"]
+    )
 
 
 def test_several_limits_at_once_close_a_position_by_one_goal() -> None:

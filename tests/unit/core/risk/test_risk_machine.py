@@ -88,11 +88,11 @@ def test_late_fill_of_a_partly_filled_and_cancelled_entry_leaves_nothing_coming(
     (entry,) = bench.intent("a", Leg(instrument=SHARE, lots=5))
     bench.order(entry, OrderState.CANCELLED, filled=3)
     bench.hold(SHARE, 3, order=entry.id)
-    assert bench.machine.state.coming_units("S", SHARE, "main") == 0
+    assert bench.machine.state.pending_units("S", SHARE, "main") == 0
     bench.order(entry, OrderState.FILLED, filled=5)
-    assert bench.machine.state.coming_units("S", SHARE, "main") == 2
+    assert bench.machine.state.pending_units("S", SHARE, "main") == 2
     bench.hold(SHARE, 2, order=entry.id)
-    assert bench.machine.state.coming_units("S", SHARE, "main") == 0
+    assert bench.machine.state.pending_units("S", SHARE, "main") == 0
 
 
 def test_ended_order_that_is_told_again_has_no_intent_judged_before_the_next_tick() -> None:
@@ -159,7 +159,7 @@ def test_reversal_that_becomes_possible_too_late_expires() -> None:
 def test_intent_waits_for_its_first_quote() -> None:
     bench = RiskBench()
     assert bench.intent("a", Leg(instrument=CALL, lots=1)) == ()
-    assert bench.machine.wanted() == (CALL,)
+    assert bench.machine.wanted_instruments() == (CALL,)
     assert [type(row) for row in bench.quote()] == [PlaceEntry]
 
 
@@ -518,7 +518,7 @@ def test_loss_of_an_earlier_day_does_not_stop_entries_of_a_carried_position_toda
     bench.now += 86_400 * SECOND
     bench.quote(price=99.0)
     assert bench.machine.state.memory.money.profit(("account", "main")) == pytest.approx(-65.0)
-    assert bench.machine.limits.reached("main", "S") == {}
+    assert bench.machine.limits.entry_blocks("main", "S") == {}
 
 
 @pytest.mark.parametrize("share, seconds, withdrawn", [(True, 9, False), (True, 11, True), (False, 11, False),

@@ -250,9 +250,9 @@ def test_second_drawdown_of_a_day_is_an_event_of_its_own_and_the_same_after_a_re
 def test_halt_of_a_daily_loss_that_was_resumed_says_so() -> None:
     bench = holding(replace(LARGE, max_daily_loss=6_500, max_daily_loss_action=LimitAction.HALT))
     price(bench, 80.0)
-    assert "trading is halted until `mytrading resume`" in bench.machine.limits.reached("main", "S")["DAILY_LOSS"]
+    assert "trading is halted until `mytrading resume`" in bench.machine.limits.entry_blocks("main", "S")["DAILY_LOSS"]
     bench.give(TradingState(level=TradingLevel.NORMAL, generation=2, reason="go on", at_ns=bench.now))
-    said = bench.machine.limits.reached("main", "S")["DAILY_LOSS"]
+    said = bench.machine.limits.entry_blocks("main", "S")["DAILY_LOSS"]
     assert "resumed, but no more entries today" in said and "until `mytrading resume`" not in said
 
 

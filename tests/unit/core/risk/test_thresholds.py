@@ -26,41 +26,41 @@ def order(name: str, took_ms: float = 0.0, state: OrderState = OrderState.ACCEPT
 def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_down() -> None:
     watched = LatencyAlerts(RULES)
     for number in range(9):
-        watched.quote(0, number + SECOND)
-    watched.quote(SECOND, SECOND + 1)
-    assert watched.active(SECOND) == {}, "one in time begins the count anew"
+        watched.record_quote(0, number + SECOND)
+    watched.record_quote(SECOND, SECOND + 1)
+    assert watched.active_texts(SECOND) == {}, "one in time begins the count anew"
     for number in range(10):
-        watched.quote(0, number + SECOND)
-    (text,) = watched.active(2 * SECOND).values()
+        watched.record_quote(0, number + SECOND)
+    (text,) = watched.active_texts(2 * SECOND).values()
     assert "1,000.0 ms after they were read" in text and "MAX_QUOTE_LATENCY is 500 ms" in text
-    assert list(watched.active(61 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
-    assert watched.active(62 * SECOND) == {}
+    assert list(watched.active_texts(61 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
+    assert watched.active_texts(62 * SECOND) == {}
 
 
 def test_order_call_above_the_limit_alarms_once_however_often_it_is_told() -> None:
     watched = LatencyAlerts(RULES)
-    watched.order(order("a", 1999), SECOND)
-    assert watched.active(SECOND) == {}
-    watched.order(order("b", 2500), SECOND)
-    watched.order(replace(order("b", 2500), state=OrderState.FILLED), 50 * SECOND)
-    assert list(watched.active(60 * SECOND)) == [(ORDER_LATENCY, "main")]
-    assert watched.active(62 * SECOND) == {}
+    watched.record_order(order("a", 1999), SECOND)
+    assert watched.active_texts(SECOND) == {}
+    watched.record_order(order("b", 2500), SECOND)
+    watched.record_order(replace(order("b", 2500), state=OrderState.FILLED), 50 * SECOND)
+    assert list(watched.active_texts(60 * SECOND)) == [(ORDER_LATENCY, "main")]
+    assert watched.active_texts(62 * SECOND) == {}
 
 
 def test_refusals_within_the_window_alarm_with_the_last_reason() -> None:
     watched = LatencyAlerts(RULES)
     for number, at in enumerate((0, 200, 400)):
-        watched.order(order(f"r{number}", state=OrderState.REJECTED), at * SECOND)
-    assert watched.active(400 * SECOND) == {}, "the first one is older than five minutes"
-    watched.order(order("r3", state=OrderState.REJECTED, message="RMS: no"), 450 * SECOND)
-    (text,) = watched.active(451 * SECOND).values()
+        watched.record_order(order(f"r{number}", state=OrderState.REJECTED), at * SECOND)
+    assert watched.active_texts(400 * SECOND) == {}, "the first one is older than five minutes"
+    watched.record_order(order("r3", state=OrderState.REJECTED, message="RMS: no"), 450 * SECOND)
+    (text,) = watched.active_texts(451 * SECOND).values()
     assert "refused 3 orders of main within 5 min, the last one: RMS: no" in text
-    assert list(watched.active(509 * SECOND)) == [(ORDERS_REJECTED, "main")]
+    assert list(watched.active_texts(509 * SECOND)) == [(ORDERS_REJECTED, "main")]
 
 
 def test_limit_of_zero_watches_nothing() -> None:
     watched = LatencyAlerts(replace(RULES, quote_latency_ms=0, order_latency_ms=0, rejections=0))
     for number in range(20):
-        watched.quote(0, 60 * SECOND)
-        watched.order(order(f"x{number}", 60_000, OrderState.REJECTED), SECOND)
-    assert watched.active(2 * SECOND) == {}
+        watched.record_quote(0, 60 * SECOND)
+        watched.record_order(order(f"x{number}", 60_000, OrderState.REJECTED), SECOND)
+    assert watched.active_texts(2 * SECOND) == {}

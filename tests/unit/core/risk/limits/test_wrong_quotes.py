@@ -74,7 +74,7 @@ def test_book_that_is_no_number_gives_the_last_price(bid: float, ask: float) -> 
 def test_limit_is_reached_by_the_second_quote_where_the_first_moved_it_far() -> None:
     bench = holding(LIMITED)
     assert events(book(bench, 85.0, 86.0, 95.0)) == []
-    assert "DAILY_LOSS" in bench.machine.limits.reached("main", "S"), "nothing is entered meanwhile"
+    assert "DAILY_LOSS" in bench.machine.limits.entry_blocks("main", "S"), "nothing is entered meanwhile"
     assert events(book(bench, 85.0, 86.0, 95.0, later=0.05)) == [], "frames of one moment say the same thing once"
     (event,) = events(book(bench, 85.0, 86.0, 95.0, later=0.06))
     assert event.value == pytest.approx(-15 * 650)
@@ -184,12 +184,12 @@ def test_sum_that_is_no_number_denies_entries_and_is_added_up_again_from_its_par
     money = bench.machine.state.memory.money
     for total in money.sums.values():
         total.rupees = math.nan
-    assert bench.machine.limits.odd() == (MAIN, ("strategy", "S"))
+    assert bench.machine.limits.scopes_of_unknown_profit() == (MAIN, ("strategy", "S"))
     bench.quote(PUT)
     denied = bench.intent("b", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=1))
     assert set(codes(denied)) == {"PROFIT_UNKNOWN"}
     bench.pass_time(0.25)
-    assert bench.machine.limits.odd() == () and profit(bench) == 0.0
+    assert bench.machine.limits.scopes_of_unknown_profit() == () and profit(bench) == 0.0
 
 
 def test_sum_forgets_no_loss_beside_a_number_that_is_much_larger() -> None:

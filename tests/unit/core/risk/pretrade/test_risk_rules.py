@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Session
 from mytrading.core.risk.pretrade.context import PreTradeContext
-from mytrading.core.risk.pretrade.rule_table import RULES, denials_page, judge
+from mytrading.core.risk.pretrade.rule_table import RULES, denials_page, find_denials
 from mytrading.core.risk.runs.run_events import RUN_ENDING
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, TOO_MANY_LOTS
 from mytrading.core.risk.state.decision_rows import BROKEN
@@ -130,17 +130,19 @@ ADMITTED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("code", "fields", "said"), DENIED)
 def test_rule_denies_with_its_code_and_its_numbers(code: str, fields: dict[str, Any], said: str) -> None:
-    found = {denial.code: denial.message for denial in judge(a_case(**fields))}
+    found = {denial.code: denial.message for denial in find_denials(a_case(**fields))}
     assert said in found[code]
 
 
 @pytest.mark.parametrize("fields", ADMITTED)
 def test_entry_at_the_limit_is_admitted(fields: dict[str, Any]) -> None:
-    assert judge(a_case(**fields)) == ()
+    assert find_denials(a_case(**fields)) == ()
 
 
 def test_every_rule_that_speaks_is_listed_in_the_order_of_the_table() -> None:
-    found = judge(a_case(coverage=0.5, active_orders=1000, cancels_today=1000, spent=True, price=900.0, disk_low=True))
+    found = find_denials(
+        a_case(coverage=0.5, active_orders=1000, cancels_today=1000, spent=True, price=900.0, disk_low=True)
+    )
     order = [rule.code for rule in RULES]
     codes = [denial.code for denial in found]
     assert {"DISK_LOW", "DATA_COVERAGE", "PRICE_COLLAR", "SIGNAL_SPENT", "ACTIVE_ORDERS", "CANCELS_PER_DAY"} <= set(
@@ -160,7 +162,7 @@ def test_coverage_counts_only_once_it_has_lasted() -> None:
     tally = EntryCounters()
 
     def beat(share: float, at: int) -> None:
-        tally.beat(
+        tally.on_heartbeat(
             Heartbeat(
                 daemon="feed", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=at * SECOND, market_ns=NOW,
                 started_machine_ns=0, figures={"coverage": share, "expected": 10.0},
@@ -195,7 +197,7 @@ def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -
 @pytest.mark.parametrize(
     ("code", "fields"),
     [
-        ("BARS_MISSING", {"bars_lacking": "bars of NSE:SBIN are waited for"}),
+        ("BARS_MISSING", {"missing_bars": "bars of NSE:SBIN are waited for"}),
         ("HALTED", {"level": TradingLevel.HALT}),
         ("REDUCING", {"level": TradingLevel.REDUCE}),
         ("STRATEGY_DISABLED", {"enabled": False}),
@@ -210,11 +212,11 @@ def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -
     ],
 )
 def test_rule_that_asks_a_field_first_speaks_alone_once_it_differs(code: str, fields: dict[str, Any]) -> None:
-    assert [denial.code for denial in judge(a_case(limits=LOW, **fields))] == [code]
+    assert [denial.code for denial in find_denials(a_case(limits=LOW, **fields))] == [code]
 
 
 def test_reasons_that_are_asked_together_stand_in_the_order_of_the_table() -> None:
-    told = judge(
+    told = find_denials(
         a_case(
             not_ready="the feed is silent", wrong_mode="live", halted="disputed", leaving="max_loss", opposed="T",
             spent=True, reached={"DAILY_LOSS": "lost", "DRAWDOWN": "fell"}, coverage=0.5, active_orders=100,

@@ -11,11 +11,11 @@ from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.stop_plan import (
     PriceBand,
     StopLevels,
-    band_of,
-    place,
-    stop_of,
+    plan_stop,
+    price_band,
+    stop_holder,
+    stop_prices,
     stop_problem,
-    who_holds,
 )
 from mytrading.messages.enums import Action, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -75,14 +75,14 @@ def case(
 def test_plan_of_each_golden_case(
     instrument: Instrument, units: int, price: float, stop: float, expected: StopLevels
 ) -> None:
-    assert stop_of(case(instrument, units, price, stop)) == expected
+    assert plan_stop(case(instrument, units, price, stop)) == expected
 
 
 def test_strategys_own_share_comes_before_the_default_and_the_signals_level_before_both() -> None:
     run = replace(RUN, stop_loss_pct=0.1)
-    assert stop_of(case(run=run)) == StopLevels(90.0, 87.0)
-    assert stop_of(case(run=run, stop=95.0)) == StopLevels(95.0, 92.0)
-    assert stop_of(case(run=None)) == StopLevels(70.0, 67.0)
+    assert plan_stop(case(run=run)) == StopLevels(90.0, 87.0)
+    assert plan_stop(case(run=run, stop=95.0)) == StopLevels(95.0, 92.0)
+    assert plan_stop(case(run=None)) == StopLevels(70.0, 67.0)
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_strategys_own_share_comes_before_the_default_and_the_signals_level_befo
     ],
 )
 def test_stop_that_cannot_be_has_a_reason_with_the_numbers(given: PreTradeContext, said: str) -> None:
-    found = stop_of(given)
+    found = plan_stop(given)
     assert isinstance(found, str)
     assert said in found
 
 
 def test_stop_none_asks_for_nothing_and_one_held_by_risk_knows_no_band() -> None:
-    assert stop_of(case(run=replace(RUN, stop=StopPlan.NONE), stop=100.0)) == ""
-    assert stop_of(case(run=replace(RUN, stop=StopPlan.ENGINE), stop=20.0)) == StopLevels(20.0, 20.0)
+    assert plan_stop(case(run=replace(RUN, stop=StopPlan.NONE), stop=100.0)) == ""
+    assert plan_stop(case(run=replace(RUN, stop=StopPlan.ENGINE), stop=20.0)) == StopLevels(20.0, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_stop_none_asks_for_nothing_and_one_held_by_risk_knows_no_band() -> None
 )
 def test_stop_that_cannot_rest_in_the_band_is_held_by_the_engine(given: PreTradeContext, holder: StopPlan) -> None:
     """Entries whose stop lay beyond 40 % were denied, and many at 40 % were refused by the exchange."""
-    assert isinstance(stop_of(given), StopLevels if holder is not StopPlan.NONE else str)
+    assert isinstance(plan_stop(given), StopLevels if holder is not StopPlan.NONE else str)
     assert stop_problem(given) == ""
-    assert who_holds(given) is holder
+    assert stop_holder(given) is holder
 
 
 @given(
@@ -140,7 +140,7 @@ def test_place_is_on_the_tick_never_early_and_its_limit_is_never_short_of_the_tr
 ) -> None:
     instrument = replace(OPTION if option else EQUITY, tick_size=tick)
     level = price * (1 - side.sign * share)
-    trigger, limit = place(instrument, side, level, band_of(instrument, price, None), LIMITS)
+    trigger, limit = stop_prices(instrument, side, level, price_band(instrument, price, None), LIMITS)
     for value in (trigger, limit):
         assert abs(value / tick - round(value / tick)) < 1e-5
         assert value >= tick * 0.999
@@ -151,6 +151,6 @@ def test_place_is_on_the_tick_never_early_and_its_limit_is_never_short_of_the_tr
 
 
 def test_place_keeps_the_limit_inside_the_band_unless_the_trigger_itself_is_outside() -> None:
-    assert place(OPTION, Side.BUY, 80.0, PriceBand(79.0, 140.0), LIMITS) == StopLevels(80.0, 79.0)
-    assert place(OPTION, Side.SELL, 120.0, PriceBand(60.0, 121.02), LIMITS) == StopLevels(120.0, 121.0)
-    assert place(OPTION, Side.BUY, 80.0, PriceBand(85.0, 140.0), LIMITS) == StopLevels(80.0, 80.0)
+    assert stop_prices(OPTION, Side.BUY, 80.0, PriceBand(79.0, 140.0), LIMITS) == StopLevels(80.0, 79.0)
+    assert stop_prices(OPTION, Side.SELL, 120.0, PriceBand(60.0, 121.02), LIMITS) == StopLevels(120.0, 121.0)
+    assert stop_prices(OPTION, Side.BUY, 80.0, PriceBand(85.0, 140.0), LIMITS) == StopLevels(80.0, 80.0)

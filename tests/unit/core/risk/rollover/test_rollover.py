@@ -410,7 +410,7 @@ def test_entry_of_an_earlier_day_that_is_told_again_is_booked_still_and_does_not
     order = bench._order(entry, OrderState.FILLED, entry.quantity)
     for event in ("unseen", "contradicted"):
         bench.give(OrderChanged(event=event, order=order, machine_ns=bench.machine_ns))
-    assert bench.machine.state.coming_units("S", NEAR, "main") == 0
+    assert bench.machine.state.pending_units("S", NEAR, "main") == 0
     bench.turn(date(2026, 3, 27))
     assert [row.phase for row in kinds(bench.tick(), Rolled)] == ["begun"]
 

@@ -179,7 +179,7 @@ def test_bar_under_way_at_a_restart_is_completed_with_stored_minutes() -> None:
 
 
 def test_watched_instrument_of_a_trend_rule_is_wanted_all_day() -> None:
-    assert TrendBench().machine.wanted() == (WATCH,)
+    assert TrendBench().machine.wanted_instruments() == (WATCH,)
 
 
 def test_premium_is_that_of_one_set_and_ends_a_sold_straddle_when_it_breaks_out() -> None:

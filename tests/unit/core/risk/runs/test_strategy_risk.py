@@ -389,4 +389,4 @@ def test_exit_orders_come_as_second_records_that_name_the_first() -> None:
 
 
 def test_watched_instrument_is_not_needed_without_a_trend_rule() -> None:
-    assert WATCH not in share_desk(MAX_LOSS).machine.wanted()
+    assert WATCH not in share_desk(MAX_LOSS).machine.wanted_instruments()

@@ -225,4 +225,4 @@ def test_intent_for_lots_and_one_for_a_profile_are_not_the_same_intent() -> None
     intent = bench.machine.state.intents["S", WATCH]
     assert intent.lots(intent.legs[0], "main") == -2
     plain = replace(intent.signal, legs=(Leg(instrument=CALL, lots=-1),))
-    assert Intent(signal=plain).value != intent.value
+    assert Intent(signal=plain).wanted_position != intent.wanted_position

@@ -265,7 +265,7 @@ def test_leg_that_is_being_replaced_is_no_failed_one() -> None:
     done = replace(gone, evidence=NO_EVIDENCE)
     assert bench.give(OrderChanged(event="initialized", order=after, machine_ns=bench.machine_ns)) == ()
     assert bench.give(OrderChanged(event="replaced", order=done, machine_ns=bench.machine_ns)) == ()
-    assert bench.machine.state.coming_units("S", CALL, "main") == 65
+    assert bench.machine.state.pending_units("S", CALL, "main") == 65
     full = replace(after, state=OrderState.FILLED, filled=65)
     bench.give(OrderChanged(event="filled", order=full, machine_ns=bench.machine_ns))
     (sold,) = entries(bench.held("main", CALL, 65, "next", 65))
@@ -409,7 +409,7 @@ def test_bought_leg_is_a_hedge_again_once_the_lost_sold_one_fills(restarted: boo
     assert [key[1] for key in bench.machine.state.guarded_positions()] == [NEAR]
     assert goals(bench.quote(CALL, 20.0)) == []
     state = bench.machine.state
-    hedges = {one.instrument: state.hedging(one) for one in state.open_positions() if state.hedging(one)}
+    hedges = {one.instrument: state.hedging_units(one) for one in state.open_positions() if state.hedging_units(one)}
     assert hedges == {CALL: 65}
 
 

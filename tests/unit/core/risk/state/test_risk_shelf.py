@@ -47,9 +47,9 @@ def test_shelf_after_any_changes_groups_what_a_dict_would_hold_in_its_order(
         elif key in shelf:
             del shelf[key]
         for name in "AB":
-            assert sorted(shelf.of(name)) == sorted(one for one in shelf.values() if one.strategy == name)
+            assert sorted(shelf.of_strategy(name)) == sorted(one for one in shelf.values() if one.strategy == name)
         for name in "xyz":
-            assert sorted(shelf.in_(name)) == sorted(one for one in shelf.values() if one.instrument == name)
+            assert sorted(shelf.of_instrument(name)) == sorted(one for one in shelf.values() if one.instrument == name)
     assert list(IndexedDict(shelf.items()).values()) == list(shelf.values())
 
 
