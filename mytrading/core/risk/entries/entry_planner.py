@@ -201,7 +201,7 @@ class EntryPlanner:
     def _must_wait(self, instrument: str, account: str, intent: Intent, now: int) -> bool:
         """True while an intent in time has no fresh quote, contracts or funds, or an older entry is being withdrawn."""
         signal, state, environment = intent.signal, self._state, self._environment
-        if environment.instruments.get(instrument) is None or is_expired(signal, now, self._cases.machine_ns):
+        if environment.instruments.get(instrument) is None or is_expired(signal, now, self._state.wait_machine_ns):
             return False
         patient = environment.lock_step or state.machine_ns < environment.patient_until
         if patient and not_ready(state, account):
@@ -217,12 +217,14 @@ class EntryPlanner:
         ):
             return True
         quote = state.quotes.get(instrument)
-        return quote is None or is_stale(quote, now, self._cases.machine_ns, environment.limits.stale_quote_seconds)
+        return quote is None or is_stale(
+            quote, now, self._state.wait_machine_ns, environment.limits.stale_quote_seconds
+        )
 
     def _overtaken(self, intent: Intent, account: str, now: int) -> Denial | None:
         """Why an intent of one leg that is over was not judged: an entry of an earlier one kept it waiting."""
         signal = intent.signal
-        if len(intent.legs) != 1 or not is_expired(signal, now, self._cases.machine_ns):
+        if len(intent.legs) != 1 or not is_expired(signal, now, self._state.wait_machine_ns):
             return None
         order = self._state.doubted_entry(signal.strategy, intent.legs[0].instrument, account)
         if order is None or order.cause == signal.id:
@@ -242,11 +244,11 @@ class EntryPlanner:
 
     def is_expired(self, signal: Signal, now: int) -> bool:
         """True once both times of a signal have passed; in lock-step machine time always has."""
-        return is_expired(signal, now, self._cases.machine_ns)
+        return is_expired(signal, now, self._state.wait_machine_ns)
 
     def is_basket_late(self, signal: Signal, now: int) -> bool:
         """True once a basket that began may order nothing more."""
-        machine_ns = self._cases.machine_ns
+        machine_ns = self._state.wait_machine_ns
         return now > signal.expires_ns + BASKET_NS and machine_ns > signal.expires_machine_ns + BASKET_NS
 
     def has_basket_begun(self, intent: Intent, account: str) -> bool:

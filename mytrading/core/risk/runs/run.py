@@ -38,6 +38,26 @@ class Trail(NamedTuple):
     peak: float = 0.0
     stop: float | None = None
 
+    def advance(self, rule: TrailRule, profit: float, basis: RunBasis) -> Trail:
+        """The trail after a profit of so many rupees was seen; the same object if it did not move. Budget: 1 µs."""
+        if self.stop is None and not rule.from_entry and profit <= rule.activation:
+            return self
+        peak = max(self.peak, profit)
+        if self.stop is not None and peak == self.peak:
+            return self
+        if rule.kind is not TrailKind.PERCENTAGE:
+            distance = rule.value * basis.units if rule.kind is TrailKind.POINTS else rule.value
+            stop = (max(peak, 0.0) if rule.from_entry else peak) - distance
+        elif rule.from_entry:
+            stop = max(peak, 0.0) - abs(basis.premium) * rule.value / 100.0
+        else:
+            stop = peak * (100.0 - rule.value) / 100.0
+        return Trail(peak, stop if self.stop is None else max(self.stop, stop))
+
+    def is_hit(self, profit: float) -> bool:
+        """True once the profit is at the stop or below it."""
+        return self.stop is not None and profit <= self.stop + EXACT
+
 
 WAITING = Trail()
 
@@ -69,8 +89,26 @@ class RunLeg(msgspec.Struct):
 
     @property
     def units(self) -> int:
-        """Signed units, sighted ones where none are confirmed."""
+        """Signed units held, sighted ones where none are confirmed."""
         return self.quantity or self.position.quantity_seen
+
+    def rule_prices(self, rules: StrategyRules) -> list[tuple[RiskKind, float]]:
+        """The prices in rupees at which the rules of the leg apply, in order."""
+        found = (
+            (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, self.average_price, False),
+            (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, self.average_price, True),
+            (RiskKind.LEG_TRAILING, rules.leg_trailing, self.best, False),
+        )
+        return [(kind, level_price(rule, start, self.units, gain)) for kind, rule, start, gain in found if rule.value]
+
+    def update_price_band(self, rules: StrategyRules) -> None:
+        """Set `floor` and `ceiling`, the last prices between which no rule of the leg applies."""
+        self.floor, self.ceiling = -_FAR, _FAR
+        for kind, price in self.rule_prices(rules):
+            if (self.units > 0) is (kind is RiskKind.LEG_TAKE_PROFIT):
+                self.ceiling = min(self.ceiling, price)
+            else:
+                self.floor = max(self.floor, price)
 
 
 class Run(msgspec.Struct):
@@ -102,6 +140,27 @@ class Run(msgspec.Struct):
     high: float = _FAR
     grown: bool = True
 
+    def update_profit_band(self) -> None:
+        """Set `low` and `high`, the profits in rupees between which no rule of the run applies."""
+        rules, fired = self.rules, self.fired
+        self.low = EXACT - rules.max_loss if rules.max_loss and RiskKind.MAX_LOSS not in fired else -_FAR
+        if self.trail.stop is not None and RiskKind.TRAILING_STOP not in fired:
+            self.low = max(self.low, self.trail.stop + EXACT)
+        self.high = rules.max_profit - EXACT if rules.max_profit and RiskKind.MAX_PROFIT not in fired else _FAR
+
+    def journal_levels(self, leaving: str) -> dict[str, float]:
+        """All that must survive of the run, by the name of its level; `leaving` is the rule that closes it."""
+        head = f"{PREFIX}{self.id} "
+        levels = {head + REALISED: self.realised}
+        levels |= {f"{head}{FIRED} {name}": 1.0 for name in sorted(self.fired)}
+        if self.trail.stop is not None:
+            levels |= {head + PEAK: self.trail.peak, head + STOP: self.trail.stop}
+        if self.leaving:
+            levels[f"{head}{LEAVING} {leaving} {self.leaving}"] = float(self.leaving_ns)
+        if self.rules.leg_trailing.value:
+            levels |= {f"{head}{BEST} {leg.name}": leg.best for leg in self.legs.values()}
+        return levels
+
 
 class InstrumentLegs(NamedTuple):
     """A run, and those of its legs that are in one instrument."""
@@ -110,60 +169,13 @@ class InstrumentLegs(NamedTuple):
     legs: list[RunLeg]
 
 
-def update_profit_band(run: Run) -> None:
-    """Set `run.low` and `run.high`, the profits in rupees between which no rule of the run applies."""
-    rules, fired = run.rules, run.fired
-    low, high = -_FAR, _FAR
-    if rules.max_loss and RiskKind.MAX_LOSS not in fired:
-        low = EXACT - rules.max_loss
-    if run.trail.stop is not None and RiskKind.TRAILING_STOP not in fired:
-        low = max(low, run.trail.stop + EXACT)
-    if rules.max_profit and RiskKind.MAX_PROFIT not in fired:
-        high = rules.max_profit - EXACT
-    run.low, run.high = low, high
-
-
-def update_price_band(run: Run, leg: RunLeg) -> None:
-    """Set `leg.floor` and `leg.ceiling`, the last prices between which no rule of the leg applies."""
-    rules, held, entry = run.rules, leg.units, leg.average_price
-    losses = [behind(rule, start, held) for rule, start in
-              ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip
-    gains = [ahead(rules.leg_take_profit, entry, held)] if rules.leg_take_profit.value else []
-    below, above = (losses, gains) if held > 0 else (gains, losses)
-    leg.floor, leg.ceiling = max(below, default=-_FAR), min(above, default=_FAR)
-
-
-def leg_levels(run: Run, leg: RunLeg) -> list[tuple[RiskKind, float]]:
-    """The prices at which the rules of a leg apply, in order; rupees."""
-    rules, entry, held = run.rules, leg.average_price, leg.units
-    found = (
-        (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, entry, behind),
-        (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, entry, ahead),
-        (RiskKind.LEG_TRAILING, rules.leg_trailing, leg.best, behind),
-    )
-    return [(kind, level(rule, start, held)) for kind, rule, start, level in found if rule.value]
-
-
-def run_levels(run: Run, leaving: str) -> dict[str, float]:
-    """All that must survive of a run, by name; `leaving` is the rule that closes it."""
-    head = f"{PREFIX}{run.id} "
-    levels = {head + REALISED: run.realised}
-    levels |= {f"{head}{FIRED} {name}": 1.0 for name in sorted(run.fired)}
-    if run.trail.stop is not None:
-        levels |= {head + PEAK: run.trail.peak, head + STOP: run.trail.stop}
-    if run.leaving:
-        levels[f"{head}{LEAVING} {leaving} {run.leaving}"] = float(run.leaving_ns)
-    if run.rules.leg_trailing.value:
-        levels |= {f"{head}{BEST} {leg.name}": leg.best for leg in run.legs.values()}
-    return levels
-
-
 def fired_rule_name(kind: str, leg: str) -> str:
-    """The name under which a rule that has applied is kept: of a run, or of a leg's trip in it."""
+    """The name under which a rule that has applied is kept: of a run, or of a leg's round trip in it."""
     return f"{kind} {leg}".strip()
 
 
 def run_id_of(position: Position) -> str:
+    """The id of the run that a position belongs to; one made from its strategy and opening time if it carries none."""
     return position.run or content_id("run", position.strategy, position.opened_ns)
 
 
@@ -175,53 +187,12 @@ def run_basis(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
     return RunBasis(gcd(*units.values()) if units else 0, sum(value for _, value in entered.values()))
 
 
-# trailing stops
+def level_price(rule: LevelRule, start: float, units: int, gain: bool) -> float:
+    """The price in rupees at which a rule takes a leg's profit (`gain`) or ends its loss, counted from `start`.
 
-
-def advance_trail(rule: TrailRule, trail: Trail, profit: float, basis: RunBasis) -> Trail:
-    """The trail after a profit of so many rupees was seen. Budget: 1 µs."""
-    if trail.stop is None and not rule.from_entry and profit <= rule.activation:
-        return trail
-    peak = max(trail.peak, profit)
-    if trail.stop is not None and peak == trail.peak:
-        return trail
-    level = _level(rule, peak, basis)
-    return Trail(peak, level if trail.stop is None else max(trail.stop, level))
-
-
-def reached(trail: Trail, profit: float) -> bool:
-    """True once the profit is at the stop or below it."""
-    return trail.stop is not None and profit <= trail.stop + EXACT
-
-
-def _level(rule: TrailRule, peak: float, basis: RunBasis) -> float:
-    percentage = rule.kind is TrailKind.PERCENTAGE
-    if percentage and not rule.from_entry:
-        return peak * (100.0 - rule.value) / 100.0
-    if percentage:
-        return max(peak, 0.0) - abs(basis.premium) * rule.value / 100.0
-    distance = rule.value * basis.units if rule.kind is TrailKind.POINTS else rule.value
-    return (max(peak, 0.0) if rule.from_entry else peak) - distance
-
-
-def better_price(best: float, price: float, held: int) -> float:
-    """The best price since entry, for what is held (signed units): the highest for longs, the lowest for shorts."""
-    return max(best, price) if held > 0 else min(best, price)
-
-
-def behind(rule: LevelRule, price: float, held: int) -> float:
-    """The price at which a leg's loss ends, counted from `price` against what is held; rupees."""
-    return _away(rule, price, -1 if held > 0 else 1)
-
-
-def ahead(rule: LevelRule, price: float, held: int) -> float:
-    """The price at which a leg's profit is taken, counted from `price`; rupees."""
-    return _away(rule, price, 1 if held > 0 else -1)
-
-
-def _away(rule: LevelRule, price: float, way: int) -> float:
+    `units` are those held, above 0 for longs.
+    """
     if rule.kind is LevelKind.PREMIUM:
         return rule.value
-    if rule.kind is LevelKind.POINTS:
-        return price + way * rule.value
-    return price * (100.0 + way * rule.value) / 100.0
+    way = 1 if (units > 0) is gain else -1
+    return start + way * rule.value if rule.kind is LevelKind.POINTS else start * (100.0 + way * rule.value) / 100.0

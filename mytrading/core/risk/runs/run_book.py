@@ -24,16 +24,11 @@ from mytrading.core.risk.runs.run import (
     Run,
     RunLeg,
     Trail,
-    advance_trail,
-    better_price,
     fired_rule_name,
     run_basis,
     run_id_of,
-    run_levels,
-    update_price_band,
-    update_profit_band,
 )
-from mytrading.core.risk.state.state import QUOTE_FLOOR_NS, RiskState
+from mytrading.core.risk.state.state import NEVER, QUOTE_FLOOR_NS, RiskState
 from mytrading.core.time import SECOND, iso_day
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.exit_rules import LevelRule, StrategyRules
@@ -45,8 +40,6 @@ from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
 
 OPTION_PATIENCE = 12
 """How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
-_POSITIONS = (PositionChanged, PositionAdjusted)
-_NEVER = 1 << 62
 
 
 class RunBook:
@@ -58,11 +51,6 @@ class RunBook:
         self._holding: dict[str, list[InstrumentLegs]] = {}
         self._realised: dict[OwnerKey, tuple[str, float]] = {}
         self._newest_ns = 0
-
-    @property
-    def machine_ns(self) -> int:
-        """Machine time for minimum waits; in lock-step a time after all of them."""
-        return _NEVER if self._environment.lock_step else self._state.machine_ns
 
     def runs_holding(self, instrument: str) -> list[InstrumentLegs]:
         """The runs that hold an instrument, with their legs in it."""
@@ -101,11 +89,10 @@ class RunBook:
             return
         low, high = min(last, former), max(last, former)
         for leg in legs:
-            held = leg.quantity or leg.position.quantity_seen
-            price = low if held > 0 else high
+            price = low if (held := leg.units) > 0 else high
             if price > leg.best if held > 0 else price < leg.best:
                 leg.best = price
-                update_price_band(run, leg)
+                leg.update_price_band(run.rules)
 
     def revalue(self, run: Run, now: int) -> None:
         """Note a run's profit at market time `now`, and move its trailing stop with it."""
@@ -132,16 +119,14 @@ class RunBook:
         if run.entering or run.leaving:
             return
         profit -= self.unconfirmed_profit(run, now, gains=True)
-        trail = advance_trail(run.rules.trailing, run.trail, profit, run.basis)
+        trail = run.trail.advance(run.rules.trailing, profit, run.basis)
         if trail is not run.trail:
             run.trail = trail
-            update_profit_band(run)
+            run.update_profit_band()
 
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
         """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
-        total, until = run.realised, _NEVER
-        quotes = self._state.valued
-        machine_ns = self.machine_ns
+        total, until, quotes, machine_ns = run.realised, NEVER, self._state.valued, self._state.wait_machine_ns
         for leg in run.legs.values():
             if not leg.quantity:
                 continue
@@ -159,22 +144,16 @@ class RunBook:
         """The premium of one complete set at last prices, in rupees a unit; None while a leg has no fresh quote."""
         if self.profit(run, now)[0] is None:
             return None
-        total, found = 0.0, False
-        for instrument, units in ratio:
-            quote = self._state.quotes.get(instrument)
-            if quote is None:
-                return None
-            total, found = total + units * quote.ltp, True
-        return total if found else None
+        quotes = [(self._state.quotes.get(instrument), units) for instrument, units in ratio]
+        prices = [units * quote.ltp for quote, units in quotes if quote is not None]
+        return sum(prices) if prices and len(prices) == len(quotes) else None
 
     def apply(self, row: Any) -> Run | None:
         """Learn a row other than a quote, after the state did; returns the run whose legs it may have changed."""
-        if isinstance(row, _POSITIONS):
+        if isinstance(row, (PositionChanged, PositionAdjusted)):
             return self._position(row.position)
-        if isinstance(row, OrderChanged):
-            return self._ordered(row.order.strategy)
-        if isinstance(row, PlaceEntry):
-            return self._ordered(row.strategy)
+        if isinstance(row, (OrderChanged, PlaceEntry)):
+            return self._refresh(row.order.strategy if isinstance(row, OrderChanged) else row.strategy)
         if isinstance(row, RiskEventRecorded):
             self._event(row)
         elif isinstance(row, LevelMoved):
@@ -193,14 +172,13 @@ class RunBook:
                 del run.legs[key]
                 self._reindex(position.instrument)
         else:
-            if run is None:
-                run = self._begin(position, run_id_of(position))
+            run = run or self._begin(position, run_id_of(position))
             if leg is None:
                 leg = run.legs[key] = self._leg(key, position)
                 self._reindex(position.instrument)
             self._book(run, leg, position)
         self._realised[key] = (iso_day(position.updated_ns), position.realised)
-        return self._ordered(position.strategy)
+        return self._refresh(position.strategy)
 
     def _begin(self, position: Position, name: str) -> Run:
         """The run that a position begins, whichever was the newest before; later entries are of it."""
@@ -209,7 +187,7 @@ class RunBook:
         trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
         run = Run(strategy=position.strategy, id=name, rules=rules, opened_ns=opened_ns, trails=trails)
         self.runs[position.strategy], self._state.runs[position.strategy] = run, name
-        update_profit_band(run)
+        run.update_profit_band()
         return run
 
     def _rules(self, name: str) -> StrategyRules:
@@ -250,9 +228,9 @@ class RunBook:
             leg.best = leg.journaled = position.average_price
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
-        update_price_band(run, leg)
+        leg.update_price_band(run.rules)
 
-    def _ordered(self, strategy: str) -> Run | None:
+    def _refresh(self, strategy: str) -> Run | None:
         """Entries or positions of a strategy moved: is it still entering, is its run over?"""
         run = self.runs.get(strategy)
         if run is None:
@@ -280,7 +258,7 @@ class RunBook:
         if row.follows or run is None or run.id != row.run:
             return
         run.fired.add(fired_rule_name(row.kind, row.leg))
-        update_profit_band(run)
+        run.update_profit_band()
         if row.action is RiskAction.CLOSE_ALL:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
@@ -297,34 +275,31 @@ class RunBook:
             return
         subject = rest[0] if rest else ""
         if what in (PEAK, STOP):
-            self._trail(run, what, value)
+            run.journaled_machine_ns, (peak, stop) = self._state.machine_ns, run.journaled
+            if what == PEAK:
+                peak = max(peak, value)
+            else:
+                stop = value if stop is None else max(stop, value)
+            run.journaled = Trail(peak, stop)
+            if stop is not None:
+                higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
+                run.trail = Trail(max(run.trail.peak, peak), higher)
+                run.update_profit_band()
         elif what == BEST:
             for leg in run.legs.values():
                 if leg.name == subject:
-                    leg.best, leg.journaled = better_price(leg.best, value, leg.units), value
-                    update_price_band(run, leg)
+                    leg.best, leg.journaled = (max if leg.units > 0 else min)(leg.best, value), value
+                    leg.update_price_band(run.rules)
                     leg.journaled_machine_ns = self._state.machine_ns
         elif what == REALISED:
             run.realised = value
         elif what == FIRED:
             run.fired.add(subject)
-            update_profit_band(run)
+            run.update_profit_band()
         elif what == LEAVING:
             kind, _, run.leaving = subject.partition(" ")
             run.leaving_ns = int(value)
             self._state.leaving[run.strategy] = kind
-
-    def _trail(self, run: Run, what: str, value: float) -> None:
-        run.journaled_machine_ns = self._state.machine_ns
-        peak = max(run.journaled.peak, value) if what == PEAK else run.journaled.peak
-        stop = run.journaled.stop
-        if what == STOP:
-            stop = value if stop is None else max(stop, value)
-        run.journaled = Trail(peak, stop)
-        if stop is not None:
-            higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
-            run.trail = Trail(max(run.trail.peak, peak), higher)
-            update_profit_band(run)
 
     def carried_levels(self) -> dict[str, float]:
         """All levels of the runs by name, for the head of a new day."""
@@ -332,7 +307,7 @@ class RunBook:
         return {
             name: value
             for run in self.runs.values()
-            for name, value in run_levels(run, leaving.get(run.strategy, "")).items()
+            for name, value in run.journal_levels(leaving.get(run.strategy, "")).items()
         }
 
     def _opened(self, row: RiskOpened) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.core.calendar.square_off import LEAD_NS, MACHINE_LEAD_NS
 from mytrading.core.ids import content_id
 from mytrading.core.risk.limits.limits import PLAUSIBLE
-from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg, leg_levels, reached
+from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg
 from mytrading.core.risk.runs.run_book import RunBook
 from mytrading.core.risk.runs.run_events import Breach, RunEvents, round_trip_name
 from mytrading.core.risk.runs.trend_series import TrendSeries, trend_turn
@@ -122,7 +122,7 @@ class RunRules:
              "the run's loss has come to its limit", rules.auto_exit_on_max_loss),
             (RiskKind.MAX_PROFIT, rules.max_profit, 0 < rules.max_profit <= profit + EXACT,
              "the run's profit has come to its target", rules.auto_exit_on_max_profit),
-            (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and reached(trail, profit),
+            (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and trail.is_hit(profit),
              f"the run's profit fell to its stop, from a peak of ₹{trail.peak:,.2f}", True),
         ):  # fmt: skip
             if not is_reached or kind in run.fired:
@@ -149,10 +149,10 @@ class RunRules:
         """The first rule of a leg that its last price has come to, unless it applied to this round trip before."""
         if not leg.average_price or leg.key in self._state.closing or self._state.is_hedge(leg.position):
             return []
-        if is_stale(quote, now, self.books.machine_ns, self._environment.limits.stale_quote_seconds):
+        if is_stale(quote, now, self._state.wait_machine_ns, self._environment.limits.stale_quote_seconds):
             return []
         price, trip = quote.ltp, round_trip_name(leg.position)
-        for kind, level in leg_levels(run, leg):
+        for kind, level in leg.rule_prices(run.rules):
             rising = (leg.units > 0) is (kind is RiskKind.LEG_TAKE_PROFIT)
             if (price >= level if rising else price <= level) and f"{kind} {trip}" not in run.fired:
                 note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
@@ -282,7 +282,7 @@ class RunRules:
         leg = run.legs.get(key) if run is not None else None
         if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
             return {}
-        return {_LEVELS[kind]: level for kind, level in leg_levels(run, leg)}
+        return {_LEVELS[kind]: level for kind, level in leg.rule_prices(run.rules)}
 
 
 def _seems_over(run: Run) -> bool:

@@ -10,15 +10,10 @@ from typing import NamedTuple
 from mytrading.core.accounting.margin import MarginLeg, is_margined, leg_requirement, margin_per_lot, margin_requirement
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, TradeType
 from mytrading.messages.enums import OrderType, Side
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import AllocationMode, SizingRule, StrategyRun
 from mytrading.messages.signals import Leg
-
-
-def target_units(lots: int, instrument: Instrument) -> int:
-    """Signed units of a target given in signed lots."""
-    return lots * instrument.lot_size
 
 
 def side_of(units: int) -> Side:

@@ -30,6 +30,7 @@ from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import StopPlan
 
 MACHINE_FLOOR_NS = 2 * SECOND
+NEVER = 1 << 62
 QUOTE_FLOOR_NS = 2 * SECOND
 """Machine time within which a quote is never stale: at a high market speed its market age means nothing."""
 COVERAGE_LOW_NS = 5 * SECOND
@@ -249,6 +250,11 @@ class RiskState:
     def has_live_entry(self, strategy: str) -> bool:
         """True while an entry of a strategy may still fill."""
         return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of_strategy(strategy))
+
+    @property
+    def wait_machine_ns(self) -> int:
+        """Machine time for minimum waits; in lock-step a time after all of them."""
+        return NEVER if self.environment.lock_step else self.machine_ns
 
     @property
     def is_stopping(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.risk.runs.run import WAITING, RunBasis, Trail, advance_trail, ahead, behind, better_price, reached
+from mytrading.core.risk.runs.run import WAITING, RunBasis, Trail, level_price
 from mytrading.messages.exit_rules import LevelKind, LevelRule, TrailKind, TrailRule
 from tests.kit.hypothesis_budget import examples
 
@@ -17,9 +17,9 @@ def run(rule: TrailRule, profits: list[float], basis: RunBasis = ONE_SET) -> tup
     """The stop after each profit, and the profit that exits; None if none does."""
     trail, stops = WAITING, []
     for profit in profits:
-        trail = advance_trail(rule, trail, profit, basis)
+        trail = trail.advance(rule, profit, basis)
         stops.append(trail.stop)
-        if reached(trail, profit):
+        if trail.is_hit(profit):
             return stops, profit
     return stops, None
 
@@ -65,9 +65,9 @@ def test_from_entry_in_points_begins_so_many_points_a_unit_below_zero() -> None:
 
 def test_stop_stays_when_the_size_shrinks_the_distance_or_grows_it() -> None:
     rule = TrailRule(kind=TrailKind.POINTS, value=4)
-    trail = advance_trail(rule, WAITING, 900, RunBasis(75))
+    trail = WAITING.advance(rule, 900, RunBasis(75))
     assert trail == Trail(900, 600)
-    assert advance_trail(rule, trail, 1000, RunBasis(150)) == Trail(1000, 600)
+    assert trail.advance(rule, 1000, RunBasis(150)) == Trail(1000, 600)
 
 
 @settings(max_examples=examples(50), deadline=None)
@@ -84,7 +84,7 @@ def test_stop_never_loosens_and_the_peak_is_the_highest_profit_since(
     rule = TrailRule(kind=kind, value=value, from_entry=from_entry)
     trail, begun = WAITING, False
     for profit, units in zip(profits, sizes, strict=False):
-        before, trail = trail, advance_trail(rule, trail, profit, RunBasis(units, units * 100.0))
+        before, trail = trail, trail.advance(rule, profit, RunBasis(units, units * 100.0))
         assert before.stop is None or (trail.stop is not None and trail.stop >= before.stop)
         begun = begun or from_entry or profit > 0
         assert (trail.stop is not None) == begun
@@ -103,9 +103,5 @@ def test_level_of_a_leg_lies_behind_its_price_or_ahead_of_it(
     kind: LevelKind, value: float, long: float, short: float, target: float
 ) -> None:
     rule = LevelRule(kind=kind, value=value)
-    assert (behind(rule, 100.0, 65), behind(rule, 100.0, -65), ahead(rule, 100.0, 65)) == (long, short, target)
-
-
-def test_best_price_is_the_highest_of_a_long_and_the_lowest_of_a_short() -> None:
-    assert (better_price(100, 101, 65), better_price(100, 99, 65)) == (101, 100)
-    assert (better_price(100, 101, -65), better_price(100, 99, -65)) == (100, 99)
+    losses = level_price(rule, 100.0, 65, gain=False), level_price(rule, 100.0, -65, gain=False)
+    assert (*losses, level_price(rule, 100.0, 65, gain=True)) == (long, short, target)
