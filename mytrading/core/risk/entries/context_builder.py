@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mytrading.core.calendar import Session
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade import readiness
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.protection.hedges import hedging_units
-from mytrading.core.risk.sizing.lots import entry_price, side_of, target_units
+from mytrading.core.risk.sizing.lots import entry_price, side_of
 from mytrading.core.risk.state import orphan_hedges
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
@@ -16,7 +18,6 @@ from mytrading.messages.enums import Action
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.signals import Leg, Signal
 
-_NEVER = 1 << 62
 _NO_COVER = (0, 0, False)
 _NO_GUARD = (None, 0.0)
 _NO_LEG = Leg(instrument="", lots=0)
@@ -31,11 +32,6 @@ class ContextBuilder:
         self._environment = state.environment
         self._limits = limits
 
-    @property
-    def machine_ns(self) -> int:
-        """Machine time for minimum waits; in lock-step a time after all of them."""
-        return _NEVER if self._environment.lock_step else self._state.machine_ns
-
     def leg_context(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
         """A leg of an intent in an account as the rules see it, its margin left out."""
         state, environment, signal = self._state, self._environment, intent.signal
@@ -44,8 +40,8 @@ class ContextBuilder:
         quote = state.quotes.get(leg.instrument)
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
-        busy, (level, level_reason) = state.busy_instruments(account), state.trading_level(account)
-        others, product = busy - {leg.instrument}, signal.product_of(leg)
+        busy, product = state.busy_instruments(account), signal.product_of(leg)
+        others = busy - {leg.instrument}
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.has_stopped_leg(intent, account)
@@ -54,25 +50,14 @@ class ContextBuilder:
         owner = OwnerKey(account, leg.instrument, product, signal.strategy)
         guard, guard_level = state.stop_holder_of(owner, units) if there else _NO_GUARD
         losses, loss_ns = state.counters.losses.get((account, signal.strategy), (0, 0))
-        return PreTradeContext(
-            signal=signal,
-            leg=leg,
-            now=now,
-            machine_ns=self.machine_ns,
-            limits=environment.limits,
+        return replace(
+            self.account_context(account, now, signal, leg),
             instrument=instrument,
             strategy=environment.strategies.get(signal.strategy),
             units=units,
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
-            not_ready=readiness.not_ready(state, account),
             missing_bars=readiness.missing_bars(state, signal, leg),
-            session_lost=readiness.session_lost(state, account),
-            refused=environment.refusal(leg.instrument, now),
-            wrong_mode=state.wrong_mode.get(account, ""),
-            stopping=state.is_stopping,
-            level=level,
-            level_reason=level_reason,
             enabled=state.entries_enabled(signal.strategy),
             halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),
@@ -90,7 +75,6 @@ class ContextBuilder:
             entries_per_minute=environment.rates.entries_per_minute,
             entries_last_minute=state.entries_since(signal.strategy, now - MINUTE + 1),
             last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
-            disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposing_strategy(account, leg.instrument, product, signal.strategy, units),
             lost=state.lost_entry(account, leg.instrument, product, units),
@@ -99,13 +83,9 @@ class ContextBuilder:
             entered=intent.entered,
             stopped_out=stopped_out,
             leaving=state.leaving.get(signal.strategy, ""),
-            coverage=1.0 if environment.lock_step else state.counters.coverage(state.machine_ns),
             session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
-            active_orders=state.live_orders(account),
-            cancels_today=state.counters.cancels.get(account, 0),
             losses=losses,
             loss_ns=loss_ns,
-            reached=self._limits.entry_blocks(account, signal.strategy),
             hedging=hedges,
             beyond=beyond,
             covers=covers,
@@ -114,19 +94,21 @@ class ContextBuilder:
             guard_level=guard_level,
         )
 
-    def account_context(self, account: str, now: int) -> PreTradeContext:
-        """What every entry of an account is judged by, whoever makes it and whatever is bought: no leg, no intent."""
+    def account_context(
+        self, account: str, now: int, signal: Signal = _NO_SIGNAL, leg: Leg = _NO_LEG
+    ) -> PreTradeContext:
+        """What every entry of an account is judged by, whoever makes it and whatever is bought."""
         state, environment = self._state, self._environment
         level, level_reason = state.trading_level(account)
         return PreTradeContext(
-            signal=_NO_SIGNAL,
-            leg=_NO_LEG,
+            signal=signal,
+            leg=leg,
             now=now,
-            machine_ns=self.machine_ns,
+            machine_ns=state.wait_machine_ns,
             limits=environment.limits,
             not_ready=readiness.not_ready(state, account),
             session_lost=readiness.session_lost(state, account),
-            refused=environment.refusal("", now),
+            refused=environment.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             stopping=state.is_stopping,
             level=level,
@@ -135,7 +117,7 @@ class ContextBuilder:
             coverage=1.0 if environment.lock_step else state.counters.coverage(state.machine_ns),
             active_orders=state.live_orders(account),
             cancels_today=state.counters.cancels.get(account, 0),
-            reached=self._limits.entry_blocks(account, ""),
+            reached=self._limits.entry_blocks(account, signal.strategy),
         )
 
     def _cover(self, intent: Intent, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
@@ -150,7 +132,7 @@ class ContextBuilder:
         there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
         there += state.pending_units(signal.strategy, leg.instrument, account)
         instrument, lots = self._environment.instruments.get(leg.instrument), intent.lots(leg, account)
-        return there, target_units(lots, instrument) - there if instrument else lots
+        return there, lots * instrument.lot_size - there if instrument else lots
 
     def _hours(self, leg: Leg, now: int) -> tuple[Session | None, str]:
         """The session of the leg's exchange today, or the name of the holiday for which it has none."""

@@ -87,10 +87,8 @@ class EntryPlanner:
     ) -> list[Any]:
         """Order what may be ordered now, after `rows`; every leg that is still wanted is judged."""
         legs, move = plan
-        if len(legs) == 1 and move.enter and not intent.lost:
-            return self._enter_alone(intent, account, now, rows)
         wanted = {leg.instrument for leg in legs if leg.is_orderable}
-        begun = self._cases.has_basket_begun(intent, account)
+        begun, margins = self._cases.has_basket_begun(intent, account), self._margins
         cases = [
             self._cases.leg_context(intent, leg, account, now)
             for leg in intent.legs
@@ -100,8 +98,11 @@ class EntryPlanner:
         denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
         if denied:
             return self._deny(intent, account, denied, now, begun=begun)
-        if not begun and (question := self._margin_question(cases, intent, account)) is not None:
-            return self._sizer.rows_fixing_shared_lots(intent, rows) + question
+        if not begun and cases and self._environment.asks_broker:
+            made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
+            question = margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
+            if question is not None:
+                return self._sizer.rows_fixing_shared_lots(intent, rows) + question
         chosen = [case for case in cases if case.leg.instrument in move.enter]
         if not chosen:
             return []
@@ -115,18 +116,6 @@ class EntryPlanner:
             if calls.pop(case.leg.instrument, None) is not None:  # None: a leg before it has named the instrument
                 rows += self._entry(intent, account, case, _Reserve(margin, sum(calls.values()), later))
         return rows
-
-    def _enter_alone(self, intent: Intent, account: str, now: int, rows: list[Any]) -> list[Any]:
-        """Order the leg of an intent that has one, after `rows`: nothing stays reserved for others."""
-        case = self._cases.leg_context(intent, intent.legs[0], account, now)
-        if not case.units:
-            return []
-        cases = self._with_margin([case], intent, account, now)
-        if found := find_denials(cases[0]):
-            return self._deny(intent, account, [(case.leg, found)], now, begun=False)
-        if (question := self._margin_question(cases, intent, account)) is not None:
-            return self._sizer.rows_fixing_shared_lots(intent, rows) + question
-        return rows + self._entry(intent, account, cases[0], _Reserve())
 
     def _with_margin(
         self, cases: list[PreTradeContext], intent: Intent, account: str, now: int
@@ -157,13 +146,6 @@ class EntryPlanner:
         except Unsliceable:
             return 1
 
-    def _margin_question(self, cases: list[PreTradeContext], intent: Intent, account: str) -> list[Any] | None:
-        """`MarginCheck.question` of the legs."""
-        if not cases or not self._environment.asks_broker:
-            return None
-        made = (self._margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
-        return self._margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
-
     def plan_roll_entry(
         self, signal: Signal, account: str, rules: frozenset[str], now: int
     ) -> list[Any] | tuple[Denial, ...]:
@@ -176,25 +158,24 @@ class EntryPlanner:
         return denied or self._entry(intent, account, case, _Reserve())
 
     def _leg_statuses(self, intent: Intent, account: str) -> tuple[LegStatus, ...]:
-        if len(intent.legs) == 1:
-            return (self._leg_status(intent, intent.legs[0], account),)
-        return tuple(self._leg_status(intent, leg, account) for leg in intent.legs)
-
-    def _leg_status(self, intent: Intent, leg: Leg, account: str) -> LegStatus:
-        state, signal = self._state, intent.signal
-        coming = state.pending_units(signal.strategy, leg.instrument, account)
-        attempts, _ = state.next_entry(account, signal.id, leg.instrument)
-        failed = attempts - bool(attempts and coming)
-        stopped = orphan_hedges.stop_out_count(state, intent, account, leg.instrument) if intent.lost else 0
-        return LegStatus(
-            leg.instrument,
-            intent.lots(leg, account) * state.lot_of(leg.instrument),
-            state.units_of(signal.strategy, signal.watch, leg.instrument, account),
-            coming,
-            max(attempts, stopped),
-            max(failed, stopped),
-            stopped=stopped > 0,
-        )
+        state, signal, found = self._state, intent.signal, []
+        for leg in intent.legs:
+            coming = state.pending_units(signal.strategy, leg.instrument, account)
+            attempts, _ = state.next_entry(account, signal.id, leg.instrument)
+            failed = attempts - bool(attempts and coming)
+            stopped = orphan_hedges.stop_out_count(state, intent, account, leg.instrument) if intent.lost else 0
+            found.append(
+                LegStatus(
+                    leg.instrument,
+                    intent.lots(leg, account) * state.lot_of(leg.instrument),
+                    state.units_of(signal.strategy, signal.watch, leg.instrument, account),
+                    coming,
+                    max(attempts, stopped),
+                    max(failed, stopped),
+                    stopped=stopped > 0,
+                )
+            )
+        return tuple(found)
 
     # waiting
 

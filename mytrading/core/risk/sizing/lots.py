@@ -69,7 +69,7 @@ def scale_by_confidence(lots: int, confidence: float) -> int:
 
 
 def adjust_multiple(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
-    """A plan by the confidence of its intent, the factor of its account and up to `most` times, by the rule."""
+    """A multiple lowered by the confidence of its signal and the factor of its account, as the rule says; ≤ `most`."""
     if rule.confidence_scaling and plan.times:
         times = scale_by_confidence(plan.times, confidence)
         plan = LotMultiple(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
@@ -131,7 +131,7 @@ def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
     return True
 
 
-def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> LotMultiple:
+def plan_by_margin(margin: float, share: float, cost: float, account: str) -> LotMultiple:
     """How many times an intent that costs `cost` rupees fits into a share of the margin of an account."""
     times = lots_for(margin, share, cost)
     used = margin * share
@@ -139,7 +139,7 @@ def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> LotM
         return LotMultiple(times, f"{used:,.0f} of {margin:,.0f} free ({share:.0%}) / {cost:,.0f} = {used / cost:.2f}")
     return LotMultiple(
         0,
-        f"insufficient margin in {whose}: {share:.0%} of ₹{margin:,.0f} free is ₹{max(used, 0):,.0f}, "
+        f"insufficient margin in {account}: {share:.0%} of ₹{margin:,.0f} free is ₹{max(used, 0):,.0f}, "
         f"one lot needs ₹{cost:,.0f}; add funds or use a larger share",
     )
 
@@ -190,25 +190,25 @@ def unknown_sizings(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str
 def plan_profiles(
     fixed: Sequence[MarginLeg],
     profiles: Mapping[str, Sequence[MarginLeg]],
-    purse: FreeFunds,
-    whose: str,
+    funds: FreeFunds,
+    account: str,
     tables: RiskTables,
     day: date,
     trim: Trim = lambda plan: plan,
 ) -> dict[str, LotMultiple]:
-    """How many lots each leg of a profile gets in the account `whose`, in the order of the profiles.
+    """How many lots each leg of a profile gets in the account `account`, in the order of the profiles.
 
     `fixed` are all legs with lots; those of `profiles` are one lot each. The first profile that gets none ends the
     answer: the intent is not to be had here. `trim` lowers or scales a plan before it is paid for.
     """
     needed = margin_requirement(fixed, tables, day).initial  # set aside with its buffer
     if any(is_margined(leg.instrument, leg.units) for leg in fixed):
-        needed *= 1 + purse.buffer
-    available = purse.available - needed
-    free = purse._replace(cash=min(purse.cash - _premium(fixed, tables, day), available), available=available)
+        needed *= 1 + funds.buffer
+    available = funds.available - needed
+    free = funds._replace(cash=min(funds.cash - _premium(fixed, tables, day), available), available=available)
     taken, plans = MarginNeed(), dict[str, LotMultiple]()
     for profile, legs in profiles.items():
-        plan = plans[profile] = trim(_plan(profile, legs, free, taken, whose, tables, day))
+        plan = plans[profile] = trim(_plan(profile, legs, free, taken, account, tables, day))
         if not plan.times:
             break
         more = _taken(legs, plan.times, tables, day)
@@ -221,7 +221,7 @@ def _plan(
     legs: Sequence[MarginLeg],
     free: FreeFunds,
     taken: MarginNeed,
-    whose: str,
+    account: str,
     tables: RiskTables,
     day: date,
 ) -> LotMultiple:
@@ -243,7 +243,7 @@ def _plan(
     if from_cash:
         left = min(left, free.cash / (1 + free.learnt) - taken.premium)
     kept = min(share.share, max(left, 0.0) / base) if base > 0 else share.share
-    return plan_by_margin(base, kept, cost, whose)
+    return plan_by_margin(base, kept, cost, account)
 
 
 def _taken(legs: Sequence[MarginLeg], times: int, tables: RiskTables, day: date) -> MarginNeed:

@@ -17,12 +17,10 @@ from mytrading.core.risk.sizing.lots import (
     FreeFunds,
     LotMultiple,
     adjust_multiple,
-    basket_cost,
     entry_price,
     is_bought_only,
     lot_ratio,
     lots_at_risk,
-    plan_by_margin,
     plan_profiles,
     reference_price,
     share_out_lots,
@@ -121,16 +119,13 @@ class Sizer:
         for leg in intent.legs:
             if leg.profile:
                 legs.setdefault(share_word(leg.profile), []).append(leg)
-        margins = self._margins
-        cash, available = margins.cash(account), margins.available(account)
-        if cash is None or available is None:
+        if (funds := self._funds(account)) is None:
             return SizingResult(denial=Denial(SHORT_OF_MARGIN, self._unfunded(account)))
-        purse = FreeFunds(cash, available, margins.buffer(account), margins.learnt_buffer(account))
         fixed = [leg for leg in intent.legs if not leg.profile]
         plans = plan_profiles(
             self._valued(intent, [(leg, sizes[leg.instrument]) for leg in fixed]),
             {name: self._valued(intent, [(leg, leg.lots) for leg in mine]) for name, mine in legs.items()},
-            purse, account, self._environment.tables, self._environment.calendar.trading_day(now),
+            funds, account, self._environment.tables, self._environment.calendar.trading_day(now),
             lambda plan: self._trimmed(plan, intent, 1, rule, account),
         )  # fmt: skip
         reasons = []
@@ -182,17 +177,20 @@ class Sizer:
         except ValueError as error:
             return LotMultiple(0, str(error))
         legs = self._valued(intent, list(zip(intent.legs, units, strict=True)))
-        source = Source.CASH if share.source is Source.FITTING and is_bought_only(legs) else share.source
-        if is_bought_only(legs) and share.source is Source.AVAILABLE:
+        if share.source is Source.AVAILABLE and is_bought_only(legs):
             return LotMultiple(intended, f"{intended} as wanted: grade {rule.by} is not for what only buys options")
-        margin = self._margins.cash(account) if source is Source.CASH else self._margins.available(account)
-        if margin is None:
+        funds = self._funds(account)
+        if funds is None:
             return LotMultiple(0, self._unfunded(account))
-        cost = basket_cost(legs, self._environment.tables, self._environment.calendar.trading_day(now))
-        if cost <= 0:
-            return LotMultiple(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
-        kept = min(share.share, 1 / (1 + self._margins.learnt_buffer(account)))
-        return plan_by_margin(margin, kept, cost, account)
+        day = self._environment.calendar.trading_day(now)
+        return plan_profiles((), {rule.by: legs}, funds, account, self._environment.tables, day)[rule.by]
+
+    def _funds(self, account: str) -> FreeFunds | None:
+        margins = self._margins
+        cash, available = margins.cash(account), margins.available(account)
+        if cash is None or available is None:
+            return None
+        return FreeFunds(cash, available, margins.buffer(account), margins.learnt_buffer(account))
 
     def _by_risk(self, intent: Intent, units: tuple[int, ...], rule: SizingRule) -> LotMultiple:
         """Risk per trade over what one lot of each leg loses at its stop. Source: the baseline's sizing in R."""
