@@ -76,44 +76,48 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What runs, and how."""
 
     name: Annotated[str, setting("SYSTEM_NAME", "shown by `status` and above the live screen")] = "MyTrading"
-    mode: Annotated[Mode, setting("TRADING_MODE", "paper, dry_run, or live behind the two settings below")] = Mode.PAPER
-    enable_trade_execution: Annotated[bool, setting("ENABLE_TRADE_EXECUTION", "live trading needs true")] = False
-    live_confirm: Annotated[str, setting("LIVE_CONFIRM", "live trading needs the order accounts named here")] = ""
+    mode: Annotated[
+        Mode, setting("TRADING_MODE", "trading mode: paper, dry_run or live; live needs the next two settings")
+    ] = Mode.PAPER
+    enable_trade_execution: Annotated[bool, setting("ENABLE_TRADE_EXECUTION", "must be true for live trading")] = False
+    live_confirm: Annotated[str, setting("LIVE_CONFIRM", "names of all order accounts; needed for live trading")] = ""
     paper_venue: Annotated[
         Literal["openalgo", "simulator"],
         setting(
             "PAPER_VENUE",
-            "openalgo: the server's sandbox, in analyze mode; simulator: our own exchange, at the server's quotes",
+            "venue of paper orders: openalgo (the server's sandbox) or simulator (our own, at the server's quotes)",
         ),
     ] = "openalgo"
-    enabled_strategies: Annotated[tuple[str, ...], setting("ENABLED_STRATEGIES", "names of classes in strategies/")] = (
-        "SMA_Crossover",
-    )
+    enabled_strategies: Annotated[
+        tuple[str, ...], setting("ENABLED_STRATEGIES", "strategies to run: names of classes in strategies/")
+    ] = ("SMA_Crossover",)
     enabled_rules: Annotated[
-        tuple[str, ...], setting("ENABLED_RULES", "own rules in strategies/rules/; they only deny")
+        tuple[str, ...], setting("ENABLED_RULES", "your rules in strategies/rules/; a rule can only deny signals")
     ] = ()
-    enable_strategy_engine: Annotated[bool, setting("ENABLE_STRATEGY_ENGINE", "false runs no strategy")] = True
-    debug: Annotated[bool, setting("DEBUG_MODE", "true means LOG_LEVEL=DEBUG where that is not set")] = False
+    enable_strategy_engine: Annotated[bool, setting("ENABLE_STRATEGY_ENGINE", "false: no strategy runs")] = True
+    debug: Annotated[bool, setting("DEBUG_MODE", "true: LOG_LEVEL is DEBUG unless it is set")] = False
 
 
 class OpenAlgoSettings(ServerRules, frozen=True, kw_only=True):
     """The server; times in seconds."""
 
-    api_key: Annotated[SecretStr, setting("OPENALGO_API_KEY", "secret; needed unless the embedded simulator runs")] = (
-        SecretStr("")
-    )
+    api_key: Annotated[
+        SecretStr, setting("OPENALGO_API_KEY", "secret API key; not needed for the embedded simulator")
+    ] = SecretStr("")
     host: Annotated[str, setting("OPENALGO_API_HOST", check=_check_url)] = "http://127.0.0.1:5000"
     ws_host: Annotated[str, setting("OPENALGO_WS_HOST", check=_check_host)] = "127.0.0.1"
     ws_port: Annotated[int, setting("OPENALGO_WS_PORT", ge=1, le=65535)] = 8765
     account: Annotated[
-        str, setting("OPENALGO_ACCOUNT", "the account's name in journals and on screens", pattern=r"^[A-Za-z0-9_-]+$")
+        str, setting("OPENALGO_ACCOUNT", "name of the account in journals and on screens", pattern=r"^[A-Za-z0-9_-]+$")
     ] = "main"
-    max_concurrent_requests: Annotated[int, setting("MAX_CONCURRENT_REQUESTS", "bounds four order workers", ge=1)] = 10
+    max_concurrent_requests: Annotated[
+        int, setting("MAX_CONCURRENT_REQUESTS", "limit of connections for order calls; at most 4 are used", ge=1)
+    ] = 10
     order_book_seconds: Annotated[
         float,
         setting(
             "ORDER_BOOK_SECONDS",
-            "between reads of an account's order book while order updates come; every 2 s while they do not",
+            "seconds between reads of the order book while the order stream is up; 2 s while it is down",
             ge=1,
             le=20,
         ),
@@ -123,28 +127,35 @@ class OpenAlgoSettings(ServerRules, frozen=True, kw_only=True):
 class MessagingSettings(Messaging, frozen=True, kw_only=True):
     """How daemons reach each other. Ports count only with transport tcp, which `insecure` has to allow."""
 
-    insecure: Annotated[bool, setting("MYTRADING_TRANSPORT_INSECURE", "allows tcp: every local user can order")] = False
+    insecure: Annotated[
+        bool, setting("MYTRADING_TRANSPORT_INSECURE", "true allows tcp, with which every local user can place orders")
+    ] = False
     base_port: Annotated[
-        int, setting("ZMQ_BASE_PORT", "transport tcp only; OpenAlgo itself binds 5555", ge=1024, le=65000)
+        int,
+        setting(
+            "ZMQ_BASE_PORT", "first TCP port of the streams (tcp only); OpenAlgo itself uses 5555", ge=1024, le=65000
+        ),
     ] = 5600
     market_data_port: Annotated[
-        int, setting("ZMQ_MARKET_DATA_PORT", "transport tcp; 0: from the base port", **_PORT)
+        int, setting("ZMQ_MARKET_DATA_PORT", "TCP port of quotes; 0: counted from the base port", **_PORT)
     ] = 0
     strategy_signals_port: Annotated[int, setting("ZMQ_STRATEGY_SIGNALS_PORT", "transport tcp only", **_PORT)] = 0
     trade_commands_port: Annotated[int, setting("ZMQ_TRADE_COMMANDS_PORT", "transport tcp only", **_PORT)] = 0
-    system_status_port: Annotated[int, setting("ZMQ_SYSTEM_STATUS_PORT", "transport tcp; first of seven", **_PORT)] = 0
+    system_status_port: Annotated[
+        int, setting("ZMQ_SYSTEM_STATUS_PORT", "first of seven TCP ports of heartbeats; 0: base port + 20", **_PORT)
+    ] = 0
 
 
 class DataSettings(DataRules, frozen=True, kw_only=True):
     """What may be watched and traded, and how the feed treats it."""
 
-    symbols: Annotated[tuple[str, ...], setting("ENABLED_SYMBOLS", "watched besides the strategies' own")] = _INDICES
+    symbols: Annotated[tuple[str, ...], setting("ENABLED_SYMBOLS", "additional watched instruments")] = _INDICES
     exchanges: Annotated[tuple[str, ...], setting("ENABLED_EXCHANGES", case="upper", among=EXCHANGES)] = _ENABLED
     instrument_types: Annotated[
         tuple[str, ...], setting("ENABLED_INSTRUMENT_TYPES", case="upper", among=INSTRUMENT_TYPES)
     ] = INSTRUMENT_TYPES
     timeframes: Annotated[
-        tuple[str, ...], setting("ENABLED_TIMEFRAMES", "those that strategies may use", among=TIMEFRAMES)
+        tuple[str, ...], setting("ENABLED_TIMEFRAMES", "bar sizes that strategies may use", among=TIMEFRAMES)
     ] = ("tick", "1m", "5m", "15m", "1h", "1d")
 
 
@@ -155,7 +166,7 @@ class LoggingSettings(LogRules, frozen=True, kw_only=True):
         str,
         setting(
             "LOG_DIRECTORY",
-            "relative to the project folder; each profile has a folder in it",
+            "log folder below the project folder; each profile has its own folder in it",
             alias="MYTRADING_LOG_DIR",
             min_length=1,
         ),
@@ -165,7 +176,7 @@ class LoggingSettings(LogRules, frozen=True, kw_only=True):
 class AlertSettings(AlertRules, frozen=True, kw_only=True):
     """Who is informed of an alert besides screen and log, and which latency and rejections raise one."""
 
-    command: Annotated[str, setting("ALERT_COMMAND", "run for each alert", check=_check_command)] = ""
+    command: Annotated[str, setting("ALERT_COMMAND", "command that runs for each alert", check=_check_command)] = ""
 
 
 class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,26 +185,24 @@ class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
     `iv` is a fraction of a year, or `realised`: of the underlying's own last `iv_sessions` days times `iv_factor`.
     """
 
-    iv: Annotated[str, setting("BACKTEST_IV", "volatility at the money: realised, 0.14 or 14%", check=parse_iv)] = (
-        "realised"
-    )
-    iv_sessions: Annotated[int, setting("BACKTEST_IV_SESSIONS", "days of the realised one", ge=1, le=500)] = 20
-    iv_factor: Annotated[float, setting("BACKTEST_IV_FACTOR", "times the realised one", ge=0.1, le=10)] = 1.0
+    iv: Annotated[str, setting("BACKTEST_IV", "volatility ATM: realised, 0.14 or 14%", check=parse_iv)] = "realised"
+    iv_sessions: Annotated[int, setting("BACKTEST_IV_SESSIONS", "days of the realised volatility", ge=1, le=500)] = 20
+    iv_factor: Annotated[float, setting("BACKTEST_IV_FACTOR", "factor on the realised volatility", ge=0.1, le=10)] = 1.0
     iv_least_sessions: Annotated[
-        int, setting("BACKTEST_IV_LEAST_SESSIONS", "fewer: instruments.toml's", ge=1, le=500)
+        int, setting("BACKTEST_IV_LEAST_SESSIONS", "days needed, else instruments.toml counts", ge=1, le=500)
     ] = 5
     skew: Annotated[float, setting("BACKTEST_SKEW", ge=-0.5, le=0.5)] = -0.12
     smile: Annotated[float, setting("BACKTEST_SMILE", ge=0, le=0.5)] = 0.05
-    near: Annotated[float, setting("BACKTEST_NEAR", "more volatility of short-lived options", ge=-0.5, le=2)] = 0.08
+    near: Annotated[float, setting("BACKTEST_NEAR", "extra volatility of options near expiry", ge=-0.5, le=2)] = 0.08
     near_days: Annotated[float, setting("BACKTEST_NEAR_DAYS", gt=0)] = 10.0
-    carry: Annotated[float, setting("BACKTEST_CARRY", "a year, from spot to forward", ge=-0.2, le=0.5)] = 0.065
-    rate: Annotated[float, setting("BACKTEST_RATE", "a year, discounts", ge=-0.2, le=0.5)] = 0.065
-    spread_ticks: Annotated[float, setting("BACKTEST_SPREAD_TICKS", "half of bid to ask, ATM", ge=0, le=1000)] = 2.0
-    wing_ticks: Annotated[float, setting("BACKTEST_WING_TICKS", "more of it a deviation", ge=0, le=1000)] = 1.0
-    settle_minutes: Annotated[int, setting("BACKTEST_SETTLE_MINUTES", "of closes, at an expiry", ge=1, le=400)] = 30
+    carry: Annotated[float, setting("BACKTEST_CARRY", "yearly rate from spot to forward", ge=-0.2, le=0.5)] = 0.065
+    rate: Annotated[float, setting("BACKTEST_RATE", "yearly discount rate", ge=-0.2, le=0.5)] = 0.065
+    spread_ticks: Annotated[float, setting("BACKTEST_SPREAD_TICKS", "half spread at the money", ge=0, le=1000)] = 2.0
+    wing_ticks: Annotated[float, setting("BACKTEST_WING_TICKS", "added half spread per deviation", ge=0, le=1000)] = 1.0
+    settle_minutes: Annotated[int, setting("BACKTEST_SETTLE_MINUTES", "minutes averaged at expiry", ge=1, le=400)] = 30
     bhavcopy: Annotated[
         Literal["before", "same_day"],
-        setting("BACKTEST_BHAVCOPY", "before, or same_day, which knows the day's close", case="lower"),
+        setting("BACKTEST_BHAVCOPY", "bhavcopy in use: before, or same_day (knows the day's close)", case="lower"),
     ] = "before"
 
 
@@ -238,22 +247,29 @@ _BESIDES = (
     Variable("RSI_PERIOD", _BUILT_IN, f"{STRATEGY_PATH}RSI_MeanReversion.period", default="14"),
     Variable("RSI_OVERSOLD", _BUILT_IN, f"{STRATEGY_PATH}RSI_MeanReversion.oversold", default="30"),
     Variable("RSI_OVERBOUGHT", _BUILT_IN, f"{STRATEGY_PATH}RSI_MeanReversion.overbought", default="70"),
-    Variable("MYTRADING_KEY", _PROGRAM, "", "secret: opens the keys of config/accounts.toml; NEW,OLD while rotating"),
+    Variable("MYTRADING_KEY", _PROGRAM, "", "secret key to the API keys of config/accounts.toml; NEW,OLD to rotate"),
     Variable(
         "MYTRADING_KEY_FILE",
         _PROGRAM,
         "",
         "the file with that key; default: mytrading/key in the XDG configuration folder",
     ),
-    Variable("MYTRADING_RUN_KEY", _PROGRAM, "", "set by the orchestrator: opens the API keys of the run file"),
+    Variable("MYTRADING_RUN_KEY", _PROGRAM, "", "key to the API keys of the run file; set by the orchestrator"),
     Variable(
         "MYTRADING_HOME", _PROGRAM, "", "the project folder; default: nearest parent with supervisord.conf", "", True
     ),
-    Variable("MYTRADING_STATE_DIR", _PROGRAM, "", "a folder a profile of journals and books; default: XDG's", "", True),
-    Variable("MYTRADING_RUN", _PROGRAM, "", "set by the orchestrator: the run file a daemon starts from", "", True),
+    Variable(
+        "MYTRADING_STATE_DIR",
+        _PROGRAM,
+        "",
+        "folder of journals and books, one for each profile; default: XDG",
+        "",
+        True,
+    ),
+    Variable("MYTRADING_RUN", _PROGRAM, "", "run file of a daemon; set by the orchestrator", "", True),
     Variable("MYTRADING_TEST_DATA", _PROGRAM, "", "a folder with real market files for the tests", "", True),
     Variable(
-        "MYTRADING_TEST_PATIENCE", _PROGRAM, "", "how many times as long the tests wait; `make test` takes 3", "", True
+        "MYTRADING_TEST_PATIENCE", _PROGRAM, "", "factor on the waiting times of tests; 3 in `make test`", "", True
     ),
 )
 """Variables that are no settings of settings.toml."""

@@ -51,7 +51,7 @@ def _check_symbols(symbols: tuple[str, ...]) -> None:
 
 
 _trade_check = partial(parse_trade, long=True)
-_LEVEL = "percentage or points from the entry price, or premium: a price itself"
+_LEVEL = "percentage or points from the entry price, or premium (a price)"
 
 
 class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
@@ -59,69 +59,65 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     name: str
     parameters: dict[str, Parameter]
-    enabled: Annotated[bool, setting(note="false: it does not run, though ENABLED_STRATEGIES names it")] = True
-    symbols: Annotated[tuple[str, ...], setting(note="what it watches", check=_check_symbols)] = ("NIFTY",)
+    enabled: Annotated[bool, setting(note="false: not run, even if ENABLED_STRATEGIES names it")] = True
+    symbols: Annotated[tuple[str, ...], setting(note="instruments watched", check=_check_symbols)] = ("NIFTY",)
     options: Annotated[
-        str, setting(note="watched besides: options about the last close, say ATM 20 nearest", check=parse_option_range)
+        str, setting(note="options watched around the last close, such as ATM 20 nearest", check=parse_option_range)
     ] = ""
-    trade_long: Annotated[str, setting(note="what a long signal trades", check=_trade_check)] = "same"
-    trade_short: Annotated[str, setting(note="what a short signal trades", check=_trade_check)] = "same"
-    intraday: Annotated[bool | None, setting(note="squared off by the venue, whatever its product; not set: MIS")] = (
-        None
-    )
-    sizing: Annotated[str, setting(note="fixed, risk (risk_per_trade at the stop), profile or grade of risk.toml")] = (
-        "fixed"
-    )
+    trade_long: Annotated[str, setting(note="instrument for a long signal", check=_trade_check)] = "same"
+    trade_short: Annotated[str, setting(note="instrument for a short signal", check=_trade_check)] = "same"
+    intraday: Annotated[bool | None, setting(note="true: closed each day; default: true for product MIS")] = None
+    sizing: Annotated[str, setting(note="fixed, risk (risk_per_trade), or a profile or grade of risk.toml")] = "fixed"
     risk_per_trade: Annotated[float, setting(note="rupees", ge=0)] = 0.0
-    max_lots: Annotated[int, setting(note="of a leg; 0: the limit of config/risk.toml alone", ge=0)] = 0
+    max_lots: Annotated[int, setting(note="largest lots of a leg; 0: only the limit of config/risk.toml", ge=0)] = 0
     confidence_scaling: Annotated[bool, setting(note="fewer lots for a signal of less confidence")] = False
     allocation: Annotated[
-        AllocationMode, setting(note="of lots over accounts: equal, proportional to free margin, or custom")
+        AllocationMode, setting(note="lots over accounts: equal, proportional (to free margin) or custom")
     ] = AllocationMode.EQUAL
     allocation_factors: Annotated[
-        tuple[str, ...], setting(note="custom allocation, say second=0.5", check=parse_factors)
+        tuple[str, ...], setting(note="factors of a custom allocation: second=0.5", check=parse_factors)
     ] = ()
-    roll_days: Annotated[int, setting(note="trading days before expiry; held futures move then", ge=0, le=20)] = 0
-    roll_first: Annotated[Literal["far", "near"], setting(note="the leg of a roll that is traded first")] = "far"
-    square_off: Annotated[str, setting(note="the older name of risk_square_off_time", read=_day_time)] = ""
-    risk_max_loss: Annotated[float, setting(note="rupees of a run", ge=0)] = 0.0
-    risk_max_profit: Annotated[float, setting(note="rupees of a run", ge=0)] = 0.0
+    roll_days: Annotated[int, setting(note="trading days before expiry at which futures roll", ge=0, le=20)] = 0
+    roll_first: Annotated[Literal["far", "near"], setting(note="first traded leg of a roll: far or near")] = "far"
+    square_off: Annotated[str, setting(note="older name of risk_square_off_time", read=_day_time)] = ""
+    risk_max_loss: Annotated[float, setting(note="rupees of one run", ge=0)] = 0.0
+    risk_max_profit: Annotated[float, setting(note="rupees of one run", ge=0)] = 0.0
     risk_auto_exit: Annotated[bool, setting(note="false: a breach raises an alert and closes nothing")] = True
-    risk_auto_exit_on_max_loss: Annotated[bool, setting(note="the same, of risk_max_loss alone")] = True
-    risk_auto_exit_on_max_profit: Annotated[bool, setting(note="the same, of risk_max_profit alone")] = True
-    risk_trailing: Annotated[float, setting(note="how far the stop on a run's profit stays behind", ge=0)] = 0.0
+    risk_auto_exit_on_max_loss: Annotated[bool, setting(note="likewise for risk_max_loss only")] = True
+    risk_auto_exit_on_max_profit: Annotated[bool, setting(note="likewise for risk_max_profit only")] = True
+    risk_trailing: Annotated[float, setting(note="trailing distance of the stop on a run's profit", ge=0)] = 0.0
     risk_trailing_type: Annotated[
         TrailKind, setting(note="percentage of the peak, points per unit, or amount in rupees")
     ] = TrailKind.PERCENTAGE
-    risk_trailing_activation: Annotated[float, setting(note="rupees of profit from which it trails", ge=0)] = 0.0
-    risk_trailing_from_entry: Annotated[bool, setting(note="true: from the entry on, below its cost")] = False
-    risk_leg_stop_loss: Annotated[float, setting(note="the stop of each leg", ge=0)] = 0.0
+    risk_trailing_activation: Annotated[float, setting(note="profit in rupees at which trailing begins", ge=0)] = 0.0
+    risk_trailing_from_entry: Annotated[bool, setting(note="true: trailing begins at the entry")] = False
+    risk_leg_stop_loss: Annotated[float, setting(note="stop-loss of each leg", ge=0)] = 0.0
     risk_leg_stop_loss_type: Annotated[LevelKind, setting(note=_LEVEL)] = LevelKind.PERCENTAGE
-    risk_leg_take_profit: Annotated[float, setting(note="the profit at which a leg is closed", ge=0)] = 0.0
+    risk_leg_take_profit: Annotated[float, setting(note="take-profit of each leg", ge=0)] = 0.0
     risk_leg_take_profit_type: Annotated[LevelKind, setting(note=_LEVEL)] = LevelKind.PERCENTAGE
     risk_leg_trailing_enabled: Annotated[
-        bool, setting(note="legs trail, by TRAILING_STOP_DISTANCE unless risk_leg_trailing says otherwise")
+        bool, setting(note="true: stops of legs trail, by risk_leg_trailing or TRAILING_STOP_DISTANCE")
     ] = False
-    risk_leg_trailing: Annotated[float, setting(note="how far the stop of a leg stays behind", ge=0)] = 0.0
+    risk_leg_trailing: Annotated[float, setting(note="trailing distance of a leg's stop", ge=0)] = 0.0
     risk_leg_trailing_type: Annotated[
         Literal["percentage", "points"], setting(note="percentage of the best price, or points")
     ] = "percentage"
     risk_supertrend: Annotated[
-        Literal["off", "breakout", "breakdown"], setting(note="the turn of the Supertrend that ends a run")
+        Literal["off", "breakout", "breakdown"], setting(note="turn of the Supertrend that ends a run")
     ] = "off"
     risk_supertrend_period: Annotated[int, setting(ge=2, le=100)] = 7
     risk_supertrend_multiplier: Annotated[float, setting(gt=0, le=20)] = 3.0
     risk_supertrend_timeframe: Annotated[Literal["3m", "5m", "10m", "15m", "30m", "1h"], setting()] = "5m"
     risk_supertrend_on: Annotated[
-        TrendSource, setting(note="underlying: bars of the watched symbol; premium: of what is held")
+        TrendSource, setting(note="bars of the Supertrend: the underlying's, or the premium of the held legs")
     ] = TrendSource.UNDERLYING
     risk_supertrend_require_cross: Annotated[
-        bool, setting(note="false: the trend's direction is enough, without a turn after the entry")
+        bool, setting(note="true: only a turn after the entry ends the run; false: the direction is enough")
     ] = True
     risk_entry_time: Annotated[str, setting(note="no entry before this time of day in India", read=_day_time)] = ""
-    risk_exit_time: Annotated[str, setting(note="closing begins then", read=_day_time)] = ""
+    risk_exit_time: Annotated[str, setting(note="time at which exits begin", read=_day_time)] = ""
     risk_square_off_time: Annotated[
-        str, setting(note="all is flat by then, of every product; empty: MIS by the venue's time", read=_day_time)
+        str, setting(note="time by which every product is flat; empty: MIS only, at the venue's time", read=_day_time)
     ] = ""
 
     @property

@@ -162,26 +162,27 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a strategy as they are written. Limits of a day (0: none) are over all its accounts."""
 
     timeframes: Annotated[
-        tuple[str, ...], setting(note="the bars it is given; the first of them drives on_data", check=check_timeframes)
+        tuple[str, ...],
+        setting(note="bars for the strategy; the first timeframe drives on_data", check=check_timeframes),
     ] = ("1m",)
-    direction: Annotated[Direction, setting(note="which signals count: long, short or both")] = Direction.LONG
-    product: Annotated[Product, setting(note="MIS, NRML or CNC; that of the primary account if not set")] = Product.MIS
-    lots: Annotated[int, setting(note="of an entry", ge=1)] = 1
-    min_confidence: Annotated[float, setting(note="of a signal; lower ones are denied", ge=0, le=1)] = 0.0
+    direction: Annotated[Direction, setting(note="signals that count: long, short or both")] = Direction.LONG
+    product: Annotated[Product, setting(note="MIS, NRML or CNC; default: the primary account's")] = Product.MIS
+    lots: Annotated[int, setting(note="lots of an entry", ge=1)] = 1
+    min_confidence: Annotated[float, setting(note="lowest confidence of a signal", ge=0, le=1)] = 0.0
     signal_cooldown: Annotated[float, setting(note="seconds of market time between signals", ge=0)] = 0.0
     max_position_size: Annotated[float, setting(note="rupees; 0: MAX_POSITION_SIZE alone", ge=0)] = 0.0
-    stop: Annotated[StopPlan, setting(note="broker: an order there; engine: risk watches; none")] = StopPlan.BROKER
+    stop: Annotated[StopPlan, setting(note="holder of the stop: broker, engine (risk) or none")] = StopPlan.BROKER
     stop_loss_pct: Annotated[float, setting(note="fraction of the entry price; 0: DEFAULT_STOP_LOSS", ge=0, lt=1)] = 0.0
     take_profit_pct: Annotated[float, setting(note="fraction of the entry price; 0: none", ge=0)] = 0.0
-    accounts: Annotated[tuple[str, ...], setting(note="where it trades, each the same lots; empty: the primary")] = ()
+    accounts: Annotated[tuple[str, ...], setting(note="accounts that trade it, equal lots; empty: primary")] = ()
     orphan_legs: Annotated[
-        OrphanLegs, setting(note="when one of several legs fails: retry and then unwind, unwind, or report")
+        OrphanLegs, setting(note="reaction to a failed leg of several: retry (then unwind), unwind, or report")
     ] = OrphanLegs.UNWIND
-    orphan_tries: Annotated[int, setting(note="how often such a leg is ordered again", ge=0, le=10)] = 2
+    orphan_tries: Annotated[int, setting(note="new orders for such a leg", ge=0, le=10)] = 2
     max_daily_loss: Annotated[float, setting(note="rupees", ge=0)] = 0.0
-    max_drawdown: Annotated[float, setting(note="a fraction of the equity of its accounts", ge=0, lt=1)] = 0.0
-    daily_stop_r: Annotated[float, setting(note="R it may lose in a day", ge=0)] = 0.0
-    daily_target_r: Annotated[float, setting(note="R after which it has won enough", ge=0)] = 0.0
+    max_drawdown: Annotated[float, setting(note="fraction of the equity of its accounts", ge=0, lt=1)] = 0.0
+    daily_stop_r: Annotated[float, setting(note="loss of a day in R", ge=0)] = 0.0
+    daily_target_r: Annotated[float, setting(note="gain of a day in R", ge=0)] = 0.0
     limit_action: Annotated[LimitAction, setting(note="alert, no_entries, close_legs, flatten or halt")] = (
         LimitAction.NO_ENTRIES
     )

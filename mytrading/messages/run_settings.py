@@ -53,8 +53,8 @@ class UnknownExit(StrEnum):
 
 
 _MONEY = "rupees: premium of bought options, value of shares, margin of futures and sold options"
-_CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
-_COLLAR = "of the last price: how far from it an entry may trade"
+_CHURN = "entries within 30 s after a cancel; so many in 300 s stop further entries"
+_COLLAR = "largest distance of an entry from the last price, as a fraction"
 _ACTIONS = "alert, no_entries, close_legs, flatten or halt"
 _PRODUCTS = tuple(product.value for product in Product)
 
@@ -66,47 +66,53 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     admits all. Limits of a day and of equity hold for each account; each has its action.
     """
 
-    max_position_size: Annotated[float, setting("MAX_POSITION_SIZE", f"{_MONEY}; held, coming, new", gt=0)] = 100_000.0
+    max_position_size: Annotated[float, setting("MAX_POSITION_SIZE", f"{_MONEY}; held and ordered", gt=0)] = 100_000.0
     max_order_size: Annotated[float, setting("MAX_ORDER_SIZE", _MONEY, gt=0)] = 10_000.0
-    min_order_size: Annotated[float, setting("MIN_ORDER_SIZE", "rupees, counted so; not of hedging legs", ge=0)] = 100.0
+    min_order_size: Annotated[float, setting("MIN_ORDER_SIZE", "rupees; hedging legs may be less", ge=0)] = 100.0
     max_positions_per_symbol: Annotated[int, setting("MAX_POSITIONS_PER_SYMBOL", ge=1)] = 5
     max_total_positions: Annotated[int, setting("MAX_TOTAL_POSITIONS", ge=1)] = 50
-    max_daily_loss: Annotated[float, setting("MAX_DAILY_LOSS", "rupees an account may lose in a day", gt=0)] = 10_000.0
+    max_daily_loss: Annotated[float, setting("MAX_DAILY_LOSS", "loss of an account in a day, rupees", gt=0)] = 10_000.0
     max_daily_loss_action: Annotated[LimitAction, setting("MAX_DAILY_LOSS_ACTION", _ACTIONS, case="lower")] = (
         LimitAction.NO_ENTRIES
     )
-    max_drawdown: Annotated[float, setting("MAX_DRAWDOWN", "of an account's equity, below its peak", gt=0, lt=1)] = 0.05
+    max_drawdown: Annotated[float, setting("MAX_DRAWDOWN", "fall of an account's equity from peak", gt=0, lt=1)] = 0.05
     max_drawdown_action: Annotated[LimitAction, setting("MAX_DRAWDOWN_ACTION", _ACTIONS, case="lower")] = (
         LimitAction.HALT
     )
-    r_value: Annotated[float, setting("R_VALUE", "rupees of 1 R without a stop; else loss at the stop", ge=0)] = 0.0
-    daily_stop_r: Annotated[float, setting("DAILY_STOP_R", "R an account may lose in a day; 0: no limit", ge=0)] = 0.0
-    daily_target_r: Annotated[float, setting("DAILY_TARGET_R", "R an account may win a day; 0: no limit", ge=0)] = 0.0
+    r_value: Annotated[float, setting("R_VALUE", "rupees of 1 R for entries without a stop", ge=0)] = 0.0
+    daily_stop_r: Annotated[float, setting("DAILY_STOP_R", "loss of an account in a day, R; 0: any", ge=0)] = 0.0
+    daily_target_r: Annotated[float, setting("DAILY_TARGET_R", "gain of an account in a day, R; 0: any", ge=0)] = 0.0
     daily_r_action: Annotated[LimitAction, setting("DAILY_R_ACTION", _ACTIONS, case="lower")] = LimitAction.CLOSE_LEGS
-    default_stop_loss: Annotated[float, setting("DEFAULT_STOP_LOSS", "of the price; not of options", gt=0, lt=1)] = 0.02
+    default_stop_loss: Annotated[float, setting("DEFAULT_STOP_LOSS", "stop distance by price", gt=0, lt=1)] = 0.02
     default_stop_loss_options: Annotated[
-        float, setting("DEFAULT_STOP_LOSS_OPTIONS", "of the premium: the stop of options", gt=0, lt=1)
+        float,
+        setting("DEFAULT_STOP_LOSS_OPTIONS", "stop distance of options, as a fraction of the premium", gt=0, lt=1),
     ] = 0.25
     stop_limit_buffer: Annotated[
-        float, setting("STOP_LIMIT_BUFFER", "of a stop's trigger: how far beyond it its limit lies", gt=0, lt=1)
+        float, setting("STOP_LIMIT_BUFFER", "distance of a stop's limit from its trigger, as a fraction", gt=0, lt=1)
     ] = 0.01
-    stop_limit_buffer_options: Annotated[float, setting("STOP_LIMIT_BUFFER_OPTIONS", "rupees, if more", ge=0)] = 3.0
+    stop_limit_buffer_options: Annotated[float, setting("STOP_LIMIT_BUFFER_OPTIONS", "or rupees, if more", ge=0)] = 3.0
     bare_seconds: Annotated[
-        float, setting("BARE_SECONDS", "a position without its stop raises an alert, is closed after twice that", gt=0)
+        float,
+        setting(
+            "BARE_SECONDS", "seconds without a stop until an alert; after twice as long the position is closed", gt=0
+        ),
     ] = 5.0
-    doubt_seconds: Annotated[float, setting("DOUBT_SECONDS", "the same; stop on its way or unknown", gt=0)] = 60.0
+    doubt_seconds: Annotated[float, setting("DOUBT_SECONDS", "likewise, while the stop is in doubt", gt=0)] = 60.0
     trailing_stop_enabled: Annotated[bool, setting("TRAILING_STOP_ENABLED", "false: no stop trails")] = True
     trailing_stop_distance: Annotated[
-        float, setting("TRAILING_STOP_DISTANCE", "of legs that trail without a value", gt=0, lt=1)
+        float,
+        setting("TRAILING_STOP_DISTANCE", "trailing distance of legs without their own, as a fraction", gt=0, lt=1),
     ] = 0.01
     avoid_first_minutes: Annotated[int, setting("AVOID_FIRST_MINUTES", "no entries in the first minutes", ge=0)] = 5
     avoid_last_minutes: Annotated[int, setting("AVOID_LAST_MINUTES", "no entries in the last minutes", ge=0)] = 15
-    stale_quote_seconds: Annotated[float, setting("STALE_QUOTE_SECONDS", "older quotes deny entries", gt=0)] = 5.0
+    stale_quote_seconds: Annotated[float, setting("STALE_QUOTE_SECONDS", "age of quotes for entries", gt=0)] = 5.0
     signal_validity_seconds: Annotated[
-        float, setting("SIGNAL_VALIDITY", "seconds of market time after its bar or quote; later entries expire", gt=0)
+        float, setting("SIGNAL_VALIDITY", "market seconds after the bar or quote until a signal's entries expire", gt=0)
     ] = 60.0
     unknown_exit: Annotated[
-        UnknownExit, setting("UNKNOWN_EXIT", "an exit that no book shows: second_exit, or wait for an operator")
+        UnknownExit,
+        setting("UNKNOWN_EXIT", "reaction to an exit that no book shows: second_exit, or wait for an operator"),
     ] = UnknownExit.SECOND_EXIT
     enabled_products: Annotated[
         tuple[str, ...], setting("ENABLED_PRODUCTS", "products that entries may use", case="upper", among=_PRODUCTS)
@@ -114,17 +120,16 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     price_collar: Annotated[float, setting("PRICE_COLLAR", _COLLAR, gt=0, lt=1)] = 0.03
     price_collar_options: Annotated[float, setting("PRICE_COLLAR_OPTIONS", _COLLAR, gt=0, lt=1)] = 0.25
     min_data_coverage: Annotated[
-        float, setting("MIN_DATA_COVERAGE", "of the instruments must have data, else entries wait", ge=0, le=1)
+        float,
+        setting("MIN_DATA_COVERAGE", "fraction of the instruments that must have data before entries", ge=0, le=1),
     ] = 0.9
     max_entries_per_session: Annotated[
-        int, setting("MAX_ENTRIES_PER_SESSION", "signals of a strategy in a session; 0: any", ge=0, le=250)
+        int, setting("MAX_ENTRIES_PER_SESSION", "entry signals of a strategy in a session; 0: no limit", ge=0, le=250)
     ] = 0
-    max_active_orders: Annotated[
-        int, setting("MAX_ACTIVE_ORDERS", "working orders of an account beyond which none enter", ge=1)
-    ] = 100
-    max_cancels_per_day: Annotated[int, setting("MAX_CANCELS_PER_DAY", "of an account; then none enters", ge=1)] = 500
-    max_consecutive_losses: Annotated[int, setting("MAX_CONSECUTIVE_LOSSES", "then it pauses; 0: never", ge=0)] = 0
-    loss_pause_minutes: Annotated[int, setting("LOSS_PAUSE_MINUTES", "how long it pauses", ge=1)] = 30
+    max_active_orders: Annotated[int, setting("MAX_ACTIVE_ORDERS", "working orders in an account", ge=1)] = 100
+    max_cancels_per_day: Annotated[int, setting("MAX_CANCELS_PER_DAY", "cancels in an account in a day", ge=1)] = 500
+    max_consecutive_losses: Annotated[int, setting("MAX_CONSECUTIVE_LOSSES", "losses until a pause; 0: any", ge=0)] = 0
+    loss_pause_minutes: Annotated[int, setting("LOSS_PAUSE_MINUTES", "length of that pause", ge=1)] = 30
     enabled_exchanges: tuple[str, ...] = ()
     enabled_kinds: tuple[str, ...] = ()
     enabled_timeframes: tuple[str, ...] = ()
@@ -134,9 +139,9 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Section `rates`: the router's budget of calls; the exchange allows ten orders a second."""
 
     orders_per_second: Annotated[int, setting("MAX_ORDERS_PER_SECOND", "order calls, at most 10", ge=1, le=10)] = 8
-    entries_per_minute: Annotated[int, setting("MAX_ENTRIES_PER_MINUTE", "signals of a strategy, not legs", ge=1)] = 10
+    entries_per_minute: Annotated[int, setting("MAX_ENTRIES_PER_MINUTE", "entry signals of one strategy", ge=1)] = 10
     modifies_per_order: Annotated[
-        int, setting("MAX_MODIFIES_PER_ORDER", "then an order is cancelled and placed again", ge=1, le=25)
+        int, setting("MAX_MODIFIES_PER_ORDER", "changes of an order before it is replaced by a new one", ge=1, le=25)
     ] = 20
     churn_per_instrument: Annotated[int, setting("CHURN_PER_INSTRUMENT", _CHURN, ge=1)] = 2
     churn_per_account: Annotated[int, setting("CHURN_PER_ACCOUNT", _CHURN, ge=1)] = 5
@@ -146,34 +151,32 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
     """Section `data`: subscriptions (`watch`: instrument ids), checks and warm-up; seconds of machine time."""
 
     watch: tuple[str, ...] = ()
-    tick_data: Annotated[bool, setting("ENABLE_TICK_DATA", "false: the feed writes no raw tape")] = True
-    depth_data: Annotated[bool, setting("ENABLE_DEPTH_DATA", "requested where quotes lack bid and ask")] = True
-    depth_levels: Annotated[int, setting("DEPTH_LEVELS", "levels that the feed passes on", ge=1, le=200)] = 5
-    historical: Annotated[bool, setting("ENABLE_HISTORICAL_DATA", "warms indicators up at the start")] = True
+    tick_data: Annotated[bool, setting("ENABLE_TICK_DATA", "false: no quotes are recorded on tape")] = True
+    depth_data: Annotated[bool, setting("ENABLE_DEPTH_DATA", "depth where quotes lack bid and ask")] = True
+    depth_levels: Annotated[int, setting("DEPTH_LEVELS", "depth levels that the feed publishes", ge=1, le=200)] = 5
+    historical: Annotated[bool, setting("ENABLE_HISTORICAL_DATA", "history for the warm-up of indicators")] = True
     history_days: Annotated[
         int, setting("HISTORICAL_DAYS", "calendar days of bars fetched for watched instruments", ge=1, le=3650)
     ] = 30
-    validation: Annotated[bool, setting("ENABLE_DATA_VALIDATION", "checks prices by MAX_PRICE_CHANGE_PERCENT")] = True
+    validation: Annotated[bool, setting("ENABLE_DATA_VALIDATION", "price check by MAX_PRICE_CHANGE_PERCENT")] = True
     max_price_change_percent: Annotated[
-        float, setting("MAX_PRICE_CHANGE_PERCENT", "a jump beyond it needs confirmation", gt=0)
+        float, setting("MAX_PRICE_CHANGE_PERCENT", "largest price jump without confirmation by a second quote", gt=0)
     ] = 10.0
-    max_subscriptions: Annotated[int, setting("MAX_WEBSOCKET_SUBSCRIPTIONS", "more are refused: an alert", ge=1)] = 3000
+    max_subscriptions: Annotated[int, setting("MAX_WEBSOCKET_SUBSCRIPTIONS", "most instruments watched", ge=1)] = 3000
     batch_size: Annotated[int, setting("WEBSOCKET_BATCH_SIZE", "instruments in one subscription request", ge=1)] = 50
-    batch_delay: Annotated[float, setting("WEBSOCKET_BATCH_DELAY", "seconds between such requests", ge=0)] = 0.05
-    buffer_size: Annotated[
-        int, setting("MARKET_DATA_BUFFER_SIZE", "most frames taken from the socket at once", ge=100)
-    ] = 10_000
+    batch_delay: Annotated[float, setting("WEBSOCKET_BATCH_DELAY", "seconds between two such requests", ge=0)] = 0.05
+    buffer_size: Annotated[int, setting("MARKET_DATA_BUFFER_SIZE", "frames read at once, at most", ge=100)] = 10_000
     mode: Annotated[
         Literal["ltp", "quote", "depth"],
-        setting("FEED_MODE", "ltp, quote or depth: what is subscribed of each instrument", case="lower"),
+        setting("FEED_MODE", "subscription of each instrument: ltp, quote or depth", case="lower"),
     ] = "quote"
-    mute_seconds: Annotated[float, setting("FEED_MUTE_SECONDS", "silence in session, then it reconnects", gt=0)] = 13.0
-    down_seconds: Annotated[float, setting("FEED_DOWN_SECONDS", "no connection, then a backup takes over", gt=0)] = 5.0
+    mute_seconds: Annotated[float, setting("FEED_MUTE_SECONDS", "silence in session before a reconnect", gt=0)] = 13.0
+    down_seconds: Annotated[float, setting("FEED_DOWN_SECONDS", "seconds offline before a backup serves", gt=0)] = 5.0
     failback_seconds: Annotated[
-        float, setting("FEED_FAILBACK_SECONDS", "health of the primary until the feed returns to it", ge=60)
+        float, setting("FEED_FAILBACK_SECONDS", "seconds of a healthy primary before the feed returns to it", ge=60)
     ] = 300.0
     fallback_seconds: Annotated[
-        float, setting("FEED_FALLBACK_SECONDS", "silence until held instruments are read over REST; 0: never", ge=0)
+        float, setting("FEED_FALLBACK_SECONDS", "silence before held instruments are read over REST; 0: never", ge=0)
     ] = 3.0
     keep_seconds: float = 60.0
 
@@ -201,7 +204,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
         setting("ZMQ_BIND_ADDRESS", "transport tcp only; loopback: streams are not encrypted", check=_check_loopback),
     ] = "127.0.0.1"
     high_water_mark: Annotated[int, setting("ZMQ_HIGH_WATER_MARK", "messages kept for a slow reader", ge=1)] = 10_000
-    message_timeout: Annotated[int, setting("ZMQ_MESSAGE_TIMEOUT", "ms, of questions to the gateway", ge=1)] = 5000
+    message_timeout: Annotated[int, setting("ZMQ_MESSAGE_TIMEOUT", "ms to wait for the gateway's reply", ge=1)] = 5000
     ports: dict[str, int] = {}
 
 
@@ -260,9 +263,7 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, setting(ge=0)] = 7
     speed: Annotated[float, setting(ge=0)] = 1.0
     replay: Annotated[str, setting()] = ""
-    capital: Annotated[float, setting("PAPER_TRADING_INITIAL_CAPITAL", "cash of a fresh simulator", gt=0)] = (
-        STARTING_CASH
-    )
+    capital: Annotated[float, setting("PAPER_TRADING_INITIAL_CAPITAL", "cash of a simulator", gt=0)] = STARTING_CASH
     personality: str = "paper"
     broker: str = ""
     record: bool = False
@@ -282,16 +283,26 @@ class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
     monitoring: Annotated[bool, setting("ENABLE_PERFORMANCE_MONITORING")] = True
     min_free_bytes: Annotated[
         int,
-        setting("MYTRADING_MIN_FREE_BYTES", "less free disk halts entries; say 2 GB", unit="bytes", ge=0, le=1 << 62),
+        setting(
+            "MYTRADING_MIN_FREE_BYTES",
+            "free disk below which entries halt, such as 2 GB",
+            unit="bytes",
+            ge=0,
+            le=1 << 62,
+        ),
     ] = 2 << 30
     journal_reserve_bytes: Annotated[
         int,
         setting(
-            "MYTRADING_JOURNAL_RESERVE", "kept for exits by each journal; 8 MB", unit="bytes", ge=1 << 20, le=1 << 30
+            "MYTRADING_JOURNAL_RESERVE",
+            "disk space each journal reserves for exits",
+            unit="bytes",
+            ge=1 << 20,
+            le=1 << 30,
         ),
     ] = 8 << 20
     journal_keep_days: Annotated[
-        int, setting("MYTRADING_JOURNAL_DAYS", "exported days stay as journals so long", unit="days", ge=2)
+        int, setting("MYTRADING_JOURNAL_DAYS", "days an exported journal is kept", unit="days", ge=2)
     ] = 30
 
 
@@ -299,15 +310,16 @@ class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     """Section `alerts`: latency and rejections that raise an alert (0: never), and how long one that returns lasts."""
 
     quote_latency_ms: Annotated[
-        float, setting("MAX_QUOTE_LATENCY", "ms from socket to risk; ten in a row raise an alert; 0: never", ge=0)
+        float,
+        setting(
+            "MAX_QUOTE_LATENCY", "ms from socket to risk; ten slower quotes in a row raise an alert; 0: never", ge=0
+        ),
     ] = 1000.0
-    order_latency_ms: Annotated[
-        float, setting("MAX_ORDER_LATENCY", "ms of an order call; a longer one raises an alert; 0: never", ge=0)
-    ] = 5000.0
-    rejections: Annotated[int, setting("ALERT_REJECTIONS", "of an account's orders raise an alert; 0: never", ge=0)] = 5
-    rejection_minutes: Annotated[float, setting("ALERT_REJECTION_MINUTES", "within which they are counted", gt=0)] = 5.0
+    order_latency_ms: Annotated[float, setting("MAX_ORDER_LATENCY", "ms; a longer call raises an alert", ge=0)] = 5000.0
+    rejections: Annotated[int, setting("ALERT_REJECTIONS", "rejected orders until an alert; 0: none", ge=0)] = 5
+    rejection_minutes: Annotated[float, setting("ALERT_REJECTION_MINUTES", "minutes that rejections count", gt=0)] = 5.0
     cooldown_seconds: Annotated[
-        float, setting("ALERT_COOLDOWN", "without another excess until these, or one that comes and goes, end", gt=0)
+        float, setting("ALERT_COOLDOWN", "seconds without a repetition before such an alert ends", gt=0)
     ] = 60.0
 
 
@@ -318,27 +330,33 @@ class ServerRules(msgspec.Struct, frozen=True, kw_only=True):
     every `ping_seconds` and are down after `ping_failures` in a row.
     """
 
-    timeout: Annotated[float, setting("OPENALGO_TIMEOUT", "seconds of an order call; reads have less", gt=0)] = 30.0
-    max_retries: Annotated[int, setting("OPENALGO_MAX_RETRIES", "tries of a read; placing is never repeated", ge=1)] = 3
+    timeout: Annotated[float, setting("OPENALGO_TIMEOUT", "timeout of an order call in seconds", gt=0)] = 30.0
+    max_retries: Annotated[int, setting("OPENALGO_MAX_RETRIES", "tries of a read; orders are sent once", ge=1)] = 3
     retry_delay: Annotated[
         float,
         setting(
             "OPENALGO_RETRY_DELAY",
-            "seconds between tries of one read; between reads of all history or contracts it doubles, to a minute",
+            "seconds between tries of one read; the pause doubles up to a minute for all history or contracts",
             gt=0,
         ),
     ] = 2.0
-    registered_ips: Annotated[tuple[str, ...], setting("BROKER_REGISTERED_IPS", "addresses the broker allows")] = ()
+    registered_ips: Annotated[tuple[str, ...], setting("BROKER_REGISTERED_IPS", "IP addresses the broker allows")] = ()
     egress_url: Annotated[
         str,
         setting(
-            "EGRESS_CHECK_URL", "returns a caller's address; asked only with the line above", pattern=r"^https?://\S+$"
+            "EGRESS_CHECK_URL",
+            "URL that returns our IP address; used if the setting above is set",
+            pattern=r"^https?://\S+$",
         ),
     ] = "https://api.ipify.org"
     ping_seconds: Annotated[
-        float, setting("OPENALGO_PING_SECONDS", "between pings of the primary and of backup accounts", ge=1)
+        float, setting("OPENALGO_PING_SECONDS", "seconds between pings of the primary and the backup accounts", ge=1)
     ] = 30.0
     ping_failures: Annotated[
         int,
-        setting("OPENALGO_PING_FAILURES", "in a row, and an account counts as down: the feed leaves a primary", ge=1),
+        setting(
+            "OPENALGO_PING_FAILURES",
+            "failed pings in a row before an account is down and the feed moves to a backup",
+            ge=1,
+        ),
     ] = 3

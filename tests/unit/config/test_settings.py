@@ -15,6 +15,7 @@ from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError, name_key
 from mytrading.config.run_config import build_run_config
 from mytrading.config.sections import REMOVED_KEYS, RENAMED, UNUSED, VARIABLES
+from mytrading.config.settings import TradingSettings
 from mytrading.core.orders.live_gate import live_run_problem
 from mytrading.core.text import spelling
 from mytrading.messages.enums import Mode, Side
