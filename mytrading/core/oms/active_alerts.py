@@ -65,10 +65,6 @@ def _protection(is_active: Callable[[Protection], bool]) -> IsActive:
     return lambda state, name: any(level.id == name and is_active(level) for level in state.protections.values())
 
 
-def _is_missing(order: Order) -> bool:
-    return order.state in SENT or isinstance(order.evidence.end, Contradicted)
-
-
 def _stays_unmoved(order: Order) -> bool:
     modify = order.evidence.modify
     pending = modify.wanted is not None or modify.out or modify.unproven
@@ -86,7 +82,7 @@ ROW_ALERTS: dict[str, IsActive] = {
     "ORDER_LOST": _order(lambda order: order.state is OrderState.LOST),
     "ORDER_AMBIGUOUS": _order(lambda order: order.state in SENT or isinstance(order.evidence.match, Ambiguous)),
     "ORDER_UNRESOLVED": _order(lambda order: order.state in SENT or order.state is OrderState.EXPIRED),
-    "ORDER_MISSING": _order(_is_missing),
+    "ORDER_MISSING": _order(lambda order: order.state in SENT or isinstance(order.evidence.end, Contradicted)),
     "CANCEL_STUCK": _order(lambda order: order.state in SENT),
     "STOP_NOT_MOVED": _order(_stays_unmoved),
     "STOP_RELEASED": _protection(lambda level: level.state == "released"),

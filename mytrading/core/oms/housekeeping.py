@@ -84,30 +84,19 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) ->
     limits = oms.limits
     if order.filled_seen == order.filled and oms.is_cancel_out(order.account, order.client_order_id):
         return
-    slow = (
-        order.state in UNRESOLVED
-        and not order.purpose.reduces
-        and not isinstance(order.evidence.match, Candidate | Ambiguous)
-    )
+    evidence, unresolved, reduces = order.evidence, order.state in UNRESOLVED, order.purpose.reduces
+    slow = unresolved and not reduces and not isinstance(evidence.match, Candidate | Ambiguous)
     every, positions = due.get(order.account, (limits.slow, False))
     wanted = limits.entry_reads if slow else limits.chase_reads
     asked = oms.state.reads.get(order.account)
-    if (
-        (order.evidence.end or order.filled_seen > order.filled)
-        and asked
-        and order.evidence.seen_machine_ns > asked[-1]
-    ):
+    if (evidence.end or order.filled_seen > order.filled) and asked and evidence.seen_machine_ns > asked[-1]:
         wanted = limits.read_spacing
-    protects = order.state in UNRESOLVED and order.purpose.reduces
-    doubted = isinstance(order.evidence.end, Disputed) and order.state in RESTING
-    due[order.account] = (min(every, wanted), positions or protects or doubted)
+    doubted = isinstance(evidence.end, Disputed) and order.state in RESTING
+    due[order.account] = (min(every, wanted), positions or (unresolved and reduces) or doubted)
 
 
 def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
-    """Recover after a journal replay: calls that were out become unknown, entries of `served` accounts wait.
-
-    `never_began(id, attempt)` is true of a placing call that certainly did not leave.
-    """
+    """Recover after a journal replay: calls that were out become unknown, entries of `served` accounts wait."""
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
     startup.drop_expired_contracts(oms)
@@ -116,7 +105,8 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
         order = oms.order(name)
         accounts.add(order.account)
         if order.state is OrderState.SUBMITTED and never_began(name, order.call.attempt):
-            call_outcomes.requeue_unsent_call(oms, order)
+            call, why = replace(order.call, ended_machine_ns=oms.machine), "the router stopped before its call began"
+            call_outcomes.requeue_unsent_call(oms, order, call, why, why)
             continue
         if order.state is OrderState.SUBMITTED:
             call_outcomes.mark_unknown(oms, order, oms.machine, "the router stopped while the call was out")

@@ -221,11 +221,6 @@ def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
         oms.emit(AccountModeChanged(account=name, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode))
 
 
-def _mode_cleared(oms: OrderDecision, message: control.ModeCleared) -> None:
-    entries.record_account_mode(oms, message.account, False, "cleared by a person")
-    oms.request_read(message.account, "mode cleared", positions=True)
-
-
 _HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.on_place_entry,
     CloseGoal: goals.on_close_goal,
@@ -239,7 +234,7 @@ _HANDLERS: dict[type, Handler] = {
     control.ProbeRequested: operator_requests.on_probe,
     control.CancelRequested: operator_requests.on_cancel,
     control.ModifyRequested: operator_requests.on_modify,
-    control.ModeCleared: _mode_cleared,
+    control.ModeCleared: entries.on_mode_cleared,
     ModeSeen: _mode_seen,
     CallOutcome: call_outcomes.on_outcome,
     OrderReport: order_updates.on_report,

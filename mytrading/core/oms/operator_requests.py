@@ -13,7 +13,7 @@ from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.placing import entries, modify
-from mytrading.core.oms.reconcile import order_updates, position_corrections
+from mytrading.core.oms.reconcile import order_updates, position_corrections, unknown_orders
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, is_live, same_fingerprint, with_cancel
 from mytrading.core.time import SECOND
@@ -245,7 +245,7 @@ def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -
     if problem or row is None:
         return problem, ""
     appeared = order.state in ABSENT
-    message = _with_reason("bound by a person", request)
+    message = f"bound by a person{f': {request.reason}' if request.reason else ''}"
     if order_updates.bind_broker_order(oms, order, name, quantity=row.quantity, message=message) is None:
         return f"broker order {name} belongs to another order of ours", ""
     oms.request_read(order.account, "resolved", positions=True)
@@ -283,29 +283,20 @@ def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested
     # What stands there now is not this order: only what is first seen after this moment can be.
     call = replace(order.call, began_machine_ns=oms.machine) if in_view else order.call
     evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
-    oms.change(
-        order, "not_placed", state=OrderState.GHOST, call=call, evidence=evidence,
-        message=_with_reason("never placed, by the word of a person", request),
-    )  # fmt: skip
+    message = f"never placed, by the word of a person{f': {request.reason}' if request.reason else ''}"
+    oms.change(order, "not_placed", state=OrderState.GHOST, call=call, evidence=evidence, message=message)
     return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
 
 
 def candidate_broker_orders(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
     """Return unclaimed broker orders that may be this order, sorted by id."""
-    state = oms.state
     return [
         row
-        for (account, name), row in state.strangers.sorted_items()
-        if account == order.account
-        and (account, name) not in state.by_broker
-        and row.product in (None, order.product)
-        and same_fingerprint(order, row.instrument, row.side, row.quantity)
-        and (state.foreign.get((account, name)) or 0) > order.call.began_machine_ns
+        for place, row in oms.state.strangers.sorted_items()
+        if place[0] == order.account
+        and place not in oms.state.by_broker
+        and unknown_orders.may_be_same_order(oms, order, row)
     ]
-
-
-def _with_reason(what: str, request: control.ResolveRequested) -> str:
-    return f"{what}: {request.reason}" if request.reason else what
 
 
 OWNER = "doctor"

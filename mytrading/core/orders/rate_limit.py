@@ -17,8 +17,3 @@ def calls_left(stamps: Sequence[int], now: int, limit: int, window: int = SECOND
         rolling += stamp > now - window
         calendar += stamp // SECOND >= second
     return max(0, limit - max(rolling, calendar))
-
-
-def append_call_time(stamps: tuple[int, ...], now: int, keep: int) -> tuple[int, ...]:
-    """Return the call times with `now` added, cut to the newest `keep`."""
-    return (*stamps, now)[-keep:]

@@ -300,25 +300,13 @@ def _more_sightings(q: _Question) -> bool:
 
 
 def _by_stream(q: _Question) -> bool:
-    end = _pending_end(q)
-    return end is not None and end.by_stream
+    return (end := _pending_end(q)) is not None and end.by_stream
 
 
 def _wary_of_flaps(q: _Question) -> bool:
     """Of an order whose end nobody here wanted each first sight counts, however often the book has flapped."""
     unwanted = q.order.state is not OrderState.FILLED and not q.evidence.cancel.calls
     return q.evidence.flapped and not isinstance(q.evidence.end, Disputed) and not unwanted
-
-
-def _late_and_unseen(q: _Question) -> bool:
-    late = q.read.began_ns - q.order.call.ended_machine_ns >= q.read.limits.lost_after
-    return (late or q.read.tagged) and unseen_reads(q.evidence) + 1 >= q.read.limits.lost_reads
-
-
-def _other_candidate(q: _Question) -> bool:
-    match = q.evidence.match
-    same = isinstance(match, Candidate) and match.broker_order_id == q.read.found
-    return q.order.state in UNRESOLVED and not same
 
 
 _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
@@ -364,11 +352,17 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
     F.UNSEEN_ENOUGH: lambda q: (
         unseen_reads(q.evidence) > 1 or (unseen_reads(q.evidence) == 1 and q.apart(q.read.limits.ghost_gap))
     ),
-    F.LATE_AND_UNSEEN: _late_and_unseen,
+    F.LATE_AND_UNSEEN: lambda q: (
+        (q.read.tagged or q.read.began_ns - q.order.call.ended_machine_ns >= q.read.limits.lost_after)
+        and unseen_reads(q.evidence) + 1 >= q.read.limits.lost_reads
+    ),
     F.FEW_UNSEEN: lambda q: unseen_reads(q.evidence) < q.read.limits.lost_reads,
     F.SEVERAL: lambda q: q.read.several,
     F.IS_AMBIGUOUS: lambda q: isinstance(q.evidence.match, Ambiguous),
-    F.UNRESOLVED_OTHER_CANDIDATE: _other_candidate,
+    F.UNRESOLVED_OTHER_CANDIDATE: lambda q: (
+        q.order.state in UNRESOLVED
+        and not (isinstance(q.evidence.match, Candidate) and q.evidence.match.broker_order_id == q.read.found)
+    ),
     F.UNRESOLVED_NOT_NEWER: lambda q: q.order.state in UNRESOLVED and not q.apart(1),
 }
 
@@ -383,11 +377,6 @@ def _note_end(q: _Question) -> OrderEvidence:
     return _seen(q, end=PendingEnd(status=q.read.status))
 
 
-def _count_end(q: _Question) -> OrderEvidence:
-    end = _pending_end(q)
-    return _seen(q, end=replace(end, sightings=end.sightings + 1) if end is not None else None)
-
-
 def _keep_dispute(q: _Question) -> OrderEvidence:
     """A newer read that shows the order open leaves an end to the books to prove, whoever reported it first."""
     end = q.evidence.end
@@ -398,9 +387,8 @@ def _keep_dispute(q: _Question) -> OrderEvidence:
 
 def _withdraw(q: _Question) -> OrderEvidence:
     """Of an order that rests and is shown ended the end stays pending."""
-    if q.read.status in ENDS and q.order.state not in TERMINAL:
-        return q.evidence
-    return replace(q.evidence, end=None, flapped=False)
+    stays = q.read.status in ENDS and q.order.state not in TERMINAL
+    return q.evidence if stays else replace(q.evidence, end=None, flapped=False)
 
 
 def _count_unseen(q: _Question) -> OrderEvidence:
@@ -412,7 +400,7 @@ def _count_unseen(q: _Question) -> OrderEvidence:
 _EFFECTS: dict[OrderVerdict, Callable[[_Question], OrderEvidence]] = {
     V.END_NOTED: _note_end,
     V.END_RESTARTED: lambda q: replace(_note_end(q), flapped=False),
-    V.END_COUNTED: _count_end,
+    V.END_COUNTED: lambda q: _seen(q, end=(end := _pending_end(q)) and replace(end, sightings=end.sightings + 1)),
     V.FLAPPED: lambda q: replace(q.evidence, end=None, flapped=True),
     V.REVIVED: lambda q: replace(q.evidence, end=None, flapped=True),
     V.CLEARED: lambda q: replace(q.evidence, end=None, flapped=False),

@@ -139,10 +139,6 @@ def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     return ours + _strangers(oms, key, read)
 
 
-def _held(oms: OrderDecision, key: NetKey) -> int:
-    return sum(position.quantity for other in _here(oms, key) for position in oms.state.holders(other))
-
-
 def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> bool:
     """True if the position book shows less of ours in the instrument than traded and carried units explain."""
     here, held = _here(oms, key), _held(oms, key)
@@ -161,6 +157,10 @@ def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> boo
 
 def _here(oms: OrderDecision, key: NetKey) -> list[NetKey]:
     return [other for other in oms.state.owners if _same_instrument(other, key)]
+
+
+def _held(oms: OrderDecision, key: NetKey) -> int:
+    return sum(position.quantity for other in _here(oms, key) for position in oms.state.holders(other))
 
 
 def _same_instrument(one: NetKey | Order, other: NetKey) -> bool:

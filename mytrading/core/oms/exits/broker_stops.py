@@ -15,7 +15,7 @@ from mytrading.core.orders.slicing import Sizes, closing_slices
 from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, is_untriggered_stop
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Position, Protection
+from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protection
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
@@ -76,18 +76,18 @@ def advance_protections(oms: OrderDecision) -> None:
 
 def _advance(oms: OrderDecision, level: Protection) -> None:
     position, stops = oms.position(level), _stops(oms, level)
-    _withdraw(oms, _stops(oms, level, stray=True), f"{_OURS}: it guarded the other side")
+    _withdraw(oms, _stops(oms, level, stray=True), "it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
     flat, released = seen == sure == 0, level.state == "released"
     if released or flat or seen * level.side.sign > 0:
         # stops that are left of a released protection end with the position, or when an exit needs the quantity
         if not released or flat or entries.exit_replaces_stops(oms, level.net, level.strategy):
-            _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
+            _withdraw(oms, stops, "nothing is left to guard")
         if flat and not _stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
     if entries.exit_replaces_stops(oms, level.net, level.strategy):
-        _withdraw(oms, stops, f"{_OURS}: an exit takes over")
+        _withdraw(oms, stops, "an exit takes over")
         return
     if not oms.is_trading(level.instrument) or oms.in_venue_square_off(level):
         # nothing is placed: what ends then is no failure, and the open begins again
@@ -147,7 +147,7 @@ def _entries_out(oms: OrderDecision, level: Protection) -> bool:
 
 def _withdraw(oms: OrderDecision, stops: list[Order], reason: str) -> None:
     for order in stops:
-        entries.cancel_order(oms, order, reason)
+        entries.cancel_order(oms, order, f"{_OURS}: {reason}")
 
 
 def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
@@ -168,16 +168,10 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
     oms.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
-    exit_goals.start_goal(
-        oms,
-        Goal(
-            id=content_id("unguarded", level.id, level.attempts, oms.machine), account=level.account,
-            instrument=level.instrument, product=level.product, strategy=level.strategy, run=level.run,
-            cause=level.cause, reason=why, purpose=Purpose.EXIT,
-        ),
-    )  # fmt: skip
+    name = content_id("unguarded", level.id, level.attempts, oms.machine)
+    exit_goals.start_goal(oms, name, level, level.cause, why)
     if entries.exit_replaces_stops(oms, level.net, level.strategy):
-        _withdraw(oms, _stops(oms, level), f"{_OURS}: an exit takes over")
+        _withdraw(oms, _stops(oms, level), "an exit takes over")
     return handed
 
 

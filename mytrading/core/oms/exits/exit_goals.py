@@ -16,7 +16,7 @@ from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import NO_CALL, Goal, GoalChanged, Order, OrderLinks, PlacingCall, Position
+from mytrading.messages.orders import NO_CALL, Goal, GoalChanged, Order, OrderLinks, PlacingCall, Position, Protection
 
 
 class _Out(NamedTuple):
@@ -44,10 +44,17 @@ def on_close_goal(oms: OrderDecision, command: CloseGoal) -> None:
     _begin(oms, goal)
 
 
-def start_goal(oms: OrderDecision, goal: Goal) -> None:
-    """Open an exit goal, unless its id was used before."""
-    if not oms.state.is_known_id(goal.id):
-        _begin(oms, replace(goal, created_ns=oms.now, opened_machine_ns=oms.machine))
+def start_goal(
+    oms: OrderDecision, goal_id: str, owner: Order | Position | Protection, cause: str, reason: str, wary: bool = False
+) -> None:
+    """Open a goal that closes all its owner holds, unless its id was used; `wary`: not before reads of the books."""
+    if not oms.state.is_known_id(goal_id):
+        goal = Goal(
+            id=goal_id, account=owner.account, instrument=owner.instrument, product=owner.product,
+            strategy=owner.strategy, run=owner.run, cause=cause, reason=reason, purpose=Purpose.EXIT,
+            waits_machine_ns=max(oms.machine, 1) if wary else 0, created_ns=oms.now, opened_machine_ns=oms.machine,
+        )  # fmt: skip
+        _begin(oms, goal)
 
 
 def _begin(oms: OrderDecision, goal: Goal) -> None:
@@ -79,10 +86,9 @@ def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
 
 def advance_goals(oms: OrderDecision) -> None:
     """Send, re-price or finish the exit of every open goal, the oldest goal first."""
-    state = oms.state
     goals = []
-    for name in state.open_goals:
-        if goal := state.goals.get(name):
+    for name in oms.state.open_goals:
+        if goal := oms.state.goals.get(name):
             goals.append(goal)  # noqa: PERF401 - no frame of a comprehension on the way of an exit
     if len(goals) > 1:
         goals.sort(key=lambda goal: (goal.created_ns, goal.id))
@@ -110,7 +116,10 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     if out.exits or position.quantity == 0:
         return
-    if out is not _NOTHING_OUT and _entries_pending(oms, goal, out):
+    # entries that will end soon, and unproven fills, delay an exit; not for ever: what is owned must get out
+    if oms.machine - goal.opened_machine_ns < oms.limits.exit_patience and (
+        out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
+    ):
         return
     if goal.order and oms.machine < _not_before(oms, goal):
         return
@@ -158,13 +167,6 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     return goal
 
 
-def _entries_pending(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
-    """Entries that will end soon, and unproven fills, delay an exit; not for ever: what is owned must get out."""
-    if oms.machine - goal.opened_machine_ns >= oms.limits.exit_patience:
-        return False
-    return out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
-
-
 def _not_before(oms: OrderDecision, goal: Goal) -> int:
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
     failed = [order for order in slices.orders_by_id(oms, goal.order) if order.state in ended]
@@ -194,9 +196,8 @@ def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantit
 
 
 def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
-    limits = oms.limits
-    late = oms.machine - goal.opened_machine_ns >= limits.exit_deadline
-    if goal.state == "open" and (late or goal.attempts >= limits.exit_attempts):
+    late = oms.machine - goal.opened_machine_ns >= oms.limits.exit_deadline
+    if goal.state == "open" and (late or goal.attempts >= oms.limits.exit_attempts):
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
             why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"

@@ -9,7 +9,7 @@ from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import LIVE, describe_order
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import Purpose, Severity
+from mytrading.messages.enums import Severity
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Flatten, Goal, Order, Position
 from mytrading.messages.reports import BooksRead
@@ -67,10 +67,9 @@ def advance_flattens(oms: OrderDecision) -> None:
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
     """What an owner sold closes before its cover: for some seconds, or as long as it takes while the books are lost."""
-    late = oms.machine - level.opened_machine_ns >= 2 * oms.limits.exit_patience
-    if late and not oms.state.books_lost(level.account):
-        return False
-    return any(other.quantity < 0 and other.strategy == position.strategy for other in held)
+    soon = oms.machine - level.opened_machine_ns < 2 * oms.limits.exit_patience
+    sold = any(other.quantity < 0 and other.strategy == position.strategy for other in held)
+    return sold and (soon or oms.state.books_lost(level.account))
 
 
 def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
@@ -80,12 +79,8 @@ def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
 
 def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
     level = oms.change_flatten(level, goals=level.goals + 1, proofs=0)
-    goal = Goal(
-        id=content_id("flatten", level.id, level.goals), account=position.account, instrument=position.instrument,
-        product=position.product, strategy=position.strategy, run=position.run, cause=level.id, reason=level.reason,
-        purpose=Purpose.EXIT, waits_machine_ns=max(oms.machine, 1) if level.wary else 0,
-    )  # fmt: skip
-    exit_goals.start_goal(oms, goal)
+    name = content_id("flatten", level.id, level.goals)
+    exit_goals.start_goal(oms, name, position, level.id, level.reason, wary=level.wary)
     return level
 
 

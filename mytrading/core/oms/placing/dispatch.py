@@ -153,26 +153,22 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         if _entry_waits(oms, order, key):
             return 0
     else:
-        if (fitted := _clamped(oms, order, key)) is None:
+        if (fits := closable_quantity(oms, order, key)) == 0:
+            oms.end_unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
             return 0
-        order = fitted
+        if fits < order.quantity:
+            order = oms.change(order, "clamped", quantity=fits)
         if order.purpose is Purpose.STOP and not oms.is_trading(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    sent = oms.change(
-        order,
-        "submitted",
-        state=OrderState.SUBMITTED,
-        call=PlacingCall(
-            attempt=order.call.attempt + 1,
-            began_machine_ns=oms.machine,
-            not_before_machine_ns=order.call.not_before_machine_ns,
-            trace_ns=order.call.trace_ns,
-        ),
-    )
+    call = PlacingCall(
+        attempt=order.call.attempt + 1, began_machine_ns=oms.machine,
+        not_before_machine_ns=order.call.not_before_machine_ns, trace_ns=order.call.trace_ns,
+    )  # fmt: skip
+    sent = oms.change(order, "submitted", state=OrderState.SUBMITTED, call=call)
     if oms.state.withdrawn:
         entries.count_churn(oms, sent)
     return 1
@@ -234,29 +230,16 @@ def _after(order: Order, other: Order) -> bool:
     return bool(order.links.parent) and later and other.state is OrderState.INITIALIZED
 
 
-def _clamped(oms: OrderDecision, order: Order, key: NetKey) -> Order | None:
-    if (fits := closable_quantity(oms, order, key)) >= order.quantity:
-        return order
-    if fits == 0:
-        oms.end_unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
-        return None
-    return oms.change(order, "clamped", quantity=fits)
-
-
 def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
     cancel = order.evidence.cancel
     if budget <= 0 or cancel.not_before_machine_ns > oms.machine:
         return 0
     if (cancel.calls and isinstance(order.evidence.end, PendingEnd)) or order.filled_seen >= order.quantity:
         return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
-    calls = cancel.calls + 1
-    limits = oms.limits
+    calls, limits = cancel.calls + 1, oms.limits
     wait = limits.slow if calls >= limits.cancel_calls else backoff(limits.cancel_first, limits.slow, calls)
-    oms.change(
-        order,
-        "cancel_requested",
-        evidence=with_cancel(order.evidence, out=True, calls=calls, not_before_machine_ns=oms.machine + wait),
-    )
+    evidence = with_cancel(order.evidence, out=True, calls=calls, not_before_machine_ns=oms.machine + wait)
+    oms.change(order, "cancel_requested", evidence=evidence)
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
         oms.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
@@ -264,15 +247,13 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
 
 
 def _modify(oms: OrderDecision, order: Order, budget: int) -> int:
-    if oms.limits.mode_first and order.account not in oms.state.modes:
-        return 0
-    if (due := modify.prepare_due_modify(oms, order)) is None:
+    unseen = oms.limits.mode_first and order.account not in oms.state.modes
+    if unseen or (due := modify.prepare_due_modify(oms, order)) is None:
         return 0
     if due.evidence.cancel.wanted:
         return _cancel(oms, due, budget)
     if budget <= 0:
         return 0
-    calls = due.evidence.modify.calls + 1
-    evidence = with_modify(due.evidence, out=True, unproven=True, calls=calls, reads=0)
+    evidence = with_modify(due.evidence, out=True, unproven=True, calls=due.evidence.modify.calls + 1, reads=0)
     oms.change(due, "modify_requested", evidence=evidence)
     return 1

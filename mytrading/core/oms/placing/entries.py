@@ -11,7 +11,7 @@ from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, is_live,
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
-from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import KILL, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, TradingLevel
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import NO_CALL, EntryPlan, Goal, Order, OrderChanged, PlacingCall
@@ -96,8 +96,10 @@ def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
         return f"WRONG_MODE: account {order.account} answered in another mode; clear it when it is in order"
     if (halted := state.halted.get(key)) is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
-    if state.stopped and (churned := _churn_reason(oms, order)):
-        return churned
+    for instrument in (order.instrument, "") if state.stopped else ():
+        churn = state.stopped.get((order.account, instrument))
+        if churn is not None and (not churn.until_ns or oms.now < churn.until_ns):
+            return f"CHURN: {churn.reason}; resume to allow entries"
     others = oms.open_orders(key)
     if opposed := _opposed(oms, order, key, others):
         return opposed
@@ -211,18 +213,12 @@ def on_strategy_switch(oms: OrderDecision, message: StrategySwitch) -> None:
         withdraw_entries(oms, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
 
 
-def record_account_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> None:
-    """Record that an account answers in the wrong mode, or that an operator cleared it."""
-    if (account in oms.state.wrong_mode) != wrong:
-        oms.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=oms.now))
-
-
-def _churn_reason(oms: OrderDecision, order: Order) -> str:
-    for instrument in (order.instrument, ""):
-        stopped = oms.state.stopped.get((order.account, instrument))
-        if stopped is not None and (not stopped.until_ns or oms.now < stopped.until_ns):
-            return f"CHURN: {stopped.reason}; resume to allow entries"
-    return ""
+def on_mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:
+    """Trade an account again whose server was in the wrong mode, once its books are read."""
+    account, why = message.account, "cleared by a person"
+    if account in oms.state.wrong_mode:
+        oms.emit(AccountModeChanged(account=account, wrong_mode=False, message=why, at_ns=oms.now))
+    oms.request_read(account, "mode cleared", positions=True)
 
 
 def count_churn(oms: OrderDecision, order: Order) -> None:

@@ -64,7 +64,7 @@ def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order
 
 def can_modify_now(oms: OrderDecision, order: Order) -> bool:
     """True if a modify call may be made now: the broker allows it, and the order has calls left."""
-    return _refusal(oms, order) == "" and order.evidence.modify.not_before_machine_ns <= oms.machine
+    return not _refusal(oms, order) and order.evidence.modify.not_before_machine_ns <= oms.machine
 
 
 def is_modify_in_doubt(oms: OrderDecision, order: Order) -> bool:
@@ -74,14 +74,12 @@ def is_modify_in_doubt(oms: OrderDecision, order: Order) -> bool:
 
 
 def _refusal(oms: OrderDecision, order: Order) -> str:
-    rules = oms.limits.modify_rules(order.account)
+    rules, calls = oms.limits.modify_rules(order.account), order.evidence.modify.calls
     if not rules.in_place:
         return "its broker changes no order in place"
-    if order.evidence.modify.calls >= rules.most:
-        return f"it was modified {order.evidence.modify.calls} times"
-    if order.filled_seen and not rules.after_fill:
-        return "its broker changes no order that has filled in part"
-    return ""
+    if calls >= rules.most:
+        return f"it was modified {calls} times"
+    return "its broker changes no order that has filled in part" if order.filled_seen and not rules.after_fill else ""
 
 
 def prepare_due_modify(oms: OrderDecision, order: Order) -> Order | None:
@@ -200,14 +198,19 @@ def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
     return price and trigger and row.quantity == wanted.quantity
 
 
-def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
-    """The book does not show the change: at the second read, some time later, the call may be made again."""
+def _counted(oms: OrderDecision, order: Order, read: BooksRead, event: str, gap: int) -> Order | None:
+    """The order with this read counted; None if it is the second one, at least `gap` (ns) after the first."""
     state = order.evidence.modify
     if not state.reads:
         evidence = with_modify(order.evidence, reads=1, answered_machine_ns=read.ended_machine_ns)
-        return oms.change(order, "unmodified", evidence=evidence)
-    if read.began_machine_ns - state.answered_machine_ns < oms.limits.modify_gap:
-        return order
+        return oms.change(order, event, evidence=evidence)
+    return order if read.began_machine_ns - state.answered_machine_ns < gap else None
+
+
+def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
+    """The book does not show the change: at the second read, some time later, the call may be made again."""
+    if (waiting := _counted(oms, order, read, "unmodified", oms.limits.modify_gap)) is not None:
+        return waiting
     evidence = with_modify(order.evidence, unproven=False, reads=0, doubt_machine_ns=oms.machine)
     return oms.change(order, "modify_again", evidence=evidence)
 
@@ -215,14 +218,12 @@ def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
 def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
     """A late modify or someone else changed the order: proven by two reads, sooner where no call of ours was made."""
     state = order.evidence.modify
-    if _agrees(order, row):
+    alike = all(abs(getattr(order, name) - value) < SAME for name, value in _shown(order, row).items())
+    if alike and row.quantity == order.quantity:
         return oms.change(order, "agrees", evidence=with_modify(order.evidence, reads=0)) if state.reads else order
-    if not state.reads:
-        evidence = with_modify(order.evidence, reads=1, answered_machine_ns=read.ended_machine_ns)
-        return oms.change(order, "differs", evidence=evidence)
     gap = oms.limits.ghost_gap if state.calls else oms.limits.modify_gap
-    if read.began_machine_ns - state.answered_machine_ns < gap:
-        return order
+    if (waiting := _counted(oms, order, read, "differs", gap)) is not None:
+        return waiting
     _alert_change(oms, order, row)
     ours = is_modify_in_doubt(oms, order)
     evidence = with_modify(order.evidence, reads=0) if ours else _drop(order)
@@ -238,9 +239,10 @@ def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) 
 def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
     """What a row says of an order's terms; a price of 0 says nothing."""
     shown: dict[str, float] = {"quantity": row.quantity} if row.quantity > order.filled_seen else {}
-    if order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price:
+    if order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price > 0:
         shown |= {"price": row.price}
-    if _shows_trigger(order, row):
+    waits = order.order_type in (OrderType.SL, OrderType.SL_M) and row.status is BrokerStatus.TRIGGER_PENDING
+    if waits and row.trigger_price > 0:
         shown |= {"trigger_price": row.trigger_price}
     return shown
 
@@ -249,18 +251,6 @@ def _alert_change(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
     what = f"order {order.broker_order_id} of {order.instrument} shows {row.quantity} at {row.price:g}"
     what = f"{what} (trigger {row.trigger_price:g}), ours was {order.quantity} at {order.price:g}"
     oms.alert("ORDER_CHANGED", Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
-
-
-def _agrees(order: Order, row: BrokerOrder) -> bool:
-    priced = order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price > 0
-    if row.quantity != order.quantity or (priced and abs(row.price - order.price) >= SAME):
-        return False
-    return not _shows_trigger(order, row) or abs(row.trigger_price - order.trigger_price) < SAME
-
-
-def _shows_trigger(order: Order, row: BrokerOrder) -> bool:
-    waits = order.order_type in (OrderType.SL, OrderType.SL_M) and row.status is BrokerStatus.TRIGGER_PENDING
-    return waits and row.trigger_price > 0
 
 
 def _equal(one: OrderTerms, other: OrderTerms) -> bool:

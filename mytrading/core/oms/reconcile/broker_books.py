@@ -146,12 +146,11 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
             (read.account, row.broker_order_id) not in oms.state.by_broker
-            and unknown_orders.may_be_same_order(oms, order, row, read)
+            and unknown_orders.may_be_same_order(oms, order, row)
             for row in read.orders
         )
     ending = bool(order.evidence.end) and order.state is not OrderState.LOST
-    calling = order.state is OrderState.SUBMITTED or order.state in UNRESOLVED
-    return calling or ending or order.filled_seen > order.filled
+    return ending or order.state in UNRESOLVED | {OrderState.SUBMITTED} or order.filled_seen > order.filled
 
 
 def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
@@ -202,13 +201,11 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
     what = (
         f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
         f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "
-        "unless the trade book tells before; then the position book is believed"
+        "unless the trade book tells before; then the position book is believed; look at the broker now: if nothing "
+        "is held there, cancel its stop (`mytrading orders cancel ID --force`); if it is held and still not shown by "
+        "then, guard it there by hand"
     )
-    cure = (
-        "look at the broker now: if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`); if "
-        "it is held and still not shown by then, guard it there by hand"
-    )
-    _alert_dispute(oms, key, f"{what}; {cure}")
+    _alert_dispute(oms, key, what)
     return True
 
 
@@ -229,4 +226,4 @@ def dispute_alert_subject(key: NetKey) -> str:
 def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
     for position in oms.state.holders(key):
         if position.confidence is not confidence:
-            oms.record_confidence(position, confidence)
+            oms.emit_position(msgspec.structs.replace(position, confidence=confidence, updated_ns=oms.now))

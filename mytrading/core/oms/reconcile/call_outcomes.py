@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.placing import entries, modify, slices
+from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.orders.state_machine import ABSENT, RESTING, UNRESOLVED, approval_advice, with_cancel
+from mytrading.messages.account_events import AccountModeChanged
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Severity
 from mytrading.messages.order_evidence import PendingEnd
-from mytrading.messages.orders import CallOutcome, Order
+from mytrading.messages.orders import CallOutcome, Order, PlacingCall
 
 
 def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
@@ -89,18 +90,16 @@ def _again(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     event = "rate_limited" if outcome.outcome is Outcome.RATE_LIMITED else "not_sent"
     ended = outcome.ended_machine_ns
     call = replace(order.call, ended_machine_ns=ended, not_before_machine_ns=ended + wait)
-    back = oms.change(order, event, state=OrderState.INITIALIZED, call=call, message=outcome.message)
-    if back.evidence.cancel.wanted:
-        oms.end_unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
+    requeue_unsent_call(oms, order, call, outcome.message, "its call did not reach the broker", event)
 
 
-def requeue_unsent_call(oms: OrderDecision, order: Order) -> None:
-    """Return an order to INITIALIZED whose placing call was journaled but certainly never made."""
-    message = "the router stopped before its call began"
-    call = replace(order.call, ended_machine_ns=oms.machine)
-    back = oms.change(order, "not_sent", state=OrderState.INITIALIZED, call=call, message=message)
+def requeue_unsent_call(
+    oms: OrderDecision, order: Order, call: PlacingCall, message: str, why: str, event: str = "not_sent"
+) -> None:
+    """Return an order to INITIALIZED whose placing call certainly did not reach the broker, or end it if cancelled."""
+    back = oms.change(order, event, state=OrderState.INITIALIZED, call=call, message=message)
     if back.evidence.cancel.wanted:
-        oms.end_unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
+        oms.end_unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {why}")
 
 
 def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
@@ -118,7 +117,7 @@ def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, messag
 def stop_wrong_mode_account(oms: OrderDecision, account: str, message: str) -> None:
     """Stop everything on an account whose server answers in another mode."""
     if account not in oms.state.wrong_mode:
-        entries.record_account_mode(oms, account, True, message)
+        oms.emit(AccountModeChanged(account=account, wrong_mode=True, message=message, at_ns=oms.now))
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
         oms.alert("WRONG_MODE", Severity.CRITICAL, account, what)
 

@@ -72,9 +72,8 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
         if order.client_order_id not in oms.state.orders:
             sent = replace(order, state=OrderState.SUBMITTED)
             oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
-            call_outcomes.mark_unknown(
-                oms, sent, oms.machine, "the journal that would tell whether it was sent was lost"
-            )
+            why = "the journal that would tell whether it was sent was lost"
+            call_outcomes.mark_unknown(oms, sent, oms.machine, why)
 
 
 def _hold_back(oms: OrderDecision) -> None:
@@ -91,9 +90,13 @@ def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrde
     """Release held-back exits at the second complete read; record what foreign orders may still close."""
     if read.orders is None or read.trades is None or read.positions is None:
         return
-    for goal in oms.state.unfinished_goals():
-        if goal.account == read.account and (goal.waits_machine_ns or goal.proofs):
-            _look(oms, goal, read, unclaimed)
+    for goal in _held_back_goals(oms, read.account):
+        _look(oms, goal, read, unclaimed)
+
+
+def _held_back_goals(oms: OrderDecision, account: str) -> list[orders.Goal]:
+    goals = oms.state.unfinished_goals()
+    return [goal for goal in goals if goal.account == account and (goal.waits_machine_ns or goal.proofs)]
 
 
 def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
@@ -132,10 +135,7 @@ def _show(oms: OrderDecision) -> None:
         oms.emit(orders.OrderChanged(event="restored", order=order, machine_ns=oms.machine))
     for position in state.positions.sorted_values():
         fresh = ist_date(position.updated_ns) == today
-        level = position if fresh else replace(position, realised=0.0, bought=0, sold=0)
-        oms.emit(
-            orders.PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=oms.now)
-        )
+        oms.emit_position(position if fresh else replace(position, realised=0.0, bought=0, sold=0))
     for goal in state.goals.sorted_values():
         oms.emit(orders.GoalChanged(goal=goal, at_ns=oms.now))
     for guarding in state.protections.sorted_values():
@@ -157,9 +157,8 @@ def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequen
         if (read.account, row.broker_order_id) in oms.state.by_broker:
             continue  # it was found in this very read
         first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
-        lost = since is not None and not row.status.ended and read.began_machine_ns > since
-        lost = lost and since is not None and (first_seen is None or first_seen > since)
-        if not (lost and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
+        lost = since is not None and read.began_machine_ns > since and (first_seen is None or first_seen > since)
+        if not (lost and not row.status.ended and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
             left.append(row)
     _release_protections(oms, read)
     return left
@@ -177,9 +176,8 @@ def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
 def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     if row.order_type is not OrderType.SL:
         return False
-    alike = [
-        level for level in oms.state.open_protections() if level.account == read.account and _is_stop_of(level, row)
-    ]
+    levels = oms.state.open_protections()
+    alike = [level for level in levels if level.account == read.account and _is_stop_of(level, row)]
     if not alike or _is_sought(oms, alike[0].net, row):
         return False
     level = max(alike, key=lambda level: broker_stops.uncovered_units(oms, level))
@@ -197,9 +195,8 @@ def _is_stop_of(level: orders.Protection, row: BrokerOrder) -> bool:
 
 
 def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
-    for goal in oms.state.unfinished_goals():
-        held_back = goal.account == read.account and (goal.waits_machine_ns or goal.proofs)
-        if not held_back or not _is_exit_of(oms, goal, row):
+    for goal in _held_back_goals(oms, read.account):
+        if not _is_exit_of(oms, goal, row):
             continue
         if _is_sought(oms, goal.net, row):
             return False
@@ -216,22 +213,16 @@ def _is_exit_of(oms: OrderDecision, goal: orders.Goal, row: BrokerOrder) -> bool
     at_limit = row.order_type is OrderType.LIMIT and bool(goal.price) and abs(row.price - goal.price) < modify.SAME
     if not same or row.side.sign * held >= 0 or not (row.order_type is OrderType.MARKET or at_limit):
         return False
-    out = sum(
-        unfilled_quantity(order)
-        for order in oms.open_orders(goal.net)
-        if order.strategy == goal.strategy and order.purpose.reduces and order.state in LIVE
-        if order.purpose is not Purpose.STOP
-    )
+    mine = (order for order in oms.open_orders(goal.net) if order.strategy == goal.strategy and order.state in LIVE)
+    out = sum(unfilled_quantity(order) for order in mine if order.purpose.reduces and order.purpose is not Purpose.STOP)
     sizes = oms.state.sizes.get(goal.instrument) or Sizes()
     return row.quantity in closing_slices(abs(held), sizes) and out + row.quantity <= abs(held)
 
 
 def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:
     """True if the row may be that of an order of ours whose name at the broker is not known yet."""
-    return any(
-        order.state in _NAMELESS and same_fingerprint(order, row.instrument, row.side, row.quantity)
-        for order in oms.open_orders(key)
-    )
+    nameless = (order for order in oms.open_orders(key) if order.state in _NAMELESS)
+    return any(same_fingerprint(order, row.instrument, row.side, row.quantity) for order in nameless)
 
 
 def _take_over(oms: OrderDecision, read: BooksRead, order: orders.Order, row: BrokerOrder) -> None:

@@ -17,7 +17,7 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, combine_fills, with_cancel
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
-from mytrading.messages.orders import Goal, Order
+from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
 
 
@@ -104,11 +104,10 @@ def on_order_row(
     reading = _reading(oms, order, row, fills, trades, read)
     if order.state in TERMINAL:
         return _on_ended(oms, order, row, fills, reading)
-    judged = judge(order, order.evidence, reading, OrderCase.RESTING)
-    evidence = judged.evidence
+    verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    _learn(oms, order, row, _with_fills(evidence, fills), proven=judged.verdict is OrderVerdict.END_PROVEN)
+    _learn(oms, order, row, _with_fills(evidence, fills), proven=verdict is OrderVerdict.END_PROVEN)
     return reading.fewer
 
 
@@ -120,7 +119,10 @@ def _reading(
     trades: BrokerTrades | None,
     read: BooksRead,
 ) -> OrderReading:
-    denies = (row.status in ENDS or row.status in OPEN) and _fill_denied(order, row, trades, read, fills)
+    shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
+    denies = read.trades is not None and max(shown, trades.quantity if trades else 0) <= order.filled
+    # order and trade book, with `fills` as this read leaves them, lack a fill that one source reported
+    denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
     if denies and row.status in OPEN and read.positions is not None:
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
@@ -267,8 +269,11 @@ def _learn(
         change, replaced = evidence.modify, evidence.modify.by_replacement and state is OrderState.CANCELLED
         change = replace(change, out=False) if replaced else modify.reset_modify(change)
         evidence = replace(with_cancel(evidence, wanted=False), end=None, flapped=False, match=None, modify=change)
-    fields: dict[str, Any] = {"filled_seen": fills.seen, "filled": fills.confirmed}
-    fields["average_price"] = fills.average_price
+    fields: dict[str, Any] = {
+        "filled_seen": fills.seen,
+        "filled": fills.confirmed,
+        "average_price": fills.average_price,
+    }
     if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED):
         fields["message"] = row.message
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
@@ -345,12 +350,8 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
 def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
     oms.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
-    goal = Goal(
-        id=content_id("reversal", order.client_order_id, order.filled), account=order.account,
-        instrument=order.instrument, product=order.product, strategy=order.strategy, run=order.run,
-        cause=order.client_order_id, reason="an exit filled beyond what was held", purpose=Purpose.EXIT,
-    )  # fmt: skip
-    exit_goals.start_goal(oms, goal)
+    name = content_id("reversal", order.client_order_id, order.filled)
+    exit_goals.start_goal(oms, name, order, order.client_order_id, "an exit filled beyond what was held")
 
 
 def _impossible(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
@@ -377,17 +378,6 @@ def _fewer(oms: OrderDecision, order: Order, row: BrokerOrder, reading: OrderRea
 def _backward(order: Order, row: BrokerOrder) -> bool:
     """True if the row shows less than is already certain, so that the whole read is from before."""
     return row.filled is not None and row.filled < order.filled and row.status is not BrokerStatus.COMPLETE
-
-
-def _fill_denied(
-    order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead, fills: ReportedFills
-) -> bool:
-    """True if order and trade book, with `fills` as this read leaves them, lack a fill that one source reported."""
-    shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
-    traded = trades.quantity if trades else 0
-    if read.trades is None or max(shown, traded) > order.filled:
-        return False
-    return combine_fills(order, 0.0, fills).seen > order.filled
 
 
 def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:

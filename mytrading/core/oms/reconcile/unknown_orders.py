@@ -53,7 +53,7 @@ def resolve_unknown_orders(oms: OrderDecision, sorted_read: SortedRead) -> None:
             continue
         rivals = sum(_twins(order, other) for other in seekers[place:])
         free = (row for row in sorted_read.unclaimed if row.broker_order_id not in taken)
-        matching = [row for row in free if may_be_same_order(oms, order, row, sorted_read.read)]
+        matching = [row for row in free if may_be_same_order(oms, order, row)]
         several = len(matching) > rivals
         if matching and not several:
             matching = [_preferred(oms, order, matching)]
@@ -68,14 +68,15 @@ def _twins(one: Order, other: Order) -> bool:
     return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
 
 
-def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
-    """True if an order book row that no order of ours has claimed may be this order."""
-    if row.product is not None and row.product is not order.product:
-        return False
-    if not same_fingerprint(order, row.instrument, row.side, row.quantity):
-        return False
-    first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
-    return first_seen is None or first_seen > order.call.began_machine_ns
+def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
+    """True if an order book row of the order's account, which no order of ours has claimed, may be this order."""
+    same = same_fingerprint(order, row.instrument, row.side, row.quantity) and row.product in (None, order.product)
+    return same and _first_seen(oms, order, row) > order.call.began_machine_ns
+
+
+def _first_seen(oms: OrderDecision, order: Order, row: BrokerOrder | BrokerTrades) -> int:
+    """Machine ns of the first read that showed a stranger's row in the order's account."""
+    return oms.state.foreign.get((order.account, row.broker_order_id)) or NEVER
 
 
 def _preferred(oms: OrderDecision, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
@@ -84,11 +85,10 @@ def _preferred(oms: OrderDecision, order: Order, matching: list[BrokerOrder]) ->
     match = order.evidence.match
     candidate = match.broker_order_id if isinstance(match, Candidate) else ""
 
-    def rank(row: BrokerOrder) -> tuple[bool, bool, int, str]:
-        seen = oms.state.foreign.get((order.account, row.broker_order_id))
-        return row.broker_order_id != candidate, seen is None, seen or 0, row.broker_order_id
-
-    return min(matching, key=rank)
+    return min(
+        matching,
+        key=lambda row: (row.broker_order_id != candidate, _first_seen(oms, order, row), row.broker_order_id),
+    )
 
 
 def _listed(
@@ -119,23 +119,22 @@ def _reading(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> Order
 
 def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:
     """The prices of an adopted order are the broker's: of two alike it may be the other, placed at another level."""
-    shown = {"price": row.price, "trigger_price": row.trigger_price}
-    if order.order_type is not row.order_type or order.order_type is OrderType.MARKET:
-        return {}
-    return {name: value for name, value in shown.items() if value > 0 and getattr(order, name) > 0}
+    same = order.order_type is row.order_type and order.order_type is not OrderType.MARKET
+    names = ("price", "trigger_price") if same else ()
+    return {name: value for name in names if (value := getattr(row, name)) > 0 and getattr(order, name) > 0}
 
 
 def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
-    read, reduces = sorted_read.read, order.purpose.reduces
+    reduces = order.purpose.reduces
     reading = _reading(oms, order, sorted_read)._replace(
         unmoved=_net_unchanged(oms, order, sorted_read) if reduces else None,
-        tagged=not reduces and _shows_tags(oms, read),
+        tagged=not reduces and _shows_tags(oms, sorted_read.read),
     )
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.UNKNOWN_ABSENT)
     if event := _COUNTING.get(verdict):
         oms.change(order, event, evidence=evidence)
     elif verdict is OrderVerdict.ENDED_OVERNIGHT:
-        order_updates.end_overnight_order(oms, order, read)
+        order_updates.end_overnight_order(oms, order, sorted_read.read)
     elif verdict is OrderVerdict.GIVEN_UP:
         _give_up(oms, order, sorted_read)
     elif verdict is OrderVerdict.LOST:
@@ -169,12 +168,10 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     evidence = replace(order.evidence, match=Unseen(reads=2))
     same_try = any(part.state is OrderState.GHOST for part in slices.sibling_slices(oms, order))
     if oms.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not _retry_used(oms, order)):
-        kind = "stop" if order.purpose is Purpose.STOP else "exit"
+        kind, read = "stop" if order.purpose is Purpose.STOP else "exit", sorted_read.read
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
-        if _by_strangers(oms, order, sorted_read) and sorted_read.read.positions:
-            position_corrections.correct_positions(
-                oms, order.net, net_positions.broker_net(order.net, sorted_read.read), sorted_read.read
-            )
+        if _by_strangers(oms, order, sorted_read) and read.positions:
+            position_corrections.correct_positions(oms, order.net, net_positions.broker_net(order.net, read), read)
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
         oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
         if not same_try:
@@ -205,13 +202,8 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
 
 def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
     """Trades of nobody's orders in the order's instrument that may be its own: not seen before its call began."""
-    account, foreign = sorted_read.read.account, oms.state.foreign
-    seen = {trade.broker_order_id: foreign.get((account, trade.broker_order_id)) for trade in sorted_read.trades}
-    return [
-        trade
-        for trade in sorted_read.trades
-        if trade.instrument == order.instrument and (seen[trade.broker_order_id] or NEVER) > order.call.began_machine_ns
-    ]
+    began, trades = order.call.began_machine_ns, sorted_read.trades
+    return [t for t in trades if t.instrument == order.instrument and _first_seen(oms, order, t) > began]
 
 
 def _strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> set[str]:
@@ -222,7 +214,7 @@ def _strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> set
         row.broker_order_id
         for row in sorted_read.unclaimed
         if (row.instrument, row.product) == (order.instrument, order.product)
-        and not any(may_be_same_order(oms, other, row, sorted_read.read) for other in sought)
+        and not any(may_be_same_order(oms, other, row) for other in sought)
     }
 
 
@@ -256,15 +248,12 @@ def _use_retry(oms: OrderDecision, order: Order) -> None:
 def _ask_operator(oms: OrderDecision, order: Order) -> None:
     """Alarm that only an operator can end the doubt now, and what it means until then."""
     for goal in _goals(oms, order):
-        exit_goals.mark_stuck(
-            oms, goal, f"the fate of {order.purpose} {order.client_order_id} stays unknown; a person must look"
-        )
+        what = f"the fate of {order.purpose} {order.client_order_id} stays unknown; a person must look"
+        exit_goals.mark_stuck(oms, goal, what)
     if order.purpose is Purpose.STOP:
         what = f"{order.strategy} in {order.instrument}: no book shows its stop {order.side} {order.quantity}, and it"
-        what = (
-            f"{what} is not placed again; look at the broker, then `mytrading orders resolve {order.client_order_id}`"
-        )
-        oms.alert("STOP_IN_DOUBT", Severity.CRITICAL, order.client_order_id, f"{what}; risk closes at its level")
+        cure = f"is not placed again; look at the broker, then `mytrading orders resolve {order.client_order_id}`"
+        oms.alert("STOP_IN_DOUBT", Severity.CRITICAL, order.client_order_id, f"{what} {cure}; risk closes at its level")
 
 
 def _goals(oms: OrderDecision, order: Order) -> list[Goal]:

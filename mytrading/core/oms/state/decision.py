@@ -163,12 +163,16 @@ class OrderDecision:
         seen = position.quantity + self._sighted(order)
         sure = self._confidence(order.net, held=bool(position.quantity or seen))
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
-        name, at = order.client_order_id, self.now
-        row = orders.PositionChanged(
-            position=changed, client_order_id=name, fill_quantity=units, fill_price=price, at_ns=at
-        )
-        self.emit(row)
+        self.emit_position(changed, order.client_order_id, units, price)
         return changed
+
+    def emit_position(self, level: orders.Position, order: str = "", units: int = 0, price: float = 0.0) -> None:
+        """Emit a position, with the order whose fill of `units` (signed) at `price` rupees changed it, if one did."""
+        self.emit(
+            orders.PositionChanged(
+                position=level, client_order_id=order, fill_quantity=units, fill_price=price, at_ns=self.now
+            )
+        )
 
     def record_adjustment(self, position: orders.Position, cause: str, units: int) -> None:
         """Emit a position that changed by `units` (signed) without an order of ours."""
@@ -180,13 +184,6 @@ class OrderDecision:
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Nobody disputes what is flat: no later comparison would speak of its owner."""
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
-
-    def record_confidence(self, position: orders.Position, confidence: Confidence) -> None:
-        """Emit a position with another confidence and the same units."""
-        level = replace(position, confidence=confidence, updated_ns=self.now)
-        self.emit(
-            orders.PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now)
-        )
 
     def record_sighting(self, order: orders.Order) -> None:
         """Record that an owner's sighted quantity changed, if it did."""

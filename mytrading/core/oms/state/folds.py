@@ -1,7 +1,7 @@
 """How the order machine learns: each kind of row, and what it changes in the state.
 
-`fold` is the only place where a row becomes knowledge, and it decides nothing, so that the same rows always lead to the
-same state.
+`FOLDS` is the only place where a row becomes knowledge, and it decides nothing, so that the same rows always lead to
+the same state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, TABLES, State, Table
-from mytrading.core.orders import rate_limit
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of_day
 from mytrading.messages import account_events, orders
@@ -41,12 +40,6 @@ class OrderReported(msgspec.Struct, frozen=True, kw_only=True, tag="order_report
 
 
 ReplayedReport = BooksEnded | OrderReported | ModeSeen
-
-
-def apply_row(state: State, row: Any) -> None:
-    """Apply one journal row, an input message or a decision, to the state."""
-    if (handler := FOLDS.get(type(row))) is not None:
-        handler(state, row)
 
 
 def _kinds_out(order: orders.Order) -> tuple[Call, ...]:
@@ -89,8 +82,7 @@ def _count_call(state: State, before: orders.Order | None, row: orders.OrderChan
     for kind in earlier:
         if kind not in present:
             state.drop(state.calling, (order.account, order.client_order_id, kind))
-            stamps = state.sent.get(order.account) or ()
-            state.put(state.sent, order.account, rate_limit.append_call_time(stamps, row.machine_ns, KEPT_STAMPS))
+            _append(state, state.sent, order.account, row.machine_ns, KEPT_STAMPS)
 
 
 def _goal(state: State, row: orders.GoalChanged) -> None:
@@ -153,11 +145,6 @@ def _flatten(state: State, row: orders.FlattenChanged) -> None:
     state.put_if(state.open_flattens, level.id, level.account, level.state != "done")
 
 
-def _churned(state: State, row: account_events.EntryChurned) -> None:
-    known = state.churned.get(row.account) or ()
-    state.put(state.churned, row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
-
-
 def _stopped(state: State, row: account_events.EntriesStopped) -> None:
     """What a stop was made of counts no more when it ends."""
     if row.stopped:
@@ -186,13 +173,12 @@ def _day(state: State, row: DayOpened) -> None:
             state.put(state.calling, (order.account, order.client_order_id, kind), order.call.began_machine_ns)
         if not is_of_day(order, row.day):
             state.put(state.carried, order.client_order_id, row.day)
-    for position in row.positions:
-        state.put_position(position)
     held = [(position.account, position.instrument, position.quantity) for position in row.positions]
     held += [(level.account, level.instrument, level.quantity) for level in row.unmanaged]
     for account, instrument, units in held:
         state.put(state.begun, (account, instrument), (state.begun.get((account, instrument)) or 0) + units)
     for position in row.positions:
+        state.put_position(position)
         if position.product is Product.CNC and position.quantity > 0:
             key = position.net
             state.put(state.delivered, key, (state.delivered.get(key) or 0) + position.quantity)
@@ -202,10 +188,9 @@ def _day(state: State, row: DayOpened) -> None:
         _goal(state, orders.GoalChanged(goal=goal, at_ns=0))
     for flatten in row.flattens:
         _flatten(state, orders.FlattenChanged(flatten=flatten, at_ns=0))
-    parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
-    for part in parts:
+    for part in (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped):
         for level in part:
-            apply_row(state, level)
+            FOLDS[type(level)](state, level)
     for text in row.used_ids:
         day, _, name = text.partition(" ")
         state.put(state.used, name, day)
@@ -223,8 +208,7 @@ def _entered(state: State, row: PlaceEntry) -> None:
 
 def _closed(state: State, row: CloseGoal) -> None:
     _sizes(state, row)
-    if state.baskets:
-        _end_baskets(state, row.account, row.strategy)
+    _end_baskets(state, row.account, row.strategy)
 
 
 def _end_baskets(state: State, account: str, strategy: str) -> None:
@@ -239,9 +223,9 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
-def _asked(state: State, row: ReadRequest) -> None:
-    asked = state.reads.get(row.account) or ()
-    state.put(state.reads, row.account, rate_limit.append_call_time(asked, row.machine_ns, KEPT_READS))
+def _append(state: State, table: Table[str, Any], account: str, value: object, keep: int) -> None:
+    """Add a value to those of an account, and keep the newest ones."""
+    state.put(table, account, (*(table.get(account) or ()), value)[-keep:])
 
 
 def _many_sizes(state: State, row: FlattenRequested | DayOpened) -> None:
@@ -269,7 +253,9 @@ FOLDS: dict[type, Any] = {
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.ForeignSeen: _foreign,
-    account_events.EntryChurned: _churned,
+    account_events.EntryChurned: lambda state, row: _append(
+        state, state.churned, row.account, (row.instrument, row.at_ns), KEPT_STAMPS
+    ),
     account_events.EntriesStopped: _stopped,
     orders.FlattenChanged: _flatten,
     TradingState: lambda state, row: _newest(state, state.trading, row.account, row),
@@ -277,7 +263,7 @@ FOLDS: dict[type, Any] = {
     DayOpened: _day,
     RunStarted: _run_started,
     WithdrawRequested: _withdraw_requested,
-    ReadRequest: _asked,
+    ReadRequest: lambda state, row: _append(state, state.reads, row.account, row.machine_ns, KEPT_READS),
     orders.TimerFired: _timer,
     JournalRelearned: _relearned,
     orders.CallOutcome: lambda state, row: state.advance_machine_time(row.ended_machine_ns),

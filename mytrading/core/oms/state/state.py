@@ -243,8 +243,10 @@ class State:
             _place(self, self.resting, account, name, rests)
         if order.links.parent:
             _place(self, self.parts, order.links.parent, name, True)
+        cancel, modify = order.evidence.cancel, order.evidence.modify
+        change = not cancel.out if cancel.wanted else modify.wanted is not None and not modify.unproven
         for table, wanted in (
-            (self.waiting, _wants_change(order) if rests else state is OrderState.INITIALIZED),
+            (self.waiting, change if rests else state is OrderState.INITIALIZED),
             (
                 self.restless,
                 under_way or needs_read_or_call(order) or bool(order.plan.rests_until_ns and is_live(order)),
@@ -281,15 +283,7 @@ def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, mem
     if member == (name in present):
         return
     changed = present | {name} if member else present - {name}
-    if changed:
-        state.put(index, key, changed)
-    else:
-        state.drop(index, key)
-
-
-def _wants_change(order: Order) -> bool:
-    cancel, modify = order.evidence.cancel, order.evidence.modify
-    return not cancel.out if cancel.wanted else modify.wanted is not None and not modify.unproven
+    state.put_if(index, key, changed, changed)
 
 
 def needs_read_or_call(order: Order) -> bool:

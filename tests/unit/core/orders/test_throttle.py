@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.orders.rate_limit import append_call_time, calls_left
+from mytrading.core.orders.rate_limit import calls_left
 from mytrading.core.time import SECOND
 
 MS = 1_000_000
@@ -32,7 +32,3 @@ def test_room_calls_leave_after_a_second(age: int, free: int) -> None:
 
 def test_room_never_below_zero_when_the_limit_was_lowered() -> None:
     assert calls_left((SECOND,) * 9, SECOND + 1, 4) == 0
-
-
-def test_remember_keeps_the_newest() -> None:
-    assert append_call_time((1, 2, 3), 4, 3) == (2, 3, 4)
