@@ -22,22 +22,9 @@ from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION
 from mytrading.operations import schema_2, sqlite_journals
+from mytrading.runtime.journal import format as journal_format
 from mytrading.runtime.journal.day_files import journal_names
-from mytrading.runtime.journal.format import (
-    INPUT,
-    LAYOUT,
-    OLD_SUFFIX,
-    OUTPUT,
-    SUFFIX,
-    Cursor,
-    JournalDamaged,
-    Row,
-    Seal,
-    SegmentHead,
-    chain,
-    segment_path,
-    sync_path,
-)
+from mytrading.runtime.journal.format import JournalDamaged, Row, Seal, SegmentHead, chain, segment_path, sync_path
 from mytrading.runtime.journal.reader import heads_of, read_segment, sealed_for
 from mytrading.runtime.journal.segment import make
 
@@ -66,7 +53,7 @@ class StoredDay(NamedTuple):
     @property
     def old(self) -> bool:
         """True of an SQLite file, the layout of older versions."""
-        return self.path.suffix == OLD_SUFFIX
+        return self.path.suffix == journal_format.OLD_SUFFIX
 
     @property
     def day(self) -> str:
@@ -97,14 +84,14 @@ def stored_days(config: RunConfig) -> list[StoredDay]:
     found: dict[tuple[str, str], Path] = {}
     for name in journal_names(config):
         folder = config.journal_dir(name)
-        for path in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{OLD_SUFFIX}")):
+        for path in (*folder.glob(f"*{journal_format.SUFFIX}"), *folder.glob(f"*{journal_format.OLD_SUFFIX}")):
             if not path.name.startswith("."):
                 found[name, path.stem] = path
     return [_look(daemon, path) for (daemon, _), path in sorted(found.items())]
 
 
 def _look(daemon: str, path: Path) -> StoredDay:
-    layout = sqlite_journals.read_layout(path) if path.suffix == OLD_SUFFIX else LAYOUT
+    layout = sqlite_journals.read_layout(path) if path.suffix == journal_format.OLD_SUFFIX else journal_format.LAYOUT
     run, decoder = None, StreamDecoder("records")
     for row in StoredDay(daemon, path, layout, 0, "").rows():
         if row.stream == "records":
@@ -116,12 +103,12 @@ def _look(daemon: str, path: Path) -> StoredDay:
 
 def files_to_upgrade(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
     """Return files that this version would refuse, or whose layout is older than what it writes."""
-    return [file for file in files if file.layout < LAYOUT or (file.version and file.schema < oldest)]
+    return [file for file in files if file.layout < journal_format.LAYOUT or (file.version and file.schema < oldest)]
 
 
 def files_of_newer_version(files: Sequence[StoredDay]) -> list[StoredDay]:
     """Return files that only a newer version can read."""
-    return [file for file in files if file.layout > LAYOUT or file.schema > SCHEMA_VERSION]
+    return [file for file in files if file.layout > journal_format.LAYOUT or file.schema > SCHEMA_VERSION]
 
 
 def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, Step] = UPGRADES) -> int:
@@ -141,7 +128,7 @@ def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping
         for row, body in _raised(file, steps):
             changed += body != row.body
             end = chain(end, row.seq, row.stream, body)
-            if row.kind == OUTPUT:
+            if row.kind == journal_format.OUTPUT:
                 hashes[file.daemon, row.stream, row.stream_seq] = end
         ends[file.daemon] = end
     made = []
@@ -174,7 +161,7 @@ def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping
 def remove_left_behind(config: RunConfig) -> None:
     """Remove files and folders that only older versions used, also after an upgrade that was cut short."""
     for name in journal_names(config):
-        for path in config.journal_dir(name).glob(f"*{OLD_SUFFIX}-*"):
+        for path in config.journal_dir(name).glob(f"*{journal_format.OLD_SUFFIX}-*"):
             path.unlink()
     for name in LEFT_BEHIND:
         path = config.state / name
@@ -205,7 +192,7 @@ def _body(row: Row, schema: int, steps: Mapping[int, Step]) -> bytes:
 def _written(file: StoredDay, head: SegmentHead, hashes: _Hashes, steps: Mapping[int, Step]) -> Path:
     """The file that is to take the place of another, under a name that nobody reads."""
     cursors = tuple(
-        (writer, stream, Cursor(at.epoch, at.seq, hashes.get((writer, stream, at.seq), at.hash)))
+        (writer, stream, journal_format.Cursor(at.epoch, at.seq, hashes.get((writer, stream, at.seq), at.hash)))
         for writer, stream, at in head.cursors
     )
     commits = _commits(_pointed(file, head, hashes, steps), file.sealed_for())
@@ -219,7 +206,7 @@ def _pointed(file: StoredDay, head: SegmentHead, hashes: _Hashes, steps: Mapping
     for row, body in _raised(file, steps):
         previous = chain(previous, row.seq, row.stream, body)
         source_hash = row.source_hash
-        if row.kind == INPUT:
+        if row.kind == journal_format.INPUT:
             source_hash = hashes.get((row.source, row.stream, row.source_seq), source_hash)
         yield row._replace(body=body, hash=previous, source_hash=source_hash)
 

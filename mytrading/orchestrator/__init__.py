@@ -22,15 +22,7 @@ import msgspec
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.ops import Command, Query, RestingQuery, StatusQuery, SummaryQuery, WithdrawCommand
 from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
-from mytrading.runtime.host.paths import (
-    account_lock_path,
-    files_of_others,
-    owner,
-    project_home,
-    stack_name,
-    started_states,
-    state_dir,
-)
+from mytrading.runtime.host import paths
 from mytrading.runtime.host.run_key import needs_sealing, new_run_key, seal_keys
 from mytrading.runtime.journal.day_files import journal_names
 from mytrading.runtime.journal.format import segments
@@ -84,9 +76,9 @@ class TradingOrchestrator:
         else:
             from mytrading.config.run_config import build_run_config
 
-            state = state_dir(settings.profile)
-            folders = (project_home(), state, runtime_dir(state))
-            self.config = build_run_config(settings, *folders, log_name=stack_name(state))
+            state = paths.state_dir(settings.profile)
+            folders = (paths.project_home(), state, runtime_dir(state))
+            self.config = build_run_config(settings, *folders, log_name=paths.stack_name(state))
         self._run_key = ""
         self.stops_left: list[dict[str, Any]] = []
 
@@ -99,9 +91,9 @@ class TradingOrchestrator:
         With a profile only that one counts. Raises `SeveralRun` when several run and none is named, and
         `RunConfigError` when the one that runs, or is named, has a run file that cannot be `read`.
         """
-        started = started_states()
+        started = paths.started_states()
         stacks = []
-        for folder in started if profile is None else {state_dir(profile)}.intersection(started):
+        for folder in started if profile is None else {paths.state_dir(profile)}.intersection(started):
             try:
                 stacks.append(cls(read(folder / RUN_FILE)))
             except RunConfigError as error:
@@ -153,13 +145,13 @@ class TradingOrchestrator:
 
     def check_file_owners(self) -> None:
         """Raise `StackFailed` if another user owns what the stack must write; creates nothing."""
-        for path, setting in files_of_others(self.config):
+        for path, setting in paths.files_of_others(self.config):
             raise StackFailed(
-                f"{path} belongs to {owner(path)}, expected what this user (uid {os.getuid()}) may write: set "
+                f"{path} belongs to {paths.owner(path)}, expected what this user (uid {os.getuid()}) may write: set "
                 f"{setting} to a folder of your own, or work in a checkout of your own"
             )
 
-    def start(self, set_clock: Callable[[RunConfig], None] | None = None) -> None:
+    def start(self, set_clock: Callable[[RunConfig], object] | None = None) -> None:
         """Write the run file, let `set_clock` write the market clock, and start supervisor with all programs.
 
         Raises `AlreadyRunning` with the pid of the first, `SupervisorFailed`, and `JournalOfAnotherVersion` where
@@ -175,7 +167,7 @@ class TradingOrchestrator:
                 raise AlreadyRunning(control.lock_path(self.config), str(pid))
             self.config = seal(with_simulator_ports(self.config))
             for account in self.config.order_accounts:
-                lock = account_lock_path(self.config, account)
+                lock = paths.account_lock_path(self.config, account)
                 if trading := holder(lock):
                     raise AlreadyRunning(lock, trading)
             (self.config.state / control.STOPPING).unlink(missing_ok=True)

@@ -23,26 +23,9 @@ from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed
 from mytrading.cli.shell.failures import ERROR, USAGE, fail
-from mytrading.config.accounts import (
-    AccountConfig,
-    accounts_lock,
-    broker_named,
-    load_accounts,
-    with_primary,
-    without_account,
-    write_accounts,
-    ws_url_of,
-)
-from mytrading.config.key_vault import (
-    Vault,
-    find_key,
-    key_environment,
-    make_key,
-    open_vault,
-    rotated_keys,
-    store_keys,
-    write_private,
-)
+from mytrading.config import accounts as account_file
+from mytrading.config import key_vault
+from mytrading.config.accounts import AccountConfig
 from mytrading.config.problems import ConfigurationError, hint, name_key
 from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.sources import read_env_file
@@ -86,15 +69,15 @@ class AccountBook:
     def open(cls) -> AccountBook:
         """The accounts of the present project; `ConfigurationError` if their file is not in order."""
         home = project_home()
-        return cls(home, load_accounts(home))
+        return cls(home, account_file.load_accounts(home))
 
     @classmethod
     @contextmanager
     def locked(cls) -> Iterator[AccountBook]:
         """The accounts, locked until the end; not to be held while the operator types."""
         home = project_home()
-        with accounts_lock(home):
-            yield cls(home, load_accounts(home))
+        with account_file.accounts_lock(home):
+            yield cls(home, account_file.load_accounts(home))
 
     def find(self, name: str) -> AccountConfig:
         """The account of this name; ends the command if there is none."""
@@ -142,8 +125,12 @@ class AccountBook:
         self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: PingResult
     ) -> dict[str, Any]:
         """Keep an account that its server knows; makes a key for the file if there is none yet."""
-        planned, environ = self._new(name, given), key_environment(self.home)
-        vault = open_vault(environ) if self.accounts else Vault(find_key(environ) or make_key(environ, key_store))
+        planned, environ = self._new(name, given), key_vault.key_environment(self.home)
+        vault = (
+            key_vault.open_vault(environ)
+            if self.accounts
+            else key_vault.Vault(key_vault.find_key(environ) or key_vault.make_key(environ, key_store))
+        )
         broker = _broker(given["broker"], pong.broker)
         account = planned.model_copy(update={"broker": broker, "key": vault.seal(api_key)})
         self._keep((*self.accounts, account), account)
@@ -155,7 +142,7 @@ class AccountBook:
         planned = self._edited(old, given)
         if not (api_key or planned.host != old.host or given["broker"]):
             return EditCheck(old, None)
-        key = api_key or open_vault(key_environment(self.home)).open(old.key, name)
+        key = api_key or key_vault.open_vault(key_vault.key_environment(self.home)).open(old.key, name)
         return EditCheck(old, self._pinged(planned, key, "edit"))
 
     def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: EditCheck) -> dict[str, Any]:
@@ -166,7 +153,7 @@ class AccountBook:
         planned = self._edited(old, given)
         if tried.pong is not None:
             planned = planned.model_copy(update={"broker": _broker(given["broker"], tried.pong.broker)})
-        sealed = open_vault(key_environment(self.home)).seal(api_key) if api_key else old.key
+        sealed = key_vault.open_vault(key_vault.key_environment(self.home)).seal(api_key) if api_key else old.key
         account = planned.model_copy(update={"key": sealed})
         self._keep(tuple(account if one.id == name else one for one in self.accounts), account)
         changed = sorted({key for key, value in given.items() if value} | ({"key"} if api_key else set()))
@@ -177,7 +164,7 @@ class AccountBook:
         if given["role"] and given["role"] != "primary" and old.role is AccountRole.PRIMARY:
             fail(USAGE, f"{name} is the primary account: make another one it first, `mytrading account set-primary`")
         merged = {key: value or str(getattr(old, key)) for key, value in given.items()}
-        if given["host"] and not given["ws_url"] and old.ws_url == ws_url_of(old.host):
+        if given["host"] and not given["ws_url"] and old.ws_url == account_file.ws_url_of(old.host):
             merged["ws_url"] = ""
         return self._new(name, merged).model_copy(update={"broker": old.broker})
 
@@ -188,8 +175,8 @@ class AccountBook:
         if reasons and not force:
             audit.record(_audited(), "account.remove", name, "refused", reasons=reasons)
             fail(ERROR, f"account {name} stays: {'; '.join(reasons)}; close it first, or --force")
-        self.accounts = without_account(self.accounts, name)
-        write_accounts(self.home, self.accounts)
+        self.accounts = account_file.without_account(self.accounts, name)
+        account_file.write_accounts(self.home, self.accounts)
         primary = next((one.id for one in self.accounts if one.role is AccountRole.PRIMARY), "")
         promoted = account.role is AccountRole.PRIMARY and bool(primary)
         forced = force and bool(reasons)
@@ -203,17 +190,17 @@ class AccountBook:
 
     def rotate_key(self) -> dict[str, Any]:
         """Encrypt every key again; broken off at any point, the file still opens."""
-        material = find_key(key_environment(self.home))
+        material = key_vault.find_key(key_vault.key_environment(self.home))
         if material is None or not self.accounts:
             fail(USAGE, "no account is kept yet, so there is no key to rotate; `mytrading account add` makes one")
-        both = rotated_keys(material)
-        vault = Vault(both)
+        both = key_vault.rotated_keys(material)
+        vault = key_vault.Vault(both)
         renewed = tuple(
             account.model_copy(update={"key": vault.reseal(account.key, account.id)}) for account in self.accounts
         )
-        store_keys(both)
-        write_accounts(self.home, renewed)
-        store_keys(type(both)(both.source, both.keys[:1]))
+        key_vault.store_keys(both)
+        account_file.write_accounts(self.home, renewed)
+        key_vault.store_keys(type(both)(both.source, both.keys[:1]))
         audit.record(_audited(), "account.rotate-key", "all", "done", accounts=len(renewed), key=both.source)
         return {"accounts": len(renewed), "key": both.source}
 
@@ -222,7 +209,7 @@ class AccountBook:
         chosen = (self.find(name),) if name else self.accounts
         if not chosen:
             return []
-        vault = open_vault(key_environment(self.home))
+        vault = key_vault.open_vault(key_vault.key_environment(self.home))
         rows = []
         for account in chosen:
             pong = ping_server(account.host, vault.open(account.key, account.id))
@@ -237,7 +224,7 @@ class AccountBook:
     def _new(self, name: str, given: Mapping[str, str]) -> AccountConfig:
         first = "backup" if any(account.role is AccountRole.PRIMARY for account in self.accounts) else "primary"
         host = given["host"].rstrip("/")
-        values = {"id": name, "host": host, "ws_url": given["ws_url"] or ws_url_of(host), "key": "-"}
+        values = {"id": name, "host": host, "ws_url": given["ws_url"] or account_file.ws_url_of(host), "key": "-"}
         values |= {"role": given["role"] or first, "product": given["product"].upper() or "MIS"}
         try:
             return AccountConfig.model_validate(values)
@@ -255,9 +242,9 @@ class AccountBook:
     def _keep(self, accounts: tuple[AccountConfig, ...], changed: AccountConfig) -> None:
         """Write; an account that is to be the primary is the only one."""
         if changed.role is AccountRole.PRIMARY:
-            accounts = with_primary(accounts, changed.id)
+            accounts = account_file.with_primary(accounts, changed.id)
         self.accounts = accounts
-        write_accounts(self.home, accounts)
+        account_file.write_accounts(self.home, accounts)
 
     def _done(self, action: str, name: str, **details: Any) -> dict[str, Any]:
         row = _row(self.find(name))
@@ -269,7 +256,7 @@ class AccountBook:
         reasons = [f"the {profile} stack runs and uses it" for profile in running_profiles_of(account.id)]
         reasons += journaled_holdings(account.id)
         try:
-            api_key = open_vault(key_environment(self.home)).open(account.key, account.id)
+            api_key = key_vault.open_vault(key_vault.key_environment(self.home)).open(account.key, account.id)
         except ConfigurationError as error:
             return [*reasons, f"the broker's positions cannot be read: {error}"]
         return reasons + broker_holdings(account.host, api_key)
@@ -294,7 +281,7 @@ def _broker(given: str, reported: str) -> str:
     if not given or name_key(given) == name_key(reported):
         return reported
     try:
-        name = broker_named(given)
+        name = account_file.broker_named(given)
     except ValueError as error:
         fail(USAGE, f"--broker: {error}")
     if reported and name_key(reported) != name:
@@ -394,12 +381,11 @@ def broker_holdings(host: str, api_key: str) -> list[str]:
 
 # the account of the environment
 class EnvironmentAccount(NamedTuple):
-    """API key, REST address and WebSocket address (empty: the host's own), and where the key stands."""
+    """API key, REST address and WebSocket address (empty: the host's own)."""
 
     key: str
     host: str
     ws_url: str
-    where: str
 
 
 def environment_account(home: Path) -> EnvironmentAccount:
@@ -411,8 +397,7 @@ def environment_account(home: Path) -> EnvironmentAccount:
     ws = [found.get(f"OPENALGO_WS_{part}", "") for part in ("HOST", "PORT")]
     usual = OpenAlgoSettings()
     ws_url = f"ws://{ws[0] or usual.ws_host}:{ws[1] or usual.ws_port}" if any(ws) else ""
-    where = "the environment" if os.environ.get(KEY, "").strip() else ".env"
-    return EnvironmentAccount(found[KEY], found.get("OPENALGO_API_HOST") or usual.host, ws_url, where)
+    return EnvironmentAccount(found[KEY], found.get("OPENALGO_API_HOST") or usual.host, ws_url)
 
 
 def remove_environment_key(home: Path) -> str:
@@ -423,5 +408,5 @@ def remove_environment_key(home: Path) -> str:
         return f"nothing was taken out of .env, there is none{left}"
     parts = list(parse_stream(io.StringIO(path.read_text(encoding="utf-8"))))
     kept = "".join(part.original.string for part in parts if part.key != KEY)
-    write_private(path, kept)
+    key_vault.write_private(path, kept)
     return f"{KEY} is taken out of .env{left}"

@@ -185,7 +185,7 @@ def run_checks(context: CheckContext, checks: Checks) -> Iterator[Finding]:
         yield row
 
 
-def run_checks_concurrently(context: CheckContext, checks: Checks) -> Iterator[Finding]:
+def run_in_parallel(context: CheckContext, checks: Checks) -> Iterator[Finding]:
     """As `run_checks`, all at the same time with connections of their own, so none may need another."""
     copies = (CheckContext(context.stack, list(context.findings), context.account, context.hurried) for _ in checks)
     yield from _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])

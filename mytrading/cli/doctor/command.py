@@ -19,7 +19,6 @@ from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note
 from mytrading.config.problems import ConfigurationError
-from mytrading.messages.run_config import RunConfig
 
 if TYPE_CHECKING:
     from mytrading.cli.doctor.checks import Check, CheckContext, Checks, Finding
@@ -137,23 +136,17 @@ def _account_checks(quick: bool) -> Checks:
 
 def check_before_start(stack: TradingOrchestrator) -> None:
     """Print problems before the processes start, on stderr; a simulated stack has no server to check yet."""
-    from mytrading.cli.doctor.checks import (
-        CheckContext,
-        Verdict,
-        check_other_accounts,
-        run_checks,
-        run_checks_concurrently,
-    )
+    from mytrading.cli.doctor.checks import CheckContext, Verdict, check_other_accounts, run_checks, run_in_parallel
 
     context = CheckContext(stack, hurried=True)
     source = context.for_quote_source()
     if source is not None:
         looks = [run_checks(context, _named(*_LOCAL)), run_checks(source, _source_checks(quick=True))]
-        looks.append(run_checks_concurrently(source, _named("WebSocket")))
+        looks.append(run_in_parallel(source, _named("WebSocket")))
     elif stack.config.simulator.embedded:
         looks = [run_checks(context, _named(*_LOCAL))]
     else:
-        looks = [run_checks(context, _named(*_QUICK)), run_checks_concurrently(context, _named(*_START))]
+        looks = [run_checks(context, _named(*_QUICK)), run_in_parallel(context, _named(*_START))]
     for row in chain(*looks, check_other_accounts(context, _account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
             print_note(f"doctor: {row.title}: {row.found} → {row.cure}")
@@ -173,11 +166,7 @@ def _trial_stack() -> Iterator[TradingOrchestrator]:
         planned = prepare_stack(StartOptions(simulator=True, speed=1.0)).config
         stack = TradingOrchestrator(replace(planned, **{name: str(path) for name, path in places.items()}))
         print_note("starting a simulated stack to try everything on")
-
-        def begin(config: RunConfig) -> None:
-            write_market_clock(config)
-
-        stack.start(begin)
+        stack.start(write_market_clock)
         try:
             stack.wait_ready(_READY_S)
             yield stack

@@ -247,16 +247,8 @@ def show(
     """The contracts it would trade now, what they cost and need in margin, breakevens, and the payoff as a picture."""
     home = project_folder()
     with find_running_stack(profile) as found:
-        from mytrading.cli.legs.show import (
-            LegQuotes,
-            LegSizer,
-            draw_payoff,
-            free_funds_by_account,
-            price_legs,
-            stop_rules,
-        )
+        from mytrading.cli.legs.show import LegQuotes, draw_payoff, leg_sizer, price_legs, stop_rules
         from mytrading.cli.shell.target import load_risk_tables
-        from mytrading.config.cross_checks import product_of
         from mytrading.core.instruments.book import NoSuchContract
 
         settings = _settings(home, name, found.config.profile)
@@ -265,10 +257,7 @@ def show(
         assert plan is not None
         watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
         tables = load_risk_tables(home)
-        accounts = config.accounts or (found.config.venue.account,)
-        sizer = LegSizer(
-            product_of(settings, config), config.sizing_rule, accounts, free_funds_by_account(found.status())
-        )
+        sizer = leg_sizer(settings, config, found)
         try:
             with LegQuotes(found.config) as quotes:
                 picture = price_legs(plan, watches, quotes, wait, tables, sizer, stop_rules(settings, config))

@@ -14,32 +14,19 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mytrading.cli.market.quote_lease import QuoteLease
-from mytrading.cli.shell.output import daemon_figures
+from mytrading.cli.shell.output import margin_figures
+from mytrading.config.cross_checks import product_of
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.core.accounting.margin import MarginLeg, margin_requirement
 from mytrading.core.accounting.margin_tables import RiskTables, share_word
-from mytrading.core.engine.contract_selection import (
-    RATE,
-    OptionChains,
-    candidate_contracts,
-    price_level,
-    resolve_legs,
-)
+from mytrading.core.engine import contract_selection
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
 from mytrading.core.options.leg_grammar import spell_stop
 from mytrading.core.options.payoff import PayoffLeg, payoff, profit
-from mytrading.core.risk.pretrade.stop_plan import (
-    FUTURE_BAND,
-    OPTION_BAND,
-    OPTION_REACH,
-    OPTION_ROOM,
-    OPTION_SMALL,
-    SHARE_BAND,
-    can_rest,
-)
+from mytrading.core.risk.pretrade import stop_plan
 from mytrading.core.risk.protection.hedges import Cover, contract_of, hedging_units, match_covers, match_rule_covers
 from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, adjust_multiple, plan_profiles
 from mytrading.core.time import ist_date
@@ -48,6 +35,7 @@ from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule, LegStop, StopKind
 from mytrading.messages.run_config import RunConfig, SizingRule, StopPlan
 from mytrading.messages.signals import Leg
+from mytrading.orchestrator import TradingOrchestrator
 
 WIDTH = 72
 
@@ -65,8 +53,10 @@ def price_legs(
         raise NoSuchContract(
             f"no quote of {', '.join(missing)} came within {wait:g} s; `mytrading status` shows the feed"
         )
-    quotes.wait_for_prices(candidate_contracts(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait)
-    legs = resolve_legs(plan.legs, watch, quotes.prices, quotes.book, quotes.now, quotes.chain)
+    quotes.wait_for_prices(
+        contract_selection.candidate_contracts(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait
+    )
+    legs = contract_selection.resolve_legs(plan.legs, watch, quotes.prices, quotes.book, quotes.now, quotes.chain)
     if missing := quotes.wait_for_prices([leg.instrument for leg in legs], wait):
         raise NoSuchContract(f"no quote of {', '.join(missing)} came within {wait:g} s; is it traded?")
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
@@ -77,7 +67,7 @@ def price_legs(
     needs = margin_requirement(
         [margin_leg(leg, one, quotes.prices, product) for leg, one in zip(legs, contracts, strict=True)], tables, day
     )
-    found = payoff(priced, spot, RATE)
+    found = payoff(priced, spot, contract_selection.RATE)
     guards = describe_stops(legs, contracts, quotes.prices, stops)
     return {
         "underlying": watch,
@@ -128,8 +118,10 @@ def payoff_legs(
         volatility = 0.0
         if years:
             total = (ends[contract.id] - quotes.now) / YEAR_NS
-            forward = spot * math.exp(RATE * total)
-            volatility, _ = implied_one(price, forward, contract.strike, total, RATE, contract.kind.value == "CE")
+            forward = spot * math.exp(contract_selection.RATE * total)
+            volatility, _ = implied_one(
+                price, forward, contract.strike, total, contract_selection.RATE, contract.kind.value == "CE"
+            )
         found.append(
             PayoffLeg(contract.kind.value, leg.lots * contract.lot_size, price, contract.strike, years, volatility)
         )
@@ -143,7 +135,7 @@ def payoff_curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[fl
     room = max((high - low) * 0.25, spot * 0.01)
     start, end = max(low - room, 0.0), high + room
     points = [start + (end - start) * k / (WIDTH - 1) for k in range(WIDTH)]
-    return [(round(point, 2), round(profit(legs, point, RATE), 2)) for point in points]
+    return [(round(point, 2), round(profit(legs, point, contract_selection.RATE), 2)) for point in points]
 
 
 def draw_payoff(body: dict[str, Any]) -> None:
@@ -185,7 +177,7 @@ class LegQuotes(QuoteLease):
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config, "legs")
         self.prices: dict[str, float] = {}
-        self._chains = OptionChains()
+        self._chains = contract_selection.OptionChains()
         self._wanted: set[str] = set()
 
     def wait_for_prices(self, instruments: Iterable[str], seconds: float) -> list[str]:
@@ -208,15 +200,10 @@ class LegQuotes(QuoteLease):
 
 # sizer
 def free_funds_by_account(status: dict[str, Any]) -> dict[str, FreeFunds]:
-    """Free funds by account, as risk publishes them with its heartbeat."""
-    figures = daemon_figures(status, "risk")
-
-    def funds(name: str) -> FreeFunds:
-        cash, free, buffer = (figures.get(f"margin_{kind}:{name}", 0.0) for kind in ("cash", "free", "buffer"))
-        return FreeFunds(cash, free, buffer)
-
-    names = (name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:"))
-    return {name: funds(name) for name in names}
+    """Free funds by account, as risk publishes them with its heartbeat; `status` is the gateway's."""
+    return {
+        name: FreeFunds(funds["cash"], funds["free"], funds["buffer"]) for name, funds in margin_figures(status).items()
+    }
 
 
 class LegSizer(NamedTuple):
@@ -269,8 +256,19 @@ class LegSizer(NamedTuple):
         return tuple(replace(leg, lots=leg.lots * times[share_word(leg.profile)]) for leg, _ in pairs), why
 
 
+def leg_sizer(settings: TradingSettings, config: StrategyConfig, stack: TradingOrchestrator) -> LegSizer:
+    """The sizer of a strategy in a running stack, with the funds that its accounts have free now."""
+    accounts = config.accounts or (stack.config.venue.account,)
+    funds = free_funds_by_account(stack.status())
+    return LegSizer(product_of(settings, config), config.sizing_rule, accounts, funds)
+
+
 # guards
-_BANDS = {LegKind.OPTION: OPTION_BAND * OPTION_ROOM, LegKind.FUTURE: FUTURE_BAND, LegKind.EQUITY: SHARE_BAND}
+_BANDS = {
+    LegKind.OPTION: stop_plan.OPTION_BAND * stop_plan.OPTION_ROOM,
+    LegKind.FUTURE: stop_plan.FUTURE_BAND,
+    LegKind.EQUITY: stop_plan.SHARE_BAND,
+}
 
 
 class StopRules(NamedTuple):
@@ -317,7 +315,7 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
     band = _BANDS[leg.kind]
     limit = f"{band:.0%} of its price"
     if leg.kind is LegKind.OPTION:
-        limit += f", or ₹{OPTION_REACH * OPTION_ROOM:g} of one up to ₹{OPTION_SMALL:g}"
+        limit += f", or ₹{stop_plan.OPTION_REACH * stop_plan.OPTION_ROOM:g} of one up to ₹{stop_plan.OPTION_SMALL:g}"
     if stop.kind is not StopKind.PERCENT:
         return f"{what} rests at the broker within {limit}; the engine holds it beyond"
     if stop.value <= band * 100:
@@ -344,7 +342,7 @@ def _held(
         return f"hedge of {', '.join(mine)}"
     price = leg.limit_price or prices[contract.id]
     default = rules.stop_of(LegStop(), option=contract.kind.is_option)
-    level = leg.stop_price or price_level(default, -leg.lots, price)
+    level = leg.stop_price or contract_selection.price_level(default, -leg.lots, price)
     side = Side.BUY if units > 0 else Side.SELL
-    engine = bool(mine) or rules.plan is StopPlan.ENGINE or not can_rest(contract, side, level, price, None)
+    engine = bool(mine) or rules.plan is StopPlan.ENGINE or not stop_plan.can_rest(contract, side, level, price, None)
     return f"{'engine' if engine else 'broker'} {level:,.2f}"

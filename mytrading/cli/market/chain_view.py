@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -185,14 +185,7 @@ _GAP = "  "
 _STYLES = {"LTP": "cyan", "strike": "bold"}
 
 
-class LiveChain(Protocol):
-    """The part of `ChainFeed` that a screen needs."""
-
-    def poll(self, seconds: float) -> None: ...
-    def view(self) -> ChainView: ...
-
-
-def watch_chain(feed: LiveChain, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+def watch_chain(feed: ChainFeed, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
     """Redraw ten times a second until Ctrl-C, or for `seconds` of the clock.
 
     Each picture is due at its own time from the start, so that what one took longer is not lost by those after it.

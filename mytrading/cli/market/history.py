@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mytrading.cli.research.run_options import parse_day
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note
@@ -53,8 +54,8 @@ def fetch(
 
         config = running_or_configured_stack(profile).config
         now, instrument = MarketClock.load(config.clock_path).now(), resolve_symbol(symbol, config.home)
-        end = _day("--to", last) or ist_date(now)
-        start = _day("--from", first) or end - timedelta(days=30)
+        end = parse_day("--to", last) or ist_date(now)
+        start = parse_day("--from", first) or end - timedelta(days=30)
         if start > end:
             fail(USAGE, f"--from {start} lies after --to {end}: expected the earlier day first")
         try:
@@ -71,13 +72,6 @@ def fetch(
     if found.failed:
         text = "\n".join(f"{chunk.first} to {chunk.last}: {chunk.problem}" for chunk in found.failed)
         fail(ERROR, "" if as_json else text)
-
-
-def _day(option: str, text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        fail(USAGE, f"{option}: expected a day like {datetime.now().date()}, found {text!r}")
 
 
 def _report(

@@ -11,7 +11,7 @@ import typer
 from typer import Option
 
 from mytrading.cli.research.run_options import Parameters, RunOptions, expand_options, read_parameters, require_choice
-from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, report_errors
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_notes, progress_bar
 from mytrading.core.time import ist_date
@@ -58,11 +58,9 @@ def backtest(
         from mytrading.backtest.results.output import write_files
         from mytrading.backtest.results.report import write_report
 
-        try:
+        with report_errors(report):
             write_files(result, report)
             write_report(result, prepared.notes, report / "report.html")
-        except OSError as error:
-            fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
     _show(result, prepared, report, as_json)
     if result.fault is not None:
         fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
@@ -164,10 +162,8 @@ def check(
     if report is not None:
         from mytrading.backtest.checks.report import write_report
 
-        try:
+        with report_errors(report):
             write_report(found, prepared.notes, report / "report.html")
-        except OSError as error:
-            fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
     _show_checks(found, prepared.notes, report, as_json)
     if not found.passes:
         raise typer.Exit(ERROR)

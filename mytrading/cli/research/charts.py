@@ -5,6 +5,7 @@ They are drawn, with their Supertrend, from the bars that the feed stored; there
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def strategy_chart(
     profile: Profile = "",
 ) -> None:
     """Draw the combined premium of its legs with the Supertrend; of its last run if it is flat."""
+    from mytrading.cli.shell.target import load_calendar
+
     if timeframe:
         _check_timeframe(timeframe)
     with find_stack(profile) as found:
@@ -46,7 +49,9 @@ def strategy_chart(
         legs, is_open = premium_legs(body)
         if not legs:
             fail(ERROR, f"{body['name']} holds nothing and has no round trip yet: there is no premium to draw")
-        bars = _bars(found.config, legs, rule["timeframe"], now)
+        units = one_set(legs)
+        minutes = _stored_minutes(found.config, units)
+        bars = premium_bars(units, minutes, rule["timeframe"], load_calendar(found.config.home), now)
     rows = supertrend_rows(bars, rule["period"], rule["multiplier"])
     entered = min((leg["opened_ns"] for leg in _entered(body)), default=0)
     content = {"strategy": body["name"], **rule, "open": is_open, "legs": [leg._asdict() for leg in legs],
@@ -92,14 +97,11 @@ def premium_legs(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
     return [HeldLeg(row["instrument"], signs[row["side"]] * row["quantity"], row["entry_price"]) for row in rows], False
 
 
-def _bars(config: RunConfig, legs: list[HeldLeg], timeframe: str, now: int) -> list[Bar]:
+def _stored_minutes(config: RunConfig, instruments: Iterable[str]) -> dict[str, list[Bar]]:
     from mytrading.adapters.storage.bar_store import BarReader
-    from mytrading.cli.shell.target import load_calendar
 
-    units = one_set(legs)
     with closing(BarReader(config.bars_dir)) as reader:
-        minutes = {name: reader.bars(name, limit=_ROWS) for name in units}
-    return premium_bars(units, minutes, timeframe, load_calendar(config.home), now)
+        return {name: reader.bars(name, limit=_ROWS) for name in instruments}
 
 
 def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dict[str, Any]]:
@@ -121,20 +123,24 @@ def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dic
 
 def render_strategy_page(content: dict[str, Any]) -> str:
     """The page: candles of the premium, the Supertrend in two colours, and the moment of entry."""
-    from mytrading.reports.charts import candle_chart, figure_html
-    from mytrading.reports.page import Page, PageSection, render_page
-
-    rows, title = content["bars"], f"{content['strategy']} premium"
-    figure = candle_chart(rows, "premium")
+    name, rows = content["strategy"], content["bars"]
     entered = next((row["at"] for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
-    if entered is not None:
-        figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
     rule = f"{content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
     closed = "" if content["open"] else "; closed"
     subtitle = f"{legs}; {rule}{closed}. Minutes without a bar of every leg are left out."
+    return _render(rows, "premium", f"{name} premium", f"{name}: combined premium", subtitle, entered)
+
+
+def _render(rows: list[dict[str, Any]], what: str, title: str, heading: str, subtitle: str, entered: str | None) -> str:
+    """A page of candles, with a line at the bar of entry."""
+    from mytrading.reports.charts import candle_chart, figure_html
+    from mytrading.reports.page import Page, PageSection, render_page
+
+    figure = candle_chart(rows, what)
+    if entered is not None:
+        figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
     sections = [PageSection("", [figure_html(figure)])]
-    heading = f"{content['strategy']}: combined premium"
     return render_page(Page(title=title, heading=heading, subtitle=subtitle, sections=sections))
 
 
@@ -172,19 +178,14 @@ def chart(
 
 def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
     """The newest bars that the feed stored of an instrument, oldest first, joined from its minutes."""
-    from mytrading.adapters.storage.bar_store import BarReader
     from mytrading.cli.shell.target import load_calendar
 
-    with closing(BarReader(config.bars_dir)) as reader:
-        return aggregate(reader.bars(instrument, limit=_ROWS), timeframe, load_calendar(config.home), now)
+    minutes = _stored_minutes(config, (instrument,))[instrument]
+    return aggregate(minutes, timeframe, load_calendar(config.home), now)
 
 
 def render_symbol_page(content: dict[str, Any]) -> str:
     """The page: candles, and the Supertrend in two colours."""
-    from mytrading.reports.charts import candle_chart, figure_html
-    from mytrading.reports.page import Page, PageSection, render_page
-
     rule = f"{content['timeframe']} bars as the feed stored them, Supertrend {content['period']}"
     subtitle = f"{rule}, {content['multiplier']:g}. Minutes without a stored bar are left out."
-    chart = figure_html(candle_chart(content["bars"], "price"))
-    return render_page(Page(title=content["instrument"], subtitle=subtitle, sections=[PageSection("", [chart])]))
+    return _render(content["bars"], "price", content["instrument"], "", subtitle, None)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typer import Argument, Option
 
-from mytrading.cli.research.run_options import parse_day as day_of
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
+from mytrading.cli.research.run_options import parse_day
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack, report_errors
 from mytrading.cli.shell.options import AsJson, Profile, journal_days, strategy_names
-from mytrading.cli.shell.output import print_json, print_note, print_notes, progress_bar
+from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.text.spelling import name_key
 from mytrading.core.time import format_ist
 from mytrading.messages.run_config import RunConfig
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mytrading.backtest.parity.compare import ParityCase, ParityVerdict
 
 _SHOWN = 40
-_HEAD = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest", "why")
 
 
 def parity(
@@ -45,7 +44,7 @@ def parity(
 ) -> None:
     """Compare a day of a stack with a backtest of the quotes it saw: signals, orders, fills. Exit 1 if a difference
     is not explained by latency, the fill model, data, a denial or an operator."""
-    wanted = day_of("--date", day)
+    wanted = parse_day("--date", day)
     with find_stack(profile) as found:
         from mytrading.backtest.parity.compare import compare, summary
 
@@ -54,7 +53,12 @@ def parity(
         known = _known(config, names or [])
         with progress_bar("quotes", len(case.moments), as_json) as update:
             verdict = compare(case, known, lambda done: update(completed=done))
-    written = _written(verdict, report)
+    written = None
+    if report is not None:
+        from mytrading.backtest.parity.report import write_report
+
+        with report_errors(report):
+            written = write_report(verdict, report)
     if as_json:
         print_json({**summary(verdict), "report": str(written) if written is not None else None})
     else:
@@ -115,17 +119,6 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
     return load
 
 
-def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:
-    if report is None:
-        return None
-    from mytrading.backtest.parity.report import write_report
-
-    try:
-        return write_report(verdict, report)
-    except OSError as error:
-        fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
-
-
 def _show(verdict: ParityVerdict, every: bool) -> None:
     case = verdict.case
     print(f"{case.config.profile}, {case.record.day}: {', '.join(verdict.strategies)}")
@@ -134,16 +127,16 @@ def _show(verdict: ParityVerdict, every: bool) -> None:
     for kind, there, here, same in verdict.counts:
         print(f"{kind:<10}{there:>8,}{here:>10,}{same:>8,}")
     shown = verdict.differences if every else verdict.differences[:_SHOWN]
-    rows = [
-        (one.at_ns, (one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest, one.why))
-        for one in shown
-    ]
-    if every:
-        rows += [
-            (one.at_ns, (one.kind, "equal", one.strategy, one.instrument, one.what, one.what, "–"))
-            for one in verdict.agreed
-        ]
-    _print_table([(format_ist(at_ns, "%H:%M:%S"), *cells) for at_ns, cells in sorted(rows, key=lambda row: row[0])])
+    rows: list[tuple[Any, ...]] = [(one, one.cause.value, one.stack, one.backtest, one.why) for one in shown]
+    rows += [(one, "equal", one.what, one.what, "") for one in (verdict.agreed if every else ())]
+    rows.sort(key=lambda row: row[0].at_ns)
+    table = [
+        {"time": format_ist(one.at_ns, "%H:%M:%S"), "what": one.kind, "cause": cause, "strategy": one.strategy,
+         "instrument": one.instrument, "stack": stack, "backtest": backtest, "why": why}
+        for one, cause, stack, backtest, why in rows
+    ]  # fmt: skip
+    if table:
+        print_rows(table, tuple(table[0]), False, "")
     left = len(verdict.differences) - len(shown)
     if left > 0:
         print(f"and {left:,} more; --all or --json shows them")
@@ -152,11 +145,3 @@ def _show(verdict: ParityVerdict, every: bool) -> None:
     if verdict.cost:
         print(f"fills cost ₹{verdict.cost:,.2f} more than in the backtest")
     print_notes(case.notes)
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    if not rows:
-        return
-    widths = [max(len(name), *(len(row[number]) for row in rows)) for number, name in enumerate(_HEAD)]
-    for row in (_HEAD, *rows):
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from mytrading.cli.research.backtest import fetch_columns
+from mytrading.cli.research.backtest import prepare_run
 from mytrading.cli.research.run_options import RunOptions, expand_options, require_choice
-from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, exit_on_errors, fail
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.time import iso_day_of
@@ -55,28 +55,22 @@ class SearchOptions(RunOptions):
 
     def prepare_search(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """The run, how to search the space of its parameters, and what workers need; ends the command without them."""
-        from mytrading.backtest.data.load import RequestError
         from mytrading.backtest.search.space import SpaceError, parse_leg_space, parse_space
         from mytrading.backtest.search.study import METHODS, StudyPlan
         from mytrading.backtest.search.trials import OBJECTIVES
         from mytrading.backtest.search.workers import pack_spec
-        from mytrading.backtest.setup.prepare import prepare, source_file
-        from mytrading.config.symbols import UnknownSymbol
-        from mytrading.strategies.errors import StrategyError
+        from mytrading.backtest.setup.prepare import source_file
 
         require_choice("--objective", self.objective, OBJECTIVES)
         require_choice("--method", self.method, METHODS)
-        run = self.run_request()
-        with exit_on_errors():
-            home = project_home()
-            try:
-                found = prepare(home, run, lambda *what: fetch_columns(profile, *what))
-                legs = found.spec.legs
-                space = parse_leg_space(legs, self.param) if legs else parse_space(found.spec.strategy, self.param)
-                plan = StudyPlan(space, self.objective, self.method, self.trials, self.seed)
-                return found, plan, pack_spec(found.spec, source_file(home, self.name))
-            except (RequestError, SpaceError, StrategyError, UnknownSymbol, ValueError) as error:
-                fail(USAGE, str(error))
+        found = prepare_run(self.run_request(), profile)
+        legs = found.spec.legs
+        try:
+            space = parse_leg_space(legs, self.param) if legs else parse_space(found.spec.strategy, self.param)
+            plan = StudyPlan(space, self.objective, self.method, self.trials, self.seed)
+            return found, plan, pack_spec(found.spec, source_file(project_home(), self.name))
+        except (SpaceError, ValueError) as error:
+            fail(USAGE, str(error))
 
     def folder(self, command: str) -> Path:
         """Where a search is kept, so that the same command goes on with it."""

@@ -57,6 +57,15 @@ def exit_on_errors() -> Iterator[None]:
 
 
 @contextmanager
+def report_errors(folder: Path | None) -> Iterator[None]:
+    """Turn an error of the files of a report into the end of the command."""
+    try:
+        yield
+    except OSError as error:
+        fail(ERROR, f"--report {folder}: cannot be written: {error.strerror}")
+
+
+@contextmanager
 def find_stack(profile: str = "") -> Iterator[TradingOrchestrator]:
     """The stack a command is about; what goes wrong with it ends the command."""
     from mytrading.orchestrator import TradingOrchestrator

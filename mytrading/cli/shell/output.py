@@ -38,6 +38,14 @@ def daemon_figures(status: dict[str, Any], daemon: str) -> dict[str, float]:
     return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == daemon), {})
 
 
+def margin_figures(status: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Rupees free, cash, reserved and kept back (`buffer`) by account, of risk's heartbeat in the gateway's status."""
+    figures, free = daemon_figures(status, "risk"), "margin_free:"
+    names = sorted(name.removeprefix(free) for name in figures if name.startswith(free))
+    kinds = ("free", "cash", "reserved", "buffer")
+    return {name: {kind: figures.get(f"margin_{kind}:{name}", 0.0) for kind in kinds} for name in names}
+
+
 def is_reader_gone(stream: TextIO) -> bool:
     """True once the reader of a pipe is gone; a file or a terminal always has one."""
     poll = select.poll()

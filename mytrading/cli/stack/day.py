@@ -31,13 +31,7 @@ def close(
     Refuses while its sessions last, while the stack still writes to it, and while positions are open that must be flat.
     """
     with find_stack(profile) as found:
-        from mytrading.operations.day_close import (
-            day_book,
-            export_closed_days,
-            lagging_readers,
-            remove_old_journals,
-            seal_day,
-        )
+        from mytrading.operations import day_close
 
         files = day_files(found.config)
         known = sorted({file.day for file in files})
@@ -46,15 +40,16 @@ def close(
         if day and day not in known:
             fail(USAGE, f"--date: expected a day with a journal ({known[0]} to {known[-1]}), found {day!r}")
         wanted = day or max((file.day for file in files if file.daemon == "router"), default=known[-1])
-        book = day_book(files, wanted, whole=False)
+        book = day_close.day_book(files, wanted, whole=False)
         bad = _problems(found, files, book, force)
-        sealed = [] if found.is_running() else seal_day(found.config, files, wanted)
-        written = export_closed_days(found.config, print_note)
+        sealed = [] if found.is_running() else day_close.seal_day(found.config, files, wanted)
+        written = day_close.export_closed_days(found.config, print_note)
         body = {
             **book.summary(), "problems": bad, "sealed": sealed,
             "exported": [row for row in written if row["day"] == wanted],
             "archive": str(parquet_of(found.config, "router", wanted).parent),
-            "unread": lagging_readers(files, found.config, wanted), "removed": remove_old_journals(found.config),
+            "unread": day_close.lagging_readers(files, found.config, wanted),
+            "removed": day_close.remove_old_journals(found.config),
         }  # fmt: skip
     print_json(body) if as_json else _print(body)
 
@@ -83,7 +78,7 @@ def _problems(found: TradingOrchestrator, files: list[DayFile], book: DayBook, f
 def export(as_json: AsJson = False, profile: Profile = "") -> None:
     """Export all closed days that are not in the archive, and remove journals that are kept no longer."""
     with find_stack(profile) as found:
-        from mytrading.operations.day_close import export_closed_days, remove_old_journals
+        from mytrading.operations import day_close
         from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
         lock = InstanceLock(found.config.lock_dir / "export.lock")
@@ -92,8 +87,8 @@ def export(as_json: AsJson = False, profile: Profile = "") -> None:
         except AlreadyRunning as error:
             fail(ERROR, f"day export: {error}")
         body: dict[str, Any] = {
-            "exported": export_closed_days(found.config, print_note),
-            "removed": remove_old_journals(found.config),
+            "exported": day_close.export_closed_days(found.config, print_note),
+            "removed": day_close.remove_old_journals(found.config),
         }
         lock.release()
     print_result(body, as_json, f"{len(body['exported'])} files exported, {len(body['removed'])} journals removed")

@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from mytrading.cli.shell.failures import (
-    ERROR,
-    NOT_RUNNING,
-    Failure,
-    ask_gateway,
-    exit_on_errors,
-    fail,
-    find_stack,
-    project_folder,
-)
+from mytrading.cli.shell import failures
+from mytrading.cli.shell.failures import ERROR, ask_gateway, exit_on_errors, fail, find_stack, project_folder
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.config.problems import hint, name_key
@@ -150,8 +142,8 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]
                 like = [one for one in known if name_key(one) == name_key(name)]
                 own = like[0] if name not in known and len(like) == 1 else name
                 return own, Path(found.config.home), _switch_off(found, own, force)
-    except Failure as failure:
-        if failure.code != NOT_RUNNING:
+    except failures.Failure as failure:
+        if failure.code != failures.NOT_RUNNING:
             raise
     if not force:
         fail(ERROR, f"no stack runs, so what {name} holds is not known; start it with `mytrading up`, or --force")

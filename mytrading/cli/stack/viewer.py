@@ -45,13 +45,13 @@ class StackWatch:
     ending: str = field(default="", init=False)
 
     def handle_signals(self) -> None:
-        """Handle process signals: one ends the watching, not this process, and stops a stack still starting."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.on_signal)
+        """Handle process signals: one ends the watching, not this process; SIGHUP leaves the stack running."""
 
-    def on_signal(self, number: int, _: FrameType | None) -> None:
-        """Handle a process signal: SIGHUP leaves the stack running, all others stop it."""
-        self.ending = "hang up" if number == signal.SIGHUP else "stop"
+        def end(number: int, _: FrameType | None) -> None:
+            self.ending = "hang up" if number == signal.SIGHUP else "stop"
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, end)
 
 
 def watch_stack(stack: TradingOrchestrator, view: StackWatch) -> int:

@@ -9,38 +9,13 @@ import msgspec
 import typer
 from typer import Argument, Option
 
+from mytrading.cli.shell import options
 from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask_gateway, fail, find_stack
-from mytrading.cli.shell.options import (
-    Account,
-    AsJson,
-    Deadline,
-    Limit,
-    Profile,
-    Reason,
-    RequestId,
-    held_instruments,
-    owner_names,
-    unresolved_ids,
-)
+from mytrading.cli.shell.options import Account, AsJson, Deadline, Limit, Profile, Reason, RequestId
 from mytrading.cli.shell.output import print_json, print_note, print_rows
 from mytrading.cli.trading.levels import print_flatten_result, wait_until_flat
+from mytrading.messages import ops
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.ops import (
-    AlertsQuery,
-    AnswerQuery,
-    CancelCommand,
-    ClaimCommand,
-    CloseCommand,
-    ModifyCommand,
-    OrderRequestQuery,
-    OrderRequestResult,
-    OrderRequestTaken,
-    OrdersQuery,
-    PositionsQuery,
-    ResolveCommand,
-    SignalsQuery,
-    TradesQuery,
-)
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
@@ -48,11 +23,16 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 ANSWER_S = 15.0
 QUOTE_WAIT_S = 10.0
+OWNERS = options.owner_names
 Row = dict[str, Any]
 OrderId = Annotated[str, Argument(help="The order's id as `mytrading orders` shows it, or the broker's.")]
 Timeout = Annotated[float, Option("--timeout", min=0.0, help="Seconds to wait for the end of it.")]
-Instrument = Annotated[str, Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=held_instruments)]
+Instrument = Annotated[str, Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=options.held_instruments)]
 ProductName = Annotated[str, Option("--product", "-p", help="MIS, NRML or CNC, if it is held as several.")]
+
+UnresolvedId = Annotated[
+    str, Argument(metavar="ID", help="The order, as `orders` shows it.", autocompletion=options.unresolved_ids)
+]
 
 orders_app = typer.Typer(
     invoke_without_command=True,
@@ -77,14 +57,14 @@ def _columns(rows: list[Row], *names: str) -> tuple[str, ...]:
 def trades(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
     """Completed trades."""
     columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
-    rows = ask_gateway(profile, TradesQuery(limit=limit))
+    rows = ask_gateway(profile, ops.TradesQuery(limit=limit))
     print_rows(rows, _columns(rows, *columns), as_json, "no trades yet")
 
 
 def signals(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
     """Signals of strategies, their outcome in each account, and denials."""
     columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "result", "denied")
-    rows = ask_gateway(profile, SignalsQuery(limit=limit))
+    rows = ask_gateway(profile, ops.SignalsQuery(limit=limit))
     if not as_json:
         rows = [each for row in rows for each in _by_account(row)]
     print_rows(rows, columns, as_json, "no signals yet")
@@ -104,7 +84,7 @@ def alerts(
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Alerts of all processes, active ones unless --all."""
-    rows = ask_gateway(profile, AlertsQuery(limit=limit, all=everything))
+    rows = ask_gateway(profile, ops.AlertsQuery(limit=limit, all=everything))
     columns = ("first_ns", "severity", "code", "subject", "message", "count")
     print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
 
@@ -119,7 +99,7 @@ def orders(
     """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
     if context.invoked_subcommand is not None:
         return
-    rows = ask_gateway(profile, OrdersQuery(limit=limit, live=live))
+    rows = ask_gateway(profile, ops.OrdersQuery(limit=limit, live=live))
     if not as_json:
         shown = []
         for row in rows:
@@ -138,7 +118,7 @@ def cancel(
     timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Cancel one order, and wait until its end is proven."""
-    command = CancelCommand(request_id=request, order=order, reason=reason, force=force)
+    command = ops.CancelCommand(request_id=request, order=order, reason=reason, force=force)
     with find_stack(profile) as found:
         _report(_result(found, found.ask(command), timeout, cancel=True), as_json, timeout)
 
@@ -158,7 +138,7 @@ def modify(
         fail(USAGE, "expected --market alone, or --price, --trigger and --quantity; found both")
     with find_stack(profile) as found:
         price = _price_now(found, order) if market else price
-        command = ModifyCommand(
+        command = ops.ModifyCommand(
             request_id=request, order=order, price=price, trigger=trigger, quantity=quantity, reason=reason
         )
         _report(_result(found, found.ask(command), timeout, cancel=False), as_json, timeout)
@@ -169,7 +149,7 @@ def _price_now(found: TradingOrchestrator, name: str) -> float:
     from mytrading.cli.market.quote_lease import QuoteLease
     from mytrading.core.orders.marketable_price import marketable_price
 
-    rows = found.ask(OrdersQuery(limit=0, live=True))
+    rows = found.ask(ops.OrdersQuery(limit=0, live=True))
     order = next((row for row in rows if name in (row["client_order_id"], row["broker_order_id"])), None)
     if order is None or order["order_type"] != "LIMIT":
         what = "none of that id" if order is None else f"a live {order['order_type']} order"
@@ -188,18 +168,18 @@ def _price_now(found: TradingOrchestrator, name: str) -> float:
 
 
 def _result(
-    found: TradingOrchestrator, taken: OrderRequestTaken, timeout: float, *, cancel: bool
-) -> OrderRequestResult:
+    found: TradingOrchestrator, taken: ops.OrderRequestTaken, timeout: float, *, cancel: bool
+) -> ops.OrderRequestResult:
     """The result of a request once it is final, or as it is after `timeout` seconds."""
     until = time.monotonic() + timeout
     while True:
-        result = found.ask(OrderRequestQuery(order=taken.order, request=taken.request, cancel=cancel))
+        result = found.ask(ops.OrderRequestQuery(order=taken.order, request=taken.request, cancel=cancel))
         if result.word != "waiting" or time.monotonic() >= until:
             return result
         time.sleep(POLL_S)
 
 
-def _report(result: OrderRequestResult, as_json: bool, timeout: float) -> None:
+def _report(result: ops.OrderRequestResult, as_json: bool, timeout: float) -> None:
     if as_json:
         print_json(msgspec.structs.asdict(result))
     if result.word == "waiting":
@@ -212,7 +192,7 @@ def _report(result: OrderRequestResult, as_json: bool, timeout: float) -> None:
 
 @orders_app.command()
 def resolve(
-    order: str = Argument(..., metavar="ID", help="The order, as `orders` shows it.", autocompletion=unresolved_ids),
+    order: UnresolvedId,
     broker_order: str = Option("", "--broker-order", metavar="X", help="It is this order of the broker."),
     not_placed: bool = Option(False, "--not-placed", help="It never reached the broker."),
     force: bool = Option(False, "--force", help="Although quantity, time or an order in view speak against it."),
@@ -224,7 +204,7 @@ def resolve(
     """
     if bool(broker_order) == not_placed:
         fail(USAGE, "expected either --broker-order X (see `mytrading broker orders`) or --not-placed")
-    command = ResolveCommand(
+    command = ops.ResolveCommand(
         request_id=request, order=order, broker_order=broker_order, not_placed=not_placed, force=force,
         reason=reason,
     )  # fmt: skip
@@ -238,7 +218,7 @@ def resolve(
 def _router_answer(found: TradingOrchestrator, request: str) -> str:
     """The router's answer to a request; a refusal ends the command, and so does a time-out."""
     until = time.monotonic() + ANSWER_S
-    while not (body := found.ask(AnswerQuery(id=request))).answered:
+    while not (body := found.ask(ops.AnswerQuery(id=request))).answered:
         if time.monotonic() >= until:
             fail(TIMED_OUT, f"no answer to {request} within {ANSWER_S:g} s; it stands, see `mytrading status`")
         time.sleep(POLL_S)
@@ -258,7 +238,7 @@ def positions(
     """What each strategy holds, and unmanaged units at the broker."""
     if context.invoked_subcommand is not None:
         return
-    rows = ask_gateway(profile, PositionsQuery(all=everything))
+    rows = ask_gateway(profile, ops.PositionsQuery(all=everything))
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",
                "stop", "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
     shown = rows if as_json else [{**row, "age": _age(row.get("age_s"))} for row in rows]
@@ -277,7 +257,7 @@ def _age(seconds: float | None) -> str:
 @positions_app.command()
 def claim(
     instrument: Instrument,
-    strategy: str = Option(..., "--strategy", "-s", help="Its new owner.", autocompletion=owner_names),
+    strategy: str = Option(..., "--strategy", "-s", help="Its new owner.", autocompletion=OWNERS),
     quantity: int = Option(0, "--quantity", "-q", min=0, help="Units; all that are unmanaged if not named."),
     price: float = Option(0.0, "--price", min=0.0, help="What they cost; else what the broker's book says."),
     stop: float = Option(0.0, "--stop", min=0.0, help="Trigger of a stop at the broker that guards them."),
@@ -286,7 +266,7 @@ def claim(
     as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Give unmanaged units to a strategy: from then on they are guarded and closed like its others."""
-    command = ClaimCommand(
+    command = ops.ClaimCommand(
         request_id=request, instrument=instrument, strategy=strategy, quantity=quantity, price=price,
         stop=stop, stop_limit=stop_limit, account=account, product=_product(product), reason=reason,
     )  # fmt: skip
@@ -306,7 +286,7 @@ def _product(name: str) -> Product | None:
 @positions_app.command()
 def close(
     instrument: Instrument,
-    strategy: str = Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=owner_names),
+    strategy: str = Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=OWNERS),
     unmanaged: bool = Option(False, "--unmanaged", help="Unmanaged units: claimed to `manual`, then closed."),
     deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
@@ -318,7 +298,7 @@ def close(
     with find_stack(profile) as found:
         if unmanaged:
             strategy = "manual"
-            command = ClaimCommand(
+            command = ops.ClaimCommand(
                 request_id=f"{request}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
                 to_close=True, reason=reason,
             )  # fmt: skip
@@ -326,7 +306,7 @@ def close(
             print_note(_router_answer(found, claimed.request))
             where, kind = claimed.account, claimed.product
         closing = found.ask(
-            CloseCommand(
+            ops.CloseCommand(
                 request_id=request, instrument=instrument, strategy=strategy, account=where, product=kind,
                 deadline=deadline, claimed=unmanaged, reason=reason,
             )

@@ -14,7 +14,7 @@ from typer import Argument, Option
 
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack, project_folder
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import daemon_figures, print_result, print_rows
+from mytrading.cli.shell.output import margin_figures, print_result, print_rows
 from mytrading.core.time import ist_date
 
 if TYPE_CHECKING:
@@ -68,13 +68,9 @@ def margin(
 def _free_margins(as_json: bool, profile: str) -> None:
     """Print what each account has free, reserved and kept back, as risk counts it now."""
     with find_stack(profile) as found:
-        figures = daemon_figures(found.status(), "risk")
-    kinds = ("free", "cash", "reserved", "buffer")
-    table = [
-        {"account": name, **{kind: figures.get(f"margin_{kind}:{name}", 0.0) for kind in kinds}}
-        for name in sorted(key.removeprefix("margin_free:") for key in figures if key.startswith("margin_free:"))
-    ]
-    print_rows(table, ("account", *kinds), as_json, "the funds of no account are known now; see `mytrading status`")
+        table = [{"account": name, **funds} for name, funds in margin_figures(found.status()).items()]
+    columns = ("account", "free", "cash", "reserved", "buffer")
+    print_rows(table, columns, as_json, "the funds of no account are known now; see `mytrading status`")
 
 
 def size(
