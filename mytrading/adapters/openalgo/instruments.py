@@ -19,17 +19,10 @@ from mytrading.adapters.openalgo.endpoints import ServerContract
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
-from mytrading.core.instruments import master_contract
+from mytrading.core.instruments import master_contract, symbology
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import BadRow, Need
-from mytrading.core.instruments.symbology import (
-    DERIVATIVE_EXCHANGES,
-    instrument_id,
-    parse_expiry,
-    parse_symbol,
-    split_id,
-)
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.messages.text import shown
@@ -123,10 +116,12 @@ def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today:
             if item.underlying == underlying and (not item.expiry or item.expiry >= today.isoformat()):
                 found[item.id] = item
 
-    for name in (split_id(watched)[1] for watched in need.watched if split_id(watched)[0] == exchange):
+    for name in (
+        symbology.split_id(watched)[1] for watched in need.watched if symbology.split_id(watched)[0] == exchange
+    ):
         with suppress(SymbolNotFound):
-            take([endpoints.symbol(client, name, exchange)], parse_symbol(name, exchange).underlying)
-    for name in sorted(need.underlyings) if exchange in DERIVATIVE_EXCHANGES.values() else ():
+            take([endpoints.symbol(client, name, exchange)], symbology.parse_symbol(name, exchange).underlying)
+    for name in sorted(need.underlyings) if exchange in symbology.DERIVATIVE_EXCHANGES.values() else ():
         for kind, rights in (("futures", ("FUT",)), ("options", ("CE", "PE"))):
             for label in endpoints.expiries(client, name, exchange, kind)[:_EXPIRIES]:
                 for right in rights:
@@ -151,7 +146,7 @@ def instrument_of(row: ServerContract) -> Instrument:
     """Convert a server contract row to an `Instrument`; `ValueError` names an unusable field."""
     if not row.symbol or not row.exchange:
         raise ValueError("a row without symbol or exchange")
-    parts = parse_symbol(row.symbol, row.exchange)
+    parts = symbology.parse_symbol(row.symbol, row.exchange)
     if row.exchange.endswith("_INDEX"):  # where indices are listed as EQ
         kind = InstrumentKind.INDEX
     elif row.instrumenttype in ("FUT", "CE", "PE"):
@@ -159,7 +154,7 @@ def instrument_of(row: ServerContract) -> Instrument:
     else:  # brokers name some kinds differently
         kind = parts.kind
     derivative = kind.is_derivative
-    expiry = (parse_expiry(row.expiry) if row.expiry else parts.expiry) if derivative else None
+    expiry = (symbology.parse_expiry(row.expiry) if row.expiry else parts.expiry) if derivative else None
     if derivative and expiry is None:
         raise ValueError(f"expiry of {row.symbol}: none given")
     strike, lot = (row.strike or 0.0) if kind.is_option else 0.0, row.lotsize or 0.0
@@ -170,7 +165,7 @@ def instrument_of(row: ServerContract) -> Instrument:
         raise ValueError(f"lot size of {row.symbol}: expected whole units, found {row.lotsize!r}")
     freeze = count_of(row.freeze_qty) or 0
     return Instrument(
-        id=instrument_id(row.exchange, row.symbol),
+        id=symbology.instrument_id(row.exchange, row.symbol),
         exchange=row.exchange,
         symbol=row.symbol,
         kind=kind,
@@ -197,7 +192,7 @@ class ContractLookup:
         """Return the contract `EXCHANGE:SYMBOL`, from the server if need be. Raises `SymbolNotFound`."""
         known = self._book.get(instrument) or self._found.get(instrument)
         if known is None:
-            exchange, symbol = split_id(instrument)
+            exchange, symbol = symbology.split_id(instrument)
             known = self._found[instrument] = instrument_of(endpoints.symbol(self._client, symbol, exchange))
         return known
 
@@ -237,7 +232,16 @@ def fetch_master(
         try:
             listing = fetch_instruments(client, exchange, day, is_kept)
         except ReadFailed as error:
-            listing = _searched_instead(client, exchange, need, day, error)
+            if error.kind not in (
+                "server",
+                "malformed",
+            ):  # a wrong key, too many calls, no answer
+                raise
+            try:
+                listing = search_instruments(client, exchange, need, day)
+            except OpenAlgoError as other:
+                text = f"{error.message}; a search failed too: {other}"
+                raise ReadFailed(error.kind, text, error.status) from other
             notes.append(f"{exchange} was searched, its list failed: {error}")
         found += listing.instruments
         left_out += listing.left_out
@@ -252,13 +256,3 @@ def fetch_master(
     if bad:
         notes.append(f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}")
     return master_contract.snapshot_of(fetched, refusals, known.last, now, notes)
-
-
-def _searched_instead(client: OpenAlgoClient, exchange: str, need: Need, day: date, failure: ReadFailed) -> Listing:
-    """What a search finds; the list's failure if that cannot help: a wrong key, too many calls, no answer."""
-    if failure.kind not in ("server", "malformed"):
-        raise failure
-    try:
-        return search_instruments(client, exchange, need, day)
-    except OpenAlgoError as error:
-        raise ReadFailed(failure.kind, f"{failure.message}; a search failed too: {error}", failure.status) from error

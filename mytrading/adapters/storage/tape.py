@@ -82,8 +82,7 @@ class TapeWriter:
 
     def close(self) -> None:
         """Flush and close; the next `roll` opens again."""
-        if self._file is not None:
-            self.flush()
+        self.flush()
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()

@@ -7,7 +7,8 @@ changes, and agrees with bars built from the live ticks.
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,8 @@ class MarketHistory:
 
     def __init__(self, world: SimulatedWorld) -> None:
         self._world = world
-        self._kept: dict[tuple[str, date], Bars] = {}
-        self._days: dict[tuple[str, date], list[Row]] = {}
+        self._past_minutes = lru_cache(_CACHED)(self._minutes_of_day)
+        self._past_day = lru_cache(_DAYS_CACHED)(self._row_of_day)
 
     def earliest(self, instrument: Instrument, minutes: int, now: int) -> date:
         """Return the first day that may have bars of `minutes` (0: daily bars)."""
@@ -71,19 +72,16 @@ class MarketHistory:
         return rows
 
     def _day_rows(self, instrument: Instrument, minutes: int, day: date, now: int | None) -> list[Row]:
-        if now is not None:
-            bars = _minute_bars(self._world.day(day), instrument, now)
-            return _to_rows(_grouped(bars, minutes) if minutes else _daily(bars, day))
-        key = (instrument.id, day)
-        if minutes:
-            if key not in self._kept:
-                _make_room(self._kept, _CACHED)
-                self._kept[key] = _minute_bars(self._world.day(day), instrument, None)
-            return _to_rows(_grouped(self._kept[key], minutes))
-        if key not in self._days:
-            _make_room(self._days, _DAYS_CACHED)
-            self._days[key] = _to_rows(_daily(_minute_bars(self._world.day(day), instrument, None), day))
-        return self._days[key]
+        if not minutes:
+            return self._past_day(instrument, day) if now is None else self._row_of_day(instrument, day, now)
+        bars = self._past_minutes(instrument, day) if now is None else self._minutes_of_day(instrument, day, now)
+        return _to_rows(_grouped(bars, minutes))
+
+    def _minutes_of_day(self, instrument: Instrument, day: date, now: int | None = None) -> Bars:
+        return _minute_bars(self._world.day(day), instrument, now)
+
+    def _row_of_day(self, instrument: Instrument, day: date, now: int | None = None) -> list[Row]:
+        return _to_rows(_daily(self._minutes_of_day(instrument, day, now), day))
 
     def _old_days(self, instrument: Instrument, first: date, last: date) -> list[Row]:
         if instrument.kind.is_derivative or first >= self._world.ticks_since:
@@ -136,11 +134,6 @@ def _daily(bars: Bars, day: date) -> Bars:
 
 def _stamp(day: date) -> int:
     return (day - date(1970, 1, 1)).days * 86_400
-
-
-def _make_room(kept: dict[tuple[str, date], Any], most: int) -> None:
-    while len(kept) >= most:
-        kept.pop(next(iter(kept)))
 
 
 def _to_rows(bars: Bars) -> list[Row]:

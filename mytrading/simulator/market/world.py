@@ -16,16 +16,8 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Calendar, Session
+from mytrading.core.instruments import contract_specs as specs
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.instruments.contract_specs import (
-    STRIKES_BEYOND,
-    ContractFacts,
-    Underlying,
-    list_instruments,
-    list_options,
-    make_derivative,
-    make_spot,
-)
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import SECOND
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -40,12 +32,12 @@ _LOWEST, _STEP, _PRICES = 80.0, 37.5, 97
 _VOLATILITY = 0.24
 
 
-def with_generated_shares(facts: ContractFacts, count: int) -> ContractFacts:
+def with_generated_shares(facts: specs.ContractFacts, count: int) -> specs.ContractFacts:
     """Return the contract facts with `count` generated shares added."""
     shares = {}
     for number in range(1, count + 1):
         price = _LOWEST + _STEP * (number * 31 % _PRICES)
-        shares[f"{_PREFIX}{number:05d}"] = Underlying(
+        shares[f"{_PREFIX}{number:05d}"] = specs.Underlying(
             exchange="NSE",
             reference_price=price,
             name=f"GENERATED SHARE {number}",
@@ -162,7 +154,7 @@ class SimulatedWorld:
     def __init__(
         self,
         calendar: Calendar,
-        facts: ContractFacts,
+        facts: specs.ContractFacts,
         seed: int,
         anchor: date,
         files: tuple[TickFile, ...] = (),
@@ -208,9 +200,9 @@ class SimulatedWorld:
         if parsed.expiry is not None:
             if underlying is None or not underlying.lot:
                 return None
-            return make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
+            return specs.make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
         if underlying is not None and exchange in (underlying.exchange, *underlying.also):
-            return make_spot(symbol, underlying, exchange)
+            return specs.make_spot(symbol, underlying, exchange)
         kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
         return Instrument(
             id=instrument, exchange=exchange, symbol=symbol, kind=kind, underlying=symbol, tick_size=TICK, name=symbol
@@ -249,21 +241,21 @@ class SimulatedWorld:
     def listing(self, day: date) -> InstrumentBook:
         """Return the instruments listed on a day, strikes about that day's open."""
         prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
-        return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
+        return InstrumentBook(specs.list_instruments(self.facts, self.calendar, day, prices))
 
     def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
         """Return options to list in addition once an underlying traded within `span` on a day."""
         facts = self.facts.underlyings[name]
         step = facts.strike_step
-        lowest = max(round(span[0] / step) - STRIKES_BEYOND, 1) * step
-        highest = (round(span[1] / step) + STRIKES_BEYOND) * step
+        lowest = max(round(span[0] / step) - specs.STRIKES_BEYOND, 1) * step
+        highest = (round(span[1] / step) + specs.STRIKES_BEYOND) * step
         expiry = next(iter(listed.expiries(name, InstrumentKind.CE)), "")
         there = sum(
             lowest <= item.strike <= highest for item in listed.options(name, expiry) if item.kind is InstrumentKind.CE
         )
         if not expiry or there > (highest - lowest) / step:
             return []
-        return [item for item in list_options(name, facts, self.calendar, day, span) if item.id not in listed]
+        return [item for item in specs.list_options(name, facts, self.calendar, day, span) if item.id not in listed]
 
     def opening(self, name: str, day: date) -> float:
         """Return an underlying's opening price on a trading day."""

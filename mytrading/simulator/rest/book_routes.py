@@ -111,10 +111,9 @@ async def analyzer(call: RestCall) -> Reply:
 
 async def analyzer_toggle(call: RestCall) -> Reply:
     """Switch analyze mode on or off for all clients."""
-    venue = call.venue
-    venue.analyze = call.fields["mode"]
-    state = {"analyze_mode": venue.analyze, "mode": venue.mode, "total_logs": 0}
-    return success(data={**state, "message": f"Analyzer mode switched to {venue.mode}"})
+    call.venue.analyze = call.fields["mode"]
+    state = (await analyzer(call)).body["data"]
+    return success(data={**state, "message": f"Analyzer mode switched to {call.venue.mode}"})
 
 
 async def ping(call: RestCall) -> Reply:

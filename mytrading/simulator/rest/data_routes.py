@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 
-from mytrading.core.calendar import Calendar, Session
+from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import expiry_label, instrument_id
 from mytrading.core.time import IST, MILLISECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -39,11 +40,10 @@ async def timings(call: RestCall) -> Reply:
     except ValueError:
         return error(400, "Invalid date format. Use YYYY-MM-DD")
     if _holiday(calendar, day) is not None:
-        return success(data=_special_hours(calendar, day))
+        return success(data=_hours(calendar, day, _EXCHANGES))
     midnight = to_ns(day, time()) // MILLISECOND
     crypto = {"exchange": "CRYPTO", "start_time": midnight, "end_time": midnight + 86_399_000}
-    sessions = ((exchange, calendar.session(exchange, day)) for exchange in _ORDINARY_DAY)
-    return success(data=[*(_hours(exchange, session) for exchange, session in sessions if session), crypto])
+    return success(data=[*_hours(calendar, day, _ORDINARY_DAY), crypto])
 
 
 def _holiday(calendar: Calendar, day: date) -> Body | None:
@@ -59,21 +59,17 @@ def _holiday(calendar: Calendar, day: date) -> Body | None:
         "description": next((names[exchange] for exchange in closed), special),
         "holiday_type": "TRADING_HOLIDAY" if closed else "SPECIAL_SESSION",
         "closed_exchanges": closed,
-        "open_exchanges": _special_hours(calendar, day),
+        "open_exchanges": _hours(calendar, day, _EXCHANGES),
     }
 
 
-def _special_hours(calendar: Calendar, day: date) -> list[Body]:
-    sessions = ((exchange, calendar.session(exchange, day)) for exchange in _EXCHANGES)
-    return [_hours(exchange, session) for exchange, session in sessions if session is not None]
-
-
-def _hours(exchange: str, session: Session) -> Body:
-    return {
-        "exchange": exchange,
-        "start_time": session.open_ns // MILLISECOND,
-        "end_time": session.close_ns // MILLISECOND,
-    }
+def _hours(calendar: Calendar, day: date, exchanges: Iterable[str]) -> list[Body]:
+    sessions = ((exchange, calendar.session(exchange, day)) for exchange in exchanges)
+    return [
+        {"exchange": name, "start_time": found.open_ns // MILLISECOND, "end_time": found.close_ns // MILLISECOND}
+        for name, found in sessions
+        if found is not None
+    ]
 
 
 _MINUTES = {

@@ -38,6 +38,7 @@ _PREFLIGHT = {
 }
 _TICKER = "/api/v1/ticker"
 _ANSWERS_ON = (0, "")
+_NO_LTP = "Failed to fetch LTP for {underlying}"
 _NOT_UNDERSTOOD = {"message": "The browser (or proxy) sent a request that this server could not understand."}
 _encode = msgspec.json.Encoder().encode
 
@@ -121,15 +122,9 @@ _API: dict[str, Route] = {
     "gttorderbook": _gtt(order_routes.gttorderbook, schema.ACCOUNT, _DATA_LIMIT),
     "optionsorder": _option(option_routes.optionsorder, schema.OPTIONS_ORDER, _ORDER_LIMIT),
     "optionsmultiorder": _option(option_routes.optionsmultiorder, schema.OPTIONS_MULTI, _ORDER_LIMIT),
-    "optionsymbol": _option(
-        option_routes.optionsymbol, schema.OPTION_SYMBOL, key_text="Failed to fetch LTP for {underlying}. "
-    ),
-    "optionchain": _option(
-        option_routes.optionchain, schema.OPTION_CHAIN, key_text="Failed to fetch LTP for {underlying}: "
-    ),
-    "syntheticfuture": _option(
-        option_routes.syntheticfuture, schema.SYNTHETIC, key_text="Failed to fetch LTP for {underlying}. "
-    ),
+    "optionsymbol": _option(option_routes.optionsymbol, schema.OPTION_SYMBOL, key_text=f"{_NO_LTP}. "),
+    "optionchain": _option(option_routes.optionchain, schema.OPTION_CHAIN, key_text=f"{_NO_LTP}: "),
+    "syntheticfuture": _option(option_routes.syntheticfuture, schema.SYNTHETIC, key_text=f"{_NO_LTP}. "),
     "optiongreeks": _greeks(option_routes.optiongreeks, schema.GREEKS, _GREEKS_LIMIT, _MINUTE),
     "multioptiongreeks": _greeks(option_routes.multioptiongreeks, schema.MULTI_GREEKS, _DATA_LIMIT, 1),
     "orderstatus": _order(book_routes.orderstatus, schema.ORDER_ID),

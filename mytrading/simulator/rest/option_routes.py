@@ -8,15 +8,8 @@ from datetime import date, time
 from math import exp
 from typing import Any, NamedTuple
 
+from mytrading.core.instruments import symbology
 from mytrading.core.instruments.book import NoSuchContract
-from mytrading.core.instruments.symbology import (
-    INDEX_EXCHANGES,
-    expiry_code,
-    instrument_id,
-    option_symbol,
-    parse_expiry,
-    parse_symbol,
-)
 from mytrading.core.options.black76 import DAYS_A_YEAR, Reason, greeks_one, implied_one
 from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -59,16 +52,16 @@ def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> O
     dated = _DATED.fullmatch(name)
     base, expiry = (dated["base"], dated["expiry"]) if dated else (name, "")
     cash = {"NFO": "NSE", "BFO": "BSE"}.get(exchange)
-    exchanges = (INDEX_EXCHANGES[cash], cash) if cash else (exchange,)
+    exchanges = (symbology.INDEX_EXCHANGES[cash], cash) if cash else (exchange,)
     for candidate in exchanges:
-        if (found := venue.instrument(instrument_id(candidate, base))) is not None:
+        if (found := venue.instrument(symbology.instrument_id(candidate, base))) is not None:
             return OptionUnderlying(found, present(venue, found).ltp, expiry)
     raise _refused(400, f"Failed to fetch LTP for {base}{mark} {unknown_text(exchanges[-1], base)}")
 
 
 def _read_expiry(text: str) -> date:
     try:
-        return parse_expiry(text)
+        return symbology.parse_expiry(text)
     except ValueError as problem:
         raise _refused(400, f"Invalid expiry date: {problem}") from None
 
@@ -92,7 +85,7 @@ def find_option(
     up = offset.startswith("OTM") == (kind is InstrumentKind.CE)
     steps = int(offset[3:] or 0) * (1 if up else -1)
     name = underlying.instrument.underlying
-    symbol = option_symbol(name, expiry, round(underlying.ltp / step) * step + steps * step, kind.value)
+    symbol = symbology.option_symbol(name, expiry, round(underlying.ltp / step) * step + steps * step, kind.value)
     for option in venue.listed(name).options(name, expiry.isoformat()):
         if option.symbol == symbol:
             return option
@@ -106,7 +99,7 @@ def option_by_rule(
     name, day = underlying.instrument.underlying, expiry.isoformat()
     listed = venue.listed(name)
     if day not in listed.expiries(name, kind):
-        raise _no_strikes(name, expiry_code(expiry))
+        raise _no_strikes(name, symbology.expiry_code(expiry))
     rule = f"{offset[:3]} {offset[3:]}".strip()
     try:
         return listed.option(name, day, rule, kind, underlying.ltp)
@@ -260,7 +253,7 @@ async def optionchain(call: RestCall) -> Reply:
         underlying_exchange=spot.exchange,
         underlying_ltp=underlying.ltp,
         underlying_prev_close=present(venue, spot).prev_close,
-        expiry_date=expiry_code(expiry),
+        expiry_date=symbology.expiry_code(expiry),
         expiry_ts=expires,
         server_ts=now,
         atm_strike=atm.strike,
@@ -334,10 +327,10 @@ def _order(fields: Fields, option: Instrument, strategy: str) -> Fields:
 async def optiongreeks(call: RestCall) -> Reply:
     venue, fields = call.venue, call.fields
     symbol, exchange = fields["symbol"], fields["exchange"]
-    if not parse_symbol(symbol).kind.is_option:
+    if not symbology.parse_symbol(symbol).kind.is_option:
         text = f"Failed to parse option symbol {symbol}: Invalid option symbol format: {symbol}"
         return error(500, f"Failed to get option Greeks: {text}")
-    option = venue.instrument(instrument_id(exchange, symbol))
+    option = venue.instrument(symbology.instrument_id(exchange, symbol))
     if option is None:
         return error(400, f"Failed to fetch option price: {unknown_text(exchange, symbol)}")
     return success(**_greeks_of(venue, option, fields))
@@ -348,7 +341,7 @@ async def multioptiongreeks(call: RestCall) -> Reply:
     venue, fields = call.venue, call.fields
     rows = []
     for entry in fields["symbols"]:
-        option = venue.instrument(instrument_id(entry["exchange"], entry["symbol"]))
+        option = venue.instrument(symbology.instrument_id(entry["exchange"], entry["symbol"]))
         if option is None or not option.kind.is_option:
             named = {"symbol": entry["symbol"], "exchange": entry["exchange"]}
             rows.append({**named, "status": "error", "message": _NO_PRICE})
@@ -372,7 +365,7 @@ async def syntheticfuture(call: RestCall) -> Reply:
     return success(
         underlying=underlying.instrument.symbol,
         underlying_ltp=underlying.ltp,
-        expiry=expiry_code(expiry),
+        expiry=symbology.expiry_code(expiry),
         atm_strike=atm.strike,
         synthetic_future_price=_implied_forward(venue, atm, underlying.ltp),
     )

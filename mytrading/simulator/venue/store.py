@@ -15,16 +15,8 @@ import msgspec
 
 from mytrading.adapters.storage.disk_reserve import LogReserve
 from mytrading.adapters.storage.shared_database import Writer, open_to_write
+from mytrading.core.exchange import model
 from mytrading.core.exchange.gtt import Trigger
-from mytrading.core.exchange.model import (
-    Account,
-    BookOrder,
-    BookPosition,
-    BooksSnapshot,
-    BookTrade,
-    ExchangeChanges,
-    Holding,
-)
 from mytrading.simulator.venue.event_log import EventLog
 
 _SCHEMA = """
@@ -73,21 +65,21 @@ class BookStore:
         self._reserve = LogReserve(path, RESERVE_BYTES) if path is not None else None
         self.event_log = EventLog(self._db) if record else None
 
-    def load(self, capital: float) -> BooksSnapshot:
+    def load(self, capital: float) -> model.BooksSnapshot:
         """Load the saved books, with today's orders and trades, or new ones with `capital` rupees."""
         row = self._db.execute("SELECT body FROM account").fetchone()
         if row is None:
-            return BooksSnapshot(account=Account(capital=capital))
-        account = self._decode(row[0], Account)
-        return BooksSnapshot(
+            return model.BooksSnapshot(account=model.Account(capital=capital))
+        account = self._decode(row[0], model.Account)
+        return model.BooksSnapshot(
             account=account,
-            orders=tuple(self._rows("SELECT body FROM orders WHERE day = ? ORDER BY id", BookOrder, account.day)),
-            trades=tuple(self._rows("SELECT body FROM trades WHERE day = ? ORDER BY id", BookTrade, account.day)),
-            positions=tuple(self._rows("SELECT body FROM positions ORDER BY rowid", BookPosition)),
-            holdings=tuple(self._rows("SELECT body FROM holdings ORDER BY rowid", Holding)),
+            orders=tuple(self._rows("SELECT body FROM orders WHERE day = ? ORDER BY id", model.BookOrder, account.day)),
+            trades=tuple(self._rows("SELECT body FROM trades WHERE day = ? ORDER BY id", model.BookTrade, account.day)),
+            positions=tuple(self._rows("SELECT body FROM positions ORDER BY rowid", model.BookPosition)),
+            holdings=tuple(self._rows("SELECT body FROM holdings ORDER BY rowid", model.Holding)),
         )
 
-    def save(self, changes: ExchangeChanges) -> None:
+    def save(self, changes: model.ExchangeChanges) -> None:
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:

@@ -29,15 +29,7 @@ from mytrading.simulator.formats.rows import AnalyzerRows, LiveRows
 from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band
 from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.world import SimulatedWorld, settlement_value
-from mytrading.simulator.settings.personality import (
-    BROKERS,
-    PLAIN,
-    BrokerProfile,
-    Personality,
-    Role,
-    trigger_problem,
-    with_market_protection,
-)
+from mytrading.simulator.settings import personality as personalities
 from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.ws.hub import Hub
 
@@ -143,13 +135,13 @@ class SimulatedVenue:
         world: SimulatedWorld,
         store: BookStore,
         capital: float,
-        personality: Personality = Personality(),  # noqa: B008
+        personality: personalities.Personality = personalities.Personality(),  # noqa: B008
     ) -> None:
         self.clock = clock
         self.world = world
         self.history = MarketHistory(world)
         self.personality = personality
-        self.hub = Hub(self.broker, as_served=personality.role is not Role.PAPER)
+        self.hub = Hub(self.broker, as_served=personality.role is not personalities.Role.PAPER)
         self.faults = Faults()
         self.session = BrokerSession(self.faults, clock.now)
         self.updates = OrderSender(self.hub, self.faults)
@@ -197,8 +189,8 @@ class SimulatedVenue:
         return self.personality.broker.name if self.personality.broker is not None else BROKER
 
     @property
-    def _behind(self) -> BrokerProfile:
-        return self.personality.broker or BROKERS[PLAIN]
+    def _behind(self) -> personalities.BrokerProfile:
+        return self.personality.broker or personalities.BROKERS[personalities.PLAIN]
 
     @property
     def rows(self) -> AnalyzerRows:
@@ -302,8 +294,8 @@ class SimulatedVenue:
         mark, listed = self.mark(request.instrument), self.instrument(request.instrument)
         broker = self.personality.broker
         if self.live and broker is not None and broker.protects and mark is not None and listed is not None:
-            request = with_market_protection(request, listed, mark)
-        if self.live and mark is not None and (problem := trigger_problem(request, mark)):
+            request = personalities.with_market_protection(request, listed, mark)
+        if self.live and mark is not None and (problem := personalities.trigger_problem(request, mark)):
             return ExchangeRefusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self._commit(changes)

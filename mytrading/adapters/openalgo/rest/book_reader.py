@@ -15,14 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.adapters.openalgo.rest import book_parsers as books
-from mytrading.adapters.openalgo.rest.client import (
-    Deadline,
-    HttpReply,
-    NotSent,
-    OpenAlgoClient,
-    Started,
-    TransportFailed,
-)
+from mytrading.adapters.openalgo.rest import client as http
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.order_outcomes import mode_of
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
@@ -56,8 +49,8 @@ class Visit(NamedTuple):
 class BookReader:
     """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits."""
 
-    client: OpenAlgoClient
-    beside: OpenAlgoClient
+    client: http.OpenAlgoClient
+    beside: http.OpenAlgoClient
     account: str
     expected_mode: str
     machine_now: Callable[[], int]
@@ -107,14 +100,14 @@ class BookReader:
             reachable = not job.orders or self._answers > 0
             return self._book("tradebook", books.parse_trades) if job.trades and reachable else None
         try:
-            begun = self.beside.begin("analyzer", {}, Deadline.BOOK)
-        except NotSent:  # then it is called for later
+            begun = self.beside.begin("analyzer", {}, http.Deadline.BOOK)
+        except http.NotSent:  # then it is called for later
             begun = None
         trades = self._book("tradebook", books.parse_trades)
         self._take_mode(self._call("analyzer", begun))
         return trades
 
-    def _book(self, endpoint: str, parse: Callable[[HttpReply], books.Book[Any]]) -> Any:
+    def _book(self, endpoint: str, parse: Callable[[http.HttpReply], books.Book[Any]]) -> Any:
         answer = self._call(endpoint)
         if answer is None:
             return None
@@ -146,7 +139,7 @@ class BookReader:
             return found
         return msgspec.structs.replace(found, realised=self._realised)
 
-    def _take_mode(self, answer: HttpReply | None) -> None:
+    def _take_mode(self, answer: http.HttpReply | None) -> None:
         if answer is None:
             return
         try:
@@ -167,7 +160,7 @@ class BookReader:
         now, message = self.machine_now(), text if wrong else ""
         return ModeSeen(account=self.account, mode=mode, expected=not wrong, machine_ns=now, message=message)
 
-    def _call(self, endpoint: str, begun: Started | None = None) -> HttpReply | None:
+    def _call(self, endpoint: str, begun: http.Started | None = None) -> http.HttpReply | None:
         """A complete answer, first to what was `begun`. A read is tried twice; of those that hang only one."""
         for attempt in (1, 2):
             if self._silent >= _SILENT_MOST:
@@ -177,14 +170,14 @@ class BookReader:
                 if begun is not None and attempt == 1:
                     answer = self.beside.finish(begun._replace(began_ns=self.machine_now()))
                 else:
-                    answer = self.client.call(endpoint, {}, Deadline.BOOK)
+                    answer = self.client.call(endpoint, {}, http.Deadline.BOOK)
                 if answer.status == 429:
                     self._patience = max(self._patience, retry_after_ns(answer))
                 return answer
-            except TransportFailed as error:
+            except http.TransportFailed as error:
                 late = isinstance(error.__cause__, TimeoutError)
                 self._silent += late
-                if (late and self._silent > 1) or attempt == 2 or isinstance(error, NotSent):
+                if (late and self._silent > 1) or attempt == 2 or isinstance(error, http.NotSent):
                     self._problems.append(f"{endpoint}: {error}")
                     break
         return None

@@ -121,7 +121,8 @@ class _Gulps:
         self._most = most
         self._held = b""
         self._at = 0
-        self._taken = 0
+        self.taken = 0
+        """Bytes of the message that is not complete yet."""
 
     def __call__(self, size: int) -> bytes:
         if self._at == len(self._held):
@@ -129,8 +130,8 @@ class _Gulps:
             self._at = 0
         piece = self._held[self._at : self._at + size]
         self._at += len(piece)
-        self._taken += len(piece)
-        if self._taken > self._most:
+        self.taken += len(piece)
+        if self.taken > self._most:
             raise _Lost(f"a message of more than {self._most} bytes")
         return piece
 
@@ -150,12 +151,8 @@ class _Gulps:
         end = begin + length
         if end > len(held) or end - at > self._most:
             return None
-        self._at, self._taken = end, 0
+        self._at, self.taken = end, 0
         return held[begin:end]
-
-    def next_message(self) -> None:
-        """The bytes counted so far belong to a message that is complete."""
-        self._taken = 0
 
 
 class FeedSocket:
@@ -368,7 +365,7 @@ class FeedSocket:
         except WebSocketTimeoutException:
             return None
         self._midway = False
-        gulps.next_message()
+        gulps.taken = 0
         if opcode == ABNF.OPCODE_CLOSE:
             code = f": {int.from_bytes(data[:2], 'big')} {data[2:].decode(errors='replace')}" if len(data) >= 2 else ""
             raise _Lost(f"closed by the server{code}".rstrip())
