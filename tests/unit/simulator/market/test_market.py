@@ -45,7 +45,7 @@ def test_same_seed_gives_the_same_day_whatever_was_asked_before() -> None:
     first, second = world(), world()
     first.day(ANCHOR).series(nifty())
     assert (first.day(later).series(nifty()).ltp == second.day(later).series(nifty()).ltp).all()
-    assert (world(4).day(later).series(nifty()).ltp != second.day(later).series(nifty()).ltp).has_rules()
+    assert (world(4).day(later).series(nifty()).ltp != second.day(later).series(nifty()).ltp).any()
 
 
 @pytest.mark.parametrize("day", [date(2025, 11, 20), ANCHOR, date(2025, 12, 9)])
