@@ -10,8 +10,9 @@ import itertools
 import json
 import os
 import signal
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
@@ -33,7 +34,6 @@ from mytrading.simulator.faults.registry import FaultFile, route_problem
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import MOST, SimulatedWorld, with_generated_shares
 from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
-from mytrading.simulator.settings.live_files import EditedFile
 from mytrading.simulator.settings.options import BadOption, FaultSetting, SimulatorOptions
 from mytrading.simulator.settings.personality import personality
 from mytrading.simulator.venue.driver import Driver, LockStep
@@ -46,15 +46,13 @@ _NAME = "simulator"
 _CALENDAR = "calendar.toml"
 _BOOKS = Path(_NAME) / "books.sqlite"
 _CLOCK = Path(_NAME) / "clock.json"
+_LOOK_S = 0.5
 _SNAPSHOTS_A_LINE = 60
 """Snapshots, one a second, from one round of log lines to the next: a minute, as with the daemons."""
 
 
 def run(options: SimulatorOptions, monitored: RunConfig | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; `ValueError` says what is wrong with the options, files or clock.
-
-    With the run file `monitored` its own figures are left where the daemons leave theirs.
-    """
+    """Serve until SIGTERM or SIGINT, measured if `monitored` asks; `ValueError` names the wrong option or file."""
     if monitored is not None:
         configure_for_run(_NAME, monitored)
     asyncio.run(_serve(options, monitored))
@@ -116,6 +114,41 @@ async def _report(config: RunConfig) -> None:
         monitor.write_snapshot(config.metrics_dir / f"{_NAME}.json")
         if rounds % _SNAPSHOTS_A_LINE == 0:
             write_performance(_NAME, monitor)
+
+
+class EditedFile:
+    """Calls `read` when a file has changed; `unchanged` says what goes on to hold where it cannot be used.
+
+    `read` applies the whole file, or raises `OSError` or `ValueError` and changes nothing.
+    """
+
+    def __init__(self, path: Path, unchanged: str, read: Callable[[], None]) -> None:
+        self._path, self._unchanged, self._read = path, unchanged, read
+        self._stamp = self._stamp_now()
+
+    async def run(self) -> None:
+        """Call `look` at intervals until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        """Read the file if it changed; an unusable one is reported on stderr."""
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._read()
+        except (OSError, ValueError) as error:
+            sys.stderr.write(f"{error}; {self._unchanged}\n")
+
+    def _stamp_now(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return (found.st_mtime_ns, found.st_size)
 
 
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:

@@ -39,9 +39,7 @@ class FeedServer:
     """Serves one venue's quotes and order updates under one key."""
 
     def __init__(self, venue: SimulatedVenue, api_key: str) -> None:
-        self._venue = venue
-        self._hub = venue.hub
-        self._api_key = api_key
+        self._venue, self._hub, self._api_key = venue, venue.hub, api_key
         self._verbs: dict[str, Callable[[Client, Body], None]] = {
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
@@ -202,18 +200,19 @@ def _parse(raw: str | bytes) -> Body:
         message = msgspec.json.decode(raw)
     except UNREADABLE:
         raise FrameRefused("INVALID_JSON", "Invalid JSON message") from None
-    if not isinstance(message, dict):
-        raise FrameRefused("SERVER_ERROR", f"'{type(message).__name__}' object has no attribute 'get'")
-    return message
+    return _object(message)
+
+
+def _object(value: object) -> Body:
+    if not isinstance(value, dict):
+        raise FrameRefused("SERVER_ERROR", f"'{type(value).__name__}' object has no attribute 'get'")
+    return value
 
 
 def _entries(message: Body) -> list[Body]:
     symbols = message.get("symbols")
     if isinstance(symbols, list):
-        for entry in symbols:
-            if not isinstance(entry, dict):
-                raise FrameRefused("SERVER_ERROR", f"'{type(entry).__name__}' object has no attribute 'get'")
-        return symbols
+        return [_object(entry) for entry in symbols]
     if message.get("symbol") and message.get("exchange"):
         return [message]
     return []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.simulator.faults.registry import FaultFile, Faults, from_file
-from mytrading.simulator.settings.live_files import EditedFile
+from mytrading.simulator.main import EditedFile
 
 
 def followed(path: Path) -> tuple[EditedFile, Faults]:

@@ -12,6 +12,7 @@ import gzip
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -194,10 +195,8 @@ def number_of(text: str) -> float:
 def parse_day(text: str) -> date:
     """Parse a cell as a date, in the spelling of the old or the present file form."""
     for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y"):
-        try:
+        with suppress(ValueError):
             return datetime.strptime(text.title() if form != "%Y-%m-%d" else text, form).date()
-        except ValueError:
-            continue
     raise ValueError(f"expected a day such as 2024-07-08 or 05-Jul-2024, found {text!r}")
 
 

@@ -88,12 +88,10 @@ def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> d
             samples.setdefault(item.underlying, item)
     found: dict[str, int] = {}
     for name, item in samples.items():
-        try:
+        with suppress(OpenAlgoError):
             freeze = count_of(endpoints.symbol(client, item.symbol, item.exchange).freeze_qty) or 0
-        except OpenAlgoError:
-            continue
-        if freeze > _UNKNOWN_FREEZE:
-            found[name] = freeze
+            if freeze > _UNKNOWN_FREEZE:
+                found[name] = freeze
     return found
 
 
@@ -133,12 +131,10 @@ def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> d
     """Fetch last prices (rupees) by underlying, or yesterday's close; unquoted ones are left out."""
     found: dict[str, float] = {}
     for item in underlyings:
-        try:
+        with suppress(OpenAlgoError):
             quote = endpoints.quote(client, item.symbol, item.exchange)
-        except OpenAlgoError:
-            continue
-        if price := price_of(quote.ltp) or price_of(quote.prev_close):
-            found[item.underlying] = price
+            if price := price_of(quote.ltp) or price_of(quote.prev_close):
+                found[item.underlying] = price
     return found
 
 
@@ -200,10 +196,8 @@ class ContractLookup:
         """Search the server for contracts with all these words in symbol or name, at most 500."""
         found = []
         for row in endpoints.search(self._client, words, exchange):
-            try:
+            with suppress(ValueError):
                 found.append(instrument_of(row))
-            except ValueError:
-                continue
         self._found.update((item.id, item) for item in found)
         return found
 

@@ -7,6 +7,7 @@ one step, so that no reader ever sees half of it.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -79,10 +80,8 @@ class InstrumentFile:
     def before(self, day: str) -> Snapshot | None:
         """Read the newest decodable copy of a day before `day`, None if there is none."""
         for earlier in reversed([kept for kept in self.days() if kept < day]):
-            try:
+            with suppress(ValueError):
                 return self.of(earlier)
-            except ValueError:
-                continue
         return None
 
     def drop(self, day: str) -> None:

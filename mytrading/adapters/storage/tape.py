@@ -37,14 +37,11 @@ class TapeWriter:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        self._folder = folder
-        self._max_bytes = max_bytes
+        self._folder, self._max_bytes = folder, max_bytes
         self._file: BinaryIO | None = None
         self.day = ""
         """The ISO date of the file that is being written, empty before the first `roll`."""
-        self._room = 0
-        self.frames = 0
-        self.lost = 0
+        self._room = self.frames = self.lost = 0
 
     def roll(self, day: str) -> None:
         """Switch to the file of `day` (ISO date); a record torn by a crash is cut off."""
@@ -90,10 +87,10 @@ class TapeWriter:
 
     def _give_up(self) -> None:
         self.lost += 1
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                file.close()
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+        self._file = None
 
     def _make_room(self, current: Path) -> int:
         """Delete the oldest days above the cap; returns the bytes of those that stay."""

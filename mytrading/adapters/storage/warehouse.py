@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -63,7 +62,7 @@ class Warehouse:
             return []
         with self._open() as database:
             rows = database.execute("SELECT DISTINCT day FROM instruments ORDER BY day").fetchall()
-        return [row[0].isoformat() if isinstance(row[0], date) else str(row[0]) for row in rows]
+        return [str(row[0]) for row in rows]
 
     def instruments(self, day: str) -> list[Instrument]:
         """Return the archived instruments of a day (ISO) by id; none if the day is missing."""

@@ -26,10 +26,7 @@ class Server(NamedTuple):
 
 
 def fault_main(arguments: list[str], running: Callable[[], Server]) -> int:
-    """Run `mytrading simulator fault`; `running` finds the simulator if no address is given.
-
-    Exit code 1 if no simulator answers, 2 for an unusable request.
-    """
+    """Run `mytrading simulator fault`; `running` finds it without `--url`. Exit code 1: no answer, 2: refused."""
     given = _parser().parse_args(arguments)
     try:
         server = Server(given.url.rstrip("/"), given.api_key) if given.url else running()

@@ -64,8 +64,7 @@ class QuoteSender:
     """Sends quotes to the hub, each as the faults of the feed make it."""
 
     def __init__(self, hub: Hub, faults: Faults) -> None:
-        self._hub = hub
-        self._faults = faults
+        self._hub, self._faults = hub, faults
         self._stall: ActiveFault | None = None
         self._stalled: dict[str, SimulatedQuote] = {}
         self._overtaken: dict[str, SimulatedQuote] = {}
@@ -115,8 +114,7 @@ class OrderSender:
     """Sends order updates to the hub, each as the faults of updates make it."""
 
     def __init__(self, hub: Hub, faults: Faults) -> None:
-        self._hub = hub
-        self._faults = faults
+        self._hub, self._faults = hub, faults
         self._overtaken: list[Body] = []
         self._waiting: asyncio.TimerHandle | None = None
 

@@ -323,10 +323,7 @@ def from_option(text: str) -> FaultSetting:
 
 
 def from_file(path: Path) -> tuple[FaultSetting, ...]:
-    """Read fault settings from TOML with `[[fault]]` tables, or from a JSON list (bare, or under `fault`).
-
-    Raises `BadOption`.
-    """
+    """Read fault settings: TOML with `[[fault]]` tables, or a JSON list, bare or under `fault`. Raises `BadOption`."""
     try:
         raw = path.read_text(encoding="utf-8")
         found = json.loads(raw) if path.suffix == ".json" else tomllib.loads(raw)
@@ -350,9 +347,7 @@ class FaultFile:
     """A file of faults, read again when it was edited. `problem_of` returns why a setting is refused, or ""."""
 
     def __init__(self, path: Path, faults: Faults, problem_of: Callable[[FaultSetting], str]) -> None:
-        self._path = path
-        self._faults = faults
-        self._problem_of = problem_of
+        self._path, self._faults, self._problem_of = path, faults, problem_of
         self._known = {setting.name: setting for setting in from_file(path)}
 
     def read(self) -> None:

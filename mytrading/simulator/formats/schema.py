@@ -320,16 +320,14 @@ def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
     fields: Fields = {}
     errors: Errors = {}
     for name, field in schema.items():
-        if name not in body:
-            if field.required:
-                errors[name] = ["Missing data for required field."]
-            else:
-                fields[name] = field.default
+        if name not in body and not field.required:
+            fields[name] = field.default
+        elif name not in body:
+            errors[name] = ["Missing data for required field."]
+        elif body[name] is None and field.nullable:
+            fields[name] = None
         elif body[name] is None:
-            if field.nullable:
-                fields[name] = None
-            else:
-                errors[name] = ["Field may not be null."]
+            errors[name] = ["Field may not be null."]
         else:
             try:
                 fields[name] = field.parse(body[name])

@@ -43,8 +43,7 @@ class Scaled:
     __slots__ = ("_factor", "_path")
 
     def __init__(self, path: Floats, factor: float) -> None:
-        self._path = path
-        self._factor = factor
+        self._path, self._factor = path, factor
 
     def __getitem__(self, index: int | slice) -> NDArray[np.int32]:
         return _in_ticks(self._path[index] * self._factor)
@@ -118,12 +117,8 @@ class MarketDay:
         replayed: bool,
         spots: Spots | None = None,
     ) -> None:
-        self.day = day
-        self._spots = spots
-        self.times = times
-        self.replayed = replayed
-        self.sessions = sessions
-        self._pricer = pricer
+        self.day, self.times, self.sessions, self.replayed = day, times, sessions, replayed
+        self._pricer, self._spots = pricer, spots
         self._series: dict[str, Series] = {}
 
     def span(self, underlying: str, index: int) -> tuple[float, float] | None:

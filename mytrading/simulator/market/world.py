@@ -13,7 +13,6 @@ from zlib import crc32
 
 import numpy as np
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from mytrading.core.calendar import Calendar, Session
 from mytrading.core.instruments import contract_specs as specs
@@ -21,9 +20,9 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import SECOND
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
+from mytrading.simulator.market.day import Ints, MarketDay, Prices, SharedPath, SharedPrices
 from mytrading.simulator.market.replay import TickFile
-from mytrading.simulator.market.surface import ExpiryTerms, expiry_terms, theoretical_prices
+from mytrading.simulator.market.surface import Array, ExpiryTerms, expiry_terms, theoretical_prices
 
 MOST = 20_000
 _FAMILIES = 16
@@ -54,9 +53,6 @@ def path_family(name: str) -> str:
         return name
     return f"{_PREFIX} family {int(number) % _FAMILIES}"
 
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Swings about the day's path: (half-life in seconds, size as a share of the price). They make averages cross.
 _SWINGS = ((240.0, 0.0005), (1500.0, 0.0011))
@@ -318,12 +314,10 @@ class SimulatedWorld:
         return found[::-1]
 
     def _trading_days(self, first: date, last: date) -> list[date]:
-        days = []
-        step = first
-        while step < last:
-            step = self.calendar.next_trading_day("NSE", step)
-            days.append(step)
-        return days
+        days = [first]
+        while days[-1] < last:
+            days.append(self.calendar.next_trading_day("NSE", days[-1]))
+        return days[1:]
 
     def _gap_and_move(self, name: str, day: date) -> tuple[float, float]:
         """Gap and move of a day, drawn once for all that share them."""

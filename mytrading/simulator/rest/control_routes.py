@@ -68,13 +68,13 @@ async def push(call: RestCall) -> Reply:
 
         def show() -> None:
             quote = _pushed(venue, instrument, fields)
-            venue.publish_pushed(quote, hold=fields["hold"])
+            venue.publish_pushed_quote(quote, hold=fields["hold"])
             loop.call_soon(venue.match, quote)
 
         loop.call_later(fields["after"], show)
         return success(data={"at_ns": venue.clock.now()})
     quote, began_ns = _pushed(venue, instrument, fields), machine_now()
-    venue.publish_pushed(quote, hold=fields["hold"])
+    venue.publish_pushed_quote(quote, hold=fields["hold"])
     await asyncio.sleep(0)  # the frame goes out before orders are looked at: that is no part of its way
     venue.match(quote)
     return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
@@ -143,10 +143,7 @@ async def end_fault(call: RestCall) -> Reply:
     switched, kind = call.venue.faults, call.fields["kind"]
     if kind and kind not in FAULTS:
         return error(400, {"kind": [f"Must be one of: {', '.join(FAULTS)}."]})
-    if kind:
-        switched.end(kind)
-    else:
-        switched.clear()
+    switched.end(kind) if kind else switched.clear()
     return success(data=switched.names())
 
 

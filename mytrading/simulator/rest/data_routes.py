@@ -95,8 +95,7 @@ async def multiquotes(call: RestCall) -> Reply:
         if instrument is None:
             unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
         else:
-            data = _quote_row(present(venue, instrument))
-            found.append({"symbol": symbol, "exchange": exchange, "data": data})
+            found.append({"symbol": symbol, "exchange": exchange, "data": _quote_row(present(venue, instrument))})
     if not found:
         return error(400, "No valid symbols found", invalid_symbols=unknown)
     return success(results=[*unknown, *found])

@@ -185,9 +185,7 @@ class Dispatcher:
     """Serves one venue under one key; pages of the origin `cors` may read what it answers, `*` is any."""
 
     def __init__(self, venue: SimulatedVenue, api_key: str, cors: str = "") -> None:
-        self._venue = venue
-        self._cors = cors
-        self._api_key = api_key
+        self._venue, self._api_key, self._cors = venue, api_key, cors
         self._calls: dict[tuple[str, str], deque[int]] = {}
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
         self._monitor = get_performance_monitor()

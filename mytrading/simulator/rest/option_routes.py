@@ -124,10 +124,7 @@ def chain_rows(
     seconds_left: int,
     rate: float,
 ) -> list[Body]:
-    """Build an option chain row per strike, `count` each side of `atm` (all if None), with greeks if `forward`.
-
-    Greeks are 0 without time value.
-    """
+    """Build a row per strike, `count` each side of `atm` (None: all); greeks if `forward`, 0 without time value."""
     strikes = sorted({quote.instrument.strike for quote in quotes if quote.instrument.kind is InstrumentKind.CE})
     middle = strikes.index(atm)
     first, end = (0, None) if count is None else (max(middle - count, 0), middle + count + 1)

@@ -135,7 +135,7 @@ async def cancelorder(call: RestCall) -> Reply:
     if not isinstance(result, ExchangeRefusal):
         return await _spoiled(call, "cancelorder", _changed(call, result, "cancelled"))
     status = 404 if result.not_found else 400
-    if call.venue.live:
+    if not call.venue.analyze:
         return error(500, f"Failed to cancel order: Client error '{status}': {result.reason}")
     return call.error(status, result.reason)
 

@@ -31,10 +31,8 @@ class BadOption(ValueError):
 def capital_from_environment() -> float:
     """Return the starting cash in rupees: `PAPER_TRADING_INITIAL_CAPITAL`, else the stack's default."""
     text = os.environ.get(CAPITAL_VARIABLE, "").strip()
-    if not text:
-        return STARTING_CASH
     try:
-        value = float(text)
+        value = float(text or STARTING_CASH)
     except ValueError:
         value = 0.0
     if not 0 < value < 1e15:

@@ -90,9 +90,7 @@ class Driver:
     def __init__(
         self, venue: SimulatedVenue, clock: MarketClock, *, jumps: bool, daemons: Mapping[str, str] | None = None
     ) -> None:
-        self._venue = venue
-        self._clock = clock
-        self._jumps = jumps
+        self._venue, self._clock, self._jumps = venue, clock, jumps
         self._gate: StatusReader | None = None
         self._beats: dict[str, Heartbeat | None] = dict.fromkeys(daemons or ())
         if daemons and clock.waits_until > machine_now():
@@ -218,9 +216,7 @@ class LockStep(Driver):
         super().__init__(venue, clock, jumps=jumps)
         self._status = StatusReader(endpoints, [step_topic(name) for name in endpoints])
         self._done: dict[str, StepDone] = {}
-        self._mark = machine_now() // 1000
-        self._marked_at = 0
-        self._sent = -1
+        self._mark, self._marked_at, self._sent = machine_now() // 1000, 0, -1
 
     async def run(self) -> None:
         """Make each step once the stack has finished the one before, until cancelled."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,11 +70,8 @@ class EventLog:
 
 def read_events(path: Path) -> Iterator[LoggedEvent]:
     """Yield the events in a books file, oldest first; none if none were kept. Raises `sqlite3.Error`."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:
             return
         for machine_ns, kind, body in db.execute("SELECT machine_ns, kind, body FROM events ORDER BY seq"):
             yield LoggedEvent(machine_ns, kind, _DECODERS[kind].decode(body))
-    finally:
-        db.close()

@@ -162,4 +162,5 @@ class Follower:
         )
         venue.depths[instrument.id] = (live.bid_quantity or 0, live.ask_quantity or 0)
         venue.quote_ages.set(instrument.id, venue.clock.now())
-        venue.push(quote, hold=True)
+        venue.publish_pushed_quote(quote, hold=True)
+        venue.match(quote)

@@ -38,9 +38,7 @@ class CallCounter:
     """Counts of one class of calls: all of them, and the most within any rolling and any calendar second."""
 
     def __init__(self) -> None:
-        self.calls = 0
-        self.most_rolling = 0
-        self.most_calendar = 0
+        self.calls = self.most_rolling = self.most_calendar = 0
         self._recent: deque[int] = deque()
 
     def count(self, now: int) -> None:
@@ -62,8 +60,7 @@ class BrokerSession:
     """One broker login; `now` gives market ns."""
 
     def __init__(self, faults: Faults, now: Callable[[], int]) -> None:
-        self._faults = faults
-        self._now = now
+        self._faults, self._now = faults, now
         self._login_ns = now()
 
     def refuses(self, route: str) -> bool:
@@ -197,11 +194,6 @@ class SimulatedVenue:
         """Return the builder of book rows: a live server's, or the analyzer's while it analyzes."""
         return self._analyzer_rows if self.analyze else self._live_rows
 
-    @property
-    def live(self) -> bool:
-        """Return whether the venue answers as a live server does."""
-        return self.rows is self._live_rows
-
     def open_day(self, day: date) -> None:
         """List a day's instruments, those with positions included, and make its market the present one."""
         self._list(day)
@@ -287,15 +279,13 @@ class SimulatedVenue:
             return None
 
     def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | ExchangeRefusal:
-        """Place an order; with `late_rejection` it is accepted, then rejected in the book.
-
-        A live broker that protects market orders makes limits of them.
-        """
+        """Place an order, protected as its live broker does; with `late_rejection` it is rejected after acceptance."""
         mark, listed = self.mark(request.instrument), self.instrument(request.instrument)
         broker = self.personality.broker
-        if self.live and broker is not None and broker.protects and mark is not None and listed is not None:
+        live = not self.analyze
+        if live and broker is not None and broker.protects and mark is not None and listed is not None:
             request = personalities.with_market_protection(request, listed, mark)
-        if self.live and mark is not None and (problem := personalities.trigger_problem(request, mark)):
+        if live and mark is not None and (problem := personalities.trigger_problem(request, mark)):
             return ExchangeRefusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self._commit(changes)
@@ -323,8 +313,8 @@ class SimulatedVenue:
         self._store.save(changes)
         for order in changes.orders:
             if publish_live or not order.live:
-                frame = live_order_frame(order, self._behind) if self.live else order_frame(order, self.mode)
-                self.updates.send(frame)
+                analyzed = self.analyze
+                self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
 
     def tick(self, index: int, *, last: bool) -> None:
         """Advance to tick `index`: match resting orders and send quotes (unless `last`, indices' only)."""
@@ -345,13 +335,8 @@ class SimulatedVenue:
                 self.publish(quote)
             self.match(quote)
 
-    def push(self, quote: SimulatedQuote, *, hold: bool) -> None:
-        """Make a quote the market at once; with `hold` it stays until released, else until the next tick."""
-        self.publish_pushed(quote, hold=hold)
-        self.match(quote)
-
-    def publish_pushed(self, quote: SimulatedQuote, *, hold: bool) -> None:
-        """Publish a quote and hold it if `hold`; the caller then calls `match`."""
+    def publish_pushed_quote(self, quote: SimulatedQuote, *, hold: bool) -> None:
+        """Publish a quote as the market until it is released, or the next tick unless `hold`; then call `match`."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)

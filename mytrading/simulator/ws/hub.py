@@ -112,15 +112,13 @@ class Client:
         self._transport = transport
         self._never_waits = transport.get_write_buffer_limits()[1] - _HEADER if transport is not None else -1
         """Bytes of a frame that an empty transport takes without holding up who writes it."""
-        self.authenticated = False
+        self.authenticated = self.wants_orders = False
         self.admitted_ns = 0
-        self.wants_orders = False
         self.modes: dict[str, list[int]] = {}
         self.on_put: Callable[[], None] = lambda: None
         self._queue: deque[tuple[Key | None, bytes]] = deque()
         self._wake = asyncio.Event()
-        self._writes = False
-        self._hopeless = False
+        self._writes = self._hopeless = False
 
     @property
     def waiting(self) -> int:
@@ -194,8 +192,7 @@ class Hub:
     """
 
     def __init__(self, broker: str = BROKER, *, as_served: bool = False) -> None:
-        self._broker = broker
-        self._as_served = as_served
+        self._broker, self._as_served = broker, as_served
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
         self._pool = Pool()

@@ -70,13 +70,9 @@ def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
     book = _book(envelope, rows, "orders", order_row)
     listed = book.rows or ()
     orders = merge_order_rows(listed)
-    problems = [
-        *book.problems,
-        *(
-            f"order status {word!r} is unknown: such orders count as live; look at them at the broker"
-            for word in sorted({order.status_text for order in listed if quirks.is_unknown_status(order.status_text)})
-        ),
-    ]
+    unknown = sorted({order.status_text for order in listed if quirks.is_unknown_status(order.status_text)})
+    advice = "such orders count as live; look at them at the broker"
+    problems = [*book.problems, *(f"order status {word!r} is unknown: {advice}" for word in unknown)]
     if repeated := len(listed) - len(orders):
         problems.append(f"{repeated} rows are of orders that stand above already: the furthest along counts")
     return book._replace(rows=None if book.rows is None else orders, problems=tuple(problems))
@@ -93,8 +89,7 @@ def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
     """Parse a `/positionbook` answer, closed rows (quantity 0) included. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     total = envelope.total_today_realized_pnl
-    known = isinstance(total, int | float) and -MOST_COUNT <= total <= MOST_COUNT
-    realised = float(total) if known else None
+    realised = float(total) if isinstance(total, int | float) and -MOST_COUNT <= total <= MOST_COUNT else None
     return _book(envelope, envelope.data, "positions", _position_row)._replace(realised=realised)
 
 
@@ -140,8 +135,7 @@ def open_envelope(answer: HttpReply) -> _Envelope:
 
 def order_row(row: dict[str, Any]) -> BrokerOrder:
     """Parse one order of a book, or of an `order_update` frame. Raises `ValueError` naming the wrong field."""
-    quantity = _units(row, "quantity")
-    status = _text(row, "order_status")
+    quantity, status = _units(row, "quantity"), _text(row, "order_status")
     return BrokerOrder(
         broker_order_id=_order_id(row),
         instrument=_instrument(row),
@@ -185,8 +179,7 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
 
 
 def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
-    quantity = _units(row, "quantity")
-    price = _number(row, "average_price")
+    quantity, price = _units(row, "quantity"), _number(row, "average_price")
     trade = BrokerTrades(
         broker_order_id=_order_id(row),
         instrument=_instrument(row),
@@ -225,9 +218,6 @@ def _position_row(row: dict[str, Any]) -> BrokerPosition:
         average_price=_number(row, "average_price", 0.0),
         pnl=_or_none(_number, row, "pnl"),
     )
-
-
-# fields
 
 
 def _order_id(row: dict[str, Any]) -> str:

@@ -45,8 +45,7 @@ class TransportFailed(Exception):
 
     def __init__(self, detail: str, began_ns: int, ended_ns: int) -> None:
         super().__init__(detail)
-        self.began_ns = began_ns
-        self.ended_ns = ended_ns
+        self.began_ns, self.ended_ns = began_ns, ended_ns
 
 
 class NotSent(TransportFailed):
@@ -117,9 +116,7 @@ class OpenAlgoClient:
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
         self.opened = 0
-        self._api_key = api_key
-        self._now = machine_now
-        self._deadlines = deadlines
+        self._api_key, self._now, self._deadlines = api_key, machine_now, deadlines
         self._path = f"{parts.path.rstrip('/')}/api/v1/"
         authority = self._host if self._port in (80, 443) else f"{self._host}:{self._port}"
         self._post_head = (
@@ -136,7 +133,7 @@ class OpenAlgoClient:
 
     def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> HttpReply:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
-        return self.finish(self._begin(self.write(endpoint, payload), "POST", deadline))
+        return self.finish(self.begin(endpoint, payload, deadline))
 
     def write(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
         """Encode a POST request as bytes, for `start` of any client of the same server and key."""
@@ -182,9 +179,9 @@ class OpenAlgoClient:
         try:
             connection.settimeout(min(SEND_S, seconds))
             connection.sendall(request)
+            return Started(method, seconds, began)
         except OSError as error:
             return Started(method, seconds, began, error)
-        return Started(method, seconds, began)
 
     def finish(self, started: Started) -> HttpReply:
         """Read the answer to a started request. Raises `MaybeSent`."""

@@ -27,9 +27,7 @@ class ReadFailed(Exception):
 
     def __init__(self, kind: str, message: str, status: int = 0) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.status = status
+        self.kind, self.message, self.status = kind, message, status
 
 
 class _ErrorBody(msgspec.Struct):
@@ -51,18 +49,14 @@ def error_text(body: bytes, status: int) -> str:
     `errors`, some front ends in `error` with a `code`; bans and proxies answer in plain text.
     """
     try:
-        return _line(_joined(_decoder.decode(body))) or f"HTTP {status} without a message"
+        parsed = _decoder.decode(body)
+        text = _flat(parsed.message) or _flat(parsed.error)
+        if isinstance(parsed.code, str) and parsed.code:
+            text = f"{text} ({parsed.code})" if text else parsed.code
+        text = ": ".join(part for part in (text, _flat(parsed.errors) if parsed.errors else "") if part)
+        return _line(text) or f"HTTP {status} without a message"
     except UNREADABLE:
         return _line(body[:_MOST_READ].decode(errors="replace")) or f"HTTP {status} without a text"
-
-
-def _joined(parsed: _ErrorBody) -> str:
-    text = _flat(parsed.message) or _flat(parsed.error)
-    if isinstance(parsed.code, str) and parsed.code:
-        text = f"{text} ({parsed.code})" if text else parsed.code
-    if parsed.errors:
-        text = f"{text}: {_flat(parsed.errors)}" if text else _flat(parsed.errors)
-    return text
 
 
 def _flat(value: Any) -> str:
@@ -95,8 +89,7 @@ class OpenAlgoError(Exception):
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(f"{message} (HTTP {status}); {self.advice}" if status else f"{message}; {self.advice}")
-        self.message = message
-        self.status = status
+        self.message, self.status = message, status
 
 
 class FateUnknown(OpenAlgoError):

@@ -58,9 +58,8 @@ def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
     if answer.status in DEFINITIVE:
         return CallVerdict(Outcome.REFUSED, _order_id(reply), with_refusal_code(error_text(answer.body, answer.status)))
     if failed or reply is None:
-        return CallVerdict(
-            Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {error_text(answer.body, answer.status)}"
-        )
+        text = f"HTTP {answer.status}: {error_text(answer.body, answer.status)}"
+        return CallVerdict(Outcome.UNKNOWN, _order_id(reply), text)
     name, mode = _order_id(reply), mode_of(reply.mode)
     if reply.mode == SEMI_AUTO or reply.pending_order_id is not None:
         return CallVerdict(Outcome.PARKED, name, f"held for approval at the server ({shown(reply.pending_order_id)})")

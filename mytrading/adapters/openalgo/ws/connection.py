@@ -239,11 +239,7 @@ class FeedSocket:
 
     def drain(self, limit: int = 10_000) -> list[SocketEvent]:
         """Return the queued events, oldest first, at most `limit`, and remove them."""
-        events: list[SocketEvent] = []
-        get, waiting = self.events.get_nowait, self.events.qsize()
-        while len(events) < waiting and len(events) < limit:
-            events.append(get())
-        return events
+        return [self.events.get_nowait() for _ in range(min(limit, self.events.qsize()))]
 
     def _break(self, reason: str) -> None:
         ws = self._ws

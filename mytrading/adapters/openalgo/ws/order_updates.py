@@ -41,29 +41,23 @@ class OrderUpdates:
         self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
         self.start, self.stop, self.look = self._socket.start, self._socket.stop, self._socket.look
         self._wake = wake
-        self._account = account
-        self._expected = expected_mode
+        self._account, self._expected = account, expected_mode
         self._last: dict[str, BrokerOrder] = {}
         self.connected = False
-        self.broker = ""
-        self.problem = ""
-        self.malformed = 0
+        self.broker = self.problem = ""
+        self.malformed = self.other_mode = self.mark = 0
         self.problem_of_last = ""
         """Why the last malformed update could not be read."""
-        self.other_mode = 0
-        self.mark = 0
 
     def take(self) -> list[OrderReport]:
         """Return queued order updates, oldest first and without repetitions; a long backlog comes in parts."""
-        reports = []
+        reports: list[OrderReport] = []
         events = self._socket.drain(MOST_AT_ONCE)
         if len(events) == MOST_AT_ONCE:
             self._wake()
         for event in events:
             if isinstance(event, SocketFrame):
-                report = self._report(event)
-                if report is not None:
-                    reports.append(report)
+                reports += self._report(event)
             elif isinstance(event, ws.Connected):
                 self.broker = event.broker
                 self.problem = ""
@@ -79,24 +73,25 @@ class OrderUpdates:
         self.problem = problem
         self._last.clear()
 
-    def _report(self, frame: SocketFrame) -> OrderReport | None:
+    def _report(self, frame: SocketFrame) -> tuple[OrderReport, ...]:
+        """The update in a frame, if it is one for us and says something new."""
         try:
             body = _decoder.decode(frame.data)
             if body.get("type") != "order_update":
                 self._answered(body)
-                return None
+                return ()
             if body.get("mode") not in (None, self._expected):
                 self.other_mode += 1
-                return None
+                return ()
             order = order_row(body)
         except UNREADABLE as error:
             self.malformed += 1
             self.problem_of_last = str(error)
-            return None
+            return ()
         if self._last.get(order.broker_order_id) == order:
-            return None
+            return ()
         self._last[order.broker_order_id] = order
-        return OrderReport(account=self._account, order=order, received_machine_ns=frame.received_ns)
+        return (OrderReport(account=self._account, order=order, received_machine_ns=frame.received_ns),)
 
     def _answered(self, body: dict[str, Any]) -> None:
         """An answer to `subscribe_orders`, or an error, which has no type: the server has dropped its broker feed."""

@@ -50,14 +50,11 @@ class Subscriptions:
     """
 
     def __init__(self, most: int, batch: int, depth: bool) -> None:
-        self._most = most
-        self._batch = max(1, batch)
-        self._depth = depth
+        self._most, self._batch, self._depth = most, max(1, batch), depth
         self._items: dict[str, _Item] = {}
         self._open: dict[str, _Item] = {}
         self._leaving: list[tuple[str, FeedMode]] = []
-        self._number = 0
-        self._pause_until = 0
+        self._number = self._pause_until = 0
 
     def __contains__(self, instrument: str) -> bool:
         return instrument in self._items

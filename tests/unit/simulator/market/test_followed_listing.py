@@ -58,6 +58,11 @@ def venue(world: FollowedWorld) -> SimulatedVenue:
     return SimulatedVenue(clock, world, BookStore(None), 1_000_000.0)
 
 
+def push(venue: SimulatedVenue, quote: SimulatedQuote) -> None:
+    venue.publish_pushed_quote(quote, hold=True)
+    venue.match(quote)
+
+
 def test_contracts_are_those_of_the_master_contract_with_its_lots(world: FollowedWorld, tmp_path: Path) -> None:
     assert OWN in world.listing(DAY), "nothing was fetched yet"
     told(tmp_path, option("NIFTY23NOV2626100CE", 75))
@@ -87,7 +92,7 @@ def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenu
     venue.open_day(DAY)
     known = venue.instrument(OWN)
     assert known is not None and known.lot_size == 65
-    venue.push(SimulatedQuote(known, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
+    push(venue, SimulatedQuote(known, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0))
     assert not venue.world.listing_changed
     told(tmp_path, option("NIFTY23NOV2626000CE", 75), option("NIFTY23NOV2626100CE", 75))
     assert venue.world.listing_changed
@@ -104,7 +109,7 @@ def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Simulat
     venue.open_day(DAY)
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
-    venue.push(SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0), hold=True)
+    push(venue, SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0))
     venue.quote_ages.set(listed.id, venue.clock.now())
     mark = venue.mark(listed.id)
     assert mark is not None and (mark.ltp, mark.lower, mark.upper) == (150.0, 0.0, 0.0)
@@ -117,7 +122,7 @@ def test_contract_with_a_price_stays_listed_when_the_server_lists_it_no_more(
     venue.open_day(DAY)
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
-    venue.push(SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
+    push(venue, SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0))
     told(tmp_path, option("NIFTY23NOV2626100CE", 75))
     venue.list_anew()
     assert venue.instrument(listed.id) == listed
