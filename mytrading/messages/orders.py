@@ -134,6 +134,11 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     held_stop: float = 0.0
     held_target: float = 0.0
 
+    @property
+    def open_units(self) -> int:
+        """Signed units held: the confirmed ones, else those that were only sighted; 0: flat."""
+        return self.quantity or self.quantity_seen
+
 
 class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position"):
     """A fill moved a position: `fill_quantity` signed units at `fill_price`; zero for a change of sight only."""

@@ -12,9 +12,10 @@ import msgspec
 from msgspec.structs import replace
 
 from mytrading.core.time import ist_date
+from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, ReportedFills
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import NO_CALL, EntryPlan, Order, PlacingCall
 
 S = OrderState
 
@@ -160,3 +161,19 @@ def with_cancel(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:
 def with_modify(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:
     """Return the evidence with these fields of its `modify` replaced."""
     return replace(evidence, modify=replace(evidence.modify, **fields))
+
+
+def order_from_command(command: PlaceEntry, now: int) -> Order:
+    """The order that an entry command asks for, created at market time `now` and not sent yet."""
+    return Order(
+        client_order_id=command.id, account=command.account, instrument=command.instrument, product=command.product,
+        strategy=command.strategy, run=command.run, cause=command.cause, purpose=command.purpose, side=command.side,
+        quantity=command.quantity, order_type=command.order_type, state=OrderState.INITIALIZED, created_ns=now,
+        updated_ns=now, price=command.price, trigger_price=command.trigger_price,
+        call=PlacingCall(trace_ns=command.trace_ns) if command.trace_ns else NO_CALL,
+        plan=EntryPlan(
+            reference_price=command.reference_price, stop_trigger=command.stop_trigger, stop_limit=command.stop_limit,
+            held_stop=command.held_stop, held_target=command.held_target, rests_until_ns=command.rests_until_ns,
+            expires_ns=command.expires_ns, expires_machine_ns=command.expires_machine_ns,
+        ),
+    )  # fmt: skip

@@ -22,7 +22,7 @@ from mytrading.core.risk.runs.run_events import drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.day_carry import snapshot
-from mytrading.core.risk.state.decision_rows import close_all, drop_repeated_goals, signed_units, withdraw
+from mytrading.core.risk.state.decision_rows import close_all, drop_repeated_goals, withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import fold
 from mytrading.core.risk.state.intent import Intent
@@ -162,7 +162,7 @@ class RiskMachine:
             place = (strategy, watch)
             intent = self.state.intents.get(place)
             if intent is not None and (
-                any(intent.is_unwanted(one, signed_units(one)) for one in held.get(place, ()))
+                any(intent.is_unwanted(one, one.open_units) for one in held.get(place, ()))
                 or not all(self._fits(order, intent) for order in live.get(place, ()))
             ):
                 busy.add(place)
@@ -218,7 +218,7 @@ class RiskMachine:
             entries = self.state.live_entries(signal.strategy, signal.watch)
             rows = withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
         if held := self.state.positions_for(signal.strategy, signal.watch):
-            unwanted = (one for one in held if intent.is_unwanted(one, signed_units(one)))
+            unwanted = (one for one in held if intent.is_unwanted(one, one.open_units))
             reason = signal.reason or signal.action.value
             rows += close_all(self.state, unwanted, signal.id, reason, signal.trace_ns)
         return rows

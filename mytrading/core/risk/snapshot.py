@@ -75,7 +75,7 @@ def _money(risk: RiskMachine, scope: str, name: str) -> Money:
 
 def _stop(risk: RiskMachine, position: Position) -> HeldStop:
     key = position.owner
-    units = position.quantity or position.quantity_seen
+    units = position.open_units
     quote = risk.state.quotes.get(position.instrument)
     level = stop_level(risk.state, key)
     if key in risk.state.stop_levels:

@@ -7,14 +7,22 @@ from collections.abc import Callable, Iterator
 from mytrading.core.oms.placing import slices
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Unsliceable
-from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, is_live, with_cancel, with_modify
+from mytrading.core.orders.state_machine import (
+    LIVE,
+    SENT,
+    UNRESOLVED,
+    is_live,
+    order_from_command,
+    with_cancel,
+    with_modify,
+)
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, TradingLevel
 from mytrading.messages.keys import NetKey
-from mytrading.messages.orders import NO_CALL, EntryPlan, Goal, Order, OrderChanged, PlacingCall
+from mytrading.messages.orders import Goal, Order, OrderChanged
 
 Wanted = Callable[[Order], bool]
 
@@ -23,7 +31,7 @@ def on_place_entry(oms: OrderDecision, command: PlaceEntry) -> None:
     """Take an entry command: its order, or slices, become INITIALIZED; `dispatch` sends, denies or expires them."""
     if oms.state.is_known_id(command.id):
         return
-    order, what = order_from_command(oms, command), ""
+    order, what = order_from_command(command, oms.now), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
     elif not (what := _missing_price(command)):
@@ -48,22 +56,6 @@ def withdraw_past_validity(oms: OrderDecision, order: Order) -> None:
     """Cancel an entry that rests at the broker beyond its validity."""
     if order.plan.rests_until_ns and oms.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
         cancel_order(oms, order, "withdrawn: its validity is over")
-
-
-def order_from_command(oms: OrderDecision, command: PlaceEntry) -> Order:
-    """Build the order that an entry command asks for; nothing is emitted."""
-    return Order(
-        client_order_id=command.id, account=command.account, instrument=command.instrument, product=command.product,
-        strategy=command.strategy, run=command.run, cause=command.cause, purpose=command.purpose, side=command.side,
-        quantity=command.quantity, order_type=command.order_type, state=OrderState.INITIALIZED, created_ns=oms.now,
-        updated_ns=oms.now, price=command.price, trigger_price=command.trigger_price,
-        call=PlacingCall(trace_ns=command.trace_ns) if command.trace_ns else NO_CALL,
-        plan=EntryPlan(
-            reference_price=command.reference_price, stop_trigger=command.stop_trigger, stop_limit=command.stop_limit,
-            held_stop=command.held_stop, held_target=command.held_target, rests_until_ns=command.rests_until_ns,
-            expires_ns=command.expires_ns, expires_machine_ns=command.expires_machine_ns,
-        ),
-    )  # fmt: skip
 
 
 def expire_if_late(oms: OrderDecision, order: Order) -> bool:

@@ -13,7 +13,14 @@ from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import call_outcomes, order_updates
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Sizes, closing_slices
-from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, same_fingerprint, unfilled_quantity
+from mytrading.core.orders.state_machine import (
+    ABSENT,
+    LIVE,
+    UNRESOLVED,
+    order_from_command,
+    same_fingerprint,
+    unfilled_quantity,
+)
 from mytrading.core.time import ist_date
 from mytrading.messages import orders
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -68,7 +75,7 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
     """Look for what the command became: one order, or those of its slices that no reader of ours remembers."""
     if oms.state.is_known_id(command.id) and command.id not in oms.state.parts:
         return
-    for order in slices.preview_entry_orders(oms, entries.order_from_command(oms, command)):
+    for order in slices.preview_entry_orders(oms, order_from_command(command, oms.now)):
         if order.client_order_id not in oms.state.orders:
             sent = replace(order, state=OrderState.SUBMITTED)
             oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.calendar.square_off import LATE_NS, SILENCE_NS
-from mytrading.core.risk.state.decision_rows import alert_once, risk_alert, signed_units
+from mytrading.core.risk.state.decision_rows import alert_once, risk_alert
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import clock_time
 from mytrading.messages.enums import Product, Severity
@@ -38,7 +38,7 @@ def overdue_alerts(state: RiskState, now: int) -> list[Any]:
     rows: list[Any] = []
     environment = state.environment
     for position in state.open_positions():
-        held = f"{position.strategy} still holds {signed_units(position)} of {position.instrument} {position.product}"
+        held = f"{position.strategy} still holds {position.open_units} of {position.instrument} {position.product}"
         mis, exchange = position.product is Product.MIS, position.instrument.split(":")[0]
         by = environment.square_off_deadline(position.strategy, position.instrument, position.product, now)
         venue = environment.square_off.venue_ns(exchange, by) if by and now >= by and mis else 0
@@ -60,7 +60,7 @@ def _overdue(state: RiskState, position: Position, code: str, text: str, now: in
     subject = square_off_subject(position)
     name = f"{code.lower()} {subject} {position.opened_ns}:{state.environment.today(now)}"
     alert = risk_alert(code, Severity.CRITICAL, subject, text, now)
-    return alert_once(state, name, float(signed_units(position)), alert)
+    return alert_once(state, name, float(position.open_units), alert)
 
 
 def unbound_alerts(state: RiskState, now: int) -> list[Any]:
@@ -69,7 +69,7 @@ def unbound_alerts(state: RiskState, now: int) -> list[Any]:
     for position in state.unbound_positions():
         subject = unbound_subject(position)
         text = (
-            f"{position.strategy} holds {signed_units(position)} of {position.instrument} in {position.account}, and "
+            f"{position.strategy} holds {position.open_units} of {position.instrument} in {position.account}, and "
             "it is not known for which watched instrument: a signal that wants just that takes it up, no other closes "
             "it; its stop stands. Close it with `mytrading positions close` if it is not wanted"
         )

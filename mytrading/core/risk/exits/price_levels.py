@@ -25,7 +25,7 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
     ):
         if key in levels:  # whatever exit is under way: the router lets it end first
             position = state.positions.get(key)
-            held = (position.quantity or position.quantity_seen) if position is not None else 0
+            held = position.open_units if position is not None else 0
             if held * entry.side.sign <= 0:
                 rows.append(LevelMoved(name=name(key), value=level, at_ns=now))
         elif level:
@@ -83,7 +83,7 @@ def release_levels(state: RiskState, now: int) -> list[LevelMoved]:
 
 def _is_in_use(state: RiskState, key: OwnerKey) -> bool:
     position = state.positions.get(key)
-    if position is not None and (position.quantity or position.quantity_seen):
+    if position is not None and position.open_units:
         return True
     return bool(state.pending_units(key[3], key[1], key[0])) or key in state.closing
 
@@ -99,13 +99,13 @@ def stop_level(state: RiskState, key: OwnerKey) -> float:
     guarded = state.protections.get(key)
     if guarded is None or guarded.state != "open" or position is None:
         return 0.0
-    return guarded.trigger if (position.quantity or position.quantity_seen) * guarded.side.sign < 0 else 0.0
+    return guarded.trigger if position.open_units * guarded.side.sign < 0 else 0.0
 
 
 def quote_beyond(state: RiskState, position: Position, level: float, now: int, *, target: bool = False) -> Quote | None:
     """The fresh quote that is at a position's stop (or `target`) or beyond it; None if there is none."""
     quote = state.quotes.get(position.instrument)
-    held = position.quantity or position.quantity_seen
+    held = position.open_units
     if quote is None or not level or not held or quote.ltp <= 0:
         return None
     beyond = quote.ltp >= level if (held > 0) is target else quote.ltp <= level

@@ -87,7 +87,7 @@ def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Positio
     """Positions, of a strategy or of all, with the level of the stop that risk holds for them."""
     for key, level in state.stop_levels.items():
         position = state.positions.get(key) if strategy in ("", key[3]) else None
-        if position is not None and (position.quantity or position.quantity_seen):
+        if position is not None and position.open_units:
             yield position, level
 
 

@@ -78,24 +78,6 @@ def _short_of_margin(case: PreTradeContext) -> str:
     return f"{needed}; lower the lots, close something or add funds"
 
 
-def _reserved(case: PreTradeContext) -> str:
-    if not case.lost:
-        return ""
-    return (
-        f"entry {case.lost} in {case.leg.instrument} was lost on its way and may still appear, so its side stays "
-        f"reserved; look at the broker, then `mytrading orders resolve {case.lost} --not-placed`"
-    )
-
-
-def _spent(case: PreTradeContext) -> str:
-    if not case.spent:
-        return ""
-    return (
-        f"this signal was fulfilled and closed today ({case.leg.instrument}); it counts again once a bar has passed "
-        "without it, or after another signal"
-    )
-
-
 def _confidence(case: PreTradeContext) -> str:
     least = case.strategy.min_confidence if case.strategy else 0.0
     if case.signal.confidence >= least:
@@ -177,13 +159,17 @@ ACCOUNT: tuple[Rule, ...] = (
          f"{case.opposed} holds or orders the other side of {case.leg.instrument}; two owners never hold opposite "
          "sides", "opposed"),
     Rule("RESERVED", "An entry of that side was lost on its way, or is of unknown fate, and may still appear.", "",
-         _reserved, "lost"),
+         lambda case: case.lost and
+         f"entry {case.lost} in {case.leg.instrument} was lost on its way and may still appear, so its side stays "
+         f"reserved; look at the broker, then `mytrading orders resolve {case.lost} --not-placed`", "lost"),
     Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "",
          lambda case: case.other_watch and
          f"{case.signal.strategy} holds or orders {case.leg.instrument} already, for {case.other_watch}",
          "other_watch"),
     Rule("SIGNAL_SPENT", "The signal was fulfilled today, its position closed, and no bar has passed without it since.",
-         "", _spent, "spent"),
+         "", lambda case: "" if not case.spent else
+         f"this signal was fulfilled and closed today ({case.leg.instrument}); it counts again once a bar has passed "
+         "without it, or after another signal", "spent"),
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown,
          "last_entry_ns"),

@@ -39,12 +39,6 @@ def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
     )
 
 
-def _index(case: PreTradeContext) -> str:
-    if case.instrument is None or case.instrument.kind is not _INDEX:
-        return ""
-    return f"{case.instrument.id} is an index and cannot be bought; trade its future or an option (`trade`)"
-
-
 def _exchange(case: PreTradeContext) -> str:
     allowed = case.limits.enabled_exchanges
     if not allowed or case.instrument is None or case.instrument.exchange in allowed:
@@ -256,7 +250,9 @@ ORDER: tuple[Rule, ...] = (
     Rule("INSTRUMENTS_REFUSED", "Today's contracts are not here, or those of the underlying are not in order.", "",
          lambda case: case.refused and f"{case.refused}; see `mytrading instruments`, positions are still closed",
          "refused"),
-    Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
+    Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "",
+         lambda case: "" if case.instrument is None or case.instrument.kind is not _INDEX else
+         f"{case.instrument.id} is an index and cannot be bought; trade its future or an option (`trade`)"),
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
     Rule("PRODUCT_NOT_ALLOWED",

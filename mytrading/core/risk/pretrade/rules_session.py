@@ -21,18 +21,6 @@ def _expired(case: PreTradeContext) -> str:
     return f"the signal expired {late:.1f} s ago; it counts anew when it is repeated"
 
 
-def _session_lost(case: PreTradeContext) -> str:
-    if not case.session_lost:
-        return ""
-    return f"the server has no session at the broker ({case.session_lost}); log it in to the broker, or check the key"
-
-
-def _bars_missing(case: PreTradeContext) -> str:
-    if case.begun or not case.missing_bars:
-        return ""
-    return f"{case.missing_bars}; it is entered when they are there, see `mytrading alerts`"
-
-
 def _level(level: TradingLevel, effect: str) -> Callable[[PreTradeContext], str]:
     def check(case: PreTradeContext) -> str:
         if case.level is not level:
@@ -40,14 +28,6 @@ def _level(level: TradingLevel, effect: str) -> Callable[[PreTradeContext], str]
         return f"trading is at {level.value} ({case.level_reason}), {effect}; `mytrading resume` ends it"
 
     return check
-
-
-def _doubtful(case: PreTradeContext) -> str:
-    if case.confidence is _CONFIRMED:
-        return ""
-    return (
-        f"our position of {case.leg.instrument} is {case.confidence.value} against the broker's books; wait for a read"
-    )
 
 
 def _market_closed(case: PreTradeContext) -> str:
@@ -85,12 +65,6 @@ def _square_off(case: PreTradeContext) -> str:
     return f"{what}, it is {clock_time(case.now)}; signal again in the next session"
 
 
-def _run_ending(case: PreTradeContext) -> str:
-    if not case.leaving:
-        return ""
-    return f"the run of {case.signal.strategy} is being closed by its rule {case.leaving}; signal again when it is flat"
-
-
 def _entry_time(case: PreTradeContext) -> str:
     begins = case.strategy.rules.entry_time if case.strategy is not None else 0
     if not begins or (at := second_of_day(case.now)) >= begins:
@@ -119,11 +93,13 @@ def _exit_time(case: PreTradeContext) -> str:
 READINESS: tuple[Rule, ...] = (
     Rule("EXPIRED", "The signal arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
     Rule("BROKER_DISCONNECTED", "The server refuses to read books: it has no broker session, or the key is wrong.", "",
-         _session_lost, "session_lost"),
+         lambda case: case.session_lost and f"the server has no session at the broker ({case.session_lost}); log it in "
+         "to the broker, or check the key", "session_lost"),
     Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
          lambda case: case.not_ready and f"not ready: {case.not_ready}; see `mytrading status`", "not_ready"),
     Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
-         _bars_missing, "missing_bars"),
+         lambda case: "" if case.begun or not case.missing_bars else
+         f"{case.missing_bars}; it is entered when they are there, see `mytrading alerts`", "missing_bars"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),
@@ -142,8 +118,9 @@ READINESS: tuple[Rule, ...] = (
     Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "",
          lambda case: case.halted and
          f"entries in {case.leg.instrument} are halted ({case.halted}); see `mytrading alerts`", "halted"),
-    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful,
-         "confidence"),
+    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "",
+         lambda case: "" if case.confidence is _CONFIRMED else f"our position of {case.leg.instrument} is "
+         f"{case.confidence.value} against the broker's books; wait for a read", "confidence"),
     Rule("ENGINE_STOP_BLIND", "For 10 s no prices came to a stop of the strategy that the engine holds.", "",
          lambda case: case.unseen_stop and
          f"{case.unseen_stop}; nothing is added until prices come, see `mytrading alerts`", "unseen_stop"),
@@ -155,7 +132,9 @@ SESSION: tuple[Rule, ...] = (
     Rule("LAST_MINUTES", "Too close to the close.", "AVOID_LAST_MINUTES", _last_minutes),
     Rule("SQUARE_OFF", "An MIS entry after the square-off has begun, or any after the strategy's own.", "",
          _square_off),
-    Rule(RUN_ENDING, "A rule of the strategy's run is closing it.", "config/strategies", _run_ending, "leaving"),
+    Rule(RUN_ENDING, "A rule of the strategy's run is closing it.", "config/strategies",
+         lambda case: case.leaving and f"the run of {case.signal.strategy} is being closed by its rule {case.leaving}; "
+         "signal again when it is flat", "leaving"),
     Rule("BEFORE_ENTRY_TIME", "Before the strategy's own time of entry.", "risk.entry_time", _entry_time),
     Rule("AFTER_EXIT_TIME", "After the strategy's own time of exit or square-off has begun.",
          "risk.exit_time, risk.square_off_time", _exit_time),

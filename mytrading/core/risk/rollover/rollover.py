@@ -20,7 +20,7 @@ from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import not_ready
-from mytrading.core.risk.state.decision_rows import alert_once, close, goal_id, risk_alert, signed_units, withdraw
+from mytrading.core.risk.state.decision_rows import alert_once, close, goal_id, risk_alert, withdraw
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MINUTE, SECOND
@@ -232,7 +232,7 @@ class Rollover:
     def _go_on(self, roll: Rolled, now: int) -> list[Any]:
         """The next step; none while the last one is on its way."""
         near = self._state.positions.get(roll.near_owner)
-        held = signed_units(near) if near is not None else 0
+        held = near.open_units if near is not None else 0
         ours = roll.goal in self._state.issued
         if roll.strategy in self._state.leaving or (roll.near_owner in self._state.closing and not ours and held):
             why = f"{roll.near} is being closed"
@@ -309,7 +309,7 @@ class Rollover:
         far = self._state.positions.get(roll.far_owner)
         cause = content_id("roll_back", roll.cause, self._environment.today(now))
         rows = withdraw(self._state, live, cause)
-        if far is not None and signed_units(far) and not roll.base:
+        if far is not None and far.open_units and not roll.base:
             rows += close(self._state, far, cause, "roll over given up", 0)
         return rows
 

@@ -166,7 +166,7 @@ class RunBook:
         key = position.owner
         run = self.runs.get(position.strategy)
         leg = run.legs.get(key) if run is not None else None
-        if not (position.quantity or position.quantity_seen):
+        if not position.open_units:
             if run is not None and leg is not None:
                 self._book(run, leg, position)
                 del run.legs[key]
@@ -220,7 +220,7 @@ class RunBook:
         same_day = iso_day(leg.position.updated_ns) == iso_day(position.updated_ns)
         run.realised += position.realised - (leg.position.realised if same_day else 0.0)
         if position.trip_quantity:
-            sign = 1 if (position.quantity or position.quantity_seen) > 0 else -1
+            sign = 1 if position.open_units > 0 else -1
             run.past[leg.key] = (position.trip_quantity, sign * position.trip_value)
             run.grown = True
         turned = leg.quantity * position.quantity < 0

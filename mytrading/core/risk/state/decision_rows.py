@@ -68,7 +68,7 @@ def close_all(
     state: RiskState, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
 ) -> list[Any]:
     """Close these positions: what was sold first, and if `patient` what covers it once that is flat."""
-    chosen = sorted(positions, key=lambda position: signed_units(position) > 0)
+    chosen = sorted(positions, key=lambda position: position.open_units > 0)
     return [
         row
         for position in chosen
@@ -79,11 +79,11 @@ def close_all(
 
 def _covers(state: RiskState, position: Position, chosen: list[Position]) -> bool:
     """True while something sold for the same watched instrument, account and owner is being closed with it."""
-    if signed_units(position) <= 0:
+    if position.open_units <= 0:
         return False
     watch = state.watch_of(position)
     return any(
-        signed_units(other) < 0
+        other.open_units < 0
         and (other.account, other.strategy) == (position.account, position.strategy)
         and state.watch_of(other) == watch
         for other in chosen
@@ -114,10 +114,10 @@ def _close_basket(
     closing = [
         one
         for one in state.positions.of_strategy(position.strategy)
-        if one.account == position.account and one.instrument in bare and signed_units(one) < 0
+        if one.account == position.account and one.instrument in bare and one.open_units < 0
     ]
     known = state.positions.get(position.owner)
-    if known is not None and signed_units(known):
+    if known is not None and known.open_units:
         closing.append(position)
     coming = [
         order
@@ -153,11 +153,6 @@ def _give_up(state: RiskState, position: Position, bare: set[str], reason: str, 
             unwinds=True,
         )
     ]
-
-
-def signed_units(position: Position) -> int:
-    """Signed units, sighted ones where none are confirmed."""
-    return position.quantity or position.quantity_seen
 
 
 def drop_repeated_goals(rows: Iterable[Any]) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.accounting.pnl import drop_implausible_book
-from mytrading.core.orders.state_machine import TERMINAL, with_modify
+from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
 from mytrading.core.risk.protection.level_names import STOP_PREFIX, TARGET_PREFIX, owner_of_level
@@ -37,7 +37,6 @@ from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened,
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
-    EntryPlan,
     GoalChanged,
     Order,
     OrderChanged,
@@ -132,7 +131,7 @@ def _bind_unbound(state: RiskState, signal: Signal) -> None:
     """Bind a position that an intent wants just as it is to it, if nobody knows what the position is held for."""
     for position in state.positions.of_strategy(signal.strategy):
         place = (signal.strategy, position.instrument)
-        held = position.quantity or position.quantity_seen
+        held = position.open_units
         if not held or state.bound.get(place) != UNKNOWN_WATCH:
             continue
         if any(leg.instrument == position.instrument and leg.lots * held > 0 for leg in signal.legs):
@@ -142,7 +141,7 @@ def _bind_unbound(state: RiskState, signal: Signal) -> None:
 def _bind(state: RiskState, position: Position) -> None:
     """Bind a position that no entry was bound with: by its strategy's rules, or to nothing."""
     place = (position.strategy, position.instrument)
-    if not (position.quantity or position.quantity_seen):
+    if not position.open_units:
         if state.bound.get(place) == UNKNOWN_WATCH and not state.owns(*place):
             del state.bound[place]
     elif place not in state.bound:
@@ -242,7 +241,7 @@ def _entry(state: RiskState, entry: PlaceEntry) -> None:
     state.memory.money.set_entry_stop(entry.owner, level)
     if key is None:
         if any(roll.cause == entry.cause for roll in state.rolls.values()):
-            state.orders.setdefault(entry.id, _expected_order(entry))
+            state.orders.setdefault(entry.id, order_from_command(entry, 0))
         return
     state.bound[entry.strategy, entry.instrument] = key[1]
     state.baskets.pop((*key, entry.account), None)
@@ -255,7 +254,7 @@ def _entry(state: RiskState, entry: PlaceEntry) -> None:
         count_entry(state.entry_times.setdefault(entry.strategy, []), intent.signal.created_ns)
     intent.entered = True
     state.last_entry[key] = intent.signal.created_ns
-    state.orders.setdefault(entry.id, _expected_order(entry))
+    state.orders.setdefault(entry.id, order_from_command(entry, 0))
     _settle_if_satisfied(state, intent)
     state.reset_awaited_instruments()
 
@@ -266,27 +265,6 @@ def count_entry(times: list[int], market_ns: int) -> None:
     begun = (times[-1] + IST_OFFSET) // DAY * DAY - IST_OFFSET
     if times[0] < begun:
         del times[: bisect_left(times, begun)]
-
-
-def _expected_order(entry: PlaceEntry) -> Order:
-    """An entry as it is known until the router reports it."""
-    return Order(
-        client_order_id=entry.id,
-        account=entry.account,
-        instrument=entry.instrument,
-        product=entry.product,
-        strategy=entry.strategy,
-        run=entry.run,
-        cause=entry.cause,
-        purpose=entry.purpose,
-        side=entry.side,
-        quantity=entry.quantity,
-        order_type=entry.order_type,
-        state=OrderState.INITIALIZED,
-        created_ns=0,
-        updated_ns=0,
-        plan=EntryPlan(held_stop=entry.held_stop, held_target=entry.held_target),
-    )
 
 
 def _close(state: RiskState, goal: CloseGoal) -> None:
@@ -386,7 +364,7 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
                 _forget_booked(state, closer)
     elif row.cause == "claim":
         state.claimed.add(key)
-    if not (position.quantity or position.quantity_seen):
+    if not position.open_units:
         state.claimed.discard(key)
         state.guard.forget_position(key)
     if before is not None and before.quantity and not position.quantity:
@@ -548,10 +526,7 @@ def _funds(state: RiskState, row: Funds) -> None:
 
 
 def _recovery(state: RiskState, row: RecoveryChanged) -> None:
-    if row.done:
-        state.recovering.discard(row.account)
-    else:
-        state.recovering.add(row.account)
+    (state.recovering.discard if row.done else state.recovering.add)(row.account)
 
 
 def _halt(state: RiskState, row: InstrumentHalted) -> None:

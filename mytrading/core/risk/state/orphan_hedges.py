@@ -29,8 +29,8 @@ def is_protective_exit(state: RiskState, order: Order | None) -> bool:
 def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
     """True if hedges of an intent are held in an account, and nothing sold any more."""
     held = [p for p in state.positions_for(intent.signal.strategy, intent.signal.watch) if p.account == account]
-    bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
-    sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
+    bought = {p.instrument for p in held if p.open_units > 0}
+    sold = any(p.open_units < 0 for p in held)
     return not sold and bool(bought & state.hedges_of(intent, account))
 
 

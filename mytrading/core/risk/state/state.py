@@ -59,7 +59,7 @@ class EntryCounters:
         self._incomplete_ns = 0
 
     def open_day(self) -> None:
-        """Nothing happened yet."""
+        """Forget the counts of the day before; coverage stays."""
         self.cancels.clear()
         self.losses.clear()
 
@@ -184,7 +184,7 @@ class RiskState:
 
     def open_positions(self) -> list[Position]:
         """Positions that are not flat, seen ones included."""
-        return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
+        return [position for position in self.positions.values() if position.open_units]
 
     def unbound_positions(self) -> list[Position]:
         """Open positions of which it is not known for which watched instrument they are held."""
@@ -210,8 +210,7 @@ class RiskState:
         return [
             position
             for position in self.positions.of_strategy(strategy)
-            if (position.quantity or position.quantity_seen)
-            and self.bound.get((strategy, position.instrument), watch) == watch
+            if position.open_units and self.bound.get((strategy, position.instrument), watch) == watch
         ]
 
     def pending_entries(self, strategy: str, watch: str) -> list[Order]:
@@ -234,7 +233,7 @@ class RiskState:
         live: dict[Place, list[Order]] = {}
         bound = self.bound
         for position in self.positions.values():
-            if position.quantity or position.quantity_seen:
+            if position.open_units:
                 place = (position.strategy, bound.get((position.strategy, position.instrument)))
                 held.setdefault(place, []).append(position)
         for order in self.orders.values():
@@ -263,39 +262,39 @@ class RiskState:
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""
-        for order in self.orders.of_strategy(strategy):
-            mine = order.instrument == instrument and order.purpose is Purpose.ENTRY
-            if mine and order.state not in TERMINAL and withdrawal_id(order) in self.issued:
-                return True
-        return False
+        return any(
+            (order.instrument, order.purpose) == (instrument, Purpose.ENTRY)
+            and order.state not in TERMINAL
+            and withdrawal_id(order) in self.issued
+            for order in self.orders.of_strategy(strategy)
+        )
 
     def closing_accounts(self, strategy: str, watch: str) -> set[str]:
         """The accounts in which something the strategy holds for the watched instrument is being closed."""
-        accounts: set[str] = set()
-        for key in self.closing:
-            if key[3] == strategy and self.bound.get((strategy, key[1]), watch) == watch:
-                position = self.positions.get(key)
-                if position is None or position.quantity or position.quantity_seen:
-                    accounts.add(key[0])
-        return accounts
+        return {
+            key[0]
+            for key in self.closing
+            if key[3] == strategy
+            and self.bound.get((strategy, key[1]), watch) == watch
+            and ((position := self.positions.get(key)) is None or position.open_units)
+        }
 
     def units_of(self, strategy: str, watch: str, instrument: str, account: str) -> int:
         """Signed units held in an account."""
         if self.bound.get((strategy, instrument), watch) != watch:
             return 0
-        units = 0
-        for position in self.positions.of_instrument(instrument):
-            if position.strategy == strategy and position.account == account:
-                units += position.quantity
-        return units
+        there = self.positions.of_instrument(instrument)
+        return sum([p.quantity for p in there if p.strategy == strategy and p.account == account])
 
     def pending_units(self, strategy: str, instrument: str, account: str) -> int:
         """Signed units that live entries of a strategy may still bring in an account."""
-        units = 0
-        for order in self.orders.of_instrument(instrument):
-            if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY:
-                units += self.pending_fill(order) * order.side.sign
-        return units
+        return sum(
+            [
+                self.pending_fill(order) * order.side.sign
+                for order in self.orders.of_instrument(instrument)
+                if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY
+            ]
+        )
 
     def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
         """How many entries an intent led to for a leg in an account, and the id of the one that would come next."""
@@ -339,7 +338,7 @@ class RiskState:
         return {
             key: position
             for key, position in self.positions.items()
-            if (position.quantity or position.quantity_seen)
+            if position.open_units
             and key not in free
             and position.strategy not in elsewhere
             and not self.engine_holds(key, position)
@@ -349,7 +348,7 @@ class RiskState:
     def stop_holder_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
         """Who guards what an owner holds, and at which level, where these units add to it; None if nobody does yet."""
         position = self.positions.get(key)
-        held = (position.quantity or position.quantity_seen) if position is not None else 0
+        held = position.open_units if position is not None else 0
         if position is None or held * units <= 0:
             return None, 0.0
         if self.engine_holds(key, position):
@@ -380,18 +379,13 @@ class RiskState:
 
     def has_short_exposure(self, account: str, strategy: str, intent: Intent | None) -> bool:
         """True if a strategy is short anything in an account, or would be once its entries and `intent` fill."""
+        if intent is not None and not intent.settled and any(leg.lots < 0 for leg in intent.legs):
+            return True
         for held in self.positions.of_strategy(strategy):
             if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
                 return True
-        for order in self.orders.of_strategy(strategy) if self.orders else ():
-            sold = order.purpose is Purpose.ENTRY and order.side is Side.SELL
-            if sold and order.account == account and self.pending_fill(order):
-                return True
-        if intent is not None and not intent.settled:
-            for leg in intent.legs:
-                if leg.lots < 0:
-                    return True
-        return False
+        entries = (o for o in self.orders.of_strategy(strategy) if o.purpose is Purpose.ENTRY and o.account == account)
+        return any(order.side is Side.SELL and self.pending_fill(order) for order in entries)
 
     def left_bare(self, position: Position) -> set[str]:
         """Instruments of sold options that would be covered by less if a bought position were gone."""
@@ -409,7 +403,7 @@ class RiskState:
         """
         units: dict[str, int] = {}
         for held in self.positions.of_strategy(strategy):
-            if held.account == account and (held.quantity or held.quantity_seen):
+            if held.account == account and held.open_units:
                 size = min(held.quantity, held.quantity_seen, 0) or held.quantity_seen
                 units[held.instrument] = units.get(held.instrument, 0) + size
         for order in self.orders.of_strategy(strategy):
@@ -433,25 +427,17 @@ class RiskState:
 
     def units_everywhere(self, account: str, instrument: str) -> int:
         """Return the signed units of an instrument in an account that all owners hold or have entries working for."""
-        units = 0
-        for position in self.positions.of_instrument(instrument):
-            if position.account == account:
-                units += position.quantity
-        for order in self.orders.of_instrument(instrument):
-            if order.account == account and order.purpose is Purpose.ENTRY:
-                units += self.pending_fill(order) * order.side.sign
-        return units
+        held, orders = self.positions.of_instrument(instrument), self.orders.of_instrument(instrument)
+        entries = [order for order in orders if order.account == account and order.purpose is Purpose.ENTRY]
+        pending = sum([self.pending_fill(order) * order.side.sign for order in entries])
+        return sum([position.quantity for position in held if position.account == account]) + pending
 
     def busy_instruments(self, account: str) -> set[str]:
         """Instruments with a position, or an entry on its way."""
-        busy = set()
-        for position in self.positions.values():
-            if (position.quantity or position.quantity_seen) and position.account == account:
-                busy.add(position.instrument)
-        for order in self.orders.values():
-            if order.account == account and order.purpose is Purpose.ENTRY:
-                busy.add(order.instrument)
-        return busy
+        held = {p.instrument for p in self.positions.values() if p.account == account and p.open_units}
+        return held | {
+            o.instrument for o in self.orders.values() if o.account == account and o.purpose is Purpose.ENTRY
+        }
 
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
         """The other watched instrument for which the strategy holds or orders this one, if any."""
@@ -462,16 +448,16 @@ class RiskState:
 
     def owns(self, strategy: str, instrument: str) -> bool:
         """True while a strategy holds something of an instrument, or an order of it may still fill."""
-        held = self.positions.of_instrument(instrument)
-        return any(p.strategy == strategy and (p.quantity or p.quantity_seen) for p in held) or any(
-            order.strategy == strategy and self.pending_fill(order) for order in self.orders.of_instrument(instrument)
+        held, orders = self.positions.of_instrument(instrument), self.orders.of_instrument(instrument)
+        return any(p.strategy == strategy and p.open_units for p in held) or any(
+            order.strategy == strategy and self.pending_fill(order) for order in orders
         )
 
     def opposing_strategy(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
         """The strategy that holds the other side, or has an entry out for it, if any."""
         for position in self.positions.of_instrument(instrument):
             other = position.strategy != strategy and (position.account, position.product) == (account, product)
-            if other and (position.quantity or position.quantity_seen) * units < 0:
+            if other and position.open_units * units < 0:
                 return position.strategy
         for order in self.orders.of_instrument(instrument):
             other = order.strategy != strategy and (order.account, order.product) == (account, product)
@@ -482,20 +468,14 @@ class RiskState:
 
     def lost_entry(self, account: str, instrument: str, product: str, units: int) -> str:
         """The entry of that side, anybody's, that was lost on its way and may still appear; empty if there is none."""
-        for order in self.orders.of_instrument(instrument):
-            there = (order.account, order.product) == (account, product) and order.purpose is Purpose.ENTRY
-            if there and order.state is OrderState.LOST and order.side.sign * units > 0:
-                return order.client_order_id
-        return ""
+        wanted, orders = (account, product, Purpose.ENTRY, OrderState.LOST), self.orders.of_instrument(instrument)
+        there = (o for o in orders if (o.account, o.product, o.purpose, o.state) == wanted)
+        return next((order.client_order_id for order in there if order.side.sign * units > 0), "")
 
     def doubted_entry(self, strategy: str, instrument: str, account: str) -> Order | None:
         """An entry of a strategy that may still bring units there, one of unknown fate first."""
-        found = [
-            order
-            for order in self.orders.of_instrument(instrument)
-            if (order.strategy, order.account, order.purpose) == (strategy, account, Purpose.ENTRY)
-            and self.pending_fill(order)
-        ]
+        wanted, orders = (strategy, account, Purpose.ENTRY), self.orders.of_instrument(instrument)
+        found = [o for o in orders if (o.strategy, o.account, o.purpose) == wanted and self.pending_fill(o)]
         return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
 
     def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
@@ -514,13 +494,9 @@ class RiskState:
 
     def run_of(self, strategy: str) -> str:
         """The run a strategy is in; empty when it is flat with nothing on the way, whatever was lost there."""
-        for position in self.positions.of_strategy(strategy):
-            if position.quantity or position.quantity_seen:
-                return self.runs.get(strategy, "")
-        for order in self.orders.of_strategy(strategy):
-            if order.purpose is Purpose.ENTRY and self.pending_fill(order):
-                return self.runs.get(strategy, "")
-        return ""
+        entries = (order for order in self.orders.of_strategy(strategy) if order.purpose is Purpose.ENTRY)
+        held = any(position.open_units for position in self.positions.of_strategy(strategy))
+        return self.runs.get(strategy, "") if held or any(map(self.pending_fill, entries)) else ""
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
         """How many intents of a strategy entered, by their times from a moment on."""
@@ -558,21 +534,14 @@ class RiskState:
 
     def live_orders(self, account: str) -> int:
         """How many orders of an account may still do something."""
-        count = 0
-        for order in self.orders.values():
-            if order.account == account and order.state not in FREED:
-                count += 1
-        return count
+        return sum([order.account == account and order.state not in FREED for order in self.orders.values()])
 
     def remaining(self, order: Order) -> int:
         """Units that an order, or the next one in its place, may still add to its position."""
         whole = order.filled if order.state in FREED else order.quantity
-        if (
-            order.state is OrderState.CANCELLED
-            and order.evidence.modify.by_replacement
-            and order.evidence.modify.wanted
-        ):
-            whole = max(order.filled, order.evidence.modify.wanted.quantity)
+        modify = order.evidence.modify
+        if order.state is OrderState.CANCELLED and modify.by_replacement and modify.wanted:
+            whole = max(order.filled, modify.wanted.quantity)
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
     def pending_fill(self, order: Order) -> int:
