@@ -12,7 +12,7 @@ from mytrading.messages.run_config import StopPlan
 
 
 def bench(
-    names: list[str] = typer.Argument(None, help="Which figures; all if none is named."),  # noqa: B008
+    names: list[str] = typer.Argument(None, help="Names of the figures; default: all."),  # noqa: B008
     as_json: AsJson = False,
 ) -> None:
     """Measure latency, start and memory against their goals, on this machine."""
@@ -23,17 +23,21 @@ def bench(
 
 
 def chaos(
-    minutes: float = typer.Option(2.0, min=0.2, help="How long it is broken, all runs together."),
-    seed: int = typer.Option(1, min=0, help="Of the schedule and the market; runs after the first count on."),
-    runs: int = typer.Option(1, min=1, help="How many stacks, one after the other, share the minutes."),
+    minutes: float = typer.Option(2.0, min=0.2, help="Minutes of faults, over all runs."),
+    seed: int = typer.Option(1, min=0, help="Seed of the schedule and the market; each further run adds one."),
+    runs: int = typer.Option(1, min=1, help="Number of stacks that share the minutes, one after the other."),
     as_json: AsJson = False,
     keep: Path = typer.Option(None, help="Keep journals and logs of all runs below this folder."),  # noqa: B008
-    real_windows: bool = typer.Option(False, "--real-windows", help="Windows and polls as in trading, not shortened."),
+    real_windows: bool = typer.Option(
+        False, "--real-windows", help="Use the waiting times of trading, not shortened ones."
+    ),
     personality: str = typer.Option("paper", help="Behaviour of the simulator: paper, sandbox, live, or all in turn."),
-    stop: str = typer.Option("broker", help="The stop plan of its strategies: broker, engine or none."),
-    disk: int = typer.Option(0, min=0, help="State and logs on a file system of so many MB, filled up now and then."),
+    stop: str = typer.Option("broker", help="Stop plan of the strategies: broker, engine or none."),
+    disk: int = typer.Option(
+        0, min=0, help="Size in MB of a file system for state and logs; it is filled up at times."
+    ),
     report: Path = typer.Option(None, help="Write reports and their page into this folder."),  # noqa: B008
-    summary: Path = typer.Option(None, help="Break nothing: add up the reports in this folder."),  # noqa: B008
+    summary: Path = typer.Option(None, help="Sum up the reports in this folder; run nothing."),  # noqa: B008
 ) -> None:
     """Break a stack of its own, with kills and faults, and judge what became of its orders and positions."""
     expected = {"personality": (personality, ("paper", "sandbox", "live", "all")), "stop": (stop, tuple(StopPlan))}

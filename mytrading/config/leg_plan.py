@@ -59,36 +59,34 @@ class LegConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Annotated[LegKind, Word] = Field(default=LegKind.OPTION, description="What is traded.")
-    action: Annotated[Literal["BUY", "SELL"], Upper] = Field(description="Bought or sold.")
-    instrument: str = Field(default="", description="NIFTY, NSE:RELIANCE …; the file's underlying if left out.")
+    kind: Annotated[LegKind, Word] = Field(default=LegKind.OPTION, description="option, future or equity.")
+    action: Annotated[Literal["BUY", "SELL"], Upper] = Field(description="BUY or SELL.")
+    instrument: str = Field(default="", description="NIFTY, NSE:RELIANCE …; default: the file's underlying.")
     expiry: Annotated[ExpiryRule, Word] = Field(
         default=ExpiryRule.NEAREST, description="nearest, next, monthly or next_monthly."
     )
     strike: Annotated[str, _readable(lambda text: parse_strike(clamp_strike_offset(text)))] = Field(
         default="ATM", description="ATM, ITM n, OTM n (1 to 20), STRIKE n, PREMIUM n (rupees) or DELTA n (0.3)."
     )
-    right: Annotated[Literal["CE", "PE", ""], Upper] = Field(default="", description="Call or put; of options alone.")
+    right: Annotated[Literal["CE", "PE", ""], Upper] = Field(default="", description="CE or PE; only for options.")
     lots: int = Field(default=1, ge=1, le=100, description="Lots; the strategy's `sizing` may multiply them.")
     profile: Annotated[str, AfterValidator(str.strip)] = Field(
         default="",
         description="Instead of lots: a profile or grade of config/risk.toml (Balanced, A). The lots of this leg "
         "follow from the free margin of each account.",
     )
-    quantity: int = Field(default=0, ge=0, description="Shares, of an equity leg alone.")
+    quantity: int = Field(default=0, ge=0, description="Number of shares; only for an equity leg.")
     product: Annotated[Literal["MIS", "NRML", "CNC", ""], Upper] = Field(
-        default="", description="MIS, NRML or CNC of this leg alone; left out it is the strategy's."
+        default="", description="MIS, NRML or CNC of this leg; default: the strategy's product."
     )
     order_type: Annotated[Literal["MARKET", "LIMIT"], Upper] = Field(
-        default="MARKET", description="MARKET, or LIMIT, which rests at `limit`."
+        default="MARKET", description="MARKET, or LIMIT with the price `limit`."
     )
     limit: StopText = Field(
-        default="", description="Where a LIMIT leg rests: 'price 150', or '5%' or '3 points' better than its price."
+        default="", description="Price of a LIMIT leg: 'price 150', or '5%' or '3 points' better than the market price."
     )
     stop: StopText = Field(default="", description="The leg's own stop: '30%', '20 points' or 'price 150'.")
-    target: StopText = Field(
-        default="", description="Where the leg is closed with its profit: '50%', '40 points' or 'price 60'."
-    )
+    target: StopText = Field(default="", description="Take-profit of the leg: '50%', '40 points' or 'price 60'.")
 
     @model_validator(mode="after")
     def _fits(self) -> LegConfig:
@@ -137,16 +135,16 @@ class LegPlanConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    underlying: str = Field(default="NIFTY", description="What strikes are counted from, and whose bars are the clock.")
-    entry_time: DayTime = Field(description="From then on the legs are entered, once a day: 09:20.")
-    entry_minutes: int = Field(default=15, ge=1, le=375, description="So long after entry_time it may still enter.")
-    exit_time: DayTime = Field(default="", description="Closing begins then.")
-    square_off_time: DayTime = Field(default="", description="To be flat by then: closing begins 3 minutes before.")
+    underlying: str = Field(default="NIFTY", description="Underlying of the strikes; its bars drive the strategy.")
+    entry_time: DayTime = Field(description="Time of the daily entry: 09:20.")
+    entry_minutes: int = Field(default=15, ge=1, le=375, description="Minutes of the entry window from entry_time.")
+    exit_time: DayTime = Field(default="", description="Time at which the exit begins.")
+    square_off_time: DayTime = Field(default="", description="Time to be flat; the exit begins 3 minutes before.")
     days: Annotated[DayKind, Word] = Field(
-        default=DayKind.ANY, description="any, expiry or non_expiry: of the first leg that expires."
+        default=DayKind.ANY, description="Days of entry: any, expiry or non_expiry, by the first leg that expires."
     )
     when: Annotated[str, _readable(parse_conditions)] = Field(
-        default="always", description="always, or 'close above SMA(20) and RSI(14) below 70'."
+        default="always", description="Condition of the entry: always, or 'close above SMA(20) and RSI(14) below 70'."
     )
     legs: tuple[LegConfig, ...] = Field(min_length=1, max_length=MOST_LEGS)
 

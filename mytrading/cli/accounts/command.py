@@ -26,7 +26,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the account is c
 KeyStdin = Annotated[
     bool, typer.Option("--key-stdin", help="Read the API key from standard input instead of asking for it.")
 ]
-Broker = Annotated[str, typer.Option("--broker", help="The broker behind it; default: what the server says.")]
+Broker = Annotated[str, typer.Option("--broker", help="Broker of the account; default: as the server reports.")]
 Role = Annotated[
     str, typer.Option("--role", help="primary (quotes and orders), backup (takes the feed over), trading.")
 ]

@@ -30,7 +30,7 @@ _READY_S = 40.0
 
 def doctor(
     simulator: bool = typer.Option(False, "--simulator", help="Try everything on a simulated stack of its own."),
-    quick: bool = typer.Option(False, "--quick", help="Only what `up` looks at: machine, server, key, mode."),
+    quick: bool = typer.Option(False, "--quick", help="Check only what `up` checks: machine, server, key, mode."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

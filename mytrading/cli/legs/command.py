@@ -104,7 +104,7 @@ def template_names() -> Iterable[str]:
 
 @app.command()
 def new(
-    name: str = typer.Argument(..., help="What it is called; also its file's name."),
+    name: str = typer.Argument(..., help="Name of the strategy and its file."),
     template: str = typer.Option("short-straddle", "--template", "-t", autocompletion=template_names,
                                  help="short-straddle, strangle, iron-condor, bull-call-spread …"),
     underlying: str = typer.Option("NIFTY", "--underlying", "-u", help="NIFTY, BANKNIFTY, SENSEX or EXCHANGE:SYMBOL."),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mytrading.core.calendar import Calendar
 
 SHOW = "show"
-_CHECK_HELP = "Compare with both and change nothing; exit 1 if they differ, or not 0 if one cannot be asked."
+_CHECK_HELP = "Compare with both sources without a change; exit 1 if they differ, another code if a source fails."
 MAIN = ("NSE", "BSE", "NFO", "BFO", "CDS", "MCX")
 
 
@@ -92,7 +92,7 @@ def _hours(session: dict[str, str] | None) -> str:
 
 @app.command()
 def write(
-    year: int = typer.Option(0, "--year", "-y", help="Which year; default: this one."),
+    year: int = typer.Option(0, "--year", "-y", help="Year; default: the current one."),
     source: str = typer.Option("library", "--source", help="library (exchange_calendars) or openalgo (the server)."),
     check: bool = typer.Option(False, "--check", help=_CHECK_HELP),
     as_json: AsJson = False,

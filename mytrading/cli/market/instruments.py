@@ -70,10 +70,10 @@ def _by_underlying(items: list[Any]) -> list[dict[str, Any]]:
 
 @app.command()
 def search(
-    words: list[str] = typer.Argument(..., help="Words that the symbol or name must have."),  # noqa: B008
+    words: list[str] = typer.Argument(..., help="Words in the symbol or name."),  # noqa: B008
     exchange: str = typer.Option("", "--exchange", "-e", help="Only this exchange."),
-    server: bool = typer.Option(False, "--server", help="Ask the server, which knows all contracts."),
-    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many; 0 is all."),
+    server: bool = typer.Option(False, "--server", help="Search at the server, among all contracts."),
+    limit: int = typer.Option(50, "--limit", "-n", min=0, help="Number of rows; 0: all."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -99,8 +99,8 @@ def search(
 
 @app.command()
 def diff(
-    before: str = typer.Option("", "--from", metavar="DAY", help="The earlier day; default: the one before."),
-    after: str = typer.Option("", "--to", metavar="DAY", help="The later day; default: the newest."),
+    before: str = typer.Option("", "--from", metavar="DAY", help="Earlier day; default: the day before."),
+    after: str = typer.Option("", "--to", metavar="DAY", help="Later day; default: the newest."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

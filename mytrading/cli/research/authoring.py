@@ -73,7 +73,7 @@ def test_buys_above_the_mean_and_leaves_below():
 
 
 def new_strategy(
-    name: str = typer.Argument(..., help="How it is called everywhere: Opening_Range, MeanRevert …"),
+    name: str = typer.Argument(..., help="Name of the strategy, such as Opening_Range."),
     with_test: bool = typer.Option(True, "--test/--no-test", help="Write a test of it, too."),
     as_json: AsJson = False,
 ) -> None:
@@ -128,8 +128,8 @@ def indicator_names() -> list[str]:
 
 
 def indicators(
-    name: str = typer.Argument("", help="One of them, or the beginning of its name.", autocompletion=indicator_names),
-    group: str = typer.Option("", "--group", help="Only those of a group, such as momentum or volume."),
+    name: str = typer.Argument("", help="Name of an indicator, or its beginning.", autocompletion=indicator_names),
+    group: str = typer.Option("", "--group", help="Group of indicators, such as momentum or volume."),
     as_json: AsJson = False,
 ) -> None:
     """Indicators by name, with their inputs, parameters and defaults."""

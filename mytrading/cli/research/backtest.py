@@ -29,9 +29,9 @@ CheckReport = Annotated[Path | None, Option(help="Write report.html here.")]
 @expand_options
 def backtest(
     settings: RunOptions,
-    slippage: float = Option(0.0, min=0.0, max=0.5, help="Instead of ticks: a fraction of the price, say 0.0005."),
-    latency_ms: float = Option(0.0, "--latency-ms", min=0.0, help="The way of an order to the exchange."),
-    volume_share: float = Option(0.0, "--volume-share", min=0.0, max=1.0, help="Of a bar's volume; 0: all."),
+    slippage: float = Option(0.0, min=0.0, max=0.5, help="Slippage as a fraction of the price, such as 0.0005."),
+    latency_ms: float = Option(0.0, "--latency-ms", min=0.0, help="Delay of an order to the exchange."),
+    volume_share: float = Option(0.0, "--volume-share", min=0.0, max=1.0, help="Part of a bar's volume; 0: all."),
     limits_through: int = Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
     at_close: bool = Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
     param: Parameters = [],  # noqa: B006
@@ -146,7 +146,7 @@ def _denials(result: RunResult) -> Iterator[str]:
 def check(
     settings: RunOptions,
     param: Parameters = [],  # noqa: B006
-    only: list[str] = Option([], "--only", metavar="CHECK", help="Make this check alone; often."),  # noqa: B008
+    only: list[str] = Option([], "--only", metavar="CHECK", help="Run only this check; repeatable."),  # noqa: B008
     budget_us: float = Option(
         500.0, "--budget-us", min=1.0, envvar="CHECK_BUDGET_US", help="Microseconds a call of on_data may take (p99)."
     ),

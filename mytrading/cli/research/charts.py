@@ -148,9 +148,9 @@ def _render(rows: list[dict[str, Any]], what: str, title: str, heading: str, sub
 def chart(
     symbol: str = typer.Argument(..., help="EXCHANGE:SYMBOL, or a short name of config/symbols.toml."),
     timeframe: str = typer.Option("1m", "--timeframe", "-t", help=", ".join(TIMEFRAMES)),
-    period: int = typer.Option(7, "--period", min=1, help="Of the Supertrend."),
-    multiplier: float = typer.Option(3.0, "--multiplier", min=0.1, help="Of the Supertrend."),
-    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: SYMBOL.html."),
+    period: int = typer.Option(7, "--period", min=1, help="Setting of the Supertrend."),
+    multiplier: float = typer.Option(3.0, "--multiplier", min=0.1, help="Setting of the Supertrend."),
+    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="File of the page; default: SYMBOL.html."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -32,13 +32,13 @@ def parity(
     ),
     day: str = Option("", "--date", metavar="DAY", help="Default: the newest.", autocompletion=journal_days),
     data: list[str] = Option(  # noqa: B008
-        [], "--data", "-d", help="Bars in place of what the stack saw: a file, `openalgo`, or INSTRUMENT=FILE; often."
+        [], "--data", "-d", help="Bars instead of recorded ones: a file, `openalgo`, or INSTRUMENT=FILE; repeatable."
     ),
     within_ms: float = Option(
         1000.0, "--within-ms", min=0.0, help="Fills at one price that are no further apart in time are equal."
     ),
     report: Path | None = Option(None, help="Write parity.html here."),  # noqa: B008
-    every: bool = Option(False, "--all", help="Show what is equal, too."),
+    every: bool = Option(False, "--all", help="Show equal rows too."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 Parameters = Annotated[
-    list[str], typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy; often.")
+    list[str], typer.Option("--param", "-p", metavar="K=V", help="Parameter of the strategy; repeatable.")
 ]
 """`--param` of the commands that run one set of them."""
 
@@ -45,32 +45,30 @@ class RunOptions:
             help="A .csv, .csv.gz, .parquet or .duckdb file, a folder of bhavcopies, `openalgo`; or INSTRUMENT=FILE.",
         ),
     ]
-    first: Annotated[str, Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")] = ""
-    last: Annotated[str, Option("--to", metavar="DAY", help="The last day, included.")] = ""
+    first: Annotated[str, Option("--from", metavar="DAY", help="First day, such as 2024-01-01.")] = ""
+    last: Annotated[str, Option("--to", metavar="DAY", help="Last day, included.")] = ""
     instrument: Annotated[str, Option("--instrument", "-i", help="Instrument of the data; it is also watched.")] = ""
-    timeframe: Annotated[str, Option("--timeframe", "-t", help="Timeframe of the bars; default: its own.")] = ""
+    timeframe: Annotated[str, Option("--timeframe", "-t", help="Timeframe of the bars; default: the strategy's.")] = ""
     capital: Annotated[float, Option(min=1.0, help="Rupees at the start.")] = 1_000_000.0
-    lots: Annotated[int | None, Option(min=1, help="Lots an entry; default: as the strategy trades.")] = None
+    lots: Annotated[int | None, Option(min=1, help="Lots of an entry; default: the strategy's.")] = None
     costs: Annotated[str, Option(help="none, or india: brokerage, taxes and charges of the day.")] = "india"
     slippage_ticks: Annotated[float, Option("--slippage-ticks", min=0.0, help="Ticks that a market order pays.")] = 0.0
-    product: Annotated[str, Option("--product", help="MIS, NRML or CNC; default: as the strategy trades.")] = ""
-    stop: Annotated[str, Option(help="Who holds stops: broker, engine or none; default: as the strategy trades.")] = ""
+    product: Annotated[str, Option("--product", help="MIS, NRML or CNC; default: the strategy's.")] = ""
+    stop: Annotated[str, Option(help="Holder of stops: broker, engine or none; default: the strategy's.")] = ""
     session: Annotated[
-        str, Option("--session", help="exchange: its hours; data: all; auto: all if most bars lie outside.")
+        str, Option("--session", help="Hours: exchange, data (all), or auto (all if most bars lie outside).")
     ] = "auto"
-    risk: Annotated[str, Option(help="capital: no limits in rupees but the capital; config: as they trade.")] = (
-        "capital"
-    )
+    risk: Annotated[str, Option(help="Risk limits: capital (only the capital) or config (as in trading).")] = "capital"
     options: Annotated[
         list[str],
         Option(
-            "--options", metavar="SRC", help="Trade options: `model`, or recorded bars, bhavcopies, folders; often."
+            "--options", metavar="SRC", help="Option prices: `model`, recorded bars, bhavcopies or folders; repeatable."
         ),
     ] = field(default_factory=list)
-    iv: Annotated[str, Option("--iv", help="Of options at the money: realised, 0.14 or 14%.")] = ""
+    iv: Annotated[str, Option("--iv", help="At-the-money volatility: realised, 0.14 or 14%.")] = ""
     surface: Annotated[
         list[str],
-        Option("--surface", metavar="K=V", help="Of modelled prices, say skew=-0.1; docs/options-backtest.md; often."),
+        Option("--surface", metavar="K=V", help="Parameter of modelled prices, such as skew=-0.1; repeatable."),
     ] = field(default_factory=list)
 
     def run_request(self, **more: Any) -> RunRequest:

@@ -40,17 +40,17 @@ class SearchOptions(RunOptions):
 
     param: Annotated[
         list[str],
-        Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
+        Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Values: a range, K=A,B,C, or K=V; repeatable."),
     ]
     objective: Annotated[str, Option(help="A metric of the report, or net (rupees after costs).")] = "sharpe"
     method: Annotated[str, Option(help="grid, random, tpe or nsga.")] = "grid"
-    trials: Annotated[int, Option(min=0, help="How many; default: the whole grid, or 100 of another method.")] = 0
-    workers: Annotated[int, Option("--workers", "-w", min=0, help="Processes; default: one a core.")] = 0
+    trials: Annotated[int, Option(min=0, help="Number of trials; default: the whole grid, else 100.")] = 0
+    workers: Annotated[int, Option("--workers", "-w", min=0, help="Worker processes; default: one per core.")] = 0
     on: Annotated[
         str, Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
     ] = ""
     min_trades: Annotated[int, Option("--min-trades", min=0, help="Fewer trades give no figure.")] = 1
-    seed: Annotated[int, Option(help="Of the sampler.")] = 1
+    seed: Annotated[int, Option(help="Seed of the sampler.")] = 1
     report: Annotated[Path | None, Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
 
     def prepare_search(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
@@ -102,7 +102,7 @@ def _unwritable(folder: Path, reason: str | None) -> str:
 def optimize(
     settings: SearchOptions,
     screen: bool = Option(False, "--screen", help="Sweep all points by the strategy's `positions`, then run the best."),
-    top: int = Option(20, min=1, help="With --screen: so many of the best are run by the event engine."),
+    top: int = Option(20, min=1, help="With --screen: number of best points that the event engine runs."),
     fresh: bool = Option(False, "--fresh", help="Forget the trials that the folder holds."),
     as_json: AsJson = False,
     profile: Profile = "",

@@ -128,8 +128,8 @@ Profile = Annotated[
 ]
 _REQUEST_ID_HELP = "Your own id of this request: repeated with it, it is executed once."
 RequestId = Annotated[str, typer.Option("--request-id", callback=_request_id_or_new, help=_REQUEST_ID_HELP)]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")]
-Account = Annotated[str, typer.Option("--account", "-a", help="Only this one.", autocompletion=account_names)]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
-Deadline = Annotated[float, typer.Option("--deadline", min=1.0, max=86_399.0, help="Seconds until it must be flat.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="Number of newest rows; 0: all.")]
+Account = Annotated[str, typer.Option("--account", "-a", help="Only for this account.", autocompletion=account_names)]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, kept in the journal.")]
+Deadline = Annotated[float, typer.Option("--deadline", min=1.0, max=86_399.0, help="Seconds to close positions.")]
 OwnerName = Annotated[str, typer.Argument(help="The strategy.", autocompletion=owner_names)]

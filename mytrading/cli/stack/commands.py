@@ -15,18 +15,18 @@ from mytrading.cli.trading.levels import flatten_before_down
 from mytrading.core.time import format_ist
 from mytrading.runtime.supervision.kill_file import KillFile
 
-_SPEED_HELP = "Market seconds a second, of a simulated market; 0: the market waits for the stack at every step."
+_SPEED_HELP = "Market seconds per second of a simulated market; 0: the market waits for the stack at every step."
 
 
 def up(
-    seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="Stop by itself after so long."),
+    seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="Stop after this time."),
     detach: bool = typer.Option(False, "--detach", help="Return once the stack is ready, and leave it running."),
-    simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; reads no .env."),
-    replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks or bars."),  # noqa: B008
+    simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; without .env."),
+    replay: Path | None = typer.Option(None, "--replay", help="Trade paper money on a file of recorded ticks or bars."),  # noqa: B008
     speed: float | None = typer.Option(None, "--speed", help=_SPEED_HELP),
     fresh: bool = typer.Option(False, "--fresh", help="Start from an empty state (simulated stacks)."),
     as_json: AsJson = False,
-    dry_run: bool = typer.Option(False, "--dry-run", help="Everything runs, orders are recorded and never sent."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Record orders instead of sending them."),
     log_level: str = typer.Option("", "--log-level", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
     profile: str = typer.Option("", "--profile", help="Which state folder; default, paper or replay if unset."),
 ) -> None:
@@ -53,9 +53,9 @@ def up(
 
 
 def down(
-    flatten: bool = typer.Option(False, "--flatten", help="Close everything first; it stays up when not flat."),
+    flatten: bool = typer.Option(False, "--flatten", help="Close all positions first; without success stay up."),
     deadline: Deadline = 60.0,
-    force: bool = typer.Option(False, "--force", help="With --flatten: go down although not flat."),
+    force: bool = typer.Option(False, "--force", help="With --flatten: stop even if positions remain."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -17,7 +17,7 @@ Profile = Annotated[str, typer.Option("--profile", help="paper and replay are th
 
 @app.command()
 def show(
-    name: str = typer.Argument("", help="Only settings whose name contains this."),
+    name: str = typer.Argument("", help="Show only settings whose name contains this text."),
     as_json: AsJson = False,
     profile: Profile = "default",
 ) -> None:

@@ -21,8 +21,8 @@ app = typer.Typer(help="The end of a trading day: close, export.", no_args_is_he
 
 @app.command()
 def close(
-    day: str = typer.Option("", "--date", metavar="YYYY-MM-DD", help="Which day; default: the newest one."),
-    force: bool = typer.Option(False, "--force", help="Also with damaged rows or intraday positions still open."),
+    day: str = typer.Option("", "--date", metavar="YYYY-MM-DD", help="Trading day; default: the newest."),
+    force: bool = typer.Option(False, "--force", help="Continue despite damaged rows or open intraday positions."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -45,7 +45,7 @@ def _running_simulator() -> Server:
 
 
 def perf(
-    operation: str = typer.Argument("", help="Only operations whose name contains this."),
+    operation: str = typer.Argument("", help="Show only operations whose name contains this text."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

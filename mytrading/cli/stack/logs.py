@@ -27,8 +27,8 @@ def logs(
     name: str = typer.Argument(
         "", help="A process (feed, supervisord, …) or a log (trade, error, performance).", autocompletion=log_names
     ),
-    follow: bool = typer.Option(False, "-f", "--follow", help="Go on as lines come."),
-    lines: int = typer.Option(50, "-n", "--lines", min=0, help="How many lines back."),
+    follow: bool = typer.Option(False, "-f", "--follow", help="Follow new lines."),
+    lines: int = typer.Option(50, "-n", "--lines", min=0, help="Number of last lines."),
     as_json: bool = typer.Option(False, "--json", help="Lines of the structured log as they are."),
     profile: Profile = "",
 ) -> None:

@@ -58,7 +58,7 @@ def _switched_by(switched: dict[str, Any] | None) -> str:
 @app.command()
 def show(
     name: OwnerName,
-    limit: int = typer.Option(20, "--limit", "-n", min=0, help="At most this many rows of each, the newest; 0 is all."),
+    limit: int = typer.Option(20, "--limit", "-n", min=0, help="Number of newest rows in each table; 0: all."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -116,7 +116,7 @@ def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, 
 @app.command()
 def remove(
     name: OwnerName,
-    force: bool = typer.Option(False, "--force", help="Also while it holds something, or no stack can say."),
+    force: bool = typer.Option(False, "--force", help="Remove it even if it may hold positions."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

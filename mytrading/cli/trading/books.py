@@ -26,12 +26,12 @@ QUOTE_WAIT_S = 10.0
 OWNERS = options.owner_names
 Row = dict[str, Any]
 OrderId = Annotated[str, Argument(help="The order's id as `mytrading orders` shows it, or the broker's.")]
-Timeout = Annotated[float, Option("--timeout", min=0.0, help="Seconds to wait for the end of it.")]
+Timeout = Annotated[float, Option("--timeout", min=0.0, help="Seconds to wait for the result.")]
 Instrument = Annotated[str, Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=options.held_instruments)]
-ProductName = Annotated[str, Option("--product", "-p", help="MIS, NRML or CNC, if it is held as several.")]
+ProductName = Annotated[str, Option("--product", "-p", help="MIS, NRML or CNC, if several are held.")]
 
 UnresolvedId = Annotated[
-    str, Argument(metavar="ID", help="The order, as `orders` shows it.", autocompletion=options.unresolved_ids)
+    str, Argument(metavar="ID", help="Order id, as `orders` shows it.", autocompletion=options.unresolved_ids)
 ]
 
 orders_app = typer.Typer(
@@ -80,7 +80,7 @@ def _by_account(row: Row) -> list[Row]:
 
 
 def alerts(
-    everything: bool = Option(False, "--all", help="Cleared ones too."),
+    everything: bool = Option(False, "--all", help="Show cleared alerts too."),
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Alerts of all processes, active ones unless --all."""
@@ -93,7 +93,7 @@ def alerts(
 @orders_app.callback()
 def orders(
     context: typer.Context,
-    live: bool = Option(False, "--live", help="Only those that may still fill."),
+    live: bool = Option(False, "--live", help="Show only working orders."),
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
@@ -114,7 +114,7 @@ def orders(
 @orders_app.command()
 def cancel(
     order: OrderId, reason: Reason = "",
-    force: bool = Option(False, "--force", help="A stop or an exit too; needs a reason."),
+    force: bool = Option(False, "--force", help="Allow a stop or an exit too; needs a reason."),
     timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Cancel one order, and wait until its end is proven."""
@@ -126,10 +126,10 @@ def cancel(
 @orders_app.command()
 def modify(
     order: OrderId,
-    price: float = Option(0.0, "--price", min=0.0, help="Another limit, in rupees."),
-    trigger: float = Option(0.0, "--trigger", min=0.0, help="Another trigger, in rupees."),
-    quantity: int = Option(0, "--quantity", min=0, help="Fewer units in all, filled ones included."),
-    market: bool = Option(False, "--market", help="Fill a LIMIT entry now: through the book, at most 1 % beyond."),
+    price: float = Option(0.0, "--price", min=0.0, help="New limit price in rupees."),
+    trigger: float = Option(0.0, "--trigger", min=0.0, help="New trigger price in rupees."),
+    quantity: int = Option(0, "--quantity", min=0, help="New total of units, filled ones included; less than now."),
+    market: bool = Option(False, "--market", help="Fill a LIMIT entry now, at most 1 % beyond the book."),
     reason: Reason = "", timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:  # fmt: skip
@@ -193,9 +193,9 @@ def _report(result: ops.OrderRequestResult, as_json: bool, timeout: float) -> No
 @orders_app.command()
 def resolve(
     order: UnresolvedId,
-    broker_order: str = Option("", "--broker-order", metavar="X", help="It is this order of the broker."),
-    not_placed: bool = Option(False, "--not-placed", help="It never reached the broker."),
-    force: bool = Option(False, "--force", help="Although quantity, time or an order in view speak against it."),
+    broker_order: str = Option("", "--broker-order", metavar="X", help="Broker's id of this order."),
+    not_placed: bool = Option(False, "--not-placed", help="State that the order never reached the broker."),
+    force: bool = Option(False, "--force", help="Override contradicting evidence (quantity, time or a visible order)."),
     reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """End an order that is UNKNOWN, PARKED, LOST or GHOST: it is that one, or it was never placed.
@@ -231,7 +231,7 @@ def _router_answer(found: TradingOrchestrator, request: str) -> str:
 @positions_app.callback()
 def positions(
     context: typer.Context,
-    everything: bool = Option(False, "--all", help="Flat ones of today too."),
+    everything: bool = Option(False, "--all", help="Show positions closed today too."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -257,11 +257,11 @@ def _age(seconds: float | None) -> str:
 @positions_app.command()
 def claim(
     instrument: Instrument,
-    strategy: str = Option(..., "--strategy", "-s", help="Its new owner.", autocompletion=OWNERS),
-    quantity: int = Option(0, "--quantity", "-q", min=0, help="Units; all that are unmanaged if not named."),
-    price: float = Option(0.0, "--price", min=0.0, help="What they cost; else what the broker's book says."),
-    stop: float = Option(0.0, "--stop", min=0.0, help="Trigger of a stop at the broker that guards them."),
-    stop_limit: float = Option(0.0, "--stop-limit", min=0.0, help="Its limit; else 3 % beyond the trigger."),
+    strategy: str = Option(..., "--strategy", "-s", help="Strategy to own them.", autocompletion=OWNERS),
+    quantity: int = Option(0, "--quantity", "-q", min=0, help="Units; default: all unmanaged ones."),
+    price: float = Option(0.0, "--price", min=0.0, help="Entry price; default: the broker's average."),
+    stop: float = Option(0.0, "--stop", min=0.0, help="Trigger price of a protective stop at the broker."),
+    stop_limit: float = Option(0.0, "--stop-limit", min=0.0, help="Limit price of that stop; default: 3 % beyond."),
     account: Account = "", product: ProductName = "", reason: Reason = "", request: RequestId = "",
     as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
@@ -286,8 +286,8 @@ def _product(name: str) -> Product | None:
 @positions_app.command()
 def close(
     instrument: Instrument,
-    strategy: str = Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=OWNERS),
-    unmanaged: bool = Option(False, "--unmanaged", help="Unmanaged units: claimed to `manual`, then closed."),
+    strategy: str = Option("", "--strategy", "-s", help="Owner, if several hold it.", autocompletion=OWNERS),
+    unmanaged: bool = Option(False, "--unmanaged", help="Close unmanaged units; `manual` claims them first."),
     deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip

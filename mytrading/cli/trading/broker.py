@@ -33,7 +33,7 @@ _FIRST = ("account", "age_s", "exchange", "symbol", "action", "product", "quanti
 
 def broker(
     book: str = typer.Argument(..., metavar="BOOK", help=", ".join(BOOKS)),
-    account: str = typer.Option("", "--account", "-a", help="Only this one."),
+    account: str = typer.Option("", "--account", "-a", help="Account; default: all."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

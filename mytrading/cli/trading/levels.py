@@ -20,9 +20,9 @@ from mytrading.messages.ops import FlattenCommand, FlattensQuery, HaltCommand, L
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
 
-ReasonArgument = Annotated[str, typer.Argument(help="Why, for the journal.")]
+ReasonArgument = Annotated[str, typer.Argument(help="Reason, kept in the journal.")]
 Strategy = Annotated[
-    str, typer.Option("--strategy", "-s", help="Only what this strategy owns.", autocompletion=owner_names)
+    str, typer.Option("--strategy", "-s", help="Limit it to this strategy's positions.", autocompletion=owner_names)
 ]
 _FLAT_POLL_S = 0.25
 _GRACE_S = 3.0

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
          "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
-Day = Annotated[str, Option("--day", metavar="DATE", help="Figures and lots of this day; default: that of the market.")]
+Day = Annotated[str, Option("--day", metavar="DATE", help="Day of margins and lot sizes; default: the market's day.")]
 
 
 def margin(
     amount: float | None = Option(
-        None, "--margin", "-m", min=0.0, help="Rupees; without it, what each account has free."
+        None, "--margin", "-m", min=0.0, help="Margin in rupees; default: the free margin of each account."
     ),
     instrument: str = Option("", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."),
     kind: str = Option("sold", "--type", "-t", help="sold, both (a call and a put), future or buy."),
     grade: str = Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
-    expiry: bool = Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
-    premium: float = Option(0.0, "--premium", min=0.0, help="Price of a bought option, if it is known."),
+    expiry: bool = Option(False, "--expiry/--no-expiry", help="Whether the contract expires that day."),
+    premium: float = Option(0.0, "--premium", min=0.0, help="Price of a bought option."),
     day: Day = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
@@ -75,13 +75,13 @@ def _free_margins(as_json: bool, profile: str) -> None:
 
 def size(
     instrument: str = Argument("NIFTY", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."),
-    lots: int = Option(0, "--lots", "-l", min=0, help="So many lots."),
-    risk: float = Option(0.0, "--risk", "-r", min=0, help="Rupees to lose at the stop, say 6500."),
+    lots: int = Option(0, "--lots", "-l", min=0, help="Number of lots."),
+    risk: float = Option(0.0, "--risk", "-r", min=0, help="Loss at the stop in rupees, such as 6500."),
     entry: float = Option(0.0, "--entry", min=0, help="Price of the entry."),
     stop: float = Option(0.0, "--stop", min=0, help="Price of the stop."),
-    max_lots: int = Option(0, "--max-lots", min=0, help="At most this many; default: max_lots_per_leg."),
-    confidence: float = Option(1.0, "--confidence", min=0, max=1, help="Scales the lots."),
-    share: list[str] = Option([], "--share", help="ACCOUNT=FREE: share the lots by free margin."),  # noqa: B008
+    max_lots: int = Option(0, "--max-lots", min=0, help="Largest number of lots; default: max_lots_per_leg."),
+    confidence: float = Option(1.0, "--confidence", min=0, max=1, help="Confidence of the signal; scales the lots."),
+    share: list[str] = Option([], "--share", help="ACCOUNT=FREE: split lots by free margin."),  # noqa: B008
     day: Day = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Lots and orders: of so many lots, or of what may be lost between entry and stop. Exit 1 if not one lot."""

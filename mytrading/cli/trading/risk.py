@@ -39,7 +39,7 @@ _CLEAR = "\x1b[H\x1b[J"
 @app.callback()
 def risk(
     context: typer.Context,
-    watch: bool = typer.Option(False, "--watch", "-w", help="Again every second, until interrupted."),
+    watch: bool = typer.Option(False, "--watch", "-w", help="Refresh every second until interrupted."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -146,7 +146,7 @@ _TIMED = ("exit_time", "square_off")
 
 @app.command()
 def events(
-    strategy: str = typer.Option("", "--strategy", "-s", help="Only this one's, gone or not; case counts for nothing."),
+    strategy: str = typer.Option("", "--strategy", "-s", help="Strategy, running or removed, in any case."),
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """What risk did by itself and why: limits, trailing stops, trends and times of strategies, oldest first."""
@@ -214,7 +214,7 @@ def _plain(event: RiskEventRecorded, orders: list[str]) -> dict[str, Any]:
 def kill(
     word: str = typer.Argument("halt", metavar="[WORD]", help="halt, reduce or flatten."),
     reason: ReasonArgument = "",
-    remove: bool = typer.Option(False, "--remove", help="Take the file away: trade again."),
+    remove: bool = typer.Option(False, "--remove", help="Remove the file, so that trading resumes."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -71,7 +71,7 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
         ('stop = "30%"', 'order_type = "LIMIT"', "legs[2]: limit: expected 'price 150', '5%' or '3 points' for"),
         ('stop = "30%"', 'limit = "2%"', "legs[2]: limit: expected 'price 150'"),
         ('quantity = 500', 'lots = 5', "legs[4]: quantity: expected shares for an equity leg"),
-        ('entry_time = "09:20"\n', '', "entry_time is missing: From then on the legs are entered"),
+        ('entry_time = "09:20"\n', '', "entry_time is missing: Time of the daily entry"),
     ],
 )  # fmt: skip
 def test_mistake_is_told_with_line_key_value_and_what_may_stand_there(
