@@ -86,8 +86,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def _put_off_timers(daemon: Daemon) -> None:
-    for timer in daemon.timers._heap:
-        timer.due_ns += 3600 * SECOND
+    timers = daemon.timers
+    timers._heap = [(due_ns + 3600 * SECOND, *timer) for due_ns, *timer in timers._heap]  # type: ignore[misc]
 
 
 class QuotePath:

@@ -101,7 +101,7 @@ class Breaker:
 
     def mend(self) -> list[str]:
         """Start what stays down; returns the programs that supervisor had given up, with their last words."""
-        if not control.supervisor_pid(self._stack.config):
+        if not control.supervisor_pid(self._stack.config.state):
             self._note("revived", SUPERVISOR)
             with suppress(SupervisorFailed):
                 self._stack.restart_supervisor()
@@ -273,7 +273,7 @@ class Breaker:
         if act.account in self._ground.servers:
             return self._ground.servers[act.account].pid
         if name == SUPERVISOR:
-            return control.supervisor_pid(config)
+            return control.supervisor_pid(config.state)
         return control.holders(config).get(name, 0)
 
     def _later(self, seconds: float, do: Callable[[], None]) -> None:

@@ -23,7 +23,8 @@ from mytrading.messages.enums import DaemonState
 from mytrading.messages.ops import Command, Query, RestingQuery, StatusQuery, SummaryQuery, WithdrawCommand
 from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime.host import paths
-from mytrading.runtime.host.run_key import needs_sealing, new_run_key, seal_keys
+from mytrading.runtime.host.run_info import user_name
+from mytrading.runtime.host.run_key import new_run_key, seal_keys
 from mytrading.runtime.journal.day_files import journal_names
 from mytrading.runtime.journal.format import segments
 from mytrading.runtime.streams.endpoints import name_runtime_dir, runtime_dir
@@ -97,7 +98,7 @@ class TradingOrchestrator:
             try:
                 stacks.append(cls(read(folder / RUN_FILE)))
             except RunConfigError as error:
-                if pid := control.supervisor_in(folder):
+                if pid := control.supervisor_pid(folder):
                     ends = f"`kill {pid}` ends it, cancels resting entries and keeps its stops at the broker"
                     raise RunConfigError(
                         f"{str(error).partition(';')[0]}; that stack runs: {ends}; then `mytrading up` writes it again"
@@ -118,7 +119,7 @@ class TradingOrchestrator:
     @property
     def pid(self) -> int:
         """The pid of supervisor, or of any process that was left without one; 0 if nothing runs."""
-        return control.supervisor_pid(self.config) or next(iter(control.holders(self.config).values()), 0)
+        return control.supervisor_pid(self.config.state) or next(iter(control.holders(self.config).values()), 0)
 
     def is_running(self) -> bool:
         """True while supervisor or any process of this stack lives."""
@@ -147,8 +148,8 @@ class TradingOrchestrator:
         """Raise `StackFailed` if another user owns what the stack must write; creates nothing."""
         for path, setting in paths.files_of_others(self.config):
             raise StackFailed(
-                f"{path} belongs to {paths.owner(path)}, expected what this user (uid {os.getuid()}) may write: set "
-                f"{setting} to a folder of your own, or work in a checkout of your own"
+                f"{path} belongs to {user_name(path.stat().st_uid)}, expected what this user (uid {os.getuid()}) may "
+                f"write: set {setting} to a folder of your own, or work in a checkout of your own"
             )
 
     def start(self, set_clock: Callable[[RunConfig], object] | None = None) -> None:
@@ -178,7 +179,7 @@ class TradingOrchestrator:
             if set_clock is not None:
                 set_clock(self.config)
             run = self.config
-            if needs_sealing(run):  # API keys are encrypted under a key that only this process and supervisor's have
+            if not run.simulator.embedded:  # encrypted API keys: the key is in this process and supervisor alone
                 self._run_key = new_run_key()
                 run = seal_keys(run, self._run_key)
             write_run_config(self.config.state / RUN_FILE, run)
@@ -255,7 +256,7 @@ class TradingOrchestrator:
             _add_process(row, programs.get(row["daemon"]), spawned.get(row["daemon"], 1) - 1)
         body["daemons"] = [*simulated, *body["daemons"]]
         body["system"] = self.config.system_name
-        body["supervisor"] = {"pid": control.supervisor_pid(self.config)}
+        body["supervisor"] = {"pid": control.supervisor_pid(self.config.state)}
         return body
 
     def summary(self) -> dict[str, Any]:
@@ -293,7 +294,7 @@ class TradingOrchestrator:
         progress("stopping the processes")
         control.shut_down(self.config)
         deadline = time.monotonic() + STOP_S
-        while control.supervisor_pid(self.config) and time.monotonic() < deadline:
+        while control.supervisor_pid(self.config.state) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
         left = tuple(control.holders(self.config))
         if left:

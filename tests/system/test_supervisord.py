@@ -72,7 +72,7 @@ def supervised(tmp_path: Path, commands: Mapping[str, str]) -> Iterator[RunConfi
         assert control.revive(made)
         yield made
         control.shut_down(made)
-        eventually(lambda: not control.supervisor_pid(made), 15)
+        eventually(lambda: not control.supervisor_pid(made.state), 15)
 
 
 def supervisorctl(folder: Path, *words: str) -> str:
@@ -240,5 +240,5 @@ def test_supervisor_that_takes_no_requests_is_shut_down_all_the_same(tmp_path: P
     with supervised(tmp_path, {"risk": "sleep 600"}) as made:
         control.socket_path(made).unlink()
         control.shut_down(made)
-        eventually(lambda: not control.supervisor_pid(made), 15)
+        eventually(lambda: not control.supervisor_pid(made.state), 15)
         assert not control.programs(made)

@@ -180,7 +180,7 @@ def _turns(stack: TradingOrchestrator, view: StackWatch, deadline: float, turn: 
     while not view.ending and time.monotonic() < deadline:
         if turn():
             view.ending = "stop"
-        if control.supervisor_pid(stack.config):
+        if control.supervisor_pid(stack.config.state):
             lost_at = 0.0
         elif (stack.config.state / control.STOPPING).exists():
             view.ending = "gone"

@@ -228,7 +228,7 @@ def kill(
             file.write(word, reason)
     except OSError as error:
         fail(ERROR, f"{file.path}: {error.strerror}; write it by hand, its first word being {word}")
-    above = file.read_above() if remove else None
+    above = file.above.read() if remove else None
     if as_json:
         print_json({"path": str(file.path), "word": "" if remove else word, "removed": gone,
                     "above": above.name if above else ""})  # fmt: skip
@@ -243,7 +243,7 @@ def kill(
 def _state_of(profile: str) -> Path:
     """The state folder: of the profile named, of the stack that runs or ran last, else of the default profile."""
     from mytrading.orchestrator import NotRunning, TradingOrchestrator
-    from mytrading.runtime.supervision.control import supervisor_in
+    from mytrading.runtime.supervision.control import supervisor_pid
 
     started = started_states()
     if profile:
@@ -253,7 +253,7 @@ def _state_of(profile: str) -> Path:
             names = ", ".join(sorted(folder.name for folder in started))
             fail(USAGE, f"--profile: expected one that was started ({names}), found {profile}: KILL there stops nobody")
         return named
-    alive = [folder for folder in started if supervisor_in(folder)]
+    alive = [folder for folder in started if supervisor_pid(folder)]
     if len(alive) == 1:
         return alive[0]
     with exit_on_errors():

@@ -9,34 +9,14 @@ from msgspec.structs import replace
 
 from mytrading.core.orders.state_machine import PROVEN, RESTING
 from mytrading.core.time import day_number
-from mytrading.messages.account_events import (
-    EntriesStopped,
-    InstrumentHalted,
-    MismatchSeen,
-    RecoveryChanged,
-    UnmanagedChanged,
-)
+from mytrading.messages import account_events, orders
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import CallBudget, Heartbeat, RiskPicture
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import (
-    Flatten,
-    FlattenChanged,
-    Goal,
-    GoalChanged,
-    Order,
-    OrderChanged,
-    Position,
-    PositionAdjusted,
-    PositionChanged,
-    Protection,
-    ProtectionChanged,
-    RequestAnswered,
-    TradeClosed,
-)
+from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection, TradeClosed
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 
@@ -52,15 +32,15 @@ class StackView:
         self.positions: dict[OwnerKey, Position] = {}
         self.goals: dict[str, Goal] = {}
         self.protections: dict[OwnerKey, Protection] = {}
-        self.unmanaged: dict[NetKey, UnmanagedChanged] = {}
-        self.mismatches: dict[NetKey, MismatchSeen] = {}
+        self.unmanaged: dict[NetKey, account_events.UnmanagedChanged] = {}
+        self.mismatches: dict[NetKey, account_events.MismatchSeen] = {}
         self.flattens: dict[str, Flatten] = {}
-        self.answers: dict[str, RequestAnswered] = {}
+        self.answers: dict[str, orders.RequestAnswered] = {}
         self.adjusted: set[OwnerKey] = set()
         """Owners' positions that moved without an order of ours."""
-        self.halted: dict[NetKey, InstrumentHalted] = {}
-        self.stopped: dict[tuple[str, str], EntriesStopped] = {}
-        self.recoveries: dict[str, RecoveryChanged] = {}
+        self.halted: dict[NetKey, account_events.InstrumentHalted] = {}
+        self.stopped: dict[tuple[str, str], account_events.EntriesStopped] = {}
+        self.recoveries: dict[str, account_events.RecoveryChanged] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
@@ -92,11 +72,11 @@ class StackView:
         match message:
             case Quote():
                 self.quotes[message.instrument] = message
-            case OrderChanged():
+            case orders.OrderChanged():
                 self._apply_order(message, counted)
-            case PositionChanged() | PositionAdjusted():
+            case orders.PositionChanged() | orders.PositionAdjusted():
                 self.positions[message.position.owner] = message.position
-                if isinstance(message, PositionAdjusted) and message.quantity:
+                if isinstance(message, orders.PositionAdjusted) and message.quantity:
                     self.adjusted.add(message.position.owner)
             case Heartbeat():
                 self.beats[message.daemon] = message
@@ -112,27 +92,27 @@ class StackView:
             case TradeClosed():
                 self.trades.append(message)
                 self.counts["round_trips"] += counted
-            case GoalChanged(goal=goal):
+            case orders.GoalChanged(goal=goal):
                 self.goals[goal.id] = goal
                 if goal.state == "done":
                     del self.goals[goal.id]
-            case ProtectionChanged(protection=protection):
+            case orders.ProtectionChanged(protection=protection):
                 self.protections[protection.owner] = protection
-            case FlattenChanged(flatten=flatten):
+            case orders.FlattenChanged(flatten=flatten):
                 self.flattens[flatten.id] = flatten
-            case RequestAnswered():
+            case orders.RequestAnswered():
                 self.answers[message.id] = message
-            case MismatchSeen():
+            case account_events.MismatchSeen():
                 self.mismatches[message.net] = message
                 if message.cleared:
                     del self.mismatches[message.net]
-            case UnmanagedChanged():
+            case account_events.UnmanagedChanged():
                 self.unmanaged[message.net] = message
-            case RecoveryChanged():
+            case account_events.RecoveryChanged():
                 self.recoveries[message.account] = message
-            case InstrumentHalted():
+            case account_events.InstrumentHalted():
                 self.halted[message.net] = message
-            case EntriesStopped():
+            case account_events.EntriesStopped():
                 self.stopped[message.account, message.instrument] = message
             case StrategyStarted():
                 self.strategies[message.strategy] = message
@@ -162,7 +142,7 @@ class StackView:
         self.stopped = {(row.account, row.instrument): row for row in message.stopped}
         self.flattens.update((level.id, level) for level in message.flattens)
 
-    def _apply_order(self, message: OrderChanged, counted: bool) -> None:
+    def _apply_order(self, message: orders.OrderChanged, counted: bool) -> None:
         self.orders[message.order.client_order_id] = message.order
         if counted:
             self.counts[message.event] += 1

@@ -83,11 +83,11 @@ class StrategyEngine(MachineDaemon):
         topics = (*self._watched, STEP_TOPIC) if self.lock_step else self._watched
         topics = ("",) if self._follows_all_quotes() else topics
         self._quotes = self.subscribe("market", self._on_market, topics=topics, first=True)
-        self.every(LOOK_S, lambda _: self._look(), "look")
-        self.every(1.0, lambda _: self._send_wants(), "wants")
+        self.every(LOOK_S, lambda _: self._look())
+        self.every(1.0, lambda _: self._send_wants())
         edits = EditedFiles(self.alerts, self.log)
         edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
-        self.every(1.0, lambda _: edits.poll(), "edits")
+        self.every(1.0, lambda _: edits.poll())
 
     def ready(self) -> bool:
         """True once the strategies run on live bars."""

@@ -13,7 +13,7 @@ from mytrading.core.engine.signal_gate import LoadedRule, load_rules
 from mytrading.core.engine.strategy_host import Fault
 from mytrading.core.text.spelling import name_key
 from mytrading.messages.run_config import RunConfig, StrategyRun
-from mytrading.runtime.host.author_files import LoadedFile, load_files, load_folder
+from mytrading.runtime.host.author_files import LoadedFile, load_file, load_folder
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import StrategyError, hint
@@ -31,7 +31,7 @@ def find_strategies(
     plans = {run.name: leg_strategy(run.plan) for run in runs if run.plan is not None}
     coded = [run for run in runs if run.plan is None]
     paths = list(dict.fromkeys(home / run.file for run in coded))
-    loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
+    loaded = {path: load_file(path, BaseStrategy) for path in paths}
     log = get_logger("engine")
     for item in loaded.values():
         if item.fault is not None and not _removed(item.path):

@@ -18,7 +18,7 @@ NOTES = ("socket", "mute", "source", "coverage")
 def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> dict[Subject, ActiveAlert]:
     """Return all feed alerts that the present state gives rise to; each text says what to do."""
     found: dict[Subject, ActiveAlert] = {}
-    for connection in connections:
+    for connection in connections.all:
         of_connection = Severity.CRITICAL if connection is connections.active else Severity.WARNING
         for code, text in connection.problems.items():
             severity = Severity.WARNING if code == "FEED_ERROR" else of_connection
@@ -40,13 +40,6 @@ def active_alerts(connections: SourceConnections, health: FeedHealth, rest_probl
     return found
 
 
-def active_notes(connections: SourceConnections, health: FeedHealth) -> dict[str, str]:
-    """Return the heartbeat notes, by key, that say why the feed is degraded."""
-    active = connections.active
-    texts = (active.lost_by, active.mute_note, connections.backup_reason, _coverage(health) if health.is_low else "")
-    return {key: text for key, text in zip(NOTES, texts, strict=True) if text}
-
-
 def _coverage(health: FeedHealth) -> str:
     coverage = health.coverage
     return f"{coverage.fresh} of {coverage.total} instruments are well; not: {', '.join(coverage.stale[:5])}"
@@ -64,9 +57,10 @@ class FeedAlerts:
         """Why prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
-        """Raise new alerts and clear ended ones, by the present state of the feed."""
-        active = active_alerts(self._connections, self._health, self.rest_problem)
-        self._alerts.follow(active, CODES)
-        for name in NOTES:
-            self._notes.pop(name, None)
-        self._notes.update(active_notes(self._connections, self._health))
+        """Raise new alerts and clear ended ones, and say in the notes of the heartbeat why the feed is degraded."""
+        connections, health, active = self._connections, self._health, self._connections.active
+        self._alerts.follow(active_alerts(connections, health, self.rest_problem), CODES)
+        low = _coverage(health) if health.is_low else ""
+        for key, text in zip(NOTES, (active.lost_by, active.mute_note, connections.backup_reason, low), strict=True):
+            self._notes.pop(key, None)
+            self._notes |= {key: text} if text else {}

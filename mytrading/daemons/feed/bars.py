@@ -87,7 +87,12 @@ class HistoryWorker:
         self._retries = Retries(venue.max_retries, venue.retry_delay, self._stopping.wait)
         self._market_now = market_now
         self._pool: WorkerPool[Fetch, _HistoryTools, FetchResult] = WorkerPool(
-            "feed.history", 1, lambda: _HistoryTools(config), self._work, _failed_fetch, wake
+            "feed.history",
+            1,
+            lambda: _HistoryTools(config),
+            self._work,
+            lambda fetch, error: FetchResult(fetch, error=f"{type(error).__name__}: {error}"),
+            wake,
         )
         self.request, self.results = self._pool.submit, self._pool.results
 
@@ -119,10 +124,6 @@ class HistoryWorker:
         if self._calendar.knows(exchange):
             whole = completeness(fetched, self._calendar, exchange, MINUTE, start, end, fetch.upto_ns)
         return FetchResult(fetch, fetched, tuple(new), whole=whole)
-
-
-def _failed_fetch(fetch: Fetch, error: Exception) -> FetchResult:
-    return FetchResult(fetch, error=f"{type(error).__name__}: {error}")
 
 
 class BarPublisher:

@@ -11,7 +11,7 @@ It also sends the clock tick of the stack. Slow work (history, disk, a reader) n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mytrading.adapters.openalgo.ws.connection import SocketEvent, SocketFrame
 from mytrading.adapters.storage.tape import TapeWriter
@@ -25,7 +25,7 @@ from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketPublisher, MarketSteps, QuoteIntake
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestQuotes
-from mytrading.daemons.feed.sources import SourceConnections, sources_of
+from mytrading.daemons.feed.sources import SourceConnections
 from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor, SubscriptionManager
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
@@ -57,7 +57,7 @@ class DataManager(Daemon):
         super().__init__("feed", config)
         rules = config.data
         self.calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
-        self.sources = sources_of(config)
+        self.sources = config.sources
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
         self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
@@ -76,7 +76,7 @@ class DataManager(Daemon):
         self.instruments.set_watched(self._watched)
         self.instruments.look(machine_now())
         self.bars.start(self._watched)
-        for connection in self.connections:
+        for connection in self.connections.all:
             connection.socket.start()
 
     def _wire(self) -> None:
@@ -117,7 +117,7 @@ class DataManager(Daemon):
         self.subscribe("status", self._on_message, topics=topics, writers=REQUESTERS, every_s=every_s)
         self.subscribe("status", self._on_message, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
         self.subscribe("orders", lambda frame: self.subscriptions.on_order_message(frame.message), every_s=TICK_S)
-        if len(self.connections) > 1:
+        if len(self.connections.all) > 1:
             self.subscribe("account", self._on_message, every_s=SHOW_S)
         self.on_wake(self.frames.read_all)
         self.on_wake(self._collect_results)
@@ -126,12 +126,12 @@ class DataManager(Daemon):
         self.watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, BEHIND_NS)
         self.edits = EditedFiles(self.alerts, self.log)
         self.edits.follow(self.config.calendar_path, lambda read: self.calendar.take(Calendar.from_dict(read)))
-        self.every(WATCH_S, self.watchdog.check, "watchdog")
-        self.every(TICK_S, self._on_clock, "clock")
-        self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held()), "show")
-        self.every(1.0, self._on_second, "second")
-        self.every(1.0, lambda _: self.edits.poll(), "edits")
-        self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
+        self.every(WATCH_S, self.watchdog.check)
+        self.every(TICK_S, self._on_clock)
+        self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held()))
+        self.every(1.0, self._on_second)
+        self.every(1.0, lambda _: self.edits.poll())
+        self.every(max(0.01, self.config.data.batch_delay), self._send_requests)
 
     # in
 
@@ -174,7 +174,7 @@ class DataManager(Daemon):
     # timers
 
     def _send_requests(self, machine_ns: int) -> None:
-        for connection in self.connections:
+        for connection in self.connections.all:
             connection.send_request(machine_ns)
 
     def _on_clock(self, machine_ns: int) -> None:
@@ -202,8 +202,9 @@ class DataManager(Daemon):
 
     def _look_at_staleness(self, machine_ns: int) -> None:
         """Update coverage, and request prices and open interest over REST."""
-        now, held = self.clock.now(), self.demand.held()
-        self.health.look(now, machine_ns, held, self._serving(machine_ns))
+        now, held, active = self.clock.now(), self.demand.held(), self.connections.active
+        serves = active.serves if active.pulse.is_well(machine_ns) else lambda _: False
+        self.health.look(now, machine_ns, held, serves)
         self.feed_alerts.update()
         wait_ns = int(self.config.data.fallback_seconds * SECOND)
         if wait_ns and not self.lock_step:
@@ -226,10 +227,6 @@ class DataManager(Daemon):
             for event in events:
                 if type(event) is SocketFrame:
                     self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
-
-    def _serving(self, machine_ns: int) -> Callable[[str], bool]:
-        active = self.connections.active
-        return active.serves if active.pulse.is_well(machine_ns) else lambda _: False
 
     # heartbeat
 
@@ -281,10 +278,10 @@ class DataManager(Daemon):
 
     def queue_depth(self) -> int:
         """Return how many socket events wait to be handled."""
-        return sum(connection.socket.events.qsize() for connection in self.connections)
+        return sum(connection.socket.events.qsize() for connection in self.connections.all)
 
     def teardown(self) -> None:
-        for connection in self.connections:
+        for connection in self.connections.all:
             connection.socket.stop()
         self.rest_quotes.stop()
         self.open_interest.stop()

@@ -72,7 +72,12 @@ class InstrumentLoader:
         self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
         self._need = need_of(config, (), self._facts)
         self._pool: WorkerPool[tuple[date, int], OpenAlgoClient, Fetched] = WorkerPool(
-            "feed.instruments", 1, self._connect, self._fetch, _failed_fetch, wake
+            "feed.instruments",
+            1,
+            self._connect,
+            self._fetch,
+            lambda job, error: Fetched(job[0].isoformat(), problem=f"{type(error).__name__}: {error}"),
+            wake,
         )
         self._archiver = InstrumentArchiver(config.state)
         self.loaded = ""
@@ -171,10 +176,6 @@ class InstrumentLoader:
             return Fetched(day, snapshot)
         changes = master_contract.changes(before.instruments, snapshot.instruments, day)
         return Fetched(day, snapshot, changes, before.day)
-
-
-def _failed_fetch(job: tuple[date, int], error: Exception) -> Fetched:
-    return Fetched(job[0].isoformat(), problem=f"{type(error).__name__}: {error}")
 
 
 class InstrumentArchiver:

@@ -18,8 +18,8 @@ from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
 from mytrading.core.instruments.symbology import instrument_id, split_id
 from mytrading.core.time import SECOND
-from mytrading.daemons.feed.sources import FeedSource
 from mytrading.messages.market import Quote
+from mytrading.messages.run_config import AccountRun
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import get_logger
@@ -42,13 +42,18 @@ class RestAnswer(NamedTuple):
 class RestQuotes:
     """Requests prices; `answers` are ready after `wake` was called."""
 
-    def __init__(self, sources: tuple[FeedSource, ...], wake: Callable[[], None], name: str = "feed.fallback") -> None:
+    def __init__(self, sources: tuple[AccountRun, ...], wake: Callable[[], None], name: str = "feed.fallback") -> None:
         self._sources = sources
         self._first = 0
         self.busy = False
         """True from a request until its answer is taken."""
         self._pool: WorkerPool[tuple[str, ...], list[OpenAlgoClient], RestAnswer] = WorkerPool(
-            name, 1, self._connect, self._fetch, _failed_request, wake
+            name,
+            1,
+            self._connect,
+            self._fetch,
+            lambda requested, error: RestAnswer(requested, {}, machine_now(), f"{type(error).__name__}: {error}"),
+            wake,
         )
 
     def request(self, instruments: list[str]) -> None:
@@ -78,18 +83,14 @@ class RestQuotes:
             try:
                 found = quotes(clients[rank], pairs)
             except (OpenAlgoError, TransportFailed) as error:
-                problems.append(f"{self._sources[rank].name}: {error}")
+                problems.append(f"{self._sources[rank].id}: {error}")
                 continue
             rows = {instrument_id(row.exchange, row.symbol): row.data for row in found if row.data is not None}
             if any(row.ltp > 0 for row in rows.values()):
                 self._first = rank
                 return RestAnswer(requested, rows, machine_now())
-            problems.append(f"{self._sources[rank].name}: no price of {', '.join(requested[:3])}")
+            problems.append(f"{self._sources[rank].id}: no price of {', '.join(requested[:3])}")
         return RestAnswer(requested, {}, machine_now(), "; ".join(problems))
-
-
-def _failed_request(requested: tuple[str, ...], error: Exception) -> RestAnswer:
-    return RestAnswer(requested, {}, machine_now(), f"{type(error).__name__}: {error}")
 
 
 def quote_of(instrument: str, row: Row, market_ns: int, received_ns: int) -> Quote:
@@ -113,7 +114,7 @@ def quote_of(instrument: str, row: Row, market_ns: int, received_ns: int) -> Quo
 class OpenInterestReader:
     """Requests open interest of contracts whose frames have none, as with zerodha, and adds it to their quotes."""
 
-    def __init__(self, sources: tuple[FeedSource, ...]) -> None:
+    def __init__(self, sources: tuple[AccountRun, ...]) -> None:
         self._reader = RestQuotes(sources, lambda: None, "feed.interest")
         self._log = get_logger("feed")
         self._known: dict[str, int] = {}

@@ -6,8 +6,7 @@ active one subscribes everything. Only quotes of the active connection reach the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
 
 from mytrading.adapters.openalgo.ws.connection import Disconnected, FeedSocket, SocketRefused
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, feed_mode
@@ -17,7 +16,7 @@ from mytrading.core.feed.source_failover import ChoiceRules, Condition, Pulse, S
 from mytrading.core.feed.staleness import OPTION_PATIENCE, InstrumentTraits, instrument_traits
 from mytrading.core.time import SECOND
 from mytrading.messages.market import Quote
-from mytrading.messages.run_config import DataRules, RunConfig
+from mytrading.messages.run_config import AccountRun, DataRules
 from mytrading.runtime.host.clock import machine_now
 
 CONNECTION_ALERTS = ("FEED_DOWN", "FEED_GIVEN_UP", "FEED_REFUSED", "FEED_ERROR")
@@ -29,27 +28,13 @@ PING_DOWN_NS = 10 * SECOND
 SERVER_ERRORS = 3
 
 
-class FeedSource(NamedTuple):
-    """An account whose server can give the market data."""
-
-    name: str
-    rest_url: str
-    ws_url: str
-    api_key: str
-
-
-def sources_of(config: RunConfig) -> tuple[FeedSource, ...]:
-    """Return the configured sources by rank: the primary (the venue unless simulated), then the standbys."""
-    return tuple(FeedSource(one.id, one.rest_url, one.ws_url, one.api_key) for one in config.sources)
-
-
 class SourceConnection:
     """The connection to one source, its subscriptions and its pulse."""
 
-    def __init__(self, rank: int, source: FeedSource, rules: DataRules, wake: Callable[[], None]) -> None:
+    def __init__(self, rank: int, source: AccountRun, rules: DataRules, wake: Callable[[], None]) -> None:
         self.rank = rank
         self.source = source
-        self.subject = "feed" if rank == 0 else f"feed {source.name}"
+        self.subject = "feed" if rank == 0 else f"feed {source.id}"
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
@@ -128,7 +113,7 @@ class SourceConnection:
     def lost(self, event: Disconnected | SocketRefused) -> None:
         """Record the loss of the connection; one dropped on purpose is no problem."""
         self.pulse.lost()
-        name, url = self.source.name, self.source.ws_url
+        name, url = self.source.id, self.source.ws_url
         if isinstance(event, SocketRefused):
             self.lost_by = f"{event.code}: {event.message}"
             text = f"{self.lost_by}; check the API key of {name}, and that its server is logged in"
@@ -146,7 +131,7 @@ class SourceConnection:
     def reconnect_mute(self, age_ns: int) -> None:
         """Reconnect a source that gave no new quote of any instrument for `age_ns`."""
         self.mute_note = f"no new quote of any instrument for {age_ns / SECOND:.0f} s while the market is open"
-        text = f"{self.source.name}: {self.mute_note}; it gets a new connection: is the broker logged in?"
+        text = f"{self.source.id}: {self.mute_note}; it gets a new connection: is the broker logged in?"
         self.problems["FEED_MUTE"] = text
         self.socket.reconnect(self.mute_note)
 
@@ -189,7 +174,7 @@ class SourceConnections:
     """All connections by rank, and the active one."""
 
     def __init__(
-        self, sources: tuple[FeedSource, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None]
+        self, sources: tuple[AccountRun, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None]
     ) -> None:
         self.all = [SourceConnection(rank, source, rules, wake) for rank, source in enumerate(sources)]
         """By rank."""
@@ -203,12 +188,6 @@ class SourceConnections:
         self._wanted: dict[str, InstrumentTraits] = {}
         self._probes: list[str] = []
 
-    def __iter__(self) -> Iterator[SourceConnection]:
-        return iter(self.all)
-
-    def __len__(self) -> int:
-        return len(self.all)
-
     def figures(self, machine_ns: int) -> dict[str, float]:
         """Return the heartbeat's figures of the connections."""
         connection = self.active
@@ -218,14 +197,14 @@ class SourceConnections:
             "source": float(connection.rank),
             "source_age_s": round(connection.pulse.age(machine_ns) / SECOND, 1),
             "source_switches": float(self._choice.switches),
-            "sources_well": float(sum(other.condition(machine_ns) is Condition.WELL for other in self)),
-            "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self)),
+            "sources_well": float(sum(other.condition(machine_ns) is Condition.WELL for other in self.all)),
+            "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self.all)),
         }
 
     def set_ping_down(self, account: str, ping_down: bool, machine_ns: int) -> None:
         """Record for an account's source whether its pings fail."""
         for connection in self.all:
-            if connection.source.name == account:
+            if connection.source.id == account:
                 connection.set_ping_down(ping_down, machine_ns)
 
     def subscribe(self, instrument: str) -> bool:

@@ -67,7 +67,7 @@ class SourceSupervisor:
     def on_connection_event(self, connection: SourceConnection, event: SocketEvent) -> None:
         if isinstance(event, SocketFrame):
             return
-        name, active = connection.source.name, connection is self.connections.active
+        name, active = connection.source.id, connection is self.connections.active
         if isinstance(event, Connected):
             self.log.info("feed.connected", source=name, number=event.number, broker=event.broker)
             connection.connected(event.machine_ns)
@@ -122,11 +122,11 @@ class SourceSupervisor:
         switch = self.connections.look(market_ns, machine_ns)
         if switch is not None:
             self.fail_over(switch, machine_ns)
-        for connection in self.connections:
+        for connection in self.connections.all:
             connection.socket.look(machine_ns)
             if connection.pulse.wants_fresh_connection(machine_ns):
                 age_ns = connection.pulse.age(machine_ns)
-                self.log.warning("feed.mute", source=connection.source.name, age_s=round(age_ns / SECOND, 1))
+                self.log.warning("feed.mute", source=connection.source.id, age_s=round(age_ns / SECOND, 1))
                 connection.reconnect_mute(age_ns)
             elif connection.pulse.is_well(machine_ns):
                 connection.clear_mute()
@@ -145,7 +145,7 @@ class SourceSupervisor:
 
     def _report(self, switch: Switch, machine_ns: int) -> None:
         left, taken = (self.connections.all[rank] for rank in (switch.previous, switch.to))
-        previous, to, reason = left.source.name, taken.source.name, switch.reason
+        previous, to, reason = left.source.id, taken.source.id, switch.reason
         self.log.warning("feed.source_changed", previous=previous, to=to, reason=reason.value)
         ailing = "answers no ping" if left.is_down(machine_ns) else "is mute or down"
         why = f"{previous} {ailing}" if reason is SwitchReason.TAKEOVER else f"{previous} gave it back"

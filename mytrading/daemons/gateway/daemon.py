@@ -32,6 +32,7 @@ from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now, run_started_machine_ns
 from mytrading.runtime.journal.journal import Row
 from mytrading.runtime.journal.reader import JournalTail
+from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.runtime.supervision import control
 from mytrading.runtime.supervision.hang_check import BEHIND_NS, FIRST_NS, SupervisorGuard, WatchdogGuard
 
@@ -80,11 +81,11 @@ class Gateway(MachineDaemon):
         for tail in self._tails:
             tail.start(self.view.since_machine_ns)
         self._stale = StaleAlerts(machine_now())
-        self.every(SHOW_S, lambda _: self._poll_tails(), "view")
-        self.every(STALE_S, self._end_stale, "stale alerts")
+        self.every(SHOW_S, lambda _: self._poll_tails())
+        self.every(STALE_S, self._end_stale)
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
-        self.every(WATCH_S, self._watchdog.check, "watchdog")
-        self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).check, "supervisor")
+        self.every(WATCH_S, self._watchdog.check)
+        self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).check)
         self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
@@ -92,16 +93,16 @@ class Gateway(MachineDaemon):
         )
         context = RequestContext(self.config, self.view, self.control, self.clock, self.totals)
         self.server = OpsServer(context, self.record_command, self._report_defect)
-        self.every(LEASES_S, self._send_wants, "leases")
+        self.every(LEASES_S, self._send_wants)
         self._ops = self.context.socket(zmq.ROUTER)
         self._ops.set(zmq.MAXMSGSIZE, MAX_FRAME)
         self._ops.set(zmq.LINGER, 200)
-        self._ops.bind(self.endpoint("ops"))
+        self._ops.bind(endpoint_of(self.config, "ops"))
         self.poll_socket(self._ops, self._serve)
         if control.was_revived(self.config, NEWS_S):  # the gateway before may have died with supervisor
             text = "supervisor died and was started again, and every daemon with it"
             self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
-        self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
+        self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"))
 
     def on_supervisor_lost(self) -> None:
         """Raise an alert: no other process may be left to report that supervisor died."""
@@ -203,7 +204,7 @@ class Gateway(MachineDaemon):
 
     def ready(self) -> bool:
         """Return whether the gateway answers from whole journals: none is quarantined."""
-        return not self.quarantined
+        return not self.quarantine.writers
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """Return the first row in place of a lost journal: the levels and switches that risk carried over."""

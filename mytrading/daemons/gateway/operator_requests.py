@@ -20,18 +20,8 @@ from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, describe_order, is_live
 from mytrading.daemons.gateway.book_queries import resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
-from mytrading.messages import ops
+from mytrading.messages import control, ops
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.control import (
-    CancelRequested,
-    ClaimRequested,
-    FlattenRequested,
-    ModeCleared,
-    ModifyRequested,
-    ProbeRequested,
-    ResolveRequested,
-    WithdrawRequested,
-)
 from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
@@ -61,7 +51,7 @@ def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
     now, account = ctx.clock.now(), ctx.account(request.account)
     rows = ctx.control.resume(request.reason or "resumed by hand", now, account, request.by)
     names = [account] if account else ctx.accounts()
-    cleared = (ModeCleared(account=name, at_ns=now, by=request.by) for name in names)
+    cleared = (control.ModeCleared(account=name, at_ns=now, by=request.by) for name in names)
     return Decided((*rows, *cleared), ops.LevelSet(trading=rows[0], kill=ctx.kill()))
 
 
@@ -75,7 +65,7 @@ def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
     """Decide the row that cancels all resting entries, and if so wanted ends all entries of this run."""
-    row = WithdrawRequested(
+    row = control.WithdrawRequested(
         id=f"withdraw-{request.request_id}", reason=request.reason or "withdrawn by hand", at_ns=ctx.clock.now(),
         by=request.by, stops_run_ns=run_written_ns(ctx.config) if request.stopping else 0,
     )  # fmt: skip
@@ -87,7 +77,7 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
     venue = ctx.config.venue
     if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
         raise RequestRefused("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
-    row = ProbeRequested(
+    row = control.ProbeRequested(
         id=request.id, account=venue.account, instrument=request.instrument, at_ns=ctx.clock.now(),
         quantity=request.quantity, price=request.price, withdraw=not request.quantity, by=request.by,
     )  # fmt: skip
@@ -105,7 +95,7 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
         raise RequestRefused(f"order {order.client_order_id}: {what}")
     if order.purpose.reduces and not (request.force and request.reason):
         raise RequestRefused(f"order {order.client_order_id}: {why_force_is_needed(order)}")
-    row = CancelRequested(
+    row = control.CancelRequested(
         id=f"cancel-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), reason=request.reason,
         force=request.force, by=request.by,
     )  # fmt: skip
@@ -118,7 +108,7 @@ def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
     terms = new_terms(order, request.price, request.trigger, request.quantity)
     if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
         raise RequestRefused(f"order {order.client_order_id}: {why}")
-    row = ModifyRequested(
+    row = control.ModifyRequested(
         id=f"modify-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), price=request.price,
         trigger_price=request.trigger, quantity=request.quantity, reason=request.reason, by=request.by,
     )  # fmt: skip
@@ -130,7 +120,7 @@ def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
     order = _order_named(ctx, request.order)
     if bool(request.broker_order) == request.not_placed:
         raise RequestRefused("expected either --broker-order ID or --not-placed")
-    row = ResolveRequested(
+    row = control.ResolveRequested(
         id=f"resolve-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(),
         broker_order_id=request.broker_order, force=request.force, reason=request.reason, by=request.by,
     )  # fmt: skip
@@ -196,7 +186,7 @@ def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     price, quote = request.price, ctx.view.quotes.get(found.instrument)
     if not price and strategy == MANUAL and quote is not None and not found.average_price:
         price = quote.ltp  # claimed only to be closed, at an unknown cost: no limit goes by it
-    row = ClaimRequested(
+    row = control.ClaimRequested(
         id=f"claim-{request.request_id}", account=found.account, instrument=found.instrument, product=found.product,
         strategy=strategy, at_ns=ctx.clock.now(), quantity=request.quantity, price=price, stop=request.stop,
         stop_limit=request.stop_limit or _stop_limit(ctx, found, request.stop), reason=request.reason, lot=sizes.lot,
@@ -287,9 +277,9 @@ def _flatten_row(
     strategy: str = "",
     instrument: str = "",
     product: Product | None = None,
-) -> FlattenRequested:
+) -> control.FlattenRequested:
     held = sorted({found.instrument for found in ctx.view.open_positions() if found.account == account})
-    return FlattenRequested(
+    return control.FlattenRequested(
         id=f"flatten-{request.request_id}-{account}", account=account, at_ns=ctx.clock.now(),
         deadline_machine_ns=machine_now() + int(request.deadline * 1e9), reason=reason, strategy=strategy,
         instrument=instrument, product=product, by=request.by,

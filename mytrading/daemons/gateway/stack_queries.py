@@ -131,13 +131,9 @@ def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
         "state": "SILENT" if age > LATE_S else beat.state.value,
         "ready": _ready(beat),
         "age_s": round(age, 2),
-        "lag_ms": beat.lag_ms,
+        **{key: getattr(beat, key) for key in ("lag_ms", "handled", "queue_depth", "bad_frames", "dropped")},
         "notes": list(beat.notes),
         "figures": dict(beat.figures),
-        "handled": beat.handled,
-        "queue_depth": beat.queue_depth,
-        "bad_frames": beat.bad_frames,
-        "dropped": beat.dropped,
         "restarts": restarts,
     }
 

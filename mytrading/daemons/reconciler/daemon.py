@@ -53,7 +53,7 @@ class Reconciler(Daemon):
         self._reports = self.push("reports")
         self._status = self.publish("account")
         self.pull("reads", self._on_request)
-        self.every(REPEAT_S, self._each_second, "health")
+        self.every(REPEAT_S, self._each_second)
         if self.config.venue.kind is VenueKind.DRY_RUN:
             return
         report, publish = partial(self._reports.send, self.name), self._status.send
@@ -73,7 +73,7 @@ class Reconciler(Daemon):
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)
         self.subscribe("control", self._on_control)
-        self.every(LOOK_S, self._look, "reads")
+        self.every(LOOK_S, self._look)
         self._look(machine_now())
 
     def _publish_account(self, account: str, message: Any) -> None:

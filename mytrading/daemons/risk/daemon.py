@@ -119,17 +119,17 @@ class RiskManager(MachineDaemon):
         self.follow("orders", downstream=True)
         self._follow_instruments()
         self.follow("signals")
-        self.every(CLOCK_S, self._on_clock, "look")
-        self.every(WANTS_S, self._send_wants, "wants")
-        self.every(PICTURE_S, self._send_picture, "picture")
-        edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
-        edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
-        edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
-        self.every(1.0, lambda _: edits.poll(), "edits")
+        self.every(CLOCK_S, self._on_clock)
+        self.every(WANTS_S, self._send_wants)
+        self.every(PICTURE_S, self._send_picture)
+        self.edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
+        self.edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
+        self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
+        self.every(1.0, lambda _: self.edits.poll())
         if self.risk.runs.wanted_instruments():
             self._fill_trends(0)
             if not self.lock_step:
-                self.every(TREND_S, self._fill_trends, "trends")
+                self.every(TREND_S, self._fill_trends)
 
     # files
 
@@ -331,7 +331,7 @@ class RiskManager(MachineDaemon):
 
     def ready(self) -> bool:
         """True unless a journal is in doubt; what entries wait for is in their denial."""
-        return not self.quarantined
+        return not self.quarantine.writers
 
     def figures(self) -> dict[str, float]:
         """Counts since the start, and profit and loss in rupees."""

@@ -90,12 +90,12 @@ class TradeManager(MachineDaemon):
         others = (name for name in self._compared if name != self.config.venue.account)
         self._guardians = EntryGuardians(machine_now(), others)
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
-        self.every(GUARD_S, self._guard, "guard")
-        self.every(TICK_S, self._on_tick, "router")
-        self.every(1.0, self._publish_budgets, "budget")
-        edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
-        edits.follow(self.config.calendar_path, Calendar.from_dict, self._hours.stamp)
-        self.every(1.0, lambda _: edits.poll(), "edits")
+        self.every(GUARD_S, self._guard)
+        self.every(TICK_S, self._on_tick)
+        self.every(1.0, self._publish_budgets)
+        self.edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
+        self.edits.follow(self.config.calendar_path, Calendar.from_dict, self._hours.stamp)
+        self.every(1.0, lambda _: self.edits.poll())
 
     def decode(self, row: Row) -> Any:
         """Decode a journal row; of a report only what a replay needs."""
@@ -233,7 +233,7 @@ class TradeManager(MachineDaemon):
             self.notes["recovery"] = text
         else:
             self.notes["recovery"] = f"the books of {account} are being compared with the journal"
-        return not (self.quarantined or self.journal.short or "recovery" in self.notes)
+        return not (self.quarantine.writers or self.journal.short or "recovery" in self.notes)
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """A lost journal begins with what risk and the gateway carried into the day."""

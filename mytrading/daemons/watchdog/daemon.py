@@ -88,9 +88,9 @@ class Watchdog(Daemon):
             self._command = AlertCommand(self.config.alert_command, self.wake)
             self.on_wake(self._command.log_failures)
         self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
-        self.every(LOOK_S, self._guard.check, "supervisor")
-        self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
-        self.every(EXPORT_S, self._export, "export")
+        self.every(LOOK_S, self._guard.check)
+        self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look))
+        self.every(EXPORT_S, self._export)
 
     def teardown(self) -> None:
         if self._command is not None:
@@ -140,7 +140,8 @@ class Watchdog(Daemon):
 
     def _look(self, machine_ns: int) -> None:
         given_up = self._supervisor.poll()
-        self._given_up = {name: self._given_up.get(name) or self._why_given_up(name) for name in given_up}
+        why = f"ended {control.EXITS} times within a minute and stays stopped"
+        self._given_up = {name: self._given_up.get(name) or self._with_last_words(name, why) for name in given_up}
         stalled = machine_ns - self._last_look > STALL_NS
         self._last_look = machine_ns
         if stalled:
@@ -154,12 +155,10 @@ class Watchdog(Daemon):
             self._restarted = {name: new for name, new in restarts if machine_ns - new[0] <= RESTARTED_NS}
         self._update_alerts()
 
-    def _why_given_up(self, name: str) -> str:
-        return (
-            f"{name} ended {control.EXITS} times within a minute and stays stopped; its last words: "
-            f"{control.last_output(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, then "
-            "`mytrading down` and `up`"
-        )
+    def _with_last_words(self, name: str, what: str) -> str:
+        words = control.last_output(self.config, name) or "no word"
+        cure = f"see `mytrading logs {name}`, mend the cause, then `mytrading down` and `up`"
+        return f"{name} {what}; its last words: {words}; {cure}"
 
     def _look_at(self, name: str, machine_ns: int) -> None:
         """Check one daemon; one that hung before its first heartbeat, or before ours, is known by its lock alone."""
@@ -184,11 +183,7 @@ class Watchdog(Daemon):
             return
         text = f"{name} has no room on the disk: free space; it is tried again every {control.FULL_WAIT_S:.0f} s"
         if stopped or not (full or disk_space.is_used_up(self.config)):
-            text = (
-                f"{name} does not run and is not started again; its last words: "
-                f"{control.last_output(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, "
-                "then `mytrading down` and `up`"
-            )
+            text = self._with_last_words(name, "does not run and is not started again")
         self._stopped[name] = text
 
     def _kill(self, name: str, beat: _LastBeat, machine_ns: int) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gc
 import heapq
+import itertools
 import os
 import signal
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -35,7 +35,6 @@ from mytrading.runtime.observability import metrics
 from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.observability.metrics import write_performance
-from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, Receiver, Sockets, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.supervision.instance_lock import InstanceLock, end_forks
 
@@ -67,18 +66,6 @@ class Doorbell:
             return
 
 
-TimerHandler = Callable[[int], None]
-
-
-@dataclass(order=True)
-class _Timer:
-    due_ns: int
-    number: int
-    interval_ns: int = field(compare=False)
-    handler: TimerHandler = field(compare=False)
-    name: str = field(compare=False)
-
-
 class Timers:
     """Repeating timers; one that fell behind runs once and goes on in step.
 
@@ -87,14 +74,14 @@ class Timers:
     """
 
     def __init__(self, phase_ns: int = 0) -> None:
-        self._heap: list[_Timer] = []
-        self._number = 0
+        self._heap: list[tuple[int, int, int, Callable[[int], None]]] = []
+        """When each is due, its number, interval and handler."""
+        self._count = itertools.count()
         self._phase_ns = phase_ns
 
-    def every(self, interval_ns: int, handler: TimerHandler, name: str, now_ns: int) -> None:
+    def every(self, interval_ns: int, handler: Callable[[int], None], now_ns: int) -> None:
         """Call `handler(machine_ns)` each `interval_ns`, the first time within one interval from now."""
-        self._number += 1
-        heapq.heappush(self._heap, _Timer(self._next(now_ns, interval_ns), self._number, interval_ns, handler, name))
+        heapq.heappush(self._heap, (self._next(now_ns, interval_ns), next(self._count), interval_ns, handler))
 
     def _next(self, now_ns: int, interval_ns: int) -> int:
         return now_ns + interval_ns - (now_ns - self._phase_ns) % interval_ns
@@ -103,17 +90,16 @@ class Timers:
         """Milliseconds until the next timer is due, rounded up, at most `longest_ms`."""
         if not self._heap:
             return longest_ms
-        left = self._heap[0].due_ns - now_ns
+        left = self._heap[0][0] - now_ns
         return max(0, min(longest_ms, -(-left // 1_000_000)))
 
     def run_due(self, now_ns: int) -> int:
         """Run the timers that are due; returns how many ran."""
         ran = 0
-        while self._heap and self._heap[0].due_ns <= now_ns:
-            timer = heapq.heappop(self._heap)
-            timer.handler(now_ns)
-            timer.due_ns = self._next(now_ns, timer.interval_ns)
-            heapq.heappush(self._heap, timer)
+        while self._heap and self._heap[0][0] <= now_ns:
+            _, number, interval_ns, handler = heapq.heappop(self._heap)
+            handler(now_ns)
+            heapq.heappush(self._heap, (self._next(now_ns, interval_ns), number, interval_ns, handler))
             ran += 1
         return ran
 
@@ -217,10 +203,6 @@ class Daemon:
 
     # wiring
 
-    def endpoint(self, stream: str, writer: str = "") -> str:
-        """Where a stream's socket is, for this stack's transport."""
-        return endpoint_of(self.config, stream, writer)
-
     def publish(self, stream: str) -> ZMQPublisher:
         """Bind the PUB end of a fan-out stream this daemon writes."""
         return self._sockets.publisher(stream)
@@ -250,7 +232,7 @@ class Daemon:
                 self._drain(subscriber, handler, timely=False)
 
         if every_s:
-            self.every(every_s, drain_late, f"read {stream}")
+            self.every(every_s, drain_late)
         else:
             self._receive(subscriber, handler)
         return subscriber
@@ -272,9 +254,9 @@ class Daemon:
         self._polled.append((socket, zmq.POLLIN))
         self._raw[socket] = handler
 
-    def every(self, seconds: float, handler: Callable[[int], None], name: str) -> None:
-        """Call `handler(machine_ns)` every so many seconds; `name` shows in the metrics."""
-        self.timers.every(int(seconds * 1e9), handler, name, machine_now())
+    def every(self, seconds: float, handler: Callable[[int], None]) -> None:
+        """Call `handler(machine_ns)` every so many seconds of machine time."""
+        self.timers.every(int(seconds * 1e9), handler, machine_now())
 
     def on_wake(self, handler: Callable[[], None]) -> None:
         """Call `handler()` after another thread rang the doorbell."""
@@ -303,12 +285,12 @@ class Daemon:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.set_wakeup_fd(self.doorbell.write_fd, warn_on_full_buffer=False)
         self._polled.append((self.doorbell.fileno(), zmq.POLLIN))
-        self.every(CLOCK_S, self._follow_clock, "clock")
+        self.every(CLOCK_S, self._follow_clock)
         self.setup()
-        self.every(1.0, self._beat, "heartbeat")
-        self.every(10.0, self.alerts.repeat, "alerts")
-        self.every(1.0, self.alerts.end_flapping, "alerts ended")
-        self.every(PERFORMANCE_S, lambda _: self._log_performance(), "performance log")
+        self.every(1.0, self._beat)
+        self.every(10.0, self.alerts.repeat)
+        self.every(1.0, self.alerts.end_flapping)
+        self.every(PERFORMANCE_S, lambda _: self._log_performance())
         if self.config.process.memory_optimization:
             gc.collect()
             gc.freeze()
@@ -440,11 +422,14 @@ class Daemon:
             self._beat(machine_ns)
             return
         self._beaten = machine_ns
-        beat = Heartbeat(
-            daemon=self.name, pid=os.getpid(), state=self.state, ready=False, machine_ns=machine_ns,
-            market_ns=self.clock.now(), started_machine_ns=self._started, notes=self._shown_notes(),
+        self.status.send(self.name, self._heartbeat(machine_ns, self.state, ready=False))
+
+    def _heartbeat(self, machine_ns: int, state: DaemonState, ready: bool, **figures: Any) -> Heartbeat:
+        return Heartbeat(
+            daemon=self.name, pid=os.getpid(), state=state, ready=ready, machine_ns=machine_ns,
+            market_ns=self.clock.now(), started_machine_ns=self._started,
+            notes=tuple(f"{key}: {note}" for key, note in self.notes.items()), **figures,
         )  # fmt: skip
-        self.status.send(self.name, beat)
 
     def _beat(self, machine_ns: int) -> None:
         self._beaten = machine_ns
@@ -458,14 +443,10 @@ class Daemon:
         percentiles = self._durations.percentiles((0.5, 0.99))
         self._reported_ready = self.ready()
         degraded = self.notes and self.state is DaemonState.RUNNING
-        beat = Heartbeat(
-            daemon=self.name,
-            pid=os.getpid(),
-            state=DaemonState.DEGRADED if degraded else self.state,
-            ready=self._reported_ready,
-            machine_ns=machine_ns,
-            market_ns=self.clock.now(),
-            started_machine_ns=self._started,
+        beat = self._heartbeat(
+            machine_ns,
+            DaemonState.DEGRADED if degraded else self.state,
+            self._reported_ready,
             lag_ms=round(self._lag_ms, 3),
             queue_depth=self.queue_depth(),
             handled=self.handled,
@@ -477,7 +458,6 @@ class Daemon:
             written=self.written(),
             cursors=self.cursors(),
             figures=self.figures(),
-            notes=self._shown_notes(),
         )
         self.status.send(self.name, beat)
         self.log.debug("heartbeat.sent", ready=beat.ready, lag_ms=beat.lag_ms, queue=beat.queue_depth, **beat.figures)
@@ -486,9 +466,6 @@ class Daemon:
         self._lag_ms = 0.0
         if self.config.process.monitoring:
             self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")
-
-    def _shown_notes(self) -> tuple[str, ...]:
-        return tuple(f"{key}: {note}" for key, note in self.notes.items())
 
     def _log_performance(self) -> None:
         if self.config.process.monitoring:

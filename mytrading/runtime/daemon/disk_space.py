@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import sqlite3
-from pathlib import Path
 
+from mytrading.adapters.storage.disk_reserve import free_bytes
 from mytrading.messages.enums import Severity
 from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.paths import nearest_existing
 from mytrading.runtime.observability.alerts import Alerts
 
 USED_UP_BYTES = 1 << 20
@@ -16,15 +16,11 @@ USED_UP_BYTES = 1 << 20
 
 def is_low(config: RunConfig) -> bool:
     """True while too little space is left to journal in comfort: where the state lies, or where the journals do."""
-    return min(_free(config.state), _free(config.journal_dir(""))) < config.process.min_free_bytes
+    return _least_free(config) < config.process.min_free_bytes
 
 
-def _free(folder: Path) -> int:
-    """Bytes that the disk of a folder has free; of one that is not there, those of the nearest above it."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
+def _least_free(config: RunConfig) -> int:
+    return min(free_bytes(nearest_existing(folder)) for folder in (config.state, config.journal_dir("")))
 
 
 def report(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:
@@ -39,7 +35,7 @@ def report(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) 
 
 def is_used_up(config: RunConfig) -> bool:
     """True while there is no room for a file of any use, where the state lies or where the journals do."""
-    return min(_free(config.state), _free(config.journal_dir(""))) < USED_UP_BYTES
+    return _least_free(config) < USED_UP_BYTES
 
 
 def is_full(error: BaseException, config: RunConfig) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mytrading.core.time import MINUTE
 from mytrading.messages.codec import Frame, FrameError, StreamDecoder
@@ -24,12 +24,6 @@ MOST_COMPARED = 1_000_000
 """Rows looked back over for the last one that a reader and a writer who lost rows have in common."""
 UNEXPECTED_NS = MINUTE
 _START = Cursor()
-
-
-class _Followed(NamedTuple):
-    writer: str
-    stream: str
-    reader: JournalReader
 
 
 class UnexpectedFrames:
@@ -58,7 +52,8 @@ class JournalFollower:
         self.decoders = {stream: StreamDecoder(stream) for stream in unions()}
         self._daemon = daemon
         self._quarantine = daemon.quarantine
-        self._followed: dict[tuple[str, str], _Followed] = {}
+        self._followed: dict[tuple[str, str], JournalReader] = {}
+        """By (writer, stream)."""
         warn = partial(daemon.log.warning, "frame.unexpected")
         self._unexpected = UnexpectedFrames(
             lambda stream, writer, count: warn(stream=stream, writer=writer, count=count)
@@ -72,9 +67,9 @@ class JournalFollower:
         names = tuple(writers) if writers is not None else STREAMS[stream].writers
         for writer in names:
             self.open(writer, stream)
-            self._check_cursor(self._followed[writer, stream])
+            self._check_cursor((writer, stream))
         for writer in names:
-            self._catch_up_with(self._followed[writer, stream], decide=not downstream)
+            self._catch_up_with((writer, stream), decide=not downstream)
         if STREAMS[stream].pattern is Pattern.PIPE:
             self._daemon.pull(stream, partial(self.receive, stream))
         else:
@@ -82,14 +77,12 @@ class JournalFollower:
 
     def open(self, writer: str, stream: str) -> None:
         """Open the journal that a writer keeps of a stream, for reading."""
-        reader = JournalReader(self._daemon.config.journal_dir(writer), stream)
-        self._followed[writer, stream] = _Followed(writer, stream, reader)
+        self._followed[writer, stream] = JournalReader(self._daemon.config.journal_dir(writer), stream)
 
     def receive(self, stream: str, frame: Frame) -> None:
         """Handle a frame of a followed stream: the next row, one already read, or the first after a gap."""
         key = (frame.topic, stream)
-        followed = self._followed.get(key)
-        if followed is None:
+        if key not in self._followed:
             self._unexpected.add(stream, frame.topic, machine_now())
             return
         cursor = self.cursors.get(key, _START)
@@ -99,62 +92,60 @@ class JournalFollower:
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
             same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
             if cursor.seq and (header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)):
-                self._check_cursor(followed)  # the writer's journal is another one: its sequences say nothing
+                self._check_cursor(key)  # the writer's journal is another one: its sequences say nothing
             elif header.sequence <= cursor.seq:
                 return
-            self._catch_up_with(followed, decide=True)
+            self._catch_up_with(key, decide=True)
             return
         place = Cursor(header.epoch, header.sequence, header.hash)
         self._daemon.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
 
     def catch_up(self) -> None:
         """Read rows that no frame brought from the journals of all followed writers."""
-        for followed in self._followed.values():
-            self._catch_up_with(followed, decide=True)
+        for key in self._followed:
+            self._catch_up_with(key, decide=True)
 
-    def _catch_up_with(self, followed: _Followed, decide: bool) -> None:
-        key = (followed.writer, followed.stream)
-        if followed.writer in self._quarantine.writers:
+    def _catch_up_with(self, key: tuple[str, str], decide: bool) -> None:
+        writer, reader = key[0], self._followed[key]
+        if writer in self._quarantine.writers:
             return
         while True:
             try:
-                rows = followed.reader.read(self.cursors.get(key, Cursor()).seq)
+                rows = reader.read(self.cursors.get(key, Cursor()).seq)
             except JournalDamaged as error:
-                self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+                self._quarantine.begin(writer, "UPSTREAM_UNREADABLE", str(error))
                 return
             if not rows:
                 return
-            if rows[0].epoch != self.cursors.get(key, Cursor()).epoch and self._check_cursor(followed):
+            if rows[0].epoch != self.cursors.get(key, Cursor()).epoch and self._check_cursor(key):
                 continue
             for row in rows:
                 try:
                     message = self.decoders[row.stream].body(row.body)
                 except FrameError as error:
                     problem = f"row {row.stream_seq} of {row.stream} is unreadable: {error}"
-                    self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", problem)
+                    self._quarantine.begin(writer, "UPSTREAM_UNREADABLE", problem)
                     return
                 place = Cursor(row.epoch, row.stream_seq, row.hash)
-                self._daemon.step(
-                    row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body
-                )
+                self._daemon.step(row.stream, message, source=writer, place=place, decide=decide, body=row.body)
                 self._daemon.beat_if_due()  # after each row: one may take long where much is held
 
-    def _check_cursor(self, followed: _Followed) -> bool:
+    def _check_cursor(self, key: tuple[str, str]) -> bool:
         """Compare our cursor with the writer's journal. If that lost the row, quarantine its stream and go on after
         the last common row; true if the cursor moved."""
-        key = (followed.writer, followed.stream)
+        (writer, stream), reader = key, self._followed[key]
         cursor = self.cursors.get(key, Cursor())
         try:
-            if followed.reader.matches(cursor) or followed.reader.last() == 0:
+            if reader.matches(cursor) or reader.last() == 0:
                 return False
             self._daemon.flush_inputs()
-            read = dict(last_inputs(self._daemon.journal.folder, followed.writer, followed.stream, MOST_COMPARED))
-            common = followed.reader.newest_of(read)
+            read = dict(last_inputs(self._daemon.journal.folder, writer, stream, MOST_COMPARED))
+            common = reader.newest_of(read)
         except JournalDamaged as error:
-            self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+            self._quarantine.begin(writer, "UPSTREAM_UNREADABLE", str(error))
             return False
         problem = f"read up to {cursor.seq}, but the journal agrees only up to {common.seq}: its tail was lost"
-        self._quarantine.begin(f"{followed.writer}/{followed.stream}", "UPSTREAM_LOST_ROWS", problem)
+        self._quarantine.begin(f"{writer}/{stream}", "UPSTREAM_LOST_ROWS", problem)
         self.cursors[key] = common
         return common != cursor
 
@@ -166,5 +157,5 @@ class JournalFollower:
 
     def close(self) -> None:
         """Close the journals of all followed writers."""
-        for followed in self._followed.values():
-            followed.reader.close()
+        for reader in self._followed.values():
+            reader.close()

@@ -25,27 +25,9 @@ from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, STILL_HERE_ROWS, JournalFollower
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now, run_written_ns
-from mytrading.runtime.journal.journal import (
-    INPUT,
-    OUTPUT,
-    RECORD,
-    Cursor,
-    Entry,
-    Journal,
-    JournalDamaged,
-    JournalFull,
-    JournalUnavailable,
-    Row,
-)
-from mytrading.runtime.recovery.journal_rebuild import (
-    find_lost_rows,
-    first_records,
-    forget_lost,
-    lost,
-    readers_ahead,
-    replay,
-    set_aside,
-)
+from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD, Cursor, Entry, Row
+from mytrading.runtime.journal.journal import Journal, JournalDamaged, JournalFull, JournalUnavailable
+from mytrading.runtime.recovery import journal_rebuild
 from mytrading.runtime.recovery.quarantine import OWN, Quarantine
 from mytrading.runtime.streams.zmq_streams import PushSocket, ZMQPublisher
 
@@ -152,20 +134,20 @@ class MachineDaemon(Daemon):
         self._rebuild()
         for row in self.quarantine.active:
             self.quarantine.alert(row)
-        self.every(CATCH_UP_S, lambda _: self.follower.catch_up(), "catch_up")
-        self.every(WRITE_S, lambda _: self.flush_inputs(), "write")
-        self.every(1.0, lambda _: self._each_second(), "journal")
+        self.every(CATCH_UP_S, lambda _: self.follower.catch_up())
+        self.every(WRITE_S, lambda _: self.flush_inputs())
+        self.every(1.0, lambda _: self._each_second())
 
     def open_journal(self) -> None:
         """Open and replay the journal; a damaged one is moved aside, and a roll that was cut short is finished."""
         folder, day = self.config.journal_dir(self.name), iso_day(self.clock.now())
         try:
             self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes)
-            found = replay(self.journal, self.decode, self._learn)
+            found = journal_rebuild.replay(self.journal, self.decode, self._learn)
         except JournalUnavailable:
             raise
         except JournalDamaged as error:
-            raise set_aside(folder, str(error)) from error
+            raise journal_rebuild.set_aside(folder, str(error)) from error
         self.notes.pop(RECOVERING, None)
         self.follower.cursors, self._rebuilt = found.cursors, found.rebuilt
         for alert in found.alerts:
@@ -187,12 +169,12 @@ class MachineDaemon(Daemon):
 
     def _note_lost_rows(self) -> None:
         """Record that the journal was set aside, or that a reader has read further than it reaches."""
-        note, kept = lost(self.journal.folder), self.written()
+        note, kept = journal_rebuild.lost(self.journal.folder), self.written()
         if note is not None:
             self._begin_rebuilding(note.problem, note.aside, kept)
-            forget_lost(self.journal.folder)
+            journal_rebuild.forget_lost(self.journal.folder)
             self.quarantine.begin(OWN, "JOURNAL_REBUILT", f"{note.problem}; kept as {note.aside or 'nothing'}")
-        if ahead := readers_ahead(self.config, self.name, kept):
+        if ahead := journal_rebuild.readers_ahead(self.config, self.name, kept):
             problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
             if self._rebuilt is None:
                 self._begin_rebuilding(problem, "", kept)
@@ -212,9 +194,11 @@ class MachineDaemon(Daemon):
         day = self.journal.day
         if not any(rebuilt.kept.values()):
             names = [name for name in ("gateway", "risk", "router") if name != self.name]
-            records = [self.decode(row) for name in names for row in first_records(self.config, name, day)]
+            records = [
+                self.decode(row) for name in names for row in journal_rebuild.first_records(self.config, name, day)
+            ]
             self.record(self.foundation(records))
-        found = find_lost_rows(self.config, self.name, day, rebuilt.kept, self.follower.cursors)
+        found = journal_rebuild.find_lost_rows(self.config, self.name, day, rebuilt.kept, self.follower.cursors)
         if found.entries:
             now, machine_ns = self.clock.now(), machine_now()
             for row in self.journal.append(found.entries, now, machine_ns, durable=True):
@@ -231,11 +215,6 @@ class MachineDaemon(Daemon):
     def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
         """Read a journaled stream without loss; see `JournalFollower.follow`."""
         self.follower.follow(stream, writers, downstream)
-
-    @property
-    def quarantined(self) -> set[str]:
-        """Writers in quarantine; entries halt while there is one."""
-        return self.quarantine.writers
 
     def _run_started(self) -> RunStarted:
         return RunStarted(
@@ -373,7 +352,7 @@ class MachineDaemon(Daemon):
         try:
             self.journal.tend()
         except JournalDamaged as error:
-            raise set_aside(self.journal.folder, str(error)) from error
+            raise journal_rebuild.set_aside(self.journal.folder, str(error)) from error
         if not self.journal.watch_disk():
             self.notes["journal"] = "the disk of the journal is full: no entries"
             text = "the disk of the journal is full, what is left is for exits: free space at once"

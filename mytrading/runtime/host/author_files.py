@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -68,12 +67,7 @@ def load_file(path: Path, base: type) -> LoadedFile:
 
 def load_folder(folder: Path, base: type) -> list[LoadedFile]:
     """All author files of a folder, faulty ones included; a folder that is not there has none."""
-    return load_files(strategy_files(folder), base) if folder.is_dir() else []
-
-
-def load_files(paths: Iterable[Path], base: type) -> list[LoadedFile]:
-    """The given author files, faulty ones included."""
-    return [load_file(path, base) for path in paths]
+    return [load_file(path, base) for path in strategy_files(folder)]
 
 
 def _run(path: Path) -> ModuleType:

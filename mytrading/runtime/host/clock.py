@@ -231,19 +231,16 @@ class MarketClock:
     def run_from(self, machine_ns: int) -> None:
         """Set the machine time at which a stopped market starts to run; written to the clock file first."""
         assert self._last is not None
-        last = ClockSegment(machine_ns, self._last.market_ns, self._last.speed)
-        segments = (*self._segments[:-1], last)
-        if self._path is not None:
-            write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=machine_ns))
-        self._take(segments)
+        self._add(self._segments[:-1], ClockSegment(machine_ns, self._last.market_ns, self._last.speed))
 
     def append_segment(self, market_ns: int, speed: float) -> None:
         """Set market time to `market_ns` and its speed from now on; written to the clock file first."""
-        segment = ClockSegment(machine_now(), market_ns, speed)
-        segments = (*self._segments, segment)
+        self._add(self._segments, ClockSegment(machine_now(), market_ns, speed))
+
+    def _add(self, before: tuple[ClockSegment, ...], last: ClockSegment) -> None:
         if self._path is not None:
-            write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=segment.machine_ns))
-        self._take(segments)
+            write_clock_file(self._path, ClockFile(segments=(*before, last), last_seen_machine_ns=last.machine_ns))
+        self._take((*before, last))
 
     def mark_seen(self) -> None:
         """Record in the file that the market still runs, so that a later start resumes where it stopped.

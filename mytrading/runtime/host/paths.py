@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from mytrading.messages.run_config import RUN_FILE, AccountRun, RunConfig
 from mytrading.runtime.host.clock import anchor_dir
-from mytrading.runtime.host.run_info import user_name
 
 MARKER = "supervisord.conf"
 _PROFILE = re.compile(r"[A-Za-z0-9_-]{1,48}")
@@ -73,11 +72,6 @@ def files_of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
         allowed = os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
         if not allowed and path.stat().st_uid != os.getuid():
             yield path, setting
-
-
-def owner(path: Path) -> str:
-    """Return the login name of a file's owner."""
-    return user_name(path.stat().st_uid)
 
 
 def nearest_existing(path: Path) -> Path:

@@ -27,11 +27,6 @@ def new_run_key() -> str:
     return Fernet.generate_key().decode()
 
 
-def needs_sealing(config: RunConfig) -> bool:
-    """Return true unless the only API key is an embedded simulator's, which is made up for the run."""
-    return not config.simulator.embedded
-
-
 def is_sealed(config: RunConfig) -> bool:
     """True if the API keys are those of a run file: encrypted."""
     return config.data_server.api_key.startswith(_SEALED)

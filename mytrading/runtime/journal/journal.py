@@ -66,7 +66,8 @@ class Journal:
         self._hash = NO_HASH
         self._stream_seqs: dict[str, int] = {}
         self._floors: dict[str, int] = {}
-        self._carried: dict[tuple[str, str], Cursor] = {}
+        self.carried_cursors: dict[tuple[str, str], Cursor] = {}
+        """The cursors, by (writer, stream), with which the present day file began."""
         self._sealed: tuple[int, str] = (-1, "")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -157,10 +158,6 @@ class Journal:
         """Read the rows of the present day file, oldest first, chain checked. Raises `JournalDamaged`."""
         return read_segment(self.path)
 
-    def carried_cursors(self) -> dict[tuple[str, str], Cursor]:
-        """The cursors, by (writer, stream), with which the present day file began."""
-        return dict(self._carried)
-
     def roll(
         self,
         day: str,
@@ -191,7 +188,7 @@ class Journal:
         self._file.mark_synced()
         made.replace(path)
         sync_path(self.folder)
-        before, self.path, self._carried = self._file, path, dict(cursors)
+        before, self.path, self.carried_cursors = self._file, path, dict(cursors)
         self._begun = at
         self._file = SegmentWriter(path, end, before.reserve_bytes)
         before.close(cut=True)
@@ -218,7 +215,7 @@ class Journal:
         for stream, seq in at_least.items():
             written[stream] = max(seq, written.get(stream, 0))
             floors[stream] = max(written[stream], floors.get(stream, 0)) + EPOCH_GAP
-        carried = tuple((*place, cursor) for place, cursor in self._carried.items())
+        carried = tuple((*place, cursor) for place, cursor in self.carried_cursors.items())
         head = SegmentHead(self._seq, self._hash, self.epoch + 1, written, floors, carried)
         self._file.append(HEAD, head, durable=True)
         self.epoch, self._stream_seqs, self._floors = head.epoch, written, floors
@@ -259,7 +256,7 @@ class Journal:
         if head.seq >= self._seq:
             self._seq, self._hash = head.seq, head.hash
         self.epoch, self._floors = head.epoch, dict(head.floors)
-        self._carried = {(writer, stream): cursor for writer, stream, cursor in head.cursors}
+        self.carried_cursors = {(writer, stream): cursor for writer, stream, cursor in head.cursors}
         for stream, seq in head.written.items():
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
 

@@ -139,38 +139,22 @@ def level_number(level: str) -> int:
     return number
 
 
-class _Files:
-    """The four files, and which lines go to which."""
-
-    def __init__(self, folder: Path, max_bytes: int, retention_days: int, off: Iterable[str]) -> None:
-        names = [name for name in ("main", "trade", "performance", "error") if name not in off]
-        self._files = {name: SharedLogFile(folder / f"{name}.log", max_bytes, retention_days) for name in names}
-
-    def write(self, channel: str, number: int, threshold: int, line: bytes) -> None:
-        if channel in ("trade", "performance"):
-            self._append(channel, line)
-        if number >= threshold and channel != "performance":
-            self._append("main", line)
-        if number >= LEVELS["ERROR"]:
-            self._append("error", line)
-
-    def _append(self, name: str, line: bytes) -> None:
-        if (file := self._files.get(name)) is not None:
-            file.write(line)
+_Files = dict[str, SharedLogFile]
+"""By name: main, trade, performance, error."""
 
 
 class _Sink:
     """The last processor: renders an event once for files and once for the console, and masks secrets in both."""
 
     def __init__(
-        self, component: str, threshold: int, files: _Files | None, console: IO[str] | None, secrets: Iterable[str]
+        self, component: str, threshold: int, files: _Files, console: IO[str] | None, secrets: Iterable[str]
     ) -> None:
         self._component = component
         self._threshold = threshold
         self._files = files
         self._console = console
         # Where nobody looks at the console, the supervisor would be woken for every line that the files hold anyway.
-        unseen = files is not None and console is not None and not console.isatty()
+        unseen = bool(files) and console is not None and not console.isatty()
         self._console_threshold = max(threshold, LEVELS["WARNING"]) if unseen else threshold
         self._secrets = [secret for secret in secrets if secret]
         self._encoder = msgspec.json.Encoder(enc_hook=str)
@@ -187,8 +171,13 @@ class _Sink:
             "event": event.pop("event", ""),
         }
         fields = head | {f"{name}_" if name in head else name: value for name, value in event.items()}
-        if self._files is not None:
-            self._files.write(channel, number, self._threshold, self._json_line(fields))
+        wanted = {"trade": channel == "trade", "performance": channel == "performance",
+                  "main": number >= self._threshold and channel != "performance",
+                  "error": number >= LEVELS["ERROR"]}  # fmt: skip
+        if files := [file for name, file in self._files.items() if wanted[name]]:
+            line = self._json_line(fields)
+            for file in files:
+                file.write(line)
         if self._console is not None and number >= self._console_threshold and channel != "performance":
             self._print(moment, level, fields)
         raise structlog.DropEvent
@@ -282,7 +271,8 @@ def configure_logging(
     warnings and errors only.
     """
     threshold = level_number(level)
-    files = _Files(Path(log_dir), max_bytes, retention_days, off) if log_dir is not None else None
+    names = [name for name in ("main", "trade", "performance", "error") if log_dir is not None and name not in off]
+    files = {name: SharedLogFile(Path(log_dir or "") / f"{name}.log", max_bytes, retention_days) for name in names}
     sink = _Sink(component, threshold, files, (stream or sys.stderr) if console else None, secrets)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, mask_fields, render_exception, sink],

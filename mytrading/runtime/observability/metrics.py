@@ -176,10 +176,6 @@ class PerformanceMonitor:
         ns = duration if isinstance(duration, int) else int(duration * 1e9)
         self.operation(component, operation).add(ns, ok)
 
-    def record_ns(self, component: str, operation: str, ns: int, ok: bool = True) -> None:
-        """Count one run that took `ns` nanoseconds."""
-        self.operation(component, operation).add(ns, ok)
-
     def timer(self, component: str, operation: str) -> Timer:
         """Return a context manager and decorator that records durations; an exception counts as an error."""
         return Timer(self.operation(component, operation))

@@ -21,7 +21,7 @@ _WIDTH = 8
 
 
 class BegunCalls:
-    """The notes in file `path`. `begin` and `record` are safe from any thread. Budget: 2 µs."""
+    """The notes in file `path`. `record` is safe from any thread. Budget: 2 µs."""
 
     def __init__(self, path: Path) -> None:
         whose = blake2b(boot_id().encode(), digest_size=_WIDTH).digest()
@@ -35,10 +35,6 @@ class BegunCalls:
         notes = self._memory[_WIDTH:]
         self._before = {notes[at : at + _WIDTH] for at in range(0, len(notes), _WIDTH)} if known else None
         self._used = itertools.count(len((self._before or set()) - {bytes(_WIDTH)}))
-
-    def begin(self, client_order_id: str, attempt: int) -> None:
-        """Record that the placing call of this attempt leaves now."""
-        self.record(note_of(client_order_id, attempt))
 
     def record(self, note: bytes) -> None:
         """Record a placing call that leaves now by its `note_of`, made earlier."""

@@ -22,20 +22,8 @@ from mytrading.messages.control import Alert
 from mytrading.messages.journal_rows import Doubted, JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION, STREAMS
-from mytrading.runtime.journal.format import (
-    INPUT,
-    OUTPUT,
-    RECORD,
-    SUFFIX,
-    Cursor,
-    Entry,
-    JournalDamaged,
-    JournalOfAnotherVersion,
-    Row,
-    SegmentHead,
-    segments,
-)
-from mytrading.runtime.journal.journal import Journal
+from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD, SUFFIX, Cursor, Entry, Row, SegmentHead, segments
+from mytrading.runtime.journal.journal import Journal, JournalDamaged, JournalOfAnotherVersion
 from mytrading.runtime.journal.reader import heads_of, last_inputs, read_segment
 from mytrading.runtime.journal.segment import make
 
@@ -244,7 +232,7 @@ def replay(journal: Journal, decode: Callable[[Row], Any], learn: Callable[[Any]
         if collects:
             gc.enable()
     read = {place: Cursor(row.source_epoch, row.source_seq, row.source_hash) for place, row in newest.items()}
-    return Replayed(journal.carried_cursors() | read, alerts, quarantines, rebuilt)
+    return Replayed(journal.carried_cursors | read, alerts, quarantines, rebuilt)
 
 
 def _judge_schema(path: Path, run: RunStarted) -> None:

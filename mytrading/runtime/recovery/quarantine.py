@@ -28,7 +28,7 @@ class Quarantine:
         halted: Callable[[], None],
     ) -> None:
         self.writers: set[str] = set()
-        """Quarantined: a daemon, `daemon/stream`, or `OWN`."""
+        """Quarantined: a daemon, `daemon/stream`, or `OWN`. Entries halt while there is one."""
         self._name, self._alerts, self._notes = name, alerts, notes
         self._record, self._now, self._halted = record, now, halted
         self._active: dict[str, Doubted] = {}

@@ -32,6 +32,7 @@ from mytrading.runtime.streams.endpoints import endpoint_of
 
 HIGH_WATER_MARK = 10_000
 REPORT_EVERY_S = 60.0
+Context = zmq.Context[zmq.Socket[bytes]]
 
 
 class BadFrames:
@@ -56,185 +57,33 @@ class BadFrames:
             self._unreported = 0
 
 
-class ZMQPublisher:
-    """The PUB end of a fan-out stream: binds, numbers messages per topic, drops for readers that do not keep up."""
+class _Sender:
+    """The writing end of a stream; `bytes_out` counts what its queue took."""
 
-    def __init__(
-        self,
-        endpoint: str,
-        high_water_mark: int = HIGH_WATER_MARK,
-        context: zmq.Context[zmq.Socket[bytes]] | None = None,
-        *,
-        bound: bool = True,
-    ) -> None:
-        self._socket = (context or zmq.Context.instance()).socket(zmq.PUB)
+    def __init__(self, kind: int, high_water_mark: int, context: Context | None) -> None:
+        self._socket = (context or zmq.Context.instance()).socket(kind)
         self._socket.set(zmq.SNDHWM, high_water_mark)
         self._socket.set(zmq.LINGER, 100)
-        self._hand = _sender(self._socket)
-        self.endpoint = endpoint
-        if bound:
-            self.bind()
-        self.sent = 0
+        self._hand: Callable[[bytes, int], object] = super(zmq.Socket, self._socket).send
+        """The socket's own `send`, without what pyzmq offers besides: it is on the way of each message."""
         self.bytes_out = 0
         self._epoch = int(time.time())
-        self._sequences: dict[str, int] = {}
-
-    def bind(self) -> None:
-        """Bind the endpoint, taking it over from another process that has it."""
-        _bind(self._socket, self.endpoint)
-
-    def send(self, topic: str, message: msgspec.Struct) -> None:
-        """Publish a message under the next sequence of its topic."""
-        sequence = self._sequences.get(topic, 0) + 1
-        self._sequences[topic] = sequence
-        frame = encode_frame(topic, self._epoch, sequence, NO_HASH, machine_now(), encode_body(message))
-        self._hand(frame, zmq.NOBLOCK)
-        self.sent += 1
-        self.bytes_out += len(frame)
-
-    def send_row(self, topic: str, row: Row) -> None:
-        """Publish a journaled message under its place in the journal."""
-        frame = encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body)
-        self._hand(frame, zmq.NOBLOCK)
-        self.sent += 1
-        self.bytes_out += len(frame)
 
     def close(self) -> None:
         """Close the socket; what is still queued has a tenth of a second to leave."""
         self._socket.close()
 
 
-class ZMQSubscriber:
-    """The SUB end: connects to any number of writers, whether they run yet or not; `gaps` counts lost messages.
+class _Receiver:
+    """The reading end of a stream."""
 
-    A publisher serves shorter subscriptions first: with `first` ours lack the NUL, so that this reader is woken before
-    others of the same topics, and topics that only begin like them are dropped here.
-    """
-
-    def __init__(
-        self,
-        stream: str,
-        endpoints: Iterable[str],
-        topics: Iterable[str] = ("",),
-        high_water_mark: int = HIGH_WATER_MARK,
-        context: zmq.Context[zmq.Socket[bytes]] | None = None,
-        *,
-        first: bool = False,
-    ) -> None:
-        self.socket = (context or zmq.Context.instance()).socket(zmq.SUB)
+    def __init__(self, kind: int, stream: str, high_water_mark: int, context: Context | None) -> None:
+        self.socket = (context or zmq.Context.instance()).socket(kind)
         self.polled = [(self.socket, zmq.POLLIN)]
         """What `zmq_poll` is to be asked with: does a frame wait."""
-        self._first = first
-        self._wanted: set[str] = set()
         self.socket.set(zmq.RCVHWM, high_water_mark)
-        _limit(self.socket)
-        self._seen: dict[str, tuple[int, int]] = {}
-        for topic in topics:
-            self.subscribe(topic)
-        for endpoint in endpoints:
-            self.socket.connect(endpoint)
-        self.decoder = StreamDecoder(stream)
-        self.bad = BadFrames(stream)
-        self.bytes_in = 0
-        self.gaps = 0
-
-    def subscribe(self, topic: str) -> None:
-        """Receive exactly this topic from now on; an empty one is all. Earlier messages are no gap."""
-        self._seen.pop(topic, None)
-        self._wanted.add(topic)
-        self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix(topic))
-
-    def unsubscribe(self, topic: str) -> None:
-        """Receive this topic no longer."""
-        self._wanted.discard(topic)
-        self.socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix(topic))
-
-    def _prefix(self, topic: str) -> bytes:
-        return topic.encode() if self._first else topic_prefix(topic)
-
-    def receive(self) -> Frame | None:
-        """The next frame that decodes, or None when nothing waits."""
-        while True:
-            try:
-                data = self.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return None
-            self.bytes_in += len(data)
-            try:
-                frame = self.decoder.frame(data)
-            except FrameError as error:
-                self.bad.add(error, data)
-                continue
-            topic, header = frame.topic, frame.header
-            if self._first and topic not in self._wanted and "" not in self._wanted:
-                continue
-            if header.hash == NO_HASH:
-                last = self._seen.get(topic)
-                if last and last[0] == header.epoch and header.sequence > last[1] + 1:
-                    self.gaps += header.sequence - last[1] - 1
-                self._seen[topic] = (header.epoch, header.sequence)
-            return frame
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.socket.close(0)
-
-
-class PushSocket:
-    """The PUSH end of a pipe: connects to the one reader; `dropped` counts what its queue refused."""
-
-    def __init__(self, endpoint: str, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
-        self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
-        self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
-        self._socket.set(zmq.LINGER, 100)
-        self._socket.connect(endpoint)
-        self._hand = _sender(self._socket)
-        self.bytes_out = 0
-        self.dropped = 0
-        self._epoch = int(time.time())
-        self._sequence = 0
-
-    @property
-    def place(self) -> int:
-        """The position of the last message sent, as `lockstep.place` computes it; 0 before the first."""
-        return self._epoch << 32 | self._sequence if self._sequence else 0
-
-    def send(self, topic: str, message: msgspec.Struct) -> None:
-        """Push a message that states a level: if it is dropped, the next one says the same."""
-        self._sequence += 1
-        self._send(encode_frame(topic, self._epoch, self._sequence, NO_HASH, machine_now(), encode_body(message)))
-
-    def send_row(self, topic: str, row: Row) -> None:
-        """Push a journaled message; if it is dropped, the reader finds it in the journal."""
-        frame = encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body)
-        try:
-            self._hand(frame, zmq.NOBLOCK)
-            self.bytes_out += len(frame)
-        except zmq.Again:
-            self.dropped += 1
-
-    def _send(self, frame: bytes) -> None:
-        try:
-            self._hand(frame, zmq.NOBLOCK)
-            self.bytes_out += len(frame)
-        except zmq.Again:
-            self.dropped += 1
-
-    def close(self) -> None:
-        """Close the socket; what is still queued has a tenth of a second to leave."""
-        self._socket.close()
-
-
-class PullSocket:
-    """The PULL end of a pipe: the one reader, which binds."""
-
-    def __init__(self, stream: str, endpoint: str, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
-        self.socket = (context or zmq.Context.instance()).socket(zmq.PULL)
-        self.polled = [(self.socket, zmq.POLLIN)]
-        """What `zmq_poll` is to be asked with: does a frame wait."""
-        self.socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
-        _limit(self.socket)
-        _bind(self.socket, endpoint)
+        # no frame that no daemon of ours would send takes memory; four times, so that the codec can name some
+        self.socket.set(zmq.MAXMSGSIZE, MAX_FRAME * 4)
         self.decoder = StreamDecoder(stream)
         self.bad = BadFrames(stream)
         self.bytes_in = 0
@@ -257,6 +106,137 @@ class PullSocket:
         self.socket.close(0)
 
 
+class ZMQPublisher(_Sender):
+    """The PUB end of a fan-out stream: binds, numbers messages per topic, drops for readers that do not keep up."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        high_water_mark: int = HIGH_WATER_MARK,
+        context: Context | None = None,
+        *,
+        bound: bool = True,
+    ) -> None:
+        super().__init__(zmq.PUB, high_water_mark, context)
+        self.endpoint = endpoint
+        if bound:
+            self.bind()
+        self._sequences: dict[str, int] = {}
+
+    def bind(self) -> None:
+        """Bind the endpoint, taking it over from another process that has it."""
+        _bind(self._socket, self.endpoint)
+
+    def send(self, topic: str, message: msgspec.Struct) -> None:
+        """Publish a message under the next sequence of its topic."""
+        sequence = self._sequences.get(topic, 0) + 1
+        self._sequences[topic] = sequence
+        self._send(encode_frame(topic, self._epoch, sequence, NO_HASH, machine_now(), encode_body(message)))
+
+    def send_row(self, topic: str, row: Row) -> None:
+        """Publish a journaled message under its place in the journal."""
+        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+
+    def _send(self, frame: bytes) -> None:
+        self._hand(frame, zmq.NOBLOCK)
+        self.bytes_out += len(frame)
+
+
+class ZMQSubscriber(_Receiver):
+    """The SUB end: connects to any number of writers, whether they run yet or not; `gaps` counts lost messages.
+
+    A publisher serves shorter subscriptions first: with `first` ours lack the NUL, so that this reader is woken before
+    others of the same topics, and topics that only begin like them are dropped here.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        endpoints: Iterable[str],
+        topics: Iterable[str] = ("",),
+        high_water_mark: int = HIGH_WATER_MARK,
+        context: Context | None = None,
+        *,
+        first: bool = False,
+    ) -> None:
+        super().__init__(zmq.SUB, stream, high_water_mark, context)
+        self._first = first
+        self._wanted: set[str] = set()
+        self.gaps = 0
+        self._seen: dict[str, tuple[int, int]] = {}
+        for topic in topics:
+            self.subscribe(topic)
+        for endpoint in endpoints:
+            self.socket.connect(endpoint)
+
+    def subscribe(self, topic: str) -> None:
+        """Receive exactly this topic from now on; an empty one is all. Earlier messages are no gap."""
+        self._seen.pop(topic, None)
+        self._wanted.add(topic)
+        self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix(topic))
+
+    def unsubscribe(self, topic: str) -> None:
+        """Receive this topic no longer."""
+        self._wanted.discard(topic)
+        self.socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix(topic))
+
+    def _prefix(self, topic: str) -> bytes:
+        return topic.encode() if self._first else topic_prefix(topic)
+
+    def receive(self) -> Frame | None:
+        """The next frame of a subscribed topic that decodes, or None when nothing waits."""
+        while (frame := super().receive()) is not None:
+            topic, header = frame.topic, frame.header
+            if self._first and topic not in self._wanted and "" not in self._wanted:
+                continue
+            if header.hash == NO_HASH:
+                last = self._seen.get(topic)
+                if last and last[0] == header.epoch and header.sequence > last[1] + 1:
+                    self.gaps += header.sequence - last[1] - 1
+                self._seen[topic] = (header.epoch, header.sequence)
+            return frame
+        return None
+
+
+class PushSocket(_Sender):
+    """The PUSH end of a pipe: connects to the one reader; `dropped` counts what its queue refused."""
+
+    def __init__(self, endpoint: str, context: Context | None = None) -> None:
+        super().__init__(zmq.PUSH, HIGH_WATER_MARK, context)
+        self._socket.connect(endpoint)
+        self.dropped = 0
+        self._sequence = 0
+
+    @property
+    def place(self) -> int:
+        """The position of the last message sent, as `lockstep.place` computes it; 0 before the first."""
+        return self._epoch << 32 | self._sequence if self._sequence else 0
+
+    def send(self, topic: str, message: msgspec.Struct) -> None:
+        """Push a message that states a level: if it is dropped, the next one says the same."""
+        self._sequence += 1
+        self._send(encode_frame(topic, self._epoch, self._sequence, NO_HASH, machine_now(), encode_body(message)))
+
+    def send_row(self, topic: str, row: Row) -> None:
+        """Push a journaled message; if it is dropped, the reader finds it in the journal."""
+        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._hand(frame, zmq.NOBLOCK)
+            self.bytes_out += len(frame)
+        except zmq.Again:
+            self.dropped += 1
+
+
+class PullSocket(_Receiver):
+    """The PULL end of a pipe: the one reader, which binds."""
+
+    def __init__(self, stream: str, endpoint: str, context: Context | None = None) -> None:
+        super().__init__(zmq.PULL, stream, HIGH_WATER_MARK, context)
+        _bind(self.socket, endpoint)
+
+
 Receiver = ZMQSubscriber | PullSocket
 
 
@@ -277,7 +257,7 @@ class Sockets:
     def __init__(self, name: str, config: RunConfig) -> None:
         self._name = name
         self._config = config
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.context: Context = zmq.Context()
         self._senders: list[ZMQPublisher | PushSocket] = []
         self._receivers: list[Receiver] = []
 
@@ -339,11 +319,6 @@ def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
         yield frame
 
 
-def _sender(socket: zmq.Socket[bytes]) -> Callable[[bytes, int], object]:
-    """The socket's own `send`, without what pyzmq offers besides: it is on the way of each message."""
-    return super(zmq.Socket, socket).send
-
-
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
     """Bind, replacing the socket file a killed process left behind."""
     if endpoint.startswith("ipc://"):
@@ -352,8 +327,3 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         raise OSError(f"cannot bind {endpoint}: {error}; another program uses it, or the path is too long") from error
-
-
-def _limit(socket: zmq.Socket[bytes]) -> None:
-    """Refuse frames that no daemon of ours would send, before they take memory (+1 so that the codec can name them)."""
-    socket.set(zmq.MAXMSGSIZE, MAX_FRAME * 4)

@@ -80,12 +80,7 @@ def lock_path(config: RunConfig) -> Path:
     return config.lock_dir / "supervisord.lock"
 
 
-def supervisor_pid(config: RunConfig) -> int:
-    """The pid of the stack's supervisor, 0 if none runs."""
-    return supervisor_in(config.state)
-
-
-def supervisor_in(state: Path) -> int:
+def supervisor_pid(state: Path) -> int:
     """The pid of the supervisor whose stack has this state folder, 0 if none runs; needs no run file."""
     pid = holder(state / "lock" / "supervisord.lock")
     return int(pid) if pid is not None and pid.isdigit() else 0
@@ -140,7 +135,7 @@ def revive(config: RunConfig, run_key: str = "") -> int:
     except AlreadyRunning as error:
         raise SupervisorFailed(f"another process is starting the stack since {START_SECONDS:.0f} s: {error}") from error
     try:
-        if pid := supervisor_pid(config):
+        if pid := supervisor_pid(config.state):
             return pid
         if is_stopping(config.state):
             return 0
@@ -204,7 +199,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
             lines = errors.read_text(errors="replace").strip().splitlines()
             last = lines[-1] if lines else "no word"
             raise SupervisorFailed(f"supervisor ended with code {process.returncode}: {last}")
-        if supervisor_pid(config) == process.pid and answers(config):
+        if supervisor_pid(config.state) == process.pid and answers(config):
             return process.pid
         time.sleep(_POLL)
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
@@ -242,7 +237,7 @@ def shut_down(config: RunConfig) -> None:
     try:
         connect(config).supervisor.shutdown()
     except _NO_ANSWER:
-        if pid := supervisor_pid(config):
+        if pid := supervisor_pid(config.state):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 

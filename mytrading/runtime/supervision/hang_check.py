@@ -19,7 +19,6 @@ from mytrading.runtime.host.run_info import is_supervised
 from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.supervision import control
-from mytrading.runtime.supervision.control import is_stopping
 from mytrading.runtime.supervision.instance_lock import holder
 
 SILENCE_NS = 5_000_000_000
@@ -107,7 +106,7 @@ class SupervisorGuard:
 
     def check(self, machine_ns: int) -> None:
         """Kill a supervisor whose loop hangs; call at least once a second. The gateway alerts its end."""
-        pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config)
+        pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config.state)
         seen = (pid, waits_begun(pid) if pid else 0)
         if seen != self._seen:
             self._seen = seen
@@ -150,7 +149,7 @@ class WatchdogGuard:
             seconds = self._silence_ns // SECOND
             text = f"watchdog (pid {pid}) sent no heartbeat for {seconds} s: killed, starts again"
             self._alerts.raise_(CODE, Severity.CRITICAL, NAME, text)
-        if not is_supervised() or holder(self._lock) is not None or is_stopping(self._state):
+        if not is_supervised() or holder(self._lock) is not None or control.is_stopping(self._state):
             self._there = machine_ns
             self._alerts.clear(STOPPED, NAME)
         elif machine_ns - self._there > ABSENT * self._silence_ns:

@@ -64,7 +64,7 @@ class KillFile:
     def __init__(self, state: Path) -> None:
         self.path = state / NAME
         self._own = _Place(self.path, NAME)
-        self._above = _Place(state.parent / NAME, str(state.parent / NAME), (os.getuid(), 0))
+        self.above = _Place(state.parent / NAME, str(state.parent / NAME), (os.getuid(), 0))
         self._reported: Kill | None = None
 
     def level_change(self, known: TradingState | None, now: int) -> TradingState | None:
@@ -85,14 +85,10 @@ class KillFile:
 
     def read(self) -> Kill | None:
         """Return the parsed kill file, the stricter of own and upper one; None while there is neither."""
-        own, above = self._own.read(), self._above.read()
+        own, above = self._own.read(), self.above.read()
         if own is None or above is None:
             return own or above
         return max(own, above, key=lambda kill: _MOSTS[kill.word])
-
-    def read_above(self) -> Kill | None:
-        """Return the parsed kill file of the folder above, None while there is none."""
-        return self._above.read()
 
     def write(self, word: str, why: str) -> None:
         """Write the kill file with a word of `WORDS` and a reason, in one step."""

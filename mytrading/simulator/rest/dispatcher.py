@@ -225,7 +225,7 @@ class Dispatcher:
         served = _parted(path)[0]
         counted = _name(served) if served in ROUTES else "other"
         venue.requests[f"{counted} {reply.status or 'dropped'}"] += 1
-        self._monitor.record_ns("simulator", counted, machine_now() - received_ns, reply.status < 500)
+        self._monitor.record("simulator", counted, machine_now() - received_ns, reply.status < 500)
         if not path.startswith("/sim/") and (delay := venue.faults.take("delay_ms", route=name)) is not None:
             await asyncio.sleep(delay.number("ms") / 1000.0)
         if not reply.status:

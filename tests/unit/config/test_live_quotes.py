@@ -15,7 +15,6 @@ from mytrading.config.key_vault import Vault, find_key, make_key
 from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.run_config import build_run_config
-from mytrading.daemons.feed.sources import sources_of
 from mytrading.messages.run_config import AccountRole, RunConfig, ServerMode, VenueKind, decode_run_config, seal
 from mytrading.messages.run_config import write_run_config as write
 from mytrading.orchestrator import with_simulator_ports
@@ -71,7 +70,7 @@ def test_orders_go_to_the_simulator_and_quotes_come_from_the_server(home: Path) 
     assert config.venue.api_key not in ("", KEY)
     assert [account.id for account in config.order_accounts] == [config.venue.account] == ["simulator"]
     assert (config.data_server.id, config.data_server.rest_url, config.data_server.api_key) == ("main", SERVER, KEY)
-    assert [(one.name, one.rest_url) for one in sources_of(config)] == [("main", SERVER)]
+    assert [(one.id, one.rest_url) for one in config.sources] == [("main", SERVER)]
 
 
 def test_time_is_real_whatever_the_simulator_is_set_to(home: Path) -> None:
@@ -88,8 +87,8 @@ def test_time_is_real_whatever_the_simulator_is_set_to(home: Path) -> None:
 def test_accounts_that_stand_by_give_quotes_and_those_that_trade_are_left_out(home: Path) -> None:
     keep(home, spare=AccountRole.BACKUP, first=AccountRole.PRIMARY, second=AccountRole.TRADING)
     config = built(home, {"PAPER_VENUE": "simulator"})
-    assert [one.name for one in sources_of(config)] == ["first", "spare"]
-    assert [one.api_key for one in sources_of(config)] == ["key-of-first", "key-of-spare"]
+    assert [one.id for one in config.sources] == ["first", "spare"]
+    assert [one.api_key for one in config.sources] == ["key-of-first", "key-of-spare"]
     assert [account.id for account in config.order_accounts] == ["simulator"]
     assert not any(run.accounts for run in config.strategies)
 
@@ -123,7 +122,7 @@ def test_run_file_holds_the_key_of_the_simulator_alone(home: Path) -> None:
     data = (home / "run.msgpack").read_bytes()
     assert b"key-of-first" not in data and b"key-of-spare" not in data
     read = decode_run_config(home / "run.msgpack")
-    assert run_key.needs_sealing(config) and run_key.is_sealed(read)
+    assert run_key.is_sealed(read)
     assert options_of(read).api_key == config.venue.api_key
     assert run_key.open_keys(read, own) == config
     assert seal(read).config_hash == seal(config).config_hash

@@ -147,7 +147,7 @@ def test_writers_and_readers_go_on_where_they_were(config: RunConfig) -> None:
     assert row.stream_seq == 10, "above the floor of its epoch"
     router = Journal(config.journal_dir("router"), "router", DAY, 4096)
     (before,) = [row for row in kept["risk"] if row.stream_seq == 2]
-    assert router.carried_cursors() == {("risk", "commands"): Cursor(1, 2, before.hash)}
+    assert router.carried_cursors == {("risk", "commands"): Cursor(1, 2, before.hash)}
     reader = JournalReader(config.journal_dir("risk"), "commands")
     assert reader.matches(Cursor(1, 2, before.hash))
     assert [row.body for row in reader.read(2)] == [command("c"), command("d")]

@@ -16,11 +16,11 @@ from mytrading.daemons.feed.alerts import FeedAlerts
 from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketSteps, QuoteIntake
-from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
+from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.daemons.feed.supervisor import SourceSupervisor
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.messages.run_config import DataRules
+from mytrading.messages.run_config import AccountRun, DataRules
 from mytrading.runtime.observability import audit
 from mytrading.runtime.observability.alerts import Alerts
 
@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, state: Path) -> None:
         hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
         sources = tuple(
-            FeedSource(name=name, rest_url="http://x", ws_url=f"ws://{name}:1", api_key="k") for name in ("one", "two")
+            AccountRun(id=name, rest_url="http://x", ws_url=f"ws://{name}:1", api_key="k") for name in ("one", "two")
         )
         self.calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
         self.connections = SourceConnections(sources, DataRules(watch=()), self.calendar, lambda: None)
@@ -62,7 +62,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_lost_primary_is_critical_and_clears_when_it_is_connected(bench: Bench) -> None:
-    primary, _ = bench.connections
+    primary, _ = bench.connections.all
     bench.event(primary, Disconnected("refused", 0, 2.0, failures=1))
     assert bench.newest("FEED_DOWN").severity is Severity.CRITICAL
     assert bench.notes == {"socket": "refused"}
@@ -71,7 +71,7 @@ def test_lost_primary_is_critical_and_clears_when_it_is_connected(bench: Bench) 
 
 
 def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(bench: Bench) -> None:
-    primary, _ = bench.connections
+    primary, _ = bench.connections.all
     for number in range(300):
         bench.event(primary, Disconnected("refused", 0, 2.0, failures=1))
         bench.machine_ns += 500_000_000
@@ -85,14 +85,14 @@ def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(benc
 
 
 def test_lost_backup_is_a_warning_with_a_subject_of_its_own(bench: Bench) -> None:
-    _, backup = bench.connections
+    _, backup = bench.connections.all
     bench.event(backup, Disconnected("refused", 0, 2.0, failures=1))
     assert bench.newest("FEED_DOWN", "feed two").severity is Severity.WARNING
     assert bench.notes == {}
 
 
 def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(bench: Bench) -> None:
-    primary, _ = bench.connections
+    primary, _ = bench.connections.all
     bench.event(primary, Disconnected("refused", 0, 60.0, failures=9))
     assert [alert.code for alert in bench.told] == ["FEED_DOWN"]
     bench.event(primary, Disconnected("refused", 0, 120.0, failures=10, gave_up=True))
@@ -113,12 +113,12 @@ def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(benc
 
 
 def test_connection_dropped_on_purpose_raises_nothing(bench: Bench) -> None:
-    bench.event(next(iter(bench.connections)), Disconnected("mute", 0, 0.0))
+    bench.event(bench.connections.all[0], Disconnected("mute", 0, 0.0))
     assert (bench.told, bench.notes) == ([], {})
 
 
 def test_refused_key_names_the_account(bench: Bench) -> None:
-    primary, backup = bench.connections
+    primary, backup = bench.connections.all
     bench.event(primary, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
     assert "OPENALGO_API_KEY" in bench.newest("FEED_REFUSED").message
     bench.event(backup, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
@@ -126,7 +126,7 @@ def test_refused_key_names_the_account(bench: Bench) -> None:
 
 
 def test_mute_line_is_noted_until_it_gives_quotes(bench: Bench) -> None:
-    primary, _ = bench.connections
+    primary, _ = bench.connections.all
     primary.reconnect_mute(14_000_000_000)
     bench.feed_alerts.update()
     reason = bench.notes["mute"]

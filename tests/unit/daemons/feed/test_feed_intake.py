@@ -19,9 +19,9 @@ from mytrading.core.time import IST, SECOND
 from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.quotes import MarketPublisher, QuoteIntake
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader
-from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
+from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.market import Quote
-from mytrading.messages.run_config import DataRules
+from mytrading.messages.run_config import AccountRun, DataRules
 from mytrading.runtime.observability.metrics import Histogram
 from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 
@@ -46,7 +46,7 @@ class Desk:
     def __init__(self, runtime: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
         calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
-        sources = (FeedSource("one", "http://127.0.0.1:1", "ws://127.0.0.1:1", "k"),)
+        sources = (AccountRun(id="one", rest_url="http://127.0.0.1:1", ws_url="ws://127.0.0.1:1", api_key="k"),)
         rules = DataRules(watch=())
         self.health = FeedHealth(calendar, StalenessLimits.of(5.0))
         self.connections = SourceConnections(sources, rules, calendar, lambda: None)

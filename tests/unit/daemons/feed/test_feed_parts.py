@@ -14,11 +14,11 @@ from mytrading.core.feed.instrument_demand import DROP_AFTER_NS, InstrumentDeman
 from mytrading.core.feed.source_failover import Condition
 from mytrading.core.feed.staleness import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, Coverage, FeedHealth, StalenessLimits
 from mytrading.core.time import IST, SECOND
-from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
+from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
-from mytrading.messages.run_config import DataRules
+from mytrading.messages.run_config import AccountRun, DataRules
 from mytrading.runtime.host.clock import machine_now
 
 NOON = int(datetime(2026, 11, 20, 12, 0, tzinfo=IST).timestamp()) * SECOND
@@ -182,7 +182,7 @@ def test_ticking_needs_every_liquid_instrument_or_the_time_it_was_given(health: 
 @pytest.fixture
 def connections(calendar: Calendar) -> SourceConnections:
     sources = tuple(
-        FeedSource(name=name, rest_url="http://x", ws_url="ws://127.0.0.1:1", api_key="k") for name in ("one", "two")
+        AccountRun(id=name, rest_url="http://x", ws_url="ws://127.0.0.1:1", api_key="k") for name in ("one", "two")
     )
     return SourceConnections(sources, DataRules(watch=()), calendar, lambda: None)
 
@@ -227,7 +227,7 @@ def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connection
 def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(connections: SourceConnections) -> None:
     for name in (CALL, SBIN, NIFTY, "NSE:INFY", "NSE:TCS"):
         connections.subscribe(name)
-    primary, backup = connections
+    primary, backup = connections.all
     assert set(modes(primary, 0)) == {CALL, SBIN, NIFTY, "NSE:INFY", "NSE:TCS"}
     assert set(modes(primary, 0).values()) <= {"Quote"}
     assert modes(backup, 0) == dict.fromkeys((SBIN, NIFTY, "NSE:INFY"), "LTP")
@@ -238,9 +238,9 @@ def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(connections: 
 def test_backup_that_ticks_takes_over_everything_when_the_primary_is_mute(connections: SourceConnections) -> None:
     for name in (CALL, SBIN):
         connections.subscribe(name)
-    primary, backup = connections
+    primary, backup = connections.all
     start = machine_now()
-    for connection in connections:
+    for connection in connections.all:
         connection.pulse.connected(start)
         modes(connection, start)
         connection.pulse.ticked(start)
@@ -259,14 +259,14 @@ def test_backup_that_ticks_takes_over_everything_when_the_primary_is_mute(connec
 def test_backup_that_is_as_mute_as_the_primary_changes_nothing(connections: SourceConnections) -> None:
     connections.subscribe(SBIN)
     start = machine_now()
-    for connection in connections:
+    for connection in connections.all:
         connection.pulse.connected(start)
     assert [connections.look(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
 
 
 def test_source_that_repeats_its_last_quotes_for_ever_is_mute(connections: SourceConnections) -> None:
     connections.subscribe(SBIN)
-    (connection, _), start = connections, machine_now()
+    (connection, _), start = connections.all, machine_now()
     connection.connected(start)
     connections.look(NOON, start)
     for second in range(20):
@@ -280,24 +280,24 @@ def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is
     connections: SourceConnections,
 ) -> None:
     connections.subscribe(SBIN)
-    primary, backup = connections
+    primary, backup = connections.all
     start = machine_now()
-    for connection in connections:
+    for connection in connections.all:
         connection.pulse.connected(start)
 
     def second(number: int, ping_down: bool, account: str) -> None:
         at = start + number * SECOND
-        for connection in connections:
+        for connection in connections.all:
             connection.pulse.ticked(at)
         connections.set_ping_down(account, ping_down, at)
         connections.look(NOON, at)
 
     for number in range(3):
-        second(number, False, primary.source.name)
+        second(number, False, primary.source.id)
     assert connections.active is primary
     second(3, True, "another account")
     assert connections.active is primary
-    second(4, True, primary.source.name)
+    second(4, True, primary.source.id)
     assert connections.active is backup
     assert primary.condition(start + 13 * SECOND) is Condition.SICK
     assert primary.condition(start + 15 * SECOND) is not Condition.SICK, "nobody repeats it: the reconciler is gone"
@@ -306,11 +306,11 @@ def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is
 def test_backup_whose_pings_fail_does_not_take_over(connections: SourceConnections) -> None:
     connections.subscribe(SBIN)
     start = machine_now()
-    for connection in connections:
+    for connection in connections.all:
         connection.pulse.connected(start)
     for number in range(5):
         at = start + number * SECOND
-        for connection in connections:
+        for connection in connections.all:
             connection.pulse.ticked(at)
             connection.set_ping_down(True, at)
         assert connections.look(NOON, at) is None

@@ -67,13 +67,12 @@ def test_funds_age_where_a_server_tells_them_and_machine_time_counts(
 
 
 def edit(risk: RiskManager, file: str, before: str, after: str) -> None:
-    """Write the file anew, and let the timer that looks at files ring."""
+    """Write the file anew, and look at edited files."""
     path = risk.config.calendar_path.with_name(file)
     text = path.read_text(encoding="utf-8")
     assert before in text
     path.write_text(text.replace(before, after), encoding="utf-8")
-    (look,) = (timer for timer in risk.timers._heap if timer.name == "edits")
-    look.handler(0)
+    risk.edits.poll()
 
 
 def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_does_not(risk: RiskManager) -> None:
@@ -95,8 +94,7 @@ def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: p
         now = msgspec.structs.replace(held, quantity=units)
         moved = PositionChanged(position=now, client_order_id="c", fill_quantity=1, fill_price=1.0, at_ns=0)
         risk.risk.apply(moved)
-        (wants,) = (timer for timer in risk.timers._heap if timer.name == "wants")
-        wants.handler(0)
+        risk._send_wants(0)
     assert [message.held for message in told] == [("NSE:SBIN",), ()]
 
 

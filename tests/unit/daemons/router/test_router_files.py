@@ -71,9 +71,8 @@ def edit(config: RunConfig, file: str, before: str, after: str) -> None:
 
 
 def look(router: TradeManager) -> None:
-    """Let the timer that looks at files ring."""
-    (timer,) = (timer for timer in router.timers._heap if timer.name == "edits")
-    timer.handler(0)
+    """Look at edited files."""
+    router.edits.poll()
 
 
 def entered(router: TradeManager, name: str) -> list[str]:

@@ -109,7 +109,7 @@ def test_roll_killed_before_any_step_leaves_one_day_open_and_loses_nothing(tmp_p
     if closed:
         assert journal.day == NEXT
         assert [found.body for found in list(read_segment(journal.path))[:2]] == [b"opened", b"doubt"]
-        assert journal.carried_cursors() == CURSORS
+        assert journal.carried_cursors == CURSORS
     else:
         roll(journal)
         assert len(segments(tmp_path)) == 2

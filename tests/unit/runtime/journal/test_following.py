@@ -87,7 +87,7 @@ class Pair:
 
     @property
     def doubted(self) -> bool:
-        return "risk/commands" in self.router.quarantined
+        return "risk/commands" in self.router.quarantine.writers
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
     """The heartbeat came up to a tenth of a second after the alert: until then entries were admitted."""
     told: list[Heartbeat | Alert] = []
     pair.router.state = DaemonState.RUNNING
-    monkeypatch.setattr(pair.router, "ready", lambda: not pair.router.quarantined)
+    monkeypatch.setattr(pair.router, "ready", lambda: not pair.router.quarantine.writers)
     pair.router.report_readiness()
     monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append(message))
     pair.risk.append([Entry(OUTPUT, COMMANDS, b"\xc1not a message")], 1, 1)

@@ -89,7 +89,7 @@ def test_roll_carries_sequences_chain_and_cursors(tmp_path: Path) -> None:
     journal.close()
     again = Journal(tmp_path, "risk", "2026-11-24")
     assert again.day == "2026-11-24"
-    assert again.carried_cursors() == cursors
+    assert again.carried_cursors == cursors
     assert [(row.seq, row.stream_seq) for row in again.rows()] == [(2, 2)]
 
 

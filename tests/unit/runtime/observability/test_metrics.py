@@ -77,9 +77,9 @@ def test_report_gives_percentiles_close_to_the_sorted_values() -> None:
 def test_report_has_the_flat_keys_and_rates() -> None:
     monitor = PerformanceMonitor()
     for _ in range(10):
-        monitor.record_ns("engine", "slow", 5_000_000)
-    monitor.record_ns("engine", "slow", 5_000_000, ok=False)
-    monitor.record_ns("feed", "fast", 1_000)
+        monitor.record("engine", "slow", 5_000_000)
+    monitor.record("engine", "slow", 5_000_000, ok=False)
+    monitor.record("feed", "fast", 1_000)
     report = monitor.get_summary_report()
     assert set(report) >= FLAT_KEYS
     assert report["total_operations"] == 12
@@ -112,7 +112,7 @@ def test_snapshots_of_two_processes_merge_into_one_report(tmp_path: Path) -> Non
     for process, durations in (("engine", (1_000_000, 2_000_000)), ("gateway", (3_000_000,))):
         monitor = PerformanceMonitor()
         for ns in durations:
-            monitor.record_ns("strategy_engine", "execute", ns)
+            monitor.record("strategy_engine", "execute", ns)
         monitor.write_snapshot(tmp_path / f"{process}.json")
     snapshots = read_snapshots(tmp_path)
     assert [snapshot.process for snapshot in snapshots] == ["engine", "gateway"]

@@ -25,7 +25,7 @@ class Brief(Daemon):
     """Stops as soon as its performance log has a line."""
 
     def setup(self) -> None:
-        self.every(0.02, lambda _: self.stop() if written(self.config) else None, "look")
+        self.every(0.02, lambda _: self.stop() if written(self.config) else None)
 
 
 def run_brief(config: RunConfig) -> None:

@@ -98,7 +98,7 @@ def test_file_above_counts_for_every_profile_and_the_most_that_is_asked_for_wins
     assert (found := file.read()) is not None and (found.word, found.why) == ("flatten", "worse")
     file.write("reduce", "")
     assert (found := file.read()) is not None and found.word == "halt"
-    assert file.remove() and file.read_above() is not None
+    assert file.remove() and file.above.read() is not None
     assert file.level_change(first, 3) is None, "it still stands"
     above.unlink()
     over = file.level_change(first, 4)
