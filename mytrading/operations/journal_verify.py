@@ -76,9 +76,7 @@ def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str
         body = msgspec.to_builtins(decoders[row.stream].body(row.body))
     except (FrameError, KeyError) as error:
         raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error
-    if isinstance(body, dict):
-        return body
-    return {"type": body[0], "values": body[1:]}
+    return body if isinstance(body, dict) else {"type": body[0], "values": body[1:]}
 
 
 def verify_journals(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
@@ -241,11 +239,8 @@ def _steps(rows: Iterator[Row]) -> Iterator[_Step]:
             yield step
             step = _Step(row, [])
             continue
-        led = step.given is not None and (step.given.market_ns, step.given.machine_ns) == (
-            row.market_ns,
-            row.machine_ns,
-        )
-        if step.given is not None and not led:
+        given = step.given
+        if given is not None and (given.market_ns, given.machine_ns) != (row.market_ns, row.machine_ns):
             yield step
             step = _Step(None, [])
         step.decided.append(row)

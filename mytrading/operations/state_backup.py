@@ -107,9 +107,8 @@ def _reach(config: RunConfig) -> dict[Path, int]:
     while behind := _behind(found):
         now = time.monotonic()
         if now - began > _AGREE_S:
-            raise StateInMotion(
-                "expected a moment in which the journals agree, found none; try again, or `mytrading down` first"
-            )
+            cure = "try again, or `mytrading down` first"
+            raise StateInMotion(f"expected a moment in which the journals agree, found none; {cure}")
         ends = {name: _extent(newest[name], found[name]) for name in behind}
         if any(ends[name].end != found[name].end for name in behind):
             moved, found = now, found | ends

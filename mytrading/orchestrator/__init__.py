@@ -346,9 +346,8 @@ def with_simulator_ports(config: RunConfig) -> RunConfig:
     if not rules.runs:
         return config
     rest, stream = rules.rest_port or free_port(), rules.ws_port or free_port()
-    venue = msgspec.structs.replace(
-        config.venue, rest_url=f"http://127.0.0.1:{rest}", ws_url=f"ws://127.0.0.1:{stream}"
-    )
+    urls = {"rest_url": f"http://127.0.0.1:{rest}", "ws_url": f"ws://127.0.0.1:{stream}"}
+    venue = msgspec.structs.replace(config.venue, **urls)
     simulator = msgspec.structs.replace(rules, rest_port=rest, ws_port=stream)
     return msgspec.structs.replace(config, venue=venue, simulator=simulator)
 

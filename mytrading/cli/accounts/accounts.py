@@ -81,11 +81,10 @@ class AccountBook:
 
     def find(self, name: str) -> AccountConfig:
         """The account of this name; ends the command if there is none."""
-        found = next((account for account in self.accounts if account.id == name), None)
-        if found is None:
-            names = [account.id for account in self.accounts]
-            fail(USAGE, f"no account {name!r}{hint(name, names) or '; `mytrading account list` shows them'}")
-        return found
+        known = {account.id: account for account in self.accounts}
+        if name not in known:
+            fail(USAGE, f"no account {name!r}{hint(name, list(known)) or '; `mytrading account list` shows them'}")
+        return known[name]
 
     def rows(self) -> list[dict[str, str]]:
         """Every account as plain values, without its key."""
@@ -99,9 +98,8 @@ class AccountBook:
         ]
         written = read_env_file(self.home / ".env", []).get(KEY)
         if self.accounts and written is not None and written.raw:
-            notes.append(
-                f"{written.where} is set, so a stack uses that account alone; remove the line to use these accounts"
-            )
+            used = "so a stack uses that account alone; remove the line to use these accounts"
+            notes.append(f"{written.where} is set, {used}")
         return notes
 
     # changes
@@ -195,9 +193,8 @@ class AccountBook:
             fail(USAGE, "no account is kept yet, so there is no key to rotate; `mytrading account add` makes one")
         both = key_vault.rotated_keys(material)
         vault = key_vault.Vault(both)
-        renewed = tuple(
-            account.model_copy(update={"key": vault.reseal(account.key, account.id)}) for account in self.accounts
-        )
+        sealed = (vault.reseal(account.key, account.id) for account in self.accounts)
+        renewed = tuple(one.model_copy(update={"key": key}) for one, key in zip(self.accounts, sealed, strict=True))
         key_vault.store_keys(both)
         account_file.write_accounts(self.home, renewed)
         key_vault.store_keys(type(both)(both.source, both.keys[:1]))
@@ -355,9 +352,8 @@ def journaled_holdings(account: str) -> list[str]:
         tail = JournalTail(config.journal_dir("router"), "orders", fold, carried=True)
         tail.start(0)
         tail.close()
-        lines += [
-            f"{owner} holds {units} {name} {kind}" for (name, kind, owner), units in sorted(held.items()) if units
-        ]
+        rows = ((*key, units) for key, units in sorted(held.items()) if units)
+        lines += [f"{owner} holds {units} {name} {kind}" for name, kind, owner, units in rows]
     return lines
 
 

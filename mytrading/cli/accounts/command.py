@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Limit
@@ -22,17 +23,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Accounts at OpenAlgo servers: add, list, test, edit, remove, keys.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the account is called in journals and on screens.")]
-KeyStdin = Annotated[
-    bool, typer.Option("--key-stdin", help="Read the API key from standard input instead of asking for it.")
-]
-Broker = Annotated[str, typer.Option("--broker", help="Broker of the account; default: as the server reports.")]
-Role = Annotated[
-    str, typer.Option("--role", help="primary (quotes and orders), backup (takes the feed over), trading.")
-]
-ProductName = Annotated[
-    str, typer.Option("--product", help="MIS, NRML or CNC, for strategies that name none; default MIS.")
-]
+Name = Annotated[str, Argument(metavar="NAME", help="What the account is called in journals and on screens.")]
+KeyStdin = Annotated[bool, Option("--key-stdin", help="Read the API key from standard input instead of asking for it.")]
+Broker = Annotated[str, Option("--broker", help="Broker of the account; default: as the server reports.")]
+Role = Annotated[str, Option("--role", help="primary (quotes and orders), backup (takes the feed over), trading.")]
+ProductName = Annotated[str, Option("--product", help="MIS, NRML or CNC, for strategies that name none; default MIS.")]
 
 
 def _opened() -> AccountBook:
@@ -54,11 +49,11 @@ def _changing() -> Iterator[AccountBook]:
 @app.command()
 def add(
     name: Name,
-    host: str = typer.Option("", "--host", help="The server's REST address, say http://127.0.0.1:5000."),
-    ws_url: str = typer.Option("", "--ws-url", help="Its WebSocket proxy; default: port 8765 of the host."),
+    host: str = Option("", "--host", help="The server's REST address, say http://127.0.0.1:5000."),
+    ws_url: str = Option("", "--ws-url", help="Its WebSocket proxy; default: port 8765 of the host."),
     broker: Broker = "", role: Role = "", product: ProductName = "", key_stdin: KeyStdin = False,
-    from_env: bool = typer.Option(False, "--from-env", help="Move the key of .env, and its addresses, in here."),
-    key_store: str = typer.Option("file", "--key-store", help="Where a first key is kept: file or keyring."),
+    from_env: bool = Option(False, "--from-env", help="Move the key of .env, and its addresses, in here."),
+    key_store: str = Option("file", "--key-store", help="Where a first key is kept: file or keyring."),
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Ping a server, and keep the account if it knows the key. The first account is the primary."""
@@ -95,7 +90,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: AsJson = False) -> None:
+def test(name: str = Argument("", metavar="[NAME]"), as_json: AsJson = False) -> None:
     """Ping one account's server, or all: key, broker session and mode. Exit 1 if one of them does not answer well."""
     with exit_on_errors():
         rows = _opened().ping_accounts(name)
@@ -107,10 +102,10 @@ def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: AsJson = Fal
 @app.command()
 def edit(
     name: Name,
-    host: str = typer.Option("", "--host", help="Another address of the server."),
-    ws_url: str = typer.Option("", "--ws-url", help="Another WebSocket proxy."),
+    host: str = Option("", "--host", help="Another address of the server."),
+    ws_url: str = Option("", "--ws-url", help="Another WebSocket proxy."),
     broker: Broker = "", role: Role = "", product: ProductName = "",
-    new_key: bool = typer.Option(False, "--new-key", help="Ask for another API key."),
+    new_key: bool = Option(False, "--new-key", help="Ask for another API key."),
     key_stdin: KeyStdin = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Change an account; another host or key is pinged before it replaces the old one."""
@@ -131,7 +126,7 @@ def edit(
 @app.command()
 def remove(
     name: Name,
-    force: bool = typer.Option(False, "--force", help="Although quantity is open, or nobody can tell."),
+    force: bool = Option(False, "--force", help="Although quantity is open, or nobody can tell."),
     as_json: AsJson = False,
 ) -> None:
     """Forget an account and its key. Refused while it holds open quantity, here or at the broker."""

@@ -106,9 +106,8 @@ def check_permissions(context: CheckContext) -> Finding:
         Path(config.log_dir): "MYTRADING_LOG_DIR",
         Path(config.runtime_dir): "XDG_RUNTIME_DIR",
     }
-    closed = {
-        folder: name for folder, name in folders.items() if not os.access(nearest_existing(folder), os.W_OK | os.X_OK)
-    }
+    needed = os.W_OK | os.X_OK
+    closed = {path: name for path, name in folders.items() if not os.access(nearest_existing(path), needed)}
     if closed:
         elsewhere = f"set {', '.join(closed.values())} to a folder that can be written"
         cure = f"give them to this user (uid {os.getuid()}), or {elsewhere}"
@@ -134,8 +133,7 @@ def check_egress_address(context: CheckContext) -> Finding:
         return skipped("BROKER_REGISTERED_IPS names no address, so none was checked")
     host = urlsplit(venue.rest_url).hostname or ""
     if not _is_free(host, 0):
-        cure = "run doctor on the server's host"
-        return skipped(f"orders leave from {host}, not from this machine", cure)
+        return skipped(f"orders leave from {host}, not from this machine", "run doctor on the server's host")
     try:
         with urlopen(venue.egress_url, timeout=5) as answer:
             found = str(ipaddress.ip_address(answer.read(100).decode().strip()))
@@ -327,13 +325,11 @@ def check_websocket(context: CheckContext) -> Finding:
         cure = "log in to the broker; restart the server's WebSocket proxy if that does not help"
         return failed(f"connected, but {instrument} gave nothing within {_wait_s(context):g} s", cure)
     if not is_open:
-        refused = found.get("status") == "error"
-        text = (
-            f"{instrument}: {found.get('message', 'no reason given')}" if refused else f"{instrument} is acknowledged"
-        )
-        if refused:
-            return failed(text, "check the symbol and today's master contract")
-        return warning(f"{text}; {exchange} is closed, so no tick was awaited", "repeat it in the session")
+        if found.get("status") == "error":
+            reason = found.get("message", "no reason given")
+            return failed(f"{instrument}: {reason}", "check the symbol and today's master contract")
+        text = f"{instrument} is acknowledged; {exchange} is closed, so no tick was awaited"
+        return warning(text, "repeat it in the session")
     return ok(f"{instrument} ticked at {found.get('data', {}).get('ltp', '?')}")
 
 

@@ -206,9 +206,8 @@ def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generat
                 header = frame.header
                 yield TailedMessage(frame.topic, header.epoch, header.sequence, header.sent_ns, frame.message)
             if subscriber.gaps > missed:
-                print_note(
-                    f"{subscriber.gaps - missed} messages passed while this reader was busy; name topics to read fewer"
-                )
+                lost = f"{subscriber.gaps - missed} messages passed while this reader was busy"
+                print_note(f"{lost}; name topics to read fewer")
                 missed = subscriber.gaps
     finally:
         subscriber.close()

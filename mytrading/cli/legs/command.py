@@ -217,10 +217,8 @@ def risk_notes(plan: LegPlan, product: Product) -> list[str]:
         mis = [str(number) for number, leg in enumerate(plan.legs, 1) if (leg.product or product) is Product.MIS]
         rest = [str(number) for number in range(1, len(plan.legs) + 1) if str(number) not in mis]
         if mis and rest:
-            ends, stays = ", ".join(mis), ", ".join(rest)
-            notes.append(
-                f"each day's square-off closes legs {ends} (MIS), and legs {stays} stay, until stops or their expiry"
-            )
+            stays = f"legs {', '.join(rest)} stay, until stops or their expiry"
+            notes.append(f"each day's square-off closes legs {', '.join(mis)} (MIS), and {stays}")
     return notes
 
 
@@ -275,15 +273,12 @@ def _print(body: dict[str, Any]) -> None:
     for row in body["sized"]:
         print(f"{row['account']}: {', '.join(map(str, row['lots'])) or 'left out'}: {row['why']}")
     net = body["net_premium"]
-    most, least = (_bound(body[key]) for key in ("max_profit", "max_loss"))
+    bounds = (body["max_profit"], body["max_loss"])
+    most, least = ("without bound" if one is None else f"{'−' if one < 0 else ''}₹{abs(one):,.2f}" for one in bounds)
     evens = ", ".join(f"{price:,.2f}" for price in body["breakevens"]) or "none"
     premium = f"premium {'paid' if net > 0 else 'received'} ₹{abs(net):,.2f}"
     print(f"\nspot {body['spot']:,.2f}   {premium}   most {most}   least {least}   breakevens {evens}")
     print(f"margin ₹{body['margin']:,.2f}, each leg by itself ₹{body['margin_gross']:,.2f} (config/risk.toml)\n")
-
-
-def _bound(value: float | None) -> str:
-    return "without bound" if value is None else f"{'−' if value < 0 else ''}₹{abs(value):,.2f}"
 
 
 @app.command()

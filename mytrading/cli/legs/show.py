@@ -21,6 +21,7 @@ from mytrading.config.strategies import StrategyConfig
 from mytrading.core.accounting.margin import MarginLeg, margin_requirement
 from mytrading.core.accounting.margin_tables import RiskTables, share_word
 from mytrading.core.engine import contract_selection
+from mytrading.core.engine.contract_selection import RATE
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
@@ -49,25 +50,19 @@ def price_legs(
     Legs with a profile have the lots of the first account that gets any, else one lot; `sized` says those of each.
     """
     watch = watches[0]
-    if missing := quotes.wait_for_prices(watches, wait):
-        raise NoSuchContract(
-            f"no quote of {', '.join(missing)} came within {wait:g} s; `mytrading status` shows the feed"
-        )
-    quotes.wait_for_prices(
-        contract_selection.candidate_contracts(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait
-    )
-    legs = contract_selection.resolve_legs(plan.legs, watch, quotes.prices, quotes.book, quotes.now, quotes.chain)
-    if missing := quotes.wait_for_prices([leg.instrument for leg in legs], wait):
-        raise NoSuchContract(f"no quote of {', '.join(missing)} came within {wait:g} s; is it traded?")
+    quotes.require_prices(watches, wait, "`mytrading status` shows the feed")
+    prices, book = quotes.prices, quotes.book
+    quotes.wait_for_prices(contract_selection.candidate_contracts(plan.legs, watch, prices, book, quotes.now), wait)
+    legs = contract_selection.resolve_legs(plan.legs, watch, prices, book, quotes.now, quotes.chain)
+    quotes.require_prices([leg.instrument for leg in legs], wait, "is it traded?")
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
     day, product = ist_date(quotes.now), sizer.product
     legs, sized = sizer.size_legs(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
-    needs = margin_requirement(
-        [margin_leg(leg, one, quotes.prices, product) for leg, one in zip(legs, contracts, strict=True)], tables, day
-    )
-    found = payoff(priced, spot, contract_selection.RATE)
+    margin_legs = [margin_leg(leg, one, prices, product) for leg, one in zip(legs, contracts, strict=True)]
+    needs = margin_requirement(margin_legs, tables, day)
+    found = payoff(priced, spot, RATE)
     guards = describe_stops(legs, contracts, quotes.prices, stops)
     return {
         "underlying": watch,
@@ -117,14 +112,11 @@ def payoff_legs(
         years = max(ends.get(contract.id, horizon) - horizon, 0) / YEAR_NS if option else 0.0
         volatility = 0.0
         if years:
-            total = (ends[contract.id] - quotes.now) / YEAR_NS
-            forward = spot * math.exp(contract_selection.RATE * total)
-            volatility, _ = implied_one(
-                price, forward, contract.strike, total, contract_selection.RATE, contract.kind.value == "CE"
-            )
-        found.append(
-            PayoffLeg(contract.kind.value, leg.lots * contract.lot_size, price, contract.strike, years, volatility)
-        )
+            total, is_call = (ends[contract.id] - quotes.now) / YEAR_NS, contract.kind.value == "CE"
+            forward = spot * math.exp(RATE * total)
+            volatility, _ = implied_one(price, forward, contract.strike, total, RATE, is_call)
+        units = leg.lots * contract.lot_size
+        found.append(PayoffLeg(contract.kind.value, units, price, contract.strike, years, volatility))
     return found
 
 
@@ -135,7 +127,7 @@ def payoff_curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[fl
     room = max((high - low) * 0.25, spot * 0.01)
     start, end = max(low - room, 0.0), high + room
     points = [start + (end - start) * k / (WIDTH - 1) for k in range(WIDTH)]
-    return [(round(point, 2), round(profit(legs, point, contract_selection.RATE), 2)) for point in points]
+    return [(round(point, 2), round(profit(legs, point, RATE), 2)) for point in points]
 
 
 def draw_payoff(body: dict[str, Any]) -> None:
@@ -193,6 +185,11 @@ class LegQuotes(QuoteLease):
                     self.prices[quote.instrument] = price
         return missing
 
+    def require_prices(self, instruments: Iterable[str], seconds: float, advice: str) -> None:
+        """As `wait_for_prices`; raises `NoSuchContract` with the advice if one has none then."""
+        if missing := self.wait_for_prices(instruments, seconds):
+            raise NoSuchContract(f"no quote of {', '.join(missing)} came within {seconds:g} s; {advice}")
+
     def chain(self, underlying: str, expiry: str) -> ChainView | None:
         """The current chain."""
         return self._chains.chain_view(self.book, underlying, expiry, self.now)
@@ -201,9 +198,8 @@ class LegQuotes(QuoteLease):
 # sizer
 def free_funds_by_account(status: dict[str, Any]) -> dict[str, FreeFunds]:
     """Free funds by account, as risk publishes them with its heartbeat; `status` is the gateway's."""
-    return {
-        name: FreeFunds(funds["cash"], funds["free"], funds["buffer"]) for name, funds in margin_figures(status).items()
-    }
+    figures = margin_figures(status)
+    return {name: FreeFunds(one["cash"], one["free"], one["buffer"]) for name, one in figures.items()}
 
 
 class LegSizer(NamedTuple):

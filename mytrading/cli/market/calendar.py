@@ -37,9 +37,8 @@ class _ShowFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_ShowFirst, help="When exchanges trade: `calendar [DATE]`; `calendar write` adds a year's holidays."
-)
+_HELP = "When exchanges trade: `calendar [DATE]`; `calendar write` adds a year's holidays."
+app = typer.Typer(cls=_ShowFirst, help=_HELP)
 
 
 @app.command(SHOW)

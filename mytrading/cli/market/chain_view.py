@@ -128,9 +128,8 @@ def chain_from_bhavcopy(
     book = InstrumentBook([contract for contract, _ in contracts], ends)
     chosen = resolve_expiry(book, underlying, expiry, now - 1)
     spot_id = instrument_id(facts.exchange if facts is not None else home_of(underlying), underlying)
-    chain = OptionChain(
-        underlying, chosen, book.options(underlying, chosen), spot_id, ends(file.exchange, chosen), rate
-    )
+    options, settles = book.options(underlying, chosen), ends(file.exchange, chosen)
+    chain = OptionChain(underlying, chosen, options, spot_id, settles, rate)
     spot, note = underlying_price(rows, price, rate, file.day)
     if spot:
         chain.apply(Quote(spot_id, now, 0, spot))
@@ -157,11 +156,9 @@ def underlying_price(rows: tuple[BhavRow, ...], price: float, rate: float, day: 
         return price, ""
     if spot := next((row.spot for row in rows if row.spot), 0.0):
         return spot, ""
-    futures = sorted(
-        (row.expiry, row.settle or row.close) for row in rows if row.kind is InstrumentKind.FUT and row.expiry >= day
-    )
-    if futures:
-        expiry, found = futures[0]
+    alive = [row for row in rows if row.kind is InstrumentKind.FUT and row.expiry >= day]
+    if alive:
+        expiry, found = min((row.expiry, row.settle or row.close) for row in alive)
         carried = found * math.exp(-rate * max((expiry - day) / timedelta(days=365), 0.0))
         return round(carried, 2), f"the file has no price of the underlying: {carried:,.2f} is off the nearest future"
     expiry = min((row.expiry for row in rows if row.expiry > day), default=day)

@@ -189,9 +189,8 @@ def _show_checks(found: CheckResults, notes: Sequence[str], report: Path | None,
     from mytrading.backtest.checks.run_all import json_body
 
     if as_json:
-        print_json(
-            {**json_body(found), "notes": list(notes), "report": str(report / "report.html") if report else None}
-        )
+        written = str(report / "report.html") if report else None
+        print_json({**json_body(found), "notes": list(notes), "report": written})
         return
     for outcome in found.outcomes:
         print(f"{outcome.check:<12}{outcome.verdict:<12}{outcome.details}".rstrip())

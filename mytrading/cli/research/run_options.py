@@ -14,7 +14,6 @@ from datetime import date
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import typer
 from typer import Argument, Option
 
 from mytrading.cli.shell.failures import USAGE, fail
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from mytrading.backtest.setup.prepare import RunRequest
 
 
-Parameters = Annotated[
-    list[str], typer.Option("--param", "-p", metavar="K=V", help="Parameter of the strategy; repeatable.")
-]
+Parameters = Annotated[list[str], Option("--param", "-p", metavar="K=V", help="Parameter of the strategy; repeatable.")]
 """`--param` of the commands that run one set of them."""
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ from typer import Option
 
 from mytrading.cli.research.backtest import prepare_run
 from mytrading.cli.research.run_options import RunOptions, expand_options, require_choice
-from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, report_errors
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.time import iso_day_of
@@ -93,10 +94,6 @@ class SearchOptions(RunOptions):
             fail(CONFIGURATION if self.on else ERROR, str(error))
 
 
-def _unwritable(folder: Path, reason: str | None) -> str:
-    return f"{folder}: cannot be written: {reason}; name another folder with --report"
-
-
 # optimize
 @expand_options
 def optimize(
@@ -149,11 +146,10 @@ def _search(
     record = TrialsFile(folder, fingerprint(found.spec, payload.source, plan, settings.min_trades))
     with closing(record):
         try:
-            before = known_trials(plan, record.read(fresh), points)
+            with report_errors(folder):
+                before = known_trials(plan, record.read(fresh), points)
         except StudyError as error:
             fail(USAGE, str(error))
-        except OSError as error:
-            fail(ERROR, _unwritable(folder, error.strerror))
         if before:
             print_note(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
         best = [trial.objective for trial in rank_trials(before, plan.objective)[:1]]
@@ -258,12 +254,10 @@ def walk_forward(
     except WalkError as error:
         fail(USAGE, str(error))
     folder = settings.folder("walk-forward")
-    try:
+    with report_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fail(ERROR, _unwritable(folder, error.strerror))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        fail(ERROR, _unwritable(folder, "no permission"))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(EACCES, "no permission")
     _end_walk(found, plan, _walk(found, settings, plan, stretches, as_json), folder, as_json)
 
 
@@ -283,9 +277,8 @@ def _walk(
             def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
                 update(completed=before * plan.trial_count + ran, note=f"fold {before + 1} of {len(stretches)}")
 
-            payload = pack_spec(
-                restrict_to_days(found.spec, fold.first, fold.split), source_file(project_home(), settings.name)
-            )
+            spec = restrict_to_days(found.spec, fold.first, fold.split)
+            payload = pack_spec(spec, source_file(project_home(), settings.name))
             with settings.open_workers(payload) as crew:
                 trials = search(plan, crew, (), lambda _trial: None, on_trial)
             if best := rank_trials(trials, plan.objective):
@@ -319,10 +312,8 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     from mytrading.backtest.search.report import write_walk_forward
 
     title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
-    try:
+    with report_errors(folder):
         write_walk_forward(folder / "report.html", title, found.notes, steps, plan.objective)
-    except OSError as error:
-        fail(ERROR, _unwritable(folder, error.strerror))
     rows = [_row(step) for step in steps]
     metrics = {name: value if math.isfinite(value) else None for name, value in walk.summary(steps).items()}
     ratio = walk.walk_forward_efficiency(steps)

@@ -62,7 +62,7 @@ def report_errors(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fail(ERROR, f"--report {folder}: cannot be written: {error.strerror}")
+        fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")
 
 
 @contextmanager

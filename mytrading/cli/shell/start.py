@@ -85,9 +85,7 @@ def _check(wanted: StartOptions) -> None:
     if wanted.profile in ("paper", "replay") and not (wanted.simulator or wanted.replay):
         fail(USAGE, f"--profile {wanted.profile} is for --simulator and --replay")
     if (wanted.simulator or wanted.replay) and wanted.profile not in ("", "paper", "replay"):
-        cure = (
-            "leave it out for the simulator, or set MYTRADING_STATE_DIR for a simulated stack with a state of its own"
-        )
+        cure = "leave it out for the simulator, or set MYTRADING_STATE_DIR to simulate with a state of its own"
         fail(USAGE, f"--profile {wanted.profile} trades at the server of its settings; {cure}")
     if wanted.log_level and wanted.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         fail(USAGE, f"--log-level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found {wanted.log_level!r}")

@@ -65,9 +65,8 @@ def _problems(found: TradingOrchestrator, files: list[DayFile], book: DayBook, f
     if found.is_running() and day in newest.values():
         fail(ERROR, f"day {day} is still being written: the stack seals it at midnight; `mytrading down` closes it now")
     held = book.open_positions if day == newest.get("router") else []
-    bad += [
-        f"{p.strategy} still holds {p.quantity} of {p.instrument} ({p.product})" for p in held if p.product == "MIS"
-    ]
+    intraday = (one for one in held if one.product == "MIS")
+    bad += [f"{one.strategy} still holds {one.quantity} of {one.instrument} (MIS)" for one in intraday]
     if bad and not force:
         cure = "close what must be flat and look at what is damaged, or use --force"
         fail(ERROR, f"day {day} cannot be closed: {'; '.join(bad)}; {cure}")

@@ -171,9 +171,8 @@ def _table(columns: Columns, width: int, rows: Iterable[dict[str, Any]]) -> Tabl
         heading = {"created_ns": "time", "daemon": "process", "handler_p99_us": "p99_us"}.get(name, name)
         table.add_column(heading.replace("_", " "), no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(
-            *(value if isinstance(value := row.get(name), Text) else format_cell(name, value) for name in names)
-        )
+        cells = ((name, row.get(name)) for name in names)
+        table.add_row(*(value if isinstance(value, Text) else format_cell(name, value) for name, value in cells))
     return table
 
 

@@ -123,10 +123,8 @@ def remove(
     """Switch it off and move its files to `removed/` beside them. Refused while it holds anything; history stays."""
     name, home, open_ = _let_go(name, force, profile)
     moved = [_move(home, file) for file in _files_of(home, name)]
-    lines = [f"moved to {place}" for place in moved]
-    lines.append(
-        f"{name} enters nothing more; take it out of ENABLED_STRATEGIES before the next start, if it is named there"
-    )
+    after = "take it out of ENABLED_STRATEGIES before the next start, if it is named there"
+    lines = [*(f"moved to {place}" for place in moved), f"{name} enters nothing more; {after}"]
     if open_:
         cure = f"`mytrading flatten --strategy {name}`"
         lines.append(f"it still holds {'; '.join(open_)}: the stops stay, close it with {cure}")
@@ -218,9 +216,8 @@ def _removed(home: Path, name: str) -> list[Path]:
     settings = _named(home / "config" / "strategies" / "removed")
     found = [file for file, own in settings.items() if name_key(own) == name_key(name)]
     stems = {name_key(file.stem) for file in found} | {name_key(name)}
-    return found + [
-        file for file in sorted((home / "strategies" / "removed").glob("*.py")) if name_key(file.stem) in stems
-    ]
+    classes = sorted((home / "strategies" / "removed").glob("*.py"))
+    return found + [file for file in classes if name_key(file.stem) in stems]
 
 
 def _named(folder: Path) -> dict[Path, str]:

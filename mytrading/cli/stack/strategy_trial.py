@@ -48,9 +48,8 @@ def try_strategies(home: Path, runs: Sequence[StrategyRun], patience_s: float = 
         return msgspec.json.decode(done.stdout, type=list[TrialRefusal])
     except msgspec.DecodeError:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-        return [
-            TrialRefusal(names, f"the process that tried them ended with {done.returncode}: {last[0]}", "one of them")
-        ]
+        problem = f"the process that tried them ended with {done.returncode}: {last[0]}"
+        return [TrialRefusal(names, problem, "one of them")]
 
 
 def _main() -> None:

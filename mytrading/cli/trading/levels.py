@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import typer
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import TIMED_OUT, fail, find_stack
 from mytrading.cli.shell.options import Account, AsJson, Deadline, Profile, Reason, RequestId, owner_names
@@ -20,9 +20,9 @@ from mytrading.messages.ops import FlattenCommand, FlattensQuery, HaltCommand, L
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
 
-ReasonArgument = Annotated[str, typer.Argument(help="Reason, kept in the journal.")]
+ReasonArgument = Annotated[str, Argument(help="Reason, kept in the journal.")]
 Strategy = Annotated[
-    str, typer.Option("--strategy", "-s", help="Limit it to this strategy's positions.", autocompletion=owner_names)
+    str, Option("--strategy", "-s", help="Limit it to this strategy's positions.", autocompletion=owner_names)
 ]
 _FLAT_POLL_S = 0.25
 _GRACE_S = 3.0
@@ -30,7 +30,7 @@ _GRACE_S = 3.0
 
 def halt(
     reason: ReasonArgument = "",
-    reduce: bool = typer.Option(False, "--reduce", help="Allow orders that reduce positions by a strategy's signal."),
+    reduce: bool = Option(False, "--reduce", help="Allow orders that reduce positions by a strategy's signal."),
     account: Account = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Open nothing more. Stops and exits go on working."""

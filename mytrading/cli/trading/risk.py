@@ -29,9 +29,8 @@ from mytrading.runtime.journal.day_files import parquet_of
 from mytrading.runtime.journal.journal import read_segment, segments
 from mytrading.runtime.supervision.kill_file import WORDS, KillFile
 
-app = typer.Typer(
-    help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
-)
+_HELP = "Limits and their use, money of the day, runs and stops; live with --watch."
+app = typer.Typer(help=_HELP, invoke_without_command=True)
 EVERY_S = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 
@@ -156,11 +155,10 @@ def events(
     rows = [row for row in rows if wanted in ("", str(row["strategy"]).lower().replace("_", ""))]
     rows = rows[-limit:] if limit else rows
     if not as_json:
-        for row in rows:  # seconds of the day as times
-            limit_of, value = (
-                hhmm(int(row[name])) if row["kind"] in _TIMED else row[name] for name in ("threshold", "value")
-            )
-            row |= {"limit": limit_of, "value": value}
+        for row in rows:
+            row["limit"] = row["threshold"]
+            if row["kind"] in _TIMED:  # seconds of the day
+                row |= {name: hhmm(int(row[name])) for name in ("limit", "value")}
     print_rows(rows, _COLUMNS, as_json, f"no risk events{f' of {strategy}' if strategy else ''} yet")
 
 

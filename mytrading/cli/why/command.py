@@ -124,9 +124,7 @@ class Journals:
             body = flatten_orders(msgspec.to_builtins(self._decoders[row.stream].body(row.body)))
         except (FrameError, KeyError):
             return None
-        if not isinstance(body, dict):
-            body = {"type": body[0], "values": body[1:]}
-        return ChainEntry(daemon, index, row, body)
+        return ChainEntry(daemon, index, row, body if isinstance(body, dict) else {"type": body[0], "values": body[1:]})
 
 
 def subject_id(body: dict[str, Any]) -> str:
