@@ -36,12 +36,11 @@ class Unguarded(NamedTuple):
 
 
 def active_alerts(
-    state: State, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
+    state: State, raised: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
 ) -> dict[Subject, ActiveAlert]:
-    """Return the alerts active now: those of `standing` that still hold, and those that follow from the state."""
-    active = {
-        (code, subject): STAYS for code, subject in standing if code in ROW_ALERTS and ROW_ALERTS[code](state, subject)
-    }
+    """Return the alerts active now: those `raised` before that still hold, and those that follow from the state."""
+    known = (subject for subject in raised if subject[0] in ROW_ALERTS)
+    active = {(code, name): STAYS for code, name in known if ROW_ALERTS[code](state, name)}
     for account, mode in state.wrong_mode.items():
         active["WRONG_MODE", account] = ActiveAlert(Severity.CRITICAL, mode.message, once=True)
     for account, text in busy.items():

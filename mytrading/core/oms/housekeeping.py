@@ -39,11 +39,9 @@ def _recovering(state: State) -> list[str]:
 
 def _held_back(state: State) -> list[str]:
     """Accounts with an exit or stop that waits for the books, or for orders of nobody since a journal was rebuilt."""
-    goals = state.unfinished_goals()
-    waiting = [
-        goal.account for goal in goals if goal.waits_machine_ns or goal.elsewhere or state.books_lost(goal.account)
-    ]
-    return [*waiting, *(level.account for level in state.open_protections() if level.waits_machine_ns)]
+    goals = [g for g in state.unfinished_goals() if g.waits_machine_ns or g.elsewhere or state.books_lost(g.account)]
+    levels = [level for level in state.open_protections() if level.waits_machine_ns]
+    return [waiting.account for waiting in (*goals, *levels)]
 
 
 def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:

@@ -146,14 +146,9 @@ class OrderMachine:
 
     def resting_entries(self, account: str = "") -> list[Order]:
         """Entries that may rest and are not being cancelled; no account means all."""
-        return [
-            order
-            for order in self.orders()
-            if order.purpose is Purpose.ENTRY
-            and order.state in SENT
-            and (not order.evidence.cancel.wanted or order.evidence.modify.by_replacement)
-            and account in ("", order.account)
-        ]
+        sent = (order for order in self.orders() if order.purpose is Purpose.ENTRY and order.state in SENT)
+        mine = (order for order in sent if account in ("", order.account))
+        return [order for order in mine if not order.evidence.cancel.wanted or order.evidence.modify.by_replacement]
 
     def positions(self) -> list[Position]:
         """All positions of the day, flat ones included, by key."""
@@ -178,10 +173,10 @@ class OrderMachine:
         )
 
     def active_alerts(
-        self, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
+        self, raised: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
     ) -> dict[Subject, ActiveAlert]:
         """Return the alerts active now, by code and subject; see `core/oms/active_alerts`."""
-        return active_alerts(self.state, standing, unguarded, busy)
+        return active_alerts(self.state, raised, unguarded, busy)
 
     def describe_unsettled(self) -> str:
         """Describe what is under way independent of market prices; empty if nothing is."""

@@ -182,9 +182,8 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequ
     if goal is not None:
         found = f"{goal.reason}: exit {goal.id} is {goal.state}"
     elif level is not None:
-        found = (
-            f"{level.reason}: flatten {level.id} is {level.state}, {level.proofs} of {flatten.PROOFS} reads prove it"
-        )
+        proofs = f"{level.proofs} of {flatten.PROOFS} reads prove it"
+        found = f"{level.reason}: flatten {level.id} is {level.state}, {proofs}"
     else:
         return ""
     everybody = level is not None and not level.strategy

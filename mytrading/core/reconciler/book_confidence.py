@@ -34,7 +34,6 @@ def account_confidence(health: AccountHealth | None, machine_ns: int) -> Confide
     if health is None or not health.books_agree:
         return Confidence.STALE
     orders, positions = health.last_orders_machine_ns, health.last_positions_machine_ns
-    late = (orders and machine_ns - orders > ORDERS_STALE_NS) or (
-        positions and machine_ns - positions > POSITIONS_STALE_NS
-    )
+    late = orders and machine_ns - orders > ORDERS_STALE_NS
+    late = late or (positions and machine_ns - positions > POSITIONS_STALE_NS)
     return Confidence.STALE if late else Confidence.CONFIRMED

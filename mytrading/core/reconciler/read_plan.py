@@ -71,7 +71,7 @@ class ReadPlan:
         self._busy = self._beside = self._refused = False
         self._wanted: list[ReadRequest] = []
         self._newest = self._quiet_until = self._last = _LONG_AGO
-        self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
+        self._read_at = dict.fromkeys(("orders", "positions", "funds"), _LONG_AGO)
         self._streaming = True
 
     def set_stream_up(self, up: bool) -> None:
@@ -95,14 +95,12 @@ class ReadPlan:
         if not proof and machine_ns - self._last < wait:
             return None
         every = rules.orders_every if self._streaming else min(rules.orders_every, rules.orders_every_offline)
-        orders = machine_ns - self._orders_at >= every
-        positions = machine_ns - self._positions_at >= rules.positions_every
-        funds = machine_ns - self._funds_at >= rules.funds_every
+        intervals = zip(self._read_at.values(), (every, rules.positions_every, rules.funds_every), strict=True)
+        orders, positions, funds = (machine_ns - read_at >= interval for read_at, interval in intervals)
         if not (orders or positions or funds or self._wanted):
             return None
         wanted, self._wanted = self._wanted, []
-        self._number += 1
-        self._busy = True
+        self._number, self._busy = self._number + 1, True
         return ReadJob(
             id=f"{self._account}-read-{machine_ns}-{self._number}",
             orders=orders or positions or any(request.orders for request in wanted),
@@ -116,8 +114,7 @@ class ReadPlan:
         """Order and trade book alone, for the proofs that are waited for."""
         proofs = [request for request in self._wanted if request.proof]
         self._wanted = [request for request in self._wanted if not request.proof]
-        self._number += 1
-        self._beside = True
+        self._number, self._beside = self._number + 1, True
         name = f"{self._account}-read-{machine_ns}-{self._number}"
         return ReadJob(name, True, True, False, False, proofs[-1].id, beside=True)
 
@@ -125,10 +122,7 @@ class ReadPlan:
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
     ) -> None:
         """Record that a read ended; `jitter` (0 to 1) scales half the back-off, no read begins for `patience` (ns)."""
-        if job.beside:
-            self._beside = False
-        else:
-            self._busy = False
+        self._beside, self._busy = self._beside and not job.beside, self._busy and job.beside
         self._refused, self._last, self._quiet_until = refused, machine_ns, machine_ns + patience
         if ok:
             self._failures = 0
@@ -136,13 +130,8 @@ class ReadPlan:
             grown = min(self._rules.retry_most, self._rules.retry_first << min(self._failures, 10))
             self._backoff = int(grown * (0.5 + 0.5 * jitter))
             self._failures += 1
-        at = machine_ns if ok else _LONG_AGO
-        if job.orders:
-            self._orders_at = at
-        if job.positions:
-            self._positions_at = at
-        if job.funds:
-            self._funds_at = at
+        read = {book for book in self._read_at if getattr(job, book)}
+        self._read_at |= dict.fromkeys(read, machine_ns if ok else _LONG_AGO)
 
     def void_if_outdated(self, books: BooksRead) -> BooksRead:
         """Return the books, without content if a read that began later was already reported."""
@@ -154,17 +143,16 @@ class ReadPlan:
 
     def make_all_due(self) -> None:
         """Make every book due at once: the server is back, or updates may have been missed."""
-        self._failures = 0
-        self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
+        self._failures, self._read_at = 0, dict.fromkeys(self._read_at, _LONG_AGO)
 
     def on_unreadable_update(self) -> None:
         """Make the order and position books due, since an order update was unreadable."""
-        self._orders_at = self._positions_at = _LONG_AGO
+        self._read_at |= {"orders": _LONG_AGO, "positions": _LONG_AGO}
 
     @property
     def is_busy(self) -> bool:
         """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""
-        return self._busy or self._beside or bool(self._wanted) or self._orders_at == _LONG_AGO
+        return self._busy or self._beside or bool(self._wanted) or self._read_at["orders"] == _LONG_AGO
 
     @property
     def requests_waiting(self) -> int:
@@ -204,9 +192,7 @@ class OrderLevels:
 
     def drop_shown_by(self, books: BooksRead) -> None:
         """Drop the kept updates of orders that a later read shows."""
-        if books.orders is None:
-            return
-        for name in {row.broker_order_id for row in books.orders} & self._levels.keys():
+        for name in {row.broker_order_id for row in books.orders or ()} & self._levels.keys():
             if self._levels[name].received_machine_ns < books.began_machine_ns:
                 del self._levels[name]
 
@@ -286,21 +272,17 @@ class HealthTracker:
         self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = ""
     ) -> None:
         """Record a read; `expected_mode` is None if no answer showed a mode, `problem` why a book is missing."""
-        old = self._health
-        right = old.right_mode if expected_mode is None else expected_mode
+        right = self._health.right_mode if expected_mode is None else expected_mode
+        old = replace(self._health, connected=True, right_mode=right, reads=self._health.reads + 1)
+        whole, at = books.orders is not None and books.trades is not None, books.ended_machine_ns
+        self._read_at, self._health = at, old
         if not job.orders:
-            self._read_at = books.ended_machine_ns
-            self._health = replace(old, connected=True, right_mode=right, reads=old.reads + 1)
             return
-        whole = books.orders is not None and books.trades is not None
-        at = books.ended_machine_ns
-        self._read_at = at
         self._health = replace(
-            old, connected=True, right_mode=right,
-            books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
+            old, books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,
-            reads=old.reads + 1, message="" if whole else problem or old.message,
+            message="" if whole else problem or old.message,
             unread=books.unread if job.positions else tuple(sorted({*old.unread, *books.unread})),
             broker=broker or old.broker,
         )  # fmt: skip

@@ -75,8 +75,6 @@ class AccountListener:
         books = BooksRead(account=self.name, id=job.id, began_machine_ns=now, ended_machine_ns=now)
         return Visit(job, books, None, None, False, (f"{type(error).__name__}: {error}",))
 
-    # in
-
     def request_read(self, request: ReadRequest) -> None:
         """Request a read of the account's books as soon as possible."""
         self.plan.add_request(request)
@@ -189,16 +187,12 @@ class AccountListener:
         """Read the books after unreadable updates, which may have been fills, once a second at most."""
         self.stream.look(machine_ns)
         if self.stream.malformed != self._malformed:
-            self._edge.dropped(
-                f"an order update: {self.stream.problem_of_last}", count=self.stream.malformed - self._malformed
-            )
-            self._malformed = self.stream.malformed
+            count, self._malformed = self.stream.malformed - self._malformed, self.stream.malformed
+            self._edge.dropped(f"an order update: {self.stream.problem_of_last}", count=count)
         if self._edge.count != self._missed:
             self._missed = self._edge.count
             self.plan.on_unreadable_update()
         self._edge.clear_if_quiet(machine_ns)
-
-    # state
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The account's health now."""
@@ -226,11 +220,8 @@ class AccountListener:
 
 def read_rules(windows: Windows) -> ReadRules:
     """Return the book read intervals of a run's windows."""
-    return ReadRules(
-        orders_every=round(windows.orders_every * SECOND), positions_every=round(windows.positions_every * SECOND),
-        funds_every=round(windows.funds_every * SECOND), retry_most=round(windows.retry_most * SECOND),
-        stale=round(windows.stale * SECOND), funds_stale=round(windows.funds_stale * SECOND),
-    )  # fmt: skip
+    names = ("orders_every", "positions_every", "funds_every", "retry_most", "stale", "funds_stale")
+    return ReadRules(**{name: round(getattr(windows, name) * SECOND) for name in names})
 
 
 def _complete(visit: Visit) -> bool:

@@ -82,8 +82,6 @@ class Reconciler(Daemon):
             message = self._pings[account].with_ping_state(message)
         self._status.send(account, message)
 
-    # in
-
     def _on_request(self, frame: Frame) -> None:
         request: ReadRequest | MarginRequest = frame.message
         if isinstance(request, MarginRequest):
@@ -125,8 +123,6 @@ class Reconciler(Daemon):
     def _update_alerts(self) -> None:
         active = {key: alert for account in self._attended for key, alert in account.active_alerts().items()}
         self.alerts.follow(active, FROM_STATE)
-
-    # status
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The health of the account that strategies trade; a dry run has no books that could disagree."""

@@ -101,8 +101,6 @@ class TradeManager(MachineDaemon):
         """Decode a journal row; of a report only what a replay needs."""
         return self._replayed.decode(row)
 
-    # in
-
     def _on_tick(self, machine_ns: int) -> None:
         self._kill.check_file(self, machine_ns)
         self.tick("router", machine_ns)
@@ -150,9 +148,7 @@ class TradeManager(MachineDaemon):
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
-        self._books.on_report(
-            self, frame.message, machine_now()
-        )  # what a read shows is learnt before it sets exits free
+        self._books.on_report(self, frame.message, machine_now())  # after what the read shows is learnt: it frees exits
         self._reported = place(frame.header)
 
     def _take_outcomes(self) -> None:
@@ -161,8 +157,6 @@ class TradeManager(MachineDaemon):
                                 outcome.outcome in (Outcome.ACCEPTED, Outcome.RECORDED))  # fmt: skip
             self._budgets.on_outcome(outcome)
             self.step("internal", outcome)
-
-    # out
 
     def durable(self, rows: Sequence[Any]) -> bool:
         """True if rows must be on disk before their calls are made, so that orders survive a power cut."""
@@ -214,8 +208,6 @@ class TradeManager(MachineDaemon):
         standing = ((alert.code, alert.subject) for alert in self.alerts.active)
         active = self.orders.active_alerts(standing, self._unguarded, self._budgets.busy)
         self.alerts.follow(active, FROM_STATE, BY_OPERATOR)
-
-    # status
 
     def progress(self) -> Progress:
         """In lock-step: whether calls are out, or an order's fate is not known yet."""
@@ -282,11 +274,6 @@ class TradeManager(MachineDaemon):
             self.alerts.raise_("ENTRY_LEFT", Severity.CRITICAL, order.client_order_id, text)
 
     def _leaving(self) -> list[Order]:
-        return [
-            order
-            for order in self.orders.orders()
-            if order.purpose is Purpose.ENTRY
-            and order.state in SENT
-            and order.evidence.cancel.wanted
-            and (order.evidence.cancel.out or not order.evidence.cancel.calls)
-        ]
+        sent = (order for order in self.orders.orders() if order.purpose is Purpose.ENTRY and order.state in SENT)
+        cancels = ((order, order.evidence.cancel) for order in sent)
+        return [order for order, cancel in cancels if cancel.wanted and (cancel.out or not cancel.calls)]

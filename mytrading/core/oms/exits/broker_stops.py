@@ -104,9 +104,8 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         for stop in stops:  # one that has triggered is left alone
             waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
             if waits and not stop.filled_seen:
-                modify.request_terms(
-                    oms, stop, OrderTerms(level.limit, level.trigger, modify.wanted_terms(stop).quantity)
-                )
+                quantity = modify.wanted_terms(stop).quantity
+                modify.request_terms(oms, stop, OrderTerms(level.limit, level.trigger, quantity))
         _cover(oms, level, _stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
@@ -123,26 +122,17 @@ def stops_differ_from_positions(state: State) -> bool:
 
 def _stops(oms: OrderDecision, level: Protection, *, stray: bool = False) -> list[Order]:
     """The owner's live stops of this protection's side, oldest first; the `stray` ones are of the other side."""
-    found = [
-        order
-        for order in oms.open_orders(level.net)
-        if order.strategy == level.strategy
-        and order.purpose is Purpose.STOP
-        and order.state in LIVE
-        and (order.side is not level.side) == stray
-    ]
+    mine = (order for order in oms.open_orders(level.net) if order.strategy == level.strategy)
+    stops = (order for order in mine if order.purpose is Purpose.STOP and order.state in LIVE)
+    found = [order for order in stops if (order.side is not level.side) == stray]
     return sorted(found, key=lambda order: (order.created_ns, order.call.began_machine_ns, order.client_order_id))
 
 
 def _entries_out(oms: OrderDecision, level: Protection) -> bool:
     """True while an entry that left may add to what was guarded: a fill that was withdrawn may be reported again."""
-    return any(
-        order.strategy == level.strategy
-        and not order.purpose.reduces
-        and order.state in SENT
-        and order.side is not level.side
-        for order in oms.open_orders(level.net)
-    )
+    mine = (order for order in oms.open_orders(level.net) if order.strategy == level.strategy)
+    sent = (order for order in mine if not order.purpose.reduces and order.state in SENT)
+    return any(order.side is not level.side for order in sent)
 
 
 def _withdraw(oms: OrderDecision, stops: list[Order], reason: str) -> None:
@@ -195,15 +185,11 @@ def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missin
     """Cover more units: in an unsent stop, else by another; of many the smallest ends, and one for both follows."""
     sizes = oms.state.sizes.get(level.instrument) or Sizes()
     unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
-    if unsent and sizes.fits(unsent[-1].quantity + missing):
-        modify.request_terms(
-            oms, unsent[-1], replace(modify.wanted_terms(unsent[-1]), quantity=unsent[-1].quantity + missing)
-        )
+    if unsent and sizes.fits(larger := unsent[-1].quantity + missing):
+        modify.request_terms(oms, unsent[-1], replace(modify.wanted_terms(unsent[-1]), quantity=larger))
     elif len(stops) < oms.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
         _place(oms, level, missing)
-    elif calm := [
-        stop for stop in stops if _rests(oms, stop) and not stop.filled_seen and not modify.is_modify_pending(stop)
-    ]:
+    elif calm := [s for s in stops if _rests(oms, s) and not s.filled_seen and not modify.is_modify_pending(s)]:
         smallest = min(calm, key=lambda stop: stop.quantity)
         entries.cancel_order(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
 

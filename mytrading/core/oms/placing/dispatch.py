@@ -57,13 +57,9 @@ def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
         baskets, now = oms.state.baskets.items(), oms.machine
         live = {name: calls for name, (calls, until) in baskets if name[0] == account and until > now}
         kept += sum(live.values())
-        kept += sum(
-            other.client_order_id != order.client_order_id
-            and (account, other.strategy, other.cause) in live
-            and oms.order(other.client_order_id).state is OrderState.INITIALIZED
-            for other in waiting
-            if other.account == account
-        )
+        others = (other.client_order_id for other in waiting if (other.account, other.strategy, other.cause) in live)
+        unsent = (name for name in others if oms.order(name).state is OrderState.INITIALIZED)
+        kept += sum(name != order.client_order_id for name in unsent)
     most = limits.calls_per_second - limits.calls_kept - 1
     return calls_allowed_now(oms.state, limits, account, oms.machine) - limits.calls_kept - min(kept, most)
 
@@ -72,9 +68,7 @@ def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: in
     """Calls kept for the stops of entries that left lately: one for each with a stop plan, while its call counts."""
     since, kept = machine_ns - limits.call_window, 0
     for key, names in state.open_by_key.items():
-        if key.account != account:
-            continue
-        for name in names:
+        for name in names if key.account == account else ():
             order = state.orders.get(name)
             if order is None or not order.plan.stop_trigger or order.state not in LIVE:
                 continue
@@ -120,8 +114,8 @@ def _budget(oms: OrderDecision, account: str) -> int:
     state, limits = oms.state, oms.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > oms.machine:
         return 0
-    began = unanswered_call_times(state, account) if state.calling else []
-    return min(_rate(state, limits, account, oms.machine, began), limits.calls_at_once - len(began))
+    out = len(unanswered_call_times(state, account))
+    return min(calls_allowed_now(state, limits, account, oms.machine), limits.calls_at_once - out)
 
 
 def unanswered_call_times(state: State, account: str) -> list[int]:
@@ -131,14 +125,9 @@ def unanswered_call_times(state: State, account: str) -> list[int]:
 
 def calls_allowed_now(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
     """Return how many calls the account's rate limit allows now; a call counts until a second after its answer."""
-    return _rate(state, limits, account, machine_ns, unanswered_call_times(state, account))
-
-
-def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_since: list[int]) -> int:
     stamps = state.sent.get(account) or ()
-    if out_since:
-        young = [machine_ns if machine_ns - began < limits.call_counts else began for began in out_since]
-        stamps = (*stamps, *young)
+    if out_since := unanswered_call_times(state, account):
+        stamps = (*stamps, *(machine_ns if machine_ns - began < limits.call_counts else began for began in out_since))
     return rate_limit.calls_left(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
 
 

@@ -136,13 +136,10 @@ def exit_replaces_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
 
 def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     """True if an owner's stops must not be cancelled for an exit: unreadable books could not prove their end."""
-    return oms.state.books_lost(key.account) and any(
-        order.purpose is Purpose.STOP
-        and order.strategy == strategy
-        and order.state in SENT
-        and not order.evidence.cancel.wanted
-        for order in oms.open_orders(key)
-    )
+    if not oms.state.books_lost(key.account):
+        return False
+    stops = (order for order in oms.open_orders(key) if order.purpose is Purpose.STOP and order.strategy == strategy)
+    return any(order.state in SENT and not order.evidence.cancel.wanted for order in stops)
 
 
 def open_exit_goals(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
@@ -176,14 +173,11 @@ def cancel_order(oms: OrderDecision, order: Order, reason: str) -> None:
 
 def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested) -> None:
     """Withdraw the entries that a command or an operator names; an empty field matches everything."""
-    strategy = message.strategy if isinstance(message, WithdrawEntries) else ""
-    instrument = message.instrument if isinstance(message, WithdrawEntries) else ""
     reason = message.cause if isinstance(message, WithdrawEntries) else message.reason
-    asked = (("account", message.account), ("strategy", strategy), ("instrument", instrument))
+    asked = ((name, getattr(message, name, "")) for name in ("account", "strategy", "instrument"))
     wanted = [(name, value) for name, value in asked if value]
-    withdraw_entries(
-        oms, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}"
-    )
+    matches: Wanted = lambda order: all(getattr(order, name) == value for name, value in wanted)  # noqa: E731
+    withdraw_entries(oms, matches, f"withdrawn: {reason}")
 
 
 def on_trading_level(oms: OrderDecision, message: TradingState) -> None:
@@ -194,8 +188,7 @@ def on_trading_level(oms: OrderDecision, message: TradingState) -> None:
                 oms.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=oms.now))
         lift_churn_stops(oms, message.account, resumed=True)
         return
-    where = message.account
-    reason = f"withdrawn: trading level is {message.level}"
+    where, reason = message.account, f"withdrawn: trading level is {message.level}"
     withdraw_entries(oms, lambda order: where in ("", KILL, order.account), reason)
 
 

@@ -19,7 +19,7 @@ from mytrading.messages.reports import BooksRead, BrokerOrder
 
 SAME = 1e-4
 """Rupees: prices that differ by less are one price; the finest tick is 0.0025."""
-REPLACEMENT_VALID = 30 * SECOND
+VALID_NS = 30 * SECOND
 
 
 def reset_modify(state: ModifyState, **fields: Any) -> ModifyState:
@@ -110,9 +110,7 @@ def place_replacement(oms: OrderDecision, gone: Order) -> None:
         strategy=gone.strategy, run=gone.run, cause=gone.cause, purpose=gone.purpose, side=gone.side, quantity=left,
         order_type=gone.order_type, state=OrderState.INITIALIZED, created_ns=oms.now, updated_ns=oms.now,
         price=wanted.price, trigger_price=wanted.trigger_price,
-        plan=replace(
-            gone.plan, expires_ns=oms.now + REPLACEMENT_VALID, expires_machine_ns=oms.machine + REPLACEMENT_VALID
-        ),
+        plan=replace(gone.plan, expires_ns=oms.now + VALID_NS, expires_machine_ns=oms.machine + VALID_NS),
         links=replace(gone.links, goal="", replaces=gone.client_order_id, replaced=gone.links.replaced + 1),
     )  # fmt: skip
     oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))

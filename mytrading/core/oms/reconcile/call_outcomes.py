@@ -43,17 +43,15 @@ def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 
 def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     call = replace(order.call, began_machine_ns=outcome.began_machine_ns, ended_machine_ns=outcome.ended_machine_ns)
-    bound = None
-    first_seen = oms.state.foreign.get((order.account, outcome.broker_order_id))
+    bound, first_seen = None, oms.state.foreign.get((order.account, outcome.broker_order_id))
     if first_seen is not None and first_seen <= outcome.began_machine_ns:
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
         oms.record_illegal(order, what)
     else:
         bound = order_updates.bind_broker_order(oms, order, outcome.broker_order_id, call=call)
     if bound is None and order.state is OrderState.SUBMITTED:
-        mark_unknown(
-            oms, oms.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's"
-        )
+        what = "its broker id is another order's"
+        mark_unknown(oms, oms.order(order.client_order_id), outcome.ended_machine_ns, what)
     elif bound is not None:
         oms.request_read(order.account, "accepted")
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
 from mytrading.core.oms.evidence import net_positions
-from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, OrderVerdict, judge
+from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
+from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import startup
@@ -33,9 +34,8 @@ def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **
         evidence = with_cancel(evidence, wanted=True)
         what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
         oms.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
-    startup.record_difference(
-        oms, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}"
-    )
+    what = f"{order.client_order_id} is broker order {broker_order_id}"
+    startup.record_difference(oms, order.account, "adopted", what)
     return oms.change(
         order, "appeared" if late else "accepted", state=OrderState.ACCEPTED, broker_order_id=broker_order_id,
         evidence=evidence, **fields,
@@ -63,9 +63,8 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
     if sighted > max(order.filled_seen, evidence.fills.stream_void) and voidable:
         evidence = replace(evidence, end=None, flapped=False, match=None, seen_machine_ns=received_ns)
     elif order.filled_seen < sighted <= evidence.fills.stream_void:
-        oms.request_read(
-            order.account, "told again", positions=True
-        )  # no sighting any more, but the books may show it now
+        # no sighting any more, but the books may show it now
+        oms.request_read(order.account, "told again", positions=True)
     if row.status not in ENDS or ended:
         return evidence
     if not isinstance(end, PendingEnd) or end.status is not row.status:
@@ -107,7 +106,7 @@ def on_order_row(
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    _learn(oms, order, row, _with_fills(evidence, fills), proven=verdict is OrderVerdict.END_PROVEN)
+    _learn(oms, order, row, _with_fills(evidence, fills), proven=verdict is V.END_PROVEN)
     return reading.fewer
 
 
@@ -135,26 +134,22 @@ def _reading(
 
 def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED)
-    if verdict is OrderVerdict.IGNORED:
-        return True
     what = f"{order.state} here, but {row.status} in two order books"
-    if verdict is OrderVerdict.DISPUTE_NOTED:
+    if verdict is V.DISPUTE_NOTED:
         oms.change(order, "contradicted", evidence=evidence)
         oms.request_read(order.account, "contradiction")
-        return True
-    if verdict is OrderVerdict.CONTRADICTED:
+    elif verdict is V.CONTRADICTED:
         oms.record_illegal(order, what, evidence=evidence)
+    elif verdict is V.REVIVED:
+        revived = oms.record_illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
+        broker_stops.cancel_if_unneeded(oms, revived)
+    if verdict in (V.IGNORED, V.DISPUTE_NOTED, V.CONTRADICTED, V.REVIVED):
         return True
-    if verdict is OrderVerdict.REVIVED:
-        broker_stops.cancel_if_unneeded(
-            oms, oms.record_illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
-        )
-        return True
-    cleared = verdict in (OrderVerdict.FLAPPED, OrderVerdict.CLEARED)
+    cleared = verdict in (V.FLAPPED, V.CLEARED)
     if reading.denies_fill and row.status in ENDS and not cleared:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
     _learn(oms, order, row, _with_fills(evidence, fills))
-    return verdict is OrderVerdict.BEHIND or _fewer(oms, oms.order(order.client_order_id), row, reading)
+    return verdict is V.BEHIND or _fewer(oms, oms.order(order.client_order_id), row, reading)
 
 
 def _judge_fill(
@@ -162,9 +157,9 @@ def _judge_fill(
 ) -> tuple[Order, OrderEvidence, ReportedFills]:
     """What books that deny a sighted fill make of it; `evidence` and `fills` are those with this read otherwise."""
     judged = judge(order, order.evidence, reading, OrderCase.SIGHTED_FILL)
-    if judged.verdict is OrderVerdict.NOTHING:
+    if judged.verdict is V.NOTHING:
         return order, evidence, fills
-    if judged.verdict is not OrderVerdict.FILL_WITHDRAWN:
+    if judged.verdict is not V.FILL_WITHDRAWN:
         return order, judged.evidence, fills
     if reading.status in OPEN or order.state in TERMINAL:
         evidence = judged.evidence
@@ -196,16 +191,16 @@ def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     reading = reading_without_row(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
     case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
     verdict, evidence = judge(order, order.evidence, reading, case)
-    if verdict is OrderVerdict.MISSING_NOTED:
+    if verdict is V.MISSING_NOTED:
         oms.change(order, "unseen", evidence=evidence)
-    elif verdict is OrderVerdict.ENDED_OVERNIGHT:
+    elif verdict is V.ENDED_OVERNIGHT:
         end_overnight_order(oms, order, read)
-    elif verdict in (OrderVerdict.MISSING_REPORTED, OrderVerdict.DROPPED):
+    elif verdict in (V.MISSING_REPORTED, V.DROPPED):
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book"
         what = f"filled {what} any more; look at the broker" if filled else f"{what}; look at the broker"
         oms.change(order, "missing", evidence=evidence, message=what)
         oms.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
-    return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
+    return verdict in (V.BEHIND, V.MISSING_NOTED)
 
 
 def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> None:
@@ -367,12 +362,12 @@ def _fewer(oms: OrderDecision, order: Order, row: BrokerOrder, reading: OrderRea
     """True while a row with fewer units than are certain may be an old snapshot; one that stays is illegal."""
     reading = reading._replace(fewer=_backward(order, row))
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED_LEVEL)
-    if verdict is OrderVerdict.FEWER_NOTED:
+    if verdict is V.FEWER_NOTED:
         oms.change(order, "fewer", evidence=evidence)
-    elif verdict is OrderVerdict.CONTRADICTED:
+    elif verdict is V.CONTRADICTED:
         what = f"filled {order.filled} here, {row.filled} in all order books since"
         oms.record_illegal(order, what, evidence=evidence)
-    return verdict in (OrderVerdict.BEHIND, OrderVerdict.FEWER_NOTED)
+    return verdict in (V.BEHIND, V.FEWER_NOTED)
 
 
 def _backward(order: Order, row: BrokerOrder) -> bool:

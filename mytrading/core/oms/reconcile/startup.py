@@ -101,20 +101,15 @@ def _drop(oms: OrderDecision, position: Position) -> None:
         if level.owner == position.owner:
             oms.change_protection(level, state="done")
     text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired"
-    text = f"{text}{_unconfirmed_fills(oms, position)}"
-    record_difference(oms, position.account, "expired", text)
-    cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
-    oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
-
-
-def _unconfirmed_fills(oms: OrderDecision, position: Position) -> str:
-    """The fills of this owner that one source alone reported: they may explain what is left."""
-    found = [
+    unconfirmed = [  # fills of this owner that one source alone reported may explain what is left
         f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
         for order in oms.state.orders.sorted_values()
         if order.filled_seen > order.filled and order.owner == position.owner
     ]
-    return f" (told by one source, confirmed by none: {', '.join(found)})" if found else ""
+    text += f" (told by one source, confirmed by none: {', '.join(unconfirmed)})" if unconfirmed else ""
+    record_difference(oms, position.account, "expired", text)
+    cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
+    oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
 
 
 def _is_past(instrument: str, now: int) -> bool:

@@ -141,10 +141,8 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as"
         what = f"{what} {unseen_reads(order.evidence) + 1} reads can tell"
         oms.change(order, "lost", state=OrderState.LOST, message=what)
-        then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
-        oms.alert(
-            "ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.resolve_advice(order)}"
-        )
+        what = f"{what}; entries of that side are denied (RESERVED) for the session, those of the other go on"
+        oms.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {entries.resolve_advice(order)}")
 
 
 _COUNTING = {

@@ -177,9 +177,7 @@ class State:
 
     def open_orders(self, key: NetKey) -> list[Order]:
         """Orders of the key that are not settled, by id."""
-        if not (names := self.open_by_key.get(key)):
-            return []
-        return [order for name in sorted(names) if (order := self.orders.get(name))]
+        return [order for name in sorted(self.open_by_key.get(key) or ()) if (order := self.orders.get(name))]
 
     def unfinished_goals(self) -> list[Goal]:
         """Exit goals that are not done, by id."""
@@ -191,9 +189,8 @@ class State:
 
     def holders(self, key: NetKey) -> list[Position]:
         """Positions of the key that are not flat or not sure to be, by owner."""
-        if not (names := self.owners.get(key)):
-            return []
-        return [found for name in sorted(names) if (found := self.positions.get(OwnerKey(*key, name)))]
+        names = sorted(self.owners.get(key) or ())
+        return [found for name in names if (found := self.positions.get(OwnerKey(*key, name)))]
 
     def trading_level(self, account: str) -> TradingLevel:
         """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""

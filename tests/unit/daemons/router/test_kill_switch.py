@@ -239,7 +239,7 @@ def test_flatten_of_a_strategy_keeps_who_and_why_and_switches_it_off_alone(board
     assert (off.enabled, off.by, off.reason) == (False, ME, "odd")
     board.restart()
     assert board.control.current().level is TradingLevel.NORMAL
-    assert not board.risk_bench.machine.state.enabled("SMA_Crossover")
+    assert not board.risk_bench.machine.state.entries_enabled("SMA_Crossover")
     assert "flatten of paper SMA_Crossover since " in command("risk")
 
 
@@ -253,7 +253,7 @@ def test_switch_of_a_strategy_keeps_who_and_why_and_shows_them(board: Switchboar
     (row,) = json.loads(command("strategies", "--json"))
     assert (row["enabled"], row["switched"]["by"], row["switched"]["reason"]) == (False, ME, "too wild")
     assert f"entries of SMA_Crossover off (too wild, by {ME}, since " in command("status")
-    assert not board.risk_bench.machine.state.enabled("SMA_Crossover")
+    assert not board.risk_bench.machine.state.entries_enabled("SMA_Crossover")
     command("strategies", "enable", "SMA_Crossover")
     on = board.rows[-1]
     assert isinstance(on, StrategySwitch) and (on.enabled, on.by, on.reason) == (True, ME, "switched on by hand")
