@@ -67,7 +67,7 @@ def ws_url_of(host: str) -> str:
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.hostname or ''}:{WS_PORT}"
 
 
-def broker_named(word: str) -> str:
+def canonical_broker_name(word: str) -> str:
     """OpenAlgo's name of a broker, however it is spelt; `ValueError` with the nearest one if it is not known."""
     name = _ALIASES.get(name_key(word), name_key(word))
     if name not in BROKERS:

@@ -11,7 +11,7 @@ from mytrading.config.problems import ConfigurationError, hint, name_key, neares
 from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.sources import Value, parse_toml
-from mytrading.config.strategies import StrategyConfig, risk_problems
+from mytrading.config.strategies import StrategyConfig, find_rule_conflicts
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, share_word
@@ -38,7 +38,7 @@ _SERVER = ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.ac
 _DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
 
-def contradictions(settings: TradingSettings) -> list[str]:
+def find_contradictions(settings: TradingSettings) -> list[str]:
     """Return a problem for each contradiction among settings, in the order of the settings."""
     found: list[str] = []
     if (origin := settings.origin("data.symbols")) != "default":
@@ -196,7 +196,7 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
     products = [leg.product or product for leg in plan.legs] if plan is not None else [product]
     judged = Product.MIS if Product.MIS in products else product
     trailing = settings.risk.trailing_stop_enabled
-    for name, problem in risk_problems(strategy, judged, strategy.intraday, len(strategy.symbols), trailing):
+    for name, problem in find_rule_conflicts(strategy, judged, strategy.intraday, len(strategy.symbols), trailing):
         yield f"{_label(settings, strategy, name)}: {problem}"
     if product not in settings.risk.enabled_products:
         yield (
@@ -218,7 +218,7 @@ def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
     rule = strategy.sizing_rule
     if rule.by == BY_RISK and not rule.risk_per_trade:
         yield f"{strategy.name}.risk_per_trade: sizing = risk ({origin}) needs rupees, say risk_per_trade = 6500"
-    tables = risk_tables(settings.home)
+    tables = read_risk_tables(settings.home)
     if tables is not None and (plan := settings.plan_of(strategy.name)) is not None:
         yield from _profile_problems(settings, strategy.name, plan, rule.by, tables)
     if tables is not None and rule.by not in (FIXED, BY_RISK):
@@ -361,7 +361,7 @@ def fee_file_problems(home: Path) -> list[str]:
     return problems
 
 
-def risk_tables(home: Path) -> RiskTables | None:
+def read_risk_tables(home: Path) -> RiskTables | None:
     """Read the tables of `config/risk.toml`; None if it is unreadable, which `market_file_problems` reports."""
     return _read(home, "risk", RiskTables.from_dict, [])
 

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from mytrading.config.problems import hint, nearest
-from mytrading.config.sources import Lines, key_lines, place_of
+from mytrading.config.sources import Lines, key_lines, locate_key
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
-from mytrading.config.validation import model_of
+from mytrading.config.validation import pydantic_model_of
 from mytrading.core.options.leg_grammar import (
     clamp_strike_offset,
     normalize_word,
@@ -192,18 +192,18 @@ class LegPlanConfig(BaseModel):
 OWN_KEYS = tuple(LegPlanConfig.model_fields)
 
 
-def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
+def parse_leg_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
     """Parse the plan in a file's top-level values; None if there are problems. Other keys are ignored."""
     before = len(problems)
     lines = key_lines(text)
     problems += [
-        f"{place_of(file, lines, (key,))}: {key}: a file of [[legs]] has none; each leg says what it trades"
+        f"{locate_key(file, lines, (key,))}: {key}: a file of [[legs]] has none; each leg says what it trades"
         for key in NOT_OF_LEGS
         if key in values
     ]
     allowed = [name for name in (*OWN_KEYS, *FIELDS, "name", "risk", "parameters") if name not in NOT_OF_LEGS]
     problems += [
-        f"{place_of(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}"
+        f"{locate_key(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}"
         for key in values
         if key not in (*allowed, *NOT_OF_LEGS)
     ]
@@ -219,18 +219,18 @@ def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[st
     return found if len(problems) == before else None
 
 
-def clamped_strikes(plan: LegPlanConfig, text: str, file: str) -> list[str]:
+def clamped_strike_warnings(plan: LegPlanConfig, text: str, file: str) -> list[str]:
     """Return a warning for each strike whose offset lies outside 1 to 20."""
     lines, found = key_lines(text), []
     for number, leg in enumerate(plan.legs, 1):
         taken = clamp_strike_offset(leg.strike)
         if taken.split() != leg.strike.upper().split():
-            place = place_of(file, lines, ("legs", number - 1, "strike"))
+            place = locate_key(file, lines, ("legs", number - 1, "strike"))
             found.append(f"{place}: legs[{number}].strike = {leg.strike!r} is taken as {taken!r}: offsets are 1 to 20")
     return found
 
 
-def check_symbols(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
+def unknown_symbol_problems(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
     """Return problems of the instruments that a plan names."""
     try:
         plan.plan(symbols)
@@ -245,7 +245,7 @@ def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
     label = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
-    place = place_of(file, lines, where)
+    place = locate_key(file, lines, where)
     if detail["type"] == "extra_forbidden":
         return f"{place}: {label}: no such key{hint(str(where[-1]), LegConfig.model_fields)}"
     if detail["type"] == "missing":
@@ -267,7 +267,7 @@ def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a file of legs, for completion in an editor."""
     body = LegPlanConfig.model_json_schema()
-    of_all = model_of(StrategyConfig).model_json_schema()
+    of_all = pydantic_model_of(StrategyConfig).model_json_schema()
     shared = {key: value for key, value in of_all["properties"].items() if key not in (*NOT_OF_LEGS, "parameters")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -12,8 +12,14 @@ from pydantic import ValidationError
 
 from mytrading.config import cross_checks
 from mytrading.config.accounts import AccountConfig, read_accounts
-from mytrading.config.leg_plan import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
-from mytrading.config.problems import ConfigurationError, expected_of, hint, name_key, nearest, problem_of
+from mytrading.config.leg_plan import (
+    OWN_KEYS,
+    LegPlanConfig,
+    clamped_strike_warnings,
+    parse_leg_plan,
+    unknown_symbol_problems,
+)
+from mytrading.config.problems import ConfigurationError, describe_error, describe_expected, hint, name_key, nearest
 from mytrading.config.sections import (
     LIKELY_PREFIXES,
     OWN_PREFIXES,
@@ -25,11 +31,11 @@ from mytrading.config.sections import (
     VARIABLES,
 )
 from mytrading.config.settings import TradingSettings
-from mytrading.config.sources import Profile, Value, parse_toml, profile_named, read_env_file, read_toml
-from mytrading.config.strategies import FIELDS, StrategyConfig, convert, strategy_config
+from mytrading.config.sources import Profile, Value, parse_toml, profile_by_name, read_env_file, read_toml
+from mytrading.config.strategies import FIELDS, StrategyConfig, convert_parameter, strategy_config
 from mytrading.config.strategy_files import KnownStrategy, discover_strategies, duplicate_names
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.validation import declarations, split_names, validated
+from mytrading.config.validation import build_section, declarations, split_names
 
 _T = TypeVar("_T")
 
@@ -54,7 +60,7 @@ def load_settings(
     do not go together.
     """
     found = known if known is not None else discover_strategies(home / "strategies")
-    loader = _Loader(home, profile_named(profile), found)
+    loader = _Loader(home, profile_by_name(profile), found)
     loader.read_files()
     loader.read_profile()
     if not loader.profile.simulated:
@@ -136,13 +142,13 @@ class _Loader:
             self.problems.append(f"{place}: {other.file} has a strategy {other.name} already; give one another name")
             return {}
         text, parsed = parse_toml(file, self.home, []) or ("", {})
-        found = read_plan(parsed, text, place, self.problems)
+        found = parse_leg_plan(parsed, text, place, self.problems)
         self._known[name_key(name)] = KnownStrategy(name=name, file=place)
         self._strategies[name_key(name)] = {}
         if found is None:
             return {}
         self._plans[name] = found
-        self.warnings += clamped_strikes(found, text, place)
+        self.warnings += clamped_strike_warnings(found, text, place)
         for word, raw in (("symbols", list(found.symbols())), ("trade_long", "none"), ("trade_short", "none")):
             self._set_strategy(name_key(name), word, Value(raw, word, place))
         for word in ("exit_time", "square_off_time"):  # risk closes by them too, should the engine be away
@@ -252,13 +258,13 @@ class _Loader:
         for section, kind in SECTIONS.items():
             prefix = f"{section}."
             found = {path.removeprefix(prefix): v for path, v in self._values.items() if path.startswith(prefix)}
-            sections[section] = self._judged(found, partial(validated, kind)) or kind()
+            sections[section] = self._judged(found, partial(build_section, kind)) or kind()
         self.warnings += cross_checks.free_space_warnings(
             self._values.get("process.min_free_bytes"), sections["process"]
         )
         strategies = self._build_strategies(sections)
         for name, plan in self._plans.items():
-            self.problems += check_symbols(plan, symbols, self._known[name_key(name)].file)
+            self.problems += unknown_symbol_problems(plan, symbols, self._known[name_key(name)].file)
         self.problems += cross_checks.market_file_problems(self.home, sections["data"].exchanges)
         self._warn_of_overruled(strategies)
         if self.problems:
@@ -282,7 +288,7 @@ class _Loader:
             faults_by_name=self._faults,
             **sections,
         )
-        if checked and (problems := cross_checks.contradictions(settings)):
+        if checked and (problems := cross_checks.find_contradictions(settings)):
             raise ConfigurationError(*problems)
         return settings
 
@@ -305,7 +311,7 @@ class _Loader:
         try:
             return SymbolConfig(names={**SymbolConfig().names, **names})
         except ValidationError as error:
-            self.problems.extend(f"config/symbols.toml: {expected_of(detail)}" for detail in error.errors())
+            self.problems.extend(f"config/symbols.toml: {describe_expected(detail)}" for detail in error.errors())
             return SymbolConfig()
 
     def _build_strategies(self, sections: Mapping[str, Any]) -> tuple[StrategyConfig, ...]:
@@ -343,7 +349,7 @@ class _Loader:
         for name, value in given.items():
             if name not in FIELDS:
                 try:
-                    parameters[name] = convert(item.parameters[name], value.raw)
+                    parameters[name] = convert_parameter(item.parameters[name], value.raw)
                 except ValueError as error:
                     self.problems.append(f"{value.where} = {value.raw!r}: expected {error} for {item.name}.{name}")
         idle: dict[str, Any] = {}
@@ -358,7 +364,7 @@ class _Loader:
         try:
             return build(raw)
         except ValidationError as error:
-            self.problems.extend(problem_of(detail, values) for detail in error.errors())
+            self.problems.extend(describe_error(detail, values) for detail in error.errors())
             return None
 
 

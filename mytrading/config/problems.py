@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mytrading.config.sources import Value
 
-__all__ = ["ConfigurationError", "expected_of", "hint", "name_key", "nearest", "problem_of"]
+__all__ = ["ConfigurationError", "describe_error", "describe_expected", "hint", "name_key", "nearest"]
 
 
 class ConfigurationError(Exception):
@@ -23,13 +23,13 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def problem_of(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
+def describe_error(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
     """Return a pydantic error as our message: variable or key, value, and what may stand there."""
     name = str(detail["loc"][0]) if detail["loc"] else ""
     value = values.get(name) or next((item for item in values.values() if _mentions(detail, item)), None)
     if value is None:
-        return expected_of(detail)
-    return f"{value.where} = {'***' if name == 'api_key' else repr(value.raw)}: {expected_of(detail)}"
+        return describe_expected(detail)
+    return f"{value.where} = {'***' if name == 'api_key' else repr(value.raw)}: {describe_expected(detail)}"
 
 
 def _mentions(detail: ErrorDetails, value: Value) -> bool:
@@ -37,7 +37,7 @@ def _mentions(detail: ErrorDetails, value: Value) -> bool:
     return any(str(part).strip() and str(part).strip().upper() in detail["msg"].upper().split() for part in parts)
 
 
-def expected_of(detail: ErrorDetails) -> str:
+def describe_expected(detail: ErrorDetails) -> str:
     """Return what pydantic expected instead of a value, with the nearest allowed word."""
     text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     words = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")

@@ -13,7 +13,7 @@ from mytrading.config.cross_checks import product_of, start_problems, stream_por
 from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
-from mytrading.config.strategies import StrategyConfig, rules_of
+from mytrading.config.strategies import StrategyConfig, exit_rules_of
 from mytrading.core.options.leg_grammar import parse_option_range
 from mytrading.messages.enums import Mode, Product
 from mytrading.messages.leg_plan import LegPlan
@@ -71,12 +71,12 @@ def build_run_config(
             runtime_dir=str(runtime_dir),
             log_dir=str(home / settings.logging.directory / (log_name or settings.profile)),
             venue=venue,
-            data=part_of(DataRules, settings.data, watch=watched_instruments(settings)),
+            data=copy_shared_fields(DataRules, settings.data, watch=watched_instruments(settings)),
             strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running),
             risk=risk_limits(settings),
             rates=settings.rates,
-            messaging=part_of(Messaging, settings.messaging, ports=stream_ports(settings.messaging)),
-            logging=part_of(LogRules, settings.logging),
+            messaging=copy_shared_fields(Messaging, settings.messaging, ports=stream_ports(settings.messaging)),
+            logging=copy_shared_fields(LogRules, settings.logging),
             simulator=replace(settings.simulator, followed=True, speed=1.0, replay="")
             if settings.on_live_quotes
             else settings.simulator,
@@ -87,13 +87,13 @@ def build_run_config(
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
-            alert_rules=part_of(AlertRules, settings.alerts),
+            alert_rules=copy_shared_fields(AlertRules, settings.alerts),
             windows=Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )
 
 
-def part_of(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
+def copy_shared_fields(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
     """Build a struct `kind` from the fields that it shares with `section`, and `own` for the others."""
     shared = [name for name in kind.__struct_fields__ if name not in own]
     return kind(**{name: getattr(section, name) for name in shared}, **own)
@@ -153,13 +153,13 @@ def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, 
         api_key=api_key,
         expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
         order_workers=min(ORDER_WORKERS, server.max_concurrent_requests),
-        **msgspec.structs.asdict(part_of(ServerRules, server)),
+        **msgspec.structs.asdict(copy_shared_fields(ServerRules, server)),
     )
 
 
 def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
     """Return the run configuration of one strategy under these settings."""
-    return run_of(
+    return build_strategy_run(
         strategy,
         symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
         product=product_of(settings, strategy),
@@ -169,7 +169,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
     )
 
 
-def run_of(
+def build_strategy_run(
     strategy: StrategyConfig,
     symbols: tuple[str, ...],
     product: Product,
@@ -178,24 +178,24 @@ def run_of(
     plan: LegPlan | None,
 ) -> StrategyRun:
     """Build one strategy's run configuration from its own settings and what other settings resolve to."""
-    return part_of(
+    return copy_shared_fields(
         StrategyRun,
         strategy,
         file=file,
         symbols=symbols,
         product=product,
         accounts=accounts,
-        intraday=strategy.intraday if strategy.intraday is not None else ends_daily(product, plan),
+        intraday=strategy.intraday if strategy.intraday is not None else is_intraday(product, plan),
         sizing=strategy.sizing_rule,
         roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
         square_off=strategy.square_off_named,
-        rules=rules_of(strategy, symbols[0]),
+        rules=exit_rules_of(strategy, symbols[0]),
         plan=plan,
         options=parse_option_range(strategy.options),
     )
 
 
-def ends_daily(product: Product, plan: LegPlan | None) -> bool:
+def is_intraday(product: Product, plan: LegPlan | None) -> bool:
     """Return true if all that the strategy may enter is squared off by the venue each day (MIS)."""
     own = [leg.product for leg in plan.legs] if plan is not None else [None]
     return all((given or product) is Product.MIS for given in own)

@@ -21,7 +21,7 @@ from mytrading.config.sections import (
 )
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.validation import settings_of
+from mytrading.config.validation import setting_values
 from mytrading.messages.enums import Mode
 from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.run_config import AccountRole, ProcessRules, RateLimits, RiskLimits, SimulatorRules
@@ -118,13 +118,13 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
         """List (dotted name, value, origin) of every setting and every running strategy's."""
         values: list[tuple[str, object]] = [("profile", self.profile)]
         for section in SECTIONS:
-            values += ((f"{section}.{name}", value) for name, value in settings_of(getattr(self, section)))
+            values += ((f"{section}.{name}", value) for name, value in setting_values(getattr(self, section)))
         rows = [(path, format_value(value), self.origin(path)) for path, value in values]
         for account in self.accounts:
             shown = [(name, "***" if name == "key" else format_value(value)) for name, value in account if name != "id"]
             rows += ((f"accounts.{account.id}.{name}", value, "config/accounts.toml") for name, value in shown)
         for strategy in self.strategies:
-            for name, value in (*settings_of(strategy), *strategy.parameters.items()):
+            for name, value in (*setting_values(strategy), *strategy.parameters.items()):
                 path = f"strategies.{strategy.name}.{name}"
                 rows.append((path, format_value(value), self.origin(path)))
         return rows

@@ -138,7 +138,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return found
 
 
-def place_of(file: str, lines: Lines, key: KeyPath) -> str:
+def locate_key(file: str, lines: Lines, key: KeyPath) -> str:
     """Return `file:line` of a key, or of the table that lacks it."""
     for end in range(len(key), 0, -1):
         if (line := lines.get(key[:end])) is not None:
@@ -180,7 +180,7 @@ _QUICK_SMA = {
 }  # fmt: skip
 
 
-def profile_named(name: str) -> Profile:
+def profile_by_name(name: str) -> Profile:
     """Return the preset profile of this name, else a profile with its own state folder and no presets."""
     if name in ("paper", "replay"):
         return Profile(name, True, dict(_SIMULATED), {"SMA_Crossover": dict(_QUICK_SMA)})

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from mytrading.config.validation import declarations, validated
+from mytrading.config.validation import build_section, declarations
 from mytrading.core.options.leg_grammar import parse_option_range, parse_time_of_day, parse_trade
 from mytrading.messages.enums import Product
 from mytrading.messages.exit_rules import (
@@ -153,10 +153,10 @@ FIELDS: tuple[str, ...] = tuple(declarations(StrategyConfig))
 
 def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> StrategyConfig:
     """Validate a strategy's settings; pydantic's `ValidationError` lists what is wrong."""
-    return validated(StrategyConfig, values, name=name, parameters=dict(parameters))
+    return build_section(StrategyConfig, values, name=name, parameters=dict(parameters))
 
 
-def rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
+def exit_rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
     """Return exit rules as the run file has them; the Supertrend may use the bars of `underlying`."""
     return StrategyRules(
         max_loss=config.risk_max_loss,
@@ -190,7 +190,7 @@ def rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
     )
 
 
-def risk_problems(
+def find_rule_conflicts(
     config: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield (key of StrategyConfig, problem) for settings of a strategy that contradict each other."""
@@ -239,7 +239,7 @@ def _key(name: str) -> str:
     return f"risk.{name.removeprefix('risk_')}"
 
 
-def convert(kind: type, raw: Any) -> int | float | str | bool:
+def convert_parameter(kind: type, raw: Any) -> int | float | str | bool:
     """Convert a raw value to a parameter's type; `ValueError` says what was expected."""
     text = str(raw).strip()
     if kind is bool and text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):

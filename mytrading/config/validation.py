@@ -26,18 +26,18 @@ def declarations(section: type[msgspec.Struct]) -> Mapping[str, Setting]:
     return MappingProxyType({name: note for name, note in annotated.items() if isinstance(note, Setting)})
 
 
-def settings_of(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
+def setting_values(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
     """Yield (field, value) of each setting in a section."""
     return ((name, getattr(section, name)) for name in declarations(type(section)))
 
 
-def validated(section: type[_S], values: Mapping[str, Any], **others: Any) -> _S:
+def build_section(section: type[_S], values: Mapping[str, Any], **others: Any) -> _S:
     """Build a section from raw values and `others`; pydantic's `ValidationError` lists the problems."""
-    return section(**dict(model_of(section).model_validate(values)), **others)
+    return section(**dict(pydantic_model_of(section).model_validate(values)), **others)
 
 
 @cache
-def model_of(section: type[msgspec.Struct]) -> type[BaseModel]:
+def pydantic_model_of(section: type[msgspec.Struct]) -> type[BaseModel]:
     """Return the pydantic model of a section, derived from its declarations."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(section)}
     kinds = get_type_hints(section)
@@ -62,7 +62,7 @@ def _constrained(kind: Any, declared: Setting) -> Any:
     if declared.read is not None:
         rules.append(BeforeValidator(declared.read))
     if declared.among:
-        rules.append(AfterValidator(lambda words: some_of(declared.among, words)))
+        rules.append(AfterValidator(lambda words: check_allowed_words(declared.among, words)))
     if (check := declared.check) is not None:
 
         def judge(value: Any) -> Any:
@@ -96,7 +96,7 @@ def parse_days(value: object) -> object:
     return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
 
 
-def some_of(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
+def check_allowed_words(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words if there are any and all are allowed; `ValueError` names the wrong ones."""
     unknown = [word for word in words if word not in allowed]
     if unknown or not words:

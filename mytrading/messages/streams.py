@@ -80,7 +80,7 @@ def step_topic(daemon: str) -> str:
     return f"step/{daemon}"
 
 
-def shown_topic(instrument: str) -> str:
+def screen_topic(instrument: str) -> str:
     """Return the `market` topic with quotes of a held instrument for screens, four times a second."""
     return f"shown/{instrument}"
 

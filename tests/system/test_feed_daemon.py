@@ -24,7 +24,7 @@ from mytrading.messages.control import ClockTick, WantInstruments
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentRefusal
 from mytrading.messages.orders import Position, PositionChanged
-from mytrading.messages.streams import shown_topic
+from mytrading.messages.streams import screen_topic
 from mytrading.runtime.streams.endpoints import endpoint
 from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
 from tests.kit.feed_process import NIFTY, SBIN, RunningFeed, feed_config, start_feed
@@ -266,7 +266,7 @@ def test_what_risk_says_is_held_comes_for_screens_though_it_has_not_moved(feed: 
     feed.wait_ready()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     market = endpoint(feed.config.runtime_dir, "market", "feed")
-    screen = ZMQSubscriber("market", [market], (shown_topic("NSE:SBIN"),), context=context)
+    screen = ZMQSubscriber("market", [market], (screen_topic("NSE:SBIN"),), context=context)
 
     def shown() -> Any:
         feed.asker.send("risk", WantInstruments(daemon="risk", instruments=("NSE:SBIN",), held=("NSE:SBIN",)))
@@ -283,7 +283,7 @@ def test_what_is_held_comes_again_for_screens_and_stops_when_it_is_closed(feed: 
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     router = ZMQPublisher(endpoint(feed.config.runtime_dir, "orders", "router"), context=context)
     market = endpoint(feed.config.runtime_dir, "market", "feed")
-    screen = ZMQSubscriber("market", [market], (shown_topic("NSE:SBIN"),), context=context)
+    screen = ZMQSubscriber("market", [market], (screen_topic("NSE:SBIN"),), context=context)
     held = Position(
         account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r", quantity=10, quantity_seen=10
     )

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from mytrading.backtest.data.load import RequestError
 from mytrading.config.leg_plan import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
-from mytrading.config.run_config import run_of
+from mytrading.config.run_config import build_strategy_run
 from mytrading.config.strategies import FIELDS, StrategyConfig, strategy_config
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.validation import settings_of
+from mytrading.config.validation import setting_values
 from mytrading.messages.run_config import StrategyRun
 from mytrading.strategies.errors import hint
 from mytrading.strategies.parameters import Parameter
@@ -95,7 +95,7 @@ class LegOverrides:
 
     def _run(self, run: StrategyRun, config: StrategyConfig, table: Mapping[str, Any]) -> StrategyRun:
         plan = _plan_of(table).plan(self.symbols)
-        return run_of(config, run.symbols, run.product, run.file, run.accounts, plan)
+        return build_strategy_run(config, run.symbols, run.product, run.file, run.accounts, plan)
 
     def _table(self, given: Mapping[str, Parameter]) -> dict[str, Any]:
         table = {**self.table, "legs": [dict(leg) for leg in self.table["legs"]]}
@@ -117,7 +117,9 @@ class LegOverrides:
                 changed[name] = value
             elif key in _TIMES:  # risk closes by them too
                 changed[f"risk_{key}"] = value
-        return strategy_config(self.config.name, {**dict(settings_of(self.config)), **changed}, self.config.parameters)
+        return strategy_config(
+            self.config.name, {**dict(setting_values(self.config)), **changed}, self.config.parameters
+        )
 
 
 def _legs_with(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -36,12 +36,12 @@ from mytrading.backtest.setup.leg_overrides import LegOverrides
 from mytrading.config.cross_checks import INDEX_ITSELF
 from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.run_config import ends_daily, risk_limits, strategy_run
+from mytrading.config.run_config import is_intraday, risk_limits, strategy_run
 from mytrading.config.sections import BacktestSettings, parse_iv
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategy_files import discover_strategies, duplicate_names
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.validation import declarations, validated
+from mytrading.config.validation import build_section, declarations
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
@@ -306,7 +306,9 @@ def _run(
             product = Product(request.product.upper())
         except ValueError:
             raise RequestError(f"--product: expected MIS, NRML or CNC, found {request.product!r}") from None
-        daily = config.intraday if config is not None and config.intraday is not None else ends_daily(product, run.plan)
+        daily = (
+            config.intraday if config is not None and config.intraday is not None else is_intraday(product, run.plan)
+        )
         run = replace(run, product=product, intraday=daily)
     return run
 
@@ -448,7 +450,7 @@ def _surface(settings: BacktestSettings, given: Mapping[str, str]) -> BacktestSe
         if name not in known:
             raise RequestError(f"--surface: expected one of {', '.join(known)}, found {name!r}{hint(name, known)}")
     try:
-        return validated(BacktestSettings, {**msgspec.structs.asdict(settings), **given})
+        return build_section(BacktestSettings, {**msgspec.structs.asdict(settings), **given})
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

@@ -278,7 +278,7 @@ def _broker(given: str, reported: str) -> str:
     if not given or name_key(given) == name_key(reported):
         return reported
     try:
-        name = account_file.broker_named(given)
+        name = account_file.canonical_broker_name(given)
     except ValueError as error:
         fail(USAGE, f"--broker: {error}")
     if reported and name_key(reported) != name:

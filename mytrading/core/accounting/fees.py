@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.text.spelling import made_of
+from mytrading.core.text.spelling import convert_parsed_file
 from mytrading.core.time import day_number
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -92,7 +92,7 @@ class FeeSchedule:
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/fees.toml") -> FeeSchedule:
         """The schedule a parsed TOML file describes; `ValueError` names the file, the key and what was expected."""
-        file = made_of(parsed, FeeFile, source)
+        file = convert_parsed_file(parsed, FeeFile, source)
         if missing := [name for name in SEGMENTS if name not in file.segments]:
             raise ValueError(f"{source}: expected [segments.{missing[0]}]; add it with its rates")
         return cls(file)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mytrading.core.text.spelling import made_of
+from mytrading.core.text.spelling import convert_parsed_file
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 FIXED, BY_RISK = "fixed", "risk"
@@ -116,7 +116,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/risk.toml") -> RiskTables:
         """The tables of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
-        tables = made_of(parsed, cls, source)
+        tables = convert_parsed_file(parsed, cls, source)
         if problems := list(_problems(tables)):
             raise ValueError("\n".join(f"{source}: {problem}" for problem in problems))
         return tables

@@ -14,7 +14,7 @@ import msgspec
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
-from mytrading.core.text.spelling import made_of
+from mytrading.core.text.spelling import convert_parsed_file
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _FUTURES = 3
@@ -92,7 +92,7 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/instruments.toml") -> ContractFacts:
         """The facts of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
-        facts = made_of(parsed, cls, source)
+        facts = convert_parsed_file(parsed, cls, source)
         for name, underlying in facts.underlyings.items():
             if problem := _problem(underlying):
                 raise ValueError(f"{source}: underlyings.{name}: {problem}")

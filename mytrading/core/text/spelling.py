@@ -69,7 +69,7 @@ def _below(place: str, key: object) -> str:
     return f"{place}.{key}" if place else str(key)
 
 
-def made_of(parsed: Mapping[str, object], kind: type[T], source: str) -> T:
+def convert_parsed_file(parsed: Mapping[str, object], kind: type[T], source: str) -> T:
     """Convert a parsed file to a `kind`; `ValueError` names the file, each unknown key, or what was expected."""
     plain: type = kind
     if unknown := list(_unknown(parsed, _type_of(plain), "")):

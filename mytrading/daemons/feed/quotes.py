@@ -20,7 +20,7 @@ from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.control import StepDone, WantInstruments
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.run_config import DataRules
-from mytrading.messages.streams import STEP_TOPIC, shown_topic
+from mytrading.messages.streams import STEP_TOPIC, screen_topic
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import Histogram
@@ -104,7 +104,7 @@ class MarketPublisher:
             quote = self._newest.get(instrument)
             if quote is not None and quote is not self._shown.get(instrument):
                 self._shown[instrument] = quote
-                self._market.send(shown_topic(instrument), quote)
+                self._market.send(screen_topic(instrument), quote)
 
     def drop(self, instrument: str) -> None:
         """Forget the newest quote of an unsubscribed instrument."""

@@ -24,7 +24,7 @@ from mytrading.messages.journal_rows import ControlOpened, RiskOpened
 from mytrading.messages.ops import OpsReply
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
-from mytrading.messages.streams import ALL, shown_topic
+from mytrading.messages.streams import ALL, screen_topic
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
@@ -133,9 +133,9 @@ class Gateway(MachineDaemon):
         self.view.advance_to(self.clock.now())
         wanted = {position.instrument for position in self.view.open_positions()}
         for instrument in wanted - self._watched:
-            self._market.subscribe(shown_topic(instrument))
+            self._market.subscribe(screen_topic(instrument))
         for instrument in self._watched - wanted:
-            self._market.unsubscribe(shown_topic(instrument))
+            self._market.unsubscribe(screen_topic(instrument))
         self._watched = wanted
 
     def _on_status(self, frame: Frame) -> None:

@@ -10,7 +10,7 @@ from mytrading.config.accounts import (
     BROKERS,
     AccountConfig,
     accounts_lock,
-    broker_named,
+    canonical_broker_name,
     load_accounts,
     render_accounts,
     with_primary,
@@ -172,10 +172,10 @@ def test_every_seed_broker_can_be_named_however_it_is_spelt() -> None:
         " IIFL XTS, IndiaBulls, IndMoney, Kotak, Motilal Oswal, Paytm, Pocketful, Shoonya, Samco, Tradejini, Upstox,"
         " Wisdom Capital XTS, Zebu, Zerodha"
     )
-    assert {broker_named(word.strip()) for word in spelt.split(",")} == set(BROKERS)
+    assert {canonical_broker_name(word.strip()) for word in spelt.split(",")} == set(BROKERS)
     assert len(BROKERS) == 25
     with pytest.raises(ValueError, match="did you mean zerodha"):
-        broker_named("zerodah")
+        canonical_broker_name("zerodah")
 
 
 @pytest.mark.parametrize(

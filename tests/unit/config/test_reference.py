@@ -11,12 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from mytrading.config.loading import load_settings
-from mytrading.config.run_config import run_of
+from mytrading.config.run_config import build_strategy_run
 from mytrading.config.sections import REMOVED_KEYS, RENAMED, SECTIONS, STRATEGY_PATH, UNUSED, VARIABLES
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig, strategy_config
 from mytrading.config.strategy_files import discover_strategies
-from mytrading.config.validation import declarations, validated
+from mytrading.config.validation import build_section, declarations
 from mytrading.core.options.leg_grammar import parse_trade
 from mytrading.messages.enums import Side
 from mytrading.messages.run_config import ExpiryRule, StrategySettings
@@ -269,7 +269,7 @@ def test_every_setting_of_a_strategy_in_the_run_file_is_declared_and_reaches_it_
     assert set(StrategySettings.__struct_fields__) == set(declarations(StrategySettings))
     assert set(declarations(StrategySettings)) < set(declarations(StrategyConfig))
     config = strategy_config("S", {"lots": 3, "stop": "engine", "limit_action": "halt", "take_profit_pct": 0.2}, {})
-    run = run_of(config, ("NSE:SBIN",), config.product, "", config.accounts, None)
+    run = build_strategy_run(config, ("NSE:SBIN",), config.product, "", config.accounts, None)
     for name in StrategySettings.__struct_fields__:
         assert getattr(run, name) == getattr(config, name)
 
@@ -282,13 +282,13 @@ class MoreRates(RateLimits, frozen=True, kw_only=True):
 
 
 def test_setting_is_added_by_its_declaration_alone() -> None:
-    made = validated(MoreRates, {"pauses": "noon, night", "orders_per_second": "5"})
+    made = build_section(MoreRates, {"pauses": "noon, night", "orders_per_second": "5"})
     assert (made.pauses, made.seconds, made.orders_per_second) == (("NOON", "NIGHT"), 2.0, 5)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=MoreRates) == made
     assert declarations(MoreRates)["pauses"].variable == "RATE_PAUSES"
     for wrong in ({"seconds": "0"}, {"pauses": "dawn"}, {"orders_per_second": "11"}, {"second": "1"}):
         with pytest.raises(ValidationError):
-            validated(MoreRates, wrong)
+            build_section(MoreRates, wrong)
 
 
 def test_template_is_the_one_written_from_the_settings_classes() -> None:
