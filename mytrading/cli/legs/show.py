@@ -28,7 +28,7 @@ from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
 from mytrading.core.options.leg_grammar import spell_stop
 from mytrading.core.options.payoff import PayoffLeg, payoff, profit
 from mytrading.core.risk.pretrade import stop_plan
-from mytrading.core.risk.protection.hedges import Cover, contract_of, hedging_units, match_covers, match_rule_covers
+from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers, match_rule_covers
 from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, adjust_multiple, plan_profiles
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product, Side
@@ -324,7 +324,7 @@ def describe_stops(
 ) -> list[str]:
     """For each leg at present prices: `broker 130.00`, `engine 180.00`, `hedge of …`, or `none`."""
     units = {one.id: leg.lots * one.lot_size for leg, one in zip(legs, contracts, strict=True)}
-    covers = match_covers(units, {one.id: contract_of(one) for one in contracts})
+    covers = match_covers(units, {one.id: one for one in contracts})
     return [_held(leg, one, units[one.id], prices, covers, rules) for leg, one in zip(legs, contracts, strict=True)]
 
 

@@ -108,7 +108,12 @@ class FeeSchedule:
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
     ) -> Charges:
         """Return the charges of a fill of signed `units`; `as_future` charges an index like its future."""
-        segment = "future" if as_future else segment_of(instrument, product)
+        if as_future or instrument.kind is InstrumentKind.FUT:
+            segment = "future"
+        elif instrument.kind.is_option:
+            segment = "option"
+        else:
+            segment = "equity_delivery" if product is Product.CNC else "equity_intraday"
         rates = self.rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _EPOCH + day_number(at_ns))
         turnover = abs(units) * price
         brokerage = rates.brokerage * turnover if rates.brokerage else rates.brokerage_most
@@ -127,15 +132,6 @@ class FeeSchedule:
     def exercise_stt(self, intrinsic: float, at_ns: int) -> float:
         """Return the STT in rupees on bought options that expire in the money by `intrinsic` rupees."""
         return self.rates("option", False, _EPOCH + day_number(at_ns)).stt_exercise * max(0.0, intrinsic)
-
-
-def segment_of(instrument: Instrument, product: Product) -> str:
-    """Return the name of the fee segment by which a fill is charged."""
-    if instrument.kind.is_option:
-        return "option"
-    if instrument.kind is InstrumentKind.FUT:
-        return "future"
-    return "equity_delivery" if product is Product.CNC else "equity_intraday"
 
 
 def _rate_on(rates: tuple[Rate, ...], day: date) -> float:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.accounting.margin_tables import BufferRule, RiskTables, TradeType, expires_on, trade_type
+from mytrading.core.accounting.margin_tables import BufferRule, RiskTables, TradeType, trade_type
 from mytrading.core.orders.state_machine import FREED
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -86,7 +86,7 @@ def margin_per_lot(kind: TradeType, instrument: Instrument, price: float, tables
     """Return the margin in rupees per lot: the table's figure, else a share of the contract's value."""
     figures = tables.figures_of(instrument.underlying, day)
     if figures is not None:
-        return figures.figure(kind).rupees(expires_on(instrument, day))
+        return figures.figure(kind).rupees(instrument.expiry == day.isoformat())
     lot = max(instrument.lot_size, 1)
     if kind is TradeType.FUTURE:
         return price * lot * tables.shares.future
@@ -199,10 +199,6 @@ class MarginTracker:
         if funds is None:
             return None
         return funds.available + funds.collateral * collateral_share - self.allocated(account)
-
-    def cash(self, account: str) -> float | None:
-        """Return the rupees of free cash, without collateral; None before the first funds report."""
-        return self.free(account, 0.0)
 
 
 def buffer_after_refusal(buffer: float, rule: BufferRule) -> float:

@@ -155,11 +155,6 @@ def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:
     return TradeType.SOLD if sold else TradeType.BOUGHT
 
 
-def expires_on(instrument: Instrument, day: date) -> bool:
-    """True if the contract expires on this day."""
-    return instrument.expiry == day.isoformat()
-
-
 def _problems(tables: RiskTables) -> list[str]:
     shares = {
         **{f"profiles.{name}": value for name, value in tables.profiles.items()},

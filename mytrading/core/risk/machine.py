@@ -18,7 +18,7 @@ from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.readiness import is_quote_stale, unseen_stops
 from mytrading.core.risk.rollover.rollover import Rollover
-from mytrading.core.risk.runs.run_events import drop_superseded_events
+from mytrading.core.risk.runs.run_events import HEDGE_PATIENCE_NS, drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.day_carry import snapshot
@@ -27,7 +27,6 @@ from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState
-from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.journal_rows import LevelMoved, RiskOpened
@@ -44,9 +43,6 @@ from mytrading.messages.orders import (
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
 from mytrading.messages.signals import Signal
-
-HEDGE_PATIENCE_NS = 60 * SECOND
-"""Market time of a square-off in which what covers a sold leg waits for that to be flat."""
 
 
 class RiskMachine:
@@ -273,9 +269,7 @@ class RiskMachine:
     def wanted_instruments(self) -> tuple[str, ...]:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""
         busy = map(self.state.busy_instruments, self.environment.accounts())
-        names = self.state.awaited_instruments.union(
-            self.rollover.wanted_contracts(), self.runs.wanted_instruments(), *busy
-        )
+        names = self.state.awaited_instruments.union(self.rollover.wanted_contracts(), self.runs.series.sources, *busy)
         return tuple(sorted(names))
 
 

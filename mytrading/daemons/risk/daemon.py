@@ -126,12 +126,10 @@ class RiskManager(MachineDaemon):
         self.edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
         self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
         self.every(1.0, lambda _: self.edits.poll())
-        if self.risk.runs.wanted_instruments():
+        if self.risk.runs.series.sources:
             self._fill_trends(0)
             if not self.lock_step:
                 self.every(TREND_S, self._fill_trends)
-
-    # files
 
     def _take_calendar(self, parsed: dict[str, Any]) -> None:
         self._hours.made.take(Calendar.from_dict(parsed))
@@ -155,8 +153,6 @@ class RiskManager(MachineDaemon):
     def _take_new_contracts(self) -> None:
         if self._instruments.changed():
             self._take_instruments()
-
-    # messages in
 
     def receive(self, stream: str, frame: Frame) -> None:
         """Take a message by its type: apply a level; decide on an input and journal it; the rest is wiring."""
@@ -195,8 +191,6 @@ class RiskManager(MachineDaemon):
         elif isinstance(message, OrderChanged):
             self._latency.record_order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)
-
-    # the clock
 
     def _on_clock(self, machine_ns: int) -> None:
         self._take_kill_file()
@@ -244,7 +238,7 @@ class RiskManager(MachineDaemon):
         """
         series, now = self.risk.runs.series, self.clock.now()
         reader = BarReader(self.config.bars_dir)
-        for instrument in self.risk.runs.wanted_instruments():
+        for instrument in series.sources:
             if self.lock_step or series.lacks_bars(instrument, TREND_BARS):
                 minutes = reader.bars(instrument, since=now - TREND_DAYS_NS, until=now)
                 ended = [bar for bar in minutes if bar.end_ns <= now]
@@ -253,8 +247,6 @@ class RiskManager(MachineDaemon):
                 else:
                     self.record(series.missing_bars(instrument, ended, now))
         reader.close()
-
-    # levels out
 
     def _send_wants(self, _machine_ns: int) -> None:
         self._take_new_contracts()
@@ -278,8 +270,6 @@ class RiskManager(MachineDaemon):
             self._market.unsubscribe(instrument)
         self._topics = wanted
 
-    # decisions out
-
     def effects(self, rows: Sequence[Any]) -> None:
         """Count and log what was decided."""
         for row in rows:
@@ -294,10 +284,13 @@ class RiskManager(MachineDaemon):
                     self._counts["exits"] += 1
                     self._trades.info("exit.wanted", id=row.id, strategy=row.strategy, instrument=row.instrument,
                                       reason=row.reason, cause=row.cause)  # fmt: skip
-                case SignalDenied():
-                    self._log_denial(row, row.code, row.message)
-                case SignalExpired():
-                    self._log_denial(row, "EXPIRED", "the signal was too late")
+                case SignalDenied() | SignalExpired():
+                    self._counts["denied"] += 1
+                    code, text = "EXPIRED", "the signal was too late"
+                    if isinstance(row, SignalDenied):
+                        code, text = row.code, row.message
+                    self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code,
+                                      problem=text)  # fmt: skip
                 case RiskEventRecorded() if not row.follows:
                     self._trades.info("risk.rule_applied", id=row.id, strategy=row.strategy, kind=row.kind.value,
                                       value=row.value, threshold=row.threshold, action=row.action.value)  # fmt: skip
@@ -307,12 +300,6 @@ class RiskManager(MachineDaemon):
                             self.alerts.clear(alert.code, alert.subject)
         if rows:
             self._follow_instruments()
-
-    def _log_denial(self, row: SignalDenied | SignalExpired, code: str, text: str) -> None:
-        self._counts["denied"] += 1
-        self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code, problem=text)
-
-    # figures
 
     def progress(self) -> Progress:
         """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""

@@ -177,8 +177,6 @@ class EntryPlanner:
             )
         return tuple(found)
 
-    # waiting
-
     def _must_wait(self, instrument: str, account: str, intent: Intent, now: int) -> bool:
         """True while an intent in time has no fresh quote, contracts or funds, or an older entry is being withdrawn."""
         signal, state, environment = intent.signal, self._state, self._environment
@@ -243,8 +241,6 @@ class EntryPlanner:
         unread = funds_unread(self._state, account) if self._environment.needs_funds else ""
         return f"account {account}: {unread}" if unread else ""
 
-    # entries
-
     def _entry(self, intent: Intent, account: str, case: PreTradeContext, reserve: _Reserve) -> list[Any]:
         signal, leg, holder, stop = intent.signal, case.leg, stop_holder(case), plan_stop(case)
         levels = stop if isinstance(stop, StopLevels) else StopLevels(0.0, 0.0)
@@ -284,8 +280,6 @@ class EntryPlanner:
             rests_until_ns=case.now + round(leg.valid_seconds * 1e9) if rests and leg.valid_seconds else 0,
         )
         return [entry, *fix_levels(self._state, entry, 0.0 if case.is_hedge else held_stop, case.now)]
-
-    # denials
 
     def _deny_unsized(self, intent: Intent, account: str, denial: Denial, now: int) -> list[Any]:
         """No lots can be had: denied beside what all other rules deny of the least that could be had."""

@@ -98,8 +98,6 @@ class Rollover:
     def _under_way(self) -> Iterator[Rolled]:
         return (roll for roll in self._state.rolls.values() if roll.phase == "begun")
 
-    # beginning
-
     def redirect_to_next_contract(self, intent: Intent, account: str, now: int) -> list[Any]:
         """Return the rows that replace a contract of an intent which is due to be rolled by the next one."""
         signal, rule = intent.signal, self._rule(intent.signal.strategy)
@@ -227,8 +225,6 @@ class Rollover:
         """The limits of the day that were reached, empty if none: what is brought again after one is new risk."""
         return "; ".join(self._limits.entry_blocks(account, strategy).values())
 
-    # going on
-
     def _go_on(self, roll: Rolled, now: int) -> list[Any]:
         """The next step; none while the last one is on its way."""
         near = self._state.positions.get(roll.near_owner)
@@ -288,9 +284,9 @@ class Rollover:
 
     def _gone(self, roll: Rolled) -> str:
         """What an operator must know where the near leg went first: what was held is not, or not all of it."""
-        there = self._held(roll.far_owner) - roll.base
         if self._held(roll.near_owner):
             return ""
+        there = self._held(roll.far_owner) - roll.base
         return f"; {roll.near} is closed, and {there} of {roll.quantity} units are held of {roll.far}"
 
     def _close(self, roll: Rolled, near: Position | None) -> list[Any]:
@@ -323,13 +319,11 @@ class Rollover:
         position = self._state.positions.get(owner)
         return position.quantity if position is not None else 0
 
-    # alerts
-
     def alert_subjects(self, now: int) -> set[str]:
         """Subjects of lasting alerts: rolls that wait, were given up today, or may not begin."""
         today, levels = self._environment.today(now), self._state.levels
         found = {
-            roll_subject(roll)
+            _subject(roll)
             for roll in self._state.rolls.values()
             if (roll.phase == "begun" and roll.note)
             or (roll.phase == "given_up" and self._environment.today(roll.at_ns) == today)
@@ -346,13 +340,12 @@ class Rollover:
         early = now - roll.at_ns < QUOTE_PATIENCE_NS and all(denial.code in _ON_ITS_WAY for denial in denied)
         if roll.note == denied[0].code or early:
             return []
-        gone = self._gone(roll)
-        severity = Severity.CRITICAL if gone else Severity.WARNING
+        severity = Severity.CRITICAL if (gone := self._gone(roll)) else Severity.WARNING
         why = "; ".join(denial.message for denial in denied)
         text = f"the roll over from {roll.near} to {roll.far} waits: {why}{gone}"
         return [
             replace(roll, note=denied[0].code, at_ns=now),
-            risk_alert(CODE, severity, roll_subject(roll), text, now),
+            risk_alert(CODE, severity, _subject(roll), text, now),
         ]
 
     def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
@@ -361,18 +354,13 @@ class Rollover:
             return [ended]
         far = roll.far or "the next contract"
         text = f"the roll over from {roll.near} to {far} in {roll.account} was given up: {why}"
-        return [ended, risk_alert(CODE, Severity.CRITICAL, roll_subject(roll), text, now)]
+        return [ended, risk_alert(CODE, Severity.CRITICAL, _subject(roll), text, now)]
 
 
-def roll_subject(roll: Rolled) -> str:
-    """What alerts of a roll are about."""
-    return f"{roll.strategy}/{roll.account}/{roll.near}"
-
-
-def _subject(position: Position) -> str:
-    return f"{position.strategy}/{position.account}/{position.instrument}"
+def _subject(of: Rolled | Position) -> str:
+    return f"{of.strategy}/{of.account}/{of.near if isinstance(of, Rolled) else of.instrument}"
 
 
 def _blocker_name(position: Position, kind: str, day: str) -> str:
     """The level that remembers that a blocker of this kind was alerted on a day."""
-    return f"roll_due {kind} {position.strategy}/{position.account}/{position.instrument} {position.opened_ns}:{day}"
+    return f"roll_due {kind} {_subject(position)} {position.opened_ns}:{day}"

@@ -56,8 +56,6 @@ class RunBook:
         """The runs that hold an instrument, with their legs in it."""
         return self._holding.get(instrument, [])
 
-    # learning
-
     def apply_quote(self, quote: Quote) -> None:
         """Update profits, peaks and trailing stops of all runs that hold the quoted instrument."""
         valued = self._state.valued[quote.instrument]
@@ -262,8 +260,6 @@ class RunBook:
         if row.action is RiskAction.CLOSE_ALL:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
-
-    # what survives
 
     def _level(self, name: str, value: float) -> None:
         """A journaled level of a run that is there."""

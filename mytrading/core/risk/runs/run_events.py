@@ -66,7 +66,17 @@ class RunEvents:
     def carried_fields(self) -> dict[str, Any]:
         """Events whose positions are held still, for the head of a new day, and what came of them, as fields of it."""
         held = [(run_id_of(position), position) for position in self._state.open_positions()]
-        causes = {event.cause for event in self._causes.values() if _is_of_any(event, held)}
+        causes = {
+            event.cause
+            for event in self._causes.values()
+            if any(
+                event.run in ("", run)
+                and event.strategy in ("", position.strategy)
+                and position.account in event.accounts
+                and position.instrument in event.instruments
+                for run, position in held
+            )
+        }
         return {
             "events": tuple(event for cause, event in self._causes.items() if cause in causes),
             "event_goals": {name: event.cause for name, event in self._goals.items() if event.cause in causes},
@@ -132,10 +142,9 @@ class RunEvents:
             return []
         event = self._goals.get(order.links.goal) or self._flattens.get(order.cause) if order.links.goal else None
         if event is None:
-            stopped = broker_stop_event(self._state, order, now)
-            if stopped is None or stopped.id not in self._causes:
-                return [stopped] if stopped is not None else []
-            event = stopped
+            event = broker_stop_event(self._state, order, now)
+            if event is None or event.id not in self._causes:
+                return [event] if event is not None else []
         return [
             RiskEventRecorded(
                 id=content_id(event.id, order.client_order_id),
@@ -156,16 +165,6 @@ def _remember(table: dict[str, RiskEventRecorded], name: str, event: RiskEventRe
     table[name] = event
     while len(table) > REMEMBERED:
         del table[next(iter(table))]
-
-
-def _is_of_any(event: RiskEventRecorded, held: list[tuple[str, Position]]) -> bool:
-    return any(
-        event.run in ("", run)
-        and event.strategy in ("", position.strategy)
-        and position.account in event.accounts
-        and position.instrument in event.instruments
-        for run, position in held
-    )
 
 
 def _event(
@@ -212,10 +211,8 @@ def add_close_event(
     kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int
 ) -> list[Any]:
     """The goals that close a position, after their event; nothing where it is being closed already."""
-    for goal in rows:
-        if isinstance(goal, CloseGoal):
-            break
-    else:
+    goal = next((row for row in rows if isinstance(row, CloseGoal)), None)
+    if goal is None:
         return rows
     trip = round_trip_name(position)
     event = RiskEventRecorded(
@@ -238,15 +235,12 @@ def add_close_event(
 
 def drop_superseded_events(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """The rows of a decision without events of single positions whose goal another rule's has made superfluous."""
-    causes, kept = set(), []
-    for row in rows:
-        if isinstance(row, CloseGoal):
-            causes.add(row.cause)
-    for row in rows:
-        if isinstance(row, RiskEventRecorded) and not row.follows and row.kind in CLOSERS and row.cause not in causes:
-            continue
-        kept.append(row)
-    return tuple(kept)
+    causes = {row.cause for row in rows if isinstance(row, CloseGoal)}
+    return tuple(
+        row
+        for row in rows
+        if not isinstance(row, RiskEventRecorded) or row.follows or row.kind not in CLOSERS or row.cause in causes
+    )
 
 
 def broker_stop_event(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:

@@ -51,8 +51,6 @@ class RunRules:
         self.series = TrendSeries(environment.strategies, self.books, environment.calendar)
         self.events = RunEvents(state)
 
-    # learning
-
     def apply(self, row: Any) -> None:
         """Learn a row."""
         if isinstance(row, Quote):
@@ -75,8 +73,6 @@ class RunRules:
                 self.series.update_premium_ratio(run)
             for bar in row.bars:
                 self.series.add_bar(bar)
-
-    # deciding
 
     def on_quote(self, quote: Quote, now: int) -> list[Any]:
         """What follows from a quote for all runs that hold its instrument."""
@@ -160,8 +156,6 @@ class RunRules:
                 return self.events.end_leg(run, leg, breach, now, quote.received_ns)
         return []
 
-    # trends
-
     def _bars(self, now: int) -> list[Any]:
         """Bars that ended, as rows, and the runs that a trend ends with them."""
         rows: list[Any] = []
@@ -181,8 +175,6 @@ class RunRules:
                 breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
                 rows += self.events.end_run(run, breach, now, 0)
         return rows
-
-    # the clock, and events of the router
 
     def on_time(self, now: int) -> list[Any]:
         """Times of day, bars that ended without a further quote, levels to journal, and runs that are being closed."""
@@ -222,8 +214,6 @@ class RunRules:
             rows += self.events.link_exit_order(message.order, now)
         return rows
 
-    # levels
-
     def _journal_trail(self, run: Run, now: int, acts: bool = False) -> Iterator[LevelMoved]:
         """Rows for a peak and a stop that moved a tick, at most once a second unless something acts on them."""
         trail, known = run.trail, run.journaled
@@ -242,14 +232,8 @@ class RunRules:
         if moved and self._state.machine_ns - leg.journaled_machine_ns >= JOURNAL_EVERY_NS:
             yield LevelMoved(name=f"{PREFIX}{run.id} {BEST} {leg.name}", value=leg.best, at_ns=now)
 
-    # figures
-
-    def wanted_instruments(self) -> tuple[str, ...]:
-        """Instruments whose quotes are needed besides what is held."""
-        return tuple(self.series.sources)
-
     def trend_bars(self) -> tuple[Bar, ...]:
-        """The history of all series, for the head of a new day."""
+        """The bars of all trend series, for the head of a new day's journal."""
         return tuple(bar for series in self.series.all.values() for bar in series.bars)
 
     def figures(self) -> dict[str, float]:

@@ -41,8 +41,11 @@ class TrendSeries:
         self.sources: dict[str, list[SeriesBars]] = {}
         self._ratios: dict[str, Ratio] = {}
         for rule in self.rules.values():
-            if rule.instrument:
-                self._source(rule.instrument, rule.minutes)
+            key = (_OF_INSTRUMENT + rule.instrument, timeframe_name(rule.minutes))
+            if rule.instrument and key not in self.all:
+                series = SeriesBars(key[0], rule.instrument.partition(":")[0], rule.minutes, calendar)
+                self.all[key] = series
+                self.sources.setdefault(rule.instrument, []).append(series)
         self.any = bool(self.rules)
         """True if a strategy has a trend exit."""
         if self.any:  # what it is computed with loads numba, so only those who need it do
@@ -50,19 +53,10 @@ class TrendSeries:
 
             supertrend.warm()
 
-    def _source(self, instrument: str, minutes: int) -> None:
-        key = (_OF_INSTRUMENT + instrument, timeframe_name(minutes))
-        if key not in self.all:
-            series = SeriesBars(key[0], instrument.partition(":")[0], minutes, self._calendar)
-            self.all[key] = series
-            self.sources.setdefault(instrument, []).append(series)
-
     def series_of(self, strategy: str) -> SeriesBars | None:
         """The series that ends a strategy's runs; None if it has none, or holds nothing to make one of."""
         rule = self.rules.get(strategy)
         return self.all.get(_key(strategy, rule)) if rule is not None else None
-
-    # learning
 
     def add_quote(self, quote: Quote) -> None:
         """A price of an instrument, and with it of the premiums it is part of."""
@@ -95,8 +89,6 @@ class TrendSeries:
         series = self.all.get((bar.instrument, bar.timeframe))
         if series is not None:
             series.keep(bar)
-
-    # history
 
     def complete_open_bars(self, instrument: str, minutes: list[Bar]) -> None:
         """Complete the bars under way, whose prices before a restart were not kept, with stored one-minute bars."""

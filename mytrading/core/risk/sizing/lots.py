@@ -125,10 +125,7 @@ def _each(kind: TradeType, leg: MarginLeg, tables: RiskTables, day: date) -> flo
 
 def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
     """True if nothing but options is bought: they are sized from cash, without collateral."""
-    for leg in legs:
-        if leg.units <= 0 or not leg.instrument.kind.is_option:
-            return False
-    return True
+    return all(leg.units > 0 and leg.instrument.kind.is_option for leg in legs)
 
 
 def plan_by_margin(margin: float, share: float, cost: float, account: str) -> LotMultiple:
@@ -211,8 +208,11 @@ def plan_profiles(
         plan = plans[profile] = trim(_plan(profile, legs, free, taken, account, tables, day))
         if not plan.times:
             break
-        more = _taken(legs, plan.times, tables, day)
-        taken = MarginNeed(taken.whole + more.whole, taken.premium + more.premium)
+        made = [leg._replace(units=leg.units * plan.times) for leg in legs]
+        cost = basket_cost(legs, tables, day) * plan.times
+        premium = cost if is_bought_only(legs) else _premium(made, tables, day)
+        whole = max(cost, margin_requirement(made, tables, day).initial)
+        taken = MarginNeed(taken.whole + whole, taken.premium + premium)
     return plans
 
 
@@ -244,14 +244,6 @@ def _plan(
         left = min(left, free.cash / (1 + free.learnt) - taken.premium)
     kept = min(share.share, max(left, 0.0) / base) if base > 0 else share.share
     return plan_by_margin(base, kept, cost, account)
-
-
-def _taken(legs: Sequence[MarginLeg], times: int, tables: RiskTables, day: date) -> MarginNeed:
-    """What a profile's legs use up: their budget, or their requirement where that is more."""
-    made = [leg._replace(units=leg.units * times) for leg in legs]
-    cost = basket_cost(legs, tables, day) * times
-    premium = cost if is_bought_only(legs) else _premium(made, tables, day)
-    return MarginNeed(max(cost, margin_requirement(made, tables, day).initial), premium)
 
 
 def _premium(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:

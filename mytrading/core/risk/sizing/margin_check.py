@@ -75,10 +75,7 @@ class MarginCheck:
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
         """True of legs of which the broker may be asked what they need: those valued by margin."""
-        for leg in legs:
-            if is_margined(leg.instrument, leg.units):
-                return True
-        return False
+        return any(is_margined(leg.instrument, leg.units) for leg in legs)
 
     def ask_broker(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
         """The question to the broker what legs need, nothing while it may answer; None where the table alone counts."""
@@ -139,8 +136,6 @@ class MarginCheck:
             found[f"margin_reserved:{account}"] = round(reserved, 2)
             found[f"{BUFFER}{account}"] = self.buffer(account)
         return found
-
-    # learning
 
     def raise_buffer(self, message: Any, now: int) -> list[Any]:
         """An order of ours that the broker refused for want of margin raises its account's buffer."""

@@ -14,7 +14,6 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.master_contract import refusal_for
 from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.core.orders.slicing import Sizes
-from mytrading.core.risk.protection.hedges import Contract, contract_of
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind, Snapshot
 from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun, TradeKind, TradeRule
@@ -72,11 +71,6 @@ class RiskEnvironment:
         """Units of a lot; 1 where the instrument is not listed."""
         found = self.instruments.get(name)
         return found.lot_size if found else 1
-
-    def contract_of(self, name: str) -> Contract | None:
-        """What cover depends on; None where the instrument is not listed."""
-        found = self.instruments.get(name)
-        return contract_of(found) if found else None
 
     def reach(self, name: str, price: float) -> float:
         """How far from the last price an entry may trade, and bid and ask value what is held; rupees."""

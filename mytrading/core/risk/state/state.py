@@ -14,7 +14,7 @@ from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.orders.state_machine import FREED, TERMINAL, UNRESOLVED
 from mytrading.core.reconciler import book_confidence as confidence
 from mytrading.core.risk.pnl.equity_memory import EquityMemory
-from mytrading.core.risk.protection.hedges import Contract, Cover, hedging_units, match_covers, sold_legs_exposed
+from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers, sold_legs_exposed
 from mytrading.core.risk.protection.stop_coverage import StopCoverage
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
 from mytrading.core.risk.state.indexed_dict import IndexedDict
@@ -22,6 +22,7 @@ from mytrading.core.risk.state.intent import Intent
 from mytrading.core.time import SECOND, iso_day
 from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import Rolled
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
@@ -313,7 +314,7 @@ class RiskState:
         name = position.instrument
         units = self._legs(position.account, position.strategy, self.watch_of(position), None)
         contracts = self._contracts(units)
-        if (mine := contracts.get(name)) is not None and not mine.is_option:
+        if (mine := contracts.get(name)) is not None and not mine.kind.is_option:
             return 0
         if mine is None or any(size < 0 and sold not in contracts for sold, size in units.items()):
             return position.quantity_seen
@@ -417,8 +418,8 @@ class RiskState:
                 units[leg.instrument] = min(target, size) if target < 0 else max(target, size)
         return units
 
-    def _contracts(self, names: dict[str, int]) -> dict[str, Contract]:
-        found = {name: self.environment.contract_of(name) for name in names}
+    def _contracts(self, names: dict[str, int]) -> dict[str, Instrument]:
+        found = {name: self.environment.instruments.get(name) for name in names}
         return {name: contract for name, contract in found.items() if contract is not None}
 
     def watch_of(self, position: Position) -> str:

@@ -150,7 +150,7 @@ def test_free_margin_is_cash_and_collateral_and_used_is_not_subtracted_again() -
     tracker.record_funds(funds(300_000, 10, collateral=500_000, used=200_000))
     assert tracker.free("main") == 800_000
     assert tracker.free("main", 0.5) == 550_000
-    assert tracker.cash("main") == 300_000
+    assert tracker.free("main", 0.0) == 300_000
 
 
 def test_free_margin_without_a_report_is_not_known() -> None:

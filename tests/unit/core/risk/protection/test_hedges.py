@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.risk.protection.hedges import Contract, Cover, match_covers, sold_legs_exposed
+from mytrading.core.risk.protection.hedges import Cover, match_covers, sold_legs_exposed
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, OrderState, OrderType, Product, Purpose, Side
-from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import Order, OrderChanged, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.run_config import OrphanLegs, StopPlan
@@ -24,8 +24,8 @@ FUTURE = "NFO:NIFTY30MAR26FUT"
 CE, PE, FUT, EQ = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT, InstrumentKind.EQ
 
 
-def of(kind: InstrumentKind, expiry: str = "", strike: float = 0.0, underlying: str = "NIFTY") -> Contract:
-    return Contract(kind, underlying, expiry, strike)
+def of(kind: InstrumentKind, expiry: str = "", strike: float = 0.0, underlying: str = "NIFTY") -> Instrument:
+    return Instrument(id="", exchange="", symbol="", kind=kind, underlying=underlying, expiry=expiry, strike=strike)
 
 
 MAR, APR = "2026-03-24", "2026-04-28"
