@@ -216,12 +216,11 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: control.
         oms.change_protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
     if not request.stop:
         return
-    oms.change_protection(
-        Protection(
-            **position.owner._asdict(), id=content_id("protection", request.id), run=position.run, cause=request.id,
-            side=Side.SELL if units > 0 else Side.BUY, trigger=request.stop, limit=request.stop_limit,
-        )
+    level = Protection(
+        **position.owner._asdict(), id=content_id("protection", request.id), run=position.run, cause=request.id,
+        side=Side.SELL if units > 0 else Side.BUY, trigger=request.stop, limit=request.stop_limit,
     )  # fmt: skip
+    oms.change_protection(level)
 
 
 def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:

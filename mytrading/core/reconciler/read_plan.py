@@ -299,23 +299,20 @@ class HealthTracker:
         if not problem:
             self._funds_at = machine_ns
 
-    def _funds_unread(self, machine_ns: int) -> str:
-        if not self._funds_at:
-            self._funds_at = machine_ns
-        if machine_ns - self._funds_at <= self._rules.funds_stale:
-            return ""
-        why = f" ({self._funds_problem})" if self._funds_problem else ""
-        return f"its funds were not read for {self._rules.funds_stale / SECOND:.0f} seconds{why}"
-
     def on_failed_read(self, message: str) -> None:
         """Record a failed read, which gave nothing usable."""
         self._health = replace(self._health, connected=False, failures=self._health.failures + 1, message=message)
 
     def health_at(self, machine_ns: int) -> AccountHealth:
         """Return the account's health at this time; too old a read counts as not connected, old funds as unread."""
-        health = self._health
-        if (unread := self._funds_unread(machine_ns)) != health.funds_unread:
+        health, rules = self._health, self._rules
+        self._funds_at = self._funds_at or machine_ns
+        unread = ""
+        if machine_ns - self._funds_at > rules.funds_stale:
+            why = f" ({self._funds_problem})" if self._funds_problem else ""
+            unread = f"its funds were not read for {rules.funds_stale / SECOND:.0f} seconds{why}"
+        if unread != health.funds_unread:
             self._health = health = replace(health, funds_unread=unread)
-        if health.connected and machine_ns - self._read_at > self._rules.stale:
+        if health.connected and machine_ns - self._read_at > rules.stale:
             return replace(health, connected=False, message="the last read is too old")
         return health

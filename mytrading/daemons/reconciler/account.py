@@ -163,7 +163,11 @@ class AccountListener:
         problem = "; ".join(problems[:3])
         if not visit.reached:
             self._health.on_failed_read(problem)
-        found.unread = "" if _complete(visit) else problem
+        job, books = visit.job, visit.books
+        asked = ((job.orders, books.orders), (job.trades, books.trades), (job.positions, books.positions))
+        read = visit.reached and all(book is not None for wanted, book in asked if wanted)
+        void = visit.mode is not None and not visit.mode.expected  # books of another mode are not taken
+        found.unread = "" if read or void else problem
         if found.unread:
             return
         found.odd, found.odd_rows = problem, bool(visit.books.unread)
@@ -222,12 +226,3 @@ def read_rules(windows: Windows) -> ReadRules:
     """Return the book read intervals of a run's windows."""
     names = ("orders_every", "positions_every", "funds_every", "retry_most", "stale", "funds_stale")
     return ReadRules(**{name: round(getattr(windows, name) * SECOND) for name in names})
-
-
-def _complete(visit: Visit) -> bool:
-    """True if every requested book was read, or is void for its mode alone."""
-    job, books = visit.job, visit.books
-    if visit.mode is not None and not visit.mode.expected:
-        return True
-    asked = ((job.orders, books.orders), (job.trades, books.trades), (job.positions, books.positions))
-    return visit.reached and all(book is not None for wanted, book in asked if wanted)

@@ -7,6 +7,7 @@ is refused here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from mytrading.adapters.venues import Venue, make_venue
@@ -53,9 +54,7 @@ class AccountPools:
         self._pools = {account.id: self._pool(account) for account in self._config.order_accounts}
 
     def _pool(self, account: AccountRun) -> WorkerPool[Job, Venue, CallOutcome]:
-        def connect() -> Venue:
-            return make_venue(self._config, account, machine_now)
-
+        connect = partial(make_venue, self._config, account, machine_now)
         name, count = f"router.{account.id}", self._config.venue.order_workers
         return WorkerPool(name, count, connect, self._finish, _failed, self._wake, begin=self._begin, reserve=1)
 

@@ -22,7 +22,7 @@ from mytrading.core.oms.state.settings import seconds_to_ns
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.journal_rows import FileTaken
-from mytrading.messages.run_config import AccountRun, RunConfig, ServerMode, VenueKind
+from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import unions
 from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.journal.journal import Row
@@ -94,6 +94,7 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
     most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows
+    rules = {account.id: modify_rules(account.broker) for account in config.accounts}
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
         calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
@@ -103,14 +104,9 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         slow=seconds_to_ns(windows.slow),
         unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=ModifyRules(most=most),
-        modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},
+        modify_by_account={name: replace(rule, most=min(rule.most, most)) for name, rule in rules.items()},
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
     )  # fmt: skip
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketHours(config, keep=False))
-
-
-def _rules_of(account: AccountRun, most: int) -> ModifyRules:
-    rules = modify_rules(account.broker)
-    return replace(rules, most=min(rules.most, most))

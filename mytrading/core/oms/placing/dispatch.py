@@ -7,6 +7,8 @@ the row is committed.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import OmsLimits, backoff
@@ -16,7 +18,7 @@ from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, unfilled
 from mytrading.messages.enums import OrderState, Purpose, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd
-from mytrading.messages.orders import Order, PlacingCall
+from mytrading.messages.orders import Order
 
 
 def dispatch_calls(oms: OrderDecision) -> None:
@@ -153,10 +155,7 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    call = PlacingCall(
-        attempt=order.call.attempt + 1, began_machine_ns=oms.machine,
-        not_before_machine_ns=order.call.not_before_machine_ns, trace_ns=order.call.trace_ns,
-    )  # fmt: skip
+    call = replace(order.call, attempt=order.call.attempt + 1, began_machine_ns=oms.machine, ended_machine_ns=0)
     sent = oms.change(order, "submitted", state=OrderState.SUBMITTED, call=call)
     if oms.state.withdrawn:
         entries.count_churn(oms, sent)
@@ -165,12 +164,9 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
 
 def _in_flight(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     """True while another call of its key and side is out; slices go together, but never two of one fingerprint."""
-    for other in oms.open_orders(key):
-        if other.state is OrderState.SUBMITTED and other.side is order.side:
-            same_parent = order.links.parent and other.links.parent == order.links.parent
-            if not (same_parent and other.quantity != order.quantity):
-                return True
-    return False
+    calling = (one for one in oms.open_orders(key) if one.state is OrderState.SUBMITTED and one.side is order.side)
+    parent = order.links.parent
+    return any(not parent or one.links.parent != parent or one.quantity == order.quantity for one in calling)
 
 
 def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:

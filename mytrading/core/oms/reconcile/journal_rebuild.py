@@ -67,7 +67,13 @@ def decide_missed_messages(oms: OrderDecision, missed: Sequence[Any]) -> None:
         position = oms.position(order)
         if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
             broker_stops.start_protection(oms, order)
-    _hold_back(oms)
+    # exits, and those of open flattens, that may have been sent in the lost part wait for two reads, stops for one
+    for goal in oms.state.unfinished_goals():
+        oms.change_goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
+    for guarding in oms.state.open_protections():
+        oms.change_protection(guarding, waits_machine_ns=max(oms.machine, 1))
+    for name in sorted(oms.state.open_flattens):
+        oms.change_flatten(oms.state.flattens[name], wary=True)
     _show(oms)
 
 
@@ -81,16 +87,6 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
             oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
             why = "the journal that would tell whether it was sent was lost"
             call_outcomes.mark_unknown(oms, sent, oms.machine, why)
-
-
-def _hold_back(oms: OrderDecision) -> None:
-    """Exits, and those of open flattens, that may have been sent in the lost part wait for two reads, stops for one."""
-    for goal in oms.state.unfinished_goals():
-        oms.change_goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
-    for guarding in oms.state.open_protections():
-        oms.change_protection(guarding, waits_machine_ns=max(oms.machine, 1))
-    for name in sorted(oms.state.open_flattens):
-        oms.change_flatten(oms.state.flattens[name], wary=True)
 
 
 def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
@@ -167,17 +163,13 @@ def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequen
         lost = since is not None and read.began_machine_ns > since and (first_seen is None or first_seen > since)
         if not (lost and not row.status.ended and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
             left.append(row)
-    _release_protections(oms, read)
-    return left
-
-
-def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
-    """Stops that waited for a read are placed, unless positions lack units that the day began with."""
+    # stops that waited for a read are placed, unless positions lack units that the day began with
     for level in oms.state.open_protections():
         if level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
             carried = (level.account, level.instrument) in oms.state.begun
             if not (carried and net_positions.broker_net_may_differ(level.net, oms.state, read)):
                 oms.change_protection(level, waits_machine_ns=0)
+    return left
 
 
 def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:

@@ -37,13 +37,9 @@ def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pri
     before = known.quantity if known else 0
     if quantity == before:
         return
-    same = known is not None and before * quantity > 0
-    oms.emit(
-        UnmanagedChanged(
-            **key._asdict(), quantity=quantity, at_ns=oms.now,
-            since_ns=(known.since_ns or known.at_ns) if same and known else oms.now, average_price=average_price,
-        )
-    )  # fmt: skip
+    since = (known.since_ns or known.at_ns) if known is not None and before * quantity > 0 else oms.now
+    row = UnmanagedChanged(**key._asdict(), quantity=quantity, average_price=average_price, at_ns=oms.now)
+    oms.emit(replace(row, since_ns=since))
 
 
 def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:

@@ -26,12 +26,8 @@ def begin_recovery(oms: OrderDecision, accounts: Iterable[str]) -> None:
     for account in accounts:
         orders = [order for order in oms.state.orders.sorted_values() if order.account == account and is_live(order)]
         held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
-        oms.emit(
-            RecoveryChanged(
-                account=account, done=False, began_machine_ns=oms.machine, at_ns=oms.now, orders=len(orders),
-                positions=len(held),
-            )
-        )  # fmt: skip
+        row = RecoveryChanged(account=account, done=False, began_machine_ns=oms.machine, at_ns=oms.now)
+        oms.emit(replace(row, orders=len(orders), positions=len(held)))
 
 
 def record_difference(oms: OrderDecision, account: str, kind: str, text: str) -> None:
