@@ -43,7 +43,7 @@ def broker_net(key: NetKey, read: BooksRead) -> int:
 
 
 def expiry_of(instrument: str) -> date | None:
-    """The day on which a contract expires; None of an instrument without expiry."""
+    """Return the expiry date of an instrument; None without one."""
     try:
         exchange, symbol = split_id(instrument)
         return parse_symbol(symbol, exchange).expiry

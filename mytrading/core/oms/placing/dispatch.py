@@ -67,7 +67,7 @@ def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
 
 
 def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
-    """Calls kept for the stops of entries that left lately: one for each with a stop plan, while its call counts."""
+    """Return the calls reserved for the stops of entries just sent: one for each that has a stop plan."""
     since, kept = machine_ns - limits.call_window, 0
     for key, names in state.open_by_key.items():
         for name in names if key.account == account else ():
@@ -82,7 +82,7 @@ def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: in
 
 
 def kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[str, int]:
-    """Calls of an account that legs of baskets under way still need, by strategy."""
+    """Return the calls reserved for legs of unfinished baskets, by strategy."""
     kept: dict[str, int] = {}
     for (where, strategy, _), (calls, until) in state.baskets.items():
         if where == account and until > machine_ns and calls:
@@ -102,7 +102,7 @@ ENTRIES = 3
 
 
 def call_priority(oms: OrderDecision, order: Order) -> int:
-    """Return a call's priority: 0 for stops and exits, 1 cancels of entries, 2 changes of entries, 3 new entries."""
+    """Return the rank of an order's next call: 0 for stops and exits, 1 cancels of entries, 2 changes, 3 new entries."""
     if order.purpose.reduces:
         return 0
     if order.state is OrderState.INITIALIZED:

@@ -47,7 +47,7 @@ class OrderDecision:
         self._silent: dict[str, bool] = {}
 
     def emit(self, row: Any) -> None:
-        """Add a row and learn it for the rest of this decision."""
+        """Add a row to the decision and apply it to the state."""
         self.rows.append(row)
         kind = type(row)
         if (learn := FOLDS.get(kind)) is not None:
@@ -62,7 +62,7 @@ class OrderDecision:
         return order
 
     def open_orders(self, key: NetKey) -> list[orders.Order]:
-        """Orders of the key that are not settled, by id; the list is not the caller's to change."""
+        """Return the unsettled orders of a key, sorted by id; do not change the list."""
         if (found := self._open.get(key)) is None:
             found = self._open[key] = self.state.open_orders(key)
         return found
@@ -122,7 +122,7 @@ class OrderDecision:
         return changed
 
     def answer(self, request: str, problem: str, done: str) -> None:
-        """Answer an operator's request: refused for `problem`, or the text `done`."""
+        """Answer an operator's request of this id: refused for `problem` if there is one, else with the text `done`."""
         self.emit(orders.RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
 
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
