@@ -195,8 +195,7 @@ class Limits:
 
     def on_quote(self, instrument: str, now: int) -> list[Any]:
         """Return rows of limits that a quote of a held instrument makes reached."""
-        touched = self._state.memory.money.scopes_of(instrument)
-        return self._look(touched, now) if touched else []
+        return self._look(self._money.scopes_of(instrument), now)
 
     def on_move(self, message: Any, now: int) -> list[Any]:
         """Return rows of limits that a changed position makes reached, and of actions still unfinished."""
@@ -208,14 +207,8 @@ class Limits:
 
     def on_time(self, now: int) -> list[Any]:
         """Return timer rows: starting equity, reached limits, peaks, marks, and actions still unfinished."""
-        memory = self._state.memory
-        return [
-            *self._bases(now),
-            *self._look(memory.money.scopes(), now),
-            *self._peaks(now),
-            *self._marks(now),
-            *self._go_on(now),
-        ]
+        reached = self._look(self._money.scopes(), now)
+        return [*self._bases(now), *reached, *self._peaks(now), *self._marks(now), *self._go_on(now)]
 
     def on_control(self, message: TradingState | StrategySwitch, now: int) -> list[Any]:
         """Return rows that lift halts when an operator resumes; drawdown then counts from the present equity."""
@@ -251,9 +244,8 @@ class Limits:
             profit = total.rupees if (total := sums.get(scope)) is not None else 0.0
             for limit in self._limits(scope) if limits is None else limits:
                 beyond = profit <= _CENT - limit.most if limit.kind is _LOSS else self._is_beyond(limit)
-                if not beyond or self._is_known(limit) or not self._money.is_priced(scope, now):
-                    continue
-                if self.is_confirmed(limit, now):
+                new = beyond and not self._is_known(limit) and self._money.is_priced(scope, now)
+                if new and self.is_confirmed(limit, now):
                     rows += self.breach_rows(limit, now)
         return rows
 

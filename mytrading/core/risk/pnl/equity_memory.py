@@ -125,16 +125,14 @@ class EquityMemory:
     def _line(self, what: str, rest: str, row: LevelMoved) -> None:
         kind, _, scope = rest.partition(" ")
         line = (LimitKind(kind), *_scope(scope))
-        if what == FIRED and row.value:
-            self.fired[line] = (row.value, row.at_ns)
-        elif what == FIRED:
-            self.fired.pop(line, None)
-        elif what == TIMES:
+        if what == TIMES:
             self.times[line] = int(row.value)
-        elif row.value:
-            self.halts[line] = row.value
+        elif not row.value:
+            (self.fired if what == FIRED else self.halts).pop(line, None)
+        elif what == FIRED:
+            self.fired[line] = (row.value, row.at_ns)
         else:
-            self.halts.pop(line, None)
+            self.halts[line] = row.value
 
     # days
 

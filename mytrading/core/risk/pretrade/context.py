@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.calendar import Session
-from mytrading.messages.enums import Confidence, Product, TradingLevel
+from mytrading.messages.enums import Confidence, Product, Side, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import RiskLimits, StopPlan, StrategyRun
@@ -126,6 +126,11 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     def product(self) -> Product:
         """Product of the entry order."""
         return self.signal.product_of(self.leg)
+
+    @property
+    def side(self) -> Side:
+        """Side of the entry order."""
+        return Side.BUY if self.units > 0 else Side.SELL
 
     @property
     def underway(self) -> bool:

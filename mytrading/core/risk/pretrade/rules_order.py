@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slice_quantities
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
@@ -39,21 +40,11 @@ def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
     )
 
 
-def _exchange(case: PreTradeContext) -> str:
-    allowed = case.limits.enabled_exchanges
-    if not allowed or case.instrument is None or case.instrument.exchange in allowed:
+def _not_enabled(what: str, value: str, setting: str, allowed: Collection[str]) -> str:
+    """That a value is not one of those that a setting allows; one that names none allows all."""
+    if not allowed or value in allowed:
         return ""
-    return (
-        f"exchange {case.instrument.exchange} is not one of ENABLED_EXCHANGES {','.join(allowed)}; add it to trade it"
-    )
-
-
-def _kind(case: PreTradeContext) -> str:
-    allowed = case.limits.enabled_kinds
-    if not allowed or case.instrument is None or case.instrument.kind in allowed:
-        return ""
-    kind = case.instrument.kind.value
-    return f"type {kind} is not one of ENABLED_INSTRUMENT_TYPES {','.join(allowed)}; add it to trade it"
+    return f"{what} {value} is not one of {setting} {','.join(allowed)}; add it to trade it"
 
 
 def _product(case: PreTradeContext) -> str:
@@ -148,13 +139,6 @@ def _stale_quote(case: PreTradeContext) -> str:
     return f"the last quote of {case.leg.instrument} is {age:.1f} s old, at most {limit:g} s; see the feed"
 
 
-def _product_disabled(case: PreTradeContext) -> str:
-    allowed = case.limits.enabled_products
-    if not allowed or case.product in allowed:
-        return ""
-    return f"product {case.product.value} is not one of ENABLED_PRODUCTS {','.join(allowed)}; add it to trade it"
-
-
 def _timeframe(case: PreTradeContext) -> str:
     allowed = case.limits.enabled_timeframes
     if not allowed or case.strategy is None:
@@ -239,7 +223,7 @@ def _tick(case: PreTradeContext) -> str:
 
 ORDER: tuple[Rule, ...] = (
     Rule("PRODUCT_DISABLED", "The product is not among the enabled ones.", "ENABLED_PRODUCTS",
-         _product_disabled),
+         lambda case: _not_enabled("product", case.product, "ENABLED_PRODUCTS", case.limits.enabled_products)),
     Rule("TIMEFRAME_DISABLED", "The strategy works on a timeframe that is not enabled.", "ENABLED_TIMEFRAMES",
          _timeframe),
     Rule("DATA_COVERAGE", "For 5 s too few of the instruments that should have data had any.", "MIN_DATA_COVERAGE",
@@ -253,8 +237,12 @@ ORDER: tuple[Rule, ...] = (
     Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "",
          lambda case: "" if case.instrument is None or case.instrument.kind is not _INDEX else
          f"{case.instrument.id} is an index and cannot be bought; trade its future or an option (`trade`)"),
-    Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
-    Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
+    Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES",
+         lambda case: "" if case.instrument is None else
+         _not_enabled("exchange", case.instrument.exchange, "ENABLED_EXCHANGES", case.limits.enabled_exchanges)),
+    Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES",
+         lambda case: "" if case.instrument is None else
+         _not_enabled("type", case.instrument.kind, "ENABLED_INSTRUMENT_TYPES", case.limits.enabled_kinds)),
     Rule("PRODUCT_NOT_ALLOWED",
          "CNC for derivatives or short shares, NRML for shares, or cover as MIS of what is held longer.", "",
          _product),

@@ -55,10 +55,8 @@ def stop_holder(case: PreTradeContext) -> StopPlan:
         return plan
     if case.covers:
         return _ENGINE
-    entry = _BUY if case.units > 0 else _SELL
-    level, furthest = _level_of(case, entry), furthest_resting_level(case.instrument, entry, *_prices(case))
-    inside = level >= furthest - _EPSILON if entry is _BUY else level <= furthest + _EPSILON
-    return _BROKER if inside else _ENGINE
+    rests = can_rest(case.instrument, case.side, _level_of(case), *_prices(case))
+    return _BROKER if rests else _ENGINE
 
 
 def plan_stop(case: PreTradeContext) -> StopLevels | str:
@@ -67,9 +65,8 @@ def plan_stop(case: PreTradeContext) -> StopLevels | str:
         return ""
     if problem := _level_problem(case, case.instrument):
         return "" if case.is_hedge else problem
-    entry = _BUY if case.units > 0 else _SELL
     band = price_band(case.instrument, *_prices(case))
-    return stop_prices(case.instrument, entry, _level_of(case, entry), band, case.limits, case.leg.stop_buffer)
+    return stop_prices(case.instrument, case.side, _level_of(case), band, case.limits, case.leg.stop_buffer)
 
 
 def stop_problem(case: PreTradeContext) -> str:
@@ -77,7 +74,7 @@ def stop_problem(case: PreTradeContext) -> str:
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
     if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
-        entry = _BUY if case.units > 0 else _SELL
+        entry = case.side
         if not can_rest(case.instrument, entry, case.guard_level, *_prices(case)):
             furthest, way = (
                 furthest_resting_level(case.instrument, entry, *_prices(case)),
@@ -97,23 +94,20 @@ def _plan_of(case: PreTradeContext) -> StopPlan:
     return case.strategy.stop if case.strategy is not None else _BROKER
 
 
-def _level_of(case: PreTradeContext, entry: Side) -> float:
+def _level_of(case: PreTradeContext) -> float:
     if level := case.guard_level or case.leg.stop_price:
         return level
     option = case.instrument is not None and case.instrument.kind.is_option
     default = case.limits.default_stop_loss_options if option else case.limits.default_stop_loss
     share = (case.strategy.stop_loss_pct if case.strategy is not None else 0.0) or default
-    return case.price * (1 - share if entry is _BUY else 1 + share)
+    return case.price * (1 - share if case.units > 0 else 1 + share)
 
 
 def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     """That the level does not lie beyond the price, on the side where it ends a loss."""
-    entry = _BUY if case.units > 0 else _SELL
-    level = _level_of(case, entry)
-    tick, nearest = instrument.tick_size, _nearest(case, entry)
-    trigger = _on_tick(level, tick, -1 if entry is _BUY else 1)
-    if tick > trigger:
-        trigger = tick
+    entry, level, tick = case.side, _level_of(case), instrument.tick_size
+    nearest = _nearest(case, entry)
+    trigger = max(_on_tick(level, tick, -1 if entry is _BUY else 1), tick)
     if trigger < nearest if entry is _BUY else trigger > nearest:
         return ""
     side, name = "below" if entry is _BUY else "above", case.leg.instrument
