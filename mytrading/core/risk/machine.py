@@ -22,7 +22,7 @@ from mytrading.core.risk.runs.run_events import HEDGE_PATIENCE_NS, drop_supersed
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.day_carry import snapshot
-from mytrading.core.risk.state.decision_rows import close_all, drop_repeated_goals, withdraw
+from mytrading.core.risk.state.decision_rows import close_positions, drop_repeated_goals, withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import fold
 from mytrading.core.risk.state.intent import Intent
@@ -211,12 +211,12 @@ class RiskMachine:
         """Cancels of entries that the intent has no room for, and closes of positions that it does not want."""
         signal, rows = intent.signal, []
         if self.state.orders.of_strategy(signal.strategy):
-            entries = self.state.live_entries(signal.strategy, signal.watch)
-            rows = withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
+            live = self.state.live_entries(signal.strategy, signal.watch)
+            rows = withdraw_entries(self.state, (o for o in live if not self._fits(o, intent)), signal.id)
         if held := self.state.positions_for(signal.strategy, signal.watch):
             unwanted = (one for one in held if intent.is_unwanted(one, one.open_units))
             reason = signal.reason or signal.action.value
-            rows += close_all(self.state, unwanted, signal.id, reason, signal.trace_ns)
+            rows += close_positions(self.state, unwanted, signal.id, reason, signal.trace_ns)
         return rows
 
     def _fits(self, order: Order, intent: Intent) -> bool:
@@ -235,8 +235,8 @@ class RiskMachine:
         due = [position for position in self.state.open_positions() if self._is_due(position, now)]
         patient = all(now - self._square_off_ns(position, now) < HEDGE_PATIENCE_NS for position in due)
         return [
-            *withdraw(self.state, entries, cause),
-            *close_all(self.state, due, cause, "square-off", 0, patient=patient),
+            *withdraw_entries(self.state, entries, cause),
+            *close_positions(self.state, due, cause, "square-off", 0, patient=patient),
             *position_alerts.overdue_alerts(self.state, now),
         ]
 
@@ -254,7 +254,7 @@ class RiskMachine:
             quote = self.state.quotes.get(order.instrument)
             if quote is not None and is_quote_stale(self.state, quote, now):
                 cause = content_id("unpriced", order.links.parent or order.client_order_id)
-                rows |= {row.id: row for row in withdraw(self.state, [order], cause)}
+                rows |= {row.id: row for row in withdraw_entries(self.state, [order], cause)}
         return list(rows.values())
 
     def why_entries_blocked(self, now: int) -> str:

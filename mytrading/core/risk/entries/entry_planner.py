@@ -25,7 +25,7 @@ from mytrading.core.risk.sizing.lots import side_of
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
 from mytrading.core.risk.state import orphan_hedges
-from mytrading.core.risk.state.decision_rows import BROKEN, close_all, risk_alert, withdraw
+from mytrading.core.risk.state.decision_rows import BROKEN, close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import MACHINE_FLOOR_NS, BasketReserve, RiskState, is_stale
 from mytrading.core.time import SECOND
@@ -313,8 +313,8 @@ class EntryPlanner:
         denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BROKEN, why),), now)
         text = f"{signal.strategy} in {account}: {why}"
         return [
-            *withdraw(state, live, signal.id),
-            *close_all(state, held, signal.id, why, signal.trace_ns),
+            *withdraw_entries(state, live, signal.id),
+            *close_positions(state, held, signal.id, why, signal.trace_ns),
             replace(denial, unwinds=unwinds),
             risk_alert(BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
         ]

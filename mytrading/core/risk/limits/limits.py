@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mytrading.core.ids import content_id
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY, Scope
 from mytrading.core.risk.pnl.equity_memory import BASE, FIRED, HALT, MARKS, PEAK, TIMES, LimitKey, level_name
-from mytrading.core.risk.state.decision_rows import close_all, risk_alert, withdraw
+from mytrading.core.risk.state.decision_rows import close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.text.money import rupees
@@ -299,14 +299,14 @@ class Limits:
             return []
         cause = self._cause(limit, now)
         entries = [order for order in self._state.all_live_entries() if self._covers(limit, order)]
-        rows = withdraw(self._state, entries, cause)
+        rows = withdraw_entries(self._state, entries, cause)
         if limit.action not in (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN):
             return rows
         held = self._held(limit)
         if limit.action is LimitAction.FLATTEN:
             held = [position for position in held if position.opened_ns > at_ns or now - at_ns > PATIENCE_NS]
         reason = f"{limit.setting} of {limit.scope_name}"
-        return [*rows, *close_all(self._state, held, cause, reason, 0, patient=now - at_ns < PATIENCE_NS)]
+        return [*rows, *close_positions(self._state, held, cause, reason, 0, patient=now - at_ns < PATIENCE_NS)]
 
     def _held(self, limit: Limit) -> list[Position]:
         return [position for position in self._state.open_positions() if self._covers(limit, position)]

@@ -20,7 +20,7 @@ from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import not_ready
-from mytrading.core.risk.state.decision_rows import alert_once, close, goal_id, risk_alert, withdraw
+from mytrading.core.risk.state.decision_rows import alert_once, close, goal_id, risk_alert, withdraw_entries
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MINUTE, SECOND
@@ -304,7 +304,7 @@ class Rollover:
         )
         far = self._state.positions.get(roll.far_owner)
         cause = content_id("roll_back", roll.cause, self._environment.today(now))
-        rows = withdraw(self._state, live, cause)
+        rows = withdraw_entries(self._state, live, cause)
         if far is not None and far.open_units and not roll.base:
             rows += close(self._state, far, cause, "roll over given up", 0)
         return rows

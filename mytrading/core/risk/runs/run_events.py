@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
 from mytrading.core.risk.runs.run import Run, RunLeg, fired_rule_name, run_id_of
-from mytrading.core.risk.state.decision_rows import close_all, close_covering, risk_alert, withdraw
+from mytrading.core.risk.state.decision_rows import close_covering, close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective_exit
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
@@ -118,7 +118,7 @@ class RunEvents:
         if fired_rule_name(breach.kind, subject) in run.fired:
             return []
         event = _event(run, breach, RiskAction.CLOSE_LEG, legs, now, subject)
-        closed = close_all(self._state, (leg.position for leg in legs), event.cause, event.note, 0, patient=False)
+        closed = close_positions(self._state, (leg.position for leg in legs), event.cause, event.note, 0, patient=False)
         return [event, *closed]
 
     def continue_closing(self, run: Run, now: int) -> list[Any]:
@@ -132,8 +132,8 @@ class RunEvents:
         entries = (order for order in self._state.all_live_entries() if order.strategy == run.strategy)
         held = [leg.position for leg in run.legs.values()]
         return [
-            *withdraw(self._state, entries, cause),
-            *close_all(self._state, held, cause, note, trace_ns, patient=patient),
+            *withdraw_entries(self._state, entries, cause),
+            *close_positions(self._state, held, cause, note, trace_ns, patient=patient),
         ]
 
     def link_exit_order(self, order: Order, now: int) -> list[RiskEventRecorded]:

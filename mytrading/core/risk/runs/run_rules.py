@@ -16,7 +16,7 @@ from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, R
 from mytrading.core.risk.runs.run_book import RunBook
 from mytrading.core.risk.runs.run_events import Breach, RunEvents, round_trip_name
 from mytrading.core.risk.runs.trend_series import TrendSeries, trend_turn
-from mytrading.core.risk.state.decision_rows import withdraw
+from mytrading.core.risk.state.decision_rows import withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.core.text.money import rupees
@@ -202,7 +202,7 @@ class RunRules:
             if (strategy := self._environment.strategies.get(order.strategy)) is not None
             and is_entry_time_over(strategy, order.instrument, order.product, self._environment, now)
         ]
-        return withdraw(self._state, over, content_id("time", now // DAY)) if over else []
+        return withdraw_entries(self._state, over, content_id("time", now // DAY)) if over else []
 
     def on_change(self, message: Any, now: int) -> list[Any]:
         """An event of the router may leave something of a run that is being closed, or name an exit order."""

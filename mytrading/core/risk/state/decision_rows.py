@@ -21,7 +21,7 @@ BROKEN = "BASKET_BROKEN"
 """The code of the denial and of the alert of a basket that is given up."""
 
 
-def withdraw(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]:
+def withdraw_entries(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]:
     """Return the commands that cancel these working entries."""
     commands: dict[str, Any] = {}
     for order in orders:
@@ -64,7 +64,7 @@ def close(state: RiskState, position: Position, cause: str, reason: str, trace_n
     ]
 
 
-def close_all(
+def close_positions(
     state: RiskState, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
 ) -> list[Any]:
     """Close these positions: what was sold first, and if `patient` what covers it once that is flat."""
@@ -127,8 +127,8 @@ def _close_basket(
     why = content_id("basket", cause)
     return [
         *_give_up(state, position, bare, reason, now),
-        *withdraw(state, coming, why),
-        *close_all(state, closing, why, reason, trace_ns),
+        *withdraw_entries(state, coming, why),
+        *close_positions(state, closing, why, reason, trace_ns),
     ]
 
 
