@@ -24,7 +24,15 @@ from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdj
 from mytrading.messages.run_config import RunConfig
 from mytrading.operations.journal_verify import decode_day_file, export_rows
 from mytrading.runtime.host.clock import MarketClock, machine_now
-from mytrading.runtime.journal.day_files import DayFile, Exported, note_of, parquet_of, removable, to_export, waited_for
+from mytrading.runtime.journal.day_files import (
+    DayFile,
+    Exported,
+    files_to_export,
+    note_of,
+    parquet_of,
+    readers_behind,
+    removable_files,
+)
 from mytrading.runtime.journal.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
 
 Progress = Callable[[str], None]
@@ -178,7 +186,7 @@ def seal_day(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
 def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
     """Export every closed day that is not in the archive to Parquet; returns what was written."""
     written = []
-    for file in to_export(config):
+    for file in files_to_export(config):
         target = parquet_of(config, file.daemon, file.day)
         target.parent.mkdir(parents=True, exist_ok=True)
         progress(f"exporting {file.daemon} {file.day}: {file.rows} rows")
@@ -196,7 +204,7 @@ def remove_old_journals(config: RunConfig) -> list[str]:
     """Remove journal files that are older than the retention, exported, and read by all; returns their paths."""
     before = (ist_date(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
     gone = []
-    for file in removable(config, before):
+    for file in removable_files(config, before):
         for part in file.path.parent.glob(f"{file.path.name}*"):
             part.unlink()
         gone.append(str(file.path))
@@ -205,4 +213,4 @@ def remove_old_journals(config: RunConfig) -> list[str]:
 
 def lagging_readers(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
     """Return a text for each reader that has not read the day's rows to their end."""
-    return [text for file in files if file.day == day for text in waited_for(config, file)]
+    return [text for file in files if file.day == day for text in readers_behind(config, file)]

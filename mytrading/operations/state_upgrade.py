@@ -25,7 +25,7 @@ from mytrading.operations import schema_2, sqlite_journals
 from mytrading.runtime.journal import format as journal_format
 from mytrading.runtime.journal.day_files import journal_names
 from mytrading.runtime.journal.format import JournalDamaged, Row, Seal, SegmentHead, chain, segment_path, sync_path
-from mytrading.runtime.journal.reader import heads_of, read_segment, sealed_for
+from mytrading.runtime.journal.reader import all_heads, read_segment, sealed_for
 from mytrading.runtime.journal.segment import make
 
 Progress = Callable[[str], None]
@@ -68,7 +68,7 @@ class StoredDay(NamedTuple):
         """Return what the file carries over from earlier ones, with the newest epoch begun in it."""
         if self.old:
             return sqlite_journals.read_head(self.path)
-        heads = heads_of(self.path)
+        heads = all_heads(self.path)
         return replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
 
     def sealed_for(self) -> str:

@@ -30,7 +30,7 @@ from mytrading.runtime.journal.format import segments
 from mytrading.runtime.streams.endpoints import name_runtime_dir, runtime_dir
 from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut, new_request_id
 from mytrading.runtime.supervision import control
-from mytrading.runtime.supervision.hang_check import waited_for_core
+from mytrading.runtime.supervision.hang_check import core_wait_ns
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, end_forks, holder
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class TradingOrchestrator:
                     programs = control.programs(self.config).values()
                     self._check(programs)
                     look = time.monotonic() + _LOOK_S
-                    starved_ns = max((waited_for_core(one.pid) for one in programs if one.pid), default=0)
+                    starved_ns = max((core_wait_ns(one.pid) for one in programs if one.pid), default=0)
                     deadline = max(deadline, min(began + timeout_s + starved_ns / 1e9, latest))
                 progress(f"waiting for {waiting}")
                 time.sleep(2 * _POLL_S)
@@ -250,7 +250,7 @@ class TradingOrchestrator:
     def status(self) -> dict[str, Any]:
         """Return the gateway's status, with supervisor's state of each process and pids without heartbeat."""
         body: dict[str, Any] = self.ask(StatusQuery())
-        programs, spawned = control.programs(self.config), control.spawns(self.config)
+        programs, spawned = control.programs(self.config), control.start_counts(self.config)
         simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
         for row in (*simulated, *body["daemons"]):
             _add_process(row, programs.get(row["daemon"]), spawned.get(row["daemon"], 1) - 1)

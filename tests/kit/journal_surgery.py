@@ -10,20 +10,20 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mytrading.runtime.journal.format import FRAME_BYTES, JournalFrame, Row, packed
-from mytrading.runtime.journal.reader import contents, frames_from, heads_of, opened
+from mytrading.runtime.journal.format import FRAME_BYTES, JournalFrame, Row, encode_frame
+from mytrading.runtime.journal.reader import all_heads, frames_from, frames_with_rows, opened
 from mytrading.runtime.journal.segment import make
 
 
 def stored_rows(path: Path) -> list[Row]:
     """All rows of a file as they stand there; their chain is not looked at."""
     with opened(path) as file:
-        return [row for _, rows in contents(path, file) for row in rows]
+        return [row for _, rows in frames_with_rows(path, file) for row in rows]
 
 
 def rebuild(path: Path, rows: Iterable[Row]) -> None:
     """Put a file with these very rows in the place of another; one frame each, no seal."""
-    heads = heads_of(path)
+    heads = all_heads(path)
     head = replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
     made, _ = make(path, head, [[row] for row in rows])
     made.replace(path)
@@ -43,7 +43,7 @@ def write_over(path: Path, which: Callable[[Row], bool], body: bytes) -> None:
     """Give a row of a file that is being written another body of the same length, where it stands."""
     frame = frame_with(path, which)
     rows = [row._replace(body=body) if which(row) else row for row in frame.rows()]
-    data = packed(frame.kind, rows, frame.synced)
+    data = encode_frame(frame.kind, rows, frame.synced)
     assert len(data) == frame.end - frame.at, "the new body must be as long as the old one"
     put(path, frame.at, data)
 

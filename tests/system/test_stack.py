@@ -89,7 +89,7 @@ def test_daemon_that_dies_before_its_first_heartbeat_is_given_up_and_fails_the_s
         assert "engine gave up (exit 70): RuntimeError: no engine today" in done.stderr
         assert "the stack runs" not in done.stdout
         assert "the start failed; what did start is still there; `mytrading status`" in done.stdout
-        assert control.spawns(stack.config)["engine"] == control.EXITS
+        assert control.start_counts(stack.config)["engine"] == control.EXITS
         (alert,) = eventually(lambda: [row for row in stack.ask("alerts") if row["code"] == "DAEMON_GIVEN_UP"], 15)
         assert (alert["subject"], "no engine today" in alert["message"]) == ("engine", True)
 

@@ -39,5 +39,5 @@ def test_stack_that_others_leave_a_tenth_of_the_machine_starts_and_nobody_is_kil
         done = subprocess.run(command, env=stack.environment, cwd=ROOT, capture_output=True, text=True, timeout=400)
         assert done.returncode == 0, done.stderr
         eventually(lambda: len(stack.ask("orders")) >= 1 and stack.is_settled(), 200)
-        assert {name: count for name, count in control.spawns(stack.config).items() if count > 1} == {}
+        assert {name: count for name, count in control.start_counts(stack.config).items() if count > 1} == {}
         assert [row for row in stack.ask("alerts", "--all") if row["code"] == "DAEMON_HUNG"] == []

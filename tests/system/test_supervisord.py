@@ -21,7 +21,7 @@ from mytrading.cli.main import run
 from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.orchestrator import StackFailed, TradingOrchestrator
 from mytrading.runtime.supervision import control
-from mytrading.runtime.supervision.control import EXITS, Ended, SupervisorFailed
+from mytrading.runtime.supervision.control import EXITS, EndedPrograms, SupervisorFailed
 from tests.kit.feed_process import runtime_folder
 from tests.kit.project import ROOT
 from tests.kit.run_configs import run_config
@@ -132,7 +132,7 @@ def test_program_that_ends_at_once_is_started_ever_later_and_given_up_at_the_fif
     began = time.monotonic()
     assert eventually(lambda: state(config, "engine") == "FATAL", 20)
     assert time.monotonic() - began > 1.0
-    assert control.spawns(config)["engine"] == EXITS
+    assert control.start_counts(config)["engine"] == EXITS
     assert control.programs(config)["engine"].exit_code == 70
     assert control.last_output(config, "engine") == "boom"
     assert state(config, "risk") == "RUNNING"
@@ -141,11 +141,11 @@ def test_program_that_ends_at_once_is_started_ever_later_and_given_up_at_the_fif
 def test_program_that_ends_with_0_unasked_is_started_again_and_counted(config: RunConfig) -> None:
     """An engine whose strategy called `os._exit(0)` stayed down, and nobody said so."""
     assert eventually(lambda: state(config, "gateway") == "FATAL", 20)
-    assert control.spawns(config)["gateway"] == EXITS
+    assert control.start_counts(config)["gateway"] == EXITS
 
 
 def test_program_that_found_the_disk_full_is_tried_again_later_and_never_given_up(config: RunConfig) -> None:
-    assert eventually(lambda: control.spawns(config).get("reconciler", 0) == 2, 20)
+    assert eventually(lambda: control.start_counts(config).get("reconciler", 0) == 2, 20)
     assert eventually(lambda: control.programs(config)["reconciler"].exit_code == 74, 20), "it runs for a moment"
     assert state(config, "engine") == "FATAL", "five ends took less time than the wait for room"
 
@@ -153,27 +153,27 @@ def test_program_that_found_the_disk_full_is_tried_again_later_and_never_given_u
 def test_program_that_found_its_lock_taken_is_tried_again_later_and_never_given_up(config: RunConfig) -> None:
     """It was started again without a pause for as long as the other process held the lock."""
     assert eventually(lambda: state(config, "engine") == "FATAL", 20)
-    assert control.spawns(config)["router"] == 1, "five ends took less time than the wait for the lock"
-    assert eventually(lambda: control.spawns(config)["router"] == 2, 20)
+    assert control.start_counts(config)["router"] == 1, "five ends took less time than the wait for the lock"
+    assert eventually(lambda: control.start_counts(config)["router"] == 2, 20)
     assert state(config, "router") != "FATAL"
 
 
 def test_expected_end_stays_ended(config: RunConfig) -> None:
     assert eventually(lambda: state(config, "feed") == "EXITED", 20)
-    assert (state(config, "feed"), control.spawns(config)["feed"]) == ("EXITED", 1)
-    ended = Ended(config)
+    assert (state(config, "feed"), control.start_counts(config)["feed"]) == ("EXITED", 1)
+    ended = EndedPrograms(config)
     ended.poll()
     assert (ended.stopped, ended.began) == ({"feed"}, 1)
 
 
 def test_given_up_follows_the_log_and_forgets_a_program_started_by_hand(config: RunConfig) -> None:
-    given_up = Ended(config)
+    given_up = EndedPrograms(config)
     assert eventually(lambda: given_up.poll() == {"engine", "gateway"}, 20)
     with suppress(xmlrpc.client.Fault):  # it may have ended before the call returns
         control.connect(config).supervisor.startProcess("engine", False)
     assert eventually(lambda: given_up.poll() == {"gateway"}, 10)
     assert eventually(lambda: given_up.poll() == {"engine", "gateway"}, 20)
-    assert control.spawns(config)["engine"] == 2 * EXITS
+    assert control.start_counts(config)["engine"] == 2 * EXITS
 
 
 def test_program_runs_and_is_started_again_where_no_console_can_be_written(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_program_runs_and_is_started_again_where_no_console_can_be_written(tmp_p
         console.unlink()
         console.mkdir()
         os.kill(control.programs(config)["risk"].pid, signal.SIGKILL)
-        assert eventually(lambda: control.spawns(config)["risk"] == 2 and state(config, "risk") == "RUNNING", 20)
+        assert eventually(lambda: control.start_counts(config)["risk"] == 2 and state(config, "risk") == "RUNNING", 20)
         assert "risk runs without a console" in (config.state / "supervisord.log").read_text()
 
 

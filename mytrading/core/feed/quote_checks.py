@@ -86,6 +86,7 @@ class PriceCheck:
         return QuoteVerdict.HELD
 
     def forget(self, instrument: str) -> None:
+        """Forget the prices of an unsubscribed instrument."""
         self._prices.pop(instrument, None)
 
     def _persists(self, known: _Price, price: float, option: bool, now_ns: int) -> bool:

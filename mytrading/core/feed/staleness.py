@@ -97,6 +97,7 @@ class Freshness:
         return known[1]
 
     def forget(self, instrument: str) -> None:
+        """Forget an unsubscribed instrument."""
         self._seen.pop(instrument, None)
         self._dropped.pop(instrument, None)
 
@@ -142,6 +143,7 @@ class FeedHealth:
         self._freshness.touch(instrument, market_ns, machine_ns)
 
     def remove(self, instrument: str) -> None:
+        """Remove an unsubscribed instrument."""
         self._traits.pop(instrument, None)
         self._subscribed.pop(instrument, None)
         self._freshness.forget(instrument)
@@ -199,12 +201,9 @@ class FeedHealth:
                 stale.append(name)
         self.coverage = Coverage(total - len(stale), total, tuple(stale))
         self.stale_held = tuple(stale_held)
-        self._judge_low(machine_ns)
-        return self.coverage
-
-    def _judge_low(self, machine_ns: int) -> None:
         if self.coverage.share >= LOW_SHARE or machine_ns < self._settled_ns:
             self._low_since = 0
         elif not self._low_since:
             self._low_since = machine_ns
         self.is_low = bool(self._low_since) and machine_ns - self._low_since >= LOW_FOR_NS
+        return self.coverage

@@ -202,11 +202,13 @@ class BarPublisher:
         self._report(BarGaps(daemon="feed", behind=behind, holes=holes))
 
     def report_changed_gaps(self) -> None:
+        """Publish all bar gaps if they changed since the last report."""
         if self.gaps() != self._reported:
             self.report_gaps()
 
     @property
     def is_fetching(self) -> bool:
+        """True while a history request is under way."""
         return self._fetching > 0
 
     def figures(self) -> dict[str, float]:
@@ -255,6 +257,7 @@ class BarPublisher:
         self._merge.hold_back_all()
 
     def drop(self, instrument: str) -> None:
+        """Build no more bars of an unsubscribed instrument."""
         self._builder.drop(instrument)
 
     def on_clock(self, now_ns: int, machine_ns: int) -> None:

@@ -109,6 +109,7 @@ class InstrumentLoader:
 
     @property
     def is_fetching(self) -> bool:
+        """True while a list of instruments is requested."""
         return bool(self._requested)
 
     def retry_now(self) -> None:
@@ -190,6 +191,7 @@ class InstrumentArchiver:
 
     @property
     def busy(self) -> bool:
+        """True while the archiving process runs."""
         return self._child is not None
 
     def schedule(self, machine_ns: int) -> None:

@@ -38,12 +38,14 @@ class MarketPublisher:
 
     def __init__(self, market: ZMQPublisher, rules: DataRules, latency: Histogram) -> None:
         self._market = market
-        self._levels = rules.depth_levels if rules.depth_data else 0
+        self.levels = rules.depth_levels if rules.depth_data else 0
+        """Levels of the order books that are published; 0 if none are."""
         self._latency = latency
         self._conflator = Conflator()
         self.offer = self._conflator.offer
         """Takes a good quote; `flush` follows once per burst."""
-        self._books: dict[str, Tick] = {}
+        self.books: dict[str, Tick] = {}
+        """Ticks with order books for the next `flush`, by instrument."""
         self._newest: dict[str, Quote] = {}
         self._shown: dict[str, Quote] = {}
         self.published = 0
@@ -53,12 +55,8 @@ class MarketPublisher:
         """True if something was published, or a mark came, since the last step message."""
 
     def figures(self) -> dict[str, float]:
+        """Return counts since the start: published quotes, and those that a newer one replaced."""
         return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
-
-    def offer_book(self, tick: Tick) -> None:
-        """Keep a tick's order book for the next `flush`, if depth is published."""
-        if self._levels:
-            self._books[tick.quote.instrument] = tick
 
     def flush(self) -> None:
         """Publish the newest quote and depth of each instrument since the last flush."""
@@ -73,14 +71,15 @@ class MarketPublisher:
             now = machine_now()
             for quote in quotes:
                 self._latency.add(now - quote.received_ns)
-        if self._books:
-            for instrument, tick in self._books.items():
-                depth = depth_of(tick, self._levels)
+        if self.books:
+            for instrument, tick in self.books.items():
+                depth = depth_of(tick, self.levels)
                 if depth is not None:
                     self._market.send(f"depth/{instrument}", depth)
-            self._books.clear()
+            self.books.clear()
 
     def send_bar(self, bar: Bar) -> None:
+        """Publish a stored bar."""
         self._market.send(bar.instrument, bar)
         self.step_due = True
 
@@ -151,8 +150,8 @@ class QuoteIntake:
         if not taken:
             self._health.dropped(instrument, quote.received_ns)
             return
-        if tick.book is not None:
-            self._publisher.offer_book(tick)
+        if tick.book is not None and self._publisher.levels:
+            self._publisher.books[instrument] = tick
         self.quotes += 1
         if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
             self._ticked(instrument, quote.market_ns, quote.received_ns)

@@ -65,6 +65,7 @@ class SourceSupervisor:
     log: FilteringBoundLogger = field(default_factory=lambda: get_logger("feed"), init=False)
 
     def on_connection_event(self, connection: SourceConnection, event: SocketEvent) -> None:
+        """Handle the gain, loss or refusal of a connection; frames are handled elsewhere."""
         if isinstance(event, SocketFrame):
             return
         name, active = connection.source.id, connection is self.connections.active
@@ -211,6 +212,7 @@ class SubscriptionManager:
             self._subscribe(instrument)
 
     def drop_unwanted(self, machine_ns: int) -> None:
+        """Unsubscribe what nobody has requested, held or ordered for a while."""
         for instrument in self.demand.unwanted(list(self.connections.active.subscriptions), machine_ns):
             self.connections.drop(instrument)
             self.intake.drop(instrument)
@@ -256,6 +258,7 @@ class FrameReader:
 
     @property
     def malformed(self) -> int:
+        """Number of frames that could not be parsed."""
         return self._bad.count
 
     def read_all(self) -> None:

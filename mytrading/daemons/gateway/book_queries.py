@@ -124,6 +124,7 @@ def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
 
 
 def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]]:
+    """Return the closed trades, oldest first."""
     return [msgspec.to_builtins(trade) for trade in newest(list(ctx.view.trades), request.limit)]
 
 
@@ -179,6 +180,7 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
 
 
 def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:
+    """Return state, positions and sums of each strategy of this run."""
     return [_strategy_row(ctx, run.name, run) for run in ctx.config.strategies]
 
 

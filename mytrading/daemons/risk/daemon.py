@@ -49,7 +49,7 @@ from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import trade_logger
-from mytrading.runtime.recovery.journal_rebuild import rows_read
+from mytrading.runtime.recovery.journal_rebuild import rows_read_by
 from mytrading.runtime.supervision.kill_file import KillFile
 
 CLOCK_S = 0.25
@@ -352,7 +352,7 @@ class RiskManager(MachineDaemon):
         """
         now = self.clock.now()
         day = iso_day(now)
-        alerts = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
+        alerts = (self.decode(row) for row in rows_read_by(self.config, "gateway", "status", self.name, day))
         raised = {(row.code, row.subject) for row in alerts if iso_day(row.first_ns) == day}
         reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.scope_name) in raised]
         levels = restore_stops(self.risk.state, now)

@@ -77,7 +77,7 @@ class Watchdog(Daemon):
         self._given_up: dict[str, str] = {}
         self._last_look = machine_now()
         self._killed = 0
-        self._supervisor = control.Ended(config)
+        self._supervisor = control.EndedPrograms(config)
         self._guard = SupervisorGuard(config, SILENCE_NS)
         self._command: AlertCommand | None = None
         self._handed: set[str] = set()

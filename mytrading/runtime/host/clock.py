@@ -100,30 +100,22 @@ def boot_id() -> str:
         return str(round((time.time() - time.monotonic()) / 60))
 
 
-class _Hand:
+def _shared_hand(clock_path: Path, segment: ClockSegment) -> memoryview:
     """Market time in lock-step: eight bytes that all processes share, so that a step is there before its messages.
 
     The initial value is that of the segment; whoever comes first makes the file.
     """
-
-    def __init__(self, clock_path: Path, segment: ClockSegment) -> None:
-        path = clock_path.with_name(f"{clock_path.stem}-{segment.machine_ns}.step")
-        if not path.exists():
-            for old in set(path.parent.glob(f"{clock_path.stem}-*.step")) - {path}:
-                old.unlink(missing_ok=True)
-            mine = path.with_name(f".{path.name}.{os.getpid()}")
-            mine.write_bytes(segment.market_ns.to_bytes(8, sys.byteorder))
-            with suppress(FileExistsError):
-                os.link(mine, path)
-            mine.unlink()
-        with path.open("r+b") as file:
-            self._shared = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
-
-    def read(self) -> int:
-        return self._shared[0]
-
-    def move(self, market_ns: int) -> None:
-        self._shared[0] = market_ns
+    path = clock_path.with_name(f"{clock_path.stem}-{segment.machine_ns}.step")
+    if not path.exists():
+        for old in set(path.parent.glob(f"{clock_path.stem}-*.step")) - {path}:
+            old.unlink(missing_ok=True)
+        mine = path.with_name(f".{path.name}.{os.getpid()}")
+        mine.write_bytes(segment.market_ns.to_bytes(8, sys.byteorder))
+        with suppress(FileExistsError):
+            os.link(mine, path)
+        mine.unlink()
+    with path.open("r+b") as file:
+        return memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
 
 
 class MarketClock:
@@ -138,7 +130,7 @@ class MarketClock:
         self._read_at = 0
         self._segments = segments
         self._last = segments[-1] if segments else None
-        self._hand: _Hand | None = None
+        self._hand: memoryview | None = None
 
     @classmethod
     def load(cls, path: Path) -> MarketClock:
@@ -186,7 +178,7 @@ class MarketClock:
         if last is None:
             return machine_ns + time.time_ns() - machine_now()
         if not last.speed:
-            return self._hand.read() if self._hand is not None else last.market_ns
+            return int(self._hand[0]) if self._hand is not None else last.market_ns
         machine_ns = max(machine_ns, last.machine_ns)  # a segment that begins later: until then the market stands
         if last.speed == 1.0:
             return last.market_ns + machine_ns - last.machine_ns
@@ -215,16 +207,16 @@ class MarketClock:
     def _take(self, segments: tuple[ClockSegment, ...]) -> None:
         last = segments[-1] if segments else None
         if last != self._last:
-            self._hand = _Hand(self._path, last) if last and not last.speed and self._path is not None else None
+            self._hand = _shared_hand(self._path, last) if last and not last.speed and self._path is not None else None
         self._segments, self._last = segments, last
 
     def step_to(self, market_ns: int) -> None:
         """Set the market time of every process at once, in lock-step."""
         assert self._hand is not None, "only a clock with a file, at speed 0, goes step by step"
-        self._hand.move(market_ns)
+        self._hand[0] = market_ns
 
     @property
-    def waits_until(self) -> int:
+    def starts_at_ns(self) -> int:
         """The machine time at which a stopped market starts to run (past if it runs); 0 for the wall clock."""
         return self._last.machine_ns if self._last else 0
 

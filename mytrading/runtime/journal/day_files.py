@@ -52,10 +52,10 @@ def journal_names(config: RunConfig) -> list[str]:
 
 def day_files(config: RunConfig) -> list[DayFile]:
     """All journal files, by daemon and day; raises `JournalDamaged` for one that is none."""
-    return [summary_of(name, path) for name in journal_names(config) for path in segments(config.journal_dir(name))]
+    return [summarize_file(name, path) for name in journal_names(config) for path in segments(config.journal_dir(name))]
 
 
-def summary_of(daemon: str, path: Path) -> DayFile:
+def summarize_file(daemon: str, path: Path) -> DayFile:
     """Return the summary of one day file; of a damaged one, up to the damage."""
     decoder = StreamDecoder("records")
     end = rows = 0
@@ -102,7 +102,7 @@ def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
     return None
 
 
-def to_export(config: RunConfig) -> list[DayFile]:
+def files_to_export(config: RunConfig) -> list[DayFile]:
     """Return closed day files whose rows are not all in the archive."""
     notes = [(file, exported(config, file.daemon, file.day)) for file in closed(config)]
     return [file for file, note in notes if note is None or note.rows != file.rows]
@@ -117,7 +117,7 @@ def is_anything_to_export(config: RunConfig) -> bool:
     )
 
 
-def removable(config: RunConfig, before: str) -> list[DayFile]:
+def removable_files(config: RunConfig, before: str) -> list[DayFile]:
     """Closed and exported files of days before `before` (ISO date) that every cursor has passed, but never the newest
     two of a journal: a lost journal is rebuilt from them."""
     kept = {path for name in journal_names(config) for path in segments(config.journal_dir(name))[-2:]}
@@ -127,11 +127,11 @@ def removable(config: RunConfig, before: str) -> list[DayFile]:
         if file.day < before
         and file.path not in kept
         and exported(config, file.daemon, file.day) is not None
-        and not waited_for(config, file)
+        and not readers_behind(config, file)
     ]
 
 
-def waited_for(config: RunConfig, file: DayFile) -> list[str]:
+def readers_behind(config: RunConfig, file: DayFile) -> list[str]:
     """Return a text for each reader that has not read this day file to its end."""
     waiting = []
     for stream, end in extent_of(file.path).written.items():

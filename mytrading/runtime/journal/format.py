@@ -157,14 +157,14 @@ class JournalFrame(NamedTuple):
         return _decode_seal(self.body)
 
 
-def packed(kind: bytes, content: SegmentHead | Seal | Sequence[Row] | None, synced: int) -> bytes:
+def encode_frame(kind: bytes, content: SegmentHead | Seal | Sequence[Row] | None, synced: int) -> bytes:
     """Encode a frame as bytes: checksum, kind, length, synced position and body."""
     body = _encode(content)
     rest = _REST.pack(MARK, kind, len(body), synced) + body
     return _CRC.pack(zlib.crc32(rest)) + rest
 
 
-def frame_in(data: bytes, offset: int, at: int) -> JournalFrame | int:
+def decode_frame(data: bytes, offset: int, at: int) -> JournalFrame | int:
     """Decode the frame at an offset of `data`, which is byte `at` of the file; else return an int.
 
     The int is how many bytes of data it takes to know: 0 if there is no whole frame whatever follows.
@@ -192,10 +192,10 @@ def frame_in(data: bytes, offset: int, at: int) -> JournalFrame | int:
 
 def first_bytes(head: SegmentHead) -> bytes:
     """Return the first bytes of a day file: magic, layout and head."""
-    return _MAGIC + bytes([LAYOUT]) + packed(HEAD, head, 0)
+    return _MAGIC + bytes([LAYOUT]) + encode_frame(HEAD, head, 0)
 
 
-def judge_layout(path: Path, start: bytes) -> None:
+def check_layout(path: Path, start: bytes) -> None:
     """Raises `JournalOfAnotherVersion` or `JournalDamaged` unless a file that starts so is a journal of this layout."""
     if not start.startswith(_MAGIC) or len(start) < BEGIN:
         raise JournalDamaged(f"{path}: it is no journal; the writer's next start will move the file aside")

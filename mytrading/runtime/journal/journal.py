@@ -36,7 +36,7 @@ from mytrading.runtime.journal.format import (
     segments,
     sync_path,
 )
-from mytrading.runtime.journal.reader import JournalReader, contents, head_of, last_inputs, opened, read_segment
+from mytrading.runtime.journal.reader import JournalReader, frames_with_rows, head_of, last_inputs, opened, read_segment
 from mytrading.runtime.journal.segment import SegmentWriter, make, unavailable
 
 __all__ = [
@@ -242,7 +242,7 @@ class Journal:
         self._take_head(head_of(self.path))
         self._begun, end = self._seq, BEGIN
         with opened(self.path) as file:
-            for frame, rows in contents(self.path, file):
+            for frame, rows in frames_with_rows(self.path, file):
                 end = frame.end
                 if rows:
                     self._advance(rows)

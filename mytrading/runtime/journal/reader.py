@@ -35,8 +35,8 @@ from mytrading.runtime.journal.format import (
     Row,
     SegmentHead,
     chain,
-    frame_in,
-    judge_layout,
+    check_layout,
+    decode_frame,
     segments,
 )
 from mytrading.runtime.journal.segment import unavailable
@@ -73,7 +73,7 @@ def _open(path: Path) -> int:
     except OSError as error:
         raise unavailable(path, error) from error
     try:
-        judge_layout(path, os.pread(descriptor, BEGIN, 0))
+        check_layout(path, os.pread(descriptor, BEGIN, 0))
     except BaseException:
         os.close(descriptor)
         raise
@@ -84,7 +84,7 @@ def frames_from(file: int, at: int = BEGIN) -> Iterator[JournalFrame]:
     """Whole frames from byte `at` on, up to the first that is not whole."""
     data, base, offset, size = b"", at, 0, _FIRST_BYTES
     while True:
-        found = frame_in(data, offset, base + offset)
+        found = decode_frame(data, offset, base + offset)
         if isinstance(found, JournalFrame):
             yield found
             offset = found.end - base
@@ -103,13 +103,13 @@ def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
     rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
     at = rest.find(MARK, MARK_AT)
     while at >= 0:
-        found = frame_in(rest, at - MARK_AT, end + at - MARK_AT)
+        found = decode_frame(rest, at - MARK_AT, end + at - MARK_AT)
         if isinstance(found, JournalFrame):
             yield found
         at = rest.find(MARK, at + 1)
 
 
-def heads_of(path: Path) -> list[SegmentHead]:
+def all_heads(path: Path) -> list[SegmentHead]:
     """Return all heads of a day file, also those behind damage, oldest first; raises as `opened`."""
     heads, end = [], BEGIN
     with opened(path) as file:
@@ -136,7 +136,7 @@ def _head(path: Path, file: int) -> SegmentHead:
         raise JournalDamaged(f"{path}: its head cannot be read: {error}") from error
 
 
-def contents(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
+def frames_with_rows(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
     """Yield each frame of a file with its rows, oldest first; raises `JournalDamaged` naming a bad row.
 
     Hashes are not compared.
@@ -174,7 +174,7 @@ def read_segment(path: Path) -> Iterator[Row]:
             head = _head(path, file)
             expected, previous = head.seq, head.hash
             written: dict[str, int] = {}
-            for _, rows in contents(path, file):
+            for _, rows in frames_with_rows(path, file):
                 for row in rows:
                     expected += 1
                     if row.seq != expected:
@@ -194,12 +194,12 @@ def read_segment(path: Path) -> Iterator[Row]:
 
 
 def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
-    """Yield the rows of a day file with their frames, newest first, no chain checked; raises as `contents`."""
+    """Yield the rows of a day file with their frames, newest first, no chain checked; raises as `frames_with_rows`."""
     with opened(path) as file:
         places = [(frame.at, frame.end) for frame in frames_from(file)]
         judged = False
         for at, end in reversed(places):
-            frame = frame_in(os.pread(file, end - at, at), 0, at)
+            frame = decode_frame(os.pread(file, end - at, at), 0, at)
             if not isinstance(frame, JournalFrame):  # its writer took it out meanwhile
                 continue
             rows = _rows(path, frame, 0)
@@ -213,7 +213,7 @@ def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
 def _unchecked(path: Path) -> Iterator[Row]:
     try:
         with opened(path) as file:
-            for _, rows in contents(path, file):
+            for _, rows in frames_with_rows(path, file):
                 yield from rows
     except OSError as error:
         raise unavailable(path, error) from error
@@ -427,10 +427,10 @@ class JournalTail:
 
 
 def sealed_for(path: Path) -> str:
-    """Return the next day named by the seal that ends a day file, "" without one. Raises as `contents`."""
+    """Return the next day named by the seal that ends a day file, "" without one. Raises as `frames_with_rows`."""
     following = ""
     with opened(path) as file:
-        for frame, rows in contents(path, file):
+        for frame, rows in frames_with_rows(path, file):
             if rows:
                 following = frame.seal().next_day if frame.kind == SEAL else ""
     return following

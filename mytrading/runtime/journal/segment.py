@@ -26,9 +26,9 @@ from mytrading.runtime.journal.format import (
     Row,
     Seal,
     SegmentHead,
+    decode_frame,
+    encode_frame,
     first_bytes,
-    frame_in,
-    packed,
 )
 
 AHEAD_BYTES = 1 << 20
@@ -83,7 +83,7 @@ class SegmentWriter:
         `meanwhile` is called while the disk takes a durable one. Raises `JournalFull`: then the frame is taken out
         again, so that nobody reads a decision that was never acted on.
         """
-        record = packed(kind, content, self._synced)
+        record = encode_frame(kind, content, self._synced)
         end = self.end + len(record)
         try:
             if end > self._allocated or os.pwrite(self._file, record, self.end) != len(record):
@@ -204,10 +204,10 @@ def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] 
         with open(made, "xb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600)) as file:
             file.write(first_bytes(head))
             for commit in commits:
-                file.write(packed(SEAL if isinstance(commit, Seal) else ROWS, commit, 0))
+                file.write(encode_frame(SEAL if isinstance(commit, Seal) else ROWS, commit, 0))
             file.flush()
             os.fsync(file.fileno())
-            file.write(packed(REST, None, file.tell()))
+            file.write(encode_frame(REST, None, file.tell()))
             end = file.tell()
     except OSError as error:
         raise JournalFull(f"{made}: {error}; free disk space") from error
@@ -223,7 +223,7 @@ def _is_whole(data: bytes) -> bool:
     """True if these bytes are frames to their very end."""
     at = 0
     while at < len(data):
-        frame = frame_in(data, at, at)
+        frame = decode_frame(data, at, at)
         if not isinstance(frame, JournalFrame):
             return False
         at = frame.end

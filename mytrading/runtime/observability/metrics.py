@@ -35,7 +35,7 @@ def bucket_of(ns: int) -> int:
     return (shift << SUB_BITS) + (ns >> shift)
 
 
-def middle_of(bucket: int) -> float:
+def bucket_middle_ns(bucket: int) -> float:
     """Return the duration in the middle of a histogram bucket, in ns."""
     if bucket < 2 * SUB:
         return float(bucket)
@@ -51,7 +51,7 @@ def percentile(buckets: Mapping[int, int], count: int, fraction: float) -> float
     for bucket in sorted(buckets):
         seen += buckets[bucket]
         if seen >= rank:
-            return middle_of(bucket)
+            return bucket_middle_ns(bucket)
     return 0.0
 
 

@@ -7,6 +7,7 @@ moved, never deleted or written to.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,7 +25,7 @@ from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION, STREAMS
 from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD, SUFFIX, Cursor, Entry, Row, SegmentHead, segments
 from mytrading.runtime.journal.journal import Journal, JournalDamaged, JournalOfAnotherVersion
-from mytrading.runtime.journal.reader import heads_of, last_inputs, read_segment
+from mytrading.runtime.journal.reader import all_heads, last_inputs, read_segment
 from mytrading.runtime.journal.segment import make
 
 LOST = ".lost"
@@ -59,7 +60,9 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
         _note_lost(folder, Lost(problem))
         return JournalSetAside(f"{problem}; what others know of it is read at the next start")
     path = known[-1]
-    target = _free_name(folder / ASIDE, path)
+    (folder / ASIDE).mkdir(exist_ok=True)
+    names = (folder / ASIDE / f"{path.stem}-{number}{SUFFIX}" for number in itertools.count(1))
+    target = next(name for name in names if not name.exists())
     _note_lost(folder, Lost(problem, str(target)))
     kept = _salvage(path)
     with suppress(FileNotFoundError):
@@ -88,19 +91,11 @@ def _note_lost(folder: Path, note: Lost) -> None:
     temporary.replace(folder / LOST)
 
 
-def _free_name(folder: Path, path: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    number = 1
-    while (target := folder / f"{path.stem}-{number}{SUFFIX}").exists():
-        number += 1
-    return target
-
-
 def _salvage(path: Path) -> Path | None:
     """The rows before the first bad one, in a file that nobody reads yet; None if there are none."""
     heads: list[SegmentHead] = []
     with suppress(JournalDamaged, JournalOfAnotherVersion, msgspec.DecodeError):
-        heads = heads_of(path)
+        heads = all_heads(path)
     rows = list(_readable(path)) if heads else []
     if not rows:
         return None
@@ -148,7 +143,7 @@ def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
     return rows
 
 
-def rows_read(config: RunConfig, reader: str, stream: str, writer: str, day: str) -> Iterator[Row]:
+def rows_read_by(config: RunConfig, reader: str, stream: str, writer: str, day: str) -> Iterator[Row]:
     """Yield rows of a stream that no writer journals (alerts, reports) from a reader's journal, from `day` on."""
     for row in _rows_of(config, reader, day):
         if row.kind == INPUT and (row.stream, row.source) == (stream, writer):
@@ -171,7 +166,7 @@ def _copies(config: RunConfig, daemon: str, stream: str, day: str, after: int) -
     for reader in STREAMS[stream].readers:
         rows = {
             row.source_seq: row
-            for row in rows_read(config, reader, stream, daemon, day)
+            for row in rows_read_by(config, reader, stream, daemon, day)
             if row.source_seq > after and row.source_hash != NO_HASH
         }
         if rows and (not best or max(rows) > best[-1].source_seq):

@@ -181,7 +181,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
     os.umask(mask)
     errors = config.state / "supervisord.err"
     command = [sys.executable, "-m", "mytrading.runtime.supervision.supervisord"]
-    with sink_of(errors) as sink:
+    with open_output(errors) as sink:
         process = subprocess.Popen(
             [*command, str(Path(config.home) / "supervisord.conf")],
             stdin=subprocess.DEVNULL,
@@ -205,7 +205,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
 
 
-def sink_of(path: Path, mode: str = "wb") -> IO[bytes]:
+def open_output(path: Path, mode: str = "wb") -> IO[bytes]:
     """Open a file for a process's output; /dev/null where the disk takes no file."""
     try:
         return cast("IO[bytes]", path.open(mode))
@@ -258,7 +258,7 @@ def _signal(config: RunConfig, names: tuple[str, ...], number: signal.Signals) -
                 os.kill(pid, number)
 
 
-def spawns(config: RunConfig) -> dict[str, int]:
+def start_counts(config: RunConfig) -> dict[str, int]:
     """Return how often each program was started since `up`, from supervisor's log."""
     return dict(Counter(_spawned(line) for line in _log_lines(config) if _SPAWNED in line))
 
@@ -290,7 +290,7 @@ def is_stopping(state: Path) -> bool:
     return (state / STOPPING).exists()
 
 
-class Ended:
+class EndedPrograms:
     """Programs that supervisor does not start any more, followed in its log.
 
     `stopped` are those with an expected end, or stopped by an operator; `began` counts the starts of supervisor since
@@ -336,7 +336,7 @@ class Ended:
 
 def was_revived(config: RunConfig, within_s: float) -> bool:
     """Return true if supervisor started in the last `within_s` seconds, not for the first time since `up`."""
-    ended = Ended(config)
+    ended = EndedPrograms(config)
     ended.poll()
     with suppress(OSError):
         return ended.began > 1 and time.time() - lock_path(config).stat().st_mtime < within_s
@@ -348,7 +348,7 @@ def export_days(config: RunConfig) -> int:
     if not is_anything_to_export(config):
         return 0
     profile = ["--profile", config.profile]
-    with sink_of(config.state / "export.log") as sink:
+    with open_output(config.state / "export.log") as sink:
         process = subprocess.Popen(
             ["nice", "-n", "19", sys.executable, "-c", _COMMAND, "day", "export", "--json", *profile],
             stdin=subprocess.DEVNULL,

@@ -29,7 +29,7 @@ MOST_NS = 120_000_000_000
 """The longest silence, whatever the process waited for."""
 
 
-def waited_for_core(pid: int) -> int:
+def core_wait_ns(pid: int) -> int:
     """Nanoseconds for which the threads of a process were ready to run and had no core; 0 where Linux does not say."""
     total = 0
     for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
@@ -38,7 +38,7 @@ def waited_for_core(pid: int) -> int:
     return total
 
 
-def waits_begun(pid: int) -> int:
+def count_waits(pid: int) -> int:
     """How often the first thread of a process has begun to wait for something; 0 where Linux does not say."""
     with suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
@@ -60,11 +60,11 @@ class Silence:
         if silent <= SUSPECT_NS:
             return silent
         if self._since != (pid, heard_ns):
-            self._since, self._waited = (pid, heard_ns), waited_for_core(pid)
-        return silent if silent > MOST_NS else silent - max(waited_for_core(pid) - self._waited, 0)
+            self._since, self._waited = (pid, heard_ns), core_wait_ns(pid)
+        return silent if silent > MOST_NS else silent - max(core_wait_ns(pid) - self._waited, 0)
 
 
-class Hung:
+class HangKiller:
     """Watches the process that holds the lock file `lock`. `on_heartbeat` and `check` take machine time."""
 
     def __init__(self, lock: Path, machine_ns: int, silence_ns: int = SILENCE_NS) -> None:
@@ -99,7 +99,7 @@ class SupervisorGuard:
 
     def __init__(self, config: RunConfig, silence_ns: int) -> None:
         self._config = config
-        self._hung = Hung(control.lock_path(config), machine_now(), silence_ns)
+        self._hung = HangKiller(control.lock_path(config), machine_now(), silence_ns)
         self._silence_ns = silence_ns
         self._seen = (0, 0)
         self._log = get_logger("watchdog")
@@ -107,7 +107,7 @@ class SupervisorGuard:
     def check(self, machine_ns: int) -> None:
         """Kill a supervisor whose loop hangs; call at least once a second. The gateway alerts its end."""
         pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config.state)
-        seen = (pid, waits_begun(pid) if pid else 0)
+        seen = (pid, count_waits(pid) if pid else 0)
         if seen != self._seen:
             self._seen = seen
             self._hung.on_heartbeat(pid if seen[1] else 0, machine_ns)
@@ -133,7 +133,7 @@ class WatchdogGuard:
     def __init__(self, lock_dir: Path, alerts: Alerts, silence_ns: int) -> None:
         self._lock = lock_dir / f"{NAME}.lock"
         self._state = lock_dir.parent
-        self._hung = Hung(self._lock, machine_now(), silence_ns)
+        self._hung = HangKiller(self._lock, machine_now(), silence_ns)
         self._there = machine_now()
         self._alerts = alerts
         self._silence_ns = silence_ns

@@ -93,7 +93,7 @@ class Driver:
         self._venue, self._clock, self._jumps = venue, clock, jumps
         self._gate: StatusReader | None = None
         self._beats: dict[str, Heartbeat | None] = dict.fromkeys(daemons or ())
-        if daemons and clock.waits_until > machine_now():
+        if daemons and clock.starts_at_ns > machine_now():
             self._gate = StatusReader(daemons, daemons)
         self._day: date | None = None
         self._seen_at = 0
@@ -143,10 +143,10 @@ class Driver:
         since = now - _BEAT_LATE_NS
         late = (name for name, beat in self._beats.items() if beat is None or not beat.ready or beat.machine_ns < since)
         missing = ", ".join(late)
-        if missing and now < self._clock.waits_until:
+        if missing and now < self._clock.starts_at_ns:
             return
         if not missing:
-            self._clock.run_from(min(now + _LEAD_NS, self._clock.waits_until))
+            self._clock.run_from(min(now + _LEAD_NS, self._clock.starts_at_ns))
         ready = f"although these are not ready: {missing}" if missing else "all processes are ready"
         print(f"the market begins, {ready}", flush=True)
         gate.close()

@@ -25,7 +25,7 @@ from mytrading.operations.journal_verify import verify_journals
 from mytrading.operations.state_backup import verify_backup
 from mytrading.operations.state_upgrade import stored_days, upgrade_files
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
-from mytrading.runtime.journal.day_files import day_files, exported, removable, to_export
+from mytrading.runtime.journal.day_files import day_files, exported, files_to_export, removable_files
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
 from tests.kit.journal_surgery import change, end_of, frame_with
 from tests.kit.project import unpack
@@ -114,7 +114,7 @@ def test_day_close_seals_exports_and_sums_up(config: RunConfig, capsys: pytest.C
     assert last.body == encode_body(DaySealed(day=DAY, next_day=NEXT, at_ns=last.market_ns))
     found = duckdb.connect().execute(f"SELECT count(*) FROM '{body['archive']}/router.parquet'").fetchone()
     assert found == (4,)
-    assert to_export(config) == []
+    assert files_to_export(config) == []
     again = said(capsys, "day", "close")[1]
     assert (again["sealed"], again["exported"]) == ([], [])
 
@@ -166,10 +166,12 @@ def test_old_days_go_only_when_exported_and_read_by_all(config: RunConfig, capsy
             journal = Journal(config.journal_dir(name), name, DAY, 4096)
             journal.roll(day, {})
             journal.close()
-    assert removable(config, "2027-01-01") == []
+    assert removable_files(config, "2027-01-01") == []
     said(capsys, "day", "export")
     assert exported(config, "router", DAY) is not None
-    assert [file.daemon for file in removable(config, "2027-01-01")] == ["risk"], "risk's cursor was not carried over"
+    assert [file.daemon for file in removable_files(config, "2027-01-01")] == ["risk"], (
+        "risk's cursor was not carried over"
+    )
     at(config, "2027-02-01", 18)
     removed = said(capsys, "day", "export")[1]["removed"]
     assert removed == [str(config.journal_dir("risk") / f"{DAY}.journal")]

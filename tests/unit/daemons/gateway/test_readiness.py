@@ -106,7 +106,7 @@ def test_daemon_of_which_no_heartbeat_came_is_not_called_ready(tmp_path: Path, m
     monkeypatch.setattr(stack, "ask", lambda _verb: status(config, *heard))
     running = {name: Program(name, "RUNNING", 1, 0) for name in ("simulator", *ALL)}
     monkeypatch.setattr("mytrading.runtime.supervision.control.programs", lambda _config: running)
-    monkeypatch.setattr("mytrading.runtime.supervision.control.spawns", lambda _config: {})
+    monkeypatch.setattr("mytrading.runtime.supervision.control.start_counts", lambda _config: {})
     monkeypatch.setattr("mytrading.runtime.supervision.control.supervisor_pid", lambda _config: 1)
     rows = {row["daemon"]: row for row in stack.status()["daemons"]}
     assert {name: (row["state"], row["ready"]) for name, row in rows.items() if name in ("router", "reconciler")} == {

@@ -92,7 +92,7 @@ def test_daemon_that_recovers_for_long_is_not_killed_while_it_says_so(
 def starved(monkeypatch: pytest.MonkeyPatch, dog: Watchdog) -> None:
     """Nine tenths of the time that the watchdog looks at are a wait for a core."""
     began = dog._last_look
-    monkeypatch.setattr(hang_check, "waited_for_core", lambda _pid: (dog._last_look - began) * 9 // 10)
+    monkeypatch.setattr(hang_check, "core_wait_ns", lambda _pid: (dog._last_look - began) * 9 // 10)
 
 
 def beat(pid: int, state: DaemonState, daemon: str = "router") -> Frame:

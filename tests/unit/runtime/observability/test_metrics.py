@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from mytrading.runtime.observability.metrics import (
     BUCKETS,
     PerformanceMonitor,
+    bucket_middle_ns,
     bucket_of,
     get_performance_monitor,
     merge_operations,
-    middle_of,
     percentile,
     performance_timer,
     read_snapshots,
@@ -40,7 +40,7 @@ FLAT_KEYS = {
 
 @given(st.integers(min_value=0, max_value=1 << 41))
 def test_bucket_middle_lies_within_a_thirtieth_of_the_value(ns: int) -> None:
-    assert abs(middle_of(bucket_of(ns)) - ns) <= max(ns * 0.032, 0.5)
+    assert abs(bucket_middle_ns(bucket_of(ns)) - ns) <= max(ns * 0.032, 0.5)
     assert 0 <= bucket_of(ns) < BUCKETS
 
 

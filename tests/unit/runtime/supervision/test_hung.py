@@ -19,11 +19,11 @@ from mytrading.runtime.supervision.hang_check import (
     BEHIND_NS,
     SILENCE_NS,
     STALL_NS,
-    Hung,
+    HangKiller,
     Silence,
     SupervisorGuard,
-    waited_for_core,
-    waits_begun,
+    core_wait_ns,
+    count_waits,
 )
 from mytrading.runtime.supervision.instance_lock import holder
 from tests.kit.run_configs import run_config
@@ -46,13 +46,13 @@ def victim(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def look_until(hung: Hung, start: int, end: int) -> list[int]:
+def look_until(hung: HangKiller, start: int, end: int) -> list[int]:
     """What looks each second from `start` to `end` (machine ns) have killed."""
     return [pid for at in range(start, end + 1, SECOND) if (pid := hung.check(at))]
 
 
 def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
-    hung = Hung(tmp_path / "lock", 0)
+    hung = HangKiller(tmp_path / "lock", 0)
     hung.on_heartbeat(victim.pid, SECOND)
     assert look_until(hung, SECOND, SECOND + SILENCE_NS) == []
     assert look_until(hung, 2 * SECOND + SILENCE_NS, 20 * SECOND) == [victim.pid]
@@ -60,14 +60,14 @@ def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[
 
 
 def test_second_watcher_gives_the_first_time_to_act(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
-    hung = Hung(tmp_path / "lock", 0, BEHIND_NS)
+    hung = HangKiller(tmp_path / "lock", 0, BEHIND_NS)
     hung.on_heartbeat(victim.pid, 0)
     assert look_until(hung, 0, SILENCE_NS + 2 * SECOND) == []
     assert look_until(hung, SILENCE_NS + 3 * SECOND, 20 * SECOND) == [victim.pid]
 
 
 def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
-    hung = Hung(tmp_path / "lock", 0)
+    hung = HangKiller(tmp_path / "lock", 0)
     assert look_until(hung, 0, 20 * SECOND) == []
     hung.on_heartbeat(victim.pid, 21 * SECOND)
     hung.on_heartbeat(0, 22 * SECOND)
@@ -76,7 +76,7 @@ def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, vic
 
 
 def test_nobody_is_judged_after_a_stall_of_who_looks(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
-    hung = Hung(tmp_path / "lock", 0)
+    hung = HangKiller(tmp_path / "lock", 0)
     hung.on_heartbeat(victim.pid, 0)
     hung.check(SECOND)
     assert hung.check(SECOND + STALL_NS + SILENCE_NS) == 0
@@ -85,7 +85,7 @@ def test_nobody_is_judged_after_a_stall_of_who_looks(tmp_path: Path, victim: sub
 
 def test_pid_that_no_longer_holds_the_lock_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     (tmp_path / "lock").write_text("1\n")
-    hung = Hung(tmp_path / "lock", 0)
+    hung = HangKiller(tmp_path / "lock", 0)
     hung.on_heartbeat(victim.pid, 0)
     assert look_until(hung, 0, 20 * SECOND) == []
     assert victim.poll() is None
@@ -104,8 +104,8 @@ def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[by
         assert (
             silence.silent_ns(starved.pid, 0, 4 * SECOND) == stopped.silent_ns(victim.pid, 0, 4 * SECOND) == 4 * SECOND
         )
-        before = waited_for_core(starved.pid)
-        eventually(lambda: waited_for_core(starved.pid) - before > SECOND, 20)
+        before = core_wait_ns(starved.pid)
+        eventually(lambda: core_wait_ns(starved.pid) - before > SECOND, 20)
         assert silence.silent_ns(starved.pid, 0, 5 * SECOND) < 4 * SECOND
         assert stopped.silent_ns(victim.pid, 0, 5 * SECOND) == 5 * SECOND
         assert silence.silent_ns(starved.pid, 0, 200 * SECOND) == 200 * SECOND
@@ -124,8 +124,8 @@ def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_s
         eventually(lambda: holder(path) == str(supervisor.pid), 20)
         guard, at = SupervisorGuard(config, SILENCE_NS), machine_now()
         for _ in range(8):  # a second of machine time passes with each look
-            before = waits_begun(supervisor.pid)
-            eventually(lambda seen=before: waits_begun(supervisor.pid) > seen, 20)
+            before = count_waits(supervisor.pid)
+            eventually(lambda seen=before: count_waits(supervisor.pid) > seen, 20)
             guard.check(at := at + SECOND)
         assert supervisor.poll() is None
         supervisor.send_signal(signal.SIGSTOP)
