@@ -102,7 +102,7 @@ ENTRIES = 3
 
 
 def call_priority(oms: OrderDecision, order: Order) -> int:
-    """Return the rank of an order's next call: 0 for stops and exits, 1 cancels of entries, 2 changes, 3 new entries."""
+    """Return the rank of the next call: 0 for stops and exits, 1 cancels of entries, 2 changes, 3 new entries."""
     if order.purpose.reduces:
         return 0
     if order.state is OrderState.INITIALIZED:

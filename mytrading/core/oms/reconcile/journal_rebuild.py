@@ -175,8 +175,11 @@ def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequen
 def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     if row.order_type is not OrderType.SL:
         return False
-    levels = oms.state.open_protections()
-    alike = [level for level in levels if level.account == read.account and _is_stop_of(level, row)]
+    place = (read.account, row.instrument, row.side)
+    levels = (one for one in oms.state.open_protections() if (one.account, one.instrument, one.side) == place)
+    same = (level for level in levels if row.product in (None, level.product))
+    prices = ((level, abs(row.trigger_price - level.trigger), abs(row.price - level.limit)) for level in same)
+    alike = [level for level, trigger_apart, limit_apart in prices if max(trigger_apart, limit_apart) < modify.SAME]
     if not alike or _is_sought(oms, alike[0].net, row):
         return False
     level = max(alike, key=lambda level: broker_stops.uncovered_units(oms, level))
@@ -185,12 +188,6 @@ def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     oms.change_protection(level, attempts=attempt, order=order.client_order_id)
     _take_over(oms, read, order, row)
     return True
-
-
-def _is_stop_of(level: orders.Protection, row: BrokerOrder) -> bool:
-    same = (row.instrument, row.side) == (level.instrument, level.side) and row.product in (None, level.product)
-    apart = max(abs(row.trigger_price - level.trigger), abs(row.price - level.limit))
-    return same and apart < modify.SAME
 
 
 def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:

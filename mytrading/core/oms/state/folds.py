@@ -206,16 +206,13 @@ def _entered(state: State, row: PlaceEntry) -> None:
         state.put(state.baskets, basket, (row.basket_calls, row.expires_machine_ns + BASKET_NS))
 
 
-def _closed(state: State, row: CloseGoal) -> None:
-    _sizes(state, row)
-    _end_baskets(state, row.account, row.strategy)
-
-
-def _end_baskets(state: State, account: str, strategy: str) -> None:
+def _end_baskets(state: State, row: CloseGoal | WithdrawEntries) -> None:
     """What is closed or withdrawn waits for no more legs; an empty field means all."""
     for basket in sorted(state.baskets):
-        if account in ("", basket[0]) and strategy in ("", basket[1]):
+        if row.account in ("", basket[0]) and row.strategy in ("", basket[1]):
             state.drop(state.baskets, basket)
+    if isinstance(row, CloseGoal):
+        _sizes(state, row)
 
 
 def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
@@ -235,8 +232,8 @@ def _many_sizes(state: State, row: FlattenRequested | DayOpened) -> None:
 
 FOLDS: dict[type, Any] = {
     PlaceEntry: _entered,
-    CloseGoal: _closed,
-    WithdrawEntries: lambda state, row: _end_baskets(state, row.account, row.strategy),
+    CloseGoal: _end_baskets,
+    WithdrawEntries: _end_baskets,
     ClaimRequested: _sizes,
     FlattenRequested: _many_sizes,
     orders.OrderChanged: _order,

@@ -225,7 +225,14 @@ class State:
         if self._changes is not None:
             self._changes.append((self.orders, name, before))
         self.orders[name] = order
-        if before is None or before.state is not order.state or not _ended_alike(before, order):
+        # no index tells apart ended levels of one state that have these alike: a day's rows are mostly such
+        if (
+            before is None
+            or before.state is not order.state
+            or order.state not in TERMINAL
+            or (before.filled, before.filled_seen) != (order.filled, order.filled_seen)
+            or before.broker_order_id != order.broker_order_id
+        ):
             self._index(order, name, key)
         return before
 
@@ -264,15 +271,6 @@ class State:
 
 TABLES = tuple(name for name, kind in State.__annotations__.items() if kind.startswith("Table["))
 """Names of all tables of a state."""
-
-
-def _ended_alike(before: Order, order: Order) -> bool:
-    """True of an ended level that no index tells from one of the same state: a day's rows are mostly these."""
-    return (
-        order.state in TERMINAL
-        and (before.filled, before.filled_seen) == (order.filled, order.filled_seen)
-        and before.broker_order_id == order.broker_order_id
-    )
 
 
 def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, member: bool) -> None:
