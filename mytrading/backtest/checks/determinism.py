@@ -14,14 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from mytrading.backtest.checks.observer import (
-    CheckOutcome,
-    Decision,
-    Log,
-    Observer,
-    first_difference,
-    method_line,
-)
+from mytrading.backtest.checks.observer import CheckOutcome, Decision, Log, Observer, first_difference, method_line
 from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import Spec
 from mytrading.backtest.search.workers import Payload, PayloadError, pack_spec

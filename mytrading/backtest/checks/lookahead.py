@@ -104,9 +104,6 @@ def _on_tick(prices: FloatArray) -> FloatArray:
     return rounded
 
 
-# indicators
-
-
 def _indicators(spec: Spec, found: CheckOutcome) -> None:
     judged = 0
     for indicator, name, columns, parameters in iter_indicators(spec):

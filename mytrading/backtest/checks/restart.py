@@ -7,7 +7,7 @@ the run that was not stopped. A restart has nothing else than that: bars, positi
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,8 +64,10 @@ def _stops(whole: Log) -> list[int]:
     rows.update(_spread(flat, 2 * _STOPS - min(len(held), _STOPS)))
     filled = [place for place, event in enumerate(story) if isinstance(event, PositionChanged)]
     stops = {bars[row - 1] + 1 for row in rows}
-    stops |= {_bar_after(story, place, 3) for place in [*_spread(filled, _STOPS), len(story) // 2]}
-    return sorted({_behind_slice(story, stop) for stop in stops if stop})
+    third = [bisect_right(bars, place) + 2 for place in [*_spread(filled, _STOPS), len(story) // 2]]
+    stops |= {bars[row] + 1 for row in third if row < len(bars)}
+    # behind all bars that end with the one before a stop, so that no slice is half given
+    return sorted({bars[bisect_right(ends, story[stop - 1].end_ns) - 1] + 1 for stop in stops})
 
 
 def _held_since(story: Sequence[Any]) -> list[int]:
@@ -81,31 +83,9 @@ def _held_since(story: Sequence[Any]) -> list[int]:
     return found
 
 
-def _behind_slice(story: Sequence[Any], stop: int) -> int:
-    """The place behind all bars that end with the one before `stop`, so that no slice is half given."""
-    end, behind = story[stop - 1].end_ns, stop
-    for place in range(stop, len(story)):
-        event = story[place]
-        if isinstance(event, Bar):
-            if event.end_ns > end:
-                break
-            behind = place + 1
-    return behind
-
-
 def _spread(items: Sequence[int], count: int) -> list[int]:
     """At most so many of them, evenly, the first and the last among them."""
     return [items[row] for row in np.unique(np.linspace(0, len(items) - 1, count).astype(int))] if items else []
-
-
-def _bar_after(events: Sequence[Any], place: int, count: int) -> int:
-    """The place behind the `count`-th bar that follows, 0 if there are not so many."""
-    for later in range(place + 1, len(events)):
-        if isinstance(events[later], Bar):
-            count -= 1
-            if count == 0:
-                return later + 1
-    return 0
 
 
 def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: CheckOutcome) -> bool:

@@ -94,8 +94,6 @@ class Machines:
         health = AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
         self.risk.apply(health)
 
-    # in
-
     def open_day(self, day: str, now: int) -> None:
         """Begin a trading day: every machine carries its state over, as the daemons do it."""
         if self._opened:
@@ -167,8 +165,6 @@ class Machines:
         if orders.has_timed_work or orders.describe_unsettled() or not self.venue.is_idle:
             return False
         return self.risk.state.is_idle(self.venue.now) and self.engine.is_idle(strategy, watch)
-
-    # between
 
     def _risk_step(self, message: Any, now: int) -> None:
         self.risk.apply(message)

@@ -67,8 +67,6 @@ class BacktestVenue:
         books, rules = BooksSnapshot(account=Account(capital=capital)), FillRules(self._price, strict=True)
         self.exchange = Exchange(calendar, facts, instrument_of, books, part_of=self._part_of, rules=rules)
 
-    # models
-
     def _price(self, request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
         return None if self._room.get(request.instrument) == 0 else exchange_fill_price(request, mark, fresh)
 
@@ -99,8 +97,6 @@ class BacktestVenue:
                 made = Mark(price, price - slip, price + slip)
         self.marks[instrument] = made
         return made
-
-    # calls
 
     @property
     def fills_at_close(self) -> bool:
@@ -195,8 +191,6 @@ class BacktestVenue:
         books = self.exchange.books
         books.account = replace(books.account, realised=books.account.realised + rupees)
 
-    # answers
-
     def funds(self) -> Funds:
         """Return the account's available funds, as the reconciler reports them."""
         at = self.clock()
@@ -233,8 +227,6 @@ class BacktestVenue:
             average_price=order.average_price or None, order_type=request.order_type, price=request.price,
             trigger_price=request.trigger_price, message=order.reason, tag=self._names[order.order_id],
         )  # fmt: skip
-
-    # prices
 
     def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
         """Set the instrument's price and match its resting orders; True if an order changed."""

@@ -175,9 +175,6 @@ def _of_warehouse(path: Path, run: OptionRecords) -> list[ListedDay]:
     return found
 
 
-# bhavcopies
-
-
 def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
     """The contracts of the run's underlyings in a file, with the volatilities that its prices hold."""
     known = file.underlyings()

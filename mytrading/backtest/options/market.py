@@ -279,8 +279,6 @@ class OptionMarket:
         tape = self._tapes.get(contract.underlying)
         return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
 
-    # listing
-
     def listed(self, day: date) -> list[Instrument]:
         """Return a day's contracts: those of its file, else by the dated facts around the last price."""
         found: dict[str, Instrument] = {}
@@ -293,8 +291,6 @@ class OptionMarket:
                 contracts = contracts_on(name, self._facts.underlyings[name], self._calendar, day, before)
             found.update((item.id, item) for item in contracts)
         return list(found.values())
-
-    # prices
 
     def prices(self, contract: Instrument, day: date) -> DayPrices | None:
         """Return a contract's bars on a day at those of its underlying; None where that has none."""
@@ -397,8 +393,6 @@ class OptionMarket:
         newest = min(int(ends[last]), end)
         first = int(np.searchsorted(ends, newest - self.terms.settle_minutes * MINUTE, side="right"))
         return round(float(np.mean(tape.columns.close[min(first, last) : last + 1])), 2)
-
-    # the surface
 
     def _smile(self, contract: Instrument, day: date) -> Smile | None:
         """The newest volatilities of this expiry that were known on a day."""

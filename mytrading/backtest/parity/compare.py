@@ -90,7 +90,9 @@ def prepare(
 ) -> ParityCase:  # fmt: skip
     """Prepare the comparison of a day (ISO; empty: the newest); `data` replaces the stack's bars of an instrument."""
     day = _day(config, day)
-    frames = _frames(config, day)
+    tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
+    check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
+    frames = list(accepted_frames(read_tape(tape), check, speed)) if tape.exists() else []
     record = read_day(
         config, day, lambda ns: max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
     )
@@ -146,18 +148,6 @@ def _notes(config: RunConfig, record: DayRecord) -> list[str]:
         if run.plan is None and began and path.exists() and path.stat().st_mtime > began:
             notes.append(f"{run.file} was changed after the stack was started; the backtest runs it as it is now")
     return notes
-
-
-# the market
-
-
-def _frames(config: RunConfig, day: str) -> list[ReceivedEvent]:
-    path = config.tape_dir / f"{day}{SUFFIX}"
-    if not path.exists():
-        return []
-    speed = config.simulator.speed if config.simulator.embedded else 1.0
-    check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
-    return list(accepted_frames(read_tape(path), check, speed))
 
 
 def _seen(
@@ -238,9 +228,6 @@ def _bar_text(name: str, end_ns: int) -> str:
     return f"the bar of {name} that ends at {iso_ist(end_ns)[11:16]}"
 
 
-# the machines
-
-
 def _world(
     config: RunConfig, record: DayRecord, classes: Classes, rules: Sequence[LoadedRule], watched: Sequence[str],
     moments: Sequence[MarketMoment], notes: list[str],
@@ -272,9 +259,6 @@ def _world(
         history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)), master=master, speed=speed,
         tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1, carried=record.carried,
     )  # fmt: skip
-
-
-# the verdict
 
 
 @dataclass(frozen=True)
@@ -309,10 +293,9 @@ class ParityVerdict:
     def counts(self) -> list[tuple[str, int, int, int]]:
         """Return (name, stack count, backtest count, equal count) for signals, orders and fills."""
         equal = Counter(one.kind for one in self.agreed)
-        names = [f"{kind}s" for kind in KINDS]
         return [
-            (name, len(getattr(self.stack, name)), len(getattr(self.backtest, name)), equal[kind])
-            for kind, name in zip(KINDS, names, strict=True)
+            (f"{kind}s", len(getattr(self.stack, f"{kind}s")), len(getattr(self.backtest, f"{kind}s")), equal[kind])
+            for kind in KINDS
         ]
 
 

@@ -38,8 +38,6 @@ PAISA = 0.005
 _RESTING = (OrderType.LIMIT, OrderType.SL, OrderType.SL_M)
 _PRICES = ("price", "trigger_price")
 _TERMS = ("instrument", "side", "quantity", "order_type", *_PRICES, "product")
-_OPERATOR_CODES = ("HALTED", "REDUCING", "STRATEGY_DISABLED")
-_DATA_CODES = ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED")
 _OPERATOR_ADJUSTMENTS = ("claim", "correction", "conversion", "foreign_fill")
 
 T = TypeVar("T", Signal, Order)
@@ -59,6 +57,16 @@ class Cause(StrEnum):
     DENIAL = "denial"
     PERSON = "person"
     UNEXPLAINED = "unexplained"
+
+
+_CAUSE_OF_CODE = {
+    EXPIRED: Cause.LATENCY,
+    **dict.fromkeys(("HALTED", "REDUCING", "STRATEGY_DISABLED"), Cause.PERSON),
+    **dict.fromkeys(
+        ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED"), Cause.DATA
+    ),
+}
+"""Any other denial is one of its own."""
 
 
 class Explanation(NamedTuple):
@@ -101,9 +109,6 @@ class Agreement(NamedTuple):
     what: str
 
 
-# pairs
-
-
 def pair_signals(stack: DaySide, backtest: DaySide) -> list[tuple[Signal | None, Signal | None]]:
     """Pair the signals of both sides by id, else by bar and action; unmatched ones have None as partner."""
     return _paired(stack.signals, backtest.signals, lambda one: (one.strategy, one.watch, one.action, one.bar_ns))
@@ -129,9 +134,6 @@ def _paired(
         pairs.append((item, nearest))
     pairs.extend((None, item) for item in left)
     return pairs
-
-
-# differences
 
 
 class Explainer:
@@ -173,8 +175,6 @@ class Explainer:
         self.differences.append(difference)
         self._found.setdefault(name, difference)
 
-    # signals
-
     def _signal(self, one: Signal | None, other: Signal | None) -> None:
         seen = one or other
         assert seen is not None
@@ -208,8 +208,12 @@ class Explainer:
             return Explanation(Cause.DENIAL, f"{denial.code}: {denial.message}")
         if denial := next((item for item in denials if item.bar == bar and item.code == LATE), None):
             return Explanation(Cause.LATENCY, denial.message)
-        if not by_stack and (prevented := self._prevented(seen)) is not None:
-            return prevented
+        if not by_stack:
+            for act in self._facts.interferences:
+                if act.signals and act.covers(seen.created_ns, "", seen.strategy):
+                    return Explanation(Cause.PERSON, act.what)
+            if any(away.daemon == "engine" and away.covers(seen.created_ns) for away in self._facts.absences):
+                return Explanation(Cause.PERSON, "the engine was away: it was stopped or restarted")
         if wrong := self._facts.bars.get((seen.watch, seen.bar_ns)):
             return Explanation(Cause.DATA, wrong)
         if (follows := self._origin_of_signal(seen)) is not None:
@@ -222,14 +226,6 @@ class Explainer:
             why = f"the strategy had faulted on this side alone: {fault.where}: {fault.error}"
             return Explanation(Cause.UNEXPLAINED, why)
         return Explanation(Cause.UNEXPLAINED, "both sides saw the same bar and held the same")
-
-    def _prevented(self, seen: Signal) -> Explanation | None:
-        for act in self._facts.interferences:
-            if act.signals and act.covers(seen.created_ns, "", seen.strategy):
-                return Explanation(Cause.PERSON, act.what)
-        if any(away.daemon == "engine" and away.covers(seen.created_ns) for away in self._facts.absences):
-            return Explanation(Cause.PERSON, "the engine was away: it was stopped or restarted")
-        return None
 
     def _lag(self, daemons: Collection[str], at_ns: int) -> Explanation | None:
         """A daemon that read late what was written for it at a market time."""
@@ -266,8 +262,6 @@ class Explainer:
             ):
                 return self._same_cause(one.id)
         return None
-
-    # orders
 
     def _order(self, one: Order | None, other: Order | None) -> None:
         seen = one or other
@@ -317,7 +311,8 @@ class Explainer:
         for denial in (self._backtest if by_stack else self._stack).denials:
             of_account = denial.signal == order.cause and denial.account in ("", order.account)
             if of_account and denial.instrument in ("", order.instrument):
-                return Explanation(_cause_of_denial(denial.code), f"{denial.code}: {denial.message}")
+                cause = _CAUSE_OF_CODE.get(denial.code, Cause.DENIAL)
+                return Explanation(cause, f"{denial.code}: {denial.message}")
         if by_stack and order.links.request:
             return Explanation(Cause.PERSON, "a person asked for it")
         for act in self._facts.interferences:
@@ -334,8 +329,6 @@ class Explainer:
             if (late := self._lag(("engine", "risk", "router"), order.created_ns)) is not None:
                 return late
         return Explanation(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
-
-    # what follows from what
 
     def _origin_of_order(self, order: Order) -> Explanation | None:
         """The earlier difference that an order follows from: of its cause, or of the position.
@@ -361,8 +354,6 @@ class Explainer:
         root = self._found[name]
         return Explanation(root.cause, f"follows from the {root.kind} before", root.follows or root.id)
 
-    # adjustments
-
     def _adjustment(self, move: PositionMove, by_stack: bool) -> None:
         cause = Cause.PERSON if by_stack and move.cause in _OPERATOR_ADJUSTMENTS else Cause.MODEL
         why = f"{move.cause}: the books of the broker said so" if by_stack else f"{move.cause}: the data ends here"
@@ -382,14 +373,6 @@ def _legs(signal: Signal) -> list[tuple[str, int]]:
 
 def _alike(one: Signal | None, other: Signal | None) -> bool:
     return (one and (one.action, _legs(one))) == (other and (other.action, _legs(other)))
-
-
-def _cause_of_denial(code: str) -> Cause:
-    if code == EXPIRED:
-        return Cause.LATENCY
-    if code in _OPERATOR_CODES:
-        return Cause.PERSON
-    return Cause.DATA if code in _DATA_CODES else Cause.DENIAL
 
 
 def _signal_text(signal: Signal | None) -> str:

@@ -172,9 +172,6 @@ def _carried(rows: Sequence[RecordedRow]) -> list[Any]:
     return head
 
 
-# operators
-
-
 def _interferences(rows: Sequence[RecordedRow]) -> list[Interference]:
     """The acts of operators, and how long each had an effect."""
     levels: dict[tuple[str, int], TradingState] = {}
@@ -227,8 +224,6 @@ def _absences(runs: Sequence[RecordedRow], openings: Sequence[Opening], silence:
         found.append(Absence(row.daemon, min(gone, max(row.before_ns, silence(row.at_ns))), back))
     return found
 
-
-# the market
 
 _STAMP_TOLERANCE_NS = 2 * SECOND
 

@@ -66,9 +66,6 @@ class ReplayContext:
     carried: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-# the venues
-
-
 class QuotedVenue(BacktestVenue):
     """The paper exchange of one account, as at the stack; `clock` is the machine time of all of them."""
 
@@ -157,17 +154,13 @@ class Venues:
             venue.end_day(venue.settlement_price)
 
 
-# the walk
-
-
 class Replay:
-    """One day. `side` holds what came of it; `on_row` gets every row as well."""
+    """One day. `side` holds what came of it."""
 
-    def __init__(self, world: ReplayContext, on_row: Callable[[Any], None] = lambda _row: None) -> None:
+    def __init__(self, world: ReplayContext) -> None:
         self._world = world
         account = next(iter(world.capitals))
         self.side = DaySide()
-        self._on_row = on_row
         self.engine = world.engine
         self._venues = Venues(world)
         square_off = SquareOff(world.calendar, world.facts.square_off)
@@ -179,7 +172,7 @@ class Replay:
         )
         risk.environment.master, risk.environment.tables = world.master, world.tables
         orders = build_order_machine(world.rates, world.calendar)
-        self._machines = Machines(self.engine, risk, orders, self._venues, account, self._take_row)
+        self._machines = Machines(self.engine, risk, orders, self._venues, account, self.side.apply)
         for name in world.capitals:
             self._machines.confirm_books(name)
         self._minutes: list[Bar] = list(world.history)
@@ -187,15 +180,6 @@ class Replay:
         self._opened = False
         self._aggregator = self._new_aggregator()
         self._ticked = self._second = 0
-
-    @property
-    def now(self) -> int:
-        """Return the market time (ns) of the replay."""
-        return self._venues.now
-
-    def _take_row(self, row: Any) -> None:
-        self.side.apply(row)
-        self._on_row(row)
 
     def run(self, moments: Iterable[MarketMoment], progress: Progress = lambda _done: None) -> DaySide:
         """Replay a day's moments through the machines; return what they did."""
@@ -220,8 +204,6 @@ class Replay:
                 if name == "router" and isinstance(row, DayOpened):
                     self._venues.load_positions(row.positions)
         self.engine.speed = 0
-
-    # a moment
 
     def _moment(self, moment: MarketMoment) -> None:
         now = moment.now
@@ -268,8 +250,6 @@ class Replay:
             self._venues.run_clock()
             self._machines.settle(now)
 
-    # opening
-
     def _open(self, opening: Opening, now: int) -> None:
         """Give the strategies the bars so far as history; those that are still in time are given as live ones.
 
@@ -291,7 +271,7 @@ class Replay:
         self.engine.apply(started)
         for row in self.engine.decide(started, now):
             self.engine.apply(row)
-            self._take_row(row)
+            self.side.apply(row)
         for bar in bars[len(late) :]:
             self._give(bar, now)
 

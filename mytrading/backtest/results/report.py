@@ -83,9 +83,6 @@ def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> lis
     return shown
 
 
-# figures
-
-
 def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:
     """Return Plotly's range breaks for the hours and weekends without any bars."""
     starts = np.concatenate([columns.start_ns for columns in data])
@@ -182,9 +179,6 @@ def costs_figure(result: RunResult) -> go.Figure:
     return charts.line_chart(
         at, {name: (values[rows].round(2).tolist(), colour) for name, (values, colour) in curves.items()}, height=320
     )
-
-
-# tables
 
 
 def monthly_table(result: RunResult) -> PageTable:

@@ -290,9 +290,6 @@ def _keep_freed_memory() -> None:
         tune(_M_TRIM_THRESHOLD, 1 << 28)
 
 
-# the compiled walk
-
-
 @kernel(nogil=True)
 def walk_bars(
     signals: FloatArray, opens: FloatArray, closes: FloatArray, marks: NDArray[np.uint8], ends: NDArray[np.int64],

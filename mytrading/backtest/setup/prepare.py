@@ -409,9 +409,6 @@ def _outside(columns: Columns, calendar: Calendar) -> int:
     return int(((start < opens) | (start >= closes) | (closes - opens >= DAY)).sum())
 
 
-# what options are priced by
-
-
 def _option_terms(
     request: RunRequest, settings: BacktestSettings, run: StrategyRun, about: OptionRecords, tables: RiskTables,
     notes: list[str],

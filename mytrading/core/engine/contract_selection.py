@@ -42,9 +42,6 @@ def underlying_of(watch: str, book: InstrumentBook) -> str:
     return listed.underlying if listed is not None else split_id(watch)[1]
 
 
-# trade rules
-
-
 class Meaning(NamedTuple):
     """The watched instrument that a position is for, and its side: long (+1) or short (−1)."""
 
@@ -128,9 +125,6 @@ def _fits(rule: TradeRule, watch: str, instrument: str, listed: Instrument | Non
     if listed is None or listed.underlying != (rule.underlying or underlying_of(watch, book)):
         return False
     return listed.kind == (InstrumentKind.FUT if rule.kind is TradeKind.FUTURE else InstrumentKind(rule.right))
-
-
-# legs by rule
 
 
 def _needs_chain(rule: LegRule) -> bool:

@@ -102,8 +102,6 @@ class EngineMachine(EngineState):
         """The message that the drafts were returned for."""
         self.rebuild()
 
-    # queries
-
     @property
     def hosts(self) -> tuple[StrategyHost, ...]:
         """The strategies, running or faulted."""
@@ -143,8 +141,6 @@ class EngineMachine(EngineState):
         switches = tuple(self.switches.values())
         kept = (StrategyMemory(strategy=name, text=text, at_ns=0) for name, text in self._memories.items())
         return (DayOpened(day=day, positions=self.positions.open_positions(), switches=switches), *kept)
-
-    # start and stop
 
     def rebuild(self) -> None:
         """Create the strategies again, to be opened again; faulted ones stay as they are."""
@@ -195,8 +191,6 @@ class EngineMachine(EngineState):
         """Call `on_stop` of every strategy."""
         for host in self.hosts:
             host.call(host.strategy.on_stop)
-
-    # learning
 
     def apply(self, row: Any) -> None:
         """Learn a row; a bar or quote of a running engine is passed to the strategies."""
@@ -321,8 +315,6 @@ class EngineMachine(EngineState):
         host = self._hosts.get(trade.strategy)
         if host is not None and self._live:
             host.call(host.strategy.on_trade, trade)
-
-    # deciding
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Signals and vetoes for the bar, quote or timer just applied; changed memories; faults not yet reported."""

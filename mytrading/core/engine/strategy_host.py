@@ -271,8 +271,6 @@ class StrategyHost:
                 drafts.append(result)
         return drafts
 
-    # memory
-
     def restore_memory(self, text: str) -> None:
         """Set the strategy's memory to what was journaled last."""
         self.journaled_memory = text
@@ -288,8 +286,6 @@ class StrategyHost:
             self.record_exception(error)
             return None
         return None if text == self.journaled_memory else text
-
-    # isolation
 
     def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
         """Call a method of the strategy, timed; None if it raised, took too long, or the strategy is faulted."""

@@ -13,14 +13,7 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.exchange.books import ExchangeBooks, blocked_for, opening_part, shortage
-from mytrading.core.exchange.model import (
-    BookOrder,
-    BooksSnapshot,
-    ExchangeChanges,
-    ExchangeRefusal,
-    Mark,
-    OrderRequest,
-)
+from mytrading.core.exchange.model import BookOrder, BooksSnapshot, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import EXCHANGE, FillRules, band_problem, order_problem, triggered
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import to_ns

@@ -124,8 +124,6 @@ class StrategyEngine(MachineDaemon):
         self._guard.close()
         super().teardown()
 
-    # market data in
-
     def _on_market(self, frame: Frame) -> None:
         message = frame.message
         kind = type(message)
@@ -157,8 +155,6 @@ class StrategyEngine(MachineDaemon):
             if filled and self._opened:
                 self._open_again("hole.filled", "strategies start again from whole bars", instruments=sorted(filled))
 
-    # the clock
-
     def _look(self) -> None:
         """Each tenth of a second: new contracts, history that came late, and in real time what the clock brings."""
         if self._universe.is_choice_due(self.clock.now()):
@@ -186,8 +182,6 @@ class StrategyEngine(MachineDaemon):
         waits = self.engine.next_timer_ns()
         if waits and now >= waits:
             self.tick(TIME, machine_now(), now)
-
-    # opening
 
     def _choose_options(self) -> None:
         """Watch the options of the day; the strategies open again once they have bars, or have waited for them."""
@@ -260,8 +254,6 @@ class StrategyEngine(MachineDaemon):
                         f"entry window {window} missed: no quotes of {watch} came then; the next one is on another day"
                     )
                     self.engine.missed_windows[run.name] = self._calendar.trading_day(now), text
-
-    # signals, alerts and wants out
 
     def effects(self, rows: Sequence[Any]) -> None:
         """Log the signals, vetoes and strategy faults among journaled rows; count the signals."""
