@@ -12,7 +12,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,15 +133,13 @@ class StrategyWorkspace:
     def series(self, instrument: str, timeframe: str) -> BarSeries:
         """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
         key = (instrument or self.current, timeframe or self.timeframes[0])
-        found = self._series.get(key)
-        return found if found is not None else self._refuse_series(*key)
-
-    def _refuse_series(self, instrument: str, timeframe: str) -> NoReturn:
+        if (found := self._series.get(key)) is not None:
+            return found
         if not self._series:
             raise StrategyError("there are no bars yet in initialize(); read them in on_data()")
-        if instrument not in self.instruments:
-            raise StrategyError(f"{instrument} is not watched{hint(instrument, self.instruments)}")
-        raise StrategyError(self._not_kept(timeframe))
+        if key[0] not in self.instruments:
+            raise StrategyError(f"{key[0]} is not watched{hint(key[0], self.instruments)}")
+        raise StrategyError(self._not_kept(key[1]))
 
     def _not_kept(self, timeframe: str) -> str:
         near = hint(timeframe, self.timeframes)

@@ -123,7 +123,12 @@ def _opened(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, str, d
             source = _source(database, path)
             yield database, source, *_described(database, source, path)
         except duckdb.Error as error:
-            raise _unreadable(path, error) from error
+            message = str(error).splitlines()[0]
+            if "lock on file" in message:
+                holder = re.search(r"PID \d+", message)
+                by = holder[0] if holder else message
+                raise DataError(f"{path}: another program writes to it ({by}); end it, or give a copy") from error
+            raise DataError(f"{path}: cannot be read as bars: {message}; expected {_EXPECTED}") from error
 
 
 def load_instruments(path: Path, name_of: NameOf) -> Rows:
@@ -204,15 +209,6 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
             raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_EXPECTED}")
         return f'given."{"bars" if "bars" in tables else tables[0]}"'
     raise DataError(f"{path}: expected a {_SUFFIXES} file, or a bhavcopy")
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    message = str(error).splitlines()[0]
-    if "lock on file" in message:
-        holder = re.search(r"PID \d+", message)
-        by = holder[0] if holder else message
-        return DataError(f"{path}: another program writes to it ({by}); end it, or give a copy")
-    return DataError(f"{path}: cannot be read as bars: {message}; expected {_EXPECTED}")
 
 
 def _described(database: duckdb.DuckDBPyConnection, source: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:

@@ -23,7 +23,7 @@ import optuna
 from msgspec.structs import replace
 
 from mytrading.backtest.run import Spec
-from mytrading.backtest.search.space import Axis, Parameters, Space
+from mytrading.backtest.search.space import Parameters, Space
 from mytrading.backtest.search.trials import Trial, objective_sign
 from mytrading.backtest.search.workers import Workers, WorkersError
 from mytrading.strategies.parameters import Parameter
@@ -232,7 +232,12 @@ class _Sampled:
             axis.name: all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values)
             for axis in plan.space.axes
         }
-        self._of = {axis.name: self._distribution(axis) for axis in plan.space.axes}
+        # numbers as places on their axis, so that any step is exact and near values are near; texts as texts
+        number, text = optuna.distributions.IntDistribution, optuna.distributions.CategoricalDistribution
+        self._of: dict[str, Any] = {
+            axis.name: number(0, len(axis.values) - 1) if self._numeric[axis.name] else text(axis.values)
+            for axis in plan.space.axes
+        }
         self._asked: dict[tuple[Parameter, ...], Any] = {}
         self._random = random.Random(plan.seed)
 
@@ -273,12 +278,6 @@ class _Sampled:
             self._study.add_trial(
                 optuna.trial.create_trial(params=params, distributions=self._of, value=trial.objective)
             )
-
-    def _distribution(self, axis: Axis) -> Any:
-        """Numbers as places on their axis, so that any step is exact and near values are near; texts as texts."""
-        if self._numeric[axis.name]:
-            return optuna.distributions.IntDistribution(0, len(axis.values) - 1)
-        return optuna.distributions.CategoricalDistribution(axis.values)
 
 
 def _sampler(plan: StudyPlan) -> Any:

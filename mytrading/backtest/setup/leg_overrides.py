@@ -103,8 +103,10 @@ class LegOverrides:
             if leg := _LEG.fullmatch(key):
                 _put(table["legs"][int(leg[1]) - 1], leg[2], value)
             elif key.startswith("legs."):
-                for item in _legs_with(table["legs"], key[5:]):
-                    _put(item, key[5:], value)
+                legs, name = table["legs"], key[5:]
+                sold = [item for item in legs if str(item.get("action", "")).upper() == "SELL"]
+                for item in [item for item in legs if name in item] or sold or legs:
+                    _put(item, name, value)
             elif key in OWN_KEYS:
                 table[key] = value
         return table
@@ -120,12 +122,6 @@ class LegOverrides:
         return strategy_config(
             self.config.name, {**dict(setting_values(self.config)), **changed}, self.config.parameters
         )
-
-
-def _legs_with(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """The legs that `legs.NAME` is about: those that have the key; if none has, the sold ones; if none is sold, all."""
-    sold = [leg for leg in legs if str(leg.get("action", "")).upper() == "SELL"]
-    return [leg for leg in legs if name in leg] or sold or legs
 
 
 def _put(leg: dict[str, Any], name: str, value: Parameter) -> None:

@@ -384,7 +384,10 @@ def _in_session(spec: Spec, session: str, notes: list[str]) -> Spec:
         )
         limits = replace(spec.limits, avoid_first_minutes=0, avoid_last_minutes=0)
         return dataclasses.replace(spec, calendar=_every_day(spec), limits=limits)
-    outside = {columns.instrument: _outside(columns, spec.calendar) for columns in spec.data}
+    outside: dict[str, int] = {}
+    for columns in spec.data:
+        start, (opens, closes) = columns.start_ns, sessions(columns, spec.calendar)
+        outside[columns.instrument] = int(((start < opens) | (start >= closes) | (closes - opens >= DAY)).sum())
     bars = sum(len(columns) for columns in spec.data)
     if session == "data" or (session == "auto" and 2 * sum(outside.values()) > bars):
         notes.append("every day counts as a session from midnight to midnight (--session exchange keeps to the hours)")
@@ -400,13 +403,6 @@ def _every_day(spec: Spec) -> Calendar:
     needed = {*spec.calendar.exchanges, *(columns.instrument.partition(":")[0] for columns in spec.data)}
     hours = [{"from": date(1970, 1, 1), "open": time(0), "close": time(23, 59)}]
     return EveryDay.from_dict({"exchanges": {name: {"sessions": hours, "holidays": []} for name in sorted(needed)}})
-
-
-def _outside(columns: Columns, calendar: Calendar) -> int:
-    """Bars that start when the exchange does not trade."""
-    opens, closes = sessions(columns, calendar)
-    start = columns.start_ns
-    return int(((start < opens) | (start >= closes) | (closes - opens >= DAY)).sum())
 
 
 def _option_terms(

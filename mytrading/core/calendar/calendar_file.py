@@ -117,7 +117,10 @@ def read_calendar(parsed: Mapping[str, object], source: str) -> CalendarSpec:
     reader = _Reader(source)
     reader.known_keys("", parsed, _TOP_KEYS)
     tables = reader.table("exchanges", parsed.get("exchanges", {}))
-    holidays = _read_holidays(reader, parsed.get("holidays", {}))
+    holidays: dict[str, dict[date, str]] = {}
+    for name, found in reader.table("holidays", parsed.get("holidays", {})).items():
+        days = reader.table(f"holidays.{name}", found)
+        holidays[name] = {reader.day(f"holidays.{name}.{day}", day): str(reason) for day, reason in days.items()}
     special = _read_special(reader, parsed.get("special", []), tables)
     exchanges = {name: _read_exchange(reader, name, tables, holidays, special) for name in tables}
     if not exchanges and not reader.problems:
@@ -173,15 +176,6 @@ def _read_weekdays(reader: _Reader, key: str, found: object) -> frozenset[int]:
         reader.report(f"{key}.weekdays", found, f"a list of {', '.join(WEEKDAYS)}")
         return _WORKING_WEEK
     return frozenset(WEEKDAYS.index(word) for word in words)
-
-
-def _read_holidays(reader: _Reader, found: object) -> dict[str, dict[date, str]]:
-    lists: dict[str, dict[date, str]] = {}
-    for name, days in reader.table("holidays", found).items():
-        key = f"holidays.{name}"
-        table = reader.table(key, days)
-        lists[name] = {reader.day(f"{key}.{day}", day): str(reason) for day, reason in table.items()}
-    return lists
 
 
 def _read_special(reader: _Reader, found: object, tables: Mapping[str, object]) -> dict[str, dict[date, SpecialHours]]:

@@ -40,20 +40,18 @@ class LegStrategy(BaseStrategy):
         closes = closing_second(plan)
         if closes and at >= closes:
             return self.create_signal("EXIT", reason=f"closed from {hhmm(closes)} on")
-        if not self.position.is_flat or self.traded_today or self._cancelled_today():
+        if not self.position.is_flat or self.traded_today:
             return None
         if not plan.entry_time <= at < plan.entry_time + plan.entry_minutes * 60:
+            return None
+        cancelled = self._workspace.services.operator_cancel_ns(self._workspace.strategy)
+        if cancelled and ist_date(cancelled) == self.today:  # it must not come back with the next bar
             return None
         for comparison in plan.when:
             left, right = self._value(comparison.left, data), self._value(comparison.right, data)
             if not (left > right if comparison.above else left < right):
                 return None
         return self.create_signal("BUY", legs=plan.legs, reason=f"entry time {hhmm(plan.entry_time)}")
-
-    def _cancelled_today(self) -> bool:
-        """True if an operator cancelled an entry today: it must not come back with the next bar."""
-        cancelled = self._workspace.services.operator_cancel_ns(self._workspace.strategy)
-        return bool(cancelled) and ist_date(cancelled) == ist_date(self._workspace.now)
 
     def _value(self, operand: Operand, bar: Bar) -> float:
         if not operand.word:

@@ -47,8 +47,10 @@ class PositionViews:
         meaning = Meaning(signal.watch, SIDES[signal.action])
         for leg in signal.legs:
             place = (signal.strategy, leg.instrument, _sign(leg.lots))
-            known = self._meanings.get(place)
-            if known is None or known.watch == signal.watch or not self._is_held(place):
+            ours = (one for one in self._of(signal.strategy) if one.instrument == leg.instrument)
+            if self._meanings.get(place, meaning).watch == signal.watch or not any(
+                _units(one) * leg.lots > 0 for one in ours
+            ):
                 self._meanings[place] = meaning
 
     def apply_order(self, order: Order, signal: Signal) -> None:
@@ -56,10 +58,6 @@ class PositionViews:
         if order.state not in TERMINAL:
             place = (order.strategy, order.instrument, order.side.sign)
             self._meanings[place] = Meaning(signal.watch, SIDES[signal.action])
-
-    def _is_held(self, place: _Place) -> bool:
-        strategy, instrument, sign = place
-        return any(one.instrument == instrument and _units(one) * sign > 0 for one in self._of(strategy))
 
     def open_positions(self) -> tuple[Position, ...]:
         """Positions that are not flat, of all strategies."""
@@ -73,10 +71,9 @@ class PositionViews:
         found = []
         for position in self._of(run.name):
             units = _units(position)
-            meaning: Meaning | None = self._meanings.get((run.name, position.instrument, _sign(units)))
-            if meaning is None:
-                meaning = infer_meaning(run, position.instrument, units, book)
-            if (meaning.watch if meaning is not None else "") == watch:
+            known = self._meanings.get((run.name, position.instrument, _sign(units)))
+            meaning = known or infer_meaning(run, position.instrument, units, book)
+            if meaning is not None and meaning.watch == watch:
                 found.append(position)
         return found
 

@@ -167,15 +167,22 @@ class SignalGate:
         view = host.workspace.positions.get(draft.instrument, FLAT)
         if draft.keeps_position or action is Action.EXIT:
             return self._exit(host, draft, data, now, view)
-        if not self._may_enter(run, draft, status.entered_ns, now) or not (legs := self._legs(run, draft, action, now)):
+        switch, cooldown = self._state.switches.get(run.name), int(run.signal_cooldown * SECOND)
+        if (switch is not None and not switch.enabled) or draft.confidence < run.min_confidence:
+            return None
+        if status.entered_ns and now < status.entered_ns + cooldown:
+            return None
+        if not (legs := self._legs(run, draft, action, now)):
             return None
         signal = self._signal(run, draft, action, legs, data, now)
         hints = draft.hints
         other_terms = hints is not NO_HINTS and (hints.has_prices or hints.lots > 0) and view.is_flat
         names_legs = other_terms or (bool(draft.legs) and not any(isinstance(leg, LegRule) for leg in draft.legs))
         was_exit = last is not None and last.action is Action.EXIT and not last.keeps
-        if was_exit and self._is_held_elsewhere(run, draft.instrument):
-            view = FLAT
+        if was_exit and len(run.accounts) > 1 and self._is_exiting(run, draft.instrument):
+            held = self._state.positions.open_positions_for(run, draft.instrument, self._state.book)
+            if not {one.account for one in held}.issuperset(run.accounts):  # one of several accounts holds none of it
+                view = FLAT
         return None if status.is_repeat(signal, names_legs, now, data_received_ns(data), view) else signal
 
     def apply_user_rules(
@@ -208,21 +215,6 @@ class SignalGate:
         held = self._state.positions.open_positions_for(run, watch, self._state.book)
         active = self._state.active_signals
         return bool(held) and all(active.is_exiting(one.account, run.name, one.instrument) for one in held)
-
-    def _is_held_elsewhere(self, run: StrategyRun, watch: str) -> bool:
-        """True if every position for `watch` is being closed, and one of several accounts holds none of it."""
-        if len(run.accounts) < 2 or not self._is_exiting(run, watch):
-            return False
-        held = {one.account for one in self._state.positions.open_positions_for(run, watch, self._state.book)}
-        return not held.issuperset(run.accounts)
-
-    def _may_enter(self, run: StrategyRun, draft: StrategySignal, last_entry_ns: int, now: int) -> bool:
-        switch = self._state.switches.get(run.name)
-        if switch is not None and not switch.enabled:
-            return False
-        if draft.confidence < run.min_confidence:
-            return False
-        return not last_entry_ns or now >= last_entry_ns + int(run.signal_cooldown * SECOND)
 
     def _legs(self, run: StrategyRun, draft: StrategySignal, action: Action, now: int) -> tuple[Leg, ...]:
         """The legs with their contracts; none, with the reason in `problems`, where a contract is not listed."""

@@ -61,7 +61,12 @@ def premium(legs: Sequence[PayoffLeg]) -> float:
 
 def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
     """Breakevens and bounds: exact for legs that end together, searched up to four times `spot` with longer ones."""
-    points = _corners(legs, spot)
+    strikes = {leg.strike for leg in legs if leg.strike}
+    top = max([spot, *strikes])
+    corners = {0.0, top, *strikes}  # prices between which the payoff is straight, or nearly so
+    if any(leg.is_bent for leg in legs):
+        corners |= {top * 4.0, *(spot * k / 400 for k in range(1601))}
+    points = sorted(corners)
     values = [profit(legs, point, rate) for point in points]
     slope = sum(leg.units for leg in legs if leg.kind != "PE")  # rupees a rupee of the underlying, above every strike
     return Payoff(
@@ -70,16 +75,6 @@ def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
         None if slope > 0 else max(values),
         None if slope < 0 else min(values),
     )
-
-
-def _corners(legs: Sequence[PayoffLeg], spot: float) -> list[float]:
-    """Prices between which the payoff is straight, or nearly so."""
-    strikes = {leg.strike for leg in legs if leg.strike}
-    top = max([spot, *strikes])
-    points = {0.0, top, *strikes}
-    if any(leg.is_bent for leg in legs):
-        points |= {top * 4.0, *(spot * k / 400 for k in range(1601))}
-    return sorted(points)
 
 
 def _crossings(

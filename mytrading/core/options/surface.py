@@ -119,16 +119,13 @@ def smile_of(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> S
     prices = np.where(calls, [pair.call for pair in ordered], [pair.put for pair in ordered])
     iv, _ = implied(prices, forward, strikes, years, rate, calls)
     known = np.isfinite(iv) & (prices > 0)
-    strikes, iv = _without_strays(strikes[known], iv[known])
+    strikes, iv = strikes[known], iv[known]
+    middle = [float(np.median(iv[max(n - _NEIGHBOURS, 0) : n + _NEIGHBOURS + 1])) for n in range(len(iv))]
+    near = np.abs(iv / np.array(middle) - 1.0) <= _APART if len(iv) else np.zeros(0, dtype=bool)
+    strikes, iv = strikes[near], iv[near]
     if len(strikes) < LEAST_STRIKES:
         return None
     return Smile(strikes, iv, math.log(forward / spot) / years)
-
-
-def _without_strays(strikes: Floats, iv: Floats) -> tuple[Floats, Floats]:
-    middle = [float(np.median(iv[max(n - _NEIGHBOURS, 0) : n + _NEIGHBOURS + 1])) for n in range(len(iv))]
-    near = np.abs(iv / np.array(middle) - 1.0) <= _APART if len(iv) else np.zeros(0, dtype=bool)
-    return strikes[near], iv[near]
 
 
 def in_ticks(prices: Floats, tick: float) -> Floats:

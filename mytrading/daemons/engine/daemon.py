@@ -162,7 +162,9 @@ class StrategyEngine(MachineDaemon):
         if not self._opened:
             if self._may_open():
                 self._open()
-        elif self._history_grew():
+        elif self._intake.has_older(
+            symbol for item in self.engine.hosts if not item.is_warm for symbol in item.run.symbols
+        ):
             self._open_again("history.grew", "strategies start again from the longer history")
         elif not self.lock_step:
             self._on_clock()
@@ -231,11 +233,6 @@ class StrategyEngine(MachineDaemon):
 
     def _history_days(self) -> int:
         return max((item.history_days for item in self.engine.hosts), default=1)
-
-    def _history_grew(self) -> bool:
-        """True if a strategy still lacks history and the store now has older bars than it has seen."""
-        cold = {symbol for item in self.engine.hosts if not item.is_warm for symbol in item.run.symbols}
-        return self._intake.has_older(cold)
 
     def _find_missed_windows(self, bars: Sequence[Bar]) -> None:
         """Plans whose entry time passed today while nothing was received: they do nothing more until the next day."""
