@@ -57,7 +57,7 @@ class _Books:
         self._filled.setdefault(held, {})[placed.order_id] = placed.filled * placed.request.side.sign
         if entry:
             price = placed.average_price or placed.reference_price
-            units = placed.request.quantity if placed.live else placed.filled
+            units = placed.request.quantity if placed.is_live else placed.filled
             self._entries.setdefault(entry, {})[placed.order_id] = units * price
 
 

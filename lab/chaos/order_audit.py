@@ -89,8 +89,8 @@ def _astray(order: Order, there: BookOrder | None) -> str:
         return f"{what} is {order.state} here and not at the broker" if known else ""
     if order.filled != there.filled:
         return f"{what} is filled {order.filled} here, {there.filled} at the broker"
-    if order.state in RESTING and not there.live:
+    if order.state in RESTING and not there.is_live:
         return f"{what} is {order.state} here, {there.status} at the broker"
-    if order.state not in RESTING and there.live:
+    if order.state not in RESTING and there.is_live:
         return f"{what} is {order.state} here, {there.status} at the broker"
     return ""

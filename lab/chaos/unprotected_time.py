@@ -42,8 +42,8 @@ class _Book:
         self.filled[order.order_id] = order.filled
         sign = order.request.side.sign
         self.net += sign * more
-        if purpose.reduces and order.live and order.pending:
-            self.closing[order.order_id] = (sign, order.pending)
+        if purpose.reduces and order.is_live and order.pending_units:
+            self.closing[order.order_id] = (sign, order.pending_units)
         else:
             self.closing.pop(order.order_id, None)
         return more > 0

@@ -77,7 +77,7 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
 
     def read_calendar() -> None:
         """As the daemons of the stack follow it. A market that was made for today keeps today's ticks."""
-        venue.world.calendar.take(calendar_of(tomllib.loads(calendar_file.read_text(encoding="utf-8"))))
+        venue.world.calendar.replace_with(calendar_of(tomllib.loads(calendar_file.read_text(encoding="utf-8"))))
 
     beside = [Follower(venue, options.follow).run()] if options.follow else []
     beside.append(EditedFile(calendar_file, f"what {calendar_file} said before holds", read_calendar).run())

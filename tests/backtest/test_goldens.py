@@ -39,7 +39,7 @@ def test_trades_of_strategy_and_data_are_the_pinned_ones(key: str) -> None:
     strategy, temper, given, trades, wanted = GOLDENS[key]
     cls = Cross if strategy == "cross" else shipped(strategy)
     result = run(spec_of(cls, bars_of(temper), fees=fees(), **given))
-    assert (len(result.ledger.trades), result.ledger.hash()) == (trades, wanted)
+    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (trades, wanted)
 
 
 @pytest.mark.parametrize(("share", "spent"), [(0.001, 20), (0.004, 0)])

@@ -146,11 +146,11 @@ def test_the_day_after_a_bhavcopy_is_priced_by_its_volatilities(tmp_path: Path, 
     (listed,) = spec.options.days
     smile = listed.smiles[EXPIRY.isoformat()]
     for strike in (21_100, 21_500, 21_900):
-        assert float(smile.at(strike)) == pytest.approx(true_iv(strike), abs=0.003)
+        assert float(smile.volatility_at(strike)) == pytest.approx(true_iv(strike), abs=0.003)
     market = OptionMarket(spec.options, spec.data, calendar(), facts())
-    names = {item.strike for item in market.listed(DAY) if item.kind.is_option}
+    names = {item.strike for item in market.contracts_on(DAY) if item.kind.is_option}
     assert names == set(map(float, STRIKES))
-    contract = next(item for item in market.listed(DAY) if item.strike == 21_500.0)
+    contract = next(item for item in market.contracts_on(DAY) if item.strike == 21_500.0)
     before, after = (market.prices(contract, day) for day in (DAY, date(2024, 1, 31)))
     assert before is not None
     assert after is not None
@@ -173,13 +173,13 @@ def test_recorded_bars_stand_where_there_are_some_and_the_model_elsewhere(tmp_pa
     spec = prepare(ROOT, asked(str(path))).spec
     assert spec.options is not None
     market = OptionMarket(spec.options, spec.data, calendar(), facts())
-    contract = next(item for item in market.listed(DAY) if item.id == name)
+    contract = next(item for item in market.contracts_on(DAY) if item.id == name)
     prices = market.prices(contract, DAY)
     assert prices is not None
     assert prices.source.tolist() == [2] * 180 + [0] * 195
     assert prices.columns.table[:4, 10].tolist() == [500, 505, 495, 500]
     now = int(prices.columns.start_ns[10]) + prices.columns.span_ns
-    assert market.moment([contract], now)[name].price == 500.0
+    assert market.prices_at([contract], now)[name].price == 500.0
 
 
 def test_gaps_between_recorded_bars_are_counted_and_said(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_run_on_recorded_quotes_says_how_many_fills_met_them(tmp_path: Path) -
 def test_quotes_that_cannot_be_believed_change_nothing_and_are_counted(tmp_path: Path, sides: tuple[Any, Any]) -> None:
     bare = straddle(write(tmp_path, None, "bare.csv"))
     result = straddle(write(tmp_path, lambda _row, _close: sides))
-    assert result.ledger.hash() == bare.ledger.hash()
+    assert result.ledger.trade_hash() == bare.ledger.trade_hash()
     assert result.curve.equity.tolist() == bare.curve.equity.tolist()
     found, before = option_price_sources(result), option_price_sources(bare)
     assert found is not None
@@ -196,7 +196,7 @@ def test_a_quote_of_later_changes_no_fill_of_before(tmp_path: Path) -> None:
     fills = [[fill for fill in one.ledger.fills if fill.at_ns < moment] for one in (whole, part)]
     assert len(fills[0]) >= 4
     assert fills[0] == fills[1]
-    assert whole.ledger.hash() != part.ledger.hash()
+    assert whole.ledger.trade_hash() != part.ledger.trade_hash()
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -217,7 +217,7 @@ def test_all_machines_called_at_every_bar_lead_to_the_same_trades(tmp_path: Path
     path, bare = write(tmp_path, near), {"wings": "0"}
     quick, plain = (straddle(path, parameters=bare, plain=plain) for plain in (False, True))
     assert quick.ledger.trades
-    assert quick.ledger.hash() == plain.ledger.hash()
+    assert quick.ledger.trade_hash() == plain.ledger.trade_hash()
 
 
 # the pieces

@@ -88,7 +88,7 @@ def straddle() -> RunResult:
 def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
     result = straddle()
     assert result.fault is None
-    assert (len(result.ledger.trades), result.ledger.hash()) == (40, "c1c1e1bb928814c3")
+    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (40, "c1c1e1bb928814c3")
 
 
 def test_entries_in_contracts_that_the_data_has_no_bars_of_are_not_judged_by_chance() -> None:
@@ -109,7 +109,7 @@ def test_seller_of_options_without_bars_of_one_is_told_what_it_needs() -> None:
 
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     result = run(prepare(home, asked("Of_iron_condor", last=date(2024, 2, 2))).spec)
-    assert (len(result.ledger.trades), result.ledger.hash()) == (20, "47538169bb365bae")
+    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (20, "47538169bb365bae")
     page = str(share_tables(result))
     assert all(f"Of_iron_condor · leg {number}'" in page for number in range(1, 5))
     assert "leg 5" not in page
@@ -187,7 +187,7 @@ def test_cutting_the_future_off_changes_no_price_before_it(rows: int) -> None:
         assert full is not None
         assert cut is not None
         assert np.array_equal(full.columns.table[:, : len(cut.columns)], cut.columns.table)
-        assert [item.id for item in whole.listed(day)] == [item.id for item in part.listed(day)]
+        assert [item.id for item in whole.contracts_on(day)] == [item.id for item in part.contracts_on(day)]
 
 
 def begin(rows: int) -> Columns:
@@ -195,7 +195,7 @@ def begin(rows: int) -> Columns:
 
 
 def option(strike: float, right: InstrumentKind) -> Instrument:
-    listed = OptionMarket(OptionTerms(), (bars(),), calendar(), facts()).listed(date(2024, 1, 29))
+    listed = OptionMarket(OptionTerms(), (bars(),), calendar(), facts()).contracts_on(date(2024, 1, 29))
     return next(item for item in listed if item.strike == strike and item.kind is right and item.expiry == "2024-02-08")
 
 
@@ -221,7 +221,7 @@ def test_a_moment_costs_what_the_bar_that_ends_there_closes_at() -> None:
     prices = market.prices(contract, date(2024, 1, 30))
     assert prices is not None
     end = int(prices.columns.start_ns[100]) + prices.columns.span_ns
-    moment = market.moment([contract], end)[contract.id]
+    moment = market.prices_at([contract], end)[contract.id]
     assert moment.price == pytest.approx(float(prices.columns.close[100]))
     assert moment.bid < moment.price < moment.ask
 
@@ -242,7 +242,9 @@ def test_given_volatility_makes_dearer_options_than_a_lower_one() -> None:
     assert high is not None
     contract = option(21_700.0, InstrumentKind.CE)
     now = int(bars().start_ns[10])
-    cheap, dear = (OptionMarket(terms, (bars(),), calendar(), facts()).moment([contract], now) for terms in (low, high))
+    cheap, dear = (
+        OptionMarket(terms, (bars(),), calendar(), facts()).prices_at([contract], now) for terms in (low, high)
+    )
     assert dear[contract.id].price > 2 * cheap[contract.id].price
 
 

@@ -82,7 +82,7 @@ def test_grid_tries_every_point_once_and_ranks_the_best_first() -> None:
     assert best.net == max(trial.net for trial in trials)
     alone = spec(bars=400)
     result = run(dataclasses.replace(alone, run=replace(alone.run, parameters=best.parameters)))
-    assert result.ledger.hash() == best.trade_hash
+    assert result.ledger.trade_hash() == best.trade_hash
 
 
 @pytest.mark.parametrize("method", ["random", "tpe", "nsga"])

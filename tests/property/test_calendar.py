@@ -67,7 +67,7 @@ def test_remembered_day_and_sessions_are_those_of_the_moment_and_of_the_newest_f
     for step in steps:
         if isinstance(step, dict):
             file = step
-            calendar.take(Calendar.from_dict(file))
+            calendar.replace_with(Calendar.from_dict(file))
             continue
         assert answers(calendar, step) == answers(Calendar.from_dict(file), step)
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=step // 1000)

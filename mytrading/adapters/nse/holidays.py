@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from datetime import date
 
-from mytrading.core.calendar.calendar_file import weekdays_off
+from mytrading.core.calendar.calendar_file import closed_weekdays
 
 SOURCE = "exchange_calendars"
 _BOMBAY = "XBOM"
@@ -32,4 +32,4 @@ def holidays_of(year: int) -> dict[date, str]:
             "update the library then, or use --source openalgo"
         ) from error
     sessions = (stamp.date() for stamp in found.sessions)
-    return dict.fromkeys(weekdays_off(year, sessions), "Holiday")
+    return dict.fromkeys(closed_weekdays(year, sessions), "Holiday")

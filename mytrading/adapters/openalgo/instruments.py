@@ -246,7 +246,7 @@ def fetch_master(
     )
     whole = master_contract.with_freeze(found, freeze, facts, day)
     fetched = master_contract.FetchedMaster(day.isoformat(), whole, left_out, prices)
-    refusals = master_contract.validate(fetched, need, known.before)
+    refusals = master_contract.find_problems(fetched, need, known.before)
     if bad:
         notes.append(f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}")
     return master_contract.snapshot_of(fetched, refusals, known.last, now, notes)

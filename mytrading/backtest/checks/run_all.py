@@ -110,7 +110,7 @@ def _runs(spec: Spec, file: Path | None, whole: Log) -> CheckOutcome:
         "calls": len(whole.took_ns),
         "decisions": len(whole.decisions),
         "trades": len(whole.result.ledger.trades),
-        "trade_hash": whole.result.ledger.hash(),
+        "trade_hash": whole.result.ledger.trade_hash(),
     }
     if whole.fault is not None:
         mine = file is None or file.name in whole.fault.where

@@ -14,7 +14,7 @@ from typing import Protocol
 from mytrading.core.calendar import Calendar, Session
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, dated
+from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, value_on
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -28,7 +28,7 @@ _UNKNOWN_VOLUME = float("inf")
 class Slippage(Protocol):
     """What a market order, or a stop that triggered, pays beyond the price."""
 
-    def of(self, price: float, tick: float) -> float:
+    def per_unit(self, price: float, tick: float) -> float:
         """Return the slippage in rupees a unit at this price for an instrument with this tick size."""
 
 
@@ -38,7 +38,7 @@ class SlippageTicks:
 
     ticks: float = 0.0
 
-    def of(self, price: float, tick: float) -> float:  # noqa: ARG002
+    def per_unit(self, price: float, tick: float) -> float:  # noqa: ARG002
         """Return the slippage in rupees a unit: the configured number of ticks."""
         return self.ticks * tick
 
@@ -49,7 +49,7 @@ class SlippageFraction:
 
     fraction: float
 
-    def of(self, price: float, tick: float) -> float:
+    def per_unit(self, price: float, tick: float) -> float:
         """Return the slippage in rupees a unit: a fraction of the price, rounded up to whole ticks."""
         return -(-price * self.fraction // tick) * tick
 
@@ -60,7 +60,7 @@ class VolumeCap:
 
     share: float = 0.0
 
-    def units(self, volume: float, lot: int) -> int | None:
+    def fillable_units(self, volume: float, lot: int) -> int | None:
         """Return how many units a bar of this volume may fill, in whole lots; None without a cap or known volume."""
         if not self.share or volume == _UNKNOWN_VOLUME:
             return None
@@ -134,10 +134,10 @@ class MarketContext:
             self.stand_ins.add(name)
             kind = InstrumentKind.EQ
         elif kind.is_derivative and facts.lot:
-            tick = dated(facts.option_tick if kind.is_option else facts.future_tick, day)
+            tick = value_on(facts.option_tick if kind.is_option else facts.future_tick, day)
         return Instrument(
             id=name, exchange=exchange, symbol=symbol, kind=kind, underlying=parts.underlying,
             expiry=parts.expiry.isoformat() if parts.expiry is not None else "", strike=parts.strike,
-            lot_size=int(dated(facts.lot, day)) if lots else 1, tick_size=tick,
-            freeze_qty=int(dated(facts.freeze, day)) if lots else 0, name=facts.name or symbol,
+            lot_size=int(value_on(facts.lot, day)) if lots else 1, tick_size=tick,
+            freeze_qty=int(value_on(facts.freeze, day)) if lots else 0, name=facts.name or symbol,
         )  # fmt: skip

@@ -162,7 +162,7 @@ class Trips:
     def _enter(self, start: int, opens: float) -> None:
         units = self._terms.units
         price = self._price(opens, Side.BUY)
-        self._ledger.filled(start, self._name, self._strategy, self._terms.product, units, price)
+        self._ledger.record_fill(start, self._name, self._strategy, self._terms.product, units, price)
         self._fill = self._ledger.fills[-1]
         self._workspace.positions[self._name] = PositionView(units, price * units / units, 1)
         self._workspace.last_fill_ns = start
@@ -171,9 +171,9 @@ class Trips:
         assert self._fill is not None
         units = self._terms.units
         price = self._price(opens, Side.SELL)
-        self._ledger.filled(start, self._name, self._strategy, self._terms.product, -units, price)
+        self._ledger.record_fill(start, self._name, self._strategy, self._terms.product, -units, price)
         trade = self._trade(self._fill, start, price)
-        self._ledger.closed(trade)
+        self._ledger.record_trade(trade)
         self._cash += trade.gross
         self._count_gross()
         self._workspace.positions[self._name] = FLAT
@@ -189,7 +189,7 @@ class Trips:
     def _price(self, opens: float, side: Side) -> float:
         """What a whole fill at an open is booked at: the venue tells its value, the order machine divides again."""
         units = self._terms.units
-        average = units * self._venue.mark(self._name, opens).opposite(side) / units
+        average = units * self._venue.set_price(self._name, opens).opposite(side) / units
         return average * units / units
 
     def _trade(self, entry: Fill, exit_ns: int, price: float) -> Trade:
@@ -217,7 +217,7 @@ class Trips:
                 float(columns.table[3, first - 1]),
                 int(columns.start_ns[first - 1]) + columns.span_ns,
             )
-            loop.clock(int(columns.start_ns[first]))
+            loop.pass_clock(int(columns.start_ns[first]))
         signalled_ns = int(columns.start_ns[begin]) + columns.span_ns
         on_row, machines.on_row = machines.on_row, _ignore
         memory, self._workspace.memory = self._workspace.memory, {}
@@ -235,7 +235,7 @@ class Trips:
             or self._feed.host.fault is not None
         ):
             return False
-        return self._loop.is_still and self._machines.are_idle(self._strategy, self._name)
+        return self._loop.is_inert and self._machines.are_idle(self._strategy, self._name)
 
     def _is_proven(self) -> bool:
         """True once the machines have made a trip that came out as it would have here."""

@@ -101,9 +101,9 @@ class Ledger:
     def _filled(self, row: PositionChanged) -> None:
         if row.fill_quantity:
             held = row.position
-            self.filled(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
+            self.record_fill(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
 
-    def filled(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
+    def record_fill(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
         """Record a fill of signed units at a price, with its costs."""
         cost = self._charge(name, product, units, price, at_ns)
         key = (strategy, name)
@@ -111,23 +111,23 @@ class Ledger:
         self.fills.append(Fill(at_ns, name, strategy, units, price, cost))
 
     def _closed(self, row: TradeClosed) -> None:
-        self.closed(Trade(
+        self.record_trade(Trade(
             row.opened_ns, row.closed_ns, row.instrument, row.strategy, row.side.value, row.quantity, row.entry_price,
             row.exit_price, row.realised, 0.0,
         ))  # fmt: skip
 
-    def closed(self, trade: Trade) -> None:
+    def record_trade(self, trade: Trade) -> None:
         """Record a finished trade; its costs are those of its fills."""
         key = (trade.strategy, trade.instrument)
         costs = self._open_costs.pop(key, 0.0)
         self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
 
-    def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
+    def record_settlement(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """Record the expiry of a held contract at a settlement price, with `cost` in rupees."""
         name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
         self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
         self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
-        self.closed(Trade(
+        self.record_trade(Trade(
             held.opened_ns, row.at_ns, name, strategy, "BUY" if units > 0 else "SELL", abs(units), entry, price,
             units * (price - entry), 0.0,
         ))  # fmt: skip
@@ -154,7 +154,7 @@ class Ledger:
         """Return the rupees charged on all fills."""
         return sum(fill.cost for fill in self.fills)
 
-    def hash(self) -> str:
+    def trade_hash(self) -> str:
         """Return 16 hex digits over times, instruments, units and prices of all fills; equal runs have equal ones."""
         digest = hashlib.blake2b(digest_size=8)
         for fill in self.fills:

@@ -57,7 +57,7 @@ class BarPath:
         if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.trade(name, opens):
             machines.settle(start)
         if self._is_watched(name):
-            venue.mark(name, opens)
+            venue.set_price(name, opens)
             machines.apply_price(name, opens, start)
         venue.moving = False
 
@@ -68,7 +68,7 @@ class BarPath:
         touched = touch is not None and (low <= touch[0] or high >= touch[1])
         if not (touched or self._is_watched(name)):
             return False
-        held, third = venue.held(name), (end - start) // 3
+        held, third = venue.held_units(name), (end - start) // 3
         falls_first = held > 0 or (held == 0 and close >= opens)
         first, second = (low, high) if falls_first else (high, low)
         at, venue.moving = opens, True
@@ -82,7 +82,7 @@ class BarPath:
     def _leg(self, name: str, begin: float, target: float, now: int) -> None:
         venue, machines, at = self._venue, self._machines, begin
         while levels := sorted(
-            [*venue.crossed(name, at, target), *self._held_levels(name, at, target)], reverse=target < begin
+            [*venue.levels_between(name, at, target), *self._held_levels(name, at, target)], reverse=target < begin
         ):
             at, slips = levels[0]
             if venue.trade(name, at, slips=slips):
@@ -90,7 +90,7 @@ class BarPath:
             if self._is_watched(name):
                 machines.apply_price(name, at, now)
         if self._is_watched(name):
-            venue.mark(name, target)
+            venue.set_price(name, target)
             machines.apply_price(name, target, now)
 
     def _held_levels(self, name: str, begin: float, end: float) -> list[tuple[float, bool]]:
@@ -190,7 +190,7 @@ class Loop:
         for bars in feed.walked(first, last):
             for after, bar, values in bars:
                 if bar.start_ns >= self._next_clock:
-                    self.clock(bar.start_ns)
+                    self.pass_clock(bar.start_ns)
                     acted = True
                 end = bar.end_ns
                 if venue.waiting or name in touch or name in path.listens:
@@ -230,7 +230,7 @@ class Loop:
         return index
 
     @property
-    def is_still(self) -> bool:
+    def is_inert(self) -> bool:
         """True while neither a price nor the passing of time can change an order or a position."""
         return not (self._venue.waiting or self._venue.touch or self.restless or self._path.listens or self._loses)
 
@@ -249,7 +249,7 @@ class Loop:
                 while 0 < (due := feed.host.next_timer_ns()) <= at_ns:
                     self._pass_time(feed, due)
                 if at_ns >= self._next_clock:
-                    self.clock(at_ns)
+                    self.pass_clock(at_ns)
                 feed.row = row
                 self._opened(feed, at_ns)
 
@@ -262,7 +262,7 @@ class Loop:
             self._learn_prices()
             self._look(feed.host, signals, now)
             self._machines.engine.take_drafts(row, [(feed.host, signal) for signal in signals])
-            self._machines.signal(row, now)
+            self._machines.decide_signals(row, now)
             self._update_flags()
 
     def _opened(self, feed: BarTape, start: int) -> None:
@@ -283,7 +283,7 @@ class Loop:
     def _moved(self, feed: Feed, end: int) -> None:
         self._walked(feed, end)
         if self.plain:
-            self._machines.learn_price(feed.columns.instrument, feed.last, end)
+            self._machines.note_price(feed.columns.instrument, feed.last, end)
             self._venue.now = end
             self._machines.tick(end)
             self._update_flags()
@@ -314,11 +314,11 @@ class Loop:
         machines.engine.take_drafts(bar, [(feed.host, signal) for signal in signals])
         for other in self._feeds.values():
             if other.last_ns:
-                machines.learn_price(other.columns.instrument, other.last, other.last_ns)
+                machines.note_price(other.columns.instrument, other.last, other.last_ns)
                 if self._at_close:
-                    venue.mark(other.columns.instrument, other.last)
+                    venue.set_price(other.columns.instrument, other.last)
         self._look(feed.host, signals, end)
-        machines.signal(bar, end)
+        machines.decide_signals(bar, end)
         self._update_flags()
 
     def _look(self, host: StrategyHost, signals: Sequence[StrategySignal], now: int) -> None:  # noqa: ARG002  (for loops that price)
@@ -351,7 +351,7 @@ class Loop:
     def _learn_prices(self) -> None:
         for feed in self._feeds.values():
             if feed.last_ns:
-                self._machines.learn_price(feed.columns.instrument, feed.last, feed.last_ns)
+                self._machines.note_price(feed.columns.instrument, feed.last, feed.last_ns)
 
     def _update_flags(self) -> None:
         """After something happened: what may follow by itself."""
@@ -367,7 +367,7 @@ class Loop:
         aimed = {key[1] for key in state.target_levels}
         return self._feeds if self._ruled or self.plain else aimed.union(state.stop_instruments)
 
-    def clock(self, start: int) -> None:
+    def pass_clock(self, start: int) -> None:
         """Do what the clock requires at the start of a bar: change of day, square-off of intraday positions."""
         if day_number(start) != self.day:
             self._turn_day(start)
@@ -408,7 +408,7 @@ class Loop:
         venue, machines = self._venue, self._machines
         last = max(feed.last_ns for feed in self._feeds.values())
         for feed in self._feeds.values():
-            venue.mark(feed.columns.instrument, feed.last)
+            venue.set_price(feed.columns.instrument, feed.last)
         if venue.waiting and start > last and self._watched[0].columns.span_ns < DAY:
             venue.now = last
             venue.refuse_waiting("the session is over before the order reached the exchange")
@@ -446,7 +446,9 @@ class Loop:
             price = self._settlement(instrument)
             row = PositionAdjusted(position=flat, cause="expiry", quantity=-position.quantity, price=price, at_ns=now)
             self._machines.adjust(row)
-            self._ledger.settled(row, position, price, self._exercise(instrument, position.quantity, price, now))
+            self._ledger.record_settlement(
+                row, position, price, self._exercise(instrument, position.quantity, price, now)
+            )
 
     def _settlement(self, instrument: Instrument) -> float:
         """What a contract is worth at the end of its last day: its own last price."""

@@ -112,7 +112,7 @@ class Machines:
         for machine in (self.orders, self.risk, self.engine):
             machine.apply(row)
 
-    def signal(self, source: Bar | Quote | TimerFired, now: int) -> None:
+    def decide_signals(self, source: Bar | Quote | TimerFired, now: int) -> None:
         """Decide on the signals that the engine produced from this bar, quote or timer."""
         rows = self.engine.decide(source, now)
         if not rows:
@@ -136,7 +136,7 @@ class Machines:
             self._commands(commands, now)
             self.settle(now)
 
-    def learn_price(self, instrument: str, price: float, now: int) -> None:
+    def note_price(self, instrument: str, price: float, now: int) -> None:
         """Apply a price to risk without checking stops, where none can be reached."""
         self.risk.apply(Quote(instrument, now, now, price, *self.sides(instrument, price)))
 
@@ -197,7 +197,7 @@ class Machines:
         for row in rows:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
                 self.venue.call(row.order, call)
-        for row in rows if self._plain else newest(rows):
+        for row in rows if self._plain else newest_levels(rows):
             self.on_row(row)
             if isinstance(row, _FOR_ENGINE):
                 self.engine.apply(row)
@@ -206,7 +206,7 @@ class Machines:
                 self._commands(self.risk.decide(row, now), now)
 
 
-def newest(rows: Sequence[Any]) -> Sequence[Any]:
+def newest_levels(rows: Sequence[Any]) -> Sequence[Any]:
     """Return the rows without order or goal levels that a later row of the same decision replaces."""
     if len(rows) == 1:
         return rows

@@ -74,21 +74,21 @@ class BacktestVenue:
         room = self._room.get(order.request.instrument)
         if room is None:
             return 0
-        part = min(room, order.pending)
+        part = min(room, order.pending_units)
         self._room[order.request.instrument] = room - part
         return part
 
     def set_volume(self, instrument: str, volume: float) -> None:
         """Begin a bar with this volume, which limits how many units may fill in it."""
         found = self._instrument_of(instrument)
-        self._room[instrument] = self._models.volume.units(volume, found.lot_size if found is not None else 1)
+        self._room[instrument] = self._models.volume.fillable_units(volume, found.lot_size if found is not None else 1)
 
-    def mark(self, instrument: str, price: float, *, slips: bool = True) -> Mark:
+    def set_price(self, instrument: str, price: float, *, slips: bool = True) -> Mark:
         """Set the instrument's price and return its mark, with bid and ask widened by the slippage."""
         found = self._instrument_of(instrument)
         made = Mark(price)
         if slips and found is not None:
-            slip = self._models.slippage.of(price, found.tick_size)
+            slip = self._models.slippage.per_unit(price, found.tick_size)
             sides = self.sides(instrument, price)
             if sides is not None:
                 bid = max(sides[0] - slip, min(sides[0], found.tick_size))
@@ -127,7 +127,7 @@ class BacktestVenue:
             if price is None:
                 self.waiting.append(item)
                 continue
-            self.mark(item.order.instrument, price)
+            self.set_price(item.order.instrument, price)
             self._do(item.order, item.call)
             done = True
         return done
@@ -167,7 +167,7 @@ class BacktestVenue:
         self._names[found.order_id] = order.client_order_id
         if self._plain or not found.filled:
             self._answer(order, Call.PLACE, Outcome.ACCEPTED, found.order_id)
-        if found.filled or not found.live or found.triggered:
+        if found.filled or not found.is_live or found.triggered:
             self._show(found)
 
     def _change(self, order: Order, call: Call) -> None:
@@ -194,7 +194,7 @@ class BacktestVenue:
     def funds(self) -> Funds:
         """Return the account's available funds, as the reconciler reports them."""
         at = self.clock()
-        available = self.exchange.books.available()
+        available = self.exchange.books.available_cash()
         return Funds(account=self._account, available=available, used=0.0, machine_ns=at, began_machine_ns=at)
 
     def clock(self) -> int:
@@ -230,12 +230,12 @@ class BacktestVenue:
 
     def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
         """Set the instrument's price and match its resting orders; True if an order changed."""
-        return self.match_resting(instrument, self.mark(instrument, price, slips=slips))
+        return self.match_resting(instrument, self.set_price(instrument, price, slips=slips))
 
     def match_resting(self, instrument: str, mark: Mark) -> bool:
         """Match the resting orders of an instrument at a mark; True if an order changed."""
         changes = self.exchange.on_mark(instrument, mark, self.now)
-        if changes is None or changes.empty:
+        if changes is None or changes.is_empty:
             return False
         newest = {order.order_id: order for order in changes.orders}
         for order in newest.values():
@@ -247,14 +247,14 @@ class BacktestVenue:
         """Keep the prices between which nothing happens."""
         low, high = -_FAR, _FAR
         for name in self.exchange.books.resting.get(instrument, ()):
-            price, falls = self.level(self.exchange.books.orders[name])
+            price, falls = self.act_price(self.exchange.books.orders[name])
             low, high = (max(low, price), high) if falls else (low, min(high, price))
         if low == -_FAR and high == _FAR:
             self.touch.pop(instrument, None)
         else:
             self.touch[instrument] = (low, high)
 
-    def level(self, order: BookOrder) -> tuple[float, bool]:
+    def act_price(self, order: BookOrder) -> tuple[float, bool]:
         """Return the price at which a resting order acts, and True if the market must fall to it (else rise)."""
         request = order.request
         buys = request.side is Side.BUY
@@ -266,18 +266,18 @@ class BacktestVenue:
         through = self._models.limits.through_ticks * (found.tick_size if found is not None else 0.0)
         return (request.price - through, True) if buys else (request.price + through, False)
 
-    def crossed(self, instrument: str, begin: float, end: float) -> list[tuple[float, bool]]:
+    def levels_between(self, instrument: str, begin: float, end: float) -> list[tuple[float, bool]]:
         """Return order levels between two prices, nearest first, each with whether market prices slip there."""
         falls = end < begin
         found: dict[float, bool] = {}
         for name in self.exchange.books.resting.get(instrument, ()):
             order = self.exchange.books.orders[name]
-            price, down = self.level(order)
+            price, down = self.act_price(order)
             if down == falls and (end <= price < begin if falls else begin < price <= end):
                 found[price] = found.get(price, False) or order.request.order_type in _STOPS
         return sorted(found.items(), reverse=falls)
 
-    def held(self, instrument: str) -> int:
+    def held_units(self, instrument: str) -> int:
         """Return the net signed units of an instrument, delivered shares included."""
         books = self.exchange.books
         today = sum(p.quantity for p in books.open_positions() if p.instrument == instrument)

@@ -24,9 +24,9 @@ from mytrading.backtest.options.market import ListedDay, Recorded, sane_quotes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.indicators import FloatArray
-from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, dated
+from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, value_on
 from mytrading.core.instruments.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
-from mytrading.core.options.surface import Pair, Smile, smile_of
+from mytrading.core.options.surface import Pair, Smile, fit_smile
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
@@ -197,12 +197,12 @@ def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None
         else option_symbol(row.underlying, row.expiry, row.strike, row.kind)
     )
     ticks = () if facts is None else facts.future_tick if is_future else facts.option_tick
-    lot = row.lot or (int(dated(facts.lot, day)) if facts is not None and facts.lot else 1)
+    lot = row.lot or (int(value_on(facts.lot, day)) if facts is not None and facts.lot else 1)
     return Instrument(
         id=instrument_id(exchange, symbol), exchange=exchange, symbol=symbol, kind=row.kind, underlying=row.underlying,
         expiry=row.expiry.isoformat(), strike=row.strike, lot_size=lot,
-        tick_size=dated(ticks, day) if ticks else _DEFAULT_TICK,
-        freeze_qty=int(dated(facts.freeze, day)) if facts is not None and facts.freeze else 0, name=row.underlying,
+        tick_size=value_on(ticks, day) if ticks else _DEFAULT_TICK,
+        freeze_qty=int(value_on(facts.freeze, day)) if facts is not None and facts.freeze else 0, name=row.underlying,
     )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dic
     found: dict[str, Smile] = {}
     for expiry in sorted({row.expiry for row in file.of(name) if row.expiry > file.day}):
         years = (ends(file.exchange, expiry.isoformat()) - now) / _YEAR
-        smile = smile_of(pairs_of(file.of(name), expiry), years, run.rate, spot)
+        smile = fit_smile(pairs_of(file.of(name), expiry), years, run.rate, spot)
         if smile is not None:
             found[expiry.isoformat()] = smile
     return found

@@ -75,7 +75,7 @@ class OptionWorld(MarketContext):
     def open_day(self, day: date) -> InstrumentBook:
         """Begin a trading day and return its contracts, with listed options and those still held."""
         super().open_day(day)
-        listed = {item.id: item for item in self.market.listed(day)}
+        listed = {item.id: item for item in self.market.contracts_on(day)}
         self._listed = {**self._listed, **listed, **self.held}
         return InstrumentBook(self._listed.values(), self.market.ends)
 
@@ -234,14 +234,14 @@ class OptionLoop(Loop):
     def _opened(self, feed: BarTape, start: int) -> None:
         mine = [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.step(start)]
         for leg in mine:
-            self._venue.mark(leg.contract.id, leg.current_bar[1])
+            self._venue.set_price(leg.contract.id, leg.current_bar[1])
         super()._opened(feed, start)
         for leg in mine:
             super()._opened(leg, start)
 
     def _moved(self, feed: Feed, end: int) -> None:
         for leg in [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.ready]:
-            if self._waits(leg.contract.id) or self._venue.held(leg.contract.id):
+            if self._waits(leg.contract.id) or self._venue.held_units(leg.contract.id):
                 self._count(leg)
             self._walked(leg, end)
             leg.finish()
@@ -301,12 +301,12 @@ class OptionLoop(Loop):
         found = [self._contracts.instrument(name) for name in names]
         contracts = [one for one in found if one is not None and self._market.underlying(one)]
         machines = self._machines
-        for name, (price, bid, ask, quoted) in self._market.moment(contracts, now).items():
+        for name, (price, bid, ask, quoted) in self._market.prices_at(contracts, now).items():
             quote = Quote(name, now, now, price, bid, ask)
             machines.engine.note_price(quote)
             machines.risk.apply(quote if quoted else Quote(name, now, now, price))
             if self._at_close:
-                self._venue.mark(name, price)
+                self._venue.set_price(name, price)
 
     def _hear(self, row: Any) -> None:
         """Contracts that a signal names have bars from now on."""
@@ -323,13 +323,13 @@ class OptionLoop(Loop):
         now = self._venue.now
         leg.open_day(self._market.prices(contract, ist_date(now - 1)))
         self._legs[name] = self._feeds[name] = leg
-        moment = self._market.moment([contract], now).get(name)
+        moment = self._market.prices_at([contract], now).get(name)
         if moment is not None:
             leg.last, leg.last_ns = moment.price, now
         leg.row = max(int(np.searchsorted(leg.columns.start_ns, now)) - 1, 0)
         leg.finish()
         if self._at_close and moment is not None:
-            self._venue.mark(name, moment.price)
+            self._venue.set_price(name, moment.price)
 
     # days
 

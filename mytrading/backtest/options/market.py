@@ -32,7 +32,7 @@ from mytrading.core.instruments.contract_specs import (
 )
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, split_id
 from mytrading.core.options import black76
-from mytrading.core.options.surface import Floats, Shape, Smile, in_ticks, levels, realised
+from mytrading.core.options.surface import Floats, Shape, Smile, atm_levels, daily_variance, round_to_ticks
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
@@ -138,7 +138,7 @@ class OptionTerms:
     legs_only: bool = True
     tables: RiskTables = field(default_factory=RiskTables)
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """Describe in one sentence how modelled prices are made."""
         shape = self.shape
         realised = f"{self.factor:g} times the realised volatility of the {self.sessions} days before"
@@ -166,7 +166,7 @@ WEEKS, MONTHS, EACH = 2, 3, 40
 _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
-def contracts_on(name: str, facts: Underlying, calendar: Calendar, day: date, price: float) -> list[Instrument]:
+def list_contracts(name: str, facts: Underlying, calendar: Calendar, day: date, price: float) -> list[Instrument]:
     """Return the futures and options listed on `name` that day, with strikes around a price in rupees."""
     months = list(islice(monthly_expiries(calendar, facts, day), MONTHS))
     expiries = sorted({*islice(weekly_expiries(calendar, facts, day), WEEKS), *months})
@@ -230,11 +230,11 @@ class OptionTape:
     @cached_property
     def atm_volatility_by_day(self) -> dict[int, float]:
         """Return the at-the-money volatility by day, known before the day's first bar."""
-        days, variance = realised(self.days, self.columns.table[0], self.columns.close)
+        days, variance = daily_variance(self.days, self.columns.table[0], self.columns.close)
         if self.fixed:
             found = np.full(len(days), self.fixed)
         else:
-            found = levels(variance, self.sessions, self.least, self.first, self.factor)
+            found = atm_levels(variance, self.sessions, self.least, self.first, self.factor)
         return dict(zip(days.tolist(), found.tolist(), strict=True))
 
     def rows(self, day: date) -> slice:
@@ -243,7 +243,7 @@ class OptionTape:
         begin, end = np.searchsorted(self.days, [number, number + 1])
         return slice(int(begin), int(end))
 
-    def level(self, day: date) -> float:
+    def atm_volatility(self, day: date) -> float:
         """Return the at-the-money volatility on a day of the data."""
         return self.atm_volatility_by_day[day.toordinal() - _EPOCH]
 
@@ -279,7 +279,7 @@ class OptionMarket:
         tape = self._tapes.get(contract.underlying)
         return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
 
-    def listed(self, day: date) -> list[Instrument]:
+    def contracts_on(self, day: date) -> list[Instrument]:
         """Return a day's contracts: those of its file, else by the dated facts around the last price."""
         found: dict[str, Instrument] = {}
         for name, tape in self._tapes.items():
@@ -288,7 +288,7 @@ class OptionMarket:
             if file is None:
                 first = tape.rows(day).start
                 before = float(tape.columns.close[first - 1]) if first else float(tape.columns.table[0, 0])
-                contracts = contracts_on(name, self._facts.underlyings[name], self._calendar, day, before)
+                contracts = list_contracts(name, self._facts.underlyings[name], self._calendar, day, before)
             found.update((item.id, item) for item in contracts)
         return list(found.values())
 
@@ -308,7 +308,7 @@ class OptionMarket:
         table[1] = np.maximum.reduce([table[0], table[3], *sides])
         table[2] = np.minimum.reduce([table[0], table[3], *sides])
         table[4] = np.inf
-        table[:4] = in_ticks(table[:4], contract.tick_size)
+        table[:4] = round_to_ticks(table[:4], contract.tick_size)
         source = np.full(len(start), MODELLED if self._smile(contract, day) is None else CALIBRATED, dtype=np.int8)
         half = self._half(contract, tape, day, opens, start, table[0])
         columns = Columns(contract.id, tape.columns.timeframe, start, table)
@@ -333,7 +333,7 @@ class OptionMarket:
             found[:, same] = quotes[:, at[same]]
         return found
 
-    def moment(self, contracts: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
+    def prices_at(self, contracts: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
         """Return price, bid and ask of contracts at the end of the last bar of their underlying."""
         found: dict[str, OptionMoment] = {}
         groups: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
@@ -351,7 +351,7 @@ class OptionMarket:
         at = np.array([int(tape.columns.start_ns[row]) + tape.columns.span_ns])
         spot = tape.columns.close[row : row + 1]
         strikes = np.array([contract.strike for contract in group])
-        worth = in_ticks(self._worth(group[0], tape, day, spot, at, strikes), group[0].tick_size)
+        worth = round_to_ticks(self._worth(group[0], tape, day, spot, at, strikes), group[0].tick_size)
         half = self._half(group[0], tape, day, spot, at, worth, strikes)
         found = {}
         for contract, price, spread in zip(group, worth.tolist(), half.tolist(), strict=True):
@@ -408,7 +408,7 @@ class OptionMarket:
     ) -> tuple[Floats, Floats]:
         """Years to the expiry, and the forward."""
         years = np.asarray(np.maximum(self.ends(contract.exchange, contract.expiry) - at, 0) / _YEAR)
-        return years, black76.forward_of(spot, years, self.terms.shape.carry if smile is None else smile.basis)
+        return years, black76.carried_forward(spot, years, self.terms.shape.carry if smile is None else smile.basis)
 
     def _worth(
         self, contract: Instrument, tape: OptionTape, day: date, spot: Floats, at: NDArray[np.int64],
@@ -420,7 +420,11 @@ class OptionMarket:
         if contract.kind is InstrumentKind.FUT:
             return forward
         strike = contract.strike if strikes is None else strikes
-        volatility = shape.volatility(tape.level(day), forward, strike, years) if smile is None else smile.at(strike)
+        volatility = (
+            shape.volatility(tape.atm_volatility(day), forward, strike, years)
+            if smile is None
+            else smile.volatility_at(strike)
+        )
         return black76.prices(forward, strike, years, volatility, shape.rate, contract.kind is InstrumentKind.CE)
 
     def _half(
@@ -432,5 +436,7 @@ class OptionMarket:
         if contract.kind is InstrumentKind.FUT:
             return np.full(len(prices), round(shape.spread_ticks) * tick)
         years, forward = self._forward(contract, self._smile(contract, day), spot, at)
-        ticks = shape.half_spread(tape.level(day), forward, contract.strike if strikes is None else strikes, years)
+        ticks = shape.half_spread(
+            tape.atm_volatility(day), forward, contract.strike if strikes is None else strikes, years
+        )
         return np.asarray(np.maximum(np.minimum(ticks * tick, prices - tick), 0.0))

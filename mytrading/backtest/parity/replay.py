@@ -106,7 +106,7 @@ class QuotedVenue(BacktestVenue):
         request = order.request
         listed = self._instrument_of(request.instrument)
         size = self._sizes.get(request.instrument, (0, 0))[1 if request.side is Side.BUY else 0]
-        if listed is None or not size or size >= order.pending or order.pending <= listed.lot_size:
+        if listed is None or not size or size >= order.pending_units or order.pending_units <= listed.lot_size:
             return 0
         return max(size // listed.lot_size, 1) * listed.lot_size
 
@@ -233,7 +233,7 @@ class Replay:
     def _give(self, data: Bar | Quote | TimerFired, now: int) -> None:
         """The strategies get it, and their signals are decided on."""
         self.engine.apply(data)
-        self._machines.signal(data, now)
+        self._machines.decide_signals(data, now)
 
     def _pass_time(self, now: int) -> None:
         if self._opened:

@@ -120,7 +120,7 @@ def summary(result: RunResult) -> dict[str, Any]:
         "bars_per_second": round(result.bars / result.seconds) if result.seconds else 0,
         "trades": len(ledger.trades),
         "fills": len(ledger.fills),
-        "trade_hash": ledger.hash(),
+        "trade_hash": ledger.trade_hash(),
         "capital": spec.capital,
         "pnl": {"gross": round(result.gross, 2), "net": round(net, 2)},
         "costs": round(ledger.costs, 2),

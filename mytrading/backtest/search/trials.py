@@ -72,7 +72,7 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     value, problem = objective_value(net if objective == NET else found[objective], count, least_trades, objective, why)
     return Trial(
         number=number, parameters=dict(parameters), objective=value, net=round(net, 2), trades=count,
-        trade_hash=result.ledger.hash(), metrics=found, returns=tuple(daily_returns(result).tolist()),
+        trade_hash=result.ledger.trade_hash(), metrics=found, returns=tuple(daily_returns(result).tolist()),
         seconds=seconds, problem=problem,
     )  # fmt: skip
 

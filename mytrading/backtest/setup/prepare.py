@@ -432,7 +432,7 @@ def _option_terms(
                 "no file of a day before the first: that day is modelled "
                 "(--surface bhavcopy=same_day uses its own close)"
             )
-    notes.append(terms.sentence())
+    notes.append(terms.describe())
     return terms
 
 

@@ -36,8 +36,8 @@ from mytrading.cli.shell.output import daemon_figures
 from mytrading.cli.shell.target import load_contract_facts
 from mytrading.config.accounts import FILE as ACCOUNTS
 from mytrading.config.key_vault import key_environment, key_file
-from mytrading.core.bars.gaps import completeness
-from mytrading.core.instruments.master_contract import need_of
+from mytrading.core.bars.gaps import measure_completeness
+from mytrading.core.instruments.master_contract import instruments_needed
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import ist_date
 from mytrading.orchestrator import NotRunning
@@ -254,7 +254,7 @@ def check_instruments(context: CheckContext) -> Finding:
     snapshot = store.snapshot()
     if not (context.is_running and snapshot.day == day.isoformat()):
         facts = load_contract_facts(context.config.home)
-        need = need_of(context.config, context.watched_instruments, facts)
+        need = instruments_needed(context.config, context.watched_instruments, facts)
         known = Known(store.before(day.isoformat()))
         try:
             snapshot = fetch_master(context.client, need, facts, day, context.now, known)
@@ -280,11 +280,11 @@ def check_history(context: CheckContext) -> Finding:
         bars = fetch_history(context.client, instrument, "1m", day, day, context.now)
     except (ReadFailed, TransportFailed) as error:
         return failed(str(error), cure)
-    whole = completeness(bars, context.calendar, exchange, span_ns("1m"), day, day, context.now)
+    whole = measure_completeness(bars, context.calendar, exchange, span_ns("1m"), day, day, context.now)
     text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
     if not whole.found:
         return failed(text, cure)
-    return ok(text) if whole.share >= ENOUGH else warning(text, "indicators begin with what is there")
+    return ok(text) if whole.found_share >= ENOUGH else warning(text, "indicators begin with what is there")
 
 
 def check_funds(context: CheckContext) -> Finding:

@@ -143,7 +143,7 @@ def _instrument(context: CheckContext) -> Instrument | str:
         return share
     for watched in context.watched_instruments:
         underlying = split_id(watched)[1]
-        alive = book.alive(underlying, InstrumentKind.CE, context.now)
+        alive = book.live_expiries(underlying, InstrumentKind.CE, context.now)
         if not alive:
             continue
         try:

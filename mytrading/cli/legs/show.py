@@ -104,7 +104,7 @@ def payoff_legs(
     legs: Sequence[Leg], contracts: Sequence[Instrument], quotes: LegQuotes, spot: float
 ) -> list[PayoffLeg]:
     """The legs at the first expiry among them; later options keep the volatility that their price has now."""
-    ends = {c.id: quotes.book.ends_at(c.exchange, c.expiry) for c in contracts if c.expiry}
+    ends = {c.id: quotes.book.expires_at_ns(c.exchange, c.expiry) for c in contracts if c.expiry}
     horizon = min(ends.values(), default=quotes.now)
     found = []
     for leg, contract in zip(legs, contracts, strict=True):

@@ -102,7 +102,7 @@ def write(
         fail(USAGE, f"--source: expected library or openalgo, found {source!r}")
     with exit_on_errors():
         from mytrading.cli.shell.target import load_calendar, market_now
-        from mytrading.core.calendar.calendar_file import compare
+        from mytrading.core.calendar.calendar_file import compare_holidays
 
         home = project_folder()
         wanted = year or ist_date(market_now(profile)).year
@@ -119,7 +119,7 @@ def write(
             except Failure as error:
                 failed[name] = error
                 print_note(f"not compared with {name}: {error}")
-        found = {name: compare(listed, named, wanted) for name, named in days.items()}
+        found = {name: compare_holidays(listed, named, wanted) for name, named in days.items()}
         missing = {} if check else found[source].missing
         if missing:
             _write(home / "config" / "calendar.toml", missing)

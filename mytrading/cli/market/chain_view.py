@@ -25,7 +25,7 @@ from mytrading.cli.shell.failures import USAGE, fail
 from mytrading.cli.shell.output import print_json, print_note, raw_terminal
 from mytrading.core.calendar.expiries import NoSuchExpiry, session_ends
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
-from mytrading.core.instruments.symbology import home_of, instrument_id
+from mytrading.core.instruments.symbology import instrument_id, quoting_exchange
 from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Quote
@@ -79,11 +79,11 @@ class ChainFeed(QuoteLease):
 
 def resolve_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int) -> str:
     """The expiry (ISO date) that a rule or a date names; says which are listed if it is none of them."""
-    alive = book.alive(underlying, InstrumentKind.CE, now)
+    alive = book.live_expiries(underlying, InstrumentKind.CE, now)
     if not alive:
         raise NoSuchContract(f"no option of {underlying} is listed; `mytrading instruments` shows what is")
     if wanted in set(ExpiryRule):
-        return book.expiry(ExpiryRule(wanted), underlying, InstrumentKind.CE, now)
+        return book.select_expiry(ExpiryRule(wanted), underlying, InstrumentKind.CE, now)
     try:
         day = date.fromisoformat(wanted).isoformat()
     except ValueError:
@@ -127,7 +127,7 @@ def chain_from_bhavcopy(
     contracts = [(contract_of(row, file.exchange, file.day, facts), row) for row in rows]
     book = InstrumentBook([contract for contract, _ in contracts], ends)
     chosen = resolve_expiry(book, underlying, expiry, now - 1)
-    spot_id = instrument_id(facts.exchange if facts is not None else home_of(underlying), underlying)
+    spot_id = instrument_id(facts.exchange if facts is not None else quoting_exchange(underlying), underlying)
     options, settles = book.options(underlying, chosen), ends(file.exchange, chosen)
     chain = OptionChain(underlying, chosen, options, spot_id, settles, rate)
     spot, note = underlying_price(rows, price, rate, file.day)

@@ -49,7 +49,7 @@ def fetch(
     with exit_on_errors():
         from mytrading.adapters.openalgo.rest.history import span_ns
         from mytrading.cli.shell.target import fetch_bars, load_calendar, resolve_symbol, running_or_configured_stack
-        from mytrading.core.bars.gaps import completeness
+        from mytrading.core.bars.gaps import measure_completeness
         from mytrading.runtime.host.clock import MarketClock
 
         config = running_or_configured_stack(profile).config
@@ -65,7 +65,7 @@ def fetch(
         found = fetch_bars(config, instrument, interval, start, end, now, as_json)
         calendar, exchange = load_calendar(config.home), instrument.partition(":")[0]
         known = exchange in calendar.exchanges
-        whole = completeness(found.bars, calendar, exchange, span, start, end, now) if known else None
+        whole = measure_completeness(found.bars, calendar, exchange, span, start, end, now) if known else None
     if out is not None:
         _write(out, found.bars)
     _report(instrument, interval, start, end, found, whole, out, as_json)
@@ -82,7 +82,7 @@ def _report(
     if as_json:
         body: dict[str, Any] = {
             "instrument": instrument, "interval": interval, "from": start, "to": end, "bars": len(found.bars),
-            "expected": whole.expected if whole else None, "complete": round(whole.share, 4) if whole else None,
+            "expected": whole.expected if whole else None, "complete": round(whole.found_share, 4) if whole else None,
             "gaps": [gap._asdict() for gap in gaps], "failed": [chunk._asdict() for chunk in found.failed],
             "file": str(out) if out else None,
         }  # fmt: skip
@@ -90,7 +90,7 @@ def _report(
             body["rows"] = [[getattr(bar, name) for name in _COLUMNS] for bar in found.bars]
         print_json(body)
         return
-    share = f", {whole.share:.2%} of {whole.expected} expected" if whole is not None else ""
+    share = f", {whole.found_share:.2%} of {whole.expected} expected" if whole is not None else ""
     print(f"{len(found.bars)} bars of {interval} of {instrument}, {start} to {end}{share}")
     for gap in gaps[:_SHOWN]:
         print(f"missing {gap.bars:>5} from {format_ist(gap.start_ns)} to {format_ist(gap.end_ns)} IST")

@@ -106,7 +106,7 @@ def diff(
 ) -> None:
     """What came, went, and changed its lot, tick or freeze quantity between two days."""
     from mytrading.adapters.storage.warehouse import Warehouse
-    from mytrading.core.instruments.master_contract import changes, describe
+    from mytrading.core.instruments.master_contract import changes_text, diff_instruments
 
     store, warehouse = _store(profile), Warehouse(_state(profile))
     days = sorted({*store.days(), *warehouse.instrument_days()})
@@ -117,12 +117,12 @@ def diff(
             fail(USAGE, f"{option}: expected a day with instruments ({', '.join(days[-5:]) or 'none yet'}), "
                         f"found {day or 'no earlier one'}")  # fmt: skip
     old, new = (kept.instruments if (kept := store.of(day)) else warehouse.instruments(day) for day in (early, late))
-    found = changes(old, new, late)
+    found = diff_instruments(old, new, late)
     if as_json:
         print_json({"from": early, "to": late, "added": found.added, "removed": found.removed,
                     "changed": [change._asdict() for change in found.changed]})  # fmt: skip
         return
-    print(f"{early} → {late}: {describe(found)}")
+    print(f"{early} → {late}: {changes_text(found)}")
     for word, names in (("added", found.added), ("removed", found.removed)):
         for name in names:
             print(f"{word:<8} {name}")

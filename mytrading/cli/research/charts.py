@@ -16,7 +16,7 @@ from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile
 from mytrading.cli.shell.output import print_json
 from mytrading.core.bars.builder import aggregate, timeframe_name
-from mytrading.core.bars.premium import HeldLeg, one_set, premium_bars
+from mytrading.core.bars.premium import HeldLeg, premium_bars, units_per_set
 from mytrading.core.time import format_ist
 from mytrading.messages.exit_rules import TrendRule
 from mytrading.messages.market import Bar
@@ -49,7 +49,7 @@ def strategy_chart(
         legs, is_open = premium_legs(body)
         if not legs:
             fail(ERROR, f"{body['name']} holds nothing and has no round trip yet: there is no premium to draw")
-        units = one_set(legs)
+        units = units_per_set(legs)
         minutes = _stored_minutes(found.config, units)
         bars = premium_bars(units, minutes, rule["timeframe"], load_calendar(found.config.home), now)
     rows = supertrend_rows(bars, rule["period"], rule["multiplier"])

@@ -30,12 +30,12 @@ class Completeness(NamedTuple):
     gaps: tuple[Gap, ...] = ()
 
     @property
-    def share(self) -> float:
+    def found_share(self) -> float:
         """1.0 if nothing is missing."""
         return self.found / self.expected if self.expected else 1.0
 
 
-def completeness(
+def measure_completeness(
     bars: Iterable[Bar], calendar: Calendar, exchange: str, span_ns: int, start: date, end: date, now: int
 ) -> Completeness:
     """What is there of the bars that lie in continuous sessions of the days `start` to `end` and ended by `now`."""

@@ -23,7 +23,7 @@ class HeldLeg(NamedTuple):
     price: float
 
 
-def one_set(legs: Iterable[HeldLeg]) -> dict[str, int]:
+def units_per_set(legs: Iterable[HeldLeg]) -> dict[str, int]:
     """Signed units of each instrument in one complete set; positive is what counts as premium.
 
     What was sold counts positive if the legs were entered for a credit, what was bought if for a debit.
@@ -39,7 +39,7 @@ def one_set(legs: Iterable[HeldLeg]) -> dict[str, int]:
     return {name: way * count // size for name, count in sorted(held.items())}
 
 
-def combined(units: Mapping[str, int], minutes: Mapping[str, Sequence[Bar]], name: str) -> list[Bar]:
+def combined_bars(units: Mapping[str, int], minutes: Mapping[str, Sequence[Bar]], name: str) -> list[Bar]:
     """One-minute bars of the set, named `name`, of the minutes that every leg has."""
     by_start = [{bar.start_ns: bar for bar in minutes.get(instrument, ())} for instrument in units]
     if not by_start:
@@ -62,4 +62,4 @@ def premium_bars(
     if not units:
         return []
     exchange = next(iter(units)).partition(":")[0]
-    return aggregate(combined(units, minutes, f"{exchange}:PREMIUM"), timeframe, calendar, now)
+    return aggregate(combined_bars(units, minutes, f"{exchange}:PREMIUM"), timeframe, calendar, now)

@@ -36,7 +36,7 @@ class SeriesBars:
         self._open = self._high = self._low = self._close = 0.0
 
     @property
-    def waiting(self) -> bool:
+    def has_ended_bars(self) -> bool:
         """True if a bar ended that was not kept yet."""
         return bool(self._ended)
 
@@ -69,7 +69,7 @@ class SeriesBars:
             received_ns=self._first,
         )  # fmt: skip
 
-    def due(self, now: int) -> list[Bar]:
+    def ended_bars(self, now: int) -> list[Bar]:
         """The bars that have ended and are not kept yet, in the order of time; `received_ns` is their first price's."""
         made = list(self._ended)
         if self._end and now >= self._end + GRACE_NS:
@@ -78,7 +78,7 @@ class SeriesBars:
             return made[1:]
         return made
 
-    def keep(self, bar: Bar) -> None:
+    def add_ended(self, bar: Bar) -> None:
         """Insert a completed bar into the history and drop the unfinished bar of its time."""
         self._ended = [made for made in self._ended if made.start_ns > bar.start_ns]
         if self._end and self._end <= bar.end_ns:
@@ -88,7 +88,7 @@ class SeriesBars:
             self.bars.insert(at, bar)
             del self.bars[:-MOST]
 
-    def join(self, minutes: Iterable[Bar]) -> None:
+    def add_minutes(self, minutes: Iterable[Bar]) -> None:
         """Complete the bar under way with one-minute bars of its time, from before we began to see prices."""
         for minute in minutes:
             if not self._end:

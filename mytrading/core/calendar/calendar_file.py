@@ -207,7 +207,7 @@ class HolidayDifference(NamedTuple):
     extra: dict[date, str]
 
 
-def compare(listed: Mapping[date, str], source: Mapping[date, str], year: int) -> HolidayDifference:
+def compare_holidays(listed: Mapping[date, str], source: Mapping[date, str], year: int) -> HolidayDifference:
     """What a source names and the file does not, and the reverse."""
     mine = {day: name for day, name in listed.items() if day.year == year and day.weekday() < 5}
     theirs = {day: name for day, name in source.items() if day.year == year and day.weekday() < 5}
@@ -244,7 +244,7 @@ def _place(lines: list[str], begin: int, day: date) -> int:
     return last
 
 
-def weekdays_off(year: int, sessions: Iterable[date]) -> list[date]:
+def closed_weekdays(year: int, sessions: Iterable[date]) -> list[date]:
     """The days from Monday to Friday of a year that are no sessions."""
     open_days = set(sessions)
     first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()

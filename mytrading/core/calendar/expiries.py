@@ -37,7 +37,7 @@ def session_ends(calendar: Calendar) -> Ends:
     return ends
 
 
-def months(expiries: Iterable[str]) -> list[str]:
+def monthly_of(expiries: Iterable[str]) -> list[str]:
     """The monthly ones among expiries (ISO dates): the last of each calendar month."""
     last: dict[str, str] = {}
     for expiry in sorted(expiries):
@@ -45,10 +45,10 @@ def months(expiries: Iterable[str]) -> list[str]:
     return list(last.values())
 
 
-def pick(rule: ExpiryRule, expiries: Sequence[str]) -> str:
+def select_expiry(rule: ExpiryRule, expiries: Sequence[str]) -> str:
     """The expiry that a rule names among those not past; `NoSuchExpiry` says which are listed."""
     monthly = rule in (ExpiryRule.MONTHLY, ExpiryRule.NEXT_MONTHLY)
-    candidates = months(expiries) if monthly else sorted(expiries)
+    candidates = monthly_of(expiries) if monthly else sorted(expiries)
     index = 1 if rule in (ExpiryRule.NEXT, ExpiryRule.NEXT_MONTHLY) else 0
     if index >= len(candidates):
         raise NoSuchExpiry(f"expected a {rule.value} expiry, listed and not past are {', '.join(expiries) or 'none'}")

@@ -50,7 +50,7 @@ class Calendar:
         """The calendar a parsed TOML file describes; `CalendarError` lists every problem with its key."""
         return cls(read_calendar(parsed, source))
 
-    def take(self, other: Calendar) -> None:
+    def replace_with(self, other: Calendar) -> None:
         """Become another calendar in place: all who hold this one see its sessions and holidays from now on."""
         self._spec = other._spec
         self._cache.clear()
@@ -66,7 +66,7 @@ class Calendar:
         """The exchanges this calendar knows, in the file's order."""
         return tuple(self._spec.exchanges)
 
-    def knows(self, exchange: str) -> bool:
+    def has_exchange(self, exchange: str) -> bool:
         return exchange in self._spec.exchanges
 
     def session(self, exchange: str, day: date) -> Session | None:

@@ -82,9 +82,11 @@ def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, n
         return watch
     underlying = rule.underlying or underlying_of(watch, book)
     if rule.kind is TradeKind.FUTURE:
-        return _future(underlying, book.expiry(rule.expiry, underlying, InstrumentKind.FUT, now), book).id
+        return _future(underlying, book.select_expiry(rule.expiry, underlying, InstrumentKind.FUT, now), book).id
     right = InstrumentKind(rule.right)
-    return book.option(underlying, book.expiry(rule.expiry, underlying, right, now), rule.strike, right, price).id
+    return book.option(
+        underlying, book.select_expiry(rule.expiry, underlying, right, now), rule.strike, right, price
+    ).id
 
 
 def _future(underlying: str, expiry: str, book: InstrumentBook) -> Instrument:
@@ -136,7 +138,7 @@ def _series_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> tup
     """Underlying and expiry (ISO date) of an option or future leg; `NoSuchContract` says which are listed."""
     kind = InstrumentKind.FUT if rule.kind is LegKind.FUTURE else InstrumentKind(rule.right)
     underlying = underlying_of(rule.watch or watch, book)
-    return underlying, book.expiry(ExpiryRule(rule.expiry), underlying, kind, now)
+    return underlying, book.select_expiry(ExpiryRule(rule.expiry), underlying, kind, now)
 
 
 def select_contract(
@@ -268,7 +270,7 @@ def select_option_universe(
     underlying = underlying_of(spot, book)
     found: list[str] = []
     for right in (InstrumentKind.CE, InstrumentKind.PE):
-        expiry = book.expiry(rule.expiry, underlying, right, now)
+        expiry = book.select_expiry(rule.expiry, underlying, right, now)
         options = (item for item in book.options(underlying, expiry) if item.kind is right)
         chain = sorted(options, key=lambda item: item.strike)
         if not chain:
@@ -308,7 +310,7 @@ class OptionChains:
         options = book.options(underlying, expiry)
         if not options:
             raise NoSuchContract(f"no option of {underlying} expires on {expiry}")
-        ends = book.ends_at(options[0].exchange, expiry)
+        ends = book.expires_at_ns(options[0].exchange, expiry)
         chain = OptionChain(underlying, expiry, options, book.spot(underlying).id, ends, RATE)
         for quote in self._quotes.values():
             chain.apply(quote)

@@ -72,19 +72,19 @@ class ExchangeBooks:
             written.clear()
         return changes
 
-    def day_changed(self) -> bool:
+    def take_day_change(self) -> bool:
         changed, self._day_changed = self._day_changed, False
         return changed
 
-    def blocked(self) -> float:
+    def blocked_cash(self) -> float:
         """Return the rupees blocked by positions and live orders."""
         held = sum(position.blocked for position in self.positions.values())
         return held + sum(self.orders[key].blocked for row in self.resting.values() for key in row)
 
-    def available(self) -> float:
+    def available_cash(self) -> float:
         """Return the rupees free for new orders."""
         invested = sum(holding.quantity * holding.average_price for holding in self.holdings.values())
-        return self.account.capital + self.account.realised - self.blocked() - invested
+        return self.account.capital + self.account.realised - self.blocked_cash() - invested
 
     def position(self, instrument: str, product: Product) -> BookPosition:
         """Return the position of an instrument and product, flat if there is none."""
@@ -105,7 +105,7 @@ class ExchangeBooks:
         number = self.account.next_order
         self.account = replace(self.account, next_order=number + 1)
         day = self.account.day
-        return self.keep(
+        return self.store_order(
             BookOrder(
                 order_id=f"{day[2:4]}{day[5:7]}{day[8:10]}{number:08d}",
                 request=request,
@@ -119,7 +119,7 @@ class ExchangeBooks:
             )
         )
 
-    def keep(self, order: BookOrder) -> BookOrder:
+    def store_order(self, order: BookOrder) -> BookOrder:
         """Store an order's new state in the books and return it."""
         self.orders[order.order_id] = order
         self._orders.append(order)
@@ -128,7 +128,7 @@ class ExchangeBooks:
 
     def _index(self, order: BookOrder) -> None:
         instrument = order.request.instrument
-        if order.live:
+        if order.is_live:
             self.resting.setdefault(instrument, {})[order.order_id] = None
         elif instrument in self.resting:
             self.resting[instrument].pop(order.order_id, None)
@@ -137,21 +137,21 @@ class ExchangeBooks:
 
     def end_order(self, order: BookOrder, status: BrokerStatus, now: int, reason: str = "") -> BookOrder:
         """Book the end of an order without a fill: cancelled or rejected."""
-        return self.keep(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
+        return self.store_order(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
 
     def fill_order(self, order: BookOrder, price: float, now: int, quantity: int = 0) -> BookOrder:
         """Book a fill of an order at a price: of `quantity` units, 0 for all its pending ones."""
         request = order.request
-        quantity = quantity or order.pending
+        quantity = quantity or order.pending_units
         filled = order.filled + quantity
         average = (order.filled * order.average_price + quantity * price) / filled if order.filled else price
-        done = self.keep(
+        done = self.store_order(
             replace(
                 order,
                 status=BrokerStatus.COMPLETE if filled == request.quantity else order.status,
                 filled=filled,
                 average_price=average,
-                blocked=order.blocked * (request.quantity - filled) / order.pending,
+                blocked=order.blocked * (request.quantity - filled) / order.pending_units,
                 updated_ns=now,
             )
         )
@@ -197,7 +197,7 @@ class ExchangeBooks:
 
     def begin_day(self, day: str) -> None:
         """Begin a new day: flat positions leave, delivered shares become holdings, day figures are reset."""
-        self.orders = {key: order for key, order in self.orders.items() if order.live}
+        self.orders = {key: order for key, order in self.orders.items() if order.is_live}
         self.trades = []
         for key, position in list(self.positions.items()):
             if position.product is Product.CNC:
@@ -223,11 +223,11 @@ class ExchangeBooks:
         self._holdings.append(self.holdings[name])
 
     def _book(self, instrument: str, product: Product, signed: int, price: float) -> None:
-        position, realised = fill(self.position(instrument, product), signed, price)
+        position, realised = apply_fill(self.position(instrument, product), signed, price)
         listed = self._instrument_of(instrument)
         blocked = 0.0
         if listed is not None and not (product is Product.CNC and position.quantity < 0):
-            blocked = blocked_for(listed, product, position.quantity, position.average_price, self._rates)
+            blocked = required_cash(listed, product, position.quantity, position.average_price, self._rates)
         self._write(replace(position, blocked=blocked))
         self.account = replace(
             self.account,
@@ -240,7 +240,7 @@ class ExchangeBooks:
         self._positions.append(position)
 
 
-def fill(position: BookPosition, signed: int, price: float) -> tuple[BookPosition, float]:
+def apply_fill(position: BookPosition, signed: int, price: float) -> tuple[BookPosition, float]:
     """The position after `signed` units traded at `price`, and the rupees that realised: adding averages, reducing
     realises, crossing zero starts again at the price."""
     old = position.quantity
@@ -257,7 +257,7 @@ def fill(position: BookPosition, signed: int, price: float) -> tuple[BookPositio
     return changed, realised
 
 
-def opening_part(held: int, signed: int) -> int:
+def opening_units(held: int, signed: int) -> int:
     """Return the signed units of an order that would open or enlarge a position."""
     if held * signed >= 0:
         return signed
@@ -265,7 +265,7 @@ def opening_part(held: int, signed: int) -> int:
     return (beyond if signed > 0 else -beyond) if beyond > 0 else 0
 
 
-def blocked_for(instrument: Instrument, product: Product, quantity: int, price: float, rates: MarginRates) -> float:
+def required_cash(instrument: Instrument, product: Product, quantity: int, price: float, rates: MarginRates) -> float:
     """Rupees blocked for a signed quantity at a price: premium of bought options, a share of strike times quantity of
     sold ones, a share of value of futures and shares. No offsets between instruments."""
     units = abs(quantity)
@@ -276,7 +276,7 @@ def blocked_for(instrument: Instrument, product: Product, quantity: int, price: 
     return units * price * (rates.equity_delivery if product is Product.CNC else rates.equity_intraday)
 
 
-def shortage(required: float, available: float) -> str:
+def shortage_text(required: float, available: float) -> str:
     """Return the refusal text for insufficient cash (rupees), or an empty string."""
     if required <= available:
         return ""

@@ -12,9 +12,9 @@ from datetime import date, time
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange.books import ExchangeBooks, blocked_for, opening_part, shortage
+from mytrading.core.exchange.books import ExchangeBooks, opening_units, required_cash, shortage_text
 from mytrading.core.exchange.model import BookOrder, BooksSnapshot, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.order_rules import EXCHANGE, FillRules, band_problem, order_problem, triggered
+from mytrading.core.exchange.order_rules import EXCHANGE, FillRules, band_problem, is_triggered, order_problem
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
@@ -73,7 +73,7 @@ class Exchange:
             order = books.open_order(request, BrokerStatus.REJECTED, now, mark.ltp, 0.0, problem)
             return ExchangeRefusal(problem, order.order_id), books.take_changes()
         required = self._required(request, signed, mark)
-        if problem := shortage(required, books.available()):
+        if problem := shortage_text(required, books.available_cash()):
             return ExchangeRefusal(problem), books.take_changes()
         waits = request.order_type in _STOPS
         status = BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN
@@ -92,7 +92,7 @@ class Exchange:
         order = books.orders.get(order_id)
         if order is None:
             return ExchangeRefusal(f"Order {order_id} not found", not_found=True), books.take_changes()
-        if not order.live:
+        if not order.is_live:
             return ExchangeRefusal(f"Cannot modify order in {order.status} status"), books.take_changes()
         old = order.request
         request = replace(
@@ -114,9 +114,9 @@ class Exchange:
         if problem:
             return ExchangeRefusal(problem), books.take_changes()
         required = self._required(request, request.side.sign * (quantity - order.filled), mark)
-        if problem := shortage(required, books.available() + order.blocked):
+        if problem := shortage_text(required, books.available_cash() + order.blocked):
             return ExchangeRefusal(problem), books.take_changes()
-        order = books.keep(replace(order, request=request, blocked=required, updated_ns=now))
+        order = books.store_order(replace(order, request=request, blocked=required, updated_ns=now))
         if self._works(instrument.id, now):
             order = self._work(order, mark, now, fresh=self._rules.strict)
         return order, books.take_changes()
@@ -127,7 +127,7 @@ class Exchange:
         order = books.orders.get(order_id)
         if order is None:
             return ExchangeRefusal(f"Order {order_id} not found", not_found=True), books.take_changes()
-        if not order.live:
+        if not order.is_live:
             return ExchangeRefusal(f"Cannot cancel order in {order.status} status"), books.take_changes()
         return books.end_order(order, BrokerStatus.CANCELLED, now), books.take_changes()
 
@@ -138,7 +138,7 @@ class Exchange:
             return None
         for order_id in list(resting):
             order = self.books.orders[order_id]
-            if order.live:
+            if order.is_live:
                 self._work(order, mark, now, fresh=False)
         return self.books.take_changes()
 
@@ -165,7 +165,7 @@ class Exchange:
             if closes and now >= max(closes):
                 self._close_day(day, now, settlement_of)
         changes = books.take_changes()
-        return None if changes.empty and not books.day_changed() else changes
+        return None if changes.is_empty and not books.take_day_change() else changes
 
     def _problem(self, request: OrderRequest, mark: Mark | None, now: int) -> str:
         instrument = self._instrument_of(request.instrument)
@@ -224,17 +224,17 @@ class Exchange:
         if request.product is Product.CNC and request.side is Side.SELL:
             return 0.0
         held = self.books.position(request.instrument, request.product).quantity
-        opening = opening_part(held, signed)
+        opening = opening_units(held, signed)
         price = request.price or request.trigger_price or mark.opposite(request.side)
-        return blocked_for(instrument, request.product, opening, price, self._facts.margin)
+        return required_cash(instrument, request.product, opening, price, self._facts.margin)
 
     def _work(self, order: BookOrder, mark: Mark, now: int, *, fresh: bool) -> BookOrder:
         """Match an order with a mark: trigger it, and fill it if its price is there."""
         request = order.request
         if order.status is BrokerStatus.TRIGGER_PENDING:
-            if not triggered(request, mark.ltp):
+            if not is_triggered(request, mark.ltp):
                 return order
-            order = self.books.keep(replace(order, status=BrokerStatus.OPEN, triggered=True, updated_ns=now))
+            order = self.books.store_order(replace(order, status=BrokerStatus.OPEN, triggered=True, updated_ns=now))
             fresh = True
         price = self._rules.price(request, mark, fresh)
         return order if price is None else self.books.fill_order(order, price, now, self._part_of(order))
@@ -265,7 +265,7 @@ class Exchange:
 
     def _cancel_live(self, now: int, reason: str, product: Product | None = None) -> None:
         """Cancel all live orders, or those of one product."""
-        live = [order for order in self.books.orders.values() if order.live]
+        live = [order for order in self.books.orders.values() if order.is_live]
         for order in live:
             if product in (None, order.request.product):
                 self.books.end_order(order, BrokerStatus.CANCELLED, now, reason)

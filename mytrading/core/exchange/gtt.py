@@ -34,7 +34,7 @@ class TriggerLeg(msgspec.Struct, frozen=True):
     falls: bool
     price: float
 
-    def reached(self, ltp: float) -> bool:
+    def is_reached(self, ltp: float) -> bool:
         """True if the price has reached this leg's trigger price."""
         return ltp <= self.at if self.falls else ltp >= self.at
 
@@ -53,11 +53,11 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """True while the trigger can still fire."""
         return self.status is TriggerStatus.ACTIVE
 
-    def order(self, leg: TriggerLeg) -> OrderRequest:
+    def order_request(self, leg: TriggerLeg) -> OrderRequest:
         """Return the order request that a leg places when it fires."""
         price = 0.0 if self.request.order_type is OrderType.MARKET else leg.price
         return replace(self.request, price=price)
@@ -70,26 +70,26 @@ class TriggerBook:
         self._triggers: dict[str, Trigger] = {}
         self._waiting: dict[str, dict[str, None]] = {}
         for trigger in triggers:
-            self.keep(trigger)
+            self.store(trigger)
 
     def __iter__(self) -> Iterator[Trigger]:
         return iter(self._triggers.values())
 
-    def keep(self, trigger: Trigger) -> None:
+    def store(self, trigger: Trigger) -> None:
         """Store a new trigger, or a new state of one."""
         self._triggers[trigger.trigger_id] = trigger
         waiting = self._waiting.setdefault(trigger.request.instrument, {})
-        if trigger.active:
+        if trigger.is_active:
             waiting[trigger.trigger_id] = None
         else:
             waiting.pop(trigger.trigger_id, None)
         if not waiting:
             del self._waiting[trigger.request.instrument]
 
-    def active(self, trigger_id: str) -> Trigger | None:
+    def get_active(self, trigger_id: str) -> Trigger | None:
         """Return the active trigger with this id; None if there is none."""
         found = self._triggers.get(trigger_id)
-        return found if found is not None and found.active else None
+        return found if found is not None and found.is_active else None
 
     def instruments(self) -> Iterable[str]:
         """Return the instruments that have active triggers."""
@@ -107,8 +107,8 @@ class TriggerBook:
             if now >= trigger.expires_ns:
                 ended.append((replace(trigger, status=TriggerStatus.EXPIRED, updated_ns=now), None))
                 continue
-            leg = next((leg for leg in trigger.legs if leg.reached(ltp)), None)
+            leg = next((leg for leg in trigger.legs if leg.is_reached(ltp)), None)
             if leg is not None:
                 fired = replace(trigger, status=TriggerStatus.TRIGGERED, updated_ns=now, last_price=ltp)
-                ended.append((fired, trigger.order(leg)))
+                ended.append((fired, trigger.order_request(leg)))
         return ended

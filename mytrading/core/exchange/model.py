@@ -54,12 +54,12 @@ class BookOrder(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """True while the order can still fill."""
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
     @property
-    def pending(self) -> int:
+    def pending_units(self) -> int:
         """Return the units not filled yet."""
         return self.request.quantity - self.filled
 
@@ -141,7 +141,7 @@ class ExchangeChanges(msgspec.Struct, frozen=True, kw_only=True):
     account: Account
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """True if the call changed nothing in the books."""
         return not (self.orders or self.trades or self.positions or self.gone or self.holdings)
 

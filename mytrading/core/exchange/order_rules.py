@@ -81,7 +81,7 @@ def band_problem(request: OrderRequest, mark: Mark) -> str:
     return ""
 
 
-def triggered(request: OrderRequest, ltp: float) -> bool:
+def is_triggered(request: OrderRequest, ltp: float) -> bool:
     """True if the last price has reached the trigger of a stop order."""
     if request.side is Side.BUY:
         return ltp >= request.trigger_price
@@ -108,7 +108,7 @@ def analyzer_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float
         return mark.opposite(request.side)
     if kind in _NEEDS_PRICE and not _within_limit(request, mark.ltp):
         return None
-    if kind is OrderType.SL and not triggered(request, mark.ltp):
+    if kind is OrderType.SL and not is_triggered(request, mark.ltp):
         return None
     return request.price if kind is OrderType.LIMIT and not fresh else mark.ltp
 

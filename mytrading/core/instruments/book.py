@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mytrading.core.calendar.expiries import Ends, NoSuchExpiry, end_of_day, pick
+from mytrading.core.calendar.expiries import Ends, NoSuchExpiry, end_of_day, select_expiry
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.run_config import ExpiryRule
@@ -62,18 +62,18 @@ class InstrumentBook:
             return [item.expiry for item in self._futures.get(underlying, [])]
         return sorted(expiry for name, expiry, right in self._options if name == underlying and right is kind)
 
-    def alive(self, underlying: str, kind: InstrumentKind, now: int) -> list[str]:
+    def live_expiries(self, underlying: str, kind: InstrumentKind, now: int) -> list[str]:
         """Return the listed expiries that are not past at market time `now` (ns)."""
         return [day for day in self.expiries(underlying, kind) if self._ends(self._venue(underlying, kind), day) > now]
 
-    def expiry(self, rule: ExpiryRule, underlying: str, kind: InstrumentKind, now: int) -> str:
+    def select_expiry(self, rule: ExpiryRule, underlying: str, kind: InstrumentKind, now: int) -> str:
         """Return the expiry that a rule selects at market time `now`; `NoSuchContract` says which are listed."""
         try:
-            return pick(rule, self.alive(underlying, kind, now))
+            return select_expiry(rule, self.live_expiries(underlying, kind, now))
         except NoSuchExpiry as error:
             raise NoSuchContract(f"{kind.value} of {underlying}: {error}") from None
 
-    def ends_at(self, exchange: str, expiry: str) -> int:
+    def expires_at_ns(self, exchange: str, expiry: str) -> int:
         """Return the market time (ns) from which a contract of this expiry (ISO date) is past."""
         return self._ends(exchange, expiry)
 

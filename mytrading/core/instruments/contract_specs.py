@@ -113,7 +113,7 @@ def _problem(underlying: Underlying) -> str:
     return f"it has a lot; expected {', '.join(missing)} too" if missing else ""
 
 
-def dated(facts: tuple[Dated, ...], day: date) -> float:
+def value_on(facts: tuple[Dated, ...], day: date) -> float:
     """Return the value valid on `day`: of the newest entry not after it, else of the oldest."""
     if not facts:
         raise ValueError(f"no dated value listed for {day}; add one to config/instruments.toml")
@@ -191,9 +191,9 @@ def make_derivative(
         underlying=name,
         expiry=expiry.isoformat(),
         strike=strike,
-        lot_size=int(dated(facts.lot, day)),
-        tick_size=dated(facts.future_tick if is_future else facts.option_tick, day),
-        freeze_qty=int(dated(facts.freeze, day)),
+        lot_size=int(value_on(facts.lot, day)),
+        tick_size=value_on(facts.future_tick if is_future else facts.option_tick, day),
+        freeze_qty=int(value_on(facts.freeze, day)),
         name=name,
     )
 

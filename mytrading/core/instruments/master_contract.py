@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.instruments.contract_specs import ContractFacts, dated
-from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, home_of, parse_symbol, split_id
+from mytrading.core.instruments.contract_specs import ContractFacts, value_on
+from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, parse_symbol, quoting_exchange, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind, InstrumentRefusal, Snapshot
 from mytrading.messages.run_config import RunConfig, TradeKind
 
@@ -58,7 +58,7 @@ class FetchedMaster(NamedTuple):
     prices: Mapping[str, float] = {}
 
 
-def need_of(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> Need:
+def instruments_needed(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> Need:
     """Return the instruments and underlyings that a run's strategies need from the master contract."""
     futures: set[str] = set()
     options: set[str] = set()
@@ -73,7 +73,7 @@ def need_of(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> 
             (futures if rule.kind is TradeKind.FUTURE else options).update(names)
     for name in (futures | options) - homes.keys():
         known = facts.underlyings.get(name)
-        homes[name] = known.exchange if known else home_of(name)
+        homes[name] = known.exchange if known else quoting_exchange(name)
     exchanges = [name for home in homes.values() for name in (home, DERIVATIVE_EXCHANGES.get(home, home))]
     return Need(
         tuple(watched), frozenset(futures), frozenset(options), frozenset(homes), tuple(dict.fromkeys(exchanges))
@@ -102,10 +102,10 @@ def with_freeze(
 
 def _table_freeze(item: Instrument, facts: ContractFacts, day: date) -> int:
     known = facts.underlyings.get(item.underlying)
-    return int(dated(known.freeze, day)) if known is not None and known.freeze else 0
+    return int(value_on(known.freeze, day)) if known is not None and known.freeze else 0
 
 
-def validate(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tuple[InstrumentRefusal, ...]:
+def find_problems(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tuple[InstrumentRefusal, ...]:
     """Return everything wrong with a fetched master contract; empty if what is needed is there and correct."""
     by_id = {item.id: item for item in fetched.instruments}
     chains: dict[str, list[Instrument]] = defaultdict(list)
@@ -260,7 +260,7 @@ class Changes(NamedTuple):
         return bool(self.added or self.removed or self.changed)
 
 
-def changes(before: Iterable[Instrument], after: Iterable[Instrument], day: str) -> Changes:
+def diff_instruments(before: Iterable[Instrument], after: Iterable[Instrument], day: str) -> Changes:
     """Return the difference between two lists of instruments, the later one of `day` (ISO date)."""
     old, new = {item.id: item for item in before}, {item.id: item for item in after}
     gone = [name for name, item in old.items() if name not in new and (not item.expiry or item.expiry >= day)]
@@ -273,7 +273,7 @@ def changes(before: Iterable[Instrument], after: Iterable[Instrument], day: str)
     return Changes(tuple(sorted(new.keys() - old.keys())), tuple(sorted(gone)), tuple(moved))
 
 
-def describe(found: Changes) -> str:
+def changes_text(found: Changes) -> str:
     """Describe the changes in a sentence: changed figures by underlying, then counts of contracts."""
     seen: dict[tuple[str, str, float, float], int] = Counter(
         (_underlying(change.instrument), change.what.replace("_", " "), change.before, change.after)

@@ -49,7 +49,7 @@ def split_id(instrument: str) -> tuple[str, str]:
     return exchange, symbol
 
 
-def home_of(underlying: str) -> str:
+def quoting_exchange(underlying: str) -> str:
     """Return the exchange that quotes an underlying, judged by its name alone (no known index: a share)."""
     return next((exchange for exchange, names in INDICES.items() if underlying in names), "NSE")
 

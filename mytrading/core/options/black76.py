@@ -252,7 +252,7 @@ def greeks(forward: float, strikes: Floats, years: float, volatilities: Floats, 
     return Greeks(delta, gamma, theta, theta / DAYS_A_YEAR, vega, vega / 100.0, rho, rho / 100.0)
 
 
-def forward_of(spot: Floats | float, years: Floats | float, carry: float) -> Floats:
+def carried_forward(spot: Floats | float, years: Floats | float, carry: float) -> Floats:
     """Spot carried to an expiry at a yearly rate, elementwise."""
     return np.asarray(spot * np.exp(carry * years))
 

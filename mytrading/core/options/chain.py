@@ -85,7 +85,7 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
     strikes_counted: int = 0
     strikes_listed: int = 0
 
-    def sides(self, right: InstrumentKind) -> list[tuple[float, ChainSide]]:
+    def options_of(self, right: InstrumentKind) -> list[tuple[float, ChainSide]]:
         """(strike, option) of one side, ascending."""
         found = ((row.strike, row.call if right is InstrumentKind.CE else row.put) for row in self.rows)
         return [(strike, side) for strike, side in found if side is not None]
@@ -217,7 +217,7 @@ class OptionChain:
         calls, puts = self._prices(InstrumentKind.CE, strikes), self._prices(InstrumentKind.PE, strikes)
         found = black76.parity_forward(np.array(strikes), calls, puts, years, self._rate, near=spot)
         if math.isnan(found):
-            return None if spot is None else float(black76.forward_of(spot, years, self._rate))
+            return None if spot is None else float(black76.carried_forward(spot, years, self._rate))
         return found
 
     def _sides(
@@ -256,7 +256,7 @@ class OptionChain:
 def nearest_premium(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:
     """The option whose price is nearest to `target` rupees; of two equally near the one not above it, then the lower
     strike. `NoSuchContract` if no option of that side has a price."""
-    priced = [(strike, side, side.price) for strike, side in view.sides(right) if side.price]
+    priced = [(strike, side, side.price) for strike, side in view.options_of(right) if side.price]
     if not priced:
         raise NoSuchContract(f"premium {target:g}: no {right.value} of {view.underlying} {view.expiry} has a price yet")
     found = min(priced, key=lambda item: (round(abs(item[2] - target), 6), item[2] > target, item[0]))
@@ -266,7 +266,7 @@ def nearest_premium(view: ChainView, right: InstrumentKind, target: float) -> Ch
 def nearest_delta(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:
     """The option whose delta is nearest to `target` in size (0.3 is a 30-delta call or put); the further one out of the
     money of two. `NoSuchContract` if no option of that side has a delta."""
-    known = [(abs(side.delta), side) for _, side in view.sides(right) if side.delta is not None]
+    known = [(abs(side.delta), side) for _, side in view.options_of(right) if side.delta is not None]
     if not known:
         raise NoSuchContract(f"delta {target:g}: no {right.value} of {view.underlying} {view.expiry} has a delta yet")
     return min(known, key=lambda item: (round(abs(item[0] - abs(target)), 9), item[0]))[1]

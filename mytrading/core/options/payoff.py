@@ -26,15 +26,15 @@ class PayoffLeg(NamedTuple):
     volatility: float = 0.0
 
     @property
-    def is_bent(self) -> bool:
+    def is_curved(self) -> bool:
         """True where the payoff is a curve, not made of straight lines."""
         return self.kind in ("CE", "PE") and self.years > 0.0
 
-    def worth(self, spot: float, rate: float) -> float:
+    def value_at(self, spot: float, rate: float) -> float:
         """Rupees a unit is worth at the horizon."""
         if self.kind not in ("CE", "PE"):
             return spot
-        if self.is_bent:
+        if self.is_curved:
             forward = spot * math.exp(rate * self.years)
             return price_one(forward, self.strike, self.years, self.volatility, rate, self.kind == "CE")
         return max(spot - self.strike if self.kind == "CE" else self.strike - spot, 0.0)
@@ -51,7 +51,7 @@ class Payoff(NamedTuple):
 
 def profit(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> float:
     """Rupees earned by all legs with the underlying at `spot` at the horizon."""
-    return sum(leg.units * (leg.worth(spot, rate) - leg.price) for leg in legs)
+    return sum(leg.units * (leg.value_at(spot, rate) - leg.price) for leg in legs)
 
 
 def premium(legs: Sequence[PayoffLeg]) -> float:
@@ -64,7 +64,7 @@ def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
     strikes = {leg.strike for leg in legs if leg.strike}
     top = max([spot, *strikes])
     corners = {0.0, top, *strikes}  # prices between which the payoff is straight, or nearly so
-    if any(leg.is_bent for leg in legs):
+    if any(leg.is_curved for leg in legs):
         corners |= {top * 4.0, *(spot * k / 400 for k in range(1601))}
     points = sorted(corners)
     values = [profit(legs, point, rate) for point in points]
@@ -98,7 +98,7 @@ def _crossings(
 def _zero(legs: Sequence[PayoffLeg], low: float, high: float, rate: float) -> float:
     """Where the payoff is zero between two prices at which its signs differ."""
     at_low, at_high = profit(legs, low, rate), profit(legs, high, rate)
-    if not any(leg.is_bent for leg in legs):
+    if not any(leg.is_curved for leg in legs):
         return low - at_low * (high - low) / (at_high - at_low)
     for _ in range(60):
         middle = 0.5 * (low + high)

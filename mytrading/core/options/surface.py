@@ -53,20 +53,20 @@ class Shape:
     spread_ticks: float = 2.0
     wing_ticks: float = 1.0
 
-    def at_the_money(self, level: float, years: Floats) -> Floats:
+    def atm_volatility(self, level: float, years: Floats) -> Floats:
         """The volatility at the forward, `years` before the expiry."""
         return np.asarray(level * (1.0 + self.near * np.exp(-years * 365.0 / self.near_days)))
 
     def deviations(self, level: float, forward: Floats, strike: Floats | float, years: Floats) -> Floats:
         """Standard deviations between the forward and a strike, above 0 for strikes over it, cut at `edge`."""
-        spread = self.at_the_money(level, years) * np.sqrt(np.maximum(years, _LEAST_YEARS))
+        spread = self.atm_volatility(level, years) * np.sqrt(np.maximum(years, _LEAST_YEARS))
         return np.asarray(np.clip(np.log(strike / forward) / spread, -self.edge, self.edge))
 
     def volatility(self, level: float, forward: Floats, strike: Floats | float, years: Floats) -> Floats:
         """The volatility of options at a strike."""
         z = self.deviations(level, forward, strike, years)
         shape = 1.0 + self.skew * z + self.smile * z * z
-        return np.asarray(np.clip(self.at_the_money(level, years) * shape, LOWEST, HIGHEST))
+        return np.asarray(np.clip(self.atm_volatility(level, years) * shape, LOWEST, HIGHEST))
 
     def half_spread(self, level: float, forward: Floats, strike: Floats | float, years: Floats) -> Floats:
         """Half the distance of bid and ask, whole ticks."""
@@ -86,7 +86,7 @@ class Smile:
     iv: Floats
     basis: float
 
-    def at(self, strike: Floats | float) -> Floats:
+    def volatility_at(self, strike: Floats | float) -> Floats:
         """The volatility at a strike."""
         return np.asarray(np.interp(strike, self.strikes, self.iv))
 
@@ -105,7 +105,7 @@ def forward_by_parity(pairs: Sequence[Pair], years: float, rate: float, spot: fl
     return parity_forward(strikes, calls, puts, years, rate, spot, 5)
 
 
-def smile_of(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> Smile | None:
+def fit_smile(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> Smile | None:
     """The volatilities of an expiry off the prices out of the money, without those far from their neighbours'.
 
     None where the forward cannot be told, no time is left, or fewer than `LEAST_STRIKES` remain.
@@ -128,12 +128,12 @@ def smile_of(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> S
     return Smile(strikes, iv, math.log(forward / spot) / years)
 
 
-def in_ticks(prices: Floats, tick: float) -> Floats:
+def round_to_ticks(prices: Floats, tick: float) -> Floats:
     """Prices at the nearest tick, at least one: what has no value is offered at the least price there is."""
     return np.asarray(np.round(np.maximum(np.round(prices / tick), 1.0) * tick, 6))
 
 
-def realised(day: NDArray[np.int64], opens: Floats, closes: Floats) -> tuple[NDArray[np.int64], Floats]:
+def daily_variance(day: NDArray[np.int64], opens: Floats, closes: Floats) -> tuple[NDArray[np.int64], Floats]:
     """The days that bars fall on (ascending) and the variance of each, not yet of a year.
 
     `day`, `opens` and `closes` are of bars in order of time. A day's variance is the sum of the squared logarithmic
@@ -150,7 +150,7 @@ def realised(day: NDArray[np.int64], opens: Floats, closes: Floats) -> tuple[NDA
     return day[firsts], np.asarray(variance)
 
 
-def levels(variance: Floats, sessions: int, least: int, first: float, factor: float = 1.0) -> Floats:
+def atm_levels(variance: Floats, sessions: int, least: int, first: float, factor: float = 1.0) -> Floats:
     """The level of each day: the root of the mean variance of at most `sessions` days before it, of a year of 252.
 
     It is times `factor`, by which options are dearer than what comes to pass. `first`, as it is, holds for the days

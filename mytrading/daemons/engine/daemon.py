@@ -86,7 +86,7 @@ class StrategyEngine(MachineDaemon):
         self.every(LOOK_S, lambda _: self._look())
         self.every(1.0, lambda _: self._send_wants())
         edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
+        edits.follow(self.config.calendar_path, lambda read: self._calendar.replace_with(Calendar.from_dict(read)))
         self.every(1.0, lambda _: edits.poll())
 
     def ready(self) -> bool:

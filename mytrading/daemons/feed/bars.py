@@ -19,7 +19,7 @@ from mytrading.adapters.openalgo.rest.retry import Retries
 from mytrading.adapters.storage.bar_store import BarStore, BarStoreDamaged
 from mytrading.adapters.storage.disk_reserve import LogReserve
 from mytrading.core.bars.builder import BarBuilder, Closed, bucket
-from mytrading.core.bars.gaps import Completeness, completeness
+from mytrading.core.bars.gaps import Completeness, measure_completeness
 from mytrading.core.bars.history_merge import Fetch, HistoryMerge, contradiction, covered_until
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import DAY, IST, MINUTE, SECOND, ist_date
@@ -121,8 +121,8 @@ class HistoryWorker:
             raise ReadFailed("server", problem)
         new = store.add_history(fetch.instrument, fetched, covered_until(fetched, fetch.upto_ns))
         exchange, whole = fetch.instrument.partition(":")[0], None
-        if self._calendar.knows(exchange):
-            whole = completeness(fetched, self._calendar, exchange, MINUTE, start, end, fetch.upto_ns)
+        if self._calendar.has_exchange(exchange):
+            whole = measure_completeness(fetched, self._calendar, exchange, MINUTE, start, end, fetch.upto_ns)
         return FetchResult(fetch, fetched, tuple(new), whole=whole)
 
 
@@ -340,9 +340,10 @@ class BarPublisher:
         if whole is None or not whole.gaps:
             self._log.info("history.loaded", instrument=instrument, bars=len(result.new), complete=1.0)
             return
-        self._log.info("history.loaded", instrument=instrument, bars=len(result.new), complete=round(whole.share, 4),
+        share = round(whole.found_share, 4)
+        self._log.info("history.loaded", instrument=instrument, bars=len(result.new), complete=share,
                        gaps=len(whole.gaps), missing=whole.expected - whole.found)  # fmt: skip
-        if whole.share >= INCOMPLETE:
+        if whole.found_share >= INCOMPLETE:
             self._alerts.clear("HISTORY_INCOMPLETE", instrument)
             return
         longest = max(whole.gaps, key=lambda gap: gap.bars)

@@ -125,7 +125,7 @@ class DataManager(Daemon):
     def _start_timers(self) -> None:
         self.watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, BEHIND_NS)
         self.edits = EditedFiles(self.alerts, self.log)
-        self.edits.follow(self.config.calendar_path, lambda read: self.calendar.take(Calendar.from_dict(read)))
+        self.edits.follow(self.config.calendar_path, lambda read: self.calendar.replace_with(Calendar.from_dict(read)))
         self.every(WATCH_S, self.watchdog.check)
         self.every(TICK_S, self._on_clock)
         self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held()))

@@ -22,7 +22,7 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.contract_specs import ContractFacts
-from mytrading.core.instruments.master_contract import Changes, need_of
+from mytrading.core.instruments.master_contract import Changes, instruments_needed
 from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.feed.bars import retry_ns
 from mytrading.messages.enums import Severity
@@ -70,7 +70,7 @@ class InstrumentLoader:
         self._file = InstrumentFile(config.state)
         facts = config.calendar_path.with_name("instruments.toml")
         self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
-        self._need = need_of(config, (), self._facts)
+        self._need = instruments_needed(config, (), self._facts)
         self._pool: WorkerPool[tuple[date, int], OpenAlgoClient, Fetched] = WorkerPool(
             "feed.instruments",
             1,
@@ -89,7 +89,7 @@ class InstrumentLoader:
 
     def set_watched(self, watched: tuple[str, ...]) -> None:
         """Set the watched instruments, whose underlyings decide which contracts are kept."""
-        self._need = need_of(self._config, watched, self._facts)
+        self._need = instruments_needed(self._config, watched, self._facts)
 
     def look(self, machine_ns: int) -> None:
         """Request the trading day's instruments unless they are loaded, requested, or wait for a retry."""
@@ -155,9 +155,8 @@ class InstrumentLoader:
             self._alerts.clear("INSTRUMENTS_CHANGED", "feed")
             return
         severity = Severity.WARNING if fetched.changes.changed else Severity.INFO
-        text = (
-            f"since {fetched.compared}: {master_contract.describe(fetched.changes)}; see `mytrading instruments diff`"
-        )
+        changed = master_contract.changes_text(fetched.changes)
+        text = f"since {fetched.compared}: {changed}; see `mytrading instruments diff`"
         self._alerts.raise_("INSTRUMENTS_CHANGED", severity, "feed", text)
 
     def _connect(self) -> OpenAlgoClient:
@@ -175,7 +174,7 @@ class InstrumentLoader:
         self._file.write(snapshot)
         if before is None or snapshot.refusals:
             return Fetched(day, snapshot)
-        changes = master_contract.changes(before.instruments, snapshot.instruments, day)
+        changes = master_contract.diff_instruments(before.instruments, snapshot.instruments, day)
         return Fetched(day, snapshot, changes, before.day)
 
 

@@ -132,7 +132,7 @@ class RiskManager(MachineDaemon):
                 self.every(TREND_S, self._fill_trends)
 
     def _take_calendar(self, parsed: dict[str, Any]) -> None:
-        self._hours.made.take(Calendar.from_dict(parsed))
+        self._hours.made.replace_with(Calendar.from_dict(parsed))
 
     def _take_tables(self, parsed: dict[str, Any]) -> None:
         self.risk.environment.tables = self._parse_tables(parsed)

@@ -49,7 +49,7 @@ class MarketHours:
         with suppress(ValueError):
             parsed = tomllib.loads(row.text)
             if row.name == CALENDAR:
-                self._calendar.take(Calendar.from_dict(parsed))
+                self._calendar.replace_with(Calendar.from_dict(parsed))
             elif row.name == INSTRUMENTS:
                 self._square_off = SquareOff(self._calendar, ContractFacts.from_dict(parsed).square_off)
 

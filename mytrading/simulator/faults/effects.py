@@ -156,18 +156,18 @@ def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: Analyz
     """Return the order book's rows as its faults falsify them; None where the whole book fails."""
     flap = faults.take("status_flap")
     if flap is not None and flap.acted % 2:
-        rows = [(order, body if order.live else _before_its_end(order, body, words)) for order, body in rows]
+        rows = [(order, body if order.is_live else _before_its_end(order, body, words)) for order, body in rows]
     if (odd := faults.take("status_word")) is not None:
         word = odd.text("word") or words.transient_word()
-        rows = [(order, {**body, "order_status": word} if order.live else body) for order, body in rows]
+        rows = [(order, {**body, "order_status": word} if order.is_live else body) for order, body in rows]
     if faults.take("status_leak") is None:
         return [body for _, body in rows]
     # As Zerodha's adapter did: a state on its way leaves the last row's word there, and fails as the first row.
     leaked: list[Body] = []
     for order, body in rows:
-        if order.live and not leaked:
+        if order.is_live and not leaked:
             return None
-        leaked.append({**body, "order_status": leaked[-1]["order_status"]} if order.live else body)
+        leaked.append({**body, "order_status": leaked[-1]["order_status"]} if order.is_live else body)
     return leaked
 
 

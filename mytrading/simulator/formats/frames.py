@@ -156,5 +156,5 @@ def live_order_frame(order: BookOrder, broker: BrokerProfile) -> Body:
         "broker": broker.name,
         "price": 0.0 if request.order_type is OrderType.MARKET else request.price,
         "order_status": broker.status_word(order.status, partly=order.filled > 0).lower(),
-        "pending_quantity": order.pending if order.live else 0,
+        "pending_quantity": order.pending_units if order.is_live else 0,
     }

@@ -40,7 +40,7 @@ class AnalyzerRows:
     def order(self, order: BookOrder) -> Body:
         """Build a row of the order book."""
         row = order_fields(order)
-        row["pending_quantity"] = 0 if order.status is BrokerStatus.REJECTED else order.pending
+        row["pending_quantity"] = 0 if order.status is BrokerStatus.REJECTED else order.pending_units
         row.update(strategy=order.request.strategy, timestamp=format_ist(order.placed_ns))
         return dict(sorted(row.items()))
 

@@ -100,7 +100,7 @@ async def funds(call: RestCall) -> Reply:
         for position in books.open_positions()
         if (mark := venue.mark(position.instrument)) is not None
     )
-    return call.success(data=venue.rows.funds(books.account, books.available(), books.blocked(), unrealised))
+    return call.success(data=venue.rows.funds(books.account, books.available_cash(), books.blocked_cash(), unrealised))
 
 
 async def analyzer(call: RestCall) -> Reply:

@@ -174,7 +174,7 @@ async def state(call: RestCall) -> Reply:
         "orders": Counter(order.status.value for order in books.orders.values()),
         "trades": len(books.trades),
         "positions": {f"{p.instrument} {p.product}": p.quantity for p in books.positions.values() if p.quantity},
-        "available": round(books.available(), 2),
+        "available": round(books.available_cash(), 2),
         "clients": len(venue.hub.clients),
         "subscriptions": sum(len(client.modes) for client in venue.hub.clients),
         "frames": venue.hub.frames_sent,

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.exchange.books import blocked_for
+from mytrading.core.exchange.books import required_cash
 from mytrading.core.exchange.gtt import Trigger, TriggerLeg, TriggerStatus
 from mytrading.core.exchange.model import BookOrder, ExchangeRefusal, OrderRequest
 from mytrading.core.exchange.order_rules import order_problem
@@ -153,7 +153,7 @@ async def cancelallorder(call: RestCall) -> Reply:
     venue = call.venue
     misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
     orders = venue.exchange.books.orders.values()
-    live = [order.order_id for order in orders if order.live and order.status is not misses]
+    live = [order.order_id for order in orders if order.is_live and order.status is not misses]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), ExchangeRefusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
     return call.success(canceled_orders=cancelled, failed_cancellations=[], message=message)
@@ -197,7 +197,7 @@ async def margin(call: RestCall) -> Reply:
         signed = int(quantity) if str(leg.get("action")).upper() == "BUY" else -int(quantity)
         quote = venue.quote(instrument)
         price = price or (quote.ltp if quote is not None else 0.0)
-        total += blocked_for(instrument, Product(leg["product"]), signed, price, venue.world.facts.margin)
+        total += required_cash(instrument, Product(leg["product"]), signed, price, venue.world.facts.margin)
     span = round(total * 0.8, 2)
     data = {"total_margin_required": round(total, 2), "span_margin": span, "exposure_margin": round(total - span, 2)}
     return success(data=data)
@@ -309,7 +309,7 @@ async def modifygttorder(call: RestCall) -> Reply:
     venue, given = call.venue, call.fields["expires_at"]
     if (refused := _gtt_refusal(call)) is not None:
         return refused
-    found = venue.triggers.active(call.fields["trigger_id"])
+    found = venue.triggers.get_active(call.fields["trigger_id"])
     if found is None:
         return error(500, "An unexpected error occurred")
     expires = _expiry(given, venue.clock.now()) if given else found.expires_ns
@@ -319,7 +319,7 @@ async def modifygttorder(call: RestCall) -> Reply:
 
 async def cancelgttorder(call: RestCall) -> Reply:
     venue, trigger_id = call.venue, call.fields["trigger_id"]
-    found = venue.triggers.active(trigger_id)
+    found = venue.triggers.get_active(trigger_id)
     if found is None:
         return call.error(404, f"No active GTT with trigger_id '{trigger_id}'")
     venue.keep_trigger(replace(found, status=TriggerStatus.CANCELLED, updated_ns=venue.clock.now()))
@@ -329,7 +329,7 @@ async def cancelgttorder(call: RestCall) -> Reply:
 async def gttorderbook(call: RestCall) -> Reply:
     """Answer the active GTT triggers, and those that ended today."""
     today = ist_date(call.venue.clock.now())
-    shown = [found for found in call.venue.triggers if found.active or ist_date(found.updated_ns) == today]
+    shown = [found for found in call.venue.triggers if found.is_active or ist_date(found.updated_ns) == today]
     return call.success(data=[_trigger_row(trigger) for trigger in shown])
 
 

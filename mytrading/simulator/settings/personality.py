@@ -14,7 +14,7 @@ from types import MappingProxyType
 import msgspec
 
 from mytrading.core.exchange.model import Mark, OrderRequest
-from mytrading.core.exchange.order_rules import ANALYZER, EXCHANGE, FillRules, triggered
+from mytrading.core.exchange.order_rules import ANALYZER, EXCHANGE, FillRules, is_triggered
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.simulator.settings.options import BadOption
@@ -131,7 +131,7 @@ def trigger_problem(request: OrderRequest, mark: Mark) -> str:
     """Return a broker's refusal of a stop whose trigger the last price has passed; empty if it is fine."""
     if request.order_type not in (OrderType.SL, OrderType.SL_M) or not request.trigger_price:
         return ""
-    if not triggered(request, mark.ltp):
+    if not is_triggered(request, mark.ltp):
         return ""
     side, where = ("buy", "higher") if request.side is Side.BUY else ("sell", "lower")
     return f"Trigger price for stoploss {side} orders should be {where} than the last traded price {mark.ltp:.2f}"

@@ -306,13 +306,13 @@ class SimulatedVenue:
 
     def _commit(self, changes: ExchangeChanges, *, publish_live: bool = True) -> None:
         """Store a change, then publish its orders, live ones only if wanted."""
-        if not changes.empty:
+        if not changes.is_empty:
             self._save(changes, publish_live=publish_live)
 
     def _save(self, changes: ExchangeChanges, *, publish_live: bool = True) -> None:
         self._store.save(changes)
         for order in changes.orders:
-            if publish_live or not order.live:
+            if publish_live or not order.is_live:
                 analyzed = self.analyze
                 self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
 
@@ -372,7 +372,7 @@ class SimulatedVenue:
     def keep_trigger(self, trigger: Trigger) -> None:
         """Store a new trigger, or a new state of one."""
         self._store.save_trigger(trigger)
-        self.triggers.keep(trigger)
+        self.triggers.store(trigger)
 
     def advance(self) -> None:
         """Do what is due by the clock: square-off, close, new day."""
@@ -384,18 +384,18 @@ class SimulatedVenue:
         """The units of an order that a fill takes: whole lots of those on offer or of a fault's part, 0 for all."""
         listed = self.instrument(order.request.instrument)
         quote = self.quote(listed) if listed is not None else None
-        if listed is None or quote is None or order.pending <= listed.lot_size:
+        if listed is None or quote is None or order.pending_units <= listed.lot_size:
             return 0
         fault = self.faults.take("partial_fill", instrument=listed.id)
         if fault is not None:
-            units = int(order.pending * fault.number("fraction"))
+            units = int(order.pending_units * fault.number("fraction"))
         elif self.personality.rules.strict:
             best = self.depths.get(listed.id) or [side[0]["quantity"] for side in levels(quote)]
             # enough for any order where the depth is unknown
             units = best[1 if order.request.side is Side.BUY else 0] or sys.maxsize
         else:
             return 0
-        return max(units // listed.lot_size, 1) * listed.lot_size if 0 <= units < order.pending else 0
+        return max(units // listed.lot_size, 1) * listed.lot_size if 0 <= units < order.pending_units else 0
 
     def _settlement(self, instrument: Instrument) -> float:
         if self.world.silent:

@@ -138,7 +138,7 @@ class ContextBuilder:
         """The session of the leg's exchange today, or the name of the holiday for which it has none."""
         instrument, calendar = self._environment.instruments.get(leg.instrument), self._environment.calendar
         exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
-        if not calendar.knows(exchange):
+        if not calendar.has_exchange(exchange):
             return None, ""
         day = calendar.trading_day(now)
         session = calendar.session(exchange, day)

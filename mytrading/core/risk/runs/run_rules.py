@@ -160,7 +160,7 @@ class RunRules:
         """Bars that ended, as rows, and the runs that a trend ends with them."""
         rows: list[Any] = []
         for series in self.series.all.values():
-            rows += series.due(now)
+            rows += series.ended_bars(now)
         if not rows:
             return []
         names = {bar.instrument for bar in rows}
@@ -170,7 +170,7 @@ class RunRules:
             if own is None or own.name not in names or over:
                 continue
             rule = self.series.rules[run.strategy]
-            if (turn := trend_turn([*own.bars, *own.due(now)], rule, run.opened_ns)) is not None:
+            if (turn := trend_turn([*own.bars, *own.ended_bars(now)], rule, run.opened_ns)) is not None:
                 note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
                 breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
                 rows += self.events.end_run(run, breach, now, 0)

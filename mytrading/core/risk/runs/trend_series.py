@@ -88,13 +88,13 @@ class TrendSeries:
         """A bar that was journaled."""
         series = self.all.get((bar.instrument, bar.timeframe))
         if series is not None:
-            series.keep(bar)
+            series.add_ended(bar)
 
     def complete_open_bars(self, instrument: str, minutes: list[Bar]) -> None:
         """Complete the bars under way, whose prices before a restart were not kept, with stored one-minute bars."""
         for series in self.sources.get(instrument, ()):
             if series.bars:
-                series.join(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
+                series.add_minutes(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
 
     def lacks_bars(self, instrument: str, bars: int) -> bool:
         """True if a series of an instrument has fewer bars than this."""
@@ -108,7 +108,7 @@ class TrendSeries:
             known = {bar.start_ns for bar in series.bars}
             rows += [_renamed(bar, series.name) for bar in made if bar.end_ns <= now and bar.start_ns not in known]
             end = max((bar.end_ns for bar in made), default=0)
-            series.join(minute for minute in minutes if minute.start_ns >= end)
+            series.add_minutes(minute for minute in minutes if minute.start_ns >= end)
         return rows
 
 

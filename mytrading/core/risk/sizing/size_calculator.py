@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import RiskTables, Source, TradeType
-from mytrading.core.instruments.contract_specs import ContractFacts, dated
+from mytrading.core.instruments.contract_specs import ContractFacts, value_on
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.risk.sizing.lots import basket_cost, plan_by_margin
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -63,7 +63,7 @@ def lot_on(
     if day < found.lot[0].since:
         begins = f"config/instruments.toml begins with {found.lot[0].since}"
         raise UnknownLot(f"{name}: no lot size is known for {day}; {begins}, add what held before")
-    return Lot(int(dated(found.lot, day)), int(dated(found.freeze, day)), "config/instruments.toml")
+    return Lot(int(value_on(found.lot, day)), int(value_on(found.freeze, day)), "config/instruments.toml")
 
 
 class MarginEstimate(NamedTuple):

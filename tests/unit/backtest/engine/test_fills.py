@@ -120,12 +120,12 @@ def resting_limit(ticks: int, low: float) -> list[int]:
     venue = BacktestVenue(calendar(), facts(), world.instrument, 1e6, Models(limits=FillLimits(ticks)), "a")
     venue.exchange.advance(OPEN_NS, {}.get, lambda _: 0.0)
     venue.now, venue.moving = OPEN_NS, True
-    venue.mark("NSE:SBIN", 100.0)
+    venue.set_price("NSE:SBIN", 100.0)
     request = OrderRequest(instrument="NSE:SBIN", side=Side.BUY, quantity=1, order_type=OrderType.LIMIT, price=98.0)
     order, _ = venue.exchange.place(request, venue.marks["NSE:SBIN"], OPEN_NS)
     assert not isinstance(order, ExchangeRefusal)
-    for price, slips in venue.crossed("NSE:SBIN", 100.0, low):
-        mark = venue.mark("NSE:SBIN", price, slips=slips)
+    for price, slips in venue.levels_between("NSE:SBIN", 100.0, low):
+        mark = venue.set_price("NSE:SBIN", price, slips=slips)
         venue.exchange.on_mark("NSE:SBIN", mark, OPEN_NS)
     return [trade.quantity for trade in venue.exchange.books.trades]
 

@@ -104,8 +104,8 @@ def test_trial_of_a_worker_trades_what_the_backtest_with_these_values_trades(hom
     sent = pack_spec(spec, source_file(home, "Seller")).load_spec()
     trial = evaluate(sent, 0, {"legs.strike": "OTM 2", "leg1.stop": "25%"}, "net", 1)
     alone = run(prepared(home, legs__strike="OTM 2", leg1__stop="25%").spec)
-    assert (trial.problem, trial.trade_hash) == ("", alone.ledger.hash())
-    assert trial.trade_hash != run(spec).ledger.hash()
+    assert (trial.problem, trial.trade_hash) == ("", alone.ledger.trade_hash())
+    assert trial.trade_hash != run(spec).ledger.trade_hash()
 
 
 def test_combination_that_the_file_could_not_say_is_a_trial_with_a_problem(home: Path) -> None:

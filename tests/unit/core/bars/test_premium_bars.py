@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from mytrading.core.bars.premium import HeldLeg, combined, one_set, premium_bars
+from mytrading.core.bars.premium import HeldLeg, combined_bars, premium_bars, units_per_set
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
@@ -32,7 +32,7 @@ def bar(name: str, minute: int, begin: float, close: float) -> Bar:
     ],
 )
 def test_credit_counts_what_was_sold_and_debit_what_was_bought(legs: list[HeldLeg], units: dict[str, int]) -> None:
-    assert one_set(legs) == units
+    assert units_per_set(legs) == units
 
 
 def test_minute_that_a_leg_lacks_is_left_out_and_highs_of_legs_are_not_added_up() -> None:
@@ -40,12 +40,12 @@ def test_minute_that_a_leg_lacks_is_left_out_and_highs_of_legs_are_not_added_up(
         CALL: [bar(CALL, 0, 100, 110), bar(CALL, 1, 110, 90), bar(CALL, 3, 95, 96)],
         PUT: [bar(PUT, 0, 80, 75), bar(PUT, 3, 70, 72)],
     }
-    rows = combined({CALL: 1, PUT: 1}, minutes, "NFO:PREMIUM")
+    rows = combined_bars({CALL: 1, PUT: 1}, minutes, "NFO:PREMIUM")
     assert [(row.start_ns, row.open, row.high, row.low, row.close) for row in rows] == [
         (OPEN, 180, 185, 180, 185),
         (OPEN + 3 * MINUTE, 165, 168, 165, 168),
     ]
-    assert combined({CALL: 1, PUT: 1}, {CALL: minutes[CALL]}, "X:Y") == combined({}, minutes, "X:Y") == []
+    assert combined_bars({CALL: 1, PUT: 1}, {CALL: minutes[CALL]}, "X:Y") == combined_bars({}, minutes, "X:Y") == []
 
 
 def test_longer_bars_are_anchored_to_the_open_and_only_completed_ones_are_told() -> None:

@@ -171,16 +171,16 @@ def test_sessions_of_an_unknown_weekday_are_refused() -> None:
 
 
 def test_exchange_is_known_if_the_file_names_it(shipped: Calendar) -> None:
-    assert shipped.knows("NFO")
-    assert not shipped.knows("NYSE")
-    assert [name for name in shipped.exchanges if not shipped.knows(name)] == []
+    assert shipped.has_exchange("NFO")
+    assert not shipped.has_exchange("NYSE")
+    assert [name for name in shipped.exchanges if not shipped.has_exchange(name)] == []
 
 
 def test_edition_is_another_with_each_file_that_is_taken(shipped: Calendar) -> None:
     text = (HOME / "config" / "calendar.toml").read_text(encoding="utf-8")
     taken = Calendar.from_dict(tomllib.loads(text))
     before = taken.edition
-    taken.take(Calendar.from_dict(tomllib.loads(text.replace("close = 15:40:00", "close = 15:05:00"))))
+    taken.replace_with(Calendar.from_dict(tomllib.loads(text.replace("close = 15:40:00", "close = 15:05:00"))))
     assert taken.edition == before + 1
     assert hours(taken.session("NFO", FRIDAY))[1] == "15:05"
     assert hours(shipped.session("NFO", FRIDAY))[1] == "15:40"

@@ -37,7 +37,7 @@ def test_edited_calendar_moves_the_times_of_a_day_that_was_asked_about() -> None
     before = held.session("NFO", MONDAY)
     assert before is not None
     assert times.mis_deadline_ns("NFO", now) == min(before.close_ns - BEFORE_CLOSE_NS, to_ns(MONDAY, time(15, 20)))
-    held.take(calendar(TEXT.replace("close = 15:40:00", "close = 15:05:00")))
+    held.replace_with(calendar(TEXT.replace("close = 15:40:00", "close = 15:05:00")))
     after = held.session("NFO", MONDAY)
     assert after is not None and after.close_ns != before.close_ns
     assert times.mis_deadline_ns("NFO", now) == after.close_ns - BEFORE_CLOSE_NS

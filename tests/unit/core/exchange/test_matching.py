@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange.books import blocked_for, fill, opening_part, shortage
+from mytrading.core.exchange.books import apply_fill, opening_units, required_cash, shortage_text
 from mytrading.core.exchange.exchange import Exchange
 from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.order_rules import ANALYZER, exchange_fill_price, triggered
+from mytrading.core.exchange.order_rules import ANALYZER, exchange_fill_price, is_triggered
 from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates, make_derivative, make_spot
 from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
@@ -61,7 +61,7 @@ def placed(exchange: Exchange, mark: Mark = MARK, now: int = NOON, **changes: An
 def refused(exchange: Exchange, mark: Mark = MARK, now: int = NOON, **changes: Any) -> str:
     result, changes_made = exchange.place(request(**changes), mark, now)
     assert isinstance(result, ExchangeRefusal)
-    assert changes_made.empty
+    assert changes_made.is_empty
     return result.reason
 
 
@@ -80,7 +80,7 @@ def test_marketable_limit_gets_the_better_price_and_resting_one_its_own() -> Non
     assert placed(exchange, order_type=OrderType.LIMIT, price=1001.0).average_price == 1000.05
     resting = placed(exchange, order_type=OrderType.LIMIT, price=990.0)
     assert resting.status is BrokerStatus.OPEN
-    assert exchange.on_mark(SBIN, Mark(990.1, 990.05, 990.1), NOON + 1).empty  # type: ignore[union-attr]
+    assert exchange.on_mark(SBIN, Mark(990.1, 990.05, 990.1), NOON + 1).is_empty  # type: ignore[union-attr]
     exchange.on_mark(SBIN, Mark(988.0, 987.95, 988.05), NOON + 2)
     assert exchange.books.orders[resting.order_id].average_price == 990.0
 
@@ -113,21 +113,21 @@ def test_stop_whose_trigger_has_passed_acts_at_once() -> None:
 def test_stop_acts_at_its_trigger_and_a_limit_at_its_price_and_not_a_tick_before(side: Side, at: float) -> None:
     before = at - side.sign * 0.05
     stop = request(side=side, order_type=OrderType.SL_M, trigger_price=at)
-    assert [triggered(stop, ltp) for ltp in (before, at, at + side.sign)] == [False, True, True]
+    assert [is_triggered(stop, ltp) for ltp in (before, at, at + side.sign)] == [False, True, True]
     limit = request(side=side, order_type=OrderType.LIMIT, price=at)
     assert [exchange_fill_price(limit, Mark(price), fresh=False) for price in (at + side.sign * 0.05, at)] == [None, at]
     assert exchange_fill_price(limit, Mark(before), fresh=True) == before
 
 
 def test_cash_of_just_what_is_required_is_enough() -> None:
-    assert (shortage(100.0, 100.0), shortage(99.0, 100.0)) == ("", "")
-    assert shortage(100.5, 100.0) == "Insufficient funds. Required: ₹100.5, Available: ₹100.0, Shortage: ₹0.5"
+    assert (shortage_text(100.0, 100.0), shortage_text(99.0, 100.0)) == ("", "")
+    assert shortage_text(100.5, 100.0) == "Insufficient funds. Required: ₹100.5, Available: ₹100.0, Shortage: ₹0.5"
 
 
 def test_sold_option_blocks_a_share_of_its_strike_and_a_bought_one_its_premium() -> None:
     rates = MarginRates(option_sold=0.1)
-    assert blocked_for(CALL, Product.NRML, -75, 120.0, rates) == pytest.approx(0.1 * 75 * 26_000.0)
-    assert blocked_for(CALL, Product.NRML, 75, 120.0, rates) == pytest.approx(75 * 120.0)
+    assert required_cash(CALL, Product.NRML, -75, 120.0, rates) == pytest.approx(0.1 * 75 * 26_000.0)
+    assert required_cash(CALL, Product.NRML, 75, 120.0, rates) == pytest.approx(75 * 120.0)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_analyzer_checks_neither_tick_nor_freeze_nor_hours_but_intraday_ones() -
 def test_part_of_an_order_fills_and_the_rest_at_the_next_mark() -> None:
     exchange = opened(part_of=lambda order: 4 if order.filled == 0 else 0)
     order = placed(exchange)
-    assert (order.status, order.filled, order.pending) == (BrokerStatus.OPEN, 4, 6)
+    assert (order.status, order.filled, order.pending_units) == (BrokerStatus.OPEN, 4, 6)
     assert exchange.books.position(SBIN, Product.MIS).quantity == 4
     exchange.on_mark(SBIN, Mark(1010.0, 1009.95, 1010.05), NOON + 1)
     order = exchange.books.orders[order.order_id]
@@ -292,7 +292,7 @@ def test_expiry_settles_at_the_close_without_order_or_trade() -> None:
     assert changes.trades == ()
     assert exchange.books.positions == {}
     assert exchange.books.account.realised == pytest.approx(49.0 * 75)
-    assert exchange.books.available() == pytest.approx(CAPITAL + 49.0 * 75)
+    assert exchange.books.available_cash() == pytest.approx(CAPITAL + 49.0 * 75)
 
 
 def test_delivered_shares_become_holdings_and_can_be_sold() -> None:
@@ -313,7 +313,7 @@ def test_restored_books_go_on_where_they_stopped() -> None:
     placed(exchange)
     resting = placed(exchange, order_type=OrderType.LIMIT, price=990.0)
     again = Exchange(CALENDAR, FACTS, LISTED.get, exchange.books.snapshot())
-    assert again.books.available() == exchange.books.available()
+    assert again.books.available_cash() == exchange.books.available_cash()
     again.on_mark(SBIN, Mark(980.0, 979.95, 980.05), NOON + 1)
     assert again.books.orders[resting.order_id].status is BrokerStatus.COMPLETE
     assert again.books.position(SBIN, Product.MIS).quantity == 20
@@ -349,20 +349,20 @@ def test_books_agree_whatever_is_traded(steps: list[tuple[Side, int, OrderType, 
         order.order_id for order in books.orders.values() if order.status is BrokerStatus.COMPLETE
     }
     assert len(books.orders) == len(set(books.orders))
-    assert set(books.resting.get(SBIN, {})) == {order.order_id for order in books.orders.values() if order.live}
+    assert set(books.resting.get(SBIN, {})) == {order.order_id for order in books.orders.values() if order.is_live}
 
 
 @given(st.integers(-100, 100), st.integers(-100, 100).filter(bool))
 def test_opening_part_is_what_enlarges_the_position(held: int, signed: int) -> None:
     after = held + signed
     beyond_flat = after if after * signed > 0 else 0
-    assert opening_part(held, signed) == (signed if held * signed >= 0 else beyond_flat)
+    assert opening_units(held, signed) == (signed if held * signed >= 0 else beyond_flat)
 
 
 def test_reversal_realises_the_old_part_and_starts_at_the_new_price() -> None:
     exchange = opened()
     placed(exchange, Mark(100.0, 100.0, 100.0))
-    position, realised = fill(exchange.books.position(SBIN, Product.MIS), -25, 110.0)
+    position, realised = apply_fill(exchange.books.position(SBIN, Product.MIS), -25, 110.0)
     assert (position.quantity, position.average_price, realised) == (-15, 110.0, 100.0)
 
 

@@ -53,17 +53,17 @@ def test_trigger_ends_without_an_order_at_its_time_and_not_before() -> None:
 def test_ended_trigger_is_kept_and_waits_for_nothing() -> None:
     book = TriggerBook([trigger(), trigger("two", INFY)])
     ((ended, _),) = book.due(SBIN, 700.0, 5)
-    book.keep(ended)
+    book.store(ended)
     assert book.due(SBIN, 700.0, 6) == []
-    assert (book.active("one"), list(book.instruments())) == (None, [INFY])
-    assert book.active("two") is not None
+    assert (book.get_active("one"), list(book.instruments())) == (None, [INFY])
+    assert book.get_active("two") is not None
     assert [one.trigger_id for one in book] == ["one", "two"]
 
 
 def test_new_id_is_that_of_no_trigger_of_the_day() -> None:
     book, day = TriggerBook(), date(2026, 11, 23)
     for _ in range(5):
-        book.keep(trigger(book.new_id(day)))
+        book.store(trigger(book.new_id(day)))
     names = [one.trigger_id for one in book]
     assert len(set(names)) == 5
     assert all(name.startswith("GTT-261123-") for name in names)

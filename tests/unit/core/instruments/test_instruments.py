@@ -17,11 +17,11 @@ from mytrading.core.instruments import symbology
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.contract_specs import (
     ContractFacts,
-    dated,
     list_instruments,
     make_derivative,
     monthly_expiries,
     option_expiries,
+    value_on,
     weekly_expiries,
 )
 from mytrading.core.options import black76
@@ -69,7 +69,7 @@ def test_symbols_are_written_as_the_server_writes_them() -> None:
     ],
 )
 def test_lot_is_that_of_the_day(day: date, lot: int) -> None:
-    assert dated(NIFTY.lot, day) == lot
+    assert value_on(NIFTY.lot, day) == lot
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ WEEKS = ("2026-11-23", "2026-12-01", "2026-12-08", "2026-12-29", "2027-01-26")
 def test_expiry_of_a_rule_is_past_from_the_close_of_its_day(day: date, at: time, rule: ExpiryRule, expiry: str) -> None:
     listed = [make_derivative("NIFTY", NIFTY, CE, date.fromisoformat(week), 26_000.0, day) for week in WEEKS]
     found = InstrumentBook(listed, session_ends(CALENDAR))
-    assert found.expiry(rule, "NIFTY", CE, to_ns(day, at)) == expiry
+    assert found.select_expiry(rule, "NIFTY", CE, to_ns(day, at)) == expiry
 
 
 def test_expiry_that_is_not_listed_names_those_that_are() -> None:
     listed = [make_derivative("NIFTY", NIFTY, CE, date(2026, 12, 1), 26_000.0, DAY)]
     with pytest.raises(NoSuchContract, match="expected a next_monthly expiry, listed and not past are 2026-12-01"):
-        InstrumentBook(listed).expiry(ExpiryRule.NEXT_MONTHLY, "NIFTY", CE, to_ns(DAY, time(10)))
+        InstrumentBook(listed).select_expiry(ExpiryRule.NEXT_MONTHLY, "NIFTY", CE, to_ns(DAY, time(10)))
 
 
 def test_put_call_parity_holds() -> None:

@@ -45,7 +45,7 @@ def test_need_covers_what_is_watched_and_what_rules_trade_on_their_exchanges(tmp
     assert run.long is not None
     sensex = replace(run, name="B", long=replace(run.long, underlying="SENSEX"), short=None)
     share = replace(run, name="C", long=replace(run.long, kind=TradeKind.FUTURE, underlying="RELIANCE"), short=None)
-    need = master_contract.need_of(
+    need = master_contract.instruments_needed(
         replace(config, strategies=(run, sensex, share)), ("NSE_INDEX:NIFTY", "NSE:M&M"), FACTS
     )
     assert need.options == {"NIFTY", "SENSEX"} and need.futures == {"RELIANCE"}
@@ -54,7 +54,7 @@ def test_need_covers_what_is_watched_and_what_rules_trade_on_their_exchanges(tmp
 
 
 def test_whole_list_is_admitted() -> None:
-    assert master_contract.validate(fetched(listed()), NEED, yesterday()) == ()
+    assert master_contract.find_problems(fetched(listed()), NEED, yesterday()) == ()
 
 
 Break = Callable[[list[Instrument]], list[Instrument]]
@@ -88,33 +88,33 @@ def without(wanted: Callable[[Instrument], bool]) -> Break:
     ],
 )
 def test_list_with_a_fault_is_refused_with_its_reason(harm: Break, words: str) -> None:
-    refusals = master_contract.validate(fetched(harm(listed())), NEED, yesterday())
+    refusals = master_contract.find_problems(fetched(harm(listed())), NEED, yesterday())
     assert any(words in row.reason and row.subject == "NIFTY" for row in refusals), refusals
     assert not any(row.subject == "SBIN" for row in refusals)
 
 
 def test_list_without_a_price_of_the_underlying_is_refused() -> None:
-    (refusal,) = master_contract.validate(fetched(listed(), prices={}), NEED, None)
+    (refusal,) = master_contract.find_problems(fetched(listed(), prices={}), NEED, None)
     assert "the strikes of NIFTY cannot be checked" in refusal.reason
 
 
 def test_rows_that_could_not_be_read_refuse_their_underlying_only_when_they_are_many() -> None:
     bad = [BadRow(f"NIFTY23NOV26{strike}CE", "lot size: expected whole units") for strike in range(20_000, 20_004)]
-    (refusal,) = master_contract.validate(fetched(listed(), bad=bad), NEED, None)
+    (refusal,) = master_contract.find_problems(fetched(listed(), bad=bad), NEED, None)
     assert "4 of 373 rows cannot be read, the first is NIFTY23NOV2620000CE: lot size" in refusal.reason
-    assert master_contract.validate(fetched(listed(), bad=bad[:1]), NEED, None) == ()
-    assert master_contract.validate(fetched(listed(), bad=[BadRow("TCS23NOV26FUT", "odd")] * 9), NEED, None) == ()
+    assert master_contract.find_problems(fetched(listed(), bad=bad[:1]), NEED, None) == ()
+    assert master_contract.find_problems(fetched(listed(), bad=[BadRow("TCS23NOV26FUT", "odd")] * 9), NEED, None) == ()
 
 
 def test_share_without_tick_is_refused_alone() -> None:
     rows = [replace(row, tick_size=0.0) if row.symbol == "SBIN" else row for row in listed()]
-    assert [row.subject for row in master_contract.validate(fetched(rows), NEED, None)] == ["SBIN"]
+    assert [row.subject for row in master_contract.find_problems(fetched(rows), NEED, None)] == ["SBIN"]
 
 
 def test_refused_underlying_keeps_what_was_known_of_it_and_the_others_are_new() -> None:
     before = yesterday([replace(row, token="old") for row in listed(date(2026, 11, 19))])
     today = [replace(row, token="new", lot_size=0 if row.kind.is_derivative else 1) for row in listed()]
-    refusals = master_contract.validate(fetched(today), NEED, before)
+    refusals = master_contract.find_problems(fetched(today), NEED, before)
     made = master_contract.snapshot_of(fetched(today), refusals, before, 5)
     assert {row.token for row in made.instruments if row.underlying == "NIFTY"} == {"old"}
     assert {row.lot_size for row in made.instruments if row.kind.is_derivative} == {65}
@@ -146,9 +146,9 @@ def test_changes_name_what_came_went_and_moved_but_not_what_expired() -> None:
            replace(listed()[-1], id="NFO:DROPPED", expiry="2026-12-29")]  # fmt: skip
     new = [replace(row, lot_size=75) if row.kind is InstrumentKind.FUT else row for row in listed()]
     new.append(replace(new[-1], id="NFO:NEW"))
-    found = master_contract.changes(old, new, "2026-11-20")
+    found = master_contract.diff_instruments(old, new, "2026-11-20")
     assert (found.added, found.removed) == (("NFO:NEW",), ("NFO:DROPPED",))
     futures = ("NFO:NIFTY23NOV26FUT", "NFO:NIFTY26JAN27FUT", "NFO:NIFTY29DEC26FUT")
     assert found.changed == tuple((future, "lot_size", 65, 75) for future in futures)
-    assert master_contract.describe(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
-    assert not master_contract.changes(new, new, "2026-11-20")
+    assert master_contract.changes_text(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
+    assert not master_contract.diff_instruments(new, new, "2026-11-20")

@@ -280,5 +280,5 @@ def test_parity_finds_the_forward_and_a_bad_pair_does_not_move_it() -> None:
 
 
 def test_forward_is_the_spot_carried_at_a_rate() -> None:
-    assert black76.forward_of(100.0, 0.5, 0.04) == pytest.approx(100.0 * math.exp(0.02))
-    assert black76.forward_of(np.array([100.0]), np.array([0.0]), 0.06).tolist() == [100.0]
+    assert black76.carried_forward(100.0, 0.5, 0.04) == pytest.approx(100.0 * math.exp(0.02))
+    assert black76.carried_forward(np.array([100.0]), np.array([0.0]), 0.06).tolist() == [100.0]

@@ -157,7 +157,7 @@ def test_delta_picks_the_nearest_on_either_side(market: Market) -> None:
     for right in (CE, PE):
         found = nearest_delta(view, right, 0.30)
         assert found.delta is not None
-        best = min(abs(abs(side.delta) - 0.30) for _, side in view.sides(right) if side.delta is not None)
+        best = min(abs(abs(side.delta) - 0.30) for _, side in view.options_of(right) if side.delta is not None)
         assert abs(abs(found.delta) - 0.30) == best
         assert found.tag.startswith("OTM")
     with pytest.raises(NoSuchContract, match="has a delta yet"):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.options.black76 import forward_of, prices
-from mytrading.core.options.surface import Shape, Smile, in_ticks, levels, realised
+from mytrading.core.options.black76 import carried_forward, prices
+from mytrading.core.options.surface import Shape, Smile, atm_levels, daily_variance, round_to_ticks
 from tests.kit.hypothesis_budget import examples
 
 SHAPE = Shape()
@@ -16,7 +16,7 @@ SHAPE = Shape()
 
 def worth(spot: float, strike: float, years: float, level: float, is_call: bool) -> float:
     left = np.array([years])
-    forward = forward_of(np.array([spot]), left, SHAPE.carry)
+    forward = carried_forward(np.array([spot]), left, SHAPE.carry)
     volatility = SHAPE.volatility(level, forward, strike, left)
     return float(prices(forward, strike, left, volatility, SHAPE.rate, is_call)[0])
 
@@ -38,7 +38,7 @@ def test_call_less_put_is_the_discounted_forward_less_the_strike(strike: float, 
 def test_calls_lose_and_puts_gain_with_the_strike(years: float, level: float) -> None:
     strikes = np.arange(18_000.0, 25_500.0, 50.0)
     left = np.full(len(strikes), years)
-    forward = forward_of(np.full(len(strikes), 21_700.0), left, SHAPE.carry)
+    forward = carried_forward(np.full(len(strikes), 21_700.0), left, SHAPE.carry)
     volatility = SHAPE.volatility(level, forward, strikes, left)
     calls = prices(forward, strikes, left, volatility, SHAPE.rate, True)
     puts = prices(forward, strikes, left, volatility, SHAPE.rate, False)
@@ -56,7 +56,7 @@ def test_low_strikes_and_short_times_have_more_volatility() -> None:
     low, at, high = (float(SHAPE.volatility(0.13, forward, strike, years)[0]) for strike in (21_000, 21_700, 22_400))
     assert low > high
     assert low > at
-    assert SHAPE.at_the_money(0.13, years)[0] > SHAPE.at_the_money(0.13, np.array([0.5]))[0] > 0.13
+    assert SHAPE.atm_volatility(0.13, years)[0] > SHAPE.atm_volatility(0.13, np.array([0.5]))[0] > 0.13
 
 
 def test_half_spread_is_whole_ticks_and_wider_in_the_wings() -> None:
@@ -68,23 +68,23 @@ def test_half_spread_is_whole_ticks_and_wider_in_the_wings() -> None:
 
 
 def test_prices_are_ticks_and_never_less_than_one() -> None:
-    assert in_ticks(np.array([0.0, 0.024, 12.337]), 0.05).tolist() == [0.05, 0.05, 12.35]
+    assert round_to_ticks(np.array([0.0, 0.024, 12.337]), 0.05).tolist() == [0.05, 0.05, 12.35]
 
 
 def test_a_smile_is_flat_beyond_its_outer_strikes() -> None:
     smile = Smile(np.array([100.0, 110.0]), np.array([0.2, 0.3]), 0.0)
-    assert smile.at(np.array([90.0, 105.0, 200.0])).tolist() == pytest.approx([0.2, 0.25, 0.3])
+    assert smile.volatility_at(np.array([90.0, 105.0, 200.0])).tolist() == pytest.approx([0.2, 0.25, 0.3])
 
 
 def test_level_of_a_day_is_of_the_days_before_it() -> None:
     day = np.repeat(np.arange(8), 3)
     closes = 100.0 * np.exp(np.cumsum(np.where(np.arange(24) % 2, 0.01, -0.01)))
     opens = np.concatenate(([100.0], closes[:-1]))
-    days, variance = realised(day, opens, closes)
+    days, variance = daily_variance(day, opens, closes)
     assert days.tolist() == list(range(8))
     assert variance == pytest.approx(np.full(8, 3e-4))
-    found = levels(variance, 3, 2, 0.5, 1.2)
+    found = atm_levels(variance, 3, 2, 0.5, 1.2)
     assert found[:2].tolist() == [0.5, 0.5]
     assert found[2:] == pytest.approx(np.full(6, 1.2 * np.sqrt(252 * 3e-4)))
     variance[5:] = 1.0
-    assert levels(variance, 3, 2, 0.5, 1.2)[5] == found[5]
+    assert atm_levels(variance, 3, 2, 0.5, 1.2)[5] == found[5]

@@ -27,7 +27,7 @@ def files(path: Path) -> tuple[EditedFiles, Calendar, list[Alert]]:
     log: Any = structlog.get_logger()
     edits = EditedFiles(Alerts("risk", lambda: 1, told.append), log)
     calendar = Calendar.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
-    edits.follow(path, lambda read: calendar.take(Calendar.from_dict(read)))
+    edits.follow(path, lambda read: calendar.replace_with(Calendar.from_dict(read)))
     return edits, calendar, told
 
 

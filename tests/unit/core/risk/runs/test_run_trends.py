@@ -34,9 +34,9 @@ def series(minutes: int = 10) -> SeriesBars:
 
 
 def taken(bars: SeriesBars, now: int) -> list[Bar]:
-    due = bars.due(now)
+    due = bars.ended_bars(now)
     for bar in due:
-        bars.keep(bar)
+        bars.add_ended(bar)
     return due
 
 
@@ -47,10 +47,10 @@ def test_bars_are_anchored_to_the_open_and_end_with_the_next_price_or_the_clock(
     (first,) = taken(bars, OPEN + 600 * SECOND)
     assert (first.start_ns, first.end_ns) == (OPEN, OPEN + 10 * MINUTE)
     assert (first.open, first.high, first.low, first.close, first.timeframe) == (100, 105, 99, 99, "10m")
-    assert bars.due(OPEN + 20 * MINUTE) == []
+    assert bars.ended_bars(OPEN + 20 * MINUTE) == []
     assert [bar.close for bar in taken(bars, OPEN + 20 * MINUTE + SECOND)] == [101]
     bars.add(OPEN + 15 * MINUTE, 500.0)
-    assert bars.due(OPEN + 40 * MINUTE) == [], "a price for a kept bar was built in"
+    assert bars.ended_bars(OPEN + 40 * MINUTE) == [], "a price for a kept bar was built in"
 
 
 def test_first_bar_whose_beginning_was_missed_is_left_out_unless_minutes_complete_it() -> None:
@@ -63,7 +63,7 @@ def test_first_bar_whose_beginning_was_missed_is_left_out_unless_minutes_complet
     minutes = [
         Bar("NSE:X", "1m", OPEN + n * MINUTE, OPEN + (n + 1) * MINUTE, 90.0 + n, 95.0 + n, 85.0, 91.0) for n in range(5)
     ]
-    bars.join(minutes)
+    bars.add_minutes(minutes)
     bars.add(OPEN + 10 * MINUTE, 101.0)
     (bar,) = taken(bars, OPEN + 10 * MINUTE)
     assert (bar.open, bar.high, bar.low, bar.close) == (90.0, 100.0, 85.0, 100.0)
@@ -72,7 +72,7 @@ def test_first_bar_whose_beginning_was_missed_is_left_out_unless_minutes_complet
 def test_prices_outside_the_session_make_no_bar() -> None:
     bars = series()
     bars.add(OPEN - MINUTE, 100.0)
-    assert bars.due(OPEN + 60 * MINUTE) == []
+    assert bars.ended_bars(OPEN + 60 * MINUTE) == []
 
 
 class TrendBench(RunBench):
@@ -168,13 +168,15 @@ def test_bar_under_way_at_a_restart_is_completed_with_stored_minutes() -> None:
     minute = Bar(WATCH, "1m", at, at + MINUTE, 100.0, 100.5, 60.0, 90.0)
     series = bench.machine.runs.series
     series.complete_open_bars(WATCH, [*whole, minute])
-    assert not any(found.due(at + 9 * MINUTE) for found in series.all.values()), "nothing was kept, so nothing was cut"
+    assert not any(found.ended_bars(at + 9 * MINUTE) for found in series.all.values()), (
+        "nothing was kept, so nothing was cut"
+    )
     bench.bar, bench.now = 5, at
     for row in series.missing_bars(WATCH, whole, at):
         bench.machine.apply(row)
     series.complete_open_bars(WATCH, [*whole, minute])
     series.add_quote(Quote(WATCH, at + 2 * MINUTE, 0, 95.0))
-    ((made,),) = [found.due(at + 6 * MINUTE) for found in series.all.values()]
+    ((made,),) = [found.ended_bars(at + 6 * MINUTE) for found in series.all.values()]
     assert (made.start_ns, made.open, made.high, made.low, made.close) == (at, 100.0, 100.5, 60.0, 95.0)
 
 
