@@ -53,6 +53,7 @@ class Charges(NamedTuple):
 
     @property
     def total(self) -> float:
+        """All charges of the fill, in rupees."""
         return sum(self)
 
 
@@ -102,7 +103,9 @@ class FeeSchedule:
         exchange = found.exchange_bse if bse and found.exchange_bse else found.exchange
         stt = (found.stt_buy, found.stt_sell, found.stt_exercise)
         dated = (*stt, exchange, self.file.sebi, self.file.gst, found.stamp_buy)
-        return DayRates(found.brokerage, found.brokerage_most, *(_rate_on(rates, on) for rates in dated))
+        # the rate that holds on a day is the last that began; 0 before the first
+        figures = [next((rate.rate for rate in reversed(rates) if rate.since <= on), 0.0) for rates in dated]
+        return DayRates(found.brokerage, found.brokerage_most, *figures)
 
     def fill_charges(
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
@@ -132,8 +135,3 @@ class FeeSchedule:
     def exercise_stt(self, intrinsic: float, at_ns: int) -> float:
         """Return the STT in rupees on bought options that expire in the money by `intrinsic` rupees."""
         return self.rates("option", False, _EPOCH + day_number(at_ns)).stt_exercise * max(0.0, intrinsic)
-
-
-def _rate_on(rates: tuple[Rate, ...], day: date) -> float:
-    """The rate that holds on a day; 0 before the first."""
-    return next((rate.rate for rate in reversed(rates) if rate.since <= day), 0.0)

@@ -33,6 +33,7 @@ class MarginLeg(NamedTuple):
 
     @property
     def lots(self) -> float:
+        """Lots, above 0 for bought and sold alike."""
         return abs(self.units) / max(self.instrument.lot_size, 1)
 
 
@@ -190,6 +191,7 @@ class MarginTracker:
             found.known_ns = machine_ns
 
     def allocated(self, account: str) -> float:
+        """Rupees reserved for entries that no funds report of the account shows yet."""
         mine = self._allocated.get(account)
         return sum(one.open_rupees for one in mine.values()) if mine else 0.0
 

@@ -35,6 +35,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: float
 
     def rupees(self, expires: bool) -> float:
+        """Rupees per lot of a contract that expires today or later."""
         return self.expiry if expires else self.other
 
 

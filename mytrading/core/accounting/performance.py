@@ -105,6 +105,7 @@ def stability(returns: Array) -> float:
 
 
 def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
+    """Return all figures of a series of returns by name; `periods` of them make a year."""
     return {
         "total_return": total_return(returns),
         "annual_return": annual_return(returns, periods),

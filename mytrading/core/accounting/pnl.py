@@ -20,6 +20,7 @@ class Profit(NamedTuple):
 
     @property
     def total(self) -> float:
+        """Realised and unrealised, in rupees."""
         return self.realised + self.unrealised
 
 

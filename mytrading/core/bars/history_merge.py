@@ -133,6 +133,7 @@ class HistoryMerge:
             join.upto_ns, join.due_ns = upto_ns, upto_ns + self.margin_ns
 
     def add_live_bar(self, closed: Closed) -> list[Bar]:
+        """The bars to deliver now that a live one has closed: none while its instrument waits for history."""
         join = self._joins.get(closed.bar.instrument)
         if join is not None and join.holding:
             join.held.append(closed)

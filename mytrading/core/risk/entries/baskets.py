@@ -88,7 +88,7 @@ def _stopped(leg: LegStatus) -> str:
 
 
 def count_earlier_legs(cases: list[PreTradeContext]) -> list[PreTradeContext]:
-    """The cases of one decision, each with the positions that the legs before it open: limits count all of them."""
+    """The contexts of one decision, each counting the positions that the legs before it open against its limits."""
     if len(cases) < 2:
         return cases
     opened: dict[str, str] = {}

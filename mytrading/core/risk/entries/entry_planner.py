@@ -149,7 +149,7 @@ class EntryPlanner:
     def plan_roll_entry(
         self, signal: Signal, account: str, rules: frozenset[str], now: int
     ) -> list[Any] | tuple[Denial, ...]:
-        """The entry of a signal of one leg that some rules alone may deny, or why they do."""
+        """The entry of a rollover's signal of one leg, or the denials of it by `rules`, the codes that may deny one."""
         intent = Intent(signal=signal)
         (case,) = self._with_margin(
             [self._cases.leg_context(intent, signal.legs[0], account, now)], intent, account, now

@@ -33,7 +33,7 @@ STOP_FAILED = "STOP_FAILED"
 
 
 def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
-    """Close what a quote is at the level of or beyond, where risk holds that or the stop is in doubt."""
+    """The rows that close positions whose stop or target the latest quote has reached, held by risk or in doubt."""
     guard = state.guard
     targets = _targets(state, instrument, now) if state.target_levels else ()
     if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
@@ -123,7 +123,7 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
 
 
 def on_time(state: RiskState, now: int) -> tuple[Any, ...]:
-    """Levels that have ended, books that are due, and positions that the books show without their stop."""
+    """The rows due by the clock: levels released or armed, book requests, alerts and closes of uncovered positions."""
     rows: list[Any] = [
         *release_levels(state, now),
         *arm_stops(state, now),

@@ -85,7 +85,7 @@ class RunEvents:
         }
 
     def end_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """A rule of the whole run: entries withdrawn, intents ended, everything closed, or an operator alerted."""
+        """Rows by which a rule ends a run: event, entries withdrawn, intents ended, positions closed; or an alert."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
@@ -102,7 +102,7 @@ class RunEvents:
         return rows
 
     def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """A rule of one leg: that is closed in its account, or an operator alerted."""
+        """The rows by which a rule closes one leg in its account, with their event; or that alert an operator alone."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
@@ -111,7 +111,7 @@ class RunEvents:
         return rows
 
     def square_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
-        """A time of day has come for these legs, all of the run or a part of it."""
+        """The rows that close these legs, all of the run or a part of it, as a time of day has come."""
         if len(legs) == len(run.legs):
             return self.end_run(run, breach, now, 0)
         subject = " ".join(sorted({leg.instrument.partition(":")[0] for leg in legs}))
@@ -122,7 +122,7 @@ class RunEvents:
         return [event, *closed]
 
     def continue_closing(self, run: Run, now: int) -> list[Any]:
-        """What a run that is being closed still needs: a late fill closed, a hedge once it covers nothing."""
+        """The rows that a run being closed still needs: a late fill closed, a hedge closed once it covers nothing."""
         event = self._causes.get(run.leaving)
         note = event.note if event is not None else "the run is being closed"
         patient = now - run.leaving_ns < HEDGE_PATIENCE_NS
@@ -197,9 +197,6 @@ def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
     severity = Severity.WARNING if breach.acts else Severity.CRITICAL
     text = f"{breach.note} ({breach.value:,.2f}, limit {breach.threshold:,.2f}): {follows}"
     return [risk_alert(ALERT_CODE, severity, f"{subject} {breach.kind.value}", text, now)]
-
-
-# events of single positions, wherever their stops rest
 
 
 def round_trip_name(position: Position) -> str:

@@ -52,7 +52,7 @@ class RunRules:
         self.events = RunEvents(state)
 
     def apply(self, row: Any) -> None:
-        """Learn a row."""
+        """Fold a row (a quote, a bar, an event of the router or a decision) into runs, trends and their events."""
         if isinstance(row, Quote):
             if self._state.quotes.get(row.instrument) is row:
                 self.books.apply_quote(row)
@@ -75,7 +75,7 @@ class RunRules:
                 self.series.add_bar(bar)
 
     def on_quote(self, quote: Quote, now: int) -> list[Any]:
-        """What follows from a quote for all runs that hold its instrument."""
+        """The rows that a quote leads to: exits, trailing levels and bars of all runs that hold its instrument."""
         held = self.books.runs_holding(quote.instrument)
         if not (held or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
             return []
@@ -134,7 +134,7 @@ class RunRules:
         return None
 
     def unconfirmed_end(self, strategy: str) -> str:
-        """That a run seems over by one quote, so that nothing is entered before a second one confirms it; or empty."""
+        """Why a strategy enters nothing until a second quote confirms that its run is over; empty if it may."""
         run = self.books.runs.get(strategy)
         if run is None or not _seems_over(run):
             return ""
@@ -205,7 +205,7 @@ class RunRules:
         return withdraw_entries(self._state, over, content_id("time", now // DAY)) if over else []
 
     def on_change(self, message: Any, now: int) -> list[Any]:
-        """An event of the router may leave something of a run that is being closed, or name an exit order."""
+        """The rows that follow an order or position event: closes of runs that are ending, and links of exit orders."""
         rows: list[Any] = []
         for run in self.books.runs.values():
             if run.leaving:
@@ -271,9 +271,6 @@ class RunRules:
 
 def _seems_over(run: Run) -> bool:
     return run.profit is not None and not run.leaving and not run.low < run.profit < run.high
-
-
-# times of day
 
 
 def square_off_lead_seconds(speed: float) -> int:

@@ -49,13 +49,6 @@ class LotMultiple(NamedTuple):
     why: str
 
 
-def lots_for(margin: float, share: float, margin_per_lot: float) -> int:
-    """Whole lots that a share of a margin in rupees pays for. Source: the seed's formula."""
-    if margin <= 0 or margin_per_lot <= 0:
-        return 0
-    return math.floor(margin * share / margin_per_lot + 1e-9)
-
-
 def lots_at_risk(risk: float, distance: float, lot_size: int, most: int) -> int:
     """Whole lots that lose at most `risk` rupees over a stop `distance` rupees away, `most` at most."""
     if risk <= 0 or distance <= 0:
@@ -129,8 +122,8 @@ def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
 
 
 def plan_by_margin(margin: float, share: float, cost: float, account: str) -> LotMultiple:
-    """How many times an intent that costs `cost` rupees fits into a share of the margin of an account."""
-    times = lots_for(margin, share, cost)
+    """How many times an intent that costs `cost` rupees fits into a share of the margin in rupees of an account."""
+    times = math.floor(margin * share / cost + 1e-9) if margin > 0 and cost > 0 else 0
     used = margin * share
     if times:
         return LotMultiple(times, f"{used:,.0f} of {margin:,.0f} free ({share:.0%}) / {cost:,.0f} = {used / cost:.2f}")
@@ -146,8 +139,6 @@ def lot_ratio(lots: Sequence[int]) -> tuple[int, ...]:
     common = math.gcd(*lots) or 1
     return tuple(one // common for one in lots)
 
-
-# legs that name a profile or grade in place of lots
 
 Trim = Callable[[LotMultiple], LotMultiple]
 

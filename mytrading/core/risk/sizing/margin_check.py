@@ -78,7 +78,7 @@ class MarginCheck:
         return any(is_margined(leg.instrument, leg.units) for leg in legs)
 
     def ask_broker(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
-        """The question to the broker what legs need, nothing while it may answer; None where the table alone counts."""
+        """The margin request to the broker for legs, empty while it is awaited; None where the table alone counts."""
         if not self._environment.asks_broker or not self.may_ask(legs):
             return None
         name, machine_ns = _question_id(cause, account, legs), self._state.machine_ns
@@ -138,7 +138,7 @@ class MarginCheck:
         return found
 
     def raise_buffer(self, message: Any, now: int) -> list[Any]:
-        """An order of ours that the broker refused for want of margin raises its account's buffer."""
+        """The levels that raise an account's buffer once the broker refused an order of ours for want of margin."""
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []
         order = message.order

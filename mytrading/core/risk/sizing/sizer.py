@@ -100,7 +100,7 @@ class Sizer:
         return SizingResult(IntentSized(signal=intent.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
 
     def rows_fixing_shared_lots(self, intent: Intent, rows: list[Any]) -> list[Any]:
-        """Those of the rows that size an account which are kept though it enters nothing yet: lots are shared once."""
+        """The rows to keep though nothing is entered yet: those that fix, once, lots shared among accounts."""
         rule = self._rule(intent)
         return rows if rule.by == FIXED and rule.allocation is AllocationMode.PROPORTIONAL else []
 

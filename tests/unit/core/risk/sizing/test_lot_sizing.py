@@ -12,7 +12,6 @@ from mytrading.core.risk.sizing.lots import (
     entry_price,
     lot_ratio,
     lots_at_risk,
-    lots_for,
     plan_by_margin,
     scale_by_confidence,
     share_out_lots,
@@ -50,7 +49,7 @@ def test_lot_formula_worked_row_gives_its_lots(
 ) -> None:
     legs = [leg(kind, sign, underlying, expiry) for kind, sign in kinds]
     cost = basket_cost(legs, TABLES, TODAY)
-    assert lots_for(margin, TABLES.share_of(sizing).share, cost) == lots
+    assert plan_by_margin(margin, TABLES.share_of(sizing).share, cost, "main").times == lots
 
 
 def test_lot_formula_below_one_lot_says_insufficient_margin() -> None:
