@@ -117,11 +117,13 @@ def new(
         fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
     if template not in TEMPLATES:
         fail(USAGE, f"no template {template!r}{hint(template, TEMPLATES)}; there are {', '.join(TEMPLATES)}")
+    from mytrading.cli.shell.target import refuse_taken_name
+
     home = project_folder()
-    _refuse_taken(home, name)
+    refuse_taken_name(home, name)
     text = template_toml(name, TEMPLATES[template], underlying.upper())
     if source:
-        text = _file_of(home, source).read_text(encoding="utf-8")
+        text = _file_of(home, source)[0].read_text(encoding="utf-8")
         own, naming = f'name = "{name}"', re.compile(r'^\s*name\s*=\s*"[^"]*"', re.MULTILINE)
         text = naming.sub(own, text, count=1) if naming.search(text) else f"{own}\n{text}"
     path = home / "config" / "strategies" / f"{name}.toml"
@@ -136,29 +138,17 @@ def new(
     print_result(body, as_json, f"{where} written", *cures)
 
 
-def _refuse_taken(home: Path, name: str) -> None:
-    """A name that another strategy answers to is refused, whatever its file is called."""
-    from mytrading.config.strategy_files import discover_strategies
+def _file_of(home: Path, name: str) -> tuple[Path, str]:
+    """The file of legs of this name, and the name as it stands there; ends the command if there is none."""
+    from mytrading.cli.shell.target import settings_names
 
-    taken = {name_key(item.name): item.file for item in discover_strategies(home / "strategies")}
-    for path in sorted((home / "config" / "strategies").glob("*.toml")):
-        taken.setdefault(name_key(_name_in(path)), str(path.relative_to(home)))
-    if (file := taken.get(name_key(name))) is not None:
-        fail(ERROR, f"{file} has a strategy of the name {name} already; choose another, or remove it first")
-
-
-def _name_in(path: Path) -> str:
-    found = re.search(r'^\s*name\s*=\s*"([^"]+)"', path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-    return found[1] if found else path.stem
-
-
-def _file_of(home: Path, name: str) -> Path:
-    found = {name_key(_name_in(path)): path for path in sorted((home / "config" / "strategies").glob("*.toml"))
-             if "[[legs]]" in path.read_text(encoding="utf-8", errors="replace")}  # fmt: skip
-    if name_key(name) not in found:
-        names = [_name_in(path) for path in found.values()]
-        fail(USAGE, f"no file of legs in config/strategies is called {name!r}{hint(name, names)}")
-    return found[name_key(name)]
+    files = settings_names(home / "config" / "strategies").items()
+    found = [one for one in files if "[[legs]]" in one[0].read_text(encoding="utf-8", errors="replace")]
+    mine = next((one for one in reversed(found) if name_key(one[1]) == name_key(name)), None)
+    if mine is None:
+        known = [own for _, own in found]
+        fail(USAGE, f"no file of legs in config/strategies is called {name!r}{hint(name, known)}")
+    return mine
 
 
 def _settings(home: Path, name: str, profile: str = "default") -> TradingSettings:
@@ -166,8 +156,8 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
     from mytrading.config.loading import load_settings
     from mytrading.config.problems import ConfigurationError
 
-    path = _file_of(home, name)
-    own, label = str(path.relative_to(home)), _name_in(path)
+    path, label = _file_of(home, name)
+    own = str(path.relative_to(home))
     try:
         found = load_settings(home, profile or "default", overrides={"ENABLED_STRATEGIES": label})
     except ConfigurationError as error:

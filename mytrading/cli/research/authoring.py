@@ -80,26 +80,16 @@ def new_strategy(
     """Write a strategy that works, with its configuration and a test; then make it yours."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,60}", name):
         fail(USAGE, f"expected a name of letters, digits and _ that begins with a letter, found {name!r}")
+    from mytrading.cli.shell.target import refuse_taken_name
+
     home = project_folder()
-    _refuse_known(home, name)
+    refuse_taken_name(home, name)
     files = [str(path.relative_to(home)) for path in _write(home, name, with_test)]
     lines = [*(f"wrote {file}" for file in files), f"try it:  mytrading backtest {name} --data BARS.csv"]
     lines.append(f"run it:  ENABLED_STRATEGIES={name} mytrading up --simulator")
     if with_test:
         lines.append(f"test it: python -m pytest {files[-1]}")
     print_result({"name": name, "files": files}, as_json, *lines)
-
-
-def _refuse_known(home: Path, name: str) -> None:
-    from mytrading.runtime.host.author_files import load_folder
-    from mytrading.strategies import BaseStrategy
-
-    plain = name.replace("_", "").lower()
-    for loaded in load_folder(home / "strategies", BaseStrategy):
-        for known in loaded.classes:
-            called = getattr(known, "name", "") or known.__name__
-            if called.replace("_", "").lower() == plain:
-                fail(ERROR, f"{loaded.path.relative_to(home)} holds a strategy {called} already; choose another name")
 
 
 def _write(home: Path, name: str, with_test: bool) -> list[Path]:

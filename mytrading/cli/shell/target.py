@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, USAGE, fail
 from mytrading.cli.shell.output import progress_bar
-from mytrading.config.problems import ConfigurationError
+from mytrading.config.problems import ConfigurationError, name_key
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
 from mytrading.core.instruments.contract_specs import ContractFacts
@@ -144,6 +144,29 @@ def load_risk_tables(home: Path | str) -> RiskTables:
     from mytrading.core.accounting.margin_tables import RiskTables
 
     return _made(Path(home) / "config" / "risk.toml", RiskTables.from_dict)
+
+
+def settings_names(folder: Path) -> dict[Path, str]:
+    """Names of strategies by the TOML file of a folder that sets them up; a file that is not in order has its own."""
+    names = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            names[path] = str(tomllib.loads(path.read_text(encoding="utf-8")).get("name", path.stem))
+        except ValueError:
+            names[path] = path.stem
+    return names
+
+
+def refuse_taken_name(home: Path, name: str) -> None:
+    """End the command if a strategy of the project, with code or without, answers to this name."""
+    from mytrading.config.strategy_files import discover_strategies
+
+    taken = {name_key(item.name): (item.file, item.name) for item in discover_strategies(home / "strategies")}
+    for path, known in settings_names(home / "config" / "strategies").items():
+        taken.setdefault(name_key(known), (str(path.relative_to(home)), known))
+    if name_key(name) in taken:
+        file, known = taken[name_key(name)]
+        fail(ERROR, f"{file} holds a strategy {known} already; choose another name, or remove it first")
 
 
 def resolve_symbol(symbol: str, home: Path | str) -> str:

@@ -6,7 +6,6 @@ A switch or a removal touches entries alone; stops and exits of what is held go 
 from __future__ import annotations
 
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import msgspec
 import typer
 
 from mytrading.cli.shell import failures
-from mytrading.cli.shell.failures import ERROR, ask_gateway, exit_on_errors, fail, find_stack, project_folder
+from mytrading.cli.shell.failures import ERROR, ask_gateway, fail, find_stack, project_folder
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.config.problems import hint, name_key
@@ -201,9 +200,10 @@ def _files_of(home: Path, name: str) -> list[Path]:
 
 def _known_files(home: Path, name: str) -> tuple[list[Path], set[str], set[str]]:
     """The files of a strategy; those of them that hold others too; the names of all strategies there are."""
+    from mytrading.cli.shell.target import settings_names
     from mytrading.config.strategy_files import discover_strategies
 
-    named = _named(home / "config" / "strategies")
+    named = settings_names(home / "config" / "strategies")
     known = discover_strategies(home / "strategies")
     mine = {item.file for item in known if name_key(item.name) == name_key(name)}
     shared = {item.file for item in known if item.file in mine and name_key(item.name) != name_key(name)}
@@ -213,17 +213,13 @@ def _known_files(home: Path, name: str) -> tuple[list[Path], set[str], set[str]]
 
 def _removed(home: Path, name: str) -> list[Path]:
     """Files of a strategy that was removed: of its settings, and of its class as far as they are called alike."""
-    settings = _named(home / "config" / "strategies" / "removed")
+    from mytrading.cli.shell.target import settings_names
+
+    settings = settings_names(home / "config" / "strategies" / "removed")
     found = [file for file, own in settings.items() if name_key(own) == name_key(name)]
     stems = {name_key(file.stem) for file in found} | {name_key(name)}
     classes = sorted((home / "strategies" / "removed").glob("*.py"))
     return found + [file for file in classes if name_key(file.stem) in stems]
-
-
-def _named(folder: Path) -> dict[Path, str]:
-    with exit_on_errors():
-        texts = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.toml"))}
-    return {path: str(text.get("name", path.stem)) for path, text in texts.items()}
 
 
 def _move(home: Path, file: Path) -> str:

@@ -97,6 +97,11 @@ def test_remove_by_another_spelling_switches_the_strategy_off(running: Running) 
     assert (request.strategy, request.enabled, request.reason) == (NAME, False, "removed")
 
 
+def test_remove_works_beside_a_settings_file_that_cannot_be_parsed(running: Running) -> None:
+    (running.home / "config" / "strategies" / "broken.toml").write_text("name = [")
+    assert "SMA_Crossover enters nothing more" in run("remove", NAME)
+
+
 def test_remove_is_refused_when_an_entry_came_just_before_the_switch(running: Running) -> None:
     def enters(found: Running) -> None:
         found.held = 65
