@@ -119,9 +119,8 @@ class LegOverrides:
                 changed[name] = value
             elif key in _TIMES:  # risk closes by them too
                 changed[f"risk_{key}"] = value
-        return strategy_config(
-            self.config.name, {**dict(setting_values(self.config)), **changed}, self.config.parameters
-        )
+        values = dict(setting_values(self.config)) | changed
+        return strategy_config(self.config.name, values, self.config.parameters)
 
 
 def _put(leg: dict[str, Any], name: str, value: Parameter) -> None:

@@ -224,5 +224,11 @@ class AccountListener:
 
 def read_rules(windows: Windows) -> ReadRules:
     """Return the book read intervals of a run's windows."""
-    names = ("orders_every", "positions_every", "funds_every", "retry_most", "stale", "funds_stale")
-    return ReadRules(**{name: round(getattr(windows, name) * SECOND) for name in names})
+    return ReadRules(
+        orders_every=round(windows.orders_every * SECOND),
+        positions_every=round(windows.positions_every * SECOND),
+        funds_every=round(windows.funds_every * SECOND),
+        retry_most=round(windows.retry_most * SECOND),
+        stale=round(windows.stale * SECOND),
+        funds_stale=round(windows.funds_stale * SECOND),
+    )
