@@ -22,7 +22,7 @@ from lab.bench.results import Figure, against_limit, percentile
 from lab.bench.simulator_process import Exchange, exchange
 from lab.bench.stub_server import canned
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.venues import OpenAlgoVenue, payload
+from mytrading.adapters.venues import OpenAlgoVenue, order_request_fields
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import ServerMode
@@ -115,7 +115,7 @@ class _Bare:
         self._key = running.api_key
 
     def place(self, number: int) -> float:
-        body = json.dumps({**payload(Call.PLACE, _order(number)), "apikey": self._key}).encode()
+        body = json.dumps({**order_request_fields(Call.PLACE, _order(number)), "apikey": self._key}).encode()
         began = time.perf_counter_ns()
         self._connection.request("POST", "/api/v1/placeorder", body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from mytrading.adapters.openalgo.rest.client import SECONDS, Deadline, OpenAlgoClient, Started, TransportFailed
-from mytrading.adapters.openalgo.rest.order_outcomes import CallVerdict, judge, judge_failure
+from mytrading.adapters.openalgo.rest.order_outcomes import CallVerdict, classify_answer, classify_failure
 from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.enums import Call, OrderType, Outcome
 from mytrading.messages.orders import CallOutcome, Order
@@ -26,10 +26,10 @@ _WITH_TRIGGER = (OrderType.SL, OrderType.SL_M)
 class Venue(Protocol):
     """Takes orders."""
 
-    def write(self, call: Call, order: Order) -> Any:
+    def encode(self, call: Call, order: Order) -> Any:
         """Encode an order call, for `begin` of any venue of the same account. Sends nothing."""
 
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Return whether `begin` would send at once."""
 
     def begin(self, request: Any) -> Any:
@@ -41,7 +41,7 @@ class Venue(Protocol):
     def close(self) -> None: ...
 
 
-def payload(call: Call, order: Order) -> dict[str, Any]:
+def order_request_fields(call: Call, order: Order) -> dict[str, Any]:
     """Return the request fields of an order call; a modification restates every field of `order`."""
     strategy = order.client_order_id[:STRATEGY_LENGTH]
     if call is Call.CANCEL:
@@ -69,19 +69,20 @@ class OpenAlgoVenue:
     def __init__(self, client: OpenAlgoClient, expected: ServerMode) -> None:
         self._client = client
         self._expected = expected
-        self.idle = client.idle
+        self.is_idle = client.is_idle
         """True if a connection is open and nothing waits there."""
         self.close = client.close
 
-    def write(self, call: Call, order: Order) -> bytes:
+    def encode(self, call: Call, order: Order) -> bytes:
         """Encode an order call, for `begin` of any venue of the same account. Sends nothing."""
-        return self._client.write(_ENDPOINTS[call], payload(call, order))
+        return self._client.encode_request(_ENDPOINTS[call], order_request_fields(call, order))
 
     def begin(self, request: bytes) -> Started | None:
         """Send an encoded call if a connection is open; `finish` waits for its answer. Never blocks."""
         return self._client.start(request, Deadline.ORDER)
 
     def send(self, call: Call, order: Order) -> CallOutcome:
+        """Make a whole order call and return its outcome."""
         return self.finish(call, order, None)
 
     def finish(self, call: Call, order: Order, begun: Started | None) -> CallOutcome:
@@ -89,12 +90,12 @@ class OpenAlgoVenue:
         client = self._client
         try:
             if begun is None:
-                answer = client.call(_ENDPOINTS[call], payload(call, order), Deadline.ORDER)
+                answer = client.call(_ENDPOINTS[call], order_request_fields(call, order), Deadline.ORDER)
             else:
                 answer = client.finish(begun)
         except TransportFailed as failure:
-            return _outcome(call, order, judge_failure(failure), failure.began_ns, failure.ended_ns)
-        return _outcome(call, order, judge(call, answer, self._expected), answer.began_ns, answer.ended_ns)
+            return _outcome(call, order, classify_failure(failure), failure.began_ns, failure.ended_ns)
+        return _outcome(call, order, classify_answer(call, answer, self._expected), answer.began_ns, answer.ended_ns)
 
 
 class DryRunVenue:
@@ -103,16 +104,18 @@ class DryRunVenue:
     def __init__(self, machine_now: Callable[[], int]) -> None:
         self._now = machine_now
 
-    def write(self, call: Call, order: Order) -> None:
+    def encode(self, call: Call, order: Order) -> None:
         """Return None: a dry run encodes no request."""
 
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
+        """Return False: there is no connection to send on."""
         return False
 
     def begin(self, request: None) -> None:
         """Return None: a dry run sends nothing."""
 
     def finish(self, call: Call, order: Order, begun: object) -> CallOutcome:  # noqa: ARG002
+        """Return the outcome RECORDED, whose message tells what would have been sent."""
         would = {Call.PLACE: f"send {_terms(order)}", Call.CANCEL: "cancel", Call.MODIFY: f"modify to {_terms(order)}"}
         now, verdict = self._now(), CallVerdict(Outcome.RECORDED, message=f"dry run: would {would[call]}")
         return _outcome(call, order, verdict, now, now)

@@ -8,7 +8,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from mytrading.simulator.faults.registry import from_file, from_option, table
+from mytrading.simulator.faults.registry import fault_table, parse_fault_option, read_fault_file
 from mytrading.simulator.main import run
 from mytrading.simulator.settings.options import SimulatorOptions
 
@@ -48,11 +48,11 @@ def parser() -> argparse.ArgumentParser:
 def _parse() -> SimulatorOptions:
     given = vars(parser().parse_args())
     if given.pop("list_faults"):
-        sys.stdout.write(table() + "\n")
+        sys.stdout.write(fault_table() + "\n")
         sys.exit(0)
     file = given["faults_file"] = given["faults"]
     # Faults of options win over those of the file.
-    given["faults"] = (*(from_file(file) if file else ()), *(from_option(text) for text in given.pop("fault")))
+    given["faults"] = (*(read_fault_file(file) if file else ()), *map(parse_fault_option, given.pop("fault")))
     given["api_key"] = given["api_key"] or secrets.token_hex(16)
     return SimulatorOptions(**given)
 

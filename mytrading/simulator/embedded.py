@@ -30,7 +30,7 @@ EXIT_FULL = 74
 _LOOK_SECONDS = 0.5
 
 
-def options_of(config: RunConfig) -> SimulatorOptions:
+def simulator_options_of_run(config: RunConfig) -> SimulatorOptions:
     """Return the simulator's options for a run: a market of its own, or this stack's quotes in real time."""
     rules = config.simulator
     options = SimulatorOptions(
@@ -74,7 +74,7 @@ def main() -> int:
         lock = InstanceLock(config.lock_dir / "simulator.lock")
         lock.acquire(wait_s=6.0)
         threading.Thread(target=_end_when_orphaned, args=(parent,), daemon=True).start()
-        run(options_of(config), config)
+        run(simulator_options_of_run(config), config)
     except (AlreadyRunning, RunConfigError, ValueError, OSError, sqlite3.Error) as error:
         sys.stderr.write(f"{error}\n")
         if isinstance(error, AlreadyRunning):

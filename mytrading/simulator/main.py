@@ -99,7 +99,7 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
         driving.cancel()
         with suppress(asyncio.CancelledError):
             await driving
-        venue.hub.drop_all()
+        venue.hub.disconnect_all()
         await asyncio.gather(orders.cleanup(), sockets.cleanup())
         venue.close()
         if reports:
@@ -127,12 +127,12 @@ class EditedFile:
         self._stamp = self._stamp_now()
 
     async def run(self) -> None:
-        """Call `look` at intervals until cancelled."""
+        """Call `reread_if_changed` at intervals until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            self.look()
+            self.reread_if_changed()
 
-    def look(self) -> None:
+    def reread_if_changed(self) -> None:
         """Read the file if it changed; an unusable one is reported on stderr."""
         stamp = self._stamp_now()
         if stamp == self._stamp:

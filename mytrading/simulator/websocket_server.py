@@ -59,14 +59,14 @@ class FeedServer:
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE)
         await socket.prepare(request)
         client = Client(socket, request.transport)
-        self._hub.join(client)
+        self._hub.add_client(client)
         tasks = [asyncio.create_task(client.write()), asyncio.create_task(self._expire(client))]
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                     self._answer(client, message.data)
         finally:
-            self._hub.leave(client)
+            self._hub.remove_client(client)
             for task in tasks:
                 task.cancel()
         return socket
@@ -156,7 +156,7 @@ class FeedServer:
             quote = self._venue.quote(instrument)
             shown = self._venue.quotes.with_faults(quote) if quote is not None and quote.open else None
             if shown is not None:
-                self._hub.greet(client, shown, mode)
+                self._hub.send_current_quote(client, shown, mode)
 
     def _unsubscribe(self, client: Client, message: Body) -> None:
         listed = isinstance(message.get("symbols"), list)

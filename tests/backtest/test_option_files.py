@@ -109,7 +109,7 @@ def asked(*options: str, **given: Any) -> RunRequest:
 def test_both_forms_hold_the_same_contracts(tmp_path: Path, form: Callable[[], str], kind: str) -> None:
     file = read_bhavcopy(write(tmp_path, form(), kind))
     assert (file.day, file.exchange, len(file.rows)) == (DAY, "NFO", 2 * len(STRIKES))
-    row = next(row for row in file.of("NIFTY") if row.strike == 21_700 and row.kind is InstrumentKind.CE)
+    row = next(row for row in file.contracts_of("NIFTY") if row.strike == 21_700 and row.kind is InstrumentKind.CE)
     assert (row.expiry, row.open_interest, row.contracts) == (EXPIRY, 21_700, 500)
     assert row.price == pytest.approx(worth(21_700, "CE"))
     assert next(row for row in file.rows if row.strike == 21_200).price == 0.0
@@ -135,7 +135,7 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, text: str, said: st
 
 def test_an_underlying_that_is_not_in_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(BhavcopyError, match="no contracts of SENSEX; it holds NIFTY"):
-        read_bhavcopy(write(tmp_path, new_form(), ".csv")).of("SENSEX")
+        read_bhavcopy(write(tmp_path, new_form(), ".csv")).contracts_of("SENSEX")
 
 
 @pytest.mark.parametrize("form", [new_form, old_form])

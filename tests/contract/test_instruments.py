@@ -12,7 +12,7 @@ import pytest
 
 from mytrading.adapters.openalgo.instruments import (
     ContractLookup,
-    Known,
+    EarlierSnapshots,
     fetch_freeze,
     fetch_instruments,
     fetch_master,
@@ -77,7 +77,7 @@ def test_list_that_fails_is_replaced_by_a_search_and_the_snapshot_says_so(
     client: OpenAlgoClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(client, 500, monkeypatch)
-    made = fetch_master(client, NEED._replace(watched=NEED.watched[:1]), FACTS, TODAY, 1, Known())
+    made = fetch_master(client, NEED._replace(watched=NEED.watched[:1]), FACTS, TODAY, 1, EarlierSnapshots())
     assert made.refusals == () and len(made.instruments) > 100
     assert "NFO was searched, its list failed" in made.notes[0]
 
@@ -85,7 +85,7 @@ def test_list_that_fails_is_replaced_by_a_search_and_the_snapshot_says_so(
 def test_list_that_is_refused_is_not_searched_for(client: OpenAlgoClient, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(client, 403, monkeypatch)
     with pytest.raises(ReadFailed):
-        fetch_master(client, NEED, FACTS, TODAY, 1, Known())
+        fetch_master(client, NEED, FACTS, TODAY, 1, EarlierSnapshots())
 
 
 def test_second_lookup_of_a_contract_makes_no_call_and_gives_the_same_token(

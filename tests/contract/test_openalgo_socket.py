@@ -140,8 +140,8 @@ def test_default_delays_are_two_four_eight_and_so_on_capped_and_slow_after_ten_f
     delays = []
     for feed.failures in range(1, 13):
         low.failures = feed.failures
-        delays.append(feed.delay_s())
-        assert low.delay_s() == 0.75 * delays[-1]
+        delays.append(feed.retry_delay_s())
+        assert low.retry_delay_s() == 0.75 * delays[-1]
     assert delays == [2, 4, 8, 16, 32, 60, 60, 60, 60, 120, 120, 120]
 
 
@@ -297,7 +297,7 @@ def test_order_updates_of_the_simulator_become_reports(tmp_path: Path) -> None:
         seen: list[OrderReport] = []
 
         def taken() -> list[OrderReport]:
-            seen.extend(updates.take())
+            seen.extend(updates.drain())
             return seen
 
         eventually(lambda: taken() is seen and updates.connected)
@@ -328,7 +328,7 @@ def test_update_that_is_malformed_doubled_or_of_another_mode_is_counted_not_pass
         updates = updates_of(server.url)
         updates.start()
         seen: list[OrderReport] = []
-        eventually(lambda: seen.extend(updates.take()) or len(seen) == 2)
+        eventually(lambda: seen.extend(updates.drain()) or len(seen) == 2)
         assert [found.order.status for found in seen] == [BrokerStatus.OPEN, BrokerStatus.COMPLETE]
         assert (updates.connected, updates.malformed, updates.other_mode) == (True, 2, 1)
         updates.stop()

@@ -96,7 +96,7 @@ class Bench:
         """One read of all books by the reconciler's reader."""
         beside = OpenAlgoClient(self.simulator.rest, self.simulator.api_key, time.monotonic_ns, DEADLINES)
         with closing(beside):
-            return BookReader(self.client, beside, "main", self.mode.value, time.monotonic_ns).visit(ALL_BOOKS)
+            return BookReader(self.client, beside, "main", self.mode.value, time.monotonic_ns).read_books(ALL_BOOKS)
 
     def rows(self, order: Order) -> list[BrokerOrder]:
         """The book's rows that can be this order: quantities are all different."""
@@ -112,7 +112,7 @@ class Bench:
 
     def told(self, order: Order) -> list[BrokerOrder]:
         """The order stream's reports about an order so far."""
-        self.reports += self.updates.take()
+        self.reports += self.updates.drain()
         return [report.order for report in self.reports if report.order.quantity == order.quantity]
 
     def wait_told(self, order: Order, condition: Callable[[list[BrokerOrder]], Any]) -> list[BrokerOrder]:
@@ -137,6 +137,6 @@ def start_bench(folder: Path, mode: ServerMode, **personality: str) -> Iterator[
         stack.callback(client.close)
         updates.start()
         stack.callback(updates.stop)
-        eventually(lambda: updates.take() == [] and updates.connected)
+        eventually(lambda: updates.drain() == [] and updates.connected)
         feed.wait_ready()
         yield Bench(simulator, mode, client, updates, feed, running)

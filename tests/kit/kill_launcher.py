@@ -254,7 +254,7 @@ def trap_reconciler(trap: Trap) -> None:
             trap.spring("answered")
         return found
 
-    wrap(OrderUpdates, "take", take)
+    wrap(OrderUpdates, "drain", take)
     wrap(OrderLevels, "fold", fold)
     wrap(PushSocket, "send", send)
     wrap(WorkerPool, "results", results)
@@ -281,8 +281,8 @@ def simulate(personality: str) -> int:
     """The embedded exchange with another personality."""
     from mytrading.simulator import embedded
 
-    plain, broker = embedded.options_of, "dhan" if personality == "live" else ""
-    embedded.options_of = lambda config: replace(plain(config), personality=personality, broker=broker)
+    plain, broker = embedded.simulator_options_of_run, "dhan" if personality == "live" else ""
+    embedded.simulator_options_of_run = lambda config: replace(plain(config), personality=personality, broker=broker)
     return embedded.main()
 
 

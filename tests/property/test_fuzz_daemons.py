@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.order_outcomes import judge
+from mytrading.adapters.openalgo.rest.order_outcomes import classify_answer
 from mytrading.adapters.openalgo.ws.connection import Connected, SocketFrame
 from mytrading.daemons.feed.daemon import DataManager
 from mytrading.daemons.gateway.daemon import Gateway
@@ -102,7 +102,7 @@ def test_router_takes_any_answer_to_any_call() -> None:
             bench.ask_modify("e1", price=98.5)
         for call in list(bench.calls):
             answer = HttpReply(random.choice((200, 200, 400, 403, 429, 500)), body, 1, 2)
-            verdict = judge(call.call, answer, ServerMode.ANALYZE)
+            verdict = classify_answer(call.call, answer, ServerMode.ANALYZE)
             bench.end(
                 call, verdict.outcome, verdict.broker_order_id, message=verdict.message,
                 retry_after_ns=verdict.retry_after_ns,

@@ -23,7 +23,7 @@ from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, MaybeSe
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, error_text
 from mytrading.adapters.openalgo.rest.history import fetch_history
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE
-from mytrading.adapters.openalgo.rest.order_outcomes import judge
+from mytrading.adapters.openalgo.rest.order_outcomes import classify_answer
 from mytrading.adapters.openalgo.ws.connection import SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, Tick, depth_of
 from mytrading.daemons.feed.rest_quotes import quote_of
@@ -136,7 +136,7 @@ def test_order_answer_is_a_verdict_that_can_be_journaled() -> None:
     for body in each(ANSWERS):
         status = random.choice((200, 200, 200, 201, 400, 403, 429, 500))
         for call in Call:
-            verdict = judge(call, answered(body, status), ServerMode.ANALYZE)
+            verdict = classify_answer(call, answered(body, status), ServerMode.ANALYZE)
             sent(
                 CallOutcome(
                     client_order_id="a", account="main", call=call, outcome=verdict.outcome, began_machine_ns=1,
@@ -256,7 +256,7 @@ def test_answers_of_http_are_complete_or_maybe_sent() -> None:
             except MaybeSent:
                 continue
             whole += 1
-            judge(Call.PLACE, answer, ServerMode.ANALYZE)
+            classify_answer(Call.PLACE, answer, ServerMode.ANALYZE)
     assert whole
 
 
@@ -307,7 +307,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
         for number, body in enumerate(each(UPDATES)):
             edge.listener.stream._socket.events.put(SocketFrame(body, number))
             edge.listener.handle_results()
-            edge.listener._take_visit(reader.visit(job))
+            edge.listener._take_visit(reader.read_books(job))
             edge.alerts.follow(edge.listener.active_alerts(), FROM_STATE)
             if not number % 50:
                 edge.listener.each_second(number)

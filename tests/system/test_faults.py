@@ -10,7 +10,12 @@ import pytest
 
 from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest.client import MaybeSent
-from mytrading.adapters.openalgo.rest.errors import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
+from mytrading.adapters.openalgo.rest.errors import (
+    ApprovalRequired,
+    BrokerDisconnected,
+    RateLimited,
+    classify_error_text,
+)
 from mytrading.core.reconciler.read_plan import OrderLevels
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Severity
@@ -137,7 +142,7 @@ def test_semi_auto_for_good_refuses_cancels_and_changes_of_a_live_server_only(be
         return
     for done in (changed, cancelled):
         assert done.outcome is Outcome.REFUSED
-        assert isinstance(meaning_of(done.message), ApprovalRequired)
+        assert isinstance(classify_error_text(done.message), ApprovalRequired)
     assert [row.status for row in bench.rows(order)] == [BrokerStatus.OPEN]
     bench.clear()
     assert bench.venue.send(Call.CANCEL, order).outcome is Outcome.ACCEPTED

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.simulator.faults.registry import FaultFile, Faults, from_file
+from mytrading.simulator.faults.registry import FaultFile, Faults, read_fault_file
 from mytrading.simulator.main import EditedFile
 
 
 def followed(path: Path) -> tuple[EditedFile, Faults]:
     faults = Faults()
     file = EditedFile(path, "the faults stay as they are", FaultFile(path, faults, lambda _: "").read)
-    for setting in from_file(path):
+    for setting in read_fault_file(path):
         faults.set(setting)
     return file, faults
 
@@ -22,11 +22,11 @@ def test_edited_file_sets_what_is_new_ends_what_is_gone_and_leaves_the_rest(tmp_
     path = tmp_path / "faults.toml"
     path.write_text('[[fault]]\nkind = "place_timeout"\ncount = 2\n[[fault]]\nkind = "ws_drop"\ncount = 1\n')
     file, faults = followed(path)
-    assert faults.take("place_timeout") is not None
-    file.look()
+    assert faults.fire("place_timeout") is not None
+    file.reread_if_changed()
     assert faults.names()["place_timeout"] == 1, "nothing was edited, so nothing is set anew"
     path.write_text('[[fault]]\nkind = "place_timeout"\ncount = 2\n[[fault]]\nkind = "price_zero"\ncount = 3\n')
-    file.look()
+    file.reread_if_changed()
     assert faults.names() == {"place_timeout": 1, "price_zero": 3}
 
 
@@ -37,11 +37,11 @@ def test_file_that_cannot_be_used_changes_nothing_and_says_why(
     path.write_text('[[fault]]\nkind = "ws_drop"\ncount = 1\n')
     file, faults = followed(path)
     path.write_text('[[fault]]\nkind = "ws_dropped"\n')
-    file.look()
+    file.reread_if_changed()
     assert faults.names() == {"ws_drop": 1}
     said = capsys.readouterr().err
     assert "ws_dropped" in said
     assert "the faults stay as they are" in said
     path.unlink()
-    file.look()
+    file.reread_if_changed()
     assert faults.names() == {"ws_drop": 1}

@@ -82,7 +82,7 @@ class Bhavcopy(NamedTuple):
     exchange: str
     rows: tuple[BhavRow, ...]
 
-    def of(self, underlying: str) -> tuple[BhavRow, ...]:
+    def contracts_of(self, underlying: str) -> tuple[BhavRow, ...]:
         """Return the contract rows of an underlying; `BhavcopyError` lists the underlyings of the file."""
         found = tuple(row for row in self.rows if row.underlying == underlying)
         if not found:
@@ -92,6 +92,7 @@ class Bhavcopy(NamedTuple):
         return found
 
     def underlyings(self) -> tuple[str, ...]:
+        """Return the names of all underlyings in the file, sorted."""
         return tuple(sorted({row.underlying for row in self.rows}))
 
 
@@ -99,7 +100,7 @@ def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
     """Return whether a file's header line is that of a bhavcopy; `shares` admits the older form of shares too."""
     try:
         with open_text(path) as file:
-            head = set(column_names(file.readline()))
+            head = set(parse_header(file.readline()))
     except (OSError, BhavcopyError, UnicodeDecodeError, EOFError):
         return False
     forms = ({"TckrSymb", "FinInstrmTp"}, {"INSTRUMENT", "OPTION_TYP"}, *([set(_OLD_SHARES)] if shares else []))
@@ -114,7 +115,7 @@ def read_bhavcopy(path: Path) -> Bhavcopy:
     except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise BhavcopyError(f"{path}: cannot be read: {error}; expected {_FORMS}") from error
     lines = text.splitlines()
-    head = column_names(lines[0]) if lines else []
+    head = parse_header(lines[0]) if lines else []
     new = {"TckrSymb", "FinInstrmTp"} <= set(head)
     if missing := [name for name in (_NEW if new else _OLD) if name not in head]:
         raise BhavcopyError(f"{path}: {', '.join(missing[:6])} missing from its first line; expected {_FORMS}")
@@ -170,16 +171,16 @@ def _row(cell: Mapping[str, str], *, new: bool) -> BhavRow | None:
     kind = _kind(cell["FinInstrmTp"], cell["OptnTp"])
     if kind is None:
         return None
-    strike = number_of(cell["StrkPric"]) if new or kind.is_option else 0.0
+    strike = to_number(cell["StrkPric"]) if new or kind.is_option else 0.0
     return BhavRow(
-        cell["TckrSymb"], kind, parse_day(cell["XpryDt"]), strike, number_of(cell["OpnPric"]),
-        number_of(cell["HghPric"]), number_of(cell["LwPric"]), number_of(cell["ClsPric"]), number_of(cell["SttlmPric"]),
-        int(number_of(cell["TtlTradgVol"])), int(number_of(cell["OpnIntrst"])),
-        int(number_of(cell.get("NewBrdLotQty", ""))), number_of(cell.get("UndrlygPric", "")),
+        cell["TckrSymb"], kind, parse_day(cell["XpryDt"]), strike, to_number(cell["OpnPric"]),
+        to_number(cell["HghPric"]), to_number(cell["LwPric"]), to_number(cell["ClsPric"]), to_number(cell["SttlmPric"]),
+        int(to_number(cell["TtlTradgVol"])), int(to_number(cell["OpnIntrst"])),
+        int(to_number(cell.get("NewBrdLotQty", ""))), to_number(cell.get("UndrlygPric", "")),
     )  # fmt: skip
 
 
-def number_of(text: str) -> float:
+def to_number(text: str) -> float:
     """Parse a cell as a number of 0 or more, an empty cell as 0; `ValueError` for anything else."""
     if text in ("", "-"):
         return 0.0
@@ -200,7 +201,7 @@ def parse_day(text: str) -> date:
     raise ValueError(f"expected a day such as 2024-07-08 or 05-Jul-2024, found {text!r}")
 
 
-def column_names(line: str) -> list[str]:
+def parse_header(line: str) -> list[str]:
     """Split a header line into its column names."""
     return [name.strip().strip('"') for name in line.lstrip("\ufeff").strip().split(",")]
 
@@ -230,7 +231,7 @@ class DayBar(NamedTuple):
     volume: float
 
 
-def day_bar(path: Path, instrument: str) -> DayBar | None:
+def read_day_bar(path: Path, instrument: str) -> DayBar | None:
     """Read an instrument's daily bar from a file, None if it did not trade there. Raises `BhavcopyError`."""
     exchange, symbol = split_id(instrument)
     if exchange not in _SOURCES:
@@ -238,7 +239,7 @@ def day_bar(path: Path, instrument: str) -> DayBar | None:
     parts = parse_symbol(symbol, exchange)
     try:
         with open_text(path) as file:
-            head = column_names(file.readline())
+            head = parse_header(file.readline())
             # Other lines, most of a file, are not taken apart.
             lines = csv.reader(line for line in file if parts.underlying in line)
             rows = (_cells(head, row) for row in lines)
@@ -260,7 +261,7 @@ def _is_it(cells: Mapping[str, str], exchange: str, parts: ParsedSymbol) -> bool
         return False
     if parts.kind is InstrumentKind.FUT:
         return right not in ("CE", "PE")
-    return right == parts.kind.value and abs(number_of(cells.get("StrkPric", "")) - parts.strike) < 1e-6
+    return right == parts.kind.value and abs(to_number(cells.get("StrkPric", "")) - parts.strike) < 1e-6
 
 
 def _rank(cells: Mapping[str, str]) -> int:
@@ -269,9 +270,9 @@ def _rank(cells: Mapping[str, str]) -> int:
 
 
 def _bar(cells: Mapping[str, str]) -> DayBar | None:
-    first, high, low, last = (number_of(cells[name]) for name in ("OpnPric", "HghPric", "LwPric", "ClsPric"))
-    traded = number_of(cells.get("TtlTradgVol", ""))
+    first, high, low, last = (to_number(cells[name]) for name in ("OpnPric", "HghPric", "LwPric", "ClsPric"))
+    traded = to_number(cells.get("TtlTradgVol", ""))
     if traded <= 0 or min(first, high, low, last) <= 0:
         return None
-    lot = number_of(cells.get("NewBrdLotQty", "")) if cells.get("Sgmt") == "FO" else 1.0
+    lot = to_number(cells.get("NewBrdLotQty", "")) if cells.get("Sgmt") == "FO" else 1.0
     return DayBar(parse_day(cells["TradDt"]), first, high, low, last, traded * (lot or 1.0))

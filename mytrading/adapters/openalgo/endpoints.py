@@ -15,7 +15,7 @@ from urllib.parse import quote as url_quote
 import msgspec
 
 from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import EmptyAnswer, FateUnknown, Malformed, error_of
+from mytrading.adapters.openalgo.rest.errors import EmptyAnswer, FateUnknown, Malformed, typed_error
 from mytrading.messages.codec import UNREADABLE
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def decode_answer(answer: HttpReply, kind: type[T], *, whole: bool = False, plac
     except UNREADABLE:
         head = _Head()
     if answer.status != 200 or head.status not in ("success", "partial"):
-        raise error_of(answer, placing=placing)
+        raise typed_error(answer, placing=placing)
     has_data = bytes(head.data) != b""
     try:
         return msgspec.json.decode(answer.body if whole else head.data, type=kind, strict=False)

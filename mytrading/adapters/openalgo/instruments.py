@@ -202,7 +202,7 @@ class ContractLookup:
         return found
 
 
-class Known(NamedTuple):
+class EarlierSnapshots(NamedTuple):
     """What earlier days gave: `before` is the day to compare with, `last` the newest of which contracts may stay."""
 
     before: Snapshot | None = None
@@ -210,7 +210,7 @@ class Known(NamedTuple):
 
 
 def fetch_master(
-    client: OpenAlgoClient, need: Need, facts: ContractFacts, day: date, now: int, known: Known
+    client: OpenAlgoClient, need: Need, facts: ContractFacts, day: date, now: int, earlier: EarlierSnapshots
 ) -> Snapshot:
     """Fetch the master contract of `day` as a snapshot, with refused exchanges marked. Raises `ReadFailed`."""
     found: list[Instrument] = []
@@ -246,7 +246,7 @@ def fetch_master(
     )
     whole = master_contract.with_freeze(found, freeze, facts, day)
     fetched = master_contract.FetchedMaster(day.isoformat(), whole, left_out, prices)
-    refusals = master_contract.find_problems(fetched, need, known.before)
+    refusals = master_contract.find_problems(fetched, need, earlier.before)
     if bad:
         notes.append(f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}")
-    return master_contract.snapshot_of(fetched, refusals, known.last, now, notes)
+    return master_contract.snapshot_of(fetched, refusals, earlier.last, now, notes)

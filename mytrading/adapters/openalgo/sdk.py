@@ -162,12 +162,15 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return endpoints.place_gtt(self.rest, **_named_as_on_the_wire(fields))
 
     def modifygttorder(self, **fields: Any) -> endpoints.Triggered:
+        """Replace a GTT trigger at the broker; fields as in `endpoints.modify_gtt` or SDK 2.x."""
         return endpoints.modify_gtt(self.rest, **_named_as_on_the_wire(fields))
 
     def cancelgttorder(self, trigger_id: str, strategy: str = "Python") -> endpoints.Triggered:
+        """Cancel a GTT trigger at the broker."""
         return endpoints.cancel_gtt(self.rest, trigger_id, strategy)
 
     def gttorderbook(self) -> list[Row]:
+        """Return the GTT triggers at the broker, a row each."""
         return endpoints.gtt_book(self.rest)
 
     def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[endpoints.ServerGreeks]:

@@ -67,10 +67,10 @@ class BarStore:
     def add_history(self, instrument: str, bars: Iterable[Bar], until_ns: int) -> list[Bar]:
         """Commit fetched bars and record them as complete up to `until_ns`; returns the new bars."""
         added = self.add(bars)
-        self.note_filled((instrument,), until_ns)
+        self.mark_filled((instrument,), until_ns)
         return added
 
-    def note_filled(self, instruments: Iterable[str], until_ns: int) -> None:
+    def mark_filled(self, instruments: Iterable[str], until_ns: int) -> None:
         """Commit that bars are complete up to `until_ns`, which never moves back. Raises `BarStoreDamaged`."""
         with self._transaction():
             self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
@@ -86,7 +86,7 @@ class BarStore:
                 self._db.execute("ROLLBACK")
             raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
 
-    def drop_after(self, ns: int) -> int:
+    def delete_after(self, ns: int) -> int:
         """Delete bars that end after market time `ns`, as a replay begins again; returns how many."""
         with self._db:
             removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount
@@ -94,7 +94,7 @@ class BarStore:
         return removed
 
     def close(self) -> None:
-        self._db.leave()
+        self._db.close_keeping_log()
 
 
 class BarReader:

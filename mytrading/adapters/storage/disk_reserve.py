@@ -30,7 +30,7 @@ class LogReserve:
         self._size = min(size, MOST_LOG_BYTES - LOG_BYTES)
         self.spent = not self._set_aside()
 
-    def look(self) -> None:
+    def refill(self) -> None:
         """Reserve the space again, if it was spent and the disk has room."""
         if self.spent and free_bytes(self._log.parent) > 2 * self._size:
             self.spent = not self._set_aside()
@@ -47,11 +47,11 @@ class SpareFile:
         self._path = path
         self._size = size
 
-    def keep(self) -> bool:
+    def create(self) -> bool:
         """Create the spare file if it is not there; False if the disk has no room for it."""
         return lengthen(self._path, self._size)
 
-    def release(self) -> bool:
+    def delete(self) -> bool:
         """Delete the spare file to free its space; False if there was none."""
         with suppress(OSError):
             self._path.unlink()

@@ -66,25 +66,26 @@ class InstrumentFile:
         return self.book_of(self.snapshot())
 
     def book_of(self, snapshot: Snapshot) -> InstrumentBook:
+        """Return a snapshot as an instrument book, in which an expiry is past as `ends` says."""
         return InstrumentBook(snapshot.instruments, self._ends)
 
     def days(self) -> list[str]:
         """Return the days (ISO) that have a copy, oldest first."""
         return sorted(path.stem for path in self.folder.glob("*.msgpack") if not path.name.startswith("."))
 
-    def of(self, day: str) -> Snapshot | None:
+    def of_day(self, day: str) -> Snapshot | None:
         """Read the copy of a day, None if there is none. `ValueError` names a file that does not decode."""
         path = self._of(day)
         return _read(path) if path.exists() else None
 
-    def before(self, day: str) -> Snapshot | None:
+    def newest_before(self, day: str) -> Snapshot | None:
         """Read the newest decodable copy of a day before `day`, None if there is none."""
         for earlier in reversed([kept for kept in self.days() if kept < day]):
             with suppress(ValueError):
-                return self.of(earlier)
+                return self.of_day(earlier)
         return None
 
-    def drop(self, day: str) -> None:
+    def delete_day(self, day: str) -> None:
         """Delete the copy of a day."""
         self._of(day).unlink(missing_ok=True)
 

@@ -56,7 +56,7 @@ class Reader(sqlite3.Connection):
 
 
 class Writer(Reader):
-    """A connection that writes. One that is dropped without a close is left as `leave` does."""
+    """A connection that writes. One that is dropped without a close is left as `close_keeping_log` does."""
 
     path: Path | None = None
     """None once it is closed."""
@@ -65,9 +65,9 @@ class Writer(Reader):
         super().close()
         self.path = None
 
-    def leave(self) -> None:
+    def close_keeping_log(self) -> None:
         """Close, but keep the write-ahead log while the disk is low, by closing a read-only connection last."""
-        if self.path is None or not is_low(self.path):
+        if self.path is None or not is_disk_low(self.path):
             self.close()
             return
         with closing(open_to_read(self.path)) as last:
@@ -77,7 +77,7 @@ class Writer(Reader):
 
     def __del__(self) -> None:
         with suppress(OSError, sqlite3.Error):
-            self.leave()
+            self.close_keeping_log()
 
 
 def open_to_read(path: Path) -> Reader:
@@ -93,7 +93,7 @@ def open_to_write(path: Path) -> Writer:
     return db
 
 
-def is_low(path: Path) -> bool:
+def is_disk_low(path: Path) -> bool:
     """Return whether the disk of a file has less than `ROOM` bytes free, so that its log is not folded in."""
     return free_bytes(path.parent) < ROOM
 
@@ -163,4 +163,4 @@ def _let_go(key: tuple[int, int]) -> None:
 def _leave_all() -> None:
     for db in list(_open):
         with suppress(OSError, sqlite3.Error):
-            db.leave()
+            db.close_keeping_log()

@@ -48,6 +48,7 @@ class Warehouse:
         self._patience_s = patience_s
 
     def add_instruments(self, *snapshots: Snapshot) -> None:
+        """Archive whole days of instruments, each in place of what was there of that day."""
         with self._open() as database, tempfile.TemporaryDirectory() as folder:
             for snapshot in snapshots:
                 table = Path(folder) / f"{snapshot.day}.csv"
@@ -118,7 +119,7 @@ def archive_days(state: Path, *, everything: bool = False) -> dict[str, int]:
     spoilt = {}
     for day in [day for day in days if day not in there or day == days[-1]]:
         try:
-            snapshot = files.of(day)
+            snapshot = files.of_day(day)
         except ValueError as error:
             spoilt[day] = str(error)
             continue
@@ -126,7 +127,7 @@ def archive_days(state: Path, *, everything: bool = False) -> dict[str, int]:
             due.append(snapshot)
     warehouse.add_instruments(*due)
     for day in set(days[:-KEPT]).difference(spoilt):
-        files.drop(day)
+        files.delete_day(day)
     if spoilt:
         raise ValueError("; ".join(spoilt.values()))
     return {snapshot.day: len(snapshot.instruments) for snapshot in due}

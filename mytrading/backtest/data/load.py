@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError, DayBar, day_bar, is_bhavcopy
+from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError, DayBar, is_bhavcopy, read_day_bar
 from mytrading.backtest.data.columns import Columns, DataError, build_columns
 from mytrading.core.indicators import FloatArray
 from mytrading.core.time import DAY, IST_OFFSET, SECOND, ist_date, to_ns
@@ -41,7 +41,7 @@ def load_daily_bars(path: Path, instrument: str, first: date | None = None, last
     found: dict[date, tuple[DayBar, Path]] = {}
     try:
         for file in files:
-            bar = day_bar(file, instrument)
+            bar = read_day_bar(file, instrument)
             if bar is None:
                 continue
             if bar.day in found:

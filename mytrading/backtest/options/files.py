@@ -180,7 +180,7 @@ def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
     known = file.underlyings()
     for name, columns in run.underlyings().items():
         if name in known:
-            rows, facts = file.of(name), run.facts.underlyings.get(name)
+            rows, facts = file.contracts_of(name), run.facts.underlyings.get(name)
             contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
             spot = next((row.spot for row in rows if row.spot), 0.0)
             day = columns.on_day(file.day)
@@ -211,9 +211,9 @@ def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dic
     ends = session_ends(run.calendar)
     now = ends(file.exchange, file.day.isoformat())
     found: dict[str, Smile] = {}
-    for expiry in sorted({row.expiry for row in file.of(name) if row.expiry > file.day}):
+    for expiry in sorted({row.expiry for row in file.contracts_of(name) if row.expiry > file.day}):
         years = (ends(file.exchange, expiry.isoformat()) - now) / _YEAR
-        smile = fit_smile(pairs_of(file.of(name), expiry), years, run.rate, spot)
+        smile = fit_smile(pairs_of(file.contracts_of(name), expiry), years, run.rate, spot)
         if smile is not None:
             found[expiry.isoformat()] = smile
     return found

@@ -238,7 +238,7 @@ def _world(
     )
     calendar = Calendar.from_dict(calendar_file)
     file = InstrumentFile(config.state, session_ends(calendar))
-    master = file.of(record.day)
+    master = file.of_day(record.day)
     if master is None:
         master = file.snapshot()
         notes.append(f"the instruments of {record.day} are no longer kept; those of {master.day or 'no day'} stand in")

@@ -24,11 +24,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mytrading.adapters.openalgo import endpoints
-from mytrading.adapters.openalgo.instruments import Known, fetch_master
+from mytrading.adapters.openalgo.instruments import EarlierSnapshots, fetch_master
 from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import Deadline, NotSent, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
-from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
+from mytrading.adapters.openalgo.rest.history import fetch_history, interval_ns
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
@@ -255,7 +255,7 @@ def check_instruments(context: CheckContext) -> Finding:
     if not (context.is_running and snapshot.day == day.isoformat()):
         facts = load_contract_facts(context.config.home)
         need = instruments_needed(context.config, context.watched_instruments, facts)
-        known = Known(store.before(day.isoformat()))
+        known = EarlierSnapshots(store.newest_before(day.isoformat()))
         try:
             snapshot = fetch_master(context.client, need, facts, day, context.now, known)
         except (ReadFailed, TransportFailed) as error:
@@ -280,7 +280,7 @@ def check_history(context: CheckContext) -> Finding:
         bars = fetch_history(context.client, instrument, "1m", day, day, context.now)
     except (ReadFailed, TransportFailed) as error:
         return failed(str(error), cure)
-    whole = measure_completeness(bars, context.calendar, exchange, span_ns("1m"), day, day, context.now)
+    whole = measure_completeness(bars, context.calendar, exchange, interval_ns("1m"), day, day, context.now)
     text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
     if not whole.found:
         return failed(text, cure)

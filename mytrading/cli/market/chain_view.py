@@ -119,7 +119,7 @@ def chain_from_bhavcopy(
     from mytrading.backtest.options.files import contract_of
     from mytrading.cli.shell.target import load_calendar, load_contract_facts
 
-    rows = file.of(underlying)
+    rows = file.contracts_of(underlying)
     home = project_home()
     facts = load_contract_facts(home).underlyings.get(underlying)
     ends = session_ends(load_calendar(home))

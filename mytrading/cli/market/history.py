@@ -47,7 +47,7 @@ def fetch(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         fail(USAGE, f"--out: expected a file ending in .csv or .parquet, found {out}")
     with exit_on_errors():
-        from mytrading.adapters.openalgo.rest.history import span_ns
+        from mytrading.adapters.openalgo.rest.history import interval_ns
         from mytrading.cli.shell.target import fetch_bars, load_calendar, resolve_symbol, running_or_configured_stack
         from mytrading.core.bars.gaps import measure_completeness
         from mytrading.runtime.host.clock import MarketClock
@@ -59,7 +59,7 @@ def fetch(
         if start > end:
             fail(USAGE, f"--from {start} lies after --to {end}: expected the earlier day first")
         try:
-            span = span_ns(interval)
+            span = interval_ns(interval)
         except ValueError as error:
             fail(USAGE, f"--interval: {error}")
         found = fetch_bars(config, instrument, interval, start, end, now, as_json)

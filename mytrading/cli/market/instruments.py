@@ -116,7 +116,7 @@ def diff(
         if day not in days:
             fail(USAGE, f"{option}: expected a day with instruments ({', '.join(days[-5:]) or 'none yet'}), "
                         f"found {day or 'no earlier one'}")  # fmt: skip
-    old, new = (kept.instruments if (kept := store.of(day)) else warehouse.instruments(day) for day in (early, late))
+    old, new = (own.instruments if (own := store.of_day(day)) else warehouse.instruments(day) for day in (early, late))
     found = diff_instruments(old, new, late)
     if as_json:
         print_json({"from": early, "to": late, "added": found.added, "removed": found.removed,

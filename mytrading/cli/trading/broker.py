@@ -122,14 +122,14 @@ def read_books(
 
 
 def _read(account: AccountRun, book: str, retries: Retries | None) -> tuple[list[Row] | None, str]:
-    from mytrading.adapters.openalgo.rest.book_parsers import open_envelope
+    from mytrading.adapters.openalgo.rest.book_parsers import decode_envelope
     from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient, TransportFailed
     from mytrading.adapters.openalgo.rest.errors import ReadFailed
     from mytrading.adapters.openalgo.rest.retry import ONCE, read_with_retries
 
     try:
         client = OpenAlgoClient(account.rest_url, account.api_key, time.monotonic_ns)
-        data = open_envelope(read_with_retries(client, BOOKS[book], {}, Deadline.BOOK, retries or ONCE)).data
+        data = decode_envelope(read_with_retries(client, BOOKS[book], {}, Deadline.BOOK, retries or ONCE)).data
         client.close()
     except (BadServerUrl, ReadFailed, TransportFailed) as error:
         return None, str(error)

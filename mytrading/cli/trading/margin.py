@@ -175,7 +175,7 @@ def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
     except ValueError:
         fail(USAGE, f"--day: expected a date like 2026-11-23, found {day!r}")
     try:
-        listed = InstrumentFile(started_config(profile).state).of(when.isoformat()) or NOTHING
+        listed = InstrumentFile(started_config(profile).state).of_day(when.isoformat()) or NOTHING
     except NotRunning:
         listed = NOTHING
     try:

@@ -167,7 +167,7 @@ class BarPublisher:
 
     def start(self, watched: Iterable[str]) -> None:
         """Begin to fetch missing history of the watched instruments, if the configuration keeps history."""
-        ahead = self._store.drop_after(self._clock.now() + MINUTE)
+        ahead = self._store.delete_after(self._clock.now() + MINUTE)
         if ahead:
             self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
         if self._keeps_history:
@@ -277,11 +277,11 @@ class BarPublisher:
         self._noted_ns = until_ns
         if whole := self._merge.mark_complete(until_ns):
             with suppress(BarStoreDamaged):  # alerted with the bars themselves
-                self._store.note_filled(whole, until_ns)
+                self._store.mark_filled(whole, until_ns)
 
     def on_second(self, machine_ns: int) -> None:
         """Retry history that failed or has not filled a hole."""
-        self._reserve.look()
+        self._reserve.refill()
         for instrument in self._merge.instruments_with_gaps:
             if instrument not in self._due:
                 self._schedule_retry(instrument, 0)

@@ -15,7 +15,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import NamedTuple
 
-from mytrading.adapters.openalgo.instruments import Known, fetch_master
+from mytrading.adapters.openalgo.instruments import EarlierSnapshots, fetch_master
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.storage.instrument_store import InstrumentFile
@@ -165,8 +165,8 @@ class InstrumentLoader:
 
     def _fetch(self, client: OpenAlgoClient, job: tuple[date, int]) -> Fetched:
         day = job[0].isoformat()
-        before, last = self._file.before(day), self._file.snapshot()
-        known = Known(before, last if last.day else before)
+        before, last = self._file.newest_before(day), self._file.snapshot()
+        known = EarlierSnapshots(before, last if last.day else before)
         try:
             snapshot = fetch_master(client, self._need, self._facts, *job, known)
         except (ReadFailed, TransportFailed) as error:

@@ -139,14 +139,14 @@ class QuoteIntake:
         """Check a tick and pass it on, if its source is active and has subscribed it."""
         quote = tick.quote
         instrument = quote.instrument
-        taken = connection.subscriptions.seen(instrument, tick.mode, quote.received_ns)
+        taken = connection.subscriptions.accept_frame(instrument, tick.mode, quote.received_ns)
         if taken:
             connection.ticked(quote, machine_ns)
         traits = self._traits(instrument)
         if traits is None or connection is not self._connections.active:
             return
         if tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not traits.is_index:
-            connection.subscriptions.upgrade(instrument)
+            connection.subscriptions.request_depth(instrument)
         if not taken:
             self._health.dropped(instrument, quote.received_ns)
             return

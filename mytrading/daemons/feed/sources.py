@@ -104,7 +104,7 @@ class SourceConnection:
     def failed(self, text: str, machine_ns: int) -> None:
         """Record an error frame; several in a row reconnect, as a new broker login requires."""
         self.problems["FEED_ERROR"] = text
-        self.subscriptions.failed(machine_ns)
+        self.subscriptions.retry_unanswered(machine_ns)
         self._errors += 1
         if self._errors >= SERVER_ERRORS:
             self._errors = 0
@@ -192,8 +192,8 @@ class SourceConnections:
         """Return the heartbeat's figures of the connections."""
         connection = self.active
         return {
-            "subscribed": float(connection.subscriptions.accepted),
-            "ticked": float(connection.subscriptions.ticked),
+            "subscribed": float(connection.subscriptions.accepted_count),
+            "ticked": float(connection.subscriptions.ticked_count),
             "source": float(connection.rank),
             "source_age_s": round(connection.pulse.age(machine_ns) / SECOND, 1),
             "source_switches": float(self._choice.switches),
@@ -209,7 +209,7 @@ class SourceConnections:
 
     def subscribe(self, instrument: str) -> bool:
         """Subscribe one more instrument; False if the limit is reached."""
-        if not self.active.subscriptions.want(instrument, self._mode):
+        if not self.active.subscriptions.subscribe(instrument, self._mode):
             return False
         self._wanted[instrument] = instrument_traits(instrument)
         self._choose_probes()
@@ -219,7 +219,7 @@ class SourceConnections:
         """Unsubscribe an instrument at all sources."""
         self._wanted.pop(instrument, None)
         for connection in self.all:
-            connection.subscriptions.drop(instrument)
+            connection.subscriptions.unsubscribe(instrument)
         if instrument in self._probes:
             self._probes.remove(instrument)
             self._choose_probes()
@@ -235,9 +235,9 @@ class SourceConnections:
                 continue
             for name in old:
                 if name not in probes:
-                    connection.subscriptions.drop(name)
+                    connection.subscriptions.unsubscribe(name)
             for name in probes:
-                connection.subscriptions.want(name, FeedMode.LTP)
+                connection.subscriptions.subscribe(name, FeedMode.LTP)
 
     def look(self, market_ns: int, machine_ns: int) -> Switch | None:
         """Judge every connection by its own quotes and fail over if due; returns the switch, if any."""
@@ -266,8 +266,8 @@ class SourceConnections:
     def _hand_over(self, previous: SourceConnection, to: SourceConnection) -> None:
         for name in list(previous.subscriptions):
             if name in self._probes:
-                previous.subscriptions.want(name, FeedMode.LTP)
+                previous.subscriptions.subscribe(name, FeedMode.LTP)
             else:
-                previous.subscriptions.drop(name)
+                previous.subscriptions.unsubscribe(name)
         for name in self._wanted:
-            to.subscriptions.want(name, self._mode)
+            to.subscriptions.subscribe(name, self._mode)

@@ -103,7 +103,7 @@ class SourceSupervisor:
     def on_acknowledged(self, connection: SourceConnection, answer: Acknowledged) -> None:
         """Apply the server's answer to a subscription."""
         machine_ns = machine_now()
-        new = connection.subscriptions.answered(answer, machine_ns)
+        new = connection.subscriptions.apply_answer(answer, machine_ns)
         if answer.accepted:
             connection.succeeded()
             self.feed_alerts.update()
@@ -124,7 +124,7 @@ class SourceSupervisor:
         if switch is not None:
             self.fail_over(switch, machine_ns)
         for connection in self.connections.all:
-            connection.socket.look(machine_ns)
+            connection.socket.drop_if_stalled(machine_ns)
             if connection.pulse.wants_fresh_connection(machine_ns):
                 age_ns = connection.pulse.age(machine_ns)
                 self.log.warning("feed.mute", source=connection.source.id, age_s=round(age_ns / SECOND, 1))

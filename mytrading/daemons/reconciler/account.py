@@ -60,7 +60,7 @@ class AccountListener:
         self._funds: Funds | None = None
         self._streaming = False
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
-            f"reconciler.{account.id}", 2, self._reader, BookReader.visit, self._failed, wake
+            f"reconciler.{account.id}", 2, self._reader, BookReader.read_books, self._failed, wake
         )
         self.stream = OrderUpdates(account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake)
         self.stream.start()
@@ -97,7 +97,7 @@ class AccountListener:
 
     def handle_results(self) -> None:
         """Report received order updates, then finished reads."""
-        for report in self.stream.take():
+        for report in self.stream.drain():
             self.updates += 1
             try:
                 if (level := self._levels.on_update(report)) is not None:
@@ -189,7 +189,7 @@ class AccountListener:
 
     def _look_at_stream(self, machine_ns: int) -> None:
         """Read the books after unreadable updates, which may have been fills, once a second at most."""
-        self.stream.look(machine_ns)
+        self.stream.drop_if_stalled(machine_ns)
         if self.stream.malformed != self._malformed:
             count, self._malformed = self.stream.malformed - self._malformed, self.stream.malformed
             self._edge.dropped(f"an order update: {self.stream.problem_of_last}", count=count)

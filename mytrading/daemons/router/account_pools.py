@@ -72,13 +72,13 @@ class AccountPools:
         """Build the job of a call, its request serialized; nothing is sent."""
         writer = self._writers.get(order.account)
         note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
-        return Job(call, order, writer.write(call, order) if writer is not None else None, None, note)
+        return Job(call, order, writer.encode(call, order) if writer is not None else None, None, note)
 
     def check_connection(self, job: Job) -> None:
         """Check the connection that `submit` will use for this job; nothing is sent."""
         pool = self._pools.get(job.order.account)
         if pool is not None and (tool := pool.next_tool) is not None:
-            tool.idle()
+            tool.is_idle()
 
     def submit(self, job: Job, rank: int) -> None:
         """Queue a call for the account's workers, lower ranks first; returns at once."""

@@ -146,7 +146,7 @@ class SegmentWriter:
                 written = os.pwrite(self._file, record, self.end)
             except OSError:
                 written = 0
-            if written != len(record) and self._spare.release():
+            if written != len(record) and self._spare.delete():
                 self.spent = True
                 written = os.pwrite(self._file, record, self.end)
         if written != len(record):
@@ -177,7 +177,7 @@ class SegmentWriter:
     def _extend(self) -> bool:
         """Own the disk space of the reserve; false where there is no such room."""
         if not self._in_place:
-            return self._spare.keep()
+            return self._spare.create()
         want = self.end + AHEAD_BYTES + self.reserve_bytes
         try:
             if self._allocated < want - AHEAD_BYTES // 2:

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from mytrading.simulator.faults.registry import from_option, row_of
+from mytrading.simulator.faults.registry import fault_fields, parse_fault_option
 from mytrading.simulator.settings.options import BadOption
 
 _SECONDS = 5.0
@@ -57,11 +57,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _switch(server: Server, given: argparse.Namespace) -> list[dict[str, Any]]:
     for text in given.fault:
-        from_option(text)
+        parse_fault_option(text)
     for name in ("",) if given.clear else given.off:
         _ask(server, "DELETE", {"kind": name} if name else {})
     for text in given.fault:
-        _ask(server, "POST", row_of(text))
+        _ask(server, "POST", fault_fields(text))
     found: list[dict[str, Any]] = _ask(server, "GET", {})["on"]
     return found
 

@@ -72,16 +72,16 @@ class QuoteSender:
     def with_faults(self, quote: SimulatedQuote) -> SimulatedQuote | None:
         """Return a quote as the feed's faults falsify it; None to send nothing."""
         name = quote.instrument.id
-        if self._faults.take("ws_mute", instrument=name) is not None:
+        if self._faults.fire("ws_mute", instrument=name) is not None:
             return None
-        if (stall := self._faults.take("ws_stall", instrument=name)) is not None:
+        if (stall := self._faults.fire("ws_stall", instrument=name)) is not None:
             if stall is not self._stall:
                 self._stall, self._stalled = stall, {}
             old = self._stalled.setdefault(name, quote)
             quote = replace(old, at_ns=quote.at_ns) if stall.flag("restamp") else old
-        if (wrong := self._faults.take("price_wrong", instrument=name)) is not None:
+        if (wrong := self._faults.fire("price_wrong", instrument=name)) is not None:
             quote = _scaled(quote, wrong.number("factor"))
-        if self._faults.take("price_zero", instrument=name) is not None:
+        if self._faults.fire("price_zero", instrument=name) is not None:
             quote = _scaled(quote, 0.0)
         return quote
 
@@ -90,15 +90,15 @@ class QuoteSender:
         name, quote = true.instrument.id, self.with_faults(true)
         if quote is None:
             return
-        if (odd := self._faults.take("ws_hostile", instrument=name)) is not None:
+        if (odd := self._faults.fire("ws_hostile", instrument=name)) is not None:
             self._hub.publish(quote, _hostile(odd))
-        if self._faults.take("ws_corrupted", instrument=name) is not None:
+        if self._faults.fire("ws_corrupted", instrument=name) is not None:
             self._hub.publish(quote, _torn)
             return
-        if name not in self._overtaken and self._faults.take("ws_reordered", instrument=name) is not None:
+        if name not in self._overtaken and self._faults.fire("ws_reordered", instrument=name) is not None:
             self._overtaken[name] = quote
             return
-        twice = self._faults.take("ws_duplicated", instrument=name)
+        twice = self._faults.fire("ws_duplicated", instrument=name)
         for _ in range(1 + (int(twice.number("times")) if twice is not None else 0)):
             self._hub.publish(quote)
         if (late := self._overtaken.pop(name, None)) is not None:
@@ -121,19 +121,19 @@ class OrderSender:
     def send(self, update: Body) -> None:
         """Send one order update with the faults of updates: lost, hostile, torn, repeated, late or reordered."""
         status = str(update["order_status"])
-        if self._faults.take("order_updates_off", status=status) is not None:
+        if self._faults.fire("order_updates_off", status=status) is not None:
             return
-        if (odd := self._faults.take("update_hostile", status=status)) is not None:
+        if (odd := self._faults.fire("update_hostile", status=status)) is not None:
             self._hub.publish_order(update, _hostile(odd))
-        if self._faults.take("update_corrupted", status=status) is not None:
+        if self._faults.fire("update_corrupted", status=status) is not None:
             self._hub.publish_order(update, _torn)
             return
-        twice = self._faults.take("update_duplicated", status=status)
+        twice = self._faults.fire("update_duplicated", status=status)
         updates = [update] * (1 + (int(twice.number("times")) if twice is not None else 0))
-        if (late := self._faults.take("update_delayed", status=status)) is not None:
+        if (late := self._faults.fire("update_delayed", status=status)) is not None:
             asyncio.get_running_loop().call_later(late.number("seconds"), self._publish, updates)
             return
-        if not self._overtaken and (switch := self._faults.take("update_reordered", status=status)) is not None:
+        if not self._overtaken and (switch := self._faults.fire("update_reordered", status=status)) is not None:
             self._overtaken = updates
             self._waiting = asyncio.get_running_loop().call_later(switch.number("seconds"), self._catch_up)
             return
@@ -152,15 +152,15 @@ class OrderSender:
             self._hub.publish_order(update)
 
 
-def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: AnalyzerRows) -> list[Body] | None:
+def faulty_order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: AnalyzerRows) -> list[Body] | None:
     """Return the order book's rows as its faults falsify them; None where the whole book fails."""
-    flap = faults.take("status_flap")
+    flap = faults.fire("status_flap")
     if flap is not None and flap.acted % 2:
         rows = [(order, body if order.is_live else _before_its_end(order, body, words)) for order, body in rows]
-    if (odd := faults.take("status_word")) is not None:
+    if (odd := faults.fire("status_word")) is not None:
         word = odd.text("word") or words.transient_word()
         rows = [(order, {**body, "order_status": word} if order.is_live else body) for order, body in rows]
-    if faults.take("status_leak") is None:
+    if faults.fire("status_leak") is None:
         return [body for _, body in rows]
     # As Zerodha's adapter did: a state on its way leaves the last row's word there, and fails as the first row.
     leaked: list[Body] = []

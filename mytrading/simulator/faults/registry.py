@@ -156,7 +156,7 @@ class ActiveFault:
         """Return a text parameter of the fault."""
         return str(self._parameters[name])
 
-    def acts(self, where: Mapping[str, str]) -> bool:
+    def matches(self, where: Mapping[str, str]) -> bool:
         """Return whether the fault acts at this place, by its parameters and its seeded chance."""
         here = all(self._parameters.get(name) in (None, "", value) for name, value in where.items())
         return here and (self._probability >= 1.0 or self._random.random() < self._probability)
@@ -177,18 +177,21 @@ class Faults:
             self._on[setting.name] = ActiveFault(setting)
 
     def end(self, name: str) -> None:
+        """Switch one fault off, if it is on."""
         self._on.pop(name, None)
 
     def clear(self) -> None:
+        """Switch all faults off."""
         self._on.clear()
 
     def get(self, name: str) -> ActiveFault | None:
+        """Return the named fault if it is on, without counting an action of it."""
         return self._on.get(name)
 
-    def take(self, name: str, **where: str) -> ActiveFault | None:
+    def fire(self, name: str, **where: str) -> ActiveFault | None:
         """Return the named fault if it acts now at this route, instrument or status, and count its action."""
         switch = self._on.get(name)
-        if switch is None or not switch.acts(where):
+        if switch is None or not switch.matches(where):
             return None
         switch.acted += 1
         if self.on_act is not None:
@@ -208,7 +211,7 @@ class Faults:
         return {name: switch.left for name, switch in self._on.items()}
 
 
-def table() -> str:
+def fault_table() -> str:
     """Return the fault registry as the Markdown table of docs/simulator.md."""
     lines = ["| fault | counts | default count | parameters | what it does |", "|---|---|---|---|---|"]
     for fault in FAULTS.values():
@@ -230,12 +233,12 @@ _TYPE_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number",
 _TIMES = re.compile(r"x(\d+)")
 _NAMES = ("kind", *_COMMON, *{name: None for fault in FAULTS.values() for name in fault.defaults})
 FAULT: Schema = {**ACCOUNT, **{name: Field(lambda value: value, name == "kind") for name in _NAMES}}
-"""The fields of `POST /sim/fault`; which of them a fault has, and of what type, is checked in `setting`."""
+"""The fields of `POST /sim/fault`; which of them a fault has, and of what type, is checked in `parse_fault_setting`."""
 FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(str, False, "")}
 """The fields of `DELETE /sim/fault`."""
 
 
-def setting(row: Mapping[str, Any]) -> tuple[FaultSetting | None, Errors]:
+def parse_fault_setting(row: Mapping[str, Any]) -> tuple[FaultSetting | None, Errors]:
     """Parse a row with `kind` as a fault setting; None and the errors by field if it is unusable."""
     body = dict(row)
     kind = body.pop("kind", None)
@@ -297,7 +300,7 @@ def route_problem(wanted: FaultSetting, routes: Collection[str]) -> str:
     return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
 
 
-def row_of(text: str) -> dict[str, Any]:
+def fault_fields(text: str) -> dict[str, Any]:
     """Split `NAME[:probability|xCOUNT|key=value,…]` into its fields; `BadOption` if malformed."""
     kind, _, rest = text.partition(":")
     row: dict[str, Any] = {"kind": kind}
@@ -317,12 +320,12 @@ def row_of(text: str) -> dict[str, Any]:
     return row
 
 
-def from_option(text: str) -> FaultSetting:
+def parse_fault_option(text: str) -> FaultSetting:
     """Parse `NAME[:probability|xCOUNT|key=value,…]` as a fault setting; raises `BadOption`."""
-    return _usable(row_of(text), f"fault {text}")
+    return _usable(fault_fields(text), f"fault {text}")
 
 
-def from_file(path: Path) -> tuple[FaultSetting, ...]:
+def read_fault_file(path: Path) -> tuple[FaultSetting, ...]:
     """Read fault settings: TOML with `[[fault]]` tables, or a JSON list, bare or under `fault`. Raises `BadOption`."""
     try:
         raw = path.read_text(encoding="utf-8")
@@ -336,7 +339,7 @@ def from_file(path: Path) -> tuple[FaultSetting, ...]:
 
 
 def _usable(row: Mapping[str, Any], where: str) -> FaultSetting:
-    made, errors = setting(row)
+    made, errors = parse_fault_setting(row)
     if made is None:
         wrong = (f"{name}: {' '.join(texts)} Found: {row.get(name)!r}" for name, texts in errors.items())
         raise BadOption(f"{where}: {'; '.join(wrong)}; {HOW_TO}")
@@ -348,11 +351,11 @@ class FaultFile:
 
     def __init__(self, path: Path, faults: Faults, problem_of: Callable[[FaultSetting], str]) -> None:
         self._path, self._faults, self._problem_of = path, faults, problem_of
-        self._known = {setting.name: setting for setting in from_file(path)}
+        self._known = {setting.name: setting for setting in read_fault_file(path)}
 
     def read(self) -> None:
         """Set faults that are new or changed in the file, end those that were removed."""
-        wanted = {setting.name: setting for setting in from_file(self._path)}
+        wanted = {setting.name: setting for setting in read_fault_file(self._path)}
         for setting in wanted.values():
             if problem := self._problem_of(setting):
                 raise BadOption(f"--faults {self._path}: fault {setting.name}: {problem}")

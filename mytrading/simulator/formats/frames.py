@@ -38,7 +38,7 @@ def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body
         if quote.bid and quote.ask:
             data |= {"bid": quote.bid, "ask": quote.ask}
         return _enveloped(quote, mode, data, broker)
-    buy, sell = levels(quote)
+    buy, sell = depth_levels(quote)
     data |= {**_day_fields(quote, buy, sell), "bid": quote.bid, "ask": quote.ask}
     if quote.instrument.kind.is_derivative:
         data |= {"oi": quote.oi, "open_interest": quote.oi}
@@ -63,7 +63,7 @@ def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = 
     elif index:
         data |= {"volume": 0, **_change(quote)}
     else:
-        buy, sell = levels(quote)
+        buy, sell = depth_levels(quote)
         data |= _day_fields(quote, buy, sell)
         if full or mode == DEPTH:
             interest = sell[-1]["orders"] * _LAST_ORDERS if broker == "zerodha" else quote.oi
@@ -99,7 +99,7 @@ def _day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Bod
     }
 
 
-def levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
+def depth_levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
     """Return five bids and five asks with quantities that vary by the second; zeros on an empty side."""
     instrument, bids = quote.instrument, (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
     tick, unit, asks = instrument.tick_size, instrument.lot_size if instrument.kind.is_derivative else 100, bids >> 7

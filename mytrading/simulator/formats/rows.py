@@ -136,6 +136,7 @@ class LiveRows(AnalyzerRows):
         self._broker = broker
 
     def status_word(self, status: BrokerStatus) -> str:
+        """Return the broker's word for an order status."""
         return self._broker.status_word(status, partly=False)
 
     def transient_word(self) -> str:
@@ -159,6 +160,7 @@ class LiveRows(AnalyzerRows):
         return {**row, "average_price": next(prices, 0.0) if row["order_status"] == _COMPLETE else 0.0}
 
     def statistics(self, orders: list[BookOrder]) -> Body:
+        """Count orders by side and status; a live server does not count waiting stops."""
         return _counts(orders)
 
     def trade(self, trade: BookTrade) -> Body:
@@ -173,9 +175,11 @@ class LiveRows(AnalyzerRows):
         return {name: row[name] for name in _LIVE_POSITION}
 
     def position_totals(self, _rows: list[Body]) -> Body:
+        """Return no totals: a live server has none."""
         return {}
 
     def holding(self, holding: Holding, ltp: float) -> Body:
+        """Build a row of holdings, which a live server gives without the last price."""
         return _holding(holding, ltp)
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:

@@ -195,7 +195,7 @@ def _items(schema: Schema | None, most: float = math.inf, refusal: str = "") -> 
         if schema is None:
             return found
         wrong_type: tuple[Fields, Errors] = ({}, {"_schema": ["Invalid input type."]})
-        checked = [check(schema, item) if isinstance(item, dict) else wrong_type for item in found]
+        checked = [parse_fields(schema, item) if isinstance(item, dict) else wrong_type for item in found]
         if wrong := {place: errors for place, (_, errors) in enumerate(checked) if errors}:
             raise BadItems(wrong)
         return [fields for fields, _ in checked]
@@ -315,7 +315,7 @@ PUSH: Schema = {
 PAUSE: Schema = {**ACCOUNT, "paused": Field(_boolean), "at": _optional(_integer, 0)}
 
 
-def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
+def parse_fields(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
     """Parse a request body by its schema; returns the typed fields, and the errors by field."""
     fields: Fields = {}
     errors: Errors = {}

@@ -121,7 +121,7 @@ class MarketDay:
         self._pricer, self._spots = pricer, spots
         self._series: dict[str, Series] = {}
 
-    def span(self, underlying: str, index: int) -> tuple[float, float] | None:
+    def price_range(self, underlying: str, index: int) -> tuple[float, float] | None:
         """Return an underlying's lowest and highest price up to a tick; None before the first tick."""
         if index < 0 or self._spots is None:
             return None

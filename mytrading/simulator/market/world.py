@@ -76,7 +76,7 @@ class Shapes:
         daily = volatility / np.sqrt(_TRADING_DAYS)
         return float(0.35 * daily * draws[0]), float(0.8 * daily * draws[1])
 
-    def reach(self, name: str, day: date, volatility: float) -> tuple[float, float]:
+    def high_low_distances(self, name: str, day: date, volatility: float) -> tuple[float, float]:
         """Draw the log distances of a day's high above, and of its low below, its open and close."""
         draws = np.abs(self.rng(name, day, 4).normal(size=2)) * 0.35 * volatility / np.sqrt(_TRADING_DAYS)
         return float(draws[0]), float(draws[1])
@@ -205,7 +205,7 @@ class SimulatedWorld:
         )
 
     @property
-    def recorded(self) -> bool:
+    def is_replay(self) -> bool:
         """Return whether the market replays recorded days."""
         return bool(self._files)
 
@@ -236,7 +236,7 @@ class SimulatedWorld:
 
     def listing(self, day: date) -> InstrumentBook:
         """Return the instruments listed on a day, strikes about that day's open."""
-        prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
+        prices = {name: self.opening_price(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
         return InstrumentBook(specs.list_instruments(self.facts, self.calendar, day, prices))
 
     def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
@@ -253,7 +253,7 @@ class SimulatedWorld:
             return []
         return [item for item in specs.list_options(name, facts, self.calendar, day, span) if item.id not in listed]
 
-    def opening(self, name: str, day: date) -> float:
+    def opening_price(self, name: str, day: date) -> float:
         """Return an underlying's opening price on a trading day."""
         if (name, day) in self._opens:
             return self._opens[name, day]
@@ -265,7 +265,7 @@ class SimulatedWorld:
         if day > self._anchor:
             for step in self._trading_days(self._anchor, day):
                 before = self.calendar.previous_trading_day("NSE", step)
-                grown = self.closing(name, before) * float(np.exp(self._gap_and_move(name, step)[0]))
+                grown = self.closing_price(name, before) * float(np.exp(self._gap_and_move(name, step)[0]))
                 self._opens[name, step] = self._recorded_open(name, step) or grown
         else:
             for step in reversed(self._trading_days(day, self._anchor)):
@@ -275,13 +275,14 @@ class SimulatedWorld:
                 self._opens[name, before] = self._closes[name, before] / float(np.exp(move))
         return self._opens[name, day]
 
-    def closing(self, name: str, day: date) -> float:
+    def closing_price(self, name: str, day: date) -> float:
         """Return an underlying's closing price on a trading day."""
         if (name, day) not in self._closes:
             if (file := self._recorded(name, day)) is not None:
                 self._closes[name, day] = float(file.ltp[-1])
             else:
-                self._closes[name, day] = self.opening(name, day) * float(np.exp(self._gap_and_move(name, day)[1]))
+                move = float(np.exp(self._gap_and_move(name, day)[1]))
+                self._closes[name, day] = self.opening_price(name, day) * move
         return self._closes[name, day]
 
     def day(self, day: date) -> MarketDay:
@@ -301,13 +302,13 @@ class SimulatedWorld:
         """Compute an underlying's daily bars from `first` up to the day before ticks, oldest first."""
         volatility, draws = self.facts.underlyings[name].volatility, self.shapes
         step = self.calendar.next_trading_day("NSE", self.ticks_since - timedelta(days=1))
-        opened, found = self.opening(name, step), []
+        opened, found = self.opening_price(name, step), []
         gap = self._gap_and_move(name, step)[0]
         while (before := self.calendar.previous_trading_day("NSE", step)) >= first:
             closed = opened / float(np.exp(gap))
             gap, move = draws.gap_and_move(path_family(name), before, volatility)
             opened = closed / float(np.exp(move))
-            up, down = draws.reach(path_family(name), before, volatility)
+            up, down = draws.high_low_distances(path_family(name), before, volatility)
             high, low = max(opened, closed) * float(np.exp(up)), min(opened, closed) / float(np.exp(down))
             found.append(DayRange(before, opened, high, low, closed))
             step = before
@@ -377,12 +378,12 @@ class _Pricer:
             activity = self.world.shapes.activity(name, self.day, self.span)[self.seconds]
             first = int(np.searchsorted(self.times, self.open_ns))
             self._families[name] = SharedPath.of(path, np.floor(activity * SHARES_A_DAY).astype(np.int64), first)
-        opening = self.world.opening(instrument.symbol, self.day)
+        opening = self.world.opening_price(instrument.symbol, self.day)
         return SharedPrices(self._families[name], opening, self._share_close(instrument))
 
     def _share_close(self, instrument: Instrument) -> float:
         before = self.world.calendar.previous_trading_day("NSE", self.day)
-        return to_tick(self.world.closing(instrument.symbol, before), instrument.tick_size)
+        return to_tick(self.world.closing_price(instrument.symbol, before), instrument.tick_size)
 
     def spot_of(self, name: str) -> Array:
         """An underlying's price at each tick of the day."""
@@ -390,7 +391,7 @@ class _Pricer:
             if self.ticks is not None and name == self.replayed:
                 self._spot[name] = self.ticks.ltp
             else:
-                self._spot[name] = self.world.opening(name, self.day) * self._relative_path(name)
+                self._spot[name] = self.world.opening_price(name, self.day) * self._relative_path(name)
         return self._spot[name]
 
     def _relative_path(self, name: str) -> Array:
@@ -418,7 +419,7 @@ class _Pricer:
         ltp = theoretical_prices(instrument.kind, instrument.strike, self._expiries[name, expiry], level)
         lots = _FUTURE_LOTS_A_DAY
         if instrument.kind is not InstrumentKind.FUT:
-            distance = abs(instrument.strike / self.world.opening(name, self.day) - 1.0)
+            distance = abs(instrument.strike / self.world.opening_price(name, self.day) - 1.0)
             lots = int(400_000 * np.exp(-distance * 90.0)) + 50
         return Prices(
             ltp, self._volume(instrument, lots), self._close_before(instrument, expiry), lots // 3 * instrument.lot_size
@@ -429,7 +430,7 @@ class _Pricer:
         before = calendar.previous_trading_day("NSE", self.day)
         session = calendar.session("NFO" if instrument.exchange == "MCX" else instrument.exchange, before)
         assert session is not None
-        spot = np.array([self.world.closing(instrument.underlying, before)])
+        spot = np.array([self.world.closing_price(instrument.underlying, before)])
         terms = expiry_terms(spot, expiry, np.array([session.close_ns]))
         level = self._level(instrument.underlying, before)
         value = theoretical_prices(instrument.kind, instrument.strike, terms, level)

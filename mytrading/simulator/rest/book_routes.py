@@ -6,7 +6,7 @@ from typing import Any
 
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.enums import Product
-from mytrading.simulator.faults.effects import hostile_row, order_rows
+from mytrading.simulator.faults.effects import faulty_order_rows, hostile_row
 from mytrading.simulator.formats.frames import Body
 from mytrading.simulator.rest.request import Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
@@ -15,6 +15,7 @@ _PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "t
 
 
 async def orderstatus(call: RestCall) -> Reply:
+    """Answer one order of the day by its id; 404 for an unknown one."""
     books, order_id = call.venue.exchange.books, call.fields["orderid"]
     order = books.orders.get(order_id)
     if order is None:
@@ -30,12 +31,13 @@ async def openposition(call: RestCall) -> Reply:
 
 
 async def orderbook(call: RestCall) -> Reply:
+    """Answer the orders of the day and their counts, with the faults of the order book."""
     venue = call.venue
     shapes, orders = venue.rows, list(venue.exchange.books.orders.values())
     if (spoilt := _spoilt_book(call, "orderbook", {"orders": [], "statistics": shapes.statistics([])})) is not None:
         return spoilt
     shown = reversed(orders) if shapes.newest_first else orders
-    rows = order_rows(venue.faults, [(order, shapes.order(order)) for order in shown], shapes)
+    rows = faulty_order_rows(venue.faults, [(order, shapes.order(order)) for order in shown], shapes)
     if rows is None:
         return error(500, "An unexpected error occurred")
     rows = _with_hostile(venue, "orderbook", rows)
@@ -43,6 +45,7 @@ async def orderbook(call: RestCall) -> Reply:
 
 
 async def tradebook(call: RestCall) -> Reply:
+    """Answer the trades (fills) of the day."""
     if (spoilt := _spoilt_book(call, "tradebook", [])) is not None:
         return spoilt
     shapes, trades = call.venue.rows, call.venue.exchange.books.trades
@@ -128,14 +131,14 @@ def _ltp(venue: SimulatedVenue, instrument: str, otherwise: float) -> float:
 
 def _with_hostile(venue: SimulatedVenue, route: str, rows: list[Body]) -> list[Body]:
     """The rows, with a hostile one like the first before them while that fault is on."""
-    if not rows or (odd := venue.faults.take("book_hostile", route=route)) is None:
+    if not rows or (odd := venue.faults.fire("book_hostile", route=route)) is None:
         return rows
     return [hostile_row(rows[0], odd.acted), *rows]
 
 
 def _spoilt_book(call: RestCall, route: str, nothing: Any) -> Reply | None:
-    if call.venue.faults.take("book_500", route=route) is not None:
+    if call.venue.faults.fire("book_500", route=route) is not None:
         return error(500, "An unexpected error occurred")
-    if call.venue.faults.take("book_empty", route=route) is not None:
+    if call.venue.faults.fire("book_empty", route=route) is not None:
         return call.success(data=nothing)
     return None

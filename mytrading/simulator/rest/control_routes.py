@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.faults.registry import FAULTS, route_problem, setting
+from mytrading.simulator.faults.registry import FAULTS, parse_fault_setting, route_problem
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.rest.request import Reply, RestCall, error, success
@@ -113,13 +113,13 @@ async def fault(call: RestCall) -> Reply:
     if given["kind"] == "clear":
         venue.faults.clear()
         return success(data=venue.faults.names())
-    wanted, errors = setting(given)
+    wanted, errors = parse_fault_setting(given)
     if wanted is None:
         return error(400, errors)
     if problem := route_problem(wanted, venue.routes):
         return error(400, {"route": [problem]})
     venue.faults.set(wanted)
-    venue.drop_if_asked()
+    venue.disconnect_if_faulty()
     return success(data=venue.faults.names())
 
 

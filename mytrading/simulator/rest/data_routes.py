@@ -12,7 +12,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import expiry_label, instrument_id
 from mytrading.core.time import IST, MILLISECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.formats.frames import Body, levels
+from mytrading.simulator.formats.frames import Body, depth_levels
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
@@ -82,6 +82,7 @@ _BAR = ("open", "high", "low", "close", "volume")
 
 
 async def quotes(call: RestCall) -> Reply:
+    """Answer the present quote of one instrument."""
     return success(data=_quote_row(present(call.venue, _listed(call))))
 
 
@@ -102,9 +103,10 @@ async def multiquotes(call: RestCall) -> Reply:
 
 
 async def depth(call: RestCall) -> Reply:
+    """Answer five levels of bids and asks of one instrument, with their totals."""
     instrument = _listed(call)
     quote = present(call.venue, instrument)
-    buy, sell = levels(quote)
+    buy, sell = depth_levels(quote)
     bids, asks = ([{"price": row["price"], "quantity": row["quantity"]} for row in side] for side in (buy, sell))
     row = _quote_row(quote)
     del row["bid"], row["ask"]

@@ -215,7 +215,7 @@ class Dispatcher:
         if venue.event_log is not None and name in ORDER_ROUTES:
             venue.event_log.call(name, received_ns)
         try:
-            if is_api and venue.faults.take("rate_limited", route=name) is not None:
+            if is_api and venue.faults.fire("rate_limited", route=name) is not None:
                 raise Refused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))
             reply = await self._reply(request, path, received_ns)
         except Refused as refused:
@@ -226,7 +226,7 @@ class Dispatcher:
         counted = _name(served) if served in ROUTES else "other"
         venue.requests[f"{counted} {reply.status or 'dropped'}"] += 1
         self._monitor.record("simulator", counted, machine_now() - received_ns, reply.status < 500)
-        if not path.startswith("/sim/") and (delay := venue.faults.take("delay_ms", route=name)) is not None:
+        if not path.startswith("/sim/") and (delay := venue.faults.fire("delay_ms", route=name)) is not None:
             await asyncio.sleep(delay.number("ms") / 1000.0)
         if not reply.status:
             if request.transport is not None:
@@ -291,7 +291,7 @@ class Dispatcher:
         if route.drops_unknown:
             body = {name: value for name, value in body.items() if name in route.schema}
         known = {name: body[name] for name in route.schema if name in body} if route.keeps_unknown else body
-        fields, errors = schema.check(route.schema, known)
+        fields, errors = schema.parse_fields(route.schema, known)
         if not errors:
             return {**body, **fields} if route.keeps_unknown else fields
         if route.validation:

@@ -13,7 +13,7 @@ from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import DAYS_A_YEAR, Reason, greeks_one, implied_one
 from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.formats.frames import Body, levels
+from mytrading.simulator.formats.frames import Body, depth_levels
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.rest.data_routes import present, unknown_text
@@ -144,7 +144,7 @@ def chain_rows(
 
 def _side(quote: SimulatedQuote, steps: int) -> Body:
     instrument = quote.instrument
-    buy, sell = levels(quote)
+    buy, sell = depth_levels(quote)
     out = (steps > 0) == (instrument.kind is InstrumentKind.CE)
     return {
         "symbol": instrument.symbol,
@@ -322,6 +322,7 @@ def _order(fields: Fields, option: Instrument, strategy: str) -> Fields:
 
 
 async def optiongreeks(call: RestCall) -> Reply:
+    """Answer implied volatility and greeks of one option."""
     venue, fields = call.venue, call.fields
     symbol, exchange = fields["symbol"], fields["exchange"]
     if not symbology.parse_symbol(symbol).kind.is_option:

@@ -50,25 +50,26 @@ def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
         return error(403, f"Operation {route} is not allowed in Semi-Auto mode; switch to Auto mode first")
     for order in fields.get("orders", (fields,)) if route in PARKED_ROUTES else ():
         instrument = instrument_id(order["exchange"], order.get("symbol") or order.get("underlying", ""))
-        if faults.take("semi_auto", side=order["action"].upper(), instrument=instrument) is not None:
+        if faults.fire("semi_auto", side=order["action"].upper(), instrument=instrument) is not None:
             text = "Order queued for approval in Action Center"
             return success(mode="semi_auto", message=text, pending_order_id=machine_now() // 1000)
     return None
 
 
 async def placeorder(call: RestCall) -> Reply:
+    """Place one order, with the faults of order calls."""
     fields, faults = call.fields, call.venue.faults
     if not fields["symbol"]:
         return call.error(400, "Missing required field: symbol")
-    if (fault := faults.take("place_lost")) is not None:
+    if (fault := faults.fire("place_lost")) is not None:
         await asyncio.sleep(fault.number("seconds"))
         raise DropConnection
-    if (fault := faults.take("place_no_id")) is not None:
+    if (fault := faults.fire("place_no_id")) is not None:
         if fault.flag("placed"):
             _place(call)
         return call.success(orderid=None)
     instrument = instrument_id(fields["exchange"], fields["symbol"])
-    rejected = faults.take("reject", side=fields["action"].upper(), instrument=instrument)
+    rejected = faults.fire("reject", side=fields["action"].upper(), instrument=instrument)
     if rejected is not None and not rejected.flag("late"):
         return call.error(400, rejected.text("reason"))
     return await _spoiled(call, "placeorder", _place(call, rejected.text("reason") if rejected is not None else ""))
@@ -77,14 +78,14 @@ async def placeorder(call: RestCall) -> Reply:
 async def _spoiled(call: RestCall, route: str, reply: Reply) -> Reply:
     """The reply, or what a switched-on fault makes of it after the work was done."""
     faults = call.venue.faults
-    if (fault := faults.take("place_timeout", route=route)) is not None:
+    if (fault := faults.fire("place_timeout", route=route)) is not None:
         if fault.flag("drop"):
             await asyncio.sleep(0.0)
             raise DropConnection
         await asyncio.sleep(fault.number("seconds"))
-    if faults.take("place_500_but_placed", route=route) is not None:
+    if faults.fire("place_500_but_placed", route=route) is not None:
         return error(500, "An unexpected error occurred in the API endpoint")
-    if faults.take("place_201", route=route) is not None:
+    if faults.fire("place_201", route=route) is not None:
         return error(201, "Failed to place order")
     return reply
 
@@ -122,6 +123,7 @@ def _request(fields: Fields, price: float = 0.0, trigger_price: float = 0.0) -> 
 
 
 async def modifyorder(call: RestCall) -> Reply:
+    """Change quantity and prices of a resting order; 404 for an unknown one."""
     fields = call.fields
     result = call.venue.modify(fields["orderid"], fields["quantity"], fields["price"], fields["trigger_price"])
     if isinstance(result, ExchangeRefusal):
@@ -300,7 +302,7 @@ async def placegttorder(call: RestCall) -> Reply:
     if (refused := _gtt_refusal(call)) is not None:
         return refused
     trigger_id = venue.triggers.new_id(ist_date(now))
-    venue.keep_trigger(_trigger(call, trigger_id, created_ns=now, expires_ns=_expiry(call.fields["expires_at"], now)))
+    venue.save_trigger(_trigger(call, trigger_id, created_ns=now, expires_ns=_expiry(call.fields["expires_at"], now)))
     return call.success(trigger_id=trigger_id)
 
 
@@ -313,16 +315,17 @@ async def modifygttorder(call: RestCall) -> Reply:
     if found is None:
         return error(500, "An unexpected error occurred")
     expires = _expiry(given, venue.clock.now()) if given else found.expires_ns
-    venue.keep_trigger(_trigger(call, found.trigger_id, created_ns=found.created_ns, expires_ns=expires))
+    venue.save_trigger(_trigger(call, found.trigger_id, created_ns=found.created_ns, expires_ns=expires))
     return call.success(trigger_id=found.trigger_id)
 
 
 async def cancelgttorder(call: RestCall) -> Reply:
+    """Cancel an active GTT trigger; 404 for any other."""
     venue, trigger_id = call.venue, call.fields["trigger_id"]
     found = venue.triggers.get_active(trigger_id)
     if found is None:
         return call.error(404, f"No active GTT with trigger_id '{trigger_id}'")
-    venue.keep_trigger(replace(found, status=TriggerStatus.CANCELLED, updated_ns=venue.clock.now()))
+    venue.save_trigger(replace(found, status=TriggerStatus.CANCELLED, updated_ns=venue.clock.now()))
     return call.success(trigger_id=trigger_id)
 
 

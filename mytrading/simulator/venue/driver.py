@@ -131,7 +131,7 @@ class Driver:
             for index in range(self._venue.index + 1, due + 1):
                 self._venue.tick(index, last=index == due)
         self._venue.advance()
-        if self._jumps or self._venue.world.recorded:
+        if self._jumps or self._venue.world.is_replay:
             self._jump_if_due(now)
 
     def _start_if_ready(self, gate: StatusReader) -> None:
@@ -266,7 +266,7 @@ class LockStep(Driver):
         elif now - self._marked_at < _MARK_REPEAT_NS:
             return
         self._marked_at = now
-        hub.mark(self._mark)
+        hub.send_step_mark(self._mark)
 
     def _next_moment(self) -> int | None:
         """Market time of the next step: the next tick, after the last one a minute later; None at the market's end."""

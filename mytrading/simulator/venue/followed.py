@@ -69,7 +69,7 @@ class FollowedWorld(SimulatedWorld):
         """Find an instrument by id: in the newest master contract that has it, else in the facts."""
         for kept in reversed(self._master.days()) if self._master is not None else ():
             with suppress(ValueError):
-                snapshot = self._master.of(kept) if self._master is not None else None
+                snapshot = self._master.of_day(kept) if self._master is not None else None
                 found = (item for item in snapshot.instruments if item.id == instrument) if snapshot else iter(())
                 if (item := next(found, None)) is not None:
                     return _with_tick(item)
@@ -126,7 +126,7 @@ class Follower:
     def step(self) -> int:
         """Apply the waiting quotes, at most a few hundred; returns how many there were."""
         if self._venue.world.listing_changed:
-            self._venue.list_anew()
+            self._venue.relist_instruments()
             self._unknown.clear()
         count = 0
         for frame in drain(self._stream.receive, _AT_ONCE):
@@ -146,7 +146,7 @@ class Follower:
             if instrument is None:
                 self._unknown.add(name)
                 return
-            venue.list_also(instrument)
+            venue.list_instrument(instrument)
         quote = SimulatedQuote(
             instrument,
             live.market_ns,
@@ -161,6 +161,6 @@ class Follower:
             live.previous_close or 0.0,
         )
         venue.depths[instrument.id] = (live.bid_quantity or 0, live.ask_quantity or 0)
-        venue.quote_ages.set(instrument.id, venue.clock.now())
+        venue.quote_ages.record(instrument.id, venue.clock.now())
         venue.publish_pushed_quote(quote, hold=True)
         venue.match(quote)

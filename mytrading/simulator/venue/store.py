@@ -80,6 +80,7 @@ class BookStore:
         )
 
     def save(self, changes: model.ExchangeChanges) -> None:
+        """Commit a change of the books, with its events if they are recorded."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -116,6 +117,7 @@ class BookStore:
         return None if row is None else self._decode(row[0], Origin)
 
     def record_origin(self, origin: Origin) -> None:
+        """Commit the market settings that these books begin with."""
         self._put("market(id, body)", 1, _encode(origin))
 
     def checkpoint(self) -> None:
@@ -123,13 +125,13 @@ class BookStore:
         if self._path is None:
             return
         if self._reserve is not None:
-            self._reserve.look()
+            self._reserve.refill()
         with closing(sqlite3.connect(str(self._path))) as db, suppress(sqlite3.OperationalError):
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close the file; while the disk is low its log stays for the next start."""
-        self._db.leave() if isinstance(self._db, Writer) else self._db.close()
+        self._db.close_keeping_log() if isinstance(self._db, Writer) else self._db.close()
 
     def _put(self, into: str, *values: object) -> None:
         marks = ", ".join("?" * len(values))

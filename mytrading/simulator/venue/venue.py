@@ -24,7 +24,7 @@ from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
 from mytrading.simulator.faults.registry import Faults
-from mytrading.simulator.formats.frames import BROKER, levels, live_order_frame, order_frame
+from mytrading.simulator.formats.frames import BROKER, depth_levels, live_order_frame, order_frame
 from mytrading.simulator.formats.rows import AnalyzerRows, LiveRows
 from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band
 from mytrading.simulator.market.history import MarketHistory
@@ -65,14 +65,14 @@ class BrokerSession:
 
     def refuses(self, route: str) -> bool:
         """Return whether a call to this route is refused for lack of a broker session."""
-        if self._faults.take("session_lost", route=route) is not None:
+        if self._faults.fire("session_lost", route=route) is not None:
             return True
-        return self.rolled_over and self._faults.take("token_rollover") is not None
+        return self.rolled_over and self._faults.fire("token_rollover") is not None
 
     @property
     def refuses_sockets(self) -> bool:
         """Return whether a socket that authenticates now is refused; those admitted before stay."""
-        return self._faults.take("session_lost", route="websocket") is not None
+        return self._faults.fire("session_lost", route="websocket") is not None
 
     @property
     def rolled_over(self) -> bool:
@@ -109,7 +109,7 @@ class QuoteAges:
         self._at: dict[str, int] = {}
         self._last = 0
 
-    def set(self, instrument: str, now: int) -> None:
+    def record(self, instrument: str, now: int) -> None:
         """Record a quote of the instrument at `now` (market ns)."""
         self._at[instrument] = self._last = now
 
@@ -208,14 +208,14 @@ class SimulatedVenue:
         listed += [self._relist(instrument, day) for instrument in sorted({*held, *besides} - known)]
         self.listing = InstrumentBook(listed)
 
-    def list_anew(self) -> None:
+    def relist_instruments(self) -> None:
         """Apply a changed listing; instruments with a held price or a resting order stay listed."""
         if self.market is None:
             return
         self._list(self.market.day, (*self.held, *self.exchange.instruments_at_work()))
         self.held = {name: replace(quote, instrument=self.listing.get(name)) for name, quote in self.held.items()}
 
-    def list_also(self, instrument: Instrument) -> None:
+    def list_instrument(self, instrument: Instrument) -> None:
         """List one more instrument for the rest of the day."""
         self.listing = InstrumentBook((*self.listing, instrument))
 
@@ -244,7 +244,8 @@ class SimulatedVenue:
             return self.listing
         more: list[Instrument] = []
         for name in (underlying,) if underlying else facts:
-            if name not in facts or not facts[name].strike_step or (span := market.span(name, self.index)) is None:
+            span = market.price_range(name, self.index) if name in facts and facts[name].strike_step else None
+            if span is None:
                 continue
             if (pushed := self.held.get(self.listing.spot(name).id)) is not None:
                 span = min(span[0], pushed.ltp), max(span[1], pushed.ltp)
@@ -300,6 +301,7 @@ class SimulatedVenue:
         return result
 
     def cancel(self, order_id: str) -> BookOrder | ExchangeRefusal:
+        """Cancel a resting order; the refusal says why it could not be."""
         result, changes = self.exchange.cancel(order_id, self.clock.now())
         self._commit(changes)
         return result
@@ -321,7 +323,7 @@ class SimulatedVenue:
         market = self.market
         assert market is not None
         self.index = index
-        watched = self.hub.watched
+        watched = self.hub.watched_instruments
         resting = {**dict.fromkeys(self.exchange.instruments_at_work()), **dict.fromkeys(self.triggers.instruments())}
         for instrument_id in dict.fromkeys((*resting, *watched)):
             instrument = self.listing.get(instrument_id)
@@ -343,15 +345,15 @@ class SimulatedVenue:
 
     def publish(self, quote: SimulatedQuote) -> None:
         """Send a quote to its subscribers, with the faults of the feed."""
-        if quote.instrument.id not in self.hub.watched or self.session.rolled_over:
+        if quote.instrument.id not in self.hub.watched_instruments or self.session.rolled_over:
             return
         self.quotes.send(quote)
-        self.drop_if_asked()
+        self.disconnect_if_faulty()
 
-    def drop_if_asked(self) -> None:
+    def disconnect_if_faulty(self) -> None:
         """Close all WebSocket connections if the fault `ws_drop` acts."""
-        if self.faults.take("ws_drop") is not None:
-            self.hub.drop_all()
+        if self.faults.fire("ws_drop") is not None:
+            self.hub.disconnect_all()
 
     def match(self, quote: SimulatedQuote) -> None:
         """Match resting orders at a price, and place the orders of triggers that it reaches."""
@@ -364,12 +366,12 @@ class SimulatedVenue:
         if not due or not self.world.calendar.is_open(quote.instrument.exchange, now):
             return
         for trigger, request in due:
-            self.keep_trigger(trigger)
+            self.save_trigger(trigger)
             placed = self.place(request) if request is not None else None
             if isinstance(placed, ExchangeRefusal):
-                self.keep_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
+                self.save_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
 
-    def keep_trigger(self, trigger: Trigger) -> None:
+    def save_trigger(self, trigger: Trigger) -> None:
         """Store a new trigger, or a new state of one."""
         self._store.save_trigger(trigger)
         self.triggers.store(trigger)
@@ -386,11 +388,11 @@ class SimulatedVenue:
         quote = self.quote(listed) if listed is not None else None
         if listed is None or quote is None or order.pending_units <= listed.lot_size:
             return 0
-        fault = self.faults.take("partial_fill", instrument=listed.id)
+        fault = self.faults.fire("partial_fill", instrument=listed.id)
         if fault is not None:
             units = int(order.pending_units * fault.number("fraction"))
         elif self.personality.rules.strict:
-            best = self.depths.get(listed.id) or [side[0]["quantity"] for side in levels(quote)]
+            best = self.depths.get(listed.id) or [side[0]["quantity"] for side in depth_levels(quote)]
             # enough for any order where the depth is unknown
             units = best[1 if order.request.side is Side.BUY else 0] or sys.maxsize
         else:
@@ -402,5 +404,5 @@ class SimulatedVenue:
             spot, own = self._spot(instrument), self.quote(instrument)
             assert own is not None
             return settlement_value(instrument, spot.ltp) if spot is not None and spot.ltp else own.ltp
-        ended = self.world.closing(instrument.underlying, date.fromisoformat(instrument.expiry))
+        ended = self.world.closing_price(instrument.underlying, date.fromisoformat(instrument.expiry))
         return settlement_value(instrument, ended)

@@ -41,7 +41,7 @@ class _Stream:
             self.sends = mode
 
 
-class Pool:
+class BrokerSubscriptions:
     """OpenAlgo's pool of subscriptions at the broker, by instrument; it lives as long as the server.
 
     The leak: a mode that is given up while a fuller one is held stays with the adapter, and keeps the broker sending
@@ -74,7 +74,7 @@ class Pool:
         stream = self._streams[instrument]
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
 
-    def is_full(self, instrument: str) -> bool:
+    def sends_depth(self, instrument: str) -> bool:
         """Return whether the broker sends Depth for the instrument."""
         return self._streams[instrument].sends == DEPTH
 
@@ -181,6 +181,7 @@ class Client:
         self.abort()
 
     def abort(self) -> None:
+        """Cut the connection without a closing frame."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -195,14 +196,15 @@ class Hub:
         self._broker, self._as_served = broker, as_served
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
-        self._pool = Pool()
+        self._pool = BrokerSubscriptions()
         self.frames_sent = 0
         self.published_ns = 0
         """Machine time at which the last quote's frame was about to be encoded and written."""
         self.sent = 0
         self.on_send: Callable[[], None] = lambda: None
 
-    def join(self, client: Client) -> None:
+    def add_client(self, client: Client) -> None:
+        """Add a connection, which gets nothing before it subscribes."""
         client.on_put = self._count
         self.clients.add(client)
         self._count()
@@ -211,7 +213,7 @@ class Hub:
         self.sent += 1
         self.on_send()
 
-    def mark(self, mark: int) -> None:
+    def send_step_mark(self, mark: int) -> None:
         """Queue a lock-step mark for every authenticated client, after all other frames of the step."""
         frame = _encode({"type": "step", "mark": mark})
         for client in self.clients:
@@ -219,7 +221,7 @@ class Hub:
                 client.put(None, frame, counted=False)
 
     @property
-    def watched(self) -> KeysView[str]:
+    def watched_instruments(self) -> KeysView[str]:
         """Return the instruments with at least one subscriber."""
         return self._listeners.keys()
 
@@ -250,7 +252,8 @@ class Hub:
         if not listeners:
             del self._listeners[instrument]
 
-    def leave(self, client: Client) -> None:
+    def remove_client(self, client: Client) -> None:
+        """Remove a connection and end its subscriptions."""
         self.clients.discard(client)
         for instrument, modes in list(client.modes.items()):
             for mode in list(modes):
@@ -275,7 +278,7 @@ class Hub:
             for client in clients:
                 client.put(key, frame)
 
-    def greet(self, client: Client, quote: SimulatedQuote, mode: int) -> None:
+    def send_current_quote(self, client: Client, quote: SimulatedQuote, mode: int) -> None:
         """Queue the present quote for a client that has just subscribed."""
         for key, body in self._bodies(quote, (mode,)):
             if _is_for(client.modes[quote.instrument.id], key[1], mode):
@@ -284,7 +287,7 @@ class Hub:
     def _bodies(self, quote: SimulatedQuote, modes: Iterable[int]) -> list[tuple[Key, Body]]:
         """The frames of a quote, fullest first, each under every mode that may get it."""
         instrument = quote.instrument.id
-        full, found = self._pool.is_full(instrument), []
+        full, found = self._pool.sends_depth(instrument), []
         for kind in self._pool.frame_modes(instrument):
             if self._as_served:
                 body = served_frame(quote, kind, self._broker, full=full)
@@ -304,6 +307,7 @@ class Hub:
             if client.wants_orders:
                 client.put(None, frame)
 
-    def drop_all(self) -> None:
+    def disconnect_all(self) -> None:
+        """Cut all connections."""
         for client in list(self.clients):
             client.abort()

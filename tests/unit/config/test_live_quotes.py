@@ -20,7 +20,7 @@ from mytrading.messages.run_config import write_run_config as write
 from mytrading.orchestrator import with_simulator_ports
 from mytrading.runtime.host import run_key
 from mytrading.runtime.supervision.control import environment
-from mytrading.simulator.embedded import options_of
+from mytrading.simulator.embedded import simulator_options_of_run
 from tests.kit.project import ROOT, copy_project
 
 KEY = "key-of-the-server"
@@ -123,14 +123,14 @@ def test_run_file_holds_the_key_of_the_simulator_alone(home: Path) -> None:
     assert b"key-of-first" not in data and b"key-of-spare" not in data
     read = decode_run_config(home / "run.msgpack")
     assert run_key.is_sealed(read)
-    assert options_of(read).api_key == config.venue.api_key
+    assert simulator_options_of_run(read).api_key == config.venue.api_key
     assert run_key.open_keys(read, own) == config
     assert seal(read).config_hash == seal(config).config_hash
 
 
 def test_simulator_follows_the_stream_and_the_contracts_of_its_own_stack(home: Path) -> None:
     config = with_simulator_ports(built(home, CHOSEN))
-    options = options_of(config)
+    options = simulator_options_of_run(config)
     assert options.follow.endswith("/market") and options.master == config.state
     assert environment(config)["MYTRADING_SIMULATOR"] == "true"
 

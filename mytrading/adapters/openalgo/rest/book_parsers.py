@@ -65,9 +65,9 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
     """Parse an `/orderbook` answer; rows that cannot be read make their instrument, or the book, unread."""
-    envelope = open_envelope(answer)
+    envelope = decode_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
-    book = _book(envelope, rows, "orders", order_row)
+    book = _book(envelope, rows, "orders", parse_order)
     listed = book.rows or ()
     orders = merge_order_rows(listed)
     unknown = sorted({order.status_text for order in listed if quirks.is_unknown_status(order.status_text)})
@@ -80,14 +80,14 @@ def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
 
 def parse_trades(answer: HttpReply) -> Book[tuple[BrokerTrades, ...]]:
     """Parse a `/tradebook` answer into trades summed per order. Raises `ReadFailed`."""
-    envelope = open_envelope(answer)
+    envelope = decode_envelope(answer)
     book = _book(envelope, envelope.data, "trades", _trade)
     return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread)
 
 
 def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
     """Parse a `/positionbook` answer, closed rows (quantity 0) included. Raises `ReadFailed`."""
-    envelope = open_envelope(answer)
+    envelope = decode_envelope(answer)
     total = envelope.total_today_realized_pnl
     realised = float(total) if isinstance(total, int | float) and -MOST_COUNT <= total <= MOST_COUNT else None
     return _book(envelope, envelope.data, "positions", _position_row)._replace(realised=realised)
@@ -95,7 +95,7 @@ def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
 
 def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]:
     """Parse a `/funds` answer; an empty success, several brokers' error form, is unknown. Raises `ReadFailed`."""
-    envelope = open_envelope(answer)
+    envelope = decode_envelope(answer)
     mode = shown(envelope.mode or "")
     data = envelope.data
     if not isinstance(data, dict):
@@ -118,14 +118,14 @@ def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]
 
 def parse_analyzer(answer: HttpReply) -> str:
     """Parse an `/analyzer` answer into the server's mode, live or analyze. Raises `ReadFailed`."""
-    data = open_envelope(answer).data
+    data = decode_envelope(answer).data
     mode = data.get("mode") if isinstance(data, dict) else None
     if not isinstance(mode, str) or not mode:
         raise ReadFailed("malformed", "the analyzer's answer has no mode", answer.status)
     return mode
 
 
-def open_envelope(answer: HttpReply) -> _Envelope:
+def decode_envelope(answer: HttpReply) -> _Envelope:
     """Decode the body of a successful answer; `ReadFailed` says what kind of failure any other is."""
     envelope = decode_read(answer, _decoder)
     if envelope.status != "success":
@@ -133,7 +133,7 @@ def open_envelope(answer: HttpReply) -> _Envelope:
     return envelope
 
 
-def order_row(row: dict[str, Any]) -> BrokerOrder:
+def parse_order(row: dict[str, Any]) -> BrokerOrder:
     """Parse one order of a book, or of an `order_update` frame. Raises `ValueError` naming the wrong field."""
     quantity, status = _units(row, "quantity"), _text(row, "order_status")
     return BrokerOrder(

@@ -64,11 +64,11 @@ class BookReader:
     _patience: int = field(default=0, init=False)
     _realised: float | None = field(default=None, init=False)
 
-    def visit(self, job: ReadJob) -> Visit:
+    def read_books(self, job: ReadJob) -> Visit:
         """Read the books that a job lists, in order, and return what each read gave."""
-        return replace(self)._visit(job)
+        return replace(self)._read_all(job)
 
-    def _visit(self, job: ReadJob) -> Visit:
+    def _read_all(self, job: ReadJob) -> Visit:
         began = self.machine_now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         trades = self._mode_and_trades(job)

@@ -135,7 +135,7 @@ class OpenAlgoClient:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
         return self.finish(self.begin(endpoint, payload, deadline))
 
-    def write(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
+    def encode_request(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
         """Encode a POST request as bytes, for `start` of any client of the same server and key."""
         body = self._encoder.encode({"apikey": self._api_key, **payload})
         head = f"POST {self._path}{endpoint}".encode() + self._post_head
@@ -143,16 +143,16 @@ class OpenAlgoClient:
 
     def start(self, request: bytes, deadline: Deadline) -> Started | None:
         """Send an encoded request, answered by `finish`; None, with nothing sent, without an idle connection."""
-        if not self.idle():
+        if not self.is_idle():
             return None
         assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
     def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:
         """Send a POST request, whose answer the next call, `finish`, must read. Raises `NotSent`."""
-        return self._begin(self.write(endpoint, payload), "POST", deadline)
+        return self._begin(self.encode_request(endpoint, payload), "POST", deadline)
 
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Return whether the connection is open at both ends with no unread answer on it."""
         connection = self._socket
         if connection is None or (self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending()):
@@ -204,7 +204,7 @@ class OpenAlgoClient:
         return HttpReply(status, body, began, ended, after)
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
-        if self._socket is not None and not self.idle():  # its end, or bytes that belong to no request of ours
+        if self._socket is not None and not self.is_idle():  # its end, or bytes that belong to no request of ours
             self.close()
         if self._socket is None:
             try:

@@ -210,17 +210,17 @@ _BY_STATUS: dict[int, type[OpenAlgoError]] = {
 _TABLE = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in MEANINGS)
 
 
-def error_of(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
+def typed_error(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
     """Convert an unsuccessful answer to its typed error; `placing` for calls that could have changed an order."""
     text = error_text(answer.body, answer.status)
     if answer.status == 429:
         return RateLimited(text, 429)
     if placing and answer.status not in DEFINITIVE:
         return FateUnknown(text, answer.status)
-    return meaning_of(text, answer.status)
+    return classify_error_text(text, answer.status)
 
 
-def meaning_of(text: str, status: int = 0) -> OpenAlgoError:
+def classify_error_text(text: str, status: int = 0) -> OpenAlgoError:
     """Classify an error text, of an answer or of an order rejection, as a typed error."""
     words = text.replace("_", " ")
     for expression, kind in _TABLE:

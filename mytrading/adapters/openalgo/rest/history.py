@@ -39,7 +39,7 @@ class HistoryGate:
         self._wait = wait
         self._times: deque[int] = deque(maxlen=CALLS)
 
-    def enter(self) -> None:
+    def wait_turn(self) -> None:
         """Wait until the history rate limit allows one more request."""
         if len(self._times) == CALLS and (left := self._times[0] + WINDOW_NS - self._now()) > 0:
             self._wait(left)
@@ -99,7 +99,7 @@ def fetch_history(
     parsed = decode_read(answer, _decoder, f"history of {instrument}: ")
     if parsed.status == "error" or parsed.data is None:
         raise ReadFailed("server", f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
-    span = span_ns(interval)
+    span = interval_ns(interval)
     bars: dict[float, Bar] = {}
     for row in parsed.data:
         prices = (row.open, row.high, row.low, row.close)
@@ -126,9 +126,9 @@ def fetch_range(
     """Fetch all bars from day `start` to `end` in chunks. `progress` gets requests done and all."""
     bars: dict[int, Bar] = {}
     done: list[Chunk] = []
-    spans = list(chunks(interval, start, end))
+    spans = list(split_range(interval, start, end))
     for first, last in spans:
-        gate.enter()
+        gate.wait_turn()
         try:
             found = fetch_history(client, instrument, interval, first, last, now, retries)
             done.append(Chunk(first, last, len(found)))
@@ -139,7 +139,7 @@ def fetch_range(
     return HistoryRange(tuple(bars[at] for at in sorted(bars)), tuple(done))
 
 
-def span_ns(interval: str) -> int:
+def interval_ns(interval: str) -> int:
     """Return the length of an interval's bar in ns; `ValueError` lists the known intervals."""
     unit = _SECONDS.get(interval[-1:])
     if unit is None or not interval[:-1].isdigit() or not int(interval[:-1]) or (unit == 86_400 and interval != _DAILY):
@@ -147,7 +147,7 @@ def span_ns(interval: str) -> int:
     return int(interval[:-1]) * unit * SECOND
 
 
-def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]:
+def split_range(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]:
     """Split a range of days into the (first, last) days of each history request, without overlap."""
     span = timedelta(days=CHUNK_DAYS.get(interval, min(CHUNK_DAYS.values())) - 1)
     while start <= end:

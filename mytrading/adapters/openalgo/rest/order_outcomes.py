@@ -43,7 +43,7 @@ class _OrderReply(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_OrderReply)
 
 
-def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
+def classify_answer(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
     """Classify a complete answer to an order call: accepted, refused, parked, rate-limited, wrong mode or unknown."""
     if answer.status == 429:
         return CallVerdict(Outcome.RATE_LIMITED, "", error_text(answer.body, answer.status), retry_after_ns(answer))
@@ -70,7 +70,7 @@ def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
     return CallVerdict(Outcome.ACCEPTED, name)
 
 
-def judge_failure(failure: TransportFailed) -> CallVerdict:
+def classify_failure(failure: TransportFailed) -> CallVerdict:
     """Classify an order call that got no complete answer, by whether any of it was sent."""
     return CallVerdict(Outcome.NOT_SENT if isinstance(failure, NotSent) else Outcome.UNKNOWN, "", str(failure))
 

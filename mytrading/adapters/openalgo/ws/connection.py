@@ -215,13 +215,13 @@ class FeedSocket:
         self._on_purpose = True
         self._break(reason)
 
-    def look(self, machine_ns: int) -> None:
+    def drop_if_stalled(self, machine_ns: int) -> None:
         """Once a second: drop a connection on which a frame has not been completed in time."""
         limit = self._rules.silent_after_s + _DRIPPED_S
         if self.connected and machine_ns - self._heard > limit * SECOND:
             self._break(f"no whole message for {limit:g} s")
 
-    def delay_s(self, refused: bool = False) -> float:
+    def retry_delay_s(self, refused: bool = False) -> float:
         """Return the jittered back-off in seconds before the next connection attempt."""
         rules = self._rules
         if not self.failures:
@@ -262,11 +262,11 @@ class FeedSocket:
                 self._live()
             except _NotAdmitted as refusal:
                 self._settle(began, refused=True)
-                delay = self.delay_s(refused=True)
+                delay = self.retry_delay_s(refused=True)
                 self._put(SocketRefused(refusal.code, refusal.message, self._now(), delay))
             except Exception as error:  # noqa: BLE001 - whatever a server sends, this thread goes on
                 self._settle(began)
-                delay = self.delay_s()
+                delay = self.retry_delay_s()
                 reason = self._drop_reason or str(error) or type(error).__name__
                 self._put(Disconnected(reason, self._now(), delay, self.failures, self._gave_up))
             self._stopping.wait(delay)

@@ -41,7 +41,7 @@ class FeedMode(IntEnum):
     DEPTH = 3
 
     @property
-    def word(self) -> str:
+    def wire_name(self) -> str:
         """Return the mode's name on the wire."""
         return _WORDS[self]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.book_parsers import order_row
+from mytrading.adapters.openalgo.rest.book_parsers import parse_order
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
 from mytrading.adapters.openalgo.ws import connection as ws
 from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketFrame, SocketRules
@@ -20,14 +20,14 @@ from mytrading.messages.reports import BrokerOrder, OrderReport
 from mytrading.messages.text import shown
 
 MOST_AT_ONCE = 256
-"""Events that one `take` handles: a flood of updates delays heartbeat, reads and other accounts by no more."""
+"""Events that one `drain` handles: a flood of updates delays heartbeat, reads and other accounts by no more."""
 _decoder = msgspec.json.Decoder(dict[str, Any])
 # The books stand in for the stream meanwhile, but slower: retries come sooner than for quotes, and never end.
 _RULES = SocketRules(first_delay_s=0.2, longest_delay_s=30.0, most_tries=0)
 
 
 class OrderUpdates:
-    """The socket, subscribed to orders; `take` after `wake` rang. Updates of another mode are only counted."""
+    """The socket, subscribed to orders; `drain` after `wake` rang. Updates of another mode are only counted."""
 
     def __init__(
         self,
@@ -38,8 +38,8 @@ class OrderUpdates:
         machine_now: Callable[[], int],
         wake: Callable[[], None],
     ) -> None:
-        self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
-        self.start, self.stop, self.look = self._socket.start, self._socket.stop, self._socket.look
+        socket = self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
+        self.start, self.stop, self.drop_if_stalled = socket.start, socket.stop, socket.drop_if_stalled
         self._wake = wake
         self._account, self._expected = account, expected_mode
         self._last: dict[str, BrokerOrder] = {}
@@ -49,7 +49,7 @@ class OrderUpdates:
         self.problem_of_last = ""
         """Why the last malformed update could not be read."""
 
-    def take(self) -> list[OrderReport]:
+    def drain(self) -> list[OrderReport]:
         """Return queued order updates, oldest first and without repetitions; a long backlog comes in parts."""
         reports: list[OrderReport] = []
         events = self._socket.drain(MOST_AT_ONCE)
@@ -83,7 +83,7 @@ class OrderUpdates:
             if body.get("mode") not in (None, self._expected):
                 self.other_mode += 1
                 return ()
-            order = order_row(body)
+            order = parse_order(body)
         except UNREADABLE as error:
             self.malformed += 1
             self.problem_of_last = str(error)

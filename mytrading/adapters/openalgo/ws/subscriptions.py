@@ -45,8 +45,8 @@ class _Item:
 class Subscriptions:
     """Wanted instruments and how far each is. All times are machine ns.
 
-    `upgrade` asks for Depth, where a server's quotes lack bid and ask; after a change to a lesser mode the fuller ones
-    are released once that is there. Beyond `most` instruments `want` refuses.
+    `request_depth` is for quotes that lack bid and ask; after a change to a lesser mode the fuller ones are released
+    once that is there. Beyond `most` instruments `subscribe` refuses.
     """
 
     def __init__(self, most: int, batch: int, depth: bool) -> None:
@@ -66,12 +66,12 @@ class Subscriptions:
         return len(self._items)
 
     @property
-    def accepted(self) -> int:
+    def accepted_count(self) -> int:
         """Return how many subscriptions the server has accepted."""
         return sum(1 for item in self._items.values() if item.accepted)
 
     @property
-    def ticked(self) -> int:
+    def ticked_count(self) -> int:
         """Return how many accepted subscriptions have ticked on this connection."""
         return sum(1 for item in self._items.values() if item.accepted and item.taken)
 
@@ -95,7 +95,7 @@ class Subscriptions:
         item = self._items.get(instrument)
         return item is not None and item.taken > 0
 
-    def want(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
+    def subscribe(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
         """Subscribe an instrument in this mode, or change its mode; False if the limit is reached."""
         item = self._items.get(instrument)
         if item is None:
@@ -111,7 +111,7 @@ class Subscriptions:
         if item.accepted is not mode:
             self._open[instrument] = item
 
-    def drop(self, instrument: str) -> None:
+    def unsubscribe(self, instrument: str) -> None:
         """Unsubscribe an instrument."""
         item = self._items.pop(instrument, None)
         self._open.pop(instrument, None)
@@ -128,13 +128,13 @@ class Subscriptions:
             item.not_before = item.failures = 0
         self._open = dict(self._items)
 
-    def upgrade(self, instrument: str) -> None:
+    def request_depth(self, instrument: str) -> None:
         """Request Depth for an instrument whose quotes lack bid and ask, unless that is off or was refused."""
         item = self._items.get(instrument)
         if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
             self._change(instrument, item, FeedMode.DEPTH)
 
-    def seen(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
+    def accept_frame(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
         """Record a received frame; False to discard it, as fuller modes keep coming. Budget: 1 µs."""
         item = self._items.get(instrument)
         if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
@@ -155,7 +155,7 @@ class Subscriptions:
         if self._leaving:
             batch_out, self._leaving = self._leaving[: self._batch], self._leaving[self._batch :]
             # The mode counts per entry; one on top of the message is ignored, and the default is Quote.
-            symbols = [{**_named(name), "mode": mode.word} for name, mode in batch_out]
+            symbols = [{**_named(name), "mode": mode.wire_name} for name, mode in batch_out]
             return {"action": "unsubscribe", "symbols": symbols}
         due = [
             (name, item)
@@ -165,18 +165,18 @@ class Subscriptions:
         if due:
             mode = due[0][1].mode
             batch = [(name, item) for name, item in due if item.mode is mode][: self._batch]
-            return self._subscribe(batch, mode, machine_ns)
+            return self._subscribe_batch(batch, mode, machine_ns)
         return None
 
-    def _subscribe(self, batch: list[tuple[str, _Item]], mode: FeedMode, machine_ns: int) -> Request:
+    def _subscribe_batch(self, batch: list[tuple[str, _Item]], mode: FeedMode, machine_ns: int) -> Request:
         self._number += 1
         request = f"s{self._number}"
         for _, item in batch:
             item.request, item.sent_ns = request, machine_ns
         symbols = [_named(name) for name, _ in batch]
-        return {"action": "subscribe", "symbols": symbols, "mode": mode.word, "request_id": request}
+        return {"action": "subscribe", "symbols": symbols, "mode": mode.wire_name, "request_id": request}
 
-    def answered(self, answer: Acknowledged, machine_ns: int) -> list[str]:
+    def apply_answer(self, answer: Acknowledged, machine_ns: int) -> list[str]:
         """Apply a subscription answer; returns the instruments that have newly begun to stream."""
         started = []
         for instrument, mode in answer.accepted:
@@ -215,7 +215,7 @@ class Subscriptions:
         item.request = ""
         if item.accepted:
             # A fuller mode was refused and the one before still flows: that is what there is.
-            item.error = f"no {item.mode.word}: {reason}"
+            item.error = f"no {item.mode.wire_name}: {reason}"
             item.mode = item.accepted
             self._open.pop(instrument, None)
             return
@@ -227,7 +227,7 @@ class Subscriptions:
         item.failures += 1
         item.not_before = machine_ns + _retry(item.failures)
 
-    def failed(self, machine_ns: int) -> None:
+    def retry_unanswered(self, machine_ns: int) -> None:
         """Schedule all unanswered requests again after an error frame, which names no request."""
         self._pause_until = machine_ns + FIRST_RETRY_NS
         for item in self._open.values():

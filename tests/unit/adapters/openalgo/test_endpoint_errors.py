@@ -7,7 +7,7 @@ import pytest
 from mytrading.adapters.openalgo.endpoints import Margin, ServerQuote, Triggered, _with_trigger_id, decode_answer
 from mytrading.adapters.openalgo.rest import errors
 from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, error_of
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, typed_error
 
 
 def answer(status: int, body: str) -> HttpReply:
@@ -42,7 +42,7 @@ def said(text: str) -> str:
     ],
 )
 def test_error_of_each_known_answer_gives_its_type(status: int, body: str, kind: str) -> None:
-    found = error_of(answer(status, body))
+    found = typed_error(answer(status, body))
     assert type(found) is getattr(errors, kind)
     assert found.advice in str(found)
     assert str(status) in str(found)
@@ -63,15 +63,15 @@ def test_error_of_each_known_answer_gives_its_type(status: int, body: str, kind:
 def test_error_of_each_named_rejection_gives_its_type_and_a_fix(name: str, kind: type[OpenAlgoError], fix: str) -> None:
     answers = (said(name), f'{{"error":"it was refused","code":"{name}"}}', said(name.replace("_", " ").capitalize()))
     for body in answers:
-        found = error_of(answer(400, body), placing=True)
+        found = typed_error(answer(400, body), placing=True)
         assert type(found) is kind
         assert fix in str(found)
-    assert type(errors.meaning_of(f"RMS: {name}")) is kind
+    assert type(errors.classify_error_text(f"RMS: {name}")) is kind
 
 
 @pytest.mark.parametrize("status", [200, 201, 500, 502, 504])
 def test_error_of_placing_without_a_definitive_status_leaves_the_fate_open(status: int) -> None:
-    found = error_of(answer(status, said("Insufficient funds")), placing=True)
+    found = typed_error(answer(status, said("Insufficient funds")), placing=True)
     assert type(found) is errors.FateUnknown
 
 

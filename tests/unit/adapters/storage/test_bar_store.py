@@ -85,7 +85,7 @@ def test_history_added_is_noted_and_its_bars_replace_nothing(tmp_path: Path) -> 
 
 def test_time_noted_as_whole_is_never_taken_back_by_an_older_answer(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
-    store.note_filled(["NSE:SBIN", "NSE:TCS"], 9 * MINUTE)
+    store.mark_filled(["NSE:SBIN", "NSE:TCS"], 9 * MINUTE)
     store.add_history("NSE:SBIN", [bar(1)], 3 * MINUTE)
     assert [store.filled_until(name) for name in ("NSE:SBIN", "NSE:TCS")] == [9 * MINUTE] * 2
 
@@ -94,8 +94,8 @@ def test_bars_ahead_of_a_market_that_went_back_are_dropped_and_come_anew(tmp_pat
     """A replay begun a second time found its bars in the store already, and published none."""
     store = BarStore(tmp_path)
     store.add_history("NSE:SBIN", [bar(i) for i in range(5)], 5 * MINUTE)
-    assert store.drop_after(2 * MINUTE) == 3
+    assert store.delete_after(2 * MINUTE) == 3
     assert BarReader(tmp_path).bars("NSE:SBIN") == [bar(0), bar(1)]
     assert store.filled_until("NSE:SBIN") == 2 * MINUTE
     assert store.add([bar(2, 50.0)]) == [bar(2, 50.0)]
-    assert store.drop_after(9 * MINUTE) == 0
+    assert store.delete_after(9 * MINUTE) == 0

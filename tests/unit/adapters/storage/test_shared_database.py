@@ -66,7 +66,7 @@ def test_index_that_is_opened_first_is_not_cut_down(tmp_path: Path, opened: type
     made = open_to_write(path)
     made.execute("PRAGMA journal_mode=WAL")
     made.execute("CREATE TABLE t (x)")
-    made.leave()
+    made.close_keeping_log()
     os.truncate(index, 2 * INDEX_BYTES)
     with closing(opened(path)) as db:
         assert db.execute("SELECT count(*) FROM t").fetchone() == (0,)
@@ -81,7 +81,7 @@ def test_index_of_a_dead_process_is_not_believed(tmp_path: Path) -> None:
     made.execute("PRAGMA journal_mode=WAL")
     made.execute("CREATE TABLE t (x)")
     made.execute("INSERT INTO t VALUES (1)")
-    made.leave()
+    made.close_keeping_log()
     Path(f"{path}-wal").write_bytes(b"")
     with closing(open_to_read(path)) as db, pytest.raises(sqlite3.OperationalError, match="no such table"):
         db.execute("SELECT count(*) FROM t")

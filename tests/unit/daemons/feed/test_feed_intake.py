@@ -63,7 +63,7 @@ class Desk:
         self.connection.pulse.expect(1, 0)
         for mode in ("Quote", "Depth"):
             answer = Acknowledged("", ((SBIN, mode),), ())
-            self.connection.subscriptions.answered(answer, 0)
+            self.connection.subscriptions.apply_answer(answer, 0)
 
     @property
     def connection(self) -> SourceConnection:

@@ -195,7 +195,7 @@ def modes(connection: SourceConnection, machine_ns: int) -> dict[str, str]:
             names = [f"{item['exchange']}:{item['symbol']}" for item in request["symbols"]]
             asked |= dict.fromkeys(names, request["mode"])
             pairs = tuple((name, request["mode"]) for name in names)
-            connection.subscriptions.answered(Acknowledged(request["request_id"], pairs, ()), machine_ns)
+            connection.subscriptions.apply_answer(Acknowledged(request["request_id"], pairs, ()), machine_ns)
     return asked
 
 
@@ -218,9 +218,9 @@ def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connection
     connection.active_since_ns = 0
     connection.pulse.ticked(SECOND)
     assert "acknowledge" in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
-    connection.subscriptions.seen(SBIN, FeedMode.QUOTE, 0)
+    connection.subscriptions.accept_frame(SBIN, FeedMode.QUOTE, 0)
     assert NIFTY in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
-    connection.subscriptions.seen(NIFTY, FeedMode.QUOTE, 0)
+    connection.subscriptions.accept_frame(NIFTY, FeedMode.QUOTE, 0)
     assert connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND) == ""
 
 

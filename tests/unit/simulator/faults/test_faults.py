@@ -14,7 +14,15 @@ import pytest
 from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
-from mytrading.simulator.faults.registry import FAULTS, FOR_GOOD, Faults, from_file, from_option, setting, table
+from mytrading.simulator.faults.registry import (
+    FAULTS,
+    FOR_GOOD,
+    Faults,
+    fault_table,
+    parse_fault_option,
+    parse_fault_setting,
+    read_fault_file,
+)
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.settings.options import BadOption, FaultSetting
 from mytrading.simulator.venue.venue import BrokerSession
@@ -23,7 +31,7 @@ from tests.kit.project import ROOT
 
 
 def wanted(kind: str, **fields: Any) -> FaultSetting:
-    made, errors = setting({"kind": kind, **fields})
+    made, errors = parse_fault_setting({"kind": kind, **fields})
     assert made is not None, errors
     return made
 
@@ -37,7 +45,7 @@ def switched(kind: str, **fields: Any) -> Faults:
 def test_document_holds_the_table_of_the_registry() -> None:
     text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
     section = text.partition("## Faults")[2]
-    assert "\n".join(line for line in section.splitlines() if line.startswith("|")) == table()
+    assert "\n".join(line for line in section.splitlines() if line.startswith("|")) == fault_table()
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -46,7 +54,7 @@ def test_every_fault_is_asked_for_somewhere_and_has_usable_defaults(name: str) -
     assert dict(made.parameters) == dict(FAULTS[name].defaults)
     assert made.count == FAULTS[name].count
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "mytrading" / "simulator").rglob("*.py"))
-    assert any(re.search(rf'take\(\s*"{name}"', source) for source in sources)
+    assert any(re.search(rf'fire\(\s*"{name}"', source) for source in sources)
 
 
 def test_same_parameter_has_the_same_type_in_every_fault() -> None:
@@ -59,18 +67,18 @@ def test_same_parameter_has_the_same_type_in_every_fault() -> None:
 
 def test_counted_fault_ends_by_itself_and_one_for_good_does_not() -> None:
     faults = switched("book_500", count=2)
-    assert [faults.take("book_500") is not None for _ in range(3)] == [True, True, False]
+    assert [faults.fire("book_500") is not None for _ in range(3)] == [True, True, False]
     assert faults.names() == {}
     faults.set(wanted("book_500", count=FOR_GOOD))
-    assert all(faults.take("book_500") for _ in range(50))
+    assert all(faults.fire("book_500") for _ in range(50))
     faults.set(wanted("book_500", count=0))
-    assert faults.take("book_500") is None
+    assert faults.fire("book_500") is None
 
 
 def test_chance_follows_its_seed() -> None:
     def run(seed: int) -> list[bool]:
         faults = switched("book_500", probability=0.3, seed=seed)
-        return [faults.take("book_500") is not None for _ in range(400)]
+        return [faults.fire("book_500") is not None for _ in range(400)]
 
     first = run(5)
     assert first == run(5) != run(6)
@@ -79,21 +87,21 @@ def test_chance_follows_its_seed() -> None:
 
 def test_chance_with_a_count_acts_that_often() -> None:
     faults = switched("book_500", probability=0.5, count=3)
-    assert sum(faults.take("book_500") is not None for _ in range(200)) == 3
+    assert sum(faults.fire("book_500") is not None for _ in range(200)) == 3
 
 
 def test_restricted_fault_is_not_used_up_elsewhere() -> None:
     faults = switched("place_201", route="cancelorder")
-    assert faults.take("place_201", route="placeorder") is None
-    assert faults.take("place_201", route="cancelorder") is not None
+    assert faults.fire("place_201", route="placeorder") is None
+    assert faults.fire("place_201", route="cancelorder") is not None
 
 
 def test_lost_order_holds_its_connection_for_the_seconds_given() -> None:
     for seconds in (0.0, 5.0, 30.0):
-        switch = switched("place_lost", seconds=seconds).take("place_lost")
+        switch = switched("place_lost", seconds=seconds).fire("place_lost")
         assert switch is not None
         assert switch.number("seconds") == seconds
-    default = switched("place_lost").take("place_lost")
+    default = switched("place_lost").fire("place_lost")
     assert default is not None
     assert default.number("seconds") == 0.0
 
@@ -116,7 +124,7 @@ def test_lost_order_holds_its_connection_for_the_seconds_given() -> None:
     ],
 )
 def test_unusable_row_is_refused_by_field(row: dict[str, Any], field: str) -> None:
-    made, errors = setting(row)
+    made, errors = parse_fault_setting(row)
     assert made is None
     assert list(errors) == [field]
 
@@ -127,14 +135,14 @@ def test_option_toml_and_json_say_the_same(tmp_path: Path) -> None:
     toml.write_text('[[fault]]\nkind = "place_timeout"\ndrop = true\ncount = 2\nseconds = 1.5\n', encoding="utf-8")
     plain.write_text(json.dumps([row]), encoding="utf-8")
     under.write_text(json.dumps({"fault": [row]}), encoding="utf-8")
-    expected = (from_option("place_timeout:drop=true,count=2,seconds=1.5"),)
-    assert from_file(toml) == from_file(plain) == from_file(under) == expected == (wanted(**row),)
+    expected = (parse_fault_option("place_timeout:drop=true,count=2,seconds=1.5"),)
+    assert read_fault_file(toml) == read_fault_file(plain) == read_fault_file(under) == expected == (wanted(**row),)
 
 
 @pytest.mark.parametrize("text", ["nothing", "book_500:count", "book_500:count=x", "book_500:=3", "book_500:count=1,"])
 def test_unusable_option_names_itself_and_the_next_step(text: str) -> None:
     with pytest.raises(BadOption, match=r"fault .*--list-faults"):
-        from_option(text)
+        parse_fault_option(text)
 
 
 @pytest.mark.parametrize(
@@ -152,18 +160,18 @@ def test_unusable_file_is_named(tmp_path: Path, name: str, text: str | None) -> 
     if text is not None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(BadOption, match=re.escape(name)):
-        from_file(tmp_path / name)
+        read_fault_file(tmp_path / name)
 
 
 def test_short_forms_of_an_option_are_chance_and_count() -> None:
-    assert from_option("book_500:0.25,seed=3") == wanted("book_500", probability=0.25, seed=3)
-    assert from_option("reject:x2,late=true") == wanted("reject", count=2, late=True)
+    assert parse_fault_option("book_500:0.25,seed=3") == wanted("book_500", probability=0.25, seed=3)
+    assert parse_fault_option("reject:x2,late=true") == wanted("reject", count=2, late=True)
 
 
 def test_unknown_name_and_field_are_refused_with_what_there_is() -> None:
-    _, errors = setting({"kind": "banana"})
+    _, errors = parse_fault_setting({"kind": "banana"})
     assert all(name in errors["kind"][0] for name in FAULTS)
-    _, errors = setting({"kind": "reject", "banana": 1})
+    _, errors = parse_fault_setting({"kind": "reject", "banana": 1})
     assert "count, probability, seed, late, reason" in errors["banana"][0]
 
 

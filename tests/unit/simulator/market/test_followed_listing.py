@@ -96,7 +96,7 @@ def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenu
     assert not venue.world.listing_changed
     told(tmp_path, option("NIFTY23NOV2626000CE", 75), option("NIFTY23NOV2626100CE", 75))
     assert venue.world.listing_changed
-    venue.list_anew()
+    venue.relist_instruments()
     assert not venue.world.listing_changed
     listed = venue.instrument(OWN)
     assert listed is not None and listed.lot_size == 75
@@ -110,7 +110,7 @@ def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Simulat
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
     push(venue, SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0))
-    venue.quote_ages.set(listed.id, venue.clock.now())
+    venue.quote_ages.record(listed.id, venue.clock.now())
     mark = venue.mark(listed.id)
     assert mark is not None and (mark.ltp, mark.lower, mark.upper) == (150.0, 0.0, 0.0)
 
@@ -124,6 +124,6 @@ def test_contract_with_a_price_stays_listed_when_the_server_lists_it_no_more(
     assert listed is not None
     push(venue, SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0))
     told(tmp_path, option("NIFTY23NOV2626100CE", 75))
-    venue.list_anew()
+    venue.relist_instruments()
     assert venue.instrument(listed.id) == listed
     assert venue.instrument("NFO:NIFTY23NOV2626100CE") is not None

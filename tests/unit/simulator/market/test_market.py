@@ -51,12 +51,15 @@ def test_same_seed_gives_the_same_day_whatever_was_asked_before() -> None:
 @pytest.mark.parametrize("day", [date(2025, 11, 20), ANCHOR, date(2025, 12, 9)])
 def test_close_leads_to_the_next_open_without_a_leap(day: date) -> None:
     following = CALENDAR.next_trading_day("NSE", day)
-    assert shared().opening("NIFTY", following) / shared().closing("NIFTY", day) == pytest.approx(1.0, abs=0.02)
+    leap = shared().opening_price("NIFTY", following) / shared().closing_price("NIFTY", day)
+    assert leap == pytest.approx(1.0, abs=0.02)
 
 
 def test_minute_bars_of_history_are_those_of_the_live_ticks() -> None:
     market = shared().day(ANCHOR)
-    option = shared().listing(ANCHOR).option("NIFTY", "", "ATM", InstrumentKind.CE, shared().opening("NIFTY", ANCHOR))
+    option = (
+        shared().listing(ANCHOR).option("NIFTY", "", "ATM", InstrumentKind.CE, shared().opening_price("NIFTY", ANCHOR))
+    )
     for instrument in (nifty(), option):
         live = [market.quote(instrument, index).ltp for index in range(60, 120)]
         bar = MarketHistory(shared()).rows(instrument, 1, ANCHOR, ANCHOR, int(market.times[500]))[1]
@@ -65,7 +68,7 @@ def test_minute_bars_of_history_are_those_of_the_live_ticks() -> None:
 
 def test_sensex_and_its_contracts_trade_on_the_bse() -> None:
     listed, market = shared().listing(ANCHOR), shared().day(ANCHOR)
-    option = listed.option("SENSEX", "", "ATM", InstrumentKind.PE, shared().opening("SENSEX", ANCHOR))
+    option = listed.option("SENSEX", "", "ATM", InstrumentKind.PE, shared().opening_price("SENSEX", ANCHOR))
     assert (option.exchange, option.lot_size, option.expiry) == ("BFO", 20, "2025-12-04")
     assert market.quote(option, 600).ltp > 50
     assert market.quote(listed.future("SENSEX"), 600).ltp == pytest.approx(85_000, rel=0.05)
@@ -91,7 +94,7 @@ def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
     last = market.quote(first, market.series(first).last - 1)
     assert (bars[0]["close"], bars[0]["high"], bars[0]["low"]) == (last.ltp, last.high, last.low)
     following = CALENDAR.next_trading_day("NSE", ANCHOR)
-    assert crowded.opening("GEN00001", following) == pytest.approx(last.ltp, rel=0.02)
+    assert crowded.opening_price("GEN00001", following) == pytest.approx(last.ltp, rel=0.02)
 
 
 def test_days_go_back_ten_years_and_lead_into_those_of_ticks() -> None:
@@ -155,7 +158,7 @@ def test_file_of_ticks_is_read_whole() -> None:
     assert (ticks.day, ticks.bid, ticks.volume) == (date(2024, 3, 13), None, None)
     assert len(ticks.times) == len(ticks.ltp) > 20_000
     replayed = SimulatedWorld(CALENDAR, FACTS, 1, ticks.day, (ticks,))
-    assert replayed.opening("NIFTY", ticks.day) == pytest.approx(float(ticks.ltp[0]), rel=0.01)
+    assert replayed.opening_price("NIFTY", ticks.day) == pytest.approx(float(ticks.ltp[0]), rel=0.01)
     assert replayed.listing(ticks.day).future("NIFTY").lot_size == 50
 
 

@@ -68,7 +68,7 @@ def test_history_of_replayed_bars_gives_the_bars_of_the_file(tmp_path: Path) -> 
     rows = MarketHistory(world).rows(nifty, 1, files[0].day, files[1].day, int(files[1].times[-1]))
     found = [tuple(row[name] for name in ("open", "high", "low", "close", "volume")) for row in rows]
     assert found == [(100, 104, 98, 101, 600), (101, 101, 100, 100.5, 61), (110, 111, 109, 109, 0)]
-    assert world.opening("NIFTY", files[1].day) == 110.0
+    assert world.opening_price("NIFTY", files[1].day) == 110.0
     assert world.next_open(int(files[0].times[-1])) == files[1].times[0]
     assert world.next_open(int(files[1].times[-1])) is None
 

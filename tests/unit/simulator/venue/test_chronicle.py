@@ -56,7 +56,7 @@ def test_each_action_of_a_fault_is_one_event(tmp_path: Path) -> None:
     assert store.event_log is not None
     faults.on_act = store.event_log.fault
     faults.set(FaultSetting("semi_auto", 2, {**FAULTS["semi_auto"].defaults, "side": "BUY"}))
-    taken = [faults.take("semi_auto", side=side, instrument="NSE:SBIN") for side in ("SELL", "BUY", "BUY", "BUY")]
+    taken = [faults.fire("semi_auto", side=side, instrument="NSE:SBIN") for side in ("SELL", "BUY", "BUY", "BUY")]
     assert [switch is not None for switch in taken] == [False, True, True, False]
     assert [event.body for event in read_events(path) if event.kind == FAULT] == ["semi_auto", "semi_auto"]
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from mytrading.simulator.ws.hub import LATE_QUOTES, Pool
+from mytrading.simulator.ws.hub import LATE_QUOTES, BrokerSubscriptions
 
 SBIN = "NSE:SBIN"
 LTP, QUOTE, DEPTH = 1, 2, 3
 
 
-def passed(pool: Pool, quotes: int) -> None:
+def passed(pool: BrokerSubscriptions, quotes: int) -> None:
     for _ in range(quotes):
         pool.count_quote(SBIN)
 
 
 def test_fuller_mode_is_sent_at_once_and_lesser_ones_are_cut_from_it() -> None:
-    pool = Pool()
+    pool = BrokerSubscriptions()
     pool.add(SBIN, QUOTE, ())
     assert pool.frame_modes(SBIN) == [QUOTE]
     pool.add(SBIN, DEPTH, (QUOTE,))
     pool.add(SBIN, LTP, (QUOTE, DEPTH))
     assert pool.frame_modes(SBIN) == [DEPTH, QUOTE, LTP]
-    assert pool.is_full(SBIN)
+    assert pool.sends_depth(SBIN)
 
 
 def test_lesser_mode_given_up_first_keeps_the_broker_sending_the_book_when_it_is_wanted_again() -> None:
-    pool = Pool()
+    pool = BrokerSubscriptions()
     pool.add(SBIN, QUOTE, ())
     pool.add(SBIN, DEPTH, (QUOTE,))
     pool.remove(SBIN, QUOTE, (DEPTH,))
@@ -38,7 +38,7 @@ def test_lesser_mode_given_up_first_keeps_the_broker_sending_the_book_when_it_is
 
 
 def test_fuller_mode_given_up_first_leaves_nothing_behind() -> None:
-    pool = Pool()
+    pool = BrokerSubscriptions()
     pool.add(SBIN, QUOTE, ())
     pool.add(SBIN, DEPTH, (QUOTE,))
     pool.remove(SBIN, DEPTH, (QUOTE,))
@@ -48,7 +48,7 @@ def test_fuller_mode_given_up_first_leaves_nothing_behind() -> None:
 
 
 def test_depth_of_another_that_ends_goes_on_for_some_quotes() -> None:
-    pool = Pool()
+    pool = BrokerSubscriptions()
     pool.add(SBIN, QUOTE, ())
     pool.add(SBIN, DEPTH, (QUOTE,))
     pool.remove(SBIN, DEPTH, (QUOTE,))

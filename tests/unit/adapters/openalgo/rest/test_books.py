@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from mytrading.adapters.openalgo.rest.book_parsers import (
-    order_row,
     parse_analyzer,
     parse_funds,
+    parse_order,
     parse_orders,
     parse_positions,
     parse_trades,
@@ -261,9 +261,9 @@ def test_analyzer_names_the_mode() -> None:
 
 def test_order_update_is_one_row() -> None:
     update = SANDBOX_ROW | {"type": "order_update", "mode": "analyze", "broker": "sandbox", "user_id": "tester"}
-    assert order_row(update).filled == 10
+    assert parse_order(update).filled == 10
     with pytest.raises(ValueError, match="quantity"):
-        order_row(update | {"quantity": None})
+        parse_order(update | {"quantity": None})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ from datetime import date, timedelta
 import pytest
 
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.openalgo.rest.history import CHUNK_DAYS, WINDOW_NS, HistoryGate, chunks, fetch_range, span_ns
+from mytrading.adapters.openalgo.rest.history import (
+    CHUNK_DAYS,
+    WINDOW_NS,
+    HistoryGate,
+    fetch_range,
+    interval_ns,
+    split_range,
+)
 from mytrading.core.time import MINUTE
 
 
@@ -26,7 +33,7 @@ class Watch:
 
 def test_chunks_cover_each_day_once_within_the_limit() -> None:
     start, end = date(2026, 1, 1), date(2026, 12, 31)
-    found = list(chunks("1m", start, end))
+    found = list(split_range("1m", start, end))
     days = [first + timedelta(days=n) for first, last in found for n in range((last - first).days + 1)]
     assert days == [start + timedelta(days=n) for n in range(365)]
     assert max((last - first).days + 1 for first, last in found) == CHUNK_DAYS["1m"]
@@ -34,8 +41,8 @@ def test_chunks_cover_each_day_once_within_the_limit() -> None:
 
 def test_chunks_of_one_day_and_of_none() -> None:
     day = date(2026, 1, 1)
-    assert list(chunks("5m", day, day)) == [(day, day)]
-    assert list(chunks("5m", day, day - timedelta(days=1))) == []
+    assert list(split_range("5m", day, day)) == [(day, day)]
+    assert list(split_range("5m", day, day - timedelta(days=1))) == []
 
 
 def test_gate_lets_three_through_in_any_second() -> None:
@@ -43,7 +50,7 @@ def test_gate_lets_three_through_in_any_second() -> None:
     gate = HistoryGate(lambda: watch.now, watch.wait)
     times = []
     for _ in range(8):
-        gate.enter()
+        gate.wait_turn()
         times.append(watch.now)
         watch.now += 50_000_000
     assert all(later - earlier >= WINDOW_NS for earlier, later in zip(times, times[3:], strict=False))
@@ -69,10 +76,10 @@ def test_range_of_an_unreachable_server_names_every_chunk_and_tells_its_progress
 
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("15m", 15), ("1h", 60), ("1d", 1440)])
 def test_interval_has_a_length(interval: str, minutes: int) -> None:
-    assert span_ns(interval) == minutes * MINUTE
+    assert interval_ns(interval) == minutes * MINUTE
 
 
 @pytest.mark.parametrize("interval", ["", "m", "0m", "2d", "5s", "D"])
 def test_interval_without_sense_is_refused(interval: str) -> None:
     with pytest.raises(ValueError, match="expected minutes, hours or a day"):
-        span_ns(interval)
+        interval_ns(interval)

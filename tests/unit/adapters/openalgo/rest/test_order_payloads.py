@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mytrading.adapters.venues import DryRunVenue, payload
+from mytrading.adapters.venues import DryRunVenue, order_request_fields
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 
@@ -31,7 +31,7 @@ def order(**fields: Any) -> Order:
 
 
 def test_place_payload_holds_the_schema_and_nothing_else() -> None:
-    assert payload(Call.PLACE, order()) == {
+    assert order_request_fields(Call.PLACE, order()) == {
         "strategy": "c" * 20,
         "symbol": "NIFTY30DEC2526000CE",
         "exchange": "NFO",
@@ -48,8 +48,8 @@ def test_place_payload_holds_the_schema_and_nothing_else() -> None:
 def test_prices_go_only_where_the_type_has_them() -> None:
     sent = {
         kind: (
-            payload(Call.PLACE, order(order_type=kind))["price"],
-            payload(Call.PLACE, order(order_type=kind))["trigger_price"],
+            order_request_fields(Call.PLACE, order(order_type=kind))["price"],
+            order_request_fields(Call.PLACE, order(order_type=kind))["trigger_price"],
         )
         for kind in OrderType
     }
@@ -62,16 +62,16 @@ def test_prices_go_only_where_the_type_has_them() -> None:
 
 
 def test_price_is_sent_without_digits_of_arithmetic() -> None:
-    assert payload(Call.PLACE, order(order_type=OrderType.LIMIT, price=0.1 + 0.2))["price"] == 0.3
+    assert order_request_fields(Call.PLACE, order(order_type=OrderType.LIMIT, price=0.1 + 0.2))["price"] == 0.3
 
 
 def test_modify_and_cancel_name_the_broker_order() -> None:
-    assert payload(Call.MODIFY, order())["orderid"] == "77"
-    assert payload(Call.CANCEL, order()) == {"strategy": "c" * 20, "orderid": "77"}
+    assert order_request_fields(Call.MODIFY, order())["orderid"] == "77"
+    assert order_request_fields(Call.CANCEL, order()) == {"strategy": "c" * 20, "orderid": "77"}
 
 
 def test_long_client_id_fits_the_servers_field() -> None:
-    assert len(payload(Call.PLACE, order(client_order_id="x" * 300))["strategy"]) == 100
+    assert len(order_request_fields(Call.PLACE, order(client_order_id="x" * 300))["strategy"]) == 100
 
 
 def test_dry_run_records_and_says_what_it_would_send() -> None:

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.rest.book_parsers import order_row
+from mytrading.adapters.openalgo.rest.book_parsers import parse_order
 from mytrading.adapters.openalgo.rest.client import HttpReply, MaybeSent, NotSent
-from mytrading.adapters.openalgo.rest.order_outcomes import judge, judge_failure
+from mytrading.adapters.openalgo.rest.order_outcomes import classify_answer, classify_failure
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import TRIGGER_CROSSED
 from mytrading.messages.run_config import ServerMode
@@ -58,7 +58,7 @@ def answer(status: int, body: bytes) -> HttpReply:
     ],
 )
 def test_place_answer_means_outcome(status: int, body: bytes, expected: ServerMode, outcome: Outcome) -> None:
-    assert judge(Call.PLACE, answer(status, body), expected).outcome is outcome
+    assert classify_answer(Call.PLACE, answer(status, body), expected).outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_place_answer_means_outcome(status: int, body: bytes, expected: ServerMo
 )
 def test_refusal_of_a_stop_that_was_passed_is_coded_and_no_other(text: str, crossed: bool) -> None:
     body = msgspec.json.encode({"status": "error", "message": text})
-    found = judge(Call.PLACE, answer(400, body), PAPER)
+    found = classify_answer(Call.PLACE, answer(400, body), PAPER)
     assert found.message == f"{TRIGGER_CROSSED if crossed else ''}{text}"
     row = {
         "orderid": "1",
@@ -88,28 +88,28 @@ def test_refusal_of_a_stop_that_was_passed_is_coded_and_no_other(text: str, cros
         "quantity": 1,
         "order_status": "rejected",
     }
-    assert order_row({**row, "rejection_reason": text}).message == found.message
+    assert parse_order({**row, "rejection_reason": text}).message == found.message
 
 
 def test_place_accepted_carries_id_as_text() -> None:
     body = b'{"status":"success","orderid":261120,"mode":"analyze"}'
-    assert judge(Call.PLACE, answer(200, body), PAPER).broker_order_id == "261120"
+    assert classify_answer(Call.PLACE, answer(200, body), PAPER).broker_order_id == "261120"
 
 
 def test_place_in_wrong_mode_keeps_the_id_of_the_order_that_exists() -> None:
-    verdict = judge(Call.PLACE, answer(200, PLACED_LIVE), PAPER)
+    verdict = classify_answer(Call.PLACE, answer(200, PLACED_LIVE), PAPER)
     assert verdict.broker_order_id == "261120168764784"
     assert "expected a server in mode analyze, found live" in verdict.message
 
 
 def test_place_rejected_with_row_keeps_its_id() -> None:
     body = b'{"status":"error","message":"Cannot sell in CNC","orderid":"26112029526289","mode":"analyze"}'
-    verdict = judge(Call.PLACE, answer(400, body), PAPER)
+    verdict = classify_answer(Call.PLACE, answer(400, body), PAPER)
     assert (verdict.outcome, verdict.broker_order_id) == (Outcome.REFUSED, "26112029526289")
 
 
 def test_rate_limit_asks_for_a_pause() -> None:
-    verdict = judge(Call.PLACE, answer(429, b'{"message":"10 per 1 second"}'), PAPER)
+    verdict = classify_answer(Call.PLACE, answer(429, b'{"message":"10 per 1 second"}'), PAPER)
     assert verdict.retry_after_ns == 1_000_000_000
     assert verdict.message == "10 per 1 second"
 
@@ -127,7 +127,7 @@ def test_rate_limit_asks_for_a_pause() -> None:
     ],
 )
 def test_error_shapes_become_one_line(body: bytes, text: str) -> None:
-    assert judge(Call.PLACE, answer(400, body), PAPER).message == text
+    assert classify_answer(Call.PLACE, answer(400, body), PAPER).message == text
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_error_shapes_become_one_line(body: bytes, text: str) -> None:
     ],
 )
 def test_cancel_answer_means_outcome(status: int, body: bytes, outcome: Outcome) -> None:
-    assert judge(Call.CANCEL, answer(status, body), PAPER).outcome is outcome
+    assert classify_answer(Call.CANCEL, answer(status, body), PAPER).outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_cancel_answer_means_outcome(status: int, body: bytes, outcome: Outcome)
     ],
 )
 def test_modify_answer_means_outcome(status: int, body: bytes, outcome: str) -> None:
-    assert judge(Call.MODIFY, answer(status, body), PAPER).outcome == outcome
+    assert classify_answer(Call.MODIFY, answer(status, body), PAPER).outcome == outcome
 
 
 @pytest.mark.parametrize("call", Call)
@@ -197,9 +197,9 @@ def test_every_documented_status_is_certain_or_unknown(
 ) -> None:
     """No key makes a repeated order one order, so only a definitive answer may ever lead to another call."""
     certain = (Outcome.REFUSED, Outcome.RATE_LIMITED)
-    assert (judge(call, answer(status, body), LIVE).outcome not in certain) is may_have_happened
+    assert (classify_answer(call, answer(status, body), LIVE).outcome not in certain) is may_have_happened
 
 
 def test_failures_tell_not_sent_from_unknown() -> None:
-    assert judge_failure(NotSent("refused", 1, 2)).outcome is Outcome.NOT_SENT
-    assert judge_failure(MaybeSent("reset", 1, 2)).outcome is Outcome.UNKNOWN
+    assert classify_failure(NotSent("refused", 1, 2)).outcome is Outcome.NOT_SENT
+    assert classify_failure(MaybeSent("reset", 1, 2)).outcome is Outcome.UNKNOWN

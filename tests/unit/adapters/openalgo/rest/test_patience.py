@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.order_outcomes import judge
+from mytrading.adapters.openalgo.rest.order_outcomes import classify_answer
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Call, Outcome
@@ -34,5 +34,5 @@ def test_wait_is_what_the_server_says_between_a_second_and_an_hour(body: bytes, 
 
 
 def test_order_call_waits_as_long_as_the_server_says() -> None:
-    verdict = judge(Call.PLACE, HttpReply(429, b"{}", 1, 2, 9 * SECOND), ServerMode.ANALYZE)
+    verdict = classify_answer(Call.PLACE, HttpReply(429, b"{}", 1, 2, 9 * SECOND), ServerMode.ANALYZE)
     assert (verdict.outcome, verdict.retry_after_ns) == (Outcome.RATE_LIMITED, 9 * SECOND)

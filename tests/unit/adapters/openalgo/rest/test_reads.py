@@ -87,7 +87,7 @@ def reader(server: _Server, expected: str = "analyze") -> BookReader:
 
 def test_visit_to_a_server_whose_books_hang_ends_after_three_calls() -> None:
     with serving() as server:
-        visit = reader(server).visit(JOB)
+        visit = reader(server).read_books(JOB)
     assert server.asked == ["orderbook", "orderbook", "analyzer", "tradebook"]
     assert visit.reached
     assert (visit.books.orders, visit.books.trades, visit.books.positions) == (None, None, None)
@@ -98,7 +98,7 @@ def test_visit_to_a_server_whose_books_hang_ends_after_three_calls() -> None:
 
 def test_read_whose_connection_is_lost_is_tried_again() -> None:
     with serving(drops=1) as server:
-        reader(server).visit(JOB._replace(trades=False, positions=False, funds=False))
+        reader(server).read_books(JOB._replace(trades=False, positions=False, funds=False))
     assert server.asked == ["orderbook", "orderbook", "analyzer"]
 
 
@@ -113,7 +113,7 @@ def test_trade_book_waits_for_the_order_book_and_for_the_answer_of_the_mode_it_d
         server.answers |= {"orderbook": BOOK, "tradebook": TRADES}
         server.waits["orderbook"].clear()
         server.waits["analyzer"].clear()
-        visit = pool.submit(reader(server).visit, PROOF)
+        visit = pool.submit(reader(server).read_books, PROOF)
         eventually(lambda: server.asked == ["orderbook"])
         server.waits["orderbook"].set()
         eventually(lambda: sorted(server.asked) == ["analyzer", "orderbook", "tradebook"])
@@ -127,7 +127,7 @@ def test_trade_book_waits_for_the_order_book_and_for_the_answer_of_the_mode_it_d
 def test_wrong_mode_that_comes_after_the_books_makes_them_void() -> None:
     with serving() as server:
         server.answers |= {"orderbook": BOOK, "tradebook": TRADES, "analyzer": ANALYZE.replace(b'"analyze"', b'"live"')}
-        visit = reader(server).visit(PROOF)
+        visit = reader(server).read_books(PROOF)
     assert (visit.books.orders, visit.books.trades) == (None, None)
     assert visit.mode is not None and not visit.mode.expected
 
@@ -135,7 +135,7 @@ def test_wrong_mode_that_comes_after_the_books_makes_them_void() -> None:
 def test_mode_is_known_although_the_trade_book_beside_it_hangs() -> None:
     with serving() as server:
         server.answers["orderbook"] = BOOK
-        visit = reader(server).visit(PROOF)
+        visit = reader(server).read_books(PROOF)
     assert (visit.books.orders, visit.books.trades) == ((), None)
     assert [problem.partition(":")[0] for problem in visit.problems] == ["tradebook"]
 
@@ -144,7 +144,7 @@ def test_mode_that_hangs_beside_the_trade_book_is_asked_for_again() -> None:
     with serving() as server:
         server.answers |= {"orderbook": BOOK, "tradebook": TRADES}
         del server.answers["analyzer"]
-        visit = reader(server).visit(PROOF)
+        visit = reader(server).read_books(PROOF)
     assert sorted(server.asked) == ["analyzer", "analyzer", "orderbook", "tradebook"]
     assert visit.books.trades == ()
 
@@ -159,6 +159,6 @@ def test_realised_profit_of_analyzer_mode_is_that_of_the_position_book(mode: str
         server.answers["funds"] = f'{{"status": "success", "data": {money}{marked}}}'.encode()
         book = f'{{"status": "success", "data": [], "total_today_realized_pnl": -8347.70{marked}}}'
         server.answers["positionbook"] = book.encode()
-        visit = reader(server, mode).visit(JOB._replace(orders=False, trades=False, positions=False))
+        visit = reader(server, mode).read_books(JOB._replace(orders=False, trades=False, positions=False))
     assert visit.funds is not None and visit.funds.realised == realised
     assert visit.books.positions is None, "it was asked for the total alone"

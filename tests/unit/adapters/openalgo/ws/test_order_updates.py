@@ -19,8 +19,8 @@ def test_flood_of_updates_is_taken_in_parts_each_of_which_rings_for_the_next() -
     updates = OrderUpdates("ws://127.0.0.1:9", "key", "main", "analyze", lambda: 1, lambda: rings.append(1))
     for number in range(10_000):
         updates._socket.events.put(SocketFrame(json.dumps({**UPDATE, "orderid": str(number)}).encode(), 1))
-    turns = [updates.take()]
+    turns = [updates.drain()]
     while len(rings) == len(turns):
-        turns.append(updates.take())
+        turns.append(updates.drain())
     assert max(map(len, turns)) == MOST_AT_ONCE <= 1000
     assert [one.order.broker_order_id for turn in turns for one in turn] == [str(n) for n in range(10_000)]

@@ -14,7 +14,7 @@ SBIN, INFY, TCS = "NSE:SBIN", "NSE:INFY", "NSE:TCS"
 def subscriptions(*instruments: str, most: int = 100, batch: int = 50, depth: bool = True) -> Subscriptions:
     made = Subscriptions(most, batch, depth)
     for instrument in instruments:
-        assert made.want(instrument)
+        assert made.subscribe(instrument)
     return made
 
 
@@ -26,7 +26,7 @@ def symbols(request: dict[str, Any] | None) -> list[str]:
 def accept(made: Subscriptions, request: dict[str, Any] | None, now: int = 0) -> list[str]:
     assert request is not None
     pairs = tuple((f"{item['exchange']}:{item['symbol']}", request["mode"]) for item in request["symbols"])
-    return made.answered(Acknowledged(request["request_id"], pairs, ()), now)
+    return made.apply_answer(Acknowledged(request["request_id"], pairs, ()), now)
 
 
 def given_back(made: Subscriptions) -> list[tuple[str, str]]:
@@ -47,9 +47,9 @@ def test_request_is_one_batch_with_an_id_and_the_next_call_gives_the_rest() -> N
 def test_instrument_counts_as_subscribed_only_once_the_answer_names_it() -> None:
     made = subscriptions(SBIN, INFY)
     request = made.next_request(0)
-    assert made.accepted == 0
+    assert made.accepted_count == 0
     answer = Acknowledged(request["request_id"], ((SBIN, "Quote"),), ((INFY, "no token"),))  # type: ignore[index]
-    assert made.answered(answer, 0) == [SBIN]
+    assert made.apply_answer(answer, 0) == [SBIN]
     assert made.is_accepted(SBIN) and not made.is_accepted(INFY)
     assert made.refused == {INFY: "no token"}
 
@@ -57,7 +57,7 @@ def test_instrument_counts_as_subscribed_only_once_the_answer_names_it() -> None
 def test_instrument_that_the_answer_leaves_out_is_refused() -> None:
     made = subscriptions(SBIN, INFY)
     request = made.next_request(0)
-    made.answered(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)  # type: ignore[index]
+    made.apply_answer(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)  # type: ignore[index]
     assert list(made.refused) == [INFY]
 
 
@@ -67,12 +67,12 @@ def test_refused_instrument_is_tried_again_at_growing_delays() -> None:
     waits = []
     for _ in range(3):
         request = made.next_request(now)
-        made.answered(Acknowledged(request["request_id"], (), ((SBIN, "no"),)), now)  # type: ignore[index]
+        made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "no"),)), now)  # type: ignore[index]
         began = now
         while made.next_request(now) is None:
             now += FIRST_RETRY_NS // 5
         waits.append(now - began)
-        made.failed(now)
+        made.retry_unanswered(now)
         now += 20 * FIRST_RETRY_NS
     assert waits == sorted(waits) and waits[0] >= FIRST_RETRY_NS
 
@@ -88,14 +88,14 @@ def test_new_connection_asks_for_everything_again_at_once() -> None:
     made = subscriptions(SBIN, INFY)
     accept(made, made.next_request(0))
     made.reset()
-    assert made.accepted == 0
+    assert made.accepted_count == 0
     assert symbols(made.next_request(1)) == ["SBIN", "INFY"]
 
 
 def test_error_frame_puts_waiting_requests_off() -> None:
     made = subscriptions(SBIN)
     made.next_request(0)
-    made.failed(0)
+    made.retry_unanswered(0)
     assert made.next_request(FIRST_RETRY_NS - 1) is None
     assert symbols(made.next_request(FIRST_RETRY_NS)) == ["SBIN"]
 
@@ -104,7 +104,7 @@ def with_depth() -> Subscriptions:
     """Quote and, since it had neither bid nor ask, Depth."""
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    made.upgrade(SBIN)
+    made.request_depth(SBIN)
     request = made.next_request(0)
     assert request is not None and request["mode"] == "Depth"
     assert accept(made, request) == []
@@ -113,9 +113,9 @@ def with_depth() -> Subscriptions:
 
 def test_quotes_without_bid_and_ask_become_depth_and_quote_is_kept_as_long_as_depth() -> None:
     made = with_depth()
-    assert made.seen(SBIN, QUOTE, 0) and made.seen(SBIN, DEPTH, 0)
+    assert made.accept_frame(SBIN, QUOTE, 0) and made.accept_frame(SBIN, DEPTH, 0)
     assert made.next_request(0) is None
-    made.drop(SBIN)
+    made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")], "the other way about leaks at the server"
     assert made.next_request(0) is None
 
@@ -126,32 +126,32 @@ def test_new_connection_asks_for_depth_where_quotes_lacked_bid_and_ask() -> None
     again = made.next_request(0)
     assert again is not None and again["mode"] == "Depth"
     accept(made, again)
-    made.drop(SBIN)
+    made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth")], "nothing of the connection before"
 
 
 def test_lesser_frames_are_dropped_only_while_fuller_ones_keep_coming() -> None:
     made = with_depth()
-    assert made.seen(SBIN, DEPTH, 0)
-    assert not made.seen(SBIN, QUOTE, 1) and not made.seen(SBIN, QUOTE, FULLER_NS - 1)
-    assert made.seen(SBIN, DEPTH, FULLER_NS)
-    assert not made.seen(SBIN, QUOTE, 2 * FULLER_NS - 1)
-    assert made.seen(SBIN, QUOTE, 2 * FULLER_NS), "the book came no more"
-    assert made.seen(SBIN, QUOTE, 2 * FULLER_NS + 1) and made.seen(SBIN, DEPTH, 2 * FULLER_NS + 2)
+    assert made.accept_frame(SBIN, DEPTH, 0)
+    assert not made.accept_frame(SBIN, QUOTE, 1) and not made.accept_frame(SBIN, QUOTE, FULLER_NS - 1)
+    assert made.accept_frame(SBIN, DEPTH, FULLER_NS)
+    assert not made.accept_frame(SBIN, QUOTE, 2 * FULLER_NS - 1)
+    assert made.accept_frame(SBIN, QUOTE, 2 * FULLER_NS), "the book came no more"
+    assert made.accept_frame(SBIN, QUOTE, 2 * FULLER_NS + 1) and made.accept_frame(SBIN, DEPTH, 2 * FULLER_NS + 2)
 
 
 def test_full_frames_left_over_from_before_silence_the_quotes_for_two_seconds_at_most() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    assert made.seen(SBIN, DEPTH, 0) and made.seen(SBIN, DEPTH, 1)
-    taken = [made.seen(SBIN, QUOTE, 1 + tenth * FULLER_NS // 10) for tenth in range(1, 100)]
+    assert made.accept_frame(SBIN, DEPTH, 0) and made.accept_frame(SBIN, DEPTH, 1)
+    taken = [made.accept_frame(SBIN, QUOTE, 1 + tenth * FULLER_NS // 10) for tenth in range(1, 100)]
     assert taken == [False] * 9 + [True] * 90
 
 
 def test_dropped_and_wanted_again_gives_back_before_it_asks() -> None:
     made = with_depth()
-    made.drop(SBIN)
-    made.want(SBIN)
+    made.unsubscribe(SBIN)
+    made.subscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")]
     assert symbols(made.next_request(0)) == ["SBIN"]
 
@@ -159,7 +159,7 @@ def test_dropped_and_wanted_again_gives_back_before_it_asks() -> None:
 def test_dropped_while_it_was_asked_for_is_given_back_when_the_server_accepts_it() -> None:
     made = subscriptions(SBIN)
     request = made.next_request(0)
-    made.drop(SBIN)
+    made.unsubscribe(SBIN)
     assert made.next_request(0) is None
     assert accept(made, request) == []
     assert given_back(made) == [("SBIN", "Quote")]
@@ -168,25 +168,25 @@ def test_dropped_while_it_was_asked_for_is_given_back_when_the_server_accepts_it
 def test_depth_that_is_refused_leaves_quote_and_is_not_asked_again() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    made.upgrade(SBIN)
+    made.request_depth(SBIN)
     request = made.next_request(0)
-    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)  # type: ignore[index]
+    made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)  # type: ignore[index]
     assert made.is_accepted(SBIN)
-    made.upgrade(SBIN)
+    made.request_depth(SBIN)
     assert made.next_request(10 * ANSWER_NS) is None
 
 
 def test_depth_switched_off_stays_off() -> None:
     made = subscriptions(SBIN, depth=False)
     accept(made, made.next_request(0))
-    made.upgrade(SBIN)
+    made.request_depth(SBIN)
     assert made.next_request(0) is None
 
 
 def test_dropped_instrument_is_unsubscribed_in_the_mode_it_had() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    made.drop(SBIN)
+    made.unsubscribe(SBIN)
     request = made.next_request(0)
     assert request is not None and request["symbols"] == [{"symbol": "SBIN", "exchange": "NSE", "mode": "Quote"}]
     assert SBIN not in made and len(made) == 0
@@ -194,41 +194,41 @@ def test_dropped_instrument_is_unsubscribed_in_the_mode_it_had() -> None:
 
 def test_instrument_beyond_the_most_is_refused_and_a_known_one_is_not() -> None:
     made = subscriptions(SBIN, INFY, most=2)
-    assert not made.want(TCS)
-    assert made.want(SBIN)
+    assert not made.subscribe(TCS)
+    assert made.subscribe(SBIN)
     assert list(made) == [SBIN, INFY]
 
 
 def test_first_tick_is_told_apart_from_the_acknowledgement() -> None:
     made = subscriptions(SBIN, INFY)
     accept(made, made.next_request(0))
-    assert (made.accepted, made.ticked) == (2, 0)
-    assert made.seen(SBIN, QUOTE, 0)
-    assert (made.ticked, made.has_ticked(SBIN), made.has_ticked(INFY)) == (1, True, False)
+    assert (made.accepted_count, made.ticked_count) == (2, 0)
+    assert made.accept_frame(SBIN, QUOTE, 0)
+    assert (made.ticked_count, made.has_ticked(SBIN), made.has_ticked(INFY)) == (1, True, False)
     made.reset()
-    assert (made.accepted, made.ticked) == (0, 0)
+    assert (made.accepted_count, made.ticked_count) == (0, 0)
 
 
 def test_fuller_mode_is_asked_for_and_the_one_before_kept_beside_it() -> None:
     made = Subscriptions(100, 50, depth=True)
-    made.want(SBIN, LTP)
+    made.subscribe(SBIN, LTP)
     request = made.next_request(0)
     assert request is not None and request["mode"] == "LTP"
     accept(made, request)
-    made.want(SBIN, QUOTE)
+    made.subscribe(SBIN, QUOTE)
     request = made.next_request(0)
     assert request is not None and request["mode"] == "Quote"
     assert made.next_request(0) is None
     assert accept(made, request) == []
     assert made.next_request(0) is None
-    made.drop(SBIN)
+    made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Quote"), ("SBIN", "LTP")]
 
 
 def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    made.want(SBIN, LTP)
+    made.subscribe(SBIN, LTP)
     accept(made, made.next_request(0))
     request = made.next_request(0)
     assert request is not None and request["symbols"][0]["mode"] == "Quote"
@@ -238,18 +238,18 @@ def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
 def test_echo_of_a_fuller_frame_is_told_apart_and_a_change_of_mode_forgets_it() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    assert made.seen(SBIN, LTP, 0) and made.seen(SBIN, QUOTE, 0) and not made.seen(SBIN, LTP, 0)
-    made.want(SBIN, LTP)
-    assert made.seen(SBIN, LTP, 0)
-    assert not made.seen(INFY, QUOTE, 0)
+    assert made.accept_frame(SBIN, LTP, 0) and made.accept_frame(SBIN, QUOTE, 0) and not made.accept_frame(SBIN, LTP, 0)
+    made.subscribe(SBIN, LTP)
+    assert made.accept_frame(SBIN, LTP, 0)
+    assert not made.accept_frame(INFY, QUOTE, 0)
 
 
 def test_server_that_answers_with_another_mode_is_not_asked_for_ever() -> None:
     made = Subscriptions(100, 50, depth=True)
-    made.want(SBIN, DEPTH)
+    made.subscribe(SBIN, DEPTH)
     request = made.next_request(0)
     assert request is not None
-    made.answered(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)
+    made.apply_answer(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)
     assert made.is_accepted(SBIN) and made.next_request(10 * ANSWER_NS) is None
 
 
@@ -261,30 +261,30 @@ def test_thousands_are_subscribed_in_batches_each_named_once() -> None:
         asked += symbols(request)
         accept(made, request)
     assert asked == [name.removeprefix("NSE:") for name in names]
-    assert made.accepted == 3000
+    assert made.accepted_count == 3000
 
 
 def test_depth_that_is_refused_at_the_first_asking_becomes_quote_at_once() -> None:
     made = Subscriptions(100, 50, depth=True)
-    made.want(SBIN, DEPTH)
+    made.subscribe(SBIN, DEPTH)
     request = made.next_request(0)
     assert request is not None and request["mode"] == "Depth"
-    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)
+    made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)
     request = made.next_request(0)
     assert request is not None and request["mode"] == "Quote"
-    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "no token"),)), 0)
+    made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "no token"),)), 0)
     assert made.next_request(0) is None and made.refused == {SBIN: "no token"}
 
 
 def test_answer_that_comes_after_the_mode_changed_does_not_end_the_asking() -> None:
     made = Subscriptions(100, 50, depth=True)
-    made.want(SBIN, LTP)
+    made.subscribe(SBIN, LTP)
     before = made.next_request(0)
-    made.want(SBIN, QUOTE)
+    made.subscribe(SBIN, QUOTE)
     assert accept(made, before) == [SBIN]
     request = made.next_request(0)
     assert request is not None and (request["action"], request["mode"]) == ("subscribe", "Quote")
     accept(made, request)
     assert made.next_request(0) is None
-    made.drop(SBIN)
+    made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Quote"), ("SBIN", "LTP")]
