@@ -193,7 +193,7 @@ def trap_router(trap: Trap) -> None:
     trap_machine(trap, OrderMachine, of_interest)
     wrap(TradeManager, "act", act)
     wrap(AccountPools, "submit", submit)
-    wrap(AccountPools, "results", results)
+    wrap(AccountPools, "take_outcomes", results)
 
 
 def trap_feed(trap: Trap) -> None:
