@@ -155,12 +155,12 @@ class Venues:
 
 
 class Replay:
-    """One day. `side` holds what came of it."""
+    """One day. `side` holds what came of it; it gets every row."""
 
-    def __init__(self, world: ReplayContext) -> None:
+    def __init__(self, world: ReplayContext, side: DaySide | None = None) -> None:
         self._world = world
         account = next(iter(world.capitals))
-        self.side = DaySide()
+        self.side = side or DaySide()
         self.engine = world.engine
         self._venues = Venues(world)
         square_off = SquareOff(world.calendar, world.facts.square_off)

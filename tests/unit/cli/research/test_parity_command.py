@@ -14,6 +14,7 @@ from mytrading.adapters.storage.bar_store import BarStore
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
 from mytrading.backtest.parity.compare import prepare
+from mytrading.backtest.parity.facts import DaySide
 from mytrading.backtest.parity.replay import Replay
 from mytrading.cli.main import run as run_command
 from mytrading.cli.shell.options import journal_days, strategy_names
@@ -130,10 +131,14 @@ def writer_of(row: Any) -> str:
 def what_it_does(config: RunConfig) -> list[tuple[int, Any]]:
     """What a stack without latency does on the day: rows with their market times."""
     rows: list[tuple[int, Any]] = []
-    replay = Replay(
-        prepare(config, DAY, find_strategies(Path(config.home), config.strategies)).world,
-        lambda row: rows.append((replay.now, row)),
-    )
+
+    class RecordingSide(DaySide):
+        def apply(self, message: Any, by_operator: bool = False) -> None:
+            rows.append((replay._venues.now, message))
+            super().apply(message, by_operator)
+
+    world = prepare(config, DAY, find_strategies(Path(config.home), config.strategies)).world
+    replay = Replay(world, RecordingSide())
     case = prepare(config, DAY, find_strategies(Path(config.home), config.strategies))
     replay.run(case.paced_moments())
     return rows

@@ -83,7 +83,7 @@ def test_other_product_is_another_signal_and_has_an_id_of_its_own() -> None:
     bench.intent("a", HEDGE, SOLD)
     first = bench.machine.state.intents["S", "NSE_INDEX:NIFTY"]
     bench.intent("b", replace(HEDGE, product=None), SOLD)
-    assert bench.machine.state.intents["S", "NSE_INDEX:NIFTY"].value != first.value
+    assert bench.machine.state.intents["S", "NSE_INDEX:NIFTY"].wanted_position != first.wanted_position
 
 
 def test_rule_of_a_leg_hands_its_product_on() -> None:
