@@ -39,7 +39,7 @@ class GuardedLab(Lab):
         super().__init__(folder)
         path = self.home / "config" / "strategies" / "bench_toggle.toml"
         kept = [line for line in path.read_text().splitlines() if not line.startswith("stop = ")]
-        path.write_text("\n".join(kept).replace("lots = 10", 'lots = 10\nstop = "broker"\nstop_loss_pct = 0.05'))
+        path.write_text("\n".join(kept).replace("lots = 10", 'lots = 10\nstop = "broker"\nstop_loss_percent = 5'))
 
 
 def measure_exit_after_cancel(progress: Callable[[str], None]) -> list[Figure]:

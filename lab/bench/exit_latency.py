@@ -51,7 +51,7 @@ timeframes = ["1m"]
 direction = "both"
 lots = 10
 stop = "engine"
-stop_loss_pct = 0.01
+stop_loss_percent = 1
 """
 _SETTINGS = """
 [risk]

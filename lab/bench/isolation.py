@@ -91,7 +91,7 @@ symbols = [{symbols}]
 timeframes = ["1m"]
 lots = 10
 stop = "engine"
-stop_loss_pct = {stop}
+stop_loss_percent = {stop}
 
 [trade]
 long = "same"
@@ -164,7 +164,7 @@ def _furnish(stack: Lab) -> None:
     (strategies / "bench_noise.py").write_text(_noise(), encoding="utf-8")
     symbols = ", ".join(f'"NSE:{name}"' for name in _names())
     for name, stop in _stops().items():
-        held = _HOLDS_FILE.format(name=name, symbols=symbols, stop=stop)
+        held = _HOLDS_FILE.format(name=name, symbols=symbols, stop=round(100 * stop, 9))
         (strategies / f"{name}.py").write_text(_HOLDS.format(name=name), encoding="utf-8")
         (files / f"{name}.toml").write_text(held, encoding="utf-8")
     (files / "bench_noise.toml").write_text(_NOISE_FILE.format(name=_NOISE_NAME), encoding="utf-8")

@@ -61,7 +61,7 @@ timeframes = ["1m"]
 lots = {lots}
 direction = "{direction}"
 stop = "{stop}"
-stop_loss_pct = {tight}
+stop_loss_percent = {tight}
 max_daily_loss = {loss}
 
 [trade]
@@ -172,6 +172,6 @@ def _write(home: Path, cast: Cast, part: Part) -> None:
         stop=cast.stop,
         trade=part.trade,
         loss=cast.loss if part.both else 0.0,
-        tight=cast.tight if part.name == LONG else 0.0,
+        tight=100 * cast.tight if part.name == LONG else 0.0,
     )
     (home / "config" / "strategies" / f"{part.name.lower()}.toml").write_text(told, encoding="utf-8")

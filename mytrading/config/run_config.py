@@ -186,6 +186,8 @@ def build_strategy_run(
         product=product,
         accounts=accounts,
         intraday=strategy.intraday if strategy.intraday is not None else is_intraday(product, plan),
+        stop_loss_pct=strategy.stop_loss_share,
+        take_profit_pct=strategy.take_profit_share,
         sizing=strategy.sizing_rule,
         roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
         square_off=strategy.square_off_named,

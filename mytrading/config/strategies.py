@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
+from mytrading.config.sources import Value
 from mytrading.config.validation import build_section, declarations
 from mytrading.core.options.leg_grammar import parse_option_range, parse_time_of_day, parse_trade
 from mytrading.messages.enums import Product
@@ -66,6 +67,12 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     ] = ""
     trade_long: Annotated[str, setting(note="instrument for a long signal", check=_trade_check)] = "same"
     trade_short: Annotated[str, setting(note="instrument for a short signal", check=_trade_check)] = "same"
+    stop_loss_percent: Annotated[
+        float, setting(note="stop-loss, per cent of the entry price (2 is 2 %); 0: DEFAULT_STOP_LOSS", ge=0, lt=100)
+    ] = 0.0
+    take_profit_percent: Annotated[
+        float, setting(note="take-profit, per cent of the entry price (2 is 2 %); 0: none", ge=0)
+    ] = 0.0
     intraday: Annotated[bool | None, setting(note="true: closed each day; default: true for product MIS")] = None
     sizing: Annotated[str, setting(note="fixed, risk (risk_per_trade), or a profile or grade of risk.toml")] = "fixed"
     risk_per_trade: Annotated[float, setting(note="rupees", ge=0)] = 0.0
@@ -121,6 +128,16 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     ] = ""
 
     @property
+    def stop_loss_share(self) -> float:
+        """The stop-loss as a fraction of the entry price, under either of its two keys; 0: the default."""
+        return _share(self.stop_loss_percent) or self.stop_loss_pct
+
+    @property
+    def take_profit_share(self) -> float:
+        """The take-profit as a fraction of the entry price, under either of its two keys; 0: none."""
+        return _share(self.take_profit_percent) or self.take_profit_pct
+
+    @property
     def sizing_rule(self) -> SizingRule:
         """The rule by which a signal's lots are sized."""
         return SizingRule(
@@ -146,6 +163,40 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     def square_off_named(self) -> str:
         """The square-off time, set under either of its two names; empty: none."""
         return self.risk_square_off_time or self.square_off
+
+
+PERCENT_KEYS = {"stop_loss_pct": "stop_loss_percent", "take_profit_pct": "take_profit_percent"}
+"""Keys of fractions, which go with release 0.3, and the keys of per cent that replace them."""
+_SMALL_PERCENT = 0.05
+
+
+def _share(percent: float) -> float:
+    return round(percent / 100, 12)  # 0.7 % is 0.007
+
+
+def judge_percent_keys(name: str, given: Mapping[str, Value], problems: list[str], warnings: list[str]) -> None:
+    """Refuse a level that a strategy's settings give as a fraction and in per cent, and note what is easily mistaken.
+
+    Each warning begins with the strategy's `name` and a colon.
+    """
+    for old, new in PERCENT_KEYS.items():
+        fraction, percent = given.get(old), given.get(new)
+        if fraction is not None and percent is not None:
+            problems.append(
+                f"{percent.where} = {percent.raw!r}: {fraction.where} = {fraction.raw!r} sets the same, as a fraction; "
+                f"keep {new} alone"
+            )
+        elif fraction is not None and (share := _number(str(fraction.raw))):
+            warnings.append(
+                f"{name}: {fraction.where} = {share:g} is a fraction, {100 * share:g} % of the entry price; write "
+                f"{new} = {100 * share:g}, since {old} goes with release 0.3"
+            )
+        elif percent is not None and 0 < (_number(str(percent.raw)) or 0.0) < _SMALL_PERCENT:
+            shown = _number(str(percent.raw)) or 0.0
+            warnings.append(
+                f"{name}: {percent.where} = {shown:g} is {shown:g} % of the entry price; for {100 * shown:g} % write "
+                f"{100 * shown:g}"
+            )
 
 
 FIELDS: tuple[str, ...] = tuple(declarations(StrategyConfig))

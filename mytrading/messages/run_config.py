@@ -158,6 +158,14 @@ class OptionRange(msgspec.Struct, frozen=True, kw_only=True):
     expiry: ExpiryRule = ExpiryRule.NEAREST
 
 
+def check_share(stop: float) -> None:
+    """Refuse a stop-loss of the whole price or more; whoever wrote 30 for 30 % reads which key says that."""
+    if stop >= 1:
+        raise ValueError(
+            f"expected a fraction below 1, since 0.02 is 2 % here; for {stop:g} % write stop_loss_percent = {stop:g}"
+        )
+
+
 class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a strategy as they are written. Limits of a day (0: none) are over all its accounts."""
 
@@ -172,8 +180,13 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
     signal_cooldown: Annotated[float, setting(note="seconds of market time between signals", ge=0)] = 0.0
     max_position_size: Annotated[float, setting(note="rupees; 0: MAX_POSITION_SIZE alone", ge=0)] = 0.0
     stop: Annotated[StopPlan, setting(note="holder of the stop: broker, engine (risk) or none")] = StopPlan.BROKER
-    stop_loss_pct: Annotated[float, setting(note="fraction of the entry price; 0: DEFAULT_STOP_LOSS", ge=0, lt=1)] = 0.0
-    take_profit_pct: Annotated[float, setting(note="fraction of the entry price; 0: none", ge=0)] = 0.0
+    stop_loss_pct: Annotated[
+        float,
+        setting(note="until 0.3 for stop_loss_percent: a fraction (0.02 is 2 %)", ge=0, check=check_share),
+    ] = 0.0
+    take_profit_pct: Annotated[
+        float, setting(note="until 0.3 for take_profit_percent: a fraction (0.02 is 2 %)", ge=0)
+    ] = 0.0
     accounts: Annotated[tuple[str, ...], setting(note="accounts that trade it, equal lots; empty: primary")] = ()
     orphan_legs: Annotated[
         OrphanLegs, setting(note="reaction to a failed leg of several: retry (then unwind), unwind, or report")

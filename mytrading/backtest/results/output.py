@@ -23,8 +23,9 @@ _OF = {
     "annual_volatility": ("%", "a year"),
     "sharpe": ("", "ratio, of a year"),
     "sortino": ("", "ratio, of a year"),
-    "max_drawdown": ("%", "below the highest equity before"),
-    "calmar": ("", "ratio: annual return to max drawdown"),
+    "max_drawdown_bars": ("%", "below the highest equity before, at closes of bars"),
+    "max_drawdown": ("%", "below the highest equity before, at closes of days"),
+    "calmar": ("", "ratio: annual return to max drawdown of daily closes"),
     "omega": ("", "ratio: gains to losses, of days"),
     "tail_ratio": ("", "ratio: 95th percentile of days to the 5th"),
     "value_at_risk": ("%", "of a day: one of twenty was worse"),
@@ -43,6 +44,7 @@ _OF = {
 }
 """By name: the unit (empty of a ratio), and what the figure is of."""
 NAMES = tuple(_OF)
+_LABELS = {"max_drawdown_bars": "max drawdown", "max_drawdown": "max drawdown, daily closes"}
 
 
 def format_metric(name: str, value: float | None) -> str:
@@ -62,9 +64,14 @@ def describe_metric(name: str) -> str:
     return _OF[name][1]
 
 
+def metric_label(name: str) -> str:
+    """Return the name of a metric as people read it; the two drawdowns say of which closes they are."""
+    return _LABELS.get(name) or name.replace("_", " ")
+
+
 def metric_row(name: str, value: float | None) -> list[str]:
     """Return a table row of a metric: its name, its value with unit, its explanation."""
-    return [name.replace("_", " "), format_metric(name, value), describe_metric(name)]
+    return [metric_label(name), format_metric(name, value), describe_metric(name)]
 
 
 TRADE_COLUMNS = (
@@ -84,11 +91,19 @@ def daily_returns(result: RunResult) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(np.diff(equity) / equity[:-1])
 
 
+def bar_drawdowns(result: RunResult) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the drawdown from the highest equity so far at the close of each bar (0 to −1)."""
+    equity = result.curve.equity
+    peak = np.maximum.accumulate(np.maximum(equity, result.spec.capital))
+    return np.asarray(equity / peak - 1.0)
+
+
 def metrics(result: RunResult) -> dict[str, float]:
-    """Return the run's metrics by name: ratios of daily returns, trade figures, share of bars in a position."""
+    """Return the run's metrics by name: ratios of daily returns, trade figures, drawdown and exposure of bars."""
     net = np.array([trade.net for trade in result.ledger.trades])
     exposure = result.curve.exposure
     return {
+        "max_drawdown_bars": float(np.min(bar_drawdowns(result))) if len(result.curve.equity) else math.nan,
         **performance.return_figures(daily_returns(result)),
         **performance.trade_figures(net),
         "exposure": float(np.mean(exposure > 0)) if len(exposure) else math.nan,

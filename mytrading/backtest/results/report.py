@@ -57,7 +57,7 @@ def build_page(result: RunResult, notes: Sequence[str]) -> Page:
         "Costs": f"₹{body['costs']:,.0f}",
         "Trades": f"{body['trades']:,}",
         "Return": output.format_metric("total_return", figures["total_return"]),
-        "Max drawdown": output.format_metric("max_drawdown", figures["max_drawdown"]),
+        "Max drawdown": output.format_metric("max_drawdown_bars", figures["max_drawdown_bars"]),
         "Sharpe": output.format_metric("sharpe", figures["sharpe"]),
         "Win rate": output.format_metric("win_rate", figures["win_rate"]),
     }
@@ -93,8 +93,9 @@ def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:
 def equity_figure(result: RunResult) -> go.Figure:
     """Chart the equity and its drawdown."""
     curve = result.curve
-    drawdown = curve.equity / np.maximum.accumulate(np.maximum(curve.equity, 1e-9)) - 1.0
-    rows = charts.sample_row_numbers(len(curve.equity))
+    drawdown = output.bar_drawdowns(result)
+    deepest = int(np.argmin(drawdown))  # shown however many bars there are: the card names it
+    rows = np.union1d(charts.sample_row_numbers(len(curve.equity)), [deepest])
     at = charts.ist_labels(curve.end_ns[rows])
     figure = charts.line_chart(at, {"equity ₹": (curve.equity[rows].round(2).tolist(), BLUE)}, height=520)
     charts.add_filled_area(figure, at, (drawdown[rows] * 100).round(4).tolist(), "drawdown %", RED, axis="y2")

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mytrading.backtest.data.load import RequestError
 from mytrading.config.leg_plan import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
 from mytrading.config.run_config import build_strategy_run
-from mytrading.config.strategies import FIELDS, StrategyConfig, strategy_config
+from mytrading.config.strategies import FIELDS, PERCENT_KEYS, StrategyConfig, strategy_config
 from mytrading.config.symbols import SymbolConfig
 from mytrading.config.validation import setting_values
 from mytrading.messages.run_config import StrategyRun
@@ -31,6 +31,7 @@ _FIXED = frozenset(
 )  # fmt: skip
 """What says which data and which accounts a run has, or is an option of the command."""
 _INSTEAD = {"lots": "profile", "profile": "lots"}
+_SAME_LEVEL = {**PERCENT_KEYS, **{new: old for old, new in PERCENT_KEYS.items()}}
 _TIMES = ("exit_time", "square_off_time")
 
 
@@ -117,6 +118,8 @@ class LegOverrides:
             name = key.replace("risk.", "risk_", 1)
             if name in FIELDS:
                 changed[name] = value
+                if name in _SAME_LEVEL:  # what the file says under the other key no longer counts
+                    changed.setdefault(_SAME_LEVEL[name], 0.0)
             elif key in _TIMES:  # risk closes by them too
                 changed[f"risk_{key}"] = value
         values = dict(setting_values(self.config)) | changed

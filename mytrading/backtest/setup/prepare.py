@@ -107,7 +107,7 @@ class Prepared:
 def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prepared:
     """Build the spec of a requested run; `RequestError`, `DataError`, `ConfigurationError` say what is wrong."""
     strategy, name, settings = _found(home, request.name)
-    notes: list[str] = []
+    notes = [text for text in settings.warnings if text.startswith(f"{name}:")]
     run = _run(settings, strategy, name, request, notes)
     legs = load_leg_overrides(home, settings, name) if run.plan is not None else None
     if legs is not None:

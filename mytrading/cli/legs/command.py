@@ -180,7 +180,7 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     plan = settings.plan_of(config.name)
     assert plan is not None
     file = settings.file_of(config.name)
-    notes = [text for text in settings.warnings if text.startswith(f"{file}:")]
+    notes = [text for text in settings.warnings if text.startswith((f"{file}:", f"{config.name}:"))]
     notes += risk_notes(plan, product_of(settings, config))
     guards = describe_planned_stops(plan, stop_rules(settings, config))
     body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}

@@ -281,8 +281,8 @@ class StopRules(NamedTuple):
 
 
 def stop_rules(settings: TradingSettings, config: StrategyConfig) -> StopRules:
-    """The stop rules of a strategy: its own `stop_loss_pct`, else the defaults of the risk settings."""
-    own, risk = config.stop_loss_pct, settings.risk
+    """The stop rules of a strategy: its own `stop_loss_percent`, else the defaults of the risk settings."""
+    own, risk = config.stop_loss_share, settings.risk
     return StopRules(config.stop, own or risk.default_stop_loss, own or risk.default_stop_loss_options)
 
 

@@ -122,7 +122,8 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
     for name, value in found.items():
         if value is not None:
-            yield f"{name.replace('_', ' '):<30}{output.format_metric(name, value):<16}{output.describe_metric(name)}"
+            label, shown, meaning = output.metric_row(name, value)
+            yield f"{label:<30}{shown:<16}{meaning}"
     if body["options"] is not None:
         yield output.option_prices_text(body["options"])
     for instrument, units in body["open"].items():

@@ -334,9 +334,9 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     print_rows(rows, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
     for key in ("total_return", "sharpe", "max_drawdown"):
         if metrics.get(key) is not None:
-            print(f"{key.replace('_', ' '):<24}{output.format_metric(key, metrics[key])}")
+            print(f"{output.metric_label(key):<28}{output.format_metric(key, metrics[key])}")
     shown_ratio = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
-    print(f"{'efficiency':<24}{shown_ratio}  (return after the choice over that before it)")
+    print(f"{'efficiency':<28}{shown_ratio}  (return after the choice over that before it)")
     print_note(f"written to {folder}: report.html")
 
 

@@ -66,8 +66,8 @@ def resolve_leg(
     if rule.kind is TradeKind.OPTION and (stop_price or hints.has_prices):
         what = f"stop_price {stop_price:g} is a level" if stop_price else "the prices of the signal are levels"
         raise NoSuchContract(
-            f"{what} of {watch}, but an option is traded; set stop_loss_pct (of the premium) in the strategy's config, "
-            "or give legs with prices of their own"
+            f"{what} of {watch}, but an option is traded; set stop_loss_percent (of the premium) in the strategy's "
+            "config, or give legs with prices of their own"
         )
     return Leg(
         instrument=_contract(rule, watch, price, book, now), lots=rule.side.sign * (hints.lots or run.lots),

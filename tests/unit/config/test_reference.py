@@ -268,7 +268,7 @@ def test_setting_that_daemons_do_not_read_is_read_where_settings_are() -> None:
 def test_every_setting_of_a_strategy_in_the_run_file_is_declared_and_reaches_it_as_written() -> None:
     assert set(StrategySettings.__struct_fields__) == set(declarations(StrategySettings))
     assert set(declarations(StrategySettings)) < set(declarations(StrategyConfig))
-    config = strategy_config("S", {"lots": 3, "stop": "engine", "limit_action": "halt", "take_profit_pct": 0.2}, {})
+    config = strategy_config("S", {"lots": 3, "stop": "engine", "limit_action": "halt"}, {})
     run = build_strategy_run(config, ("NSE:SBIN",), config.product, "", config.accounts, None)
     for name in StrategySettings.__struct_fields__:
         assert getattr(run, name) == getattr(config, name)

@@ -152,3 +152,44 @@ def test_square_off_before_the_exit_time_is_refused_by_either_name(home: Path) -
     assert "expected a time after risk.exit_time 15:00, found 14:45" in refusal(
         home, 'exit_time = "15:00"', 'square_off = "14:45"'
     )
+
+
+def test_levels_in_per_cent_reach_the_run_file_as_fractions_without_a_crooked_digit(home: Path) -> None:
+    found = run_of(home, "", top="stop_loss_percent = 0.7\ntake_profit_percent = 2.2")
+    assert (found.stop_loss_pct, found.take_profit_pct) == (0.007, 0.022)
+
+
+def test_old_keys_of_fractions_keep_their_meaning_with_a_note_that_gives_the_new_line(home: Path) -> None:
+    assert run_of(home, "", top="stop_loss_pct = 0.3\ntake_profit_pct = 0.02").stop_loss_pct == 0.3
+    (note, other) = notes_of(home)
+    assert note == (
+        "SMA_Crossover: stop_loss_pct (config/strategies/sma_crossover.toml:1) = 0.3 is a fraction, 30 % of the entry "
+        "price; write stop_loss_percent = 30, since stop_loss_pct goes with release 0.3"
+    )
+    assert "write take_profit_percent = 2," in other
+
+
+def test_fraction_under_a_key_of_per_cent_is_noted(home: Path) -> None:
+    assert run_of(home, "", top="stop_loss_percent = 0.02").stop_loss_pct == 0.0002
+    assert "is 0.02 % of the entry price; for 2 % write 2" in notes_of(home)[0]
+    run_of(home, "", top="stop_loss_percent = 0.5")
+    assert notes_of(home) == []
+
+
+def test_per_cent_under_a_key_of_fractions_is_refused_with_the_right_line(home: Path) -> None:
+    said = refusal(home, "", top="stop_loss_pct = 30")
+    assert "sma_crossover.toml:1) = 30" in said
+    assert "for 30 % write stop_loss_percent = 30" in said
+
+
+@pytest.mark.parametrize("old", ["stop_loss_pct", "take_profit_pct"])
+def test_both_keys_of_one_level_are_refused_with_file_and_line_of_each(home: Path, old: str) -> None:
+    new = f"{old[:-3]}percent"
+    said = refusal(home, "", top=f"{new} = 2\n{old} = 0.02")
+    assert f"{new} (config/strategies/sma_crossover.toml:1) = 2: {old} (config/strategies/sma_crossover.toml:2)" in said
+    assert f"keep {new} alone" in said
+
+
+def notes_of(home: Path) -> list[str]:
+    found = load_settings(home, "default", {"OPENALGO_API_KEY": "k"}).warnings
+    return [text for text in found if text.startswith("SMA_Crossover: ")]

@@ -34,7 +34,7 @@ def test_every_metric_of_returns_and_round_trips_is_known() -> None:
         **performance.trade_figures(np.array([1.0])),
         "exposure": 0,
     }
-    assert set(output.NAMES) == {*found, "days"}
+    assert set(output.NAMES) == {*found, "days", "max_drawdown_bars"}
     assert all(output.describe_metric(name) for name in found)
 
 

@@ -99,6 +99,15 @@ def test_changed_value_makes_the_run_of_a_file_that_says_so(
     assert changed.run != prepared(home).spec.run
 
 
+def test_level_of_a_run_replaces_that_of_the_file_under_either_key(home: Path, tmp_path: Path) -> None:
+    for number, line in enumerate(("stop_loss_pct = 0.3", "stop_loss_percent = 30")):
+        said = written(tmp_path / str(number), home, ('exit_time = "15:00"', f'exit_time = "15:00"\n{line}'))
+        assert said.spec.run.stop_loss_pct == 0.3
+        assert said.notes[0].startswith("Seller: stop_loss_pct") if number == 0 else "fraction" not in str(said.notes)
+        for key, value in (("stop_loss_pct", 0.2), ("stop_loss_percent", 20)):
+            assert said.spec.with_parameters({key: value}).run.stop_loss_pct == 0.2
+
+
 def test_trial_of_a_worker_trades_what_the_backtest_with_these_values_trades(home: Path) -> None:
     spec = prepared(home).spec
     sent = pack_spec(spec, source_file(home, "Seller")).load_spec()
