@@ -50,8 +50,10 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):
-        entries.withdraw_past_validity(oms, oms.order(name))
         order = oms.order(name)
+        if order.plan.rests_until_ns and oms.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
+            entries.cancel_order(oms, order, "withdrawn: its validity is over")
+            order = oms.order(name)
         if order.state is OrderState.SUBMITTED:
             if oms.machine - order.call.began_machine_ns >= oms.limits.call_patience:
                 call_outcomes.mark_unknown(oms, order, oms.machine, "the call never answered")
@@ -98,8 +100,7 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
     startup.drop_expired_contracts(oms)
-    calling = {name for _, name, _ in oms.state.calling}
-    for name in sorted({*oms.state.restless.keys(), *calling}):
+    for name in sorted({*oms.state.restless.keys(), *(name for _, name, _ in oms.state.calling)}):
         order = oms.order(name)
         accounts.add(order.account)
         if order.state is OrderState.SUBMITTED and never_began(name, order.call.attempt):

@@ -161,11 +161,10 @@ class OrderMachine:
     def call_budget(self, account: str, machine_ns: int) -> control.CallBudget:
         """Return an account's rate budget for order calls; the daemon adds which orders wait and since when."""
         limits, state = self.limits, self.state
-        free = dispatch.calls_allowed_now(state, limits, account, machine_ns)
         return control.CallBudget(
             account=account,
             limit=limits.calls_per_second,
-            used=limits.calls_per_second - free,
+            used=limits.calls_per_second - dispatch.calls_allowed_now(state, limits, account, machine_ns),
             out=len(dispatch.unanswered_call_times(state, account)),
             paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
             kept=dispatch.kept_for_baskets(state, account, machine_ns),

@@ -40,7 +40,9 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
         oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
     if (level := _protection_of(oms, order)) is not None:
-        broker_stops.release_protection(oms, level, message.reason)
+        what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: "
+        oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what + message.reason)
+        oms.change_protection(level, state="released")  # until it is flat
     order = oms.change(order, "requested", links=links)
     entries.cancel_order(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 

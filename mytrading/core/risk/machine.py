@@ -27,7 +27,7 @@ from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState
-from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.journal_rows import LevelMoved, RiskOpened
 from mytrading.messages.market import Quote
@@ -118,8 +118,6 @@ class RiskMachine:
             **self.runs.events.carried_fields(),
         )
 
-    # intents
-
     def _then_advance(self, rows: tuple[Any, ...], now: int, settled_too: bool = False) -> tuple[Any, ...]:
         """These rows, and what intents need; where they close something, intents are judged with the next message."""
         for row in rows:
@@ -198,7 +196,8 @@ class RiskMachine:
         there = [name for name in self.environment.accounts_of(intent.signal.strategy) if name not in intent.ended]
         idle = {name for name in there if late and name in closing and not self._entries.has_basket_begun(intent, name)}
         if late and len(idle) == len(there):
-            return [self._entries.expire_intent(intent, now)]
+            signal = intent.signal
+            return [SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)]
         rows: list[Any] = []
         for account in [] if wait else there:
             if account in idle:
@@ -225,8 +224,6 @@ class RiskMachine:
         there = self.state.units_of(order.strategy, watch, order.instrument, order.account)
         after = there + self.state.pending_units(order.strategy, order.instrument, order.account)
         return order.side.sign * target > 0 and abs(after) <= abs(target) and intent.accepts_entry(order)
-
-    # the clock
 
     def _square_off(self, now: int) -> list[Any]:
         """Close MIS positions, and withdraw MIS entries, once their time has come."""

@@ -55,7 +55,7 @@ def _use(risk: RiskMachine, limit: Limit) -> LimitUse:
         most=limit.most,
         action=limit.action,
         value=value,
-        used=round(risk.limits.used_share(limit), 6),
+        used=0.0 if value is None else round(max(0.0, -value if lost else value) / limit.most, 6),
         left=None if value is None else limit.most + (value if lost else -value),
         reached=risk.limits.reached_text(limit) if risk.limits.is_reached(limit) else "",
     )
@@ -101,7 +101,6 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
 
 def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
     rules, trend = run.rules, run.rules.trend
-    trails = run.trail.stop is not None
     return RunUse(
         strategy=run.strategy,
         run=run.id,
@@ -110,7 +109,7 @@ def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
         realised=run.realised,
         max_loss=-rules.max_loss if rules.max_loss else None,
         max_profit=rules.max_profit or None,
-        peak=run.trail.peak if trails else None,
+        peak=run.trail.peak if run.trail.stop is not None else None,
         trailing_stop=run.trail.stop,
         supertrend=f"{trend.exit} {trend.period}, {trend.multiplier:g}, {trend.minutes} min" if trend.exit else "",
         closes_ns=risk.runs.next_close_ns(run, now),

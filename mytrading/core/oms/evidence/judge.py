@@ -391,12 +391,6 @@ def _withdraw(q: _Question) -> OrderEvidence:
     return q.evidence if stays else replace(q.evidence, end=None, flapped=False)
 
 
-def _count_unseen(q: _Question) -> OrderEvidence:
-    """An exit is given up by the time between two reads, from where the first began."""
-    since = q.read.began_ns if q.order.purpose.reduces else q.read.ended_ns
-    return replace(q.evidence, match=Unseen(reads=unseen_reads(q.evidence) + 1), seen_machine_ns=since)
-
-
 _EFFECTS: dict[OrderVerdict, Callable[[_Question], OrderEvidence]] = {
     V.END_NOTED: _note_end,
     V.END_RESTARTED: lambda q: replace(_note_end(q), flapped=False),
@@ -412,7 +406,11 @@ _EFFECTS: dict[OrderVerdict, Callable[[_Question], OrderEvidence]] = {
     V.FEWER_NOTED: lambda q: _seen(q, end=FewerFilled()),
     V.MISSING_NOTED: lambda q: _seen(q, end=Missing(), flapped=q.evidence.flapped and q.order.state in TERMINAL),
     V.MISSING_REPORTED: lambda q: replace(q.evidence, end=Missing(reads=2)),
-    V.UNSEEN_COUNTED: _count_unseen,
+    V.UNSEEN_COUNTED: lambda q: replace(  # an exit is given up by the time from where the first of two reads began
+        q.evidence,
+        match=Unseen(reads=unseen_reads(q.evidence) + 1),
+        seen_machine_ns=q.read.began_ns if q.order.purpose.reduces else q.read.ended_ns,
+    ),
     V.UNSEEN_CLEARED: lambda q: _seen(q, match=None),
     V.CANDIDATE_GONE: lambda q: _seen(q, match=None),
     V.CANDIDATE_NOTED: lambda q: _seen(q, match=Candidate(broker_order_id=q.read.found)),

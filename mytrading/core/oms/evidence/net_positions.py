@@ -97,20 +97,13 @@ def _of_earlier(
 
 def net_with_holdings(state: State, key: NetKey, net: int) -> int:
     """Return the broker's net plus shares that may have moved into the holdings: signed units, at most our own net."""
-    delivered = state.delivered.get(key) or 0
-    return net + min(delivered, max(ledger_net(state, key) - net, 0))
+    return net + min(state.delivered.get(key) or 0, max(ledger_net(state, key) - net, 0))
 
 
 def ledger_net(state: State, key: NetKey) -> int:
     """Return our own net of a key in signed units: owned by strategies plus unmanaged."""
     unmanaged = state.unmanaged.get(key)
     return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
-
-
-def is_untouched_delivery(state: State, key: NetKey) -> bool:
-    """True if a key is shares delivered overnight and not traded today; a position book has no row for them."""
-    delivered = state.delivered.get(key) or 0
-    return 0 < delivered == ledger_net(state, key)
 
 
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
@@ -135,8 +128,7 @@ def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     rows = [row for row in read.trades or () if row.instrument == key.instrument]
     if _filled(oms, key) or not carried_units_shown(oms, key.account, key.instrument):
         return sum(row.quantity * row.side.sign for row in rows)
-    ours = sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row))
-    return ours + _strangers(oms, key, read)
+    return sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row)) + _strangers(oms, key, read)
 
 
 def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> bool:

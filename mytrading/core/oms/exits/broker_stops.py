@@ -33,13 +33,12 @@ def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None
         return
     known = oms.state.protections.get(order.owner)
     # an entry from before the journal was rebuilt may have a stop at the broker that nobody here knows
-    rebuilt = order.created_ns <= (oms.state.rebuilt.get("market_ns") or -1)
     level = Protection(
         id=content_id("protection", order.client_order_id, order.filled_seen), account=order.account,
         instrument=order.instrument, product=order.product, strategy=order.strategy, run=order.run,
         cause=order.client_order_id, side=Side.SELL if order.side is Side.BUY else Side.BUY,
         trigger=order.plan.stop_trigger, limit=order.plan.stop_limit,
-        waits_machine_ns=max(oms.machine, 1) if rebuilt else 0,
+        waits_machine_ns=max(oms.machine, 1) if order.created_ns <= (oms.state.rebuilt.get("market_ns") or -1) else 0,
     )  # fmt: skip
     if known is not None and known.state != "done":
         position = oms.position(order)
@@ -158,8 +157,7 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
     oms.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
-    name = content_id("unguarded", level.id, level.attempts, oms.machine)
-    exit_goals.start_goal(oms, name, level, level.cause, why)
+    exit_goals.start_goal(oms, content_id("unguarded", level.id, level.attempts, oms.machine), level, level.cause, why)
     if entries.exit_replaces_stops(oms, level.net, level.strategy):
         _withdraw(oms, _stops(oms, level), "an exit takes over")
     return handed
@@ -207,13 +205,6 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
         modify.request_terms(oms, stop, replace(modify.wanted_terms(stop), quantity=left))
     else:
         entries.cancel_order(oms, stop, f"{_OURS}: more was guarded than is held")
-
-
-def release_protection(oms: OrderDecision, level: Protection, reason: str) -> Protection:
-    """End a position's protection by an operator's request: it has no stop any more until it is flat."""
-    what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: {reason}"
-    oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
-    return oms.change_protection(level, state="released")
 
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:

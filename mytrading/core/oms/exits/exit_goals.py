@@ -73,9 +73,8 @@ def _begin(oms: OrderDecision, goal: Goal) -> None:
 
 def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
     """The goal, which waits for the books like others of its owner, and leaves what foreign orders may close."""
-    others = entries.open_exit_goals(oms, key, goal.strategy)
     wary = max(
-        (other for other in others if other.waits_machine_ns or other.proofs),
+        (other for other in entries.open_exit_goals(oms, key, goal.strategy) if other.waits_machine_ns or other.proofs),
         key=lambda other: (other.waits_machine_ns > 0, -other.proofs, other.elsewhere),
         default=None,
     )
@@ -151,8 +150,7 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     since = max(order.call.ended_machine_ns, order.evidence.modify.answered_machine_ns)
     if not rests or oms.machine - since < oms.limits.exit_patience:
         return goal
-    ours = order.links.goal == goal.id and order.order_type is OrderType.LIMIT
-    if not (ours and goal.price):
+    if not (order.links.goal == goal.id and order.order_type is OrderType.LIMIT and goal.price):
         entries.cancel_order(oms, order, "replaced: rested too long for an exit")
         return goal
     if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > oms.machine:

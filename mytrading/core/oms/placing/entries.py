@@ -6,16 +6,8 @@ from collections.abc import Callable, Iterator
 
 from mytrading.core.oms.placing import slices
 from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.orders import state_machine
 from mytrading.core.orders.slicing import Unsliceable
-from mytrading.core.orders.state_machine import (
-    LIVE,
-    SENT,
-    UNRESOLVED,
-    is_live,
-    order_from_command,
-    with_cancel,
-    with_modify,
-)
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
@@ -31,7 +23,7 @@ def on_place_entry(oms: OrderDecision, command: PlaceEntry) -> None:
     """Take an entry command: its order, or slices, become INITIALIZED; `dispatch` sends, denies or expires them."""
     if oms.state.is_known_id(command.id):
         return
-    order, what = order_from_command(command, oms.now), ""
+    order, what = state_machine.order_from_command(command, oms.now), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
     elif not (what := _missing_price(command)):
@@ -52,17 +44,11 @@ def _missing_price(command: PlaceEntry) -> str:
     return ""
 
 
-def withdraw_past_validity(oms: OrderDecision, order: Order) -> None:
-    """Cancel an entry that rests at the broker beyond its validity."""
-    if order.plan.rests_until_ns and oms.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
-        cancel_order(oms, order, "withdrawn: its validity is over")
-
-
 def expire_if_late(oms: OrderDecision, order: Order) -> bool:
     """End an unsent entry whose time to be sent is over by market and machine clock; true if it ended."""
     if order.plan.expires_ns >= oms.now or order.plan.expires_machine_ns >= oms.machine:
         return False
-    twins = (other for other in oms.open_orders(order.net) if other.state in UNRESOLVED)
+    twins = (other for other in oms.open_orders(order.net) if other.state in state_machine.UNRESOLVED)
     doubt = next((other for other in twins if other.side is order.side), None)
     why = f", kept waiting by {doubt.client_order_id} of unknown fate; {resolve_advice(doubt)}" if doubt else ""
     oms.end_unsent(order, OrderState.EXPIRED, "expired", f"EXPIRED: still unsent when its time was over{why}")
@@ -111,7 +97,7 @@ def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order])
         if not is_closing(oms, key, order.strategy):
             return f"REVERSES: {order.strategy} holds {held} of {order.instrument}; close it first"
     for other in others:
-        if other.purpose is Purpose.ENTRY and other.side is not order.side and other.state in LIVE:
+        if other.purpose is Purpose.ENTRY and other.side is not order.side and other.state in state_machine.LIVE:
             if other.strategy == order.strategy and is_closing(oms, key, order.strategy):
                 continue
             return f"OPPOSED: {other.strategy} has an entry {other.side} out, {order.side} would oppose it"
@@ -139,7 +125,7 @@ def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     if not oms.state.books_lost(key.account):
         return False
     stops = (order for order in oms.open_orders(key) if order.purpose is Purpose.STOP and order.strategy == strategy)
-    return any(order.state in SENT and not order.evidence.cancel.wanted for order in stops)
+    return any(order.state in state_machine.SENT and not order.evidence.cancel.wanted for order in stops)
 
 
 def open_exit_goals(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
@@ -156,7 +142,7 @@ def withdraw_entries(oms: OrderDecision, wanted: Wanted, reason: str) -> None:
     for name in sorted(name for names in oms.state.open_by_key.values() for name in names):
         order = oms.order(name)
         ending = order.evidence.cancel.wanted and not order.evidence.modify.by_replacement
-        if order.purpose is Purpose.ENTRY and is_live(order) and not ending and wanted(order):
+        if order.purpose is Purpose.ENTRY and state_machine.is_live(order) and not ending and wanted(order):
             cancel_order(oms, order, reason)
 
 
@@ -165,9 +151,9 @@ def cancel_order(oms: OrderDecision, order: Order, reason: str) -> None:
     if order.state is OrderState.INITIALIZED:
         oms.end_unsent(order, OrderState.CANCELLED, "withdrawn", reason)
     elif not order.evidence.cancel.wanted or order.evidence.modify.by_replacement:
-        evidence = with_cancel(order.evidence, wanted=True)
+        evidence = state_machine.with_cancel(order.evidence, wanted=True)
         if evidence.modify.by_replacement:
-            evidence = with_modify(evidence, by_replacement=False)
+            evidence = state_machine.with_modify(evidence, by_replacement=False)
         oms.change(order, "withdrawing", evidence=evidence, message=reason)
 
 
@@ -214,8 +200,7 @@ def count_churn(oms: OrderDecision, order: Order) -> None:
     if gone is None or not first or order.links.replaces or oms.now - gone > limits.churn_within:
         return
     oms.emit(EntryChurned(account=order.account, instrument=order.instrument, at_ns=oms.now))
-    since = oms.now - limits.churn_window
-    marks = [mark for mark in oms.state.churned.get(order.account) or () if mark[1] > since]
+    marks = [mark for mark in oms.state.churned.get(order.account) or () if mark[1] > oms.now - limits.churn_window]
     if len(marks) >= limits.churn_account:
         _stop_churn(oms, order.account, "", len(marks), 0)
     if sum(instrument == order.instrument for instrument, _ in marks) >= limits.churn_instrument:
@@ -245,7 +230,6 @@ def churn_alert_subject(row: EntriesStopped) -> str:
 def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
     """Lift the churn guard's stops of entries: expired ones, or all (of an account) if an operator resumed."""
     for (of, instrument), row in oms.state.stopped.sorted_items():
-        over = bool(row.until_ns) and oms.now >= row.until_ns
-        if over or (resumed and account in ("", of)):
+        if (bool(row.until_ns) and oms.now >= row.until_ns) or (resumed and account in ("", of)):
             why, at = "resumed" if resumed else "its time is over", oms.now
             oms.emit(EntriesStopped(account=of, instrument=instrument, stopped=False, reason=why, at_ns=at))

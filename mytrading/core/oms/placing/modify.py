@@ -185,7 +185,11 @@ def compare_with_book(oms: OrderDecision, order: Order, row: BrokerOrder, read: 
         return _drift(oms, order, row, read)
     if _shows(order, row, wanted_terms(order)):
         return oms.change(order, "modified", **asdict(wanted_terms(order)), message="", evidence=_drop(order))
-    return _unproven(oms, order, read)
+    # the book does not show the change: at the second read, some time later, the call may be made again
+    if (waiting := _counted(oms, order, read, "unmodified", oms.limits.modify_gap)) is not None:
+        return waiting
+    evidence = with_modify(order.evidence, unproven=False, reads=0, doubt_machine_ns=oms.machine)
+    return oms.change(order, "modify_again", evidence=evidence)
 
 
 def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
@@ -203,14 +207,6 @@ def _counted(oms: OrderDecision, order: Order, read: BooksRead, event: str, gap:
         evidence = with_modify(order.evidence, reads=1, answered_machine_ns=read.ended_machine_ns)
         return oms.change(order, event, evidence=evidence)
     return order if read.began_machine_ns - state.answered_machine_ns < gap else None
-
-
-def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
-    """The book does not show the change: at the second read, some time later, the call may be made again."""
-    if (waiting := _counted(oms, order, read, "unmodified", oms.limits.modify_gap)) is not None:
-        return waiting
-    evidence = with_modify(order.evidence, unproven=False, reads=0, doubt_machine_ns=oms.machine)
-    return oms.change(order, "modify_again", evidence=evidence)
 
 
 def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:

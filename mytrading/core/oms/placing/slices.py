@@ -67,8 +67,7 @@ def orders_by_id(oms: OrderDecision, name: str) -> list[Order]:
     """Return the order with this id, or all slices of the parent with this id; [] if unknown."""
     if (order := oms.state.orders.get(name)) is not None:
         return [order]
-    found = [oms.order(part) for part in oms.state.parts.get(name) or ()]
-    return sorted(found, key=lambda part: part.links.slice)
+    return sorted([oms.order(part) for part in oms.state.parts.get(name) or ()], key=lambda part: part.links.slice)
 
 
 def sibling_slices(oms: OrderDecision, order: Order) -> list[Order]:

@@ -124,8 +124,7 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
         key = NetKey(read.account, row.instrument, row.product)
         broker[key] = broker.get(key, 0) + row.quantity
     known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key in table]
-    keys = set(broker) | {key for key in known if key.account == read.account}
-    for key in sorted(keys):
+    for key in sorted(set(broker) | {key for key in known if key.account == read.account}):
         if _quiet(oms, key, read):
             _compare_key(oms, key, net_positions.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
     if state.begun:
@@ -136,9 +135,8 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
 
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
-    if (oms.state.touched.get(key) or 0) >= read.began_machine_ns:
-        return False
-    return not any(_stirs(oms, order, read) for order in oms.open_orders(key))
+    touched = (oms.state.touched.get(key) or 0) >= read.began_machine_ns
+    return not touched and not any(_stirs(oms, order, read) for order in oms.open_orders(key))
 
 
 def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:

@@ -30,9 +30,8 @@ def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
 
 
 def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    nameless = not order.broker_order_id and order.state in UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
     if outcome.outcome is Outcome.ACCEPTED and outcome.broker_order_id:
-        if nameless:
+        if not order.broker_order_id and order.state in UNRESOLVED | ABSENT | {OrderState.SUBMITTED}:
             _accepted(oms, order, outcome)
         elif outcome.broker_order_id != order.broker_order_id:
             what = f"bound to broker order {order.broker_order_id}, but the call answered {outcome.broker_order_id}"

@@ -83,9 +83,8 @@ def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order 
     tagged = state.orders.get(row.tag) if row.tag else None
     if tagged is None or tagged.broker_order_id or tagged.account != account or tagged.call.attempt == 0:
         return None
-    if tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED):
-        return None
-    return bind_broker_order(oms, tagged, row.broker_order_id)
+    unsent = tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED)
+    return None if unsent else bind_broker_order(oms, tagged, row.broker_order_id)
 
 
 def on_order_row(
@@ -145,8 +144,7 @@ def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: Reporte
         broker_stops.cancel_if_unneeded(oms, revived)
     if verdict in (V.IGNORED, V.DISPUTE_NOTED, V.CONTRADICTED, V.REVIVED):
         return True
-    cleared = verdict in (V.FLAPPED, V.CLEARED)
-    if reading.denies_fill and row.status in ENDS and not cleared:
+    if reading.denies_fill and row.status in ENDS and verdict not in (V.FLAPPED, V.CLEARED):
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
     _learn(oms, order, row, _with_fills(evidence, fills))
     return verdict is V.BEHIND or _fewer(oms, oms.order(order.client_order_id), row, reading)
@@ -232,8 +230,7 @@ def settle_sighted_fill(oms: OrderDecision, order: Order, price: float = 0.0) ->
         return
     price = order.average_price or order.price or price or order.plan.reference_price
     if price > 0:
-        counted = oms.change(order, "filled_late", filled=order.filled_seen, average_price=price)
-        _book(oms, order, counted)
+        _book(oms, order, oms.change(order, "filled_late", filled=order.filled_seen, average_price=price))
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:

@@ -39,10 +39,8 @@ class SortedRead(NamedTuple):
 
 def resolve_unknown_orders(oms: OrderDecision, sorted_read: SortedRead) -> None:
     """Decide on each order of unknown fate by one read: bind it to a broker order, or count that it is absent."""
-    account = sorted_read.read.account
-    names = [name for name, of in oms.state.seeking.items() if of == account]
     seekers = sorted(
-        (oms.order(name) for name in names),
+        (oms.order(name) for name, of in oms.state.seeking.items() if of == sorted_read.read.account),
         key=lambda order: (order.state in ABSENT, order.call.began_machine_ns, order.client_order_id),
     )
     taken: set[str] = set()
@@ -81,13 +79,10 @@ def _first_seen(oms: OrderDecision, order: Order, row: BrokerOrder | BrokerTrade
 
 def _preferred(oms: OrderDecision, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
     """The candidate, else the row that was seen first: orders choose by age, and a younger one cannot be an old row."""
-
     match = order.evidence.match
     candidate = match.broker_order_id if isinstance(match, Candidate) else ""
-
     return min(
-        matching,
-        key=lambda row: (row.broker_order_id != candidate, _first_seen(oms, order, row), row.broker_order_id),
+        matching, key=lambda row: (row.broker_order_id != candidate, _first_seen(oms, order, row), row.broker_order_id)
     )
 
 
@@ -191,11 +186,10 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
     strange = _strangers(oms, order, sorted_read)
     if any(t.side is order.side and t.broker_order_id not in strange for t in _fresh_trades(oms, order, sorted_read)):
         return False
-    rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
-    if not rows:
-        return net_positions.is_untouched_delivery(oms.state, key)
-    moved = net_positions.broker_net(key, read) - net_positions.ledger_net(oms.state, key)
-    return moved in (0, _by_strangers(oms, order, sorted_read))
+    ledger = net_positions.ledger_net(oms.state, key)
+    if not any(row.instrument == key.instrument and row.product is key.product for row in read.positions):
+        return 0 < (oms.state.delivered.get(key) or 0) == ledger  # delivered overnight, untouched: in no position book
+    return net_positions.broker_net(key, read) - ledger in (0, _by_strangers(oms, order, sorted_read))
 
 
 def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
@@ -206,8 +200,7 @@ def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> 
 
 def _strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> set[str]:
     """Orders of this read, under the order's product, that none of ours of unknown fate can be, mostly an operator's"""
-    names = [name for name, of in oms.state.seeking.items() if of == sorted_read.read.account]
-    sought = [oms.order(name) for name in names]
+    sought = [oms.order(name) for name, of in oms.state.seeking.items() if of == sorted_read.read.account]
     return {
         row.broker_order_id
         for row in sorted_read.unclaimed

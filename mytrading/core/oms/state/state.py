@@ -265,8 +265,7 @@ class State:
     def put_position(self, position: Position) -> None:
         """Store a position's new level and update the indices."""
         self.put(self.positions, position.owner, position)
-        holds = bool(position.quantity or position.quantity_seen)
-        _place(self, self.owners, position.net, position.strategy, holds)
+        _place(self, self.owners, position.net, position.strategy, bool(position.quantity or position.quantity_seen))
 
 
 TABLES = tuple(name for name, kind in State.__annotations__.items() if kind.startswith("Table["))
@@ -288,5 +287,4 @@ def needs_read_or_call(order: Order) -> bool:
         return True
     if order.state not in RESTING:
         return order.state in LIVE
-    moving = order.purpose.reduces and not is_untriggered_stop(order)
-    return moving or bool(evidence.end or evidence.modify.reads)
+    return (order.purpose.reduces and not is_untriggered_stop(order)) or bool(evidence.end or evidence.modify.reads)

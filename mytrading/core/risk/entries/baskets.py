@@ -68,8 +68,7 @@ def next_basket_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int,
 
 def hedge_legs(legs: Sequence[LegStatus]) -> list[LegStatus]:
     """Return the bought legs of an intent that also sells; empty if it sells nothing."""
-    sells = any(leg.target < 0 for leg in legs)
-    return [leg for leg in legs if leg.target > 0] if sells else []
+    return [leg for leg in legs if leg.target > 0] if any(leg.target < 0 for leg in legs) else []
 
 
 def _broken(legs: Sequence[LegStatus], most: int, late: bool) -> str:

@@ -29,10 +29,10 @@ from mytrading.core.risk.state.decision_rows import BROKEN, close_positions, ris
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import MACHINE_FLOOR_NS, BasketReserve, RiskState, is_stale
 from mytrading.core.time import SECOND
-from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.commands import PlaceEntry, SignalDenied
 from mytrading.messages.enums import OrderType, Severity
 from mytrading.messages.run_config import OrphanLegs, StopPlan
-from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.signals import Signal
 
 BASKET_NS = 30 * SECOND
 """How long after its intent has expired a basket that began may still order its other legs, in both times."""
@@ -62,8 +62,7 @@ class EntryPlanner:
         run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._leg_statuses(intent, account)
-        late = len(legs) > 1 and self.is_basket_late(intent.signal, now)
-        move = next_basket_move(legs, orphans, tries, late=late)
+        move = next_basket_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(intent.signal, now))
         if move.broken:
             return self._break(intent, account, move.broken, now, unwind=move.unwind)
         for name in move.enter:
@@ -97,7 +96,11 @@ class EntryPlanner:
         cases = self._with_margin([case for case in cases if case.units], intent, account, now)
         denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
         if denied:
-            return self._deny(intent, account, denied, now, begun=begun)
+            rows = [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied]
+            if begun:  # one leg that is denied breaks the basket
+                why = f"{rows[0].instrument} was denied: {denied[0][1][0].message}"
+                rows += self._break(intent, account, why, now, unwind=True)
+            return rows
         if not begun and cases and self._environment.asks_broker:
             made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
             question = margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
@@ -292,17 +295,6 @@ class EntryPlanner:
         ]
         return rows or [self._denied(intent, intent.legs[0].instrument, account, (denial,), now)]
 
-    def _deny(
-        self, intent: Intent, account: str, denied: list[tuple[Leg, tuple[Denial, ...]]], now: int, *, begun: bool
-    ) -> list[Any]:
-        """A denial for each leg; in a basket that began, one leg that is denied breaks it."""
-        rows: list[Any] = [self._denied(intent, leg.instrument, account, found, now) for leg, found in denied]
-        if begun:
-            leg, found = denied[0]
-            why = f"{leg.instrument} was denied: {found[0].message}"
-            rows += self._break(intent, account, why, now, unwind=True)
-        return rows
-
     def _break(self, intent: Intent, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
         """Give an account's basket up: withdraw what is on its way and, if so wanted, close what is held or fills."""
         state, signal = self._state, intent.signal
@@ -337,8 +329,3 @@ class EntryPlanner:
         """Return the denial EXPIRED of an intent that waited too long for a closing position of the account."""
         why = Denial("EXPIRED", "what is being closed first kept it waiting until it was too late")
         return self._denied(intent, intent.legs[0].instrument, account, (why,), now)
-
-    def expire_intent(self, intent: Intent, now: int) -> SignalExpired:
-        """Return the row that ends an intent which expired before any rule judged it."""
-        signal = intent.signal
-        return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)

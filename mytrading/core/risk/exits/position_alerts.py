@@ -59,8 +59,7 @@ def overdue_alerts(state: RiskState, now: int) -> list[Any]:
 def _overdue(state: RiskState, position: Position, code: str, text: str, now: int) -> list[Any]:
     subject = square_off_subject(position)
     name = f"{code.lower()} {subject} {position.opened_ns}:{state.environment.today(now)}"
-    alert = risk_alert(code, Severity.CRITICAL, subject, text, now)
-    return alert_once(state, name, float(position.open_units), alert)
+    return alert_once(state, name, float(position.open_units), risk_alert(code, Severity.CRITICAL, subject, text, now))
 
 
 def unbound_alerts(state: RiskState, now: int) -> list[Any]:

@@ -51,8 +51,7 @@ def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
             continue
         armed = key in state.stop_levels and position.held_stop
         level = armed or stop_level(state, key)
-        held = position.open_units
-        if latest.ltp <= level if held > 0 else latest.ltp >= level:
+        if latest.ltp <= level if position.open_units > 0 else latest.ltp >= level:
             quote = quote_beyond(state, position, level, now)
             rows += _stop(state, key, position, level, quote, now) if quote is not None else ()
     return tuple(rows)

@@ -82,10 +82,8 @@ def release_levels(state: RiskState, now: int) -> list[LevelMoved]:
 
 
 def _is_in_use(state: RiskState, key: OwnerKey) -> bool:
-    position = state.positions.get(key)
-    if position is not None and position.open_units:
-        return True
-    return bool(state.pending_units(key[3], key[1], key[0])) or key in state.closing
+    held = (position := state.positions.get(key)) is not None and position.open_units
+    return bool(held or state.pending_units(key[3], key[1], key[0])) or key in state.closing
 
 
 def stop_level(state: RiskState, key: OwnerKey) -> float:

@@ -112,22 +112,12 @@ class Limits:
             self._by_scope[scope] = found
         return found
 
-    # what holds now
-
     def current_value(self, limit: Limit) -> float | None:
         """The value a limit is compared with: rupees or R of the day, or fall from peak; None while not known."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
             return memory.drawdown(limit.scope, () if limit.scope[0] == ACCOUNT else self._accounts(limit))
         return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.profit_in_r(limit.scope)
-
-    def used_share(self, limit: Limit) -> float:
-        """The share of a limit that is used up; 1 and above when it is reached."""
-        value = self.current_value(limit)
-        if value is None:
-            return 0.0
-        signed = -value if limit.kind in (_LOSS, _STOP_R) else value
-        return max(0.0, signed) / limit.most
 
     def is_reached(self, limit: Limit) -> bool:
         """True if a limit is exceeded now or was recorded as reached earlier today."""
@@ -191,8 +181,6 @@ class Limits:
         follows = "the halt was resumed, but no more entries today" if resumed else _CONSEQUENCES[limit.action][1]
         return f"{limit.scope_name} stands at {stands}{before}, {limit.setting} is {bound}: {follows}"
 
-    # what follows
-
     def on_quote(self, instrument: str, now: int) -> list[Any]:
         """Return rows of limits that a quote of a held instrument makes reached."""
         return self._look(self._money.scopes_of(instrument), now)
@@ -202,8 +190,7 @@ class Limits:
         position: Position | None = getattr(message, "position", None)
         if position is None:
             return []
-        touched = [(ACCOUNT, position.account), (STRATEGY, position.strategy)]
-        return [*self._look(touched, now), *self._go_on(now)]
+        return [*self._look([(ACCOUNT, position.account), (STRATEGY, position.strategy)], now), *self._go_on(now)]
 
     def on_time(self, now: int) -> list[Any]:
         """Return timer rows: starting equity, reached limits, peaks, marks, and actions still unfinished."""
@@ -320,8 +307,6 @@ class Limits:
     def _cause(self, limit: Limit, now: int) -> str:
         again = self._state.memory.times.get(limit.key, 0)
         return content_id("limit", *limit.key, self._environment.today(now), *((again,) if again else ()))
-
-    # levels
 
     def _bases(self, now: int) -> list[LevelMoved]:
         """What an account is worth as its broker reported it first; from then on our own ledger counts."""

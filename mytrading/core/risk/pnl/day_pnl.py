@@ -190,8 +190,6 @@ class DayPnl:
         """Unrealised rupees of the open positions, by owner."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
 
-    # learning
-
     def begin_run(self, now: int) -> None:
         """Begin at market time `now`: open positions count as unpriced until their first quote."""
         self._began_ns, self._quoted = now, set()
@@ -231,8 +229,7 @@ class DayPnl:
         instrument = position.instrument
         price = self._price(instrument, money.units > 0) if money.units else None
         money.unrealised = 0.0 if price is None else money.units * (price - money.average)
-        before = self._former_price(instrument, money.units, money.average)
-        money.former = money.units * (before - money.average)
+        money.former = money.units * (self._former_price(instrument, money.units, money.average) - money.average)
         self.recompute_sums()
         if self.counts_r:
             self._set_risk(key, money, position)

@@ -93,8 +93,6 @@ class EquityMemory:
         """The value whose peak is kept: an account's equity, or a strategy's profit of the day."""
         return self.equity(scope[1]) if scope[0] == ACCOUNT else self.money.profit(scope)
 
-    # levels
-
     def apply_level(self, row: LevelMoved) -> bool:
         """Fold a journaled level of the limits; false if the row is another kind of level."""
         if not row.name.startswith(PREFIX):
@@ -133,8 +131,6 @@ class EquityMemory:
             self.fired[line] = (row.value, row.at_ns)
         else:
             self.halts[line] = row.value
-
-    # days
 
     def notice_day(self, market_ns: int) -> None:
         """Set the day from the first known market time; later days begin with `open_day`."""

@@ -63,8 +63,7 @@ def _rank(denial: Denial) -> int:
 
 def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]:
     """Insert a denial that was found before the rules into `found`, in the order of the rule table."""
-    others = [one for one in found if one.code != denial.code]
-    return tuple(sorted([*others, denial], key=_rank))
+    return tuple(sorted([*(one for one in found if one.code != denial.code), denial], key=_rank))
 
 
 def denials_page() -> str:

@@ -52,13 +52,6 @@ def _symbol_positions(case: PreTradeContext) -> str:
     return f"{case.positions_symbol} positions of {name} reach MAX_POSITIONS_PER_SYMBOL {limit}; close one first"
 
 
-def _total_positions(case: PreTradeContext) -> str:
-    limit = case.limits.max_total_positions
-    if not case.adds_position or case.positions_total < limit:
-        return ""
-    return f"{case.positions_total} positions reach MAX_TOTAL_POSITIONS {limit}; close one first"
-
-
 def _margin_unknown(case: PreTradeContext) -> str:
     if case.instrument is None:
         return ""
@@ -71,10 +64,9 @@ def _margin_unknown(case: PreTradeContext) -> str:
 
 
 def _short_of_margin(case: PreTradeContext) -> str:
-    free = case.margin_free
-    if free is None or case.margin_needed <= free:
+    if case.margin_free is None or case.margin_needed <= case.margin_free:
         return ""
-    needed = f"{rupees(case.margin_needed)} of margin needed, {rupees(free)} free"
+    needed = f"{rupees(case.margin_needed)} of margin needed, {rupees(case.margin_free)} free"
     return f"{needed}; lower the lots, close something or add funds"
 
 
@@ -93,15 +85,6 @@ def _cooldown(case: PreTradeContext) -> str:
     return f"{since:.0f} s since the last entry, the cooldown is {cooldown:g} s; wait {cooldown - since:.0f} s"
 
 
-def _rate(case: PreTradeContext) -> str:
-    if case.entries_last_minute < case.entries_per_minute or case.is_counted:
-        return ""
-    return (
-        f"{case.entries_last_minute} entries (signals that entered) within a minute reach the limit of "
-        f"{case.entries_per_minute}; wait"
-    )
-
-
 def _session_entries(case: PreTradeContext) -> str:
     limit = case.limits.max_entries_per_session
     if not limit or case.session_entries < limit or case.is_counted:
@@ -110,20 +93,6 @@ def _session_entries(case: PreTradeContext) -> str:
         f"{case.session_entries} entries of {case.signal.strategy} (signals that entered) reach "
         f"MAX_ENTRIES_PER_SESSION {limit}; it may enter again in the next session"
     )
-
-
-def _active_orders(case: PreTradeContext) -> str:
-    limit = case.limits.max_active_orders
-    if case.active_orders < limit or case.underway:
-        return ""
-    return f"{case.active_orders} orders of the account are live, MAX_ACTIVE_ORDERS is {limit}; wait for some to end"
-
-
-def _cancels(case: PreTradeContext) -> str:
-    limit = case.limits.max_cancels_per_day
-    if case.cancels_today < limit or case.underway:
-        return ""
-    return f"{case.cancels_today} cancels of the account reach MAX_CANCELS_PER_DAY {limit}; no more entries today"
 
 
 def _losses(case: PreTradeContext) -> str:
@@ -149,7 +118,9 @@ ACCOUNT: tuple[Rule, ...] = (
          "MAX_POSITION_SIZE, STRATEGY_<NAME>_MAX_POSITION_SIZE", _max_position),
     Rule("MAX_POSITIONS_PER_SYMBOL", "Too many positions of one underlying.", "MAX_POSITIONS_PER_SYMBOL",
          _symbol_positions),
-    Rule("MAX_TOTAL_POSITIONS", "Too many positions.", "MAX_TOTAL_POSITIONS", _total_positions),
+    Rule("MAX_TOTAL_POSITIONS", "Too many positions.", "MAX_TOTAL_POSITIONS",
+         lambda case: f"{case.positions_total} positions reach MAX_TOTAL_POSITIONS {case.limits.max_total_positions}; "
+         "close one first" if case.adds_position and case.positions_total >= case.limits.max_total_positions else ""),
     Rule("MARGIN_UNKNOWN", "What a future or sold option needs, or what the account has free, is not known.",
          "config/risk.toml", _margin_unknown),
     Rule("INSUFFICIENT_MARGIN", "The order, or the signal with all its legs, needs more than is free in the account.",
@@ -174,14 +145,21 @@ ACCOUNT: tuple[Rule, ...] = (
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown,
          "last_entry_ns"),
     Rule("ENTRIES_PER_MINUTE", "Too many signals of the strategy entered within a minute of market time.",
-         "MAX_ENTRIES_PER_MINUTE", _rate, "entries_last_minute"),
+         "MAX_ENTRIES_PER_MINUTE",
+         lambda case: "" if case.entries_last_minute < case.entries_per_minute or case.is_counted else
+         f"{case.entries_last_minute} entries (signals that entered) within a minute reach the limit of "
+         f"{case.entries_per_minute}; wait", "entries_last_minute"),
     _daily_limit("PROFIT_UNKNOWN", "The day's profit of the account or the strategy adds up to no number.", ""),
     Rule("ENTRIES_PER_SESSION", "Too many signals of the strategy entered in this session.", "MAX_ENTRIES_PER_SESSION",
          _session_entries, "session_entries"),
-    Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS", _active_orders,
-         "active_orders"),
-    Rule("CANCELS_PER_DAY", "Too many orders of the account were cancelled today.", "MAX_CANCELS_PER_DAY", _cancels,
-         "cancels_today"),
+    Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS",
+         lambda case: "" if case.active_orders < case.limits.max_active_orders or case.underway else
+         f"{case.active_orders} orders of the account are live, MAX_ACTIVE_ORDERS is {case.limits.max_active_orders}; "
+         "wait for some to end", "active_orders"),
+    Rule("CANCELS_PER_DAY", "Too many orders of the account were cancelled today.", "MAX_CANCELS_PER_DAY",
+         lambda case: "" if case.cancels_today < case.limits.max_cancels_per_day or case.underway else
+         f"{case.cancels_today} cancels of the account reach MAX_CANCELS_PER_DAY {case.limits.max_cancels_per_day}; "
+         "no more entries today", "cancels_today"),
     Rule("LOSS_PAUSE", "The strategy lost several times in a row in the account, and pauses.",
          "MAX_CONSECUTIVE_LOSSES, LOSS_PAUSE_MINUTES", _losses, "losses"),
     _daily_limit("DAILY_LOSS",

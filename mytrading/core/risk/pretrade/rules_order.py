@@ -119,16 +119,10 @@ def _freeze(case: PreTradeContext) -> str:
     if freeze <= UNKNOWN_FREEZE or abs(case.units) <= freeze:
         return ""
     try:
-        slice_quantities(abs(case.units), Sizes(case.instrument.lot_size, case.instrument.freeze_qty))
+        slice_quantities(abs(case.units), Sizes(case.instrument.lot_size, freeze))
     except Unsliceable as error:
         return f"{case.instrument.id}: {error}"
     return ""
-
-
-def _no_quote(case: PreTradeContext) -> str:
-    if case.quote is None:
-        return f"there is no quote of {case.leg.instrument}; see the feed in `mytrading status`"
-    return "" if case.price > 0 else f"the quote of {case.leg.instrument} holds no positive price; wait for the next"
 
 
 def _stale_quote(case: PreTradeContext) -> str:
@@ -149,16 +143,6 @@ def _timeframe(case: PreTradeContext) -> str:
     return (
         f"{case.signal.strategy} works on timeframe {','.join(wrong)}, which is not one of ENABLED_TIMEFRAMES "
         f"{','.join(allowed)}; add it to trade it"
-    )
-
-
-def _coverage(case: PreTradeContext) -> str:
-    least = case.limits.min_data_coverage
-    if case.coverage >= least:
-        return ""
-    return (
-        f"{case.coverage:.0%} of the instruments have data, MIN_DATA_COVERAGE is {least:.0%}; see the feed in "
-        "`mytrading status`"
     )
 
 
@@ -227,7 +211,9 @@ ORDER: tuple[Rule, ...] = (
     Rule("TIMEFRAME_DISABLED", "The strategy works on a timeframe that is not enabled.", "ENABLED_TIMEFRAMES",
          _timeframe),
     Rule("DATA_COVERAGE", "For 5 s too few of the instruments that should have data had any.", "MIN_DATA_COVERAGE",
-         _coverage, "coverage"),
+         lambda case: "" if case.coverage >= case.limits.min_data_coverage else
+         f"{case.coverage:.0%} of the instruments have data, MIN_DATA_COVERAGE is {case.limits.min_data_coverage:.0%}; "
+         "see the feed in `mytrading status`", "coverage"),
     Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "",
          lambda case: "" if case.instrument is not None else
          f"{case.leg.instrument} is not a listed instrument; expected EXCHANGE:SYMBOL from today's contracts"),
@@ -253,7 +239,10 @@ ORDER: tuple[Rule, ...] = (
          f"{case.leg.instrument} would shrink by {abs(case.units)} units but stay open; go flat first"
          if case.reduces else "", "reduces"),
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
-    Rule("NO_QUOTE", "No quote, or none with a price, came before the signal expired.", "", _no_quote),
+    Rule("NO_QUOTE", "No quote, or none with a price, came before the signal expired.", "",
+         lambda case: f"there is no quote of {case.leg.instrument}; see the feed in `mytrading status`"
+         if case.quote is None else
+         "" if case.price > 0 else f"the quote of {case.leg.instrument} holds no positive price; wait for the next"),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
     Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or that of the position which "
          "the units add to is one that the exchange would not take now.",

@@ -55,8 +55,7 @@ def stop_holder(case: PreTradeContext) -> StopPlan:
         return plan
     if case.covers:
         return _ENGINE
-    rests = can_rest(case.instrument, case.side, _level_of(case), *_prices(case))
-    return _BROKER if rests else _ENGINE
+    return _BROKER if can_rest(case.instrument, case.side, _level_of(case), *_prices(case)) else _ENGINE
 
 
 def plan_stop(case: PreTradeContext) -> StopLevels | str:

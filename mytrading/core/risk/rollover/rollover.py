@@ -81,8 +81,6 @@ class Rollover:
 
     def is_rolling(self, intent: Intent) -> bool:
         """True while a roll is under way for positions that this intent still targets."""
-        if not self._state.rolls:
-            return False
         key = (intent.signal.strategy, intent.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 
@@ -133,9 +131,8 @@ class Rollover:
         calendar = self._environment.calendar
         if near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
             return False
-        return (
-            trading_days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
-        )
+        left = trading_days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days)
+        return left <= rule.days
 
     def _begin(self, position: Position, now: int) -> list[Any]:
         near, rule = self._environment.instruments.get(position.instrument), self._rule(position.strategy)
@@ -181,9 +178,8 @@ class Rollover:
             return False
         if position.owner in self._state.closing or position.strategy in self._state.leaving:
             return False
-        if not self._environment.is_open(near.exchange, now) or now < self._first_ns(near.exchange, now):
-            return False
-        return self._is_near(near, rule, now)
+        begun = self._environment.is_open(near.exchange, now) and now >= self._first_ns(near.exchange, now)
+        return begun and self._is_near(near, rule, now)
 
     def _first_ns(self, exchange: str, now: int) -> int:
         """Market time from which rolls begin today."""
@@ -343,10 +339,7 @@ class Rollover:
         severity = Severity.CRITICAL if (gone := self._gone(roll)) else Severity.WARNING
         why = "; ".join(denial.message for denial in denied)
         text = f"the roll over from {roll.near} to {roll.far} waits: {why}{gone}"
-        return [
-            replace(roll, note=denied[0].code, at_ns=now),
-            risk_alert(CODE, severity, _subject(roll), text, now),
-        ]
+        return [replace(roll, note=denied[0].code, at_ns=now), risk_alert(CODE, severity, _subject(roll), text, now)]
 
     def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
         ended = replace(roll, phase="given_up", note=why, at_ns=now)

@@ -221,8 +221,7 @@ class RunBook:
             sign = 1 if position.open_units > 0 else -1
             run.past[leg.key] = (position.trip_quantity, sign * position.trip_value)
             run.grown = True
-        turned = leg.quantity * position.quantity < 0
-        if (turned or not leg.best) and position.average_price:
+        if (leg.quantity * position.quantity < 0 or not leg.best) and position.average_price:
             leg.best = leg.journaled = position.average_price
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
@@ -299,11 +298,10 @@ class RunBook:
 
     def carried_levels(self) -> dict[str, float]:
         """All levels of the runs by name, for the head of a new day."""
-        leaving = self._state.leaving
         return {
             name: value
             for run in self.runs.values()
-            for name, value in run.journal_levels(leaving.get(run.strategy, "")).items()
+            for name, value in run.journal_levels(self._state.leaving.get(run.strategy, "")).items()
         }
 
     def _opened(self, row: RiskOpened) -> None:

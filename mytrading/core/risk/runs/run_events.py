@@ -125,8 +125,7 @@ class RunEvents:
         """The rows that a run being closed still needs: a late fill closed, a hedge closed once it covers nothing."""
         event = self._causes.get(run.leaving)
         note = event.note if event is not None else "the run is being closed"
-        patient = now - run.leaving_ns < HEDGE_PATIENCE_NS
-        return self._leave(run, run.leaving, note, 0, patient=patient)
+        return self._leave(run, run.leaving, note, 0, patient=now - run.leaving_ns < HEDGE_PATIENCE_NS)
 
     def _leave(self, run: Run, cause: str, note: str, trace_ns: int, *, patient: bool) -> list[Any]:
         entries = (order for order in self._state.all_live_entries() if order.strategy == run.strategy)

@@ -81,8 +81,7 @@ def share_out_lots(total: int, weights: Mapping[str, float]) -> dict[str, int]:
         return dict.fromkeys(weights, 0)
     exact = {name: total * weight / whole for name, weight in counted.items()}
     lots = {name: math.floor(part + 1e-9) for name, part in exact.items()}
-    rests = sorted(exact, key=lambda name: lots[name] - exact[name])
-    for name in rests[: total - sum(lots.values())]:
+    for name in sorted(exact, key=lambda name: lots[name] - exact[name])[: total - sum(lots.values())]:
         lots[name] += 1
     return lots
 

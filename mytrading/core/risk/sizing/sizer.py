@@ -69,16 +69,14 @@ class Sizer:
         rule = self._rule(intent)
         shares = rule.allocation is AllocationMode.PROPORTIONAL
         if not self._margins.funds_known(account):
-            by_margin = rule.by not in (FIXED, BY_RISK) or shares
-            return by_margin or any(leg.profile for leg in intent.legs)
+            return rule.by not in (FIXED, BY_RISK) or shares or any(leg.profile for leg in intent.legs)
         signal, there = intent.signal, self._environment.accounts_of(intent.signal.strategy)
         if not shares or rule.by != FIXED:
             return False
         if all(name in intent.ended or name in intent.sized or self._margins.funds_known(name) for name in there):
             return False
         patience = min(OTHERS_NS, (signal.expires_ns - signal.created_ns) // 2)
-        machine_ns = self._state.machine_ns
-        young = machine_ns < max(signal.expires_machine_ns - SECOND, self._environment.patient_until)
+        young = self._state.machine_ns < max(signal.expires_machine_ns - SECOND, self._environment.patient_until)
         return now < signal.created_ns + patience or (young and not self._environment.lock_step)
 
     def size_legs(self, intent: Intent, account: str, now: int) -> SizingResult:
@@ -144,8 +142,7 @@ class Sizer:
         if rule.is_plain or not legs:
             return self._too_many(legs, rule) or {leg.instrument: leg.lots for leg in legs}
         units = lot_ratio([leg.lots for leg in legs])
-        part = replace(intent, signal=replace(intent.signal, legs=legs))
-        plan = self._times(part, units, rule, account, now)
+        plan = self._times(replace(intent, signal=replace(intent.signal, legs=legs)), units, rule, account, now)
         if any(self._is_contract(leg) for leg in legs):
             plan = self._trimmed(plan, intent, self._largest(legs, units), rule, account)
         else:
@@ -260,5 +257,4 @@ class Sizer:
         return None
 
     def _unfunded(self, account: str) -> str:
-        why = funds_unread(self._state, account)
-        return f"margin of {account} is not known: {why}; see `mytrading alerts`"
+        return f"margin of {account} is not known: {funds_unread(self._state, account)}; see `mytrading alerts`"

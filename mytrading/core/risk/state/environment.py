@@ -127,8 +127,7 @@ def _with_one_square_off(run: StrategyRun) -> StrategyRun:
     if not run.square_off or run.rules.square_off_time:
         return run
     at = time.fromisoformat(run.square_off)
-    seconds = at.hour * 3600 + at.minute * 60 + at.second
-    return replace(run, rules=replace(run.rules, square_off_time=seconds))
+    return replace(run, rules=replace(run.rules, square_off_time=at.hour * 3600 + at.minute * 60 + at.second))
 
 
 def watch_for(run: StrategyRun | None, instrument: str) -> str | None:

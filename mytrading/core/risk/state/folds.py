@@ -21,17 +21,9 @@ from mytrading.core.risk.state.inputs import JournalDoubt
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import BasketReserve, RiskState
 from mytrading.core.time import DAY, IST_OFFSET, day_number_of, iso_day
+from mytrading.messages import control
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import (
-    Alert,
-    BarGaps,
-    Heartbeat,
-    ModeCleared,
-    StrategySwitch,
-    TradingState,
-    WithdrawRequested,
-)
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
@@ -52,8 +44,8 @@ from mytrading.messages.signals import Leg, Signal
 
 REMEMBERED = 4000
 SETTLES_NOTHING = frozenset((
-    OrderChanged, Quote, Heartbeat, AccountHealth, TimerFired, LevelMoved, ProtectionChanged, Funds, BrokerHeld,
-    ReadRequest, Alert, MarginRequest, MarginAnswer, TradeClosed,
+    OrderChanged, Quote, control.Heartbeat, AccountHealth, TimerFired, LevelMoved, ProtectionChanged, Funds, BrokerHeld,
+    ReadRequest, control.Alert, MarginRequest, MarginAnswer, TradeClosed,
 ))  # fmt: skip
 """Rows that change no position, exit under way or intent. An order's change is looked at for `_settling_facts`."""
 _NEAR = 0.002
@@ -74,9 +66,6 @@ def _remember(table: dict[str, Any], name: str, value: Any) -> None:
     table[name] = value
     while len(table) > REMEMBERED:
         del table[next(iter(table))]
-
-
-# intents
 
 
 def _signal(state: RiskState, signal: Signal) -> None:
@@ -225,9 +214,6 @@ def _is_leg_satisfied(state: RiskState, intent: Intent, leg: Leg, account: str) 
     return there + state.pending_units(signal.strategy, leg.instrument, account) == target
 
 
-# commands
-
-
 def _entry(state: RiskState, entry: PlaceEntry) -> None:
     _remember(state.issued, entry.id, None)
     state.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
@@ -272,9 +258,6 @@ def _close(state: RiskState, goal: CloseGoal) -> None:
     state.closing.add(goal.owner)
 
 
-# orders and positions
-
-
 def _order(state: RiskState, row: OrderChanged) -> None:
     order = row.order
     before = state.orders.get(order.client_order_id)
@@ -290,7 +273,8 @@ def _order(state: RiskState, row: OrderChanged) -> None:
     )
     if state.is_repeat:
         return
-    state.counters.on_order(row)
+    if row.event == "cancel_requested":
+        state.counters.cancels[order.account] = state.counters.cancels.get(order.account, 0) + 1
     _take_from_parent(state, order)
     replaced = state.orders.get(order.links.replaces) if order.links.replaces else None
     if replaced is not None and replaced.evidence.modify.by_replacement:  # it stood for the next until that is known
@@ -414,9 +398,6 @@ def _forget_uncovered(state: RiskState, strategy: str) -> None:
             state.uncovered[key] = (closed, left)
 
 
-# rolls
-
-
 def _moved_contracts(state: RiskState, strategy: str) -> dict[str, dict[str, str]]:
     """By account, the contracts to which a strategy's positions were rolled over, by those they came from."""
     found: dict[str, dict[str, str]] = {}
@@ -441,9 +422,6 @@ def _rolled(state: RiskState, row: Rolled) -> None:
         if spent is not None and near is not None and not near.quantity:
             spent.mark_closed_elsewhere(row.account, row.at_ns)
     state.reset_awaited_instruments()
-
-
-# levels, prices and health
 
 
 def _goal(state: RiskState, row: GoalChanged) -> None:
@@ -490,7 +468,7 @@ def _timer(state: RiskState, row: TimerFired) -> None:
         state.disk_low = row.name == "disk_low"
 
 
-def _beat(state: RiskState, row: Heartbeat) -> None:
+def _beat(state: RiskState, row: control.Heartbeat) -> None:
     state.beats[row.daemon] = row
     if row.daemon == "feed":
         state.feed_ready_ns = row.machine_ns if row.ready else state.feed_ready_ns
@@ -525,22 +503,11 @@ def _funds(state: RiskState, row: Funds) -> None:
     state.memory.funds[row.account] = row.available + row.used + row.collateral
 
 
-def _recovery(state: RiskState, row: RecoveryChanged) -> None:
-    (state.recovering.discard if row.done else state.recovering.add)(row.account)
-
-
-def _halt(state: RiskState, row: InstrumentHalted) -> None:
-    if row.halted:
-        state.halted[row.net] = row.reason
+def _put_if(table: dict[Any, str], key: Any, value: str, present: bool) -> None:
+    if present:
+        table[key] = value
     else:
-        state.halted.pop(row.net, None)
-
-
-def _mode(state: RiskState, row: AccountModeChanged | ModeCleared) -> None:
-    if isinstance(row, AccountModeChanged) and row.wrong_mode:
-        state.wrong_mode[row.account] = row.message
-    else:
-        state.wrong_mode.pop(row.account, None)
+        table.pop(key, None)
 
 
 def _opened(state: RiskState, row: RiskOpened) -> None:
@@ -602,11 +569,11 @@ def _run_started(state: RiskState, row: RunStarted) -> None:
     state.run_ns = row.run_ns
 
 
-def _withdraw_requested(state: RiskState, row: WithdrawRequested) -> None:
+def _withdraw_requested(state: RiskState, row: control.WithdrawRequested) -> None:
     state.stopped_run_ns = row.stops_run_ns or state.stopped_run_ns
 
 
-def _bars(state: RiskState, row: BarGaps) -> None:
+def _bars(state: RiskState, row: control.BarGaps) -> None:
     state.bars = row
 
 
@@ -634,24 +601,24 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
         row, state.guarded_positions(), state.orders.values()
     ),
     ReadRequest: lambda state, row: state.guard.record_request(row.account, row.machine_ns),
-    Alert: lambda state, row: state.guard.record_alert(row.code, row.subject),
+    control.Alert: lambda state, row: state.guard.record_alert(row.code, row.subject),
     GoalChanged: _goal,
     LevelMoved: _level,
     TimerFired: _timer,
-    Heartbeat: _beat,
-    BarGaps: _bars,
+    control.Heartbeat: _beat,
+    control.BarGaps: _bars,
     JournalDoubt: _doubt,
     AccountHealth: lambda state, row: state.health.update({row.account: row}),
     ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),
     Quote: _quote,
     RunStarted: _run_started,
-    WithdrawRequested: _withdraw_requested,
-    TradingState: lambda state, row: state.trading.update({row.account: row}),
-    StrategySwitch: lambda state, row: state.switches.update({row.strategy: row}),
-    InstrumentHalted: _halt,
-    RecoveryChanged: _recovery,
-    AccountModeChanged: _mode,
-    ModeCleared: _mode,
+    control.WithdrawRequested: _withdraw_requested,
+    control.TradingState: lambda state, row: state.trading.update({row.account: row}),
+    control.StrategySwitch: lambda state, row: state.switches.update({row.strategy: row}),
+    InstrumentHalted: lambda state, row: _put_if(state.halted, row.net, row.reason, row.halted),
+    RecoveryChanged: lambda state, row: (state.recovering.discard if row.done else state.recovering.add)(row.account),
+    AccountModeChanged: lambda state, row: _put_if(state.wrong_mode, row.account, row.message, row.wrong_mode),
+    control.ModeCleared: lambda state, row: _put_if(state.wrong_mode, row.account, "", False),
     RiskOpened: _opened,
 }
 """How a row of each kind is learnt."""

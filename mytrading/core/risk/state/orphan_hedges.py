@@ -30,8 +30,7 @@ def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
     """True if hedges of an intent are held in an account, and nothing sold any more."""
     held = [p for p in state.positions_for(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if p.open_units > 0}
-    sold = any(p.open_units < 0 for p in held)
-    return not sold and bool(bought & state.hedges_of(intent, account))
+    return not any(p.open_units < 0 for p in held) and bool(bought & state.hedges_of(intent, account))
 
 
 def stop_out_count(state: RiskState, intent: Intent, account: str, instrument: str) -> int:

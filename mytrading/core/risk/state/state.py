@@ -26,7 +26,7 @@ from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import Rolled
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Goal, Order, OrderChanged, Position, Protection, TradeClosed
+from mytrading.messages.orders import Goal, Order, Position, Protection, TradeClosed
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import StopPlan
 
@@ -74,13 +74,7 @@ class EntryCounters:
 
     def coverage(self, machine_ns: int) -> float:
         """The share of watched instruments with data; 1 while some of it has been missing for a moment only."""
-        lasting = self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS
-        return self._coverage if lasting else 1.0
-
-    def on_order(self, row: OrderChanged) -> None:
-        """An order moved."""
-        if row.event == "cancel_requested":
-            self.cancels[row.order.account] = self.cancels.get(row.order.account, 0) + 1
+        return self._coverage if self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS else 1.0
 
     def on_trade_closed(self, row: TradeClosed) -> None:
         """A round trip ended."""
@@ -334,8 +328,7 @@ class RiskState:
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
-        strategies = self.environment.strategies
-        elsewhere = {name for name, run in strategies.items() if run.stop is not StopPlan.BROKER}
+        elsewhere = {name for name, run in self.environment.strategies.items() if run.stop is not StopPlan.BROKER}
         return {
             key: position
             for key, position in self.positions.items()
@@ -435,8 +428,7 @@ class RiskState:
 
     def busy_instruments(self, account: str) -> set[str]:
         """Instruments with a position, or an entry on its way."""
-        held = {p.instrument for p in self.positions.values() if p.account == account and p.open_units}
-        return held | {
+        return {p.instrument for p in self.positions.values() if p.account == account and p.open_units} | {
             o.instrument for o in self.orders.values() if o.account == account and o.purpose is Purpose.ENTRY
         }
 
@@ -462,8 +454,7 @@ class RiskState:
                 return position.strategy
         for order in self.orders.of_instrument(instrument):
             other = order.strategy != strategy and (order.account, order.product) == (account, product)
-            live = order.purpose is Purpose.ENTRY and order.state not in TERMINAL
-            if other and live and order.side.sign * units < 0:
+            if other and order.purpose is Purpose.ENTRY and order.state not in TERMINAL and order.side.sign * units < 0:
                 return order.strategy
         return ""
 
