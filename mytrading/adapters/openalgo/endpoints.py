@@ -75,9 +75,6 @@ def _ask(
     return decode_answer(client.call(endpoint, payload, deadline), kind, whole=whole)
 
 
-# the account and the server
-
-
 class Pong(msgspec.Struct, frozen=True):
     """The server knows the key and has a session at `broker`; whether the broker answers remains open."""
 
@@ -119,9 +116,6 @@ def margin(client: OpenAlgoClient, positions: Sequence[Mapping[str, Any]]) -> Ma
 def pnl_by_symbol(client: OpenAlgoClient) -> list[Row]:
     """Call `pnl/symbols`: profit and loss by symbol, which the server's sandbox alone has."""
     return _ask(client, "pnl/symbols", {}, list[Row], Deadline.BOOK)
-
-
-# market data and contracts
 
 
 class ServerQuote(msgspec.Struct, frozen=True):

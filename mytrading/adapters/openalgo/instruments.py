@@ -226,10 +226,7 @@ def fetch_master(
         try:
             listing = fetch_instruments(client, exchange, day, is_kept)
         except ReadFailed as error:
-            if error.kind not in (
-                "server",
-                "malformed",
-            ):  # a wrong key, too many calls, no answer
+            if error.kind not in ("server", "malformed"):  # a wrong key, too many calls, no answer
                 raise
             try:
                 listing = search_instruments(client, exchange, need, day)

@@ -15,35 +15,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.engine import signal_gate
 from mytrading.core.engine.active_signals import Key
 from mytrading.core.engine.contract_selection import tradable_contracts
-from mytrading.core.engine.signal_gate import (
-    FLOOR_NS,
-    Data,
-    EngineState,
-    LoadedRule,
-    SignalGate,
-    UserRules,
-    data_complete_ns,
-    expired_veto,
-    permitted_action,
-)
 from mytrading.core.engine.strategy_host import EMPTY_MEMORY, CallGuard, Fault, NoCallGuard, StrategyHost
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import SECOND
+from mytrading.messages import orders
 from mytrading.messages.control import CancelRequested, StrategySwitch
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.journal_rows import DayOpened, RunStarted, StrategyMemory
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.orders import (
-    GoalChanged,
-    Order,
-    OrderChanged,
-    PositionAdjusted,
-    PositionChanged,
-    TimerFired,
-    TradeClosed,
-)
 from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 from mytrading.strategies.base_strategy import BaseStrategy
@@ -61,7 +43,7 @@ _BARS_PER_SIGN_OF_LIFE = 128
 Draft = tuple[StrategyHost, StrategySignal]
 
 
-class EngineMachine(EngineState):
+class EngineMachine(signal_gate.EngineState):
     """The strategies of one engine process, live once `open` has returned.
 
     `strategies` maps a run's name to its class, or to why there is none. A draft may become an entry until `validity_s`
@@ -76,7 +58,7 @@ class EngineMachine(EngineState):
         account: str = "main",
         guard: CallGuard | None = None,
         validity_s: float = 60.0,
-        rules: Sequence[LoadedRule] = (),
+        rules: Sequence[signal_gate.LoadedRule] = (),
     ) -> None:
         super().__init__(book)
         self._live = False
@@ -91,14 +73,14 @@ class EngineMachine(EngineState):
             lambda name: self.book.get(name), self.entries.entry_view, self.operator_cancels.last_cancel_ns
         )
         self._validity_ns = int(validity_s * SECOND)
-        self.rules = UserRules(rules, self._guard)
-        self._gate = SignalGate(self, self.rules, account, self._validity_ns)
+        self.rules = signal_gate.UserRules(rules, self._guard)
+        self._gate = signal_gate.SignalGate(self, self.rules, account, self._validity_ns)
         self.faults: dict[str, StrategyFaulted] = {}
         """Faults reported in this run, by strategy."""
         self.missed_windows: dict[str, tuple[date, str]] = {}
         """Trading day on which a plan's entry window passed without quotes, and the alert's text, by strategy."""
         self._drafts: list[Draft] = []
-        self._source: Data | None = None
+        self._source: signal_gate.Data | None = None
         """The message that the drafts were returned for."""
         self.rebuild()
 
@@ -128,9 +110,11 @@ class EngineMachine(EngineState):
         flat = not any(position.strategy == strategy for position in self.positions.open_positions())
         return flat and self.active_signals.is_idle((strategy, watch))
 
-    def is_late(self, data: Data, now: int) -> bool:
+    def is_late(self, data: signal_gate.Data, now: int) -> bool:
         """True once drafts about this data are dropped: after their validity and the machine-time floor."""
-        return now >= data_complete_ns(data) + max(self._validity_ns, int(FLOOR_NS * self.speed))
+        return now >= signal_gate.data_complete_ns(data) + max(
+            self._validity_ns, int(signal_gate.FLOOR_NS * self.speed)
+        )
 
     def next_timer_ns(self) -> int:
         """Market time at which `TIME` is due: the first timer or unfinished slice; 0 if there is none."""
@@ -225,7 +209,7 @@ class EngineMachine(EngineState):
                     self.active_signals.status_of((host.run.name, bar.instrument)).note_bar(bar.start_ns, bar.end_ns)
             self._note_drafts(bar)
 
-    def _on_timer(self, timer: TimerFired) -> None:
+    def _on_timer(self, timer: orders.TimerFired) -> None:
         """Fire timers, and end slices that lack bars after a grace of machine time."""
         if timer.name == TIME and self._live:
             now = timer.market_ns
@@ -234,20 +218,24 @@ class EngineMachine(EngineState):
                 timer, [(host, draft) for host in self.hosts for draft in host.pass_time(now, now - grace)]
             )
 
-    def take_drafts(self, data: Data, drafts: Sequence[Draft]) -> None:
+    def take_drafts(self, data: signal_gate.Data, drafts: Sequence[Draft]) -> None:
         """Drafts about this data: of timers and ended slices, or from a loop that called the strategies itself."""
         self._source, self._drafts = data, list(drafts)
-        if not isinstance(data, TimerFired):
+        if not isinstance(data, orders.TimerFired):
             self.note_price(data)
             start = data.start_ns if isinstance(data, Bar) else data.market_ns
             for host in dict.fromkeys(host for host, _ in drafts):
-                self.active_signals.status_of((host.run.name, data.instrument)).note_bar(start, data_complete_ns(data))
+                self.active_signals.status_of((host.run.name, data.instrument)).note_bar(
+                    start, signal_gate.data_complete_ns(data)
+                )
         self._note_drafts(data)
 
-    def _note_drafts(self, data: Data) -> None:
+    def _note_drafts(self, data: signal_gate.Data) -> None:
         for host, draft in self._drafts:
-            action = permitted_action(host.run, draft.side, bool(draft.legs))
-            self.active_signals.status_of((host.run.name, draft.instrument)).note_draft(action, data_complete_ns(data))
+            action = signal_gate.permitted_action(host.run, draft.side, bool(draft.legs))
+            self.active_signals.status_of((host.run.name, draft.instrument)).note_draft(
+                action, signal_gate.data_complete_ns(data)
+            )
 
     def _on_signal(self, signal: Signal) -> None:
         self.entries.apply_signal(signal)
@@ -278,20 +266,20 @@ class EngineMachine(EngineState):
         if self._live and (host := self._hosts.get(row.strategy)) is not None:
             host.journaled_memory = row.text
 
-    def _on_order(self, changed: OrderChanged) -> None:
+    def _on_order(self, changed: orders.OrderChanged) -> None:
         signal = self.entries.apply_order(changed.order)
         if signal is not None:
             self.positions.apply_order(changed.order, signal)
         self.active_signals.apply_order(changed.order)
         self.operator_cancels.apply_order(changed.order)
 
-    def _on_position(self, changed: PositionChanged | PositionAdjusted) -> None:
+    def _on_position(self, changed: orders.PositionChanged | orders.PositionAdjusted) -> None:
         position = changed.position
         host = self._hosts.get(position.strategy)
         if host is None:
             return
         self.positions.apply_position(position)
-        filled = isinstance(changed, PositionChanged) and changed.fill_quantity
+        filled = isinstance(changed, orders.PositionChanged) and changed.fill_quantity
         if filled:
             self._last_fill_ns[position.strategy] = changed.at_ns
         self._show_positions(position.strategy, changed.at_ns)
@@ -311,7 +299,7 @@ class EngineMachine(EngineState):
             if self._live:
                 host.workspace.positions[watch] = view
 
-    def _on_trade(self, trade: TradeClosed) -> None:
+    def _on_trade(self, trade: orders.TradeClosed) -> None:
         host = self._hosts.get(trade.strategy)
         if host is not None and self._live:
             host.call(host.strategy.on_trade, trade)
@@ -321,18 +309,18 @@ class EngineMachine(EngineState):
         if self._source is not None and message is self._source:
             gated = self._gated(self._source, now) if self._drafts else ()
             return (*gated, *self._closing_rows(now))
-        if isinstance(message, TimerFired) and message.name == STARTED:
+        if isinstance(message, orders.TimerFired) and message.name == STARTED:
             started = tuple(
                 StrategyStarted(strategy=host.run.name, parameters=dict(host.strategy.parameters),
                                 watches=host.run.symbols, warm_bars=host.warm_bars, at_ns=now)
                 for host in self.hosts if host.fault is None
             )  # fmt: skip
             return (*started, *self._closing_rows(now))
-        if isinstance(message, OrderChanged) and message.order.state is OrderState.REJECTED:
+        if isinstance(message, orders.OrderChanged) and message.order.state is OrderState.REJECTED:
             return (*self._next_candidate(message.order, now), *self._closing_rows(now))
         return self._closing_rows(now)
 
-    def _gated(self, data: Data, now: int) -> tuple[Signal | SignalVetoed, ...]:
+    def _gated(self, data: signal_gate.Data, now: int) -> tuple[Signal | SignalVetoed, ...]:
         """The signals and vetoes that the drafts about the data just applied lead to."""
         signals: dict[Key, Signal] = {}
         vetoes: list[SignalVetoed] = []
@@ -340,7 +328,7 @@ class EngineMachine(EngineState):
         for host, draft in self._drafts:
             signal, veto = self._gate.signal_for(host, draft, data, now), None
             if signal is not None and late:
-                veto = expired_veto(signal, now)
+                veto = signal_gate.expired_veto(signal, now)
                 signal = None
             elif signal is not None and self.rules.rules and signal.action is not Action.EXIT:
                 signal, veto = self._gate.apply_user_rules(host, draft, signal, data, now)
@@ -371,7 +359,7 @@ class EngineMachine(EngineState):
             if fault is not None
         )
 
-    def _next_candidate(self, order: Order, now: int) -> tuple[Signal, ...]:
+    def _next_candidate(self, order: orders.Order, now: int) -> tuple[Signal, ...]:
         """The signal for the next candidate, once the broker of every account has rejected the one before."""
         host, switch = self._hosts.get(order.strategy), self.switches.get(order.strategy)
         if host is None:
@@ -383,7 +371,7 @@ class EngineMachine(EngineState):
 _HANDLERS: Mapping[type, Any] = {
     Quote: EngineMachine._on_quote,
     Bar: EngineMachine._on_bar,
-    TimerFired: EngineMachine._on_timer,
+    orders.TimerFired: EngineMachine._on_timer,
     Signal: EngineMachine._on_signal,
     StrategyFaulted: EngineMachine._on_fault,
     SignalVetoed: lambda engine, row: engine.rules.apply_veto(row),
@@ -392,9 +380,9 @@ _HANDLERS: Mapping[type, Any] = {
     StrategySwitch: lambda engine, row: engine.switches.__setitem__(row.strategy, row),
     StrategyMemory: EngineMachine._on_memory,
     CancelRequested: lambda engine, row: engine.operator_cancels.apply_request(row),
-    OrderChanged: EngineMachine._on_order,
-    GoalChanged: lambda engine, row: engine.active_signals.apply_goal(row.goal),
-    PositionChanged: EngineMachine._on_position,
-    PositionAdjusted: EngineMachine._on_position,
-    TradeClosed: EngineMachine._on_trade,
+    orders.OrderChanged: EngineMachine._on_order,
+    orders.GoalChanged: lambda engine, row: engine.active_signals.apply_goal(row.goal),
+    orders.PositionChanged: EngineMachine._on_position,
+    orders.PositionAdjusted: EngineMachine._on_position,
+    orders.TradeClosed: EngineMachine._on_trade,
 }

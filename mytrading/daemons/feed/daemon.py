@@ -133,8 +133,6 @@ class DataManager(Daemon):
         self.every(1.0, lambda _: self.edits.poll())
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests)
 
-    # in
-
     def _after_batch(self, events: Sequence[SocketEvent], machine_ns: int) -> None:
         """Record frames: a few once readers of the quote have had this core, a burst at once; then end a step."""
         if len(events) <= FEW:
@@ -170,8 +168,6 @@ class DataManager(Daemon):
             self.connections.set_ping_down(message.account, message.ping_down, machine_now())
         elif isinstance(message, Heartbeat) and message.daemon == NAME:
             self.watchdog.on_heartbeat(message)
-
-    # timers
 
     def _send_requests(self, machine_ns: int) -> None:
         for connection in self.connections.all:
@@ -227,8 +223,6 @@ class DataManager(Daemon):
             for event in events:
                 if type(event) is SocketFrame:
                     self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
-
-    # heartbeat
 
     def progress(self) -> Progress:
         """Return the feed's lock-step progress, with what it still waits for."""

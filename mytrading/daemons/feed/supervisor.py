@@ -12,16 +12,8 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from mytrading.adapters.openalgo.ws import market_frames
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, SocketEvent, SocketFrame
-from mytrading.adapters.openalgo.ws.market_frames import (
-    Acknowledged,
-    FrameParser,
-    MalformedFrame,
-    Parsed,
-    ServerError,
-    StepMark,
-    Tick,
-)
 from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.source_failover import Switch, SwitchReason
 from mytrading.core.feed.staleness import FeedHealth
@@ -88,19 +80,19 @@ class SourceSupervisor:
                 self._interrupt()
         self.feed_alerts.update()
 
-    def on_control_frame(self, connection: SourceConnection, frame: Parsed, machine_ns: int) -> None:
+    def on_control_frame(self, connection: SourceConnection, frame: market_frames.Parsed, machine_ns: int) -> None:
         """Handle a frame without prices: acknowledgement, server error or step mark."""
-        if type(frame) is Acknowledged:
+        if type(frame) is market_frames.Acknowledged:
             self.on_acknowledged(connection, frame)
-        elif type(frame) is ServerError:
+        elif type(frame) is market_frames.ServerError:
             connection.failed(f"the market socket said {frame.code}: {frame.message}", machine_now())
             self.feed_alerts.update()
-        elif type(frame) is StepMark:
+        elif type(frame) is market_frames.StepMark:
             self.intake.flush()
             connection.pulse.ticked(machine_ns)
             self.steps.on_mark(frame.mark)
 
-    def on_acknowledged(self, connection: SourceConnection, answer: Acknowledged) -> None:
+    def on_acknowledged(self, connection: SourceConnection, answer: market_frames.Acknowledged) -> None:
         """Apply the server's answer to a subscription."""
         machine_ns = machine_now()
         new = connection.subscriptions.apply_answer(answer, machine_ns)
@@ -244,7 +236,7 @@ class FrameReader:
     drains: Histogram
     after_batch: Callable[[Sequence[SocketEvent], int], None]
     wake: Callable[[], None]
-    _parser: FrameParser = field(default_factory=FrameParser, init=False)
+    _parser: market_frames.FrameParser = field(default_factory=market_frames.FrameParser, init=False)
     _bad: BadFrames = field(default_factory=lambda: BadFrames("market socket"), init=False)
     _portion: int = field(init=False)
 
@@ -292,9 +284,9 @@ class FrameReader:
             received_ns = connection.taken_ns = event.received_ns
             parsed = self._parser.parse(event.data, received_ns, self.clock.at(received_ns))
             try:
-                if type(parsed) is Tick:
+                if type(parsed) is market_frames.Tick:
                     self.intake.on_tick(connection, parsed, now)
-                elif type(parsed) is MalformedFrame:
+                elif type(parsed) is market_frames.MalformedFrame:
                     self._bad.add(FrameError("malformed", parsed.reason), event.data)
                 elif parsed is not None:
                     self.supervisor.on_control_frame(connection, parsed, now)

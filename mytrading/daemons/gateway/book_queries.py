@@ -39,9 +39,6 @@ def order_row(order: Order) -> dict[str, Any]:
     return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
 
 
-# orders
-
-
 def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]]:
     """Return the orders, oldest first; a sliced one holds its `slices`."""
     rows = group_slices(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
@@ -62,9 +59,6 @@ def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:
     """Return the entry orders that may still fill."""
     rows = (order for order in ctx.view.orders.values() if order.state in LIVE and not order.purpose.reduces)
     return [order_row(order) for order in rows]
-
-
-# positions
 
 
 def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str, Any]]:
@@ -128,9 +122,6 @@ def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]
     return [msgspec.to_builtins(trade) for trade in newest(list(ctx.view.trades), request.limit)]
 
 
-# signals
-
-
 def signals(ctx: RequestContext, request: ops.SignalsQuery) -> list[dict[str, Any]]:
     """Return signals and vetoed ones, oldest first, with their outcome in each account."""
     denials: dict[str, list[SignalDenied | SignalExpired]] = {}
@@ -174,9 +165,6 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
         "result": "denied",
         "accounts": [],
     }
-
-
-# strategies
 
 
 def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:

@@ -186,8 +186,6 @@ class Gateway(MachineDaemon):
         self.totals.add(beat)
         self.view.apply(beat)
 
-    # ops
-
     def _serve(self) -> None:
         while True:
             try:

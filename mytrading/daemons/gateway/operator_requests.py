@@ -35,9 +35,6 @@ STOP_LIMIT_BEYOND = 0.03
 _TICK = 0.05
 
 
-# levels and switches
-
-
 def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
     """Decide the row that blocks entries in one account, or in all."""
     level = TradingLevel.REDUCE if request.reduce else TradingLevel.HALT
@@ -82,9 +79,6 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
         quantity=request.quantity, price=request.price, withdraw=not request.quantity, by=request.by,
     )  # fmt: skip
     return Decided((row,), ops.PaperOrderTaken(request=row))
-
-
-# one order
 
 
 def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
@@ -175,9 +169,6 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
     return f"quantity must be whole lots: {quantity} is no multiple of lot size {lot} ({symbol}); use {fits}"
 
 
-# unmanaged units
-
-
 def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     """Decide the row that assigns unmanaged units of an instrument to a strategy."""
     found = _unmanaged_named(ctx, request)
@@ -218,9 +209,6 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
         raise RequestRefused(f"{name} is unmanaged in several places ({places}): add --account or --product")
     held = ", ".join(sorted(row.instrument for row in rows)) or "nothing"
     raise RequestRefused(f"expected an instrument with unmanaged units ({held}), found {name!r}")
-
-
-# flat
 
 
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:

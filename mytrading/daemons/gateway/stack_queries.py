@@ -236,9 +236,6 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
     return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)
 
 
-# profit and loss
-
-
 def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
     """Return per account the rupees by our ledger and by the broker, and their difference or why none."""
     names = sorted({position.account for position in view.positions.values()} | set(view.funds))

@@ -163,8 +163,6 @@ class Daemon:
         self.lock_step = self.clock.lock_step
         self._last_progress: Progress | None = None
 
-    # hooks of subclasses
-
     def setup(self) -> None:
         """Make sockets and timers, recover state. Runs once, before the loop."""
 
@@ -200,8 +198,6 @@ class Daemon:
     def progress(self) -> Progress:
         """Return, in lock-step, how far this daemon has come and what it waits for; called after every turn."""
         return Progress()
-
-    # wiring
 
     def publish(self, stream: str) -> ZMQPublisher:
         """Bind the PUB end of a fan-out stream this daemon writes."""
@@ -271,8 +267,6 @@ class Daemon:
         self._stopping = True
         self._exit_code = code
         self.doorbell.ring()
-
-    # the loop
 
     def run(self) -> int:
         """Lock, set up, loop until stopped, tear down; returns the exit code."""
@@ -410,8 +404,6 @@ class Daemon:
         self._sockets.close()
         self.log.info("daemon.stopped", code=self._exit_code)
         self._lock.release()
-
-    # the heartbeat
 
     def beat_if_due(self) -> None:
         """Send a heartbeat if one is due; for handlers and recoveries that run for seconds without hanging."""

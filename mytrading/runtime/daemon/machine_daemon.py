@@ -87,8 +87,6 @@ class MachineDaemon(Daemon):
         self._deciding = self.monitor.operation(name, "decide")
         self._committing = self.monitor.operation(name, "commit_and_send")
 
-    # hooks of subclasses
-
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
         """Hook: return first rows for a lost journal, from the first records that related daemons wrote today."""
         return ()
@@ -118,8 +116,6 @@ class MachineDaemon(Daemon):
     def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
         """Hook: return rows that rebuild the machine's state in a new day file; () keeps the present file."""
         return ()
-
-    # start
 
     def setup(self) -> None:
         """Open and replay the journal, connect the written streams, note this run; raises `JournalSetAside`."""
@@ -228,8 +224,6 @@ class MachineDaemon(Daemon):
             speed=self.clock.speed,
             run_ns=run_written_ns(self.config),
         )
-
-    # deciding
 
     def step(
         self,
@@ -345,8 +339,6 @@ class MachineDaemon(Daemon):
             outlet.send_row(self.name, journaled)
         else:
             outlet.send(self.name, row)
-
-    # housekeeping
 
     def _each_second(self) -> None:
         try:

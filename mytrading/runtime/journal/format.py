@@ -115,8 +115,6 @@ def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
     return blake2b(previous + row_seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
 
 
-# frames
-
 HEAD, ROWS, SEAL, REST = b"H", b"R", b"S", b"C"
 """Kinds of frames: a head, a commit, the commit that seals, and a sync: the disk has all that stands before it."""
 MARK = b"\xf7JF"
@@ -185,9 +183,6 @@ def decode_frame(data: bytes, offset: int, at: int) -> JournalFrame | int:
     if zlib.crc32(rest) != _CRC.unpack_from(data, offset)[0]:
         return 0
     return JournalFrame(at, at + size, kind, synced, rest[_REST.size :])
-
-
-# files
 
 
 def first_bytes(head: SegmentHead) -> bytes:

@@ -18,38 +18,15 @@ import msgspec
 
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.journal_rows import DayOpened
-from mytrading.runtime.journal.format import (
-    BEGIN,
-    FRAME_BYTES,
-    HEAD,
-    INPUT,
-    MARK,
-    MARK_AT,
-    OUTPUT,
-    RECORD,
-    SEAL,
-    Cursor,
-    JournalDamaged,
-    JournalFrame,
-    JournalUnavailable,
-    Row,
-    SegmentHead,
-    chain,
-    check_layout,
-    decode_frame,
-    segments,
-)
+from mytrading.runtime.journal import format as fmt
 from mytrading.runtime.journal.segment import unavailable
 
 _FIRST_BYTES, _MOST_BYTES = 16 << 10, 1 << 20
 """Read at once: little where only what is new is looked for."""
 _OPENING = 4
 """Records among which a day file has what was carried into it, if anything was: it is the second."""
-_NOT_NOW = (FileNotFoundError, JournalUnavailable)
+_NOT_NOW = (FileNotFoundError, fmt.JournalUnavailable)
 """A file that was removed or set aside since it was listed, or that cannot be opened now."""
-
-
-# frames of a file
 
 
 @contextmanager
@@ -73,19 +50,19 @@ def _open(path: Path) -> int:
     except OSError as error:
         raise unavailable(path, error) from error
     try:
-        check_layout(path, os.pread(descriptor, BEGIN, 0))
+        fmt.check_layout(path, os.pread(descriptor, fmt.BEGIN, 0))
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def frames_from(file: int, at: int = BEGIN) -> Iterator[JournalFrame]:
+def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[fmt.JournalFrame]:
     """Whole frames from byte `at` on, up to the first that is not whole."""
     data, base, offset, size = b"", at, 0, _FIRST_BYTES
     while True:
-        found = decode_frame(data, offset, base + offset)
-        if isinstance(found, JournalFrame):
+        found = fmt.decode_frame(data, offset, base + offset)
+        if isinstance(found, fmt.JournalFrame):
             yield found
             offset = found.end - base
         elif not found:
@@ -98,50 +75,50 @@ def frames_from(file: int, at: int = BEGIN) -> Iterator[JournalFrame]:
             size = min(size * 4, _MOST_BYTES)
 
 
-def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
+def frames_behind(file: int, end: int) -> Iterator[fmt.JournalFrame]:
     """Yield whole frames after byte `end` of a file, where no frame begins: those behind damage or a gap."""
     rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
-    at = rest.find(MARK, MARK_AT)
+    at = rest.find(fmt.MARK, fmt.MARK_AT)
     while at >= 0:
-        found = decode_frame(rest, at - MARK_AT, end + at - MARK_AT)
-        if isinstance(found, JournalFrame):
+        found = fmt.decode_frame(rest, at - fmt.MARK_AT, end + at - fmt.MARK_AT)
+        if isinstance(found, fmt.JournalFrame):
             yield found
-        at = rest.find(MARK, at + 1)
+        at = rest.find(fmt.MARK, at + 1)
 
 
-def all_heads(path: Path) -> list[SegmentHead]:
+def all_heads(path: Path) -> list[fmt.SegmentHead]:
     """Return all heads of a day file, also those behind damage, oldest first; raises as `opened`."""
-    heads, end = [], BEGIN
+    heads, end = [], fmt.BEGIN
     with opened(path) as file:
         for frame in frames_from(file):
             end = frame.end
-            heads += [frame.head()] if frame.kind == HEAD else []
-        heads += [frame.head() for frame in frames_behind(file, end) if frame.kind == HEAD]
+            heads += [frame.head()] if frame.kind == fmt.HEAD else []
+        heads += [frame.head() for frame in frames_behind(file, end) if frame.kind == fmt.HEAD]
     return heads
 
 
-def head_of(path: Path) -> SegmentHead:
+def head_of(path: Path) -> fmt.SegmentHead:
     """The first head of a day file; raises as `opened` and `JournalDamaged`."""
     with opened(path) as file:
         return _head(path, file)
 
 
-def _head(path: Path, file: int) -> SegmentHead:
+def _head(path: Path, file: int) -> fmt.SegmentHead:
     first = next(frames_from(file), None)
-    if first is None or first.kind != HEAD:
-        raise JournalDamaged(f"{path}: its head cannot be read; the writer's next start will move the file aside")
+    if first is None or first.kind != fmt.HEAD:
+        raise fmt.JournalDamaged(f"{path}: its head cannot be read; the writer's next start will move the file aside")
     try:
         return first.head()
     except msgspec.DecodeError as error:
-        raise JournalDamaged(f"{path}: its head cannot be read: {error}") from error
+        raise fmt.JournalDamaged(f"{path}: its head cannot be read: {error}") from error
 
 
-def frames_with_rows(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
+def frames_with_rows(path: Path, file: int) -> Iterator[tuple[fmt.JournalFrame, list[fmt.Row]]]:
     """Yield each frame of a file with its rows, oldest first; raises `JournalDamaged` naming a bad row.
 
     Hashes are not compared.
     """
-    seq, end = _head(path, file).seq, BEGIN
+    seq, end = _head(path, file).seq, fmt.BEGIN
     for frame in frames_from(file):
         end = frame.end
         rows = _rows(path, frame, seq)
@@ -151,23 +128,24 @@ def frames_with_rows(path: Path, file: int) -> Iterator[tuple[JournalFrame, list
     _judge_end(path, file, end, seq)
 
 
-def _rows(path: Path, frame: JournalFrame, seq: int) -> list[Row]:
+def _rows(path: Path, frame: fmt.JournalFrame, seq: int) -> list[fmt.Row]:
     try:
         return frame.rows()
     except msgspec.DecodeError as error:
-        raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {frame.at} of the file): {error}") from error
+        raise fmt.JournalDamaged(
+            f"{path}: row {seq + 1} cannot be read (byte {frame.at} of the file): {error}"
+        ) from error
 
 
 def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
     """Raise if the disk had a frame at byte `end`, where there is no whole one: a later frame knew of it."""
     if any(frame.synced > end for frame in frames_behind(file, end)):
-        raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost")
+        raise fmt.JournalDamaged(
+            f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost"
+        )
 
 
-# whole files
-
-
-def read_segment(path: Path) -> Iterator[Row]:
+def read_segment(path: Path) -> Iterator[fmt.Row]:
     """Yield all rows of a day file, oldest first, chain checked; raises `JournalDamaged` naming a bad row."""
     try:
         with opened(path) as file:
@@ -178,39 +156,41 @@ def read_segment(path: Path) -> Iterator[Row]:
                 for row in rows:
                     expected += 1
                     if row.seq != expected:
-                        raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
-                    if row.kind == OUTPUT:
+                        raise fmt.JournalDamaged(
+                            f"{path}: expected row {expected}, found row {row.seq}: rows were removed"
+                        )
+                    if row.kind == fmt.OUTPUT:
                         if row.stream_seq <= written.get(row.stream, 0):
                             text = f"row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}"
-                            raise JournalDamaged(f"{path}: {text}")
+                            raise fmt.JournalDamaged(f"{path}: {text}")
                         written[row.stream] = row.stream_seq
-                    previous = chain(previous, row.seq, row.stream, row.body)
+                    previous = fmt.chain(previous, row.seq, row.stream, row.body)
                     if row.hash != previous:
                         text = f"row {row.seq} ({row.stream}) does not match its hash: it was changed"
-                        raise JournalDamaged(f"{path}: {text}")
+                        raise fmt.JournalDamaged(f"{path}: {text}")
                     yield row
     except OSError as error:
         raise unavailable(path, error) from error
 
 
-def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
+def newest_first(path: Path) -> Iterator[tuple[fmt.JournalFrame, fmt.Row]]:
     """Yield the rows of a day file with their frames, newest first, no chain checked; raises as `frames_with_rows`."""
     with opened(path) as file:
         places = [(frame.at, frame.end) for frame in frames_from(file)]
         judged = False
         for at, end in reversed(places):
-            frame = decode_frame(os.pread(file, end - at, at), 0, at)
-            if not isinstance(frame, JournalFrame):  # its writer took it out meanwhile
+            frame = fmt.decode_frame(os.pread(file, end - at, at), 0, at)
+            if not isinstance(frame, fmt.JournalFrame):  # its writer took it out meanwhile
                 continue
             rows = _rows(path, frame, 0)
-            if not judged and (rows or frame.kind == HEAD):
+            if not judged and (rows or frame.kind == fmt.HEAD):
                 _judge_end(path, file, places[-1][1], rows[-1].seq if rows else frame.head().seq)
                 judged = True
             for row in reversed(rows):
                 yield frame, row
 
 
-def _unchecked(path: Path) -> Iterator[Row]:
+def _unchecked(path: Path) -> Iterator[fmt.Row]:
     try:
         with opened(path) as file:
             for _, rows in frames_with_rows(path, file):
@@ -222,17 +202,14 @@ def _unchecked(path: Path) -> Iterator[Row]:
 def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
     """(sequence, hash) of the newest rows that the journal in `folder` read from a writer's stream, newest first."""
     found: list[tuple[int, bytes]] = []
-    for path in reversed(segments(folder)):
-        with suppress(JournalDamaged, OSError):
+    for path in reversed(fmt.segments(folder)):
+        with suppress(fmt.JournalDamaged, OSError):
             for _, row in newest_first(path):
-                if (row.kind, row.source, row.stream) == (INPUT, writer, stream):
+                if (row.kind, row.source, row.stream) == (fmt.INPUT, writer, stream):
                     found.append((row.source_seq, row.source_hash))
                     if len(found) >= limit:
                         return found
     return found
-
-
-# following a stream
 
 
 class _Mark(NamedTuple):
@@ -260,7 +237,7 @@ class JournalReader:
         self._inode = 0
         self._mark: _Mark | None = None
 
-    def read(self, after: int, limit: int = 1000) -> list[Row]:
+    def read(self, after: int, limit: int = 1000) -> list[fmt.Row]:
         """Rows of the stream with a sequence above `after`, oldest first, at most `limit`; raises `JournalDamaged`."""
         for path in self._files_from(after):
             with suppress(*_NOT_NOW):
@@ -268,7 +245,7 @@ class JournalReader:
                     return rows
         return []
 
-    def row(self, seq: int) -> Row | None:
+    def row(self, seq: int) -> fmt.Row | None:
         """Return the row with this sequence of the stream, None if the journal does not have it (any more)."""
         for path, frame, row in self._newest_first():
             if row.stream_seq == seq:
@@ -282,19 +259,19 @@ class JournalReader:
         """Return the sequence of the newest row of the stream, 0 if there is none."""
         return next((row.stream_seq for _, _, row in self._newest_first()), 0)
 
-    def matches(self, cursor: Cursor) -> bool:
+    def matches(self, cursor: fmt.Cursor) -> bool:
         """Return true if the journal holds the very row (sequence and hash) at which the cursor is."""
         if cursor.seq == 0:
             return True
         row = self.row(cursor.seq)
         return row is not None and row.hash == cursor.hash
 
-    def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
+    def newest_of(self, known: Mapping[int, bytes]) -> fmt.Cursor:
         """Return a cursor at the stream's newest row that is in `known` (hash by sequence), else at its start."""
         for _, _, row in self._newest_first():
             if known.get(row.stream_seq) == row.hash:
-                return Cursor(row.epoch, row.stream_seq, row.hash)
-        return Cursor()
+                return fmt.Cursor(row.epoch, row.stream_seq, row.hash)
+        return fmt.Cursor()
 
     def close(self) -> None:
         """Close the day file that is open."""
@@ -302,46 +279,48 @@ class JournalReader:
             os.close(self._file)
             self._path = None
 
-    def _newest_first(self) -> Iterator[tuple[Path, JournalFrame, Row]]:
-        for path in reversed(segments(self.folder)):
+    def _newest_first(self) -> Iterator[tuple[Path, fmt.JournalFrame, fmt.Row]]:
+        for path in reversed(fmt.segments(self.folder)):
             with suppress(*_NOT_NOW):
                 for frame, row in newest_first(path):
-                    if (row.kind, row.stream) == (OUTPUT, self.stream):
+                    if (row.kind, row.stream) == (fmt.OUTPUT, self.stream):
                         yield path, frame, row
 
-    def _remember(self, path: Path, frame: JournalFrame, row: Row) -> None:
+    def _remember(self, path: Path, frame: fmt.JournalFrame, row: fmt.Row) -> None:
         """Note the place of a row: the rows after it stand in its frame or behind it."""
         with suppress(*_NOT_NOW):
-            start = os.pread(self._open_file(path), FRAME_BYTES, frame.at)
+            start = os.pread(self._open_file(path), fmt.FRAME_BYTES, frame.at)
             self._mark = _Mark(self._inode, frame.at, start, frame.at, row.stream_seq, row.seq)
 
     def _files_from(self, after: int) -> list[Path]:
         """The day files that may hold rows above `after`: a file knows how far its stream had come when it began."""
-        files = segments(self.folder)
+        files = fmt.segments(self.folder)
         for index in range(len(files) - 1, 0, -1):
             with suppress(*_NOT_NOW):
                 if head_of(files[index]).written.get(self.stream, 0) <= after:
                     return files[index:]
         return files
 
-    def _read_file(self, path: Path, after: int, limit: int) -> list[Row]:
+    def _read_file(self, path: Path, after: int, limit: int) -> list[fmt.Row]:
         file = self._open_file(path)
-        mark = self._held(file, after) or _Mark(self._inode, 0, b"", BEGIN, after, 0)
-        found: list[Row] = []
+        mark = self._held(file, after) or _Mark(self._inode, 0, b"", fmt.BEGIN, after, 0)
+        found: list[fmt.Row] = []
         at, end, seq = mark.at, mark.next, mark.seq
         for frame in frames_from(file, mark.next):
             at, end = frame.at, frame.end
             rows = _rows(path, frame, seq)
             seq = rows[-1].seq if rows else seq
-            found += [row for row in rows if row.stream_seq > after and (row.kind, row.stream) == (OUTPUT, self.stream)]
+            found += [
+                row for row in rows if row.stream_seq > after and (row.kind, row.stream) == (fmt.OUTPUT, self.stream)
+            ]
             if len(found) >= limit:
                 end = at  # there may be more in it
                 break
         else:
-            if os.pread(file, FRAME_BYTES, end).strip(b"\0"):  # usually a frame that is being written
+            if os.pread(file, fmt.FRAME_BYTES, end).strip(b"\0"):  # usually a frame that is being written
                 _judge_end(path, file, end, seq)
         found = found[:limit]
-        start = os.pread(file, FRAME_BYTES, at)
+        start = os.pread(file, fmt.FRAME_BYTES, at)
         self._mark = _Mark(self._inode, at, start, end, found[-1].stream_seq if found else after, seq)
         return found
 
@@ -350,7 +329,7 @@ class JournalReader:
         mark = self._mark
         if mark is None or mark.inode != self._inode or mark.after > after:
             return None
-        return mark if os.pread(file, FRAME_BYTES, mark.at) == mark.start else None
+        return mark if os.pread(file, fmt.FRAME_BYTES, mark.at) == mark.start else None
 
     def _open_file(self, path: Path) -> int:
         """The descriptor of a file; a new one if another file has come to have its name."""
@@ -370,7 +349,7 @@ class JournalTail:
     """
 
     def __init__(
-        self, folder: Path, stream: str, handler: Callable[[Row, Any], None], *, carried: bool = False
+        self, folder: Path, stream: str, handler: Callable[[fmt.Row, Any], None], *, carried: bool = False
     ) -> None:
         self._folder = folder
         self._stream = stream
@@ -383,22 +362,22 @@ class JournalTail:
     def start(self, since_machine_ns: int) -> None:
         """Hand over the rows of all day files that reach back to `since_machine_ns`, the newest file always."""
         chosen: list[Path] = []
-        for path in reversed(segments(self._folder)):
+        for path in reversed(fmt.segments(self._folder)):
             chosen.insert(0, path)
-            with suppress(JournalDamaged):
+            with suppress(fmt.JournalDamaged):
                 first = next(_unchecked(path), None)
                 if first is None or first.machine_ns < since_machine_ns:
                     break
         for path in chosen:
-            with suppress(JournalDamaged):  # a screen shows what there is, the writer itself complains
-                records = (row for row in _unchecked(path) if row.kind == RECORD)
+            with suppress(fmt.JournalDamaged):  # a screen shows what there is, the writer itself complains
+                records = (row for row in _unchecked(path) if row.kind == fmt.RECORD)
                 for row in islice(records, _OPENING if self._carried is not None else 0):
                     with suppress(FrameError):
                         message = self._carried.body(row.body) if self._carried is not None else None
                         if isinstance(message, DayOpened):
                             self._handler(row, message)
                 for row in _unchecked(path):
-                    if (row.kind, row.stream) == (OUTPUT, self._stream):
+                    if (row.kind, row.stream) == (fmt.OUTPUT, self._stream):
                         self._hand_over(row)
 
     def poll(self) -> int:
@@ -410,7 +389,7 @@ class JournalTail:
             count += len(rows)
         return count
 
-    def _hand_over(self, row: Row) -> None:
+    def _hand_over(self, row: fmt.Row) -> None:
         self._after = row.stream_seq
         try:
             message = self._decoder.body(row.body)
@@ -423,16 +402,13 @@ class JournalTail:
         self._reader.close()
 
 
-# how far a file reaches
-
-
 def sealed_for(path: Path) -> str:
     """Return the next day named by the seal that ends a day file, "" without one. Raises as `frames_with_rows`."""
     following = ""
     with opened(path) as file:
         for frame, rows in frames_with_rows(path, file):
             if rows:
-                following = frame.seal().next_day if frame.kind == SEAL else ""
+                following = frame.seal().next_day if frame.kind == fmt.SEAL else ""
     return following
 
 
@@ -456,13 +432,13 @@ def extent_of(path: Path, since: Extent | None = None) -> Extent:
         if since is None:
             head = _head(path, file)
             cursors = {(writer, stream): cursor.seq for writer, stream, cursor in head.cursors}
-            since = Extent(BEGIN, cursors, head.written)
+            since = Extent(fmt.BEGIN, cursors, head.written)
         end, read, written = since.end, dict(since.read), dict(since.written)
         for frame in frames_from(file, end):
             end = frame.end
             for row in _rows(path, frame, 0):
-                if row.kind == OUTPUT:
+                if row.kind == fmt.OUTPUT:
                     written[row.stream] = row.stream_seq
-                elif row.kind == INPUT and row.source_hash != NO_HASH:
+                elif row.kind == fmt.INPUT and row.source_hash != NO_HASH:
                     read[row.source, row.stream] = row.source_seq
     return Extent(end, read, written)

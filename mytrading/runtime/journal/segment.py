@@ -14,22 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mytrading.adapters.storage.disk_reserve import SpareFile, free_bytes, writes_in_place
-from mytrading.runtime.journal.format import (
-    FRAME_BYTES,
-    REST,
-    ROWS,
-    SEAL,
-    JournalDamaged,
-    JournalFrame,
-    JournalFull,
-    JournalUnavailable,
-    Row,
-    Seal,
-    SegmentHead,
-    decode_frame,
-    encode_frame,
-    first_bytes,
-)
+from mytrading.runtime.journal import format as fmt
 
 AHEAD_BYTES = 1 << 20
 """So much behind the end is written with zeros."""
@@ -74,7 +59,7 @@ class SegmentWriter:
     def append(
         self,
         kind: bytes,
-        content: SegmentHead | Seal | Sequence[Row] | None,
+        content: fmt.SegmentHead | fmt.Seal | Sequence[fmt.Row] | None,
         durable: bool = False,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
@@ -83,7 +68,7 @@ class SegmentWriter:
         `meanwhile` is called while the disk takes a durable one. Raises `JournalFull`: then the frame is taken out
         again, so that nobody reads a decision that was never acted on.
         """
-        record = encode_frame(kind, content, self._synced)
+        record = fmt.encode_frame(kind, content, self._synced)
         end = self.end + len(record)
         try:
             if end > self._allocated or os.pwrite(self._file, record, self.end) != len(record):
@@ -95,10 +80,10 @@ class SegmentWriter:
                 self._sync(end)
         except OSError as error:
             self._take_out()
-            raise JournalFull(f"{self.path}: {error}; free disk space") from error
+            raise fmt.JournalFull(f"{self.path}: {error}; free disk space") from error
         self.end = end
         self._unsynced = 0 if durable else self._unsynced + 1
-        self._rests = kind == REST
+        self._rests = kind == fmt.REST
 
     def tend(self) -> None:
         """Sync frames that a power cut might lose, if they are many; to be called about once a second.
@@ -106,7 +91,7 @@ class SegmentWriter:
         Raises `JournalDamaged` when the file was removed or moved: nobody would find its rows.
         """
         if not self.path.exists():
-            raise JournalDamaged(f"{self.path}: the file was removed while it was being written")
+            raise fmt.JournalDamaged(f"{self.path}: the file was removed while it was being written")
         if self._unsynced >= SYNC_EVERY:
             with suppress(OSError):
                 self._sync(self.end)
@@ -122,10 +107,10 @@ class SegmentWriter:
     def mark_synced(self) -> None:
         """Sync everything and mark it in the file: a changed byte before the mark is damage from now on."""
         if not self._rests:
-            with suppress(OSError, JournalFull):
+            with suppress(OSError, fmt.JournalFull):
                 self._sync(self.end)
                 self._unsynced = 0
-                self.append(REST, None)
+                self.append(fmt.REST, None)
 
     def close(self, *, cut: bool = False) -> None:
         """Close the file; what is allocated behind its end stays for the next start, unless it is to be `cut` off."""
@@ -168,7 +153,7 @@ class SegmentWriter:
     def _take_out(self) -> None:
         """End the file before the next frame. Where even that fails the frame counts: an order of unknown fate."""
         try:
-            os.pwrite(self._file, bytes(FRAME_BYTES), self.end)
+            os.pwrite(self._file, bytes(fmt.FRAME_BYTES), self.end)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self._file, self.end)
@@ -193,7 +178,7 @@ class SegmentWriter:
         return self._allocated >= self.end + self.reserve_bytes
 
 
-def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] = ()) -> tuple[Path, int]:
+def make(path: Path, head: fmt.SegmentHead, commits: Iterable[Sequence[fmt.Row] | fmt.Seal] = ()) -> tuple[Path, int]:
     """Write a new day file under a temporary name; returns that name and the byte at which the file ends.
 
     Raises `JournalFull` when the disk takes no new file.
@@ -202,29 +187,29 @@ def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] 
     try:
         made.unlink(missing_ok=True)
         with open(made, "xb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600)) as file:
-            file.write(first_bytes(head))
+            file.write(fmt.first_bytes(head))
             for commit in commits:
-                file.write(encode_frame(SEAL if isinstance(commit, Seal) else ROWS, commit, 0))
+                file.write(fmt.encode_frame(fmt.SEAL if isinstance(commit, fmt.Seal) else fmt.ROWS, commit, 0))
             file.flush()
             os.fsync(file.fileno())
-            file.write(encode_frame(REST, None, file.tell()))
+            file.write(fmt.encode_frame(fmt.REST, None, file.tell()))
             end = file.tell()
     except OSError as error:
-        raise JournalFull(f"{made}: {error}; free disk space") from error
+        raise fmt.JournalFull(f"{made}: {error}; free disk space") from error
     return made, end
 
 
-def unavailable(path: Path, error: OSError) -> JournalUnavailable:
+def unavailable(path: Path, error: OSError) -> fmt.JournalUnavailable:
     """Return the error for a file that cannot be read or written now, and may be whole."""
-    return JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
+    return fmt.JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
 
 
 def _is_whole(data: bytes) -> bool:
     """True if these bytes are frames to their very end."""
     at = 0
     while at < len(data):
-        frame = decode_frame(data, at, at)
-        if not isinstance(frame, JournalFrame):
+        frame = fmt.decode_frame(data, at, at)
+        if not isinstance(frame, fmt.JournalFrame):
             return False
         at = frame.end
     return True

@@ -108,9 +108,6 @@ def _readable(path: Path) -> Iterator[Row]:
         yield from read_segment(path)
 
 
-# what others hold
-
-
 def find_lost_rows(
     config: RunConfig, daemon: str, day: str, kept: dict[str, int], cursors: dict[tuple[str, str], Cursor]
 ) -> FoundRows:
@@ -172,9 +169,6 @@ def _copies(config: RunConfig, daemon: str, stream: str, day: str, after: int) -
         if rows and (not best or max(rows) > best[-1].source_seq):
             best = [rows[seq] for seq in sorted(rows)]
     return [Entry(RECORD, stream, row.body, market_ns=row.market_ns, machine_ns=row.machine_ns) for row in best]
-
-
-# replaying one's own
 
 
 class Replayed(NamedTuple):

@@ -13,16 +13,7 @@ from typing import NamedTuple
 import msgspec
 import zmq
 
-from mytrading.messages.codec import (
-    MAX_FRAME,
-    NO_HASH,
-    Frame,
-    FrameError,
-    StreamDecoder,
-    encode_body,
-    encode_frame,
-    topic_prefix,
-)
+from mytrading.messages import codec
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime.host.clock import machine_now
@@ -45,7 +36,7 @@ class BadFrames:
         self._next_report = 0.0
         self._log = get_logger("streams")
 
-    def add(self, error: FrameError, data: bytes) -> None:
+    def add(self, error: codec.FrameError, data: bytes) -> None:
         """Count one frame that does not decode; log the count and a sample at most once a minute."""
         self.count += 1
         self._unreported += 1
@@ -83,12 +74,12 @@ class _Receiver:
         """What `zmq_poll` is to be asked with: does a frame wait."""
         self.socket.set(zmq.RCVHWM, high_water_mark)
         # no frame that no daemon of ours would send takes memory; four times, so that the codec can name some
-        self.socket.set(zmq.MAXMSGSIZE, MAX_FRAME * 4)
-        self.decoder = StreamDecoder(stream)
+        self.socket.set(zmq.MAXMSGSIZE, codec.MAX_FRAME * 4)
+        self.decoder = codec.StreamDecoder(stream)
         self.bad = BadFrames(stream)
         self.bytes_in = 0
 
-    def receive(self) -> Frame | None:
+    def receive(self) -> codec.Frame | None:
         """The next frame that decodes, or None when nothing waits."""
         while True:
             try:
@@ -98,7 +89,7 @@ class _Receiver:
             self.bytes_in += len(data)
             try:
                 return self.decoder.frame(data)
-            except FrameError as error:
+            except codec.FrameError as error:
                 self.bad.add(error, data)
 
     def close(self) -> None:
@@ -131,11 +122,13 @@ class ZMQPublisher(_Sender):
         """Publish a message under the next sequence of its topic."""
         sequence = self._sequences.get(topic, 0) + 1
         self._sequences[topic] = sequence
-        self._send(encode_frame(topic, self._epoch, sequence, NO_HASH, machine_now(), encode_body(message)))
+        self._send(
+            codec.encode_frame(topic, self._epoch, sequence, codec.NO_HASH, machine_now(), codec.encode_body(message))
+        )
 
     def send_row(self, topic: str, row: Row) -> None:
         """Publish a journaled message under its place in the journal."""
-        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+        self._send(codec.encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
 
     def _send(self, frame: bytes) -> None:
         self._hand(frame, zmq.NOBLOCK)
@@ -181,15 +174,15 @@ class ZMQSubscriber(_Receiver):
         self.socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix(topic))
 
     def _prefix(self, topic: str) -> bytes:
-        return topic.encode() if self._first else topic_prefix(topic)
+        return topic.encode() if self._first else codec.topic_prefix(topic)
 
-    def receive(self) -> Frame | None:
+    def receive(self) -> codec.Frame | None:
         """The next frame of a subscribed topic that decodes, or None when nothing waits."""
         while (frame := super().receive()) is not None:
             topic, header = frame.topic, frame.header
             if self._first and topic not in self._wanted and "" not in self._wanted:
                 continue
-            if header.hash == NO_HASH:
+            if header.hash == codec.NO_HASH:
                 last = self._seen.get(topic)
                 if last and last[0] == header.epoch and header.sequence > last[1] + 1:
                     self.gaps += header.sequence - last[1] - 1
@@ -215,11 +208,15 @@ class PushSocket(_Sender):
     def send(self, topic: str, message: msgspec.Struct) -> None:
         """Push a message that states a level: if it is dropped, the next one says the same."""
         self._sequence += 1
-        self._send(encode_frame(topic, self._epoch, self._sequence, NO_HASH, machine_now(), encode_body(message)))
+        self._send(
+            codec.encode_frame(
+                topic, self._epoch, self._sequence, codec.NO_HASH, machine_now(), codec.encode_body(message)
+            )
+        )
 
     def send_row(self, topic: str, row: Row) -> None:
         """Push a journaled message; if it is dropped, the reader finds it in the journal."""
-        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+        self._send(codec.encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
 
     def _send(self, frame: bytes) -> None:
         try:
@@ -310,7 +307,7 @@ class Sockets:
         self.context.destroy(linger=100)
 
 
-def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
+def drain(receive: Callable[[], codec.Frame | None], limit: int) -> Iterable[codec.Frame]:
     """Yield frames that wait now, at most `limit`, so that no socket starves the others."""
     for _ in range(limit):
         frame = receive()

@@ -253,8 +253,6 @@ class FeedSocket:
         self.events.put(event)
         self._wake()
 
-    # the reader thread
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             began = self._now()
