@@ -50,8 +50,7 @@ def simulator_options_of_run(config: RunConfig) -> SimulatorOptions:
     if rules.followed:
         return replace(options, follow=endpoint_of(config, "market"), master=config.state)
     daemons = {name: endpoint_of(config, "status", name) for name in ALL}
-    replay = Path(rules.replay) if rules.replay else None
-    return replace(options, speed=rules.speed, daemons=daemons, replay=replay)
+    return replace(options, speed=rules.speed, daemons=daemons, replay=Path(rules.replay) if rules.replay else None)
 
 
 def _end_when_orphaned(parent: int) -> None:

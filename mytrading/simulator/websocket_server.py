@@ -187,8 +187,7 @@ class FeedServer:
         client.send(_echo({"type": kind, "status": "success", "message": text}, message))
 
     def _pong(self, client: Client, message: Body) -> None:
-        at = self._venue.clock.now() // 1_000_000
-        body: Body = {"type": "pong", "status": "success", "server_timestamp": at}
+        body: Body = {"type": "pong", "status": "success", "server_timestamp": self._venue.clock.now() // 1_000_000}
         for given, name in (("timestamp", "client_timestamp"), ("_pingId", "_pingId")):
             if given in message:
                 body[name] = message[given]

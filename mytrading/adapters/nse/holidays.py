@@ -31,5 +31,4 @@ def holidays_of(year: int) -> dict[date, str]:
             f"{SOURCE} does not know {year} yet ({str(error).splitlines()[0]}); exchanges publish it in December: "
             "update the library then, or use --source openalgo"
         ) from error
-    sessions = (stamp.date() for stamp in found.sessions)
-    return dict.fromkeys(closed_weekdays(year, sessions), "Holiday")
+    return dict.fromkeys(closed_weekdays(year, (stamp.date() for stamp in found.sessions)), "Holiday")

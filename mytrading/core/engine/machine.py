@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.engine import signal_gate
+from mytrading.core.engine import signal_gate as gate
 from mytrading.core.engine.active_signals import Key
 from mytrading.core.engine.contract_selection import tradable_contracts
 from mytrading.core.engine.strategy_host import EMPTY_MEMORY, CallGuard, Fault, NoCallGuard, StrategyHost
@@ -43,7 +43,7 @@ _BARS_PER_SIGN_OF_LIFE = 128
 Draft = tuple[StrategyHost, StrategySignal]
 
 
-class EngineMachine(signal_gate.EngineState):
+class EngineMachine(gate.EngineState):
     """The strategies of one engine process, live once `open` has returned.
 
     `strategies` maps a run's name to its class, or to why there is none. A draft may become an entry until `validity_s`
@@ -58,7 +58,7 @@ class EngineMachine(signal_gate.EngineState):
         account: str = "main",
         guard: CallGuard | None = None,
         validity_s: float = 60.0,
-        rules: Sequence[signal_gate.LoadedRule] = (),
+        rules: Sequence[gate.LoadedRule] = (),
     ) -> None:
         super().__init__(book)
         self._live = False
@@ -73,14 +73,14 @@ class EngineMachine(signal_gate.EngineState):
             lambda name: self.book.get(name), self.entries.entry_view, self.operator_cancels.last_cancel_ns
         )
         self._validity_ns = int(validity_s * SECOND)
-        self.rules = signal_gate.UserRules(rules, self._guard)
-        self._gate = signal_gate.SignalGate(self, self.rules, account, self._validity_ns)
+        self.rules = gate.UserRules(rules, self._guard)
+        self._gate = gate.SignalGate(self, self.rules, account, self._validity_ns)
         self.faults: dict[str, StrategyFaulted] = {}
         """Faults reported in this run, by strategy."""
         self.missed_windows: dict[str, tuple[date, str]] = {}
         """Trading day on which a plan's entry window passed without quotes, and the alert's text, by strategy."""
         self._drafts: list[Draft] = []
-        self._source: signal_gate.Data | None = None
+        self._source: gate.Data | None = None
         """The message that the drafts were returned for."""
         self.rebuild()
 
@@ -110,11 +110,9 @@ class EngineMachine(signal_gate.EngineState):
         flat = not any(position.strategy == strategy for position in self.positions.open_positions())
         return flat and self.active_signals.is_idle((strategy, watch))
 
-    def is_late(self, data: signal_gate.Data, now: int) -> bool:
+    def is_late(self, data: gate.Data, now: int) -> bool:
         """True once drafts about this data are dropped: after their validity and the machine-time floor."""
-        return now >= signal_gate.data_complete_ns(data) + max(
-            self._validity_ns, int(signal_gate.FLOOR_NS * self.speed)
-        )
+        return now >= gate.data_complete_ns(data) + max(self._validity_ns, int(gate.FLOOR_NS * self.speed))
 
     def next_timer_ns(self) -> int:
         """Market time at which `TIME` is due: the first timer or unfinished slice; 0 if there is none."""
@@ -218,7 +216,7 @@ class EngineMachine(signal_gate.EngineState):
                 timer, [(host, draft) for host in self.hosts for draft in host.pass_time(now, now - grace)]
             )
 
-    def take_drafts(self, data: signal_gate.Data, drafts: Sequence[Draft]) -> None:
+    def take_drafts(self, data: gate.Data, drafts: Sequence[Draft]) -> None:
         """Drafts about this data: of timers and ended slices, or from a loop that called the strategies itself."""
         self._source, self._drafts = data, list(drafts)
         if not isinstance(data, orders.TimerFired):
@@ -226,15 +224,15 @@ class EngineMachine(signal_gate.EngineState):
             start = data.start_ns if isinstance(data, Bar) else data.market_ns
             for host in dict.fromkeys(host for host, _ in drafts):
                 self.active_signals.status_of((host.run.name, data.instrument)).note_bar(
-                    start, signal_gate.data_complete_ns(data)
+                    start, gate.data_complete_ns(data)
                 )
         self._note_drafts(data)
 
-    def _note_drafts(self, data: signal_gate.Data) -> None:
+    def _note_drafts(self, data: gate.Data) -> None:
         for host, draft in self._drafts:
-            action = signal_gate.permitted_action(host.run, draft.side, bool(draft.legs))
+            action = gate.permitted_action(host.run, draft.side, bool(draft.legs))
             self.active_signals.status_of((host.run.name, draft.instrument)).note_draft(
-                action, signal_gate.data_complete_ns(data)
+                action, gate.data_complete_ns(data)
             )
 
     def _on_signal(self, signal: Signal) -> None:
@@ -320,7 +318,7 @@ class EngineMachine(signal_gate.EngineState):
             return (*self._next_candidate(message.order, now), *self._closing_rows(now))
         return self._closing_rows(now)
 
-    def _gated(self, data: signal_gate.Data, now: int) -> tuple[Signal | SignalVetoed, ...]:
+    def _gated(self, data: gate.Data, now: int) -> tuple[Signal | SignalVetoed, ...]:
         """The signals and vetoes that the drafts about the data just applied lead to."""
         signals: dict[Key, Signal] = {}
         vetoes: list[SignalVetoed] = []
@@ -328,7 +326,7 @@ class EngineMachine(signal_gate.EngineState):
         for host, draft in self._drafts:
             signal, veto = self._gate.signal_for(host, draft, data, now), None
             if signal is not None and late:
-                veto = signal_gate.expired_veto(signal, now)
+                veto = gate.expired_veto(signal, now)
                 signal = None
             elif signal is not None and self.rules.rules and signal.action is not Action.EXIT:
                 signal, veto = self._gate.apply_user_rules(host, draft, signal, data, now)

@@ -291,9 +291,7 @@ class BarPublisher:
 
     def _market_span(self, market_ns: int, machine_s: float) -> int:
         """A span of market time that is never shorter than so much machine time; in lock-step nothing comes late."""
-        if self._clock.lock_step:
-            return 0
-        return max(market_ns, int(machine_s * self._clock.speed * SECOND))
+        return 0 if self._clock.lock_step else max(market_ns, int(machine_s * self._clock.speed * SECOND))
 
     def collect_history(self) -> None:
         """Merge and publish the bars of finished history requests."""

@@ -159,8 +159,7 @@ class SourceConnection:
         refused = self.subscriptions.refused if missing else {}
         if pending := [name for name in missing if name not in refused]:
             return f"the server to acknowledge {_names(pending)}"
-        served = [name for name in watched if name not in missing]
-        if has_history(served):
+        if has_history([name for name in watched if name not in missing]):
             return ""
         return f"history of {_names([name for name in watched if not has_history((name,))])}"
 

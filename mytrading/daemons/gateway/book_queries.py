@@ -69,8 +69,7 @@ def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str
 
 
 def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
-    key = row.net
-    agreed = Confidence.DISPUTED if key in ctx.view.mismatches else Confidence.CONFIRMED
+    agreed = Confidence.DISPUTED if row.net in ctx.view.mismatches else Confidence.CONFIRMED
     since_ns = row.since_ns or row.at_ns
     return {
         "account": row.account,

@@ -192,8 +192,7 @@ class Gateway(MachineDaemon):
                 parts = self._ops.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            reply = encode_body(self.reply(parts[-1]))
-            self._ops.send_multipart([*parts[:-1], reply], zmq.NOBLOCK)
+            self._ops.send_multipart([*parts[:-1], encode_body(self.reply(parts[-1]))], zmq.NOBLOCK)
 
     def reply(self, data: bytes) -> OpsReply:
         """Return the reply to an encoded request, by the newest rows of the journals."""

@@ -53,8 +53,7 @@ class Totals:
 
     def get(self, daemon: str, name: str) -> float:
         """Return a counter over all processes of a daemon since this gateway started."""
-        now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
-        return now + self._done.get(daemon, {}).get(name, 0.0)
+        return self._now.get(daemon, (0, {}))[1].get(name, 0.0) + self._done.get(daemon, {}).get(name, 0.0)
 
 
 @dataclass(frozen=True)

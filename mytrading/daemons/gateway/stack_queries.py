@@ -217,11 +217,10 @@ def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:
 
 
 def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
-    rows = [row for row in ctx.control.trading.values() if row.level is not TradingLevel.NORMAL]
     return [
         {"account": row.account or "all", "level": row.level.value, "reason": row.reason, "by": row.by,
          "at_ns": row.at_ns}
-        for row in rows
+        for row in ctx.control.trading.values() if row.level is not TradingLevel.NORMAL
     ]  # fmt: skip
 
 

@@ -355,9 +355,8 @@ class RiskManager(MachineDaemon):
         alerts = (self.decode(row) for row in rows_read_by(self.config, "gateway", "status", self.name, day))
         raised = {(row.code, row.subject) for row in alerts if iso_day(row.first_ns) == day}
         reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.scope_name) in raised]
-        levels = restore_stops(self.risk.state, now)
         return (
-            *levels,
+            *restore_stops(self.risk.state, now),
             *drop_repeated_goals(row for limit in reached for row in self.risk.limits.breach_rows(limit, now)),
         )
 

@@ -113,8 +113,7 @@ class Watchdog(Daemon):
         self._command.hand_over(alert)
 
     def _update_alerts(self) -> None:
-        active = active_alerts(self._restarted, self._hung, self._stopped, self._given_up)
-        self.alerts.follow(active, CODES)
+        self.alerts.follow(active_alerts(self._restarted, self._hung, self._stopped, self._given_up), CODES)
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message

@@ -139,8 +139,7 @@ class JournalFollower:
             if reader.matches(cursor) or reader.last() == 0:
                 return False
             self._daemon.flush_inputs()
-            read = dict(last_inputs(self._daemon.journal.folder, writer, stream, MOST_COMPARED))
-            common = reader.newest_of(read)
+            common = reader.newest_of(dict(last_inputs(self._daemon.journal.folder, writer, stream, MOST_COMPARED)))
         except JournalDamaged as error:
             self._quarantine.begin(writer, "UPSTREAM_UNREADABLE", str(error))
             return False
@@ -151,8 +150,7 @@ class JournalFollower:
 
     def resume_after(self, message: Any) -> None:
         """End quarantines at a `resume`; one that is read while starting ends those older than it."""
-        normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL
-        if normal:
+        if isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL:
             self._quarantine.release(None if self._daemon.state is DaemonState.RUNNING else message.at_ns)
 
     def close(self) -> None:

@@ -123,8 +123,7 @@ class MachineDaemon(Daemon):
         self._day_ends = 0
         for name, stream in STREAMS.items():
             if self.name in stream.writers and name != "status":
-                fan_out = stream.pattern is Pattern.FAN_OUT
-                self._outlets[name] = self.publish(name) if fan_out else self.push(name)
+                self._outlets[name] = self.publish(name) if stream.pattern is Pattern.FAN_OUT else self.push(name)
         self._note_lost_rows()
         self.record([self._run_started()])
         self._rebuild()
@@ -174,8 +173,7 @@ class MachineDaemon(Daemon):
             problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
             if self._rebuilt is None:
                 self._begin_rebuilding(problem, "", kept)
-            epoch = self.journal.epoch + 1
-            self.quarantine.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {epoch} begins")
+            self.quarantine.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {self.journal.epoch + 1} begins")
         if self._rebuilt is not None:
             self.journal.begin_epoch(kept | ahead)  # also without a reader ahead: frames may be under way
 
@@ -348,8 +346,7 @@ class MachineDaemon(Daemon):
         if not self.journal.watch_disk():
             self.notes["journal"] = "the disk of the journal is full: no entries"
             text = "the disk of the journal is full, what is left is for exits: free space at once"
-            severity = Severity.CRITICAL
-            self.alerts.raise_("JOURNAL_RESERVE", severity, self.name, f"{text}; entries halt, stops stay")
+            self.alerts.raise_("JOURNAL_RESERVE", Severity.CRITICAL, self.name, f"{text}; entries halt, stops stay")
         elif self.notes.pop("journal", None):
             self.alerts.clear("JOURNAL_RESERVE", self.name)
         self._keep_day(self.clock.now())

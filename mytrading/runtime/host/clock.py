@@ -78,8 +78,7 @@ def run_started_machine_ns(config: RunConfig) -> int:
 
 def anchor_dir() -> Path:
     """The user's own 0700 folder for what must not outlive the boot: the anchor here, sockets in its subfolders."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    folder = Path(base) / f"mytrading-{os.getuid()}"
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"mytrading-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     status = folder.lstat()  # a link that somebody else made would lead where he likes

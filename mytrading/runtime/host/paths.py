@@ -33,8 +33,7 @@ def project_home(start: Path | None = None) -> Path:
             return home
         raise NoProject(f"MYTRADING_HOME: expected a folder with {MARKER}, found {named}; name the project folder")
     here = (start or Path.cwd()).resolve()
-    source = Path(__file__).resolve().parents[2]
-    for folder in (here, *here.parents, source):
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
         if (folder / MARKER).is_file():
             return folder
     raise NoProject(f"expected {MARKER} in {here} or above; change to the project folder or set MYTRADING_HOME")
@@ -100,9 +99,7 @@ def started_states() -> list[Path]:
 
 def state_base() -> Path:
     """The folder that holds the state folders of all profiles."""
-    if named := os.environ.get("MYTRADING_STATE_DIR"):
-        return Path(named).resolve()
-    return _usual_base()
+    return Path(named).resolve() if (named := os.environ.get("MYTRADING_STATE_DIR")) else _usual_base()
 
 
 def _usual_base() -> Path:

@@ -19,6 +19,7 @@ import msgspec
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.runtime.journal import format as fmt
+from mytrading.runtime.journal.format import Cursor, JournalDamaged, JournalFrame, Row
 from mytrading.runtime.journal.segment import unavailable
 
 _FIRST_BYTES, _MOST_BYTES = 16 << 10, 1 << 20
@@ -57,12 +58,12 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[fmt.JournalFrame]:
+def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[JournalFrame]:
     """Whole frames from byte `at` on, up to the first that is not whole."""
     data, base, offset, size = b"", at, 0, _FIRST_BYTES
     while True:
         found = fmt.decode_frame(data, offset, base + offset)
-        if isinstance(found, fmt.JournalFrame):
+        if isinstance(found, JournalFrame):
             yield found
             offset = found.end - base
         elif not found:
@@ -75,13 +76,13 @@ def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[fmt.JournalFrame]:
             size = min(size * 4, _MOST_BYTES)
 
 
-def frames_behind(file: int, end: int) -> Iterator[fmt.JournalFrame]:
+def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
     """Yield whole frames after byte `end` of a file, where no frame begins: those behind damage or a gap."""
     rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
     at = rest.find(fmt.MARK, fmt.MARK_AT)
     while at >= 0:
         found = fmt.decode_frame(rest, at - fmt.MARK_AT, end + at - fmt.MARK_AT)
-        if isinstance(found, fmt.JournalFrame):
+        if isinstance(found, JournalFrame):
             yield found
         at = rest.find(fmt.MARK, at + 1)
 
@@ -106,14 +107,14 @@ def head_of(path: Path) -> fmt.SegmentHead:
 def _head(path: Path, file: int) -> fmt.SegmentHead:
     first = next(frames_from(file), None)
     if first is None or first.kind != fmt.HEAD:
-        raise fmt.JournalDamaged(f"{path}: its head cannot be read; the writer's next start will move the file aside")
+        raise JournalDamaged(f"{path}: its head cannot be read; the writer's next start will move the file aside")
     try:
         return first.head()
     except msgspec.DecodeError as error:
-        raise fmt.JournalDamaged(f"{path}: its head cannot be read: {error}") from error
+        raise JournalDamaged(f"{path}: its head cannot be read: {error}") from error
 
 
-def frames_with_rows(path: Path, file: int) -> Iterator[tuple[fmt.JournalFrame, list[fmt.Row]]]:
+def frames_with_rows(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
     """Yield each frame of a file with its rows, oldest first; raises `JournalDamaged` naming a bad row.
 
     Hashes are not compared.
@@ -128,24 +129,20 @@ def frames_with_rows(path: Path, file: int) -> Iterator[tuple[fmt.JournalFrame, 
     _judge_end(path, file, end, seq)
 
 
-def _rows(path: Path, frame: fmt.JournalFrame, seq: int) -> list[fmt.Row]:
+def _rows(path: Path, frame: JournalFrame, seq: int) -> list[Row]:
     try:
         return frame.rows()
     except msgspec.DecodeError as error:
-        raise fmt.JournalDamaged(
-            f"{path}: row {seq + 1} cannot be read (byte {frame.at} of the file): {error}"
-        ) from error
+        raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {frame.at} of the file): {error}") from error
 
 
 def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
     """Raise if the disk had a frame at byte `end`, where there is no whole one: a later frame knew of it."""
     if any(frame.synced > end for frame in frames_behind(file, end)):
-        raise fmt.JournalDamaged(
-            f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost"
-        )
+        raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost")
 
 
-def read_segment(path: Path) -> Iterator[fmt.Row]:
+def read_segment(path: Path) -> Iterator[Row]:
     """Yield all rows of a day file, oldest first, chain checked; raises `JournalDamaged` naming a bad row."""
     try:
         with opened(path) as file:
@@ -156,31 +153,29 @@ def read_segment(path: Path) -> Iterator[fmt.Row]:
                 for row in rows:
                     expected += 1
                     if row.seq != expected:
-                        raise fmt.JournalDamaged(
-                            f"{path}: expected row {expected}, found row {row.seq}: rows were removed"
-                        )
+                        raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
                     if row.kind == fmt.OUTPUT:
                         if row.stream_seq <= written.get(row.stream, 0):
                             text = f"row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}"
-                            raise fmt.JournalDamaged(f"{path}: {text}")
+                            raise JournalDamaged(f"{path}: {text}")
                         written[row.stream] = row.stream_seq
                     previous = fmt.chain(previous, row.seq, row.stream, row.body)
                     if row.hash != previous:
                         text = f"row {row.seq} ({row.stream}) does not match its hash: it was changed"
-                        raise fmt.JournalDamaged(f"{path}: {text}")
+                        raise JournalDamaged(f"{path}: {text}")
                     yield row
     except OSError as error:
         raise unavailable(path, error) from error
 
 
-def newest_first(path: Path) -> Iterator[tuple[fmt.JournalFrame, fmt.Row]]:
+def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
     """Yield the rows of a day file with their frames, newest first, no chain checked; raises as `frames_with_rows`."""
     with opened(path) as file:
         places = [(frame.at, frame.end) for frame in frames_from(file)]
         judged = False
         for at, end in reversed(places):
             frame = fmt.decode_frame(os.pread(file, end - at, at), 0, at)
-            if not isinstance(frame, fmt.JournalFrame):  # its writer took it out meanwhile
+            if not isinstance(frame, JournalFrame):  # its writer took it out meanwhile
                 continue
             rows = _rows(path, frame, 0)
             if not judged and (rows or frame.kind == fmt.HEAD):
@@ -190,7 +185,7 @@ def newest_first(path: Path) -> Iterator[tuple[fmt.JournalFrame, fmt.Row]]:
                 yield frame, row
 
 
-def _unchecked(path: Path) -> Iterator[fmt.Row]:
+def _unchecked(path: Path) -> Iterator[Row]:
     try:
         with opened(path) as file:
             for _, rows in frames_with_rows(path, file):
@@ -203,7 +198,7 @@ def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tupl
     """(sequence, hash) of the newest rows that the journal in `folder` read from a writer's stream, newest first."""
     found: list[tuple[int, bytes]] = []
     for path in reversed(fmt.segments(folder)):
-        with suppress(fmt.JournalDamaged, OSError):
+        with suppress(JournalDamaged, OSError):
             for _, row in newest_first(path):
                 if (row.kind, row.source, row.stream) == (fmt.INPUT, writer, stream):
                     found.append((row.source_seq, row.source_hash))
@@ -237,7 +232,7 @@ class JournalReader:
         self._inode = 0
         self._mark: _Mark | None = None
 
-    def read(self, after: int, limit: int = 1000) -> list[fmt.Row]:
+    def read(self, after: int, limit: int = 1000) -> list[Row]:
         """Rows of the stream with a sequence above `after`, oldest first, at most `limit`; raises `JournalDamaged`."""
         for path in self._files_from(after):
             with suppress(*_NOT_NOW):
@@ -245,7 +240,7 @@ class JournalReader:
                     return rows
         return []
 
-    def row(self, seq: int) -> fmt.Row | None:
+    def row(self, seq: int) -> Row | None:
         """Return the row with this sequence of the stream, None if the journal does not have it (any more)."""
         for path, frame, row in self._newest_first():
             if row.stream_seq == seq:
@@ -259,19 +254,19 @@ class JournalReader:
         """Return the sequence of the newest row of the stream, 0 if there is none."""
         return next((row.stream_seq for _, _, row in self._newest_first()), 0)
 
-    def matches(self, cursor: fmt.Cursor) -> bool:
+    def matches(self, cursor: Cursor) -> bool:
         """Return true if the journal holds the very row (sequence and hash) at which the cursor is."""
         if cursor.seq == 0:
             return True
         row = self.row(cursor.seq)
         return row is not None and row.hash == cursor.hash
 
-    def newest_of(self, known: Mapping[int, bytes]) -> fmt.Cursor:
+    def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
         """Return a cursor at the stream's newest row that is in `known` (hash by sequence), else at its start."""
         for _, _, row in self._newest_first():
             if known.get(row.stream_seq) == row.hash:
-                return fmt.Cursor(row.epoch, row.stream_seq, row.hash)
-        return fmt.Cursor()
+                return Cursor(row.epoch, row.stream_seq, row.hash)
+        return Cursor()
 
     def close(self) -> None:
         """Close the day file that is open."""
@@ -279,14 +274,14 @@ class JournalReader:
             os.close(self._file)
             self._path = None
 
-    def _newest_first(self) -> Iterator[tuple[Path, fmt.JournalFrame, fmt.Row]]:
+    def _newest_first(self) -> Iterator[tuple[Path, JournalFrame, Row]]:
         for path in reversed(fmt.segments(self.folder)):
             with suppress(*_NOT_NOW):
                 for frame, row in newest_first(path):
                     if (row.kind, row.stream) == (fmt.OUTPUT, self.stream):
                         yield path, frame, row
 
-    def _remember(self, path: Path, frame: fmt.JournalFrame, row: fmt.Row) -> None:
+    def _remember(self, path: Path, frame: JournalFrame, row: Row) -> None:
         """Note the place of a row: the rows after it stand in its frame or behind it."""
         with suppress(*_NOT_NOW):
             start = os.pread(self._open_file(path), fmt.FRAME_BYTES, frame.at)
@@ -301,10 +296,10 @@ class JournalReader:
                     return files[index:]
         return files
 
-    def _read_file(self, path: Path, after: int, limit: int) -> list[fmt.Row]:
+    def _read_file(self, path: Path, after: int, limit: int) -> list[Row]:
         file = self._open_file(path)
         mark = self._held(file, after) or _Mark(self._inode, 0, b"", fmt.BEGIN, after, 0)
-        found: list[fmt.Row] = []
+        found: list[Row] = []
         at, end, seq = mark.at, mark.next, mark.seq
         for frame in frames_from(file, mark.next):
             at, end = frame.at, frame.end
@@ -349,7 +344,7 @@ class JournalTail:
     """
 
     def __init__(
-        self, folder: Path, stream: str, handler: Callable[[fmt.Row, Any], None], *, carried: bool = False
+        self, folder: Path, stream: str, handler: Callable[[Row, Any], None], *, carried: bool = False
     ) -> None:
         self._folder = folder
         self._stream = stream
@@ -364,12 +359,12 @@ class JournalTail:
         chosen: list[Path] = []
         for path in reversed(fmt.segments(self._folder)):
             chosen.insert(0, path)
-            with suppress(fmt.JournalDamaged):
+            with suppress(JournalDamaged):
                 first = next(_unchecked(path), None)
                 if first is None or first.machine_ns < since_machine_ns:
                     break
         for path in chosen:
-            with suppress(fmt.JournalDamaged):  # a screen shows what there is, the writer itself complains
+            with suppress(JournalDamaged):  # a screen shows what there is, the writer itself complains
                 records = (row for row in _unchecked(path) if row.kind == fmt.RECORD)
                 for row in islice(records, _OPENING if self._carried is not None else 0):
                     with suppress(FrameError):
@@ -389,7 +384,7 @@ class JournalTail:
             count += len(rows)
         return count
 
-    def _hand_over(self, row: fmt.Row) -> None:
+    def _hand_over(self, row: Row) -> None:
         self._after = row.stream_seq
         try:
             message = self._decoder.body(row.body)

@@ -280,8 +280,7 @@ def configure_logging(
         logger_factory=lambda *_: None,
         cache_logger_on_first_use=False,
     )
-    root = stdlib_logging.getLogger()
-    root.handlers = [_ForwardHandler(level=stdlib_logging.WARNING)]
+    stdlib_logging.getLogger().handlers = [_ForwardHandler(level=stdlib_logging.WARNING)]
 
 
 setup_logging = configure_logging

@@ -146,8 +146,7 @@ class WatchdogGuard:
     def check(self, machine_ns: int) -> None:
         """Kill a hanging watchdog, and alert; alert one that does not run. To be called at least once a second."""
         if pid := self._hung.check(machine_ns):
-            seconds = self._silence_ns // SECOND
-            text = f"watchdog (pid {pid}) sent no heartbeat for {seconds} s: killed, starts again"
+            text = f"watchdog (pid {pid}) sent no heartbeat for {self._silence_ns // SECOND} s: killed, starts again"
             self._alerts.raise_(CODE, Severity.CRITICAL, NAME, text)
         if not is_supervised() or holder(self._lock) is not None or control.is_stopping(self._state):
             self._there = machine_ns

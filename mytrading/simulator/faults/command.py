@@ -29,8 +29,7 @@ def fault_main(arguments: list[str], running: Callable[[], Server]) -> int:
     """Run `mytrading simulator fault`; `running` finds it without `--url`. Exit code 1: no answer, 2: refused."""
     given = _parser().parse_args(arguments)
     try:
-        server = Server(given.url.rstrip("/"), given.api_key) if given.url else running()
-        on = _switch(server, given)
+        on = _switch(Server(given.url.rstrip("/"), given.api_key) if given.url else running(), given)
     except BadOption as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -154,8 +154,7 @@ def _between(lowest: int, highest: float, refusal: str = "") -> Callable[[object
     def parse(value: object) -> int:
         given = _integer(value)
         if not lowest <= given <= highest:
-            text = f"Must be greater than or equal to {lowest} and less than or equal to {highest}."
-            raise Bad(refusal or text)
+            raise Bad(refusal or f"Must be greater than or equal to {lowest} and less than or equal to {highest}.")
         return given
 
     return parse

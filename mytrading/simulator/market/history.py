@@ -96,8 +96,7 @@ def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> 
     series = market.series(instrument)
     session = market.sessions.get(instrument.exchange)
     assert session is not None
-    end = session.close_ns - 1 if now is None else min(now, session.close_ns - 1)
-    stop = market.index_at(end) + 1
+    stop = market.index_at(session.close_ns - 1 if now is None else min(now, session.close_ns - 1)) + 1
     first = min(series.first, stop)
     times = market.times[first:stop]
     minute = (times - session.open_ns) // (_MINUTE * SECOND)

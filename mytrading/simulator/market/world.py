@@ -324,8 +324,7 @@ class SimulatedWorld:
         """Gap and move of a day, drawn once for all that share them."""
         shape = path_family(name)
         if (shape, day) not in self._draws:
-            volatility = self.facts.underlyings[name].volatility
-            self._draws[shape, day] = self.shapes.gap_and_move(shape, day, volatility)
+            self._draws[shape, day] = self.shapes.gap_and_move(shape, day, self.facts.underlyings[name].volatility)
         return self._draws[shape, day]
 
     def sessions_of_trading_day(self, day: date) -> dict[str, Session]:

@@ -191,8 +191,7 @@ def _greeks_of(venue: SimulatedVenue, instrument: Instrument, fields: Fields) ->
     forward = fields.get("forward_price") or _forward(venue, instrument, fields)
     quote, rate = present(venue, instrument), fields["interest_rate"] or 0.0
     is_call = instrument.kind is InstrumentKind.CE
-    years = max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS)
-    volatility, greeks = _greeks(quote, forward, years, rate / 100.0)
+    volatility, greeks = _greeks(quote, forward, max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS), rate / 100.0)
     row: Body = {
         "symbol": instrument.symbol,
         "exchange": instrument.exchange,

@@ -167,8 +167,7 @@ class Driver:
         if self._gate is not None:
             return
         calendar = self._venue.world.calendar
-        today = calendar.trading_day(now)
-        session = calendar.session("NFO", today)
+        session = calendar.session("NFO", calendar.trading_day(now))
         if session is not None and now < session.close_ns + _AFTER_CLOSE_NS:
             return
         opens = self._venue.world.next_open(now)

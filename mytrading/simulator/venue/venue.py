@@ -257,9 +257,7 @@ class SimulatedVenue:
     def quote(self, instrument: Instrument) -> SimulatedQuote | None:
         """Return the present quote of an instrument; None before the first market day."""
         held = self.held.get(instrument.id)
-        if held is not None or self.market is None:
-            return held
-        return self.market.quote(instrument, self.index)
+        return held if held is not None or self.market is None else self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
         """Return an instrument's present prices for matching; None if a followed market's are stale."""
@@ -357,8 +355,7 @@ class SimulatedVenue:
 
     def match(self, quote: SimulatedQuote) -> None:
         """Match resting orders at a price, and place the orders of triggers that it reaches."""
-        mark = Mark(quote.ltp, quote.bid, quote.ask)
-        changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
+        changes = self.exchange.on_mark(quote.instrument.id, Mark(quote.ltp, quote.bid, quote.ask), self.clock.now())
         if changes is not None:
             self._commit(changes)
         now = self.clock.now()

@@ -172,8 +172,7 @@ class OpenAlgoClient:
     def _begin(self, request: bytes, method: str, deadline: Deadline) -> Started:
         began = self._now()
         seconds = self._deadlines[deadline]
-        connection = self._connection(min(CONNECT_S, seconds), began)
-        return self._send(connection, request, method, began, seconds)
+        return self._send(self._connection(min(CONNECT_S, seconds), began), request, method, began, seconds)
 
     def _send(self, connection: socket.socket, request: bytes, method: str, began: int, seconds: float) -> Started:
         try:

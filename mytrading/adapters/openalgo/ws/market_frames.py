@@ -163,9 +163,7 @@ class FrameParser:
         """Parse one raw frame, read at these times; None for frames without effect (pong, auth)."""
         try:
             frame = self._decoder.decode(data)
-            if frame.type == "market_data":
-                return self._tick(frame, received_ns, market_ns)
-            return _control_frame(frame)
+            return self._tick(frame, received_ns, market_ns) if frame.type == "market_data" else _control_frame(frame)
         except UNREADABLE as error:
             return MalformedFrame(str(error))
 

@@ -190,8 +190,7 @@ class Subscriptions:
             self._accept(instrument, item, accepted or item.mode, late)
         for instrument, reason in answer.refused:
             self._refuse(instrument, reason, machine_ns)
-        unnamed = [name for name, item in self._open.items() if item.request == answer.request_id != ""]
-        for instrument in unnamed:
+        for instrument in [name for name, item in self._open.items() if item.request == answer.request_id != ""]:
             self._refuse(instrument, "the server's answer does not name it", machine_ns)
         return started
 
