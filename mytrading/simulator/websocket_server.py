@@ -101,8 +101,7 @@ class FeedServer:
             client.send(refused.frame)
 
     def _authenticate(self, client: Client, message: Body) -> None:
-        key = message.get("api_key") or message.get("apikey")
-        if not key:
+        if not (key := message.get("api_key") or message.get("apikey")):
             raise FrameRefused("AUTHENTICATION_ERROR", "API key is required")
         if key != self._api_key:
             raise FrameRefused("AUTHENTICATION_ERROR", "Invalid API key")
@@ -122,8 +121,7 @@ class FeedServer:
         )
 
     def _subscribe(self, client: Client, message: Body) -> None:
-        entries = _entries(message)
-        if not entries:
+        if not (entries := _entries(message)):
             raise FrameRefused("INVALID_PARAMETERS", "At least one symbol must be specified")
         mode = _mode(message.get("mode", QUOTE))
         if self._venue.session.rolled_over:
@@ -160,8 +158,7 @@ class FeedServer:
 
     def _unsubscribe(self, client: Client, message: Body) -> None:
         listed = isinstance(message.get("symbols"), list)
-        entries = _entries(message)
-        if not entries:
+        if not (entries := _entries(message)):
             raise FrameRefused("INVALID_PARAMETERS", "Either symbols or unsubscribe_all is required")
         done = []
         for entry in entries:

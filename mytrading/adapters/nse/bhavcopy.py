@@ -84,8 +84,7 @@ class Bhavcopy(NamedTuple):
 
     def contracts_of(self, underlying: str) -> tuple[BhavRow, ...]:
         """Return the contract rows of an underlying; `BhavcopyError` lists the underlyings of the file."""
-        found = tuple(row for row in self.rows if row.underlying == underlying)
-        if not found:
+        if not (found := tuple(row for row in self.rows if row.underlying == underlying)):
             names = self.underlyings()
             shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
             raise BhavcopyError(f"{self.path}: no contracts of {underlying}; it holds {shown}")
@@ -168,8 +167,7 @@ def _cells(head: list[str], row: list[str]) -> dict[str, str]:
 
 
 def _row(cell: Mapping[str, str], *, new: bool) -> BhavRow | None:
-    kind = _kind(cell["FinInstrmTp"], cell["OptnTp"])
-    if kind is None:
+    if (kind := _kind(cell["FinInstrmTp"], cell["OptnTp"])) is None:
         return None
     strike = to_number(cell["StrkPric"]) if new or kind.is_option else 0.0
     return BhavRow(

@@ -186,8 +186,7 @@ class ContractLookup:
 
     def find(self, instrument: str) -> Instrument:
         """Return the contract `EXCHANGE:SYMBOL`, from the server if need be. Raises `SymbolNotFound`."""
-        known = self._book.get(instrument) or self._found.get(instrument)
-        if known is None:
+        if (known := self._book.get(instrument) or self._found.get(instrument)) is None:
             exchange, symbol = symbology.split_id(instrument)
             known = self._found[instrument] = instrument_of(endpoints.symbol(self._client, symbol, exchange))
         return known

@@ -72,8 +72,7 @@ class SignalStatus:
 
         A bar within which a quote repeated the signal is not quiet.
         """
-        quiet = self.quiet_bars
-        if quiet is None or self.repeated_ns > start_ns:
+        if (quiet := self.quiet_bars) is None or self.repeated_ns > start_ns:
             return
         if end_ns > self.closed_ns and len(quiet) < _BARS_KEPT:
             quiet.add(end_ns)
@@ -143,8 +142,7 @@ class ActiveSignals:
 
     def apply_order(self, order: Order) -> None:
         """Record an entry's state; one that ends with nothing filled spends its signal."""
-        key = self._key_of.get(order.cause)
-        if key is None or order.purpose.reduces:
+        if (key := self._key_of.get(order.cause)) is None or order.purpose.reduces:
             return
         status = self._statuses[key]
         if order.filled or order.filled_seen:
@@ -180,8 +178,7 @@ class ActiveSignals:
         All `accounts` must have rejected it: a signal is one for all of them, and another candidate would close what
         one account has or may still get. The data time stays that of the first candidate, so late ones expire.
         """
-        key = self._key_of.get(order.cause)
-        if key is None:
+        if (key := self._key_of.get(order.cause)) is None:
             return None
         status = self._statuses[key]
         last = status.signal

@@ -147,8 +147,7 @@ def select_contract(
     """The listed contract a leg names at these prices; raises `NoSuchContract`."""
     watch = rule.watch or watch
     if rule.kind is LegKind.EQUITY:
-        share = book.get(watch)
-        if share is None or share.kind is not InstrumentKind.EQ:
+        if (share := book.get(watch)) is None or share.kind is not InstrumentKind.EQ:
             raise NoSuchContract(f"{watch} is not a listed share; write EXCHANGE:SYMBOL, say NSE:SBIN")
         return share
     underlying, expiry = _series_of(rule, watch, book, now)
@@ -157,8 +156,7 @@ def select_contract(
     right = InstrumentKind(rule.right)
     if _needs_chain(rule):
         return _option_by_quotes(rule, underlying, expiry, right, book, chain)
-    spot = prices.get(watch, 0.0)
-    if not spot and not rule.strike.startswith("STRIKE"):
+    if not (spot := prices.get(watch, 0.0)) and not rule.strike.startswith("STRIKE"):
         raise NoSuchContract(f"{rule.strike} {right.value} of {underlying}: {watch} has no price yet")
     return book.option(underlying, expiry, rule.strike, right, spot)
 
@@ -169,12 +167,10 @@ def _option_by_quotes(
     from mytrading.core.options.chain import nearest_delta, nearest_premium  # numpy, for rules that need it alone
 
     by, _, number = rule.strike.partition(" ")
-    view = chain(underlying, expiry)
-    if view is None:
+    if (view := chain(underlying, expiry)) is None:
         raise NoSuchContract(f"{rule.strike} {right.value} of {underlying} {expiry}: no quotes of the chain yet")
     choose = nearest_premium if by == "PREMIUM" else nearest_delta
-    found = book.get(choose(view, right, float(number)).instrument)
-    if found is None:
+    if (found := book.get(choose(view, right, float(number)).instrument)) is None:
         raise NoSuchContract(f"{rule.strike} {right.value} of {underlying} {expiry}: it is no longer listed")
     return found
 
@@ -192,8 +188,7 @@ def resolve_legs(
             stop, target = (price_level(rule.stop, -rule.lots, price), price_level(rule.target, rule.lots, price))
         except NoSuchContract as error:
             raise NoSuchContract(f"leg {number}: {error}") from None
-        same = [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]
-        if same:
+        if same := [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]:
             raise NoSuchContract(f"legs {same[0]} and {number} both choose {contract.id}; give them different strikes")
         legs.append(
             Leg(
@@ -272,8 +267,7 @@ def select_option_universe(
     for right in (InstrumentKind.CE, InstrumentKind.PE):
         expiry = book.select_expiry(rule.expiry, underlying, right, now)
         options = (item for item in book.options(underlying, expiry) if item.kind is right)
-        chain = sorted(options, key=lambda item: item.strike)
-        if not chain:
+        if not (chain := sorted(options, key=lambda item: item.strike)):
             raise NoSuchContract(f"no {right.value} of {underlying} is listed for {expiry}")
         atm = min(range(len(chain)), key=lambda index: (abs(chain[index].strike - price), chain[index].strike))
         found += [item.id for item in chain[max(0, atm - rule.strikes) : atm + rule.strikes + 1]]
@@ -299,8 +293,7 @@ class OptionChains:
         if book is not self._book:
             self._chains.clear()
             self._book = book
-        chain = self._chains.get((underlying, expiry))
-        if chain is None:
+        if (chain := self._chains.get((underlying, expiry))) is None:
             chain = self._chains[underlying, expiry] = self._open(book, underlying, expiry)
         return chain.view(now, AROUND)
 
@@ -329,8 +322,7 @@ class ContractSelector:
         self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
     ) -> tuple[Leg, ...]:
         """The legs of a draft with their contracts; none on a day that its plan excludes. Raises `NoSuchContract`."""
-        rules = tuple(leg for leg in draft.legs if isinstance(leg, LegRule))
-        if not rules:
+        if not (rules := tuple(leg for leg in draft.legs if isinstance(leg, LegRule))):
             return tuple(leg for leg in draft.legs if isinstance(leg, Leg))
         if len(rules) < len(draft.legs):
             raise NoSuchContract("a signal names contracts or rules, not both; write each leg the same way")

@@ -37,8 +37,7 @@ class LegStrategy(BaseStrategy):
         if data.instrument != self.instruments[0]:
             return None
         plan, at = self.plan, second_of_day(data.end_ns)
-        closes = closing_second(plan)
-        if closes and at >= closes:
+        if (closes := closing_second(plan)) and at >= closes:
             return self.create_signal("EXIT", reason=f"closed from {hhmm(closes)} on")
         if not self.position.is_flat or self.traded_today:
             return None

@@ -176,8 +176,7 @@ class EngineMachine(gate.EngineState):
 
     def apply(self, row: Any) -> None:
         """Learn a row; a bar or quote of a running engine is passed to the strategies."""
-        handler = _HANDLERS.get(type(row))
-        if handler is not None:
+        if (handler := _HANDLERS.get(type(row))) is not None:
             handler(self, row)
 
     def note_price(self, data: Bar | Quote) -> None:
@@ -265,16 +264,14 @@ class EngineMachine(gate.EngineState):
             host.journaled_memory = row.text
 
     def _on_order(self, changed: orders.OrderChanged) -> None:
-        signal = self.entries.apply_order(changed.order)
-        if signal is not None:
+        if (signal := self.entries.apply_order(changed.order)) is not None:
             self.positions.apply_order(changed.order, signal)
         self.active_signals.apply_order(changed.order)
         self.operator_cancels.apply_order(changed.order)
 
     def _on_position(self, changed: orders.PositionChanged | orders.PositionAdjusted) -> None:
         position = changed.position
-        host = self._hosts.get(position.strategy)
-        if host is None:
+        if (host := self._hosts.get(position.strategy)) is None:
             return
         self.positions.apply_position(position)
         filled = isinstance(changed, orders.PositionChanged) and changed.fill_quantity
@@ -298,8 +295,7 @@ class EngineMachine(gate.EngineState):
                 host.workspace.positions[watch] = view
 
     def _on_trade(self, trade: orders.TradeClosed) -> None:
-        host = self._hosts.get(trade.strategy)
-        if host is not None and self._live:
+        if (host := self._hosts.get(trade.strategy)) is not None and self._live:
             host.call(host.strategy.on_trade, trade)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:

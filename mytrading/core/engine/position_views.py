@@ -139,15 +139,13 @@ class PendingEntries:
             live.pop(order.client_order_id, None)
         else:
             live[order.client_order_id] = order
-        signalled = self._signalled.get(key)
-        if signalled is not None and signalled.id == order.cause:
+        if (signalled := self._signalled.get(key)) is not None and signalled.id == order.cause:
             del self._signalled[key]
         return self._signals.get(order.cause)
 
     def _origin(self, order: Order) -> tuple[Key, Leg | None]:
         """The key and leg that an order was sent for, fixed when it is first seen."""
-        known = self._origins.get(order.client_order_id)
-        if known is None:
+        if (known := self._origins.get(order.client_order_id)) is None:
             signal, leg = self._signals.get(order.cause), None
             watch = order.instrument
             if signal is None:
@@ -168,8 +166,7 @@ class PendingEntries:
             units = order.side.sign * (order.quantity - order.filled)
             return EntryView(order.instrument, lots, units, order.order_type, order.price, order.trigger_price, stop,
                              rests=order.state in _RESTING)  # fmt: skip
-        signalled = self._signalled.get(key)
-        if signalled is None or now >= signalled.expires_ns:
+        if (signalled := self._signalled.get(key)) is None or now >= signalled.expires_ns:
             return None
         leg = signalled.legs[0]
         return EntryView(leg.instrument, leg.lots, 0, leg.order_type, leg.limit_price, leg.trigger_price,

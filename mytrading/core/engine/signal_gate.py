@@ -139,8 +139,7 @@ class UserRules:
             answer = deny(signal)
         except Exception as error:  # noqa: BLE001  (author code may raise anything)
             answer = f"{_RAISED} {type(error).__name__}: {error}; mend it, then start again"
-        problem = self._guard.end(signal.strategy, failed=False)
-        if problem:
+        if problem := self._guard.end(signal.strategy, failed=False):
             return f"{_RAISED} {problem}"
         if not isinstance(answer, str):
             return f"{_RAISED} no sentence: deny() must return text, found {answer!r}"
@@ -190,8 +189,7 @@ class SignalGate:
     ) -> tuple[Signal | None, SignalVetoed | None]:
         """What the user's rules leave of a signal: a vetoed one still closes a position of the other side."""
         view = host.workspace.positions.get(draft.instrument, FLAT)
-        veto = self._rules.first_veto(signal, view, now)
-        if veto is None:
+        if (veto := self._rules.first_veto(signal, view, now)) is None:
             return signal, None
         turns = (view.is_long and signal.action is Action.SELL) or (view.is_short and signal.action is Action.BUY)
         return (self._exit(host, draft, data, now, view) if turns else None), veto

@@ -150,10 +150,8 @@ class StrategyEngine(MachineDaemon):
         message = frame.message
         if isinstance(message, Heartbeat) and message.ready:
             self._feed_ready = True
-        elif isinstance(message, BarGaps):
-            filled = self._intake.apply_gaps(message)
-            if filled and self._opened:
-                self._open_again("hole.filled", "strategies start again from whole bars", instruments=sorted(filled))
+        elif isinstance(message, BarGaps) and (filled := self._intake.apply_gaps(message)) and self._opened:
+            self._open_again("hole.filled", "strategies start again from whole bars", instruments=sorted(filled))
 
     def _look(self) -> None:
         """Each tenth of a second: new contracts, history that came late, and in real time what the clock brings."""
@@ -181,8 +179,7 @@ class StrategyEngine(MachineDaemon):
             self._step_bars(self._intake.missed_bars(instrument))
         now = self.clock.now()
         self._step_bars(self._intake.close_longer_bars(now, self.clock.speed, machine_now()))
-        waits = self.engine.next_timer_ns()
-        if waits and now >= waits:
+        if (waits := self.engine.next_timer_ns()) and now >= waits:
             self.tick(TIME, machine_now(), now)
 
     def _choose_options(self) -> None:

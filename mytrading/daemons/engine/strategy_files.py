@@ -57,8 +57,7 @@ def find_class(classes: Iterable[type[BaseStrategy]], name: str) -> type[BaseStr
     by_key: dict[str, list[type[BaseStrategy]]] = {}
     for item in classes:
         by_key.setdefault(name_key(strategy_name(item)), []).append(item)
-    found = by_key.get(name_key(name), [])
-    if not found:
+    if not (found := by_key.get(name_key(name), [])):
         names = sorted(strategy_name(items[0]) for items in by_key.values())
         raise StrategyError(f"no strategy is called {name}{hint(name, names)}")
     if len(found) > 1:

@@ -167,8 +167,7 @@ class BarPublisher:
 
     def start(self, watched: Iterable[str]) -> None:
         """Begin to fetch missing history of the watched instruments, if the configuration keeps history."""
-        ahead = self._store.delete_after(self._clock.now() + MINUTE)
-        if ahead:
+        if ahead := self._store.delete_after(self._clock.now() + MINUTE):
             self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
         if self._keeps_history:
             for instrument in watched:
@@ -222,8 +221,7 @@ class BarPublisher:
 
     def add(self, quote: Quote) -> None:
         """Add a quote to its bar; `flush` follows once per burst."""
-        closed = self._builder.add(quote)
-        if closed is not None:
+        if (closed := self._builder.add(quote)) is not None:
             self.closed.append(closed)
 
     def flush(self) -> None:
@@ -365,8 +363,7 @@ class BarPublisher:
 
     def _deliver(self, bars: list[Bar]) -> None:
         """Store bars, then publish the new ones; bars that cannot be stored wait."""
-        waiting = (self._unstored + bars)[-UNSTORED:]
-        if not waiting:
+        if not (waiting := (self._unstored + bars)[-UNSTORED:]):
             return
         try:
             new = self._store.add(waiting)

@@ -202,8 +202,7 @@ class DataManager(Daemon):
         serves = active.serves if active.pulse.is_well(machine_ns) else lambda _: False
         self.health.look(now, machine_ns, held, serves)
         self.feed_alerts.update()
-        wait_ns = int(self.config.data.fallback_seconds * SECOND)
-        if wait_ns and not self.lock_step:
+        if (wait_ns := int(self.config.data.fallback_seconds * SECOND)) and not self.lock_step:
             self.rest_quotes.request(self.health.silent(held, wait_ns, now, machine_ns))
         for answer in self.open_interest.answers():
             self.intake.on_open_interest(answer, self.clock.at(answer.received_ns))

@@ -73,8 +73,7 @@ class MarketPublisher:
                 self._latency.add(now - quote.received_ns)
         if self.books:
             for instrument, tick in self.books.items():
-                depth = depth_of(tick, self.levels)
-                if depth is not None:
+                if (depth := depth_of(tick, self.levels)) is not None:
                     self._market.send(f"depth/{instrument}", depth)
             self.books.clear()
 
@@ -139,8 +138,7 @@ class QuoteIntake:
         """Check a tick and pass it on, if its source is active and has subscribed it."""
         quote = tick.quote
         instrument = quote.instrument
-        taken = connection.subscriptions.accept_frame(instrument, tick.mode, quote.received_ns)
-        if taken:
+        if taken := connection.subscriptions.accept_frame(instrument, tick.mode, quote.received_ns):
             connection.ticked(quote, machine_ns)
         traits = self._traits(instrument)
         if traits is None or connection is not self._connections.active:
@@ -178,8 +176,7 @@ class QuoteIntake:
         offered = 0
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
-            traits = self._traits(instrument)
-            if traits is None:
+            if (traits := self._traits(instrument)) is None:
                 continue
             if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
                 offered += 1

@@ -64,8 +64,7 @@ class RestQuotes:
 
     def answers(self) -> list[RestAnswer]:
         """Return the answers received since the last call."""
-        found = self._pool.results()
-        if found:
+        if found := self._pool.results():
             self.busy = False
         return found
 

@@ -255,8 +255,7 @@ class SourceConnections:
         """Factor of patience with its silence: 0 while no subscribed instrument is in session."""
         patience = 0
         for name in connection.subscriptions:
-            traits = self._wanted.get(name)
-            if traits is not None and open_now[traits.exchange]:
+            if (traits := self._wanted.get(name)) is not None and open_now[traits.exchange]:
                 if not traits.is_option:
                     return 1
                 patience = OPTION_PATIENCE

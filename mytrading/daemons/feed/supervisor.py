@@ -112,8 +112,7 @@ class SourceSupervisor:
 
     def look(self, market_ns: int, machine_ns: int) -> None:
         """Once a second: fail over if due, and reconnect sources that are mute."""
-        switch = self.connections.look(market_ns, machine_ns)
-        if switch is not None:
+        if (switch := self.connections.look(market_ns, machine_ns)) is not None:
             self.fail_over(switch, machine_ns)
         for connection in self.connections.all:
             connection.socket.drop_if_stalled(machine_ns)
@@ -257,8 +256,7 @@ class FrameReader:
         """Read and handle the waiting frames of all connections, in portions."""
         started = time.perf_counter_ns()
         for connection in self.connections.all:
-            events = connection.socket.drain(self._portion)
-            if events:
+            if events := connection.socket.drain(self._portion):
                 self.handle(connection, events)
                 took = time.perf_counter_ns() - started
                 self.drains.add(took)

@@ -131,8 +131,7 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
 
 def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
     """Return the router's answer to a resolve or a claim."""
-    found = ctx.view.answers.get(request.id)
-    if found is None:
+    if (found := ctx.view.answers.get(request.id)) is None:
         return ops.RequestAnswer(answered=False)
     return ops.RequestAnswer(answered=True, ok=found.ok, message=found.message)
 
@@ -289,8 +288,7 @@ def flattens(ctx: RequestContext, request: ops.FlattensQuery) -> list[dict[str, 
 
 
 def _flatten_progress(ctx: RequestContext, name: str) -> dict[str, Any]:
-    flatten = ctx.view.flattens.get(name)
-    if flatten is None:
+    if (flatten := ctx.view.flattens.get(name)) is None:
         return {"id": name, "state": "sent", "flat": False, "left": ["the router has not taken it up yet"]}
 
     def covers(thing: Order | Position) -> bool:

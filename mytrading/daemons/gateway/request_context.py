@@ -43,8 +43,7 @@ class Totals:
 
     def add(self, beat: Heartbeat) -> None:
         """Take the counters of a heartbeat; those of a replaced process are added to its daemon's sum."""
-        known = self._now.get(beat.daemon)
-        if known is not None and known[0] != beat.pid:
+        if (known := self._now.get(beat.daemon)) is not None and known[0] != beat.pid:
             self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1
             done = self._done.setdefault(beat.daemon, {})
             for name, value in known[1].items():

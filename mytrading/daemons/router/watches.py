@@ -36,8 +36,7 @@ class KillWatch:
             return
         router.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
         router.step("control", change, source=router.name, keep=True)
-        kill = self._file.read()
-        if kill is None or kill.word != FLATTEN:
+        if (kill := self._file.read()) is None or kill.word != FLATTEN:
             return
         for account in self._accounts:
             signal = kill.flatten_request(account, router.clock.now(), machine_ns)

@@ -161,8 +161,7 @@ class Watchdog(Daemon):
 
     def _look_at(self, name: str, machine_ns: int) -> None:
         """Check one daemon; one that hung before its first heartbeat, or before ours, is known by its lock alone."""
-        beat = self._beats.get(name)
-        if beat is None or beat.limit_ns != SILENCE_NS:
+        if (beat := self._beats.get(name)) is None or beat.limit_ns != SILENCE_NS:
             pid = holder(self.config.lock_dir / f"{name}.lock")
             if pid is None or not pid.isdigit():
                 self._beats.pop(name, None)

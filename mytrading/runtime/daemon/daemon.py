@@ -380,8 +380,7 @@ class Daemon:
         """Handle the frames of a receiver that has at least one."""
         until = 0
         for _ in range(DRAIN_LIMIT):
-            frame = receiver.receive()
-            if frame is None:
+            if (frame := receiver.receive()) is None:
                 return
             started = machine_now()
             until = until or started + most_ns

@@ -330,8 +330,7 @@ class MachineDaemon(Daemon):
         if isinstance(row, Alert):  # in its turn: what was decided before it may end an alert of the same name
             self.later(lambda: self.alerts.raise_(row.code, row.severity, row.subject, row.message))
             return
-        outlet = self._outlets.get(journaled.stream)
-        if outlet is None:
+        if (outlet := self._outlets.get(journaled.stream)) is None:
             return
         if journaled.kind == OUTPUT:
             outlet.send_row(self.name, journaled)
@@ -367,8 +366,7 @@ class MachineDaemon(Daemon):
         self.flush_inputs()
         now, machine_ns = self.clock.moment()
         self.machine.notice(machine_ns)
-        carried = self.snapshot(day)
-        if not carried:
+        if not (carried := self.snapshot(day)):
             return
         files = [FileTaken(name=name, text=text, at_ns=now) for name, text in self.files.items()]
         rows = [self._run_started(), *carried, *files, *self.quarantine.active]

@@ -160,8 +160,7 @@ class MarketClock:
     def moment(self) -> tuple[int, int]:
         """Return (market time, machine time) now, read at one instant where the market runs at speed 1."""
         machine_ns = _boot_offset() + time.monotonic_ns()
-        last = self._last
-        if last is None:
+        if (last := self._last) is None:
             return time.time_ns(), machine_ns
         if last.speed == 1.0 and machine_ns >= last.machine_ns:
             return last.market_ns + machine_ns - last.machine_ns, machine_ns
@@ -173,8 +172,7 @@ class MarketClock:
         The wall clock is set while machine time is not, and a machine that sleeps stops the one alone: of the wall
         clock it is the time by which it differs from machine time now.
         """
-        last = self._last
-        if last is None:
+        if (last := self._last) is None:
             return machine_ns + time.time_ns() - machine_now()
         if not last.speed:
             return int(self._hand[0]) if self._hand is not None else last.market_ns

@@ -26,8 +26,7 @@ class BadProfile(Exception):
 
 def project_home(start: Path | None = None) -> Path:
     """`MYTRADING_HOME`, or the nearest parent of `start` (the working folder) that holds supervisord.conf."""
-    named = os.environ.get("MYTRADING_HOME")
-    if named:
+    if named := os.environ.get("MYTRADING_HOME"):
         home = Path(named).resolve()
         if (home / MARKER).is_file():
             return home

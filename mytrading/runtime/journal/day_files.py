@@ -63,8 +63,7 @@ def summarize_file(daemon: str, path: Path) -> DayFile:
     with opened(path) as file:
         for frame in frames_from(file):
             end = frame.end
-            commit = frame.rows()
-            if commit:
+            if commit := frame.rows():
                 rows += len(commit)
                 following = frame.seal().next_day if frame.kind == SEAL else ""
             for row in commit:

@@ -105,8 +105,7 @@ def head_of(path: Path) -> fmt.SegmentHead:
 
 
 def _head(path: Path, file: int) -> fmt.SegmentHead:
-    first = next(frames_from(file), None)
-    if first is None or first.kind != fmt.HEAD:
+    if (first := next(frames_from(file), None)) is None or first.kind != fmt.HEAD:
         raise JournalDamaged(f"{path}: its head cannot be read; the writer's next start will move the file aside")
     try:
         return first.head()
@@ -122,8 +121,7 @@ def frames_with_rows(path: Path, file: int) -> Iterator[tuple[JournalFrame, list
     seq, end = _head(path, file).seq, fmt.BEGIN
     for frame in frames_from(file):
         end = frame.end
-        rows = _rows(path, frame, seq)
-        if rows:
+        if rows := _rows(path, frame, seq):
             seq = rows[-1].seq
         yield frame, rows
     _judge_end(path, file, end, seq)
@@ -321,8 +319,7 @@ class JournalReader:
 
     def _held(self, file: int, after: int) -> _Mark | None:
         """The mark, unless it is of another file, of later rows, or what stood there was written anew."""
-        mark = self._mark
-        if mark is None or mark.inode != self._inode or mark.after > after:
+        if (mark := self._mark) is None or mark.inode != self._inode or mark.after > after:
             return None
         return mark if os.pread(file, fmt.FRAME_BYTES, mark.at) == mark.start else None
 

@@ -55,8 +55,7 @@ class Alerts:
         """Raise or repeat an alert; only a new one, or one that turns critical, is logged and sent at once."""
         now = self._now()
         message = short(message)
-        known = self._standing.get((code, subject))
-        if known is not None:
+        if (known := self._standing.get((code, subject))) is not None:
             self._well_since.pop((code, subject), None)
             worse = severity is Severity.CRITICAL and known.severity is not severity
             known = self._standing[code, subject] = msgspec.structs.replace(

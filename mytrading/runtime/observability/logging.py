@@ -133,8 +133,7 @@ Event = MutableMapping[str, Any]
 
 def level_number(level: str) -> int:
     """10 to 50 for a level's name in any case; `ValueError` names the allowed ones."""
-    number = LEVELS.get(level.upper())
-    if number is None:
+    if (number := LEVELS.get(level.upper())) is None:
         raise ValueError(f"log level {level!r}: expected one of {', '.join(LEVELS)}")
     return number
 
@@ -193,8 +192,7 @@ class _Sink:
         return self._masked(line.decode()).encode() + b"\n"
 
     def _print(self, moment: datetime, level: str, fields: Mapping[str, Any]) -> None:
-        console = self._console
-        if console is None:
+        if (console := self._console) is None:
             return
         clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
         shown = (item for item in fields.items() if item[0] not in _FIXED and item[0] != "exception")
@@ -234,8 +232,7 @@ def mask_fields(_logger: object, _method: str, event: Event) -> Event:
 
 def render_exception(_logger: object, _method: str, event: Event) -> Event:
     """Turn `exc_info` into a text field `exception`."""
-    info = event.pop("exc_info", None)
-    if info:
+    if info := event.pop("exc_info", None):
         error = info if isinstance(info, BaseException) else (info[1] if isinstance(info, tuple) else sys.exc_info()[1])
         if error is not None:
             event["exception"] = "".join(traceback.format_exception(error)).rstrip()

@@ -166,8 +166,7 @@ class PerformanceMonitor:
 
     def operation(self, component: str, operation: str) -> Histogram:
         """Return the histogram of one operation, made at the first call."""
-        found = self._operations.get((component, operation))
-        if found is None:
+        if (found := self._operations.get((component, operation))) is None:
             found = self._operations[component, operation] = Histogram()
         return found
 

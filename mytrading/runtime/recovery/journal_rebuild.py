@@ -55,8 +55,7 @@ class FoundRows(NamedTuple):
 
 def set_aside(folder: Path, problem: str) -> JournalSetAside:
     """Move the newest day file to `damaged/`, keep its readable rows in its place, and return the error to raise."""
-    known = segments(folder)
-    if not known:
+    if not (known := segments(folder)):
         _note_lost(folder, Lost(problem))
         return JournalSetAside(f"{problem}; what others know of it is read at the next start")
     path = known[-1]

@@ -310,8 +310,7 @@ class Sockets:
 def drain(receive: Callable[[], codec.Frame | None], limit: int) -> Iterable[codec.Frame]:
     """Yield frames that wait now, at most `limit`, so that no socket starves the others."""
     for _ in range(limit):
-        frame = receive()
-        if frame is None:
+        if (frame := receive()) is None:
             return
         yield frame
 

@@ -190,8 +190,7 @@ class Faults:
 
     def fire(self, name: str, **where: str) -> ActiveFault | None:
         """Return the named fault if it acts now at this route, instrument or status, and count its action."""
-        switch = self._on.get(name)
-        if switch is None or not switch.matches(where):
+        if (switch := self._on.get(name)) is None or not switch.matches(where):
             return None
         switch.acted += 1
         if self.on_act is not None:

@@ -141,8 +141,7 @@ class MarketDay:
 
     def series(self, instrument: Instrument) -> Series:
         """Return an instrument's day by tick index; computed at the first call (about 2 ms), then kept."""
-        found = self._series.get(instrument.id)
-        if found is None:
+        if (found := self._series.get(instrument.id)) is None:
             found = self._series[instrument.id] = self._make(instrument)
         return found
 

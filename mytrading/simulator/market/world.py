@@ -176,8 +176,7 @@ class SimulatedWorld:
         return self._files.get(day) if name == self._replayed else None
 
     def _recorded_open(self, name: str, day: date) -> float | None:
-        file = self._recorded(name, day)
-        if file is None:
+        if (file := self._recorded(name, day)) is None:
             return None
         session = self.calendar.session(self.facts.underlyings[name].exchange, day)
         first = 0 if session is None else int(np.searchsorted(file.times, session.open_ns))

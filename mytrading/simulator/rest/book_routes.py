@@ -17,8 +17,7 @@ _PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "t
 async def orderstatus(call: RestCall) -> Reply:
     """Answer one order of the day by its id; 404 for an unknown one."""
     books, order_id = call.venue.exchange.books, call.fields["orderid"]
-    order = books.orders.get(order_id)
-    if order is None:
+    if (order := books.orders.get(order_id)) is None:
         return call.error(404, f"Order {order_id} not found")
     return call.success(data=call.venue.rows.one_order(order, books.trades))
 

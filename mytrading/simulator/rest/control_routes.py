@@ -34,8 +34,7 @@ async def chart(call: RestCall) -> Reply:
 async def store_chart(call: RestCall) -> Reply:
     """Merge chart settings into the stored ones."""
     kept = call.venue.chart
-    given = {name: value for name, value in call.fields.items() if name != "apikey"}
-    if not given:
+    if not (given := {name: value for name, value in call.fields.items() if name != "apikey"}):
         return error(400, "No preferences provided to update")
     if len(kept.keys() | given.keys()) > MOST_SETTINGS:
         return error(400, f"expected at most {MOST_SETTINGS} settings of charts in all; store fewer")
@@ -82,8 +81,7 @@ async def push(call: RestCall) -> Reply:
 
 def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> SimulatedQuote:
     ltp, now, tick = fields["ltp"], venue.clock.now(), instrument.tick_size
-    present = venue.quote(instrument)
-    if present is None:
+    if (present := venue.quote(instrument)) is None:
         present = SimulatedQuote(instrument, now, ltp, 0.0, 0.0, 0, 0, ltp, ltp, ltp, ltp)
     return replace(
         present,

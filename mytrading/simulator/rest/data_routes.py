@@ -184,8 +184,7 @@ async def symbol(call: RestCall) -> Reply:
 async def search(call: RestCall) -> Reply:
     """Answer instruments whose symbol or name has all words of a query."""
     venue, fields = call.venue, call.fields
-    words = fields["query"].upper().split()
-    if not words:
+    if not (words := fields["query"].upper().split()):
         return error(400, "Query parameter is required and cannot be empty")
     rows = [
         {**_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1}
@@ -229,8 +228,7 @@ async def instruments(call: RestCall) -> Reply:
 
 def _listed(call: RestCall) -> Instrument:
     exchange, name = call.fields["exchange"], call.fields["symbol"]
-    found = call.venue.instrument(instrument_id(exchange, name))
-    if found is None:
+    if (found := call.venue.instrument(instrument_id(exchange, name))) is None:
         raise Refused(error(400, unknown_text(exchange, name)))
     return found
 

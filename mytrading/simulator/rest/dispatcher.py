@@ -237,8 +237,7 @@ class Dispatcher:
 
     async def _reply(self, request: web.BaseRequest, path: str, received_ns: int) -> Reply:
         path, subject = _parted(path)
-        route = ROUTES.get(path)
-        if route is None or route.method != request.method:
+        if (route := ROUTES.get(path)) is None or route.method != request.method:
             raise Refused(error(404, "Not found", path=request.path))
         if route.limit:
             self._limit(route, self._calls.setdefault((path, request.remote or ""), deque()), received_ns)

@@ -75,8 +75,7 @@ def find_option(
     venue: SimulatedVenue, underlying: OptionUnderlying, fields: Fields, expiry_date: str | None
 ) -> Instrument:
     """Find the option that a request's offset, right and expiry name; raises `Refused`."""
-    text = expiry_date or underlying.expiry
-    if not text:
+    if not (text := expiry_date or underlying.expiry):
         raise _refused(400, _NO_EXPIRY)
     kind, offset = InstrumentKind(fields["option_type"].upper()), fields["offset"]
     expiry, step = _read_expiry(text), fields.get("strike_int")
@@ -231,8 +230,7 @@ async def optionchain(call: RestCall) -> Reply:
     """Answer quotes of the strikes around the money, with greeks on request."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields, ":")
-    text = underlying.expiry or fields["expiry_date"]
-    if not text:
+    if not (text := underlying.expiry or fields["expiry_date"]):
         raise _refused(400, "Expiry date is required.")
     if not _CODE.fullmatch(text.upper()):
         raise _no_strikes(underlying.instrument.underlying, text.upper())
@@ -327,8 +325,7 @@ async def optiongreeks(call: RestCall) -> Reply:
     if not symbology.parse_symbol(symbol).kind.is_option:
         text = f"Failed to parse option symbol {symbol}: Invalid option symbol format: {symbol}"
         return error(500, f"Failed to get option Greeks: {text}")
-    option = venue.instrument(symbology.instrument_id(exchange, symbol))
-    if option is None:
+    if (option := venue.instrument(symbology.instrument_id(exchange, symbol))) is None:
         return error(400, f"Failed to fetch option price: {unknown_text(exchange, symbol)}")
     return success(**_greeks_of(venue, option, fields))
 
@@ -371,8 +368,7 @@ async def syntheticfuture(call: RestCall) -> Reply:
 def _forward(venue: SimulatedVenue, option: Instrument, fields: Fields) -> float:
     """The forward of an option: implied by its expiry, or the plain price of an underlying the request names."""
     spot = venue.listing.spot(option.underlying)
-    named = fields["underlying_symbol"]
-    if named and named.upper() != option.underlying:
+    if (named := fields["underlying_symbol"]) and named.upper() != option.underlying:
         asked: dict[str, Any] = {"underlying": named, "exchange": fields["underlying_exchange"] or option.exchange}
         return find_underlying(venue, asked).ltp
     price = present(venue, spot).ltp

@@ -43,8 +43,7 @@ def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
     this at once, as recorded. One that parks a number of orders stands for as many approvals and leaves cancels alone.
     """
     faults, fields = call.venue.faults, call.fields
-    mode = faults.get("semi_auto")
-    if mode is None:
+    if (mode := faults.get("semi_auto")) is None:
         return None
     if route in BLOCKED_ROUTES and mode.left == FOR_GOOD and not call.venue.analyze:
         return error(403, f"Operation {route} is not allowed in Semi-Auto mode; switch to Auto mode first")
@@ -311,8 +310,7 @@ async def modifygttorder(call: RestCall) -> Reply:
     venue, given = call.venue, call.fields["expires_at"]
     if (refused := _gtt_refusal(call)) is not None:
         return refused
-    found = venue.triggers.get_active(call.fields["trigger_id"])
-    if found is None:
+    if (found := venue.triggers.get_active(call.fields["trigger_id"])) is None:
         return error(500, "An unexpected error occurred")
     expires = _expiry(given, venue.clock.now()) if given else found.expires_ns
     venue.save_trigger(_trigger(call, found.trigger_id, created_ns=found.created_ns, expires_ns=expires))
@@ -322,8 +320,7 @@ async def modifygttorder(call: RestCall) -> Reply:
 async def cancelgttorder(call: RestCall) -> Reply:
     """Cancel an active GTT trigger; 404 for any other."""
     venue, trigger_id = call.venue, call.fields["trigger_id"]
-    found = venue.triggers.get_active(trigger_id)
-    if found is None:
+    if (found := venue.triggers.get_active(trigger_id)) is None:
         return call.error(404, f"No active GTT with trigger_id '{trigger_id}'")
     venue.save_trigger(replace(found, status=TriggerStatus.CANCELLED, updated_ns=venue.clock.now()))
     return call.success(trigger_id=trigger_id)

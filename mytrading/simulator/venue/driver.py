@@ -142,8 +142,7 @@ class Driver:
         now = machine_now()
         since = now - _BEAT_LATE_NS
         late = (name for name, beat in self._beats.items() if beat is None or not beat.ready or beat.machine_ns < since)
-        missing = ", ".join(late)
-        if missing and now < self._clock.starts_at_ns:
+        if (missing := ", ".join(late)) and now < self._clock.starts_at_ns:
             return
         if not missing:
             self._clock.run_from(min(now + _LEAD_NS, self._clock.starts_at_ns))
@@ -195,8 +194,7 @@ class Driver:
 def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
     """Return the first item up to this step mark that a daemon has not processed, as text; empty if none."""
     for name in DAEMONS:
-        found = done.get(name)
-        if found is None:
+        if (found := done.get(name)) is None:
             return f"{name}: not heard yet"
         if name in MARKED and found.mark != mark:
             return f"{name}: what the exchange sent"

@@ -142,8 +142,7 @@ class Follower:
         if instrument is None:
             if name in self._unknown:
                 return
-            instrument = venue.world.find_instrument(name, ist_date(venue.clock.now()))
-            if instrument is None:
+            if (instrument := venue.world.find_instrument(name, ist_date(venue.clock.now()))) is None:
                 self._unknown.add(name)
                 return
             venue.list_instrument(instrument)

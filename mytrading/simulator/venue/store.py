@@ -67,8 +67,7 @@ class BookStore:
 
     def load(self, capital: float) -> model.BooksSnapshot:
         """Load the saved books, with today's orders and trades, or new ones with `capital` rupees."""
-        row = self._db.execute("SELECT body FROM account").fetchone()
-        if row is None:
+        if (row := self._db.execute("SELECT body FROM account").fetchone()) is None:
             return model.BooksSnapshot(account=model.Account(capital=capital))
         account = self._decode(row[0], model.Account)
         return model.BooksSnapshot(

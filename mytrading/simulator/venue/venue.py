@@ -77,8 +77,7 @@ class BrokerSession:
     @property
     def rolled_over(self) -> bool:
         """Return whether the token has expired since the last login: then the feed is mute too."""
-        rollover = self._faults.get("token_rollover")
-        if rollover is None:
+        if (rollover := self._faults.get("token_rollover")) is None:
             return False
         at = rollover.text("at")
         if not at:
@@ -230,8 +229,7 @@ class SimulatedVenue:
 
     def instrument(self, instrument: str) -> Instrument | None:
         """Return a listed instrument by id, options of recently added strikes included."""
-        found = self.listing.get(instrument)
-        if found is not None:
+        if (found := self.listing.get(instrument)) is not None:
             return found
         exchange, symbol = split_id(instrument)
         parsed = parse_symbol(symbol, exchange)
@@ -375,8 +373,7 @@ class SimulatedVenue:
 
     def advance(self) -> None:
         """Do what is due by the clock: square-off, close, new day."""
-        changes = self.exchange.advance(self.clock.now(), self.mark, self._settlement)
-        if changes is not None:
+        if (changes := self.exchange.advance(self.clock.now(), self.mark, self._settlement)) is not None:
             self._save(changes)
 
     def _part_of(self, order: BookOrder) -> int:
@@ -385,8 +382,7 @@ class SimulatedVenue:
         quote = self.quote(listed) if listed is not None else None
         if listed is None or quote is None or order.pending_units <= listed.lot_size:
             return 0
-        fault = self.faults.fire("partial_fill", instrument=listed.id)
-        if fault is not None:
+        if (fault := self.faults.fire("partial_fill", instrument=listed.id)) is not None:
             units = int(order.pending_units * fault.number("fraction"))
         elif self.personality.rules.strict:
             best = self.depths.get(listed.id) or [side[0]["quantity"] for side in depth_levels(quote)]

@@ -262,8 +262,7 @@ class Hub:
     def publish(self, quote: SimulatedQuote, altered: Altered | None = None) -> None:
         """Queue a quote, its frame `altered` if wanted, for all subscribers of its instrument."""
         instrument = quote.instrument.id
-        listeners = self._listeners.get(instrument)
-        if not listeners:
+        if not (listeners := self._listeners.get(instrument)):
             return
         bodies = self._bodies(quote, listeners)
         self._pool.count_quote(instrument)

@@ -248,8 +248,7 @@ def _instrument(row: dict[str, Any]) -> str:
 
 
 def _word(row: dict[str, Any], name: str, kind: type[E]) -> E:
-    found = _maybe_word(row, name, kind)
-    if found is None:
+    if (found := _maybe_word(row, name, kind)) is None:
         raise _BadRow(f"{name} is {_shown(quirks.field_value(row, name))}")
     return found
 
@@ -263,8 +262,7 @@ def _maybe_word(row: dict[str, Any], name: str, kind: type[E]) -> E | None:
 
 def _number(row: dict[str, Any], name: str, default: float | None = None) -> float:
     """A number within `MOST_COUNT`, given as one or as text; `default` where it is absent or empty."""
-    found = quirks.field_value(row, name)
-    if found is None and default is not None:
+    if (found := quirks.field_value(row, name)) is None and default is not None:
         return default
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise _BadRow(f"{name} is {_shown(found)}")

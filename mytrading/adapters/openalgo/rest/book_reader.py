@@ -108,8 +108,7 @@ class BookReader:
         return trades
 
     def _book(self, endpoint: str, parse: Callable[[http.HttpReply], books.Book[Any]]) -> Any:
-        answer = self._call(endpoint)
-        if answer is None:
+        if (answer := self._call(endpoint)) is None:
             return None
         try:
             book = parse(answer)

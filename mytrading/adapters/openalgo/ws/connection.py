@@ -200,8 +200,7 @@ class FeedSocket:
 
     def send(self, message: Mapping[str, Any]) -> bool:
         """Send one JSON message; False if there is no connection or it just broke."""
-        ws = self._ws
-        if ws is None or not self.connected:
+        if (ws := self._ws) is None or not self.connected:
             return False
         try:
             ws.send(msgspec.json.encode(message))
@@ -317,8 +316,7 @@ class FeedSocket:
         ws.send(msgspec.json.encode({"action": "authenticate", "api_key": self._api_key}))
         deadline = self._now() + int(self._rules.authenticate_s * SECOND)
         while self._now() < deadline and not self._stopping.is_set():
-            data = self._receive(ws)
-            if data is None:
+            if (data := self._receive(ws)) is None:
                 continue
             try:
                 reply = msgspec.json.decode(data, type=_SocketReply)

@@ -184,8 +184,7 @@ class FrameParser:
         interest = None if frame.broker == "zerodha" else data.open_interest or data.oi
         # By what the frame holds; brokers word it differently, or say Depth and send no book.
         mode = FeedMode.QUOTE
-        book = data.depth
-        if book is not None:
+        if (book := data.depth) is not None:
             mode = FeedMode.DEPTH
             if book.buy:
                 bid, bid_quantity = book.buy[0].price, book.buy[0].quantity

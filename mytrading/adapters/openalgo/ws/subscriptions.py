@@ -97,8 +97,7 @@ class Subscriptions:
 
     def subscribe(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
         """Subscribe an instrument in this mode, or change its mode; False if the limit is reached."""
-        item = self._items.get(instrument)
-        if item is None:
+        if (item := self._items.get(instrument)) is None:
             if len(self._items) >= self._most:
                 return False
             item = self._items[instrument] = self._open[instrument] = _Item(mode)
@@ -208,8 +207,7 @@ class Subscriptions:
             self._release(instrument, item, FeedMode(mode + 1))
 
     def _refuse(self, instrument: str, reason: str, machine_ns: int) -> None:
-        item = self._items.get(instrument)
-        if item is None:
+        if (item := self._items.get(instrument)) is None:
             return
         item.request = ""
         if item.accepted:
