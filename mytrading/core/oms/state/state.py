@@ -1,8 +1,4 @@
-"""What the order machine knows: levels by key, and the indices that keep every question cheap.
-
-Everything here but `machine_ns` follows from journaled rows, and `core/oms/state/folds` is the only place where a row
-becomes knowledge.
-"""
+"""What the order machine knows, all but `machine_ns` from journaled rows: levels, and indices for cheap questions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The state of risk: intents, positions, orders, quotes, levels and health, with queries.
-
-Nothing here changes anything; `core/risk/state/folds` is the writer.
-"""
+"""State of risk, which `core/risk/state/folds` alone changes: intents, positions, orders, quotes, levels, health."""
 
 from __future__ import annotations
 
