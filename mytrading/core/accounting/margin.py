@@ -129,7 +129,7 @@ class MarginShare(msgspec.Struct):
 
     @property
     def open_rupees(self) -> float:
-        """Return the rupees still reserved, without the units of orders that ended unfilled."""
+        """Rupees still reserved: the allocation less the share of units that ended unfilled."""
         gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in FREED)
         return self.rupees * max(self.units - gone, 0) / self.units if self.units else 0.0
 

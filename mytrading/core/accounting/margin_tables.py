@@ -143,7 +143,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def share_word(sizing: str) -> str:
-    """Normalise the name of a sizing profile or grade: `Balanced` to `balanced`, `grade_B` to `b`."""
+    """Return a sizing profile or grade in the form used as key: `Balanced` as `balanced`, `grade_B` as `b`."""
     return sizing.strip().lower().removeprefix("grade_")
 
 

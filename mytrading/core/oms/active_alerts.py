@@ -38,7 +38,7 @@ class Unguarded(NamedTuple):
 def active_alerts(
     state: State, raised: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
 ) -> dict[Subject, ActiveAlert]:
-    """Return the alerts active now: those `raised` before that still hold, and those that follow from the state."""
+    """Return the alerts active now: those `raised` before that still hold, and those shown by state or arguments."""
     known = (subject for subject in raised if subject[0] in ROW_ALERTS)
     active = {(code, name): STAYS for code, name in known if ROW_ALERTS[code](state, name)}
     for account, mode in state.wrong_mode.items():

@@ -23,7 +23,7 @@ KEPT_DAYS = 5
 
 
 def is_idle(state: State) -> bool:
-    """True if no timer can lead to a decision: nothing is under way, no stop guards, and nobody owns MIS units."""
+    """True if no timer can lead to a decision: no timed work, no stop guarding a position, and no MIS position."""
     return not (has_timed_work(state) or state.guarding or any(key.product is Product.MIS for key in state.owners))
 
 

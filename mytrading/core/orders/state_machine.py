@@ -101,7 +101,7 @@ def is_live(order: Order) -> bool:
 
 
 def is_settled(order: Order) -> bool:
-    """True if the order has ended with all sighted fills confirmed, and cannot appear any more."""
+    """True if an order has ended for good: not LOST or GHOST, and every fill reported by one source is confirmed."""
     return order.state in TERMINAL and order.filled_seen == order.filled and order.state not in ABSENT
 
 

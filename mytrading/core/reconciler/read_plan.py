@@ -134,7 +134,7 @@ class ReadPlan:
         self._read_at |= dict.fromkeys(read, machine_ns if ok else _LONG_AGO)
 
     def void_if_outdated(self, books: BooksRead) -> BooksRead:
-        """Return the books, without content if a read that began later was already reported."""
+        """Return the books; with all contents None if a read that began later was reported already."""
         if books.began_machine_ns < self._newest:
             return replace(books, orders=None, trades=None, positions=None)
         if books.orders is not None:
@@ -178,7 +178,7 @@ class OrderLevels:
         return report
 
     def on_router_order(self, order: Order) -> OrderReport | None:
-        """Compare the kept update with the router's order: returned if it says more, dropped if not."""
+        """Compare the kept update with the router's order: return it if it tells more, else drop it and return None."""
         known = self._levels.get(order.broker_order_id)
         if known is None or known.account != order.account:
             return None
@@ -304,7 +304,7 @@ class HealthTracker:
         self._health = replace(self._health, connected=False, failures=self._health.failures + 1, message=message)
 
     def health_at(self, machine_ns: int) -> AccountHealth:
-        """Return the account's health at this time; too old a read counts as not connected, old funds as unread."""
+        """Return the account's health at this machine time; not connected if no read is recent, funds unread if old."""
         health, rules = self._health, self._rules
         self._funds_at = self._funds_at or machine_ns
         unread = ""

@@ -40,7 +40,7 @@ FROM_STATE = frozenset({
 def active_alerts(
     risk: RiskMachine, latency: LatencyAlerts, limits: tuple[LimitUse, ...], now: int, machine_ns: int
 ) -> dict[Subject, ActiveAlert]:
-    """All alerts that may be active at market time `now`; `limits` as shown last."""
+    """Return the alerts that may be active at market time `now`, by subject; `limits`: their use as last published."""
     state = risk.state
     active = dict.fromkeys(((STOP_UNCOVERED, found.subject) for found in state.guard.uncovered_positions()), STAYS)
     active |= dict.fromkeys(((STOP_UNCERTAIN, found.subject) for found in state.guard.doubted_positions()), STAYS)
@@ -64,7 +64,7 @@ def active_alerts(
 
 
 def near_limits(limits: tuple[LimitUse, ...]) -> dict[Subject, ActiveAlert]:
-    """Limits that are nearly used up; below `NEAR` the alert stays until the use has eased."""
+    """Return warnings of limits used by `NEAR` or more; one raised before stays until the use has fallen by `EASED`."""
     active = {}
     for limit in limits:
         subject = f"{limit.kind.value} {limit.scope} {limit.name}"

@@ -63,13 +63,13 @@ class RiskMachine:
         self.state.recheck_intents()
 
     def apply(self, row: Any) -> None:
-        """Fold a row (an input or a decision of risk) into the state."""
+        """Apply a journaled row (an input message or a decision of risk) to the state; decides nothing."""
         fold(self.state, row)
         if type(row) is not OrderChanged or not self.state.is_repeat:
             self.runs.apply(row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
-        """Return the rows decided on a message that was just applied, at market time `now`."""
+        """Return the rows risk decides on a message already applied, at market time `now` (ns)."""
         decide = _DECISIONS.get(type(message))
         return decide(self, message, now) if decide is not None else ()
 
@@ -102,11 +102,11 @@ class RiskMachine:
         return drop_superseded_events(drop_repeated_goals(found)) if found else found
 
     def notice(self, machine_ns: int) -> None:
-        """Machine time moves on to this; it never goes back."""
+        """Advance the machine time of the state (ns); an earlier time has no effect."""
         self.state.machine_ns = max(self.state.machine_ns, machine_ns)
 
     def snapshot(self, day: str) -> RiskOpened:
-        """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
+        """Return the opening row of the journal of `day`: applied to a fresh machine, it restores the state."""
         carried = snapshot(self.state, day)
         names = sorted({thing.instrument for things in (carried.positions, carried.orders) for thing in things})
         sizes = {name: self.environment.sizes(name) for name in names}
@@ -255,11 +255,11 @@ class RiskMachine:
         return list(rows.values())
 
     def why_entries_blocked(self, now: int) -> str:
-        """Why no entry of the first account is admitted now but for trading hours; empty if some may be."""
+        """Return why entries of the first account are blocked now, trading hours aside; empty if they are not."""
         return self._entries.why_entries_blocked(self.environment.account, now)
 
     def unseen_stops(self, now: int) -> dict[str, str]:
-        """What keeps risk from seeing prices come to stops that it holds, by strategy."""
+        """By strategy, why risk gets no prices for the stops it watches itself; only strategies with that trouble."""
         names = {key[3] for key in self.state.stop_levels}
         return {name: why for name in sorted(names) if (why := unseen_stops(self.state, name, now))}
 

@@ -16,7 +16,7 @@ from mytrading.messages.orders import Position
 
 
 def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
-    """The state of risk at market time `now`; the counts are the daemon's."""
+    """Return what operators see of risk at market time `now`; `entries` and `denied` are the daemon's counts."""
     memory = risk.state.memory
     scopes = sorted({*memory.money.scopes(), *((ACCOUNT, name) for name in memory.bases)})
     return RiskPicture(

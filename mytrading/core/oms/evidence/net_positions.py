@@ -21,7 +21,7 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
 def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
-    """Emit how many units carried over night today's books show; `agrees(key)`: nothing moves, all fills are listed."""
+    """Emit carried units as today's books show them; `agrees(key)`: true if nothing moves and all fills are listed."""
     for (account, instrument), begun in oms.state.begun.sorted_items():
         counts = account == read.account and begun and oms.is_trading(instrument)
         if not counts or (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
@@ -69,7 +69,7 @@ def hold_back_exits(oms: OrderDecision, order: Order) -> None:
 
 
 def stop_waits_for_books(oms: OrderDecision, level: Protection) -> bool:
-    """True while a protection places no stop, since one unknown here may rest at the broker or have been filled."""
+    """True while a protection places no stop: an unknown one may rest at the broker or be filled."""
     return bool(level.waits_machine_ns) and oms.machine - level.waits_machine_ns < oms.limits.ghost_gap
 
 

@@ -49,7 +49,7 @@ def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None
 
 
 def is_flat(position: Position) -> bool:
-    """True if nothing is held, and nothing sighted."""
+    """True if a position has no units, neither confirmed nor only sighted (reported by one source)."""
     return position.quantity == position.quantity_seen == 0
 
 

@@ -47,7 +47,7 @@ def on_close_goal(oms: OrderDecision, command: CloseGoal) -> None:
 def start_goal(
     oms: OrderDecision, goal_id: str, owner: Order | Position | Protection, cause: str, reason: str, wary: bool = False
 ) -> None:
-    """Open a goal that closes all its owner holds, unless its id was used; `wary`: not before reads of the books."""
+    """Open a goal that closes all its owner holds, unless the id was used; `wary`: exits wait for two book reads."""
     if not oms.state.is_known_id(goal_id):
         goal = Goal(
             id=goal_id, account=owner.account, instrument=owner.instrument, product=owner.product,

@@ -96,7 +96,7 @@ def describe_remaining(oms: OrderDecision, level: Flatten) -> list[str]:
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
-    """Handle a read: the first after the request lets a flatten close, two later ones must prove it flat."""
+    """Advance flattens by a read: the first after the request lets them close, two later ones must show flat."""
     if read.orders is None or read.positions is None:
         return
     for level in _levels(oms, read.account):

@@ -20,7 +20,7 @@ Wanted = Callable[[Order], bool]
 
 
 def on_place_entry(oms: OrderDecision, command: PlaceEntry) -> None:
-    """Take an entry command: its order, or slices, become INITIALIZED; `dispatch` sends, denies or expires them."""
+    """Create the order of an entry command, or its slices, as INITIALIZED (DENIED if invalid), unless it exists."""
     if oms.state.is_known_id(command.id):
         return
     order, what = state_machine.order_from_command(command, oms.now), ""
@@ -121,7 +121,7 @@ def exit_replaces_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
 
 
 def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True if an owner's stops must not be cancelled for an exit: unreadable books could not prove their end."""
+    """True if an owner's stops must not be cancelled for an exit: with the books unreadable no cancel can be proven."""
     if not oms.state.books_lost(key.account):
         return False
     stops = (order for order in oms.open_orders(key) if order.purpose is Purpose.STOP and order.strategy == strategy)

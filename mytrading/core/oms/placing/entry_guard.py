@@ -48,7 +48,7 @@ class EntryGuardians:
             self._read[account] = machine_ns
 
     def stops_held_by_risk(self, positions: Iterable[Position]) -> list[str]:
-        """Positions whose stop risk holds: by its last ready heartbeat, or before the first by their entries."""
+        """Names of positions whose stop risk watches: by its last ready heartbeat, before one by their entries."""
         known, found = self.engine_stops, []
         for position in positions:
             held = position.quantity or position.quantity_seen

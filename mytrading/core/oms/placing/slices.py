@@ -21,7 +21,7 @@ def create_entry_orders(oms: OrderDecision, order: Order) -> None:
 
 
 def create_closing_orders(oms: OrderDecision, order: Order, fits: int) -> None:
-    """Emit an exit or stop as INITIALIZED; one that must be sliced for at most `fits` units, what it may close."""
+    """Emit an exit or stop as INITIALIZED; where it needs slices, for at most `fits` units (those it may close)."""
     sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
     if sizes.fits(order.quantity):
         oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))

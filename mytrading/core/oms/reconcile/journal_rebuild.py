@@ -52,7 +52,7 @@ def opening_rows(records: Sequence[Any]) -> tuple[DayOpened, ...]:
 
 
 def decide_missed_messages(oms: OrderDecision, missed: Sequence[Any]) -> None:
-    """Decide on commands that a lost journal never decided on, then emit every order and position again."""
+    """Decide on messages a lost journal left undecided, hold back exits for reads, emit all orders and positions."""
     for message in missed:
         if isinstance(message, PlaceEntry):
             _doubt_entry(oms, message)

@@ -90,7 +90,7 @@ def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order 
 def on_order_row(
     oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead
 ) -> bool:
-    """Handle an order's row of the order book, with its trades; true if the read is older than what is known."""
+    """Update an order from its row of the order book and its trades; true if the read is older than what is known."""
     if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(oms, order, row):
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
@@ -184,7 +184,7 @@ def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
 
 
 def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """Handle a resting or filled order that no book of a read lists; true while the read may just be outdated."""
+    """Update an order that no book of a read lists, ended if proven; true while the read may just be outdated."""
     filled = order.state in TERMINAL
     reading = reading_without_row(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
     case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
@@ -223,7 +223,7 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
 
 
 def settle_sighted_fill(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
-    """Settle a fill of an earlier day that one source reported; `price`: rupees in the position book, 0 if unknown."""
+    """Settle a fill that one source reported on an earlier day: an entry's counts, an exit's is withdrawn."""
     if order.purpose.reduces:
         net_positions.hold_back_exits(oms, order)
         _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")

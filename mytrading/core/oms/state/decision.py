@@ -99,7 +99,7 @@ class OrderDecision:
         return changed
 
     def halt(self, key: NetKey, reason: str) -> None:
-        """Halt entries of a key with this reason, unless they are halted."""
+        """Halt entries of an account's instrument and product, unless they are halted already."""
         if key not in self.state.halted:
             self.emit(InstrumentHalted(**key._asdict(), halted=True, reason=reason, at_ns=self.now))
 
@@ -186,7 +186,7 @@ class OrderDecision:
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
     def record_sighting(self, order: orders.Order) -> None:
-        """Record that an owner's sighted quantity changed, if it did."""
+        """Emit the position of an order's owner if its sighted units (fills by one source) changed."""
         position = self.position(order)
         seen = position.quantity + self._sighted(order)
         if seen != position.quantity_seen:

@@ -184,7 +184,7 @@ class State:
         return [level for owned in sorted(self.guarding) if (level := self.protections.get(owned))]
 
     def holders(self, key: NetKey) -> list[Position]:
-        """Positions of the key that are not flat or not sure to be, by owner."""
+        """Positions of all owners of a net key, flat ones with unconfirmed units included, by owner."""
         names = sorted(self.owners.get(key) or ())
         return [found for name in names if (found := self.positions.get(OwnerKey(*key, name)))]
 
@@ -215,7 +215,7 @@ class State:
             self.machine_ns = machine_ns
 
     def put_order(self, order: Order, key: NetKey) -> Order | None:
-        """Keep an order's new level and move it between the indices; `key` is the order's. Returns the level before."""
+        """Store an order's new version and update the indices; `key`: its net key. Returns the version before."""
         name = order.client_order_id
         before = self.orders.get(name)
         if self._changes is not None:
@@ -259,7 +259,7 @@ class State:
             self.put(self.by_broker, (account, order.broker_order_id), name)
 
     def put_position(self, position: Position) -> None:
-        """Store a position's new level and update the indices."""
+        """Store a position's new version and update the indices."""
         self.put(self.positions, position.owner, position)
         _place(self, self.owners, position.net, position.strategy, bool(position.quantity or position.quantity_seen))
 

@@ -48,7 +48,7 @@ class BasketMove(NamedTuple):
 
 
 def next_basket_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
-    """The next move of the legs of one account; `tries` further entries for a leg that failed, under RETRY.
+    """Return what to do next with an account's legs: enter some, or give up; `tries`: retries of a failed leg.
 
     `late`: what is not ordered will not be. One leg alone is no basket: it never breaks and is not tried again.
     """
@@ -87,7 +87,7 @@ def _stopped(leg: LegStatus) -> str:
 
 
 def count_earlier_legs(cases: list[PreTradeContext]) -> list[PreTradeContext]:
-    """The contexts of one decision, each counting the positions that the legs before it open against its limits."""
+    """Return the contexts of one basket, each counting the positions that the legs before it would open."""
     if len(cases) < 2:
         return cases
     opened: dict[str, str] = {}

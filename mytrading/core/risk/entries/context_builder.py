@@ -33,7 +33,7 @@ class ContextBuilder:
         self._limits = limits
 
     def leg_context(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
-        """A leg of an intent in an account as the rules see it, its margin left out."""
+        """Return the pre-trade context of one leg of an intent in an account, still without its margin."""
         state, environment, signal = self._state, self._environment, intent.signal
         instrument = environment.instruments.get(leg.instrument)
         there, units = self._units(intent, leg, account)
@@ -97,7 +97,7 @@ class ContextBuilder:
     def account_context(
         self, account: str, now: int, signal: Signal = _NO_SIGNAL, leg: Leg = _NO_LEG
     ) -> PreTradeContext:
-        """What every entry of an account is judged by, whoever makes it and whatever is bought."""
+        """Return the part of the pre-trade context that is the same for every entry of an account."""
         state, environment = self._state, self._environment
         level, level_reason = state.trading_level(account)
         return PreTradeContext(
@@ -145,7 +145,7 @@ class ContextBuilder:
         return session, "" if session is not None else calendar.holiday_name(exchange, day)
 
     def has_basket_begun(self, intent: Intent, account: str) -> bool:
-        """True once a leg of a basket was ordered in an account, or a sold leg of it was stopped out."""
+        """True once a leg of a basket was ordered in an account, or while a sold leg is stopped out."""
         if intent.lost and self.has_stopped_leg(intent, account):
             return True
         if len(intent.legs) < 2:
@@ -154,7 +154,7 @@ class ContextBuilder:
         return any(next_entry(account, name, leg.instrument)[0] for name in names for leg in intent.legs)
 
     def has_stopped_leg(self, intent: Intent, account: str) -> bool:
-        """True while hedges are held whose sold leg was stopped out."""
+        """True while an intent's hedges are still held after its sold leg was stopped out."""
         return bool(intent.lost) and any(
             orphan_hedges.stop_out_count(self._state, intent, account, leg.instrument) for leg in intent.legs
         )

@@ -57,7 +57,7 @@ class EntryPlanner:
         self._sizer = Sizer(state, margins)
 
     def plan_entries(self, intent: Intent, account: str, now: int) -> list[Any]:
-        """Return the entries of an intent in one account, or the denial that says why there are none."""
+        """Return the rows that enter an intent in one account, or that size, deny or end it; [] if it must wait."""
         intent = intent.in_account(account)
         run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
@@ -152,7 +152,7 @@ class EntryPlanner:
     def plan_roll_entry(
         self, signal: Signal, account: str, rules: frozenset[str], now: int
     ) -> list[Any] | tuple[Denial, ...]:
-        """The entry of a rollover's signal of one leg, or the denials of it by `rules`, the codes that may deny one."""
+        """Return the entry rows of a rollover's one-leg signal, or its denials; `rules`: the codes that may deny it."""
         intent = Intent(signal=signal)
         (case,) = self._with_margin(
             [self._cases.leg_context(intent, signal.legs[0], account, now)], intent, account, now
@@ -218,18 +218,18 @@ class EntryPlanner:
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
     def deny_if_expired(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
-        """Nothing while a doubt delays an intent in time, or a basket that began; else a denial: it is too late."""
+        """Return a denial EXPIRED, delayed by `why`, if an intent expired before its first order; else []."""
         if not intent.legs or self.has_basket_begun(intent, account) or not self.is_expired(intent.signal, now):
             return []
         what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
         return [self._denied(intent, intent.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
 
     def is_expired(self, signal: Signal, now: int) -> bool:
-        """True once both times of a signal have passed; in lock-step machine time always has."""
+        """True once a signal's expiry has passed by market and machine time; in lock-step by market time."""
         return is_expired(signal, now, self._state.wait_machine_ns)
 
     def is_basket_late(self, signal: Signal, now: int) -> bool:
-        """True once a basket that began may order nothing more."""
+        """True once a begun basket may order no further leg: some time (`BASKET_NS`) after its signal expired."""
         machine_ns = self._state.wait_machine_ns
         return now > signal.expires_ns + BASKET_NS and machine_ns > signal.expires_machine_ns + BASKET_NS
 
@@ -238,7 +238,7 @@ class EntryPlanner:
         return self._cases.has_basket_begun(intent.in_account(account), account)
 
     def why_entries_blocked(self, account: str, now: int) -> str:
-        """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
+        """Return the first rule's reason why an account may enter nothing now, trading hours aside; else empty."""
         if found := find_gated_denials(self._cases.account_context(account, now)):
             return found[0].message
         unread = funds_unread(self._state, account) if self._environment.needs_funds else ""

@@ -34,7 +34,7 @@ def unbound_subject(position: Position) -> str:
 
 
 def overdue_alerts(state: RiskState, now: int) -> list[Any]:
-    """Alerts of what should be flat by market time `now`; closing goes on for whatever may still be closed."""
+    """Return alerts of positions still open after their square-off time at market time `now`; exits go on."""
     rows: list[Any] = []
     environment = state.environment
     for position in state.open_positions():

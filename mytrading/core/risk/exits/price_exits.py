@@ -33,7 +33,7 @@ STOP_FAILED = "STOP_FAILED"
 
 
 def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
-    """The rows that close positions whose stop or target the latest quote has reached, held by risk or in doubt."""
+    """Return rows that close positions whose stop or target the instrument's latest quote has reached."""
     guard = state.guard
     targets = _targets(state, instrument, now) if state.target_levels else ()
     if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
@@ -75,7 +75,7 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
 
 
 def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:
-    """Close at once what an entry filled while the price was beyond its stop: the exchange would refuse that.
+    """Return rows that close at once an entry filled beyond its stop, whose stop order the exchange would reject.
 
     What its stop covers there already, or is seen to have closed, when only the fill is confirmed, is left to it.
     What a bought position covered that was stopped out at the broker is bought back.
@@ -122,7 +122,7 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
 
 
 def on_time(state: RiskState, now: int) -> tuple[Any, ...]:
-    """The rows due by the clock: levels released or armed, book requests, alerts and closes of uncovered positions."""
+    """Return the rows due by the clock: levels armed or removed, book reads, alerts, closes of uncovered positions."""
     rows: list[Any] = [
         *release_levels(state, now),
         *arm_stops(state, now),

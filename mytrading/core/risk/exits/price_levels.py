@@ -16,7 +16,7 @@ from mytrading.messages.orders import Position
 
 
 def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> list[LevelMoved]:
-    """Rows that fix target and stop (rupees, 0: none) of the position that an entry begins; none if it adds."""
+    """Return rows that record an entry's target and stop (rupees, 0: none) as its position's; [] if it adds to one."""
     key = entry.owner
     rows = []
     for levels, name, level in (
@@ -34,7 +34,7 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
 
 
 def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
-    """Rows that fix again the stops that a lost journal held: those that coming entries and positions carry."""
+    """Return rows that record again, after a lost journal, the stops that pending entries and positions name."""
     found: dict[OwnerKey, float] = {
         order.owner: order.plan.held_stop
         for order in state.orders.values()
@@ -64,7 +64,7 @@ def arm_stops(state: RiskState, now: int) -> list[LevelMoved]:
 
 
 def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
-    """Rows that arm the target which a position carries: its entry may have been cancelled or lost before it filled."""
+    """Return rows that arm the targets of open positions that have none armed, as when a cancelled entry fills."""
     return [
         LevelMoved(name=target_name(key), value=position.held_target, at_ns=now)
         for position in state.open_positions()
@@ -101,7 +101,7 @@ def stop_level(state: RiskState, key: OwnerKey) -> float:
 
 
 def quote_beyond(state: RiskState, position: Position, level: float, now: int, *, target: bool = False) -> Quote | None:
-    """The fresh quote that is at a position's stop (or `target`) or beyond it; None if there is none."""
+    """Return the fresh quote that has reached a position's stop (or `target`) level; None if none has."""
     quote = state.quotes.get(position.instrument)
     held = position.open_units
     if quote is None or not level or not held or quote.ltp <= 0:

@@ -113,7 +113,7 @@ class Limits:
         return found
 
     def current_value(self, limit: Limit) -> float | None:
-        """The value a limit is compared with: rupees or R of the day, or fall from peak; None while not known."""
+        """Return the value compared with a limit: rupees or R of the day, or drawdown fraction; None while unknown."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
             return memory.drawdown(limit.scope, () if limit.scope[0] == ACCOUNT else self._accounts(limit))
@@ -136,7 +136,7 @@ class Limits:
         return value <= -limit.most + _CENT if limit.kind is _STOP_R else value >= limit.most - _CENT
 
     def entry_blocks(self, account: str, strategy: str) -> dict[str, str]:
-        """Why nothing is entered for a strategy in an account: texts by the code of each limit that ended entries."""
+        """By limit code, the text of each reached limit that blocks entries of a strategy in an account."""
         found: dict[str, str] = {}
         recorded = bool(self._state.memory.fired or self._state.memory.halts)
         for scope in ((ACCOUNT, account), (STRATEGY, strategy)):
@@ -159,7 +159,7 @@ class Limits:
         return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
 
     def is_confirmed(self, limit: Limit, now: int) -> bool:
-        """True if two quotes show a limit reached, or one moved it by little; after `ALONE_NS` the last price alone."""
+        """True if a limit is reached even without what only the newest quotes, which may be wrong, add to the value."""
         doubt = self._money.unconfirmed(limit.scope, now, gains=limit.kind is _TARGET_R, in_r=limit.kind in _IN_R)
         value = self.current_value(limit)
         if value is None:
@@ -186,14 +186,14 @@ class Limits:
         return self._look(self._money.scopes_of(instrument), now)
 
     def on_move(self, message: Any, now: int) -> list[Any]:
-        """Return rows of limits that a changed position makes reached, and of actions still unfinished."""
+        """Return breach rows of limits that a changed position makes reached, and rows that continue begun flattens."""
         position: Position | None = getattr(message, "position", None)
         if position is None:
             return []
         return [*self._look([(ACCOUNT, position.account), (STRATEGY, position.strategy)], now), *self._go_on(now)]
 
     def on_time(self, now: int) -> list[Any]:
-        """Return timer rows: starting equity, reached limits, peaks, marks, and actions still unfinished."""
+        """Return the rows due by the clock: starting equity, breaches, new peaks, closing prices, begun flattens."""
         reached = self._look(self._money.scopes(), now)
         return [*self._bases(now), *reached, *self._peaks(now), *self._marks(now), *self._go_on(now)]
 
@@ -237,7 +237,7 @@ class Limits:
         return rows
 
     def breach_rows(self, limit: Limit, now: int) -> list[Any]:
-        """The rows by which a limit is recorded as reached, and its action."""
+        """Return the rows that record a limit as reached (level, event, alert) and carry out its action."""
         value = self.current_value(limit) or 0.0
         cause, text = self._cause(limit, now), self.reached_text(limit)
         strategy = limit.scope[1] if limit.scope[0] == STRATEGY else ""

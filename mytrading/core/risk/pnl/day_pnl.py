@@ -103,12 +103,12 @@ class DayPnl:
         self._began_ns = 0
 
     def profit(self, scope: Scope) -> float:
-        """Rupees of the day of an account or a strategy."""
+        """Rupees of profit of an account or strategy today; 0 if it held nothing."""
         total = self.sums.get(scope)
         return 0.0 if total is None else total.rupees
 
     def unconfirmed(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
-        """Rupees or R of a scope's profit (`gains`) or loss that only the newest quotes show; 50 µs a scope."""
+        """Part of a scope's profit (`gains`) or loss, in rupees or R, that only the newest quotes show; 50 µs."""
         at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
         for key, money in self._owners.items():
             if money.units and key[at] == scope[1]:
@@ -117,7 +117,7 @@ class DayPnl:
         return total
 
     def unconfirmed_of(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
-        """Rupees of a position's gain (`gains`) or loss that only its newest quote shows.
+        """The part of a position's gain (`gains`) or loss, in rupees, that rests on its newest quote alone.
 
         One that has been alone for `ALONE_NS` may be confirmed by its last price, which the feed has judged.
         """
@@ -140,12 +140,12 @@ class DayPnl:
         return average if marked is None else marked
 
     def previous_last_price(self, instrument: str) -> float | None:
-        """The last price in the quote of the moment before; None where there was none."""
+        """The last price in the quote before the newest; None if there was none."""
         former = self._former.get(instrument)
         return None if former is None else former.ltp
 
     def profit_in_r(self, scope: Scope) -> float:
-        """R of the day of an account or a strategy: each round trip's profit by what it was to lose at its stop."""
+        """Profit of an account or strategy today in R: each round trip's profit divided by its risk at its stop."""
         return self._in_r.get(scope, 0.0)
 
     def scopes_of(self, instrument: str) -> tuple[Scope, ...]:
@@ -165,7 +165,7 @@ class DayPnl:
         return tuple(sorted(self.sums))
 
     def is_priced(self, scope: Scope, now: int) -> bool:
-        """True if each open leg of a scope was quoted since this start, or was waited for long enough.
+        """True once each open leg of a scope was quoted in this run, or after `PATIENCE_NS`.
 
         Until then its profit adds prices of different moments. Budget: 10 µs for 50 legs in the first minute.
         """
@@ -179,7 +179,7 @@ class DayPnl:
         return True
 
     def closing_prices(self, *, quoted: bool) -> Iterator[tuple[str, bool, float]]:
-        """What is held would be closed at (instrument, is it long, price): by quotes, or marks too unless `quoted`."""
+        """Yield (instrument, is long, price) at which held units would close; `quoted`: without mere marks."""
         for instrument, keys in self._keys.items():
             for long in sorted({self._owners[key].units > 0 for key in keys if self._owners[key].units}):
                 price = self._price(instrument, long)

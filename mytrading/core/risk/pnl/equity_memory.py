@@ -50,7 +50,7 @@ class EquityMemory:
         return None if base is None else base + self.money.profit((ACCOUNT, account))
 
     def drawdown(self, scope: Scope, accounts: Iterable[str]) -> float | None:
-        """How far equity, or a strategy's profit, is below its peak, as a fraction of the equity; None if not known."""
+        """Fall from the peak as a fraction of `drawdown_base`; None if that is not known."""
         profit = self.money.profit(scope)
         if scope[0] == ACCOUNT:
             base = self.bases.get(scope[1])
@@ -70,14 +70,14 @@ class EquityMemory:
         return sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
 
     def begin_run(self, now: int) -> None:
-        """Begin at market time `now` with the journaled peaks."""
+        """Begin a run at market time `now` with the journaled peaks, and unpriced positions."""
         self.money.begin_run(now)
         self.peaks = {scope: value for scope, (value, _) in self.journaled.items()}
         for account, base in self.bases.items():
             self.peaks.setdefault((ACCOUNT, account), base)
 
     def raise_peaks(self, touched: Iterable[Scope], now: int) -> None:
-        """Keep new peaks of scopes whose profit moved and is priced, as far as quotes of two moments say them."""
+        """Raise the peaks of these scopes to their present profit or equity, if priced and confirmed by two quotes."""
         peaks, bases, sums = self.peaks, self.bases, self.money.sums
         for scope in touched:
             height = total.rupees - total.gain if (total := sums.get(scope)) is not None else 0.0
@@ -145,7 +145,7 @@ class EquityMemory:
         self.began = day
 
     def carried_into(self, day: int) -> dict[str, float]:
-        """Return the levels by name that `day` begins with; within the same day, those it has."""
+        """Return the levels by name that `day` (days since 1970) begins with; within the same day, all of them."""
         levels = {level_name(HALT, *line): value for line, value in self.halts.items()}
         prices = sorted(self.money.closing_prices(quoted=False))
         levels |= {level_name(MARKS[long], name): price for name, long, price in prices}

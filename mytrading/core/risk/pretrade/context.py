@@ -134,7 +134,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def underway(self) -> bool:
-        """True for a remaining leg of a basket that began, unless it re-enters a stopped-out sold leg."""
+        """True if other legs of this basket were ordered already, unless a stopped-out sold leg is re-entered."""
         return self.begun and not self.stopped_out
 
     @property
@@ -144,7 +144,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_hedge(self) -> bool:
-        """True of a bought option all of which hedges sold ones of its owner: it needs no stop of its own."""
+        """True if all units of a bought option hedge options its strategy sold: it needs no stop of its own."""
         return self.hedging > 0 >= self.beyond
 
     def value_of(self, units: int) -> float:
@@ -171,5 +171,5 @@ class Rule(NamedTuple):
 
 
 def is_expired(signal: Signal, now: int, machine_ns: int) -> bool:
-    """True once both of an intent's times have passed."""
+    """True once a signal's expiry has passed by market time (`now`) and by machine time (both ns)."""
     return now > signal.expires_ns and machine_ns > signal.expires_machine_ns

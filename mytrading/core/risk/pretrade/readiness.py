@@ -22,7 +22,7 @@ DOUBTED = "quarantine "
 
 
 def not_ready(state: RiskState, account: str) -> str:
-    """Which daemon or account keeps entries waiting, the cause before its effects; empty if none."""
+    """Return which daemon or account is not ready for entries, the root cause first; empty if all are ready."""
     if state.doubted:
         return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
     for name in NEEDED:
@@ -43,7 +43,7 @@ def not_ready(state: RiskState, account: str) -> str:
 
 
 def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:
-    """Which bars that an intent may have been decided on are missing; empty if none."""
+    """Return which bars of the signal's watched instrument or leg are missing; empty if none are."""
     bars = state.bars
     if not (bars.behind or bars.holes):
         return ""
@@ -56,7 +56,7 @@ def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:
 
 
 def funds_unread(state: RiskState, account: str) -> str:
-    """Why it is not known what an account has free, empty if it is; funds age by `environment.funds_stale`."""
+    """Return why an account's funds are unknown or too old (`environment.funds_stale`); empty if they are known."""
     funds, stale_ns = state.margin.funds.get(account), state.environment.funds_stale
     if funds is None:
         return "the broker has not reported its funds"
@@ -69,7 +69,7 @@ def funds_unread(state: RiskState, account: str) -> str:
 
 
 def session_lost(state: RiskState, account: str) -> str:
-    """The answer of the server of an account that refuses to read books; empty while it reads them."""
+    """Return the error with which an account's server refuses all reads of its books; empty while it answers."""
     health = state.health.get(account)
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
@@ -92,7 +92,7 @@ def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Positio
 
 
 def unseen_stops(state: RiskState, strategy: str, now: int) -> str:
-    """What keeps prices from a stop that risk holds, for ten seconds of continuous trading; empty if nothing."""
+    """Return why risk has had no fresh price for ten seconds for stops it watches itself; empty if it has."""
     environment = state.environment
     open_now = [
         (position, level)

@@ -39,7 +39,7 @@ BASKET_BROKEN = Rule(
 def find_denials(
     case: PreTradeContext, always: tuple[tuple[str, Callable[[PreTradeContext], str]], ...] = _ALWAYS
 ) -> tuple[Denial, ...]:
-    """All denials of a context, in the order of the table; empty if it is admitted. Budget: 20 µs.
+    """Return all denials of a context in rule table order; empty if it passes; `always`: ungated (code, check) pairs.
 
     One comparison of all gated fields with their defaults tells which rules with a `field` are evaluated.
     """

@@ -33,7 +33,7 @@ def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool
 
 
 def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
-    """Why a leg bought as MIS is no hedge of one sold as another product."""
+    """Return why a leg bought as MIS cannot hedge one sold as another product, which outlives it; empty if it can."""
     return (
         f"{hedge} is bought as MIS, which ends today, and would leave {sold}, sold as {product.value}, bare; "
         f"buy it as {product.value}, or sell the other as MIS"

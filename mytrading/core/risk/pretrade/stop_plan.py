@@ -43,7 +43,7 @@ class PriceBand(NamedTuple):
 
 
 def stop_holder(case: PreTradeContext) -> StopPlan:
-    """Who holds the stop of this entry: whoever guards the position it adds to, else as configured, else the broker.
+    """Return who watches the stop of an entry, broker or risk: as for the position it adds to, else as configured.
 
     Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
     the cover first.
@@ -59,7 +59,7 @@ def stop_holder(case: PreTradeContext) -> StopPlan:
 
 
 def plan_stop(case: PreTradeContext) -> StopLevels | str:
-    """The stop of an entry, by its leg, strategy or the default, or why there can be none; empty if none is due."""
+    """Return the stop prices of an entry, or why it can have no stop, or "" if it needs none."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
     if problem := _level_problem(case, case.instrument):

@@ -35,7 +35,7 @@ def _contract_of_rule(rule: LegRule) -> Instrument:
 
 
 def match_rule_covers(rules: Sequence[LegRule]) -> list[Cover]:
-    """`match_covers` of the legs of a plan, named `legs[1]`, `legs[2]`, …, each of which says what it is about."""
+    """Return `match_covers` of a plan's leg rules, named `legs[1]`, `legs[2]`, …"""
     named = {f"legs[{number}]": rule for number, rule in enumerate(rules, 1)}
     return match_covers(
         {name: rule.lots for name, rule in named.items()},
@@ -44,7 +44,7 @@ def match_rule_covers(rules: Sequence[LegRule]) -> list[Cover]:
 
 
 def match_covers(units: Mapping[str, int], contracts: Mapping[str, Instrument]) -> list[Cover]:
-    """What covers what among legs of one owner in one account: signed units by name. Unlisted ones are left out.
+    """Match bought legs of one owner and account to the sold options they cover; `units`: signed, by name.
 
     Options cover sold options of the same underlying and right that expire no later; the sold leg of the latest expiry
     chooses first, and takes the nearest expiry and strike. Bought shares and futures cover calls that are left.

@@ -42,7 +42,7 @@ class UncoveredPosition(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """Whom the alarm is about: owner, instrument and account."""
+        """The alert subject: strategy, instrument and account."""
         account, instrument, _, strategy = self.key
         return f"{strategy} {instrument} {account}"
 
@@ -80,7 +80,7 @@ class StopCoverage:
         """Units held as CNC when the day began: they may have left the position book."""
 
     def open_day(self, positions: Iterable[Position]) -> None:
-        """Begin a day with these carried positions."""
+        """Start a new day with these carried positions; readings of earlier days are forgotten."""
         self._delivered.clear()
         for position in positions:
             if position.product is Product.CNC and position.quantity > 0:
@@ -88,7 +88,7 @@ class StopCoverage:
                 self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
     def on_order_event(self, order: Order, machine_ns: int) -> None:
-        """Discard earlier coverage readings of the instrument of an order event."""
+        """Discard coverage readings of the order's instrument; record when its stop or exit was seen resting."""
         self._events[order.account, order.instrument] = machine_ns
         if self._sightings:
             for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
@@ -120,7 +120,7 @@ class StopCoverage:
     def apply_broker_books(
         self, held: BrokerHeld, positions: Mapping[OwnerKey, Position], orders: Iterable[Order]
     ) -> None:
-        """Judge the positions of an account, those whose stop is to rest at the broker, by a reading of its books."""
+        """Compare an account's positions that need a stop at the broker with one reading of its books."""
         mine = [order for order in orders if order.account == held.account and order.purpose.reduces]
         for kept in (self._sightings, self._doubts):
             for key in [key for key in kept if key[0] == held.account and key not in positions]:
@@ -172,26 +172,26 @@ class StopCoverage:
             known.began_ns = max(known.began_ns, held.began_machine_ns)
 
     def uncovered_positions(self) -> list[UncoveredPosition]:
-        """Return the positions that two readings found without their full stop."""
+        """Return positions proven uncovered: two equal readings in a row showed no stop or one of wrong size."""
         return [seen.of(key) for key, seen in self._sightings.items() if seen.since_ns]
 
     def doubted_owners(self) -> list[OwnerKey]:
-        """Positions of which two readings in a row missed the stop, or part of it."""
+        """Return owners of whose stop two readings in a row showed nothing or too little, whatever came between."""
         return [key for key, seen in self._doubts.items() if seen.again]
 
     def owners_missing_stop(self) -> list[OwnerKey]:
-        """Return positions in doubt whose newest reading began after the last report of their resting stop."""
+        """Return `doubted_owners` whose stop was not reported as resting since the newest reading began."""
         return [key for key in self.doubted_owners() if self._doubts[key].began_ns > self._rested.get(key, -1)]
 
     def doubted_positions(self) -> list[UncoveredPosition]:
-        """Return the positions in doubt, with the time since when, that are not known to be bare."""
+        """Return the positions of `doubted_owners` that are not proven uncovered, with the time of the first doubt."""
         bare = {key for key, seen in self._sightings.items() if seen.since_ns}
         return [self._doubts[key].of(key) for key in self.doubted_owners() if key not in bare]
 
     def is_read_due(
         self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int
     ) -> bool:
-        """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""
+        """True if an account's books are to be read again: sooner while a stop of these positions seems missing."""
         live = list(orders)
         seeming = any(key[0] == account for kept in (self._sightings, self._doubts) for key in kept)
         doubtful = seeming or any(resting_units(position, live) < abs(position.quantity_seen) for position in positions)

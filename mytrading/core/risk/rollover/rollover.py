@@ -80,12 +80,12 @@ class Rollover:
         self._entries, self._limits = entries, limits
 
     def is_rolling(self, intent: Intent) -> bool:
-        """True while a roll is under way for positions that this intent still targets."""
+        """True while positions of this intent are being rolled to the next contract."""
         key = (intent.signal.strategy, intent.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 
     def wanted_contracts(self) -> set[str]:
-        """Contracts that rolls under way move into: their quotes are needed."""
+        """Return the contracts that unfinished rolls move into, whose quotes are needed."""
         return {roll.far for roll in self._under_way()}
 
     def on_time(self, now: int) -> list[Any]:
@@ -97,7 +97,7 @@ class Rollover:
         return (roll for roll in self._state.rolls.values() if roll.phase == "begun")
 
     def redirect_to_next_contract(self, intent: Intent, account: str, now: int) -> list[Any]:
-        """Return the rows that replace a contract of an intent which is due to be rolled by the next one."""
+        """Return rows that point an intent at the next contract where its own is due to be rolled; [] if none is."""
         signal, rule = intent.signal, self._rule(intent.signal.strategy)
         if rule is None or account in intent.spent:
             return []

@@ -89,11 +89,11 @@ class RunLeg(msgspec.Struct):
 
     @property
     def units(self) -> int:
-        """Signed units held, sighted ones where none are confirmed."""
+        """Signed units held: confirmed ones, or while there are none those sighted."""
         return self.quantity or self.position.quantity_seen
 
     def rule_prices(self, rules: StrategyRules) -> list[tuple[RiskKind, float]]:
-        """The prices in rupees at which the rules of the leg apply, in order."""
+        """Each rule of the leg with the price in rupees at which it closes the leg; the first one reached counts."""
         found = (
             (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, self.average_price, False),
             (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, self.average_price, True),
@@ -149,7 +149,7 @@ class Run(msgspec.Struct):
         self.high = rules.max_profit - EXACT if rules.max_profit and RiskKind.MAX_PROFIT not in fired else _FAR
 
     def journal_levels(self, leaving: str) -> dict[str, float]:
-        """All that must survive of the run, by the name of its level; `leaving` is the rule that closes it."""
+        """Return the run's state to be journaled, by level name; `leaving`: the rule that closes it."""
         head = f"{PREFIX}{self.id} "
         levels = {head + REALISED: self.realised}
         levels |= {f"{head}{FIRED} {name}": 1.0 for name in sorted(self.fired)}
@@ -170,7 +170,7 @@ class InstrumentLegs(NamedTuple):
 
 
 def fired_rule_name(kind: str, leg: str) -> str:
-    """The name under which a rule that has applied is kept: of a run, or of a leg's round trip in it."""
+    """The name that records a rule as fired: of a run, or of one round trip of a leg in it."""
     return f"{kind} {leg}".strip()
 
 
@@ -180,7 +180,7 @@ def run_id_of(position: Position) -> str:
 
 
 def run_basis(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
-    """What was entered in all accounts: units of a set, and the net premium in rupees."""
+    """Return what a run's rules are measured by: units of one complete set, and the net premium entered in rupees."""
     units: dict[str, int] = {}
     for key, (count, _) in entered.items():
         units[key[1]] = units.get(key[1], 0) + count

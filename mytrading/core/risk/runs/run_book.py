@@ -93,7 +93,7 @@ class RunBook:
                 leg.update_price_band(run.rules)
 
     def revalue(self, run: Run, now: int) -> None:
-        """Note a run's profit at market time `now`, and move its trailing stop with it."""
+        """Update a run's profit and marks at market time `now`, and move its trailing stop."""
         run.profit, run.fresh_until_ns = self.profit(run, now)
         if run.profit is None:
             return
@@ -104,7 +104,7 @@ class RunBook:
             self._trail_on(run, run.profit, now)
 
     def unconfirmed_profit(self, run: Run, now: int, *, gains: bool) -> float:
-        """How much of a run's profit (`gains`) or loss the newest quotes alone say, in rupees."""
+        """The part of a run's profit (`gains`) or loss, in rupees, that rests on the newest quotes alone."""
         unconfirmed = self._state.memory.money.unconfirmed_of
         return sum(
             unconfirmed(leg.instrument, leg.quantity, leg.average_price, now, gains=gains)
@@ -123,7 +123,7 @@ class RunBook:
             run.update_profit_band()
 
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
-        """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
+        """Return a run's profit in rupees and until when it is fresh (ns); (None, 0) while a leg has no fresh quote."""
         total, until, quotes, machine_ns = run.realised, NEVER, self._state.valued, self._state.wait_machine_ns
         for leg in run.legs.values():
             if not leg.quantity:
@@ -147,7 +147,7 @@ class RunBook:
         return sum(prices) if prices and len(prices) == len(quotes) else None
 
     def apply(self, row: Any) -> Run | None:
-        """Learn a row other than a quote, after the state did; returns the run whose legs it may have changed."""
+        """Apply a row (no quote) after the state did; returns the run whose legs may have changed, None if none."""
         if isinstance(row, (PositionChanged, PositionAdjusted)):
             return self._position(row.position)
         if isinstance(row, (OrderChanged, PlaceEntry)):
@@ -297,7 +297,7 @@ class RunBook:
             self._state.leaving[run.strategy] = kind
 
     def carried_levels(self) -> dict[str, float]:
-        """All levels of the runs by name, for the head of a new day."""
+        """All journaled levels of the runs by name, for the opening row of a new day."""
         return {
             name: value
             for run in self.runs.values()

@@ -48,7 +48,7 @@ class RunEvents:
         self._orders: set[str] = set()
 
     def apply(self, row: Any) -> None:
-        """Fold a row: risk events, and the goals and flattens they caused."""
+        """Apply a row to the records of risk events and of the exit goals, flattens and orders they caused."""
         if isinstance(row, RiskEventRecorded):
             self._orders.update(row.exit_orders)
             if not row.follows:
@@ -64,7 +64,7 @@ class RunEvents:
             self._orders = set(row.event_orders)
 
     def carried_fields(self) -> dict[str, Any]:
-        """Events whose positions are held still, for the head of a new day, and what came of them, as fields of it."""
+        """Fields of a new day's opening row: events of open positions, with the goals and orders they caused."""
         held = [(run_id_of(position), position) for position in self._state.open_positions()]
         causes = {
             event.cause
@@ -85,7 +85,7 @@ class RunEvents:
         }
 
     def end_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """Rows by which a rule ends a run: event, entries withdrawn, intents ended, positions closed; or an alert."""
+        """Return rows that end a run by a rule: event, denials of its intents, cancels and closes; or only an alert."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
@@ -102,7 +102,7 @@ class RunEvents:
         return rows
 
     def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """The rows by which a rule closes one leg in its account, with their event; or that alert an operator alone."""
+        """Return the event and rows by which a rule closes one leg in its account, or only an alert."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
@@ -111,7 +111,7 @@ class RunEvents:
         return rows
 
     def square_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
-        """The rows that close these legs, all of the run or a part of it, as a time of day has come."""
+        """Return rows that close these legs at a time of day; [] if that time was acted on already."""
         if len(legs) == len(run.legs):
             return self.end_run(run, breach, now, 0)
         subject = " ".join(sorted({leg.instrument.partition(":")[0] for leg in legs}))
@@ -122,7 +122,7 @@ class RunEvents:
         return [event, *closed]
 
     def continue_closing(self, run: Run, now: int) -> list[Any]:
-        """The rows that a run being closed still needs: a late fill closed, a hedge closed once it covers nothing."""
+        """Return the rows a closing run still needs: closes of late fills, and of hedges whose sold legs are flat."""
         event = self._causes.get(run.leaving)
         note = event.note if event is not None else "the run is being closed"
         return self._leave(run, run.leaving, note, 0, patient=now - run.leaving_ns < HEDGE_PATIENCE_NS)
@@ -136,7 +136,7 @@ class RunEvents:
         ]
 
     def link_exit_order(self, order: Order, now: int) -> list[RiskEventRecorded]:
-        """The second record of an event, once an exit order that it led to is known."""
+        """Return the row that names `order` as an exit of its risk event; [] if it is known or no event caused it."""
         if order.client_order_id in self._orders:
             return []
         event = self._goals.get(order.links.goal) or self._flattens.get(order.cause) if order.links.goal else None
@@ -199,14 +199,14 @@ def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
 
 
 def round_trip_name(position: Position) -> str:
-    """The name of a position's present round trip."""
+    """The name of a position's current round trip: account, instrument, product and opening time."""
     return f"{position.account} {position.instrument} {position.product} {position.opened_ns}"
 
 
 def add_close_event(
     kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int
 ) -> list[Any]:
-    """The goals that close a position, after their event; nothing where it is being closed already."""
+    """Return the rows that close a position with their risk event in front; unchanged if they have no exit goal."""
     goal = next((row for row in rows if isinstance(row, CloseGoal)), None)
     if goal is None:
         return rows
@@ -230,7 +230,7 @@ def add_close_event(
 
 
 def drop_superseded_events(rows: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The rows of a decision without events of single positions whose goal another rule's has made superfluous."""
+    """Return one decision's rows without position events whose exit goal was dropped for another rule's."""
     causes = {row.cause for row in rows if isinstance(row, CloseGoal)}
     return tuple(
         row

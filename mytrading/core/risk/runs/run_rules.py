@@ -134,7 +134,7 @@ class RunRules:
         return None
 
     def unconfirmed_end(self, strategy: str) -> str:
-        """Why a strategy enters nothing until a second quote confirms that its run is over; empty if it may."""
+        """Return why a strategy may not enter: one quote, still unconfirmed, ends its run; empty if it may."""
         run = self.books.runs.get(strategy)
         if run is None or not _seems_over(run):
             return ""
@@ -177,7 +177,7 @@ class RunRules:
         return rows
 
     def on_time(self, now: int) -> list[Any]:
-        """Times of day, bars that ended without a further quote, levels to journal, and runs that are being closed."""
+        """Return rows due by the clock: exits by time of day, completed bars, levels to journal, runs being closed."""
         rows: list[Any] = self._bars(now) if self.series.any else []
         rows += self._withdraw(now)
         for run in self.books.runs.values():
@@ -233,7 +233,7 @@ class RunRules:
             yield LevelMoved(name=f"{PREFIX}{run.id} {BEST} {leg.name}", value=leg.best, at_ns=now)
 
     def trend_bars(self) -> tuple[Bar, ...]:
-        """The bars of all trend series, for the head of a new day's journal."""
+        """The bars of all trend series, for the opening row of a new day."""
         return tuple(bar for series in self.series.all.values() for bar in series.bars)
 
     def figures(self) -> dict[str, float]:
@@ -248,7 +248,7 @@ class RunRules:
         return found
 
     def next_close_ns(self, run: Run, now: int) -> int:
-        """Market time at which the clock begins to close something of a run today; 0 if it does not."""
+        """Market time (ns) of the first close of a leg by the clock today; 0 if there is none."""
         midnight = now - second_of_day(now) * SECOND - now % SECOND
         times = [
             begins
@@ -279,7 +279,7 @@ def square_off_lead_seconds(speed: float) -> int:
 
 
 def due_exit_times(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Breach, list[RunLeg]]]:
-    """The first time of day that has come for a run and has not been acted on, with the legs it is for."""
+    """Yield the exit or square-off time that has come for a run (at most one), with the legs it closes."""
     legs = list(run.legs.values())
     if not legs:
         return
@@ -310,7 +310,7 @@ def due_exit_times(run: Run, environment: RiskEnvironment, now: int) -> Iterator
 def is_entry_time_over(
     strategy: StrategyRun, instrument: str, product: Product, environment: RiskEnvironment, now: int
 ) -> bool:
-    """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
+    """True once a strategy may not enter an instrument any more today, by its exit times or intraday square-off."""
     at, rules = second_of_day(now), strategy.rules
     if 0 < rules.exit_time <= at and is_after_open(rules.exit_time, instrument, environment, now):
         return True

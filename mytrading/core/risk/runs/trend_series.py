@@ -54,12 +54,12 @@ class TrendSeries:
             supertrend.warm()
 
     def series_of(self, strategy: str) -> SeriesBars | None:
-        """The series that ends a strategy's runs; None if it has none, or holds nothing to make one of."""
+        """Return the bar series whose trend may end a strategy's run; None without such a rule or positions."""
         rule = self.rules.get(strategy)
         return self.all.get(_key(strategy, rule)) if rule is not None else None
 
     def add_quote(self, quote: Quote) -> None:
-        """A price of an instrument, and with it of the premiums it is part of."""
+        """Add a quote's price to the unfinished bars of its instrument, and of combined premiums that contain it."""
         for series in self.sources.get(quote.instrument, ()):
             series.add(quote.market_ns, quote.ltp)
         for run, _ in self._books.runs_holding(quote.instrument):
@@ -71,7 +71,7 @@ class TrendSeries:
                 self.all[_key(run.strategy, rule)].add(quote.market_ns, price)
 
     def update_premium_ratio(self, run: Run) -> None:
-        """What a run holds may have changed: a premium of other proportions is another series."""
+        """Start a new premium series if the proportions of the legs a run holds have changed."""
         rule = self.rules.get(run.strategy)
         if rule is None or rule.instrument:
             return
@@ -85,23 +85,23 @@ class TrendSeries:
             self.all[key] = SeriesBars(key[0], ratio[0][0].partition(":")[0], rule.minutes, self._calendar)
 
     def add_bar(self, bar: Bar) -> None:
-        """A bar that was journaled."""
+        """Add a journaled, ended bar to its series, if there is one."""
         series = self.all.get((bar.instrument, bar.timeframe))
         if series is not None:
             series.add_ended(bar)
 
     def complete_open_bars(self, instrument: str, minutes: list[Bar]) -> None:
-        """Complete the bars under way, whose prices before a restart were not kept, with stored one-minute bars."""
+        """Complete unfinished bars, whose prices before a restart are lost, with stored one-minute bars."""
         for series in self.sources.get(instrument, ()):
             if series.bars:
                 series.add_minutes(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
 
     def lacks_bars(self, instrument: str, bars: int) -> bool:
-        """True if a series of an instrument has fewer bars than this."""
+        """True if a trend series of an instrument has fewer than `bars` bars."""
         return any(len(series.bars) < bars for series in self.sources.get(instrument, ()))
 
     def missing_bars(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
-        """The bars that stored one-minute bars of an instrument add; what is under way is completed with them."""
+        """Return ended bars, made from one-minute bars, that the series lack; completes their unfinished bars."""
         rows: list[Bar] = []
         for series in self.sources.get(instrument, ()):
             made = aggregate(minutes, series.timeframe, self._calendar, now)
@@ -135,7 +135,7 @@ def _renamed(bar: Bar, name: str) -> Bar:
 
 
 def trend_turn(bars: Sequence[Bar], rule: TrendRule, opened_ns: int) -> TrendTurn | None:
-    """The turn that ends a run opened at market time `opened_ns`, None if there is none. Bars in the order of time."""
+    """Return the turn of the trend that ends a run opened at `opened_ns`; None if none. `bars`: oldest first."""
     if len(bars) < rule.period or bars[-1].end_ns <= opened_ns:
         return None
     import numpy as np

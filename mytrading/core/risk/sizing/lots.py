@@ -50,19 +50,19 @@ class LotMultiple(NamedTuple):
 
 
 def lots_at_risk(risk: float, distance: float, lot_size: int, most: int) -> int:
-    """Whole lots that lose at most `risk` rupees over a stop `distance` rupees away, `most` at most."""
+    """Whole lots, at most `most`, whose loss over a stop `distance` rupees away is at most `risk` rupees."""
     if risk <= 0 or distance <= 0:
         return 0
     return min(math.floor(risk / (distance * lot_size) + 1e-9), most)
 
 
 def scale_by_confidence(lots: int, confidence: float) -> int:
-    """Lots in proportion to a confidence of 0 to 1, rounded down, but at least one of those there were."""
+    """Return lots × confidence (0 to 1), rounded down, but at least 1 unless `lots` is 0."""
     return max(math.floor(lots * min(max(confidence, 0.0), 1.0) + 1e-9), min(lots, 1))
 
 
 def adjust_multiple(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
-    """A multiple lowered by the confidence of its signal and the factor of its account, as the rule says; ≤ `most`."""
+    """Return a multiple scaled by the signal's confidence and the account's factor where the rule says so; ≤ `most`."""
     if rule.confidence_scaling and plan.times:
         times = scale_by_confidence(plan.times, confidence)
         plan = LotMultiple(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
@@ -74,7 +74,7 @@ def adjust_multiple(plan: LotMultiple, rule: SizingRule, account: str, confidenc
 
 
 def share_out_lots(total: int, weights: Mapping[str, float]) -> dict[str, int]:
-    """`total` lots shared out to accounts in proportion to weights; what rounding leaves goes to the largest rests."""
+    """Split `total` lots among accounts by weight; lots left by rounding go to the largest fractions."""
     counted = {name: max(weight, 0.0) for name, weight in weights.items()}
     whole = sum(counted.values())
     if total <= 0 or whole <= 0:
@@ -121,7 +121,7 @@ def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
 
 
 def plan_by_margin(margin: float, share: float, cost: float, account: str) -> LotMultiple:
-    """How many times an intent that costs `cost` rupees fits into a share of the margin in rupees of an account."""
+    """How often `cost` rupees fit into `share` (a fraction) of an account's free `margin` rupees, with the reason."""
     times = math.floor(margin * share / cost + 1e-9) if margin > 0 and cost > 0 else 0
     used = margin * share
     if times:
@@ -160,7 +160,7 @@ class MarginNeed(NamedTuple):
 
 
 def unknown_sizings(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]:
-    """What strategies or their legs are sized by and the tables do not have, each with its strategy."""
+    """Return an error text for each sizing profile or grade of a strategy or leg that the margin tables lack."""
     found = []
     for run in runs:
         named = [leg.profile for leg in run.plan.legs if leg.profile] if run.plan is not None else []

@@ -46,7 +46,7 @@ class MarginCheck:
         self._state, self._environment = state, state.environment
 
     def margin_leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
-        """A leg with today's contract; None where the instrument is not listed."""
+        """Return units at a price as a leg with today's contract; None where the instrument is not listed."""
         found = self._environment.instruments.get(instrument)
         return MarginLeg(found, units, price, product) if found is not None else None
 
@@ -55,7 +55,7 @@ class MarginCheck:
         return margin.leg_requirement(leg, self._environment.tables, self._environment.calendar.trading_day(now))
 
     def required_margin(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
-        """What the legs of an intent need beyond what its owner holds for it: the table's figure or the broker's.
+        """Return the margin that legs need beyond what the strategy already holds: the larger of table and broker.
 
         Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
@@ -74,11 +74,11 @@ class MarginCheck:
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
-        """True of legs of which the broker may be asked what they need: those valued by margin."""
+        """True if the broker may be asked for the margin of these legs: one is a future or a sold option."""
         return any(is_margined(leg.instrument, leg.units) for leg in legs)
 
     def ask_broker(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
-        """The margin request to the broker for legs, empty while it is awaited; None where the table alone counts."""
+        """Return the margin request to send; [] while its answer is awaited, None if the table alone counts."""
         if not self._environment.asks_broker or not self.may_ask(legs):
             return None
         name, machine_ns = _question_id(cause, account, legs), self._state.machine_ns
@@ -98,7 +98,7 @@ class MarginCheck:
         return [MarginRequest(id=name, account=account, lines=lines, machine_ns=machine_ns)]
 
     def free_for(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
-        """Rupees free for legs of an intent: cash for what only buys options, cash and collateral for all else."""
+        """Rupees free for legs: cash if they only buy options, else with collateral; None while funds are unknown."""
         share = 0.0 if is_bought_only(legs) else self._environment.tables.collateral_share
         return self._free(account, share, (signal.strategy, signal.watch))
 
@@ -107,27 +107,27 @@ class MarginCheck:
         return None if free is None else free - self._state.kept_for_baskets(account, but)
 
     def funds_known(self, account: str) -> bool:
-        """True while it is known what an account has: the broker reported it, and not too long ago."""
+        """True while a recent funds report of the account is known."""
         return not funds_unread(self._state, account)
 
     def cash(self, account: str) -> float | None:
-        """Rupees of cash that are free."""
+        """Rupees of free cash; None while the account's funds are unknown or too old."""
         return self._free(account, 0.0)
 
     def available(self, account: str) -> float | None:
-        """Rupees of cash and collateral that are free."""
+        """Rupees of free cash and collateral; None while the account's funds are unknown or too old."""
         return self._free(account, self._environment.tables.collateral_share)
 
     def buffer(self, account: str) -> float:
-        """What is kept free beyond a requirement, as a fraction of it."""
+        """The margin buffer: the fraction of a requirement that must be free beyond it."""
         return self._state.levels.get(f"{BUFFER}{account}", self._environment.tables.buffer.least)
 
     def learnt_buffer(self, account: str) -> float:
-        """What refusals have added to the buffer."""
+        """The part of the buffer that rejections for lack of margin have added, as a fraction."""
         return max(self.buffer(account) - self._environment.tables.buffer.least, 0.0)
 
     def figures(self) -> dict[str, float]:
-        """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
+        """Return figures of each account for the heartbeat: margin free, cash and reserved (rupees), and its buffer."""
         found: dict[str, float] = {}
         for account in filter(self.funds_known, self._state.margin.funds):
             reserved = self._state.margin.allocated(account) + self._state.kept_for_baskets(account)
@@ -138,7 +138,7 @@ class MarginCheck:
         return found
 
     def raise_buffer(self, message: Any, now: int) -> list[Any]:
-        """The levels that raise an account's buffer once the broker refused an order of ours for want of margin."""
+        """Return the rows that enlarge an account's buffer if `message` is a rejection for lack of margin."""
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []
         order = message.order
@@ -152,7 +152,7 @@ class MarginCheck:
         ]
 
     def carried_levels(self) -> dict[str, float]:
-        """The buffers with which the next day begins."""
+        """Return the buffers that the next day begins with, by level name: smaller after a day without a rejection."""
         rule, levels = self._environment.tables.buffer, self._state.levels
         refused = {name.removeprefix(REFUSED) for name in levels if name.startswith(REFUSED)}
         buffers = {

@@ -31,7 +31,7 @@ class Lot(NamedTuple):
 
     @property
     def sizes(self) -> Sizes:
-        """As slices are made by."""
+        """Lot and freeze quantity as the slicing functions take them."""
         return Sizes(self.size, self.freeze)
 
     @property
@@ -47,7 +47,7 @@ class UnknownLot(ValueError):
 def lot_on(
     name: str, day: date, listed: Iterable[Instrument], listed_day: str, tables: RiskTables, facts: ContractFacts
 ) -> Lot:
-    """The lot of an underlying or contract on a day: of that day's list, else the dated tables. `UnknownLot`."""
+    """Return the lot of an underlying or contract on a day: that day's contracts, else dated tables. `UnknownLot`."""
     underlying = name.partition(":")[2] or name
     if listed_day == day.isoformat():
         contracts = [item for item in listed if item.kind.is_derivative and name in (item.id, item.underlying)]

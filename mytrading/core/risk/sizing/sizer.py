@@ -63,7 +63,7 @@ class Sizer:
         return run.sizing if run is not None else SizingRule()
 
     def must_wait_for_funds(self, intent: Intent, account: str, now: int) -> bool:
-        """True while a size needs funds of the account, or for a while of those that share, that are not known."""
+        """True while sizing waits for a funds report of this account, or (briefly) of accounts that share the lots."""
         if account in intent.sized:
             return False
         rule = self._rule(intent)
@@ -80,7 +80,7 @@ class Sizer:
         return now < signal.created_ns + patience or (young and not self._environment.lock_step)
 
     def size_legs(self, intent: Intent, account: str, now: int) -> SizingResult:
-        """The lots of an intent in an account; a size that was fixed stays."""
+        """Return the row that fixes an intent's lots in an account, or a denial; neither if the lots need no change."""
         if account in intent.sized:
             return SizingResult()
         rule = self._rule(intent)
@@ -98,12 +98,12 @@ class Sizer:
         return SizingResult(IntentSized(signal=intent.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
 
     def rows_fixing_shared_lots(self, intent: Intent, rows: list[Any]) -> list[Any]:
-        """The rows to keep though nothing is entered yet: those that fix, once, lots shared among accounts."""
+        """Return `rows` if they fix lots shared among accounts, kept even when nothing is entered yet; else []."""
         rule = self._rule(intent)
         return rows if rule.by == FIXED and rule.allocation is AllocationMode.PROPORTIONAL else []
 
     def with_smallest_lots(self, intent: Intent, account: str) -> Intent:
-        """The intent with the least that keeps the ratio of its legs, one lot for one alone."""
+        """Return the intent sized in an account with the fewest lots that keep its legs' ratio."""
         units = lot_ratio([leg.lots for leg in intent.legs])
         lots = {leg.instrument: unit for leg, unit in zip(intent.legs, units, strict=True)}
         return replace(intent, sized={**intent.sized, account: lots})

@@ -23,7 +23,7 @@ ROLLS_REMEMBERED = 45
 
 
 def snapshot(state: RiskState, day: str) -> RiskOpened:
-    """Return the state that must survive the turn of the day as one row, `RiskOpened`."""
+    """Return the opening row of `day`: all state that must survive the change of day."""
     uncovered = {(key[3], key[1]) for key in state.uncovered}
     intents = [(intent.signal.id, intent) for intent in state.intents.values()]
     remembered = date.fromisoformat(day) - timedelta(ROLLS_REMEMBERED)
@@ -83,7 +83,7 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
 
 
 def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
-    """What risk's lost journal begins with: the opening of the day as the router and the gateway carried it over."""
+    """Return risk's opening row for a lost journal, from the opening rows of router and gateway; () without any."""
     router = next((row for row in records if isinstance(row, DayOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)
     if router is None and control is None:

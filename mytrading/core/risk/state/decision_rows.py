@@ -22,7 +22,7 @@ BROKEN = "BASKET_BROKEN"
 
 
 def withdraw_entries(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]:
-    """Return the commands that cancel these working entries."""
+    """Return the commands that cancel these working entries; none for those already being cancelled."""
     commands: dict[str, Any] = {}
     for order in orders:
         name = withdrawal_id(order)
@@ -34,12 +34,12 @@ def withdraw_entries(state: RiskState, orders: Iterable[Order], cause: str) -> l
 
 
 def goal_id(key: OwnerKey, opened_ns: int, cause: str) -> str:
-    """The id of the goal by which the position that an owner opened at this time is closed for a cause."""
+    """The id of the exit goal of a position, made from its owner, opening time (ns) and the cause of the exit."""
     return content_id("close", cause, *key, opened_ns)
 
 
 def close(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
-    """Return the rows that close one position."""
+    """Return the row that closes a position; [] if it is being closed already."""
     key = position.owner
     if key in state.closing:
         return []
@@ -67,7 +67,7 @@ def close(state: RiskState, position: Position, cause: str, reason: str, trace_n
 def close_positions(
     state: RiskState, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
 ) -> list[Any]:
-    """Close these positions: what was sold first, and if `patient` what covers it once that is flat."""
+    """Return rows that close positions, sold ones first; `patient`: their hedges only once those are flat."""
     chosen = sorted(positions, key=lambda position: position.open_units > 0)
     return [
         row
@@ -91,7 +91,7 @@ def _covers(state: RiskState, position: Position, chosen: list[Position]) -> boo
 
 
 def close_covering(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int, now: int) -> list[Any]:
-    """Close one position; where it covers something sold, that is bought back first, and the basket given up.
+    """Return rows that close a position; if it hedges sold options, these first, and the basket is given up.
 
     Once what was sold is flat the intent, which has room for nothing any more, has the rest closed.
     """
@@ -102,7 +102,7 @@ def close_covering(state: RiskState, position: Position, cause: str, reason: str
 
 
 def buy_back(state: RiskState, closed: Position, sold: Iterable[str], cause: str, reason: str, now: int) -> list[Any]:
-    """Close what of these sold instruments a position covered that is gone, and give their basket up."""
+    """Return rows that close the `sold` options which a closed position covered, and give their basket up."""
     bare = state.left_bare(closed).intersection(sold)
     return _close_basket(state, closed, bare, cause, reason, 0, now) if bare else []
 
@@ -156,7 +156,7 @@ def _give_up(state: RiskState, position: Position, bare: set[str], reason: str, 
 
 
 def drop_repeated_goals(rows: Iterable[Any]) -> tuple[Any, ...]:
-    """The rows of one decision without further goals for a position, or cancels of an entry, that one of them has."""
+    """Return one decision's rows with the first goal for each position and the first cancel of each entry only."""
     kept: list[Any] = []
     seen: set[OwnerKey | str] = set()
     for row in rows:
@@ -176,5 +176,5 @@ def risk_alert(code: str, severity: Severity, subject: str, message: str, now: i
 
 
 def alert_once(state: RiskState, name: str, value: float, alert: Alert) -> list[Any]:
-    """An alert with the level `name` that remembers it; nothing where that is there already."""
+    """Return an alert and the level `name` that records it was raised; [] if that level exists."""
     return [] if name in state.levels else [LevelMoved(name=name, value=value, at_ns=alert.first_ns), alert]

@@ -53,7 +53,7 @@ class RiskEnvironment:
         self._today: tuple[date, str] = (date.min, "")
 
     def accounts_of(self, strategy: str) -> tuple[str, ...]:
-        """The accounts in which a strategy trades: those it names, else the first."""
+        """The accounts in which a strategy trades: those its configuration names, else the first account."""
         run = self.strategies.get(strategy)
         return run.accounts if run is not None and run.accounts else (self.account,)
 
@@ -73,7 +73,7 @@ class RiskEnvironment:
         return found.lot_size if found else 1
 
     def reach(self, name: str, price: float) -> float:
-        """How far from the last price an entry may trade, and bid and ask value what is held; rupees."""
+        """The price collar in rupees: how far from the last price entries may trade and bid or ask is believed."""
         found = self.instruments.get(name)
         if found is None:
             return max(self.limits.price_collar, self.limits.price_collar_options) * price
@@ -86,7 +86,7 @@ class RiskEnvironment:
         return found.underlying if found else name
 
     def refusal(self, instrument: str, now: int) -> str:
-        """Why nothing may be ordered of an instrument today; empty if all is in order."""
+        """Return why no order of an instrument is possible today (by the contract list); empty if it is."""
         return refusal_for(self.master, instrument, self.today(now)) if self.master is not None else ""
 
     def today(self, now: int) -> str:
@@ -106,12 +106,12 @@ class RiskEnvironment:
         return bool(begins) and now >= begins
 
     def square_off_begins(self, strategy: str, instrument: str, product: Product, now: int) -> int:
-        """Market time at which the clock closes what a strategy holds there today; 0 if it closes nothing of it."""
+        """Market time (ns) at which today's square-off of a strategy's position begins; 0 if none is due."""
         own, intraday = self._hours_of(strategy, product)
         return self.square_off.begins_ns(instrument.split(":")[0], now, own, intraday=intraday)
 
     def square_off_deadline(self, strategy: str, instrument: str, product: Product, now: int) -> int:
-        """Market time by which that is to be flat today; 0 if the clock closes nothing of it."""
+        """Market time (ns) by which today's square-off must have a position flat; 0 if none is due."""
         own, intraday = self._hours_of(strategy, product)
         return self.square_off.flat_by_ns(instrument.split(":")[0], now, own, intraday=intraday)
 
@@ -131,7 +131,7 @@ def _with_one_square_off(run: StrategyRun) -> StrategyRun:
 
 
 def watch_for(run: StrategyRun | None, instrument: str) -> str | None:
-    """The watched instrument whose trade rules lead to `instrument`; `UNKNOWN_WATCH` if that is none or several.
+    """Return the watched instrument whose rules trade `instrument`; `UNKNOWN_WATCH` if none or several do.
 
     None where it makes no difference: a strategy that watches one instrument, or none that is known.
     """

@@ -53,7 +53,7 @@ _NEAR = 0.002
 
 
 def fold(state: RiskState, row: Any) -> None:
-    """Fold a row into the state of risk; rows that do not concern it change nothing."""
+    """Apply a row to the state of risk in place; rows that do not concern risk change nothing."""
     kind = type(row)
     learn = _LEARN.get(kind)
     if learn is not None:
@@ -246,7 +246,7 @@ def _entry(state: RiskState, entry: PlaceEntry) -> None:
 
 
 def count_entry(times: list[int], market_ns: int) -> None:
-    """Add an entry, whose intent may be older than the last one's; no rule looks further back than a session."""
+    """Insert an entry's signal time (ns) into the sorted `times`, and drop those before the newest one's day."""
     insort(times, market_ns)
     begun = (times[-1] + IST_OFFSET) // DAY * DAY - IST_OFFSET
     if times[0] < begun:
@@ -301,7 +301,7 @@ def _settling_facts(order: Order) -> tuple[Any, ...]:
 
 
 def settle_satisfied_intents(state: RiskState, strategy: str) -> None:
-    """Settle intents that are satisfied, unless nothing that could settle one was learnt since the last look."""
+    """Mark a strategy's satisfied intents as settled, unless nothing relevant changed since the last check."""
     if strategy in state.looked_at:
         return
     for intent in state.open_intents():

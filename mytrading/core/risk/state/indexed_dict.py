@@ -65,7 +65,7 @@ class IndexedDict(dict[K, V]):
                 del groups[name]
 
     def pop(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]
-        """As a dict's; without a default it gives None."""
+        """Like `dict.pop`, but returns None instead of raising `KeyError`."""
         thing = self.get(key)
         if thing is None:
             return default
@@ -73,7 +73,7 @@ class IndexedDict(dict[K, V]):
         return thing
 
     def setdefault(self, key: K, default: V) -> V:
-        """As a dict's."""
+        """Like `dict.setdefault`."""
         thing = self.get(key)
         if thing is None:
             self[key] = thing = default

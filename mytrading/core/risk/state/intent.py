@@ -35,7 +35,7 @@ class Intent(msgspec.Struct, kw_only=True):
     """The legs that want a position, which follow from the signal."""
 
     def in_account(self, account: str) -> Intent:
-        """The intent as it counts in an account, where contracts it names were rolled over to later ones."""
+        """Return the intent as it applies in an account: with the contracts its legs were rolled over to there."""
         names = self.moved.get(account)
         if not names:
             return self
@@ -50,22 +50,22 @@ class Intent(msgspec.Struct, kw_only=True):
 
     @property
     def entry_terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
-        """How each leg is to be entered, and the stop that its entry brings along."""
+        """For each leg: instrument, order type, limit, trigger and stop price, and stop buffer."""
         return tuple(
             (leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price, leg.stop_price, leg.stop_buffer)
             for leg in self.legs
         )
 
     def is_unwanted(self, position: Position, units: int) -> bool:
-        """True if a position of so many signed units is to be closed; an intent that keeps closes nothing."""
+        """True if a position of so many signed units must be closed; never for an intent that keeps what is held."""
         return not self.signal.keeps and self.target_lots(position.instrument, position.account) * units <= 0
 
     def accepts_entry(self, order: Order) -> bool:
-        """True unless an entry rests at terms of an older intent, and this one has others."""
+        """True if a working entry may stay under this intent: a market order, or one of this or an equal intent."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
     def mark_closed_elsewhere(self, account: str, at_ns: int) -> None:
-        """Something else than this intent closed what it wants in an account: nothing more is entered there."""
+        """Record that something else closed the intent's position in an account: it enters no more there."""
         self.spent.add(account)
         self.spent_ns = at_ns
         self.ended.add(account)

@@ -13,12 +13,12 @@ GUARDS = "guard-"
 
 
 def guard_cause(kind: str, *parts: str | int) -> str:
-    """The cause of an exit that stands for a stop, the same for the same reason."""
+    """The cause (an id) of an exit sent in place of a stop; the same parts always give the same cause."""
     return GUARDS + content_id(kind, *parts)
 
 
 def is_protective_exit(state: RiskState, order: Order | None) -> bool:
-    """True of a stop, and of the exit that risk or the router sent where a stop was not enough."""
+    """True for a stop, and for an exit that risk or the router sent in place of one; False for None."""
     if order is None or not order.purpose.reduces:
         return False
     level = state.protections.get(order.owner)
@@ -27,21 +27,21 @@ def is_protective_exit(state: RiskState, order: Order | None) -> bool:
 
 
 def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
-    """True if hedges of an intent are held in an account, and nothing sold any more."""
+    """True if an account still holds hedges of an intent but none of its sold legs."""
     held = [p for p in state.positions_for(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if p.open_units > 0}
     return not any(p.open_units < 0 for p in held) and bool(bought & state.hedges_of(intent, account))
 
 
 def stop_out_count(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
-    """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
+    """How often an intent's leg was stopped out in an account while its hedges stay held; else 0."""
     if not intent.lost or not only_hedges_left(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)
 
 
 def sold_instruments(state: RiskState, account: str, strategy: str) -> set[str]:
-    """What an owner has sold in an account, or may still sell by an entry that is out."""
+    """Instruments a strategy is short of in an account, or may become by a working entry."""
     held = (p for p in state.positions.of_strategy(strategy) if min(p.quantity, p.quantity_seen) < 0)
     coming = (o for o in state.orders.of_strategy(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
     return {thing.instrument for things in (held, coming) for thing in things if thing.account == account}

@@ -57,12 +57,12 @@ class EntryCounters:
         self._incomplete_ns = 0
 
     def open_day(self) -> None:
-        """Forget the counts of the day before; coverage stays."""
+        """Reset cancels and losses for a new day; the feed's coverage stays."""
         self.cancels.clear()
         self.losses.clear()
 
     def on_heartbeat(self, row: Heartbeat) -> None:
-        """The feed reports its coverage."""
+        """Record the feed's coverage, and since when it is incomplete."""
         self._coverage = row.figures.get("coverage", 1.0) if row.figures.get("expected", 0.0) else 1.0
         if self._coverage >= 1.0:
             self._incomplete_ns = 0
@@ -70,11 +70,11 @@ class EntryCounters:
             self._incomplete_ns = row.machine_ns
 
     def coverage(self, machine_ns: int) -> float:
-        """The share of watched instruments with data; 1 while some of it has been missing for a moment only."""
+        """Fraction of watched instruments with data; 1 until a gap has lasted for `COVERAGE_LOW_NS`."""
         return self._coverage if self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS else 1.0
 
     def on_trade_closed(self, row: TradeClosed) -> None:
-        """A round trip ended."""
+        """Count the losses in a row of an account and strategy; a round trip without a loss resets them."""
         key = (row.account, row.strategy)
         count = self.losses.get(key, (0, 0))[0] + 1
         self.losses[key] = (count, row.closed_ns) if row.realised < 0 else (0, row.closed_ns)
@@ -153,16 +153,16 @@ class RiskState:
         self._awaited: set[str] | None = set()
 
     def recheck_intents(self) -> None:
-        """Lots, accounts or contracts changed: intents may be settled by the next row of their strategy."""
+        """Let every intent be checked again for being satisfied, after lots, accounts or contracts changed."""
         self.looked_at.clear()
 
     def reset_awaited_instruments(self) -> None:
-        """Intents may have been settled, or opened again: `awaited_instruments` is counted anew when it is read."""
+        """Clear the cached `awaited_instruments`, after intents were settled or reopened."""
         self._awaited = None
 
     @property
     def awaited_instruments(self) -> set[str]:
-        """The instruments that intents still need something of."""
+        """Instruments of the legs of unsettled intents, with those they are rolled to; cached."""
         if self._awaited is None:
             waiting = [intent for intent in self.intents.values() if not intent.settled]
             self._awaited = {leg.instrument for intent in waiting for leg in intent.legs}
@@ -171,19 +171,19 @@ class RiskState:
         return self._awaited
 
     def open_intents(self) -> Iterator[Intent]:
-        """Intents that still need something."""
+        """Intents that are not settled: something is still to be entered or closed."""
         return (intent for intent in self.intents.values() if not intent.settled)
 
     def open_positions(self) -> list[Position]:
-        """Positions that are not flat, seen ones included."""
+        """Positions that are not flat, by confirmed units or by fills only sighted so far."""
         return [position for position in self.positions.values() if position.open_units]
 
     def unbound_positions(self) -> list[Position]:
-        """Open positions of which it is not known for which watched instrument they are held."""
+        """Open positions whose watched instrument is unknown."""
         return [p for p in self.open_positions() if self.bound.get((p.strategy, p.instrument)) == UNKNOWN_WATCH]
 
     def is_idle(self, now: int) -> bool:
-        """True if nothing is held, coming or kept from entering, and no intent of today was fulfilled and closed."""
+        """True if no position, order, exit, halt or roll is open, no intent either, and none of today is fulfilled."""
         things = (
             self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
             self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
@@ -220,7 +220,7 @@ class RiskState:
         return [order for order in self.pending_entries(strategy, watch) if order.state not in FREED]
 
     def holdings_by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
-        """Open positions and `live_entries` by strategy and watched instrument; at None what is bound to nothing."""
+        """Open positions and `live_entries` by (strategy, watched instrument); that is None where unknown."""
         held: dict[Place, list[Position]] = {}
         live: dict[Place, list[Order]] = {}
         bound = self.bound
@@ -244,7 +244,7 @@ class RiskState:
 
     @property
     def wait_machine_ns(self) -> int:
-        """Machine time for minimum waits; in lock-step a time after all of them."""
+        """Machine time (ns) that waits are measured by; in lock-step later than any of them ends."""
         return NEVER if self.environment.lock_step else self.machine_ns
 
     @property
@@ -253,7 +253,7 @@ class RiskState:
         return self.stopped_run_ns > 0 and self.run_ns in (0, self.stopped_run_ns)
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
-        """True while an entry that was withdrawn may still fill."""
+        """True while an entry of a strategy in an instrument is being cancelled and may still fill."""
         return any(
             (order.instrument, order.purpose) == (instrument, Purpose.ENTRY)
             and order.state not in TERMINAL
@@ -279,7 +279,7 @@ class RiskState:
         return sum([p.quantity for p in there if p.strategy == strategy and p.account == account])
 
     def pending_units(self, strategy: str, instrument: str, account: str) -> int:
-        """Signed units that live entries of a strategy may still bring in an account."""
+        """Signed units that a strategy's entries may still add to its position in an account."""
         return sum(
             [
                 self.pending_fill(order) * order.side.sign
@@ -289,14 +289,14 @@ class RiskState:
         )
 
     def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
-        """How many entries an intent led to for a leg in an account, and the id of the one that would come next."""
+        """How many entries a signal has led to for a leg in an account, and the order id of the next one."""
         count = 0
         while (name := client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count)) in self.issued:
             count += 1
         return count, name
 
     def hedging_units(self, position: Position) -> int:
-        """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account.
+        """Units of a bought option that hedge options its owner has sold or is about to sell in the account.
 
         All of them while a contract is not known: a stop that fires for want of one ends a hedge.
         """
@@ -312,16 +312,16 @@ class RiskState:
         return min(hedging_units(match_covers(units, contracts), name), position.quantity_seen)
 
     def is_hedge(self, position: Position) -> bool:
-        """True of a bought option all of which hedges something sold: it needs no stop of its own."""
+        """True if all units of a bought option hedge sold ones: it needs no stop of its own."""
         return position.quantity_seen > 0 and self.hedging_units(position) >= position.quantity_seen
 
     def engine_holds(self, key: OwnerKey, position: Position) -> bool:
-        """True of a position whose stop risk holds, armed or about to be, and the router does not."""
+        """True if risk watches (or is about to) the stop of a position, and none of it is at the broker."""
         guarded = self.protections.get(key)
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 
     def guarded_positions(self) -> dict[OwnerKey, Position]:
-        """Open positions whose stop is to rest at the broker: not released, no hedge, not held by risk."""
+        """Open positions that need a stop order at the broker: no hedges, none released or watched by risk."""
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
@@ -337,7 +337,7 @@ class RiskState:
         }
 
     def stop_holder_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
-        """Who guards what an owner holds, and at which level, where these units add to it; None if nobody does yet."""
+        """Who holds the stop of the position that `units` (signed) add to, and its level in rupees; None if nobody."""
         position = self.positions.get(key)
         held = position.open_units if position is not None else 0
         if position is None or held * units <= 0:
@@ -350,18 +350,18 @@ class RiskState:
         return StopPlan.BROKER, guarded.trigger
 
     def hedge_covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
-        """What covers what of an owner in an account; `intent` in place of the current one for `watch`."""
+        """What covers what among a strategy's legs in an account; with `intent` in place of the one in force."""
         units = self._legs(account, strategy, watch, intent)
         return match_covers(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
     def hedges_of(self, intent: Intent, account: str) -> set[str]:
-        """The bought options of an intent that hedge its sold ones once all of it is held in an account."""
+        """The bought options that hedge sold ones of an intent, supposing that all its legs are held."""
         here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
         return {cover.bought for cover in match_covers(units, self._contracts(units)) if cover.hedge}
 
     def sells_beside(self, position: Position) -> bool:
-        """True if the owner of a bought position has sold, or is about to sell, anything in its account."""
+        """True if the owner of a bought position is also short in the account, or about to be; False if not bought."""
         if position.quantity <= 0 and position.quantity_seen <= 0:
             return False
         strategy = position.strategy
@@ -379,7 +379,7 @@ class RiskState:
         return any(order.side is Side.SELL and self.pending_fill(order) for order in entries)
 
     def left_bare(self, position: Position) -> set[str]:
-        """Instruments of sold options that would be covered by less if a bought position were gone."""
+        """Sold options that would lose cover if this bought position were closed."""
         if not self.sells_beside(position):
             return set()
         units = self._legs(position.account, position.strategy, self.watch_of(position), None)
@@ -413,7 +413,7 @@ class RiskState:
         return {name: contract for name, contract in found.items() if contract is not None}
 
     def watch_of(self, position: Position) -> str:
-        """The watched instrument for which a position is held; empty if that is not known."""
+        """The watched instrument a position is held for; empty if unknown."""
         return self.bound.get((position.strategy, position.instrument), "")
 
     def units_everywhere(self, account: str, instrument: str) -> int:
@@ -424,27 +424,27 @@ class RiskState:
         return sum([position.quantity for position in held if position.account == account]) + pending
 
     def busy_instruments(self, account: str) -> set[str]:
-        """Instruments with a position, or an entry on its way."""
+        """Instruments of an account with an open position or an entry that may fill."""
         return {p.instrument for p in self.positions.values() if p.account == account and p.open_units} | {
             o.instrument for o in self.orders.values() if o.account == account and o.purpose is Purpose.ENTRY
         }
 
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
-        """The other watched instrument for which the strategy holds or orders this one, if any."""
+        """Another watched instrument for which the strategy already trades this one; empty if none."""
         bound = self.bound.get((strategy, instrument), watch)
         if bound == watch or not self.owns(strategy, instrument):
             return ""
         return bound or "a watched instrument that is not known any more"
 
     def owns(self, strategy: str, instrument: str) -> bool:
-        """True while a strategy holds something of an instrument, or an order of it may still fill."""
+        """True while a strategy holds the instrument, or an order of it there may still fill."""
         held, orders = self.positions.of_instrument(instrument), self.orders.of_instrument(instrument)
         return any(p.strategy == strategy and p.open_units for p in held) or any(
             order.strategy == strategy and self.pending_fill(order) for order in orders
         )
 
     def opposing_strategy(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
-        """The strategy that holds the other side, or has an entry out for it, if any."""
+        """Another strategy that holds, or has a working entry for, the opposite side of `units`; empty if none."""
         for position in self.positions.of_instrument(instrument):
             other = position.strategy != strategy and (position.account, position.product) == (account, product)
             if other and position.open_units * units < 0:
@@ -456,23 +456,23 @@ class RiskState:
         return ""
 
     def lost_entry(self, account: str, instrument: str, product: str, units: int) -> str:
-        """The entry of that side, anybody's, that was lost on its way and may still appear; empty if there is none."""
+        """Order id of a LOST entry (never seen at the broker, may yet appear) on the side of `units`; empty if none."""
         wanted, orders = (account, product, Purpose.ENTRY, OrderState.LOST), self.orders.of_instrument(instrument)
         there = (o for o in orders if (o.account, o.product, o.purpose, o.state) == wanted)
         return next((order.client_order_id for order in there if order.side.sign * units > 0), "")
 
     def doubted_entry(self, strategy: str, instrument: str, account: str) -> Order | None:
-        """An entry of a strategy that may still bring units there, one of unknown fate first."""
+        """An entry of a strategy that may still fill, one of unknown fate first; None if there is none."""
         wanted, orders = (strategy, account, Purpose.ENTRY), self.orders.of_instrument(instrument)
         found = [o for o in orders if (o.strategy, o.account, o.purpose) == wanted and self.pending_fill(o)]
         return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
 
     def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
-        """Rupees kept in an account for baskets under way, without that of one intent."""
+        """Rupees reserved in an account for legs of unfinished baskets; `but`: (strategy, watch) not counted."""
         return sum(waiting.margin for waiting in self._waiting(account, but)) if self.baskets else 0.0
 
     def places_kept(self, account: str, but: tuple[str, str]) -> set[str]:
-        """Instruments of legs that are still to be ordered in an account for baskets under way, except one intent's."""
+        """Instruments of unfinished baskets' legs not ordered yet in an account, without those of `but`."""
         return {name for waiting in self._waiting(account, but) for name in waiting.legs}
 
     def _waiting(self, account: str, but: tuple[str, str] | None) -> Iterator[BasketReserve]:
@@ -482,13 +482,13 @@ class RiskState:
                 yield waiting
 
     def run_of(self, strategy: str) -> str:
-        """The run a strategy is in; empty when it is flat with nothing on the way, whatever was lost there."""
+        """The id of a strategy's current run; empty while it holds nothing and no entry may fill."""
         entries = (order for order in self.orders.of_strategy(strategy) if order.purpose is Purpose.ENTRY)
         held = any(position.open_units for position in self.positions.of_strategy(strategy))
         return self.runs.get(strategy, "") if held or any(map(self.pending_fill, entries)) else ""
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
-        """How many intents of a strategy entered, by their times from a moment on."""
+        """Count of a strategy's intents that entered at or after this market time (ns)."""
         times = self.entry_times.get(strategy, [])
         return len(times) - bisect_left(times, market_ns)
 
@@ -504,7 +504,7 @@ class RiskState:
         return found
 
     def trading_level(self, account: str) -> tuple[TradingLevel, str]:
-        """The trading level in effect for an account, and why."""
+        """The trading level in effect for an account, and its reason."""
         found = None
         for name in (KILL, "", account):
             state = self.trading.get(name)
@@ -522,11 +522,11 @@ class RiskState:
         return switch is None or switch.enabled
 
     def live_orders(self, account: str) -> int:
-        """How many orders of an account may still do something."""
+        """Count of an account's orders that may still fill, LOST ones included."""
         return sum([order.account == account and order.state not in FREED for order in self.orders.values()])
 
     def remaining(self, order: Order) -> int:
-        """Units that an order, or the next one in its place, may still add to its position."""
+        """Units that an order, or its replacement, may still add to its position."""
         whole = order.filled if order.state in FREED else order.quantity
         modify = order.evidence.modify
         if order.state is OrderState.CANCELLED and modify.by_replacement and modify.wanted:
@@ -534,12 +534,12 @@ class RiskState:
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
     def pending_fill(self, order: Order) -> int:
-        """`remaining`, without what was lost on its way: that stays reserved, but nobody waits for it."""
+        """`remaining`, but 0 for a LOST order: its units stay reserved, but nothing waits for them."""
         return 0 if order.state is OrderState.LOST else self.remaining(order)
 
 
 def withdrawal_id(order: Order) -> str:
-    """The id of the command that cancels an entry, all slices of it: it is withdrawn once, whatever the reasons."""
+    """The id of the command that cancels an entry with all its slices; always the same, so it is sent once."""
     return content_id("withdraw", order.links.parent or order.client_order_id)
 
 
