@@ -88,7 +88,7 @@ class BarBuilder:
         self.outside = 0
 
     def watch(self, instrument: str, since_ns: int) -> None:
-        """Note that quotes are complete from `since_ns` on: a bar that began before is not whole."""
+        """Build bars of an instrument, with quotes complete from `since_ns` on; a bar begun before is not whole."""
         build = self._builds.get(instrument)
         if build is None:
             self._builds[instrument] = _Build(instrument.partition(":")[0], since_ns)
@@ -106,6 +106,7 @@ class BarBuilder:
             build.since = _NEVER
 
     def drop(self, instrument: str) -> None:
+        """Discard the unfinished bar of an instrument and build no more."""
         self._builds.pop(instrument, None)
 
     def add(self, quote: Quote) -> Closed | None:

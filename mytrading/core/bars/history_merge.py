@@ -58,7 +58,7 @@ def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
 
 
 def covered_until(fetched: Sequence[Bar], upto_ns: int) -> int:
-    """Market ns up to which an answer is complete: a server's newest minutes may lag."""
+    """Market ns up to which fetched bars are complete: `upto_ns` as requested, less minutes the server lags behind."""
     last = max((bar.end_ns for bar in fetched), default=0)
     return last if upto_ns - last < LAG_NS else upto_ns
 
@@ -100,7 +100,7 @@ class HistoryMerge:
         return tuple(name for name, join in self._joins.items() if join.hole)
 
     def instruments_behind(self, now_ns: int) -> tuple[str, ...]:
-        """Instruments whose bars are held back since a minute that is over is neither stored nor covered by history."""
+        """Instruments whose live bars are held back because a past minute is neither stored nor covered by history."""
         return tuple(
             name
             for name, join in self._joins.items()
@@ -112,7 +112,7 @@ class HistoryMerge:
         self._joins.setdefault(instrument, _Join(covered_ns))
 
     def mark_complete(self, until_ns: int) -> list[str]:
-        """Mark instruments without held bars or holes as complete until then; returns those that changed."""
+        """Mark instruments without held bars or holes as complete up to `until_ns` (market); returns changed ones."""
         changed = []
         for name, join in self._joins.items():
             if join.covered_ns and not join.holding and not join.hole and join.covered_ns < until_ns:
@@ -121,12 +121,12 @@ class HistoryMerge:
         return changed
 
     def hold_back_all(self) -> None:
-        """Hold back bars of all instruments: the connection is lost, and the next bar has a gap before it."""
+        """Hold back live bars of all instruments after a lost connection, until history has filled the gap."""
         for join in self._joins.values():
             join.holding, join.due_ns = True, None
 
     def note_resumed(self, instrument: str, upto_ns: int) -> None:
-        """Note that quotes of an instrument are complete again from `upto_ns` (market, the end of a minute) on."""
+        """Schedule a history request up to `upto_ns` (market, end of a minute), where quotes are complete again."""
         join = self._joins.get(instrument)
         if join is not None:
             join.holding, join.requested, join.tries, join.deadline = True, False, 0, 0
@@ -146,7 +146,7 @@ class HistoryMerge:
         return []
 
     def due_requests(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
-        """Requests to start now, with `ahead` earlier ones not answered yet."""
+        """Requests to start now, marked as requested; `ahead` earlier ones still unanswered extend their deadlines."""
         fetches: list[Fetch] = []
         for name, join in self._joins.items():
             if join.holding and not join.requested and join.due_ns is not None and now_ns >= join.due_ns:
@@ -180,14 +180,14 @@ class HistoryMerge:
             join.covered_ns = max(join.covered_ns, until_ns)
 
     def apply_failure(self, fetch: Fetch, now_ns: int) -> list[Bar]:
-        """Retry a failed request; after the last try returns the live bars held back."""
+        """Schedule a retry of a failed request and return []; after the last try return the live bars held back."""
         join = self._waiting(fetch)
         if join is None or self._retry(join, now_ns):
             return []
         return self._release(join, {}, set())
 
     def release_overdue(self, machine_ns: int) -> list[Bar]:
-        """Live bars whose wait has ended, to deliver now."""
+        """Stop waiting where the deadline for history has passed, and return the held live bars to deliver now."""
         bars: list[Bar] = []
         for join in self._joins.values():
             if join.holding and join.deadline and machine_ns >= join.deadline:

@@ -70,7 +70,7 @@ class SeriesBars:
         )  # fmt: skip
 
     def ended_bars(self, now: int) -> list[Bar]:
-        """The bars that have ended and are not kept yet, in the order of time; `received_ns` is their first price's."""
+        """Ended bars that `add_ended` has not had yet, in time order; `received_ns` is that of their first price."""
         made = list(self._ended)
         if self._end and now >= self._end + GRACE_NS:
             made.append(self._made())
@@ -89,7 +89,7 @@ class SeriesBars:
             del self.bars[:-MOST]
 
     def add_minutes(self, minutes: Iterable[Bar]) -> None:
-        """Complete the bar under way with one-minute bars of its time, from before we began to see prices."""
+        """Merge one-minute bars into the unfinished bar, for the part of it before the first price was added."""
         for minute in minutes:
             if not self._end:
                 self._begin(minute.start_ns, minute.open)

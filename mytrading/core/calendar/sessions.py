@@ -67,6 +67,7 @@ class Calendar:
         return tuple(self._spec.exchanges)
 
     def has_exchange(self, exchange: str) -> bool:
+        """Whether this calendar lists the exchange."""
         return exchange in self._spec.exchanges
 
     def session(self, exchange: str, day: date) -> Session | None:
@@ -91,9 +92,11 @@ class Calendar:
         return self.session(exchange, day) is not None
 
     def holiday_name(self, exchange: str, day: date) -> str:
+        """The name of the holiday on `day`, empty if it is none."""
         return self._exchange(exchange).holidays.get(day, "")
 
     def holidays(self, exchange: str) -> dict[date, str]:
+        """The names of all listed holidays by date."""
         return dict(self._exchange(exchange).holidays)
 
     def listed_until(self, exchange: str) -> date:

@@ -42,15 +42,15 @@ class SquareOff:
         return self._times(exchange, now).deadline_ns
 
     def begins_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
-        """Market time at which closing begins, so that it is done when it is `due`; 0 if nothing is to be closed."""
+        """Market ns at which to begin closing a position so that it is flat by `flat_by_ns`; 0 if it may stay open."""
         deadline = self.flat_by_ns(exchange, now, own, intraday=intraday)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
 
     def flat_by_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
-        """Market time by which it is to be flat; 0 on a day without a session.
+        """Market ns by which a position must be flat today; 0 if it need not be, or without a session.
 
-        `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).
-        One before the session's open means nothing: an evening session begins after it.
+        `own`, the strategy's square-off time, counts for every product; the others only if `intraday` (MIS). An `own`
+        before the session's open is ignored: an evening session begins after it.
         """
         deadline = self._times(exchange, now).deadline_ns if intraday else 0
         session = self._session(exchange, now) if own is not None else None

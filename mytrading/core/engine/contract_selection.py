@@ -108,7 +108,7 @@ def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str,
 
 
 def infer_meaning(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
-    """The meaning of a position of the strategy by its rules; None if no rule could have opened it."""
+    """The watched instrument and side (1 long, -1 short) that a position stands for by the rules; None if none fits."""
     listed = book.get(instrument)
     sign = 1 if quantity > 0 else -1
     for watch in run.symbols:
@@ -213,7 +213,8 @@ def _limit_price(rule: LegRule, contract: Instrument, price: float) -> float:
 
 
 def price_level(at: LegStop, direction: int, price: float) -> float:
-    """The level at a distance from `price`, above it if `direction` is positive, else below; 0 without a rule."""
+    """Price level of a stop, target or limit rule: absolute, or `price` plus (`direction` > 0) or minus its distance; 0
+    without a rule."""
     if not at.value:
         return 0.0
     if at.kind is StopKind.PRICE:

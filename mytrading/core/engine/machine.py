@@ -216,7 +216,7 @@ class EngineMachine(gate.EngineState):
             )
 
     def take_drafts(self, data: gate.Data, drafts: Sequence[Draft]) -> None:
-        """Drafts about this data: of timers and ended slices, or from a loop that called the strategies itself."""
+        """Set the draft signals on this data (timer, bar or quote) for the next `decide`, in place of `apply`."""
         self._source, self._drafts = data, list(drafts)
         if not isinstance(data, orders.TimerFired):
             self.note_price(data)
@@ -333,7 +333,7 @@ class EngineMachine(gate.EngineState):
         return (*signals.values(), *vetoes)
 
     def notice(self, machine_ns: int) -> None:
-        """Nothing: the engine waits for market time alone."""
+        """Ignore machine time: the engine depends on market time alone."""
 
     def _closing_rows(self, now: int) -> tuple[Any, ...]:
         """Memories that the step changed, and faults not yet reported."""

@@ -43,7 +43,7 @@ class PositionViews:
         self._positions[position.owner] = position
 
     def apply_signal(self, signal: Signal) -> None:
-        """Give positions that will come of these legs the signal's meaning; open ones keep theirs."""
+        """Record watched instrument and side for positions that these legs will open; open positions keep theirs."""
         meaning = Meaning(signal.watch, SIDES[signal.action])
         for leg in signal.legs:
             place = (signal.strategy, leg.instrument, _sign(leg.lots))
@@ -54,7 +54,7 @@ class PositionViews:
                 self._meanings[place] = meaning
 
     def apply_order(self, order: Order, signal: Signal) -> None:
-        """Give the position that an entry opens the meaning of its signal, whatever was signalled since."""
+        """Record its signal's watched instrument and side for the position that a live entry order opens."""
         if order.state not in TERMINAL:
             place = (order.strategy, order.instrument, order.side.sign)
             self._meanings[place] = Meaning(signal.watch, SIDES[signal.action])

@@ -41,7 +41,7 @@ class CallGuard(Protocol):
     """Times calls of author code; the daemon's also writes to disk which call runs, in case it never returns."""
 
     def begin(self, strategy: str) -> None:  # noqa: ARG002
-        """Record that a call begins."""
+        """Record that a call into a strategy's code begins."""
         return
 
     def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
@@ -133,7 +133,7 @@ class StrategyHost:
             self.record_exception(error)
 
     def drafts_of(self, result: Any) -> list[StrategySignal]:
-        """The drafts in what `on_data` returned to a loop that called it itself, or a fault."""
+        """Check and convert what `on_data` returned to a caller other than this host; a bad result becomes a fault."""
         return self._drafts([result], "on_data")
 
     def record_exception(self, error: BaseException) -> None:
@@ -142,7 +142,7 @@ class StrategyHost:
         self.fault = Fault(text, self._where(error.__traceback__))
 
     def on_bar(self, bar: Bar, loaded: bool = False) -> list[StrategySignal]:
-        """Call the strategy for a completed bar, or for the next `loaded` one; returns its drafts.
+        """Call the strategy for a completed bar, one of `load_history` if `loaded`; returns its draft signals.
 
         Bars older than the newest are ignored.
         """
@@ -181,7 +181,7 @@ class StrategyHost:
         return min([*self.workspace.timers.values(), *ends], default=0) if self.fault is None else 0
 
     def pass_time(self, now: int, slices_to: int) -> list[StrategySignal]:
-        """Fire timers due at market time `now`, and end slices up to `slices_to` without the bars they still miss."""
+        """Fire timers due at `now`; generate signals of slices ended by `slices_to` (market ns), complete or not."""
         try:
             drafts = self._fire(now) if self.workspace.timers else []
             return drafts + (self._end_slice(slices_to + 1) if self._pending else [])

@@ -73,6 +73,7 @@ class ExchangeBooks:
         return changes
 
     def take_day_change(self) -> bool:
+        """Return whether a new day began since the last call, and clear that."""
         changed, self._day_changed = self._day_changed, False
         return changed
 
@@ -92,6 +93,7 @@ class ExchangeBooks:
         return found if found is not None else BookPosition(instrument=instrument, product=product)
 
     def open_positions(self) -> list[BookPosition]:
+        """Return the positions that are not flat."""
         return [position for position in self.positions.values() if position.quantity]
 
     def held_shares(self, instrument: str) -> int:

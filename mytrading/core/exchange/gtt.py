@@ -100,7 +100,7 @@ class TriggerBook:
         return f"GTT-{day:%y%m%d}-{crc32(f'{day}:{number}'.encode()):08x}"
 
     def due(self, instrument: str, ltp: float, now: int) -> list[tuple[Trigger, OrderRequest | None]]:
-        """Return the triggers a price fires or that expired, in their new state, with their orders (None: expired)."""
+        """Return triggers that `ltp` fires (with order) or that expired (None), in the new state; stores nothing."""
         ended: list[tuple[Trigger, OrderRequest | None]] = []
         for trigger_id in self._waiting.get(instrument, ()):
             trigger = self._triggers[trigger_id]

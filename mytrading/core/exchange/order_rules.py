@@ -99,7 +99,8 @@ def exchange_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float
 
 
 def analyzer_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
-    """LTP decides, but for MARKET: limits fill at LTP when placed and at their own price later, stops at LTP.
+    """Fill price by LTP, or None: limits at LTP when placed (`fresh`), else at their price; stops at LTP; MARKET at the
+    opposite side.
 
     A stop-limit fills only while trigger and limit both hold, also after it was triggered (seen in 2.0.2).
     """

@@ -146,7 +146,7 @@ class SourceChoice:
         return self._to(ready, SwitchReason.FAILBACK)
 
     def steady_ns(self, rank: int) -> int:
-        """Return how long a source must have been well to take over from a sick one."""
+        """Return ns for which the source of this rank must have been well to take over; doubles with each failure."""
         return _doubled(self._rules.steady_ns, self._records[rank].failures, self._rules.longest_steady_ns)
 
     def failback_ns(self, rank: int) -> int:

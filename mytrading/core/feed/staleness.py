@@ -158,7 +158,7 @@ class FeedHealth:
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
-        """Return whether each instrument has ticked, may be silent, or has had its time; `now` is (market, machine)."""
+        """True if each has ticked, is an option or closed, or has had its time to tick; `now` is (market, machine)."""
         return all(
             has_ticked(name)
             or traits.is_option

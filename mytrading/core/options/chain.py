@@ -143,7 +143,7 @@ class OptionChain:
         return tuple(self._strikes)
 
     def apply(self, quote: Quote) -> bool:
-        """Take a quote in; False if it is of no concern here or older than the one known."""
+        """Store a quote of this chain's underlying or options; False for any other, or one older than the stored."""
         if quote.instrument not in self._ids:
             return False
         known = self._quotes.get(quote.instrument)
@@ -162,6 +162,7 @@ class OptionChain:
         return slice(max(centre - around, 0), centre + around + 1)
 
     def spot_price(self) -> float | None:
+        """The underlying's last price in rupees; None before its first quote."""
         quote = self._quotes.get(self.spot)
         return quote.ltp if quote is not None and quote.ltp > 0.0 else None
 

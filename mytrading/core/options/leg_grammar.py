@@ -119,7 +119,7 @@ def parse_contract_product(text: str) -> Product | None:
 
 
 def parse_lots(lots: int) -> int:
-    """Signed lots: above 0 bought, below 0 sold."""
+    """Check signed lots, above 0 bought and below 0 sold; `ValueError` for 0 or no whole number."""
     if isinstance(lots, bool) or not isinstance(lots, int) or not lots:
         raise ValueError(f"lots: expected a whole number, above 0 bought and below 0 sold; found {lots!r}")
     return lots

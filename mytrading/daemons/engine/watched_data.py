@@ -38,7 +38,7 @@ class BarIntake:
         self._holes: set[str] = set()
 
     def load_history(self, instruments: Sequence[str], timeframes: Iterable[str], days: int) -> list[Bar]:
-        """Stored minutes of so many days and the longer bars of them, in the order of their ends; begins anew."""
+        """Stored minute bars of so many days and longer bars made of them, ordered by end; resets all state first."""
         self._aggregator = Aggregator(self._calendar, sorted(timeframes, key=timeframe_minutes, reverse=True))
         most = (days + 1) * BARS_PER_DAY
         bars: list[Bar] = []
@@ -57,7 +57,7 @@ class BarIntake:
         return any(self.reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in instruments)
 
     def bars_up_to(self, minute: Bar) -> Iterator[Bar]:
-        """The bars that a published minute leads to, after those that the store has and no frame brought."""
+        """Stored bars that the stream skipped, then this minute and the longer bars it completes; each bar once."""
         seen = self._seen.get(minute.instrument, 0)
         if minute.end_ns <= seen:
             return
@@ -73,7 +73,7 @@ class BarIntake:
             yield from self._stored(instrument, seen, None)
 
     def close_longer_bars(self, now: int, speed: float, machine_ns: int) -> list[Bar]:
-        """Longer bars that the clock completes at market time `now`, without another minute."""
+        """Longer bars completed by market time `now` alone; `speed` is the clock's, `machine_ns` their receipt."""
         return self._aggregator.advance(now, int(GRACE_NS * speed), machine_ns)
 
     def _stored(self, instrument: str, seen: int, until: int | None) -> Iterator[Bar]:
@@ -87,7 +87,7 @@ class BarIntake:
         yield minute
 
     def apply_gaps(self, gaps: BarGaps) -> set[str]:
-        """Instruments whose reported holes history has filled: what was computed across them counts for nothing."""
+        """Record the feed's bar gaps; returns instruments whose gap was filled since, to recompute indicators."""
         filled = self._holes.difference(gaps.holes, gaps.behind)
         self._holes = self._holes.union(gaps.holes) - filled
         return filled
@@ -115,7 +115,7 @@ class OptionUniverse:
         return bool(self._runs) and self._chosen_for != self._calendar.trading_day(now)
 
     def choose(self, book: InstrumentBook, reader: BarReader, now: int) -> dict[str, tuple[str, ...]] | None:
-        """What each of them watches today; None while a price or a contract is missing, with what in `problems`."""
+        """Today's watched instruments by strategy; None while a price or contract is missing (see `problems`)."""
         self.problems = {}
         found: dict[str, tuple[str, ...]] = {}
         for run in self._runs:

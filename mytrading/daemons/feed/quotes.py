@@ -83,7 +83,7 @@ class MarketPublisher:
         self.step_due = True
 
     def send_step(self, market_ns: int, again: bool) -> None:
-        """Publish the step message that ends a lock-step; `again` repeats the newest quotes."""
+        """Publish the message that ends a lock-step step, if one is due; `again` repeats it with the newest quotes."""
         if again:
             self._send_step_message(market_ns)
             for quote in self._newest.values():
@@ -218,22 +218,22 @@ class MarketSteps:
 
     @property
     def marked(self) -> bool:
-        """Return whether a step mark came since the last read of this property."""
+        """True once per new step mark: reading this property resets it."""
         fresh, self._fresh = self._fresh, False
         return fresh
 
     def on_mark(self, mark: int) -> None:
-        """Record that all frames before this step mark are handled."""
+        """Record a lock-step mark of the simulator: frames sent before it are handled, and a step message is due."""
         if mark != self._mark:
             self._mark, self._fresh = mark, True
             self._publisher.step_due = True
 
     def on_step_done(self, done: StepDone, machine_ns: int) -> None:
-        """Record the last market step that a daemon reports as read."""
+        """Record the last market step that a daemon reports as read; `remind` repeats steps it missed."""
         self._readers[done.daemon] = done.seen.get("feed/market", 0), machine_ns
 
     def on_request(self, wants: WantInstruments) -> None:
-        """Record a checksum of the instruments that a daemon requests."""
+        """Record which instruments a daemon requests, as a checksum that lock-step compares with the daemon's own."""
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
     def remind(self, market_ns: int, machine_ns: int) -> None:

@@ -178,7 +178,7 @@ class SubscriptionManager:
     capacity: int
 
     def watch(self, symbols: Iterable[str]) -> tuple[str, ...]:
-        """Subscribe the configured symbols, with an alert for each unusable one; returns the rest."""
+        """Subscribe the configured symbols; returns those subscribed, and raises an alert for each unusable one."""
         watched = self.demand.watch(dict.fromkeys(symbols))
         for refused in self.demand.refused:
             text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"

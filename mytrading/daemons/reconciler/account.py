@@ -179,7 +179,7 @@ class AccountListener:
         return active_alerts(self.name, self._problems)
 
     def each_second(self, machine_ns: int) -> None:
-        """Repeat updates the router has not shown yet, the funds as last read (for daemons that start), and health."""
+        """Publish health, the last read funds, and again the order updates that no order of the router reflects yet."""
         self._look_at_stream(machine_ns)
         for report in self._levels.updates_to_repeat(machine_ns):
             self._report(report)

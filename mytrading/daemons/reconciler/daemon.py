@@ -125,7 +125,7 @@ class Reconciler(Daemon):
         self.alerts.follow(active, FROM_STATE)
 
     def health(self, machine_ns: int) -> AccountHealth:
-        """The health of the account that strategies trade; a dry run has no books that could disagree."""
+        """The health of the account that strategies trade; all well in a dry run, which has no broker."""
         if not self._listeners:
             return AccountHealth(
                 account=self._account, connected=True, right_mode=True, stream_up=True, books_agree=True
@@ -133,7 +133,7 @@ class Reconciler(Daemon):
         return self._listeners[self._account].health(machine_ns)
 
     def progress(self) -> Progress:
-        """How far the order stream of the traded account is dealt with, and the reports of it sent."""
+        """Lock-step progress: the last step mark read from the traded account's order stream, and the reports sent."""
         if (listener := self._listeners.get(self._account)) is None:
             return Progress(waits="an account to listen to")
         return Progress(listener.stream.mark, listener.waiting_for, {"reports": self._reports.place})
@@ -147,7 +147,7 @@ class Reconciler(Daemon):
         return sum(listener.plan.requests_waiting for listener in self._listeners.values())
 
     def figures(self) -> dict[str, float]:
-        """Visits to servers and order updates since the start, and whether the stream of the traded account is up."""
+        """Counts since the start (server visits, order updates, malformed messages), and `stream_up` as 1 or 0."""
         listeners = self._listeners.values()
         return {
             "visits": float(sum(listener.visits for listener in listeners)),

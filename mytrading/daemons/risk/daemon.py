@@ -155,7 +155,7 @@ class RiskManager(MachineDaemon):
             self._take_instruments()
 
     def receive(self, stream: str, frame: Frame) -> None:
-        """Take a message by its type: apply a level; decide on an input and journal it; the rest is wiring."""
+        """Apply unjournaled state such as quotes, decide on and journal inputs, or follow the engine's instruments."""
         message = frame.message
         kind = type(message)
         if kind in OBSERVED:
@@ -302,7 +302,7 @@ class RiskManager(MachineDaemon):
             self._follow_instruments()
 
     def progress(self) -> Progress:
-        """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""
+        """Lock-step progress, waiting for what delays entries; delayed entries are decided once it is there."""
         account = self.risk.environment.account
         waits = not_ready(self.risk.state, account)
         if not waits and self.config.order_accounts and (unfunded := funds_unread(self.risk.state, account)):
@@ -317,7 +317,7 @@ class RiskManager(MachineDaemon):
         return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
 
     def ready(self) -> bool:
-        """True unless a journal is in doubt; what entries wait for is in their denial."""
+        """True unless a journal is quarantined; what else denies entries is told in their denials."""
         return not self.quarantine.writers
 
     def figures(self) -> dict[str, float]:
@@ -342,13 +342,13 @@ class RiskManager(MachineDaemon):
         }
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """A lost journal begins with what the router and the gateway carried into the day."""
+        """First rows of a new journal after a loss: the state that router and gateway carried into the day."""
         return foundation(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """What only the lost journal held: limits of the day that were reached, and the levels of stops.
+        """Rows that only the lost journal held: stop levels of positions, and breaches of the day's limits.
 
-        The first are alerts in the gateway's journal, the others are with the positions of the router.
+        Stops come from the router's positions, breaches from the alerts in the gateway's journal.
         """
         now = self.clock.now()
         day = iso_day(now)

@@ -166,7 +166,7 @@ class TradeManager(MachineDaemon):
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        """Write out the requests of the calls that the rows stand for, and look at the connections they will take."""
+        """Serialize the broker calls that these rows cause, and check their connections; sends nothing."""
         jobs = self._jobs(rows)
         self._prepared = (rows, jobs)
         for job, _ in jobs:
@@ -216,7 +216,7 @@ class TradeManager(MachineDaemon):
         return Progress(0, waits, done.sent, {**done.seen, "reconciler/reports": self._reported})
 
     def ready(self) -> bool:
-        """True once the books of the traded account agree with the journal, unless a journal is in doubt or full."""
+        """True once the books of the traded account agree with the journal, unless a journal is quarantined or full."""
         account = self.config.venue.account
         if self.orders.has_recovered(account):
             self.notes.pop("recovery", None)
@@ -228,11 +228,11 @@ class TradeManager(MachineDaemon):
         return not (self.quarantine.writers or self.journal.short or "recovery" in self.notes)
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """A lost journal begins with what risk and the gateway carried into the day."""
+        """First rows of a new journal after a loss: the state that risk and gateway carried into the day."""
         return journal_rebuild.opening_rows(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:
-        """After a rebuilding: entries that may be out are of unknown fate, and every level is shown again."""
+        """Rows after a rebuild: entries that may be at the broker get an unknown state; states are published again."""
         return self.orders.rebuild_rows(missed, machine_now(), self.clock.now())
 
     def queue_depth(self) -> int:
@@ -247,7 +247,7 @@ class TradeManager(MachineDaemon):
         }
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """The old day ends with its unsent and unknown orders; the new one opens with what is carried over."""
+        """First row of the new day's journal; first ends the old day's unsent and unknown orders, in its journal."""
         self.record(self.orders.expire_day(self.clock.now(), day))
         return (self.orders.snapshot(day),)
 

@@ -66,7 +66,7 @@ class Budgets:
 
 
 def order_fields(order: Order) -> dict[str, Any]:
-    """Return the trade log fields of an order, no empty ones: `filled` confirmed, `seen` sighted beyond it."""
+    """Return an order's trade log fields, no empty ones: `filled` confirmed, `seen` reported by one source."""
     terms = order.evidence.modify.wanted
     fields = {
         "id": order.client_order_id, "broker": order.broker_order_id, "state": order.state.value,

@@ -149,7 +149,7 @@ class JournalFollower:
         return common != cursor
 
     def resume_after(self, message: Any) -> None:
-        """End quarantines at a `resume`; one that is read while starting ends those older than it."""
+        """End all quarantines if `message` is an operator's resume; while starting, only those older than it."""
         if isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL:
             self._quarantine.release(None if self._daemon.state is DaemonState.RUNNING else message.at_ns)
 

@@ -92,7 +92,7 @@ class MachineDaemon(Daemon):
         return ()
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Return rows to append to a rebuilt journal; `missed` are others' rows, applied undecided."""
+        """Hook: return rows to append to a rebuilt journal; `missed`: other daemons' rows, applied undecided."""
         return ()
 
     def decode(self, row: Row) -> Any:
@@ -284,7 +284,7 @@ class MachineDaemon(Daemon):
             self.record([FileTaken(name=name, text=text, at_ns=self.clock.now())])
 
     def tick(self, name: str, machine_ns: int, market_ns: int = 0) -> tuple[Any, ...]:
-        """Let the machine decide on the passing of machine time, or of market time up to `market_ns`."""
+        """Step the machine with timer event `name` at this machine and market time (0: none); returns decided rows."""
         return self.step("internal", TimerFired(name=name, machine_ns=machine_ns, market_ns=market_ns))
 
     def _entries(self, rows: Sequence[Any]) -> list[Entry]:

@@ -58,7 +58,7 @@ def await_clock(config: RunConfig) -> None:
 def end_fork() -> None:
     """End a forked copy of this process at once: it would decide, journal and hold locks as if it were the daemon.
 
-    A fork that another program follows is none: author code may start programs.
+    A fork by `subprocess`, which becomes another program, goes on: author code may start programs.
     """
     if sys._getframe(1).f_code is subprocess.Popen._execute_child.__code__:  # type: ignore[attr-defined]
         return

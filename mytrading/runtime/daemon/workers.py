@@ -74,7 +74,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
 
     @property
     def next_tool(self) -> Tool | None:
-        """The tool that a job submitted now begins with; None where it would wait. For the submitting thread."""
+        """The worker's tool (its connection) that a job submitted now would get; None if the job would be queued."""
         idle = self._idle
         return idle[-1].tool if idle else None
 

@@ -167,10 +167,10 @@ class MarketClock:
         return self.at(machine_ns), machine_ns
 
     def at(self, machine_ns: int) -> int:
-        """Market time at a machine time of the current segment.
+        """Market time (ns UTC) at a machine time of the current segment (speed, anchor) of the clock file.
 
-        The wall clock is set while machine time is not, and a machine that sleeps stops the one alone: of the wall
-        clock it is the time by which it differs from machine time now.
+        For the wall clock it is converted by the present difference of the two clocks, so it is off by any change
+        of the wall clock, or sleep of the machine, between that moment and now.
         """
         if (last := self._last) is None:
             return machine_ns + time.time_ns() - machine_now()

@@ -47,7 +47,7 @@ class Quarantine:
         self.alert(row)
 
     def restore(self, row: Doubted) -> None:
-        """Add or end a quarantine, as a row of the journal says."""
+        """Apply a journaled row: its writer is quarantined, or no longer if `row.cleared`; raises no alert."""
         if row.cleared:
             self._active.pop(row.whom, None)
             self.writers.discard(row.whom)

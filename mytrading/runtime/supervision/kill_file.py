@@ -84,7 +84,7 @@ class KillFile:
         return replace(state, generation=max(kill.written_ns, generation))
 
     def read(self) -> Kill | None:
-        """Return the parsed kill file, the stricter of own and upper one; None while there is neither."""
+        """Return the stricter kill of this state folder's file and that of the folder above; None if neither exists."""
         own, above = self._own.read(), self.above.read()
         if own is None or above is None:
             return own or above

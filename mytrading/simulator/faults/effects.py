@@ -153,7 +153,7 @@ class OrderSender:
 
 
 def faulty_order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: AnalyzerRows) -> list[Body] | None:
-    """Return the order book's rows as its faults falsify them; None where the whole book fails."""
+    """Return order book rows altered by active faults, with status words of `words`; None if the request fails."""
     if (flap := faults.fire("status_flap")) is not None and flap.acted % 2:
         rows = [(order, body if order.is_live else _before_its_end(order, body, words)) for order, body in rows]
     if (odd := faults.fire("status_word")) is not None:

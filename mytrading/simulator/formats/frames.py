@@ -50,8 +50,7 @@ def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body
 def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = False) -> Body:
     """Build one market data frame as a server sends it; `full` while a client holds Depth of the instrument.
 
-    A full tick has the time of trade in seconds; what is cut from it for Quote keeps open interest, for LTP no time
-    of trade at all.
+    With `full` the trade time `ltt` is in seconds, Quote frames have open interest too, and LTP frames have no `ltt`.
     """
     index = quote.instrument.kind is InstrumentKind.INDEX
     at = quote.at_ns // 1_000_000

@@ -43,10 +43,10 @@ async def store_chart(call: RestCall) -> Reply:
 
 
 async def push(call: RestCall) -> Reply:
-    """Make a quote the market; `hold` keeps it until `release`, else the next tick replaces it.
+    """Set an instrument's quote by request; `hold` keeps it until a request with `release`, else until the next tick.
 
-    `depth` is the units at its best bid and ask, until `release`. `after` delays it by machine seconds, at most
-    `MOST_LATER_S`, until the client is quiet again; `/sim/state` then has the time it was sent.
+    `depth` is the units at best bid and ask, until `release`. `after` sends the quote so many machine seconds later,
+    at most `MOST_LATER_S`; `/sim/state` then has the time it was sent.
     """
     venue, fields = call.venue, call.fields
     instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))

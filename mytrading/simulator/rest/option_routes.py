@@ -47,7 +47,7 @@ def _refused(status: int, text: str) -> Refused:
 
 
 def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> OptionUnderlying:
-    """Find the share or index that a request names directly or by a dated contract; raises `Refused`."""
+    """Find the share or index that a request names, also by dated contract; `Refused` has `mark` after its name."""
     name, exchange = fields["underlying"].upper(), fields["exchange"]
     dated = _DATED.fullmatch(name)
     base, expiry = (dated["base"], dated["expiry"]) if dated else (name, "")

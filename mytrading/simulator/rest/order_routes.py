@@ -39,8 +39,8 @@ class DropConnection(Exception):
 def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
     """Return the answer to a request that the fault `semi_auto` parks or refuses; None otherwise.
 
-    On for good it is the account's mode: a live server answers 403 to changes and cancels, the analyzer does all of
-    this at once, as recorded. One that parks a number of orders stands for as many approvals and leaves cancels alone.
+    Set with count -1 it is the account's Semi-Auto mode: a live server also answers 403 to modifies and cancels, the
+    analyzer executes them. Set with a count it parks that many orders for approval and leaves cancels alone.
     """
     faults, fields = call.venue.faults, call.fields
     if (mode := faults.get("semi_auto")) is None:

@@ -192,7 +192,7 @@ class Driver:
 
 
 def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
-    """Return the first item up to this step mark that a daemon has not processed, as text; empty if none."""
+    """Return the first daemon behind step `mark` and what it waits for, as `daemon: text`; empty if all are done."""
     for name in DAEMONS:
         if (found := done.get(name)) is None:
             return f"{name}: not heard yet"

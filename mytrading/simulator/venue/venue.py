@@ -315,7 +315,7 @@ class SimulatedVenue:
                 self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
 
     def tick(self, index: int, *, last: bool) -> None:
-        """Advance to tick `index`: match resting orders and send quotes (unless `last`, indices' only)."""
+        """Advance to tick `index` and match resting orders; send all quotes if it is the `last` due, else indices'."""
         market = self.market
         assert market is not None
         self.index = index
@@ -334,7 +334,7 @@ class SimulatedVenue:
             self.match(quote)
 
     def publish_pushed_quote(self, quote: SimulatedQuote, *, hold: bool) -> None:
-        """Publish a quote as the market until it is released, or the next tick unless `hold`; then call `match`."""
+        """Publish a quote set by request, kept until released if `hold`. Matches no orders: call `match` then."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)

@@ -130,7 +130,7 @@ class Client:
         self.put(None, _encode(body))
 
     def put(self, key: Key | None, frame: bytes, *, counted: bool = True) -> None:
-        """Queue a frame; a newer one of the same `key` may replace it if the client lags."""
+        """Queue a frame; a newer one of its `key` may replace it if the client lags. `counted`: the hub counts it."""
         queue = self._queue
         if counted:
             self.on_put()
