@@ -27,9 +27,9 @@ def bars_of_ticks(
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Starts, shape (bars,), and open, high, low, close, volume, shape (5, bars), of bars of `span_ns`.
 
-    `volumes` are the day's so far, as feeds count them: a bar's is what it adds, and all of it after one that is lower.
-    `ValueError` if the ticks are not in time order. Who knows that they are says `ordered`: then times are read at the
-    ends of bars only, which halves what is read, and of ticks in another order the bars would be wrong.
+    `volumes` are cumulative over the day; a bar's volume is the increase in it (a lower value restarts the count).
+    `ValueError` if ticks are not in time order. `ordered` skips that check, which halves the data read: bars of
+    unordered ticks would then be wrong.
     Budget: 1.3 times a bare loop that reads the same columns.
     """
     if len(at_ns) == 0:

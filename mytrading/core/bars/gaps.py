@@ -38,7 +38,7 @@ class Completeness(NamedTuple):
 def measure_completeness(
     bars: Iterable[Bar], calendar: Calendar, exchange: str, span_ns: int, start: date, end: date, now: int
 ) -> Completeness:
-    """What is there of the bars that lie in continuous sessions of the days `start` to `end` and ended by `now`."""
+    """Count found and expected bars, and gaps, in the sessions of days `start` to `end`, of bars ended by `now`."""
     starts = {bar.start_ns for bar in bars}
     expected = found = 0
     gaps: list[Gap] = []

@@ -43,7 +43,7 @@ class Fetch(NamedTuple):
 def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
     """Why the newest fetched bar contradicts the quotes; empty if it does not, or cannot be compared.
 
-    Strikes would be chosen by a bar that is hundreds of points away. Prices of options do move that fast.
+    A bar far from the market would lead to wrong strikes. Options are not compared: they do move that fast.
     """
     newest = max(fetched, key=lambda bar: bar.end_ns, default=None)
     if newest is None or not fetch.price or fetch.upto_ns - newest.end_ns >= CLOSE_NS:
@@ -145,7 +145,7 @@ class HistoryMerge:
         self.gaps += join is not None
         return []
 
-    def due_requests(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
+    def take_due_requests(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
         """Requests to start now, marked as requested; `ahead` earlier ones still unanswered extend their deadlines."""
         fetches: list[Fetch] = []
         for name, join in self._joins.items():

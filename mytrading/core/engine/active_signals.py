@@ -60,7 +60,7 @@ class SignalStatus:
     """End of the last bar at which it was repeated."""
 
     def note_position_closed(self, side: int, at_ns: int) -> None:
-        """Spend the signal if it was for the side that closed (market time); one for the other side stays active.
+        """Mark the signal spent if its side (1 long, -1 short) is that of the position closed at `at_ns` (market).
 
         Bars before this moment do not count for re-arming.
         """

@@ -175,7 +175,7 @@ class EngineMachine(gate.EngineState):
             host.call(host.strategy.on_stop)
 
     def apply(self, row: Any) -> None:
-        """Learn a row; a bar or quote of a running engine is passed to the strategies."""
+        """Apply a journal row or an input; once live, a bar or quote is passed to the strategies."""
         if (handler := _HANDLERS.get(type(row))) is not None:
             handler(self, row)
 

@@ -120,7 +120,7 @@ class PendingEntries:
             table.clear()
 
     def apply_signal(self, signal: Signal) -> None:
-        """Record a sent signal: an exit withdraws what has no order yet."""
+        """Record a sent signal as a pending entry; an exit drops the pending entry that has no order yet."""
         key = (signal.strategy, signal.watch)
         if signal.action is Action.EXIT:
             self._signalled.pop(key, None)

@@ -187,7 +187,7 @@ class SignalGate:
     def apply_user_rules(
         self, host: StrategyHost, draft: StrategySignal, signal: Signal, data: Data, now: int
     ) -> tuple[Signal | None, SignalVetoed | None]:
-        """What the user's rules leave of a signal: a vetoed one still closes a position of the other side."""
+        """The signal if no user rule vetoes it, else an exit if it would turn a position, else None; and the veto."""
         view = host.workspace.positions.get(draft.instrument, FLAT)
         if (veto := self._rules.first_veto(signal, view, now)) is None:
             return signal, None

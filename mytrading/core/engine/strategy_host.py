@@ -45,7 +45,7 @@ class CallGuard(Protocol):
         return
 
     def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
-        """Record that it ended; returns the text of a fault if it took too long."""
+        """Record that the call ended, `failed` if it raised; returns a fault's text if it took too long, else ""."""
         return ""
 
 
@@ -137,7 +137,7 @@ class StrategyHost:
         return self._drafts([result], "on_data")
 
     def record_exception(self, error: BaseException) -> None:
-        """Make a fault of what work for this strategy raised, so that the others go on."""
+        """Turn an exception raised in work for this strategy into its fault, so that other strategies go on."""
         text = str(error) if isinstance(error, StrategyError) else f"{type(error).__name__}: {error}"
         self.fault = Fault(text, self._where(error.__traceback__))
 

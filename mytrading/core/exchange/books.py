@@ -260,7 +260,7 @@ def apply_fill(position: BookPosition, signed: int, price: float) -> tuple[BookP
 
 
 def opening_units(held: int, signed: int) -> int:
-    """Return the signed units of an order that would open or enlarge a position."""
+    """Return how many of an order's `signed` units open or enlarge a position of `held` units; 0 if it only reduces."""
     if held * signed >= 0:
         return signed
     beyond = abs(signed) - abs(held)

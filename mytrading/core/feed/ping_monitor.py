@@ -22,8 +22,8 @@ class PingBook:
             account=account, connected=False, right_mode=False, stream_up=False, books_agree=False
         )
 
-    def due(self, machine_ns: int) -> bool:
-        """Return whether a ping is to be sent now; it then counts as sent."""
+    def begin_if_due(self, machine_ns: int) -> bool:
+        """True if a ping is to be sent now; it then counts as sent, and `answered` or `failed` must follow."""
         if self._busy or machine_ns - self._last < self._every:
             return False
         self._busy, self._last = True, machine_ns

@@ -74,7 +74,7 @@ class Pulse:
         return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
 
     def wants_fresh_connection(self, now_ns: int) -> bool:
-        """Return True once per silence when a reconnect may help, at growing intervals."""
+        """True if a mute source is due for a reconnect; each True then doubles the wait for the next."""
         limit = self._mute_ns * self._expects * self._patience
         if not self.is_mute(now_ns) or now_ns - max(self._good_ns, self._since_ns) <= limit:
             return False

@@ -172,7 +172,7 @@ class StackView:
         return sum(self.unrealised_of(position) or 0.0 for position in self.open_positions())
 
     def stop_orders(self, position: Position | None = None) -> list[Order]:
-        """Return stop orders at the broker as far as the router knows, of one position or of all."""
+        """Return the stop orders that rest at the broker by the router's records, of one position or of all."""
         return [
             order
             for order in self.orders.values()

@@ -263,7 +263,7 @@ class BarPublisher:
         grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
         self.closed += self._builder.advance(now_ns, grace, machine_ns)
         self.flush()
-        for fetch in self._merge.due_requests(now_ns, machine_ns, self._fetching):
+        for fetch in self._merge.take_due_requests(now_ns, machine_ns, self._fetching):
             self._fetch(fetch)
         self._deliver(self._merge.release_overdue(machine_ns))
         self._note_filled((now_ns - grace) // MINUTE * MINUTE)

@@ -140,7 +140,7 @@ class DataManager(Daemon):
         else:
             self._run_later()
             self._record(events)
-        if self.steps.marked:
+        if self.steps.take_mark():
             self.bars.on_clock(self.clock.now(), machine_ns)
             self.instruments.look(machine_ns)
 

@@ -92,7 +92,7 @@ class InstrumentLoader:
         self._need = instruments_needed(self._config, watched, self._facts)
 
     def look(self, machine_ns: int) -> None:
-        """Request the trading day's instruments unless they are loaded, requested, or wait for a retry."""
+        """Request the day's instruments unless loaded, requested or waiting for a retry; run the archiver if due."""
         market_ns = self._clock.now()
         day = self._calendar.trading_day(market_ns)
         self._archiver.look(machine_ns)

@@ -97,7 +97,7 @@ class MarketPublisher:
         self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
     def show(self, held: Iterable[str]) -> None:
-        """Publish changed quotes of held instruments for screens, which need not wake for each quote."""
+        """Publish quotes of `held` instruments that changed since the last call, on the topic for screens."""
         for instrument in held:
             quote = self._newest.get(instrument)
             if quote is not None and quote is not self._shown.get(instrument):
@@ -167,7 +167,7 @@ class QuoteIntake:
         self.from_rest += self._offer_rows(answer, market_ns)
 
     def on_open_interest(self, answer: RestAnswer, market_ns: int) -> None:
-        """Take the price in an open interest answer for a quiet contract."""
+        """Take prices of an open interest answer as quotes of contracts that have had none for a while."""
         age, received_ns = self._health.age, answer.received_ns
         quiet = {name: row for name, row in answer.rows.items() if age(name, received_ns) > QUIET_NS}
         self._offer_rows(answer._replace(rows=quiet), market_ns)
@@ -216,9 +216,8 @@ class MarketSteps:
         self._step, self._stepped_ns = 0, 0
         self._wants: dict[str, int] = {}
 
-    @property
-    def marked(self) -> bool:
-        """True once per new step mark: reading this property resets it."""
+    def take_mark(self) -> bool:
+        """Return whether a new step mark came since the last call, and clear that."""
         fresh, self._fresh = self._fresh, False
         return fresh
 

@@ -66,7 +66,7 @@ class AccountPings:
 
     def start_if_due(self, machine_ns: int) -> None:
         """Start a ping if one is due."""
-        if self._pings.due(machine_ns):
+        if self._pings.begin_if_due(machine_ns):
             self._workers.submit("ping")
 
     def handle_results(self) -> None:

@@ -70,7 +70,7 @@ class FiledOrders(OrderMachine):
         self._hours = hours
 
     def apply(self, row: Any) -> None:
-        """Apply a row to the order machine; a taken hours file counts from here on."""
+        """Apply a row: that of an edited hours file to the market hours, any other to the order machine."""
         if type(row) is FileTaken:
             self._hours.apply_file(row)
         else:

@@ -62,7 +62,7 @@ class BooksWatch:
         self._update(router, message.account, machine_ns)
 
     def report_changes(self, router: _Router, machine_ns: int) -> None:
-        """Report books newly lost and books back to the order machine, which journals each change."""
+        """Tell the order machine, which journals it, whose books became unreadable or readable again."""
         for account in self._read_ns:
             self._update(router, account, machine_ns)
 

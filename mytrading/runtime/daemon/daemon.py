@@ -204,7 +204,7 @@ class Daemon:
         return self._sockets.publisher(stream)
 
     def push(self, stream: str) -> PushSocket:
-        """Connect to the reader of a pipe."""
+        """Make the writing end of a pipe, connected to its reader."""
         return self._sockets.push(stream)
 
     def subscribe(
@@ -469,5 +469,5 @@ class Daemon:
         self.on_alert(alert)
 
     def disk_low(self) -> bool:
-        """True while too little space is left to journal in comfort."""
+        """True while less disk space is free than the configured minimum."""
         return disk_space.is_low(self.config)

@@ -15,7 +15,7 @@ USED_UP_BYTES = 1 << 20
 
 
 def is_low(config: RunConfig) -> bool:
-    """True while too little space is left to journal in comfort: where the state lies, or where the journals do."""
+    """True while fewer than `min_free_bytes` are free on the disk of the state folder or of the journals."""
     return _least_free(config) < config.process.min_free_bytes
 
 

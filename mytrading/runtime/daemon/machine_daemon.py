@@ -148,7 +148,7 @@ class MachineDaemon(Daemon):
         for alert in found.alerts:
             self.alerts.restore(alert)
         for row in found.quarantines:
-            self.quarantine.restore(row)
+            self.quarantine.apply(row)
         if self.journal.sealed_for:
             self._roll(self.journal.sealed_for)
 

@@ -118,7 +118,7 @@ class Journal:
     ) -> list[Row]:
         """Commit `entries` as one frame and return their rows; `durable` waits for the disk.
 
-        `meanwhile` may be called while the disk takes what is durable; nothing counts yet, and it must not raise.
+        `meanwhile` may be called during the sync of a durable commit, which may still fail; it must not raise.
         Raises `JournalFull` when nothing could be written, the reserve being used up.
         """
         rows = self._rows(entries, market_ns, machine_ns)

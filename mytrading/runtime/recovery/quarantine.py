@@ -41,12 +41,12 @@ class Quarantine:
     def begin(self, writer: str, code: str, problem: str) -> None:
         """Quarantine a writer's journal: journal it, show it in the heartbeat, raise the alert `code`."""
         row = Doubted(whom=writer, code=code, problem=problem, at_ns=self._now())
-        self.restore(row)
+        self.apply(row)
         self._record([row])
         self._halted()
         self.alert(row)
 
-    def restore(self, row: Doubted) -> None:
+    def apply(self, row: Doubted) -> None:
         """Apply a journaled row: its writer is quarantined, or no longer if `row.cleared`; raises no alert."""
         if row.cleared:
             self._active.pop(row.whom, None)
@@ -68,7 +68,7 @@ class Quarantine:
         over = [row for row in self.active if before is None or row.at_ns < before]
         ended = [replace(row, cleared=True, at_ns=self._now()) for row in over]
         for row in ended:
-            self.restore(row)
+            self.apply(row)
         self._record(ended)
         left = {(row.code, self._subject(row)) for row in self.active}
         for alert in self._alerts.active:

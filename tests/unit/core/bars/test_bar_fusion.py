@@ -51,10 +51,10 @@ def test_instrument_without_history_delivers_whole_bars_only() -> None:
 def test_first_partial_minute_is_repaired_from_history_and_live_bars_follow() -> None:
     fusion = resumed(5)
     assert fusion.add_live_bar(live(5, whole=False)) == []
-    assert fusion.due_requests(after(5) - 1, 0) == []
-    (fetch,) = fusion.due_requests(after(5), 0)
+    assert fusion.take_due_requests(after(5) - 1, 0) == []
+    (fetch,) = fusion.take_due_requests(after(5), 0)
     assert fetch == Fetch(NIFTY, 6 * MINUTE)
-    assert fusion.due_requests(after(5), 0) == []
+    assert fusion.take_due_requests(after(5), 0) == []
     assert fusion.add_live_bar(live(6)) == []
     history = [bar(number, 77.0) for number in range(6)]
     assert fusion.apply_history(fetch, history, history, after(6)) == [bar(5, 77.0), bar(6)]
@@ -65,7 +65,7 @@ def test_first_partial_minute_is_repaired_from_history_and_live_bars_follow() ->
 def test_bar_that_the_store_had_already_is_not_delivered_again() -> None:
     fusion = resumed(5)
     fusion.add_live_bar(live(5, whole=False))
-    (fetch,) = fusion.due_requests(after(5), 0)
+    (fetch,) = fusion.take_due_requests(after(5), 0)
     assert fusion.apply_history(fetch, [bar(5)], [], after(5)) == []
     assert fusion.gaps == 0
 
@@ -73,10 +73,10 @@ def test_bar_that_the_store_had_already_is_not_delivered_again() -> None:
 def test_history_that_lags_is_asked_again() -> None:
     fusion = resumed(5)
     fusion.add_live_bar(live(5, whole=False))
-    (fetch,) = fusion.due_requests(after(5), 0)
+    (fetch,) = fusion.take_due_requests(after(5), 0)
     assert fusion.apply_history(fetch, [bar(4)], [bar(4)], after(5)) == []
-    assert fusion.due_requests(after(5) + MARGIN - 1, 0) == []
-    (again,) = fusion.due_requests(after(5) + MARGIN, 0)
+    assert fusion.take_due_requests(after(5) + MARGIN - 1, 0) == []
+    (again,) = fusion.take_due_requests(after(5) + MARGIN, 0)
     assert fusion.apply_history(again, [bar(4), bar(5, 77.0)], [bar(5, 77.0)], after(6)) == [bar(5, 77.0)]
 
 
@@ -86,7 +86,7 @@ def test_history_that_never_has_the_minute_leaves_a_counted_gap() -> None:
     fusion.add_live_bar(live(6))
     now, delivered = after(5), []
     for _ in range(TRIES):
-        (fetch,) = fusion.due_requests(now, 0)
+        (fetch,) = fusion.take_due_requests(now, 0)
         delivered = fusion.apply_history(fetch, [], [], now)
         now += MARGIN
     assert delivered == [bar(6)]
@@ -99,7 +99,7 @@ def test_history_that_fails_is_given_up_and_whole_bars_go_on() -> None:
     fusion.add_live_bar(live(6))
     now, delivered = after(5), []
     for _ in range(TRIES):
-        (fetch,) = fusion.due_requests(now, 0)
+        (fetch,) = fusion.take_due_requests(now, 0)
         delivered = fusion.apply_failure(fetch, now)
         now += MARGIN
     assert delivered == [bar(6)]
@@ -107,7 +107,7 @@ def test_history_that_fails_is_given_up_and_whole_bars_go_on() -> None:
 
 def test_history_that_does_not_answer_holds_bars_no_longer_than_the_patience() -> None:
     fusion = resumed(5)
-    (fetch,) = fusion.due_requests(after(5), 1000)
+    (fetch,) = fusion.take_due_requests(after(5), 1000)
     fusion.add_live_bar(live(6))
     assert fusion.release_overdue(1000 + PATIENCE_NS - 1) == []
     assert fusion.release_overdue(1000 + PATIENCE_NS) == [bar(6)]
@@ -116,14 +116,14 @@ def test_history_that_does_not_answer_holds_bars_no_longer_than_the_patience() -
 
 def test_answer_to_a_question_from_before_an_interruption_releases_nothing() -> None:
     fusion = resumed(5)
-    (old,) = fusion.due_requests(after(5), 0)
+    (old,) = fusion.take_due_requests(after(5), 0)
     fusion.hold_back_all()
     fusion.add_live_bar(live(6, whole=False))
     assert fusion.apply_history(old, [bar(5)], [bar(5)], after(6)) == []
     fusion.note_resumed(NIFTY, 8 * MINUTE)
     fusion.add_live_bar(live(7, whole=False))
     assert fusion.apply_history(old, [bar(5)], [], after(7)) == []
-    (fetch,) = fusion.due_requests(after(7), 0)
+    (fetch,) = fusion.take_due_requests(after(7), 0)
     history = [bar(6, 66.0), bar(7, 77.0)]
     assert fusion.apply_history(fetch, history, history, after(7)) == history
 
@@ -132,13 +132,13 @@ def test_bars_of_a_loss_are_held_from_the_interruption_on() -> None:
     fusion = HistoryMerge(MARGIN)
     fusion.add_instrument(NIFTY)
     fusion.note_resumed(NIFTY, 0)
-    (fetch,) = fusion.due_requests(MARGIN, 0)
+    (fetch,) = fusion.take_due_requests(MARGIN, 0)
     assert fusion.apply_history(fetch, [], [], MARGIN) == []
     assert fusion.add_live_bar(live(1)) == [bar(1)]
     fusion.hold_back_all()
     assert fusion.add_live_bar(live(2, whole=False)) == []
     assert fusion.waiting_instruments == [NIFTY]
-    assert fusion.due_requests(10 * MINUTE, 0) == []
+    assert fusion.take_due_requests(10 * MINUTE, 0) == []
 
 
 def covered(minute: int) -> HistoryMerge:
@@ -152,7 +152,7 @@ def covered(minute: int) -> HistoryMerge:
 def given_up(fusion: HistoryMerge, upto: int) -> None:
     now = upto + MARGIN
     for _ in range(TRIES):
-        (fetch,) = fusion.due_requests(now, 0)
+        (fetch,) = fusion.take_due_requests(now, 0)
         fusion.apply_failure(fetch, now)
         now += MARGIN
 
@@ -163,7 +163,7 @@ def test_instrument_is_behind_only_once_a_minute_that_it_missed_is_over() -> Non
     fusion.note_resumed(NIFTY, 6 * MINUTE)
     assert fusion.instruments_behind(6 * MINUTE - 1) == ()
     assert fusion.instruments_behind(6 * MINUTE) == (NIFTY,)
-    (fetch,) = fusion.due_requests(6 * MINUTE + MARGIN, 0)
+    (fetch,) = fusion.take_due_requests(6 * MINUTE + MARGIN, 0)
     fusion.apply_history(fetch, [bar(5)], [bar(5)], 6 * MINUTE + MARGIN)
     assert (fusion.instruments_behind(9 * MINUTE), fusion.instruments_with_gaps) == ((), ())
 
@@ -194,7 +194,7 @@ def test_minute_that_later_history_passes_over_was_not_traded_and_is_no_hole() -
     fusion.add_live_bar(live(6, whole=False))
     now = 7 * MINUTE + MARGIN
     for _ in range(TRIES):
-        (fetch,) = fusion.due_requests(now, 0)
+        (fetch,) = fusion.take_due_requests(now, 0)
         fusion.apply_history(fetch, [bar(5), bar(7)], [bar(5)], now)
         now += MARGIN
     assert fusion.waiting_instruments == []
@@ -226,7 +226,7 @@ def test_last_of_many_questions_is_waited_for_as_long_as_those_before_it_take() 
     for name in names:
         fusion.add_instrument(name, 5 * MINUTE)
         fusion.note_resumed(name, 6 * MINUTE)
-    assert len(fusion.due_requests(6 * MINUTE + MARGIN, 0, ahead=10)) == 40
+    assert len(fusion.take_due_requests(6 * MINUTE + MARGIN, 0, ahead=10)) == 40
     fusion.release_overdue(PATIENCE_NS + 40 * EACH_NS)
     assert fusion.waiting_instruments == names[31:]
 

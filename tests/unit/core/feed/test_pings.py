@@ -14,17 +14,17 @@ EVERY = 30 * SECOND
 def pings() -> PingBook:
     """An account that answered its first ping."""
     book = PingBook("spare", EVERY, 3)
-    assert book.due(0)
+    assert book.begin_if_due(0)
     book.answered("angel", right_mode=True)
     return book
 
 
 def test_ping_is_sent_at_once_and_then_at_intervals_one_at_a_time(pings: PingBook) -> None:
-    assert not pings.due(EVERY - 1)
-    assert pings.due(EVERY)
-    assert not pings.due(5 * EVERY), "the one before has not ended"
+    assert not pings.begin_if_due(EVERY - 1)
+    assert pings.begin_if_due(EVERY)
+    assert not pings.begin_if_due(5 * EVERY), "the one before has not ended"
     pings.failed("no answer within 5 s")
-    assert pings.due(5 * EVERY)
+    assert pings.begin_if_due(5 * EVERY)
 
 
 def test_account_is_down_after_three_failures_and_up_after_one_answer(pings: PingBook) -> None:

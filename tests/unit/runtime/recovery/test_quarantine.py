@@ -35,7 +35,7 @@ def test_resume_ends_every_quarantine_and_its_alert() -> None:
 def test_resume_that_came_while_the_process_was_away_ends_what_is_older() -> None:
     """A router that was killed in quarantine read the resume while it started, and stayed in quarantine for good."""
     process = Process()
-    process.quarantine.restore(Doubted(whom="risk", code="UPSTREAM_UNREADABLE", problem="row 7 is bad", at_ns=10))
+    process.quarantine.apply(Doubted(whom="risk", code="UPSTREAM_UNREADABLE", problem="row 7 is bad", at_ns=10))
     process.now = 30
     process.quarantine.begin(OWN, "JOURNAL_TAIL_LOST", "found at this start")
     for row in process.quarantine.active:
