@@ -92,7 +92,7 @@ def _drop_output() -> None:
 
 
 def misplaced_argument(arguments: Sequence[str]) -> str:
-    """Why a line that begins with `up` is refused, with what to type; empty if nothing is known to be wrong."""
+    """Why a stray word in an `up` command line is refused, with what to type instead; empty if there is none."""
     if not arguments or arguments[0] != "up":
         return ""
     import shlex

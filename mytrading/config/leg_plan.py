@@ -112,7 +112,7 @@ class LegConfig(BaseModel):
         return self
 
     def rule(self, watch: str) -> LegRule:
-        """Return the leg as the run file has it; `watch` is the id of the strategy's underlying."""
+        """Build the leg's rule for the run configuration; `watch` is the id of the strategy's underlying."""
         option = self.kind is LegKind.OPTION
         return LegRule(
             lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
@@ -173,7 +173,7 @@ class LegPlanConfig(BaseModel):
         return self
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:
-        """Return the plan as the run file has it; `UnknownSymbol` names an instrument that does not exist."""
+        """Build the plan for the run configuration; `UnknownSymbol` names an instrument that does not exist."""
         return LegPlan(
             legs=tuple(leg.rule(symbols.resolve(leg.instrument or self.underlying)) for leg in self.legs),
             entry_time=parse_time_of_day(self.entry_time),
@@ -220,7 +220,7 @@ def parse_leg_plan(values: Mapping[str, Any], text: str, file: str, problems: li
 
 
 def clamped_strike_warnings(plan: LegPlanConfig, text: str, file: str) -> list[str]:
-    """Return a warning for each strike whose offset lies outside 1 to 20."""
+    """Return a warning for each strike whose offset lies outside 1 to 20 and is therefore clamped."""
     lines, found = key_lines(text), []
     for number, leg in enumerate(plan.legs, 1):
         taken = clamp_strike_offset(leg.strike)

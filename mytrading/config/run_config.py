@@ -177,7 +177,7 @@ def build_strategy_run(
     accounts: tuple[str, ...],
     plan: LegPlan | None,
 ) -> StrategyRun:
-    """Build one strategy's run configuration from its own settings and what other settings resolve to."""
+    """Build one strategy's run configuration from its settings and values resolved from other settings."""
     return copy_shared_fields(
         StrategyRun,
         strategy,

@@ -151,17 +151,17 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     @property
     def long(self) -> TradeRule | None:
-        """The rule of what a long signal trades."""
+        """The rule of which instrument a long signal trades; None where it trades nothing."""
         return parse_trade(self.trade_long, long=True)
 
     @property
     def short(self) -> TradeRule | None:
-        """The rule of what a short signal trades; None where it trades nothing."""
+        """The rule of which instrument a short signal trades; None where it trades nothing."""
         return parse_trade(self.trade_short, long=False)
 
     @property
     def square_off_named(self) -> str:
-        """The square-off time, set under either of its two names; empty: none."""
+        """The square-off time (HH:MM), under either of its two keys; empty: none."""
         return self.risk_square_off_time or self.square_off
 
 
@@ -175,7 +175,7 @@ def _share(percent: float) -> float:
 
 
 def judge_percent_keys(name: str, given: Mapping[str, Value], problems: list[str], warnings: list[str]) -> None:
-    """Refuse a level that a strategy's settings give as a fraction and in per cent, and note what is easily mistaken.
+    """Append to `problems` each level given both as a fraction and in per cent, and to `warnings` doubtful values.
 
     Each warning begins with the strategy's `name` and a colon.
     """
@@ -208,7 +208,7 @@ def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[st
 
 
 def exit_rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
-    """Return exit rules as the run file has them; the Supertrend may use the bars of `underlying`."""
+    """Build the exit rules for the run configuration; the Supertrend may use the bars of `underlying`."""
     return StrategyRules(
         max_loss=config.risk_max_loss,
         max_profit=config.risk_max_profit,

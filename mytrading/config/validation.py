@@ -97,7 +97,7 @@ def parse_days(value: object) -> object:
 
 
 def check_allowed_words(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the words if there are any and all are allowed; `ValueError` names the wrong ones."""
+    """Return `words` unchanged; `ValueError` if there are none, or some that are not allowed."""
     unknown = [word for word in words if word not in allowed]
     if unknown or not words:
         raise ValueError(

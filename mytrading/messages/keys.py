@@ -27,7 +27,7 @@ class OwnerKey(NamedTuple):
 
     @property
     def net(self) -> NetKey:
-        """The net position that this is a share of."""
+        """Key of the account's net position, of which this owner holds a part."""
         return tuple.__new__(NetKey, self[:3])
 
 
@@ -50,7 +50,7 @@ class NetKeyed(msgspec.Struct, frozen=True):
 
     @property
     def net(self: _Net) -> NetKey:
-        """The net position that the message is about."""
+        """Key of the net position (account, instrument, product) that the message is about."""
         return tuple.__new__(NetKey, (self.account, self.instrument, self.product))
 
 

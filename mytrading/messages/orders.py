@@ -136,7 +136,7 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def open_units(self) -> int:
-        """Signed units held: the confirmed ones, else those that were only sighted; 0: flat."""
+        """Signed units held: `quantity` (confirmed), else `quantity_seen` (reported, not confirmed yet); 0: flat."""
         return self.quantity or self.quantity_seen
 
 

@@ -171,7 +171,7 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     @property
     def healthy(self) -> bool:
-        """True when entries may rely on this account's books."""
+        """True if connected, in the right mode, and our books agree with the broker's."""
         return self.connected and self.right_mode and self.books_agree
 
 

@@ -271,7 +271,7 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def runs(self) -> bool:
-        """True if the venue is a process of this stack, whosever its quotes are."""
+        """True if this stack runs the simulator, priced by its own quotes or by a real server's."""
         return self.embedded or self.followed
 
 

@@ -112,7 +112,7 @@ def _plain(row: msgspec.Struct) -> dict[str, Any]:
 def day_book(files: list[DayFile], day: str, whole: bool = True) -> DayBook:
     """Build the router's book of a day from its journal; empty if there is none.
 
-    Raises `JournalDamaged` at a row that cannot be read; unless it must be `whole`, the day ends there instead.
+    Raises `JournalDamaged` at a row that cannot be read; unless `whole`, the book ends there instead.
     """
     book, decoders = DayBook(day), {name: StreamDecoder(name) for name in ("orders", "records")}
     for path in (file.path for file in files if (file.daemon, file.day) == ("router", day)):

@@ -35,7 +35,7 @@ def read_layout(path: Path) -> int:
 
 
 def read_head(path: Path) -> SegmentHead:
-    """Return what a file carries over from earlier ones, with its newest epoch; raises `JournalDamaged`."""
+    """Return the sequence, hash and cursors a file continues from, and its newest epoch; raises `JournalDamaged`."""
     meta = _meta(path)
     cursors = []
     for key, value in meta.items():
@@ -63,7 +63,7 @@ def sealed_for(path: Path) -> str:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Yield all rows of a file and of its front, oldest first; raises `JournalDamaged` naming the row."""
+    """Yield all rows of a file and of its `-front` log, oldest first; raises `JournalDamaged` naming the row."""
     begun = read_head(path)
     seq, previous = begun.seq, begun.hash
     written: dict[str, int] = {}
@@ -89,7 +89,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def remove_files(path: Path) -> None:
-    """Remove a converted SQLite file, then its front and its SQLite side files."""
+    """Remove a converted SQLite file, then its `-front` log and its `-wal` and `-shm` files."""
     for suffix in ("", "-front", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 

@@ -65,7 +65,7 @@ class StoredDay(NamedTuple):
         return sqlite_journals.read_rows(self.path) if self.old else read_segment(self.path)
 
     def head(self) -> SegmentHead:
-        """Return what the file carries over from earlier ones, with the newest epoch begun in it."""
+        """Return the sequence, hash and cursors the file continues from, and the newest epoch begun in it."""
         if self.old:
             return sqlite_journals.read_head(self.path)
         heads = all_heads(self.path)

@@ -284,7 +284,7 @@ class TradingOrchestrator:
         """Cancel resting entries, stop all processes and supervisor; returns entries that were not confirmed gone.
 
         Stops at the broker stay; `stops_left` holds those that the router knew of.
-        `withdrawn` is called between the two, while everybody still answers. Raises `NotRunning`.
+        `withdrawn` is called after the cancels, while all processes still run. Raises `NotRunning`.
         """
         if not self.is_running():
             raise NotRunning(f"the {self.config.profile} stack is not running")

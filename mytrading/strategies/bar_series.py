@@ -54,7 +54,7 @@ class BarSeries:
         self.last_end_ns = 0
 
     def fill(self, bar: Bar) -> bool:
-        """Append a bar without showing it; false, and nothing done, if it is not newer."""
+        """Append a bar that the strategy does not see yet; false, without effect, if it is not newer than the last."""
         if bar.end_ns <= self.last_end_ns:
             return False
         self._open_day(day_number(bar.start_ns))
@@ -69,7 +69,7 @@ class BarSeries:
         return True
 
     def adopt(self, start_ns: NDArray[np.int64], table: FloatArray, span_ns: int) -> None:
-        """Use whole columns as the filled bars of an empty series, not shown yet and not copied."""
+        """Fill an empty series with whole columns, which are not copied; the strategy sees no bar of them yet."""
         self._start, self._table = start_ns, table
         self.filled, self.cursor = len(start_ns), 0
         self.version += 1

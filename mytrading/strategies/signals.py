@@ -44,13 +44,14 @@ class OrderHints(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def order_type(self) -> OrderType:
+        """The entry's order type: SL with a trigger, LIMIT with a limit price, else MARKET."""
         if self.trigger_price:
             return OrderType.SL
         return OrderType.LIMIT if self.limit_price else OrderType.MARKET
 
     @property
     def has_prices(self) -> bool:
-        """True if a level of the traded contract's own price is among them."""
+        """True if a limit, trigger, target or stop buffer is set, each in the traded contract's own price."""
         return bool(self.limit_price or self.trigger_price or self.stop_buffer or self.target_price)
 
     def entry_level(self, price: float) -> float:

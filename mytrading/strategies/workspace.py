@@ -221,7 +221,7 @@ class StrategyWorkspace:
         return found[0].value(found[1], back)
 
     def slot_values(self, instrument: str, first: int, after: int) -> list[list[float]]:
-        """Values from row `first` to before `after` of each indicator read so far; fills `slots` and `newest`."""
+        """Values at rows `first` to before `after` of each indicator read so far; sets `slots` and `newest`."""
         read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
         self.newest = tuple(values.value(series) for _, values, series in read)
         self.slots = {wanted: slot for slot, (wanted, _, _) in enumerate(read)}

@@ -90,7 +90,7 @@ def _serve() -> None:
 def check_determinism(
     spec: Spec, file: Path | None, observer: Observer, whole: Log, other: OtherProcess | None
 ) -> CheckOutcome:
-    """Check that a second run here and one in a new process make the same decisions; keeps faster times in `whole`."""
+    """Check that reruns here and in a new process decide as the full run did; keeps faster call times in `whole`."""
     found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
     again = observer.replay(spec, whole)
     _compare(spec, found, whole, again.decisions, "a second run in the same process", _STATE)

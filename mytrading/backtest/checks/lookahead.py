@@ -41,7 +41,7 @@ _TODO = (
 
 
 def check_look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Check that decisions and indicator values stay the same when later bars are removed or altered."""
+    """Check that decisions of the full run (`whole`) and indicators ignore later bars, removed or altered."""
     found = CheckOutcome(NAME, ASKS)
     _indicators(spec, found)
     ends = sample_ends(spec, whole)
@@ -73,7 +73,7 @@ def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckO
 
 
 def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
-    """Return the bar end times (ns) at which to cut: at decisions spread over the run, else evenly spread."""
+    """Return the bar end times (ns) after which to drop or alter bars: at decisions of the run, else evenly spread."""
     ends = bar_ends(spec)
     decided = sorted({one.at_ns for one in whole.decisions if one.at_ns < int(ends[-1])})
     picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}

@@ -72,12 +72,12 @@ class CheckOutcome:
 
     @property
     def details(self) -> str:
-        """Return why the check was not judged, or its figures, as one line of text."""
+        """Return as one line why the check was skipped, else its figures."""
         figures = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in self.figures.items())
         return self.skipped or "; ".join(figures)
 
     def add(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
-        """Add a finding to this check's outcome."""
+        """Add a finding: what is wrong, `file:line`, how to mend it, and whether it fails the check (`must`)."""
         self.findings.append(CheckFinding(self.check, what, where, cure, must))
 
     def json_body(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class DecisionDifference(NamedTuple):
 
     @property
     def actions(self) -> tuple[str, str]:
-        """Return the action of each run there, `nothing` for a run without a decision."""
+        """Return the actions (BUY …) of the full and the other run; `nothing` for a run that made no decision."""
         whole, other = ("nothing" if one is None else one.action for one in self)
         return whole, other
 
@@ -319,8 +319,7 @@ def with_data(spec: Spec, data: Iterable[Columns]) -> Spec:
 
 
 def copy_between(columns: Columns, first_ns: int = -(1 << 62), end_ns: int = 1 << 62) -> Columns:
-    """A copy of the bars that begin at or after one time and end at or before another: nothing of the others is left
-    in memory behind it."""
+    """Return a copy (not a view) of the bars that start at or after `first_ns` and end at or before `end_ns`."""
     part = columns.between(first_ns, end_ns - columns.span_ns + 1)
     return Columns(part.instrument, part.timeframe, part.start_ns.copy(), np.array(part.table, order="C"))
 

@@ -34,7 +34,7 @@ _TODO = (
 
 
 def check_restart(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Check that a strategy stopped and recovered at a few bars makes the same decisions afterwards."""
+    """Check that a strategy restarted at a few bars decides afterwards as in the full run (`whole`)."""
     found = CheckOutcome(NAME, ASKS)
     stops = _stops(whole)
     found.figures["restarts"] = len(stops)

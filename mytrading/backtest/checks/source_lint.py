@@ -44,7 +44,7 @@ _CHANGES = ("append", "add", "update", "extend", "pop", "popleft", "appendleft",
 
 
 def check_source(file: Path | None) -> CheckOutcome:
-    """Check the strategy's source file for habits that are wrong in any strategy: clocks, random numbers, files."""
+    """Check the strategy's source for use of clocks, random numbers, files and the like; skipped without a file."""
     found = CheckOutcome(NAME, "does its text keep to bars, parameters and the instance?")
     if file is None:
         found.skipped = "it has no file of its own"

@@ -25,7 +25,7 @@ ASKS = "does every parameter change something?"
 
 
 def check_parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> CheckOutcome:
-    """Check for declared parameters that are never read, or whose value changes no decision."""
+    """Check for declared parameters never read, or whose change alters no decision of the full run (`whole`)."""
     found = CheckOutcome(NAME, ASKS)
     names = list(declared_parameters(spec.strategy, BaseStrategy))
     lines, used = _declared(file)

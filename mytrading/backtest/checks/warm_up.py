@@ -35,7 +35,7 @@ _LEAST_BARS = 20
 
 
 def check_warm_up(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Check after how many bars a run with a later start makes the same decisions as the whole run."""
+    """Check after how many bars runs that start later decide as the full run (`whole`)."""
     found = CheckOutcome(NAME, ASKS)
     starts = _starts(spec)
     if not starts:

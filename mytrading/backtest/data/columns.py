@@ -96,7 +96,7 @@ def build_columns(
 ) -> Columns:
     """Build columns from arrays after validating them; `DataError` names the first bar that is wrong.
 
-    The timeframe is the one it is in, unless that is known.
+    An empty `timeframe` is found by the spacing of the bars; `source` names the file in errors.
     """
     if len(start_ns) == 0:
         raise DataError(f"{source}: no bars in it; check the file, --instrument, --from and --to")
@@ -119,7 +119,7 @@ def build_columns(
 
 
 def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:
-    """Return the timeframe at which most bars are spaced; `DataError` if it is not a supported one."""
+    """Return the timeframe by the most frequent spacing of bars (1m for one bar); `DataError` if unsupported."""
     if len(start_ns) < 2:
         return "1m"
     steps, counts = np.unique(np.diff(start_ns), return_counts=True)

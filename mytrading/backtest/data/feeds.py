@@ -85,9 +85,9 @@ class Feed(BarTape):
         return self.host.workspace.warm_rows(self.columns.instrument).tobytes()
 
     def walked(self, first: int, last: int | None = None) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
-        """Yield chunks of (row after the bar, bar, indicator values at it) of a feed that drives alone.
+        """Yield chunks of (row number after the bar, bar, indicator values at it), for a run with this feed only.
 
-        The loop moves the cursor and `newest` together before it calls the strategy, and clears `slots` at last.
+        The caller sets the series' cursor and `newest` before each call of the strategy, and clears `slots` at the end.
         """
         workspace, name = self.host.workspace, self.columns.instrument
         for rows, bars in self.columns.bars(first, last):
@@ -102,7 +102,7 @@ class Feed(BarTape):
         return only and self.host.calls_per_bar_only and self.host.workspace.instruments == (self.columns.instrument,)
 
     def shown_bar(self, frame: int, row: int) -> Bar:
-        """Return row `row` of a timeframe's bars as the message that the strategy receives."""
+        """Return row `row` of the `frame`-th timeframe as the bar message that the strategy receives."""
         return self.frames[frame].columns.bar(row, int(self.bar_ends(frame)[row]))
 
 

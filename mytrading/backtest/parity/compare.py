@@ -77,7 +77,7 @@ class ParityCase:
         return len(self.facts.quotes)
 
     def paced_moments(self) -> Iterable[MarketMoment]:
-        """Yield the day's market moments, with empty ones added where only time passes."""
+        """Yield the day's market moments, with empty ones in pauses so that timers fire (not in lock-step)."""
         if not self.record.speed:
             return self.moments
         begin, end = self.moments[0].now, self.moments[-1].now
@@ -88,7 +88,7 @@ def prepare(
     config: RunConfig, day: str, classes: Classes, rules: Sequence[LoadedRule] = (),
     data: Callable[[str], Columns] | None = None, within_ns: int = SECOND,
 ) -> ParityCase:  # fmt: skip
-    """Prepare the comparison of a day (ISO; empty: the newest); `data` replaces the stack's bars of an instrument."""
+    """Load a recorded day (ISO; empty: newest) to compare; `data` gives bars by instrument instead of the recorded."""
     day = _day(config, day)
     tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
@@ -302,7 +302,7 @@ class ParityVerdict:
 def compare(
     case: ParityCase, strategies: Collection[str] = (), progress: Callable[[int], None] = lambda _: None
 ) -> ParityVerdict:
-    """Replay the day in a backtest and explain the differences, of these strategies (empty: all)."""
+    """Backtest the recorded day and explain its differences from the live stack, for `strategies` (empty: all)."""
     began = time.perf_counter()
     backtest = Replay(case.world).run(case.paced_moments(), progress)
     seconds = time.perf_counter() - began

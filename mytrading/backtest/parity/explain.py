@@ -429,7 +429,7 @@ def fills_agree(stack: OrderFill, backtest: OrderFill, within_ns: int) -> bool:
 def explain_fills(
     stack: Order, backtest: Order, there: OrderFill | None, here: OrderFill | None, facts: DayFacts
 ) -> Explanation:
-    """Explain why the fills of two orders on equal terms differ; at least one of them has a fill."""
+    """Explain why fills of equal orders differ: `there` is the stack's fill, `here` the backtest's; one may be None."""
     if there is not None and here is not None:
         return _unlike_fills(stack, backtest, there, here, facts)
     if there is not None:

@@ -102,7 +102,7 @@ def recorded_days(config: RunConfig) -> list[str]:
 
 
 def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> DayRecord:
-    """Read the record of a day from its journals; `JournalDamaged` names a row that cannot be read."""
+    """Read a day from the journals (`JournalDamaged`); `silence` gives the last quote time up to a time (ns)."""
     rows = [row for daemon in _READ for row in written_rows(config, daemon, day)]
     record = DayRecord(day)
     for row in sorted(rows, key=lambda one: one.at_ns):

@@ -130,7 +130,7 @@ class Venues:
 
     @property
     def is_idle(self) -> bool:
-        """True while no order rests."""
+        """True if no order is working at any venue."""
         return all(venue.is_idle for venue in self.all)
 
     def clock(self) -> int:
@@ -139,7 +139,7 @@ class Venues:
         return self._machine_ns
 
     def call(self, order: Order, call: Call) -> None:
-        """Send a call of the order machine to the venue of the order's account."""
+        """Send an order call (place, modify or cancel) to the venue of the order's account."""
         self._by_account[order.account].call(order, call)
 
     def load_positions(self, positions: Iterable[Position]) -> None:

@@ -166,7 +166,7 @@ def option_price_sources(result: RunResult) -> dict[str, Any] | None:
 
 
 def option_prices_text(found: dict[str, Any]) -> str:
-    """Describe in one sentence where the prices of option contracts came from (`options_of`)."""
+    """Describe in one sentence where the prices of option contracts came from; `found` is of `option_price_sources`."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
     fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
     text = f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"

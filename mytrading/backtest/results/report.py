@@ -200,7 +200,7 @@ def monthly_table(result: RunResult) -> PageTable:
 
 
 def option_tables(found: dict[str, Any]) -> list[PageTable | str]:
-    """Build the tables of price sources of option contracts and of the model's parameters."""
+    """Build the tables of option price sources and the model's parameters; `found` is of `option_price_sources`."""
     fills = found["fills"]
     rows = [[name, f"{share:.2%}", str(fills.get(name, 0))] for name, share in found["bars"].items()]
     rows += [["settled at expiry", "", str(fills["settled"])]] if "settled" in fills else []

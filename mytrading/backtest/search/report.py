@@ -32,7 +32,7 @@ def write_search(
     path: Path, title: str, notes: Sequence[str], space: Space, trials: Sequence[Trial], objective: str,
     worth: tuple[Deflated, Stability] | None, run: Sequence[Trial] | None = None,
 ) -> None:  # fmt: skip
-    """Write the report of a search; with `run`, these are backtested trials and `trials` those of the screening."""
+    """Write the HTML report; `worth` judges the best trial. With `run` (backtested), `trials` are estimates."""
     sections = [PageSection("What the best is worth", [worth_table(*worth)])] if worth is not None else []
     pairs = list(itertools.combinations(space.axes, 2))[:_MOST_MAPS]
     figures = [heat_map(across, up, trials, objective) for across, up in pairs]

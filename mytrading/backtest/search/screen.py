@@ -196,7 +196,7 @@ def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
 
 
 def compute_signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: ScreenData) -> FloatArray:
-    """Compute the strategy's signal for every bar; `ScreenError` if it is not one number a bar."""
+    """Compute the strategy's signal a bar: 1 long, −1 short, 0 flat, NaN keep; `ScreenError` for a wrong shape."""
     instance = strategy.__new__(strategy)
     for name, value in parameters.items():
         setattr(instance, name, value)
@@ -210,9 +210,9 @@ def compute_signals(strategy: type[BaseStrategy], parameters: Mapping[str, Param
 
 
 def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
-    """Simulate an array of signals: figures, profit (rupees) at each day's end, and up to `trips` trades.
+    """Return figures by name, cumulative profit (rupees) at each day's end, and up to `trips` trades of a signal array.
 
-    A trade names the bars of the data at which it begins and ends.
+    A trade is a row: entry bar, exit bar, signed units, entry price, exit price.
     """
     equity, rows = np.zeros(len(on.units)), np.empty((trips, 5))
     placed = signalled
@@ -230,7 +230,7 @@ def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dic
 def screen_trial(
     spec: Spec, on: ScreenData, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
 ) -> Trial:
-    """Screen one set of parameters; the trial's figures are estimates, for ranking only."""
+    """Estimate one set of parameters, for ranking only; no objective value with fewer than `least` trades."""
     try:
         figures, profit, _ = simulate(on, compute_signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
     except ScreenError:
@@ -265,7 +265,7 @@ def screen_all(
     spec: Spec, points: Iterable[Mapping[str, Parameter]], objective: str, least: int, threads: int,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> list[Trial]:  # fmt: skip
-    """Screen every point, in order, on several threads; returns the trials."""
+    """Screen every parameter set on several threads; trials in input order, without value below `least` trades."""
     _keep_freed_memory()
     on = screen_data(spec)
     simulate(on, np.full(len(on.bars), np.nan))
@@ -298,11 +298,10 @@ def walk_bars(
 ) -> FloatArray:  # fmt: skip
     """Compiled loop: simulate the trades of one signal array (1, −1, 0, NaN for none) and return its `FIGURES`.
 
-    `ends` counts the bars up to the end of each day; `units` are those of an entry by day; without `longs` or `shorts`
-    such a signal is one to be flat. `slip` is rupees a unit, rates are fractions of turnover.
+    `ends` counts the bars up to the end of each day; `units` is the size of an entry by day; where `longs` or `shorts`
+    is false, such a signal means flat. `slip` is rupees a unit, rates are fractions of turnover.
     Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
-    entry price, exit price) as far as it has rows. Most bars signal nothing and find nothing waiting: they are passed
-    over at once.
+    entry price, exit price) as far as it has rows. Bars without a signal or a pending order are skipped at once.
     """
     book = np.zeros(len(FIGURES))
     held, price, paid, since = 0.0, 0.0, 0.0, 0

@@ -158,7 +158,7 @@ def search(
     plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], progress: Progress,
     points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
-    """Run the trials of a plan (or of `points`) that are missing; returns them with the earlier ones that fit."""
+    """Run the missing trials of a plan (or of `points`), `keep` each; returns them and those of `before` that fit."""
     asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
     trials = known_trials(plan, before, points)
     for trial in trials:

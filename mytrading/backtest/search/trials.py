@@ -56,7 +56,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objective: str, least_trades: int) -> Trial:
-    """Backtest one set of parameters and return its trial."""
+    """Backtest one set of parameters; the trial has no objective value if it failed or made too few trades."""
     began = time.perf_counter()
     try:
         result = run(spec.with_parameters(parameters))
@@ -83,7 +83,7 @@ def failed_trial(number: int, parameters: Mapping[str, Parameter], problem: str,
 
 
 def objective_value(value: float, trades: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
-    """Return the objective's value and a problem text; NaN if there are fewer than `least` trades."""
+    """Return the value and a problem text (empty: none); NaN below `least` trades, with `why` added to the text."""
     if trades < least:
         return math.nan, f"{trades} trades, at least {least} are asked for{why}"
     return value, "" if math.isfinite(value) else f"its returns give no {objective}"

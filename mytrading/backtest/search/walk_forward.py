@@ -47,7 +47,7 @@ class WalkForwardStep:
 
 
 def days_with_bars(spec: Spec) -> NDArray[np.int64]:
-    """Return every day (since 1970, India) with a bar."""
+    """Return the days with a bar, ascending, as day numbers since 1970-01-01 in India."""
     return np.unique(np.concatenate([(columns.start_ns + IST_OFFSET) // DAY for columns in spec.data]))
 
 
@@ -84,7 +84,7 @@ def walk_forward_efficiency(steps: Sequence[WalkForwardStep]) -> float:
 
 
 def out_of_sample_returns(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
-    """Return the daily returns of all out-of-sample periods in order; 0 in a fold without a choice."""
+    """Return the daily returns of all out-of-sample periods in order; 0 in a fold that chose no parameters."""
     return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.out_of_sample_days)])
 
 

@@ -44,9 +44,9 @@ class LegOverrides:
     symbols: SymbolConfig
 
     def apply_to(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
-        """Return the run with these values; `RequestError` names the key that cannot have its value.
+        """Return the run with the values of `given`; `RequestError` names the key that cannot have its value.
 
-        What the command set besides (lots, product, stop) stays, unless a key of `given` says otherwise.
+        Lots, product and stop that the command line set stay, unless `given` changes them.
         """
         if not given:
             return run

@@ -135,7 +135,7 @@ class AccountBook:
         return self._done("add", account.id)
 
     def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> EditCheck:
-        """The account as it is, and the server's answer if another host or key is given; before the lock, too."""
+        """The account as it is, and the server's answer if host, key or broker change; call it before locking."""
         old = self.find(name)
         planned = self._edited(old, given)
         if not (api_key or planned.host != old.host or given["broker"]):
@@ -187,7 +187,7 @@ class AccountBook:
         return self._done("set-primary", name)
 
     def rotate_key(self) -> dict[str, Any]:
-        """Encrypt every key again; broken off at any point, the file still opens."""
+        """Encrypt every API key under a new key; interrupted at any point, the file can still be decrypted."""
         material = key_vault.find_key(key_vault.key_environment(self.home))
         if material is None or not self.accounts:
             fail(USAGE, "no account is kept yet, so there is no key to rotate; `mytrading account add` makes one")

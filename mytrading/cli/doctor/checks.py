@@ -96,7 +96,7 @@ class CheckContext:
         return tuple(self._for_account(one) for one in self.config.accounts if one.id != self.config.venue.account)
 
     def for_quote_source(self) -> CheckContext | None:
-        """The context of the server that gives the quotes; None where that is the venue itself."""
+        """The context for checks of the quote server; None where the trading venue gives the quotes."""
         return self._for_account(self.config.source) if self.config.source is not None else None
 
     def _for_account(self, account: AccountRun) -> CheckContext:
@@ -137,7 +137,7 @@ class CheckContext:
 
     @property
     def now(self) -> int:
-        """Market time in ns: of a simulated market only while it runs."""
+        """Market time (ns UTC) by the market clock; wall time at a real server."""
         return MarketClock.load(self.config.clock_path).now()
 
     @cached_property
@@ -186,7 +186,7 @@ def run_checks(context: CheckContext, checks: Checks) -> Iterator[Finding]:
 
 
 def run_in_parallel(context: CheckContext, checks: Checks) -> Iterator[Finding]:
-    """As `run_checks`, all at the same time with connections of their own, so none may need another."""
+    """Yield findings of independent checks run in parallel, each with its own connection."""
     copies = (CheckContext(context.stack, list(context.findings), context.account, context.hurried) for _ in checks)
     yield from _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])
 

@@ -95,7 +95,7 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float], product: Prod
 
 
 def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], product: Product) -> MarginLeg:
-    """A leg as risk counts its margin before an entry; one that names no product is taken as `product`."""
+    """A leg (signed units, its limit or market price) for the margin formula; `product` is the default."""
     price = leg.limit_price or prices[contract.id]
     return MarginLeg(contract, leg.lots * contract.lot_size, price, leg.product or product)
 
@@ -103,7 +103,7 @@ def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], prod
 def payoff_legs(
     legs: Sequence[Leg], contracts: Sequence[Instrument], quotes: LegQuotes, spot: float
 ) -> list[PayoffLeg]:
-    """The legs at the first expiry among them; later options keep the volatility that their price has now."""
+    """The legs for the payoff at their first expiry; later options are valued then at their present volatility."""
     ends = {c.id: quotes.book.expires_at_ns(c.exchange, c.expiry) for c in contracts if c.expiry}
     horizon = min(ends.values(), default=quotes.now)
     found = []
@@ -216,7 +216,7 @@ class LegSizer(NamedTuple):
     ) -> tuple[tuple[Leg, ...], list[dict[str, Any]]]:  # fmt: skip
         """The legs with the lots of the first account that gets any, and each account's lots in order with the reason.
 
-        There are no rows where no leg has a profile.
+        Without a leg that has a risk profile: the legs unchanged, and no rows.
         """
         if not any(leg.profile for leg in legs):
             return legs, []

@@ -53,13 +53,13 @@ class ChainFeed(QuoteLease):
         self._chain = OptionChain(underlying, self.expiry, options, spot, settles, rate)
 
     def poll(self, seconds: float) -> None:
-        """Take in what comes within `seconds`, and lease other strikes where the money has moved."""
+        """Apply the quotes of the next `seconds`; leases quotes of other strikes when the at-the-money strike moves."""
         self.renew(set(self._chain.instruments(self._chain.spot_price(), self._around)))
         for quote in self.quotes(seconds):
             self._chain.apply(quote)
 
     def wait_for_quotes(self, seconds: float) -> int:
-        """Poll until all options shown have a quote and open interest, at most so long; how many have no quote."""
+        """Poll until all options shown have quote and open interest, at most `seconds`; how many lack a quote."""
         until, complete = time.monotonic() + seconds, 0.0
         while True:
             now, view = time.monotonic(), self.view()
@@ -148,7 +148,7 @@ def _known(side: ChainSide | None) -> ChainSide | None:
 
 
 def underlying_price(rows: tuple[BhavRow, ...], price: float, rate: float, day: date) -> tuple[float, str]:
-    """The underlying's price: as given, of the file, or off the nearest prices; and what to say of it."""
+    """The underlying's price (given, of the file, or by future or put-call parity; 0: none), and a note."""
     from mytrading.backtest.options.files import pairs_of
     from mytrading.core.options.surface import forward_by_parity
 
@@ -202,7 +202,7 @@ def watch_chain(feed: ChainFeed, seconds: float, clock: Callable[[], float] = ti
 
 
 def print_chain(view: ChainView, missing: int) -> None:
-    """The chain once; whole where it does not go to a terminal."""
+    """Print the chain; all columns where the output is no terminal."""
     console = Console(file=raw_terminal(sys.stdout))
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)

@@ -47,7 +47,7 @@ class QuoteLease:
             self._market.close()
 
     def renew(self, wanted: set[str]) -> None:
-        """Lease quotes of these instruments and of no others; to be called again and again."""
+        """Subscribe to quotes of exactly these instruments; the lease lapses unless this is called regularly."""
         for name in wanted - self._leased:
             self._market.subscribe(name)
         for name in self._leased - wanted:
@@ -58,7 +58,7 @@ class QuoteLease:
         self._leased = set(wanted)
 
     def quotes(self, seconds: float) -> Iterator[Quote]:
-        """Quotes that come within `seconds`, `now` moving with them; at least those that are there already."""
+        """Yield quotes received within `seconds` (0: those waiting); advances `now` (market time, ns) with them."""
         until = time.monotonic() + seconds
         while True:
             while (frame := self._market.receive()) is not None:

@@ -111,7 +111,7 @@ def _write(home: Path, name: str, with_test: bool) -> list[Path]:
 # indicators
 @completion
 def indicator_names() -> list[str]:
-    """Indicators."""
+    """Names of the built-in indicators, for completion in the shell."""
     from mytrading.core.indicators import BUILT_IN
 
     return list(BUILT_IN)

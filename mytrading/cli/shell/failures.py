@@ -76,7 +76,7 @@ def find_stack(profile: str = "") -> Iterator[TradingOrchestrator]:
 
 @contextmanager
 def find_running_stack(profile: str) -> Iterator[TradingOrchestrator]:
-    """As `stack`, and the command ends unless it runs."""
+    """The running stack that a command is about; ends the command if it does not run."""
     with find_stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")

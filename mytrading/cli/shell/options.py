@@ -21,7 +21,7 @@ LOGS = ("supervisord", "main", "trade", "error", "performance")
 
 
 def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """A completion of typer's from a function that lists all names; none where they cannot be had."""
+    """Build a typer completion (names with a prefix, any case) from a function that lists all; empty if that fails."""
 
     def offered(incomplete: str) -> list[str]:
         from mytrading.cli.shell.failures import Failure
@@ -65,7 +65,7 @@ account_names = completion(lambda: [account.id for account in _config().order_ac
 
 @completion
 def unresolved_ids() -> list[str]:
-    """Ids of orders that an operator may have to resolve."""
+    """Ids of orders that are UNKNOWN, PARKED, LOST or GHOST, for completion of `orders resolve`."""
     unresolved = ("UNKNOWN", "PARKED", "LOST", "GHOST")
     return [row["client_order_id"] for row in _rows("orders") if row["state"] in unresolved]
 

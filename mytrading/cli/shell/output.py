@@ -28,7 +28,7 @@ def print_note(text: str) -> None:
 
 
 def print_notes(notes: Sequence[str]) -> None:
-    """What a reader of the result has to know."""
+    """Print notes on a result, a line each, to stderr."""
     for note in notes:
         print_note(f"note: {note}")
 
@@ -74,7 +74,7 @@ def print_json(body: Any) -> None:
 
 
 def print_result(body: Any, as_json: bool, *lines: str) -> None:
-    """What a command did: JSON, or lines of text."""
+    """Print the result of a command: `body` as JSON, else the lines of text."""
     if as_json:
         print_json(body)
     elif lines:
@@ -231,7 +231,7 @@ class PlainText:
 
 
 def strip_control_sequences() -> None:
-    """From now on what is printed to a terminal is plain: text of servers may colour it, and do nothing else to it."""
+    """Wrap stdout and stderr, where terminals, so that printed text keeps colours but no other control codes."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, PlainText) and stream.isatty():
@@ -239,5 +239,5 @@ def strip_control_sequences() -> None:
 
 
 def raw_terminal(stream: Any) -> Any:
-    """The terminal itself, for what moves the cursor, with text that `ops_client` has cleaned."""
+    """The unwrapped terminal, for output that moves the cursor; its text must be free of control codes already."""
     return stream.stream if isinstance(stream, PlainText) else stream

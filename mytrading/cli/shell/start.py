@@ -70,7 +70,7 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
 
 
 def with_state_profile(settings: TradingSettings) -> TradingSettings:
-    """The settings with the profile whose state folder they run in; what is its name already stays."""
+    """The settings with `-live`, `-dry-run` or `-simulator` added to the profile, if its state is kept apart."""
     own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
     if own is None or settings.profile.endswith(f"-{own}"):
         return settings
@@ -127,7 +127,7 @@ def move_previous_replay_aside(stack: TradingOrchestrator) -> None:
 
 
 def write_market_clock(config: RunConfig) -> str:
-    """Write the market clock: the wall clock at a server, else from where the market stopped or is to begin."""
+    """Write the clock of a simulated market, or remove it at a real server; returns where the time begins, as text."""
     if not config.simulator.embedded:
         config.clock_path.unlink(missing_ok=True)
         return "is the real one"

@@ -111,7 +111,7 @@ def fetch_bars(
 
 
 def market_now(profile: str) -> int:
-    """The market's time: of the stack that runs, whose market may be another day's, else the wall clock's."""
+    """Market time (ns UTC) of the running stack, which may replay another day; wall time if none runs."""
     try:
         found = TradingOrchestrator.find(profile or None)
         return MarketClock.load(found.config.clock_path).now() if found.is_running() else time.time_ns()
@@ -147,7 +147,7 @@ def load_risk_tables(home: Path | str) -> RiskTables:
 
 
 def settings_names(folder: Path) -> dict[Path, str]:
-    """Names of strategies by the TOML file of a folder that sets them up; a file that is not in order has its own."""
+    """Strategy names by TOML file in a folder; the file's own name where it states none or cannot be parsed."""
     names = {}
     for path in sorted(folder.glob("*.toml")):
         try:

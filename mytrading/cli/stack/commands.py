@@ -145,7 +145,7 @@ def status_headline(body: dict[str, Any]) -> str:
 
 
 def describe_origin(row: dict[str, Any], why: str, when: str) -> str:
-    """Why a level or a switch holds, who set it and since when, as far as that is known."""
+    """Text ` (reason, by whom, since when)`; `why` and `when` are keys of `row`. Empty if nothing is known."""
     parts = [row[why]] if row.get(why) else []
     parts += [f"by {row['by']}"] if row.get("by") else []
     parts += [f"since {format_ist(row[when], '%d %b %H:%M:%S')}"] if parts and row.get(when) else []
@@ -159,7 +159,7 @@ _DIFFERENCES = {
 
 
 def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """One line for each account, and one for each difference in it."""
+    """Lines on the recovery of each account: its state, then each difference between journal and broker."""
     lines = []
     for row in rows:
         if not row["done"]:

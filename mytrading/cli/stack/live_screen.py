@@ -50,7 +50,7 @@ class LiveScreen:
         self._live.__exit__(*failure)
 
     def refresh(self) -> bool:
-        """Draw, if the last picture is half a second old; false, since a picture never ends the watching."""
+        """Redraw at most twice a second; always false (the watching goes on)."""
         if time.monotonic() - self._drawn_at >= _EVERY_S:
             self._drawn_at = time.monotonic()
             self._live.update(self._picture(), refresh=True)

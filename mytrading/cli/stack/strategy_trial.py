@@ -34,7 +34,7 @@ class TrialRefusal(msgspec.Struct, frozen=True):
 
 
 def try_strategies(home: Path, runs: Sequence[StrategyRun], patience_s: float = PATIENCE_S) -> list[TrialRefusal]:
-    """Those of the strategies that fault before their first bar; files of classes are below `home`."""
+    """Load and initialize strategies in another process; returns those that fail (empty: none)."""
     if not runs:
         return []
     names = ", ".join(run.name for run in runs)

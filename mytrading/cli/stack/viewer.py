@@ -45,7 +45,7 @@ class StackWatch:
     ending: str = field(default="", init=False)
 
     def handle_signals(self) -> None:
-        """Handle process signals: one ends the watching, not this process; SIGHUP leaves the stack running."""
+        """Install handlers of SIGINT, SIGTERM and SIGHUP that only set `ending`; SIGHUP leaves the stack running."""
 
         def end(number: int, _: FrameType | None) -> None:
             self.ending = "hang up" if number == signal.SIGHUP else "stop"
@@ -55,9 +55,9 @@ class StackWatch:
 
 
 def watch_stack(stack: TradingOrchestrator, view: StackWatch) -> int:
-    """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching.
+    """Watch the stack until it ends or a signal comes; returns the exit code. A closed pipe (`up | head`) ends it too.
 
-    When the watching breaks, with `--for` the stack is stopped as announced, else a line says that it goes on.
+    If the view fails, the stack is stopped where `--for` was given, else it goes on and a line says so.
     """
     try:
         try:
@@ -114,7 +114,7 @@ def _show(stack: TradingOrchestrator, view: StackWatch) -> int:
 
 
 def detached_state(code: int, ready: bool) -> str:
-    """The state that `up --detach` leaves behind; a failed start never reads like one that worked."""
+    """Describe, by exit code and readiness, the state that `up --detach` leaves the stack in."""
     if ready:
         return "the stack runs"
     if code == ERROR:

@@ -91,9 +91,9 @@ class AccountBookRows(NamedTuple):
 def read_books(
     accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None
 ) -> list[AccountBookRows]:
-    """Ask all accounts side by side, each as often as `retries` says; what cannot be read comes from the cache.
+    """Ask all accounts side by side, each as often as `retries` says; a failed read shows the rows of the `cache` file.
 
-    What was read renews it.
+    Rows that were read are written to the cache.
     """
     from concurrent.futures import ThreadPoolExecutor
 

@@ -108,7 +108,7 @@ class Journals:
         ]
 
     def input_behind(self, entry: ChainEntry) -> ChainEntry | None:
-        """The input that led to a decision: decisions carry its very times."""
+        """The input row that led to a decision, by its equal machine time; None if there is none."""
         rows = self._rows[entry.daemon]
         for index in range(entry.place - 1, max(entry.place - 50, -1), -1):
             row = rows[index]
@@ -223,9 +223,9 @@ Wording = tuple[str, str]
 
 
 def describe_row(body: dict[str, Any], *, reading: bool) -> Wording | None:
-    """Kind and text of a row, once, where it was written; `reading` if a daemon took it in, else it was decided there.
+    """Kind and text of a journal row; `reading`: it is a daemon's input, else its decision.
 
-    None for a row that was only passed on.
+    None for an input that its sender's journal describes, and for an output that is no decision.
     """
     kind = str(body.get("type"))
     if kind == "signal":

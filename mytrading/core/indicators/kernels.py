@@ -64,6 +64,7 @@ class Indicator(NamedTuple):
 
 
 def sma(values: FloatArray, period: int) -> FloatArray:
+    """Simple moving average of the last `period` values; NaN before there are so many."""
     return _run(talib.SMA, values, period)
 
 

@@ -51,9 +51,11 @@ class InstrumentBook:
         return instrument in self._by_id
 
     def get(self, instrument: str) -> Instrument | None:
+        """Return the instrument of this id (EXCHANGE:SYMBOL); None if not listed."""
         return self._by_id.get(instrument)
 
     def find(self, exchange: str, symbol: str) -> Instrument | None:
+        """Return the instrument of this symbol at an exchange; None if not listed."""
         return self._by_id.get(instrument_id(exchange, symbol))
 
     def expiries(self, underlying: str, kind: InstrumentKind) -> list[str]:

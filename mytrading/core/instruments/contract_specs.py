@@ -65,6 +65,7 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def traded_on(self) -> str:
+        """The exchange that lists its futures and options, such as NFO for NSE."""
         return DERIVATIVE_EXCHANGES.get(self.exchange, self.exchange)
 
     @property

@@ -90,7 +90,7 @@ def with_freeze(
 ) -> list[Instrument]:
     """Return derivatives with their underlying's freeze quantity: the server's, else from our table.
 
-    The list of instruments carries none. 0 remains where neither knows it.
+    The master contract has none. It stays 0 where neither knows it.
     """
     return [
         item
@@ -106,7 +106,7 @@ def _table_freeze(item: Instrument, facts: ContractFacts, day: date) -> int:
 
 
 def find_problems(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tuple[InstrumentRefusal, ...]:
-    """Return everything wrong with a fetched master contract; empty if what is needed is there and correct."""
+    """Return the faults of a fetched master contract in what is needed; `before`: the previous snapshot."""
     by_id = {item.id: item for item in fetched.instruments}
     chains: dict[str, list[Instrument]] = defaultdict(list)
     for item in fetched.instruments:

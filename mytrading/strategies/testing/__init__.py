@@ -91,13 +91,13 @@ class StrategyTester:
 
     @property
     def wished(self) -> list[SentSignal]:
-        """The name of `signals` in version 0.1, for one release."""
+        """Deprecated name of `signals` (version 0.1)."""
         return self.signals
 
     def feed(self, *bars: float | Sequence[float] | Bar, symbol: str = "") -> list[SentSignal]:
-        """Completed bars in order: a close, (open, high, low, close) with or without volume, or a `Bar`.
+        """Feed completed bars in order: a close, (open, high, low, close) with or without volume, or a `Bar`.
 
-        Returns the signals on these.
+        Returns the signals that the strategy made on them.
         """
         before = len(self.signals)
         for bar in bars:
@@ -108,7 +108,7 @@ class StrategyTester:
         return self.signals[before:]
 
     def pass_time(self, seconds: float) -> list[SentSignal]:
-        """Let market time pass since the newest bar: timers that are due then, and slices that lack a bar."""
+        """Let market time pass since the newest bar, so that due timers fire; returns the signals made."""
         before, now = len(self.signals), self._next_ns + round(seconds * 1e9)
         self._step(TimerFired(name=TIME, machine_ns=now, market_ns=now), now)
         return self.signals[before:]
