@@ -112,7 +112,7 @@ def histogram(values: Sequence[float] | NDArray[Any], title: str, name: str, own
 def heat_map(
     x: Sequence[str], y: Sequence[str], cells: Sequence[Sequence[float | None]], what: str, reverse: bool
 ) -> go.Figure:
-    """Draw values by two parameters. With both signs, the colours turn at 0: a loss is never green."""
+    """Draw values by two parameters; None: empty cell. High is green, with `reverse` low; mixed signs turn at 0."""
     signs = {value > 0 for row in cells for value in row if value is not None}
     figure = go.Figure(
         go.Heatmap(

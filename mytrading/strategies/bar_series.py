@@ -77,7 +77,7 @@ class BarSeries:
 
     @property
     def bar_range(self) -> BarRange:
-        """Identifies the filled bars among series of the same instrument, timeframe and days."""
+        """(first start ns, number of bars, last end ns) of the filled bars, for comparing series."""
         return (int(self._start[0]) if self.filled else 0, self.filled, self.last_end_ns)
 
     @property

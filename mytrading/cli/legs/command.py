@@ -71,7 +71,7 @@ TEMPLATES: dict[str, Template] = {
 
 
 def template_toml(name: str, template: Template, underlying: str) -> str:
-    """The file that a template makes of a strategy."""
+    """The text of a strategy's TOML file, made from a template."""
     legs = "\n".join(_leg(*leg) for leg in template.legs)
     return f"""#:schema ../../docs/legs.schema.json
 # {template.about}

@@ -88,7 +88,7 @@ def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def premium_legs(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
-    """The legs of a strategy as `strategies show` has them, over all accounts, and whether they are held now."""
+    """The legs of a strategy over all accounts, and whether they are held now; `body` is of `strategies show`."""
     rows = _entered(body)
     is_open = any(row["quantity"] for row in body["positions"])
     if is_open:
@@ -177,7 +177,7 @@ def chart(
 
 
 def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
-    """The newest bars that the feed stored of an instrument, oldest first, joined from its minutes."""
+    """The newest stored bars of an instrument, oldest first, aggregated from minute bars."""
     from mytrading.cli.shell.target import load_calendar
 
     minutes = _stored_minutes(config, (instrument,))[instrument]

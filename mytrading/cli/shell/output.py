@@ -82,7 +82,7 @@ def print_result(body: Any, as_json: bool, *lines: str) -> None:
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, nothing: str) -> None:
-    """A table of the named columns, or all of it as JSON."""
+    """Print a table of the named columns (`nothing` if there are no rows), or all fields as JSON."""
     if as_json:
         print_json(list(rows))
         return

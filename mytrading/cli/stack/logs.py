@@ -77,7 +77,7 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
 
 
 def last_lines(path: Path) -> list[str]:
-    """The last lines of a file, a megabyte at most; none if it does not exist."""
+    """The lines in the last megabyte of a file; empty if it does not exist."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(0, 2)
         file.seek(max(file.tell() - _TAIL_BYTES, 0))
