@@ -100,7 +100,7 @@ class Calendar:
         return dict(self._exchange(exchange).holidays)
 
     def listed_until(self, exchange: str) -> date:
-        """The last day of the last year that has holidays listed; later days count weekends only."""
+        """Last day of the last year with listed holidays; after it weekends alone are closed. 1970-12-31 if none."""
         holidays = self._exchange(exchange).holidays
         return date(max((day.year for day in holidays), default=1970), 12, 31)
 

@@ -173,7 +173,7 @@ class ActiveSignals:
         return not self.status_of(key).live_orders and not any(self._goals.values())
 
     def next_candidate(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
-        """The signal for the next of its `otherwise` legs, now that the broker rejected this entry of the last one.
+        """The signal for its next `otherwise` leg after the broker rejected this entry order; None if there is none.
 
         All `accounts` must have rejected it: a signal is one for all of them, and another candidate would close what
         one account has or may still get. The data time stays that of the first candidate, so late ones expire.

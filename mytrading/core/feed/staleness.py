@@ -107,7 +107,7 @@ class Freshness:
         return machine_ns - (seen[1] if seen is not None else 0)
 
     def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
-        """Return whether the last price is within `limit_ns` of market time, or the floor of machine time."""
+        """True if the last price is at most `limit_ns` of market time old, or the least age limit of machine time."""
         seen = self._seen.get(instrument)
         return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)
 

@@ -151,10 +151,10 @@ def daily_variance(day: NDArray[np.int64], opens: Floats, closes: Floats) -> tup
 
 
 def atm_levels(variance: Floats, sessions: int, least: int, first: float, factor: float = 1.0) -> Floats:
-    """The level of each day: the root of the mean variance of at most `sessions` days before it, of a year of 252.
+    """The annualised volatility level of each day, from the mean `variance` of at most `sessions` days before it.
 
-    It is times `factor`, by which options are dearer than what comes to pass. `first`, as it is, holds for the days
-    that have fewer than `least` before them. No day's own variance is in its level.
+    It is the root of 252 times that mean, times `factor` (implied over realised volatility). Days with fewer than
+    `least` days before them have the level `first`.
     """
     sums = np.concatenate(([0.0], np.cumsum(variance)))
     found = np.full(len(variance), first)

@@ -53,7 +53,7 @@ class BarIntake:
         return sorted(bars, key=lambda bar: (bar.end_ns, bar.start_ns))
 
     def has_older(self, instruments: Iterable[str]) -> bool:
-        """True if the store now has bars before the first that was passed on of one of these."""
+        """True if the store now has minute bars older than those loaded, for any of these instruments."""
         return any(self.reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in instruments)
 
     def bars_up_to(self, minute: Bar) -> Iterator[Bar]:

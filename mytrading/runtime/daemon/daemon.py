@@ -337,7 +337,7 @@ class Daemon:
             os._exit(EXIT_FORKED)
 
     def on_supervisor_lost(self) -> None:
-        """Start a new supervisor after this one died, if this daemon is one that may."""
+        """Start a new supervisor after the old one died, if this daemon is in `REVIVERS` and was supervised."""
         if self.name not in REVIVERS or not is_supervised():
             return
         from mytrading.runtime.supervision import control

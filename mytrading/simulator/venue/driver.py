@@ -101,7 +101,7 @@ class Driver:
         self._steps = get_performance_monitor().operation("simulator", "step")
 
     def begin(self) -> None:
-        """Bring market and books to the present, before serving."""
+        """Advance market day and books to the clock's present time, before serving."""
         self._follow_day(self._clock.now())
         self._venue.advance()
 

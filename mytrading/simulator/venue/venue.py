@@ -289,7 +289,7 @@ class SimulatedVenue:
         return result
 
     def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | ExchangeRefusal:
-        """Modify an order; as on the real server no update is sent for it unless it fills."""
+        """Modify an order, or return the refusal; as on real servers no order update is sent unless it fills."""
         found = self.exchange.books.orders.get(order_id)
         mark = self.mark(found.request.instrument) if found is not None else None
         result, changes = self.exchange.modify(order_id, quantity, price, trigger_price, mark, self.clock.now())
