@@ -135,7 +135,7 @@ class AccountBook:
         return self._done("add", account.id)
 
     def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> EditCheck:
-        """The account as it is, and the server's answer if host, key or broker change; call it before locking."""
+        """The account, and the server's answer if another host, a key or a broker is given; call before locking."""
         old = self.find(name)
         planned = self._edited(old, given)
         if not (api_key or planned.host != old.host or given["broker"]):

@@ -117,7 +117,7 @@ def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool
 
 
 def wait_until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: float) -> list[dict[str, Any]]:
-    """Wait until these flatten requests are done, at most `seconds`, printing what is left; returns their rows."""
+    """Wait at most `seconds` and a short grace until these flattens are done, printing what is left; their rows."""
     until, reported = time.monotonic() + seconds + _GRACE_S, ""
     while True:
         rows: list[dict[str, Any]] = stack.ask(FlattensQuery(ids=tuple(ids)))
