@@ -14,7 +14,7 @@ from mytrading.config.sources import Value, parse_toml
 from mytrading.config.strategies import StrategyConfig, find_rule_conflicts
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.core.accounting.fees import FeeSchedule
-from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, share_word
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, sizing_key
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
 from mytrading.core.instruments.contract_specs import ContractFacts
@@ -319,10 +319,10 @@ def _profile_problems(
     """Problems of the profiles that legs name instead of lots."""
     groups: dict[str, list[LegRule]] = {}
     for leg in plan.legs:
-        groups.setdefault(share_word(leg.profile), []).append(leg)
+        groups.setdefault(sizing_key(leg.profile), []).append(leg)
     for number, leg in enumerate(plan.legs, 1):
         label = f"{settings.file_of(name)}: legs[{number}].profile = {leg.profile!r}"
-        word = share_word(leg.profile)
+        word = sizing_key(leg.profile)
         if not word:
             continue
         buys = all(other.kind is LegKind.OPTION and other.lots > 0 for other in groups[word])

@@ -214,11 +214,11 @@ def risk_notes(plan: LegPlan, product: Product) -> list[str]:
 
 def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
     """Whether more is sold than bought above and below the market; legs of one profile cover none of another size."""
-    from mytrading.core.accounting.margin_tables import share_word
+    from mytrading.core.accounting.margin_tables import sizing_key
 
     above = below = False
-    for word in {share_word(leg.profile) for leg in plan.legs}:
-        legs = [leg for leg in plan.legs if share_word(leg.profile) == word]
+    for word in {sizing_key(leg.profile) for leg in plan.legs}:
+        legs = [leg for leg in plan.legs if sizing_key(leg.profile) == word]
         calls, puts = (sum(leg.lots for leg in legs if leg.right == right) for right in ("CE", "PE"))
         others = sum(leg.lots for leg in legs if not leg.right)
         above, below = above or calls + others < 0, below or puts - others < 0

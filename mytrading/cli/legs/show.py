@@ -19,7 +19,7 @@ from mytrading.config.cross_checks import product_of
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.core.accounting.margin import MarginLeg, margin_requirement
-from mytrading.core.accounting.margin_tables import RiskTables, share_word
+from mytrading.core.accounting.margin_tables import RiskTables, sizing_key
 from mytrading.core.engine import contract_selection
 from mytrading.core.engine.contract_selection import RATE
 from mytrading.core.instruments.book import NoSuchContract
@@ -237,7 +237,7 @@ class LegSizer(NamedTuple):
         free = free._replace(learnt=max(free.buffer - tables.buffer.least, 0.0))
         groups: dict[str, list[MarginLeg]] = {}
         for leg, contract in pairs:
-            groups.setdefault(share_word(leg.profile), []).append(margin_leg(leg, contract, prices, self.product))
+            groups.setdefault(sizing_key(leg.profile), []).append(margin_leg(leg, contract, prices, self.product))
         fixed = groups.pop("", [])
         most = min(self.rule.max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
 
@@ -249,7 +249,7 @@ class LegSizer(NamedTuple):
         if not all(plan.times for plan in plans.values()):
             return (), why
         times = {"": 1, **{name: plan.times for name, plan in plans.items()}}
-        return tuple(replace(leg, lots=leg.lots * times[share_word(leg.profile)]) for leg, _ in pairs), why
+        return tuple(replace(leg, lots=leg.lots * times[sizing_key(leg.profile)]) for leg, _ in pairs), why
 
 
 def leg_sizer(settings: TradingSettings, config: StrategyConfig, stack: TradingOrchestrator) -> LegSizer:

@@ -134,7 +134,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def share_of(self, sizing: str) -> Share:
         """The share of free margin that a profile or grade uses; `ValueError` names those there are."""
-        word = share_word(sizing)
+        word = sizing_key(sizing)
         found = self.profiles.get(word, self.grades.get(word.upper()))
         if found is None:
             known = ", ".join((FIXED, BY_RISK, *self.profiles, *self.grades))
@@ -142,7 +142,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return found if isinstance(found, Share) else Share(found)
 
 
-def share_word(sizing: str) -> str:
+def sizing_key(sizing: str) -> str:
     """Return a sizing profile or grade in the form used as key: `Balanced` as `balanced`, `grade_B` as `b`."""
     return sizing.strip().lower().removeprefix("grade_")
 

@@ -167,8 +167,8 @@ class OrderMachine:
             used=limits.calls_per_second - dispatch.calls_allowed_now(state, limits, account, machine_ns),
             out=len(dispatch.unanswered_call_times(state, account)),
             paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
-            kept=dispatch.kept_for_baskets(state, account, machine_ns),
-            kept_for_stops=dispatch.kept_for_stops(state, limits, account, machine_ns),
+            kept=dispatch.calls_kept_for_baskets(state, account, machine_ns),
+            kept_for_stops=dispatch.calls_kept_for_stops(state, limits, account, machine_ns),
         )
 
     def active_alerts(

@@ -81,9 +81,9 @@ class RiskMachine:
         if isinstance(message, OrderChanged) and self.state.is_repeat:
             return ()
         found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
-                 *self.limits.on_move(message, now))  # fmt: skip
+                 *self.limits.on_position(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
-        return _consistent((*changed, *self.margins.raise_buffer(message, now), *self.rollover.on_time(now)))
+        return _consistent((*changed, *self.margins.rows_raising_buffer(message, now), *self.rollover.on_time(now)))
 
     def _on_time(self, _fired: TimerFired, now: int) -> tuple[Any, ...]:
         found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),

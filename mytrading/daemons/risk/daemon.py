@@ -28,7 +28,7 @@ from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
 from mytrading.core.risk.sizing.lots import unknown_sizings
 from mytrading.core.risk.snapshot import risk_picture
-from mytrading.core.risk.state.day_carry import foundation
+from mytrading.core.risk.state.day_carry import opening_rows
 from mytrading.core.risk.state.decision_rows import drop_repeated_goals
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
@@ -245,7 +245,7 @@ class RiskManager(MachineDaemon):
                 if self.lock_step:
                     series.complete_open_bars(instrument, ended)
                 else:
-                    self.record(series.missing_bars(instrument, ended, now))
+                    self.record(series.backfill_bars(instrument, ended, now))
         reader.close()
 
     def _send_wants(self, _machine_ns: int) -> None:
@@ -343,7 +343,7 @@ class RiskManager(MachineDaemon):
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """First rows of a new journal after a loss: the state that router and gateway carried into the day."""
-        return foundation(records)
+        return opening_rows(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
         """Rows that only the lost journal held: stop levels of positions, and breaches of the day's limits.

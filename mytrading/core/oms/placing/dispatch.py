@@ -54,7 +54,7 @@ def dispatch_calls(oms: OrderDecision) -> None:
 def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
     """Calls that an entry may take: two if it has a stop plan, and none of those kept for stops and legs of baskets."""
     limits, account = oms.limits, order.account
-    kept = kept_for_stops(oms.state, limits, account, oms.machine) + (order.plan.stop_trigger > 0)
+    kept = calls_kept_for_stops(oms.state, limits, account, oms.machine) + (order.plan.stop_trigger > 0)
     if oms.state.baskets:
         baskets, now = oms.state.baskets.items(), oms.machine
         live = {name: calls for name, (calls, until) in baskets if name[0] == account and until > now}
@@ -66,7 +66,7 @@ def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
     return calls_allowed_now(oms.state, limits, account, oms.machine) - limits.calls_kept - min(kept, most)
 
 
-def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
+def calls_kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
     """Return the calls reserved for the stops of entries just sent: one for each that has a stop plan."""
     since, kept = machine_ns - limits.call_window, 0
     for key, names in state.open_by_key.items():
@@ -81,7 +81,7 @@ def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: in
     return kept
 
 
-def kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[str, int]:
+def calls_kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[str, int]:
     """Return the calls reserved for legs of unfinished baskets, by strategy."""
     kept: dict[str, int] = {}
     for (where, strategy, _), (calls, until) in state.baskets.items():

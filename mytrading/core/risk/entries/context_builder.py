@@ -43,7 +43,7 @@ class ContextBuilder:
         busy, product = state.busy_instruments(account), signal.product_of(leg)
         others = busy - {leg.instrument}
         if state.baskets:  # their legs were judged with places that are theirs
-            others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
+            others |= state.instruments_kept_for_baskets(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.has_stopped_leg(intent, account)
         sells = leg.lots > 0 and state.has_short_exposure(account, signal.strategy, intent)
         hedges, beyond, covers = self._cover(intent, leg, account, there + units) if sells else _NO_COVER
@@ -77,7 +77,7 @@ class ContextBuilder:
             last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposing_strategy(account, leg.instrument, product, signal.strategy, units),
-            lost=state.lost_entry(account, leg.instrument, product, units),
+            lost=state.lost_entry_id(account, leg.instrument, product, units),
             spent=account in intent.spent and not stopped_out,
             begun=self.has_basket_begun(intent, account),
             entered=intent.entered,
@@ -108,14 +108,14 @@ class ContextBuilder:
             limits=environment.limits,
             not_ready=readiness.not_ready(state, account),
             session_lost=readiness.session_lost(state, account),
-            refused=environment.refusal(leg.instrument, now),
+            refused=environment.order_refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             stopping=state.is_stopping,
             level=level,
             level_reason=level_reason,
             disk_low=state.disk_low,
             coverage=1.0 if environment.lock_step else state.counters.coverage(state.machine_ns),
-            active_orders=state.live_orders(account),
+            active_orders=state.live_order_count(account),
             cancels_today=state.counters.cancels.get(account, 0),
             reached=self._limits.entry_blocks(account, signal.strategy),
         )

@@ -134,7 +134,7 @@ class EntryPlanner:
         if not legs:
             return cases
         need = margins.required_margin(legs, intent.signal, account, now)
-        free = margins.free_for(account, legs, intent.signal)
+        free = margins.free_margin_for(account, legs, intent.signal)
         share = need.joint / (sum(alone) or 1.0)
         return [
             replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free)
@@ -190,7 +190,7 @@ class EntryPlanner:
             return True
         if environment.master is not None and environment.master.day != environment.today(now):
             return True
-        if environment.refusal(instrument, now):
+        if environment.order_refusal(instrument, now):
             return False
         if state.is_withdrawing(signal.strategy, instrument):
             return True
@@ -208,7 +208,7 @@ class EntryPlanner:
         signal = intent.signal
         if len(intent.legs) != 1 or not is_expired(signal, now, self._state.wait_machine_ns):
             return None
-        order = self._state.doubted_entry(signal.strategy, intent.legs[0].instrument, account)
+        order = self._state.unresolved_entry(signal.strategy, intent.legs[0].instrument, account)
         if order is None or order.cause == signal.id:
             return None
         what = f"{describe_order(order)} and kept it waiting until it was too late"

@@ -16,9 +16,9 @@ from mytrading.core.risk.protection.stop_coverage import (
     UncoveredPosition,
     resting_units,
 )
-from mytrading.core.risk.runs.run_events import add_close_event
-from mytrading.core.risk.state.decision_rows import buy_back, close, close_covering, risk_alert
-from mytrading.core.risk.state.orphan_hedges import guard_cause
+from mytrading.core.risk.runs.run_events import with_close_event
+from mytrading.core.risk.state.decision_rows import buy_back, close_covering, close_position, risk_alert
+from mytrading.core.risk.state.orphan_hedges import protective_exit_cause
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Severity
@@ -70,7 +70,7 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
             cause = content_id("target", position.strategy, instrument, f"{level:g}")
             text = f"target: {quote.ltp:g} has reached {level:g}"
             closed = close_covering(state, position, cause, text, quote.received_ns, now)
-            rows += add_close_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
+            rows += with_close_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
     return tuple(rows)
 
 
@@ -99,21 +99,21 @@ def _uncovered(state: RiskState, now: int) -> list[Any]:
     rows: list[Any] = []
     for closed, sold in state.uncovered.values():
         if state.environment.is_open(closed.instrument.partition(":")[0], now):
-            cause = guard_cause("cover", closed.strategy, closed.instrument, closed.opened_ns)
+            cause = protective_exit_cause("cover", closed.strategy, closed.instrument, closed.opened_ns)
             rows += buy_back(state, closed, sold, cause, f"the stop of {closed.instrument} fired at the broker", now)
     return rows
 
 
 def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
-    cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
+    cause = protective_exit_cause("stop", position.strategy, position.instrument, f"{level:g}")
     text = f"stop: {quote.ltp:g} is at or beyond {level:g}"
-    if not state.sells_beside(position):
-        closed = close(state, position, cause, text, quote.received_ns)
+    if not state.owner_is_short(position):
+        closed = close_position(state, position, cause, text, quote.received_ns)
     elif state.is_hedge(position):
         return []
     else:
         closed = close_covering(state, position, cause, text, quote.received_ns, now)
-    rows = add_close_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
+    rows = with_close_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
     guard = state.protections.get(key) if closed and key not in state.stop_levels else None
     if guard is not None:
         what = f"{position.strategy} in {position.instrument}: {text}, and the broker has no stop for all of it"
@@ -167,7 +167,7 @@ def _bare(state: RiskState, kind: str, bare: UncoveredPosition, position: Positi
         return [risk_alert(kind, Severity.CRITICAL, bare.subject, text, now)]
     if seconds < 2 * patience:
         return []
-    cause = guard_cause("bare" if uncovered else "doubt", bare.subject, bare.since_ns)
+    cause = protective_exit_cause("bare" if uncovered else "doubt", bare.subject, bare.since_ns)
     reason = "its stop is not at the broker" if uncovered else "its stop was on its way or in doubt for too long"
     closed = close_covering(state, position, cause, reason, 0, now)
-    return add_close_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)
+    return with_close_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)

@@ -185,7 +185,7 @@ class Limits:
         """Return rows of limits that a quote of a held instrument makes reached."""
         return self._look(self._money.scopes_of(instrument), now)
 
-    def on_move(self, message: Any, now: int) -> list[Any]:
+    def on_position(self, message: Any, now: int) -> list[Any]:
         """Return breach rows of limits that a changed position makes reached, and rows that continue begun flattens."""
         position: Position | None = getattr(message, "position", None)
         if position is None:

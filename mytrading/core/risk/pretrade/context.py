@@ -133,7 +133,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
         return Side.BUY if self.units > 0 else Side.SELL
 
     @property
-    def underway(self) -> bool:
+    def is_basket_underway(self) -> bool:
         """True if other legs of this basket were ordered already, unless a stopped-out sold leg is re-entered."""
         return self.begun and not self.stopped_out
 

@@ -98,7 +98,7 @@ def _session_entries(case: PreTradeContext) -> str:
 def _losses(case: PreTradeContext) -> str:
     limit, pause = case.limits.max_consecutive_losses, case.limits.loss_pause_minutes
     ends = case.loss_ns + pause * MINUTE
-    if not limit or case.losses < limit or case.now >= ends or case.underway:
+    if not limit or case.losses < limit or case.now >= ends or case.is_basket_underway:
         return ""
     return (
         f"{case.losses} losing trades of {case.signal.strategy} in a row reach MAX_CONSECUTIVE_LOSSES {limit}; "
@@ -153,11 +153,11 @@ ACCOUNT: tuple[Rule, ...] = (
     Rule("ENTRIES_PER_SESSION", "Too many signals of the strategy entered in this session.", "MAX_ENTRIES_PER_SESSION",
          _session_entries, "session_entries"),
     Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS",
-         lambda case: "" if case.active_orders < case.limits.max_active_orders or case.underway else
+         lambda case: "" if case.active_orders < case.limits.max_active_orders or case.is_basket_underway else
          f"{case.active_orders} orders of the account are live, MAX_ACTIVE_ORDERS is {case.limits.max_active_orders}; "
          "wait for some to end", "active_orders"),
     Rule("CANCELS_PER_DAY", "Too many orders of the account were cancelled today.", "MAX_CANCELS_PER_DAY",
-         lambda case: "" if case.cancels_today < case.limits.max_cancels_per_day or case.underway else
+         lambda case: "" if case.cancels_today < case.limits.max_cancels_per_day or case.is_basket_underway else
          f"{case.cancels_today} cancels of the account reach MAX_CANCELS_PER_DAY {case.limits.max_cancels_per_day}; "
          "no more entries today", "cancels_today"),
     Rule("LOSS_PAUSE", "The strategy lost several times in a row in the account, and pauses.",

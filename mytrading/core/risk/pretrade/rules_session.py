@@ -52,7 +52,7 @@ def _first_minutes(case: PreTradeContext) -> str:
 
 def _last_minutes(case: PreTradeContext) -> str:
     minutes = case.limits.avoid_last_minutes
-    if case.underway or case.session is None or not 0 < case.session.close_ns - case.now <= minutes * MINUTE:
+    if case.is_basket_underway or case.session is None or not 0 < case.session.close_ns - case.now <= minutes * MINUTE:
         return ""
     since = clock_time(case.session.close_ns - minutes * MINUTE)
     return f"AVOID_LAST_MINUTES is {minutes}: no entries from {since}, it is {clock_time(case.now)}"

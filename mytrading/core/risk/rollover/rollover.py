@@ -20,7 +20,7 @@ from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import not_ready
-from mytrading.core.risk.state.decision_rows import alert_once, close, goal_id, risk_alert, withdraw_entries
+from mytrading.core.risk.state.decision_rows import alert_once, close_position, goal_id, risk_alert, withdraw_entries
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MINUTE, SECOND
@@ -288,7 +288,7 @@ class Rollover:
     def _close(self, roll: Rolled, near: Position | None) -> list[Any]:
         if near is None:
             return []
-        rows = close(self._state, near, roll.cause, f"roll over to {roll.far}", 0)
+        rows = close_position(self._state, near, roll.cause, f"roll over to {roll.far}", 0)
         return [replace(row, purpose=Purpose.ROLL) for row in rows]
 
     def _take_back(self, roll: Rolled, now: int) -> list[Any]:
@@ -302,7 +302,7 @@ class Rollover:
         cause = content_id("roll_back", roll.cause, self._environment.today(now))
         rows = withdraw_entries(self._state, live, cause)
         if far is not None and far.open_units and not roll.base:
-            rows += close(self._state, far, cause, "roll over given up", 0)
+            rows += close_position(self._state, far, cause, "roll over given up", 0)
         return rows
 
     def _unwanted(self, roll: Rolled) -> bool:

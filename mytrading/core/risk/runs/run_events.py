@@ -84,7 +84,7 @@ class RunEvents:
             "event_orders": tuple(sorted(self._orders & self._state.orders.keys())),
         }
 
-    def end_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
+    def rows_ending_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """Return rows that end a run by a rule: event, denials of its intents, cancels and closes; or only an alert."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
@@ -101,7 +101,7 @@ class RunEvents:
             rows += self._leave(run, event.cause, event.note, trace_ns, patient=True)
         return rows
 
-    def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
+    def rows_closing_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """Return the event and rows by which a rule closes one leg in its account, or only an alert."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
@@ -110,10 +110,10 @@ class RunEvents:
             rows += close_covering(self._state, leg.position, event.cause, event.note, trace_ns, now)
         return rows
 
-    def square_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
+    def rows_squaring_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
         """Return rows that close these legs at a time of day; [] if that time was acted on already."""
         if len(legs) == len(run.legs):
-            return self.end_run(run, breach, now, 0)
+            return self.rows_ending_run(run, breach, now, 0)
         subject = " ".join(sorted({leg.instrument.partition(":")[0] for leg in legs}))
         if fired_rule_name(breach.kind, subject) in run.fired:
             return []
@@ -203,7 +203,7 @@ def round_trip_name(position: Position) -> str:
     return f"{position.account} {position.instrument} {position.product} {position.opened_ns}"
 
 
-def add_close_event(
+def with_close_event(
     kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int
 ) -> list[Any]:
     """Return the rows that close a position with their risk event in front; unchanged if they have no exit goal."""

@@ -92,7 +92,7 @@ class RunRules:
         if profit is not None and not run.low < profit < run.high:
             breach = self._breach(run, now)
             if breach is not None:
-                rows += self.events.end_run(run, breach, now, quote.received_ns)
+                rows += self.events.rows_ending_run(run, breach, now, quote.received_ns)
                 rows += self._journal_trail(run, now, acts=True)
                 if breach.acts:
                     return
@@ -153,7 +153,7 @@ class RunRules:
             if (price >= level if rising else price <= level) and f"{kind} {trip}" not in run.fired:
                 note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
                 breach = Breach(kind, level, price, note, run.rules.auto_exit)
-                return self.events.end_leg(run, leg, breach, now, quote.received_ns)
+                return self.events.rows_closing_leg(run, leg, breach, now, quote.received_ns)
         return []
 
     def _bars(self, now: int) -> list[Any]:
@@ -173,7 +173,7 @@ class RunRules:
             if (turn := trend_turn([*own.bars, *own.ended_bars(now)], rule, run.opened_ns)) is not None:
                 note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
                 breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
-                rows += self.events.end_run(run, breach, now, 0)
+                rows += self.events.rows_ending_run(run, breach, now, 0)
         return rows
 
     def on_time(self, now: int) -> list[Any]:
@@ -185,10 +185,10 @@ class RunRules:
                 rows += self.events.continue_closing(run, now)
                 continue
             for breach, legs in due_exit_times(run, self._environment, now):
-                rows += self.events.square_off_legs(run, breach, legs, now)
+                rows += self.events.rows_squaring_off_legs(run, breach, legs, now)
             if _seems_over(run) and (shown := self._breach(run, now)):
                 # shown by one quote alone, which no second one confirmed: the last price decides
-                rows += [*self.events.end_run(run, shown, now, 0), *self._journal_trail(run, now, acts=True)]
+                rows += [*self.events.rows_ending_run(run, shown, now, 0), *self._journal_trail(run, now, acts=True)]
             rows += self._journal_trail(run, now)
             for leg in run.legs.values():
                 rows += self._journal_best(run, leg, now)

@@ -100,7 +100,7 @@ class TrendSeries:
         """True if a trend series of an instrument has fewer than `bars` bars."""
         return any(len(series.bars) < bars for series in self.sources.get(instrument, ()))
 
-    def missing_bars(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
+    def backfill_bars(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
         """Return ended bars, made from one-minute bars, that the series lack; completes their unfinished bars."""
         rows: list[Bar] = []
         for series in self.sources.get(instrument, ()):

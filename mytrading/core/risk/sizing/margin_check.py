@@ -97,14 +97,14 @@ class MarginCheck:
         )
         return [MarginRequest(id=name, account=account, lines=lines, machine_ns=machine_ns)]
 
-    def free_for(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
+    def free_margin_for(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
         """Rupees free for legs: cash if they only buy options, else with collateral; None while funds are unknown."""
         share = 0.0 if is_bought_only(legs) else self._environment.tables.collateral_share
         return self._free(account, share, (signal.strategy, signal.watch))
 
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
         free = self._state.margin.free(account, collateral) if self.funds_known(account) else None
-        return None if free is None else free - self._state.kept_for_baskets(account, but)
+        return None if free is None else free - self._state.margin_kept_for_baskets(account, but)
 
     def funds_known(self, account: str) -> bool:
         """True while a recent funds report of the account is known."""
@@ -130,14 +130,14 @@ class MarginCheck:
         """Return figures of each account for the heartbeat: margin free, cash and reserved (rupees), and its buffer."""
         found: dict[str, float] = {}
         for account in filter(self.funds_known, self._state.margin.funds):
-            reserved = self._state.margin.allocated(account) + self._state.kept_for_baskets(account)
+            reserved = self._state.margin.allocated(account) + self._state.margin_kept_for_baskets(account)
             found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
             found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
             found[f"margin_reserved:{account}"] = round(reserved, 2)
             found[f"{BUFFER}{account}"] = self.buffer(account)
         return found
 
-    def raise_buffer(self, message: Any, now: int) -> list[Any]:
+    def rows_raising_buffer(self, message: Any, now: int) -> list[Any]:
         """Return the rows that enlarge an account's buffer if `message` is a rejection for lack of margin."""
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []

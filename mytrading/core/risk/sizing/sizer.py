@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import MarginLeg
-from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Source, share_word
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Source, sizing_key
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import (
@@ -116,7 +116,7 @@ class Sizer:
         legs: dict[str, list[Leg]] = {}
         for leg in intent.legs:
             if leg.profile:
-                legs.setdefault(share_word(leg.profile), []).append(leg)
+                legs.setdefault(sizing_key(leg.profile), []).append(leg)
         if (funds := self._funds(account)) is None:
             return SizingResult(denial=Denial(SHORT_OF_MARGIN, self._unfunded(account)))
         fixed = [leg for leg in intent.legs if not leg.profile]

@@ -82,7 +82,7 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
     )
 
 
-def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
+def opening_rows(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
     """Return risk's opening row for a lost journal, from the opening rows of router and gateway; () without any."""
     router = next((row for row in records if isinstance(row, DayOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)

@@ -38,7 +38,7 @@ def goal_id(key: OwnerKey, opened_ns: int, cause: str) -> str:
     return content_id("close", cause, *key, opened_ns)
 
 
-def close(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
+def close_position(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
     """Return the row that closes a position; [] if it is being closed already."""
     key = position.owner
     if key in state.closing:
@@ -73,7 +73,7 @@ def close_positions(
         row
         for position in chosen
         if not (patient and _covers(state, position, chosen))
-        for row in close(state, position, cause, reason, trace_ns)
+        for row in close_position(state, position, cause, reason, trace_ns)
     ]
 
 
@@ -95,15 +95,15 @@ def close_covering(state: RiskState, position: Position, cause: str, reason: str
 
     Once what was sold is flat the intent, which has room for nothing any more, has the rest closed.
     """
-    bare = state.left_bare(position)
+    bare = state.shorts_left_uncovered(position)
     if not bare:
-        return close(state, position, cause, reason, trace_ns)
+        return close_position(state, position, cause, reason, trace_ns)
     return _close_basket(state, position, bare, cause, reason, trace_ns, now)
 
 
 def buy_back(state: RiskState, closed: Position, sold: Iterable[str], cause: str, reason: str, now: int) -> list[Any]:
     """Return rows that close the `sold` options which a closed position covered, and give their basket up."""
-    bare = state.left_bare(closed).intersection(sold)
+    bare = state.shorts_left_uncovered(closed).intersection(sold)
     return _close_basket(state, closed, bare, cause, reason, 0, now) if bare else []
 
 

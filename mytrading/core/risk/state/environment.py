@@ -72,7 +72,7 @@ class RiskEnvironment:
         found = self.instruments.get(name)
         return found.lot_size if found else 1
 
-    def reach(self, name: str, price: float) -> float:
+    def collar_rupees(self, name: str, price: float) -> float:
         """The price collar in rupees: how far from the last price entries may trade and bid or ask is believed."""
         found = self.instruments.get(name)
         if found is None:
@@ -85,7 +85,7 @@ class RiskEnvironment:
         found = self.instruments.get(name)
         return found.underlying if found else name
 
-    def refusal(self, instrument: str, now: int) -> str:
+    def order_refusal(self, instrument: str, now: int) -> str:
         """Return why no order of an instrument is possible today (by the contract list); empty if it is."""
         return refusal_for(self.master, instrument, self.today(now)) if self.master is not None else ""
 

@@ -269,7 +269,7 @@ def _order(state: RiskState, row: OrderChanged) -> None:
         and order.state in TERMINAL
         and order.links.parent not in state.orders
         and order.links.replaces not in state.orders
-        and not state.remaining(order)
+        and not state.unbooked_units(order)
     )
     if state.is_repeat:
         return
@@ -324,7 +324,7 @@ def _take_from_parent(state: RiskState, order: Order) -> None:
 
 def _forget_booked(state: RiskState, order: Order) -> None:
     """Forget an ended order once all it filled is in its position; `booked` stays, since it may fill further, late."""
-    if not state.remaining(order):
+    if not state.unbooked_units(order):
         state.orders.pop(order.client_order_id, None)
 
 
@@ -472,7 +472,7 @@ def _beat(state: RiskState, row: control.Heartbeat) -> None:
     state.beats[row.daemon] = row
     if row.daemon == "feed":
         state.feed_ready_ns = row.machine_ns if row.ready else state.feed_ready_ns
-        state.counters.on_heartbeat(row)
+        state.counters.record_coverage(row)
     state.machine_ns = max(state.machine_ns, row.machine_ns)
 
 
@@ -487,7 +487,7 @@ def _quote(state: RiskState, row: Quote) -> None:
     if (row.bid is None or abs(row.bid - row.ltp) <= near) and (row.ask is None or abs(row.ask - row.ltp) <= near):
         valued = row
     else:
-        valued = drop_implausible_book(row, state.environment.reach(name, row.ltp))
+        valued = drop_implausible_book(row, state.environment.collar_rupees(name, row.ltp))
     state.valued[name] = valued
     if row.received_ns > state.machine_ns:
         state.machine_ns = row.received_ns
@@ -596,7 +596,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     OrderChanged: _order,
     PositionChanged: _position,
     PositionAdjusted: _position,
-    TradeClosed: lambda state, row: state.counters.on_trade_closed(row),
+    TradeClosed: lambda state, row: state.counters.count_losses(row),
     BrokerHeld: lambda state, row: state.guard.apply_broker_books(
         row, state.guarded_positions(), state.orders.values()
     ),

@@ -12,7 +12,7 @@ GUARDS = "guard-"
 """How the cause of an exit begins that risk sends in place of a stop."""
 
 
-def guard_cause(kind: str, *parts: str | int) -> str:
+def protective_exit_cause(kind: str, *parts: str | int) -> str:
     """The cause (an id) of an exit sent in place of a stop; the same parts always give the same cause."""
     return GUARDS + content_id(kind, *parts)
 
@@ -30,7 +30,7 @@ def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
     """True if an account still holds hedges of an intent but none of its sold legs."""
     held = [p for p in state.positions_for(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if p.open_units > 0}
-    return not any(p.open_units < 0 for p in held) and bool(bought & state.hedges_of(intent, account))
+    return not any(p.open_units < 0 for p in held) and bool(bought & state.hedge_instruments(intent, account))
 
 
 def stop_out_count(state: RiskState, intent: Intent, account: str, instrument: str) -> int:

@@ -61,7 +61,7 @@ class EntryCounters:
         self.cancels.clear()
         self.losses.clear()
 
-    def on_heartbeat(self, row: Heartbeat) -> None:
+    def record_coverage(self, row: Heartbeat) -> None:
         """Record the feed's coverage, and since when it is incomplete."""
         self._coverage = row.figures.get("coverage", 1.0) if row.figures.get("expected", 0.0) else 1.0
         if self._coverage >= 1.0:
@@ -73,7 +73,7 @@ class EntryCounters:
         """Fraction of watched instruments with data; 1 until a gap has lasted for `COVERAGE_LOW_NS`."""
         return self._coverage if self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS else 1.0
 
-    def on_trade_closed(self, row: TradeClosed) -> None:
+    def count_losses(self, row: TradeClosed) -> None:
         """Count the losses in a row of an account and strategy; a round trip without a loss resets them."""
         key = (row.account, row.strategy)
         count = self.losses.get(key, (0, 0))[0] + 1
@@ -107,7 +107,7 @@ class RiskState:
         self.last_entry: dict[tuple[str, str], int] = {}
         self.quotes: dict[str, Quote] = {}
         self.valued: dict[str, Quote] = {}
-        """Quotes as positions are valued at: without a bid and an ask beyond `environment.reach`."""
+        """Quotes as positions are valued at: without a bid and an ask beyond `environment.collar_rupees`."""
         self.trading: dict[str, TradingState] = {}
         self.switches: dict[str, StrategySwitch] = {}
         self.halted: dict[NetKey, str] = {}
@@ -300,7 +300,7 @@ class RiskState:
 
         All of them while a contract is not known: a stop that fires for want of one ends a hedge.
         """
-        if position.quantity_seen <= 0 or not self.sells_beside(position):
+        if position.quantity_seen <= 0 or not self.owner_is_short(position):
             return 0
         name = position.instrument
         units = self._legs(position.account, position.strategy, self.watch_of(position), None)
@@ -354,13 +354,13 @@ class RiskState:
         units = self._legs(account, strategy, watch, intent)
         return match_covers(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
-    def hedges_of(self, intent: Intent, account: str) -> set[str]:
+    def hedge_instruments(self, intent: Intent, account: str) -> set[str]:
         """The bought options that hedge sold ones of an intent, supposing that all its legs are held."""
         here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
         return {cover.bought for cover in match_covers(units, self._contracts(units)) if cover.hedge}
 
-    def sells_beside(self, position: Position) -> bool:
+    def owner_is_short(self, position: Position) -> bool:
         """True if the owner of a bought position is also short in the account, or about to be; False if not bought."""
         if position.quantity <= 0 and position.quantity_seen <= 0:
             return False
@@ -378,9 +378,9 @@ class RiskState:
         entries = (o for o in self.orders.of_strategy(strategy) if o.purpose is Purpose.ENTRY and o.account == account)
         return any(order.side is Side.SELL and self.pending_fill(order) for order in entries)
 
-    def left_bare(self, position: Position) -> set[str]:
+    def shorts_left_uncovered(self, position: Position) -> set[str]:
         """Sold options that would lose cover if this bought position were closed."""
-        if not self.sells_beside(position):
+        if not self.owner_is_short(position):
             return set()
         units = self._legs(position.account, position.strategy, self.watch_of(position), None)
         mine = max(position.quantity, position.quantity_seen)
@@ -455,23 +455,23 @@ class RiskState:
                 return order.strategy
         return ""
 
-    def lost_entry(self, account: str, instrument: str, product: str, units: int) -> str:
+    def lost_entry_id(self, account: str, instrument: str, product: str, units: int) -> str:
         """Order id of a LOST entry (never seen at the broker, may yet appear) on the side of `units`; empty if none."""
         wanted, orders = (account, product, Purpose.ENTRY, OrderState.LOST), self.orders.of_instrument(instrument)
         there = (o for o in orders if (o.account, o.product, o.purpose, o.state) == wanted)
         return next((order.client_order_id for order in there if order.side.sign * units > 0), "")
 
-    def doubted_entry(self, strategy: str, instrument: str, account: str) -> Order | None:
+    def unresolved_entry(self, strategy: str, instrument: str, account: str) -> Order | None:
         """An entry of a strategy that may still fill, one of unknown fate first; None if there is none."""
         wanted, orders = (strategy, account, Purpose.ENTRY), self.orders.of_instrument(instrument)
         found = [o for o in orders if (o.strategy, o.account, o.purpose) == wanted and self.pending_fill(o)]
         return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
 
-    def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
+    def margin_kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
         """Rupees reserved in an account for legs of unfinished baskets; `but`: (strategy, watch) not counted."""
         return sum(waiting.margin for waiting in self._waiting(account, but)) if self.baskets else 0.0
 
-    def places_kept(self, account: str, but: tuple[str, str]) -> set[str]:
+    def instruments_kept_for_baskets(self, account: str, but: tuple[str, str]) -> set[str]:
         """Instruments of unfinished baskets' legs not ordered yet in an account, without those of `but`."""
         return {name for waiting in self._waiting(account, but) for name in waiting.legs}
 
@@ -521,11 +521,11 @@ class RiskState:
         switch = self.switches.get(strategy)
         return switch is None or switch.enabled
 
-    def live_orders(self, account: str) -> int:
+    def live_order_count(self, account: str) -> int:
         """Count of an account's orders that may still fill, LOST ones included."""
         return sum([order.account == account and order.state not in FREED for order in self.orders.values()])
 
-    def remaining(self, order: Order) -> int:
+    def unbooked_units(self, order: Order) -> int:
         """Units that an order, or its replacement, may still add to its position."""
         whole = order.filled if order.state in FREED else order.quantity
         modify = order.evidence.modify
@@ -534,8 +534,8 @@ class RiskState:
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
     def pending_fill(self, order: Order) -> int:
-        """`remaining`, but 0 for a LOST order: its units stay reserved, but nothing waits for them."""
-        return 0 if order.state is OrderState.LOST else self.remaining(order)
+        """`unbooked_units`, but 0 for a LOST order: its units stay reserved, but nothing waits for them."""
+        return 0 if order.state is OrderState.LOST else self.unbooked_units(order)
 
 
 def withdrawal_id(order: Order) -> str:

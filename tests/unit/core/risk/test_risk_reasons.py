@@ -202,13 +202,13 @@ def test_margin_kept_for_a_basket_is_its_own_and_goes_over_to_its_last_leg() -> 
     bench.pass_time(0.25)
     sold = entries(tuple(bench.rows))[-1]
     assert (sold.instrument, sold.margin, sold.basket_margin) == (CALL, pytest.approx(250_000), 0.0)
-    assert bench.machine.state.kept_for_baskets("main") == 0.0
+    assert bench.machine.state.margin_kept_for_baskets("main") == 0.0
 
 
 def test_basket_that_is_replaced_by_another_intent_keeps_nothing() -> None:
     bench, _ = basket()
     bench.intent("x", action=Action.EXIT, product=Product.NRML)
-    assert bench.machine.state.kept_for_baskets("main") == 0.0
+    assert bench.machine.state.margin_kept_for_baskets("main") == 0.0
 
 
 def test_places_of_legs_still_to_come_are_taken_by_no_other_intent() -> None:
@@ -231,7 +231,7 @@ def test_places_of_legs_still_to_come_are_taken_by_no_other_intent() -> None:
     bench.pass_time(0.25)
     sold = entries(tuple(bench.rows))[-1]
     assert (sold.instrument, sold.basket_legs) == (CALL, ())
-    assert bench.machine.state.places_kept("main", ("", "")) == set()
+    assert bench.machine.state.instruments_kept_for_baskets("main", ("", "")) == set()
 
 
 def test_second_drawdown_of_a_day_is_an_event_of_its_own_and_the_same_after_a_restart() -> None:

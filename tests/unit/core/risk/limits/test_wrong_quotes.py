@@ -56,7 +56,7 @@ def test_wrong_book_beside_a_right_price_moves_neither_profit_nor_peak_nor_limit
 
 def test_position_is_valued_at_the_book_within_the_collar_of_its_last_price() -> None:
     bench = holding()
-    reach = bench.machine.environment.reach
+    reach = bench.machine.environment.collar_rupees
     assert (reach(CALL, 100.0), reach(SHARE, 100.0)) == (25.0, 3.0)
     assert reach(CALL, 0.5) == pytest.approx(0.5), "ten ticks of what is cheap"
     quote = Quote(CALL, 1, 1, 100.0, 75.0, 125.0)

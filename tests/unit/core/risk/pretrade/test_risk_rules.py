@@ -162,7 +162,7 @@ def test_coverage_counts_only_once_it_has_lasted() -> None:
     tally = EntryCounters()
 
     def beat(share: float, at: int) -> None:
-        tally.on_heartbeat(
+        tally.record_coverage(
             Heartbeat(
                 daemon="feed", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=at * SECOND, market_ns=NOW,
                 started_machine_ns=0, figures={"coverage": share, "expected": 10.0},

@@ -151,11 +151,11 @@ def test_stored_minutes_fill_the_history_before_the_first_quote() -> None:
         for n, close in enumerate(CLOSES[:5])
     ]
     bench.bar, bench.now = 5, OPEN + 25 * MINUTE
-    rows = bench.machine.runs.series.missing_bars(WATCH, minutes, bench.now)
+    rows = bench.machine.runs.series.backfill_bars(WATCH, minutes, bench.now)
     assert len(rows) == 5
     for row in rows:
         bench.machine.apply(row)
-    assert bench.machine.runs.series.missing_bars(WATCH, minutes, bench.now) == []
+    assert bench.machine.runs.series.backfill_bars(WATCH, minutes, bench.now) == []
     bench.take(CALL, -65, 100.0)
     bench.bars([106.0])
     assert len(events(bench.pass_time(1.5))) == 1
@@ -172,7 +172,7 @@ def test_bar_under_way_at_a_restart_is_completed_with_stored_minutes() -> None:
         "nothing was kept, so nothing was cut"
     )
     bench.bar, bench.now = 5, at
-    for row in series.missing_bars(WATCH, whole, at):
+    for row in series.backfill_bars(WATCH, whole, at):
         bench.machine.apply(row)
     series.complete_open_bars(WATCH, [*whole, minute])
     series.add_quote(Quote(WATCH, at + 2 * MINUTE, 0, 95.0))

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.orders.state_machine import with_modify
-from mytrading.core.risk.state.orphan_hedges import guard_cause
+from mytrading.core.risk.state.orphan_hedges import protective_exit_cause
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
@@ -207,7 +207,7 @@ def test_sold_leg_that_is_closed_for_another_reason_takes_nothing_along(purpose:
 
 
 def test_exit_that_takes_a_stop_over_counts_as_the_stop() -> None:
-    for cause in ("handed over", guard_cause("bare", "S")):
+    for cause in ("handed over", protective_exit_cause("bare", "S")):
         bench = Basket()
         sold = complete(bench)
         level = Protection(
@@ -315,12 +315,12 @@ def test_intent_that_names_an_instrument_twice_orders_it_once() -> None:
 def test_rupees_kept_for_a_basket_end_with_the_day_in_a_machine_that_goes_on_too() -> None:
     bench = Basket()
     (entry,) = entries(bench.intent("w", HEDGE, SOLD))
-    assert bench.machine.state.kept_for_baskets("main") == entry.basket_margin > 0
+    assert bench.machine.state.margin_kept_for_baskets("main") == entry.basket_margin > 0
     opened = bench.machine.snapshot("2026-03-19")
     other = Basket()
     for machine in (bench.machine, other.machine):
         machine.apply(opened)
-        assert machine.state.kept_for_baskets("main") == 0
+        assert machine.state.margin_kept_for_baskets("main") == 0
 
 
 def test_legs_of_one_basket_count_together_against_the_limit_of_positions() -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.core.risk.exits.position_alerts import UNBOUND
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.state.day_carry import foundation
+from mytrading.core.risk.state.day_carry import opening_rows
 from mytrading.core.risk.state.environment import RiskEnvironment, watch_for
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
@@ -42,7 +42,7 @@ class Rebuilt(RiskBench):
         self.parts = (*self.parts[:2], (replace(run, symbols=(SHARE, WATCH), long=rule),), *self.parts[3:])
         self.machine = RiskMachine(RiskEnvironment(*self.parts))
         self.machine.notice(self.machine_ns)
-        for row in foundation([DayOpened(day=TODAY, positions=held)]):
+        for row in opening_rows([DayOpened(day=TODAY, positions=held)]):
             self.machine.apply(row)
         self.beat()
         self.quote(SHARE, 800.0)
@@ -125,7 +125,7 @@ def test_claimed_position_is_not_closed_by_the_next_intent_of_another_watch() ->
 
 def test_strategy_of_one_watch_closes_what_it_holds_as_ever() -> None:
     bench = RiskBench()
-    for row in foundation([DayOpened(day=TODAY, positions=(position(SHARE),))]):
+    for row in opening_rows([DayOpened(day=TODAY, positions=(position(SHARE),))]):
         bench.machine.apply(row)
     bench.quote(SHARE, 800.0)
     assert closed(bench.intent("x", action=Action.EXIT)) == [SHARE]
@@ -163,7 +163,7 @@ def test_lost_journal_of_risk_begins_with_stops_exits_and_runs_that_the_router_c
     )  # fmt: skip
     bench = RiskBench()
     day = DayOpened(day=TODAY, positions=(position(SHARE),), protections=(level,), goals=(goal,))
-    for row in foundation([day]):
+    for row in opening_rows([day]):
         bench.machine.apply(row)
     state = bench.machine.state
     assert list(state.protections.values()) == [level]
