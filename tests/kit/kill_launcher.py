@@ -237,7 +237,7 @@ def trap_reconciler(trap: Trap) -> None:
             trap.spring("received")
         return reports
 
-    def fold(original: Any, self: Any, report: OrderReport) -> Any:
+    def on_update(original: Any, self: Any, report: OrderReport) -> Any:
         level = original(self, report)
         if level is not None and trap.side(level.order.side):
             trap.spring("decided")
@@ -255,7 +255,7 @@ def trap_reconciler(trap: Trap) -> None:
         return found
 
     wrap(OrderUpdates, "drain", take)
-    wrap(OrderLevels, "fold", fold)
+    wrap(OrderLevels, "on_update", on_update)
     wrap(PushSocket, "send", send)
     wrap(WorkerPool, "results", results)
 
