@@ -42,8 +42,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         _drop_output()
     except OSError as error:
-        refused = _refused(error)
-        code = code or refused
+        code = code or _refused(error)
     sys.exit(code)
 
 

@@ -289,9 +289,6 @@ def _rule_problems(
     yield from _not_enabled(settings, label, exchange, kind)
 
 
-# legs
-
-
 def _leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
     products = {f"legs[{number}]": leg.product or product for number, leg in enumerate(plan.legs, 1)}
     for cover in match_rule_covers(plan.legs):  # bought legs that would end before a sold one that they cover
@@ -382,9 +379,6 @@ def _read(home: Path, name: str, make: Callable[[dict[str, Any]], _T], problems:
     return None
 
 
-# ports
-
-
 def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
     """Return a port by `stream`, or by `stream-writer` if several daemons write it; none without TCP."""
     if messaging.transport != "tcp":
@@ -421,9 +415,6 @@ def _port_problems(messaging: MessagingSettings) -> Iterator[str]:
         if port in taken:
             yield f"{taken[port]} and {stream} would both use port {port}; see the ZMQ_…_PORT variables"
         taken[port] = stream
-
-
-# warnings
 
 
 def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:

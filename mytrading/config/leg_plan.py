@@ -113,11 +113,10 @@ class LegConfig(BaseModel):
 
     def rule(self, watch: str) -> LegRule:
         """Build the leg's rule for the run configuration; `watch` is the id of the strategy's underlying."""
-        option = self.kind is LegKind.OPTION
         return LegRule(
             lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
             kind=self.kind,
-            strike=parse_strike(clamp_strike_offset(self.strike)) if option else "",
+            strike=parse_strike(clamp_strike_offset(self.strike)) if self.kind is LegKind.OPTION else "",
             right=self.right,
             expiry=self.expiry.value,
             watch=watch,

@@ -97,8 +97,6 @@ class _Loader:
         self._unused: list[str] = []
         self._plans: dict[str, LegPlanConfig] = {}
 
-    # sources
-
     def read_files(self) -> None:
         for path, value in read_toml(self.home / "config" / "settings.toml", self.home, self.problems).items():
             if path in _PATHS:
@@ -243,8 +241,6 @@ class _Loader:
             self.problems.append(_removed(f"strategy.{plain}", value))
         elif not item.fault:  # else its parameters are not known
             self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
-
-    # result
 
     def finish(self, checked: bool = True) -> TradingSettings:
         """Validate what was collected, and if `checked` how it goes together."""

@@ -206,11 +206,10 @@ def is_intraday(product: Product, plan: LegPlan | None) -> bool:
 def risk_limits(settings: TradingSettings) -> RiskLimits:
     """Return the risk limits under these settings."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
-    kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
     return replace(
         settings.risk,
         stale_quote_seconds=max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed),
         enabled_exchanges=settings.data.exchanges,
-        enabled_kinds=kinds,
+        enabled_kinds=tuple(kind for kind in settings.data.instrument_types if kind != "INDEX"),
         enabled_timeframes=settings.data.timeframes,
     )

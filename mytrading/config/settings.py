@@ -99,8 +99,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The names of the accounts that orders may go to, the primary first."""
         if self.primary is None:
             return (self.openalgo.account,)
-        others = (account.id for account in self.accounts if account.role is AccountRole.TRADING)
-        return (self.primary.id, *others)
+        return (self.primary.id, *(account.id for account in self.accounts if account.role is AccountRole.TRADING))
 
     def origin(self, path: str) -> str:
         """Return where a setting's value came from; `path` is a dotted name such as `risk.max_order_size`."""
@@ -138,6 +137,4 @@ def format_value(value: object) -> str:
         return "true" if value else "false"
     if value is None:
         return "(not set)"
-    if isinstance(value, tuple):
-        return ",".join(str(item) for item in value)
-    return str(value)
+    return ",".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

@@ -40,8 +40,7 @@ def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
     if not path.exists():
         return {}
     found: dict[str, Value] = {}
-    text = _text_of(path, path.name, problems) or ""
-    for binding in parse_stream(io.StringIO(text)):
+    for binding in parse_stream(io.StringIO(_text_of(path, path.name, problems) or "")):
         skipped = len(binding.original.string) - len(binding.original.string.lstrip("\n"))
         origin = f"{path.name}:{binding.original.line + skipped}"
         if not (binding.value or "").replace("\t", " ").isprintable():

@@ -18,12 +18,11 @@ class PlaceEntry(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="
     It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`. With a
     `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
     Above `freeze` units (0: no limit known) it goes as several orders, in lots of `lot` units, `id` being their parent.
-    `margin` rupees of its account are reserved for it until the broker's own report shows what it takes.
-    `held_stop` and `held_target` are levels (rupees) that risk holds by itself: carried, so that they outlive risk's
-    journal and the end of an entry that fills late.
-    `basket_margin` rupees, `basket_calls` order calls and a place for each of `basket_legs` (instruments) are kept for
-    the legs of the same basket that are still to be ordered.
-    What of it rests at the broker at `rests_until_ns` (market time; 0: with the day) is withdrawn.
+    `margin` rupees of its account are reserved for it until the broker's own report shows what it takes. `held_stop`
+    and `held_target` are levels (rupees) that risk holds by itself: carried, so that they outlive risk's journal and
+    the end of an entry that fills late. `basket_margin` rupees, `basket_calls` order calls and a place for each of
+    `basket_legs` (instruments) are kept for the legs of the same basket that are still to be ordered. What of it rests
+    at the broker at `rests_until_ns` (market time; 0: with the day) is withdrawn.
     """
 
     side: Side

@@ -35,9 +35,6 @@ class Command(
     by: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
-# replies
-
-
 class JsonReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="json"):
     """Tables and pictures for screens: JSON, ready to be printed."""
 
@@ -131,9 +128,6 @@ OpsReply = (
 )  # fmt: skip
 
 
-# queries
-
-
 class StatusQuery(Query[Any], frozen=True, kw_only=True, tag="status"):
     """The whole stack: daemons, accounts, levels, profit."""
 
@@ -218,9 +212,6 @@ class QuoteLeaseQuery(Query[LeaseGranted], frozen=True, kw_only=True, tag="look"
 
     who: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     instruments: tuple[str, ...] = ()
-
-
-# commands
 
 
 class HaltCommand(Command[LevelSet], frozen=True, kw_only=True, tag="halt"):

@@ -326,8 +326,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         first = AccountRun(
             id=self.venue.account, rest_url=self.venue.rest_url, ws_url=self.venue.ws_url, api_key=self.venue.api_key
         )
-        others = (one for one in self.accounts if one.role is not AccountRole.BACKUP and one.id != first.id)
-        return (first, *others)
+        return (first, *(one for one in self.accounts if one.role is not AccountRole.BACKUP and one.id != first.id))
 
     @property
     def standby(self) -> tuple[AccountRun, ...]:

@@ -52,7 +52,6 @@ def state_contents(config: RunConfig) -> list[dict[str, Any]]:
     return rows
 
 
-# backup
 def write_backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any]:
     """Write a consistent copy of the state folder to a tar.gz with a manifest; works while the stack runs.
 

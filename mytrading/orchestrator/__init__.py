@@ -142,8 +142,6 @@ class TradingOrchestrator:
             words.append("--dry-run")
         return " ".join(words)
 
-    # starting
-
     def check_file_owners(self) -> None:
         """Raise `StackFailed` if another user owns what the stack must write; creates nothing."""
         for path, setting in paths.files_of_others(self.config):
@@ -238,8 +236,6 @@ class TradingOrchestrator:
                     f"`mytrading logs {program.name}`"
                 )
 
-    # talking
-
     def ask(self, request: Query[Reply] | Command[Reply]) -> Reply:
         """Send the gateway a request, return its reply; `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
         if not self.is_running():
@@ -275,8 +271,6 @@ class TradingOrchestrator:
     def restart_supervisor(self) -> int:
         """Start supervisor again if it was killed and the stack is not being stopped; returns its pid, or 0."""
         return control.revive(self.config, self._run_key)
-
-    # stopping
 
     def stop(
         self, progress: Progress = lambda _: None, withdrawn: Callable[[], None] = lambda: None

@@ -134,8 +134,7 @@ def check_stop(action: str, stop_price: float, price: float) -> float:
         raise StrategyError(f"create_signal: stop_price must be a price, found {stop_price!r}; leave it out for none")
     if stop_price < 0:
         raise StrategyError(f"create_signal: stop_price must be above 0, found {stop_price!r}; leave it out for none")
-    wrong = {"BUY": stop_price >= price, "SELL": stop_price <= price}.get(action, False)
-    if stop_price and price and wrong:
+    if stop_price and price and {"BUY": stop_price >= price, "SELL": stop_price <= price}.get(action, False):
         side = "below" if action == "BUY" else "above"
         raise StrategyError(
             f"create_signal: the stop of a {action} must lie {side} the price {price:g}, found {stop_price:g}"

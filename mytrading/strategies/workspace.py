@@ -214,8 +214,7 @@ class StrategyWorkspace:
 
     def indicator_value(self, wanted: str | IndicatorHandle, back: int, instrument: str) -> float:
         """An indicator's value at the newest bar of an instrument, or `back` bars before."""
-        key = (wanted, instrument or self.current)
-        found = self.sources.get(key)
+        found = self.sources.get((wanted, instrument or self.current))
         if found is None:
             found = self._source(wanted, instrument)
         return found[0].value(found[1], back)

@@ -67,8 +67,7 @@ def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckO
         return False
     (there, here), how = difference.actions, "with other" if mirror else "without"
     after = f"with the bars after {iso_ist(end)}, {here} {how} bars after that"
-    what = f"at {iso_ist(difference.at_ns)} it decides {there} {after}"
-    found.add(what, difference.code_line(spec), _TODO)
+    found.add(f"at {iso_ist(difference.at_ns)} it decides {there} {after}", difference.code_line(spec), _TODO)
     return True
 
 

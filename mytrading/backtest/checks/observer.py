@@ -82,8 +82,7 @@ class CheckOutcome:
 
     def json_body(self) -> dict[str, Any]:
         """Return the outcome as a dictionary for `--json`."""
-        findings = [vars(finding) for finding in self.findings]
-        return {**vars(self), "holds": self.passes, "findings": findings}
+        return {**vars(self), "holds": self.passes, "findings": [vars(finding) for finding in self.findings]}
 
 
 def _plain(value: Any) -> str:

@@ -76,8 +76,7 @@ def _held_since(story: Sequence[Any]) -> list[int]:
     since, found = -1, []
     for place, event in enumerate(story):
         if isinstance(event, PositionChanged):
-            key = event.position.net
-            (held.add if event.position.quantity else held.discard)(key)
+            (held.add if event.position.quantity else held.discard)(event.position.net)
             since = -1 if not held else place if since < 0 else since
         found.append(since)
     return found
@@ -98,8 +97,7 @@ def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: Check
     if fault is not None and whole.fault is None:
         found.add(f"fails after a restart at {iso_ist(stopped)}: {fault.error}", fault.where, _TODO)
         return True
-    there = [one for one in whole.decisions if stopped < one.at_ns <= last]
-    difference = first_difference(there, again.decisions)
+    difference = first_difference([one for one in whole.decisions if stopped < one.at_ns <= last], again.decisions)
     if difference is None:
         return False
     before, after = difference.actions

@@ -114,8 +114,7 @@ def _read(spec: Spec, whole: Log, names: list[str]) -> tuple[set[str], set[str]]
 
     body = {name: watched(name) for name in names}
     strategy = spec.strategy
-    watching = type(strategy.__name__, (strategy,), {"__module__": strategy.__module__, **body})
-    Observer(watching).replay(spec, whole)
+    Observer(type(strategy.__name__, (strategy,), {"__module__": strategy.__module__, **body})).replay(spec, whole)
     return read, written
 
 

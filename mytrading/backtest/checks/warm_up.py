@@ -127,8 +127,7 @@ def _day_begin(spec: Spec, columns: list[Any], begins: int) -> int:
     if not columns or len(columns[0]) != len(start):
         return begins
     days = (start[: begins + 1] + IST_OFFSET) // DAY
-    first = int(np.searchsorted(days, days[-1]))
-    return first or begins
+    return int(np.searchsorted(days, days[-1])) or begins
 
 
 def _forgets(there: np.ndarray[Any, Any], here: np.ndarray[Any, Any]) -> int | None:

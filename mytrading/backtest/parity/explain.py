@@ -253,8 +253,7 @@ class Explainer:
             if (found := self._origin(seen.strategy, at_ns)) is not None:
                 return found
         there = self._stack.signal_before(seen.strategy, seen.watch, seen.bar_ns)
-        here = self._backtest.signal_before(seen.strategy, seen.watch, seen.bar_ns)
-        if _alike(there, here):
+        if _alike(there, self._backtest.signal_before(seen.strategy, seen.watch, seen.bar_ns)):
             return None
         for one in reversed(self.differences):
             if (one.kind, one.strategy, one.instrument) == ("signal", seen.strategy, seen.watch) and (

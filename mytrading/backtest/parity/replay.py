@@ -70,8 +70,7 @@ class QuotedVenue(BacktestVenue):
     """The paper exchange of one account, as at the stack; `clock` is the machine time of all of them."""
 
     def __init__(self, world: ReplayContext, account: str, clock: Callable[[], int]) -> None:
-        capital = world.capitals[account]
-        super().__init__(world.calendar, world.facts, world.book.get, capital, Models(), account)
+        super().__init__(world.calendar, world.facts, world.book.get, world.capitals[account], Models(), account)
         self._clock = clock
         self._sizes: dict[str, tuple[int, int]] = {}
         self.moving = True

@@ -284,6 +284,4 @@ def _sampler(plan: StudyPlan) -> Any:
     samplers = optuna.samplers
     if plan.method == "tpe":
         return samplers.TPESampler(seed=plan.seed, multivariate=True, constant_liar=True)
-    if plan.method == "nsga":
-        return samplers.NSGAIISampler(seed=plan.seed)
-    return samplers.RandomSampler(seed=plan.seed)
+    return samplers.NSGAIISampler(seed=plan.seed) if plan.method == "nsga" else samplers.RandomSampler(seed=plan.seed)

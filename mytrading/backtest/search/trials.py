@@ -186,5 +186,4 @@ def stability_of(best: Trial, trials: Sequence[Trial], space: Space, objective: 
         return Stability(0, math.nan, math.nan)
     middle = float(np.median(near)) if all(map(math.isfinite, near)) else sorted(near)[len(near) // 2]
     everything = sorted(worth.values())
-    rank = sum(value < middle for value in everything) / len(everything)
-    return Stability(len(near), sign * middle, rank)
+    return Stability(len(near), sign * middle, sum(value < middle for value in everything) / len(everything))

@@ -102,8 +102,6 @@ class AccountBook:
             notes.append(f"{written.where} is set, {used}")
         return notes
 
-    # changes
-
     def check_new(self, name: str, given: Mapping[str, str], key_store: str) -> None:
         """End the command unless these options can make a new account."""
         if any(account.id == name for account in self.accounts):
@@ -215,8 +213,6 @@ class AccountBook:
                 "message": pong.problem or pong.message, "mode": pong.mode, "ms": pong.ms,
             })  # fmt: skip
         return rows
-
-    # parts
 
     def _new(self, name: str, given: Mapping[str, str]) -> AccountConfig:
         first = "backup" if any(account.role is AccountRole.PRIMARY for account in self.accounts) else "primary"
@@ -367,8 +363,7 @@ def broker_holdings(host: str, api_key: str) -> list[str]:
         return [f"the broker's positions cannot be read: {error}"]
     if book.rows is None:
         return [f"the broker's positions cannot be read: {'; '.join(book.problems) or 'no rows'}"]
-    unread = [f"a row of {name} in the broker's positions cannot be read" for name in book.unread]
-    return unread + [
+    return [f"a row of {name} in the broker's positions cannot be read" for name in book.unread] + [
         f"the broker shows {row.quantity} {row.instrument} {row.product or ''}".rstrip()
         for row in book.rows
         if row.quantity
@@ -403,6 +398,5 @@ def remove_environment_key(home: Path) -> str:
     if not path.exists():
         return f"nothing was taken out of .env, there is none{left}"
     parts = list(parse_stream(io.StringIO(path.read_text(encoding="utf-8"))))
-    kept = "".join(part.original.string for part in parts if part.key != KEY)
-    key_vault.write_private(path, kept)
+    key_vault.write_private(path, "".join(part.original.string for part in parts if part.key != KEY))
     return f"{KEY} is taken out of .env{left}"

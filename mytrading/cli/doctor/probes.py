@@ -113,8 +113,7 @@ def check_permissions(context: CheckContext) -> Finding:
         cure = f"give them to this user (uid {os.getuid()}), or {elsewhere}"
         return failed(f"cannot write to {', '.join(map(str, closed))}", cure)
     home = Path(config.home)
-    keys = key_file(key_environment(home))
-    secret = [home / ".env", home / ACCOUNTS, keys, config.state / "run.msgpack"]
+    secret = [home / ".env", home / ACCOUNTS, key_file(key_environment(home)), config.state / "run.msgpack"]
     shown = [str(path) for path in secret if path.exists() and path.stat().st_mode & _PRIVATE]
     if shown:
         return warning(f"others may read {', '.join(shown)}", f"chmod 600 {' '.join(shown)}")
@@ -302,7 +301,6 @@ def check_funds(context: CheckContext) -> Finding:
     return ok(f"₹{available:,.2f} free, ₹{book.rows.used:,.2f} used")
 
 
-# streams
 TICK_S = 10.0
 FEED_S = 60.0
 """A stack that has just started on a busy machine; most tick at once, and nothing is waited for then."""

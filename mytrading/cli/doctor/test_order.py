@@ -70,8 +70,7 @@ def check_margin(context: CheckContext) -> Finding:
 
 def check_paper_order(context: CheckContext) -> Finding:
     """Place a limit buy far below the market, through gateway and router if they run; see it rest, cancel it."""
-    venue = context.config.venue
-    if venue.kind is VenueKind.DRY_RUN:
+    if context.config.venue.kind is VenueKind.DRY_RUN:
         return skipped("a dry run sends nothing")
     if not context.is_paper:
         return skipped("live orders are not tested: doctor places none where they cost money")
@@ -147,8 +146,7 @@ def _instrument(context: CheckContext) -> Instrument | str:
         if not alive:
             continue
         try:
-            price = _last(context, watched)
-            return book.option(underlying, alive[-1], "ATM", InstrumentKind.CE, price)
+            return book.option(underlying, alive[-1], "ATM", InstrumentKind.CE, _last(context, watched))
         except (NoSuchContract, OpenAlgoError, TransportFailed):
             continue
     return "no share and no option is among the instruments"

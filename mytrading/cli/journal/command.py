@@ -111,7 +111,6 @@ def export(
     print_result({"file": str(target), "rows": count}, as_json, f"{count} rows written to {target}")
 
 
-# streams
 _TURN_S = 0.1
 _LOOK_S = 1.0
 _BACKLOG = 1000
@@ -215,8 +214,7 @@ def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generat
 
 def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Generator[TailedMessage | None]:
     decoder = StreamDecoder(stream)
-    chosen = writers or STREAMS[stream].writers
-    readers = {name: JournalReader(config.journal_dir(name), stream) for name in chosen}
+    readers = {name: JournalReader(config.journal_dir(name), stream) for name in writers or STREAMS[stream].writers}
     after = {name: reader.last() for name, reader in readers.items()}
     try:
         while True:

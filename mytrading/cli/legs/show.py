@@ -113,8 +113,7 @@ def payoff_legs(
         volatility = 0.0
         if years:
             total, is_call = (ends[contract.id] - quotes.now) / YEAR_NS, contract.kind.value == "CE"
-            forward = spot * math.exp(RATE * total)
-            volatility, _ = implied_one(price, forward, contract.strike, total, RATE, is_call)
+            volatility, _ = implied_one(price, spot * math.exp(RATE * total), contract.strike, total, RATE, is_call)
         units = leg.lots * contract.lot_size
         found.append(PayoffLeg(contract.kind.value, units, price, contract.strike, years, volatility))
     return found
@@ -137,8 +136,7 @@ def draw_payoff(body: dict[str, Any]) -> None:
 
     console, points = Console(), body["payoff"]
     for kind, line in payoff_chart_lines([value for _, value in points]):
-        style = {GAIN: "green", LOSS: "red"}.get(kind, "dim")
-        console.print(Text(line.rstrip() or " ", style=style))
+        console.print(Text(line.rstrip() or " ", style={GAIN: "green", LOSS: "red"}.get(kind, "dim")))
     low, high = points[0][0], points[-1][0]
     place = min(max(round((body["spot"] - low) / (high - low) * (WIDTH - 1)), 0), WIDTH - 1)
     console.print(Text(" " * place + "▲ " + f"{body['spot']:,.2f}", style="bold"))
@@ -195,7 +193,6 @@ class LegQuotes(QuoteLease):
         return self._chains.chain_view(self.book, underlying, expiry, self.now)
 
 
-# sizer
 def free_funds_by_account(status: dict[str, Any]) -> dict[str, FreeFunds]:
     """Free funds by account, as risk publishes them with its heartbeat; `status` is the gateway's."""
     figures = margin_figures(status)
@@ -259,7 +256,6 @@ def leg_sizer(settings: TradingSettings, config: StrategyConfig, stack: TradingO
     return LegSizer(product_of(settings, config), config.sizing_rule, accounts, funds)
 
 
-# guards
 _BANDS = {
     LegKind.OPTION: stop_plan.OPTION_BAND * stop_plan.OPTION_ROOM,
     LegKind.FUTURE: stop_plan.FUTURE_BAND,

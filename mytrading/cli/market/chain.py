@@ -31,10 +31,7 @@ def chain(
     seconds: float = Option(0.0, "--for", min=0.0, help="With --watch: end after this time."),
     wait: float = Option(10.0, "--wait", min=0.0, help="Longest wait for quotes of all strikes shown."),
     bhavcopy: Path | None = Option(  # noqa: B008
-        None,
-        "--bhavcopy",
-        metavar="FILE",
-        help="Prices from the exchange's end-of-day file (.csv, .gz, .zip).",
+        None, "--bhavcopy", metavar="FILE", help="Prices from the exchange's end-of-day file (.csv, .gz, .zip)."
     ),
     price: float = Option(0.0, "--underlying", min=0.0, help="With --bhavcopy: the underlying's price."),
     as_json: AsJson = False,

@@ -49,8 +49,7 @@ class ChainFeed(QuoteLease):
         self.expiry = resolve_expiry(self.book, underlying, expiry, self.now)
         options = self.book.options(underlying, self.expiry)
         settles = self.ends(options[0].exchange, self.expiry)
-        spot = self.book.spot(underlying).id
-        self._chain = OptionChain(underlying, self.expiry, options, spot, settles, rate)
+        self._chain = OptionChain(underlying, self.expiry, options, self.book.spot(underlying).id, settles, rate)
 
     def poll(self, seconds: float) -> None:
         """Apply the quotes of the next `seconds`; leases quotes of other strikes when the at-the-money strike moves."""

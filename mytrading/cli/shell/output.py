@@ -114,9 +114,7 @@ def format_cell(column: str, value: Any) -> str:
         return format_ist(value)
     if isinstance(value, float):
         return f"{value:,.2f}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "–"
-    return str(value)
+    return ", ".join(map(str, value)) or "–" if isinstance(value, list | tuple) else str(value)
 
 
 # layout of tables
@@ -209,7 +207,6 @@ def _groups(columns: Sequence[Column], width: int) -> list[list[Column]]:
     return groups
 
 
-# terminals
 class PlainText:
     """A text stream to a terminal, without control sequences other than colours."""
 

@@ -176,8 +176,7 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
 def trouble_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each faulted strategy and each other alert of the gateway's rows."""
     faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
-    lines = [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()]
-    return lines + [
+    return [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()] + [
         f"alert {row['code']} {row['subject']}: {row['message']}"
         for row in alerts
         if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in faulted

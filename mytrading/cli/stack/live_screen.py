@@ -72,8 +72,7 @@ class LiveScreen:
         return render_screen(LiveScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
 
     def _rate(self, status: dict[str, Any]) -> float:
-        count = daemon_figures(status, "feed").get("quotes_in", 0.0)
-        self._quotes.append((time.monotonic(), float(count)))
+        self._quotes.append((time.monotonic(), float(daemon_figures(status, "feed").get("quotes_in", 0.0))))
         (then, before), (now, latest) = self._quotes[0], self._quotes[-1]
         return max((latest - before) / (now - then), 0.0) if now > then else 0.0
 

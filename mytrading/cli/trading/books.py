@@ -89,7 +89,6 @@ def alerts(
     print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
 
 
-# orders
 @orders_app.callback()
 def orders(
     context: typer.Context,
@@ -227,7 +226,6 @@ def _router_answer(found: TradingOrchestrator, request: str) -> str:
     return body.message
 
 
-# positions
 @positions_app.callback()
 def positions(
     context: typer.Context,

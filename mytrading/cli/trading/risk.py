@@ -138,7 +138,6 @@ def _limit(row: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# events
 _COLUMNS = ("at_ns", "strategy", "kind", "limit", "value", "action", "instruments", "accounts", "exit_orders")
 _TIMED = ("exit_time", "square_off")
 

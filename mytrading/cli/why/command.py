@@ -217,7 +217,6 @@ def _quote_behind(entries: list[ChainEntry]) -> Step | None:
     return None
 
 
-# wording
 Wording = tuple[str, str]
 """The kind of a step, and its text."""
 
@@ -313,9 +312,7 @@ def _input(kind: str, body: dict[str, Any]) -> Wording | None:
         why = f" (by {body['by']})" if body.get("by") else ""
         why = f"{why}: {body['reason']}" if body.get("reason") else why
         return "operator", f"entries of {body['strategy']} switched {'on' if body['enabled'] else 'off'}{why}"
-    if kind == "quote":
-        return "quote", "quote led to it"
-    return None
+    return ("quote", "quote led to it") if kind == "quote" else None
 
 
 _DECIDED: dict[str, Callable[[dict[str, Any]], Wording]] = {

@@ -100,8 +100,7 @@ def stability(returns: Array) -> float:
     if len(returns) < 2:
         return _NAN
     path = np.cumsum(np.log1p(returns))
-    deviation = float(np.std(path))
-    return float(np.corrcoef(np.arange(len(path)), path)[0, 1] ** 2) if deviation else _NAN
+    return float(np.corrcoef(np.arange(len(path)), path)[0, 1] ** 2) if float(np.std(path)) else _NAN
 
 
 def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:

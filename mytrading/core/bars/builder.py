@@ -242,5 +242,4 @@ def aggregate(minutes: Iterable[Bar], timeframe: str, calendar: Calendar, now_ns
     if timeframe == "1m":
         return list(minutes)
     aggregator = Aggregator(calendar, (timeframe,))
-    bars = [bar for minute in minutes for bar in aggregator.add(minute)]
-    return bars + aggregator.advance(now_ns, 0, 0)
+    return [bar for minute in minutes for bar in aggregator.add(minute)] + aggregator.advance(now_ns, 0, 0)

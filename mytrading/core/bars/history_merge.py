@@ -182,9 +182,7 @@ class HistoryMerge:
     def apply_failure(self, fetch: Fetch, now_ns: int) -> list[Bar]:
         """Schedule a retry of a failed request and return []; after the last try return the live bars held back."""
         join = self._waiting(fetch)
-        if join is None or self._retry(join, now_ns):
-            return []
-        return self._release(join, {}, set())
+        return [] if join is None or self._retry(join, now_ns) else self._release(join, {}, set())
 
     def release_overdue(self, machine_ns: int) -> list[Bar]:
         """Stop waiting where the deadline for history has passed, and return the held live bars to deliver now."""

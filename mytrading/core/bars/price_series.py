@@ -74,9 +74,7 @@ class SeriesBars:
         made = list(self._ended)
         if self._end and now >= self._end + GRACE_NS:
             made.append(self._made())
-        if made and not self.bars and made[0].received_ns - made[0].start_ns > LATE_NS:
-            return made[1:]
-        return made
+        return made[1:] if made and not self.bars and made[0].received_ns - made[0].start_ns > LATE_NS else made
 
     def add_ended(self, bar: Bar) -> None:
         """Insert a completed bar into the history and drop the unfinished bar of its time."""

@@ -101,8 +101,7 @@ class Calendar:
 
     def listed_until(self, exchange: str) -> date:
         """Last day of the last year with listed holidays; after it weekends alone are closed. 1970-12-31 if none."""
-        holidays = self._exchange(exchange).holidays
-        return date(max((day.year for day in holidays), default=1970), 12, 31)
+        return date(max((day.year for day in self._exchange(exchange).holidays), default=1970), 12, 31)
 
     def next_session(self, exchange: str, day: date) -> Session:
         """The first session of a day after `day`."""

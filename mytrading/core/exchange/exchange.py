@@ -75,8 +75,7 @@ class Exchange:
         required = self._required(request, signed, mark)
         if problem := shortage_text(required, books.available_cash()):
             return ExchangeRefusal(problem), books.take_changes()
-        waits = request.order_type in _STOPS
-        status = BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN
+        status = BrokerStatus.TRIGGER_PENDING if request.order_type in _STOPS else BrokerStatus.OPEN
         order = books.open_order(request, status, now, mark.ltp, required)
         if late_rejection:
             order = books.end_order(order, BrokerStatus.REJECTED, now, late_rejection)
@@ -223,8 +222,7 @@ class Exchange:
         assert instrument is not None
         if request.product is Product.CNC and request.side is Side.SELL:
             return 0.0
-        held = self.books.position(request.instrument, request.product).quantity
-        opening = opening_units(held, signed)
+        opening = opening_units(self.books.position(request.instrument, request.product).quantity, signed)
         price = request.price or request.trigger_price or mark.opposite(request.side)
         return required_cash(instrument, request.product, opening, price, self._facts.margin)
 
@@ -265,7 +263,6 @@ class Exchange:
 
     def _cancel_live(self, now: int, reason: str, product: Product | None = None) -> None:
         """Cancel all live orders, or those of one product."""
-        live = [order for order in self.books.orders.values() if order.is_live]
-        for order in live:
+        for order in [order for order in self.books.orders.values() if order.is_live]:
             if product in (None, order.request.product):
                 self.books.end_order(order, BrokerStatus.CANCELLED, now, reason)

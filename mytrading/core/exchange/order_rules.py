@@ -83,9 +83,7 @@ def band_problem(request: OrderRequest, mark: Mark) -> str:
 
 def is_triggered(request: OrderRequest, ltp: float) -> bool:
     """True if the last price has reached the trigger of a stop order."""
-    if request.side is Side.BUY:
-        return ltp >= request.trigger_price
-    return ltp <= request.trigger_price
+    return ltp >= request.trigger_price if request.side is Side.BUY else ltp <= request.trigger_price
 
 
 def exchange_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:

@@ -92,9 +92,7 @@ class Freshness:
     def drop_count(self, instrument: str, for_ns: int) -> int:
         """Return how many frames were dropped since the last price, if for at least `for_ns` (machine); else 0."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
-        if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns:
-            return 0
-        return known[1]
+        return 0 if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns else known[1]
 
     def forget(self, instrument: str) -> None:
         """Forget an unsubscribed instrument."""

@@ -91,9 +91,8 @@ class ControlMachine:
 
     def switch(self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = "") -> StrategySwitch:
         """Return the row that allows or blocks one strategy's entries."""
-        generation = self.generation + 1
         return StrategySwitch(
-            strategy=strategy, enabled=enabled, generation=generation, at_ns=now, reason=reason, by=by
+            strategy=strategy, enabled=enabled, generation=self.generation + 1, at_ns=now, reason=reason, by=by
         )
 
     def find_request(self, request_id: str) -> OperatorRequestTaken | None:
@@ -106,11 +105,10 @@ class ControlMachine:
 
     def snapshot(self, day: str) -> ControlOpened:
         """Return the first row of the next day's journal."""
-        active = tuple(alert for alert in self.alerts.values() if not alert.cleared)
         return ControlOpened(
             day=day,
             trading=tuple(self.trading.values()),
             switches=tuple(self.switches.values()),
-            alerts=active,
+            alerts=tuple(alert for alert in self.alerts.values() if not alert.cleared),
             requests=tuple(self.requests.values()),
         )

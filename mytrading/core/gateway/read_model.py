@@ -206,13 +206,12 @@ class StackView:
         """Return counts of this run's order events, under the summary's keys."""
         counts = self.counts
         recorded = counts["recorded"]
-        unknown = sum(1 for order in self.orders.values() if order.state is OrderState.UNKNOWN)
         return {
             "placed": counts["submitted"] - recorded,
             "filled": counts["filled"],
             "rejected": counts["rejected"],
             "cancelled": counts["cancelled"],
-            "unknown": unknown,
+            "unknown": sum(1 for order in self.orders.values() if order.state is OrderState.UNKNOWN),
             "denied": counts["denials"] + counts["denied"],
             "recorded": recorded,
         }

@@ -56,9 +56,7 @@ def _supertrend(
     if not float(period).is_integer():
         raise ValueError(f"SUPERTREND: period must be a whole number, found {period:g}")
     found = supertrend(high, low, close, int(period), multiplier)
-    if output == 0:
-        return found.line
-    return np.where(np.isnan(found.line), np.nan, found.direction.astype(np.float64))
+    return found.line if output == 0 else np.where(np.isnan(found.line), np.nan, found.direction.astype(np.float64))
 
 
 def _swing(output: str, high: FloatArray, low: FloatArray, close: FloatArray, day: FloatArray) -> FloatArray:
@@ -156,8 +154,7 @@ def _names() -> tuple[str, ...]:
 
 @cache
 def _functions() -> frozenset[str]:
-    ours = {name.partition(".")[0] for name in (*OWN, *MORE)}
-    return frozenset(talib.get_functions()) - _LEFT_OUT - ours
+    return frozenset(talib.get_functions()) - _LEFT_OUT - {name.partition(".")[0] for name in (*OWN, *MORE)}
 
 
 @cache
@@ -168,9 +165,7 @@ def _find(name: str) -> Indicator | Outputs | None:
     if ours:
         return Outputs(name, ours)
     function, _, output = name.partition(".")
-    if function not in _functions():
-        return None
-    return _from_talib(function, output)
+    return None if function not in _functions() else _from_talib(function, output)
 
 
 def _from_talib(function: str, output: str) -> Indicator | Outputs | None:

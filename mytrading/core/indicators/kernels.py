@@ -81,9 +81,7 @@ def rsi(values: FloatArray, period: int) -> FloatArray:
 def _run(function: Callable[..., FloatArray], values: FloatArray, period: int) -> FloatArray:
     if not 2 <= period <= MAX_PERIOD:
         raise ValueError(f"period must be a whole number from 2 to {MAX_PERIOD}, found {period}")
-    if len(values) == 0:
-        return np.empty(0)
-    return function(values, timeperiod=period)
+    return np.empty(0) if len(values) == 0 else function(values, timeperiod=period)
 
 
 def _before_average(period: int) -> int:

@@ -142,11 +142,9 @@ def monthly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterat
     """Yield monthly expiries on or after `day`, each moved back over holidays."""
     exchange = facts.traded_on
     for month in range(day.month - 1, day.month + 14):
-        first_of_next = date(day.year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
-        last = first_of_next - timedelta(days=1)
+        last = date(day.year + (month + 1) // 12, (month + 1) % 12 + 1, 1) - timedelta(days=1)
         back = (last.weekday() - _weekday(facts.monthly, last)) % 7 if facts.monthly else last.day - facts.expiry_day
-        nominal = last - timedelta(days=back)
-        expiry = _trading_day_at_or_before(calendar, exchange, nominal)
+        expiry = _trading_day_at_or_before(calendar, exchange, last - timedelta(days=back))
         if expiry >= day:
             yield expiry
 

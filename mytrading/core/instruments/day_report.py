@@ -36,8 +36,7 @@ def expiry_report(calendar: Calendar, facts: ContractFacts, day: date) -> list[d
 def _exchange(calendar: Calendar, name: str, ns: int) -> dict[str, Any]:
     day = ist_date(ns)
     session = calendar.session(name, day)
-    later = calendar.next_session(name, day)
-    following = session if session is not None and ns < session.open_ns else later
+    following = session if session is not None and ns < session.open_ns else calendar.next_session(name, day)
     return {
         "exchange": name,
         "open": calendar.is_open(name, ns),

@@ -153,8 +153,7 @@ def _at_the_money(strikes: Sequence[float], price: float) -> str:
     above = [strike for strike in strikes if strike > price]
     if len(below) < AROUND or len(above) < AROUND:
         return f"expected {AROUND} strikes on each side of {price:g}, found {len(below)} below and {len(above)} above"
-    near = [*below[-4:], *above[:4]]
-    steps = sorted(b - a for a, b in pairwise(near))
+    steps = sorted(b - a for a, b in pairwise([*below[-4:], *above[:4]]))
     gap, usual = above[0] - below[-1], steps[len(steps) // 2]
     if gap > GAP * usual:
         return f"no strike between {below[-1]:g} and {above[0]:g} at price {price:g}, steps of {usual:g} were expected"

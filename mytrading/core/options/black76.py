@@ -132,9 +132,7 @@ def _start(x: float, share: float) -> float:
     """A start near the root, on the side of the inflection of the time value in `s` on which the root lies."""
     turn, up = sqrt(-2.0 * x), exp(0.5 * x)
     at_turn = 0.5 * (up - erfc(sqrt(-x)) / up)
-    if share < at_turn:
-        return _start_below(x, log(share))
-    return turn + (share - at_turn) * _SQRT_2_PI / up
+    return _start_below(x, log(share)) if share < at_turn else turn + (share - at_turn) * _SQRT_2_PI / up
 
 
 def _total_volatility(low: float, high: float, value: float) -> float:

@@ -187,9 +187,7 @@ def _operand(text: str) -> Operand:
     if found is None:
         raise ValueError(f"{_EXPECTED}; found {text!r}")
     word, given = found[1], found[2]
-    if word.lower() in COLUMNS:
-        return Operand(word=word.lower())
-    return _indicator(word, given or "")
+    return Operand(word=word.lower()) if word.lower() in COLUMNS else _indicator(word, given or "")
 
 
 def _indicator(word: str, given: str) -> Operand:

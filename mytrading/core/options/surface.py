@@ -123,9 +123,7 @@ def fit_smile(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> 
     middle = [float(np.median(iv[max(n - _NEIGHBOURS, 0) : n + _NEIGHBOURS + 1])) for n in range(len(iv))]
     near = np.abs(iv / np.array(middle) - 1.0) <= _APART if len(iv) else np.zeros(0, dtype=bool)
     strikes, iv = strikes[near], iv[near]
-    if len(strikes) < LEAST_STRIKES:
-        return None
-    return Smile(strikes, iv, math.log(forward / spot) / years)
+    return None if len(strikes) < LEAST_STRIKES else Smile(strikes, iv, math.log(forward / spot) / years)
 
 
 def round_to_ticks(prices: Floats, tick: float) -> Floats:

@@ -63,8 +63,7 @@ def flatten_plain_order(body: Mapping[str, Any]) -> dict[str, Any]:
     for part in ("call", "plan", "links"):
         row |= body.get(part, {})
     known: Mapping[str, Any] = body.get("evidence", {})
-    fills = known.get("fills", {})
-    row |= {_FILLS.get(name, name): value for name, value in fills.items()}
+    row |= {_FILLS.get(name, name): value for name, value in known.get("fills", {}).items()}
     cancel, change = known.get("cancel", {}), known.get("modify", {})
     row |= {_CANCEL.get(name, "cancel_machine_ns"): value for name, value in cancel.items()}
     row |= {_MODIFY[name]: value for name, value in change.items() if name != "wanted"}

@@ -134,8 +134,7 @@ class StrategyTester:
 
     def value(self, indicator: str, back: int = 0, symbol: str = "") -> float:
         """The value of one of the strategy's indicators at the newest bar, or `back` bars before."""
-        strategy = self._machine.hosts[0].strategy
-        return strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
+        return self._machine.hosts[0].strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
 
     def _bar(self, prices: float | Sequence[float], symbol: str) -> Bar:
         values = [float(value) for value in prices] if isinstance(prices, Sequence) else [float(prices)] * 4
