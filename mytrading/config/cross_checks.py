@@ -218,7 +218,7 @@ def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
     rule = strategy.sizing_rule
     if rule.by == BY_RISK and not rule.risk_per_trade:
         yield f"{strategy.name}.risk_per_trade: sizing = risk ({origin}) needs rupees, say risk_per_trade = 6500"
-    tables = read_risk_tables(settings.home)
+    tables = _read(settings.home, "risk", RiskTables.from_dict, [])  # `market_file_problems` reports unreadable ones
     if tables is not None and (plan := settings.plan_of(strategy.name)) is not None:
         yield from _profile_problems(settings, strategy.name, plan, rule.by, tables)
     if tables is not None and rule.by not in (FIXED, BY_RISK):
@@ -358,11 +358,6 @@ def fee_file_problems(home: Path) -> list[str]:
     return problems
 
 
-def read_risk_tables(home: Path) -> RiskTables | None:
-    """Read the tables of `config/risk.toml`; None if it is unreadable, which `market_file_problems` reports."""
-    return _read(home, "risk", RiskTables.from_dict, [])
-
-
 def _read(home: Path, name: str, make: Callable[[dict[str, Any]], _T], problems: list[str]) -> _T | None:
     path = home / "config" / f"{name}.toml"
     if not path.exists():
@@ -388,12 +383,10 @@ def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
         "signals": messaging.strategy_signals_port,
         "commands": messaging.trade_commands_port,
     }
-    several = [row for row in STREAMS.values() if row.pattern is Pattern.FAN_OUT and len(row.writers) > 1]
-    ports: dict[str, int] = {}
-    for offset, stream in enumerate((*STREAMS, "ops")):
-        if stream not in [row.name for row in several]:
-            ports[stream] = named.get(stream) or messaging.base_port + offset
-    for row in several:
+    several = {row.name: row for row in STREAMS.values() if row.pattern is Pattern.FAN_OUT and len(row.writers) > 1}
+    offsets = {stream: offset for offset, stream in enumerate((*STREAMS, "ops")) if stream not in several}
+    ports = {stream: named.get(stream) or messaging.base_port + offset for stream, offset in offsets.items()}
+    for row in several.values():
         first = messaging.system_status_port or messaging.base_port + 20
         ports.update({f"{row.name}-{writer}": first + n for n, writer in enumerate(row.writers)})
     return ports

@@ -15,27 +15,9 @@ from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.strategies import StrategyConfig, exit_rules_of
 from mytrading.core.options.leg_grammar import parse_option_range
+from mytrading.messages import run_config
 from mytrading.messages.enums import Mode, Product
 from mytrading.messages.leg_plan import LegPlan
-from mytrading.messages.run_config import (
-    ORDER_WORKERS,
-    AccountRole,
-    AccountRun,
-    AlertRules,
-    DataRules,
-    LogRules,
-    Messaging,
-    RiskLimits,
-    RollRule,
-    RunConfig,
-    ServerMode,
-    ServerRules,
-    StrategyRun,
-    VenueKind,
-    VenueSettings,
-    Windows,
-    seal,
-)
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 # A quote is never called stale within this much machine time, however fast the market clock runs.
@@ -52,7 +34,7 @@ def build_run_config(
     rest_url: str = "",
     ws_url: str = "",
     api_key: str = "",
-) -> RunConfig:
+) -> run_config.RunConfig:
     """Build the run configuration from settings; `ConfigurationError` when they may not be started.
 
     Logs go to a folder called `log_name`, the profile unless given. The URLs and the key are those of the stack's own
@@ -61,8 +43,8 @@ def build_run_config(
     if problems := start_problems(settings):
         raise ConfigurationError(*problems)
     venue, source, accounts = _servers(settings, rest_url, ws_url, api_key)
-    return seal(
-        RunConfig(
+    return run_config.seal(
+        run_config.RunConfig(
             profile=settings.profile,
             mode=settings.system.mode,
             system_name=settings.system.name,
@@ -71,12 +53,14 @@ def build_run_config(
             runtime_dir=str(runtime_dir),
             log_dir=str(home / settings.logging.directory / (log_name or settings.profile)),
             venue=venue,
-            data=copy_shared_fields(DataRules, settings.data, watch=watched_instruments(settings)),
+            data=copy_shared_fields(run_config.DataRules, settings.data, watch=watched_instruments(settings)),
             strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running),
             risk=risk_limits(settings),
             rates=settings.rates,
-            messaging=copy_shared_fields(Messaging, settings.messaging, ports=stream_ports(settings.messaging)),
-            logging=copy_shared_fields(LogRules, settings.logging),
+            messaging=copy_shared_fields(
+                run_config.Messaging, settings.messaging, ports=stream_ports(settings.messaging)
+            ),
+            logging=copy_shared_fields(run_config.LogRules, settings.logging),
             simulator=replace(settings.simulator, followed=True, speed=1.0, replay="")
             if settings.on_live_quotes
             else settings.simulator,
@@ -87,8 +71,8 @@ def build_run_config(
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
-            alert_rules=copy_shared_fields(AlertRules, settings.alerts),
-            windows=Windows(orders_every=settings.openalgo.order_book_seconds),
+            alert_rules=copy_shared_fields(run_config.AlertRules, settings.alerts),
+            windows=run_config.Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )
 
@@ -101,7 +85,7 @@ def copy_shared_fields(kind: type[_S], section: msgspec.Struct, **own: object) -
 
 def _servers(
     settings: TradingSettings, rest_url: str, ws_url: str, api_key: str
-) -> tuple[VenueSettings, AccountRun | None, tuple[AccountRun, ...]]:
+) -> tuple[run_config.VenueSettings, run_config.AccountRun | None, tuple[run_config.AccountRun, ...]]:
     """The venue, the account that gives it quotes if it has none of its own, and all accounts.
 
     The venue is the primary account. An embedded simulator is a venue without any; one on live quotes has the primary
@@ -113,23 +97,23 @@ def _servers(
         if settings.simulator.embedded:
             return venue, None, ()
         source, *others = _accounts(settings)
-        return venue, source, tuple(one for one in others if one.role is AccountRole.BACKUP)
+        return venue, source, tuple(one for one in others if one.role is run_config.AccountRole.BACKUP)
     accounts = _accounts(settings)
     first = accounts[0]
     url, stream = rest_url or first.rest_url, ws_url or first.ws_url
     return _venue(settings, first.id, url, stream, api_key or first.api_key), None, accounts
 
 
-def _accounts(settings: TradingSettings) -> tuple[AccountRun, ...]:
+def _accounts(settings: TradingSettings) -> tuple[run_config.AccountRun, ...]:
     """The accounts at real servers, the primary first."""
     server = settings.openalgo
     if settings.primary is None:
         scheme = "wss" if server.host.startswith("https://") else "ws"  # the key never travels in clear beside HTTPS
         stream, key = f"{scheme}://{server.ws_host}:{server.ws_port}", server.api_key.get_secret_value()
-        return (AccountRun(id=server.account, rest_url=server.host, ws_url=stream, api_key=key),)
+        return (run_config.AccountRun(id=server.account, rest_url=server.host, ws_url=stream, api_key=key),)
     vault = open_vault(key_environment(settings.home))
     accounts = [
-        AccountRun(
+        run_config.AccountRun(
             id=account.id,
             rest_url=account.host,
             ws_url=account.ws_url,
@@ -140,24 +124,28 @@ def _accounts(settings: TradingSettings) -> tuple[AccountRun, ...]:
         )
         for account in settings.accounts
     ]
-    return tuple(sorted(accounts, key=lambda account: account.role is not AccountRole.PRIMARY))
+    return tuple(sorted(accounts, key=lambda account: account.role is not run_config.AccountRole.PRIMARY))
 
 
-def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, api_key: str) -> VenueSettings:
+def _venue(
+    settings: TradingSettings, account: str, rest_url: str, ws_url: str, api_key: str
+) -> run_config.VenueSettings:
     server = settings.openalgo
-    return VenueSettings(
-        kind=VenueKind.DRY_RUN if settings.system.mode is Mode.DRY_RUN else VenueKind.OPENALGO,
+    return run_config.VenueSettings(
+        kind=run_config.VenueKind.DRY_RUN if settings.system.mode is Mode.DRY_RUN else run_config.VenueKind.OPENALGO,
         account=account,
         rest_url=rest_url,
         ws_url=ws_url,
         api_key=api_key,
-        expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
-        order_workers=min(ORDER_WORKERS, server.max_concurrent_requests),
-        **msgspec.structs.asdict(copy_shared_fields(ServerRules, server)),
+        expected_mode=run_config.ServerMode.LIVE
+        if settings.system.mode is Mode.LIVE
+        else run_config.ServerMode.ANALYZE,
+        order_workers=min(run_config.ORDER_WORKERS, server.max_concurrent_requests),
+        **msgspec.structs.asdict(copy_shared_fields(run_config.ServerRules, server)),
     )
 
 
-def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
+def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> run_config.StrategyRun:
     """Return the run configuration of one strategy under these settings."""
     return build_strategy_run(
         strategy,
@@ -176,10 +164,10 @@ def build_strategy_run(
     file: str,
     accounts: tuple[str, ...],
     plan: LegPlan | None,
-) -> StrategyRun:
+) -> run_config.StrategyRun:
     """Build one strategy's run configuration from its settings and values resolved from other settings."""
     return copy_shared_fields(
-        StrategyRun,
+        run_config.StrategyRun,
         strategy,
         file=file,
         symbols=symbols,
@@ -189,7 +177,7 @@ def build_strategy_run(
         stop_loss_pct=strategy.stop_loss_share,
         take_profit_pct=strategy.take_profit_share,
         sizing=strategy.sizing_rule,
-        roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
+        roll=run_config.RollRule(days=strategy.roll_days, first=strategy.roll_first),
         square_off=strategy.square_off_named,
         rules=exit_rules_of(strategy, symbols[0]),
         plan=plan,
@@ -203,7 +191,7 @@ def is_intraday(product: Product, plan: LegPlan | None) -> bool:
     return all((given or product) is Product.MIS for given in own)
 
 
-def risk_limits(settings: TradingSettings) -> RiskLimits:
+def risk_limits(settings: TradingSettings) -> run_config.RiskLimits:
     """Return the risk limits under these settings."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
     return replace(

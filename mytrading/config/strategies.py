@@ -11,17 +11,8 @@ from typing import Annotated, Any, Literal
 from mytrading.config.sources import Value
 from mytrading.config.validation import build_section, declarations
 from mytrading.core.options.leg_grammar import parse_option_range, parse_time_of_day, parse_trade
+from mytrading.messages import exit_rules
 from mytrading.messages.enums import Product
-from mytrading.messages.exit_rules import (
-    LevelKind,
-    LevelRule,
-    StrategyRules,
-    TrailKind,
-    TrailRule,
-    TrendExit,
-    TrendRule,
-    TrendSource,
-)
 from mytrading.messages.run_config import AllocationMode, Parameter, SizingRule, StrategySettings, TradeRule
 from mytrading.messages.run_settings import setting
 
@@ -94,14 +85,14 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     risk_auto_exit_on_max_profit: Annotated[bool, setting(note="likewise for risk_max_profit only")] = True
     risk_trailing: Annotated[float, setting(note="trailing distance of the stop on a run's profit", ge=0)] = 0.0
     risk_trailing_type: Annotated[
-        TrailKind, setting(note="percentage of the peak, points per unit, or amount in rupees")
-    ] = TrailKind.PERCENTAGE
+        exit_rules.TrailKind, setting(note="percentage of the peak, points per unit, or amount in rupees")
+    ] = exit_rules.TrailKind.PERCENTAGE
     risk_trailing_activation: Annotated[float, setting(note="profit in rupees at which trailing begins", ge=0)] = 0.0
     risk_trailing_from_entry: Annotated[bool, setting(note="true: trailing begins at the entry")] = False
     risk_leg_stop_loss: Annotated[float, setting(note="stop-loss of each leg", ge=0)] = 0.0
-    risk_leg_stop_loss_type: Annotated[LevelKind, setting(note=_LEVEL)] = LevelKind.PERCENTAGE
+    risk_leg_stop_loss_type: Annotated[exit_rules.LevelKind, setting(note=_LEVEL)] = exit_rules.LevelKind.PERCENTAGE
     risk_leg_take_profit: Annotated[float, setting(note="take-profit of each leg", ge=0)] = 0.0
-    risk_leg_take_profit_type: Annotated[LevelKind, setting(note=_LEVEL)] = LevelKind.PERCENTAGE
+    risk_leg_take_profit_type: Annotated[exit_rules.LevelKind, setting(note=_LEVEL)] = exit_rules.LevelKind.PERCENTAGE
     risk_leg_trailing_enabled: Annotated[
         bool, setting(note="true: stops of legs trail, by risk_leg_trailing or TRAILING_STOP_DISTANCE")
     ] = False
@@ -116,8 +107,9 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     risk_supertrend_multiplier: Annotated[float, setting(gt=0, le=20)] = 3.0
     risk_supertrend_timeframe: Annotated[Literal["3m", "5m", "10m", "15m", "30m", "1h"], setting()] = "5m"
     risk_supertrend_on: Annotated[
-        TrendSource, setting(note="bars of the Supertrend: the underlying's, or the premium of the held legs")
-    ] = TrendSource.UNDERLYING
+        exit_rules.TrendSource,
+        setting(note="bars of the Supertrend: the underlying's, or the premium of the held legs"),
+    ] = exit_rules.TrendSource.UNDERLYING
     risk_supertrend_require_cross: Annotated[
         bool, setting(note="true: only a turn after the entry ends the run; false: the direction is enough")
     ] = True
@@ -207,32 +199,34 @@ def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[st
     return build_section(StrategyConfig, values, name=name, parameters=dict(parameters))
 
 
-def exit_rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
+def exit_rules_of(config: StrategyConfig, underlying: str) -> exit_rules.StrategyRules:
     """Build the exit rules for the run configuration; the Supertrend may use the bars of `underlying`."""
-    return StrategyRules(
+    return exit_rules.StrategyRules(
         max_loss=config.risk_max_loss,
         max_profit=config.risk_max_profit,
         auto_exit=config.risk_auto_exit,
         auto_exit_on_max_loss=config.risk_auto_exit_on_max_loss,
         auto_exit_on_max_profit=config.risk_auto_exit_on_max_profit,
-        trailing=TrailRule(
+        trailing=exit_rules.TrailRule(
             kind=config.risk_trailing_type,
             value=config.risk_trailing,
             activation=config.risk_trailing_activation,
             from_entry=config.risk_trailing_from_entry,
         ),
-        leg_stop_loss=LevelRule(kind=config.risk_leg_stop_loss_type, value=config.risk_leg_stop_loss),
-        leg_take_profit=LevelRule(kind=config.risk_leg_take_profit_type, value=config.risk_leg_take_profit),
-        leg_trailing=LevelRule(kind=LevelKind(config.risk_leg_trailing_type), value=config.risk_leg_trailing),
+        leg_stop_loss=exit_rules.LevelRule(kind=config.risk_leg_stop_loss_type, value=config.risk_leg_stop_loss),
+        leg_take_profit=exit_rules.LevelRule(kind=config.risk_leg_take_profit_type, value=config.risk_leg_take_profit),
+        leg_trailing=exit_rules.LevelRule(
+            kind=exit_rules.LevelKind(config.risk_leg_trailing_type), value=config.risk_leg_trailing
+        ),
         leg_trailing_enabled=config.risk_leg_trailing_enabled,
-        trend=TrendRule()
+        trend=exit_rules.TrendRule()
         if config.risk_supertrend == "off"
-        else TrendRule(
-            exit=TrendExit(config.risk_supertrend),
+        else exit_rules.TrendRule(
+            exit=exit_rules.TrendExit(config.risk_supertrend),
             period=config.risk_supertrend_period,
             multiplier=config.risk_supertrend_multiplier,
             minutes=_MINUTES[config.risk_supertrend_timeframe],
-            instrument=underlying if config.risk_supertrend_on is TrendSource.UNDERLYING else "",
+            instrument=underlying if config.risk_supertrend_on is exit_rules.TrendSource.UNDERLYING else "",
             require_cross=config.risk_supertrend_require_cross,
         ),
         entry_time=parse_time_of_day(config.risk_entry_time),
@@ -262,7 +256,7 @@ def find_rule_conflicts(
             yield name, "expected a value for risk.trailing beside it: without one nothing trails"
     if config.risk_trailing_from_entry and config.risk_trailing_activation:
         yield "risk_trailing_activation", "a stop from entry needs none: expected one of the two"
-    on_underlying = config.risk_supertrend != "off" and config.risk_supertrend_on is TrendSource.UNDERLYING
+    on_underlying = config.risk_supertrend != "off" and config.risk_supertrend_on is exit_rules.TrendSource.UNDERLYING
     if on_underlying and symbols > 1:
         yield (
             "risk_supertrend",

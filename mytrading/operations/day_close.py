@@ -24,15 +24,7 @@ from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdj
 from mytrading.messages.run_config import RunConfig
 from mytrading.operations.journal_verify import decode_day_file, export_rows
 from mytrading.runtime.host.clock import MarketClock, machine_now
-from mytrading.runtime.journal.day_files import (
-    DayFile,
-    Exported,
-    files_to_export,
-    note_of,
-    parquet_of,
-    readers_behind,
-    removable_files,
-)
+from mytrading.runtime.journal import day_files
 from mytrading.runtime.journal.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
 
 Progress = Callable[[str], None]
@@ -109,7 +101,7 @@ def _plain(row: msgspec.Struct) -> dict[str, Any]:
     return {name: body[name] for name in ("account", "instrument", "product", "strategy", "quantity") if name in body}
 
 
-def day_book(files: list[DayFile], day: str, whole: bool = True) -> DayBook:
+def day_book(files: list[day_files.DayFile], day: str, whole: bool = True) -> DayBook:
     """Build the router's book of a day from its journal; empty if there is none.
 
     Raises `JournalDamaged` at a row that cannot be read; unless `whole`, the book ends there instead.
@@ -156,7 +148,7 @@ def why_not_over(config: RunConfig, book: DayBook) -> str:
     return ""
 
 
-def journal_damage(files: list[DayFile], day: str) -> Iterator[str]:
+def journal_damage(files: list[day_files.DayFile], day: str) -> Iterator[str]:
     """Yield each damage in the day's journal files."""
     for file in files:
         try:
@@ -166,7 +158,7 @@ def journal_damage(files: list[DayFile], day: str) -> Iterator[str]:
             yield str(error)
 
 
-def seal_day(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
+def seal_day(config: RunConfig, files: list[day_files.DayFile], day: str) -> list[str]:
     """Seal the day's open journal files, the daemons being stopped; returns the daemons whose files were sealed."""
     following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
     newest = {file.daemon: file for file in files}
@@ -186,16 +178,16 @@ def seal_day(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
 def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
     """Export every closed day that is not in the archive to Parquet; returns what was written."""
     written = []
-    for file in files_to_export(config):
-        target = parquet_of(config, file.daemon, file.day)
+    for file in day_files.files_to_export(config):
+        target = day_files.parquet_of(config, file.daemon, file.day)
         target.parent.mkdir(parents=True, exist_ok=True)
         progress(f"exporting {file.daemon} {file.day}: {file.rows} rows")
         part = target.with_suffix(".part")
         part.unlink(missing_ok=True)
         rows = export_rows(decode_day_file(file.daemon, file.path), part)
         part.replace(target)
-        note = Exported(daemon=file.daemon, day=file.day, rows=rows, size=target.stat().st_size)
-        note_of(config, file.daemon, file.day).write_bytes(msgspec.json.encode(note))
+        note = day_files.Exported(daemon=file.daemon, day=file.day, rows=rows, size=target.stat().st_size)
+        day_files.note_of(config, file.daemon, file.day).write_bytes(msgspec.json.encode(note))
         written.append({"daemon": file.daemon, "day": file.day, "rows": rows, "file": str(target)})
     return written
 
@@ -204,13 +196,13 @@ def remove_old_journals(config: RunConfig) -> list[str]:
     """Remove journal files that are older than the retention, exported, and read by all; returns their paths."""
     before = (ist_date(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
     gone = []
-    for file in removable_files(config, before):
+    for file in day_files.removable_files(config, before):
         for part in file.path.parent.glob(f"{file.path.name}*"):
             part.unlink()
         gone.append(str(file.path))
     return gone
 
 
-def lagging_readers(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
+def lagging_readers(files: list[day_files.DayFile], config: RunConfig, day: str) -> list[str]:
     """Return a text for each reader that has not read the day's rows to their end."""
-    return [text for file in files if file.day == day for text in readers_behind(config, file)]
+    return [text for file in files if file.day == day for text in day_files.readers_behind(config, file)]

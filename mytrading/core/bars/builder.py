@@ -137,10 +137,8 @@ class BarBuilder:
         """Close every bar that ended `grace_ns` ago or earlier; `received_ns` is machine time now."""
         if self._next_end is None or now_ns < self._next_end + grace_ns:
             return []
-        closed = []
-        for instrument, build in self._builds.items():
-            if build.end and now_ns >= build.end + grace_ns:
-                closed.append(self._close(instrument, build, received_ns))
+        due = [(name, build) for name, build in self._builds.items() if build.end and now_ns >= build.end + grace_ns]
+        closed = [self._close(name, build, received_ns) for name, build in due]
         self._next_end = min((build.end for build in self._builds.values() if build.end), default=None)
         return closed
 

@@ -39,10 +39,7 @@ def session_ends(calendar: Calendar) -> Ends:
 
 def monthly_of(expiries: Iterable[str]) -> list[str]:
     """The monthly ones among expiries (ISO dates): the last of each calendar month."""
-    last: dict[str, str] = {}
-    for expiry in sorted(expiries):
-        last[expiry[:7]] = expiry
-    return list(last.values())
+    return list({expiry[:7]: expiry for expiry in sorted(expiries)}.values())
 
 
 def select_expiry(rule: ExpiryRule, expiries: Sequence[str]) -> str:
