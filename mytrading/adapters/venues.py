@@ -27,13 +27,14 @@ class Venue(Protocol):
     """Takes orders."""
 
     def encode(self, call: Call, order: Order) -> Any:
-        """Encode an order call, for `begin` of any venue of the same account. Sends nothing."""
+        """Return an order call encoded for `begin` of any venue of the same account. Sends nothing."""
 
     def is_idle(self) -> bool:
-        """Return whether `begin` would send at once."""
+        """True if `begin` would send at once."""
 
     def begin(self, request: Any) -> Any:
-        """Send an encoded call without waiting for its answer; None, with nothing sent, if it would block."""
+        """Send what `encode` returned, without waiting; the result is for `finish`: None, with nothing sent, if sending
+        would block."""
 
     def finish(self, call: Call, order: Order, begun: Any) -> CallOutcome:
         """Return the call's outcome: waits for the answer to `begun`, or makes the whole call if that is None."""
@@ -74,15 +75,16 @@ class OpenAlgoVenue:
         self.close = client.close
 
     def encode(self, call: Call, order: Order) -> bytes:
-        """Encode an order call, for `begin` of any venue of the same account. Sends nothing."""
+        """Return an order call encoded for `begin` of any venue of the same account. Sends nothing."""
         return self._client.encode_request(_ENDPOINTS[call], order_request_fields(call, order))
 
     def begin(self, request: bytes) -> Started | None:
-        """Send an encoded call if a connection is open; `finish` waits for its answer. Never blocks."""
+        """Send an encoded call without blocking; the result is for `finish`: None, with nothing sent, if no connection
+        is open and idle."""
         return self._client.start(request, Deadline.ORDER)
 
     def send(self, call: Call, order: Order) -> CallOutcome:
-        """Make a whole order call and return its outcome."""
+        """Make a whole order call, waiting for its answer, and return its outcome."""
         return self.finish(call, order, None)
 
     def finish(self, call: Call, order: Order, begun: Started | None) -> CallOutcome:

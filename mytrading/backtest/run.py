@@ -52,10 +52,10 @@ class RunChanges(Protocol):
     """A file of legs, and what it is with other values in it (`load_leg_overrides`)."""
 
     def canonical_key(self, key: str) -> str:
-        """Return a parameter key as it is spelled in results."""
+        """Return a parameter key as it is spelled in results; `RequestError` if it does not exist."""
 
     def check_values(self, name: str, values: Sequence[Parameter]) -> None:
-        """Raise `RequestError` if the key cannot have one of these values."""
+        """Raise `RequestError` if the parameter `name` cannot have one of these values."""
 
     def apply_to(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
         """Return the run with these parameter values in place of the configured ones."""
@@ -89,7 +89,8 @@ class Spec:
     """Given, the run is of a file of legs, and its parameters are values of that file."""
 
     def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
-        """Return the run with other parameters; `RequestError` if a file of legs cannot have them."""
+        """Return a copy with the `given` parameter values changed; `RequestError` if a file of legs cannot have
+        them."""
         if self.legs is None:
             return dataclasses.replace(self, run=replace(self.run, parameters={**self.run.parameters, **given}))
         run = self.legs.apply_to(self.run, given)
@@ -120,7 +121,7 @@ class RunResult:
 
 
 def without_rupee_limits(limits: RiskLimits) -> RiskLimits:
-    """Return the risk limits without those in rupees: in a backtest the capital bounds the size."""
+    """Return the limits without those on rupees, exchanges and kinds: in a backtest the capital bounds size."""
     return replace(
         limits, max_position_size=_ENDLESS, max_order_size=_ENDLESS, min_order_size=0.0, max_daily_loss=_ENDLESS,
         max_drawdown=1.0, enabled_exchanges=(), enabled_kinds=(),
@@ -128,10 +129,8 @@ def without_rupee_limits(limits: RiskLimits) -> RiskLimits:
 
 
 def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> RunResult:
-    """Backtest a strategy on the spec's bars; raises `DataError` for data that does not fit it.
-
-    `machine` hosts the strategy; a check gives one that writes down what it learns. Indicators end with the run.
-    """
+    """Backtest a strategy on the spec's bars; raises `DataError` for data that does not fit it. `progress` gets bars
+    done; `machine` is the engine's class, for checks one that records. Indicator values are released at the end."""
     _check(spec)
     names = tuple(columns.instrument for columns in spec.data)
     world = MarketContext(spec.calendar, spec.facts, names)
@@ -204,10 +203,8 @@ def _check(spec: Spec) -> None:
 
 
 def build_order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
-    """Build the order machine of a backtest, whose venue answers at once and has no call rate limit.
-
-    Time jumps from bar to bar there, over a gap of any length: that is no exit that takes too long.
-    """
+    """Build the order machine of a backtest: no limit of calls, and none of an exit's duration, as time jumps from bar
+    to bar; `rates` limits repeated entries."""
     limits = OmsLimits(
         calls_per_second=_MANY, calls_at_once=_MANY, mode_first=False, book_first=False, exit_deadline=_NEVER,
         churn_instrument=rates.churn_per_instrument, churn_account=rates.churn_per_account,

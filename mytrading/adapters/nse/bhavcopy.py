@@ -96,7 +96,8 @@ class Bhavcopy(NamedTuple):
 
 
 def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
-    """Return whether a file's header line is that of a bhavcopy; `shares` admits the older form of shares too."""
+    """True if a file's header is that of a bhavcopy (an exchange's daily price file), False also if it cannot be read.
+    `shares` also admits the older format of shares."""
     try:
         with open_text(path) as file:
             head = set(parse_header(file.readline()))
@@ -107,7 +108,7 @@ def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
 
 
 def read_bhavcopy(path: Path) -> Bhavcopy:
-    """Read the futures and options of an NSE or BSE bhavcopy. Raises `BhavcopyError`."""
+    """Read the futures and options of one day's NSE or BSE bhavcopy (daily price file). Raises `BhavcopyError`."""
     try:
         with open_text(path) as file:
             text = file.read()
@@ -179,7 +180,7 @@ def _row(cell: Mapping[str, str], *, new: bool) -> BhavRow | None:
 
 
 def to_number(text: str) -> float:
-    """Parse a cell as a number of 0 or more, an empty cell as 0; `ValueError` for anything else."""
+    """Parse a cell as a number of 0 or more; an empty cell or `-` is 0. Raises `ValueError` for anything else."""
     if text in ("", "-"):
         return 0.0
     try:
@@ -192,7 +193,7 @@ def to_number(text: str) -> float:
 
 
 def parse_day(text: str) -> date:
-    """Parse a cell as a date, in the spelling of the old or the present file form."""
+    """Parse a cell as a date: 2024-07-08, 05-Jul-2024 or 05-Jul-24. Raises `ValueError` for anything else."""
     for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y"):
         with suppress(ValueError):
             return datetime.strptime(text.title() if form != "%Y-%m-%d" else text, form).date()
@@ -205,7 +206,7 @@ def parse_header(line: str) -> list[str]:
 
 
 def open_text(path: Path) -> io.TextIOBase:
-    """Open a bhavcopy for reading text: plain, gzipped, or the one .csv in a .zip."""
+    """Open a bhavcopy for reading text: plain, .gz, or the one .csv in a .zip (`BhavcopyError` if there is not one)."""
     name = path.name.lower()
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as packed:
@@ -230,7 +231,7 @@ class DayBar(NamedTuple):
 
 
 def read_day_bar(path: Path, instrument: str) -> DayBar | None:
-    """Read an instrument's daily bar from a file, None if it did not trade there. Raises `BhavcopyError`."""
+    """Read an instrument's daily bar from a bhavcopy; None if it did not trade that day. Raises `BhavcopyError`."""
     exchange, symbol = split_id(instrument)
     if exchange not in _SOURCES:
         raise BhavcopyError(f"{instrument}: {_NO_INDEX}")

@@ -19,7 +19,8 @@ class DaysUnknown(Exception):
 
 
 def holidays_of(year: int) -> dict[date, str]:
-    """Return a year's weekday holidays of NSE and BSE by date, with their names. Raises `DaysUnknown`."""
+    """Return the weekday holidays of NSE and BSE in a year, by date (the text is always "Holiday"). Raises
+    `DaysUnknown` if the library is missing or does not know the year."""
     try:
         library = importlib.import_module(SOURCE)
     except ImportError as error:

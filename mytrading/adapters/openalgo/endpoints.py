@@ -33,11 +33,9 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def decode_answer(answer: HttpReply, kind: type[T], *, whole: bool = False, placing: bool = False) -> T:
-    """Decode the `data` of a server answer, or the `whole` of it, as `kind`. Raises `OpenAlgoError`.
-
-    An answer with status 200 is a success if it says so; "partial" counts. `placing` if the call could have made or
-    changed an order.
-    """
+    """Decode the `data` of a server answer, or the `whole` of it, as `kind`. Raises an `OpenAlgoError` unless its HTTP
+    status is 200 and it says "success" or "partial". `placing`: the call could have changed an order, so that any
+    unclear answer is `FateUnknown`."""
     try:
         head = _head.decode(answer.body)
     except UNREADABLE:
@@ -108,13 +106,13 @@ def analyzer(client: OpenAlgoClient) -> Analyzer:
 
 
 def margin(client: OpenAlgoClient, positions: Sequence[Mapping[str, Any]]) -> Margin:
-    """Call `margin`: the margin in rupees that 1 to 50 positions require."""
+    """Call `margin`: the margin in rupees that 1 to 50 positions (rows of the endpoint's fields) require."""
     rows = [{key: str(value) for key, value in row.items()} for row in positions]
     return _ask(client, "margin", {"positions": rows}, Margin, Deadline.BOOK)
 
 
 def pnl_by_symbol(client: OpenAlgoClient) -> list[Row]:
-    """Call `pnl/symbols`: profit and loss by symbol, which the server's sandbox alone has."""
+    """Call `pnl/symbols`: rows of profit and loss by symbol; only the server's sandbox (analyze mode) answers it."""
     return _ask(client, "pnl/symbols", {}, list[Row], Deadline.BOOK)
 
 
@@ -191,12 +189,12 @@ class Holiday(msgspec.Struct, frozen=True):
 
 
 def quote(client: OpenAlgoClient, symbol: str, exchange: str) -> ServerQuote:
-    """Call `quotes`: the present quote of one instrument."""
+    """Call `quotes`: the current quote of one instrument."""
     return _ask(client, "quotes", {"symbol": symbol, "exchange": exchange}, ServerQuote)
 
 
 def quotes(client: OpenAlgoClient, instruments: Iterable[tuple[str, str]]) -> list[QuoteOf]:
-    """Call `multiquotes`: present quotes of (symbol, exchange) pairs, in any order."""
+    """Call `multiquotes`: current quotes of (symbol, exchange) pairs; the answers may come in any order."""
     symbols = [{"symbol": symbol, "exchange": exchange} for symbol, exchange in instruments]
     return _ask(client, "multiquotes", {"symbols": symbols}, _Quotes, whole=True).results
 
@@ -207,20 +205,18 @@ def symbol(client: OpenAlgoClient, name: str, exchange: str) -> ServerContract:
 
 
 def search(client: OpenAlgoClient, query: str, exchange: str | None = None) -> list[ServerContract]:
-    """Call `search`: at most 500 contracts that match a query; no match is a success."""
+    """Call `search`: at most 500 contracts that match a query (`exchange` None: everywhere), or none."""
     return _ask(client, "search", {"query": query, "exchange": exchange}, list[ServerContract])
 
 
 def expiries(client: OpenAlgoClient, name: str, exchange: str, kind: str) -> list[str]:
-    """Call `expiry`: expiry dates of an underlying as 25-AUG-26, ascending; `kind` is futures or options."""
+    """Call `expiry`: expiry dates of underlying `name` (25-AUG-26), ascending; `kind` is "futures" or "options"."""
     return _ask(client, "expiry", {"symbol": name, "exchange": exchange, "instrumenttype": kind}, list[str])
 
 
 def ticker(client: OpenAlgoClient, symbol: str, exchange: str, interval: str, start: str, end: str) -> list[Candle]:
-    """Call `ticker`: bars of one instrument between two days (2026-11-20): 30 days of minutes, 10 years of D.
-
-    `ValueError` for a name the server would take for another address: it answers those with bars of NSE:RELIANCE.
-    """
+    """Call `ticker`: bars from day `start` to `end` (2026-11-20), at most 30 days of minutes or 10 years of `D` (days).
+    `ValueError` for a name that would change the URL: the server answers those with bars of NSE:RELIANCE."""
     if not symbol or not exchange or set(f"{symbol}{exchange}") & {":", "/", "?", " "}:
         raise ValueError(f"ticker: expected an exchange and a symbol, say NSE and SBIN, found {exchange!r}, {symbol!r}")
     place = f"ticker/{url_quote(exchange)}:{url_quote(symbol, safe='')}"
@@ -234,7 +230,7 @@ def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:
 
 
 def timings(client: OpenAlgoClient, day: str) -> list[ServerSession]:
-    """Call `market/timings`: opening hours of each exchange on a day (2026-01-26); none means closed."""
+    """Call `market/timings`: opening hours of each exchange on a day (2026-01-26); empty if all are closed."""
     return _ask(client, "market/timings", {"date": day}, list[ServerSession])
 
 
@@ -254,7 +250,7 @@ class ServerGreeks(msgspec.Struct, frozen=True):
 
 
 def multi_greeks(client: OpenAlgoClient, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[ServerGreeks]:
-    """Call `multioptiongreeks`: greeks of at most 50 options; each row has a status of its own."""
+    """Call `multioptiongreeks` with its rows and other fields: greeks of at most 50 options, each with a status."""
     return _ask(client, "multioptiongreeks", {"symbols": list(symbols), **fields}, list[ServerGreeks], Deadline.BOOK)
 
 
@@ -269,22 +265,22 @@ class Triggered(msgspec.Struct, frozen=True):
 
 
 def place_gtt(client: OpenAlgoClient, **fields: Any) -> Triggered:
-    """Call `placegttorder`: place a SINGLE or OCO trigger, whose `fields` are those of the endpoint."""
+    """Call `placegttorder` with its `fields`: place a SINGLE or OCO GTT (good-till-triggered) order; returns its id."""
     return _with_trigger_id(_change_gtt(client, "placegttorder", fields))
 
 
 def modify_gtt(client: OpenAlgoClient, **fields: Any) -> Triggered:
-    """Call `modifygttorder`: replace a trigger; takes all fields of `place_gtt` and `trigger_id`."""
+    """Call `modifygttorder`: replace a GTT trigger; takes all fields of `place_gtt` and `trigger_id`."""
     return _with_trigger_id(_change_gtt(client, "modifygttorder", fields))
 
 
 def cancel_gtt(client: OpenAlgoClient, trigger_id: str, strategy: str) -> Triggered:
-    """Call `cancelgttorder`: cancel one trigger."""
+    """Call `cancelgttorder`: cancel one GTT trigger; `strategy` is the name that goes with every order call."""
     return _change_gtt(client, "cancelgttorder", {"trigger_id": trigger_id, "strategy": strategy})
 
 
 def gtt_book(client: OpenAlgoClient) -> list[Row]:
-    """Call `gttorderbook`: one row per trigger with its legs."""
+    """Call `gttorderbook`: one row per GTT trigger with its legs, none without triggers."""
     return _ask(client, "gttorderbook", {}, list[Row], Deadline.BOOK)
 
 

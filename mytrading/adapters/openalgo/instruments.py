@@ -53,10 +53,8 @@ _row_decoder = msgspec.json.Decoder(ServerContract, strict=False)
 def fetch_instruments(
     client: OpenAlgoClient, exchange: str, today: date, keep: Callable[[Instrument], bool] | None = None
 ) -> Listing:
-    """Fetch the contracts of `exchange` that have not expired before `today` and that `keep` admits.
-
-    Raises `ReadFailed`, or what the client raises. `keep` saves memory: a real server lists some 100 000 contracts.
-    """
+    """Fetch the contracts of `exchange` that expire `today` or later and for which `keep` is true (None: all, which may
+    be 100,000). Unusable rows are left out and counted. Raises `ReadFailed`, or what the client raises."""
     answer = client.get("instruments", {"exchange": exchange, "format": "json"}, Deadline.BULK)
     parsed = decode_read(answer, _answer_decoder, f"instruments of {exchange}: ")
     if parsed.status != "success" or parsed.data is None:
@@ -81,7 +79,7 @@ def fetch_instruments(
 
 
 def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> dict[str, int]:
-    """Fetch freeze quantities (units) by underlying, where the server knows them (NFO)."""
+    """Fetch freeze quantities (most units of one order) by underlying; those the server does not know are left out."""
     samples: dict[str, Instrument] = {}
     for item in instruments:
         if item.kind.is_derivative:
@@ -96,11 +94,8 @@ def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> d
 
 
 def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today: date) -> Listing:
-    """Search the needed contracts (watched ones, nearest expiries) of an exchange whose full list fails.
-
-    A search gives at most 500 rows, and one for NIFTY finds BANKNIFTY too, hence one for each underlying, expiry and
-    right. Raises `OpenAlgoError`, or what the client raises.
-    """
+    """Search an exchange, whose full list failed, for watched contracts and for those of the nearest expiries, each
+    expiry by itself, as one search gives at most 500 rows. Raises `OpenAlgoError`, or what the client raises."""
     found: dict[str, Instrument] = {}
     left_out: list[BadRow] = []
 
@@ -128,7 +123,7 @@ def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today:
 
 
 def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> dict[str, float]:
-    """Fetch last prices (rupees) by underlying, or yesterday's close; unquoted ones are left out."""
+    """Fetch the last price in rupees, else yesterday's close, by underlying's name; unquoted ones are left out."""
     found: dict[str, float] = {}
     for item in underlyings:
         with suppress(OpenAlgoError):
@@ -185,14 +180,15 @@ class ContractLookup:
         self._found: dict[str, Instrument] = {}
 
     def find(self, instrument: str) -> Instrument:
-        """Return the contract `EXCHANGE:SYMBOL`, from the server if need be. Raises `SymbolNotFound`."""
+        """Return the contract `EXCHANGE:SYMBOL`; an unknown one is asked of the server. Raises `SymbolNotFound`."""
         if (known := self._book.get(instrument) or self._found.get(instrument)) is None:
             exchange, symbol = symbology.split_id(instrument)
             known = self._found[instrument] = instrument_of(endpoints.symbol(self._client, symbol, exchange))
         return known
 
     def search(self, words: str, exchange: str | None = None) -> list[Instrument]:
-        """Search the server for contracts with all these words in symbol or name, at most 500."""
+        """Search the server (`exchange` None: all of it) for contracts with all these words in symbol or name, at most
+        500, and remember them for `find`."""
         found = []
         for row in endpoints.search(self._client, words, exchange):
             with suppress(ValueError):
@@ -211,7 +207,8 @@ class EarlierSnapshots(NamedTuple):
 def fetch_master(
     client: OpenAlgoClient, need: Need, facts: ContractFacts, day: date, now: int, earlier: EarlierSnapshots
 ) -> Snapshot:
-    """Fetch the master contract of `day` as a snapshot, with refused exchanges marked. Raises `ReadFailed`."""
+    """Fetch the master contract (tradable instruments) of `day`, fetched at `now` (ns), as a snapshot. Underlyings with
+    implausible data are marked refused and keep the contracts of `earlier`. Raises `ReadFailed`."""
     found: list[Instrument] = []
     left_out: list[BadRow] = []
     bad = 0

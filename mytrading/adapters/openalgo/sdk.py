@@ -82,21 +82,21 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
             return {"status": "error", "message": str(error), "error_type": kind}
 
     def placeorder(self, order: Mapping[str, Any] | None = None, /, **fields: Any) -> Row:
-        """Place an order from fields or one dictionary; the answer has its id as `order_id` too."""
+        """Place an order from fields or one dictionary; returns the server's answer, its order id as `order_id` too."""
         return _with_order_id(super().placeorder(**{**(order or {}), **fields}))
 
     def batch_placeorder(self, orders: Sequence[Mapping[str, Any]], strategy: str = "") -> Row:
-        """Place several orders in one `basketorder` call, for the first one's strategy by default."""
+        """Place several orders in one `basketorder` call and return its answer; `strategy` empty: the first one's."""
         rows = [_named_as_on_the_wire(dict(order)) for order in orders]
         named = [str(row.pop("strategy")) for row in rows]
         return dict(self.basketorder(strategy=strategy or next(iter(named), "Python"), orders=rows))
 
     def orderbook(self, order_id: str = "", *, strategy: str = "Python", **fields: Any) -> Row:
-        """Return the order book, or one order with its OPEN, COMPLETE, REJECTED… `status`."""
+        """Return the order book, or with `order_id` that one order, its `status` OPEN, COMPLETE, REJECTED…."""
         return self._order(order_id, strategy) if order_id else super().orderbook(**fields)
 
     def smartorderbook(self, order_id: str, *, strategy: str = "Python") -> Row:
-        """Return one stop order as `orderbook` does; TRIGGERED once it rests in the market."""
+        """Return one order as `orderbook` does; a stop order that rests in the market has status TRIGGERED."""
         found = self._order(order_id, strategy)
         is_stop = str(found.get("price_type", "")).upper().startswith("SL")
         return {**found, "status": "TRIGGERED"} if is_stop and found["order_status"] in _RESTING else found
@@ -119,10 +119,8 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return {"status": "success", "positions": [_position(row) for row in reply["data"]]}
 
     def get_account(self) -> Row:
-        """Return the account's cash, `available_margin` and `used_margin` in rupees.
-
-        `cash` is both together, `margin_percentage` how much of it is used, and `equity` adds collateral and open P&L.
-        """
+        """Return the account's `available_margin`, `used_margin` and `cash` (both together) in rupees;
+        `margin_percentage` is the used part of `cash`, and `equity` adds collateral and open P&L to it."""
         reply = self.funds()
         if reply.get("status") != "success":
             return dict(reply)
@@ -180,7 +178,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
     def ticker(
         self, symbol: str, exchange: str, interval: str = "D", *, start_date: str, end_date: str
     ) -> list[endpoints.Candle]:
-        """Return bars from the server's `ticker/EXCHANGE:SYMBOL`, which cuts long ranges short."""
+        """Return bars from the server's `ticker/EXCHANGE:SYMBOL`, which cuts long ranges short; days as 2026-11-20."""
         return endpoints.ticker(self.rest, symbol, exchange, interval, start_date, end_date)
 
     def pnlsymbols(self) -> list[Row]:

@@ -55,23 +55,23 @@ class BarStore:
             raise BarStoreDamaged(text) from error
 
     def add(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Commit bars in one transaction; returns the new ones, in the order received."""
+        """Store bars in one transaction; returns those that were not stored before, in the order received."""
         with self._transaction():
             return [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
 
     def filled_until(self, instrument: str) -> int:
-        """Return the market ns up to which no bar is missing since history was first fetched; 0 if never."""
+        """Return the market ns up to which history is recorded as complete (`mark_filled`); 0 if never."""
         row = self._db.execute("SELECT until_ns FROM filled WHERE instrument = ?", (instrument,)).fetchone()
         return int(row[0]) if row else 0
 
     def add_history(self, instrument: str, bars: Iterable[Bar], until_ns: int) -> list[Bar]:
-        """Commit fetched bars and record them as complete up to `until_ns`; returns the new bars."""
+        """Store fetched bars and record them as complete up to market ns `until_ns`; returns the new bars."""
         added = self.add(bars)
         self.mark_filled((instrument,), until_ns)
         return added
 
     def mark_filled(self, instruments: Iterable[str], until_ns: int) -> None:
-        """Commit that bars are complete up to `until_ns`, which never moves back. Raises `BarStoreDamaged`."""
+        """Record bars as complete up to market ns `until_ns`, never less than before. Raises `BarStoreDamaged`."""
         with self._transaction():
             self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
 
@@ -87,7 +87,8 @@ class BarStore:
             raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
 
     def delete_after(self, ns: int) -> int:
-        """Delete bars that end after market time `ns`, as a replay begins again; returns how many."""
+        """Delete bars that end after market ns `ns`, and let history count as complete only up to there; returns how
+        many bars were deleted."""
         with self._db:
             removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount
             self._db.execute("UPDATE filled SET until_ns = ? WHERE until_ns > ?", (ns, ns))
@@ -107,7 +108,8 @@ class BarReader:
     def bars(
         self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
     ) -> list[Bar]:
-        """Return bars in time order with `since` ≤ start < `until` (market ns); `limit` keeps the newest."""
+        """Return bars in time order with `since` ≤ start < `until` (market ns, None: no end); `limit` above 0 keeps the
+        newest so many. Empty if there is no file."""
         if (db := self._connection()) is None:
             return []
         sql = f"SELECT {_COLUMNS} FROM bars WHERE instrument = ? AND timeframe = ? AND start_ns >= ? AND start_ns < ?"

@@ -31,7 +31,7 @@ class LogReserve:
         self.spent = not self._set_aside()
 
     def refill(self) -> None:
-        """Reserve the space again, if it was spent and the disk has room."""
+        """Reserve the disk space again, if it was used up (`spent`) and the disk has room."""
         if self.spent and free_bytes(self._log.parent) > 2 * self._size:
             self.spent = not self._set_aside()
 
@@ -87,7 +87,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def writes_in_place(path: Path) -> bool:
-    """Return whether a file's file system overwrites blocks where they stand (no copy-on-write)."""
+    """True if a file's file system overwrites blocks in place (no copy-on-write); False also if unknown."""
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     with suppress(OSError):

@@ -46,15 +46,15 @@ class InstrumentFile:
             temporary.replace(path)
 
     def exists(self) -> bool:
-        """Return whether the present instrument file exists."""
+        """True if the present instrument file exists."""
         return bool(self._written())
 
     def changed(self) -> bool:
-        """Return whether the file was replaced since `snapshot` was last called."""
+        """True if the file was replaced since `snapshot` last read it; asking does not reset that."""
         return self._written() != self._read_at
 
     def snapshot(self) -> Snapshot:
-        """Read the present snapshot; an empty one if the file is damaged or of another version."""
+        """Read the present snapshot and note it for `changed`; an empty one if missing, damaged or outdated."""
         self._read_at = self._written()
         try:
             return _read(self.path) if self._read_at else NOTHING
@@ -66,7 +66,7 @@ class InstrumentFile:
         return self.book_of(self.snapshot())
 
     def book_of(self, snapshot: Snapshot) -> InstrumentBook:
-        """Return a snapshot as an instrument book, in which an expiry is past as `ends` says."""
+        """Return a snapshot's instruments as a book, with this file's rule of when an expiry is past."""
         return InstrumentBook(snapshot.instruments, self._ends)
 
     def days(self) -> list[str]:

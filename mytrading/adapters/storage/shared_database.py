@@ -94,7 +94,7 @@ def open_to_write(path: Path) -> Writer:
 
 
 def is_disk_low(path: Path) -> bool:
-    """Return whether the disk of a file has less than `ROOM` bytes free, so that its log is not folded in."""
+    """True if the disk of an SQLite file has under `ROOM` bytes free, too few to fold its write-ahead log in."""
     return free_bytes(path.parent) < ROOM
 
 

@@ -44,7 +44,7 @@ class TapeWriter:
         self._room = self.frames = self.lost = 0
 
     def roll(self, day: str) -> None:
-        """Switch to the file of `day` (ISO date); a record torn by a crash is cut off."""
+        """Switch to the file of `day` (ISO date), deleting old ones for room; a record torn by a crash is cut off."""
         if day == self.day:
             return
         self.close()
@@ -56,7 +56,7 @@ class TapeWriter:
             self._file = _open(path)
 
     def append(self, received_ns: int, market_ns: int, data: bytes) -> None:
-        """Append one frame to the tape; count it as lost if it cannot be written."""
+        """Append one frame, received at machine and market ns; count it in `lost` if it cannot be written."""
         size = _RECORD.size + len(data)
         if self._file is None or size > self._room:
             self.lost += 1

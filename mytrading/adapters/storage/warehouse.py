@@ -48,7 +48,7 @@ class Warehouse:
         self._patience_s = patience_s
 
     def add_instruments(self, *snapshots: Snapshot) -> None:
-        """Archive whole days of instruments, each in place of what was there of that day."""
+        """Archive the instruments of whole days, replacing what the archive had of each."""
         with self._open() as database, tempfile.TemporaryDirectory() as folder:
             for snapshot in snapshots:
                 table = Path(folder) / f"{snapshot.day}.csv"
@@ -66,7 +66,7 @@ class Warehouse:
         return [str(row[0]) for row in rows]
 
     def instruments(self, day: str) -> list[Instrument]:
-        """Return the archived instruments of a day (ISO) by id; none if the day is missing."""
+        """Return the archived instruments of a day (ISO) by id; empty if the day is missing."""
         if not self.path.exists():
             return []
         with self._open() as database:
@@ -107,11 +107,9 @@ def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Pat
 
 
 def archive_days(state: Path, *, everything: bool = False) -> dict[str, int]:
-    """Archive instrument days missing in the warehouse, and the newest again; returns rows saved by day.
-
-    `everything` saves all days again. Copies older than the newest ten are removed once they are in. Raises
-    `WarehouseBusy`, and at the end `ValueError` with the copies that do not decode.
-    """
+    """Archive instrument days that the warehouse lacks, and the newest again (`everything`: all); returns rows saved by
+    day. Files older than the newest ten are deleted once archived. Raises `WarehouseBusy`, or at the end `ValueError`
+    with the files that do not decode."""
     files, warehouse = InstrumentFile(state), Warehouse(state)
     days = files.days()
     there = () if everything else warehouse.instrument_days()
@@ -134,7 +132,7 @@ def archive_days(state: Path, *, everything: bool = False) -> dict[str, int]:
 
 
 def main(state: Path) -> int:
-    """Run `archive_days` at lowest priority; returns the exit code."""
+    """Run `archive_days` at lowest CPU priority; returns 0, or 1 with the error on stderr."""
     os.nice(19)
     try:
         archive_days(state)

@@ -90,7 +90,8 @@ def _serve() -> None:
 def check_determinism(
     spec: Spec, file: Path | None, observer: Observer, whole: Log, other: OtherProcess | None
 ) -> CheckOutcome:
-    """Check that reruns here and in a new process decide as the full run did; keeps faster call times in `whole`."""
+    """Check that reruns here and in a new process (`other`, None skips it) decide as the full run `whole` did; lowers
+    its call times to the faster of both."""
     found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
     again = observer.replay(spec, whole)
     _compare(spec, found, whole, again.decisions, "a second run in the same process", _STATE)

@@ -41,7 +41,7 @@ _TODO = (
 
 
 def check_look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Check that decisions of the full run (`whole`) and indicators ignore later bars, removed or altered."""
+    """Check that no decision of the full run (`whole`) and no indicator depends on later bars, cut off or altered."""
     found = CheckOutcome(NAME, ASKS)
     _indicators(spec, found)
     ends = sample_ends(spec, whole)
@@ -72,7 +72,7 @@ def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckO
 
 
 def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
-    """Return the bar end times (ns) after which to drop or alter bars: at decisions of the run, else evenly spread."""
+    """Return the bar end times (ns) after which to drop or alter bars: at `count` decisions, else evenly spread."""
     ends = bar_ends(spec)
     decided = sorted({one.at_ns for one in whole.decisions if one.at_ns < int(ends[-1])})
     picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}
@@ -81,7 +81,7 @@ def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
 
 
 def mirror_after(columns: Columns, end_ns: int) -> Columns:
-    """Return the bars with all moves after a time inverted (rises become falls) and their volume doubled."""
+    """Return the bars with moves after market ns `end_ns` inverted (rises become falls), their volume doubled."""
     found = copy_between(columns)
     after = int(np.searchsorted(found.start_ns, end_ns - columns.span_ns, "right"))
     if after == 0 or after == len(found):

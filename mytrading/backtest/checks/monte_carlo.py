@@ -38,10 +38,8 @@ class Draws(NamedTuple):
 
 
 def compare_random_entries(result: RunResult, draws: int = DRAWS) -> Draws | None:
-    """Compare the mean return of a trade (share of price, before costs) with that of random entries.
-
-    None if too few trades are of instruments with bars.
-    """
+    """Compare the mean return of a trade (share of price, before costs) with that of random entries; None if too few
+    trades are of instruments with bars."""
     data = {columns.instrument: columns for columns in result.spec.data}
     known = [trade for trade in result.ledger.trades if trade.entry_price > 0 and trade.instrument in data]
     trades = known[:MOST_TRADES]

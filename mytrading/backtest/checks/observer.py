@@ -63,7 +63,7 @@ class CheckOutcome:
 
     @property
     def verdict(self) -> str:
-        """Return the result of the check in a word or two, for tables."""
+        """Return the result for tables: holds, fails, advice (findings that fail nothing) or not judged."""
         if self.skipped:
             return "not judged"
         if not self.passes:
@@ -201,7 +201,7 @@ class Observer:
         return log
 
     def replay(self, spec: Spec, whole: Log, end_ns: int = 1 << 62) -> Log:
-        """Repeat a run up to a time (ns) by feeding the recorded rows of the whole run; return the new log."""
+        """Repeat the run `whole` up to market ns `end_ns` by feeding its recorded rows; return the new log."""
         log = self.log = Log()
         machine = build_machine(spec, self.watched)
         host = machine.hosts[0]

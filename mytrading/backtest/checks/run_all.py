@@ -73,7 +73,8 @@ class CheckRequest:
 def run_checks(
     spec: Spec, request: CheckRequest, other: OtherProcess | None, progress: Progress = lambda _check: None
 ) -> CheckResults:
-    """Run a strategy and all requested checks; `other` runs it in another process, None skips that check."""
+    """Backtest a strategy and run the requested checks on it; `other` reruns it in a new process (None skips that
+    check). `progress` gets each check's name."""
     observer = Observer(spec.strategy)
     progress(RUNS)
     whole = observer.record_run(spec)

@@ -94,10 +94,8 @@ class Columns:
 def build_columns(
     instrument: str, start_ns: NDArray[np.int64], table: FloatArray, source: str, timeframe: str = ""
 ) -> Columns:
-    """Build columns from arrays after validating them; `DataError` names the first bar that is wrong.
-
-    An empty `timeframe` is found by the spacing of the bars; `source` names the file in errors.
-    """
+    """Build columns from arrays after validating them; `DataError` names `source` (the file) and the first wrong bar.
+    An empty `timeframe` is found by the spacing of the bars."""
     if len(start_ns) == 0:
         raise DataError(f"{source}: no bars in it; check the file, --instrument, --from and --to")
     if not np.all(start_ns[1:] > start_ns[:-1]):

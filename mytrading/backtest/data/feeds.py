@@ -69,14 +69,14 @@ class Feed(BarTape):
                 series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
 
     def bar_ends(self, index: int) -> NDArray[np.int64]:
-        """Return when each bar of the frame at `index` is complete (ns)."""
+        """Return when each bar of the timeframe at `index` in `frames` is complete (ns UTC)."""
         if index not in self._ends:
             self._ends[index] = frame_ends(self.columns, self.frames[index], self._calendar)
         return self._ends[index]
 
     @property
     def series(self) -> BarSeries:
-        """Return the strategy's bar series in its driving timeframe."""
+        """Return the strategy's series of these bars, in its driving timeframe."""
         return self.host.workspace.series(self.columns.instrument, "")
 
     @cached_property
@@ -85,10 +85,8 @@ class Feed(BarTape):
         return self.host.workspace.warm_rows(self.columns.instrument).tobytes()
 
     def walked(self, first: int, last: int | None = None) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
-        """Yield chunks of (row number after the bar, bar, indicator values at it), for a run with this feed only.
-
-        The caller sets the series' cursor and `newest` before each call of the strategy, and clears `slots` at the end.
-        """
+        """Yield chunks of (row number after the bar, bar, indicator values at it), for a run with this feed only. The
+        caller sets the series' cursor and `newest` before each call of the strategy, and clears `slots` at the end."""
         workspace, name = self.host.workspace, self.columns.instrument
         for rows, bars in self.columns.bars(first, last):
             columns = workspace.slot_values(name, rows.start, rows.stop)
@@ -117,7 +115,8 @@ class BarStep(NamedTuple):
 
 
 def merge_steps(feeds: Sequence[Feed]) -> Iterator[BarStep]:
-    """Yield the bar steps of all feeds by time: ends first, then longer before shorter shown bars, then opens."""
+    """Yield the steps of all feeds' bars by time; at one moment bars that end, then completed bars that strategies
+    receive (longer timeframes first), then bars that open."""
     parts: list[tuple[NDArray[np.int64], int, int, int, int]] = []
     for number, feed in enumerate(feeds):
         base = feed.columns
@@ -145,10 +144,8 @@ def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> BarFrame:
 
 
 def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray[np.int64]:
-    """Return when each bar of a frame is complete (ns): its end or the session's, at least its last bar's end.
-
-    int64 ns UTC, one a bar of the frame.
-    """
+    """Return when each bar of a frame is complete (int64 ns UTC): at its end or its session's, but no sooner than the
+    last source bar in it."""
     bars, lasts = frame
     _, closes = sessions(columns, calendar)
     base = columns.start_ns + columns.span_ns
@@ -158,7 +155,7 @@ def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray
 
 
 def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the open and close (ns) of each bar's session; midnight to midnight on days without one."""
+    """Return the open and close (ns) of each bar's session, one a bar; midnight to midnight on days without one."""
     exchange = columns.instrument.partition(":")[0]
     days = (columns.start_ns + IST_OFFSET) // DAY
     unique, inverse = np.unique(days, return_inverse=True)

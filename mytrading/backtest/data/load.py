@@ -36,7 +36,8 @@ def are_daily_files(path: Path) -> bool:
 
 
 def load_daily_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
-    """Load an instrument's daily bars from a bhavcopy or a folder of them, `first` to `last` included."""
+    """Load an instrument's daily bars from a bhavcopy or a folder of them, days `first` to `last` included (None: no
+    bound). Raises `DataError`."""
     files = _files(path)
     found: dict[date, tuple[DayBar, Path]] = {}
     try:
@@ -90,10 +91,8 @@ _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, SECOND))
 
 
 def load_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
-    """Load the bars of `instrument` from a file, `first` to `last` (days in India, both included).
-
-    Of a file with a column `instrument` or `symbol` those rows are taken; any other file is of this instrument.
-    """
+    """Load the bars of `instrument` from a file, `first` to `last` (days in India, both included). Raises `DataError`.
+    With a column `instrument` or `symbol` only its rows are taken; without one all rows are."""
     if not path.exists():
         raise DataError(f"{path}: no such file; name a {_SUFFIXES} file, a bhavcopy or a folder of them, or `openalgo`")
     with _opened(path) as (database, source, stamp, found):
@@ -132,10 +131,8 @@ def _opened(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, str, d
 
 
 def load_instruments(path: Path, name_of: NameOf) -> Rows:
-    """Load the bars of all instruments of a file for which `name_of` returns a name, each in order of time.
-
-    Holes are no fault here: contracts do not trade every minute.
-    """
+    """Load bars by instrument id, each in order of time, from a file of many: `name_of` maps a name in the file to its
+    id, or to "" to skip it. Gaps are allowed, for contracts do not trade every minute. Raises `DataError`."""
     with _opened(path) as (database, source, stamp, found):
         column = next((found[name][0] for name in _NAMES if name in found), "")
         if not column:
@@ -184,7 +181,7 @@ def _price(column: str, kind: str) -> str:
 
 
 def columns_from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
-    """Convert bar messages of one instrument to columns."""
+    """Convert bar messages of one instrument to columns; `DataError`, naming `source`, if they are wrong."""
     start = np.array([bar.start_ns for bar in bars], dtype=np.int64)
     rows = [(bar.open, bar.high, bar.low, bar.close, float(bar.volume)) for bar in bars]
     table = np.array(rows, dtype=np.float64).reshape(len(bars), 5).T.copy()

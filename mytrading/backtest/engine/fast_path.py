@@ -57,7 +57,7 @@ class Trips:
         self.quick = 0
 
     def walk(self) -> None:
-        """Walk through all bars of the run, making plain round trips without the machines where possible."""
+        """Run all bars, making plain round trips directly where possible and leaving the rest to the full machines."""
         loop, feed, count = self._loop, self._feed, len(self._feed.columns)
         at = loop.walk(feed, 0, count, rests=self._is_proven)
         while at < count:

@@ -61,11 +61,11 @@ class FastPathTerms:
     last_minutes: int
 
     def level(self, price: float) -> float:
-        """Return a safe upper bound of the stop trigger of an entry at this price; −inf without a stop."""
+        """Return an upper bound of the stop trigger of an entry at `price` (rupees); −inf without a stop."""
         return price * (1 - self.stop) + self.tick if self.stop else -float("inf")
 
     def has_room(self, price: float) -> bool:
-        """True if the stop of an entry at this price is more than a few ticks away."""
+        """True if the stop of an entry at `price` (rupees) is more than a few ticks away."""
         return not self.stop or price * self.stop > _ROOM_TICKS * self.tick
 
 
@@ -80,7 +80,8 @@ def terms_of(
     calendar: Calendar,
     square_off: SquareOff,
 ) -> FastPathTerms | None:
-    """Return the terms for the fast path of a run; None if the run may need more than plain round trips."""
+    """Return the constants (units, stop, tick …) for the fast path of a run; None if it may need more than plain round
+    trips."""
     if instrument is None or not (_is_share(instrument) and _is_simple(run) and _is_unlimited(limits, rates)):
         return None
     if models.at_close or models.latency_ns or models.volume.share or _listens(strategy):
@@ -141,7 +142,7 @@ class OpenHours:
 
     @property
     def never(self) -> int:
-        """Return a row number beyond the last bar, for events that do not happen."""
+        """Return a row number beyond the last bar, which stands for events that do not happen."""
         return len(self.plain) + 1
 
     def first_row(self, row: int) -> int:
@@ -149,7 +150,7 @@ class OpenHours:
         return int(self.firsts[int(self.firsts.searchsorted(row, "right")) - 1])
 
     def last_row(self, row: int) -> int:
-        """Return the row before which square-off closes a position entered at this row."""
+        """Return the row before which square-off closes a position entered at `row`; `never` if none does."""
         at = bisect_left(self.ends, row)
         return self.ends[at] if at < len(self.ends) else self.never
 

@@ -85,7 +85,7 @@ class Ledger:
         self.counts: Counter[str] = Counter()
 
     def apply(self, row: Any) -> None:
-        """Record a row of risk, of the engine or of the order machine."""
+        """Record the fills, trades and events in a row of the engine, risk or order machine; ignore other rows."""
         handler = _HANDLERS.get(type(row))
         if handler is not None:
             handler(self, row)
@@ -104,7 +104,7 @@ class Ledger:
             self.record_fill(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
 
     def record_fill(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
-        """Record a fill of signed units at a price, with its costs."""
+        """Record a fill of signed `units` of instrument `name` at `price` (rupees), with its computed costs."""
         cost = self._charge(name, product, units, price, at_ns)
         key = (strategy, name)
         self._open_costs[key] = self._open_costs.get(key, 0.0) + cost
@@ -117,13 +117,13 @@ class Ledger:
         ))  # fmt: skip
 
     def record_trade(self, trade: Trade) -> None:
-        """Record a finished trade; its costs are those of its fills."""
+        """Record a finished trade, with the costs of its fills so far and its leg filled in."""
         key = (trade.strategy, trade.instrument)
         costs = self._open_costs.pop(key, 0.0)
         self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
 
     def record_settlement(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
-        """Record the expiry of a held contract at a settlement price, with `cost` in rupees."""
+        """Record a held contract's expiry: a fill at settlement `price` with `cost` in rupees, and a trade."""
         name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
         self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
         self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
@@ -197,11 +197,9 @@ class Curve:
 def curve_of(
     capital: float, data: Sequence[Columns], fills: Sequence[Fill], exits: Mapping[str, FloatArray] | None = None
 ) -> Curve:
-    """Compute the equity curve over the bar times of all instruments together.
-
-    `exits` are bid and ask at the end of each bar of an instrument, of shape (2, n): what is held is then worth what it
-    could be closed at, and its close where they are NaN.
-    """
+    """Compute the equity curve (rupees) over the bar times of all instruments. `exits` are bid and ask at each bar's
+    end by instrument, of shape (2, n): positions are valued at what closing would bring, at the bar's close where
+    NaN."""
     if not data:
         return Curve(np.empty(0, dtype=np.int64), 0, np.array([capital]), np.empty(0))
     starts = data[0].start_ns

@@ -40,7 +40,7 @@ class BarPath:
         """Instruments whose every price risk gets, besides those that it holds levels for."""
 
     def open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
-        """Begin a bar: deliver waiting calls, match resting orders and check stops at its open price."""
+        """Begin a bar (times in ns): deliver calls due in it, match resting orders and check stops at its open."""
         venue, machines = self._venue, self._machines
         venue.now, venue.moving = start, True
         venue.set_volume(name, volume)
@@ -62,7 +62,8 @@ class BarPath:
         venue.moving = False
 
     def walk(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
-        """Walk prices from the open over the adverse and the other extreme to the close; False if nothing needed it."""
+        """Move the price from open over the adverse and the other extreme to close, matching orders and stops; False,
+        with nothing done, if none is in reach."""
         venue = self._venue
         touch = venue.touch.get(name)
         touched = touch is not None and (low <= touch[0] or high >= touch[1])
@@ -162,7 +163,8 @@ class Loop:
             self._path.listens = self._feeds
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
-        """Run the backtest over all bars; open positions stay open. `quick` walks by the fast path in its place."""
+        """Run the backtest over all bars, then stop the engine; open positions stay open. `quick`, if given, is called
+        to walk the bars in place of this loop (`Trips.walk`)."""
         feeds = self._watched
         if quick is not None:
             quick()
@@ -173,11 +175,9 @@ class Loop:
         self._machines.engine.stop()
 
     def walk(self, feed: Feed, first: int, last: int, script: OnBar | None = None, rests: Rests | None = None) -> int:
-        """Walk rows `first` to before `last` of a single instrument whose own bars are all that the strategy sees.
-
-        `script` signals in the place of the strategy; after a bar on which `rests` is true, no more is walked.
-        Returns the row that was reached.
-        """
+        """Run rows `first` to before `last` of the only feed, whose own bars are all that the strategy sees; returns
+        the row after the last one run. `script` replaces the strategy's `on_data`; `rests` is asked after bars that did
+        something and ends the walk if true."""
         try:
             return self._alone(feed, first, last, script or feed.host.strategy.on_data, rests)
         finally:
@@ -305,7 +305,7 @@ class Loop:
     # the strategy
 
     def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
-        """Pass the strategy's signals at the end of a bar to the machines for a decision."""
+        """Hand the strategy's signals at a bar's end (market ns) to engine, risk and orders, which act on them."""
         machines, venue = self._machines, self._venue
         venue.now = end
         if signals and feed.quiet_ns:
@@ -368,7 +368,7 @@ class Loop:
         return self._feeds if self._ruled or self.plain else aimed.union(state.stop_instruments)
 
     def pass_clock(self, start: int) -> None:
-        """Do what the clock requires at the start of a bar: change of day, square-off of intraday positions."""
+        """Do what the clock requires at a bar's start (market ns): change of day, square-off of intraday positions."""
         if day_number(start) != self.day:
             self._turn_day(start)
         midnight = (self.day + 1) * DAY - IST_OFFSET

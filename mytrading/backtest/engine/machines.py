@@ -55,7 +55,7 @@ class BacktestBroker(Protocol):
         """Return machine time (ns), strictly increasing."""
 
     def call(self, order: Order, call: Call) -> None:
-        """Send a call of the order machine to the broker; answers arrive in `answers`."""
+        """Make an order call (place, modify, cancel) for the order machine; answers are appended to `answers`."""
 
 
 class Unsettled(RuntimeError):
@@ -90,12 +90,12 @@ class Machines:
         self.confirm_books(account)
 
     def confirm_books(self, account: str) -> None:
-        """Report an account's books as agreeing to risk, so that entries are allowed there."""
+        """Tell risk that an account is connected and its books agree with the broker's, so that it may enter there."""
         health = AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
         self.risk.apply(health)
 
     def open_day(self, day: str, now: int) -> None:
-        """Begin a trading day: every machine carries its state over, as the daemons do it."""
+        """Begin a trading day (ISO) at market ns `now`: after the first, expire day orders and carry state over."""
         if self._opened:
             rows = self.orders.expire_day(now, day)
             for row in rows:
@@ -113,7 +113,7 @@ class Machines:
             machine.apply(row)
 
     def decide_signals(self, source: Bar | Quote | TimerFired, now: int) -> None:
-        """Decide on the signals that the engine produced from this bar, quote or timer."""
+        """Let the engine decide on its signals from this bar, quote or timer; risk and orders act on the result."""
         rows = self.engine.decide(source, now)
         if not rows:
             return
@@ -137,11 +137,11 @@ class Machines:
             self.settle(now)
 
     def note_price(self, instrument: str, price: float, now: int) -> None:
-        """Apply a price to risk without checking stops, where none can be reached."""
+        """Give risk a price (rupees, at market ns `now`) without checking stops, where none can be reached."""
         self.risk.apply(Quote(instrument, now, now, price, *self.sides(instrument, price)))
 
     def tick(self, now: int) -> None:
-        """Fire a timer in the order machine and in risk."""
+        """Advance the order machine and risk to market ns `now` by a timer message, and act on what they decide."""
         timer = TimerFired(name="backtest", machine_ns=self.venue.clock())
         self._orders_step(timer, now)
         self._risk_step(timer, now)
@@ -160,7 +160,8 @@ class Machines:
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
 
     def are_idle(self, strategy: str, watch: str) -> bool:
-        """True if there are no positions or orders, and nothing that would change the decision on a new signal."""
+        """True if there are no positions or orders, and nothing that would change the decision on a new signal of
+        `strategy` for instrument `watch`."""
         orders = self.orders
         if orders.has_timed_work or orders.describe_unsettled() or not self.venue.is_idle:
             return False
@@ -207,7 +208,7 @@ class Machines:
 
 
 def newest_levels(rows: Sequence[Any]) -> Sequence[Any]:
-    """Return the rows without order or goal levels that a later row of the same decision replaces."""
+    """Return a decision's rows without states of an order or goal that a later row of the same decision replaces."""
     if len(rows) == 1:
         return rows
     kept: list[Any] = []

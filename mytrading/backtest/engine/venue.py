@@ -79,12 +79,13 @@ class BacktestVenue:
         return part
 
     def set_volume(self, instrument: str, volume: float) -> None:
-        """Begin a bar with this volume, which limits how many units may fill in it."""
+        """Set the volume of the bar that begins, which limits how many of the instrument's units may fill in it."""
         found = self._instrument_of(instrument)
         self._room[instrument] = self._models.volume.fillable_units(volume, found.lot_size if found is not None else 1)
 
     def set_price(self, instrument: str, price: float, *, slips: bool = True) -> Mark:
-        """Set the instrument's price and return its mark, with bid and ask widened by the slippage."""
+        """Set an instrument's price (rupees) and return its mark (last, bid, ask), with bid and ask widened by slippage
+        unless `slips` is false."""
         found = self._instrument_of(instrument)
         made = Mark(price)
         if slips and found is not None:
@@ -109,17 +110,16 @@ class BacktestVenue:
         return not any(self.exchange.instruments_at_work())
 
     def call(self, order: Order, call: Call) -> None:
-        """Accept a call of the order machine; it arrives after the configured latency."""
+        """Take a call of the order machine: executed at once within a bar or where orders fill at the close, else after
+        the configured latency."""
         if self.moving or self.fills_at_close:
             self._do(order, call)
         else:
             self.waiting.append(WaitingOrder(self.now + self._models.latency_ns, order, call))
 
     def deliver(self, until_ns: int, price_at: Callable[[str, int], float | None]) -> bool:
-        """Execute waiting calls due before `until_ns`, each at its moment's price; True if there was one.
-
-        A call whose instrument has no price then waits on.
-        """
+        """Execute waiting calls due before `until_ns` at `price_at(instrument, due_ns)`; where that is None the call
+        waits on. True if one was executed."""
         due, self.waiting = self.waiting, []
         done = False
         for item in due:
@@ -133,7 +133,8 @@ class BacktestVenue:
         return done
 
     def end_day(self, settlement_of: Callable[[Instrument], float]) -> None:
-        """Close the exchange for the day: day orders end, and expired contracts are settled."""
+        """Let the exchange do what is due by the clock: square-off, end of day orders, settlement of expired contracts
+        at `settlement_of` (rupees). Ended orders go to `answers`."""
         changes = self.exchange.advance(self.now, self.marks.get, settlement_of)
         newest = {order.order_id: order for order in changes.orders} if changes is not None else {}
         for order in newest.values():
@@ -143,7 +144,7 @@ class BacktestVenue:
         self.touch.clear()
 
     def refuse_waiting(self, why: str) -> None:
-        """Refuse all calls still on their way, because the session is over."""
+        """Refuse all calls still waiting for the latency, for reason `why`: the session is over."""
         due, self.waiting = self.waiting, []
         for item in due:
             self._answer(item.order, item.call, Outcome.REFUSED, message=why)
@@ -229,11 +230,11 @@ class BacktestVenue:
         )  # fmt: skip
 
     def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
-        """Set the instrument's price and match its resting orders; True if an order changed."""
+        """Set the price (`slips` as in `set_price`) and match the resting orders there; True if an order changed."""
         return self.match_resting(instrument, self.set_price(instrument, price, slips=slips))
 
     def match_resting(self, instrument: str, mark: Mark) -> bool:
-        """Match the resting orders of an instrument at a mark; True if an order changed."""
+        """Match an instrument's resting orders at a mark (last, bid, ask); True if an order changed."""
         changes = self.exchange.on_mark(instrument, mark, self.now)
         if changes is None or changes.is_empty:
             return False
@@ -255,7 +256,8 @@ class BacktestVenue:
             self.touch[instrument] = (low, high)
 
     def act_price(self, order: BookOrder) -> tuple[float, bool]:
-        """Return the price at which a resting order acts, and True if the market must fall to it (else rise)."""
+        """Return the price at which a resting order fills or triggers, and whether the market must fall (True) or rise
+        to it."""
         request = order.request
         buys = request.side is Side.BUY
         if order.status is BrokerStatus.TRIGGER_PENDING:
@@ -267,7 +269,8 @@ class BacktestVenue:
         return (request.price - through, True) if buys else (request.price + through, False)
 
     def levels_between(self, instrument: str, begin: float, end: float) -> list[tuple[float, bool]]:
-        """Return order levels between two prices, nearest first, each with whether market prices slip there."""
+        """Return the prices from `begin` to `end` at which resting orders fill or trigger, nearest first, each with
+        True if a stop order is there, whose fill slips."""
         falls = end < begin
         found: dict[float, bool] = {}
         for name in self.exchange.books.resting.get(instrument, ()):

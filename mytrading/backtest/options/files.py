@@ -52,12 +52,13 @@ class OptionRecords(NamedTuple):
     rate: float
 
     def underlyings(self) -> dict[str, Columns]:
-        """Return the bars by the underlying's name."""
+        """Return the bars by the underlying's name, say NIFTY."""
         return {columns.instrument.partition(":")[2]: columns for columns in self.data}
 
 
 def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles:
-    """Read all option data of the run's underlyings; `RequestError` or `DataError` say what is unusable."""
+    """Read option data of the run's underlyings from `sources`, files or folders of bhavcopies and bars. Raises
+    `RequestError` or `DataError`."""
     bars = Recorded({}, {})
     recorded = bars.columns
     days: list[ListedDay] = []
@@ -207,7 +208,8 @@ def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None
 
 
 def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dict[str, Smile]:
-    """Return the volatility smile of each expiry after the file's day, computed from its closing prices."""
+    """Return the volatility smile of underlying `name` by later expiry (ISO), from closing prices; `spot` in rupees.
+    Expiries without enough prices are left out."""
     ends = session_ends(run.calendar)
     now = ends(file.exchange, file.day.isoformat())
     found: dict[str, Smile] = {}
@@ -220,7 +222,7 @@ def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dic
 
 
 def pairs_of(rows: Iterable[BhavRow], expiry: date) -> list[Pair]:
-    """Return the call and put prices by strike of one expiry, of contracts that traded."""
+    """Return the call and put closing prices by strike of one expiry, 0 for one that did not trade."""
     by_strike: dict[float, dict[InstrumentKind, float]] = {}
     for row in rows:
         if row.expiry == expiry and row.kind.is_option:

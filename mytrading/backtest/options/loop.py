@@ -48,7 +48,7 @@ class Priced(NamedTuple):
     """By contract that has any, bid and ask at the end of each of its bars: shape (2, n), NaN where there are none."""
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each price source in the bars at which a contract was held or ordered."""
+        """Return the share (0 to 1) of each price source in the bars at which a contract was held or ordered."""
         total = sum(self.bars.values())
         return {name: self.bars.get(name, 0) / total if total else 0.0 for name in SOURCES}
 
@@ -99,7 +99,7 @@ class LegTape(BarTape):
         self._known: Sides | None = None
 
     def open_day(self, prices: DayPrices | None) -> None:
-        """Begin a day with the contract's bars; None where it has none."""
+        """Begin a day with the contract's bars; with None (it has none) the earlier ones stay."""
         self.ready, self._known = False, None
         if prices is not None:
             self.columns = prices.columns
@@ -115,25 +115,25 @@ class LegTape(BarTape):
         return self.ready
 
     def finish(self) -> None:
-        """Mark the current bar as complete; its closing bid and ask apply from now on."""
+        """End the current bar: its closing bid and ask apply from now on."""
         self.ready = False
         self._known = _known(self.days[-1].quotes, self.row) if self.days else None
 
     def quoted(self, price: float, now: int) -> Sides | None:
-        """Return the recorded bid and ask; inside a bar the previous spread around the price; None without."""
+        """Return the last recorded bid and ask, within a bar their spread around `price`; None if none are known."""
         known = self._known
         if known is None or not self.ready or (now <= self.current_bar[0] and price == self.current_bar[1]):
             return known
         return spread_around(price, known, self.contract.tick_size)
 
     def sides(self, price: float, now: int) -> Sides | None:
-        """Return bid and ask, recorded or modelled; None where both equal the price."""
+        """Return bid and ask, recorded or modelled, at `price`; None where both equal the price."""
         half = float(self.days[-1].half[self.row]) if self.days else 0.0
         return self.quoted(price, now) or ((price - half, price + half) if half else None)
 
     @property
     def source(self) -> int:
-        """Return the index of the current bar's price source."""
+        """Return the current bar's price source as an index into `SOURCES`."""
         return int(self.days[-1].source[self.row])
 
     @property
@@ -187,7 +187,7 @@ class OptionLoop(Loop):
     """A loop that prices what is traded; call `open_market` before `run`."""
 
     def open_market(self, world: OptionWorld) -> None:
-        """Price contracts by this world's market; call it before `run`."""
+        """Attach the option market of `world` to this loop, its venue and machines; call it before `run`."""
         self._contracts = world
         self._market = world.market
         self._legs: dict[str, LegTape] = {}
@@ -207,14 +207,15 @@ class OptionLoop(Loop):
         self._risk.environment.tables = self._market.terms.tables
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
-        """Run all bars in order of time; contracts that expire on the last day settle if that day is complete."""
+        """Run all bars in order of time; contracts that expire on the last day settle if that day is complete. `quick`
+        is ignored, for options have no fast path."""
         del quick
         self._together(self._watched)
         self._end_whole_day()
         self._machines.engine.stop()
 
     def outcome(self, fills: Sequence[Fill]) -> Priced:
-        """Return the priced contracts and the counts of price sources, after the run."""
+        """Return, after the run, the contracts' bars and how many bars and `fills` were priced by which source."""
         legs = [leg for leg in {**self._past, **self._legs}.values() if leg.days]
         by_name = {leg.contract.id: leg for leg in legs}
         found = Counter(by_name[fill.instrument].source_at(fill.at_ns) for fill in fills if fill.instrument in by_name)

@@ -167,7 +167,8 @@ _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
 def list_contracts(name: str, facts: Underlying, calendar: Calendar, day: date, price: float) -> list[Instrument]:
-    """Return the futures and options listed on `name` that day, with strikes around a price in rupees."""
+    """Return the futures and options on underlying `name` that `facts` (expiry and strike rules) list that day, with
+    strikes around `price` (rupees)."""
     months = list(islice(monthly_expiries(calendar, facts, day), MONTHS))
     expiries = sorted({*islice(weekly_expiries(calendar, facts, day), WEEKS), *months})
     step = facts.strike_step
@@ -229,7 +230,7 @@ class OptionTape:
 
     @cached_property
     def atm_volatility_by_day(self) -> dict[int, float]:
-        """Return the at-the-money volatility by day, known before the day's first bar."""
+        """Return the yearly at-the-money volatility (0.15) by day since 1970, known before the day's first bar."""
         days, variance = daily_variance(self.days, self.columns.table[0], self.columns.close)
         if self.fixed:
             found = np.full(len(days), self.fixed)
@@ -244,7 +245,7 @@ class OptionTape:
         return slice(int(begin), int(end))
 
     def atm_volatility(self, day: date) -> float:
-        """Return the at-the-money volatility on a day of the data."""
+        """Return the yearly at-the-money volatility (0.15) on a day; `KeyError` if the data lacks the day."""
         return self.atm_volatility_by_day[day.toordinal() - _EPOCH]
 
     def row_at(self, now: int) -> int:
@@ -275,12 +276,13 @@ class OptionMarket:
             self._files.setdefault(listed.underlying, []).append(listed)
 
     def underlying(self, contract: Instrument) -> str:
-        """Return the instrument whose bars price a contract; empty if there are none."""
+        """Return the underlying's id (EXCHANGE:SYMBOL), whose bars price a contract; empty if there are none."""
         tape = self._tapes.get(contract.underlying)
         return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
 
     def contracts_on(self, day: date) -> list[Instrument]:
-        """Return a day's contracts: those of its file, else by the dated facts around the last price."""
+        """Return the contracts listed on a day: those in its bhavcopy, else those by expiry and strike rules around the
+        last price."""
         found: dict[str, Instrument] = {}
         for name, tape in self._tapes.items():
             file = next((item for item in self._files.get(name, ()) if item.day == day), None)
@@ -293,7 +295,8 @@ class OptionMarket:
         return list(found.values())
 
     def prices(self, contract: Instrument, day: date) -> DayPrices | None:
-        """Return a contract's bars on a day at those of its underlying; None where that has none."""
+        """Return a contract's prices on a day, a bar for each of its underlying's: recorded, else modelled. None if the
+        underlying has no bars on that day."""
         tape = self._tapes[contract.underlying]
         rows = tape.rows(day)
         start = tape.columns.start_ns[rows]
@@ -334,7 +337,8 @@ class OptionMarket:
         return found
 
     def prices_at(self, contracts: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
-        """Return price, bid and ask of contracts at the end of the last bar of their underlying."""
+        """Return price, bid and ask (rupees) by contract id at the end of their underlying's last bar by `now` (ns);
+        none before its first."""
         found: dict[str, OptionMoment] = {}
         groups: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         for contract in contracts:
@@ -372,10 +376,8 @@ class OptionMarket:
         return OptionMoment(price, float(quotes[0, at]), float(quotes[1, at]), quoted=True)
 
     def settlement(self, contract: Instrument) -> float:
-        """Return a contract's settlement price: the underlying's close, or the mean of its last closes.
-
-        It is an index's average over the last half hour by which the exchange settles.
-        """
+        """Return a contract's settlement price in rupees: of a future the underlying's close, or the mean of its last
+        closes (as exchanges settle by an index's last half hour), of an option what it is worth at that."""
         tape = self._tapes[contract.underlying]
         day = date.fromisoformat(contract.expiry)
         end = self.ends(contract.exchange, contract.expiry)

@@ -88,7 +88,8 @@ def prepare(
     config: RunConfig, day: str, classes: Classes, rules: Sequence[LoadedRule] = (),
     data: Callable[[str], Columns] | None = None, within_ns: int = SECOND,
 ) -> ParityCase:  # fmt: skip
-    """Load a recorded day (ISO; empty: newest) to compare; `data` gives bars by instrument instead of the recorded."""
+    """Load a recorded day (ISO; empty: newest) to compare with a backtest of `classes` under risk `rules`; `data` gives
+    bars by instrument in place of the recorded. Fills up to `within_ns` apart may be equal. Raises `NothingThere`."""
     day = _day(config, day)
     tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
@@ -302,7 +303,8 @@ class ParityVerdict:
 def compare(
     case: ParityCase, strategies: Collection[str] = (), progress: Callable[[int], None] = lambda _: None
 ) -> ParityVerdict:
-    """Backtest the recorded day and explain its differences from the live stack, for `strategies` (empty: all)."""
+    """Backtest the recorded day and explain its differences from the live stack, for `strategies` (empty: all).
+    `progress` gets the number of market moments done."""
     began = time.perf_counter()
     backtest = Replay(case.world).run(case.paced_moments(), progress)
     seconds = time.perf_counter() - began

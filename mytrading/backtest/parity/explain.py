@@ -410,7 +410,7 @@ def differing_terms(stack: Order, backtest: Order) -> list[str]:
 
 
 def explain_terms(stack: Order, backtest: Order, names: Sequence[str], facts: DayFacts) -> Explanation:
-    """Explain why two orders for one purpose have different terms although nothing before them differs."""
+    """Explain why two orders for one purpose differ in the terms `names` although nothing before them differs."""
     text = ", ".join(f"{name} {getattr(stack, name)} there, {getattr(backtest, name)} here" for name in names)
     begin, end = sorted((stack.created_ns, backtest.created_ns))
     only_prices = set(names) <= set(_PRICES)

@@ -146,7 +146,8 @@ class DaySide:
         return {key: held for key, held in units.items() if held}
 
     def signal_before(self, strategy: str, watch: str, bar_ns: int) -> Signal | None:
-        """Return a strategy's last signal for an instrument on a bar that ended before a market time."""
+        """Return a strategy's last signal for instrument `watch` from a bar that ended before market ns `bar_ns`; None
+        without one."""
         signals = (one for one in self.signals.values() if (one.strategy, one.watch) == (strategy, watch))
         return max((one for one in signals if one.bar_ns < bar_ns), key=lambda one: one.bar_ns, default=None)
 
@@ -226,7 +227,7 @@ class Absence(NamedTuple):
     until_ns: int
 
     def covers(self, at_ns: int) -> bool:
-        """True if the daemon was away at a market time."""
+        """True if the daemon was stopped or behind at a market time."""
         return self.from_ns <= at_ns <= self.until_ns
 
 

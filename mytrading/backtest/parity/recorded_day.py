@@ -102,7 +102,8 @@ def recorded_days(config: RunConfig) -> list[str]:
 
 
 def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> DayRecord:
-    """Read a day from the journals (`JournalDamaged`); `silence` gives the last quote time up to a time (ns)."""
+    """Read a day (ISO) from the daemons' journals. `silence(ns)` returns the time of the last quote at or before a
+    market time, which tells since when a restarted daemon was silent. Raises `JournalDamaged`."""
     rows = [row for daemon in _READ for row in written_rows(config, daemon, day)]
     record = DayRecord(day)
     for row in sorted(rows, key=lambda one: one.at_ns):
@@ -127,7 +128,7 @@ def _rows(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
 
 
 def written_rows(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRow]:
-    """Yield the rows of a day that a daemon wrote itself, oldest first."""
+    """Yield the rows of a day that a daemon wrote itself, oldest first. Raises `JournalDamaged`."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     before = 0
     for place, row in enumerate(_rows(config, daemon, day)):
@@ -237,7 +238,8 @@ class ReceivedEvent(NamedTuple):
 
 
 def accepted_frames(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
-    """Yield the frames of a tape that the feed accepts: parsed, with prices that pass its check."""
+    """Yield the tape's frames that the feed accepts: quotes whose prices pass `check`, and step marks (no quote).
+    `speed` is market time by machine time."""
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     options: dict[str, bool] = {}
     for frame in frames:
@@ -256,11 +258,9 @@ def accepted_frames(frames: Iterable[TapeFrame], check: PriceCheck, speed: float
 
 
 def tape_moments(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:
-    """Build market moments from tape frames: one a frame, or in lock-step one for each market time.
-
-    A bar is complete with the frame that ended it, which its machine time names; or by the clock, at a moment of its
-    own between two frames; one from the history, at its end.
-    """
+    """Build market moments from tape frames: one a frame, or in lock-step one for each market time. A bar goes with the
+    frame that ended it (by its time of receipt), or if the clock ended it to a moment between two frames; one from the
+    history to its end."""
     new = [not lock_step or one.market_ns != other.market_ns for one, other in pairwise(frames)]
     places = list(accumulate(new, initial=0))  # for each frame the number of its moment
     given: dict[int, list[Bar]] = {}
@@ -301,10 +301,8 @@ def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> tuple
 
 
 def to_market_time(machine_ns: int, received: Sequence[int], market: Sequence[int]) -> int:
-    """Convert machine time to market time (ns), interpolating between the frames around it.
-
-    `received` and `market` are the times of frames, machine and market, in their order; the first is not after it.
-    """
+    """Convert machine ns to market ns, interpolating between frames: `received` and `market` are their machine and
+    market times, ascending, the first not after `machine_ns`."""
     last = bisect_right(received, machine_ns) - 1
     if received[last] == machine_ns or last + 1 == len(received):
         return market[last]
@@ -340,7 +338,7 @@ def merge_moments(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) ->
 def fill_pauses(
     moments: Sequence[MarketMoment], begin: int, end: int, every_ns: int = SECOND
 ) -> Iterator[MarketMoment]:
-    """Yield the moments with empty ones inserted in pauses, so that time passes for timers."""
+    """Yield the moments from `begin` to `end` (ns), with empty ones every `every_ns` in pauses for timers."""
     now = begin
     for moment in moments:
         while moment.now - now > every_ns:

@@ -80,7 +80,7 @@ class QuotedVenue(BacktestVenue):
         return self._clock()
 
     def load_position(self, position: Position) -> None:
-        """Load a position held since the day before."""
+        """Add a position carried over from the day before to the venue's books."""
         books = self.exchange.books
         name, product = position.instrument, position.product
         units = position.quantity + books.position(name, product).quantity
@@ -88,7 +88,7 @@ class QuotedVenue(BacktestVenue):
         books.positions[held.key] = held
 
     def apply_quotes(self, quotes: Sequence[Quote]) -> None:
-        """Apply quotes to the market, then match resting orders against them."""
+        """Set last price, bid, ask and sizes from the quotes, then match resting orders against them."""
         for quote in quotes:
             self.marks[quote.instrument] = Mark(quote.ltp, quote.bid or 0.0, quote.ask or 0.0)
             self._sizes[quote.instrument] = (quote.bid_quantity or 0, quote.ask_quantity or 0)
@@ -96,7 +96,7 @@ class QuotedVenue(BacktestVenue):
             self.match_resting(quote.instrument, self.marks[quote.instrument])
 
     def settlement_price(self, instrument: Instrument) -> float:
-        """Return the settlement price of an expired contract: its last price."""
+        """Return the settlement price of an expired contract: its last price, 0 if it has none."""
         mark = self.marks.get(instrument.id)
         return mark.ltp if mark is not None else 0.0
 
@@ -142,7 +142,7 @@ class Venues:
         self._by_account[order.account].call(order, call)
 
     def load_positions(self, positions: Iterable[Position]) -> None:
-        """Load the positions held since the day before, of all owners."""
+        """Add the positions carried over from the day before to their accounts' books; other accounts' are ignored."""
         for position in positions:
             if position.quantity and position.account in self._by_account:
                 self._by_account[position.account].load_position(position)
@@ -181,7 +181,8 @@ class Replay:
         self._ticked = self._second = 0
 
     def run(self, moments: Iterable[MarketMoment], progress: Progress = lambda _done: None) -> DaySide:
-        """Replay a day's moments through the machines; return what they did."""
+        """Replay a day's moments through engine, risk and order machines; return the signals, orders and fills they
+        made. `progress` gets moments done."""
         self._carry()
         for number, moment in enumerate(moments):
             self._moment(moment)

@@ -65,7 +65,7 @@ def describe_metric(name: str) -> str:
 
 
 def metric_label(name: str) -> str:
-    """Return the name of a metric as people read it; the two drawdowns say of which closes they are."""
+    """Return a metric's name as people read it; the two drawdowns tell whether of bars' or days' closes."""
     return _LABELS.get(name) or name.replace("_", " ")
 
 
@@ -151,7 +151,7 @@ def summary(result: RunResult) -> dict[str, Any]:
 
 
 def option_price_sources(result: RunResult) -> dict[str, Any] | None:
-    """Return where the prices of option contracts came from; None if the run trades none."""
+    """Return where option prices came from, by name (shares of bars, fills, gaps …); None if the run trades none."""
     if result.priced is None or result.spec.options is None:
         return None
     counts = result.priced.quotes

@@ -32,7 +32,8 @@ def write_search(
     path: Path, title: str, notes: Sequence[str], space: Space, trials: Sequence[Trial], objective: str,
     worth: tuple[Deflated, Stability] | None, run: Sequence[Trial] | None = None,
 ) -> None:  # fmt: skip
-    """Write the HTML report; `worth` judges the best trial. With `run` (backtested), `trials` are estimates."""
+    """Write the HTML report of a search; `worth` judges the best trial (None: left out). With `run` (backtested
+    trials), `trials` are the screening's estimates."""
     sections = [PageSection("What the best is worth", [worth_table(*worth)])] if worth is not None else []
     pairs = list(itertools.combinations(space.axes, 2))[:_MOST_MAPS]
     figures = [heat_map(across, up, trials, objective) for across, up in pairs]
@@ -89,7 +90,7 @@ def worth_table(deflated: Deflated, stable: Stability) -> PageTable:
 
 
 def trial_blocks(space: Space, trials: Sequence[Trial], objective: str) -> list[PageTable | str]:
-    """Build the table of the best trials."""
+    """Build a note on how many trials gave a figure, and the table of the best ones."""
     best = rank_trials(trials, objective)
     rows = [
         [*(str(trial.parameters[axis.name]) for axis in space.axes), _number(trial.objective), f"{trial.net:,.2f}",

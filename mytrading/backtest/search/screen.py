@@ -210,10 +210,8 @@ def compute_signals(strategy: type[BaseStrategy], parameters: Mapping[str, Param
 
 
 def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
-    """Return figures by name, cumulative profit (rupees) at each day's end, and up to `trips` trades of a signal array.
-
-    A trade is a row: entry bar, exit bar, signed units, entry price, exit price.
-    """
+    """Simulate a signal array; returns figures by name, cumulative profit (rupees) at each day's end, and up to `trips`
+    trades: rows of entry bar, exit bar, signed units, entry price, exit price."""
     equity, rows = np.zeros(len(on.units)), np.empty((trips, 5))
     placed = signalled
     if on.lasts is not None:  # a signal at the bar that completes a longer one, none inside of that
@@ -230,7 +228,8 @@ def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dic
 def screen_trial(
     spec: Spec, on: ScreenData, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
 ) -> Trial:
-    """Estimate one set of parameters, for ranking only; no objective value with fewer than `least` trades."""
+    """Estimate one set of parameters on the data of `screen_data`, for ranking only, as trial `number`; it has no
+    objective value with fewer than `least` trades."""
     try:
         figures, profit, _ = simulate(on, compute_signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
     except ScreenError:
@@ -265,7 +264,8 @@ def screen_all(
     spec: Spec, points: Iterable[Mapping[str, Parameter]], objective: str, least: int, threads: int,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> list[Trial]:  # fmt: skip
-    """Screen every parameter set on several threads; trials in input order, without value below `least` trades."""
+    """Estimate every parameter set as `screen_trial` does, on several threads; returns trials in input order.
+    `progress` gets the number of trials done."""
     _keep_freed_memory()
     on = screen_data(spec)
     simulate(on, np.full(len(on.bars), np.nan))
@@ -296,13 +296,11 @@ def walk_bars(
     units: FloatArray, longs: bool, shorts: bool, slip: float, buy_rate: float, sell_rate: float, equity: FloatArray,
     trips: FloatArray,
 ) -> FloatArray:  # fmt: skip
-    """Compiled loop: simulate the trades of one signal array (1, −1, 0, NaN for none) and return its `FIGURES`.
-
-    `ends` counts the bars up to the end of each day; `units` is the size of an entry by day; where `longs` or `shorts`
-    is false, such a signal means flat. `slip` is rupees a unit, rates are fractions of turnover.
+    """Compiled loop: simulate the trades of one signal array (1, −1, 0, NaN for none) and return its `FIGURES`. `marks`
+    has flags a bar (`SQUARE_OFF` …); `ends` counts bars up to each day's end; `units` is an entry's size by day. Where
+    `longs` or `shorts` is false, such a signal means flat. `slip` is rupees a unit, rates are fractions of turnover.
     Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
-    entry price, exit price) as far as it has rows. Bars without a signal or a pending order are skipped at once.
-    """
+    entry price, exit price) as far as it has rows. Bars without a signal or a pending order are skipped at once."""
     book = np.zeros(len(FIGURES))
     held, price, paid, since = 0.0, 0.0, 0.0, 0
     leaving, entering = False, 0.0

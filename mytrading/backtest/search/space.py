@@ -69,10 +69,8 @@ def parse_space(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
 
 
 def parse_leg_space(legs: RunChanges, texts: Sequence[str]) -> Space:
-    """Parse the search space of a file of legs: `leg1.stop=20%:40%:10%`, `entry_time=09:20,09:45`.
-
-    `SpaceError` or `RequestError` says what cannot be met.
-    """
+    """Parse the search space of a file of legs: `leg1.stop=20%:40%:10%`, `entry_time=09:20,09:45`. Raises `SpaceError`
+    or `RequestError` for what cannot be met."""
 
     def found(given: str, text: str, values: str) -> list[tuple[str, Parameter]]:
         name = legs.canonical_key(given)

@@ -57,10 +57,8 @@ class StudyPlan:
 
 
 def fingerprint(spec: Spec, source: str, plan: StudyPlan, least_trades: int = 1) -> str:
-    """Return a hash of all that trials depend on: strategy source, bars, how they are traded, and the objective.
-
-    How they are traded includes the content of calendar, contracts and fees: edited files make another search.
-    """
+    """Return a hash of all that trials depend on: strategy source, bars, objective, and how bars are traded, with the
+    content of calendar, contracts and fees. With another hash it is another search."""
     sha = hashlib.sha256(source.encode())
     for columns in spec.data:
         sha.update(f"{columns.instrument} {columns.timeframe}".encode())
@@ -84,7 +82,8 @@ class TrialsFile:
         self._fd = -1
 
     def read(self, fresh: bool = False) -> list[Trial]:
-        """Lock the file and return its earlier trials; `StudyError` if it is of another search or locked."""
+        """Lock the file and return its earlier trials (`fresh`: delete them, return none); `StudyError` if it is locked
+        or of another search."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -158,7 +157,8 @@ def search(
     plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], progress: Progress,
     points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
-    """Run the missing trials of a plan (or of `points`), `keep` each; returns them and those of `before` that fit."""
+    """Run a plan's missing trials (or `points`) on `workers`, calling `keep` with each; returns them and those of
+    `before` that lie in the plan. `progress` gets trials done, the number of all, and the newest trial."""
     asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
     trials = known_trials(plan, before, points)
     for trial in trials:

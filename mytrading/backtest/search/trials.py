@@ -83,7 +83,7 @@ def failed_trial(number: int, parameters: Mapping[str, Parameter], problem: str,
 
 
 def objective_value(value: float, trades: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
-    """Return the value and a problem text (empty: none); NaN below `least` trades, with `why` added to the text."""
+    """Return the value and a problem text (empty: none); NaN below `least` trades, `why` appended to the text."""
     if trades < least:
         return math.nan, f"{trades} trades, at least {least} are asked for{why}"
     return value, "" if math.isfinite(value) else f"its returns give no {objective}"
@@ -126,7 +126,8 @@ class Deflated:
 
 
 def expected_best_sharpe(deviation: float, trials: int) -> float:
-    """Return the Sharpe ratio expected of the best of `trials` random strategies with this deviation."""
+    """Return the Sharpe ratio that luck alone gives the best of `trials` strategies whose ratios have this standard
+    `deviation`."""
     if trials < 2:
         return 0.0
     first, second = _NORMAL.inv_cdf(1 - 1 / trials), _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
@@ -134,7 +135,8 @@ def expected_best_sharpe(deviation: float, trials: int) -> float:
 
 
 def probability_above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
-    """Return the probability that the true Sharpe ratio exceeds `benchmark`; NaN if it cannot be computed."""
+    """Return the probability that the true Sharpe ratio exceeds `benchmark`, from the `ratio`, skew and kurtosis of
+    `count` returns; NaN if it cannot be computed."""
     variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
     if not variance > 0:
         return math.nan

@@ -52,7 +52,7 @@ def days_with_bars(spec: Spec) -> NDArray[np.int64]:
 
 
 def split_days(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> list[Fold]:
-    """Split days into folds of `train` days then `test` days; anchored ones all start at the first day."""
+    """Split days into folds of `train` then `test` days; `anchored` ones all start at day one. Raises `WalkError`."""
     if train < 1 or test < 1 or len(days) < train + 1:
         raise WalkError(
             f"expected more than {train} days, to choose on and to judge; found {len(days)} days in the data; "
@@ -68,13 +68,14 @@ def split_days(days: NDArray[np.int64], train: int, test: int, anchored: bool) -
 
 
 def restrict_to_days(spec: Spec, first: int, end: int) -> Spec:
-    """Return the spec restricted to the days from `first` to before `end`."""
+    """Return the spec with the bars of days `first` to before `end` only (days since 1970, India)."""
     low, high = first * DAY - IST_OFFSET, end * DAY - IST_OFFSET
     return dataclasses.replace(spec, data=tuple(columns.between(low, high) for columns in spec.data))
 
 
 def walk_forward_efficiency(steps: Sequence[WalkForwardStep]) -> float:
-    """Return mean out-of-sample over mean in-sample return; above 0.5 is usually called robust."""
+    """Return mean out-of-sample over mean in-sample return, NaN if the latter is not above 0; above 0.5 is usually
+    called robust."""
     walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
     before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
     after = [float(np.mean(step.returns)) for step in walked]

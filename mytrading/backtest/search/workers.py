@@ -69,7 +69,7 @@ class Payload:
 
 
 def pack_spec(spec: Spec, file: Path) -> Payload:
-    """Build the payload of a spec whose strategy class is in `file`."""
+    """Pack a spec, and the source `file` of its strategy class, to be sent to worker processes."""
     bare = dataclasses.replace(spec, strategy=BaseStrategy)
     text = file.read_text(encoding="utf-8")
     return Payload(pickle.dumps(bare), str(file.resolve()), text, strategy_name(spec.strategy))
@@ -133,7 +133,8 @@ def _end_with_parent(folder: str) -> None:
 
 @contextmanager
 def local_workers(payload: Payload, objective: str, least: int, count: int = 0) -> Iterator[Workers]:
-    """Start worker processes on this machine: `count` of them, 0 for one a core."""
+    """Start `count` worker processes on this machine (0: one a core) for a `with` block. Trials with fewer than `least`
+    trades get no value."""
     most = count or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="mytrading-") as folder:
         path = Path(folder) / "payload"
@@ -148,7 +149,8 @@ def local_workers(payload: Payload, objective: str, least: int, count: int = 0) 
 
 @contextmanager
 def cluster_workers(payload: Payload, objective: str, least: int, address: str, count: int = 0) -> Iterator[Workers]:
-    """Connect to the workers of a Dask scheduler, or start a cluster here for `local-cluster`."""
+    """Connect to the Dask scheduler at `address` for a `with` block, or start a cluster of `count` here for
+    `local-cluster`. Raises `WorkersError`."""
     try:
         import distributed
     except ImportError:

@@ -44,10 +44,8 @@ class LegOverrides:
     symbols: SymbolConfig
 
     def apply_to(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
-        """Return the run with the values of `given`; `RequestError` names the key that cannot have its value.
-
-        Lots, product and stop that the command line set stay, unless `given` changes them.
-        """
+        """Return the run with the values of `given` by key; lots, product and stop of the command line stay unless
+        `given` has them. `RequestError` names the key that cannot have its value."""
         if not given:
             return run
         before = self._run(run, self.config, self.table)

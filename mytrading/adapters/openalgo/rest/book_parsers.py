@@ -64,7 +64,8 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 
 def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
-    """Parse an `/orderbook` answer; rows that cannot be read make their instrument, or the book, unread."""
+    """Parse an `/orderbook` answer; the instrument of an unreadable row goes to `unread`, and `rows` is None if that is
+    unreadable too. Raises `ReadFailed`."""
     envelope = decode_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
     book = _book(envelope, rows, "orders", parse_order)
@@ -94,7 +95,8 @@ def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
 
 
 def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]:
-    """Parse a `/funds` answer; an empty success, several brokers' error form, is unknown. Raises `ReadFailed`."""
+    """Parse a `/funds` answer, read at `machine_ns`; `rows` is None for an empty success, by which several brokers
+    report errors. Raises `ReadFailed`."""
     envelope = decode_envelope(answer)
     mode = shown(envelope.mode or "")
     data = envelope.data
@@ -126,7 +128,7 @@ def parse_analyzer(answer: HttpReply) -> str:
 
 
 def decode_envelope(answer: HttpReply) -> _Envelope:
-    """Decode the body of a successful answer; `ReadFailed` says what kind of failure any other is."""
+    """Decode a successful answer's body (status, data, mode); else raise `ReadFailed`, which names the failure."""
     envelope = decode_read(answer, _decoder)
     if envelope.status != "success":
         raise ReadFailed("server", error_text(answer.body, answer.status), answer.status)

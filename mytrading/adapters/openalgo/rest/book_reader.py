@@ -65,7 +65,7 @@ class BookReader:
     _realised: float | None = field(default=None, init=False)
 
     def read_books(self, job: ReadJob) -> Visit:
-        """Read the books that a job lists, in order, and return what each read gave."""
+        """Read the books (orders, trades, positions, funds) that `job` lists; the result tells failures too."""
         return replace(self)._read_all(job)
 
     def _read_all(self, job: ReadJob) -> Visit:

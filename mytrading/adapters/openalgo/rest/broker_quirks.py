@@ -53,7 +53,7 @@ than the last traded price", "Trigger price must be less than LTP". It is applie
 
 
 def with_refusal_code(text: str) -> str:
-    """Prefix a broker's refusal text with our own code if the core acts on its meaning."""
+    """Return a broker's refusal text, our own code in front if it means that the trigger price was crossed."""
     return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
 
 
@@ -63,7 +63,7 @@ def status_of(text: str) -> BrokerStatus:
 
 
 def is_unknown_status(text: str) -> bool:
-    """Return whether a broker's status word is in no table, so that an operator must look at it."""
+    """True if a broker's status word is in no table, so that an operator must look at it."""
     word = _plain(text)
     return word not in STATUSES and word not in PASSING
 
@@ -100,7 +100,7 @@ _EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, SECOND))
 
 
 def modify_rules(broker: str) -> ModifyRules:
-    """Return the order modification rules of a broker, by OpenAlgo's name for it; else the usual rules."""
+    """Return the order modification rules of a broker, by OpenAlgo's name for it; else the usual ones."""
     return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
 
 

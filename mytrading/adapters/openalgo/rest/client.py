@@ -132,7 +132,7 @@ class OpenAlgoClient:
         """Of the present connection."""
 
     def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> HttpReply:
-        """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
+        """POST `payload` and API key to `/api/v1/<endpoint>`; return the answer. Raises `NotSent` or `MaybeSent`."""
         return self.finish(self.begin(endpoint, payload, deadline))
 
     def encode_request(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
@@ -142,25 +142,26 @@ class OpenAlgoClient:
         return head + str(len(body)).encode() + b"\r\n\r\n" + body
 
     def start(self, request: bytes, deadline: Deadline) -> Started | None:
-        """Send an encoded request, answered by `finish`; None, with nothing sent, without an idle connection."""
+        """Send an encoded request, whose answer `finish` reads; returns None, with nothing sent, if no connection is
+        open and idle."""
         if not self.is_idle():
             return None
         assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
     def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:
-        """Send a POST request, whose answer the next call, `finish`, must read. Raises `NotSent`."""
+        """Send a POST request, connecting if need be; `finish` must read its answer next. Raises `NotSent`."""
         return self._begin(self.encode_request(endpoint, payload), "POST", deadline)
 
     def is_idle(self) -> bool:
-        """Return whether the connection is open at both ends with no unread answer on it."""
+        """True if the connection is open at both ends with no unread answer on it."""
         connection = self._socket
         if connection is None or (self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending()):
             return False
         return not self._poll.poll(0)
 
     def get(self, endpoint: str, query: Mapping[str, str], deadline: Deadline) -> HttpReply:
-        """GET `/api/v1/<endpoint>` with `query`, the key added. Raises `NotSent` or `MaybeSent`."""
+        """GET `/api/v1/<endpoint>` with `query` and the API key; return the answer. Raises `NotSent` or `MaybeSent`."""
         path = f"GET {self._path}{endpoint}?{urlencode({'apikey': self._api_key, **query})}"
         return self.finish(self._begin(path.encode() + self._get_head, "GET", deadline))
 
@@ -183,7 +184,7 @@ class OpenAlgoClient:
             return Started(method, seconds, began, error)
 
     def finish(self, started: Started) -> HttpReply:
-        """Read the answer to a started request. Raises `MaybeSent`."""
+        """Wait for and return the answer to a started request. Raises `MaybeSent`, with the connection closed."""
         assert self._socket is not None
         began, seconds = started.began_ns, started.seconds
         try:

@@ -43,11 +43,8 @@ _MOST_READ = 4096
 
 
 def error_text(body: bytes, status: int) -> str:
-    """Extract the text of an error answer, as one line of at most 300 characters.
-
-    `message` may be text, the Python form of a dictionary as text, or an object; some endpoints put the reasons in
-    `errors`, some front ends in `error` with a `code`; bans and proxies answer in plain text.
-    """
+    """Extract the reasons from an error answer of any form (JSON `message`, `errors` or `error`, plain text of
+    proxies), as one line of at most 300 characters; the HTTP status if it gives none."""
     try:
         parsed = _decoder.decode(body)
         text = _flat(parsed.message) or _flat(parsed.error)
@@ -72,7 +69,8 @@ def _line(text: str) -> str:
 
 
 def decode_read(answer: HttpReply, decoder: msgspec.json.Decoder[T], subject: str = "") -> T:
-    """Decode the body of an answer to a read. `ReadFailed`, whose text begins with `subject`, if it is no success."""
+    """Decode the body of an answer to a read by `decoder`. Raises `ReadFailed`, its text beginning with `subject`,
+    unless the HTTP status is 200 and the body decodes."""
     if answer.status != 200:
         kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
         raise ReadFailed(kind, f"{subject}{error_text(answer.body, answer.status)}", answer.status)
@@ -211,7 +209,7 @@ _TABLE = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in M
 
 
 def typed_error(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
-    """Convert an unsuccessful answer to its typed error; `placing` for calls that could have changed an order."""
+    """Return (not raise) the error an unsuccessful answer means; `placing` if the call could have changed an order."""
     text = error_text(answer.body, answer.status)
     if answer.status == 429:
         return RateLimited(text, 429)
@@ -221,7 +219,7 @@ def typed_error(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
 
 
 def classify_error_text(text: str, status: int = 0) -> OpenAlgoError:
-    """Classify an error text, of an answer or of an order rejection, as a typed error."""
+    """Return (not raise) the error meant by the text of an answer or order rejection; HTTP `status` 0 if unknown."""
     words = text.replace("_", " ")
     for expression, kind in _TABLE:
         if expression.search(words):

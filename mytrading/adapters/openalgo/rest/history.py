@@ -40,7 +40,7 @@ class HistoryGate:
         self._times: deque[int] = deque(maxlen=CALLS)
 
     def wait_turn(self) -> None:
-        """Wait until the history rate limit allows one more request."""
+        """Wait until the history rate limit allows one more request, and count that request."""
         if len(self._times) == CALLS and (left := self._times[0] + WINDOW_NS - self._now()) > 0:
             self._wait(left)
         self._times.append(self._now())
@@ -87,11 +87,9 @@ _decoder = msgspec.json.Decoder(_HistoryReply, strict=False)
 def fetch_history(
     client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int, retries: Retries = ONCE
 ) -> list[Bar]:
-    """Fetch bars of `interval` (5m, 1h, 1d) from day `start` to `end`, ended by market time `now`.
-
-    A daily bar lasts from midnight to midnight in India. Rows without four positive prices are left out. Raises
-    `ReadFailed`, or what the client raises.
-    """
+    """Fetch the bars of `interval` (5m, 1h, 1d) from day `start` to `end` that ended by market time `now` (ns). A daily
+    bar lasts from midnight to midnight in India; rows without four positive prices are left out. Raises `ReadFailed`,
+    or what the client raises."""
     exchange, _, symbol = instrument.partition(":")
     bars_of = {"symbol": symbol, "exchange": exchange, "interval": "D" if interval == _DAILY else interval}
     days = {"start_date": start.isoformat(), "end_date": end.isoformat()}
@@ -123,7 +121,8 @@ def fetch_range(
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     retries: Retries = ONCE,
 ) -> HistoryRange:
-    """Fetch all bars from day `start` to `end` in chunks. `progress` gets requests done and all."""
+    """Fetch the bars from day `start` to `end` that ended by `now` (market ns), in requests at the pace of `gate`. A
+    failed request is noted in its chunk, not raised. `progress` gets the number of requests done, and of all."""
     bars: dict[int, Bar] = {}
     done: list[Chunk] = []
     spans = list(split_range(interval, start, end))

@@ -16,15 +16,15 @@ _LAST_NS = 1 << 62
 
 
 def price_of(value: float | None) -> float | None:
-    """Return a server's number as a price in rupees, None if it cannot be one. Budget: 100 ns."""
+    """Return a server's price in rupees, None if missing, not above 0 or impossibly high. Budget: 100 ns."""
     return value if value is not None and 0.0 < value <= MOST_PRICE else None
 
 
 def count_of(value: float | None) -> int | None:
-    """Return a server's number as a count of units, None if it cannot be one. Budget: 150 ns."""
+    """Return a server's count of units, None if missing, below 0 or impossibly high. Budget: 150 ns."""
     return int(value) if value is not None and 0.0 <= value <= MOST_COUNT else None
 
 
 def time_of(nanoseconds: int) -> int | None:
-    """Return a server's ns since 1970 as a time, None beyond the year 2116."""
+    """Return a server's ns since 1970 unchanged; None if 0, negative or beyond the year 2116."""
     return nanoseconds if 0 < nanoseconds < _LAST_NS else None

@@ -44,7 +44,8 @@ _decoder = msgspec.json.Decoder(_OrderReply)
 
 
 def classify_answer(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
-    """Classify a complete answer to an order call: accepted, refused, parked, rate-limited, wrong mode or unknown."""
+    """Classify a complete answer to an order call: accepted, refused, parked, rate-limited, unknown, or from a server
+    in another mode than `expected`."""
     if answer.status == 429:
         return CallVerdict(Outcome.RATE_LIMITED, "", error_text(answer.body, answer.status), retry_after_ns(answer))
     try:
@@ -71,12 +72,12 @@ def classify_answer(call: Call, answer: HttpReply, expected: ServerMode) -> Call
 
 
 def classify_failure(failure: TransportFailed) -> CallVerdict:
-    """Classify an order call that got no complete answer, by whether any of it was sent."""
+    """Classify an order call without a complete answer: NOT_SENT if no byte was sent, else UNKNOWN."""
     return CallVerdict(Outcome.NOT_SENT if isinstance(failure, NotSent) else Outcome.UNKNOWN, "", str(failure))
 
 
 def mode_of(mode: Any) -> str:
-    """Return the server mode (live or analyze) that a success answer's `mode` field stands for."""
+    """Return the server mode (live or analyze) that a success answer's `mode` field means: live if it is missing."""
     return shown(mode) if mode else ServerMode.LIVE.value
 
 

@@ -66,12 +66,13 @@ ONCE = Retries(tries=1)
 def read_with_retries(
     client: OpenAlgoClient, endpoint: str, payload: Mapping[str, object], deadline: Deadline, retries: Retries
 ) -> HttpReply:
-    """POST a read request, repeated while its failure may pass. Returns the last answer, or raises its error."""
+    """POST a read request, again on a 429, a 5xx or no answer. Returns the last answer, or raises `MaybeSent`."""
     return retry_until_final(lambda: client.call(endpoint, payload, deadline), retries)
 
 
 def retry_until_final(ask: Callable[[], HttpReply], retries: Retries) -> HttpReply:
-    """Call `ask` until its answer is final or tries run out; after a 429 no sooner than the server allows."""
+    """Call `ask` until it returns no 429 or 5xx or tries run out, after a 429 no sooner than the server allows. Returns
+    the last answer, or raises `NotSent` (at once) or the last `MaybeSent`."""
     for left in range(retries.tries - 1, -1, -1):
         pause_s = retries.pause_s
         try:

@@ -187,12 +187,12 @@ class FeedSocket:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the reader thread, which connects."""
+        """Start the reader thread, which connects, and reconnects until `stop`."""
         self._started = self._now()
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Close the connection and end the reader thread."""
+        """Close the connection and wait at most `timeout_s` for the reader thread to end."""
         self._stopping.set()
         self._break("stopped")
         if self._thread.is_alive():
@@ -215,13 +215,14 @@ class FeedSocket:
         self._break(reason)
 
     def drop_if_stalled(self, machine_ns: int) -> None:
-        """Once a second: drop a connection on which a frame has not been completed in time."""
+        """Drop a connection on which no whole message has come for too long; to be called once a second."""
         limit = self._rules.silent_after_s + _DRIPPED_S
         if self.connected and machine_ns - self._heard > limit * SECOND:
             self._break(f"no whole message for {limit:g} s")
 
     def retry_delay_s(self, refused: bool = False) -> float:
-        """Return the jittered back-off in seconds before the next connection attempt."""
+        """Return the jittered back-off in seconds before the next connection attempt; `refused`: the server refused the
+        last one."""
         rules = self._rules
         if not self.failures:
             early = self._early if not self.connections else 0
@@ -237,7 +238,7 @@ class FeedSocket:
         return 0 < self._rules.most_tries <= self.failures
 
     def drain(self, limit: int = 10_000) -> list[SocketEvent]:
-        """Return the queued events, oldest first, at most `limit`, and remove them."""
+        """Remove and return the queued events, oldest first, at most `limit`."""
         return [self.events.get_nowait() for _ in range(min(limit, self.events.qsize()))]
 
     def _break(self, reason: str) -> None:

@@ -42,7 +42,7 @@ class FeedMode(IntEnum):
 
     @property
     def wire_name(self) -> str:
-        """Return the mode's name on the wire."""
+        """Return the mode's name in messages to the server, say Quote."""
         return _WORDS[self]
 
 
@@ -55,7 +55,7 @@ _MODES: dict[object, FeedMode] = {
 
 
 def feed_mode(value: object) -> FeedMode | None:
-    """Return the feed mode of a number or a name in any case, None if there is none."""
+    """Return the feed mode by its number or its name in any case; None if there is no such mode."""
     return _MODES.get(value.lower() if isinstance(value, str) else value)
 
 
@@ -160,7 +160,7 @@ class FrameParser:
         self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
 
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
-        """Parse one raw frame, read at these times; None for frames without effect (pong, auth)."""
+        """Parse one raw frame, received at machine and market ns; None for frames without effect (pong, auth)."""
         try:
             frame = self._decoder.decode(data)
             return self._tick(frame, received_ns, market_ns) if frame.type == "market_data" else _control_frame(frame)
@@ -258,7 +258,7 @@ def _side(levels: list[_Level], most: int) -> tuple[DepthLevel, ...]:
 
 
 def exchange_time(value: float | str | None) -> int | None:
-    """Convert a broker's trade time (s, ms or µs by size) to ns; None for text and 0."""
+    """Convert a broker's trade time (s, ms or µs by size) to ns UTC; None if missing, text, 0 or implausible."""
     if value is None or isinstance(value, str) or not 0 < value < math.inf:
         return None
     number = int(value)

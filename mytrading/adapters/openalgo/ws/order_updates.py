@@ -50,7 +50,8 @@ class OrderUpdates:
         """Why the last malformed update could not be read."""
 
     def drain(self) -> list[OrderReport]:
-        """Return queued order updates, oldest first and without repetitions; a long backlog comes in parts."""
+        """Return queued order updates, oldest first, without repetitions; subscribe after a connect, and update the
+        state after a loss. Beyond 256 events the rest stays queued, and `wake` is called."""
         reports: list[OrderReport] = []
         events = self._socket.drain(MOST_AT_ONCE)
         if len(events) == MOST_AT_ONCE:

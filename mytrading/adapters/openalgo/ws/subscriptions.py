@@ -86,17 +86,17 @@ class Subscriptions:
         return {name: item.error for name, item in self._items.items() if item.error}
 
     def is_accepted(self, instrument: str) -> bool:
-        """Return whether the server has accepted the instrument on this connection."""
+        """True if the server has accepted the instrument on this connection."""
         item = self._items.get(instrument)
         return item is not None and item.accepted is not None
 
     def has_ticked(self, instrument: str) -> bool:
-        """Return whether the instrument has ticked on this connection."""
+        """True if a frame of the instrument has come on this connection."""
         item = self._items.get(instrument)
         return item is not None and item.taken > 0
 
     def subscribe(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
-        """Subscribe an instrument in this mode, or change its mode; False if the limit is reached."""
+        """Register an instrument, or change its mode, for `next_request`; False if the limit is reached."""
         if (item := self._items.get(instrument)) is None:
             if len(self._items) >= self._most:
                 return False
@@ -111,14 +111,15 @@ class Subscriptions:
             self._open[instrument] = item
 
     def unsubscribe(self, instrument: str) -> None:
-        """Unsubscribe an instrument."""
+        """Remove an instrument; `next_request` tells the server."""
         item = self._items.pop(instrument, None)
         self._open.pop(instrument, None)
         if item is not None:
             self._release(instrument, item, FeedMode.LTP)
 
     def reset(self) -> None:
-        """Request every subscription again, refused ones included, on a new connection."""
+        """Forget what the server accepted, for a new connection: `next_request` requests all again, refused ones
+        too."""
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
@@ -128,13 +129,15 @@ class Subscriptions:
         self._open = dict(self._items)
 
     def request_depth(self, instrument: str) -> None:
-        """Request Depth for an instrument whose quotes lack bid and ask, unless that is off or was refused."""
+        """Change an instrument whose quotes lack bid and ask to Depth mode, which `next_request` sends; not if that is
+        off or was refused."""
         item = self._items.get(instrument)
         if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
             self._change(instrument, item, FeedMode.DEPTH)
 
     def accept_frame(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
-        """Record a received frame; False to discard it, as fuller modes keep coming. Budget: 1 µs."""
+        """Record a received frame; False to discard it: not subscribed, or a frame of a fuller mode came just now.
+        Budget: 1 µs."""
         item = self._items.get(instrument)
         if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
             return False
@@ -148,7 +151,7 @@ class Subscriptions:
         item.held.difference_update(leaves)
 
     def next_request(self, machine_ns: int) -> Request | None:
-        """Return the next message to send, None if none is due; unsubscriptions go first."""
+        """Return the next message to send and record it as sent, unsubscriptions first; None if none is due."""
         if machine_ns < self._pause_until:
             return None
         if self._leaving:
@@ -176,7 +179,7 @@ class Subscriptions:
         return {"action": "subscribe", "symbols": symbols, "mode": mode.wire_name, "request_id": request}
 
     def apply_answer(self, answer: Acknowledged, machine_ns: int) -> list[str]:
-        """Apply a subscription answer; returns the instruments that have newly begun to stream."""
+        """Apply the server's answer; returns the instruments accepted for the first time on this connection."""
         started = []
         for instrument, mode in answer.accepted:
             item, accepted = self._items.get(instrument), feed_mode(mode)
