@@ -79,8 +79,8 @@ class OpenAlgoVenue:
         return self._client.encode_request(_ENDPOINTS[call], order_request_fields(call, order))
 
     def begin(self, request: bytes) -> Started | None:
-        """Send an encoded call without blocking; the result is for `finish`: None, with nothing sent, if no connection
-        is open and idle."""
+        """Send an encoded call without blocking; the result is for `finish`: None, with nothing sent, if no
+        connection is open and idle."""
         return self._client.start(request, Deadline.ORDER)
 
     def send(self, call: Call, order: Order) -> CallOutcome:

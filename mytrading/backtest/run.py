@@ -58,7 +58,7 @@ class RunChanges(Protocol):
         """Raise `RequestError` if the parameter `name` cannot have one of these values."""
 
     def apply_to(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
-        """Return the run with these parameter values in place of the configured ones."""
+        """Return the run with the `given` parameter values in place of the configured ones."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,7 @@ class Spec:
     """Given, the run is of a file of legs, and its parameters are values of that file."""
 
     def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
-        """Return a copy with the `given` parameter values changed; `RequestError` if a file of legs cannot have
-        them."""
+        """Return a copy with the `given` parameters changed; `RequestError` if a file of legs cannot have them."""
         if self.legs is None:
             return dataclasses.replace(self, run=replace(self.run, parameters={**self.run.parameters, **given}))
         run = self.legs.apply_to(self.run, given)

@@ -112,7 +112,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return {**_with_order_id(row), **own, "status": _STATES.get(STATUSES.get(word), "PENDING")}
 
     def positions(self) -> Row:
-        """Return the position book with numeric fields, `entry_price` and `pnl_percentage` of each."""
+        """Return the position book, its fields as numbers, each row with `entry_price` and `pnl_percentage`."""
         reply = self.positionbook()
         if reply.get("status") != "success":
             return dict(reply)
@@ -138,7 +138,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         }
 
     def search_symbol(self, symbol: str, exchange: str = "") -> Row:
-        """Return a symbol's contract with its `token`; without an exchange it must be unique."""
+        """Return a symbol's contract with its `token`; without `exchange` an error row unless exactly one lists it."""
         if exchange:
             reply = self.symbol(symbol=symbol, exchange=exchange)
             return {**reply["data"], "status": "success"} if reply.get("status") == "success" else dict(reply)

@@ -60,7 +60,8 @@ class SpareFile:
 
 
 def lengthen(path: Path, size: int, written: int = 0) -> bool:
-    """Extend a file to `size` bytes, the first `written` as zeros; False, file unchanged, if the disk is full."""
+    """Allocate disk space for a file up to `size` bytes and write zeros up to `written`; False, file unchanged, if the
+    disk is full."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:

@@ -37,7 +37,7 @@ class InstrumentFile:
         self._read_at = 0
 
     def write(self, snapshot: Snapshot) -> None:
-        """Write the snapshot as the present file and as that day's copy."""
+        """Write the snapshot as the current file and as its day's copy."""
         self.folder.mkdir(parents=True, exist_ok=True)
         data = msgspec.msgpack.encode(snapshot)
         for path in (self._of(snapshot.day), self.path):

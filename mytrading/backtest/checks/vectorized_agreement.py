@@ -30,7 +30,7 @@ _TOLERANCE = 1e-6
 
 
 def check_agreement(spec: Spec) -> CheckOutcome:
-    """Check that bar-by-bar and vectorized signals make the same trades; skipped without a `positions` method."""
+    """Check that bar-by-bar and vectorized signals make the same trades; skipped without the latter (`positions`)."""
     found = CheckOutcome(NAME, ASKS)
     if not can_screen(spec.strategy):
         found.skipped = "it has no positions(self, bars)"

@@ -35,7 +35,7 @@ _LEAST_BARS = 20
 
 
 def check_warm_up(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Check after how many bars runs that start later decide as the full run (`whole`)."""
+    """Check how many bars a run that starts later needs until it decides as the full run (`whole`) does."""
     found = CheckOutcome(NAME, ASKS)
     starts = _starts(spec)
     if not starts:

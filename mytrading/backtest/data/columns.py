@@ -53,11 +53,8 @@ class Columns:
         return close
 
     def bars(self, first: int = 0, last: int | None = None) -> Iterator[tuple[range, Iterator[Bar]]]:
-        """Yield chunks of rows `first` to before `last`: the range of rows, and their bars as messages.
-
-        The first chunk is small, so that a few bars cost no more than themselves; the others end at whole multiples of
-        `BARS_AT_ONCE`.
-        """
+        """Yield chunks of rows `first` to before `last` (None: all): the range of rows, and their bars as messages. The
+        first chunk is small, so that a few bars cost little; the others end at multiples of `BARS_AT_ONCE`."""
         begin, size = first, _FIRST_CHUNK
         end = len(self) if last is None else last
         name, timeframe = repeat(self.instrument), repeat(self.timeframe)

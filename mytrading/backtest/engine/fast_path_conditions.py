@@ -80,8 +80,7 @@ def terms_of(
     calendar: Calendar,
     square_off: SquareOff,
 ) -> FastPathTerms | None:
-    """Return the constants (units, stop, tick …) for the fast path of a run; None if it may need more than plain round
-    trips."""
+    """Return the constants (units, stop …) for the fast path; None if a run may need more than plain round trips."""
     if instrument is None or not (_is_share(instrument) and _is_simple(run) and _is_unlimited(limits, rates)):
         return None
     if models.at_close or models.latency_ns or models.volume.share or _listens(strategy):

@@ -198,8 +198,7 @@ def curve_of(
     capital: float, data: Sequence[Columns], fills: Sequence[Fill], exits: Mapping[str, FloatArray] | None = None
 ) -> Curve:
     """Compute the equity curve (rupees) over the bar times of all instruments. `exits` are bid and ask at each bar's
-    end by instrument, of shape (2, n): positions are valued at what closing would bring, at the bar's close where
-    NaN."""
+    end by instrument, shape (2, n): positions are valued at what closing would bring, at the close where NaN."""
     if not data:
         return Curve(np.empty(0, dtype=np.int64), 0, np.array([capital]), np.empty(0))
     starts = data[0].start_ns

@@ -256,8 +256,7 @@ class BacktestVenue:
             self.touch[instrument] = (low, high)
 
     def act_price(self, order: BookOrder) -> tuple[float, bool]:
-        """Return the price at which a resting order fills or triggers, and whether the market must fall (True) or rise
-        to it."""
+        """Return the price at which a resting order fills or triggers; True if the market must fall to it."""
         request = order.request
         buys = request.side is Side.BUY
         if order.status is BrokerStatus.TRIGGER_PENDING:

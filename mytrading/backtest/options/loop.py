@@ -106,7 +106,7 @@ class LegTape(BarTape):
             self.days.append(prices)
 
     def step(self, start: int) -> bool:
-        """Move to the bar that starts at `start` (ns); False if there is none."""
+        """Move to the bar that starts at `start` (ns); False, with no bar `ready`, if there is none."""
         row = int(np.searchsorted(self.columns.start_ns, start))
         self.ready = row < len(self.columns) and int(self.columns.start_ns[row]) == start
         if self.ready:

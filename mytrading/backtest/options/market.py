@@ -281,8 +281,8 @@ class OptionMarket:
         return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
 
     def contracts_on(self, day: date) -> list[Instrument]:
-        """Return the contracts listed on a day: those in its bhavcopy, else those by expiry and strike rules around the
-        last price."""
+        """Return a day's listed contracts: those in its bhavcopy, else by expiry and strike rules around the last
+        price."""
         found: dict[str, Instrument] = {}
         for name, tape in self._tapes.items():
             file = next((item for item in self._files.get(name, ()) if item.day == day), None)

@@ -282,12 +282,12 @@ class ParityVerdict:
 
     @property
     def unexplained(self) -> int:
-        """Return how many differences have no explanation on record."""
+        """Return how many differences no recorded fact explains."""
         return self.causes[Cause.UNEXPLAINED.value]
 
     @property
     def cost(self) -> float:
-        """Return how many rupees more the stack's fills cost than the backtest's."""
+        """Return how many rupees more the live stack's fills cost than the backtest's; negative if less."""
         return round(sum(one.cost for one in self.differences), 2)
 
     @property

@@ -77,7 +77,8 @@ class DaySide:
         self.faults: list[StrategyFaulted] = []
 
     def apply(self, message: Any, by_operator: bool = False) -> None:
-        """Record a daemon's message on this side (`by_operator`: written by the gateway); others are ignored."""
+        """Record a message among this side's signals, orders, fills … (`by_operator`: written by the gateway); ignore
+        other kinds."""
         match message:
             case Signal():
                 self.signals[message.id] = message

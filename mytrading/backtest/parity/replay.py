@@ -76,7 +76,7 @@ class QuotedVenue(BacktestVenue):
         self.moving = True
 
     def clock(self) -> int:
-        """Return machine time (ns): market time, but strictly increasing."""
+        """Return machine time (ns) of the clock that all venues share: market time, but strictly increasing."""
         return self._clock()
 
     def load_position(self, position: Position) -> None:

@@ -86,7 +86,7 @@ def iso_ist(ns: int) -> str:
 
 
 def daily_returns(result: RunResult) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the simple return of each day with data."""
+    """Return each day's simple return of equity (share of 1, not %), for days with data."""
     equity = np.concatenate(([result.spec.capital], result.curve.daily()[1]))
     return np.asarray(np.diff(equity) / equity[:-1])
 
@@ -166,7 +166,7 @@ def option_price_sources(result: RunResult) -> dict[str, Any] | None:
 
 
 def option_prices_text(found: dict[str, Any]) -> str:
-    """Describe in one sentence where the prices of option contracts came from; `found` is of `option_price_sources`."""
+    """Describe in a sentence where option prices came from; `found` is the result of `option_price_sources`."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
     fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
     text = f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"

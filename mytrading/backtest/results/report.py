@@ -170,7 +170,7 @@ def exposure_figure(result: RunResult) -> go.Figure:
 
 
 def costs_figure(result: RunResult) -> go.Figure:
-    """Chart cumulative gross profit, costs and net profit."""
+    """Chart cumulative gross profit, costs and net profit of the closed trades."""
     trades = result.ledger.trades
     rows = charts.sample_row_numbers(len(trades)) if trades else np.empty(0, dtype=np.int64)
     costs = np.cumsum([trade.costs for trade in trades])
@@ -200,7 +200,7 @@ def monthly_table(result: RunResult) -> PageTable:
 
 
 def option_tables(found: dict[str, Any]) -> list[PageTable | str]:
-    """Build the tables of option price sources and the model's parameters; `found` is of `option_price_sources`."""
+    """Build the tables of price sources and model parameters from the result of `option_price_sources`."""
     fills = found["fills"]
     rows = [[name, f"{share:.2%}", str(fills.get(name, 0))] for name, share in found["bars"].items()]
     rows += [["settled at expiry", "", str(fills["settled"])]] if "settled" in fills else []

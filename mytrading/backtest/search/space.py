@@ -62,7 +62,7 @@ class Space:
 
 
 def parse_space(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
-    """Parse `NAME=VALUES` texts to a search space; `SpaceError` or `ParameterError` says what is wrong."""
+    """Parse `NAME=VALUES` texts (`fast=5:20:5`) to a search space. Raises `SpaceError` or `ParameterError`."""
     return _parsed(
         texts, lambda given, text, values: [_resolved(strategy, given, one) for one in _expanded(values, text)]
     )

@@ -50,7 +50,7 @@ class StudyPlan:
 
     @property
     def trial_count(self) -> int:
-        """Return the number of trials to run in all."""
+        """Return the number of trials to run in all: as many as asked for, else the whole grid or 100 samples."""
         if self.method == "grid":
             return min(self.trials or len(self.space), len(self.space))
         return min(self.trials or 100, len(self.space))

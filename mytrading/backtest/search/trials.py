@@ -56,7 +56,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objective: str, least_trades: int) -> Trial:
-    """Backtest one set of parameters; the trial has no objective value if it failed or made too few trades."""
+    """Backtest one set of parameters as trial `number`, without objective value if it fails or makes too few trades."""
     began = time.perf_counter()
     try:
         result = run(spec.with_parameters(parameters))

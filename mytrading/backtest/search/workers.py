@@ -98,7 +98,7 @@ class Workers:
     least: int
 
     def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
-        """Start one trial with these parameters on a worker; returns its future."""
+        """Start trial `number` with these parameters on a worker; returns its future."""
         return self.executor.submit(_trial, self.source, number, dict(parameters), self.objective, self.least)
 
 

@@ -222,7 +222,7 @@ class FeedSocket:
 
     def retry_delay_s(self, refused: bool = False) -> float:
         """Return the jittered back-off in seconds before the next connection attempt; `refused`: the server refused the
-        last one."""
+        last one, which sets a first delay of its own."""
         rules = self._rules
         if not self.failures:
             early = self._early if not self.connections else 0

@@ -118,8 +118,8 @@ class Subscriptions:
             self._release(instrument, item, FeedMode.LTP)
 
     def reset(self) -> None:
-        """Forget what the server accepted, for a new connection: `next_request` requests all again, refused ones
-        too."""
+        """Forget what the server accepted, on a new connection: `next_request` asks for all again, also refused
+        ones."""
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
@@ -136,8 +136,7 @@ class Subscriptions:
             self._change(instrument, item, FeedMode.DEPTH)
 
     def accept_frame(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
-        """Record a received frame; False to discard it: not subscribed, or a frame of a fuller mode came just now.
-        Budget: 1 µs."""
+        """Record a received frame; False to discard it: not subscribed, or a fuller one came just now. Budget: 1 µs."""
         item = self._items.get(instrument)
         if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
             return False
@@ -228,7 +227,7 @@ class Subscriptions:
         item.not_before = machine_ns + _retry(item.failures)
 
     def retry_unanswered(self, machine_ns: int) -> None:
-        """Schedule all unanswered requests again after an error frame, which names no request."""
+        """Schedule all unanswered requests again, after a pause: an error frame does not name its request."""
         self._pause_until = machine_ns + FIRST_RETRY_NS
         for item in self._open.values():
             if item.request:
