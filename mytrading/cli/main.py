@@ -17,7 +17,7 @@ _INTERRUPTED = 130
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line (`sys.argv` by default) and exit with its code: 0, or as in `cli.output`."""
+    """Run a command line (`sys.argv` by default) and exit the process with its code, of `cli.shell.failures`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(os.umask(0o077) | 0o022)  # nobody else writes what we make, however loose the shell is
     code: int | str | None = 0
@@ -91,7 +91,7 @@ def _drop_output() -> None:
 
 
 def misplaced_argument(arguments: Sequence[str]) -> str:
-    """Why a stray word in an `up` command line is refused, with what to type instead; empty if there is none."""
+    """Return why a stray word in an `up` command line is refused, with what to type instead; "" if it is fine."""
     if not arguments or arguments[0] != "up":
         return ""
     import shlex

@@ -62,13 +62,13 @@ class AccountConfig(BaseModel):
 
 
 def ws_url_of(host: str) -> str:
-    """Return the default address of a server's WebSocket proxy."""
+    """Return the default address of the WebSocket proxy of the server at URL `host`: its host, port 8765."""
     parts = urlsplit(host)
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.hostname or ''}:{WS_PORT}"
 
 
 def canonical_broker_name(word: str) -> str:
-    """OpenAlgo's name of a broker, however it is spelt; `ValueError` with the nearest one if it is not known."""
+    """Return OpenAlgo's name of a broker in any spelling; `ValueError` suggests the nearest known name."""
     name = _ALIASES.get(name_key(word), name_key(word))
     if name not in BROKERS:
         raise ValueError(f"expected a broker's name, found {word!r}{hint(word, BROKERS) or '; leave it out'}")
@@ -76,7 +76,8 @@ def canonical_broker_name(word: str) -> str:
 
 
 def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
-    """The accounts of the project in `home`, in the order of the file; none if there is no file."""
+    """Read the accounts of the project in `home`, in the file's order; empty if there is no file.
+    Mistakes are appended to `problems` and their accounts left out."""
     path = home / FILE
     if not path.exists():
         return ()
@@ -130,7 +131,7 @@ def _primary_problems(accounts: Sequence[AccountConfig]) -> list[str]:
 
 
 def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
-    """Return the accounts with this one as the primary; the one before becomes a backup."""
+    """Return the accounts with the one called `name` as primary, the former primary as backup."""
     before = {AccountRole.PRIMARY: AccountRole.BACKUP}
     return tuple(
         account.model_copy(
@@ -141,7 +142,7 @@ def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountC
 
 
 def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
-    """Return the accounts without this one; if it was primary, the first backup (else account) becomes it."""
+    """Return the accounts without the one called `name`; if it was primary, the first backup (else account) is."""
     left = tuple(account for account in accounts if account.id != name)
     if not left or any(account.role is AccountRole.PRIMARY for account in left):
         return left
@@ -151,7 +152,7 @@ def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[Accou
 
 @contextmanager
 def accounts_lock(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Lock of the folder against other changes of accounts; `ConfigurationError` if it is not free within `wait_s`."""
+    """Lock the accounts file for the `with` block; `ConfigurationError` if it is not free within `wait_s` seconds."""
     (home / FILE).parent.mkdir(exist_ok=True)
     folder = os.open((home / FILE).parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -171,7 +172,7 @@ def accounts_lock(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
 
 
 def write_accounts(home: Path, accounts: Sequence[AccountConfig]) -> None:
-    """Replace the file by these accounts, in one step; `ConfigurationError` unless exactly one is primary."""
+    """Replace the accounts file atomically; `ConfigurationError` unless exactly one account of any is primary."""
     if problems := _primary_problems(accounts):
         raise ConfigurationError(*problems)
     write_private(home / FILE, render_accounts(accounts))

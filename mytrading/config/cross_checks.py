@@ -39,7 +39,7 @@ _DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": 
 
 
 def find_contradictions(settings: TradingSettings) -> list[str]:
-    """Return a problem for each contradiction among settings, in the order of the settings."""
+    """Return a problem (text) for each contradiction among settings, in the settings' order; empty if none."""
     found: list[str] = []
     if (origin := settings.origin("data.symbols")) != "default":
         for symbol in settings.data.symbols:
@@ -69,7 +69,7 @@ def _r_problems(settings: TradingSettings) -> Iterator[str]:
 
 
 def start_problems(settings: TradingSettings) -> list[str]:
-    """Return why a stack with these settings may not start."""
+    """Return the reasons why a stack with these settings may not start; empty if it may."""
     problems: list[str] = []
     if settings.system.mode is Mode.LIVE:
         problems += _live_problems(settings)
@@ -150,7 +150,7 @@ def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
 
 
 def product_of(settings: TradingSettings, strategy: StrategyConfig) -> Product:
-    """Return the strategy's own product, else the default of the primary account."""
+    """Return the strategy's own product, else the primary account's default, else the built-in default."""
     own = settings.origin(f"strategies.{strategy.name}.product") != "default"
     return settings.primary.product if settings.primary is not None and not own else strategy.product
 
@@ -338,7 +338,7 @@ def _profile_problems(
 
 
 def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
-    """Return problems of the files that a stack reads; `exchanges` are those that the calendar must list."""
+    """Return problems of the calendar (which must list `exchanges`), instruments and risk files of `home`."""
     problems: list[str] = []
     calendar = _read(home, "calendar", Calendar.from_dict, problems)
     problems += [
@@ -352,7 +352,7 @@ def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
 
 
 def fee_file_problems(home: Path) -> list[str]:
-    """Return problems of `config/fees.toml`, which backtests read and no stack."""
+    """Return problems of `config/fees.toml`, which only backtests read; empty if none."""
     problems: list[str] = []
     _read(home, "fees", FeeSchedule.from_dict, problems)
     return problems
@@ -375,7 +375,7 @@ def _read(home: Path, name: str, make: Callable[[dict[str, Any]], _T], problems:
 
 
 def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
-    """Return a port by `stream`, or by `stream-writer` if several daemons write it; none without TCP."""
+    """Return TCP ports by `stream`, or `stream-writer` if several daemons write it; empty without TCP."""
     if messaging.transport != "tcp":
         return {}
     named = {
@@ -411,7 +411,8 @@ def _port_problems(messaging: MessagingSettings) -> Iterator[str]:
 
 
 def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:
-    """Warn of server settings that accounts.toml overrides, or of a key that overrides accounts.toml."""
+    """Yield warnings of server settings overridden by accounts.toml, or of an API key that overrides it.
+    `values` are the given settings by dotted path."""
     if key := values.get("openalgo.api_key"):
         yield f"{key.where} is set: the stack uses that account alone, config/accounts.toml not at all"
         return
@@ -421,7 +422,7 @@ def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:
 
 
 def deadline_warnings(values: Mapping[str, Value]) -> Iterator[str]:
-    """Warn of a short timeout of order calls: servers have frozen for 12 s and placed the order then."""
+    """Yield a warning if the timeout of order calls is short: slow servers have placed orders after 12 s."""
     value = values.get("openalgo.timeout")
     usual = OpenAlgoSettings().timeout
     try:
@@ -436,7 +437,7 @@ def deadline_warnings(values: Mapping[str, Value]) -> Iterator[str]:
 
 
 def free_space_warnings(value: Value | None, process: ProcessRules) -> Iterator[str]:
-    """Warn if the free-disk bound is below the journals' reserves, which only a full disk releases."""
+    """Yield a warning if the free-disk minimum is below the space that journals reserve for exits."""
     kept = _JOURNALS * process.journal_reserve_bytes
     if value is not None and process.min_free_bytes < kept:
         yield (

@@ -45,11 +45,11 @@ class Vault:
             ) from None
 
     def seal(self, secret: str) -> str:
-        """Encrypt a secret with the newest key."""
+        """Return the secret encrypted with the newest key, as a text token."""
         return self._fernet.encrypt(secret.encode()).decode()
 
     def open(self, token: str, account: str) -> str:
-        """Decrypt a token of `account`; `ConfigurationError` if no key opens it."""
+        """Return the secret of a token; `ConfigurationError`, naming `account`, if no key decrypts it."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -62,12 +62,12 @@ class Vault:
             ) from None
 
     def reseal(self, token: str, account: str) -> str:
-        """Decrypt a token and encrypt its secret with the newest key."""
+        """Return the token's secret encrypted anew with the newest key; `ConfigurationError` as for `open`."""
         return self.seal(self.open(token, account))
 
 
 def key_environment(home: Path) -> dict[str, str]:
-    """Return the variables that name a key: this process's environment, then `.env` of the project."""
+    """Return the environment, with the variables that name a key also taken from the project's `.env`."""
     from mytrading.config.sources import read_env_file
 
     written = read_env_file(home / ".env", [])
@@ -84,7 +84,7 @@ def key_file(environ: Mapping[str, str]) -> Path:
 
 
 def find_key(environ: Mapping[str, str]) -> KeyMaterial | None:
-    """Find the key in `MYTRADING_KEY`, else in the file, else in the keyring; None if there is none."""
+    """Return the key from `MYTRADING_KEY`, its file (`ConfigurationError` unless private) or the keyring, or None."""
     if text := environ.get(VARIABLE, "").strip():
         return KeyMaterial(VARIABLE, _words(text))
     path = key_file(environ)
@@ -99,7 +99,7 @@ def find_key(environ: Mapping[str, str]) -> KeyMaterial | None:
 
 
 def open_vault(environ: Mapping[str, str]) -> Vault:
-    """Return the vault for the key there is; `ConfigurationError` says where one is looked for."""
+    """Return a vault with the key that `find_key` finds; `ConfigurationError` if there is none."""
     material = find_key(environ)
     if material is None:
         raise ConfigurationError(
@@ -111,7 +111,7 @@ def open_vault(environ: Mapping[str, str]) -> Vault:
 
 
 def make_key(environ: Mapping[str, str], store: str) -> KeyMaterial:
-    """Make a key and keep it in `store`: file or keyring. `ConfigurationError` if it cannot be kept there."""
+    """Generate a key and save it in `store`, file or keyring; `ConfigurationError` if it cannot be saved."""
     from cryptography.fernet import Fernet
 
     source = "keyring" if store == "keyring" else str(key_file(environ))
@@ -121,7 +121,7 @@ def make_key(environ: Mapping[str, str], store: str) -> KeyMaterial:
 
 
 def store_keys(material: KeyMaterial) -> None:
-    """Write the keys to the file or keyring they came from; those of the environment cannot be written."""
+    """Save the keys in the file or keyring named by `source`; does nothing for keys of the environment."""
     text = "\n".join(material.keys) + "\n"
     if material.source == "keyring":
         _to_keyring(text)
@@ -132,7 +132,8 @@ def store_keys(material: KeyMaterial) -> None:
 
 
 def rotated_keys(material: KeyMaterial) -> KeyMaterial:
-    """Return the keys with a new one before the old; those of `MYTRADING_KEY` must have it already."""
+    """Return the keys with a newly generated one first; nothing is saved.
+    Keys of `MYTRADING_KEY` are returned unchanged: the user must have set NEW,OLD there, else `ConfigurationError`."""
     from cryptography.fernet import Fernet
 
     if material.source != VARIABLE:
@@ -150,7 +151,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner can read it, from its first byte on."""
+    """Replace a file atomically with `text`, readable by its owner only from the first byte on."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

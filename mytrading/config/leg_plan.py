@@ -112,7 +112,7 @@ class LegConfig(BaseModel):
         return self
 
     def rule(self, watch: str) -> LegRule:
-        """Build the leg's rule for the run configuration; `watch` is the id of the strategy's underlying."""
+        """Convert the leg to its rule in the run configuration; `watch` is the id of the instrument it follows."""
         return LegRule(
             lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
             kind=self.kind,
@@ -172,7 +172,7 @@ class LegPlanConfig(BaseModel):
         return self
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:
-        """Build the plan for the run configuration; `UnknownSymbol` names an instrument that does not exist."""
+        """Convert to the plan in the run configuration; `UnknownSymbol` if an instrument's name does not exist."""
         return LegPlan(
             legs=tuple(leg.rule(symbols.resolve(leg.instrument or self.underlying)) for leg in self.legs),
             entry_time=parse_time_of_day(self.entry_time),
@@ -192,7 +192,8 @@ OWN_KEYS = tuple(LegPlanConfig.model_fields)
 
 
 def parse_leg_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
-    """Parse the plan in a file's top-level values; None if there are problems. Other keys are ignored."""
+    """Parse the legs in a TOML file's top-level `values`; None, appending to `problems`, if there are mistakes.
+    `text` is the file's content, for line numbers. Keys of other settings are ignored."""
     before = len(problems)
     lines = key_lines(text)
     problems += [
@@ -230,7 +231,7 @@ def clamped_strike_warnings(plan: LegPlanConfig, text: str, file: str) -> list[s
 
 
 def unknown_symbol_problems(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
-    """Return problems of the instruments that a plan names."""
+    """Return a problem if the plan names an unknown instrument; empty if all are known."""
     try:
         plan.plan(symbols)
     except UnknownSymbol as error:

@@ -24,7 +24,7 @@ class ConfigurationError(Exception):
 
 
 def describe_error(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
-    """Return a pydantic error as our message: variable or key, value, and what may stand there."""
+    """Return a pydantic error as one message: variable or key (raw `values` by field), value, expectation."""
     name = str(detail["loc"][0]) if detail["loc"] else ""
     value = values.get(name) or next((item for item in values.values() if _mentions(detail, item)), None)
     if value is None:
@@ -38,7 +38,7 @@ def _mentions(detail: ErrorDetails, value: Value) -> bool:
 
 
 def describe_expected(detail: ErrorDetails) -> str:
-    """Return what pydantic expected instead of a value, with the nearest allowed word."""
+    """Return what pydantic expected instead of a value, with the nearest allowed word as a suggestion."""
     text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     words = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
     choices = [word.strip("'") for word in words if word]

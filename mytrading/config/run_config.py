@@ -78,7 +78,7 @@ def build_run_config(
 
 
 def copy_shared_fields(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
-    """Build a struct `kind` from the fields that it shares with `section`, and `own` for the others."""
+    """Build a struct of class `kind` from the fields it shares with `section`; `own` gives the other fields."""
     shared = [name for name in kind.__struct_fields__ if name not in own]
     return kind(**{name: getattr(section, name) for name in shared}, **own)
 
@@ -146,7 +146,7 @@ def _venue(
 
 
 def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> run_config.StrategyRun:
-    """Return the run configuration of one strategy under these settings."""
+    """Return the run configuration of one strategy, its symbols, product and accounts resolved by the settings."""
     return build_strategy_run(
         strategy,
         symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
@@ -165,7 +165,7 @@ def build_strategy_run(
     accounts: tuple[str, ...],
     plan: LegPlan | None,
 ) -> run_config.StrategyRun:
-    """Build one strategy's run configuration from its settings and values resolved from other settings."""
+    """Build a strategy's run configuration from its own settings and values resolved from other settings."""
     return copy_shared_fields(
         run_config.StrategyRun,
         strategy,
@@ -186,13 +186,13 @@ def build_strategy_run(
 
 
 def is_intraday(product: Product, plan: LegPlan | None) -> bool:
-    """Return true if all that the strategy may enter is squared off by the venue each day (MIS)."""
+    """True if all the strategy may enter is squared off daily (MIS); `product` is for legs that name none."""
     own = [leg.product for leg in plan.legs] if plan is not None else [None]
     return all((given or product) is Product.MIS for given in own)
 
 
 def risk_limits(settings: TradingSettings) -> run_config.RiskLimits:
-    """Return the risk limits under these settings."""
+    """Return the risk limits for a run, with the settings of quotes and exchanges that risk also checks."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
     return replace(
         settings.risk,

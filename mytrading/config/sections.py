@@ -59,7 +59,7 @@ def _check_command(value: str) -> None:
 
 
 def parse_iv(text: str) -> float:
-    """Parse at-the-money volatility `0.14`, `14%` or `realised` (0 stands for it); raises `ValueError`."""
+    """Parse at-the-money volatility `0.14`, `14%` (0.14) or `realised` (0.0); otherwise raises `ValueError`."""
     word = text.strip().lower()
     if word in ("realised", "realized"):
         return 0.0

@@ -63,33 +63,33 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Why strategies in ENABLED_STRATEGIES cannot run, with file and line."""
+        """Reasons, with file and line, why strategies in ENABLED_STRATEGIES cannot run; empty if all can."""
         return tuple(self.faults_by_name.values())
 
     def is_unusable(self, strategy: str) -> bool:
-        """Return true for a strategy that cannot run and has no settings: only its file can be judged."""
+        """True for an enabled strategy that is faulty and has no settings, so only its file can be checked."""
         own = f"strategies.{strategy}."
         return strategy in self.faults_by_name and not any(path.startswith(own) for path in self.origins)
 
     @property
     def running(self) -> tuple[StrategyConfig, ...]:
-        """The strategies that ENABLED_STRATEGIES starts."""
+        """The strategies that a stack starts; empty if the strategy engine is switched off."""
         return self.strategies if self.system.enable_strategy_engine else ()
 
     @property
     def on_live_quotes(self) -> bool:
-        """True where paper money trades at the stack's own simulator, priced by a real server's quotes."""
+        """True if paper money trades at the stack's own simulator on quotes of a real server."""
         wanted = self.system.mode is Mode.PAPER and self.system.paper_venue == "simulator"
         return wanted and not self.simulator.embedded
 
     @property
     def at_simulator(self) -> bool:
-        """True where orders go to a simulator of the stack's own, which has one account."""
+        """True if orders go to the stack's own simulator, which has a single account."""
         return self.simulator.embedded or self.on_live_quotes
 
     @property
     def primary(self) -> AccountConfig | None:
-        """The account of config/accounts.toml that is traded; None if OPENALGO_API_KEY names one, or there is none."""
+        """The primary account of config/accounts.toml; None if there is none, or OPENALGO_API_KEY replaces it."""
         if self.simulator.embedded or self.openalgo.api_key.get_secret_value():
             return None
         return next((account for account in self.accounts if account.role is AccountRole.PRIMARY), None)
@@ -102,19 +102,19 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.primary.id, *(account.id for account in self.accounts if account.role is AccountRole.TRADING))
 
     def origin(self, path: str) -> str:
-        """Return where a setting's value came from; `path` is a dotted name such as `risk.max_order_size`."""
+        """Return where the value of a dotted `path` such as `risk.max_order_size` came from, or `default`."""
         return self.origins.get(path, "default")
 
     def file_of(self, strategy: str) -> str:
-        """Return the path, below the project folder, of the file that holds a strategy's class."""
+        """Return the project-relative path of the file that defines a strategy; "" if it is unknown."""
         return self.files.get(strategy, "")
 
     def plan_of(self, strategy: str) -> LegPlan | None:
-        """Return the legs of a strategy without code, None for any other."""
+        """Return the legs of a strategy defined by `[[legs]]`; None for one with code."""
         return self.plans.get(strategy)
 
     def effective_rows(self) -> list[tuple[str, str, str]]:
-        """List (dotted name, value, origin) of every setting and every running strategy's."""
+        """Return (dotted name, value, origin) of every setting, account and strategy; secrets are masked."""
         values: list[tuple[str, object]] = [("profile", self.profile)]
         for section in SECTIONS:
             values += ((f"{section}.{name}", value) for name, value in setting_values(getattr(self, section)))
@@ -130,7 +130,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def format_value(value: object) -> str:
-    """Format a value as it is written in a settings file."""
+    """Format a value as a settings file writes it; a secret is masked, None is `(not set)`."""
     if isinstance(value, SecretStr):
         return "***" if value.get_secret_value() else "(not set)"
     if isinstance(value, bool):

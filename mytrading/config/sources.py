@@ -36,7 +36,7 @@ class Value:
 
 
 def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
-    """Read the variables of a `.env` file by name; a line that is no assignment is a problem."""
+    """Read a `.env` file's variables by name; empty if it is missing. Bad lines are appended to `problems`."""
     if not path.exists():
         return {}
     found: dict[str, Value] = {}
@@ -64,7 +64,7 @@ def _keep(found: dict[str, Value], value: Value, problems: list[str]) -> None:
 
 
 def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
-    """Read the leaves of a TOML file by dotted key; arrays are leaves. A parse error is a problem."""
+    """Read a TOML file's values by dotted key, arrays whole; empty if missing. A parse error goes to `problems`."""
     found = parse_toml(path, home, problems)
     if found is None:
         return {}
@@ -80,7 +80,7 @@ def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
 
 
 def parse_toml(path: Path, home: Path, problems: list[str]) -> tuple[str, dict[str, Any]] | None:
-    """Return text and content of a TOML file; None if it is missing, or unreadable (a problem)."""
+    """Return text and content of a TOML file; None if it is missing or unreadable (added to `problems`)."""
     name = str(path.relative_to(home))
     text = _text_of(path, name, problems) if path.exists() else None
     if text is None:
@@ -119,7 +119,7 @@ def _leaves(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Return the line number of each table and key that stands at a line's start."""
+    """Return the line numbers of TOML tables and keys that begin a line, by key with its tables."""
     found: dict[KeyPath, int] = {}
     section: KeyPath = ()
     tables = Counter[str]()
@@ -138,7 +138,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def locate_key(file: str, lines: Lines, key: KeyPath) -> str:
-    """Return `file:line` of a key, or of the table that lacks it."""
+    """Return `file:line` of a key by `lines` of `key_lines`, else of its nearest table, else `file` alone."""
     for end in range(len(key), 0, -1):
         if (line := lines.get(key[:end])) is not None:
             return f"{file}:{line}"
@@ -155,7 +155,7 @@ class Profile:
     strategies: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ignores(self, variable: str) -> bool:
-        """Return true for an environment variable that does not count in this profile."""
+        """Return true if this simulated profile ignores the environment variable, which could reach a real server."""
         return self.simulated and (variable.startswith("OPENALGO_") or variable in _OF_A_SERVER)
 
 
@@ -180,7 +180,7 @@ _QUICK_SMA = {
 
 
 def profile_by_name(name: str) -> Profile:
-    """Return the preset profile of this name, else a profile with its own state folder and no presets."""
+    """Return the preset profile `paper` or `replay`; any other name has no presets, only its own state folder."""
     if name in ("paper", "replay"):
         return Profile(name, True, dict(_SIMULATED), {"SMA_Crossover": dict(_QUICK_SMA)})
     return Profile(name, False)

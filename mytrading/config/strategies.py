@@ -20,7 +20,7 @@ _MINUTES = {"3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
 
 
 def parse_factors(words: Iterable[str]) -> dict[str, float]:
-    """Parse sizing factors by account from words `account=factor`; `ValueError` shows the form."""
+    """Parse texts `account=factor` into lot factors (at least 0) by account; otherwise `ValueError`."""
     factors = {}
     for word in words:
         name, _, number = word.partition("=")
@@ -121,12 +121,12 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     @property
     def stop_loss_share(self) -> float:
-        """The stop-loss as a fraction of the entry price, under either of its two keys; 0: the default."""
+        """The stop-loss as a fraction of the entry price, from either key; 0.0: the risk settings' default."""
         return _share(self.stop_loss_percent) or self.stop_loss_pct
 
     @property
     def take_profit_share(self) -> float:
-        """The take-profit as a fraction of the entry price, under either of its two keys; 0: none."""
+        """The take-profit as a fraction of the entry price, from either key; 0.0: none."""
         return _share(self.take_profit_percent) or self.take_profit_pct
 
     @property
@@ -143,17 +143,17 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     @property
     def long(self) -> TradeRule | None:
-        """The rule of which instrument a long signal trades; None where it trades nothing."""
+        """The rule that chooses the instrument a long signal trades; None if a long signal trades nothing."""
         return parse_trade(self.trade_long, long=True)
 
     @property
     def short(self) -> TradeRule | None:
-        """The rule of which instrument a short signal trades; None where it trades nothing."""
+        """The rule that chooses the instrument a short signal trades; None if a short signal trades nothing."""
         return parse_trade(self.trade_short, long=False)
 
     @property
     def square_off_named(self) -> str:
-        """The square-off time (HH:MM), under either of its two keys; empty: none."""
+        """The square-off time (HH:MM IST), from either of its two keys; "": none."""
         return self.risk_square_off_time or self.square_off
 
 
@@ -167,10 +167,8 @@ def _share(percent: float) -> float:
 
 
 def judge_percent_keys(name: str, given: Mapping[str, Value], problems: list[str], warnings: list[str]) -> None:
-    """Append to `problems` each level given both as a fraction and in per cent, and to `warnings` doubtful values.
-
-    Each warning begins with the strategy's `name` and a colon.
-    """
+    """Append to `problems` each level given both as fraction and per cent, to `warnings` doubtful values.
+    `given` are the raw values by key; each warning begins with the strategy's `name` and a colon."""
     for old, new in PERCENT_KEYS.items():
         fraction, percent = given.get(old), given.get(new)
         if fraction is not None and percent is not None:
@@ -195,12 +193,12 @@ FIELDS: tuple[str, ...] = tuple(declarations(StrategyConfig))
 
 
 def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> StrategyConfig:
-    """Validate a strategy's settings; pydantic's `ValidationError` lists what is wrong."""
+    """Build and validate a strategy's settings; pydantic's `ValidationError` lists what is wrong."""
     return build_section(StrategyConfig, values, name=name, parameters=dict(parameters))
 
 
 def exit_rules_of(config: StrategyConfig, underlying: str) -> exit_rules.StrategyRules:
-    """Build the exit rules for the run configuration; the Supertrend may use the bars of `underlying`."""
+    """Build a strategy's exit rules for the run configuration; its Supertrend may use the bars of `underlying`."""
     return exit_rules.StrategyRules(
         max_loss=config.risk_max_loss,
         max_profit=config.risk_max_profit,
@@ -238,7 +236,8 @@ def exit_rules_of(config: StrategyConfig, underlying: str) -> exit_rules.Strateg
 def find_rule_conflicts(
     config: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
 ) -> Iterator[tuple[str, str]]:
-    """Yield (key of StrategyConfig, problem) for settings of a strategy that contradict each other."""
+    """Yield (key of StrategyConfig, problem) for settings of a strategy that contradict each other.
+    `symbols` is how many it watches, `trailing_enabled` is TRAILING_STOP_ENABLED, `intraday` None if not given."""
     for name, value, kind in (  # a loss of 100 % or more is never reached, nor is a stop so far behind
         ("risk_trailing", config.risk_trailing, config.risk_trailing_type.value),
         ("risk_leg_stop_loss", config.risk_leg_stop_loss, config.risk_leg_stop_loss_type.value),
@@ -285,7 +284,7 @@ def _key(name: str) -> str:
 
 
 def convert_parameter(kind: type, raw: Any) -> int | float | str | bool:
-    """Convert a raw value to a parameter's type; `ValueError` says what was expected."""
+    """Convert a raw value to a parameter's type `kind`; `ValueError` says what was expected."""
     text = str(raw).strip()
     if kind is bool and text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
         return text.lower() in ("true", "yes", "on", "1")

@@ -28,13 +28,13 @@ class KnownStrategy:
 
 
 def discover_strategies(folder: Path) -> tuple[KnownStrategy, ...]:
-    """Return the strategies that files in `folder` declare, and files that cannot be used with their fault."""
+    """Return the strategies declared in `folder`, without importing its files; unusable ones have a `fault`."""
     files = (path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
     return tuple(item for path in files for item in _scan(path))
 
 
 def duplicate_names(known: Iterable[KnownStrategy]) -> dict[str, str]:
-    """Return a problem, by plain name, for each name that strategies in several usable files share."""
+    """Return a problem for each name that several usable files declare, by the name in plain form; empty if none."""
     files: dict[str, dict[str, str]] = {}
     for item in known:
         if not item.fault:

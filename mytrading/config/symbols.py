@@ -34,7 +34,7 @@ class SymbolConfig(BaseModel):
         return names
 
     def resolve(self, symbol: str) -> str:
-        """Return the instrument id of a short name or an id; `UnknownSymbol` says what to write instead."""
+        """Return the instrument id (EXCHANGE:SYMBOL) of an id or a short name; otherwise raises `UnknownSymbol`."""
         word = symbol.strip().upper()
         if word in self.names:
             return self.names[word]
@@ -53,7 +53,7 @@ def exchange_of(instrument: str) -> str:
 
 
 def kind_of(instrument: str) -> str:
-    """Return INDEX, EQ, FUT, CE or PE, by the exchange and the end of the symbol."""
+    """Return INDEX, EQ, FUT, CE or PE by exchange and symbol ending; a derivative without known ending is FUT."""
     exchange, _, symbol = instrument.partition(":")
     if exchange.endswith("_INDEX"):
         return "INDEX"

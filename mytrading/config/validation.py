@@ -20,25 +20,26 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 @cache
 def declarations(section: type[msgspec.Struct]) -> Mapping[str, Setting]:
-    """Return a section's settings by field, in its order, without fields that no setting reaches."""
+    """Return the user-settable fields of a settings class with their declarations, in order."""
     kinds = get_type_hints(section, include_extras=True)
     annotated = {name: get_args(kind)[1] for name, kind in kinds.items() if get_origin(kind) is Annotated}
     return MappingProxyType({name: note for name, note in annotated.items() if isinstance(note, Setting)})
 
 
 def setting_values(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
-    """Yield (field, value) of each setting in a section."""
+    """Yield (field, value) of each user-settable field of a settings struct."""
     return ((name, getattr(section, name)) for name in declarations(type(section)))
 
 
 def build_section(section: type[_S], values: Mapping[str, Any], **others: Any) -> _S:
-    """Build a section from raw values and `others`; pydantic's `ValidationError` lists the problems."""
+    """Build a settings struct from raw `values`, validated, and `others`, taken as they are.
+    Pydantic's `ValidationError` lists what is wrong."""
     return section(**dict(pydantic_model_of(section).model_validate(values)), **others)
 
 
 @cache
 def pydantic_model_of(section: type[msgspec.Struct]) -> type[BaseModel]:
-    """Return the pydantic model of a section, derived from its declarations."""
+    """Return the pydantic model that validates a settings class, derived from its declarations."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(section)}
     kinds = get_type_hints(section)
     fields: dict[str, Any] = {
@@ -79,7 +80,7 @@ def split_names(value: object) -> object:
 
 
 def parse_size(value: object) -> object:
-    """Convert a text such as `"100 MB"` to bytes; a bare number counts bytes."""
+    """Convert a text such as `"100 MB"` to bytes (int); other types are returned unchanged, else `ValueError`."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
@@ -92,12 +93,12 @@ def parse_size(value: object) -> object:
 
 
 def parse_days(value: object) -> object:
-    """Convert a text such as `"30 days"` to 30."""
+    """Convert a text such as `"30 days"` to `"30"`; other types are returned unchanged."""
     return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
 
 
 def check_allowed_words(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `words` unchanged; `ValueError` if there are none, or some that are not allowed."""
+    """Return `words` unchanged; `ValueError` if `words` is empty or one of them is not in `allowed`."""
     unknown = [word for word in words if word not in allowed]
     if unknown or not words:
         raise ValueError(

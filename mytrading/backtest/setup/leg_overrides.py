@@ -83,7 +83,7 @@ class LegOverrides:
         raise RequestError(f"--param {key}: expected a key of its file, such as {examples}{hint(wanted, known)}")
 
     def check_values(self, name: str, values: Sequence[Parameter]) -> None:
-        """Raise `RequestError` if the key cannot have one of these values."""
+        """Raise `RequestError` unless the key `name`, such as `leg1.stop`, may have each of `values`."""
         for value in values:
             try:
                 _plan_of(self._table({name: value}))

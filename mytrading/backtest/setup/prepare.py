@@ -105,7 +105,8 @@ class Prepared:
 
 
 def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prepared:
-    """Build the spec of a requested run; `RequestError`, `DataError`, `ConfigurationError` say what is wrong."""
+    """Build a backtest's spec, with notes; `RequestError`, `DataError` or `ConfigurationError` if it cannot be run.
+    `fetch` loads bars where the request's data is `openalgo`; without it such a request is refused."""
     strategy, name, settings = _found(home, request.name)
     notes = [text for text in settings.warnings if text.startswith(f"{name}:")]
     run = _run(settings, strategy, name, request, notes)
@@ -226,7 +227,7 @@ def _settings(home: Path, name: str) -> TradingSettings:
 
 
 def load_leg_overrides(home: Path, settings: TradingSettings, name: str) -> LegOverrides:
-    """Load the changeable values of a file of legs."""
+    """Return the values that a backtest may change of the enabled strategy `name`, a file of `[[legs]]`."""
     table = tomllib.loads((home / settings.file_of(name)).read_text(encoding="utf-8"))
     config = next(item for item in settings.running if item.name == name)
     return LegOverrides(table, config, settings.symbols)

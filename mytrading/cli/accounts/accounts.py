@@ -67,31 +67,31 @@ class AccountBook:
 
     @classmethod
     def open(cls) -> AccountBook:
-        """The accounts of the present project; `ConfigurationError` if their file is not in order."""
+        """Read the accounts of the current project; `ConfigurationError` if their file is not in order."""
         home = project_home()
         return cls(home, account_file.load_accounts(home))
 
     @classmethod
     @contextmanager
     def locked(cls) -> Iterator[AccountBook]:
-        """The accounts, locked until the end; not to be held while the operator types."""
+        """Read the accounts and lock their file until the `with` block ends; never hold it during a prompt."""
         home = project_home()
         with account_file.accounts_lock(home):
             yield cls(home, account_file.load_accounts(home))
 
     def find(self, name: str) -> AccountConfig:
-        """The account of this name; ends the command if there is none."""
+        """Return the account of this name; ends the command with a usage error if there is none."""
         known = {account.id: account for account in self.accounts}
         if name not in known:
             fail(USAGE, f"no account {name!r}{hint(name, list(known)) or '; `mytrading account list` shows them'}")
         return known[name]
 
     def rows(self) -> list[dict[str, str]]:
-        """Every account as plain values, without its key."""
+        """Return every account as a dict of text by field, without its key."""
         return [_row(account) for account in self.accounts]
 
     def notes(self) -> list[str]:
-        """Warnings about the accounts for the operator, printed beside the result."""
+        """Return warnings: a running stack keeps its old accounts, or OPENALGO_API_KEY overrides them all."""
         notes = [
             f"the {profile} stack keeps what it was started with; `mytrading down`, then `up` takes a change up"
             for profile in sorted({one for account in self.accounts for one in running_profiles_of(account.id)})
@@ -103,7 +103,7 @@ class AccountBook:
         return notes
 
     def check_new(self, name: str, given: Mapping[str, str], key_store: str) -> None:
-        """End the command unless these options can make a new account."""
+        """End the command unless `given` (values by option, "" if left out) can make the account `name`."""
         if any(account.id == name for account in self.accounts):
             fail(USAGE, f"account {name} is there already; `mytrading account edit {name}` changes it")
         if key_store not in STORES:
@@ -111,16 +111,15 @@ class AccountBook:
         self._new(name, given)
 
     def ping_new(self, name: str, given: Mapping[str, str], api_key: str) -> PingResult:
-        """The server's answer to a new account; ends the command if it does not know the key.
-
-        Called before the accounts are locked, since a server may take seconds not to answer.
-        """
+        """Return the server's answer to a new account's key; ends the command if it refuses the key.
+        Call it before locking, since a server may take seconds to answer. `given` is as for `check_new`."""
         return self._pinged(self._new(name, given), api_key, "add")
 
     def add(
         self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: PingResult
     ) -> dict[str, Any]:
-        """Keep an account that its server knows; makes a key for the file if there is none yet."""
+        """Save a new account whose server answered `pong`, its key encrypted; returns its row.
+        `key_store` (file or keyring) is where the encryption key goes if the project has none yet."""
         planned, environ = self._new(name, given), key_vault.key_environment(self.home)
         vault = (
             key_vault.open_vault(environ)
@@ -133,7 +132,7 @@ class AccountBook:
         return self._done("add", account.id)
 
     def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> EditCheck:
-        """The account, and the server's answer if another host, a key or a broker is given; call before locking."""
+        """Return the account, and its server's answer if `given` has another host or a broker, or a key."""
         old = self.find(name)
         planned = self._edited(old, given)
         if not (api_key or planned.host != old.host or given["broker"]):
@@ -142,7 +141,8 @@ class AccountBook:
         return EditCheck(old, self._pinged(planned, key, "edit"))
 
     def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: EditCheck) -> dict[str, Any]:
-        """Save changed values of an account; ends the command if the account changed since `tried`."""
+        """Save `given` values and key (unless "") of an account; returns its row with `changed`, the names.
+        Ends the command if the account changed since `tried`, what `ping_edited` returned."""
         old = self.find(name)
         if old != tried.account:
             fail(ERROR, f"account {name} was changed by another command meanwhile; nothing is changed, run it again")
@@ -165,7 +165,8 @@ class AccountBook:
         return self._new(name, merged).model_copy(update={"broker": old.broker})
 
     def remove(self, name: str, force: bool) -> dict[str, Any]:
-        """Forget an account, unless something is open on it; another one becomes the primary if it was."""
+        """Delete an account unless it holds positions, runs or cannot be checked (`force`: even so); returns a report.
+        If it was the primary, another account becomes primary."""
         account = self.find(name)
         reasons = self._reasons_to_keep(account)
         if reasons and not force:
@@ -180,12 +181,13 @@ class AccountBook:
         return {"removed": name, "forced": forced, "primary": primary, "promoted": promoted, "open": reasons}
 
     def set_primary(self, name: str) -> dict[str, Any]:
-        """Make an account the primary; the one before becomes a backup."""
+        """Make an account the primary, the former primary a backup; returns the account's row."""
         self._keep(self.accounts, self.find(name).model_copy(update={"role": AccountRole.PRIMARY}))
         return self._done("set-primary", name)
 
     def rotate_key(self) -> dict[str, Any]:
-        """Encrypt every API key under a new key; interrupted at any point, the file can still be decrypted."""
+        """Encrypt every API key under a new key; returns how many, and where the key is stored.
+        If interrupted at any point, the file can still be decrypted."""
         material = key_vault.find_key(key_vault.key_environment(self.home))
         if material is None or not self.accounts:
             fail(USAGE, "no account is kept yet, so there is no key to rotate; `mytrading account add` makes one")
@@ -200,7 +202,7 @@ class AccountBook:
         return {"accounts": len(renewed), "key": both.source}
 
     def ping_accounts(self, name: str) -> list[dict[str, Any]]:
-        """Ping one account, or all of them."""
+        """Ping one account's server (all if `name` is ""); a row for each, with `ok`, broker, mode and ms."""
         chosen = (self.find(name),) if name else self.accounts
         if not chosen:
             return []
@@ -297,7 +299,7 @@ def _audited() -> Path:
 
 # the server, and what is open on an account
 def ping_server(host: str, api_key: str) -> PingResult:
-    """The server's answer to this key, within five seconds a call."""
+    """Return a server's answer to this API key, within five seconds a call; `problem` says what failed."""
     began = time.monotonic_ns()
     try:
         client = OpenAlgoClient(host, api_key, time.monotonic_ns)
@@ -318,7 +320,7 @@ def ping_server(host: str, api_key: str) -> PingResult:
 
 
 def running_profiles_of(account: str) -> list[str]:
-    """The profiles of stacks that run and use this account."""
+    """Return the profiles of running stacks that use this account."""
     return [config.profile for config in _started(account) if control.holders(config)]
 
 
@@ -333,7 +335,7 @@ def _started(account: str) -> Iterator[RunConfig]:
 
 
 def journaled_holdings(account: str) -> list[str]:
-    """Holdings of the account by our own journals, as text, whether or not a stack runs."""
+    """Return the account's open positions by our own journals, a line of text each, running or not."""
     lines = []
     for config in _started(account):
         held: dict[tuple[str, str, str], int] = {}
@@ -354,7 +356,7 @@ def journaled_holdings(account: str) -> list[str]:
 
 
 def broker_holdings(host: str, api_key: str) -> list[str]:
-    """Holdings of the account by the broker's position book, as text; a book that cannot be read is one such line."""
+    """Return the account's open positions by the broker, a line of text each, or one on why they cannot be read."""
     try:
         client = OpenAlgoClient(host, api_key, time.monotonic_ns)
         book = book_parsers.parse_positions(client.call("positionbook", {}, Deadline.BOOK))
@@ -380,7 +382,7 @@ class EnvironmentAccount(NamedTuple):
 
 
 def environment_account(home: Path) -> EnvironmentAccount:
-    """The account of the environment, else of `.env`; ends the command if neither has a key."""
+    """Return the account named by OPENALGO_… variables, else by `.env`; ends the command if neither has a key."""
     values = {name: str(value.raw) for name, value in read_env_file(home / ".env", []).items()}
     found = {**values, **{name: text.strip() for name, text in os.environ.items() if text.strip()}}
     if not found.get(KEY):
@@ -392,7 +394,7 @@ def environment_account(home: Path) -> EnvironmentAccount:
 
 
 def remove_environment_key(home: Path) -> str:
-    """Take the key's line out of `.env`, which only its owner can read from then on; returns a note."""
+    """Delete the API key's line from `.env` and make the file private to its owner; returns a note."""
     path = home / ".env"
     left = f"; {KEY} is still set in the environment: unset it" if os.environ.get(KEY, "").strip() else ""
     if not path.exists():

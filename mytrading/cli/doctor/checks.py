@@ -48,7 +48,7 @@ class Finding(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The check, and the account where it is not the primary."""
+        """The check's name, with the account's unless that is the primary."""
         return f"{self.check} of {self.account}" if self.account else self.check
 
     @property
@@ -92,11 +92,11 @@ class CheckContext:
         return self.stack.is_running()
 
     def for_other_accounts(self) -> tuple[CheckContext, ...]:
-        """One context for each account that is not the primary, with its server in the venue's place."""
+        """Return a context for each account other than the primary, with that account's server."""
         return tuple(self._for_account(one) for one in self.config.accounts if one.id != self.config.venue.account)
 
     def for_quote_source(self) -> CheckContext | None:
-        """The context for checks of the quote server; None where the trading venue gives the quotes."""
+        """Return the context for checks of the quote server; None if quotes come from the trading venue."""
         return self._for_account(self.config.source) if self.config.source is not None else None
 
     def _for_account(self, account: AccountRun) -> CheckContext:
@@ -114,30 +114,30 @@ class CheckContext:
 
     @property
     def takes_orders(self) -> bool:
-        """False for an account that only stands by for the feed."""
+        """True unless the account is a backup, which only gives quotes when the primary's feed fails."""
         return self.account is None or self.account.role is not AccountRole.BACKUP
 
     @property
     def is_paper(self) -> bool:
-        """True at a venue where an order moves no money."""
+        """True if the venue is an OpenAlgo server in analyze mode, where orders move no money."""
         venue = self.config.venue
         return venue.kind is VenueKind.OPENALGO and venue.expected_mode is ServerMode.ANALYZE
 
     @cached_property
     def calendar(self) -> Calendar:
-        """Sessions and holidays."""
+        """The project's calendar of sessions and holidays."""
         return load_calendar(self.config.home)
 
     @cached_property
     def client(self) -> OpenAlgoClient:
-        """A connection to the server."""
+        """A REST client of the checked server, made at first use."""
         from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
 
         return OpenAlgoClient(self.config.venue.rest_url, self.config.venue.api_key, machine_now)
 
     @property
     def now(self) -> int:
-        """Market time (ns UTC) by the market clock; wall time at a real server."""
+        """Market time (ns UTC): the simulated clock's, or wall time at a real server."""
         return MarketClock.load(self.config.clock_path).now()
 
     @cached_property
@@ -153,15 +153,15 @@ class CheckContext:
 
     @property
     def has_server(self) -> bool:
-        """True if there is an address to ask: a simulated stack has one only while it runs."""
+        """True if the server has an address to call; a stack's own simulator has one only while it runs."""
         return bool(self.config.venue.rest_url) and (self.is_running or not self.config.simulator.embedded)
 
     def has_passed(self, check: str) -> bool:
-        """True if this check was made and found no fault."""
+        """True if the check of this name was made and its verdict was OK or a warning."""
         return any(row.check == check and row.verdict in (Verdict.OK, Verdict.WARNING) for row in self.findings)
 
     def is_open(self, exchange: str) -> bool:
-        """True if the exchange trades now."""
+        """True if the exchange is in continuous trading now; False if the calendar does not list it."""
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, self.now)
 
 
@@ -171,10 +171,8 @@ Checks = tuple[tuple[str, tuple[str, ...], Check], ...]
 
 
 def run_checks(context: CheckContext, checks: Checks) -> Iterator[Finding]:
-    """Yield each check's finding, as it comes; a check whose needs did not pass is not made.
-
-    A failure of an account that only stands by is one to look at: trading works without it.
-    """
+    """Yield the finding of each check when it is made; skips checks whose prerequisites did not pass.
+    A failed check of a backup account is reported as a warning, since trading works without that account."""
     for name, needs, check in checks:
         missing = next((need for need in needs if not context.has_passed(need)), "")
         row = skipped(f"{missing} has to pass first") if missing else check(context)
@@ -186,13 +184,13 @@ def run_checks(context: CheckContext, checks: Checks) -> Iterator[Finding]:
 
 
 def run_in_parallel(context: CheckContext, checks: Checks) -> Iterator[Finding]:
-    """Yield findings of independent checks run in parallel, each with its own connection."""
+    """Run independent checks in parallel, each with its own connection, and yield their findings."""
     copies = (CheckContext(context.stack, list(context.findings), context.account, context.hurried) for _ in checks)
     yield from _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])
 
 
 def check_other_accounts(context: CheckContext, checks: Checks) -> Iterator[Finding]:
-    """Yield the findings of all further accounts, checked side by side, since one may be slow or not there."""
+    """Run the checks for every account but the primary, accounts in parallel, and yield the findings."""
     yield from _side_by_side([(one, checks) for one in context.for_other_accounts()])
 
 

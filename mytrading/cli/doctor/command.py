@@ -135,7 +135,7 @@ def _account_checks(quick: bool) -> Checks:
 
 
 def check_before_start(stack: TradingOrchestrator) -> None:
-    """Print problems before the processes start, on stderr; a simulated stack has no server to check yet."""
+    """Check machine and servers as `up` does before it starts processes; prints warnings and failures to stderr."""
     from mytrading.cli.doctor.checks import CheckContext, Verdict, check_other_accounts, run_checks, run_in_parallel
 
     context = CheckContext(stack, hurried=True)

@@ -58,7 +58,7 @@ _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 def check_disk(context: CheckContext) -> Finding:
-    """Check the free disk space where journals go, against the line below which entries halt."""
+    """Check the free disk space for journals against the minimum below which new entries are halted."""
     folder = nearest_existing(context.config.state)
     free, least = shutil.disk_usage(folder).free, context.config.process.min_free_bytes
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
@@ -123,7 +123,7 @@ def check_permissions(context: CheckContext) -> Finding:
 
 
 def check_egress_address(context: CheckContext) -> Finding:
-    """Check that the public address of this machine is one that the broker takes orders from."""
+    """Check that this machine's public IP address is among those registered with the broker for orders."""
     from urllib.error import URLError
     from urllib.request import urlopen
 
@@ -188,7 +188,7 @@ def check_api_key(context: CheckContext) -> Finding:
 
 
 def check_broker_session(context: CheckContext) -> Finding:
-    """Check the broker session of the server by a quote, which the server alone cannot give."""
+    """Check by a quote, which only the broker can give, that the server is logged in at the broker."""
     instrument = context.first_instrument
     exchange, symbol = split_id(instrument)
     try:
@@ -222,7 +222,7 @@ def check_server_mode(context: CheckContext) -> Finding:
 
 
 def check_clock_skew(context: CheckContext) -> Finding:
-    """Check that the clocks of both machines agree, as far as the header of an answer tells it (whole seconds)."""
+    """Check that this machine's clock agrees with the server's HTTP Date header (whole seconds)."""
     url = urlsplit(context.config.venue.rest_url)
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     connection = kind(url.hostname or "", url.port, timeout=5)
@@ -247,7 +247,7 @@ def check_clock_skew(context: CheckContext) -> Finding:
 
 
 def check_instruments(context: CheckContext) -> Finding:
-    """Check that today's contracts are complete and valid: those of the stack that runs, else of the server."""
+    """Check that today's contracts, of the running stack or else of the server, are complete and valid."""
     day = ist_date(context.now)
     store = InstrumentFile(context.config.state)
     snapshot = store.snapshot()
@@ -309,7 +309,7 @@ HURRIED_S = 3.0
 
 
 def check_websocket(context: CheckContext) -> Finding:
-    """Check that a tick arrives; out of session an acknowledged subscription is enough."""
+    """Check that a tick arrives, or outside the session that the server acknowledges a subscription."""
     if context.is_running:
         return _feed_of_stack(context)
     instrument = context.first_instrument

@@ -50,7 +50,7 @@ Row = TypeVar("Row")
 
 
 def check_margin(context: CheckContext) -> Finding:
-    """Check that the broker reports the margin of one lot."""
+    """Check that the broker answers a margin request for one lot of a contract; places no order."""
     try:
         chosen = _instrument(context)
         if isinstance(chosen, str):
@@ -69,7 +69,7 @@ def check_margin(context: CheckContext) -> Finding:
 
 
 def check_paper_order(context: CheckContext) -> Finding:
-    """Place a limit buy far below the market, through gateway and router if they run; see it rest, cancel it."""
+    """Place a limit buy far below the market and cancel it; skipped unless orders are paper and the market open."""
     if context.config.venue.kind is VenueKind.DRY_RUN:
         return skipped("a dry run sends nothing")
     if not context.is_paper:

@@ -231,7 +231,7 @@ def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Genera
 
 
 def message_to_builtins(value: Any) -> Any:
-    """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
+    """Convert a message to JSON-ready values: `type` and every field by name, even if sent as an array."""
     if isinstance(value, Order):
         return complete_flat_order(value)
     if isinstance(value, Struct):
@@ -246,7 +246,7 @@ def message_to_builtins(value: Any) -> Any:
 
 
 def format_message(tailed: TailedMessage) -> str:
-    """A message in one line: time of day in India, topic, type, and the fields that are not as by default."""
+    """Return a message as one line: IST time of day, topic, type, and the fields that differ from their defaults."""
     kind = type(tailed.message).__name__
     moment = f"{format_ist(tailed.sent_ns, '%H:%M:%S')}.{tailed.sent_ns // 1_000_000 % 1000:03}"
     text = f"{moment} {tailed.topic:<12} {kind} {' '.join(_pairs(tailed.message))}"

@@ -71,7 +71,7 @@ TEMPLATES: dict[str, Template] = {
 
 
 def template_toml(name: str, template: Template, underlying: str) -> str:
-    """The text of a strategy's TOML file, made from a template."""
+    """Return the TOML text of a new strategy of legs, made from a template."""
     legs = "\n".join(_leg(*leg) for leg in template.legs)
     return f"""#:schema ../../docs/legs.schema.json
 # {template.about}
@@ -98,7 +98,7 @@ def _leg(action: str, what: str, strike: str, right: str, expiry: str) -> str:
 
 @completion
 def template_names() -> Iterable[str]:
-    """Names of the templates, for completion in the shell."""
+    """Names of the leg templates, for shell completion."""
     return TEMPLATES
 
 
@@ -189,7 +189,7 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
 
 
 def risk_notes(plan: LegPlan, product: Product) -> list[str]:
-    """Notes on what is allowed and still risky; `product` is that of legs that name none."""
+    """Return warnings about a valid plan that is risky, a line each; `product` is for legs that name none."""
     notes = []
     above, below = _bare_sides(plan)
     if above:

@@ -45,10 +45,9 @@ def price_legs(
     plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizer: LegSizer,
     stops: StopRules,
 ) -> dict[str, Any]:  # fmt: skip
-    """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen.
-
-    Legs with a profile have the lots of the first account that gets any, else one lot; `sized` says those of each.
-    """
+    """Choose contracts for the plan's legs at current quotes and return the report of `legs show`, by key (rupees).
+    Waits up to `wait` s for quotes; `NoSuchContract` if a leg finds none. A leg sized by a risk profile gets the lots
+    of the first account that can afford any, else one lot; `sized` lists the lots of each account."""
     watch = watches[0]
     quotes.require_prices(watches, wait, "`mytrading status` shows the feed")
     prices, book = quotes.prices, quotes.book
@@ -95,7 +94,7 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float], product: Prod
 
 
 def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], product: Product) -> MarginLeg:
-    """A leg (signed units, its limit or market price) for the margin formula; `product` is the default."""
+    """Return a leg (signed units, limit or market price) for the margin formula; `product` is for legs without one."""
     price = leg.limit_price or prices[contract.id]
     return MarginLeg(contract, leg.lots * contract.lot_size, price, leg.product or product)
 
@@ -103,7 +102,7 @@ def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], prod
 def payoff_legs(
     legs: Sequence[Leg], contracts: Sequence[Instrument], quotes: LegQuotes, spot: float
 ) -> list[PayoffLeg]:
-    """The legs for the payoff at their first expiry; later options are valued then at their present volatility."""
+    """Return the legs as valued at their first expiry; later options keep their current implied volatility."""
     ends = {c.id: quotes.book.expires_at_ns(c.exchange, c.expiry) for c in contracts if c.expiry}
     horizon = min(ends.values(), default=quotes.now)
     found = []
@@ -120,7 +119,7 @@ def payoff_legs(
 
 
 def payoff_curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -> list[tuple[float, float]]:
-    """(price of the underlying, rupees earned) across strikes, breakevens and the spot."""
+    """Return (underlying's price, profit in rupees) at even steps across the strikes, breakevens and spot."""
     marks = [spot, *breakevens, *(leg.strike for leg in legs if leg.strike)]
     low, high = min(marks), max(marks)
     room = max((high - low) * 0.25, spot * 0.01)
@@ -130,7 +129,7 @@ def payoff_curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[fl
 
 
 def draw_payoff(body: dict[str, Any]) -> None:
-    """Print the payoff curve of the legs, the spot marked under the axis."""
+    """Print the payoff curve in `body`, the result of `price_legs`, with the spot marked under the axis."""
     from rich.console import Console
     from rich.text import Text
 
@@ -148,7 +147,7 @@ GAIN, LOSS = "gain", "loss"
 
 
 def payoff_chart_lines(values: Sequence[float], height: int = 7) -> list[tuple[str, str]]:
-    """(gain, loss or axis; line) from the top: `height` lines for gains, the axis, as many for losses."""
+    """Return (gain, loss or axis; text) from the top: `height` lines of gains, the axis, `height` of losses."""
     most = max((abs(value) for value in values), default=0.0) or 1.0
     rows = []
     for level in range(height - 1, -1, -1):
@@ -171,7 +170,7 @@ class LegQuotes(QuoteLease):
         self._wanted: set[str] = set()
 
     def wait_for_prices(self, instruments: Iterable[str], seconds: float) -> list[str]:
-        """Wait until all have a price, at most so long; returns those that have none."""
+        """Subscribe and wait at most `seconds` until all have a price; returns those without one (empty: none)."""
         wanted = set(instruments)
         self._wanted |= wanted
         until = time.monotonic() + seconds
@@ -184,17 +183,17 @@ class LegQuotes(QuoteLease):
         return missing
 
     def require_prices(self, instruments: Iterable[str], seconds: float, advice: str) -> None:
-        """As `wait_for_prices`; raises `NoSuchContract` with the advice if one has none then."""
+        """Wait as `wait_for_prices` does; `NoSuchContract`, ending with `advice`, if a price is still missing."""
         if missing := self.wait_for_prices(instruments, seconds):
             raise NoSuchContract(f"no quote of {', '.join(missing)} came within {seconds:g} s; {advice}")
 
     def chain(self, underlying: str, expiry: str) -> ChainView | None:
-        """The current chain."""
+        """Return the current option chain by the quotes so far; None if that chain is not known."""
         return self._chains.chain_view(self.book, underlying, expiry, self.now)
 
 
 def free_funds_by_account(status: dict[str, Any]) -> dict[str, FreeFunds]:
-    """Free funds by account, as risk publishes them with its heartbeat; `status` is the gateway's."""
+    """Return free margin by account in rupees, from the risk figures in the gateway's `status` reply."""
     figures = margin_figures(status)
     return {name: FreeFunds(one["cash"], one["free"], one["buffer"]) for name, one in figures.items()}
 
@@ -211,10 +210,8 @@ class LegSizer(NamedTuple):
         self, legs: tuple[Leg, ...], contracts: Sequence[Instrument], prices: Mapping[str, float], tables: RiskTables,
         day: date,
     ) -> tuple[tuple[Leg, ...], list[dict[str, Any]]]:  # fmt: skip
-        """The legs with the lots of the first account that gets any, and each account's lots in order with the reason.
-
-        Without a leg that has a risk profile: the legs unchanged, and no rows.
-        """
+        """Return the legs in the lots of the first account that can afford any, and a row (lots, why) per account.
+        If no leg has a risk profile, returns the legs unchanged and no rows."""
         if not any(leg.profile for leg in legs):
             return legs, []
         pairs, rows, chosen = list(zip(legs, contracts, strict=True)), [], legs
@@ -250,7 +247,7 @@ class LegSizer(NamedTuple):
 
 
 def leg_sizer(settings: TradingSettings, config: StrategyConfig, stack: TradingOrchestrator) -> LegSizer:
-    """The sizer of a strategy in a running stack, with the funds that its accounts have free now."""
+    """Return the lot sizer of a strategy in a running stack, with the accounts' current free funds."""
     accounts = config.accounts or (stack.config.venue.account,)
     funds = free_funds_by_account(stack.status())
     return LegSizer(product_of(settings, config), config.sizing_rule, accounts, funds)
@@ -271,7 +268,7 @@ class StopRules(NamedTuple):
     options: float
 
     def stop_of(self, stop: LegStop, *, option: bool) -> LegStop:
-        """The stop of a leg: its own, or the default."""
+        """Return the leg's own `stop`, or if its value is 0 the default of options, else of shares and futures."""
         share = self.options if option else self.shares
         return stop if stop.value else LegStop(kind=StopKind.PERCENT, value=share * 100)
 
@@ -283,7 +280,7 @@ def stop_rules(settings: TradingSettings, config: StrategyConfig) -> StopRules:
 
 
 def describe_planned_stops(plan: LegPlan, rules: StopRules) -> list[str]:
-    """One line for each leg, before its contract and price are known."""
+    """Return a line per leg on who will hold its stop (broker or engine), before contracts are chosen."""
     covers = match_rule_covers(plan.legs)
     return [
         f"legs[{number}] {'BUY' if leg.lots > 0 else 'SELL'}: {_planned(f'legs[{number}]', leg, covers, rules)}"
@@ -318,7 +315,7 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
 def describe_stops(
     legs: Sequence[Leg], contracts: Sequence[Instrument], prices: Mapping[str, float], rules: StopRules
 ) -> list[str]:
-    """For each leg at present prices: `broker 130.00`, `engine 180.00`, `hedge of …`, or `none`."""
+    """Return who holds each leg's stop at these prices: `broker 130.00`, `engine 180.00`, `hedge of …` or `none`."""
     units = {one.id: leg.lots * one.lot_size for leg, one in zip(legs, contracts, strict=True)}
     covers = match_covers(units, {one.id: one for one in contracts})
     return [_held(leg, one, units[one.id], prices, covers, rules) for leg, one in zip(legs, contracts, strict=True)]

@@ -52,13 +52,13 @@ class ChainFeed(QuoteLease):
         self._chain = OptionChain(underlying, self.expiry, options, self.book.spot(underlying).id, settles, rate)
 
     def poll(self, seconds: float) -> None:
-        """Apply the quotes of the next `seconds`; leases quotes of other strikes when the at-the-money strike moves."""
+        """Apply the quotes of the next `seconds`; leases quotes of other strikes when the at-the-money one changes."""
         self.renew(set(self._chain.instruments(self._chain.spot_price(), self._around)))
         for quote in self.quotes(seconds):
             self._chain.apply(quote)
 
     def wait_for_quotes(self, seconds: float) -> int:
-        """Poll until all options shown have quote and open interest, at most `seconds`; how many lack a quote."""
+        """Poll at most `seconds` until all shown have quote and open interest; returns how many lack a quote."""
         until, complete = time.monotonic() + seconds, 0.0
         while True:
             now, view = time.monotonic(), self.view()
@@ -72,12 +72,13 @@ class ChainFeed(QuoteLease):
             self.poll(0.1)
 
     def view(self) -> ChainView:
-        """The current chain."""
+        """Return the chain by the quotes so far."""
         return self._chain.view(self.now, self._around)
 
 
 def resolve_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int) -> str:
-    """The expiry (ISO date) that a rule or a date names; says which are listed if it is none of them."""
+    """Return the expiry (ISO date) that `wanted`, a rule or date, names at market `now` (ns); else `NoSuchExpiry`.
+    Raises `NoSuchContract` if the underlying has no options listed."""
     alive = book.live_expiries(underlying, InstrumentKind.CE, now)
     if not alive:
         raise NoSuchContract(f"no option of {underlying} is listed; `mytrading instruments` shows what is")
@@ -95,7 +96,8 @@ def resolve_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int)
 def print_bhavcopy_chain(
     path: Path, underlying: str, expiry: str, strikes: int, rate: float, price: float, as_json: bool
 ) -> None:
-    """Print the chain of a file; ends the command where it cannot be had."""
+    """Print the chain of an exchange's end-of-day file; ends the command if the file or expiry is wrong.
+    Arguments are as for `chain_from_bhavcopy`."""
     from mytrading.adapters.nse.bhavcopy import BhavcopyError, read_bhavcopy
 
     try:
@@ -114,7 +116,8 @@ def print_bhavcopy_chain(
 def chain_from_bhavcopy(
     file: Bhavcopy, underlying: str, expiry: str, strikes: int, rate: float, price: float
 ) -> tuple[ChainView, str]:
-    """The chain at the close of a file's day, and from where its underlying's price is if the file has none."""
+    """Return the chain at the close of a file's day, and a note on an estimated underlying price ("": none).
+    `strikes` is the number shown, `rate` the yearly interest as a fraction, `price` the underlying's (0: find it)."""
     from mytrading.backtest.options.files import contract_of
     from mytrading.cli.shell.target import load_calendar, load_contract_facts
 
@@ -147,7 +150,8 @@ def _known(side: ChainSide | None) -> ChainSide | None:
 
 
 def underlying_price(rows: tuple[BhavRow, ...], price: float, rate: float, day: date) -> tuple[float, str]:
-    """The underlying's price (given, of the file, or by future or put-call parity; 0: none), and a note."""
+    """Return the underlying's price and a note ("": none): `price`, else the file's, else estimated.
+    The estimate is by the nearest future, else put-call parity at the yearly `rate`; the price is 0 without either."""
     from mytrading.backtest.options.files import pairs_of
     from mytrading.core.options.surface import forward_by_parity
 
@@ -182,10 +186,8 @@ _STYLES = {"LTP": "cyan", "strike": "bold"}
 
 
 def watch_chain(feed: ChainFeed, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-    """Redraw ten times a second until Ctrl-C, or for `seconds` of the clock.
-
-    Each picture is due at its own time from the start, so that what one took longer is not lost by those after it.
-    """
+    """Redraw the chain ten times a second until Ctrl-C, or for `seconds` of `clock` (0: no end).
+    Redraws keep a fixed schedule from the start, so one slow redraw does not delay the later ones."""
     console = Console(file=raw_terminal(sys.stdout))
     began = clock()
     drawn = 0
@@ -201,7 +203,7 @@ def watch_chain(feed: ChainFeed, seconds: float, clock: Callable[[], float] = ti
 
 
 def print_chain(view: ChainView, missing: int) -> None:
-    """Print the chain; all columns where the output is no terminal."""
+    """Print the chain, all columns unless to a terminal; `missing` is the number of instruments without a quote."""
     console = Console(file=raw_terminal(sys.stdout))
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
@@ -211,10 +213,8 @@ def print_chain(view: ChainView, missing: int) -> None:
 
 
 def render_chain(view: ChainView, width: int) -> RenderableType:
-    """Headline and table, with as many columns as `width` characters hold. Budget: 20 ms for 41 strikes.
-
-    Ten times a second leave no time for a table that measures itself, so it is aligned here.
-    """
+    """Build the chain's headline and table with as many columns as `width` holds. Budget: 20 ms for 41 strikes.
+    Columns are aligned here, since a `rich` table that measures itself is too slow for ten redraws a second."""
     heads = next(heads for least, heads in _WIDTHS if width >= least)
     lines = [[*heads, "strike", *reversed(heads)], *_rows(view, heads)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -254,7 +254,7 @@ def _aligned(lines: Sequence[list[str]], widths: Sequence[int], heads: Sequence[
 
 
 def chain_headline(view: ChainView) -> Text:
-    """What concerns the whole chain, in one line."""
+    """Return the one-line headline: spot, forward, put-call ratios and max pain of the whole chain."""
     figures = {
         "spot": _number(view.spot), "forward": _number(view.forward), "PCR OI": _number(view.pcr_open_interest),
         "PCR volume": _number(view.pcr_volume), "max pain ●": _number(view.max_pain, 0),

@@ -47,7 +47,7 @@ class QuoteLease:
             self._market.close()
 
     def renew(self, wanted: set[str]) -> None:
-        """Subscribe to quotes of exactly these instruments; the lease lapses unless this is called regularly."""
+        """Subscribe to quotes of exactly these instruments; the lease lapses unless renewed every few seconds."""
         for name in wanted - self._leased:
             self._market.subscribe(name)
         for name in self._leased - wanted:
@@ -58,7 +58,7 @@ class QuoteLease:
         self._leased = set(wanted)
 
     def quotes(self, seconds: float) -> Iterator[Quote]:
-        """Yield quotes received within `seconds` (0: those waiting); advances `now` (market time, ns) with them."""
+        """Yield quotes received within `seconds` (0: those already queued), advancing `now` (market ns) with them."""
         until = time.monotonic() + seconds
         while True:
             while (frame := self._market.receive()) is not None:

@@ -67,7 +67,7 @@ def backtest(
 
 
 def prepare_run(request: RunRequest, profile: str) -> Prepared:
-    """A run of these options; ends the command where it cannot be prepared."""
+    """Build the backtest that these options request; ends the command with a usage error if it cannot be run."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import RequestError
     from mytrading.backtest.setup.prepare import prepare
@@ -82,7 +82,7 @@ def prepare_run(request: RunRequest, profile: str) -> Prepared:
 
 
 def fetch_columns(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
-    """Bars from the server of a stack."""
+    """Fetch bars from the server of the profile's stack; `first` defaults to 30 days before `last`, `last` to today."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import columns_from_bars
     from mytrading.cli.shell.target import fetch_bars, running_or_configured_stack

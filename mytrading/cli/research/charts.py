@@ -88,7 +88,8 @@ def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def premium_legs(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
-    """The legs of a strategy over all accounts, and whether they are held now; `body` is of `strategies show`."""
+    """Return a strategy's open legs over all accounts and True, or those of its last run and False.
+    `body` is the gateway's reply to a `StrategyQuery`; the list is empty if the strategy never traded."""
     rows = _entered(body)
     is_open = any(row["quantity"] for row in body["positions"])
     if is_open:
@@ -105,7 +106,7 @@ def _stored_minutes(config: RunConfig, instruments: Iterable[str]) -> dict[str, 
 
 
 def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dict[str, Any]]:
-    """Bars with their Supertrend: `line` is None before there is one, `signal` BUY (up), SELL (down) or NEUTRAL."""
+    """Return a row per bar with its Supertrend: `line` (None at first), `signal` BUY, SELL or NEUTRAL."""
     import numpy as np
 
     from mytrading.core.indicators.supertrend import supertrend
@@ -122,7 +123,7 @@ def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dic
 
 
 def render_strategy_page(content: dict[str, Any]) -> str:
-    """The page: candles of the premium, the Supertrend in two colours, and the moment of entry."""
+    """Return the HTML page: candles of the premium, the Supertrend in two colours, the moment of entry."""
     name, rows = content["strategy"], content["bars"]
     entered = next((row["at"] for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
@@ -177,7 +178,7 @@ def chart(
 
 
 def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
-    """The newest stored bars of an instrument, oldest first, aggregated from minute bars."""
+    """Return the newest stored bars of an instrument, oldest first, aggregated from minutes; `now` is market ns."""
     from mytrading.cli.shell.target import load_calendar
 
     minutes = _stored_minutes(config, (instrument,))[instrument]
@@ -185,7 +186,7 @@ def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) ->
 
 
 def render_symbol_page(content: dict[str, Any]) -> str:
-    """The page: candles, and the Supertrend in two colours."""
+    """Return the HTML page: candles of an instrument and the Supertrend in two colours."""
     rule = f"{content['timeframe']} bars as the feed stored them, Supertrend {content['period']}"
     subtitle = f"{rule}, {content['multiplier']:g}. Minutes without a stored bar are left out."
     return _render(content["bars"], "price", content["instrument"], "", subtitle, None)

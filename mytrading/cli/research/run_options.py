@@ -69,7 +69,7 @@ class RunOptions:
     ] = field(default_factory=list)
 
     def run_request(self, **more: Any) -> RunRequest:
-        """The options as a backtest takes them, with those that only some commands have."""
+        """Return the request of a backtest with these options, and `more` fields that some commands add."""
         from mytrading.backtest.setup.prepare import RunRequest
 
         require_choice("--costs", self.costs, ("none", "india"))
@@ -85,13 +85,13 @@ class RunOptions:
 
 
 def require_choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    """End the command unless an option has one of its values."""
+    """End the command with a usage error unless the option's `value` is one of `known`."""
     if value not in known:
         fail(USAGE, f"{option}: expected {' or '.join(known)}, found {value!r}")
 
 
 def parse_day(option: str, text: str) -> date | None:
-    """The day that an option names; None if it is empty."""
+    """Return the ISO date given to an option; None if `text` is empty, and a usage error if it is no date."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
@@ -99,7 +99,7 @@ def parse_day(option: str, text: str) -> date | None:
 
 
 def read_parameters(given: list[str], option: str = "--param") -> dict[str, str]:
-    """`--param K=V`, or another option, often given, as a table; the last of a name counts."""
+    """Parse NAME=VALUE texts of a repeated option into a dict; the last of a name wins, a malformed one ends it all."""
     found = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -110,7 +110,7 @@ def read_parameters(given: list[str], option: str = "--param") -> dict[str, str]
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes one dataclass of options, as typer needs it: with the fields in place of that value."""
+    """Wrap a command that takes one dataclass of options so that typer sees its fields as separate options."""
     parameters = signature(command, eval_str=True).parameters.values()
     (bundled,) = [one for one in parameters if dataclasses.is_dataclass(one.annotation)]
     hints = get_type_hints(bundled.annotation, include_extras=True)

@@ -74,12 +74,12 @@ class SearchOptions(RunOptions):
             fail(USAGE, str(error))
 
     def folder(self, command: str) -> Path:
-        """Where a search is kept, so that the same command goes on with it."""
+        """Return the folder of this search's trials: `--report`, else `runs/COMMAND-NAME`, found again to resume."""
         return self.report if self.report is not None else Path("runs") / f"{command}-{Path(self.name).stem}"
 
     @contextmanager
     def open_workers(self, payload: Payload) -> Iterator[Workers]:
-        """Workers as the options have them."""
+        """Start worker processes, or use the Dask cluster of `--on`; they stop when the `with` block ends."""
         from mytrading.backtest.search.workers import PayloadError, WorkersError, cluster_workers, local_workers
 
         least, count = self.min_trades, self.workers

@@ -26,13 +26,13 @@ class Failure(Exception):
 
 
 def fail(code: int, message: str) -> NoReturn:
-    """End the command with a message and an exit code."""
+    """Raise `Failure`: the command prints `message` to stderr and exits with `code`."""
     raise Failure(code, message)
 
 
 @contextmanager
 def exit_on_errors() -> Iterator[None]:
-    """Turn what the stack raises into exit codes."""
+    """Turn errors that the stack raises in this `with` block into `fail` with the exit code of their kind."""
     from mytrading.config.problems import ConfigurationError
     from mytrading.messages.run_config import RunConfigError
     from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut
@@ -58,7 +58,7 @@ def exit_on_errors() -> Iterator[None]:
 
 @contextmanager
 def report_errors(folder: Path | None) -> Iterator[None]:
-    """Turn an error of the files of a report into the end of the command."""
+    """Turn an `OSError` while a report is written to `folder` into the end of the command."""
     try:
         yield
     except OSError as error:
@@ -67,7 +67,7 @@ def report_errors(folder: Path | None) -> Iterator[None]:
 
 @contextmanager
 def find_stack(profile: str = "") -> Iterator[TradingOrchestrator]:
-    """The stack a command is about; what goes wrong with it ends the command."""
+    """Yield the profile's running or last started stack; its errors in the `with` block end the command."""
     from mytrading.orchestrator import TradingOrchestrator
 
     with exit_on_errors():
@@ -76,7 +76,7 @@ def find_stack(profile: str = "") -> Iterator[TradingOrchestrator]:
 
 @contextmanager
 def find_running_stack(profile: str) -> Iterator[TradingOrchestrator]:
-    """The running stack that a command is about; ends the command if it does not run."""
+    """Yield the profile's stack as `find_stack` does; ends the command if it does not run."""
     with find_stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
@@ -84,13 +84,13 @@ def find_running_stack(profile: str) -> Iterator[TradingOrchestrator]:
 
 
 def ask_gateway(profile: str, query: Query[Any]) -> Any:
-    """The gateway's reply to a query."""
+    """Return the gateway's reply to a query, decoded; ends the command if the stack does not run."""
     with find_stack(profile) as found:
         return found.ask(query)
 
 
 def project_folder() -> Path:
-    """The project folder; ends the command if there is none."""
+    """Return the project's folder; ends the command if the current folder is in no project."""
     from mytrading.runtime.host.paths import project_home
 
     with exit_on_errors():

@@ -72,7 +72,7 @@ def unresolved_ids() -> list[str]:
 
 @completion
 def strategy_classes() -> list[str]:
-    """Strategies in the project's folder with code, enabled or not."""
+    """Names of all strategies with code in the project's `strategies/` folder, enabled or not."""
     from mytrading.config.strategy_files import discover_strategies
 
     return [item.name for item in discover_strategies(project_home() / "strategies")]
@@ -80,14 +80,14 @@ def strategy_classes() -> list[str]:
 
 @completion
 def leg_names() -> list[str]:
-    """Files of legs."""
+    """Names of the strategies in `config/strategies` that are files of `[[legs]]`."""
     files = (project_home() / "config" / "strategies").glob("*.toml")
     return [path.stem for path in files if "[[legs]]" in path.read_text(errors="replace")]
 
 
 @completion
 def log_names() -> list[str]:
-    """Processes and logs."""
+    """Names that `mytrading logs` takes: processes, and kinds of logs."""
     from mytrading.runtime.supervision.control import PROGRAMS
 
     return [*PROGRAMS, *LOGS]
@@ -95,13 +95,13 @@ def log_names() -> list[str]:
 
 @completion
 def profile_names() -> list[str]:
-    """Profiles that come with the program, and those that were started."""
+    """Names of the built-in profiles, and of profiles that were started before."""
     return ["paper", "replay", "default", *(folder.name for folder in started_states())]
 
 
 @completion
 def journal_days() -> list[str]:
-    """Days that the stack has a journal of."""
+    """ISO dates for which the stack has an engine journal."""
     return [path.stem for path in segments(_config().journal_dir("engine"))]
 
 

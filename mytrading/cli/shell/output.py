@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 
 def print_note(text: str) -> None:
-    """A line for the operator, on stderr: programs read stdout."""
+    """Print a line for the operator to stderr; stdout is kept for programs."""
     print(text, file=sys.stderr, flush=True)
 
 
 def print_notes(notes: Sequence[str]) -> None:
-    """Print notes on a result, a line each, to stderr."""
+    """Print each note as a `note: …` line to stderr."""
     for note in notes:
         print_note(f"note: {note}")
 
 
 def daemon_figures(status: dict[str, Any], daemon: str) -> dict[str, float]:
-    """The figures of a daemon's heartbeat in the gateway's status."""
+    """Return the heartbeat figures of `daemon` in the gateway's `status` reply; empty if it has none."""
     return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == daemon), {})
 
 
 def margin_figures(status: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Rupees free, cash, reserved and kept back (`buffer`) by account, of risk's heartbeat in the gateway's status."""
+    """Return rupees (`free`, `cash`, `reserved`, `buffer`) by account, from risk's figures in the gateway's status."""
     figures, free = daemon_figures(status, "risk"), "margin_free:"
     names = sorted(name.removeprefix(free) for name in figures if name.startswith(free))
     kinds = ("free", "cash", "reserved", "buffer")
@@ -47,7 +47,7 @@ def margin_figures(status: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def is_reader_gone(stream: TextIO) -> bool:
-    """True once the reader of a pipe is gone; a file or a terminal always has one."""
+    """True once the reading end of the pipe `stream` is closed; always False for a file or terminal."""
     poll = select.poll()
     poll.register(stream.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -55,7 +55,8 @@ def is_reader_gone(stream: TextIO) -> bool:
 
 @contextmanager
 def progress_bar(what: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
-    """A bar on the terminal, if there is one to look at; the function takes `completed`, `total`, `advance`, `note`."""
+    """Show a progress bar unless `quiet` or stderr is no terminal; yields the function that updates it.
+    That function takes `completed`, `total`, `advance` and `note` by keyword."""
     if quiet or not sys.stderr.isatty():
         yield lambda **_fields: None
         return
@@ -69,12 +70,12 @@ def progress_bar(what: str, total: int | None, quiet: bool) -> Iterator[Callable
 
 
 def print_json(body: Any) -> None:
-    """One line of JSON on stdout."""
+    """Print `body` as one line of JSON on stdout."""
     print(json.dumps(body, ensure_ascii=False, default=str), flush=True)
 
 
 def print_result(body: Any, as_json: bool, *lines: str) -> None:
-    """Print the result of a command: `body` as JSON, else the lines of text."""
+    """Print a command's result: `body` as JSON if `as_json`, else `lines` (nothing without any)."""
     if as_json:
         print_json(body)
     elif lines:
@@ -107,7 +108,7 @@ def _column(name: str, values: list[Any]) -> Column:
 
 
 def format_cell(column: str, value: Any) -> str:
-    """A value as a table shows it: times of day in India for `…_ns`, two decimals for money."""
+    """Format a value for a table: IST time for a column `…_ns`, two decimals for a float, – for None or ""."""
     if value is None or value == "":
         return "–"
     if column.endswith("_ns"):
@@ -136,12 +137,12 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Characters of the widest text."""
+        """Characters of the widest text, title included."""
         return max(len(self.title), *map(len, self.texts))
 
     @property
     def can_wrap(self) -> bool:
-        """True if its texts may be broken."""
+        """True if the texts are sentences that may be broken between words."""
         return not self.number and self.width > LONG and any(" " in text for text in self.texts)
 
     def aligned_texts(self) -> list[str]:
@@ -151,13 +152,13 @@ class Column(NamedTuple):
 
 
 def aligned_lines(columns: Sequence[Column], indent: int = 0) -> list[str]:
-    """The header and a line for each row, however wide."""
+    """Return a table as text lines, header first, never wrapped; each line begins with `indent` spaces."""
     rows = zip(*(column.aligned_texts() for column in columns), strict=True)
     return [(" " * indent + (" " * GAP).join(row)).rstrip() for row in rows]
 
 
 def draw_table(columns: Sequence[Column], console: Console) -> None:
-    """A table on a terminal: one line a row if it fits, else sentences folded, else several lines a row."""
+    """Print a table to a terminal: one line a row if it fits, else wrapped sentences, else several lines a row."""
     sentences = [column for column in columns if column.can_wrap]
     others = _width([column for column in columns if not column.can_wrap])
     if _width(columns) > console.width and others + len(sentences) * (MOST_NARROW + GAP) > console.width:
@@ -214,12 +215,12 @@ class PlainText:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text without what acts on a terminal."""
+        """Write the text without control sequences other than colours; returns the length of `text`."""
         self.stream.write(plain(text, colours=True))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
-        """Write several texts."""
+        """Write each text as `write` does."""
         for line in lines:
             self.write(line)
 

@@ -51,7 +51,7 @@ class StartOptions:
 
 
 def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
-    """The stack to start; what is wrong with options or settings ends the command."""
+    """Load settings and return the stack that `up` starts; ends the command if options or settings are wrong."""
     _check(wanted)
     home = project_home()
     profile = wanted.profile or ("replay" if wanted.replay else "paper" if wanted.simulator else "default")
@@ -70,7 +70,7 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
 
 
 def with_state_profile(settings: TradingSettings) -> TradingSettings:
-    """The settings with `-live`, `-dry-run` or `-simulator` added to the profile, if its state is kept apart."""
+    """Return the settings with `-live`, `-dry-run` or `-simulator` added to the profile where state is separate."""
     own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
     if own is None or settings.profile.endswith(f"-{own}"):
         return settings
@@ -102,7 +102,7 @@ def _overrides(wanted: StartOptions) -> dict[str, Any]:
 
 
 def start_stack(stack: TradingOrchestrator, fresh: bool) -> str:
-    """Start the processes; returns as text whether the market begins or continues."""
+    """Start the processes, clearing the state first if `fresh` or a replay; returns how the market begins, as text."""
     replay = bool(stack.config.simulator.replay)
     if replay:
         move_previous_replay_aside(stack)
@@ -114,7 +114,7 @@ def start_stack(stack: TradingOrchestrator, fresh: bool) -> str:
 
 
 def move_previous_replay_aside(stack: TradingOrchestrator) -> None:
-    """Move the state of the last replay aside: a replay always starts from an empty one."""
+    """Rename the last replay's state folder to `…-previous`, since a replay starts from an empty state."""
     state = stack.config.state
     if stack.is_running() or not (state / RUN_FILE).is_file() or state != state_dir(stack.config.profile):
         return
@@ -127,7 +127,7 @@ def move_previous_replay_aside(stack: TradingOrchestrator) -> None:
 
 
 def write_market_clock(config: RunConfig) -> str:
-    """Write the clock of a simulated market, or remove it at a real server; returns where the time begins, as text."""
+    """Write a simulated market's clock file, or delete it at a real server; returns how time begins, as text."""
     if not config.simulator.embedded:
         config.clock_path.unlink(missing_ok=True)
         return "is the real one"
@@ -144,7 +144,7 @@ def write_market_clock(config: RunConfig) -> str:
 
 
 def first_market_ns(config: RunConfig) -> int:
-    """Where a market that never ran begins: at the next trading day's open, or a minute before a replayed one's."""
+    """Return market ns at which a new simulated market begins: the next open, or a minute before a replay's."""
     calendar = load_calendar(config.home)
     if not config.simulator.replay:
         return calendar.next_open("NFO", to_ns(datetime.now(IST).date(), datetime.min.time()))

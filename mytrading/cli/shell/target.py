@@ -35,7 +35,7 @@ Made = TypeVar("Made")
 
 
 def running_or_configured_stack(profile: str) -> TradingOrchestrator:
-    """The stack that runs, else the one that the settings of the profile (default: `default`) describe."""
+    """Return the profile's running stack, else one built from its settings; "" is the default profile."""
     try:
         found = TradingOrchestrator.find(profile or None)
         if found.is_running():
@@ -68,12 +68,12 @@ def _with_own_keys(config: RunConfig) -> RunConfig:
 
 
 def started_config(profile: str) -> RunConfig:
-    """The configuration of the stack that runs or ran last; `NotRunning` if there never was one."""
+    """Return the configuration of the stack that runs or ran last; `NotRunning` if none ever did."""
     return TradingOrchestrator.find(profile or None).config
 
 
 def openalgo_client(config: RunConfig) -> OpenAlgoClient:
-    """A connection to the server that gives quotes and history; a simulated market has one only while it runs."""
+    """Return a client of the quote and history server; ends the command if that is a simulator that is down."""
     from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
 
     server = config.data_server
@@ -84,7 +84,7 @@ def openalgo_client(config: RunConfig) -> OpenAlgoClient:
 
 
 def call_server(profile: str, what: str, call: Callable[[OpenAlgoClient], Made]) -> Made:
-    """The answer of the server that gives quotes and history; ends the command where there is none."""
+    """Return `call` of a client of the data server; a server error ends the command, with `what` before its text."""
     from mytrading.adapters.openalgo.rest.client import TransportFailed
     from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 
@@ -97,7 +97,7 @@ def call_server(profile: str, what: str, call: Callable[[OpenAlgoClient], Made])
 def fetch_bars(
     config: RunConfig, instrument: str, timeframe: str, first: date, last: date, now: int, quiet: bool
 ) -> HistoryRange:
-    """Past bars from the server of a stack, with a bar on the terminal."""
+    """Fetch past bars from the stack's server, with a progress bar unless `quiet`; `now` is market ns."""
     from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
     from mytrading.adapters.openalgo.rest.retry import Retries
 
@@ -140,14 +140,14 @@ def load_contract_facts(home: Path | str) -> ContractFacts:
 
 
 def load_risk_tables(home: Path | str) -> RiskTables:
-    """The figures of config/risk.toml; `ConfigurationError` if it is not in order."""
+    """Margin figures, lot sizes and profiles of config/risk.toml; `ConfigurationError` if it is not in order."""
     from mytrading.core.accounting.margin_tables import RiskTables
 
     return _made(Path(home) / "config" / "risk.toml", RiskTables.from_dict)
 
 
 def settings_names(folder: Path) -> dict[Path, str]:
-    """Strategy names by TOML file in a folder; the file's own name where it states none or cannot be parsed."""
+    """Return strategy names by TOML file of a folder; the file's stem if it has no `name` or cannot be parsed."""
     names = {}
     for path in sorted(folder.glob("*.toml")):
         try:
@@ -158,7 +158,7 @@ def settings_names(folder: Path) -> dict[Path, str]:
 
 
 def refuse_taken_name(home: Path, name: str) -> None:
-    """End the command if a strategy of the project, with code or without, answers to this name."""
+    """End the command if a strategy of the project, code or legs, has this name already."""
     from mytrading.config.strategy_files import discover_strategies
 
     taken = {name_key(item.name): (item.file, item.name) for item in discover_strategies(home / "strategies")}
@@ -170,7 +170,7 @@ def refuse_taken_name(home: Path, name: str) -> None:
 
 
 def resolve_symbol(symbol: str, home: Path | str) -> str:
-    """The instrument of this name, by the names of the project's symbols; ends the command if there is none."""
+    """Return the instrument id of a symbol or a short name of config/symbols.toml; ends the command if unknown."""
     from mytrading.config.symbols import SymbolConfig
 
     path = Path(home) / "config" / "symbols.toml"

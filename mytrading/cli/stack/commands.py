@@ -125,7 +125,7 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def status_headline(body: dict[str, Any]) -> str:
-    """Which system in which mode, market time and trading level in one line."""
+    """Return one line on a status reply: system, profile, mode, market time, trading level and what limits it."""
     trading = body["trading"]
     reason = describe_origin(trading, "reason", "at_ns")
     file = body.get("kill")
@@ -145,7 +145,7 @@ def status_headline(body: dict[str, Any]) -> str:
 
 
 def describe_origin(row: dict[str, Any], why: str, when: str) -> str:
-    """Text ` (reason, by whom, since when)`; `why` and `when` are keys of `row`. Empty if nothing is known."""
+    """Return ` (reason, by whom, since when)`, "" if unknown; `why` and `when` are keys of `row`."""
     parts = [row[why]] if row.get(why) else []
     parts += [f"by {row['by']}"] if row.get("by") else []
     parts += [f"since {format_ist(row[when], '%d %b %H:%M:%S')}"] if parts and row.get(when) else []
@@ -159,7 +159,7 @@ _DIFFERENCES = {
 
 
 def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines on the recovery of each account: its state, then each difference between journal and broker."""
+    """Return lines on each account's recovery at start: its state, then differences of journal and broker."""
     lines = []
     for row in rows:
         if not row["done"]:
@@ -174,7 +174,7 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def trouble_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
-    """A line for each faulted strategy and each other alert of the gateway's rows."""
+    """Return a line for each faulted strategy and each other active alert among the gateway's rows."""
     faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
     return [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()] + [
         f"alert {row['code']} {row['subject']}: {row['message']}"

@@ -84,7 +84,7 @@ GROUP = "mytrading_commands"
 
 
 def add_lab_command(app: typer.Typer, name: str) -> None:
-    """Register a command of `lab/`, or one that says where to get it."""
+    """Register the command `name` of `lab/` with `app`, or if there is no `lab/` one that says where to get it."""
     project = Path(mytrading.__file__).resolve().parent.parent
     if (project / "lab").is_dir():
         if str(project) not in sys.path:

@@ -50,7 +50,7 @@ class LiveScreen:
         self._live.__exit__(*failure)
 
     def refresh(self) -> bool:
-        """Redraw at most twice a second; always false (the watching goes on)."""
+        """Redraw if half a second has passed since the last redraw; always returns False (do not stop watching)."""
         if time.monotonic() - self._drawn_at >= _EVERY_S:
             self._drawn_at = time.monotonic()
             self._live.update(self._picture(), refresh=True)
@@ -110,7 +110,7 @@ class LiveScreenData:
 
 
 def render_screen(data: LiveScreenData, width: int, height: int) -> Group:
-    """The whole screen in at most `height` lines of `width`; panels that have no room are left out, the last first."""
+    """Build the screen, at most `height` lines of `width`; the last panels are left out if there is no room."""
     daemons = data.status["daemons"]
     positions, orders = data.rows["positions"], data.rows["orders"]
     lines = _event_lines(data.rows["signals"], data.rows["alerts"])

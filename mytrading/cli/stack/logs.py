@@ -77,7 +77,7 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
 
 
 def last_lines(path: Path) -> list[str]:
-    """The lines in the last megabyte of a file; empty if it does not exist."""
+    """Return the lines in the last megabyte of a file; empty if it does not exist."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(0, 2)
         file.seek(max(file.tell() - _TAIL_BYTES, 0))
@@ -86,7 +86,7 @@ def last_lines(path: Path) -> list[str]:
 
 
 def follow_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
-    """Each line as it is written, None whenever there is none yet; goes on with the new file after a rotation."""
+    """Yield each new line of a log, None while there is none; reopens the file after a rotation. Never ends."""
     position = path.stat().st_size if path.exists() and not from_start else 0
     inode = path.stat().st_ino if path.exists() else 0
     pending = b""
@@ -116,7 +116,7 @@ def _parse(line: str) -> dict[str, Any]:
 
 
 def format_log_line(line: str) -> str:
-    """A structured line as text; any other line as it is."""
+    """Format a line of JSON log as text; any other line is returned unchanged."""
     entry = _parse(line)
     if "event" not in entry:
         return line

@@ -55,10 +55,8 @@ class StackWatch:
 
 
 def watch_stack(stack: TradingOrchestrator, view: StackWatch) -> int:
-    """Watch the stack until it ends or a signal comes; returns the exit code. A closed pipe (`up | head`) ends it too.
-
-    If the view fails, the stack is stopped where `--for` was given, else it goes on and a line says so.
-    """
+    """Watch the stack until it ends, or a signal, `q` or a closed pipe (`up | head`) ends it; returns the exit code.
+    If the display fails, the stack is stopped where `--for` was given, else left running, and a line says so."""
     try:
         try:
             return _show(stack, view)
@@ -114,7 +112,7 @@ def _show(stack: TradingOrchestrator, view: StackWatch) -> int:
 
 
 def detached_state(code: int, ready: bool) -> str:
-    """Describe, by exit code and readiness, the state that `up --detach` leaves the stack in."""
+    """Return in words how `up --detach` leaves the stack, by its exit code and whether it is ready."""
     if ready:
         return "the stack runs"
     if code == ERROR:
@@ -247,7 +245,7 @@ def _stop(stack: TradingOrchestrator, view: StackWatch) -> int:
 
 
 def run_summary(body: dict[str, Any]) -> str:
-    """The summary of a run as text."""
+    """Return the gateway's summary of a run as a line of text: counts of quotes, signals, orders, and P&L."""
     orders, pnl = body["orders"], body["pnl"]
     recorded = f"{orders['recorded']} recorded and not sent, " if orders["recorded"] else ""
     names = ", ".join(f"{row['name']} {row['state'].lower()}" for row in body["strategies"]) or "none"

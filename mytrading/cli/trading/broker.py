@@ -91,10 +91,8 @@ class AccountBookRows(NamedTuple):
 def read_books(
     accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None
 ) -> list[AccountBookRows]:
-    """Ask all accounts side by side, each as often as `retries` says; a failed read shows the rows of the `cache` file.
-
-    Rows that were read are written to the cache.
-    """
+    """Read `book` of all accounts in parallel; a failed read gives the rows last saved in the `cache` file.
+    Rows that were read are saved to `cache`. `retries` is how often to try again (None: once)."""
     from concurrent.futures import ThreadPoolExecutor
 
     kept: dict[str, Any] = {}

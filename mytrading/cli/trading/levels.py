@@ -84,7 +84,8 @@ def flatten(
 
 
 def print_flatten_result(rows: list[dict[str, Any]], as_json: bool, afterwards: str) -> None:
-    """Print the result; ends the command with 5 when something is left."""
+    """Print the flatten rows of `wait_until_flat`; ends the command with code 5 if one is not flat.
+    `afterwards` is text to add when all are flat."""
     flat = all(row["flat"] for row in rows)
     if as_json:
         print_json({"flat": flat, "flattens": rows})
@@ -98,7 +99,7 @@ def print_flatten_result(rows: list[dict[str, Any]], as_json: bool, afterwards: 
 
 
 def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool) -> list[str]:
-    """Close everything before the stack goes down; what is left if forced, else the command ends when not flat."""
+    """Close all positions; returns what is left open (empty: flat), or ends the command if so without `force`."""
     from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut, new_request_id
 
     try:
@@ -117,7 +118,8 @@ def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool
 
 
 def wait_until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: float) -> list[dict[str, Any]]:
-    """Wait at most `seconds` and a short grace until these flattens are done, printing what is left; their rows."""
+    """Wait until the flatten commands `ids` are done, at most `seconds` and 3 s more; returns their rows.
+    Prints what is left whenever that changes."""
     until, reported = time.monotonic() + seconds + _GRACE_S, ""
     while True:
         rows: list[dict[str, Any]] = stack.ask(FlattensQuery(ids=tuple(ids)))
@@ -130,5 +132,5 @@ def wait_until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: flo
 
 
 def unflattened_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """What keeps the accounts from being flat, as text."""
+    """Return what keeps accounts from being flat, a text each, from rows of a `FlattensQuery`; empty if flat."""
     return [f"{row['account']}: {left}" if "account" in row else left for row in rows for left in row["left"]]

@@ -162,10 +162,8 @@ def events(
 
 
 def risk_events(config: RunConfig) -> list[dict[str, Any]]:
-    """Every event, oldest first, each with all its exit orders; raises `JournalDamaged` naming the row.
-
-    Rows of the journals and of the archive are read, whether the stack runs or not.
-    """
+    """Return every risk event as a row, oldest first, with the ids of its exit orders; `JournalDamaged` if unreadable.
+    Reads journals and archive, whether or not the stack runs."""
     found: dict[str, RiskEventRecorded] = {}
     orders: dict[str, list[str]] = {}
     for message in (*_archived(config), *_journaled(config)):

@@ -97,7 +97,7 @@ class Journals:
                 continue  # `journal verify` reports it; what can be read is shown
 
     def entries_mentioning(self, ids: Iterable[str]) -> list[ChainEntry]:
-        """Rows whose bytes contain one of the ids."""
+        """Return the journal rows whose bytes contain one of the ids, decoded."""
         wanted = [name.encode() for name in ids if name]
         return [
             entry
@@ -108,7 +108,7 @@ class Journals:
         ]
 
     def input_behind(self, entry: ChainEntry) -> ChainEntry | None:
-        """The input row that led to a decision, by its equal machine time; None if there is none."""
+        """Return the input row that led to the decision `entry` (equal machine time); None if there is none."""
         rows = self._rows[entry.daemon]
         for index in range(entry.place - 1, max(entry.place - 50, -1), -1):
             row = rows[index]
@@ -128,7 +128,7 @@ class Journals:
 
 
 def subject_id(body: dict[str, Any]) -> str:
-    """The id of a row's subject; empty if it has none."""
+    """Return the id of what a decoded row is about (order, goal, flatten, signal, …); "" if it has none."""
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     if isinstance(inner, dict):
         return str(inner.get("client_order_id") or inner.get("id") or "")
@@ -139,7 +139,7 @@ def subject_id(body: dict[str, Any]) -> str:
 
 
 def parent_ids(body: dict[str, Any]) -> set[str]:
-    """Ids that a row's subject came from."""
+    """Return the ids that a decoded row names as causes of its subject: its signal, goal or causing order."""
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     level = inner if isinstance(inner, dict) else body
     found = {str(level[name]) for name in _LINKS if isinstance(level.get(name), str) and level[name]}
@@ -149,7 +149,7 @@ def parent_ids(body: dict[str, Any]) -> set[str]:
 
 
 def order_chain(config: RunConfig, wanted: str) -> list[Step]:
-    """The steps of an order (our id or the broker's), signal, goal or request; empty if no journal knows it."""
+    """Return the steps of an order (our id or the broker's), signal, goal or request; empty if no journal has it."""
     source = Journals(config)
     roots = _roots(source.entries_mentioning([wanted]), wanted)
     if not roots:
@@ -222,10 +222,8 @@ Wording = tuple[str, str]
 
 
 def describe_row(body: dict[str, Any], *, reading: bool) -> Wording | None:
-    """Kind and text of a journal row; `reading`: it is a daemon's input, else its decision.
-
-    None for an input that its sender's journal describes, and for an output that is no decision.
-    """
+    """Return (kind, text) of a journal row, which is a daemon's input if `reading`, else its decision.
+    None for an input that its sender's journal already describes, or an output that is no decision."""
     kind = str(body.get("type"))
     if kind == "signal":
         return ("received" if reading else "signal", _signal(body))

@@ -92,7 +92,7 @@ class FeeSchedule:
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/fees.toml") -> FeeSchedule:
-        """The schedule a parsed TOML file describes; `ValueError` names the file, the key and what was expected."""
+        """Build the schedule from a parsed TOML file; `ValueError` names `source`, key and what was expected."""
         file = convert_parsed_file(parsed, FeeFile, source)
         if missing := [name for name in SEGMENTS if name not in file.segments]:
             raise ValueError(f"{source}: expected [segments.{missing[0]}]; add it with its rates")
@@ -110,7 +110,8 @@ class FeeSchedule:
     def fill_charges(
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
     ) -> Charges:
-        """Return the charges of a fill of signed `units`; `as_future` charges an index like its future."""
+        """Return the charges in rupees of a fill of signed `units` at `price`, by the rates at market `at_ns`.
+        `as_future` charges an index like its future."""
         if as_future or instrument.kind is InstrumentKind.FUT:
             segment = "future"
         elif instrument.kind.is_option:
@@ -133,5 +134,5 @@ class FeeSchedule:
         )
 
     def exercise_stt(self, intrinsic: float, at_ns: int) -> float:
-        """Return the STT in rupees on bought options that expire in the money by `intrinsic` rupees."""
+        """Return the STT in rupees on bought options that expire worth `intrinsic` rupees in all."""
         return self.rates("option", False, _EPOCH + day_number(at_ns)).stt_exercise * max(0.0, intrinsic)

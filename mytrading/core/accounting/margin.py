@@ -33,7 +33,7 @@ class MarginLeg(NamedTuple):
 
     @property
     def lots(self) -> float:
-        """Lots, above 0 for bought and sold alike."""
+        """Lots (may be fractional), positive for bought and sold alike."""
         return abs(self.units) / max(self.instrument.lot_size, 1)
 
 
@@ -45,13 +45,13 @@ class Requirement(NamedTuple):
 
 
 def is_margined(instrument: Instrument, units: int) -> bool:
-    """True if a position is valued by its margin: futures and sold options."""
+    """True if a position of signed `units` is charged margin, not its premium or price: futures and sold options."""
     return instrument.kind is InstrumentKind.FUT or (instrument.kind.is_option and units < 0)
 
 
 def margin_requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Requirement:
-    """Rupees that legs need together. Calls and puts sold on one underlying are charged as pairs; a bought leg of a
-    spread costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
+    """Return the rupees that legs need together: calls and puts sold on one underlying count as pairs.
+    A spread's bought leg costs its premium and reduces nothing, since brokers differ in the benefit of a hedge."""
     open_legs = [leg for leg in legs if leg.units]
     gross = sum(leg_requirement(leg, tables, day) for leg in open_legs)
     sold = [leg for leg in open_legs if leg.units < 0 and leg.instrument.kind.is_option]
@@ -64,7 +64,7 @@ def margin_requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date)
 
 
 def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
-    """Return the margin in rupees that new legs need beyond that of the legs already held."""
+    """Return the margin in rupees that `new` legs need beyond that of the legs `held` already; never below 0."""
     if len(new) == 1 and not held:
         return leg_requirement(new[0], tables, day)
     before = margin_requirement(held, tables, day).initial if held else 0.0
@@ -72,7 +72,7 @@ def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: Ri
 
 
 def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:
-    """Return the rupees a single leg needs: margin of futures and sold options, premium or share of value else."""
+    """Return the rupees a leg alone needs: margin of futures and sold options, else premium or a share of value."""
     if leg.instrument.kind.is_derivative and is_margined(leg.instrument, leg.units):
         kind = trade_type(leg.instrument, leg.units < 0) or TradeType.FUTURE
         return leg.lots * margin_per_lot(kind, leg.instrument, leg.price, tables, day)
@@ -84,7 +84,7 @@ def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:
 
 
 def margin_per_lot(kind: TradeType, instrument: Instrument, price: float, tables: RiskTables, day: date) -> float:
-    """Return the margin in rupees per lot: the table's figure, else a share of the contract's value."""
+    """Return the margin in rupees per lot by `tables` on `day`, or where these have none a share of value."""
     figures = tables.figures_of(instrument.underlying, day)
     if figures is not None:
         return figures.figure(kind).rupees(instrument.expiry == day.isoformat())
@@ -129,13 +129,13 @@ class MarginShare(msgspec.Struct):
 
     @property
     def open_rupees(self) -> float:
-        """Rupees still reserved: the allocation less the share of units that ended unfilled."""
+        """Rupees still reserved, less the part of units whose orders ended unfilled."""
         gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in FREED)
         return self.rupees * max(self.units - gone, 0) / self.units if self.units else 0.0
 
     @property
     def is_known(self) -> bool:
-        """True if the broker knows all orders of this entry that have not ended."""
+        """True if the whole entry is ordered and the broker has accepted or ended each order."""
         all_shown = sum(quantity for quantity, _, _ in self.orders.values()) >= self.units
         return all_shown and all(state not in UNACCEPTED for _, _, state in self.orders.values())
 
@@ -148,7 +148,7 @@ class MarginTracker:
         self._allocated: dict[str, dict[str, MarginShare]] = {}
 
     def record_funds(self, funds: Funds) -> None:
-        """Record a funds report of the broker and drop the allocations that it already contains."""
+        """Store the broker's funds report and drop reservations of orders it knew before the report was read."""
         self.funds[funds.account] = funds
         began = funds.began_machine_ns or funds.machine_ns
         mine = self._allocated.get(funds.account, {})
@@ -158,17 +158,17 @@ class MarginTracker:
     def allocate(
         self, account: str, name: str, rupees: float, units: int, strategy: str = "", instrument: str = ""
     ) -> None:
-        """Reserve rupees for an entry of `units` (unsigned); a repeat changes nothing."""
+        """Reserve `rupees` for the entry with id `name`, of unsigned `units`; ignored if it is reserved already."""
         if rupees > 0:
             made = MarginShare(rupees, units, (strategy, instrument))
             self._allocated.setdefault(account, {}).setdefault(name, made)
 
     def release(self, account: str, name: str) -> None:
-        """Drop the allocation of an entry."""
+        """Drop the reservation of the entry with id `name`; nothing happens if there is none."""
         self._allocated.get(account, {}).pop(name, None)
 
     def drop_closed(self, account: str, strategy: str, instrument: str) -> None:
-        """Drop allocations of ended entries whose position is flat again."""
+        """Drop reservations of ended entries of a strategy in an instrument, whose position is flat again."""
         mine = self._allocated.get(account, {})
         over = [
             name
@@ -179,7 +179,8 @@ class MarginTracker:
             del mine[name]
 
     def record_order(self, order: Order, machine_ns: int) -> None:
-        """Record an order's new state and drop the allocation of units it left unfilled at its end."""
+        """Update the reservation of an order's entry: units that ended unfilled no longer reserve rupees.
+        `machine_ns` is kept as the time when the broker knew the whole entry."""
         name = order.links.parent or order.client_order_id
         found = self._allocated.get(order.account, {}).get(name)
         if found is None:
@@ -191,12 +192,13 @@ class MarginTracker:
             found.known_ns = machine_ns
 
     def allocated(self, account: str) -> float:
-        """Rupees reserved for entries that no funds report of the account shows yet."""
+        """Return the rupees reserved for entries that no funds report of the account contains yet."""
         mine = self._allocated.get(account)
         return sum(one.open_rupees for one in mine.values()) if mine else 0.0
 
     def free(self, account: str, collateral_share: float = 1.0) -> float | None:
-        """Return the rupees of free margin; None before the first funds report of the broker."""
+        """Return the free margin in rupees, less reservations; None before the account's first funds report.
+        `collateral_share` is the share of collateral (fraction of 1) that counts as margin."""
         funds = self.funds.get(account)
         if funds is None:
             return None
@@ -204,10 +206,10 @@ class MarginTracker:
 
 
 def buffer_after_refusal(buffer: float, rule: BufferRule) -> float:
-    """Return the enlarged margin buffer after the broker refused an order for lack of margin."""
+    """Return the margin buffer (fraction of a requirement), raised after a refusal for lack of margin."""
     return min(max(buffer, rule.least) + rule.step, rule.most)
 
 
 def buffer_after_quiet_day(buffer: float, rule: BufferRule) -> float:
-    """Return the reduced margin buffer after a day without a refusal for lack of margin."""
+    """Return the margin buffer (fraction of a requirement), lowered after a day without such a refusal."""
     return max(min(buffer, rule.most) - rule.step, rule.least)

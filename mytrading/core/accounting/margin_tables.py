@@ -35,7 +35,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: float
 
     def rupees(self, expires: bool) -> float:
-        """Rupees per lot of a contract that expires today or later."""
+        """Return the rupees per lot; `expires` if the contract expires today."""
         return self.expiry if expires else self.other
 
 
@@ -50,7 +50,7 @@ class MarginFigures(msgspec.Struct, frozen=True, kw_only=True, rename={"since": 
     bought: Figure
 
     def figure(self, kind: TradeType) -> Figure:
-        """Return the margin figures per lot of a trade type: on expiry day and on other days."""
+        """Return the rupees per lot of a trade type, on expiry day and on other days."""
         columns: Figure = getattr(self, kind.value)
         return columns
 
@@ -66,7 +66,7 @@ class LotSize(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"
 
     @property
     def max_lots(self) -> int:
-        """Return the lots of the largest allowed order; at least 1."""
+        """Largest order in lots by the exchange's freeze quantity; at least 1."""
         return max(self.freeze // self.lot, 1)
 
 
@@ -116,24 +116,24 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/risk.toml") -> RiskTables:
-        """The tables of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
+        """Build the tables from a parsed TOML file; `ValueError` names `source`, key and what was expected."""
         tables = convert_parsed_file(parsed, cls, source)
         if problems := list(_problems(tables)):
             raise ValueError("\n".join(f"{source}: {problem}" for problem in problems))
         return tables
 
     def figures_of(self, underlying: str, day: date) -> MarginFigures | None:
-        """Return the margin figures of an underlying that are valid on `day`; None where it has none."""
+        """Return an underlying's margin figures for `day` (its earliest if `day` is before); None if it has none."""
         mine = sorted((row for row in self.margin if underlying in row.underlyings), key=lambda row: row.since)
         return next((row for row in reversed(mine) if row.since <= day), mine[0] if mine else None)
 
     def lots_of(self, underlying: str, day: date) -> LotSize | None:
-        """Return the lot size and freeze quantity valid on a day; None where the table does not cover it."""
+        """Return an underlying's lot size and freeze quantity valid on `day`; None if the table does not have them."""
         mine = (row for row in self.lots if row.underlying == underlying)
         return next((row for row in mine if row.since <= day <= row.until), None)
 
     def share_of(self, sizing: str) -> Share:
-        """The share of free margin that a profile or grade uses; `ValueError` names those there are."""
+        """Return the share of free margin that a sizing profile or grade uses; `ValueError` if it is unknown."""
         word = sizing_key(sizing)
         found = self.profiles.get(word, self.grades.get(word.upper()))
         if found is None:

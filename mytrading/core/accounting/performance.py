@@ -15,12 +15,12 @@ _NAN = float("nan")
 
 
 def total_return(returns: Array) -> float:
-    """Return the compounded total return."""
+    """Return the compounded total return, from per-period returns (0.01 is 1 %); NaN if there are none."""
     return float(np.prod(1.0 + returns) - 1.0) if len(returns) else _NAN
 
 
 def annual_return(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Return the annualised compound return."""
+    """Return the annualised compound return; NaN without returns, or if equity falls to 0 or less."""
     if not len(returns):
         return _NAN
     end = 1.0 + total_return(returns)
@@ -28,54 +28,54 @@ def annual_return(returns: Array, periods: int = DAYS_A_YEAR) -> float:
 
 
 def annual_volatility(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Return the annualised standard deviation (sample) of returns."""
+    """Return the annualised standard deviation (sample) of returns; NaN of fewer than two."""
     return float(np.std(returns, ddof=1) * np.sqrt(periods)) if len(returns) > 1 else _NAN
 
 
 def sharpe(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Return the annualised Sharpe ratio with a risk-free rate of 0."""
+    """Return the annualised Sharpe ratio with a risk-free rate of 0; NaN if returns do not vary."""
     deviation = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
     return float(np.mean(returns) / deviation * np.sqrt(periods)) if deviation else _NAN
 
 
 def downside_risk(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Return the annualised root mean square of negative returns."""
+    """Return the annualised root mean square of negative returns; NaN of fewer than two returns."""
     if len(returns) < 2:
         return _NAN
     return float(np.sqrt(np.mean(np.square(np.minimum(returns, 0.0)))) * np.sqrt(periods))
 
 
 def sortino(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Return the annualised Sortino ratio: mean over downside risk."""
+    """Return the annualised Sortino ratio, mean over downside risk; NaN without downside risk."""
     risk = downside_risk(returns, periods)
     return float(np.mean(returns) * periods / risk) if risk > 0 else _NAN
 
 
 def drawdowns(returns: Array) -> Array:
-    """Return the drawdown from the highest equity so far after each period (0 to −1)."""
+    """Return the drawdown after each period from the highest equity so far, as fractions from 0 to −1."""
     equity = np.concatenate(([1.0], np.cumprod(1.0 + returns)))
     return np.asarray(equity / np.maximum.accumulate(equity) - 1.0)[1:]
 
 
 def max_drawdown(returns: Array) -> float:
-    """Return the deepest drawdown (negative)."""
+    """Return the deepest drawdown as a fraction from 0 to −1; NaN without returns."""
     return float(np.min(drawdowns(returns))) if len(returns) else _NAN
 
 
 def calmar(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Return the Calmar ratio: annual return over the deepest drawdown."""
+    """Return the Calmar ratio, annual return over the deepest drawdown; NaN without a drawdown."""
     deepest = max_drawdown(returns)
     return annual_return(returns, periods) / abs(deepest) if deepest < 0 else _NAN
 
 
 def omega(returns: Array) -> float:
-    """Return the omega ratio: the sum of gains over the sum of losses."""
+    """Return the omega ratio, the sum of gains over the sum of losses; NaN without losses."""
     losses = -float(np.sum(returns[returns < 0]))
     return float(np.sum(returns[returns > 0])) / losses if len(returns) > 1 and losses else _NAN
 
 
 def tail_ratio(returns: Array) -> float:
-    """Return the 95th percentile of returns over the 5th, in absolute values."""
+    """Return the 95th percentile of returns over the 5th, in absolute values; NaN if that is 0."""
     if not len(returns):
         return _NAN
     low = abs(float(np.percentile(returns, 5)))
@@ -83,12 +83,12 @@ def tail_ratio(returns: Array) -> float:
 
 
 def value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
-    """Return the value at risk: the quantile of returns at `cutoff`."""
+    """Return the quantile of returns at `cutoff`, negative for a loss; NaN without returns."""
     return float(np.percentile(returns, 100 * cutoff)) if len(returns) else _NAN
 
 
 def conditional_value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
-    """Return the mean of the worst share `cutoff` of returns."""
+    """Return the mean of the worst `cutoff` (0.05: 5 %) of returns; NaN without returns."""
     if not len(returns):
         return _NAN
     index = int((len(returns) - 1) * cutoff)
@@ -96,7 +96,7 @@ def conditional_value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
 
 
 def stability(returns: Array) -> float:
-    """Return the R² of a straight line through the logarithm of equity."""
+    """Return the R² of a straight line through the logarithm of equity; NaN of fewer than two returns."""
     if len(returns) < 2:
         return _NAN
     path = np.cumsum(np.log1p(returns))
@@ -104,7 +104,7 @@ def stability(returns: Array) -> float:
 
 
 def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
-    """Return all figures of a series of returns by name; `periods` of them make a year."""
+    """Return every figure of this module by name for a series of returns; `periods` of them make a year."""
     return {
         "total_return": total_return(returns),
         "annual_return": annual_return(returns, periods),
@@ -123,7 +123,7 @@ def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, floa
 
 
 def trade_figures(net: Array) -> dict[str, float]:
-    """Return statistics of round trips by name, from their net profits in rupees."""
+    """Return win rate, profit factor and the like by name, from the net profits of trades in rupees."""
     wins, losses = net[net > 0], net[net < 0]
     lost = -float(np.sum(losses))
     return {

@@ -20,12 +20,13 @@ class Profit(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Realised and unrealised, in rupees."""
+        """Realised and unrealised profit, in rupees."""
         return self.realised + self.unrealised
 
 
 def exit_price(quantity: int, quote: Quote) -> float:
-    """Return the price at which a position would close: bid for longs, ask for shorts, else the last price."""
+    """Return the price at which a position of signed `quantity` would close: bid if long, ask if short.
+    Without a valid bid and ask, the last price."""
     bid, ask = quote.bid, quote.ask
     if bid is None or ask is None or not (0.0 < bid < math.inf and 0.0 < ask < math.inf):
         return quote.ltp
@@ -33,10 +34,8 @@ def exit_price(quantity: int, quote: Quote) -> float:
 
 
 def drop_implausible_book(quote: Quote, reach: float) -> Quote:
-    """Return the quote for valuation: without bid and ask if one is further than `reach` from the last price.
-
-    The feed judges last prices alone; a wrong book beside a right price must move no profit. Budget: 200 ns.
-    """
+    """Return the quote without bid and ask if either is more than `reach` rupees from the last price.
+    The feed checks only last prices, so a wrong book must not change the profit here. Budget: 200 ns."""
     low, high = quote.ltp - reach, quote.ltp + reach
     bid, ask = quote.bid, quote.ask
     if (bid is None or low <= bid <= high) and (ask is None or low <= ask <= high):
@@ -50,7 +49,7 @@ def unrealised(quantity: int, average_price: float, quote: Quote) -> float:
 
 
 def profit(positions: Iterable[Position], quotes: Mapping[str, Quote]) -> Profit:
-    """Return the realised and unrealised profit of positions; one without a quote counts as unchanged."""
+    """Return realised and unrealised profit in rupees; a position whose instrument has no quote adds 0 unrealised."""
     realised = open_profit = 0.0
     for position in positions:
         realised += position.realised

@@ -31,7 +31,8 @@ class Booked(NamedTuple):
 
 
 def book_fill(position: Position, units: int, price: float, at_ns: int, run: str = "") -> Booked:
-    """Return the position after a fill of signed `units` at `price` rupees, and the round trip that it ended."""
+    """Return the position after a fill of signed `units` at `price` rupees, and the trade it completed or None.
+    `at_ns` is market time, `run` the id of the strategy run that opens the position."""
     if units == 0:
         return Booked(position, None)
     held = position.quantity
@@ -96,10 +97,8 @@ def _trade(position: Position, held: int, at_ns: int) -> TradeClosed:
 
 
 def reprice(position: Position, units: int, rupees: float, at_ns: int) -> Position:
-    """Return the position after a correction: `units` (signed) cost `rupees` more than was booked.
-
-    Units still open move the average; otherwise the difference is realised.
-    """
+    """Return the position after a price correction: `units` (signed) cost `rupees` more in all than was booked.
+    The difference changes the average price if all these units are still open, else the realised profit."""
     opening = position.quantity != 0 and (position.quantity > 0) == (units > 0)
     if opening and position.trip_quantity == abs(position.quantity):
         average = position.average_price + rupees / position.quantity
@@ -109,7 +108,7 @@ def reprice(position: Position, units: int, rupees: float, at_ns: int) -> Positi
 
 
 def correct_quantity(position: Position, quantity: int, at_ns: int) -> Position:
-    """Return the position with its quantity set to `quantity` without a trade; flat ends the round trip unrecorded."""
+    """Return the position with its signed quantity set without a fill; 0 ends it without a recorded trade."""
     if quantity == 0:
         return replace(position, quantity=0, quantity_seen=0, updated_ns=at_ns, **_FLAT)
     size = abs(quantity)
@@ -125,6 +124,7 @@ def correct_quantity(position: Position, quantity: int, at_ns: int) -> Position:
 
 
 def with_exit_levels(position: Position, entry: Order | None) -> Position:
-    """Return the position with the stop and target levels of its entry order; without any if risk holds none."""
+    """Return the position with the stop and target prices at which risk itself closes it, from its entry order.
+    They are 0.0 if `entry` is None or has none."""
     held = (entry.plan.held_stop, entry.plan.held_target) if entry is not None else (0.0, 0.0)
     return replace(position, held_stop=held[0], held_target=held[1])

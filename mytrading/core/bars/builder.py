@@ -22,7 +22,7 @@ _NEVER = 1 << 62
 
 
 def timeframe_minutes(timeframe: str) -> int:
-    """Minutes of `1m`, `15m`, `1h`, `1d` (one bar a session); `ValueError` for anything else."""
+    """Return the minutes of `1m`, `15m`, `1h`; 1440 for `1d`, one bar a session. Otherwise `ValueError`."""
     number, unit = timeframe[:-1], timeframe[-1:]
     if timeframe == "1d":
         return _WHOLE_SESSION
@@ -32,7 +32,7 @@ def timeframe_minutes(timeframe: str) -> int:
 
 
 def bucket(session: Session, ns: int, span_ns: int) -> tuple[int, int]:
-    """Start and end of the bar that `ns` falls into; the last bar of a session ends with it."""
+    """Return start and end (market ns) of the bar of `span_ns` that contains `ns`; cut off at the session's close."""
     start = session.open_ns + (ns - session.open_ns) // span_ns * span_ns
     return start, min(start + span_ns, session.close_ns)
 
@@ -88,7 +88,7 @@ class BarBuilder:
         self.outside = 0
 
     def watch(self, instrument: str, since_ns: int) -> None:
-        """Build bars of an instrument, with quotes complete from `since_ns` on; a bar begun before is not whole."""
+        """Build an instrument's bars, with quotes complete from market `since_ns`; one begun before is not whole."""
         build = self._builds.get(instrument)
         if build is None:
             self._builds[instrument] = _Build(instrument.partition(":")[0], since_ns)
@@ -96,12 +96,12 @@ class BarBuilder:
             build.since = since_ns
 
     def price(self, instrument: str) -> float:
-        """The last price of the unfinished bar; 0 if there is none."""
+        """Return the last price (rupees) in the unfinished bar; 0.0 if there is none."""
         build = self._builds.get(instrument)
         return build.close if build is not None and build.end else 0.0
 
     def interrupt(self) -> None:
-        """Mark all bars as not whole until `watch` says from when on quotes are complete again."""
+        """Note that quotes are being lost: bars are not `whole` until `watch` names when quotes are complete again."""
         for build in self._builds.values():
             build.since = _NEVER
 
@@ -110,7 +110,7 @@ class BarBuilder:
         self._builds.pop(instrument, None)
 
     def add(self, quote: Quote) -> Closed | None:
-        """Add a quote; returns the bar that it ended, if any."""
+        """Add a quote to its instrument's unfinished bar; returns the earlier bar that it closed, or None."""
         build = self._builds.get(quote.instrument)
         if build is None:
             build = self._builds[quote.instrument] = _Build(quote.instrument.partition(":")[0], quote.market_ns)
@@ -134,7 +134,8 @@ class BarBuilder:
         return closed
 
     def advance(self, now_ns: int, grace_ns: int, received_ns: int) -> list[Closed]:
-        """Close every bar that ended `grace_ns` ago or earlier; `received_ns` is machine time now."""
+        """Close and return the bars that ended `grace_ns` or more before `now_ns` (market ns).
+        `received_ns` (machine ns) is stored in them."""
         if self._next_end is None or now_ns < self._next_end + grace_ns:
             return []
         due = [(name, build) for name, build in self._builds.items() if build.end and now_ns >= build.end + grace_ns]
@@ -165,7 +166,7 @@ class BarBuilder:
 
 
 def timeframe_name(minutes: int) -> str:
-    """`1m`, `15m`, `1h`, `1d`: the shortest name of a length."""
+    """Return the shortest name of a length in minutes: `1m`, `15m`, `1h`, `1d`."""
     if minutes == _WHOLE_SESSION:
         return "1d"
     return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
@@ -223,7 +224,8 @@ class Aggregator:
             self._open[key] = joined
 
     def advance(self, now_ns: int, grace_ns: int, received_ns: int) -> list[Bar]:
-        """Close every longer bar that ended `grace_ns` ago or earlier."""
+        """Close and return the bars that ended `grace_ns` or more before `now_ns` (market ns).
+        `received_ns` (machine ns) is stored in them."""
         ended = [key for key, bar in self._open.items() if now_ns >= bar.end_ns + grace_ns]
         return [self._finish(key, self._open.pop(key), received_ns) for key in ended]
 
@@ -236,7 +238,8 @@ class Aggregator:
 
 
 def aggregate(minutes: Iterable[Bar], timeframe: str, calendar: Calendar, now_ns: int) -> list[Bar]:
-    """The completed longer bars of stored one-minute bars (any instruments, each in time order) at market `now_ns`."""
+    """Return the completed bars of `timeframe` at market `now_ns`, built from stored one-minute bars.
+    The minutes may be of several instruments, each in time order."""
     if timeframe == "1m":
         return list(minutes)
     aggregator = Aggregator(calendar, (timeframe,))

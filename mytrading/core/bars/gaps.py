@@ -31,14 +31,15 @@ class Completeness(NamedTuple):
 
     @property
     def found_share(self) -> float:
-        """1.0 if nothing is missing."""
+        """Share of the expected bars that were found: 1.0 if none is missing or none was expected."""
         return self.found / self.expected if self.expected else 1.0
 
 
 def measure_completeness(
     bars: Iterable[Bar], calendar: Calendar, exchange: str, span_ns: int, start: date, end: date, now: int
 ) -> Completeness:
-    """Count found and expected bars, and gaps, in the sessions of days `start` to `end`, of bars ended by `now`."""
+    """Count found and expected bars of `span_ns` in the sessions from `start` to `end`, and their gaps.
+    Only bars that ended by `now` (market ns) are expected."""
     starts = {bar.start_ns for bar in bars}
     expected = found = 0
     gaps: list[Gap] = []

@@ -41,10 +41,8 @@ class Fetch(NamedTuple):
 
 
 def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
-    """Why the newest fetched bar contradicts the quotes; empty if it does not, or cannot be compared.
-
-    A bar far from the market would lead to wrong strikes. Options are not compared: they do move that fast.
-    """
+    """Return why the newest fetched bar contradicts the price in `fetch`; "" if it does not, or cannot be compared.
+    A bar far from the market would lead to wrong strikes. Options are not compared, since they do change that fast."""
     newest = max(fetched, key=lambda bar: bar.end_ns, default=None)
     if newest is None or not fetch.price or fetch.upto_ns - newest.end_ns >= CLOSE_NS:
         return ""
@@ -58,7 +56,7 @@ def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
 
 
 def covered_until(fetched: Sequence[Bar], upto_ns: int) -> int:
-    """Market ns up to which fetched bars are complete: `upto_ns` as requested, less minutes the server lags behind."""
+    """Return market ns up to which fetched bars are complete: `upto_ns`, or earlier if the server lags by minutes."""
     last = max((bar.end_ns for bar in fetched), default=0)
     return last if upto_ns - last < LAG_NS else upto_ns
 
@@ -96,11 +94,11 @@ class HistoryMerge:
 
     @property
     def instruments_with_gaps(self) -> tuple[str, ...]:
-        """Instruments with a delivered or stored bar before which one is still missing."""
+        """Instruments with a missing bar before one that was delivered or stored."""
         return tuple(name for name, join in self._joins.items() if join.hole)
 
     def instruments_behind(self, now_ns: int) -> tuple[str, ...]:
-        """Instruments whose live bars are held back because a past minute is neither stored nor covered by history."""
+        """Instruments whose live bars are withheld at market `now_ns` because an earlier minute is missing."""
         return tuple(
             name
             for name, join in self._joins.items()
@@ -108,11 +106,13 @@ class HistoryMerge:
         )
 
     def add_instrument(self, instrument: str, covered_ns: int = 0) -> None:
-        """Keep history of an instrument, stored up to `covered_ns` (market); bars wait for `resume` and a fetch."""
+        """Track an instrument whose store is complete to market `covered_ns` (0: empty).
+        Its live bars are withheld until `note_resumed` and then history."""
         self._joins.setdefault(instrument, _Join(covered_ns))
 
     def mark_complete(self, until_ns: int) -> list[str]:
-        """Mark instruments without held bars or holes as complete up to `until_ns` (market); returns changed ones."""
+        """Extend to market `until_ns` where data is complete, for instruments without withheld or missing bars.
+        Returns the instruments that this changed."""
         changed = []
         for name, join in self._joins.items():
             if join.covered_ns and not join.holding and not join.hole and join.covered_ns < until_ns:
@@ -121,19 +121,19 @@ class HistoryMerge:
         return changed
 
     def hold_back_all(self) -> None:
-        """Hold back live bars of all instruments after a lost connection, until history has filled the gap."""
+        """Withhold live bars of all instruments after a lost connection, until history fills the gap."""
         for join in self._joins.values():
             join.holding, join.due_ns = True, None
 
     def note_resumed(self, instrument: str, upto_ns: int) -> None:
-        """Schedule a history request up to `upto_ns` (market, end of a minute), where quotes are complete again."""
+        """Schedule a history request up to `upto_ns` (market, end of a minute), from when quotes are complete."""
         join = self._joins.get(instrument)
         if join is not None:
             join.holding, join.requested, join.tries, join.deadline = True, False, 0, 0
             join.upto_ns, join.due_ns = upto_ns, upto_ns + self.margin_ns
 
     def add_live_bar(self, closed: Closed) -> list[Bar]:
-        """The bars to deliver now that a live one has closed: none while its instrument waits for history."""
+        """Take a closed live bar and return the bars to deliver now: none while its instrument awaits history."""
         join = self._joins.get(closed.bar.instrument)
         if join is not None and join.holding:
             join.held.append(closed)
@@ -146,7 +146,8 @@ class HistoryMerge:
         return []
 
     def take_due_requests(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
-        """Requests to start now, marked as requested; `ahead` earlier ones still unanswered extend their deadlines."""
+        """Mark the history requests that are due at market `now_ns` as sent, and return them to be sent.
+        `ahead` earlier requests are unanswered and extend the deadlines, which begin at `machine_ns`."""
         fetches: list[Fetch] = []
         for name, join in self._joins.items():
             if join.holding and not join.requested and join.due_ns is not None and now_ns >= join.due_ns:
@@ -156,7 +157,8 @@ class HistoryMerge:
         return fetches
 
     def apply_history(self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int) -> list[Bar]:
-        """Merge an answer, of which `new` bars were not in the store; returns bars to deliver."""
+        """Merge the history fetched for a request; returns the bars to deliver, withheld live bars included.
+        `new` are those of `fetched` that were not stored. Empty if a minute is missing and a retry is scheduled."""
         self._extend_cover(fetch, covered_until(fetched, fetch.upto_ns))
         join = self._waiting(fetch)
         if join is None:
@@ -180,12 +182,12 @@ class HistoryMerge:
             join.covered_ns = max(join.covered_ns, until_ns)
 
     def apply_failure(self, fetch: Fetch, now_ns: int) -> list[Bar]:
-        """Schedule a retry of a failed request and return []; after the last try return the live bars held back."""
+        """Schedule a retry of a failed request and return []; after the last retry, the withheld live bars."""
         join = self._waiting(fetch)
         return [] if join is None or self._retry(join, now_ns) else self._release(join, {}, set())
 
     def release_overdue(self, machine_ns: int) -> list[Bar]:
-        """Stop waiting where the deadline for history has passed, and return the held live bars to deliver now."""
+        """Stop waiting for history whose deadline has passed; returns the withheld live bars to deliver."""
         bars: list[Bar] = []
         for join in self._joins.values():
             if join.holding and join.deadline and machine_ns >= join.deadline:

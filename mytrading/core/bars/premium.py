@@ -24,10 +24,8 @@ class HeldLeg(NamedTuple):
 
 
 def units_per_set(legs: Iterable[HeldLeg]) -> dict[str, int]:
-    """Signed units of each instrument in one complete set; positive is what counts as premium.
-
-    What was sold counts positive if the legs were entered for a credit, what was bought if for a debit.
-    """
+    """Return the signed units of each instrument in one set of the legs, the smallest whole-number ratio.
+    Units sold count positive if the legs were entered for a net credit, units bought if for a debit."""
     units: dict[str, int] = {}
     net = 0.0
     for leg in legs:
@@ -40,7 +38,8 @@ def units_per_set(legs: Iterable[HeldLeg]) -> dict[str, int]:
 
 
 def combined_bars(units: Mapping[str, int], minutes: Mapping[str, Sequence[Bar]], name: str) -> list[Bar]:
-    """One-minute bars of the set, named `name`, of the minutes that every leg has."""
+    """Return one-minute bars of the legs' summed price (`units` by instrument), named `name`.
+    Minutes that lack a bar of any leg are left out."""
     by_start = [{bar.start_ns: bar for bar in minutes.get(instrument, ())} for instrument in units]
     if not by_start:
         return []
@@ -58,7 +57,7 @@ def combined_bars(units: Mapping[str, int], minutes: Mapping[str, Sequence[Bar]]
 def premium_bars(
     units: Mapping[str, int], minutes: Mapping[str, Sequence[Bar]], timeframe: str, calendar: Calendar, now: int
 ) -> list[Bar]:
-    """Completed bars of the combined premium at market time `now`, anchored to the session's open."""
+    """Return completed bars of the legs' combined premium at market `now` (ns), aligned to the session's open."""
     if not units:
         return []
     exchange = next(iter(units)).partition(":")[0]

@@ -37,11 +37,11 @@ class SeriesBars:
 
     @property
     def has_ended_bars(self) -> bool:
-        """True if a bar ended that was not kept yet."""
+        """True if a bar has ended that was not passed to `add_ended` yet."""
         return bool(self._ended)
 
     def add(self, ns: int, price: float) -> None:
-        """Add a price at market time `ns`; prices come in the order of time."""
+        """Add a price at market time `ns` to the unfinished bar; prices must come in time order."""
         if self._start <= ns < self._end:
             self._high, self._low = max(self._high, price), min(self._low, price)
             self._close, self._last = price, ns
@@ -70,14 +70,15 @@ class SeriesBars:
         )  # fmt: skip
 
     def ended_bars(self, now: int) -> list[Bar]:
-        """Ended bars that `add_ended` has not had yet, in time order; `received_ns` is that of their first price."""
+        """Return bars ended by market `now` and not yet passed to `add_ended`, in time order; changes nothing.
+        Their `received_ns` is the market time of their first price."""
         made = list(self._ended)
         if self._end and now >= self._end + GRACE_NS:
             made.append(self._made())
         return made[1:] if made and not self.bars and made[0].received_ns - made[0].start_ns > LATE_NS else made
 
     def add_ended(self, bar: Bar) -> None:
-        """Insert a completed bar into the history and drop the unfinished bar of its time."""
+        """Insert a completed bar into the history `bars` and drop unfinished bars up to it."""
         self._ended = [made for made in self._ended if made.start_ns > bar.start_ns]
         if self._end and self._end <= bar.end_ns:
             self._start = self._end = 0

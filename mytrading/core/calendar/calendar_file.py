@@ -113,7 +113,7 @@ class _Reader:
 
 
 def read_calendar(parsed: Mapping[str, object], source: str) -> CalendarSpec:
-    """The calendar in a parsed TOML mapping; `CalendarError` with every problem found."""
+    """Return the calendar in a parsed TOML mapping; `CalendarError` with every problem found."""
     reader = _Reader(source)
     reader.known_keys("", parsed, _TOP_KEYS)
     tables = reader.table("exchanges", parsed.get("exchanges", {}))
@@ -208,7 +208,7 @@ class HolidayDifference(NamedTuple):
 
 
 def compare_holidays(listed: Mapping[date, str], source: Mapping[date, str], year: int) -> HolidayDifference:
-    """What a source names and the file does not, and the reverse."""
+    """Return the weekday holidays of `year` that only `source` has (missing) and only `listed` has (extra)."""
     mine = {day: name for day, name in listed.items() if day.year == year and day.weekday() < 5}
     theirs = {day: name for day, name in source.items() if day.year == year and day.weekday() < 5}
     return HolidayDifference(
@@ -218,7 +218,7 @@ def compare_holidays(listed: Mapping[date, str], source: Mapping[date, str], yea
 
 
 def add_holidays(text: str, name: str, days: Mapping[date, str]) -> str:
-    """The file's text with more days in `[holidays.NAME]`, each before the first later one."""
+    """Return the calendar file's text with `days` (name by date) added to `[holidays.NAME]` in date order."""
     lines = text.splitlines()
     head = f"[holidays.{name}]"
     if head not in (line.strip() for line in lines):
@@ -245,7 +245,7 @@ def _place(lines: list[str], begin: int, day: date) -> int:
 
 
 def closed_weekdays(year: int, sessions: Iterable[date]) -> list[date]:
-    """The days from Monday to Friday of a year that are no sessions."""
+    """Return the days from Monday to Friday of `year` that are not among `sessions`."""
     open_days = set(sessions)
     first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
     days = (date.fromordinal(number) for number in range(first, last + 1))

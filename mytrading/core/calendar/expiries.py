@@ -22,12 +22,13 @@ class NoSuchExpiry(ValueError):
 
 
 def end_of_day(_exchange: str, expiry: str) -> int:
-    """Without a calendar: the end of the expiry's day in India."""
+    """Return market ns at which the day of `expiry` (ISO date) ends in India: for contracts without a calendar."""
     return to_ns(date.fromisoformat(expiry) + timedelta(days=1), time.min)
 
 
 def session_ends(calendar: Calendar) -> Ends:
-    """The close of the exchange's session on the day of the expiry; the end of the day where it has none."""
+    """Return a function of (exchange, ISO expiry) to market ns at which a contract has expired: its session's close.
+    Where the calendar has no session that day, it is the end of the day."""
 
     def ends(exchange: str, expiry: str) -> int:
         known = exchange in calendar.exchanges
@@ -38,12 +39,13 @@ def session_ends(calendar: Calendar) -> Ends:
 
 
 def monthly_of(expiries: Iterable[str]) -> list[str]:
-    """The monthly ones among expiries (ISO dates): the last of each calendar month."""
+    """Return the monthly expiries (ISO dates) among these: the last of each calendar month."""
     return list({expiry[:7]: expiry for expiry in sorted(expiries)}.values())
 
 
 def select_expiry(rule: ExpiryRule, expiries: Sequence[str]) -> str:
-    """The expiry that a rule names among those not past; `NoSuchExpiry` says which are listed."""
+    """Return the expiry (ISO date) that a rule selects; `NoSuchExpiry` if too few are listed.
+    `expiries` must not contain past ones."""
     monthly = rule in (ExpiryRule.MONTHLY, ExpiryRule.NEXT_MONTHLY)
     candidates = monthly_of(expiries) if monthly else sorted(expiries)
     index = 1 if rule in (ExpiryRule.NEXT, ExpiryRule.NEXT_MONTHLY) else 0

@@ -47,40 +47,40 @@ class Calendar:
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/calendar.toml") -> Calendar:
-        """The calendar a parsed TOML file describes; `CalendarError` lists every problem with its key."""
+        """Build the calendar from a parsed TOML file; `CalendarError` lists every problem with its key."""
         return cls(read_calendar(parsed, source))
 
     def replace_with(self, other: Calendar) -> None:
-        """Become another calendar in place: all who hold this one see its sessions and holidays from now on."""
+        """Take over another calendar's sessions and holidays in place, and increment `edition`."""
         self._spec = other._spec
         self._cache.clear()
         self.edition += 1
 
     @property
     def content(self) -> str:
-        """All sessions and holidays as one text: calendars of equal content decide alike."""
+        """All sessions and holidays as one text, for comparing calendars."""
         return repr(self._spec.exchanges)
 
     @property
     def exchanges(self) -> tuple[str, ...]:
-        """The exchanges this calendar knows, in the file's order."""
+        """The exchanges that this calendar lists, in the file's order."""
         return tuple(self._spec.exchanges)
 
     def has_exchange(self, exchange: str) -> bool:
-        """Whether this calendar lists the exchange."""
+        """True if this calendar lists the exchange."""
         return exchange in self._spec.exchanges
 
     def session(self, exchange: str, day: date) -> Session | None:
-        """The session of `day`, or None when the exchange does not trade that day."""
+        """Return the session of `day`; None if the exchange does not trade that day."""
         return self._session(exchange, day.toordinal() - _EPOCH_ORDINAL)
 
     def is_open(self, exchange: str, ns: int) -> bool:
-        """Whether the exchange trades continuously at market time `ns`."""
+        """True if the exchange trades continuously at market time `ns`; `UnknownExchange` if it is not listed."""
         session = self._session(exchange, (ns + IST_OFFSET) // DAY)
         return session is not None and session.open_ns <= ns < session.close_ns
 
     def trading_day(self, ns: int) -> date:
-        """The IST date of market time `ns`: the day that journals, bars and daily limits are kept by."""
+        """Return the IST date of market time `ns` (no session needed), by which journals and limits are kept."""
         number = (ns + IST_OFFSET) // DAY
         known = self._day
         if number != known[0]:
@@ -88,23 +88,23 @@ class Calendar:
         return known[1]
 
     def is_trading_day(self, exchange: str, day: date) -> bool:
-        """Whether the exchange trades at all on `day`."""
+        """True if the exchange has any session on `day`."""
         return self.session(exchange, day) is not None
 
     def holiday_name(self, exchange: str, day: date) -> str:
-        """The name of the holiday on `day`, empty if it is none."""
+        """Return the name of the holiday on `day`; "" if it is no listed holiday."""
         return self._exchange(exchange).holidays.get(day, "")
 
     def holidays(self, exchange: str) -> dict[date, str]:
-        """The names of all listed holidays by date."""
+        """Return the names of all listed holidays of the exchange by date."""
         return dict(self._exchange(exchange).holidays)
 
     def listed_until(self, exchange: str) -> date:
-        """Last day of the last year with listed holidays; after it weekends alone are closed. 1970-12-31 if none."""
+        """Return the last day of the last year with listed holidays; 1970-12-31 if there are none."""
         return date(max((day.year for day in self._exchange(exchange).holidays), default=1970), 12, 31)
 
     def next_session(self, exchange: str, day: date) -> Session:
-        """The first session of a day after `day`."""
+        """Return the first session after `day`; `ValueError` if there is none for a long time."""
         first = day.toordinal() - _EPOCH_ORDINAL + 1
         for number in range(first, first + _HORIZON_DAYS):
             if (session := self._session(exchange, number)) is not None:
@@ -112,21 +112,21 @@ class Calendar:
         raise ValueError(f"{exchange}: no session within {_HORIZON_DAYS} days after {day}; see config/calendar.toml")
 
     def next_open(self, exchange: str, ns: int) -> int:
-        """The first open strictly after market time `ns`, in ns UTC."""
+        """Return the exchange's first open strictly after market time `ns`, in ns UTC."""
         today = self._session(exchange, day_number(ns))
         if today is not None and today.open_ns > ns:
             return today.open_ns
         return self.next_session(exchange, ist_date(ns)).open_ns
 
     def previous_trading_day(self, exchange: str, day: date) -> date:
-        """The last day before `day` on which the exchange trades."""
+        """Return the last day before `day` on which the exchange trades."""
         for back in range(1, _HORIZON_DAYS):
             if self.is_trading_day(exchange, day - timedelta(days=back)):
                 return day - timedelta(days=back)
         raise ValueError(f"{exchange}: no session within {_HORIZON_DAYS} days before {day}; see config/calendar.toml")
 
     def next_trading_day(self, exchange: str, day: date) -> date:
-        """The first day after `day` on which the exchange trades."""
+        """Return the first day after `day` on which the exchange trades."""
         return ist_date(self.next_session(exchange, day).open_ns)
 
     def _session(self, exchange: str, number: int) -> Session | None:

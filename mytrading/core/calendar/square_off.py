@@ -38,20 +38,18 @@ class SquareOff:
         self._known: dict[tuple[str, int, int], _Times] = {}
 
     def mis_deadline_ns(self, exchange: str, now: int) -> int:
-        """Market time by which MIS must be flat today; 0 on a day without a session."""
+        """Return market ns by which MIS positions must be flat on the day of `now`; 0 without a session."""
         return self._times(exchange, now).deadline_ns
 
     def begins_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
-        """Market ns at which to begin closing a position so that it is flat by `flat_by_ns`; 0 if it may stay open."""
+        """Return market ns at which to begin closing a position to meet `flat_by_ns`; 0 if it may stay open."""
         deadline = self.flat_by_ns(exchange, now, own, intraday=intraday)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
 
     def flat_by_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
-        """Market ns by which a position must be flat today; 0 if it need not be, or without a session.
-
-        `own`, the strategy's square-off time, counts for every product; the others only if `intraday` (MIS). An `own`
-        before the session's open is ignored: an evening session begins after it.
-        """
+        """Return market ns by which a position must be flat today; 0 if it need not be, or without a session.
+        `own`, the strategy's square-off time, counts for every product unless before the session's open (an evening
+        session); the MIS deadline counts only if `intraday`."""
         deadline = self._times(exchange, now).deadline_ns if intraday else 0
         session = self._session(exchange, now) if own is not None else None
         if own is not None and session is not None:
@@ -61,7 +59,7 @@ class SquareOff:
         return deadline
 
     def venue_ns(self, exchange: str, now: int) -> int:
-        """Market time at which the venue itself closes MIS today; 0 if it does not: an evening session begins after."""
+        """Return market ns at which the venue itself closes MIS on the day of `now`; 0 if it does not."""
         return self._times(exchange, now).venue_ns
 
     def _times(self, exchange: str, now: int) -> _Times:

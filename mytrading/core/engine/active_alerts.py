@@ -13,7 +13,8 @@ CODES = frozenset({"STRATEGY_FAULTED", "RULE_FAULTED", "WINDOW_MISSED", "NO_CONT
 
 
 def active_alerts(engine: EngineMachine, unchosen: Mapping[str, str], today: date) -> dict[Subject, ActiveAlert]:
-    """Active alerts of the trading day `today`; `unchosen`: why options by rule could not be chosen, by run."""
+    """Return the engine's active alerts by (code, subject); `today` is the trading day.
+    `unchosen` gives, by strategy run, why no option contract could be chosen."""
     active: dict[Subject, ActiveAlert] = {}
     for name, fault in engine.faults.items():
         if not fault.gone:
