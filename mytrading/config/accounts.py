@@ -100,7 +100,7 @@ def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
 
 
 def load_accounts(home: Path) -> tuple[AccountConfig, ...]:
-    """Read the project's accounts as `read_accounts` does; `ConfigurationError` lists every problem."""
+    """Read the project's accounts (empty if there is no file); `ConfigurationError` lists every problem."""
     problems: list[str] = []
     accounts = read_accounts(home, problems)
     if problems:
@@ -142,7 +142,7 @@ def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountC
 
 
 def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
-    """Return the accounts without the one called `name`; if it was primary, the first backup (else account) is."""
+    """Return the accounts without the one called `name`; if it was primary, a backup (else any) becomes primary."""
     left = tuple(account for account in accounts if account.id != name)
     if not left or any(account.role is AccountRole.PRIMARY for account in left):
         return left

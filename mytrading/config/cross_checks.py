@@ -141,7 +141,7 @@ def _key_problems(settings: TradingSettings) -> Iterator[str]:
 
 
 def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
-    """Return ids to subscribe: ENABLED_SYMBOLS (the default list bounded by ENABLED_EXCHANGES), then strategies'."""
+    """Return ids to subscribe: of ENABLED_SYMBOLS (its default list less exchanges not enabled), then strategies."""
     own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
     if settings.origin("data.symbols") == "default":
         own = [instrument for instrument in own if exchange_of(instrument) in settings.data.exchanges]

@@ -56,8 +56,8 @@ def load_settings(
     """Load the settings of the project in `home`; `ConfigurationError` lists every problem.
 
     `environ` defaults to the process's. `overrides` are the command line's, by dotted path ("logging.level") or
-    variable name. `known` defaults to what the files in `strategies/` declare. Without `checked`, settings
-    may contradict each other.
+    variable name. `known` defaults to the strategies declared in `strategies/`. `checked=False` permits settings
+    that contradict each other.
     """
     found = known if known is not None else discover_strategies(home / "strategies")
     loader = _Loader(home, profile_by_name(profile), found)

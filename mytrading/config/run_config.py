@@ -37,8 +37,8 @@ def build_run_config(
 ) -> run_config.RunConfig:
     """Build the run configuration from settings; `ConfigurationError` when they may not be started.
 
-    Logs go to a folder called `log_name`, the profile unless given. The URLs and the key are those of the stack's own
-    simulator once it serves; without a key one is made up for it.
+    Logs go to a folder `log_name` (default: the profile). `rest_url`, `ws_url` and `api_key` are for the stack's own
+    simulator; without a key a random one is generated for it.
     """
     if problems := start_problems(settings):
         raise ConfigurationError(*problems)
@@ -192,7 +192,7 @@ def is_intraday(product: Product, plan: LegPlan | None) -> bool:
 
 
 def risk_limits(settings: TradingSettings) -> run_config.RiskLimits:
-    """Return the risk limits for a run, with the settings of quotes and exchanges that risk also checks."""
+    """Return the risk limits, with enabled exchanges, kinds and timeframes; the quote age grows with market speed."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
     return replace(
         settings.risk,

@@ -73,7 +73,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def running(self) -> tuple[StrategyConfig, ...]:
-        """The strategies that a stack starts; empty if the strategy engine is switched off."""
+        """Settings of the strategies in ENABLED_STRATEGIES; empty if the strategy engine is switched off."""
         return self.strategies if self.system.enable_strategy_engine else ()
 
     @property

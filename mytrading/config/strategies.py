@@ -131,7 +131,7 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     @property
     def sizing_rule(self) -> SizingRule:
-        """The rule by which a signal's lots are sized."""
+        """The rule by which the lots of a signal are computed."""
         return SizingRule(
             by=self.sizing.strip(),
             risk_per_trade=self.risk_per_trade,

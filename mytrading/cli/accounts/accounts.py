@@ -258,7 +258,7 @@ class AccountBook:
 
 
 def audit_rows() -> list[dict[str, Any]]:
-    """Every line of the audit logs of all profiles, oldest first, with its `profile` and its other fields as text."""
+    """Return every row of all profiles' audit logs, oldest first, with `profile` and `details` (its other fields)."""
     known, found = ("time", "user", "action", "subject", "result"), []
     for folder in sorted(state_base().glob("*")):
         for row in audit.rows(folder):

@@ -150,7 +150,7 @@ def audit(limit: Limit = 50, as_json: AsJson = False) -> None:
 
 @app.command("set-primary")
 def set_primary(name: Name, as_json: AsJson = False) -> None:
-    """Take quotes from this account and trade it; the one before becomes a backup."""
+    """Make an account the primary, for quotes and orders; the former primary becomes a backup."""
     with _changing() as book:
         row = book.set_primary(name)
     print_result(row, as_json, f"{name} is the primary account")

@@ -109,7 +109,7 @@ class CheckContext:
 
     @property
     def is_source(self) -> bool:
-        """True for the account that gives a simulator its quotes."""
+        """True if the checked account gives a simulator its quotes."""
         return self.account is not None and self.account == self.config.source
 
     @property
@@ -142,13 +142,13 @@ class CheckContext:
 
     @cached_property
     def watched_instruments(self) -> tuple[str, ...]:
-        """Ids of the instruments that the strategies and the configuration name."""
+        """Ids of the instruments of all strategies and of ENABLED_SYMBOLS, without repeats."""
         symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
         return tuple(dict.fromkeys((*symbols, *self.config.data.watch)))
 
     @property
     def first_instrument(self) -> str:
-        """The instrument to ask the server about: the first that is watched, else the index."""
+        """Id of the instrument to test the server with: the first watched one, else NSE_INDEX:NIFTY."""
         return next(iter(self.watched_instruments), "NSE_INDEX:NIFTY")
 
     @property

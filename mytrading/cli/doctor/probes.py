@@ -69,7 +69,7 @@ def check_disk(context: CheckContext) -> Finding:
 
 
 def check_ports(context: CheckContext) -> Finding:
-    """Check that the ports of the stack are free, or held by the stack itself."""
+    """Check that the stack's ports are free, or in use by the stack itself."""
     config = context.config
     if context.is_running:
         return ok("held by the stack that runs")
@@ -168,7 +168,7 @@ def check_server(context: CheckContext) -> Finding:
 
 
 def check_api_key(context: CheckContext) -> Finding:
-    """Check the API key. The server answers a wrong key and a missing broker session alike, except in a search."""
+    """Check the API key, telling a wrong key from a missing broker session by a search, which needs no session."""
     try:
         pong = endpoints.ping(context.client)
         return ok(f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
@@ -268,7 +268,7 @@ def check_instruments(context: CheckContext) -> Finding:
 
 
 def check_history(context: CheckContext) -> Finding:
-    """Check the minute bars of the first watched instrument for the last whole trading day."""
+    """Check that the server has all minute bars of the first watched instrument for the previous trading day."""
     instrument = context.first_instrument
     exchange = split_id(instrument)[0]
     if exchange not in context.calendar.exchanges:

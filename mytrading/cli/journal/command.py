@@ -71,7 +71,7 @@ def show(
     trace: str = Option("", "--trace", help="All rows that belong to this id (of a signal, an order, …)."),
     daemon: Daemon = "", limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Show rows: what a daemon read and what it decided."""
+    """Show journal rows: what a daemon read and what it decided."""
     with find_stack(profile) as found:
         _check_name(found.config, daemon)
         rows = list(journal_verify.decode_journals(found.config, daemon))
@@ -101,7 +101,7 @@ def export(
     target: Path = Argument(..., help="The Parquet file to write."),  # noqa: B008
     daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Write rows to a Parquet file, bodies as JSON."""
+    """Write journal rows to a Parquet file, bodies as JSON."""
     with find_stack(profile) as found:
         _check_name(found.config, daemon)
         try:

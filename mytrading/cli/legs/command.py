@@ -171,7 +171,7 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
 
 @app.command()
 def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None:
-    """Whether a file of legs can run: every mistake with line, key and value, and what guards each leg."""
+    """Check if a file of legs can run: every mistake with line, key and value, and who holds each leg's stop."""
     from mytrading.cli.legs.show import describe_planned_stops, stop_rules
     from mytrading.config.cross_checks import product_of
 
@@ -232,7 +232,7 @@ def show(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """The contracts it would trade now, what they cost and need in margin, breakevens, and the payoff as a picture."""
+    """Show the contracts a file of legs would trade now: premium, margin, breakevens, and the payoff as a picture."""
     home = project_folder()
     with find_running_stack(profile) as found:
         from mytrading.cli.legs.show import LegQuotes, draw_payoff, leg_sizer, price_legs, stop_rules

@@ -48,7 +48,7 @@ def show(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Open or closed, which holiday it is, the next session, and the next expiries."""
+    """Show if exchanges are open, which holiday it is, the next session, and the next expiries."""
     with exit_on_errors():
         from mytrading.cli.shell.target import load_calendar, load_contract_facts
         from mytrading.core.instruments.day_report import WEEKDAYS, day_report, expiry_report

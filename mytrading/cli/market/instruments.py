@@ -104,7 +104,7 @@ def diff(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """What came, went, and changed its lot, tick or freeze quantity between two days."""
+    """Show contracts added, removed, or changed in lot, tick or freeze quantity between two days."""
     from mytrading.adapters.storage.warehouse import Warehouse
     from mytrading.core.instruments.master_contract import changes_text, diff_instruments
 

@@ -40,7 +40,7 @@ def backtest(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
+    """Run a strategy over history with the code that trades live, and show its results. Exit 1 if it faulted."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.run import run
 

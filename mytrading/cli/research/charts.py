@@ -37,7 +37,7 @@ def strategy_chart(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Draw the combined premium of its legs with the Supertrend; of its last run if it is flat."""
+    """Draw the combined premium of a strategy's legs (of its last run if it is flat) with the Supertrend."""
     from mytrading.cli.shell.target import load_calendar
 
     if timeframe:

@@ -55,7 +55,7 @@ class SearchOptions(RunOptions):
     report: Annotated[Path | None, Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
 
     def prepare_search(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
-        """The prepared run, the search plan and the payload for workers; ends the command if an option is wrong."""
+        """Return the prepared run, the search plan and the workers' payload; a wrong option ends the command."""
         from mytrading.backtest.search.space import SpaceError, parse_leg_space, parse_space
         from mytrading.backtest.search.study import METHODS, StudyPlan
         from mytrading.backtest.search.trials import OBJECTIVES

@@ -21,7 +21,7 @@ LOGS = ("supervisord", "main", "trade", "error", "performance")
 
 
 def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """Build a typer completion (names with a prefix, any case) from a function that lists all; empty if that fails."""
+    """Wrap a function that lists names into a typer completion: names by prefix in any case; [] if listing fails."""
 
     def offered(incomplete: str) -> list[str]:
         from mytrading.cli.shell.failures import Failure
@@ -107,7 +107,7 @@ def journal_days() -> list[str]:
 
 @completion
 def underlyings() -> list[str]:
-    """Underlyings that have options in the stack's list of instruments."""
+    """Symbols of the underlyings that have options among the stack's instruments; repeats possible."""
     from mytrading.adapters.storage.instrument_store import InstrumentFile
 
     return [item.underlying for item in InstrumentFile(_config().state).snapshot().instruments if item.kind.is_option]

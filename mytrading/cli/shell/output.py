@@ -146,7 +146,7 @@ class Column(NamedTuple):
         return not self.number and self.width > LONG and any(" " in text for text in self.texts)
 
     def aligned_texts(self) -> list[str]:
-        """Title and texts, all as wide as the column."""
+        """Return the title and texts, each padded to the column's width."""
         adjust = str.rjust if self.number else str.ljust
         return [adjust(text, self.width) for text in (self.title, *self.texts)]
 
@@ -237,5 +237,5 @@ def strip_control_sequences() -> None:
 
 
 def raw_terminal(stream: Any) -> Any:
-    """The unwrapped terminal, for output that moves the cursor; its text must be free of control codes already."""
+    """Return the terminal that a `PlainText` wraps, else `stream`; text written to it must be free of control codes."""
     return stream.stream if isinstance(stream, PlainText) else stream

@@ -26,7 +26,7 @@ def close(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Verify a day's journals, seal them, export them to Parquet, and print what the day was.
+    """Verify a day's journals, seal them, export them to Parquet, and print a summary of the day.
 
     Refuses while its sessions last, while the stack still writes to it, and while positions are open that must be flat.
     """

@@ -61,7 +61,7 @@ def show(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Its orders, positions, round trips and result over all accounts, also of one that was removed."""
+    """Show a strategy's orders, positions, round trips and result over all accounts, even if it was removed."""
     body = ask_gateway(profile, StrategyQuery(strategy=name, limit=limit))
     if as_json:
         print_json(body)
@@ -88,7 +88,7 @@ def show(
 def enable(
     name: OwnerName, reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = ""
 ) -> None:
-    """Let it enter again."""
+    """Allow a strategy's entries again."""
     _switch(name, True, reason, request, as_json, profile)
 
 
@@ -96,7 +96,7 @@ def enable(
 def disable(
     name: OwnerName, reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = ""
 ) -> None:
-    """Let it enter nothing more, within a second. Its stops and exits go on; `flatten --strategy` closes."""
+    """Stop a strategy's entries within a second. Its stops and exits go on; `flatten --strategy` closes."""
     _switch(name, False, reason, request, as_json, profile)
 
 
@@ -119,7 +119,7 @@ def remove(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Switch it off and move its files to `removed/` beside them. Refused while it holds anything; history stays."""
+    """Switch a strategy off and move its files to `removed/`. Refused while it holds positions; its history stays."""
     name, home, open_ = _let_go(name, force, profile)
     moved = [_move(home, file) for file in _files_of(home, name)]
     after = "take it out of ENABLED_STRATEGIES before the next start, if it is named there"

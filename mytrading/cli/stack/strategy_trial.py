@@ -34,7 +34,7 @@ class TrialRefusal(msgspec.Struct, frozen=True):
 
 
 def try_strategies(home: Path, runs: Sequence[StrategyRun], patience_s: float = PATIENCE_S) -> list[TrialRefusal]:
-    """Load and initialize strategies in another process; returns those that fail (empty: none)."""
+    """Load and initialize strategies in another process, within `patience_s`; returns those that fail (empty: none)."""
     if not runs:
         return []
     names = ", ".join(run.name for run in runs)

@@ -116,7 +116,7 @@ def cancel(
     force: bool = Option(False, "--force", help="Allow a stop or an exit too; needs a reason."),
     timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Cancel one order, and wait until its end is proven."""
+    """Cancel one order, and wait until its end is confirmed."""
     command = ops.CancelCommand(request_id=request, order=order, reason=reason, force=force)
     with find_stack(profile) as found:
         _report(_result(found, found.ask(command), timeout, cancel=True), as_json, timeout)
@@ -132,7 +132,7 @@ def modify(
     reason: Reason = "", timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Change one order, and wait until the order book shows it. A stop takes its protection's prices along."""
+    """Change one order, and wait until the order book shows it. A new stop price also becomes its protection's."""
     if market and (price or trigger or quantity):
         fail(USAGE, "expected --market alone, or --price, --trigger and --quantity; found both")
     with find_stack(profile) as found:
@@ -197,9 +197,9 @@ def resolve(
     force: bool = Option(False, "--force", help="Override contradicting evidence (quantity, time or a visible order)."),
     reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """End an order that is UNKNOWN, PARKED, LOST or GHOST: it is that one, or it was never placed.
+    """Settle an order that is UNKNOWN, PARKED, LOST or GHOST: give its broker id, or state that it was never placed.
 
-    One that was never placed reserves nothing any more; if it appears all the same it is ours, and is cancelled.
+    An order stated as never placed frees its margin; if it appears at the broker after all, it is cancelled.
     """
     if bool(broker_order) == not_placed:
         fail(USAGE, "expected either --broker-order X (see `mytrading broker orders`) or --not-placed")

@@ -37,7 +37,7 @@ def broker(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """What the brokers show, of all accounts: their own rows. Exit 1 if an account could not be read."""
+    """Show a book (orders, funds, …) of each account as the broker has it. Exit 1 if an account could not be read."""
     if book not in BOOKS:
         fail(USAGE, f"broker: expected {', '.join(BOOKS)}; found {book!r}")
     with exit_on_errors():

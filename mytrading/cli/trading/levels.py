@@ -33,7 +33,7 @@ def halt(
     reduce: bool = Option(False, "--reduce", help="Allow orders that reduce positions by a strategy's signal."),
     account: Account = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Open nothing more. Stops and exits go on working."""
+    """Halt new entries. Stops and exits go on working."""
     command = HaltCommand(request_id=request, reduce=reduce, reason=reason, account=account)
     with find_stack(profile) as found:
         _show_level(found.ask(command), as_json)
@@ -43,7 +43,7 @@ def reduce(
     reason: ReasonArgument = "", account: Account = "", request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Only what reduces positions is allowed from now on; `resume` ends it."""
+    """Allow only orders that reduce positions; `resume` ends it."""
     halt(reason, True, account, request, as_json, profile)
 
 

@@ -37,7 +37,7 @@ def margin(
     premium: float = Option(0.0, "--premium", min=0.0, help="Price of a bought option."),
     day: Day = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
+    """Show how many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
     if amount is None:
         return _free_margins(as_json, profile)
     instrument = instrument.upper() or "NIFTY"
@@ -84,7 +84,7 @@ def size(
     share: list[str] = Option([], "--share", help="ACCOUNT=FREE: split lots by free margin."),  # noqa: B008
     day: Day = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Lots and orders: of so many lots, or of what may be lost between entry and stop. Exit 1 if not one lot."""
+    """Show the orders for a number of lots, or for rupees at risk between entry and stop. Exit 1 if not one lot."""
     if bool(lots) == bool(risk):
         fail(USAGE, "expected --lots, or --risk with --entry and --stop; `mytrading size NIFTY --risk 6500 --entry 120 "
                     "--stop 110`")  # fmt: skip

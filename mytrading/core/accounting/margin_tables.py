@@ -148,7 +148,7 @@ def sizing_key(sizing: str) -> str:
 
 
 def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:
-    """Return the kind of trade by which an instrument is margined; None for shares."""
+    """Return the kind of trade whose margin an instrument needs, sold or bought; None for shares and indices."""
     if instrument.kind is InstrumentKind.FUT:
         return TradeType.FUTURE
     if not instrument.kind.is_option:

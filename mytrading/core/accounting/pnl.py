@@ -44,7 +44,7 @@ def drop_implausible_book(quote: Quote, reach: float) -> Quote:
 
 
 def unrealised(quantity: int, average_price: float, quote: Quote) -> float:
-    """Return the unrealised profit in rupees of signed `quantity` at this quote."""
+    """Return the unrealised profit in rupees of signed `quantity` bought or sold at `average_price`, at this quote."""
     return quantity * (exit_price(quantity, quote) - average_price)
 
 

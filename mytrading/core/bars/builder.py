@@ -106,7 +106,7 @@ class BarBuilder:
             build.since = _NEVER
 
     def drop(self, instrument: str) -> None:
-        """Discard the unfinished bar of an instrument and build no more."""
+        """Discard an instrument's unfinished bar; a later quote begins anew."""
         self._builds.pop(instrument, None)
 
     def add(self, quote: Quote) -> Closed | None:
@@ -187,7 +187,7 @@ class Aggregator:
         self.late = 0
 
     def add(self, minute: Bar) -> list[Bar]:
-        """Add a one-minute bar; returns the longer bars that are complete now, in time order per timeframe."""
+        """Add a one-minute bar; returns the longer bars it completed, empty if none or outside the session."""
         exchange = minute.instrument.partition(":")[0]
         session = self._calendar.session(exchange, self._calendar.trading_day(minute.start_ns))
         if session is None or not session.open_ns <= minute.start_ns < session.close_ns:

@@ -89,7 +89,7 @@ class HistoryMerge:
 
     @property
     def waiting_instruments(self) -> list[str]:
-        """Instruments whose live bars wait for history."""
+        """Instruments whose live bars are withheld until history is fetched."""
         return [name for name, join in self._joins.items() if join.holding]
 
     @property
@@ -126,7 +126,7 @@ class HistoryMerge:
             join.holding, join.due_ns = True, None
 
     def note_resumed(self, instrument: str, upto_ns: int) -> None:
-        """Schedule a history request up to `upto_ns` (market, end of a minute), from when quotes are complete."""
+        """Schedule a history request up to market `upto_ns` (end of a minute), when live quotes are complete."""
         join = self._joins.get(instrument)
         if join is not None:
             join.holding, join.requested, join.tries, join.deadline = True, False, 0, 0

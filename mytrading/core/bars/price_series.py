@@ -88,7 +88,7 @@ class SeriesBars:
             del self.bars[:-MOST]
 
     def add_minutes(self, minutes: Iterable[Bar]) -> None:
-        """Merge one-minute bars into the unfinished bar, for the part of it before the first price was added."""
+        """Merge one-minute bars into the unfinished bar, to fill its time before the first price was added."""
         for minute in minutes:
             if not self._end:
                 self._begin(minute.start_ns, minute.open)
