@@ -69,7 +69,7 @@ def calmar(returns: Array, periods: int = DAYS_A_YEAR) -> float:
 
 
 def omega(returns: Array) -> float:
-    """Return the omega ratio, the sum of gains over the sum of losses; NaN without losses or of fewer than two returns."""
+    """Return the omega ratio, sum of gains over sum of losses; NaN without losses or with fewer than two returns."""
     losses = -float(np.sum(returns[returns < 0]))
     return float(np.sum(returns[returns > 0])) / losses if len(returns) > 1 and losses else _NAN
 
