@@ -25,7 +25,7 @@ TICKS_EACH = 1_000_000
 def bars_of_ticks(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int, *, ordered: bool = False
 ) -> tuple[NDArray[np.int64], FloatArray]:
-    """Starts, shape (bars,), and open, high, low, close, volume, shape (5, bars), of bars of `span_ns`.
+    """Return starts, shape (bars,), and open, high, low, close, volume, shape (5, bars), of bars of `span_ns`.
 
     `volumes` are cumulative over the day; a bar's volume is the increase in it (a lower value restarts the count).
     `ValueError` if ticks are not in time order. `ordered` skips that check, which halves the data read: bars of
