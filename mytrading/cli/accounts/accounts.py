@@ -165,8 +165,8 @@ class AccountBook:
         return self._new(name, merged).model_copy(update={"broker": old.broker})
 
     def remove(self, name: str, force: bool) -> dict[str, Any]:
-        """Delete an account unless it holds positions, runs or cannot be checked (`force`: even so); returns a report.
-        If it was the primary, another account becomes primary."""
+        """Delete an account, the primary's place going to another; returns what was done, by name.
+        Ends the command if a stack uses it, it holds positions or cannot be checked, unless `force`."""
         account = self.find(name)
         reasons = self._reasons_to_keep(account)
         if reasons and not force:
