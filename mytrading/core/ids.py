@@ -14,7 +14,7 @@ _SEPARATOR = "\x1f"
 
 
 def content_id(*parts: str | int) -> str:
-    """16 hex digits of the parts; two different lists of parts never share their text."""
+    """Return 16 hex digits, a hash of the parts and their order: equal parts have an equal id in every process."""
     return blake2b(_SEPARATOR.join(map(str, parts)).encode(), digest_size=8).hexdigest()
 
 

@@ -18,7 +18,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def kernel(**options: Any) -> Callable[[Kernel], Kernel]:
-    """Decorator: the function compiled by numba as the `options` of `njit` say, kept where numba keeps it."""
+    """Return a decorator that compiles a function by numba (`options` are those of `njit`) and caches it on disk."""
 
     def compiled(function: Kernel) -> Kernel:
         made: Any = njit(**options)(function)
@@ -31,7 +31,7 @@ def kernel(**options: Any) -> Callable[[Kernel], Kernel]:
 
 
 def compiled_together(*functions: Any, **options: Any) -> dict[str, Any]:
-    """The compiled forms, by name, of functions of one module that call each other; the module's own stay plain."""
+    """Return the compiled forms, by name, of one module's functions that call each other; the originals stay plain."""
     names = dict(functions[0].__globals__)
     for function in functions:
         copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
@@ -40,10 +40,8 @@ def compiled_together(*functions: Any, **options: Any) -> dict[str, Any]:
 
 
 def stamp(function: Any) -> str:
-    """A hash of the code of `function` and of every function and constant that it reaches by name.
-
-    What numpy and math hold is told by its name: numba's version stands in its index.
-    """
+    """Return a hash of the code of `function` and all functions and constants that it reaches by name; what is of numpy
+    or math counts by its name alone."""
     found = hashlib.sha256()
     for part in _reached(function, set()):
         found.update(part.encode())

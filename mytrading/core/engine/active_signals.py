@@ -27,7 +27,7 @@ _BARS_KEPT = 4
 
 
 def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], at_ns: int) -> str:
-    """Hash of a signal's content: equal content at the same market time has the same id in every process and run."""
+    """Return a signal's id, a hash (16 hex digits) of its content and `at_ns` (market): the same in every process."""
     content = [strategy, watch, action, str(at_ns)]
     more = False
     for leg in legs:
@@ -60,40 +60,37 @@ class SignalStatus:
     """End of the last bar at which it was repeated."""
 
     def note_position_closed(self, side: int, at_ns: int) -> None:
-        """Mark the signal spent if its side (1 long, -1 short) is that of the position closed at `at_ns` (market).
-
-        Bars before this moment do not count for re-arming.
-        """
+        """Mark the signal spent if its side is that of the position closed at `at_ns` (market): `side` 1 long, -1
+        short. Bars before that moment do not count for re-arming."""
         if self.signal is not None and side and SIDES[self.signal.action] == side:
             self.spent, self.quiet_bars, self.closed_ns = True, set(), at_ns
 
     def note_bar(self, start_ns: int, end_ns: int) -> None:
-        """Count a completed bar as quiet; `note_draft` follows if the strategy repeats its signal on it.
-
-        A bar within which a quote repeated the signal is not quiet.
-        """
+        """Count a completed bar (market ns) as one without the signal, unless a quote repeated the signal within it;
+        `note_draft` takes that back if the strategy repeats its signal on the bar."""
         if (quiet := self.quiet_bars) is None or self.repeated_ns > start_ns:
             return
         if end_ns > self.closed_ns and len(quiet) < _BARS_KEPT:
             quiet.add(end_ns)
 
     def note_draft(self, action: Action, end_ns: int) -> None:
-        """Record that the strategy returned this action for the bar that ended then, sent or not."""
+        """Record that the strategy returned `action` for the bar that ended at `end_ns` (market), sent or not."""
         if self.quiet_bars is not None and self.signal is not None and self.signal.action is action:
             self.quiet_bars.discard(end_ns)
             self.repeated_ns = end_ns
 
     def is_rearmed(self, end_ns: int) -> bool:
-        """True if, since the position of the signal closed, a bar has passed without that signal."""
+        """True if, since the signal's position closed, a bar that ended before `end_ns` (market) did not repeat it."""
         return self.quiet_bars is not None and any(bar < end_ns for bar in self.quiet_bars)
 
     def is_entry_pending(self, now: int, machine_ns: int) -> bool:
-        """True while a long or short signal may still lead to a position that does not show yet."""
+        """True while the last signal is an entry with a live order, or not spent nor expired (`now`: market ns)."""
         last = self.signal
         return last is not None and last.action is not Action.EXIT and self._is_active(last, now, machine_ns)
 
     def is_repeat(self, signal: Signal, names_legs: bool, now: int, machine_ns: int, view: PositionView) -> bool:
-        """True if `signal` says nothing new. `names_legs`: the strategy chose the legs itself, so they are compared."""
+        """True if `signal` adds nothing: `view` (the position) has its side, or the last signal is equal and active.
+        `names_legs`: the strategy chose the legs itself, so they are compared too. `now` is market ns."""
         last = self.signal
         differs = names_legs and (last is None or signal.legs not in (last.legs, last.instead_of))
         if signal.action is not Action.EXIT and view.side == SIDES[signal.action] and not differs:
@@ -122,11 +119,11 @@ class ActiveSignals:
         """Ids of open exit goals by account, strategy and instrument."""
 
     def status_of(self, key: Key) -> SignalStatus:
-        """The status of a key's last signal; an empty one if there was none."""
+        """Return the status of the last signal of a (strategy, watched instrument); an empty one if none was sent."""
         return self._statuses.get(key, _UNKNOWN)
 
     def apply_signal(self, signal: Signal) -> None:
-        """Record a sent signal as the last one of its key."""
+        """Record a sent signal as the last one of its strategy and watched instrument, without orders yet."""
         key = (signal.strategy, signal.watch)
         status = self._statuses.setdefault(key, SignalStatus())
         before, status.signal = status.signal, signal
@@ -141,7 +138,7 @@ class ActiveSignals:
             status.entered_ns = signal.created_ns
 
     def apply_order(self, order: Order) -> None:
-        """Record an entry's state; one that ends with nothing filled spends its signal."""
+        """Update the last signal's status by its entry order; an entry that ends unfilled spends the signal."""
         if (key := self._key_of.get(order.cause)) is None or order.purpose.reduces:
             return
         status = self._statuses[key]
@@ -157,7 +154,7 @@ class ActiveSignals:
             status.spent = True
 
     def apply_goal(self, goal: Goal) -> None:
-        """Record an exit goal that opened or ended."""
+        """Record that an exit goal opened or ended."""
         goals = self._goals.setdefault((goal.account, goal.strategy, goal.instrument), set())
         if goal.state == "open":
             goals.add(goal.id)
@@ -169,11 +166,11 @@ class ActiveSignals:
         return bool(self._goals.get((account, strategy, instrument)))
 
     def is_idle(self, key: Key) -> bool:
-        """True if the signal has no live order and no exit goal is open."""
+        """True if the last signal of `key` has no live order and no exit goal of any strategy is open."""
         return not self.status_of(key).live_orders and not any(self._goals.values())
 
     def next_candidate(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
-        """The signal for its next `otherwise` leg after the broker rejected this entry order; None if there is none.
+        """Return the signal for the next `otherwise` leg after the broker rejected an entry `order`; None if none.
 
         All `accounts` must have rejected it: a signal is one for all of them, and another candidate would close what
         one account has or may still get. The data time stays that of the first candidate, so late ones expire.

@@ -37,7 +37,7 @@ Chain = Callable[[str, str], "ChainView | None"]
 
 
 def underlying_of(watch: str, book: InstrumentBook) -> str:
-    """The underlying of a listed instrument; of an unlisted one its symbol."""
+    """Return a listed instrument's underlying; an unlisted one's own symbol."""
     listed = book.get(watch)
     return listed.underlying if listed is not None else split_id(watch)[1]
 
@@ -59,9 +59,9 @@ def resolve_leg(
     now: int,
     hints: OrderHints = NO_HINTS,
 ) -> Leg:
-    """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed.
+    """Return the leg of the contract that `rule` selects while `watch` trades at `price`; raises `NoSuchContract`.
 
-    A stop is a level of the watched price: one that an option's price never has is refused, not guessed.
+    `stop_price` (0: none) and the prices of `hints` are levels of `watch`, so they are refused for an option.
     """
     if rule.kind is TradeKind.OPTION and (stop_price or hints.has_prices):
         what = f"stop_price {stop_price:g} is a level" if stop_price else "the prices of the signal are levels"
@@ -94,7 +94,7 @@ def _future(underlying: str, expiry: str, book: InstrumentBook) -> Instrument:
 
 
 def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str, float], now: int) -> tuple[str, ...]:
-    """Contracts the strategy would trade at these prices of its watched instruments; unlisted ones are left out."""
+    """Return ids of contracts the strategy would trade at `prices` (by watched instrument), unlisted ones left out."""
     found = []
     for watch in run.symbols:
         for rule in (run.long, run.short):
@@ -108,7 +108,7 @@ def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str,
 
 
 def infer_meaning(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
-    """The watched instrument and side (1 long, -1 short) that a position stands for by the rules; None if none fits."""
+    """Watched instrument and side (1, -1) whose signal opens such a position (signed units) by the rules, or None."""
     listed = book.get(instrument)
     sign = 1 if quantity > 0 else -1
     for watch in run.symbols:
@@ -144,7 +144,8 @@ def _series_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> tup
 def select_contract(
     rule: LegRule, watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int, chain: Chain
 ) -> Instrument:
-    """The listed contract a leg names at these prices; raises `NoSuchContract`."""
+    """Return the listed contract that a leg rule selects at `prices` (by instrument); raises `NoSuchContract`.
+    `chain(underlying, expiry)` looks up the option chain that rules by premium or delta need."""
     watch = rule.watch or watch
     if rule.kind is LegKind.EQUITY:
         if (share := book.get(watch)) is None or share.kind is not InstrumentKind.EQ:
@@ -178,7 +179,7 @@ def _option_by_quotes(
 def resolve_legs(
     rules: Sequence[LegRule], watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int, chain: Chain
 ) -> tuple[Leg, ...]:
-    """The legs of a signal, all at the same prices; `NoSuchContract` names the leg that cannot be selected."""
+    """Return a signal's legs, selected at the same prices; `NoSuchContract` names the leg that has no contract."""
     legs: list[Leg] = []
     for number, rule in enumerate(rules, 1):
         try:
@@ -228,7 +229,7 @@ def price_level(at: LegStop, direction: int, price: float) -> float:
 def candidate_contracts(
     rules: Sequence[LegRule], watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int
 ) -> tuple[str, ...]:
-    """Contracts to quote before a signal: the one a rule names, else all among which it is searched."""
+    """Return ids of contracts to quote before a signal: each rule's own, or all searched by premium or delta."""
     found: list[str] = []
     for rule in rules:
         try:
@@ -248,7 +249,7 @@ def candidate_contracts(
 
 
 def is_entry_day(days: DayKind, rules: Sequence[LegRule], watch: str, book: InstrumentBook, now: int) -> bool:
-    """True if a plan for such days enters on the day of `now`; its first leg with an expiry decides."""
+    """True if a plan for such `days` enters on the day of `now` (market ns); its first leg with an expiry decides."""
     dated = next((rule for rule in rules if rule.kind is not LegKind.EQUITY), None)
     if days is DayKind.ANY or dated is None:
         return True
@@ -259,10 +260,8 @@ def is_entry_day(days: DayKind, rules: Sequence[LegRule], watch: str, book: Inst
 def select_option_universe(
     rule: OptionRange, spot: str, price: float, book: InstrumentBook, now: int
 ) -> tuple[str, ...]:
-    """The calls, then the puts, of the strikes about `price` of `spot`; `NoSuchContract` says what is listed.
-
-    Fewer than the rule's number of strikes where the list ends before.
-    """
+    """Return the calls, then the puts, `rule.strikes` each side of `price`, the price of instrument `spot`; fewer where
+    the list of strikes ends. Raises `NoSuchContract` if none is listed."""
     underlying = underlying_of(spot, book)
     found: list[str] = []
     for right in (InstrumentKind.CE, InstrumentKind.PE):
@@ -284,13 +283,13 @@ class OptionChains:
         self._book: InstrumentBook | None = None
 
     def apply(self, quote: Quote) -> None:
-        """Record a quote."""
+        """Store a quote as the newest of its instrument, and pass it to all open chains."""
         self._quotes[quote.instrument] = quote
         for chain in self._chains.values():
             chain.apply(quote)
 
     def chain_view(self, book: InstrumentBook, underlying: str, expiry: str, now: int) -> ChainView | None:
-        """The chain at `now`; `NoSuchContract` where none is listed. Another book opens all chains anew."""
+        """Return the chain at `now` (market ns); `NoSuchContract` if none is listed. A new `book` reopens chains."""
         if book is not self._book:
             self._chains.clear()
             self._book = book
@@ -322,7 +321,7 @@ class ContractSelector:
     def select_legs(
         self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
     ) -> tuple[Leg, ...]:
-        """The legs of a draft with their contracts; none on a day that its plan excludes. Raises `NoSuchContract`."""
+        """Return a draft's legs, contracts selected; () on a day its plan excludes. Raises `NoSuchContract`."""
         if not (rules := tuple(leg for leg in draft.legs if isinstance(leg, LegRule))):
             return tuple(leg for leg in draft.legs if isinstance(leg, Leg))
         if len(rules) < len(draft.legs):
@@ -342,10 +341,8 @@ class ContractSelector:
     def contracts_to_quote(
         self, runs: Iterable[StrategyRun], prices: Mapping[str, float], book: InstrumentBook, now: int
     ) -> list[str]:
-        """Contracts whose quotes may soon be needed: of plans near their entry time and of rules in earlier drafts.
-
-        Chains are opened before the entry time, so that numba's code is loaded by then.
-        """
+        """Return contracts whose quotes may soon be needed: of plans near their entry time and of rules in earlier
+        drafts. Chains are opened before the entry time, so that numba's code is loaded by then."""
         found: list[str] = []
         at = second_of_day(now)
         for run in runs:

@@ -26,6 +26,7 @@ class LegStrategy(BaseStrategy):
     plan: ClassVar[LegPlan]
 
     def initialize(self) -> None:
+        """Add the indicators that the plan's conditions compare; called once by the engine."""
         self._handles: dict[str, IndicatorHandle] = {}
         for comparison in self.plan.when:
             for operand in (comparison.left, comparison.right):
@@ -34,6 +35,7 @@ class LegStrategy(BaseStrategy):
                     self._handles[repr(operand)] = made
 
     def on_data(self, data: Bar) -> StrategySignal | None:
+        """Return the plan's entry in its window if all conditions hold, EXIT from closing time on, else None."""
         if data.instrument != self.instruments[0]:
             return None
         plan, at = self.plan, second_of_day(data.end_ns)
@@ -61,21 +63,19 @@ class LegStrategy(BaseStrategy):
 
 
 def leg_strategy(plan: LegPlan) -> type[LegStrategy]:
-    """The class that runs this plan."""
+    """Return a strategy class that trades this plan, for the engine to instantiate."""
     return type("LegStrategy", (LegStrategy,), {"plan": plan, "__module__": LegStrategy.__module__})
 
 
 def closing_second(plan: LegPlan) -> int:
-    """The second of the day at which closing begins, 0 if the plan names none."""
+    """Return the second of the day (IST) at which closing begins; 0 if the plan names none."""
     times = [plan.exit_time, plan.square_off_time - SQUARE_OFF_LEAD if plan.square_off_time else 0]
     return min((at for at in times if at), default=0)
 
 
 def missed_entry_window(plan: LegPlan, bars: Iterable[Bar], now: int) -> str:
-    """Today's entry window, as 09:20-09:35, if it is over and no quote was received in it; else empty.
-
-    `bars` are the stored minutes of what the plan watches: one made of quotes counts them, a fetched one has none.
-    """
+    """Return today's entry window (as 09:20-09:35) if it is over at `now` (market ns) and no quote came within it, else
+    "". `bars`: the stored minutes of what the plan watches; only those made of quotes count."""
     begins = now - now % SECOND + (plan.entry_time - second_of_day(now)) * SECOND
     ends = begins + plan.entry_minutes * 60 * SECOND
     if now < ends or any(bar.ticks and begins <= bar.end_ns < ends for bar in bars):

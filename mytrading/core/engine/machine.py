@@ -86,7 +86,7 @@ class EngineMachine(gate.EngineState):
 
     @property
     def hosts(self) -> tuple[StrategyHost, ...]:
-        """The strategies, running or faulted."""
+        """Hosts of all strategies, running or faulted."""
         return tuple(self._hosts.values())
 
     @property
@@ -95,7 +95,7 @@ class EngineMachine(gate.EngineState):
         return sum(host.fault is not None for host in self._hosts.values())
 
     def tradable_contracts(self, now: int) -> tuple[str, ...]:
-        """Contracts that the strategies would trade at present prices, and those that they hold."""
+        """Return ids of contracts that the strategies hold, or would trade at present prices; `now`: market ns."""
         found = [item for host in self.hosts for item in tradable_contracts(host.run, self.book, self.prices, now)]
         held = [position.instrument for position in self.positions.open_positions()]
         ruled = self.contracts.contracts_to_quote(self._runs, self.prices, self.book, now)
@@ -106,26 +106,26 @@ class EngineMachine(gate.EngineState):
         return instrument in self._quoted
 
     def is_idle(self, strategy: str, watch: str) -> bool:
-        """True if a strategy has no position, and no live order or open goal for this watched instrument."""
+        """True if a strategy has no position, the watched instrument no live order, and no exit goal is open."""
         flat = not any(position.strategy == strategy for position in self.positions.open_positions())
         return flat and self.active_signals.is_idle((strategy, watch))
 
     def is_late(self, data: gate.Data, now: int) -> bool:
-        """True once drafts about this data are dropped: after their validity and the machine-time floor."""
+        """True if at `now` (market ns) signals about this data are no longer sent: its validity is over."""
         return now >= gate.data_complete_ns(data) + max(self._validity_ns, int(gate.FLOOR_NS * self.speed))
 
     def next_timer_ns(self) -> int:
-        """Market time at which `TIME` is due: the first timer or unfinished slice; 0 if there is none."""
+        """Market time at which a strategy's first timer or incomplete set of bars is due; 0 if there is none."""
         return min((at for host in self._hosts.values() if (at := host.next_timer_ns())), default=0)
 
     def snapshot(self, day: str) -> tuple[DayOpened | StrategyMemory, ...]:
-        """First rows of a new day's journal: positions, switches and memories; signals end with the day."""
+        """Return the first journal rows of a `day` (ISO date): positions, switches and memories, but no signals."""
         switches = tuple(self.switches.values())
         kept = (StrategyMemory(strategy=name, text=text, at_ns=0) for name, text in self._memories.items())
         return (DayOpened(day=day, positions=self.positions.open_positions(), switches=switches), *kept)
 
     def rebuild(self) -> None:
-        """Create the strategies again, to be opened again; faulted ones stay as they are."""
+        """Create all strategies anew but faulted ones, which stay; the machine must then be opened again."""
         faulted = {name: host for name, host in self._hosts.items() if host.fault is not None}
         self._hosts = {
             run.name: faulted.get(run.name)
@@ -142,15 +142,13 @@ class EngineMachine(gate.EngineState):
             host.workspace.warm_up()
 
     def watch(self, symbols: Mapping[str, tuple[str, ...]]) -> None:
-        """Change the watched instruments of these strategies, and rebuild all."""
+        """Replace the watched instruments of the strategies that `symbols` names, and rebuild all strategies."""
         self._runs = tuple(replace(run, symbols=symbols.get(run.name, run.symbols)) for run in self._runs)
         self.rebuild()
 
     def open(self, history: Sequence[Bar], alive: Callable[[], None] = lambda: None) -> None:
-        """Walk the strategies through stored bars in time order (longer bars before shorter ones), then go live.
-
-        That may take long: `alive` is called meanwhile, but never from within a strategy that hangs.
-        """
+        """Show the strategies stored bars in time order (longer bars before shorter ones), call `on_start`, then go
+        live. It may take long: `alive` is called meanwhile, but never from within a strategy that hangs."""
         for bar in history:
             self.note_price(bar)
         for host in self.hosts:
@@ -175,12 +173,12 @@ class EngineMachine(gate.EngineState):
             host.call(host.strategy.on_stop)
 
     def apply(self, row: Any) -> None:
-        """Apply a journal row or an input; once live, a bar or quote is passed to the strategies."""
+        """Apply a journal row or input to the state; once live, strategies are called with a bar, quote or timer."""
         if (handler := _HANDLERS.get(type(row))) is not None:
             handler(self, row)
 
     def note_price(self, data: Bar | Quote) -> None:
-        """Record the newest price, for the choice of strikes."""
+        """Record the newest price of an instrument, by which strikes are selected."""
         self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
         if isinstance(data, Quote):
             self.contracts.chains.apply(data)
@@ -216,7 +214,7 @@ class EngineMachine(gate.EngineState):
             )
 
     def take_drafts(self, data: gate.Data, drafts: Sequence[Draft]) -> None:
-        """Set the draft signals on this data (timer, bar or quote) for the next `decide`, in place of `apply`."""
+        """Set draft signals about `data` (timer, bar, quote) for the next `decide`; replaces `apply` of that data."""
         self._source, self._drafts = data, list(drafts)
         if not isinstance(data, orders.TimerFired):
             self.note_price(data)
@@ -299,7 +297,7 @@ class EngineMachine(gate.EngineState):
             host.call(host.strategy.on_trade, trade)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
-        """Signals and vetoes for the bar, quote or timer just applied; changed memories; faults not yet reported."""
+        """Return rows for the message just applied: signals, vetoes, changed memories and faults not yet reported."""
         if self._source is not None and message is self._source:
             gated = self._gated(self._source, now) if self._drafts else ()
             return (*gated, *self._closing_rows(now))

@@ -43,7 +43,7 @@ class PositionViews:
         self._positions[position.owner] = position
 
     def apply_signal(self, signal: Signal) -> None:
-        """Record watched instrument and side for positions that these legs will open; open positions keep theirs."""
+        """Record the watched instrument and side of positions the signal's legs will open; open ones keep theirs."""
         meaning = Meaning(signal.watch, SIDES[signal.action])
         for leg in signal.legs:
             place = (signal.strategy, leg.instrument, _sign(leg.lots))
@@ -54,7 +54,7 @@ class PositionViews:
                 self._meanings[place] = meaning
 
     def apply_order(self, order: Order, signal: Signal) -> None:
-        """Record its signal's watched instrument and side for the position that a live entry order opens."""
+        """Record the watched instrument and side of `signal` for the position that its live entry `order` opens."""
         if order.state not in TERMINAL:
             place = (order.strategy, order.instrument, order.side.sign)
             self._meanings[place] = Meaning(signal.watch, SIDES[signal.action])
@@ -67,7 +67,7 @@ class PositionViews:
         return (position for position in self.open_positions() if position.strategy == strategy)
 
     def open_positions_for(self, run: StrategyRun, watch: str, book: InstrumentBook) -> list[Position]:
-        """Open positions of a strategy, in all its accounts, for an instrument that it watches."""
+        """Return a strategy's open positions, in all accounts, that belong to its watched instrument `watch`."""
         found = []
         for position in self._of(run.name):
             units = _units(position)
@@ -78,7 +78,7 @@ class PositionViews:
         return found
 
     def position_views(self, run: StrategyRun, book: InstrumentBook) -> dict[str, PositionView]:
-        """The strategy's view of its position for each instrument that it watches."""
+        """Return the strategy's position by watched instrument, as shown to its author; flat where it has none."""
         views = dict.fromkeys(run.symbols, FLAT)
         for position in self._of(run.name):
             units = _units(position)
@@ -130,7 +130,7 @@ class PendingEntries:
             self._legs[signal.strategy, leg.instrument] = (signal.watch, leg)
 
     def apply_order(self, order: Order) -> Signal | None:
-        """Record an entry's state; returns the signal behind it, if that is one of today's."""
+        """Track an entry order until it ends; returns the signal behind it, None for an exit or an earlier day's."""
         if order.purpose.reduces:
             return None
         key, _ = self._origin(order)
@@ -157,7 +157,7 @@ class PendingEntries:
         return known
 
     def entry_view(self, strategy: str, watch: str, now: int) -> EntryView | None:
-        """The newest pending entry of a strategy for a watched instrument; None if there is none."""
+        """The newest pending entry of a strategy for a watched instrument at `now` (market ns); None without one."""
         key = (strategy, watch)
         if live := self._live.get(key):
             order = next(reversed(live.values()))
@@ -173,7 +173,7 @@ class PendingEntries:
                          leg.stop_price, rests=False)  # fmt: skip
 
     def has_live_order(self, strategy: str, watch: str) -> bool:
-        """True while an entry order may still fill."""
+        """True while an entry order of the strategy for this watched instrument may still fill."""
         return bool(self._live.get((strategy, watch)))
 
 
@@ -189,11 +189,11 @@ class OperatorCancels:
         """Strategy and market time of unfilled ends, by the operator's request."""
 
     def apply_request(self, request: CancelRequested) -> None:
-        """Record an operator's cancel."""
+        """Record an operator's request to cancel an order; `last_cancel_ns` counts it once the order has ended."""
         self._requests.add(request.id)
 
     def apply_order(self, order: Order) -> None:
-        """Record the end of an unfilled entry that an operator asked for."""
+        """Record the end of an unfilled entry whose cancel was requested; any other order is ignored."""
         if order.links.request and not order.purpose.reduces and order.state in TERMINAL and not order.filled:
             self._ended[order.links.request] = order.strategy, order.updated_ns
 

@@ -63,7 +63,7 @@ class LoadedRule(NamedTuple):
 
 
 def load_rules(names: Iterable[str], classes: Iterable[type[SignalRule]], faults: Iterable[str]) -> list[LoadedRule]:
-    """One object for each enabled name, or its fault. `faults` are those of the rules' files."""
+    """Instantiate each enabled rule by name, or give the fault why not. `faults`: load errors of the rules' files."""
     called = {item.name or item.__name__: item for item in classes}
     known = {name_key(name): item for name, item in called.items()}
     broken = "; ".join(faults)
@@ -95,19 +95,19 @@ class UserRules:
         """Day and signals sent on it, by strategy."""
 
     def apply_signal(self, signal: Signal) -> None:
-        """Record a sent signal for the user's rules."""
+        """Count a sent signal for its strategy and day; rules see the count as `sent_today`."""
         day = (signal.created_ns + IST_OFFSET) // DAY
         known, count = self._sent.get(signal.strategy, (day, 0))
         self._sent[signal.strategy] = (day, count + 1 if known == day else 1)
 
     def apply_veto(self, row: SignalVetoed) -> None:
-        """Record a journaled veto."""
+        """Record a journaled veto, and the rule's fault if that caused it."""
         self._vetoes[row.strategy, row.watch] = row
         if row.faulted:
             self.faults[row.rule] = row.message
 
     def first_veto(self, signal: Signal, position: PositionView, now: int) -> SignalVetoed | None:
-        """The first veto of a signal that would enter something; None if all rules let it pass."""
+        """Return the first user rule's veto of an entry `signal`; None if all let it pass. `now`: market ns."""
         if not self.rules:
             return None
         day, count = self._sent.get(signal.strategy, (0, 0))
@@ -125,7 +125,7 @@ class UserRules:
         return None
 
     def is_new_veto(self, row: SignalVetoed) -> bool:
-        """False if the same rule vetoed the same action within the last minute of market time."""
+        """True unless the same rule vetoed the same action and instrument within the last minute of market time."""
         known = self._vetoes.get((row.strategy, row.watch))
         same = known is not None and (known.rule, known.action) == (row.rule, row.action)
         return known is None or not same or row.at_ns - known.at_ns >= MINUTE
@@ -156,7 +156,7 @@ class SignalGate:
         self._validity_ns = validity_ns
 
     def signal_for(self, host: StrategyHost, draft: StrategySignal, data: Data, now: int) -> Signal | None:
-        """The signal to send for a draft, or None if it says nothing new or nothing that is allowed."""
+        """Return the signal to send for a draft about `data`; None if it repeats the last or is not allowed."""
         run = host.run
         status = self._state.active_signals.status_of((run.name, draft.instrument))
         last = status.signal
@@ -187,7 +187,8 @@ class SignalGate:
     def apply_user_rules(
         self, host: StrategyHost, draft: StrategySignal, signal: Signal, data: Data, now: int
     ) -> tuple[Signal | None, SignalVetoed | None]:
-        """The signal if no user rule vetoes it, else an exit if it would turn a position, else None; and the veto."""
+        """Return `signal` if no user rule vetoes it, else an exit if it would reverse a position, else None; and the
+        veto, None without one."""
         view = host.workspace.positions.get(draft.instrument, FLAT)
         if (veto := self._rules.first_veto(signal, view, now)) is None:
             return signal, None
@@ -247,10 +248,8 @@ class SignalGate:
 
 
 def permitted_action(run: StrategyRun, action: Action, names_legs: bool) -> Action:
-    """The action within the strategy's direction: EXIT for a side that is excluded or has no contract to trade.
-
-    A strategy that names its legs itself needs no trade rule for the side.
-    """
+    """Return `action`, or EXIT if the strategy's direction excludes that side or no rule names a contract for it.
+    `names_legs`: the strategy names its legs itself and needs no such rule."""
     if action is Action.BUY and (run.direction is Direction.SHORT or (run.long is None and not names_legs)):
         return Action.EXIT
     if action is Action.SELL and (run.direction is Direction.LONG or (run.short is None and not names_legs)):
@@ -259,12 +258,12 @@ def permitted_action(run: StrategyRun, action: Action, names_legs: bool) -> Acti
 
 
 def data_complete_ns(data: Data) -> int:
-    """Market time at which the data of a signal was complete."""
+    """Market time at which the data behind a draft was complete: a bar's end, a quote's or timer's own time."""
     return data.end_ns if isinstance(data, Bar) else data.market_ns
 
 
 def expired_veto(signal: Signal, now: int) -> SignalVetoed:
-    """The record of a signal that was dropped because its data was too old when it came."""
+    """Return the journal row for a signal dropped at `now` (market ns) because its bar or quote was too old."""
     after = (now - signal.bar_ns) / SECOND
     message = f"it came {after:.0f} s after its bar or quote; signals about it are dropped then"
     return SignalVetoed(signal=signal.id, strategy=signal.strategy, watch=signal.watch, rule="", message=message,

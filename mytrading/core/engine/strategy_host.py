@@ -41,11 +41,11 @@ class CallGuard(Protocol):
     """Times calls of author code; the daemon's also writes to disk which call runs, in case it never returns."""
 
     def begin(self, strategy: str) -> None:  # noqa: ARG002
-        """Record that a call into a strategy's code begins."""
+        """Hook: the host calls it before each call into this strategy's code."""
         return
 
     def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
-        """Record that the call ended, `failed` if it raised; returns a fault's text if it took too long, else ""."""
+        """Hook: called after it, `failed` if that raised; returns a fault's text if it took too long, else ""."""
         return ""
 
 
@@ -123,7 +123,7 @@ class StrategyHost:
             self.workspace.open_series(self.history_days)
 
     def load_history(self, bars: Iterable[Bar]) -> None:
-        """Fill the series with bars not yet shown, so that indicators are computed once for all of them."""
+        """Store bars without showing them to the strategy yet, so that indicators are computed once for all."""
         workspace = self.workspace
         try:
             for bar in bars:
@@ -133,7 +133,7 @@ class StrategyHost:
             self.record_exception(error)
 
     def drafts_of(self, result: Any) -> list[StrategySignal]:
-        """Check and convert what `on_data` returned to a caller other than this host; a bad result becomes a fault."""
+        """Return the drafts of a result that another caller got from `on_data`; a bad one faults the strategy."""
         return self._drafts([result], "on_data")
 
     def record_exception(self, error: BaseException) -> None:
@@ -142,10 +142,8 @@ class StrategyHost:
         self.fault = Fault(text, self._where(error.__traceback__))
 
     def on_bar(self, bar: Bar, loaded: bool = False) -> list[StrategySignal]:
-        """Call the strategy for a completed bar, one of `load_history` if `loaded`; returns its draft signals.
-
-        Bars older than the newest are ignored.
-        """
+        """Call the strategy for a completed bar and return its draft signals; bars older than the newest are ignored.
+        `loaded`: the bar was stored by `load_history`."""
         try:
             return self._take(bar, loaded)
         except Exception as error:  # noqa: BLE001  (as in `__init__`)
@@ -176,12 +174,13 @@ class StrategyHost:
         return drafts + self._on_data(bar, bar.end_ns) + self._add_to_slice(bar)
 
     def next_timer_ns(self) -> int:
-        """Market time of the first timer or unfinished slice; 0 if there is none."""
+        """Market time of the first timer, or of bars of one time that lack an instrument; 0 if there is none."""
         ends = [self._slice_ns] if self._pending else []
         return min([*self.workspace.timers.values(), *ends], default=0) if self.fault is None else 0
 
     def pass_time(self, now: int, slices_to: int) -> list[StrategySignal]:
-        """Fire timers due at `now`; generate signals of slices ended by `slices_to` (market ns), complete or not."""
+        """Fire timers due at `now`, and call `generate_signals` for bars of one time up to `slices_to` (both market ns)
+        even if an instrument lacks its bar; returns the draft signals."""
         try:
             drafts = self._fire(now) if self.workspace.timers else []
             return drafts + (self._end_slice(slices_to + 1) if self._pending else [])
@@ -204,7 +203,7 @@ class StrategyHost:
         return drafts
 
     def on_quote(self, quote: Quote) -> list[StrategySignal]:
-        """Call a strategy that subscribed to quotes for one of a watched instrument; returns its drafts."""
+        """Call `on_data` with a quote if the strategy subscribed to quotes and watches it; returns draft signals."""
         if self.fault or not self.wants_quotes or quote.instrument not in self.workspace.instruments:
             return []
         try:
@@ -272,12 +271,12 @@ class StrategyHost:
         return drafts
 
     def restore_memory(self, text: str) -> None:
-        """Set the strategy's memory to what was journaled last."""
+        """Set the strategy's memory from the JSON that was journaled last."""
         self.journaled_memory = text
         self.workspace.memory = msgspec.json.decode(text, type=dict[str, Any])
 
     def changed_memory(self) -> str | None:
-        """The memory to journal, None if unchanged; one that cannot be encoded is a fault."""
+        """Return the memory's JSON to journal, None if unchanged; one that cannot be encoded faults the strategy."""
         if self.fault is not None or (not self.workspace.memory and self.journaled_memory == EMPTY_MEMORY):
             return None
         try:
@@ -331,7 +330,7 @@ def _short(place: str) -> str:
 
 
 def encode_memory(memory: Any) -> str:
-    """A strategy's memory as JSON; `StrategyError` names a value that is not allowed or would not decode equal."""
+    """Return a strategy's memory as JSON; `StrategyError` if too large, not allowed, or if it would decode unequal."""
     if not isinstance(memory, dict):
         raise StrategyError(f"memory: expected a dict, found {type(memory).__name__}; write self.memory[name] = value")
     _check_memory(memory, "memory")

@@ -73,7 +73,7 @@ class ExchangeBooks:
         return changes
 
     def take_day_change(self) -> bool:
-        """Return whether a new day began since the last call, and clear that."""
+        """Return True if a new day began since the last call; asking resets it."""
         changed, self._day_changed = self._day_changed, False
         return changed
 
@@ -97,13 +97,13 @@ class ExchangeBooks:
         return [position for position in self.positions.values() if position.quantity]
 
     def held_shares(self, instrument: str) -> int:
-        """Return the delivered shares held of an instrument."""
+        """Return the delivered units held of a share; 0 if none."""
         return holding.quantity if (holding := self.holdings.get(instrument)) is not None else 0
 
     def open_order(
         self, request: OrderRequest, status: BrokerStatus, now: int, ltp: float, blocked: float, reason: str = ""
     ) -> BookOrder:
-        """Book a new order under a new id; `now` in market ns, `blocked` in rupees."""
+        """Book a new order under a new id and return it; `now` is market ns, `ltp` and `blocked` are rupees."""
         number = self.account.next_order
         self.account = replace(self.account, next_order=number + 1)
         day = self.account.day
@@ -138,11 +138,11 @@ class ExchangeBooks:
                 del self.resting[instrument]
 
     def end_order(self, order: BookOrder, status: BrokerStatus, now: int, reason: str = "") -> BookOrder:
-        """Book the end of an order without a fill: cancelled or rejected."""
+        """Book and return an order's end without a fill, cancelled or rejected; its blocked rupees are freed."""
         return self.store_order(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
 
     def fill_order(self, order: BookOrder, price: float, now: int, quantity: int = 0) -> BookOrder:
-        """Book a fill of an order at a price: of `quantity` units, 0 for all its pending ones."""
+        """Book a fill of `quantity` units (0: all pending) at `price`, its trade and position; returns the order."""
         request = order.request
         quantity = quantity or order.pending_units
         filled = order.filled + quantity
@@ -177,7 +177,7 @@ class ExchangeBooks:
         return done
 
     def flatten(self, position: BookPosition, mark: Mark | None, now: int, strategy: str) -> None:
-        """Book a filled market order of `strategy` that closes a position."""
+        """Book a filled market order of `strategy` that closes a position; at its average price without a mark."""
         side = Side.SELL if position.quantity > 0 else Side.BUY
         request = OrderRequest(
             instrument=position.instrument,
@@ -197,7 +197,7 @@ class ExchangeBooks:
         self._gone.append(position.key)
 
     def begin_day(self, day: str) -> None:
-        """Begin a new day: flat positions leave, delivered shares become holdings, day figures are reset."""
+        """Begin `day` (ISO date): drop flat positions, turn delivered shares into holdings, reset day figures."""
         self.orders = {key: order for key, order in self.orders.items() if order.is_live}
         self.trades = []
         for key, position in list(self.positions.items()):
@@ -242,8 +242,8 @@ class ExchangeBooks:
 
 
 def apply_fill(position: BookPosition, signed: int, price: float) -> tuple[BookPosition, float]:
-    """The position after `signed` units traded at `price`, and the rupees that realised: adding averages, reducing
-    realises, crossing zero starts again at the price."""
+    """Return the position after `signed` units traded at `price`, and the rupees of profit realised by that: adding
+    averages the price, reducing realises, crossing zero starts again at `price`."""
     old = position.quantity
     new = old + signed
     closed = min(abs(old), abs(signed)) if old * signed < 0 else 0

@@ -53,16 +53,16 @@ class Exchange:
         self.books = ExchangeBooks(books, instrument_of, facts.margin)
 
     def instruments_at_work(self) -> Iterable[str]:
-        """Return the instruments with live orders, which need every tick as a mark."""
+        """Return the instruments with live orders, of which `on_mark` needs every tick."""
         return self.books.resting.keys()
 
     def place(
         self, request: OrderRequest, mark: Mark | None, now: int, late_rejection: str = ""
     ) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
-        """Accept an order, and fill it if the mark allows; an `ExchangeRefusal` leaves the books as they were.
+        """Accept an order, filled if `mark` allows, or refuse it; returns order or refusal, and the books' changes.
 
-        Selling shares for delivery that are not held is the exception: it leaves a rejected row and its id. With
-        `late_rejection` the order is accepted and then rejected, as a broker's risk desk does.
+        A refusal books nothing, except for selling shares for delivery that are not held: a rejected order. With
+        `late_rejection` (its text) the order is accepted and then rejected, as a broker's risk desk does.
         """
         books = self.books
         if problem := self._problem(request, mark, now):
@@ -86,7 +86,7 @@ class Exchange:
     def modify(
         self, order_id: str, quantity: int, price: float, trigger_price: float, mark: Mark | None, now: int
     ) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
-        """Change an order's quantity, price or trigger (0: as it was); type, side and product stay."""
+        """Change an order's quantity, and its price or trigger (0: as it was); returns it or a refusal, and changes."""
         books = self.books
         order = books.orders.get(order_id)
         if order is None:
@@ -121,7 +121,7 @@ class Exchange:
         return order, books.take_changes()
 
     def cancel(self, order_id: str, now: int) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
-        """Cancel a live order; a refusal if it is not live."""
+        """Cancel a live order; returns it, or a refusal if it is not live, and the changes of the books."""
         books = self.books
         order = books.orders.get(order_id)
         if order is None:
@@ -131,7 +131,7 @@ class Exchange:
         return books.end_order(order, BrokerStatus.CANCELLED, now), books.take_changes()
 
     def on_mark(self, instrument: str, mark: Mark, now: int) -> ExchangeChanges | None:
-        """Match the live orders of an instrument at a new mark, oldest first; None if it has none."""
+        """Match an instrument's live orders, oldest first, at a new mark; None if none is live or it is closed."""
         resting = self.books.resting.get(instrument)
         if not resting or not self._works(instrument, now):
             return None
@@ -142,9 +142,10 @@ class Exchange:
         return self.books.take_changes()
 
     def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> ExchangeChanges | None:
-        """Do what is due by the clock: new day, square-off, settlement of expired contracts, end of day orders.
+        """Do what is due at `now` (market ns): new day, square-off, settlement of expired contracts, end of day orders.
 
-        Call it about once a market minute or more; each thing happens once a day. None if nothing was due.
+        Call it about once a market minute or more; each thing happens once a day. None if nothing was due. `mark_of`
+        and `settlement_of` look up an instrument's mark and settlement price.
         """
         books = self.books
         today = self._calendar.trading_day(now).isoformat()

@@ -96,11 +96,12 @@ class TriggerBook:
         return self._waiting.keys()
 
     def new_id(self, day: date) -> str:
+        """Return the id for the next new trigger of `day`; the same until one is stored."""
         number = len(self._triggers) + 1
         return f"GTT-{day:%y%m%d}-{crc32(f'{day}:{number}'.encode()):08x}"
 
     def due(self, instrument: str, ltp: float, now: int) -> list[tuple[Trigger, OrderRequest | None]]:
-        """Return triggers that `ltp` fires (with order) or that expired (None), in the new state; stores nothing."""
+        """Return triggers that `ltp` fires (with the order) or that expired (None), in new state; stores nothing."""
         ended: list[tuple[Trigger, OrderRequest | None]] = []
         for trigger_id in self._waiting.get(instrument, ()):
             trigger = self._triggers[trigger_id]

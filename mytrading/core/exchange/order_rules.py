@@ -87,7 +87,7 @@ def is_triggered(request: OrderRequest, ltp: float) -> bool:
 
 
 def exchange_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
-    """Return the fill price by bid and ask: a `fresh` limit gets that price, a resting one its own; None: no fill."""
+    """Fill price by bid and ask; None: no fill. A limit gets that price if `fresh` (just placed), else its own."""
     price = mark.opposite(request.side)
     if request.order_type not in _NEEDS_PRICE:
         return price

@@ -36,13 +36,13 @@ class InstrumentDemand:
         self.refused: set[str] = set()
 
     def watch(self, instruments: Iterable[str]) -> tuple[str, ...]:
-        """Set the configured instruments; returns those of a known exchange."""
+        """Replace the configured instruments; returns those that are EXCHANGE:SYMBOL of a known exchange."""
         usable = tuple(name for name in instruments if self._is_usable(name))
         self._watched = frozenset(usable)
         return usable
 
     def request(self, instruments: Iterable[str], machine_ns: int) -> list[str]:
-        """Record a daemon's request for quotes; returns the usable instruments."""
+        """Record that a daemon requested quotes at this time; returns the instruments of a known exchange."""
         usable = [name for name in instruments if self._is_usable(name)]
         self._requested.update(dict.fromkeys(usable, machine_ns))
         return usable
@@ -52,7 +52,7 @@ class InstrumentDemand:
         self._held[daemon] = frozenset(name for name in instruments if self._is_usable(name))
 
     def apply_order_message(self, message: OrderMessage, machine_ns: int) -> list[str]:
-        """Record an order or a position; returns its instrument if it needs quotes."""
+        """Track live orders and open positions by message; returns the instrument if it needs quotes, else []."""
         if isinstance(message, OrderChanged):
             order = message.order
             if order.state in PROVEN:
@@ -75,7 +75,7 @@ class InstrumentDemand:
         return frozenset(self._positions.values()).union(*self._held.values())
 
     def unwanted(self, subscribed: Iterable[str], machine_ns: int) -> list[str]:
-        """Return subscribed instruments without a recent request, a position or a live order."""
+        """Return subscribed instruments not configured, without position or live order, and not requested lately."""
         stays = self._watched | self.held() | {*self._orders.values()}
         return [
             name
@@ -98,7 +98,7 @@ class QuoteLeases:
         self._leases: dict[str, tuple[tuple[str, ...], int]] = {}
 
     def renew(self, who: str, instruments: Iterable[str], machine_ns: int) -> None:
-        """Lease instruments to a screen for ten seconds, in place of its earlier ones; none ends the lease."""
+        """Lease instruments to the screen `who` for ten seconds, in place of its former lease; none ends it."""
         wanted = tuple(dict.fromkeys(instruments))
         if wanted:
             self._leases[who] = wanted, machine_ns + LEASE_NS
@@ -106,6 +106,6 @@ class QuoteLeases:
             self._leases.pop(who, None)
 
     def wanted(self, machine_ns: int) -> tuple[str, ...]:
-        """Return all leased instruments, sorted."""
+        """Return all leased instruments, sorted; drops leases that have expired."""
         self._leases = {who: lease for who, lease in self._leases.items() if lease[1] > machine_ns}
         return tuple(sorted({name for names, _ in self._leases.values() for name in names}))

@@ -23,21 +23,21 @@ class PingBook:
         )
 
     def begin_if_due(self, machine_ns: int) -> bool:
-        """True if a ping is to be sent now; it then counts as sent, and `answered` or `failed` must follow."""
+        """True if a ping is due; it then counts as sent, and the caller must report `answered` or `failed`."""
         if self._busy or machine_ns - self._last < self._every:
             return False
         self._busy, self._last = True, machine_ns
         return True
 
     def answered(self, broker: str, right_mode: bool) -> None:
-        """Record a ping that the server answered with its `broker` and mode."""
+        """Record an answered ping: connected. `right_mode`: the server is in the expected mode (live or analyzer)."""
         self._busy, self._failed = False, 0
         self._health = msgspec.structs.replace(
             self._health, connected=True, right_mode=right_mode, broker=broker, message="", ping_down=False
         )
 
     def failed(self, message: str) -> None:
-        """Record a failed ping and its error message."""
+        """Record a failed ping and its error; after the allowed number in a row the account counts as down."""
         self._busy = False
         self._failed += 1
         down = self._failed >= self._allowed or not self._health.broker
@@ -51,12 +51,12 @@ class PingBook:
 
     @property
     def is_down(self) -> bool:
-        """Return whether as many pings in a row failed as are allowed."""
+        """True if as many pings in a row failed as are allowed."""
         return self._failed >= self._allowed
 
     @property
     def failures(self) -> int:
-        """Return how many pings in a row failed."""
+        """Return how many pings have failed since the last answer."""
         return self._failed
 
     @property

@@ -70,7 +70,8 @@ class PriceCheck:
     def judge(
         self, instrument: str, price: float, option: bool, now_ns: int, reference: float | None = None
     ) -> QuoteVerdict:
-        """Judge a price at machine time `now_ns`; an instrument's first is compared with `reference`."""
+        """Judge and record a price at machine time `now_ns`: good, held until later quotes confirm its jump, or
+        refused. An `option` may jump further; an instrument's first price is compared with `reference`, if any."""
         if not 0.0 < price < math.inf:
             self.refused += 1
             return QuoteVerdict.REFUSED

@@ -50,7 +50,7 @@ class Pulse:
             self._patience = 1
 
     def expect(self, factor: int, now_ns: int) -> None:
-        """Set the patience factor: 0 for a closed market, 1 normally, more for quiet instruments."""
+        """Set how patiently to wait for quotes, a factor: 0 in a closed market, 1 normally, more if quotes are rare."""
         if not factor and self.is_connected:
             self._good_ns = now_ns
         self._expects = factor
@@ -60,17 +60,17 @@ class Pulse:
         return now_ns - self._good_ns
 
     def is_well(self, now_ns: int) -> bool:
-        """Return whether the source is connected and, where quotes are expected, delivers them."""
+        """True if the source is connected and, where quotes are expected, has delivered one lately."""
         if not self.is_connected or not self._expects:
             return self.is_connected
         return self._proved and self.age(now_ns) <= self._mute_ns * self._expects
 
     def is_mute(self, now_ns: int) -> bool:
-        """Return whether the source is connected and has delivered nothing for too long."""
+        """True if the source is connected but delivered no quote for too long while some are expected."""
         return self.is_connected and bool(self._expects) and self.age(now_ns) > self._mute_ns * self._expects
 
     def is_sick(self, now_ns: int) -> bool:
-        """Return whether the source has been mute or disconnected for too long."""
+        """True if the source has been mute or disconnected for too long, so that another may take over."""
         return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
 
     def wants_fresh_connection(self, now_ns: int) -> bool:
@@ -136,7 +136,7 @@ class SourceChoice:
         self.switches = 0
 
     def look(self, conditions: Sequence[Condition], now_ns: int) -> Switch | None:
-        """Choose the serving source by the conditions of all; returns a switch if it changed."""
+        """Update the sources' records by their conditions (by rank) and choose the serving one; None if it stays."""
         for record, condition in zip(self._records, conditions, strict=True):
             self._learn(record, condition, now_ns)
         if conditions[self.active] is Condition.SICK:
@@ -146,11 +146,11 @@ class SourceChoice:
         return self._to(ready, SwitchReason.FAILBACK)
 
     def steady_ns(self, rank: int) -> int:
-        """Return ns for which the source of this rank must have been well to take over; doubles with each failure."""
+        """Return how long (ns) this source must be well before it may replace a sick one; doubles with each failure."""
         return _doubled(self._rules.steady_ns, self._records[rank].failures, self._rules.longest_steady_ns)
 
     def failback_ns(self, rank: int) -> int:
-        """Return how long a source must have been well to take the feed back from a healthy one."""
+        """Return how long (ns) this source must be well before it takes the feed back from a healthy one."""
         return _doubled(self._rules.failback_ns, self._records[rank].failures, self._rules.longest_failback_ns)
 
     def _learn(self, record: _Record, condition: Condition, now_ns: int) -> None:

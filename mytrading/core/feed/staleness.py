@@ -34,7 +34,7 @@ class StalenessLimits(NamedTuple):
 
     @classmethod
     def of(cls, seconds: float) -> StalenessLimits:
-        """Build the limits from the configured seconds, which are meant for liquid instruments."""
+        """Build the limits from the configured seconds of liquid instruments; options have twelve times as long."""
         return cls(int(seconds * SECOND), int(seconds * OPTION_PATIENCE * SECOND))
 
 
@@ -80,17 +80,17 @@ class Freshness:
         self._dropped: dict[str, tuple[tuple[int, int] | None, int, int]] = {}
 
     def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """Record a price of an instrument, or the start of its age."""
+        """Record that an instrument has a price, or was added, at these times; its age counts from them."""
         self._seen[instrument] = (market_ns, machine_ns)
 
     def dropped(self, instrument: str, machine_ns: int) -> None:
-        """Record a dropped frame of an instrument. Budget: 1 µs."""
+        """Count a dropped frame of an instrument since its last price. Budget: 1 µs."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         count = known[1] + 1 if known is not None and known[0] is seen else 1
         self._dropped[instrument] = (seen, count, machine_ns)
 
     def drop_count(self, instrument: str, for_ns: int) -> int:
-        """Return how many frames were dropped since the last price, if for at least `for_ns` (machine); else 0."""
+        """Return the frames dropped since the last price; 0 unless the last came `for_ns` (machine) or more later."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         return 0 if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns else known[1]
 
@@ -100,12 +100,12 @@ class Freshness:
         self._dropped.pop(instrument, None)
 
     def age(self, instrument: str, machine_ns: int) -> int:
-        """Return the machine ns since the instrument's last price; all machine time if it has none."""
+        """Return the machine ns since the instrument's last price; `machine_ns` itself if it has none."""
         seen = self._seen.get(instrument)
         return machine_ns - (seen[1] if seen is not None else 0)
 
     def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
-        """True if the last price is at most `limit_ns` of market time old, or the least age limit of machine time."""
+        """True if the last price is at most `limit_ns` old in market time, or the class's floor in machine time."""
         seen = self._seen.get(instrument)
         return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)
 
@@ -147,7 +147,7 @@ class FeedHealth:
         self._freshness.forget(instrument)
 
     def connected(self, machine_ns: int) -> None:
-        """Start over for a new active connection without subscriptions."""
+        """Forget acknowledged subscriptions and wait 10 s to settle, as another connection became active."""
         self._settled_ns = machine_ns + SETTLE_NS
         self._subscribed.clear()
 
@@ -156,7 +156,7 @@ class FeedHealth:
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
-        """True if each has ticked, is an option or closed, or has had its time to tick; `now` is (market, machine)."""
+        """True if each instrument has ticked, is an option, is closed or had 5 s to tick; `now`: (market, machine)."""
         return all(
             has_ticked(name)
             or traits.is_option
@@ -167,7 +167,7 @@ class FeedHealth:
         )
 
     def silent(self, held: Iterable[str], age_ns: int, market_ns: int, machine_ns: int) -> list[str]:
-        """Return held instruments in session without a price for `age_ns` of machine time."""
+        """Return the instruments of `held` that are in session and had no price for `age_ns` of machine time."""
         return [
             name
             for name in held
@@ -177,10 +177,9 @@ class FeedHealth:
         ]
 
     def look(self, market_ns: int, machine_ns: int, held: frozenset[str], serves: Callable[[str], bool]) -> Coverage:
-        """Update and return the coverage of instruments in session, and judge whether it stays low.
-
-        `serves(instrument)` is true while its source ticks and has acknowledged it; a held one needs data besides.
-        """
+        """Update and return the coverage of instruments in session; sets `is_low`, `stale_held` and `deaf`. Fresh is a
+        `held` instrument by the age of its price, another if not deaf and `serves(instrument)`: its source ticks and
+        has acknowledged the subscription."""
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._traits.values()}
         }

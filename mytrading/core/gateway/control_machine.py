@@ -28,7 +28,7 @@ class ControlMachine:
         self._repeats: dict[tuple[str, str, str], Alert] = {}
 
     def apply(self, row: Any) -> None:
-        """Fold one control journal row into levels, switches, alerts and requests."""
+        """Apply a control journal row to the trading levels, strategy switches, alerts and operator requests."""
         if isinstance(row, TradingState):
             self.trading[row.account] = row
             self.generation = max(self.generation, row.generation)
@@ -52,12 +52,12 @@ class ControlMachine:
         """Ignore machine time, on which no control state depends."""
 
     def is_news(self, alert: Alert) -> bool:
-        """Return whether an alert is to be journaled: it rises, worsens, ends, or has repeated tenfold."""
+        """True if an alert is to be journaled: it is new, grows worse, ends, or its count has grown tenfold."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         return self.is_change(alert) or (known is not None and alert.count >= known.count * 10)
 
     def is_change(self, alert: Alert) -> bool:
-        """Return whether an alert rises, grows worse or ends, and so is worth a message to the operator."""
+        """True if an alert is new, grows worse or ends, and so is worth a message to the operator."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
             return True
@@ -68,7 +68,7 @@ class ControlMachine:
         self._repeats[alert.daemon, alert.code, alert.subject] = alert
 
     def shown(self) -> list[Alert]:
-        """Return all alerts with their newest text, in the order of their rise."""
+        """Return all alerts with their newest text and count, in the order in which they were first raised."""
         found = []
         for key, kept in self.alerts.items():
             repeat = self._repeats.get(key, kept)
@@ -77,12 +77,12 @@ class ControlMachine:
         return sorted(found, key=lambda alert: alert.first_ns)
 
     def level(self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = "") -> TradingState:
-        """Return the journal row that sets a trading level, for one account or for all."""
+        """Build the journal row that sets a trading level for an account (empty: all); `by`: who. Applies nothing."""
         generation = self.generation + 1
         return TradingState(level=level, generation=generation, reason=reason, at_ns=now, account=account, by=by)
 
     def resume(self, reason: str, now: int, account: str = "", by: str = "") -> tuple[TradingState, ...]:
-        """Return the rows that allow trading again: for one account, or for all and each halted one."""
+        """Build the rows that allow trading again: for `account`, or if empty for all and each restricted one."""
         first = self.level(TradingLevel.NORMAL, reason, now, account, by)
         held = [name for name, level in sorted(self.trading.items()) if level.level is not TradingLevel.NORMAL]
         names = [] if account else [name for name in held if name]
@@ -90,7 +90,7 @@ class ControlMachine:
         return (first, *others)
 
     def switch(self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = "") -> StrategySwitch:
-        """Return the row that allows or blocks one strategy's entries."""
+        """Build the journal row that allows or blocks one strategy's entries; `by`: who. Applies nothing."""
         return StrategySwitch(
             strategy=strategy, enabled=enabled, generation=self.generation + 1, at_ns=now, reason=reason, by=by
         )
@@ -100,11 +100,11 @@ class ControlMachine:
         return self.requests.get(request_id) or self._earlier_requests.get(request_id)
 
     def current(self) -> TradingState:
-        """Return the trading level that applies to all accounts."""
+        """Return the trading level set for all accounts; normal if none was set."""
         return self.trading.get("") or TradingState(level=TradingLevel.NORMAL, generation=0, reason="", at_ns=0)
 
     def snapshot(self, day: str) -> ControlOpened:
-        """Return the first row of the next day's journal."""
+        """Return the first row of the journal of `day` (ISO date), with all that is carried over."""
         return ControlOpened(
             day=day,
             trading=tuple(self.trading.values()),

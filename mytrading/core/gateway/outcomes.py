@@ -28,7 +28,8 @@ class RequestResult(NamedTuple):
 
 
 def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bool) -> RequestResult:
-    """Return the result so far of an operator's request to cancel or modify `order`."""
+    """Return the result so far of operator request `request` (id) to cancel or modify `order`, with any replacement
+    found in `orders`."""
     name = order.client_order_id
     if order.links.request == request and order.message.startswith(REFUSED):
         return RequestResult("refused", order.message.removeprefix(REFUSED), name)
@@ -104,7 +105,7 @@ class AccountResult(NamedTuple):
 def outcomes(
     signal: Signal, orders: Iterable[Order], denials: Iterable[SignalDenied | SignalExpired], accounts: Sequence[str]
 ) -> tuple[AccountResult, ...]:
-    """Return a signal's outcome in each account that has an order or a denial of it."""
+    """Return a signal's outcome in each account with an entry order or a denial of it, those of `accounts` first."""
     mine = [order for order in orders if order.cause == signal.id and order.purpose is Purpose.ENTRY]
     denied = [denial for denial in denials if denial.signal == signal.id]
     names = dict.fromkeys([*accounts, *(order.account for order in mine)])
@@ -118,7 +119,8 @@ def outcomes(
 
 
 def outcome_of_all(results: Sequence[AccountResult]) -> str:
-    """Merge the outcomes of all accounts into one word; empty without any."""
+    """Merge all accounts' outcomes into one `SignalResult` word: "working" while any is, the common word if all agree,
+    else "partial" if any filled or was recorded, else "ended"; "" without results."""
     kinds = {row.result for row in results}
     if not kinds:
         return ""

@@ -67,7 +67,7 @@ class StackView:
         self._day = max(self._day, day)
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
-        """Fold one stream message; `machine_ns` is when it was written (0: now), for the counts."""
+        """Update the view by a message written at `machine_ns` (0: now); those of earlier runs are not counted."""
         counted = machine_ns == 0 or machine_ns >= self.since_machine_ns
         match message:
             case Quote():
@@ -182,9 +182,9 @@ class StackView:
         ]
 
     def stop_of(self, position: Position) -> dict[str, Any]:
-        """Return a position's stop price in rupees, the units its live stops cover, and its state as a word.
+        """Return a position's stop: `stop` (rupees or None), `stop_covers` (units of live stops) and `stop_state`.
 
-        resting, triggered, partial (not all covered), missing, closing (an exit has taken over) or none.
+        The state is resting, triggered, partial (not all covered), missing, closing (an exit has taken over) or none.
         """
         live = self.stop_orders(position)
         covered = sum(order.quantity - order.filled_seen for order in live)
@@ -203,7 +203,7 @@ class StackView:
         return "resting" if covered >= held else "partial" if covered else "missing"
 
     def order_counts(self) -> dict[str, int]:
-        """Return counts of this run's order events, under the summary's keys."""
+        """Return this run's counts: placed, filled, rejected, cancelled, unknown, denied and recorded orders."""
         counts = self.counts
         recorded = counts["recorded"]
         return {

@@ -34,7 +34,7 @@ class Swings(NamedTuple):
 
 
 def swings(high: FloatArray, low: FloatArray, close: FloatArray, day: FloatArray) -> Swings:
-    """The swings of bars in time order; `day` is a number that changes with the trading day."""
+    """Return the swing lows and highs of bars in time order; `day` is a number that changes with the trading day."""
     table = np.full((5, len(close)), np.nan)
     table[3] = NOTHING
     firsts = np.flatnonzero(np.diff(day, prepend=np.nan) != 0.0)

@@ -115,7 +115,7 @@ def _problem(underlying: Underlying) -> str:
 
 
 def value_on(facts: tuple[Dated, ...], day: date) -> float:
-    """Return the value valid on `day`: of the newest entry not after it, else of the oldest."""
+    """Return the value valid on `day`: of the newest entry not after it, else of the oldest; `ValueError` if none."""
     if not facts:
         raise ValueError(f"no dated value listed for {day}; add one to config/instruments.toml")
     return next((fact.value for fact in reversed(facts) if fact.since <= day), facts[0].value)

@@ -88,10 +88,8 @@ def _underlying(instrument: str) -> str:
 def with_freeze(
     instruments: Iterable[Instrument], of_server: Mapping[str, int], facts: ContractFacts, day: date
 ) -> list[Instrument]:
-    """Return derivatives with their underlying's freeze quantity: the server's, else from our table.
-
-    The master contract has none. It stays 0 where neither knows it.
-    """
+    """Return the instruments, derivatives with their underlying's freeze quantity in units: that of the server
+    (`of_server`), as the master contract has none, else of our table on `day`, else 0."""
     return [
         item
         if not item.kind.is_derivative or item.freeze_qty
@@ -106,7 +104,7 @@ def _table_freeze(item: Instrument, facts: ContractFacts, day: date) -> int:
 
 
 def find_problems(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tuple[InstrumentRefusal, ...]:
-    """Return the faults of a fetched master contract in what is needed; `before`: the previous snapshot."""
+    """Return faults of a fetched master contract in what a run needs, () if none; `before`: the previous snapshot."""
     by_id = {item.id: item for item in fetched.instruments}
     chains: dict[str, list[Instrument]] = defaultdict(list)
     for item in fetched.instruments:
@@ -229,7 +227,7 @@ def snapshot_of(
 
 
 def refusal_for(snapshot: Snapshot, instrument: str, today: str) -> str:
-    """Return why no position may be opened in an instrument today; empty if it may."""
+    """Return why no position may be opened in an instrument `today` (ISO date); empty if it may."""
     if snapshot.day != today:
         found = f"those at hand are of {snapshot.day}" if snapshot.day else "there are none"
         return f"the instruments of {today} are not here yet, {found}"

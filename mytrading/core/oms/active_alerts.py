@@ -38,7 +38,8 @@ class Unguarded(NamedTuple):
 def active_alerts(
     state: State, raised: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
 ) -> dict[Subject, ActiveAlert]:
-    """Return the alerts active now: those `raised` before that still hold, and those shown by state or arguments."""
+    """Return the active alerts by code and subject: those `raised` before whose cause lasts, and those of state and
+    arguments. `unguarded`: entries and stops nobody watches; `busy`: alert text by account whose server is too busy."""
     known = (subject for subject in raised if subject[0] in ROW_ALERTS)
     active = {(code, name): STAYS for code, name in known if ROW_ALERTS[code](state, name)}
     for account, mode in state.wrong_mode.items():

@@ -96,7 +96,8 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) ->
 
 
 def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
-    """Recover after a journal replay: calls that were out become unknown, entries of `served` accounts wait."""
+    """Recover after a journal replay: orders whose call had no answer become UNKNOWN, entries of `served` accounts
+    wait. `never_began(order id, attempt)`: true if that placing call certainly did not leave."""
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
     startup.drop_expired_contracts(oms)
@@ -123,9 +124,8 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
 def expire_day(oms: OrderDecision, day: str) -> None:
     """End unsent entries, and those of unknown fate, of days before `day` (ISO date), before it is opened.
 
-    What was reserved for them is free. An exit or stop of unknown fate goes on into the day, whose books say what
-    became of it: ended here it would be sent once more before anybody has looked. Orders of `day` itself, made while
-    it could not be opened yet, are not touched.
+    Their reservations are freed. An exit or stop of unknown fate goes on into the day, whose books show its end: ended
+    here it would be sent again unseen. Orders of `day` itself, made before it was opened, are not touched.
     """
     startup.drop_expired_contracts(oms)
     for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
@@ -150,7 +150,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
 
 
 def build_day_opened(state: State, day: str) -> DayOpened:
-    """Return the opening row of a day: all carried over, ended orders of that day, realised profit at zero."""
+    """Return the opening journal row of a day: all carried over, ended orders of that day, realised profit at zero."""
     dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
@@ -172,7 +172,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
 
 
 def describe_unsettled(state: State) -> str:
-    """Describe what is under way independent of market prices; empty if nothing is."""
+    """Describe the first unsettled order (resting is settled), exit or book difference; empty if there is none."""
     for name in (*sorted(state.restless), *sorted(state.waiting)):
         order = state.orders[name]
         if what := _unsettled_order(order) or ("waits for its call" if name in state.waiting else ""):

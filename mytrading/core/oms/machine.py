@@ -48,12 +48,12 @@ class OrderMachine:
         """Moves machine time (ns) on; it never goes back."""
 
     def apply(self, row: Any) -> None:
-        """Learn a row: an input message or one of our own decisions. The only way this object changes."""
+        """Update the state by a row: an input message or one of our own decisions. Nothing else changes the state."""
         if (learn := FOLDS.get(type(row))) is not None:
             learn(self.state, row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
-        """Return the decision rows that follow from a just applied message, at market time `now` (ns)."""
+        """Return decision rows for the message just applied, at market time `now` (ns); the state stays as it was."""
         if (handler := self._handler(message)) is None:
             return ()
         self.state.begin_tentative()
@@ -63,7 +63,7 @@ class OrderMachine:
             self.state.roll_back()
 
     def step(self, message: Any, now: int) -> tuple[Any, ...]:
-        """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
+        """Apply a message, decide on it and apply the decisions; returns them. For loops that journal nothing."""
         self.apply(message)
         handler = self._handler(message)
         return self._follow(handler, message, now) if handler is not None else ()
@@ -109,10 +109,8 @@ class OrderMachine:
         self, machine_ns: int, now: int, served: Iterable[str] = (),
         never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Rows of a restart, once the journal is applied: entries of the `served` accounts wait until books agree.
-
-        `never_began(id, attempt)` is true of a placing call that certainly did not leave.
-        """
+        """Return the rows of a restart, once the journal is applied: entries of `served` accounts wait until books
+        agree. `never_began(order id, attempt)` is true of a placing call that certainly did not leave."""
         return self._foreseen(now, lambda oms: housekeeping.recover_orders(oms, served, never_began), machine_ns)
 
     def rebuild_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
@@ -178,12 +176,12 @@ class OrderMachine:
         return active_alerts(self.state, raised, unguarded, busy)
 
     def describe_unsettled(self) -> str:
-        """Describe what is under way independent of market prices; empty if nothing is."""
+        """Describe the first unsettled order (resting is settled), exit or book difference; empty if none."""
         return housekeeping.describe_unsettled(self.state)
 
     @property
     def has_timed_work(self) -> bool:
-        """True while a timer may lead to a decision; if not, only prices or messages can."""
+        """True while a timer may lead to a decision; otherwise only prices or messages can."""
         return housekeeping.has_timed_work(self.state) or broker_stops.stops_differ_from_positions(self.state)
 
     def wrong_mode_message(self, account: str) -> str:

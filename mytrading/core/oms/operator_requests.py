@@ -29,7 +29,7 @@ REFUSED = "refused: "
 
 
 def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
-    """Handle an operator's cancel of one order."""
+    """Cancel the order that an operator names, or record the refusal; a stop's protection is released with it."""
     if (order := _requested(oms, message)) is None:
         return
     why = "" if is_live(order) else f"expected a live order, found one that ended {order.state}"
@@ -69,7 +69,7 @@ def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
 
 
 def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
-    """Handle an operator's change of one order; for a stop the prices of its protection change."""
+    """Request new terms for the order an operator names, or record the refusal; a stop's protection gets the prices."""
     if (order := _requested(oms, message)) is None:
         return
     wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
@@ -85,7 +85,7 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
 
 
 def new_terms(order: Order, price: float, trigger: float, quantity: int) -> OrderTerms:
-    """Return an order's terms after a change request (0: unchanged); a moved trigger moves a stop's limit along."""
+    """Return an order's terms after a change request (0: unchanged); a stop's limit moves along with a new trigger."""
     moved_price = price or order.price
     if trigger and not price and order.order_type is OrderType.SL:
         moved_price = round(order.price + trigger - order.trigger_price, 4)
@@ -133,7 +133,7 @@ def _why_not_now(oms: OrderDecision, order: Order) -> str:
 
 
 def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
-    """Give unmanaged units to a strategy, with a stop if one was named, and answer."""
+    """Give unmanaged units to the strategy an operator names, with a stop if one was named, and answer the request."""
     key = NetKey(request.account, request.instrument, request.product)
     found = oms.state.unmanaged.get(key)
     problem = _claim_problem(oms, key, found.quantity if found else 0, request)

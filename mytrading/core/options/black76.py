@@ -97,7 +97,7 @@ def price_one(forward: float, strike: float, years: float, volatility: float, ra
 def greeks_one(
     forward: float, strike: float, years: float, volatility: float, rate: float, call: bool
 ) -> tuple[float, float, float, float, float]:
-    """Delta, gamma, theta, vega and rho of one option, a year and for 1.00 as in `Greeks`; NaN where one is missing."""
+    """Delta, gamma, theta (a year), vega and rho (for 1.00) of one option; all NaN where an input is not positive."""
     if not (years > 0.0 and volatility > 0.0 and forward > 0.0 and strike > 0.0):
         return nan, nan, nan, nan, nan
     low, high = min(forward, strike), max(forward, strike)
@@ -171,7 +171,7 @@ def _total_volatility(low: float, high: float, value: float) -> float:
 def implied_one(
     price: float, forward: float, strike: float, years: float, rate: float, call: bool
 ) -> tuple[float, int]:
-    """(volatility, `Reason`) of one premium; NaN where the reason is not `FOUND`."""
+    """Return (volatility a year, `Reason` number) of one premium; NaN where the reason is not `FOUND`."""
     if not (price > 0.0 and forward > 0.0 and strike > 0.0 and years > 0.0 and price + forward + strike < inf):
         return nan, 1
     if not fabs(rate * years) < _FAR:
@@ -251,7 +251,7 @@ def greeks(forward: float, strikes: Floats, years: float, volatilities: Floats, 
 
 
 def carried_forward(spot: Floats | float, years: Floats | float, carry: float) -> Floats:
-    """Spot carried to an expiry at a yearly rate, elementwise."""
+    """Return the forward: spot carried over `years` at the yearly rate `carry` (share of 1), elementwise."""
     return np.asarray(spot * np.exp(carry * years))
 
 

@@ -86,7 +86,7 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
     strikes_listed: int = 0
 
     def options_of(self, right: InstrumentKind) -> list[tuple[float, ChainSide]]:
-        """(strike, option) of one side, ascending."""
+        """Return (strike, option) of the calls or the puts, ascending."""
         found = ((row.strike, row.call if right is InstrumentKind.CE else row.put) for row in self.rows)
         return [(strike, side) for strike, side in found if side is not None]
 
@@ -153,7 +153,7 @@ class OptionChain:
         return True
 
     def instruments(self, spot: float | None, around: int) -> tuple[str, ...]:
-        """The underlying and the options within `around` strikes of the money; of the middle strike without a spot."""
+        """Ids of the underlying and the options within `around` strikes of `spot`; None: of the middle strike."""
         near = self._strikes[self._window(spot, around)]
         return (self.spot, *(name for strike in near for name in self._listed[strike].values()))
 

@@ -43,7 +43,7 @@ _TRADES = (
 
 
 def parse_strike(text: str) -> str:
-    """A strike rule in its one spelling: `OTM 2`."""
+    """Return a strike rule in its one spelling, as `OTM 2`; `ValueError` for anything else."""
     word = " ".join(str(text).upper().split())
     if not _STRIKE.fullmatch(word):
         raise ValueError(f"expected {STRIKES} (n strikes 1 to 20; a delta such as 0.3), found {text!r}")
@@ -57,7 +57,7 @@ def clamp_strike_offset(text: str) -> str:
 
 
 def parse_option(text: str) -> tuple[str, str]:
-    """`OTM 2 PE` as strike rule and right."""
+    """Split `OTM 2 PE` into strike rule and right (CE or PE); `ValueError` for anything else."""
     strike, _, right = text.strip().upper().rpartition(" ")
     if right not in ("CE", "PE"):
         raise ValueError(f"expected a strike and CE or PE, say 'ATM CE'; found {text!r}")
@@ -65,7 +65,7 @@ def parse_option(text: str) -> tuple[str, str]:
 
 
 def parse_expiry(text: str) -> ExpiryRule:
-    """`next monthly`, with blanks, hyphens or underscores."""
+    """Parse `next monthly`, with blanks, hyphens or underscores; `ValueError` for no expiry rule."""
     word = normalize_word(text)
     if word not in set(ExpiryRule):
         raise ValueError(f"expiry: found {text!r}{hint(text, list(ExpiryRule))}")
@@ -73,7 +73,8 @@ def parse_expiry(text: str) -> ExpiryRule:
 
 
 def parse_trade(text: str, long: bool) -> TradeRule | None:
-    """`SELL NIFTY ATM PE monthly`, `future next` or `same` as the trade rule of a direction; None for `none`."""
+    """Parse `SELL NIFTY ATM PE monthly`, `future next` or `same` as the rule of the long (else short) side; None for
+    `none`, `ValueError` for any other text."""
     word = " ".join(text.upper().split())
     side = Side.BUY if long else Side.SELL
     if word == "NONE":
@@ -96,7 +97,7 @@ def parse_trade(text: str, long: bool) -> TradeRule | None:
 
 
 def parse_option_range(text: str) -> OptionRange | None:
-    """`ATM 20 nearest` as the options watched by rule; None for empty text."""
+    """Parse `ATM 20 nearest`: strikes each side of the money, expiry; None for empty text, else `ValueError`."""
     if not text.strip():
         return None
     found = _RANGE.fullmatch(" ".join(text.upper().split()))
@@ -109,7 +110,7 @@ def parse_option_range(text: str) -> OptionRange | None:
 
 
 def parse_contract_product(text: str) -> Product | None:
-    """MIS or NRML of an option or future; None for empty text."""
+    """Parse MIS or NRML, the products of options and futures; None for empty text, `ValueError` for other."""
     if not text:
         return None
     allowed = [product.value for product in CONTRACT_PRODUCTS]
@@ -119,7 +120,7 @@ def parse_contract_product(text: str) -> Product | None:
 
 
 def parse_lots(lots: int) -> int:
-    """Check signed lots, above 0 bought and below 0 sold; `ValueError` for 0 or no whole number."""
+    """Return signed lots (above 0 bought, below 0 sold) unchanged; `ValueError` for 0 or no whole number."""
     if isinstance(lots, bool) or not isinstance(lots, int) or not lots:
         raise ValueError(f"lots: expected a whole number, above 0 bought and below 0 sold; found {lots!r}")
     return lots

@@ -268,7 +268,7 @@ class Judgement(NamedTuple):
 
 
 def judge(order: Order, evidence: OrderEvidence, read: OrderReading, case: OrderCase) -> Judgement:
-    """Return what one read of the broker's books proves about an order: a verdict, and the order's new evidence."""
+    """Return verdict and new evidence that one read of the broker's books gives for an order; `case`: which rules."""
     question = _Question(order, evidence, read)
     for conditions, verdict, effect in _COMPILED[case]:
         for holds in conditions:
@@ -280,7 +280,7 @@ def judge(order: Order, evidence: OrderEvidence, read: OrderReading, case: Order
 
 
 def unseen_reads(evidence: OrderEvidence) -> int:
-    """Count of consecutive reads that did not show an order of unknown fate."""
+    """Return how many consecutive reads did not show an order of unknown fate; 0 if it was seen."""
     return evidence.match.reads if isinstance(evidence.match, Unseen) else 0
 
 

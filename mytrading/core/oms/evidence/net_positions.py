@@ -21,7 +21,8 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
 def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
-    """Emit carried units as today's books show them; `agrees(key)`: true if nothing moves and all fills are listed."""
+    """Emit the units carried overnight that today's books show, where changed; `agrees(key)`: true if no order of the
+    key is moving and the trade book lists all its fills."""
     for (account, instrument), begun in oms.state.begun.sorted_items():
         counts = account == read.account and begun and oms.is_trading(instrument)
         if not counts or (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
@@ -43,7 +44,7 @@ def broker_net(key: NetKey, read: BooksRead) -> int:
 
 
 def expiry_of(instrument: str) -> date | None:
-    """Return the expiry date of an instrument; None without one."""
+    """Return the expiry date of an instrument id; None for one without expiry or an unreadable id."""
     try:
         exchange, symbol = split_id(instrument)
         return parse_symbol(symbol, exchange).expiry
@@ -52,13 +53,13 @@ def expiry_of(instrument: str) -> date | None:
 
 
 def broker_average_price(key: NetKey, read: BooksRead) -> float:
-    """Return the average price (rupees) of a key in the position book of a read; 0 if it names none."""
+    """Return the average price (rupees) of a key in a read's position book; 0 if it lists none, or several rows."""
     rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
     return rows[0].average_price if len(rows) == 1 else 0.0
 
 
 def hold_back_exits(oms: OrderDecision, order: Order) -> None:
-    """Hold back exits that replace an earlier day's exit or stop of unknown fate, until two reads of the books."""
+    """Make exits and stops of the order's owner wait for two reads, as its own end (a stop's or exit's) is unknown."""
     now = max(oms.machine, 1)
     for goal in oms.state.unfinished_goals():
         if goal.owner == order.owner:
@@ -69,12 +70,12 @@ def hold_back_exits(oms: OrderDecision, order: Order) -> None:
 
 
 def stop_waits_for_books(oms: OrderDecision, level: Protection) -> bool:
-    """True while a protection places no stop: an unknown one may rest at the broker or be filled."""
+    """True while a protection must not place its stop yet: an earlier stop of unknown fate may rest or be filled."""
     return bool(level.waits_machine_ns) and oms.machine - level.waits_machine_ns < oms.limits.ghost_gap
 
 
 def carried_units_shown(oms: OrderDecision, account: str, instrument: str) -> int:
-    """Return the signed units carried over night that books of today have shown; 0 if they showed none."""
+    """Return the signed units carried overnight that today's books have shown so far; 0 if they showed none."""
     return oms.state.begun_shown.get((account, instrument)) or 0
 
 

@@ -26,8 +26,8 @@ _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None:
     """Start the stop protection of a position when an entry with a stop plan fills; later entries join it.
 
-    `sighted`: units just sighted, not in the position yet. A protection of a closed trip, or of the other side, is not
-    done while its stop is being cancelled: this fill begins another all the same.
+    `sighted`: units that one source has just reported, not in the position yet. An older protection of the other side,
+    or of a position closed since, whose stop is still being cancelled does not prevent a new one.
     """
     if order.purpose is not Purpose.ENTRY or not order.plan.stop_trigger or not order.filled_seen:
         return
@@ -49,12 +49,12 @@ def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None
 
 
 def is_flat(position: Position) -> bool:
-    """True if a position has no units, neither confirmed nor only sighted (reported by one source)."""
+    """True if a position has no units, neither confirmed ones nor ones that only one source reported."""
     return position.quantity == position.quantity_seen == 0
 
 
 def cancel_if_unneeded(oms: OrderDecision, order: Order) -> None:
-    """Cancel a stop or exit that was taken for ended but is live at the broker, unless it is still needed."""
+    """Cancel a stop or exit believed ended but found live at the broker, unless a protection or goal needs it."""
     if not order.purpose.reduces or order.evidence.cancel.wanted:
         return
     if order.purpose is Purpose.STOP:
@@ -68,7 +68,7 @@ def cancel_if_unneeded(oms: OrderDecision, order: Order) -> None:
 
 
 def advance_protections(oms: OrderDecision) -> None:
-    """Place, change or cancel stops until every owner's cover what it holds."""
+    """Place, change or cancel stop orders until those of each protected position cover its units."""
     for level in oms.state.open_protections():
         _advance(oms, level)
 
@@ -109,7 +109,7 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
 
 
 def stops_differ_from_positions(state: State) -> bool:
-    """True while the resting stops of some owner do not add up to what it holds."""
+    """True if the resting stops of some protected position do not add up to its units."""
     for owner in state.guarding:
         position = state.positions.get(owner)
         own = (order for order in state.open_orders(owner.net) if order.strategy == owner.strategy)
@@ -174,7 +174,7 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
 
 
 def uncovered_units(oms: OrderDecision, level: Protection) -> int:
-    """Return the sighted units of a protected position that no live stop covers."""
+    """Return the units of a protected position, unconfirmed fills included, that no live stop covers."""
     covered = sum(order.quantity - order.filled_seen for order in _stops(oms, level))
     return abs(oms.position(level).quantity_seen) - covered
 

@@ -32,7 +32,7 @@ _NOTHING_OUT = _Out([], [], False)
 
 
 def on_close_goal(oms: OrderDecision, command: CloseGoal) -> None:
-    """Handle an exit command: cancel the owner's entries and open its exit goal."""
+    """Handle an exit command: cancel the owner's entries and open its exit goal, unless its id is known."""
     if oms.state.is_known_id(command.id):
         return
     goal = Goal(
@@ -47,7 +47,7 @@ def on_close_goal(oms: OrderDecision, command: CloseGoal) -> None:
 def start_goal(
     oms: OrderDecision, goal_id: str, owner: Order | Position | Protection, cause: str, reason: str, wary: bool = False
 ) -> None:
-    """Open a goal that closes all its owner holds, unless the id was used; `wary`: exits wait for two book reads."""
+    """Open a goal that closes the position of `owner`, unless the id was used; `wary`: exits wait for two reads."""
     if not oms.state.is_known_id(goal_id):
         goal = Goal(
             id=goal_id, account=owner.account, instrument=owner.instrument, product=owner.product,
@@ -209,7 +209,7 @@ def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
 
 
 def mark_stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
-    """Mark an exit goal as stuck and alert once that an operator is needed; the goal continues slowly."""
+    """Mark an exit goal stuck and alert once that an operator is needed; returns the goal, still retried slowly."""
     if goal.state == "stuck":
         return goal
     oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, f"exit of {goal.strategy} in {goal.instrument}: {what}")

@@ -32,7 +32,7 @@ def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
 
 
 def covering_flatten(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
-    """Return the first unproven flatten whose scope covers this owner; None if there is none."""
+    """Return the first unfinished flatten request whose scope covers this owner; None if there is none."""
     return next((level for level in _levels(oms, owned.account) if _covers(level, owned)), None)
 
 

@@ -187,7 +187,7 @@ def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
 
 
 def closable_quantity(oms: OrderDecision, order: Order, key: NetKey) -> int:
-    """Return the units an exit may still close: confirmed ones (a stop: sighted ones), less those other exits close."""
+    """Return the units an exit may still close, less those of other exits; unconfirmed fills count for a stop alone."""
     position = oms.position(order)
     held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
     if held * order.side.sign >= 0:

@@ -45,7 +45,7 @@ def _missing_price(command: PlaceEntry) -> str:
 
 
 def expire_if_late(oms: OrderDecision, order: Order) -> bool:
-    """End an unsent entry whose time to be sent is over by market and machine clock; true if it ended."""
+    """End an unsent entry that has expired by both market and machine clock; True if it ended."""
     if order.plan.expires_ns >= oms.now or order.plan.expires_machine_ns >= oms.machine:
         return False
     twins = (other for other in oms.open_orders(order.net) if other.state in state_machine.UNRESOLVED)
@@ -110,18 +110,18 @@ def resolve_advice(order: Order) -> str:
 
 
 def is_closing(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True while an exit goal of this owner is open; its entries wait until that is done."""
+    """True while an exit goal of this strategy in this key is open; its entries wait until that is done."""
     return next(open_exit_goals(oms, key, strategy), None) is not None
 
 
 def exit_replaces_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True if an exit goal of this owner may send orders now, so that its stops must be cancelled first."""
+    """True if an exit goal of this strategy may send orders now, so that its stops must be cancelled first."""
     ready = any(not goal.waits_machine_ns for goal in open_exit_goals(oms, key, strategy))
     return ready and not must_keep_stops(oms, key, strategy)
 
 
 def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True if an owner's stops must not be cancelled for an exit: with the books unreadable no cancel can be proven."""
+    """True if a strategy's stops must not be cancelled for an exit: unreadable books cannot prove the cancel."""
     if not oms.state.books_lost(key.account):
         return False
     stops = (order for order in oms.open_orders(key) if order.purpose is Purpose.STOP and order.strategy == strategy)
@@ -129,7 +129,7 @@ def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
 
 
 def open_exit_goals(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
-    """Iterate over the open exit goals of an owner; emit no row meanwhile."""
+    """Iterate over a strategy's open exit goals in a key; the caller must not emit rows meanwhile."""
     state = oms.state
     for name, account in state.open_goals.items():
         goal = state.goals.get(name) if account == key.account else None
@@ -158,7 +158,7 @@ def cancel_order(oms: OrderDecision, order: Order, reason: str) -> None:
 
 
 def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested) -> None:
-    """Withdraw the entries that a command or an operator names; an empty field matches everything."""
+    """Cancel the entries that match account, strategy and instrument of the message; an empty field matches all."""
     reason = message.cause if isinstance(message, WithdrawEntries) else message.reason
     asked = ((name, getattr(message, name, "")) for name in ("account", "strategy", "instrument"))
     wanted = [(name, value) for name, value in asked if value]
@@ -185,7 +185,7 @@ def on_strategy_switch(oms: OrderDecision, message: StrategySwitch) -> None:
 
 
 def on_mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:
-    """Trade an account again whose server was in the wrong mode, once its books are read."""
+    """Lift the stop of an account whose server was in the wrong mode, and request a read of its books."""
     account, why = message.account, "cleared by a person"
     if account in oms.state.wrong_mode:
         oms.emit(AccountModeChanged(account=account, wrong_mode=False, message=why, at_ns=oms.now))
@@ -193,7 +193,7 @@ def on_mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:
 
 
 def count_churn(oms: OrderDecision, order: Order) -> None:
-    """Count an entry sent soon after a cancel in its instrument; too many stop entries there for a while."""
+    """Emit a churn row if an entry follows a cancel in its instrument soon; too many stop entries there for a while."""
     limits = oms.limits
     gone = oms.state.withdrawn.get((order.account, order.instrument))
     first = order.purpose is Purpose.ENTRY and order.call.attempt <= 1 and order.links.slice <= 1

@@ -31,7 +31,7 @@ class EntryGuardians:
         """Names of the stops that risk holds, by its last heartbeat that was ready; None before the first."""
 
     def on_heartbeat(self, beat: Heartbeat, machine_ns: int) -> None:
-        """Record a daemon's heartbeat."""
+        """Record when a watched daemon was last heard and last ready, and of risk the stops it holds."""
         if beat.daemon not in WATCHED:
             return
         if beat.daemon == "risk" and beat.ready:  # one with a journal in doubt may have forgotten what it holds
@@ -43,12 +43,13 @@ class EntryGuardians:
             self._well[STREAM] = machine_ns
 
     def on_books_read(self, account: str, machine_ns: int) -> None:
-        """Record that the books of an account were read."""
+        """Record that the books of an account beside the traded one were read at this machine time."""
         if account in self._read:
             self._read[account] = machine_ns
 
     def stops_held_by_risk(self, positions: Iterable[Position]) -> list[str]:
-        """Names of positions whose stop risk watches: by its last ready heartbeat, before one by their entries."""
+        """Return "strategy in instrument" of positions whose stop risk watches, by its last ready heartbeat (before the
+        first one by `held_stop` of the positions), sorted."""
         known, found = self.engine_stops, []
         for position in positions:
             held = position.quantity or position.quantity_seen
@@ -57,13 +58,14 @@ class EntryGuardians:
         return sorted(found)
 
     def daemon_problem(self, daemon: str, machine_ns: int) -> str:
-        """Describe a watched daemon that was last well ten seconds ago or more; empty if it is well."""
+        """Describe a watched daemon that was silent or not ready for ten seconds or more; empty if it is well."""
         away = machine_ns - self._well[daemon]
         silent = machine_ns - self._silent.get(daemon, machine_ns) >= SILENT_NS
         return f"{daemon} is {'silent' if silent else 'not well'} for {away // SECOND} s" if away >= PATIENCE_NS else ""
 
     def guard_problem(self, machine_ns: int, account: str = "") -> str:
-        """Describe the first daemon or stream not well for ten seconds, for an account; empty if all are well."""
+        """Describe the first daemon, order stream or reads of the account's books not well for ten seconds, else empty.
+        `account` empty: the one that strategies trade."""
         own = self._read.get(account)
         for name in self._well:
             silent = machine_ns - self._silent.get(name, machine_ns) >= SILENT_NS

@@ -23,7 +23,7 @@ VALID_NS = 30 * SECOND
 
 
 def reset_modify(state: ModifyState, **fields: Any) -> ModifyState:
-    """Return a modify state without a pending change: the order ended, or the broker refused."""
+    """Return a modify state without a pending change, as the order ended or the broker refused; sets `fields` too."""
     return replace(state, wanted=None, unproven=False, reads=0, out=False, **fields)
 
 
@@ -37,7 +37,7 @@ def current_terms(order: Order) -> OrderTerms:
 
 
 def wanted_terms(order: Order) -> OrderTerms:
-    """Return the terms an order shall have: those of its pending change, else its current ones."""
+    """Return the terms an order is to have: those of its pending change, else its current ones."""
     return order.evidence.modify.wanted or current_terms(order)
 
 
@@ -47,7 +47,7 @@ def is_modify_pending(order: Order) -> bool:
 
 
 def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
-    """Request other terms for a live order: at once if unsent; ignored while a change is under way."""
+    """Request other terms for a live order: changed at once if unsent; ignored while another change is pending."""
     if (
         not is_live(order)
         or order.evidence.cancel.wanted
@@ -68,7 +68,7 @@ def can_modify_now(oms: OrderDecision, order: Order) -> bool:
 
 
 def is_modify_in_doubt(oms: OrderDecision, order: Order) -> bool:
-    """True while a modify call that was given up may still take effect and undo a later one."""
+    """True while a modify call given up without answer may still take effect and undo a later one."""
     since = order.evidence.modify.doubt_machine_ns
     return bool(since) and oms.machine - since < oms.limits.lost_after
 
@@ -83,7 +83,7 @@ def _refusal(oms: OrderDecision, order: Order) -> str:
 
 
 def prepare_due_modify(oms: OrderDecision, order: Order) -> Order | None:
-    """Return the order to send a modify call for, or to cancel instead (`cancel.wanted`); None if it must wait."""
+    """Return the order to modify now, or to cancel instead (then `cancel.wanted` is set); None if it must wait."""
     if order.evidence.modify.not_before_machine_ns > oms.machine:
         return None
     if wanted_terms(order).quantity <= order.filled_seen:
@@ -100,7 +100,7 @@ def prepare_due_modify(oms: OrderDecision, order: Order) -> Order | None:
 
 
 def place_replacement(oms: OrderDecision, gone: Order) -> None:
-    """Place the unfilled rest of a replaced entry, once its cancel is proven."""
+    """Emit an order for the unfilled rest of the replaced entry `gone`, once its cancel is proven; none if no rest."""
     wanted = gone.evidence.modify.wanted or OrderTerms()
     left = wanted.quantity - gone.filled
     if left <= 0:
@@ -135,7 +135,7 @@ def reduce_replacement(oms: OrderDecision, gone: Order, more: int) -> None:
 
 
 def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    """Fold the outcome of a modify call: not made, refused, or unknown until the order book shows it."""
+    """Update an order by its modify call: not made, refused, or unproven until the order book shows the change."""
     kind, at = outcome.outcome, outcome.ended_machine_ns
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         event = "rate_limited" if kind is Outcome.RATE_LIMITED else "modify_not_sent"
@@ -162,7 +162,7 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
 
 
 def record_unanswered_modify(oms: OrderDecision, order: Order) -> None:
-    """Record that a modify call was out when the process died; reads from now on prove its outcome."""
+    """Record that a modify call had no answer when the process died; reads from now on prove its outcome."""
     evidence = with_modify(order.evidence, out=False, answered_machine_ns=oms.machine)
     oms.change(order, "modify_unanswered", evidence=evidence)
 

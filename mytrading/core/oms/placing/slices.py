@@ -16,7 +16,7 @@ _UNKNOWN = Sizes()
 
 
 def create_entry_orders(oms: OrderDecision, order: Order) -> None:
-    """Emit an entry as INITIALIZED, in slices above the freeze quantity; raises `Unsliceable`, emitting nothing."""
+    """Emit an entry as INITIALIZED, sliced if above the freeze quantity; raises `Unsliceable`, emitting nothing."""
     _begin(oms, order, slice_quantities(order.quantity, oms.state.sizes.get(order.instrument) or _UNKNOWN))
 
 
@@ -71,14 +71,14 @@ def orders_by_id(oms: OrderDecision, name: str) -> list[Order]:
 
 
 def sibling_slices(oms: OrderDecision, order: Order) -> list[Order]:
-    """The other slices of an order's parent."""
+    """Return the other slices of an order's parent; [] if it is no slice."""
     if not order.links.parent:
         return []
     return [part for part in orders_by_id(oms, order.links.parent) if part.client_order_id != order.client_order_id]
 
 
 def alert_rejected_slice(oms: OrderDecision, order: Order, reason: str) -> None:
-    """Alert that a slice of an entry was rejected: the entry stays short by it."""
+    """Alert that a slice of an entry was rejected, so that the entry stays smaller; nothing for any other order."""
     if not order.links.parent or order.purpose.reduces:
         return
     others = sibling_slices(oms, order)

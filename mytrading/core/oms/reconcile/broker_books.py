@@ -25,7 +25,7 @@ BIDES = 180
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
-    """Handle one read of an account's books; ignored while its server is in the wrong mode."""
+    """Update orders and positions by a read of an account's books; ignored while its server is in the wrong mode."""
     if read.account in oms.state.wrong_mode:
         return
     if is_unusable_read(oms.state, read):

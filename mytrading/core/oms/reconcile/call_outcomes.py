@@ -16,7 +16,7 @@ from mytrading.messages.orders import CallOutcome, Order, PlacingCall
 
 
 def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
-    """Handle the outcome of a broker call; one of an earlier attempt or an unknown order is ignored."""
+    """Update an order by the outcome of its call; one of an earlier attempt or an unknown order is ignored."""
     if (order := oms.state.orders.get(outcome.client_order_id)) is None:
         return
     if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.call.began_machine_ns:
@@ -100,7 +100,7 @@ def requeue_unsent_call(
 
 
 def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
-    """Mark an order as of unknown fate after an unclear placing call; alert at once if it is protection."""
+    """Mark an order UNKNOWN after an unclear placing call, alert (critically for an exit or stop), request a read."""
     oms.change(
         order, "unknown", state=OrderState.UNKNOWN, call=replace(order.call, ended_machine_ns=ended_machine_ns),
         evidence=replace(order.evidence, flapped=False, match=None, seen_machine_ns=0), message=message,
@@ -112,7 +112,7 @@ def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, messag
 
 
 def stop_wrong_mode_account(oms: OrderDecision, account: str, message: str) -> None:
-    """Stop everything on an account whose server answers in another mode."""
+    """Record and alert that an account's server is in the wrong mode: nothing is sent there until that is cleared."""
     if account not in oms.state.wrong_mode:
         oms.emit(AccountModeChanged(account=account, wrong_mode=True, message=message, at_ns=oms.now))
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"

@@ -90,7 +90,7 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
 
 
 def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
-    """Release held-back exits at the second complete read; record what foreign orders may still close."""
+    """Let waiting exit goals go at the second complete read; `unclaimed` foreign orders may close units besides."""
     if read.orders is None or read.trades is None or read.positions is None:
         return
     for goal in _held_back_goals(oms, read.account):

@@ -43,7 +43,7 @@ def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **
 
 
 def on_report(oms: OrderDecision, report: OrderReport) -> None:
-    """Handle an order update of the stream; one of an order that is not ours is ignored."""
+    """Update our order by a report of the order stream; a report of an order that is not ours is ignored."""
     row = report.order
     order = find_our_order(oms, report.account, row)
     if order is None or _impossible(oms, order, row):
@@ -90,7 +90,7 @@ def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order 
 def on_order_row(
     oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead
 ) -> bool:
-    """Update an order from its row of the order book and its trades; true if the read is older than what is known."""
+    """Update an order from its order book row and its trades; True if the read is older than what is known already."""
     if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(oms, order, row):
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
@@ -179,12 +179,12 @@ def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> Non
 
 
 def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
-    """Return the input of `judge` for an order that a read does not list."""
+    """Return the `OrderReading` (input of `judge`) for an order that no book of the read lists."""
     return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns)
 
 
 def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """Update an order that no book of a read lists, ended if proven; true while the read may just be outdated."""
+    """Update an order that no book of a read lists, ended if proven; True while the read may just be outdated."""
     filled = order.state in TERMINAL
     reading = reading_without_row(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
     case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
@@ -202,10 +202,10 @@ def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 
 
 def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> None:
-    """End an order of an earlier day, as DAY orders do, once two books of today do not show it.
+    """End an order of an earlier day, as DAY orders do, once two books of today do not show it, with an alert.
 
-    Only the positions show now what an exit or stop filled late in its day, and what one source reported of it. What
-    one source reported of an entry counts, and stays guarded, unless the positions take it back.
+    A fill that one source reported is booked for an entry; an exit's or stop's is withdrawn, and exits wait for
+    positions.
     """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
@@ -223,7 +223,8 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
 
 
 def settle_sighted_fill(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
-    """Settle a fill that one source reported on an earlier day: an entry's counts, an exit's is withdrawn."""
+    """Settle an earlier day's fill that one source reported: an entry's is booked (`price`: if it has none), an exit's
+    is withdrawn, and exits wait for reads of the books."""
     if order.purpose.reduces:
         net_positions.hold_back_exits(oms, order)
         _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")

@@ -22,7 +22,7 @@ from mytrading.messages.reports import BooksRead
 
 
 def begin_recovery(oms: OrderDecision, accounts: Iterable[str]) -> None:
-    """Begin recovery of these accounts: their entries wait until `conclude` finds that the books agree."""
+    """Begin recovery of these accounts: their entries wait until `conclude_recovery` finds that the books agree."""
     for account in accounts:
         orders = [order for order in oms.state.orders.sorted_values() if order.account == account and is_live(order)]
         held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
@@ -38,7 +38,7 @@ def record_difference(oms: OrderDecision, account: str, kind: str, text: str) ->
 
 
 def conclude_recovery(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
-    """End an account's recovery if this read, already folded, leaves nothing open."""
+    """End an account's recovery if this read, already applied, leaves nothing open; `behind`: the read is outdated."""
     level = oms.state.recovering.get(read.account)
     if level is None or level.done or behind or read.began_machine_ns < level.began_machine_ns:
         return

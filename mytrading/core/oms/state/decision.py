@@ -82,7 +82,7 @@ class OrderDecision:
         return silent
 
     def change(self, order: orders.Order, event: str, **fields: Any) -> orders.Order:
-        """Emit an order with these fields changed; an illegal state transition is recorded and changes no state."""
+        """Emit and return an order with these fields changed; an illegal state change is only recorded as illegal."""
         wanted = fields.get("state", order.state)
         if wanted is not order.state and wanted not in TRANSITIONS[order.state]:
             return self.record_illegal(order, f"{order.state} → {wanted} ({event}) is not a legal move")
@@ -143,7 +143,7 @@ class OrderDecision:
         self.emit(ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=now, proof=proof))
 
     def is_cancel_out(self, account: str, name: str = "") -> bool:
-        """True while a cancel call of the account (of order `name`, if given) is unanswered and young."""
+        """True while a cancel call of the account (of order `name`, if given), sent lately, is unanswered."""
         young = self.machine - self.limits.cancel_first
         return any(
             of == account and call is Call.CANCEL and began > young and name in ("", order)
@@ -159,7 +159,7 @@ class OrderDecision:
         )  # fmt: skip
 
     def record_fill(self, position: orders.Position, order: orders.Order, units: int, price: float) -> orders.Position:
-        """Emit a position after a fill of `units` (signed; 0: only a sighting) at `price` rupees; returns it."""
+        """Emit and return a position after a fill of `units` (signed; 0: unconfirmed as yet) at `price` rupees."""
         seen = position.quantity + self._sighted(order)
         sure = self._confidence(order.net, held=bool(position.quantity or seen))
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
@@ -175,7 +175,7 @@ class OrderDecision:
         )
 
     def record_adjustment(self, position: orders.Position, cause: str, units: int) -> None:
-        """Emit a position that changed by `units` (signed) without an order of ours."""
+        """Emit a position that changed by `units` (signed) without an order of ours; `cause` is a word like claim."""
         sure = self._confidence(position.net, held=bool(position.quantity))
         level = replace(position, confidence=sure, updated_ns=self.now)
         price = position.average_price
@@ -186,7 +186,7 @@ class OrderDecision:
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
     def record_sighting(self, order: orders.Order) -> None:
-        """Emit the position of an order's owner if its sighted units (fills by one source) changed."""
+        """Emit the position of the order's owner if its units with unconfirmed fills (`quantity_seen`) changed."""
         position = self.position(order)
         seen = position.quantity + self._sighted(order)
         if seen != position.quantity_seen:
@@ -202,6 +202,6 @@ class OrderDecision:
         )
 
     def end_unsent(self, order: orders.Order, state: OrderState, event: str, message: str) -> None:
-        """End an order that was never sent to the broker, with this state and message."""
+        """End an order never sent to the broker, in this state; `event` and `message` go into its row."""
         evidence = with_cancel(order.evidence, wanted=False) if order.evidence.cancel.wanted else order.evidence
         self.change(order, event, state=state, message=message, evidence=evidence)

@@ -80,10 +80,10 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     churn_account: int = _RATES.churn_per_account
 
     def modify_rules(self, account: str) -> ModifyRules:
-        """The rules of an account's broker."""
+        """Return how an account's broker lets orders be changed: its own rules, else the common ones."""
         return self.modify_by_account.get(account, self.modify)
 
 
 def backoff(first: int, most: int, attempt: int) -> int:
-    """Return the exponential back-off after an attempt (1, 2, …): doubling from `first` up to `most`."""
+    """Return the wait after an attempt (1, 2, …), in the unit of `first`: doubling from `first` up to `most`."""
     return min(most, first << min(max(attempt - 1, 0), 20))

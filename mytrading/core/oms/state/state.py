@@ -55,7 +55,7 @@ class State:
         self._began_ns = 0
 
     def put(self, table: Table[K, V], key: K, value: V) -> None:
-        """Put a value under the key of one of the tables."""
+        """Set a key in one of the state's tables; within a tentative decision `roll_back` can undo it."""
         if self._changes is not None:
             self._changes.append((table, key, table.get(key)))
         table[key] = value
@@ -189,7 +189,7 @@ class State:
         return [found for name in names if (found := self.positions.get(OwnerKey(*key, name)))]
 
     def trading_level(self, account: str) -> TradingLevel:
-        """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""
+        """Return an account's trading level: the strictest of its own, that of all accounts and the KILL file's."""
         strictest = TradingLevel.NORMAL
         for name in (KILL, "", account) if self.trading else ():
             if (found := self.trading.get(name)) and _STRICTNESS[found.level] > _STRICTNESS[strictest]:
