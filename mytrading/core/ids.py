@@ -23,7 +23,7 @@ def client_order_id(
 ) -> str:
     """The id of the order that `cause` (a signal, goal or position version) asks for, as 16 hex digits.
 
-    `leg` names the instrument within a basket, `slice_number` the part of a sliced order, `attempt` counts journaled
-    terminal or ghost attempts before this one.
+    `leg` names the instrument within a basket, `slice_number` the part of a sliced order, `attempt` counts earlier
+    attempts that ended or never reached the broker.
     """
     return content_id(account, cause, purpose, leg, slice_number, attempt)

@@ -84,7 +84,8 @@ class SignalStatus:
         return self.quiet_bars is not None and any(bar < end_ns for bar in self.quiet_bars)
 
     def is_entry_pending(self, now: int, machine_ns: int) -> bool:
-        """True while the last signal is an entry with a live order, or not spent nor expired (`now`: market ns)."""
+        """True while the last signal is an entry that may still open a position: it has a live order, or none has ended
+        unfilled and its validity is not over by both clocks (`now`: market ns)."""
         last = self.signal
         return last is not None and last.action is not Action.EXIT and self._is_active(last, now, machine_ns)
 
@@ -170,7 +171,7 @@ class ActiveSignals:
         return not self.status_of(key).live_orders and not any(self._goals.values())
 
     def next_candidate(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
-        """Return the signal for the next `otherwise` leg after the broker rejected an entry `order`; None if none.
+        """The signal for the next alternative leg (`otherwise`) after the broker rejected this entry; None if none.
 
         All `accounts` must have rejected it: a signal is one for all of them, and another candidate would close what
         one account has or may still get. The data time stays that of the first candidate, so late ones expire.

@@ -108,7 +108,8 @@ def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str,
 
 
 def infer_meaning(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
-    """Watched instrument and side (1, -1) whose signal opens such a position (signed units) by the rules, or None."""
+    """Watched instrument and side (1 long, -1 short) whose signal opens such a position (`quantity` signed units) by
+    the trade rules; None if no rule fits."""
     listed = book.get(instrument)
     sign = 1 if quantity > 0 else -1
     for watch in run.symbols:
@@ -215,7 +216,7 @@ def _limit_price(rule: LegRule, contract: Instrument, price: float) -> float:
 
 def price_level(at: LegStop, direction: int, price: float) -> float:
     """Price level of a stop, target or limit rule: absolute, or `price` plus (`direction` > 0) or minus its distance; 0
-    without a rule."""
+    without a rule. Raises `NoSuchContract` if it needs a `price` and that is 0."""
     if not at.value:
         return 0.0
     if at.kind is StopKind.PRICE:

@@ -115,7 +115,7 @@ class PendingEntries:
         self._live: dict[Key, dict[str, Order]] = {}
 
     def open_day(self) -> None:
-        """Clear all: entries end with their day."""
+        """Clear all pending entries: they end with their day."""
         for table in (self._signalled, self._signals, self._origins, self._live):
             table.clear()
 

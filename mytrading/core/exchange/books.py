@@ -177,7 +177,7 @@ class ExchangeBooks:
         return done
 
     def flatten(self, position: BookPosition, mark: Mark | None, now: int, strategy: str) -> None:
-        """Book a filled market order of `strategy` that closes a position; at its average price without a mark."""
+        """Book a filled market order of `strategy` closing a position, at its average price if `mark` is None."""
         side = Side.SELL if position.quantity > 0 else Side.BUY
         request = OrderRequest(
             instrument=position.instrument,

@@ -131,7 +131,7 @@ class Exchange:
         return books.end_order(order, BrokerStatus.CANCELLED, now), books.take_changes()
 
     def on_mark(self, instrument: str, mark: Mark, now: int) -> ExchangeChanges | None:
-        """Match an instrument's live orders, oldest first, at a new mark; None if none is live or it is closed."""
+        """Match an instrument's live orders at a new mark, oldest first; None if none is live or trading is closed."""
         resting = self.books.resting.get(instrument)
         if not resting or not self._works(instrument, now):
             return None

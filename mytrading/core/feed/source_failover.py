@@ -43,7 +43,7 @@ class Pulse:
         self.is_connected = self._proved = False
 
     def ticked(self, now_ns: int) -> None:
-        """Record a quote of the source."""
+        """Record that the source delivered a quote."""
         self._good_ns = now_ns
         self._proved = True
         if self._patience > 1 and now_ns - self._since_ns > 2 * self._mute_ns * self._patience:
@@ -74,7 +74,7 @@ class Pulse:
         return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
 
     def wants_fresh_connection(self, now_ns: int) -> bool:
-        """True if a mute source is due for a reconnect; each True then doubles the wait for the next."""
+        """True if a mute source is due for a reconnect, counted as made: each True doubles the wait for the next."""
         limit = self._mute_ns * self._expects * self._patience
         if not self.is_mute(now_ns) or now_ns - max(self._good_ns, self._since_ns) <= limit:
             return False
@@ -136,7 +136,7 @@ class SourceChoice:
         self.switches = 0
 
     def look(self, conditions: Sequence[Condition], now_ns: int) -> Switch | None:
-        """Update the sources' records by their conditions (by rank) and choose the serving one; None if it stays."""
+        """Update all sources by their `conditions` (by rank); returns the switch to another serving source, or None."""
         for record, condition in zip(self._records, conditions, strict=True):
             self._learn(record, condition, now_ns)
         if conditions[self.active] is Condition.SICK:
@@ -146,11 +146,11 @@ class SourceChoice:
         return self._to(ready, SwitchReason.FAILBACK)
 
     def steady_ns(self, rank: int) -> int:
-        """Return how long (ns) this source must be well before it may replace a sick one; doubles with each failure."""
+        """Return how long (ns) the source of `rank` must be well to replace a sick one; doubles with each failure."""
         return _doubled(self._rules.steady_ns, self._records[rank].failures, self._rules.longest_steady_ns)
 
     def failback_ns(self, rank: int) -> int:
-        """Return how long (ns) this source must be well before it takes the feed back from a healthy one."""
+        """Return how long (ns) the source of `rank` must be well to take the feed back from a healthy one."""
         return _doubled(self._rules.failback_ns, self._records[rank].failures, self._rules.longest_failback_ns)
 
     def _learn(self, record: _Record, condition: Condition, now_ns: int) -> None:

@@ -105,7 +105,7 @@ class Freshness:
         return machine_ns - (seen[1] if seen is not None else 0)
 
     def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
-        """True if the last price is at most `limit_ns` old in market time, or the class's floor in machine time."""
+        """True if the last price is at most `limit_ns` old in market time, or `floor_ns` in machine time."""
         seen = self._seen.get(instrument)
         return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)
 
@@ -152,7 +152,7 @@ class FeedHealth:
         self._subscribed.clear()
 
     def subscribed(self, instrument: str, machine_ns: int) -> None:
-        """Record when an instrument was first accepted on this connection."""
+        """Record when the server first acknowledged an instrument on this connection."""
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
@@ -177,9 +177,11 @@ class FeedHealth:
         ]
 
     def look(self, market_ns: int, machine_ns: int, held: frozenset[str], serves: Callable[[str], bool]) -> Coverage:
-        """Update and return the coverage of instruments in session; sets `is_low`, `stale_held` and `deaf`. Fresh is a
-        `held` instrument by the age of its price, another if not deaf and `serves(instrument)`: its source ticks and
-        has acknowledged the subscription."""
+        """Update and return the coverage of instruments in session; sets `is_low`, `stale_held` and `deaf`.
+
+        A `held` instrument is fresh by the age of its price; any other if it is not deaf and `serves(instrument)`: its
+        source ticks and has acknowledged the subscription.
+        """
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._traits.values()}
         }

@@ -35,7 +35,7 @@ def supertrend(
 
 
 def warm() -> None:
-    """Compile the kernel, or load it from the cache, before the first bar needs it."""
+    """Compile the Supertrend kernel, or load it from the cache, before the first bar needs it."""
     column = np.arange(3.0)
     supertrend(column + 1.0, column, column + 0.5, 2, 1.0)
 

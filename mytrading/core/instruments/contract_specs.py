@@ -92,7 +92,7 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/instruments.toml") -> ContractFacts:
-        """The facts of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
+        """Convert a parsed TOML file to facts; `ValueError` names `source` (the file), key and what was expected."""
         facts = convert_parsed_file(parsed, cls, source)
         for name, underlying in facts.underlyings.items():
             if problem := _problem(underlying):

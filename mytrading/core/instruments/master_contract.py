@@ -209,7 +209,7 @@ def snapshot_of(
     fetched_ns: int,
     notes: Iterable[str] = (),
 ) -> Snapshot:
-    """Build a day's snapshot; a refused underlying keeps its previous contracts until they expire."""
+    """Build a day's snapshot; an underlying in `refusals` keeps its contracts of `before` until they expire."""
     subjects = {refusal.subject for refusal in refusals}
     kept = {item.id: item for item in fetched.instruments if item.underlying not in subjects or item.lot_size > 0}
     for item in before.instruments if before is not None else ():
@@ -258,7 +258,7 @@ class Changes(NamedTuple):
 
 
 def diff_instruments(before: Iterable[Instrument], after: Iterable[Instrument], day: str) -> Changes:
-    """Return the difference between two lists of instruments, the later one of `day` (ISO date)."""
+    """Return instruments added, removed (but by expiry) and changed in their figures; `day`: ISO date of `after`."""
     old, new = {item.id: item for item in before}, {item.id: item for item in after}
     gone = [name for name, item in old.items() if name not in new and (not item.expiry or item.expiry >= day)]
     moved = [

@@ -45,7 +45,7 @@ def _held_back(state: State) -> list[str]:
 
 
 def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
-    """Handle a timer: give up on calls without an answer, and request the book reads that orders wait for."""
+    """Handle a timer: end what has expired, give up calls without an answer, request the reads that orders wait for."""
     entries.lift_churn_stops(oms)
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""

@@ -29,7 +29,7 @@ REFUSED = "refused: "
 
 
 def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
-    """Cancel the order that an operator names, or record the refusal; a stop's protection is released with it."""
+    """Cancel the order an operator names, or record the refusal; with a stop its position loses its protection."""
     if (order := _requested(oms, message)) is None:
         return
     why = "" if is_live(order) else f"expected a live order, found one that ended {order.state}"
@@ -226,7 +226,7 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: control.
 
 
 def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
-    """Resolve an order of unknown fate for an operator: bind it to a broker order or give it up."""
+    """Bind an order of unknown fate to the broker order an operator names, or give it up; answers the request."""
     if (order := oms.state.orders.get(request.order)) is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
     elif order.state not in UNRESOLVED | ABSENT:

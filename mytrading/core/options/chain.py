@@ -106,7 +106,7 @@ def max_pain(strikes: Floats, call_interest: Floats, put_interest: Floats) -> fl
 
 
 def fair_price(quote: Quote) -> float | None:
-    """The middle of bid and ask where they are sane, else the last price; None without either."""
+    """The middle of bid and ask unless the spread is too wide, else the last price; None without either."""
     bid, ask = quote.bid, quote.ask
     if bid is not None and ask is not None and 0.0 < bid <= ask and ask - bid <= SANE_SPREAD * 0.5 * (bid + ask):
         return 0.5 * (bid + ask)

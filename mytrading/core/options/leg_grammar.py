@@ -51,7 +51,7 @@ def parse_strike(text: str) -> str:
 
 
 def clamp_strike_offset(text: str) -> str:
-    """A strike rule with its offset clamped to 1 to 20; other text unchanged."""
+    """Return a strike rule such as `OTM 25` with its number limited to 1 to 20; any other text unchanged."""
     found = _OFFSET.fullmatch(" ".join(str(text).upper().split()))
     return f"{found[1]} {min(max(int(found[2]), 1), MOST_OFFSET)}" if found else text
 

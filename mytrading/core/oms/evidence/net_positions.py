@@ -22,7 +22,7 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
     """Emit the units carried overnight that today's books show, where changed; `agrees(key)`: true if no order of the
-    key is moving and the trade book lists all its fills."""
+    key is in flight and the trade book lists all its fills."""
     for (account, instrument), begun in oms.state.begun.sorted_items():
         counts = account == read.account and begun and oms.is_trading(instrument)
         if not counts or (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
@@ -33,7 +33,7 @@ def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[
 
 
 def broker_net_may_differ(key: NetKey, state: State, read: BooksRead) -> bool:
-    """True if the broker's net of a key differs from our ledger's, or the read has no position book."""
+    """True if the broker's net of a key (account, instrument, product) differs from our ledger's or was not read."""
     return read.positions is None or net_with_holdings(state, key, broker_net(key, read)) != ledger_net(state, key)
 
 
@@ -59,7 +59,7 @@ def broker_average_price(key: NetKey, read: BooksRead) -> float:
 
 
 def hold_back_exits(oms: OrderDecision, order: Order) -> None:
-    """Make exits and stops of the order's owner wait for two reads, as its own end (a stop's or exit's) is unknown."""
+    """Make exits and stops of this exit's or stop's owner wait for two book reads, as it may have filled unseen."""
     now = max(oms.machine, 1)
     for goal in oms.state.unfinished_goals():
         if goal.owner == order.owner:

@@ -27,7 +27,7 @@ def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None
     """Start the stop protection of a position when an entry with a stop plan fills; later entries join it.
 
     `sighted`: units that one source has just reported, not in the position yet. An older protection of the other side,
-    or of a position closed since, whose stop is still being cancelled does not prevent a new one.
+    or of a position closed since, does not prevent a new one while its stop is being cancelled.
     """
     if order.purpose is not Purpose.ENTRY or not order.plan.stop_trigger or not order.filled_seen:
         return

@@ -18,7 +18,7 @@ PROOFS = 2
 
 
 def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
-    """Begin a flatten: withdraw entries in scope now, close positions from the next read of the books on."""
+    """Begin a flatten: cancel entries in its scope now, close positions from the next read of the books on."""
     if request.id in oms.state.flattens:
         return
     level = Flatten(
@@ -96,7 +96,7 @@ def describe_remaining(oms: OrderDecision, level: Flatten) -> list[str]:
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
-    """Advance flattens by a read: the first after the request lets them close, two later ones must show flat."""
+    """Advance flattens by a read: the first after a request lets positions be closed, two later ones must show flat."""
     if read.orders is None or read.positions is None:
         return
     for level in _levels(oms, read.account):

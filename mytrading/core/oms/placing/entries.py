@@ -110,7 +110,7 @@ def resolve_advice(order: Order) -> str:
 
 
 def is_closing(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True while an exit goal of this strategy in this key is open; its entries wait until that is done."""
+    """True while this strategy has an open exit goal for a key (account, instrument, product): entries there wait."""
     return next(open_exit_goals(oms, key, strategy), None) is not None
 
 
@@ -129,7 +129,7 @@ def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
 
 
 def open_exit_goals(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
-    """Iterate over a strategy's open exit goals in a key; the caller must not emit rows meanwhile."""
+    """Iterate over a strategy's open exit goals for a net key; the caller must not emit rows meanwhile."""
     state = oms.state
     for name, account in state.open_goals.items():
         goal = state.goals.get(name) if account == key.account else None
@@ -167,7 +167,7 @@ def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested
 
 
 def on_trading_level(oms: OrderDecision, message: TradingState) -> None:
-    """Apply a trading level: HALT and REDUCE cancel all entries, NORMAL lifts the halts of instruments."""
+    """Apply a trading level: HALT and REDUCE cancel all entries, NORMAL lifts halts of instruments and churn stops."""
     if message.level is TradingLevel.NORMAL:
         for key in sorted(oms.state.halted):
             if message.account in ("", key.account):

@@ -31,7 +31,7 @@ class EntryGuardians:
         """Names of the stops that risk holds, by its last heartbeat that was ready; None before the first."""
 
     def on_heartbeat(self, beat: Heartbeat, machine_ns: int) -> None:
-        """Record when a watched daemon was last heard and last ready, and of risk the stops it holds."""
+        """Record when a watched daemon last sent a heartbeat and was last ready, and which stops risk holds."""
         if beat.daemon not in WATCHED:
             return
         if beat.daemon == "risk" and beat.ready:  # one with a journal in doubt may have forgotten what it holds

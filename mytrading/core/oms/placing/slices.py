@@ -21,7 +21,7 @@ def create_entry_orders(oms: OrderDecision, order: Order) -> None:
 
 
 def create_closing_orders(oms: OrderDecision, order: Order, fits: int) -> None:
-    """Emit an exit or stop as INITIALIZED; where it needs slices, for at most `fits` units (those it may close)."""
+    """Emit an exit or stop as INITIALIZED; if it needs slices, for at most the `fits` units that it may still close."""
     sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
     if sizes.fits(order.quantity):
         oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
@@ -78,7 +78,7 @@ def sibling_slices(oms: OrderDecision, order: Order) -> list[Order]:
 
 
 def alert_rejected_slice(oms: OrderDecision, order: Order, reason: str) -> None:
-    """Alert that a slice of an entry was rejected, so that the entry stays smaller; nothing for any other order."""
+    """Alert that a slice of an entry was rejected, so that the entry stays smaller; other orders are ignored."""
     if not order.links.parent or order.purpose.reduces:
         return
     others = sibling_slices(oms, order)

@@ -93,7 +93,7 @@ def _again(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 def requeue_unsent_call(
     oms: OrderDecision, order: Order, call: PlacingCall, message: str, why: str, event: str = "not_sent"
 ) -> None:
-    """Return an order to INITIALIZED whose placing call certainly did not reach the broker, or end it if cancelled."""
+    """Set an order back to INITIALIZED, as its call did not reach the broker; end it, for `why`, if it is cancelled."""
     back = oms.change(order, event, state=OrderState.INITIALIZED, call=call, message=message)
     if back.evidence.cancel.wanted:
         oms.end_unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {why}")

@@ -35,7 +35,7 @@ PROOFS = 2
 
 
 def opening_rows(records: Sequence[Any]) -> tuple[DayOpened, ...]:
-    """Return the day's opening row for a lost journal, from records of risk and the gateway; () without any."""
+    """Rebuild the opening row of a day whose journal was lost from rows of risk and the gateway; () without either."""
     risk = next((row for row in records if isinstance(row, RiskOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)
     if risk is None and control is None:
@@ -52,7 +52,7 @@ def opening_rows(records: Sequence[Any]) -> tuple[DayOpened, ...]:
 
 
 def decide_missed_messages(oms: OrderDecision, missed: Sequence[Any]) -> None:
-    """Decide on messages a lost journal left undecided, hold back exits for reads, emit all orders and positions."""
+    """Decide on messages undecided in a lost journal, make exits wait for book reads, emit all orders and positions."""
     for message in missed:
         if isinstance(message, PlaceEntry):
             _doubt_entry(oms, message)
@@ -153,7 +153,8 @@ _NAMELESS = UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
 
 
 def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
-    """Adopt live broker orders that look like lost stops and exits of ours; returns the rows still unclaimed."""
+    """Adopt live broker orders that look like our lost stops and exits, and let waiting stops be placed; returns the
+    rows still unclaimed."""
     since = oms.state.rebuilt.get("machine_ns")
     left = []
     for row in unclaimed:

@@ -23,7 +23,7 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, Ord
 
 
 def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
-    """Assign a broker order id to an order and accept it; None if the id is another order's, which is recorded."""
+    """Assign a broker order id to an order and accept it; None, recorded as illegal, if another order has the id."""
     owner = oms.state.by_broker.get((order.account, broker_order_id))
     if owner is not None and owner != order.client_order_id:
         oms.record_illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
@@ -174,7 +174,7 @@ def _with_fills(evidence: OrderEvidence, fills: ReportedFills) -> OrderEvidence:
 
 
 def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
-    """Handle the summed trades of an order whose order book row was not read."""
+    """Update an order's fills by its summed trades, as its order book row was not read."""
     _learn(oms, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
 
 
@@ -204,8 +204,7 @@ def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     """End an order of an earlier day, as DAY orders do, once two books of today do not show it, with an alert.
 
-    A fill that one source reported is booked for an entry; an exit's or stop's is withdrawn, and exits wait for
-    positions.
+    An entry's fill that one source reported is booked; an exit's or stop's is withdrawn, and exits wait for book reads.
     """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"

@@ -62,7 +62,7 @@ class OrderDecision:
         return order
 
     def open_orders(self, key: NetKey) -> list[orders.Order]:
-        """Return the unsettled orders of a key, sorted by id; do not change the list."""
+        """Return unsettled orders of a key (account, instrument, product), sorted by id; do not change the list."""
         if (found := self._open.get(key)) is None:
             found = self._open[key] = self.state.open_orders(key)
         return found
@@ -72,7 +72,7 @@ class OrderDecision:
         return self._is_open(instrument.partition(":")[0], self.now)
 
     def in_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
-        """True from shortly before the venue's own square-off on: it closes MIS itself, and nothing is sent there."""
+        """True for MIS from shortly before the venue itself squares off: nothing is sent for `thing` from then on."""
         if thing.product is not Product.MIS:
             return False
         exchange = thing.instrument.partition(":")[0]
@@ -132,7 +132,8 @@ class OrderDecision:
                         first_ns=at, last_ns=at))  # fmt: skip
 
     def request_read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
-        """Request a read of the account's books, unless one was just requested; `proof`: an exit waits for it."""
+        """Request a read of an account's books (`positions`: the position book too), unless one was just requested;
+        with `proof` (an exit waits for it) the rate limit alone prevents it."""
         asked, limits = self.state.reads.get(account) or (), self.limits
         if proof:
             if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:

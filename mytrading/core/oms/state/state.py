@@ -37,11 +37,11 @@ class Table(dict[K, V]):
     __slots__ = ()
 
     def sorted_items(self) -> list[tuple[K, V]]:
-        """All pairs by key."""
+        """Return all pairs, sorted by key."""
         return sorted(self.items(), key=itemgetter(0)) if self else []
 
     def sorted_values(self) -> list[V]:
-        """All values by key."""
+        """Return all values, sorted by key."""
         return [value for _, value in self.sorted_items()]
 
 
@@ -172,15 +172,15 @@ class State:
         return identity in self.orders or identity in self.parts or identity in self.goals or identity in self.used
 
     def open_orders(self, key: NetKey) -> list[Order]:
-        """Orders of the key that are not settled, by id."""
+        """Return the unsettled orders of a key (account, instrument, product), sorted by id."""
         return [order for name in sorted(self.open_by_key.get(key) or ()) if (order := self.orders.get(name))]
 
     def unfinished_goals(self) -> list[Goal]:
-        """Exit goals that are not done, by id."""
+        """Return the exit goals that are not done, sorted by id."""
         return [self.goals[name] for name in sorted(self.open_goals)]
 
     def open_protections(self) -> list[Protection]:
-        """Protections that are not done, by owner."""
+        """Return the stop protections that are not done, sorted by owner."""
         return [level for owned in sorted(self.guarding) if (level := self.protections.get(owned))]
 
     def holders(self, key: NetKey) -> list[Position]:
