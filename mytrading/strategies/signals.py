@@ -91,6 +91,9 @@ class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
         """True if the signal keeps the position held: it only withdraws a pending entry."""
         return self.action.upper() == "WITHDRAW"
 
+    keeps = keeps_position
+    """Name of `keeps_position` in version 0.1, for one release."""
+
 
 def check_action(action: str) -> str:
     """The action in capitals; `StrategyError` for anything that is not one."""

@@ -65,6 +65,9 @@ class WholeBars:
                 np.copyto(found, value, where=mask)
         return found
 
+    wishes = signals
+    """Name of `signals` in version 0.1, for one release."""
+
 
 def crosses_above(values: FloatArray, level: FloatArray | float = 0.0) -> Mask:
     """True at bars at which `values` come to lie above `level`, at or below which they lay one bar before."""

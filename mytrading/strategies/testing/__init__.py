@@ -44,6 +44,10 @@ class SentSignal(NamedTuple):
     signal: Signal
 
 
+Wished = SentSignal
+"""Name of `SentSignal` in version 0.1, for one release."""
+
+
 class StrategyTester:
     """One strategy on instruments that it watches and trades itself: shares in lots of one, or `contracts` as given.
 
