@@ -37,8 +37,9 @@ default); without it a command is about the one that runs. Written by `python -m
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the stack does not run, 4 configuration, 5 not in time.
 
-A command that changes something takes `--request-id`: repeated with the same id, also after a time-out or a restart of
-the stack, it is executed once and answered as the first time.
+A command that changes orders, positions, trading levels or switches takes `--request-id`: repeated with the same id,
+also after a time-out or a restart of the stack, it is executed once and answered as the first time. `down` and
+`strategies remove` take none: a repetition finds the work done.
 """
 
 

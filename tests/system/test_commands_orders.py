@@ -110,7 +110,8 @@ def test_unmanaged_units_are_shown_claimed_guarded_and_closed(stack: Stack) -> N
 def test_unmanaged_units_are_closed_only_when_that_is_said(stack: Stack) -> None:
     at_the_terminal(stack, 5)
     assert "--unmanaged" in refused(stack, 2, "positions", "close", SBIN)
-    assert stack.ask("positions", "close", SBIN, "--unmanaged")["flat"] is True
+    longest = ("--request-id", "x" * 64)
+    assert stack.ask("positions", "close", SBIN, "--unmanaged", *longest)["flat"] is True
     assert SBIN not in stack.broker_net()
 
 

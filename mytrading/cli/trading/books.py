@@ -297,7 +297,7 @@ def close(
         if unmanaged:
             strategy = "manual"
             command = ops.ClaimCommand(
-                request_id=f"{request}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
+                request_id=f"{request[:58]}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
                 to_close=True, reason=reason,
             )  # fmt: skip
             claimed = found.ask(command)
