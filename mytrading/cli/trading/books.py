@@ -297,8 +297,8 @@ def close(
         if unmanaged:
             strategy = "manual"
             command = ops.ClaimCommand(
-                request_id=f"{request[:58]}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
-                to_close=True, reason=reason,
+                request_id=f"{request[:58]}.claim", instrument=instrument, strategy=strategy, account=account,
+                product=kind, to_close=True, reason=reason,
             )  # fmt: skip
             claimed = found.ask(command)
             print_note(_router_answer(found, claimed.request))

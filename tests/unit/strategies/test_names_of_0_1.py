@@ -58,6 +58,6 @@ def test_classes_of_0_1_are_todays() -> None:
     assert Wish is Signal is StrategySignal
     assert WishRule is SignalRule
     assert Wished is SentSignal
-    kept = StrategySignal("WITHDRAW", "NSE:SBIN")
+    kept = StrategySignal(action="WITHDRAW", instrument="NSE:SBIN")
     assert kept.keeps
     assert kept.keeps_position
