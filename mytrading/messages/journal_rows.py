@@ -69,6 +69,19 @@ class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
 
 
+class FundsRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="funds_recorded"):
+    """Funds of an account in rupees, as the broker reported them to risk: a row each time that they changed.
+
+    A record for comparisons and inquiries: a restart learns no funds from it, because an old figure frees no margin.
+    """
+
+    account: str
+    available: float
+    used: float
+    collateral: float
+    at_ns: int
+
+
 class StrategyMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_memory"):
     """What a strategy wants to know after a restart, as JSON: whole, each time that it changed."""
 
@@ -235,4 +248,5 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 RecordMessage = (
     RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
     | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
+    | FundsRecorded
 )  # fmt: skip

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from mytrading.backtest.parity.recorded_day import written_rows
+from mytrading.messages.journal_rows import FundsRecorded
 from tests.kit.lockstep_stack import LockStepped, make_home, make_ticks
 from tests.kit.stack import Stack
+from tests.kit.stack_project import DAY, RICH, WIDE, make_project
 from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -49,6 +52,59 @@ long = "NIFTY OTM 1 CE nearest"
 """
 
 
+FUTURE = """
+name = "FutureMinutes"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "both"
+product = "MIS"
+lots = 1
+stop = "none"
+signal_cooldown = 0
+
+[trade]
+long = "future"
+short = "future"
+"""
+CONDOR = """
+name = "SoldCondor"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+trade = "none"
+direction = "short"
+product = "MIS"
+lots = 1
+"""
+CODE = """
+from mytrading.strategies import Bar, BaseStrategy, Signal, option
+
+RULES = (("OTM 6", 1), ("OTM 1", -1))
+
+
+class FutureMinutes(BaseStrategy):
+    \"\"\"Long, short and flat in turn, each for a minute.\"\"\"
+
+    name = "FutureMinutes"
+
+    def on_data(self, data: Bar) -> Signal | None:
+        return self.create_signal(("BUY", "SELL", "EXIT")[data.end_ns // 60_000_000_000 % 3], confidence=1.0)
+
+
+class SoldCondor(BaseStrategy):
+    \"\"\"An iron condor from 09:20 to 09:28.\"\"\"
+
+    name = "SoldCondor"
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if self.time_of_day >= "09:28":
+            return self.create_signal("EXIT", reason="it is time")
+        if self.time_of_day < "09:20" or self.traded_today:
+            return None
+        legs = [option(f"{rule} {right}", lots=lots) for rule, lots in RULES for right in ("CE", "PE")]
+        return self.create_signal("SELL", legs=legs)
+"""
+
+
 def add_cross(home: Path) -> None:
     """A second strategy, which trades by an indicator."""
     (home / "config" / "strategies" / "quick_cross.toml").write_text(SETTINGS)
@@ -79,3 +135,22 @@ def test_day_in_lock_step_trades_as_its_backtest_does(tmp_path: Path) -> None:
     assert found["stack"]["fills"] >= 10
     assert set(found["strategies"]) == {"EvenMinutes", "QuickCross"}
     assert (tmp_path / "report" / "parity.html").stat().st_size > 100_000
+
+
+def test_day_in_lock_step_with_a_future_and_sold_options_trades_as_its_backtest_does(tmp_path: Path) -> None:
+    settings = {"FutureMinutes": FUTURE, "SoldCondor": CONDOR}
+    environment = make_project(tmp_path / "home", CODE, settings, WIDE, **RICH)
+    ticks = str(make_ticks(tmp_path / "ticks.csv"))
+    with Stack(tmp_path, **environment) as stack:
+        stack.up("--replay", ticks, "--speed", "0")
+        LockStepped(stack).run_to("09:31:30")
+        assert eventually(lambda: told(stack, "--within-ms", "0")[0] == 0, 20), "once the tape has the last quotes"
+        assert stack.down().returncode == 0
+        funds = [row.message for row in written_rows(stack.config, "risk", DAY) if type(row.message) is FundsRecorded]
+    code, found = told(stack, "--within-ms", "0")
+    assert code == 0
+    assert found["differences"] == []
+    assert found["equal"] == {kind: found["stack"][kind] for kind in found["equal"]}
+    assert found["stack"]["denials"] == found["backtest"]["denials"] == 0
+    assert found["stack"]["fills"] >= 8 + 8, "four legs in and out, and a future each minute"
+    assert [(row.account, row.available) for row in funds][:1] == [("paper", 1e7)], "the journal holds the day's funds"

@@ -32,7 +32,7 @@ from mytrading.backtest.parity.recorded_day import (
     tape_moments,
     to_market_time,
 )
-from mytrading.backtest.parity.replay import Replay, ReplayContext
+from mytrading.backtest.parity.replay import UNLIMITED, Replay, ReplayContext
 from mytrading.backtest.results.output import iso_ist
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
@@ -48,8 +48,6 @@ from mytrading.messages.run_config import RunConfig
 from mytrading.strategies.base_strategy import BaseStrategy
 
 BARS_PER_DAY = 900
-_UNKNOWN_CAPITAL = 1e12
-"""Rupees of an account at another broker, whose funds are not on record."""
 KINDS = ("signal", "order", "fill")
 Classes = Mapping[str, type[BaseStrategy] | Fault]
 
@@ -251,14 +249,14 @@ def _world(
     most = (max((host.history_days for host in engine.hosts), default=1) + 1) * BARS_PER_DAY
     until = moments[0].now
     history = [bar for bar in _stored(config, watched, until=until, limit=most) if bar.end_ns <= until]
-    capital = config.simulator.capital if config.simulator.runs else _UNKNOWN_CAPITAL
+    capital = config.simulator.capital if config.simulator.runs else UNLIMITED
     speed = record.speed
     return ReplayContext(
         engine=engine, strategies=config.strategies, limits=config.risk, rates=config.rates, calendar=calendar,
         facts=ContractFacts.from_dict(facts_file), tables=RiskTables.from_dict(tables_file), book=book,
         capitals={account.id: capital for account in config.order_accounts}, openings=record.openings,
         history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)), master=master, speed=speed,
-        tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1, carried=record.carried,
+        funds=record.funds, tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1, carried=record.carried,
     )  # fmt: skip
 
 

@@ -307,11 +307,8 @@ class Explainer:
     def _lone_order(self, order: Order, by_stack: bool) -> Explanation:
         if order.cause in self._found:
             return self._same_cause(order.cause)
-        for denial in (self._backtest if by_stack else self._stack).denials:
-            of_account = denial.signal == order.cause and denial.account in ("", order.account)
-            if of_account and denial.instrument in ("", order.instrument):
-                cause = _CAUSE_OF_CODE.get(denial.code, Cause.DENIAL)
-                return Explanation(cause, f"{denial.code}: {denial.message}")
+        if (denied := self._denial_of(order, self._backtest if by_stack else self._stack)) is not None:
+            return denied
         if by_stack and order.links.request:
             return Explanation(Cause.PERSON, "a person asked for it")
         for act in self._facts.interferences:
@@ -328,6 +325,16 @@ class Explainer:
             if (late := self._lag(("engine", "risk", "router"), order.created_ns)) is not None:
                 return late
         return Explanation(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
+
+    def _denial_of(self, order: Order, side: DaySide) -> Explanation | None:
+        """The denial of an order's signal on a side: of its own leg first, else of another, which ends all legs."""
+        denials = [one for one in side.denials if one.signal == order.cause and one.account in ("", order.account)]
+        if not denials:
+            return None
+        denial = next((one for one in denials if one.instrument in ("", order.instrument)), denials[0])
+        of_leg = "" if denial.instrument in ("", order.instrument) else f" (of {denial.instrument}, the same signal)"
+        cause = _CAUSE_OF_CODE.get(denial.code, Cause.DENIAL)
+        return Explanation(cause, f"{denial.code}{of_leg}: {denial.message}")
 
     def _origin_of_order(self, order: Order) -> Explanation | None:
         """The earlier difference that an order follows from: of its cause, or of the position.

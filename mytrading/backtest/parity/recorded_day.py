@@ -21,7 +21,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import TradingLevel
-from mytrading.messages.journal_rows import DayOpened, RiskOpened, RunStarted, StrategyMemory
+from mytrading.messages.journal_rows import DayOpened, FundsRecorded, RiskOpened, RunStarted, StrategyMemory
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
@@ -90,6 +90,7 @@ class DayRecord:
     absences: list[Absence] = field(default_factory=list)
     behind: list[Absence] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
+    funds: list[FundsRecorded] = field(default_factory=list)
     carried: dict[str, list[Any]] = field(default_factory=dict)
     configurations: set[str] = field(default_factory=set)
     speed: float = 1.0
@@ -111,6 +112,7 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     engine = [row for row in rows if row.daemon == "engine"]
     record.first_ns = engine[0].at_ns if engine else 0
     record.openings = _openings(engine, record.first_ns)
+    record.funds = [row.message for row in rows if isinstance(row.message, FundsRecorded)]
     record.carried = {name: _carried([row for row in rows if row.daemon == name]) for name in DECIDES}
     runs = [row for row in rows if isinstance(row.message, RunStarted) and row.daemon in DECIDES]
     record.configurations = {row.message.config_hash for row in runs}

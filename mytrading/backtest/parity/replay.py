@@ -7,6 +7,7 @@ next one; an order meets the quotes of the moment in which it is made.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,12 +33,15 @@ from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Call, Side
 from mytrading.messages.instruments import Instrument, Snapshot
-from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.journal_rows import DayOpened, FundsRecorded
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import Order, Position, TimerFired
+from mytrading.messages.reports import Funds
 from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 
 PROGRESS_EVERY = 2_000
+UNLIMITED = 1e12
+"""Rupees of an account whose funds are not on record."""
 Progress = Callable[[int], None]
 
 
@@ -45,8 +49,9 @@ Progress = Callable[[int], None]
 class ReplayContext:
     """What a day's replay runs on. `carried` are the rows by which each machine learns what was there before the day.
 
-    `capitals` are rupees by account; `history` one-minute bars of before the first opening; `speed` that of the stack's
-    market clock, which moves the square-off.
+    `capitals` are rupees by account, `funds` what the broker reported of them during the day, oldest first: an account
+    without a report has unlimited margin, so that no order is denied for what is not on record. `history` are
+    one-minute bars of before the first opening; `speed` is that of the market clock, which moves the square-off.
     """
 
     engine: EngineMachine
@@ -59,6 +64,7 @@ class ReplayContext:
     book: InstrumentBook
     capitals: Mapping[str, float]
     openings: Sequence[Opening]
+    funds: Sequence[FundsRecorded] = ()
     history: Sequence[Bar] = ()
     master: Snapshot | None = None
     speed: float = 1.0
@@ -176,6 +182,7 @@ class Replay:
             self._machines.confirm_books(name)
         self._minutes: list[Bar] = list(world.history)
         self._openings = sorted(world.openings)
+        self._funds = self._opening_funds()
         self._opened = False
         self._aggregator = self._new_aggregator()
         self._ticked = self._second = 0
@@ -212,6 +219,7 @@ class Replay:
             self._venues.run_clock()
         for venue in self._venues.all:
             venue.apply_quotes(moment.quotes)
+        self._apply_funds(now)
         self._machines.settle(now)
         while self._openings and now >= self._openings[0].at_ns:
             self._open(self._openings.pop(0), now)
@@ -229,6 +237,34 @@ class Replay:
                     self._give(longer, now)
                 self._give(bar, now)
         self._pass_time(now)
+
+    def _opening_funds(self) -> deque[FundsRecorded]:
+        """Apply the first funds of every account; return the later reports of the day, oldest first."""
+        later = deque(self._world.funds)
+        unlimited = {
+            account: FundsRecorded(account=account, available=UNLIMITED, used=0.0, collateral=0.0, at_ns=0)
+            for account in self._world.capitals
+        }
+        for row in {**unlimited, **{row.account: row for row in reversed(later)}}.values():
+            self._machines.risk.apply(self._reported(row))
+        return later
+
+    def _apply_funds(self, now: int) -> None:
+        """Apply the funds reported before this moment: those of the moment itself came after its decisions."""
+        while self._funds and self._funds[0].at_ns < now:
+            self._machines.risk.apply(self._reported(self._funds.popleft()))
+
+    def _reported(self, row: FundsRecorded) -> Funds:
+        """A funds report as the reconciler sends it, read now."""
+        at = self._venues.clock()
+        return Funds(
+            account=row.account,
+            available=row.available,
+            used=row.used,
+            collateral=row.collateral,
+            machine_ns=at,
+            began_machine_ns=at,
+        )
 
     def _give(self, data: Bar | Quote | TimerFired, now: int) -> None:
         """The strategies get it, and their signals are decided on."""

@@ -37,9 +37,10 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, LimitUse, WantInstruments
 from mytrading.messages.enums import Severity, TradingLevel
-from mytrading.messages.journal_rows import RiskOpened
+from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged
+from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
@@ -103,6 +104,8 @@ class RiskManager(MachineDaemon):
         self._waited_for = ""
         self._latency = LatencyAlerts(config.alert_rules)
         self._limits: tuple[LimitUse, ...] = ()
+        self._funds: dict[str, tuple[float, float, float]] = {}
+        """By account what the day's journal holds: available, used, collateral."""
         self._wants: tuple[str, ...] = ()
 
     def setup(self) -> None:
@@ -160,11 +163,24 @@ class RiskManager(MachineDaemon):
         kind = type(message)
         if kind in OBSERVED:
             self.risk.apply(message)
+            if kind is Funds:
+                self._record_funds(message)
         elif kind in JOURNALED:
             self.step(stream, message, source=STREAMS[stream].writers[0], body=frame.body)
         elif isinstance(message, WantInstruments) and message.daemon == "engine":
             self._announced = message.instruments
             self._follow_instruments()
+
+    def _record_funds(self, funds: Funds) -> None:
+        """Journal an account's funds when they changed: what margin checks of the day were made with."""
+        figures = (funds.available, funds.used, funds.collateral)
+        if self._funds.get(funds.account) == figures:
+            return
+        self._funds[funds.account] = figures
+        available, used, collateral = figures
+        now = self.clock.now()
+        row = FundsRecorded(account=funds.account, available=available, used=used, collateral=collateral, at_ns=now)
+        self.record([row])
 
     def _on_market(self, frame: Frame) -> None:
         """In lock-step quotes alone count, and the clock moves once all of a step are here."""
@@ -295,6 +311,7 @@ class RiskManager(MachineDaemon):
                     self._trades.info("risk.rule_applied", id=row.id, strategy=row.strategy, kind=row.kind.value,
                                       value=row.value, threshold=row.threshold, action=row.action.value)  # fmt: skip
                 case RiskOpened():
+                    self._funds.clear()  # the new day's journal has none yet
                     for alert in self.alerts.active:
                         if alert.code == ALERT_CODE:  # an alert of a run's rule lasts until the day changes
                             self.alerts.clear(alert.code, alert.subject)

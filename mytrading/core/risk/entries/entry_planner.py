@@ -65,7 +65,12 @@ class EntryPlanner:
         move = next_basket_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(intent.signal, now))
         if move.broken:
             return self._break(intent, account, move.broken, now, unwind=move.unwind)
-        for name in move.enter:
+        judged = move.enter
+        if judged and not self._cases.has_basket_begun(
+            intent, account
+        ):  # every leg is judged before the first goes out
+            judged = tuple(leg.instrument for leg in legs if leg.is_orderable)
+        for name in judged:
             if self._must_wait(name, account, intent, now):
                 return []
         if not move.enter and (overtaken := self._overtaken(intent, account, now)) is not None:

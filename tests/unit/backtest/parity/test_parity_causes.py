@@ -210,6 +210,13 @@ def test_denial_of_one_side_is_told_with_its_code(code: str, cause: Cause) -> No
     assert code in found[0].why
 
 
+def test_denial_of_one_leg_explains_the_missing_orders_of_all_legs_of_its_signal() -> None:
+    sold = replace(denied("MARGIN_UNKNOWN", "the broker has not reported its funds"), instrument="NFO:SOLD")
+    found = explain(without(trip(), "s2", "o2"), [signal(), sold])
+    assert causes(found) == [("order", "denial"), ("fill", "denial")]
+    assert found[0].why.startswith("MARGIN_UNKNOWN (of NFO:SOLD, the same signal): ")
+
+
 def test_denial_in_the_backtest_alone_counts_as_well() -> None:
     found = explain(without(trip(), "s2", "o2"), [signal(), denied("MAX_ORDER_SIZE")])
     assert causes(found) == [("order", "denial"), ("fill", "denial")]

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import time
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.explain import Explainer
 from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Opening, Quotes
@@ -28,7 +30,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import MINUTE, SECOND, to_ns
 from mytrading.messages.enums import Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.journal_rows import DayOpened, RiskOpened
+from mytrading.messages.journal_rows import DayOpened, FundsRecorded, RiskOpened
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import Position
 from mytrading.messages.run_config import Direction, RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
@@ -38,6 +40,20 @@ from tests.kit.project import ROOT
 TEN = to_ns(DAY, time(10, 0))
 BOOK = InstrumentBook(
     [Instrument(id=SBIN, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN", tick_size=0.05)]
+)
+
+
+FUTURE = "NFO:SBIN28MAR24FUT"
+LISTED = Instrument(
+    id=FUTURE,
+    exchange="NFO",
+    symbol="SBIN28MAR24FUT",
+    kind=InstrumentKind.FUT,
+    underlying="SBIN",
+    expiry="2024-03-28",
+    lot_size=10,
+    tick_size=0.05,
+    freeze_qty=1000,
 )
 
 
@@ -106,6 +122,50 @@ def test_stop_at_the_venue_triggers_at_the_quote_that_comes_to_it() -> None:
     assert (entry.units, stop.units) == (10, -10)
     assert (stop.at_ns - TEN) // SECOND == 180
     assert [order.purpose for order in side.orders.values()] == [Purpose.ENTRY, Purpose.STOP]
+
+
+def walk_of_future(*funds: FundsRecorded) -> DaySide:
+    """The future bought at the first minute and sold at the third: 10 units of about ₹100 need ₹200 at 20 %."""
+    book = InstrumentBook([*BOOK, LISTED])
+    run = StrategyRun(
+        name="Script",
+        file="",
+        symbols=(SBIN,),
+        long=TradeRule(kind=TradeKind.FUTURE, side=Side.BUY),
+        short=TradeRule(kind=TradeKind.FUTURE, side=Side.SELL),
+        product=Product.MIS,
+        stop=StopPlan.NONE,
+        lots=1,
+        parameters={"plan": "0 BUY, 2 EXIT"},
+    )
+    engine = EngineMachine([run], {"Script": Script}, book, "main")
+    moments = [
+        one._replace(quotes=tuple(item for each in one.quotes for item in (each, of_future(each))))
+        for one in day(PRICES)
+    ]
+    given = {"book": book, "engine": engine, "strategies": [run], "funds": funds}
+    return walked("", moments, **given)
+
+
+def of_future(quote: Quote) -> Quote:
+    return replace(quote, instrument=FUTURE)
+
+
+def recorded(available: float, at_ns: int = TEN) -> FundsRecorded:
+    return FundsRecorded(account="main", available=available, used=0.0, collateral=0.0, at_ns=at_ns)
+
+
+def test_future_trades_on_a_day_without_recorded_funds_as_if_they_were_unlimited() -> None:
+    side = walk_of_future()
+    assert side.denials == []
+    assert trades(side) == [(10, 101.05, 60), (-10, 102.95, 180)]
+
+
+def test_future_is_denied_for_want_of_the_margin_that_the_journal_recorded() -> None:
+    assert len(trades(walk_of_future(recorded(1_000.0)))) == 2
+    side = walk_of_future(recorded(1_000.0), recorded(100.0, TEN + 59 * SECOND))
+    assert trades(side) == []
+    assert {one.code for one in side.denials} == {"INSUFFICIENT_MARGIN"}
 
 
 def test_two_walks_through_the_same_moments_are_equal() -> None:

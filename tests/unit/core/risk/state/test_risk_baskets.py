@@ -40,6 +40,13 @@ def test_sold_leg_waits_until_its_hedge_is_held() -> None:
     assert (sold.instrument, sold.quantity, sold.side.sign) == (NEAR, 65, -1)
 
 
+def test_basket_waits_for_the_quote_of_a_sold_leg_that_comes_after_that_of_its_hedge() -> None:
+    bench = Basket()
+    del bench.machine.state.quotes[NEAR]
+    assert bench.intent("a", HEDGE, SOLD) == ()
+    assert [entry.instrument for entry in entries(bench.quote(NEAR, 200.0))] == [CALL]
+
+
 def test_hedge_has_no_stop_and_is_not_called_bare_for_it() -> None:
     bench = Basket()
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
