@@ -14,7 +14,13 @@ from typing import Protocol
 from mytrading.core.calendar import Calendar, Session
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, value_on
+from mytrading.core.instruments.contract_specs import (
+    ContractFacts,
+    Underlying,
+    lot_size,
+    nearest_expiry,
+    value_on,
+)
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -130,6 +136,8 @@ class MarketContext:
         facts = self.facts.underlyings.get(parts.underlying, _NO_FACTS)
         kind, tick = parts.kind, facts.tick
         lots = bool(facts.lot) and (kind.is_derivative or kind is InstrumentKind.INDEX)
+        # what is traded for an index is its nearest future, whose lot it has
+        expiry = parts.expiry or (nearest_expiry(self.calendar, facts, InstrumentKind.FUT, day) if lots else day)
         if kind is InstrumentKind.INDEX:
             self.stand_ins.add(name)
             kind = InstrumentKind.EQ
@@ -138,6 +146,6 @@ class MarketContext:
         return Instrument(
             id=name, exchange=exchange, symbol=symbol, kind=kind, underlying=parts.underlying,
             expiry=parts.expiry.isoformat() if parts.expiry is not None else "", strike=parts.strike,
-            lot_size=int(value_on(facts.lot, day)) if lots else 1, tick_size=tick,
+            lot_size=lot_size(facts, expiry, day) if lots else 1, tick_size=tick,
             freeze_qty=int(value_on(facts.freeze, day)) if lots else 0, name=facts.name or symbol,
         )  # fmt: skip

@@ -24,7 +24,7 @@ from mytrading.backtest.options.market import ListedDay, Recorded, sane_quotes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.indicators import FloatArray
-from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, value_on
+from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, lot_size, value_on
 from mytrading.core.instruments.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
 from mytrading.core.options.surface import Pair, Smile, fit_smile
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
@@ -198,7 +198,7 @@ def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None
         else option_symbol(row.underlying, row.expiry, row.strike, row.kind)
     )
     ticks = () if facts is None else facts.future_tick if is_future else facts.option_tick
-    lot = row.lot or (int(value_on(facts.lot, day)) if facts is not None and facts.lot else 1)
+    lot = row.lot or (lot_size(facts, row.expiry, day) if facts is not None and facts.lot else 1)
     return Instrument(
         id=instrument_id(exchange, symbol), exchange=exchange, symbol=symbol, kind=row.kind, underlying=row.underlying,
         expiry=row.expiry.isoformat(), strike=row.strike, lot_size=lot,

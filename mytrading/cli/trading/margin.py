@@ -164,7 +164,13 @@ def _orders(units: int, lot: Lot) -> list[int]:
 def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
     """The figures of config/risk.toml, the day they are for, and the lot of the instrument on it."""
     from mytrading.adapters.storage.instrument_store import NOTHING, InstrumentFile
-    from mytrading.cli.shell.target import load_contract_facts, load_risk_tables, market_now, started_config
+    from mytrading.cli.shell.target import (
+        load_calendar,
+        load_contract_facts,
+        load_risk_tables,
+        market_now,
+        started_config,
+    )
     from mytrading.core.risk.sizing.size_calculator import UnknownLot, lot_on
     from mytrading.orchestrator import NotRunning
 
@@ -179,10 +185,7 @@ def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
     except NotRunning:
         listed = NOTHING
     try:
-        return (
-            tables,
-            when,
-            lot_on(name.upper(), when, listed.instruments, listed.day, tables, load_contract_facts(home)),
-        )
+        facts, calendar = load_contract_facts(home), load_calendar(home)
+        return tables, when, lot_on(name.upper(), when, listed.instruments, listed.day, tables, facts, calendar)
     except UnknownLot as error:
         fail(USAGE, str(error))

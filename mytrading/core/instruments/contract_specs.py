@@ -35,6 +35,23 @@ class Dated(msgspec.Struct, frozen=True, rename={"since": "from"}, forbid_unknow
     value: float
 
 
+class DatedLot(msgspec.Struct, frozen=True, rename={"since": "from"}, forbid_unknown_fields=True):
+    """Units of a lot from a trading day on, of contracts that expire from `expiry_from` to `expiry_until` (None: all).
+
+    A change of lot leaves contracts that exist at it as they are, mostly until they expire.
+    """
+
+    since: date
+    value: int
+    expiry_from: date | None = None
+    expiry_until: date | None = None
+
+    def holds(self, day: date, expiry: date) -> bool:
+        """True for a contract with this expiry on a trading day."""
+        begins, ends = self.expiry_from or expiry, self.expiry_until or expiry
+        return self.since <= day and begins <= expiry <= ends
+
+
 class DatedWeekday(msgspec.Struct, frozen=True, rename={"since": "from"}, forbid_unknown_fields=True):
     """The weekday of expiries (Monday is 0, -1 is none) from a date on."""
 
@@ -56,7 +73,7 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     future_tick: tuple[Dated, ...] = ()
     option_tick: tuple[Dated, ...] = ()
     strike_step: float = 0.0
-    lot: tuple[Dated, ...] = ()
+    lot: tuple[DatedLot, ...] = ()
     freeze: tuple[Dated, ...] = ()
     weekly: tuple[DatedWeekday, ...] = ()
     monthly: tuple[DatedWeekday, ...] = ()
@@ -110,6 +127,9 @@ def _problem(underlying: Underlying) -> str:
         return "" if underlying.is_quoted else "a commodity is traded in contracts only; expected its lot too"
     needed = [*_OF_A_LOT, *(_OF_OPTIONS if any(getattr(underlying, key) for key in _OF_OPTIONS) else ())]
     missing = [key for key in needed if not getattr(underlying, key)]
+    for lot in underlying.lot:
+        if lot.value < 1 or (lot.expiry_from or date.min) > (lot.expiry_until or date.max):
+            return f"lot from {lot.since}: expected units of 1 or more, and expiry_from not after expiry_until"
     missing += [] if underlying.monthly or underlying.expiry_day else ["monthly or expiry_day"]
     return f"it has a lot; expected {', '.join(missing)} too" if missing else ""
 
@@ -119,6 +139,24 @@ def value_on(facts: tuple[Dated, ...], day: date) -> float:
     if not facts:
         raise ValueError(f"no dated value listed for {day}; add one to config/instruments.toml")
     return next((fact.value for fact in reversed(facts) if fact.since <= day), facts[0].value)
+
+
+def lot_size(facts: Underlying, expiry: date, day: date) -> int:
+    """Return the lot (units) of the contract with this expiry on a trading day: of the last entry that holds for it.
+
+    Before the first entry that holds, the first one counts. `ValueError` where the underlying has no lot.
+    """
+    if not facts.lot:
+        raise ValueError(f"no lot is listed for {day}; add one to config/instruments.toml")
+    return next((lot.value for lot in reversed(facts.lot) if lot.holds(day, expiry)), facts.lot[0].value)
+
+
+def nearest_expiry(calendar: Calendar, facts: Underlying, kind: InstrumentKind, day: date) -> date:
+    """Return the first expiry on or after a day: of the futures (`FUT`), else of the options."""
+    month = next(monthly_expiries(calendar, facts, day))
+    if kind is InstrumentKind.FUT:
+        return month
+    return min(month, next(weekly_expiries(calendar, facts, day), month))
 
 
 def _weekday(facts: tuple[DatedWeekday, ...], day: date) -> int:
@@ -190,7 +228,7 @@ def make_derivative(
         underlying=name,
         expiry=expiry.isoformat(),
         strike=strike,
-        lot_size=int(value_on(facts.lot, day)),
+        lot_size=lot_size(facts, expiry, day),
         tick_size=value_on(facts.future_tick if is_future else facts.option_tick, day),
         freeze_qty=int(value_on(facts.freeze, day)),
         name=name,

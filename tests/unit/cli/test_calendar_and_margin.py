@@ -97,9 +97,9 @@ def test_margin_takes_an_underlying_in_small_letters(run: Run) -> None:
 
 @pytest.mark.parametrize("command", [("margin", "--margin", "1000000"), ("size", "NIFTY", "--lots", "3")])
 def test_lot_of_a_day_before_the_first_known_one_is_refused(run: Run, command: tuple[str, ...]) -> None:
-    code, _, err = run(*command, "--day", "2019-01-01")
-    assert (code, "config/instruments.toml begins with 2021-07-01" in err) == (2, True), err
-    assert run(*command, "--day", "2021-07-01")[0] == 0
+    code, _, err = run(*command, "--day", "2015-12-31")
+    assert (code, "config/instruments.toml begins with 2016-01-01" in err) == (2, True), err
+    assert run(*command, "--day", "2016-01-01")[0] == 0
 
 
 def test_calendar_expiry_on_a_holiday_is_the_day_before(run: Run) -> None:
@@ -151,8 +151,8 @@ def test_margin_edited_grade_and_figure_count_at_once(run: Run, home: Path) -> N
     assert run("margin", "-m", "1", "-g", "E")[0] == 2
 
 
-def test_margin_lot_of_the_table_serves_the_days_it_covers_and_the_days_list_beats_it(run: Run, home: Path) -> None:
-    for name, lot, max_lots in (("NIFTY", 75, 24), ("BANKNIFTY", 35, 25), ("SENSEX", 20, 50)):
+def test_margin_lot_is_that_of_the_nearest_contract_and_the_days_list_beats_it(run: Run, home: Path) -> None:
+    for name, lot, max_lots in (("NIFTY", 75, 24), ("BANKNIFTY", 30, 30), ("SENSEX", 20, 50)):
         body = json.loads(run("margin", "-m", "1000000", "-i", name, "--day", "2025-06-02", "--json")[1])
         assert (body["lot_size"], body["max_lots"]) == (lot, max_lots)
     config = run_config(home)

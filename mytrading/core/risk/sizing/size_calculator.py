@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import RiskTables, Source, TradeType
-from mytrading.core.instruments.contract_specs import ContractFacts, value_on
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts, lot_size, nearest_expiry, value_on
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.risk.sizing.lots import basket_cost, plan_by_margin
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -45,9 +46,18 @@ class UnknownLot(ValueError):
 
 
 def lot_on(
-    name: str, day: date, listed: Iterable[Instrument], listed_day: str, tables: RiskTables, facts: ContractFacts
+    name: str,
+    day: date,
+    listed: Iterable[Instrument],
+    listed_day: str,
+    tables: RiskTables,
+    facts: ContractFacts,
+    calendar: Calendar,
 ) -> Lot:
-    """Return the lot of an underlying or contract on a day: that day's contracts, else dated tables. `UnknownLot`."""
+    """Return the lot of an underlying's nearest contract on a day: that day's contracts, else the dated tables.
+
+    `UnknownLot` names what is known.
+    """
     underlying = name.partition(":")[2] or name
     if listed_day == day.isoformat():
         contracts = [item for item in listed if item.kind.is_derivative and name in (item.id, item.underlying)]
@@ -63,7 +73,9 @@ def lot_on(
     if day < found.lot[0].since:
         begins = f"config/instruments.toml begins with {found.lot[0].since}"
         raise UnknownLot(f"{name}: no lot size is known for {day}; {begins}, add what held before")
-    return Lot(int(value_on(found.lot, day)), int(value_on(found.freeze, day)), "config/instruments.toml")
+    kind = InstrumentKind.CE if found.strike_step else InstrumentKind.FUT
+    units = lot_size(found, nearest_expiry(calendar, found, kind, day), day)
+    return Lot(units, int(value_on(found.freeze, day)), "config/instruments.toml")
 
 
 class MarginEstimate(NamedTuple):

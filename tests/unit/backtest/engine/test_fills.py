@@ -166,6 +166,14 @@ def test_index_trades_in_the_lots_of_the_day_and_says_so() -> None:
     assert first.stand_ins == ("NSE_INDEX:NIFTY",)
 
 
+def test_index_trades_in_the_lot_of_the_future_that_it_stands_in_for() -> None:
+    """In December 2024 the future of that month had the lot of before November, and the index has it too."""
+    early = bars(flat(24000.0, 6), day=date(2024, 12, 2), instrument="NSE_INDEX:NIFTY")
+    late = bars(flat(24000.0, 6), day=date(2025, 2, 3), instrument="NSE_INDEX:NIFTY")
+    fills = [result_of(columns, "1 BUY").ledger.fills for columns in (early, late)]
+    assert [fill[0].units for fill in fills] == [25, 75]
+
+
 def test_bought_option_that_expires_ends_at_its_last_price() -> None:
     name, day = "NFO:NIFTY14MAR2422000CE", date(2024, 3, 14)
     columns = bars(flat(50.0, 20), at=time(15, 5), day=day, instrument=name)

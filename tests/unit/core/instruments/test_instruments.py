@@ -21,7 +21,6 @@ from mytrading.core.instruments.contract_specs import (
     make_derivative,
     monthly_expiries,
     option_expiries,
-    value_on,
     weekly_expiries,
 )
 from mytrading.core.options import black76
@@ -34,7 +33,7 @@ CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read
 FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
 NIFTY = FACTS.underlyings["NIFTY"]
 DAY = date(2025, 12, 1)
-CE, PE = InstrumentKind.CE, InstrumentKind.PE
+CE, PE, FUT = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT
 
 
 def book(day: date = DAY, price: float = 26_010.0) -> InstrumentBook:
@@ -57,19 +56,64 @@ def test_symbols_are_written_as_the_server_writes_them() -> None:
         symbology.split_id("SBIN")
 
 
-@pytest.mark.parametrize(
-    ("day", "lot"),
-    [
-        (date(2022, 11, 23), 50),
-        (date(2024, 4, 25), 50),
-        (date(2024, 4, 26), 25),
-        (date(2024, 11, 20), 75),
-        (date(2025, 12, 31), 75),
-        (date(2026, 3, 17), 65),
-    ],
-)
-def test_lot_is_that_of_the_day(day: date, lot: int) -> None:
-    assert value_on(NIFTY.lot, day) == lot
+# What circulars of the exchanges, or the press about them, say: the index, a trading day, expiries and their lot.
+CIRCULARS = [
+    ("NIFTY", "2019-06-03", ["2019-06-06", "2019-06-27"], 75),
+    ("NIFTY", "2021-07-01", ["2021-07-01", "2021-07-22"], 75),  # FAOP47854: weekly contracts of August 2021 and beyond
+    ("NIFTY", "2021-07-01", ["2021-07-29", "2021-08-26"], 50),
+    ("NIFTY", "2021-06-01", ["2021-06-24", "2021-12-30"], 75),  # long-dated ones after 25 June
+    ("NIFTY", "2024-04-25", ["2024-04-25", "2024-05-30"], 50),
+    ("NIFTY", "2024-04-26", ["2024-05-02", "2024-05-30"], 25),  # FAOP61415: all contracts on that day
+    ("NIFTY", "2024-11-19", ["2024-11-21", "2024-12-26"], 25),
+    ("NIFTY", "2024-12-16", ["2024-12-19", "2024-12-26", "2025-01-30", "2025-03-27"], 25),  # FAOP64625
+    ("NIFTY", "2024-12-16", ["2025-01-02", "2025-01-23", "2025-02-27"], 75),
+    ("NIFTY", "2024-12-27", ["2025-01-30"], 25),
+    ("NIFTY", "2024-12-27", ["2025-01-02", "2025-02-06", "2025-03-27"], 75),
+    ("NIFTY", "2025-12-22", ["2025-12-23", "2025-12-30", "2026-03-31"], 75),  # FAOP70616
+    ("NIFTY", "2025-12-22", ["2026-01-06", "2026-01-27"], 65),
+    ("BANKNIFTY", "2018-10-25", ["2018-10-25", "2018-11-29"], 40),
+    ("BANKNIFTY", "2018-10-26", ["2018-11-29"], 20),
+    ("BANKNIFTY", "2020-07-01", ["2020-07-02", "2020-07-23"], 20),
+    ("BANKNIFTY", "2020-07-01", ["2020-07-30", "2020-08-06"], 25),
+    ("BANKNIFTY", "2023-07-03", ["2023-07-06", "2023-07-20"], 25),
+    ("BANKNIFTY", "2023-07-03", ["2023-07-27", "2023-08-03"], 15),
+    ("BANKNIFTY", "2024-12-02", ["2024-12-24", "2025-01-30"], 15),  # FAOP64625
+    ("BANKNIFTY", "2024-12-02", ["2025-02-27"], 30),
+    ("BANKNIFTY", "2025-05-02", ["2025-05-29", "2025-06-26"], 30),
+    ("BANKNIFTY", "2025-05-02", ["2025-07-31"], 35),
+    ("BANKNIFTY", "2025-12-01", ["2025-12-30"], 35),
+    ("BANKNIFTY", "2025-12-01", ["2026-01-27"], 30),  # FAOP70616
+    ("FINNIFTY", "2024-07-01", ["2024-07-02", "2024-07-23"], 40),
+    ("FINNIFTY", "2024-07-01", ["2024-07-30", "2024-08-06"], 25),  # FAOP61415
+    ("FINNIFTY", "2024-12-02", ["2024-12-31", "2025-01-30"], 25),
+    ("FINNIFTY", "2025-06-02", ["2025-06-26"], 65),
+    ("MIDCPNIFTY", "2024-07-01", ["2024-07-22"], 75),
+    ("MIDCPNIFTY", "2024-07-01", ["2024-07-29", "2024-08-05"], 50),  # FAOP61415
+    ("MIDCPNIFTY", "2025-05-02", ["2025-06-26"], 120),
+    ("MIDCPNIFTY", "2025-05-02", ["2025-07-31"], 140),
+    ("SENSEX", "2024-12-02", ["2024-12-27", "2025-01-03", "2025-01-28"], 10),
+    ("SENSEX", "2024-12-02", ["2025-01-07", "2025-02-25"], 20),
+    # columns XpryDt and NewBrdLotQty of the exchange's files of 17 March 2026
+    ("NIFTY", "2026-03-17", ["2026-03-17", "2026-03-24", "2026-04-28", "2026-06-30", "2026-12-29", "2030-12-31"], 65),
+    ("BANKNIFTY", "2026-03-17", ["2026-03-30", "2026-04-28", "2026-12-29"], 30),
+    ("RELIANCE", "2026-03-17", ["2026-03-30", "2026-05-26"], 500),
+]
+
+
+@pytest.mark.parametrize(("name", "day", "expiries", "lot"), CIRCULARS)
+def test_lot_is_that_of_the_contract(name: str, day: str, expiries: list[str], lot: int) -> None:
+    facts, traded = FACTS.underlyings[name], date.fromisoformat(day)
+    contracts = [make_derivative(name, facts, FUT, date.fromisoformat(expiry), 0.0, traded) for expiry in expiries]
+    assert {contract.expiry: contract.lot_size for contract in contracts} == dict.fromkeys(expiries, lot)
+
+
+def test_lot_that_ends_before_it_begins_is_refused() -> None:
+    lot = {"from": date(2024, 1, 1), "value": 25, "expiry_from": date(2025, 1, 2), "expiry_until": date(2025, 1, 1)}
+    row = {"from": date(2010, 1, 1), "value": 0.05}
+    facts = {"exchange": "NSE_INDEX", "reference_price": 1.0, "lot": [lot], "freeze": [row], "future_tick": [row],
+             "monthly": [{"from": date(2010, 1, 1), "weekday": 3}]}  # fmt: skip
+    with pytest.raises(ValueError, match="lot from 2024-01-01: expected units of 1 or more, and expiry_from not after"):
+        ContractFacts.from_dict({"underlyings": {"X": facts}})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.risk.sizing.lots import (
     basket_cost,
     entry_price,
@@ -97,21 +98,15 @@ def test_unit_lots_common_factor_is_taken_out() -> None:
     assert lot_ratio((3,)) == (1,)
 
 
-@pytest.mark.parametrize(
-    ("underlying", "day", "expected"),
-    [
-        ("NIFTY", date(2025, 6, 2), (75, 1800, 24)),
-        ("BANKNIFTY", date(2025, 6, 2), (35, 900, 25)),
-        ("SENSEX", date(2025, 6, 2), (20, 1000, 50)),
-    ],
-)
-def test_lot_table_days_of_2025_are_covered_and_others_are_not(
-    underlying: str, day: date, expected: tuple[int, int, int]
-) -> None:
-    row = TABLES.lots_of(underlying, day)
-    assert row is not None
-    assert (row.lot, row.freeze, row.max_lots) == expected
-    assert TABLES.lots_of(underlying, TODAY) is None
+def test_lot_table_covers_its_days_and_no_others() -> None:
+    rows = [
+        {"underlying": "NIFTY", "from": date(2025, 1, 2), "until": date(2025, 12, 30), "lot": 75, "freeze": 1800},
+        {"underlying": "SENSEX", "from": date(2025, 1, 7), "until": date(2025, 12, 31), "lot": 20, "freeze": 1000},
+    ]
+    tables = RiskTables.from_dict({"grades": dict.fromkeys("ABC", 0.5), "lots": rows})
+    row = tables.lots_of("NIFTY", date(2025, 6, 2))
+    assert row is not None and (row.lot, row.freeze, row.max_lots) == (75, 1800, 24)
+    assert tables.lots_of("NIFTY", TODAY) is tables.lots_of("BANKNIFTY", date(2025, 6, 2)) is None
 
 
 def test_basket_cost_shares_cost_their_share_of_value() -> None:
