@@ -89,6 +89,10 @@ def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
     result = straddle()
     assert result.fault is None
     assert (len(result.ledger.trades), result.ledger.trade_hash()) == (40, "c1c1e1bb928814c3")
+    assert [(stop["position"], stop["holder"], stop["origin"]) for stop in summary(result)["stops"]] == [
+        ("options", "broker", "the signal's own stop_price"),
+        ("bought legs that hedge sold ones", "none", ""),
+    ]
 
 
 def test_entries_in_contracts_that_the_data_has_no_bars_of_are_not_judged_by_chance() -> None:
@@ -109,7 +113,12 @@ def test_seller_of_options_without_bars_of_one_is_told_what_it_needs() -> None:
 
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     result = run(prepare(home, asked("Of_iron_condor", last=date(2024, 2, 2))).spec)
-    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (20, "47538169bb365bae")
+    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (20, "7612c602bdcbe513")
+    assert [stop["text"] for stop in summary(result)["stops"]][::2] == [
+        "none; it hedges legs[3], and needs no stop until that is gone",
+        "engine, 100 % of premium: the leg's own stop; it lies beyond what the exchange takes (36% of its price, or "
+        "₹18 of one up to ₹50)",
+    ]
     page = str(share_tables(result))
     assert all(f"Of_iron_condor · leg {number}'" in page for number in range(1, 5))
     assert "leg 5" not in page

@@ -79,6 +79,8 @@ class Ledger:
         self._charge = charge
         self._open_costs: dict[tuple[str, str], float] = {}
         self._legs: dict[tuple[str, str], int] = {}
+        self.stops_given: dict[str, set[bool]] = {}
+        """By instrument: whether signals for it, from flat, gave a stop of their own; legs that hedge are left out."""
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
         self.events: list[RunEvent] = []
@@ -92,11 +94,13 @@ class Ledger:
 
     def _signalled(self, row: Signal) -> None:
         """Which leg a contract is; what is held stays the leg as which it was bought or sold."""
-        several = len(row.legs) > 1
+        several, sells = len(row.legs) > 1, any(leg.lots < 0 for leg in row.legs)
         for number, leg in enumerate(row.legs, 1):
             key = (row.strategy, leg.instrument)
             if key not in self._open_costs:
                 self._legs[key] = number if several else 0
+                if leg.lots < 0 or not sells:
+                    self.stops_given.setdefault(leg.instrument, set()).add(leg.stop_price > 0)
 
     def _filled(self, row: PositionChanged) -> None:
         if row.fill_quantity:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from mytrading.backtest.run import RunResult
 from mytrading.core.accounting import performance
+from mytrading.core.risk.protection.planned_stops import PlannedStop, planned_stops, stop_rules, stops_of_signals
 from mytrading.core.time import format_ist, ist_date
 
 _OF = {
@@ -145,9 +147,38 @@ def summary(result: RunResult) -> dict[str, Any]:
         "events": dict(sorted(ledger.counts.items())),
         "open": open_positions(result),
         "parameters": dict(spec.run.parameters),
+        "stops": [
+            {
+                "position": stop.position,
+                "holder": stop.holder,
+                "level": stop.level,
+                "origin": stop.origin,
+                "text": stop.text,
+            }
+            for stop in stops_in_force(result)
+        ],
         "fault": f"{result.fault.error} ({result.fault.where})" if result.fault is not None else "",
         "options": option_price_sources(result),
     }
+
+
+_IS_OPTION = re.compile(r"\d(?:CE|PE)")
+
+
+def stops_in_force(result: RunResult) -> list[PlannedStop]:
+    """Return the stop of each leg of a plan, or of each kind of position that a class opened."""
+    spec, ledger = result.spec, result.ledger
+    rules = stop_rules(spec.run, spec.limits)
+    if spec.run.plan is not None:
+        return planned_stops(spec.run.plan, rules)
+    given: dict[bool, set[bool]] = {}
+    for name in {fill.instrument for fill in ledger.fills}:
+        given.setdefault(_IS_OPTION.fullmatch(name[-3:]) is not None, set()).update(ledger.stops_given.get(name, ()))
+    hedges = any(trade.leg and trade.side == "BUY" for trade in ledger.trades) and any(
+        trade.leg and trade.side == "SELL" for trade in ledger.trades
+    )
+    options, others = (frozenset(given[kind]) if kind in given else None for kind in (True, False))
+    return list(stops_of_signals(rules, options=options, others=others, hedges=hedges))
 
 
 def option_price_sources(result: RunResult) -> dict[str, Any] | None:

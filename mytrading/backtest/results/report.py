@@ -46,6 +46,7 @@ def build_page(result: RunResult, notes: Sequence[str]) -> Page:
     metrics = [output.metric_row(name, value) for name, value in body["metrics"].items()]
     sections += [
         PageSection("Metrics", [PageTable(("Metric", "Value", "Of"), metrics, words=(2,))]),
+        PageSection("Stops", [stop_table(body["stops"])]),
         PageSection("Risk events", event_blocks(result)),
         *([PageSection("Prices of options", option_tables(body["options"]))] if body["options"] is not None else []),
         PageSection("Trades", trade_blocks(result)),
@@ -81,6 +82,12 @@ def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> lis
     if body["fault"]:
         shown.append(f"the strategy stopped: {body['fault']}")
     return shown
+
+
+def stop_table(stops: Sequence[dict[str, Any]]) -> PageTable:
+    """Return the table of stops: whose, who holds it, and which setting put it where it lies."""
+    rows = [[stop["position"], stop["text"]] for stop in stops]
+    return PageTable(("Position", "Stop"), rows, words=(0, 1))
 
 
 def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:

@@ -31,22 +31,25 @@ _COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "profile", "prod
 LegFile = Annotated[str, typer.Argument(help="A file of legs in config/strategies.", autocompletion=leg_names)]
 
 
+TemplateLeg = tuple[str, str, str, str, str, str]
+
+
 class Template(NamedTuple):
-    """`legs` are (action, what, strike, right, expiry); `what` is option or future."""
+    """`legs` are (action, what, strike, right, expiry, stop); `what` is option or future, `stop` empty for a hedge."""
 
     about: str
-    legs: tuple[tuple[str, str, str, str, str], ...]
+    legs: tuple[TemplateLeg, ...]
     product: str = "MIS"
 
 
-def _option(action: str, strike: str, right: str, expiry: str = "nearest") -> tuple[str, str, str, str, str]:
-    return action, "option", strike, right, expiry
+def _option(action: str, strike: str, right: str, expiry: str = "nearest", stop: str = "") -> TemplateLeg:
+    return action, "option", strike, right, expiry, stop or ("100%" if action == "SELL" else "")
 
 
 TEMPLATES: dict[str, Template] = {
     "short-straddle": Template(
         "Sells the call and the put at the money: earns while the market stands still, loss without a bound.",
-        (_option("SELL", "ATM", "CE"), _option("SELL", "ATM", "PE"))),
+        (_option("SELL", "ATM", "CE", stop="30%"), _option("SELL", "ATM", "PE", stop="30%"))),
     "strangle": Template(
         "Sells a call and a put out of the money, each covered by one further out that is bought first.",
         (_option("BUY", "OTM 8", "CE"), _option("BUY", "OTM 8", "PE"), _option("SELL", "OTM 3", "CE"),
@@ -66,7 +69,7 @@ TEMPLATES: dict[str, Template] = {
         (_option("BUY", "ATM", "CE", "next"), _option("SELL", "ATM", "CE", "nearest"))),
     "covered-call": Template(
         "Buys the future and sells a call above it. Of shares: kind equity, quantity, product CNC, call NRML.",
-        (("BUY", "future", "", "", "monthly"), _option("SELL", "OTM 3", "CE", "monthly"))),
+        (("BUY", "future", "", "", "monthly", "2%"), _option("SELL", "OTM 3", "CE", "monthly"))),
 }  # fmt: skip
 
 
@@ -78,6 +81,8 @@ def template_toml(name: str, template: Template, underlying: str) -> str:
 # Runs once ENABLED_STRATEGIES names it; `mytrading legs check {name}`, `mytrading legs show {name}`.
 # Instead of lots a leg may say profile = "Balanced": a share of each account's free margin (config/risk.toml).
 # A leg may name a product of its own: product = "NRML".
+# stop counts from the leg's own price at its entry; a bought leg that hedges a sold one has none. Without the line 25 %
+# of the premium counts (DEFAULT_STOP_LOSS_OPTIONS), which ordinary days reach. `mytrading legs check` names each stop.
 name = "{name}"
 underlying = "{underlying}"
 product = "{template.product}"
@@ -90,9 +95,10 @@ when = "always"
 {legs}"""
 
 
-def _leg(action: str, what: str, strike: str, right: str, expiry: str) -> str:
+def _leg(action: str, what: str, strike: str, right: str, expiry: str, stop: str) -> str:
     rows = [f'action = "{action}"', f'expiry = "{expiry}"', "lots = 1"]
     rows += [f'strike = "{strike}"', f'right = "{right}"'] if what == "option" else [f'kind = "{what}"']
+    rows += [f'stop = "{stop}"'] if stop else []
     return "\n[[legs]]\n" + "\n".join(rows) + "\n"
 
 
@@ -172,8 +178,9 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
 @app.command()
 def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None:
     """Check if a file of legs can run: every mistake with line, key and value, and who holds each leg's stop."""
-    from mytrading.cli.legs.show import describe_planned_stops, stop_rules
     from mytrading.config.cross_checks import product_of
+    from mytrading.config.run_config import strategy_run
+    from mytrading.core.risk.protection.planned_stops import planned_stops, stop_rules
 
     settings = _settings(project_folder(), name, profile)
     (config,) = settings.strategies
@@ -182,7 +189,8 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     file = settings.file_of(config.name)
     notes = [text for text in settings.warnings if text.startswith((f"{file}:", f"{config.name}:"))]
     notes += risk_notes(plan, product_of(settings, config))
-    guards = describe_planned_stops(plan, stop_rules(settings, config))
+    rules = stop_rules(strategy_run(settings, config), settings.risk)
+    guards = [f"{stop.position}: {stop.text}" for stop in planned_stops(plan, rules)]
     body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}
     lines = (f"  {line}" for line in (*notes, *guards))
     print_result(body, as_json, f"{file}: {len(plan.legs)} legs, in order", *lines)
@@ -235,9 +243,11 @@ def show(
     """Show the contracts a file of legs would trade now: premium, margin, breakevens, and the payoff as a picture."""
     home = project_folder()
     with find_running_stack(profile) as found:
-        from mytrading.cli.legs.show import LegQuotes, draw_payoff, leg_sizer, price_legs, stop_rules
+        from mytrading.cli.legs.show import LegQuotes, draw_payoff, leg_sizer, price_legs
         from mytrading.cli.shell.target import load_risk_tables
+        from mytrading.config.run_config import strategy_run
         from mytrading.core.instruments.book import NoSuchContract
+        from mytrading.core.risk.protection.planned_stops import stop_rules
 
         settings = _settings(home, name, found.config.profile)
         (config,) = settings.strategies
@@ -245,10 +255,10 @@ def show(
         assert plan is not None
         watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
         tables = load_risk_tables(home)
-        sizer = leg_sizer(settings, config, found)
+        sizer, stops = leg_sizer(settings, config, found), stop_rules(strategy_run(settings, config), settings.risk)
         try:
             with LegQuotes(found.config) as quotes:
-                picture = price_legs(plan, watches, quotes, wait, tables, sizer, stop_rules(settings, config))
+                picture = price_legs(plan, watches, quotes, wait, tables, sizer, stops)
         except NoSuchContract as error:
             fail(ERROR, str(error))
     if as_json:
@@ -260,6 +270,8 @@ def show(
 
 def _print(body: dict[str, Any]) -> None:
     print_rows(body["legs"], _COLUMNS, False, "no legs")
+    for number, row in enumerate(body["legs"], 1):
+        print(f"stop of leg {number}: {row['stop_of']}")
     for row in body["sized"]:
         print(f"{row['account']}: {', '.join(map(str, row['lots'])) or 'left out'}: {row['why']}")
     net = body["net_premium"]

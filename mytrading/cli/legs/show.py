@@ -25,15 +25,15 @@ from mytrading.core.engine.contract_selection import RATE
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
-from mytrading.core.options.leg_grammar import spell_stop
 from mytrading.core.options.payoff import PayoffLeg, payoff, profit
 from mytrading.core.risk.pretrade import stop_plan
-from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers, match_rule_covers
+from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers
+from mytrading.core.risk.protection.planned_stops import StopRules, planned_stops
 from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, adjust_multiple, plan_profiles
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule, LegStop, StopKind
+from mytrading.messages.leg_plan import LegPlan, LegStop
 from mytrading.messages.run_config import RunConfig, SizingRule, StopPlan
 from mytrading.messages.signals import Leg
 from mytrading.orchestrator import TradingOrchestrator
@@ -63,12 +63,13 @@ def price_legs(
     needs = margin_requirement(margin_legs, tables, day)
     found = payoff(priced, spot, RATE)
     guards = describe_stops(legs, contracts, quotes.prices, stops)
+    planned = planned_stops(plan, stops)
     return {
         "underlying": watch,
         "spot": spot,
         "legs": [
-            {**_row(leg, contract, quotes.prices, product), "guard": guard}
-            for leg, contract, guard in zip(legs, contracts, guards, strict=True)
+            {**_row(leg, contract, quotes.prices, product), "guard": guard, "stop_of": stop.text}
+            for leg, contract, guard, stop in zip(legs, contracts, guards, planned, strict=True)
         ],
         "sized": sized,
         "net_premium": round(found.net, 2),
@@ -251,65 +252,6 @@ def leg_sizer(settings: TradingSettings, config: StrategyConfig, stack: TradingO
     accounts = config.accounts or (stack.config.venue.account,)
     funds = free_funds_by_account(stack.status())
     return LegSizer(product_of(settings, config), config.sizing_rule, accounts, funds)
-
-
-_BANDS = {
-    LegKind.OPTION: stop_plan.OPTION_BAND * stop_plan.OPTION_ROOM,
-    LegKind.FUTURE: stop_plan.FUTURE_BAND,
-    LegKind.EQUITY: stop_plan.SHARE_BAND,
-}
-
-
-class StopRules(NamedTuple):
-    """Who holds a strategy's stops, and how far they lie (a share of the price) where a leg does not say."""
-
-    plan: StopPlan
-    shares: float
-    options: float
-
-    def stop_of(self, stop: LegStop, *, option: bool) -> LegStop:
-        """Return the leg's own `stop`, or if its value is 0 the default of options, else of shares and futures."""
-        share = self.options if option else self.shares
-        return stop if stop.value else LegStop(kind=StopKind.PERCENT, value=share * 100)
-
-
-def stop_rules(settings: TradingSettings, config: StrategyConfig) -> StopRules:
-    """The stop rules of a strategy: its own `stop_loss_percent`, else the defaults of the risk settings."""
-    own, risk = config.stop_loss_share, settings.risk
-    return StopRules(config.stop, own or risk.default_stop_loss, own or risk.default_stop_loss_options)
-
-
-def describe_planned_stops(plan: LegPlan, rules: StopRules) -> list[str]:
-    """Return a line per leg on who will hold its stop (broker or engine), before contracts are chosen."""
-    covers = match_rule_covers(plan.legs)
-    return [
-        f"legs[{number}] {'BUY' if leg.lots > 0 else 'SELL'}: {_planned(f'legs[{number}]', leg, covers, rules)}"
-        for number, leg in enumerate(plan.legs, 1)
-    ]
-
-
-def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules) -> str:
-    if rules.plan is StopPlan.NONE:
-        return 'no stop (stop = "none")'
-    mine = [cover for cover in covers if cover.bought == name]
-    sold = ", ".join(cover.sold for cover in mine)
-    if leg.lots > 0 and hedging_units(covers, name) >= leg.lots:
-        return f"hedges {sold}, and needs no stop until that is gone"
-    stop = rules.stop_of(leg.stop, option=leg.kind is LegKind.OPTION)
-    what = f"its stop ({spell_stop(stop)})"
-    if mine:
-        return f"{what} is held by the engine, since it covers {sold}, which is bought back first"
-    if rules.plan is StopPlan.ENGINE:
-        return f'{what} is held by the engine (stop = "engine")'
-    band = _BANDS[leg.kind]
-    limit = f"{band:.0%} of its price"
-    if leg.kind is LegKind.OPTION:
-        limit += f", or ₹{stop_plan.OPTION_REACH * stop_plan.OPTION_ROOM:g} of one up to ₹{stop_plan.OPTION_SMALL:g}"
-    if stop.kind is not StopKind.PERCENT:
-        return f"{what} rests at the broker within {limit}; the engine holds it beyond"
-    if stop.value <= band * 100:
-        return f"{what} rests at the broker"
-    return f"{what} is held by the engine: it lies beyond what the exchange takes ({limit})"
 
 
 def describe_stops(

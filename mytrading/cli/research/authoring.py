@@ -38,13 +38,17 @@ class {cls}(BaseStrategy):
         return None
 '''
 _CONFIG = """# How {name} runs once ENABLED_STRATEGIES names it. What it watches and what it trades are two things:
-# an index cannot be bought, so a long signal buys a call here.
+# an index cannot be bought, so a long signal buys a call here. direction: long, short (SELL signals alone) or both.
+# The stop rests at the broker, 25 % below the premium paid; a signal's stop_price comes first.
+# docs/strategies.md has all keys.
 name = "{name}"
 symbols = ["NIFTY"]
 timeframes = ["1m"]
 direction = "long"
 product = "MIS"
 lots = 1
+stop = "broker"
+stop_loss_percent = 25
 
 [trade]
 long = "NIFTY ATM CE nearest"

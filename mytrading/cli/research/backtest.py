@@ -120,6 +120,8 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     yield f"bars        {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
     yield f"trades      {body['trades']:,} (hash {body['trade_hash']})"
     yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
+    for stop in body["stops"]:
+        yield f"stop of {stop['position']}: {stop['text']}"
     for name, value in found.items():
         if value is not None:
             label, shown, meaning = output.metric_row(name, value)

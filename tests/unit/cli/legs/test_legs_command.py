@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.legs.command import TEMPLATES
-from mytrading.cli.legs.show import StopRules, describe_stops, payoff_chart_lines, payoff_curve
+from mytrading.cli.legs.show import describe_stops, payoff_chart_lines, payoff_curve
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
+from mytrading.core.risk.protection.planned_stops import StopRules
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import StopPlan
 from mytrading.messages.signals import Leg
@@ -155,12 +156,15 @@ def test_check_names_what_guards_each_leg(home: Path) -> None:
     (home / "config" / "strategies" / "Mine.toml").write_text(GUARDED)
     guards = json.loads(run("legs", "check", "Mine", "--json"))["guards"]
     said = [
-        ("legs[1] SELL: its stop (80 %) is held by the engine: it lies beyond what the exchange takes (36%", "₹18"),
-        ("legs[2] BUY: hedges legs[3], and needs no stop", "gone"),
-        ("legs[3] SELL: its stop (30 %) rests at the broker", ""),
-        ("legs[4] BUY: its stop (1 %) is held by the engine, since it covers legs[1]", "bought back first"),
-        ("legs[5] BUY: its stop (2 %) rests at the broker", ""),
-        ("legs[6] BUY: its stop (₹20 away) rests at the broker within 36%", "beyond"),
+        (
+            "legs[1] SELL: engine, 80 % of premium: the leg's own stop; it lies beyond what the exchange takes (36%",
+            "₹18",
+        ),
+        ("legs[2] BUY: none; it hedges legs[3], and needs no stop", "gone"),
+        ("legs[3] SELL: broker, 30 % of premium: the leg's own stop", ""),
+        ("legs[4] BUY: engine, 1 % of the price: the leg's own stop; it covers legs[1]", "bought back first"),
+        ("legs[5] BUY: broker, 2 % of the price: default, DEFAULT_STOP_LOSS", ""),
+        ("legs[6] BUY: broker, ₹20 away: the leg's own stop; within 36%", "beyond"),
     ]
     assert len(guards) == len(said)
     for line, (begin, part) in zip(guards, said, strict=True):
@@ -189,7 +193,7 @@ def test_guards_at_present_prices_say_who_holds_which_level() -> None:
         option(PUT, InstrumentKind.PE),
     ]
     legs = [Leg(instrument=NEAR, lots=-1, stop_price=360.0), Leg(instrument=CALL, lots=1), Leg(instrument=PUT, lots=-1)]
-    prices, rules = {NEAR: 200.0, CALL: 100.0, PUT: 100.0}, StopRules(StopPlan.BROKER, 0.02, 0.25)
+    prices, rules = {NEAR: 200.0, CALL: 100.0, PUT: 100.0}, StopRules(StopPlan.BROKER, 0.0, 0.02, 0.25)
     assert describe_stops(legs, contracts, prices, rules) == ["engine 360.00", f"hedge of {NEAR}", "broker 125.00"]
     assert describe_stops(legs, contracts, prices, rules._replace(plan=StopPlan.NONE)) == ["none"] * 3
     assert describe_stops(legs[1:], contracts[1:], prices, rules)[0] == "broker 75.00"
