@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +112,9 @@ def test_strategy_that_faults_ends_with_exit_1_and_its_place(tmp_path: Path) -> 
         "    def on_data(self, data):\n        return 1 / 0\n"
     )
     done = CliRunner().invoke(app, ["backtest", str(path), "--data", DATA, "--instrument", "NSE:SBIN"])
-    assert isinstance(done.exception, Failure)
-    assert done.exception.code == 1
-    assert "bad.py:6" in str(done.exception)
+    assert done.exit_code == 1
+    assert "bad.py:6" in done.stderr.splitlines()[0]
+    assert "sharpe" not in done.stdout
 
 
 def test_data_of_all_hours_is_traded_in_all_hours_and_said_so(tmp_path: Path) -> None:
@@ -139,3 +140,27 @@ def test_data_of_all_hours_is_traded_in_all_hours_and_said_so(tmp_path: Path) ->
 
 def test_parameter_in_another_spelling_is_the_strategys_own() -> None:
     assert json_of("--param", "FastPeriod=10")["trade_hash"] == json_of("--param", "fast_period=10")["trade_hash"]
+
+
+def test_hole_in_a_session_and_a_missing_day_are_named(tmp_path: Path) -> None:
+    lines = ["timestamp,open,high,low,close"]
+    for day in ("2024-03-04", "2024-03-06"):
+        for minute in [*range(105), *range(165, 375)]:
+            at = datetime.fromisoformat(f"{day}T09:15:00") + timedelta(minutes=minute)
+            lines.append(f"{at:%Y-%m-%d %H:%M:%S},100,100.5,99.5,100")
+    path = tmp_path / "holes.csv"
+    path.write_text("\n".join(lines) + "\n")
+    run = ["backtest", "SMA_Crossover", "--data", f"NSE:SBIN={path}", "-i", "NSE:SBIN", "-t", "1m"]
+    done = CliRunner().invoke(app, run)
+    assert "NSE:SBIN has no bars 2024-03-04 11:00–12:00, 2024-03-06 11:00–12:00: what" in done.stderr
+    assert "NSE:SBIN has no bars of 1 trading day: 2024-03-05" in done.stderr
+
+
+def test_index_traded_for_its_option_says_so_without_a_contradiction() -> None:
+    index = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
+    done = CliRunner().invoke(app, ["backtest", "SMA_Crossover", "--data", f"NIFTY={index}", "--to", "2024-01-30"])
+    notes = [line for line in done.stderr.splitlines() if "traded" in line]
+    assert [note[:75] for note in notes] == [
+        "note: what is watched is traded in place of the options that its rules name",
+        "note: NSE_INDEX:NIFTY is traded as its nearest future, at the price of the ",
+    ]

@@ -79,7 +79,6 @@ def run_checks(
     progress(RUNS)
     whole = observer.record_run(spec)
     found = CheckResults(spec, whole, [_runs(spec, request.file, whole)])
-    progress(determinism.NAME)
     steady = determinism.check_determinism(
         spec, request.file, observer, whole, other if determinism.NAME in request.only else None
     )

@@ -196,6 +196,11 @@ def option_price_sources(result: RunResult) -> dict[str, Any] | None:
     }
 
 
+def stand_in_notes(result: RunResult) -> list[str]:
+    """Return a note for each index that was traded as its future."""
+    return [f"{name} is traded as its nearest future, at the price of the index" for name in result.stand_ins]
+
+
 def option_prices_text(found: dict[str, Any]) -> str:
     """Describe in a sentence where option prices came from; `found` is the result of `option_price_sources`."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())

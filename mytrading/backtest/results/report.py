@@ -75,7 +75,7 @@ def build_page(result: RunResult, notes: Sequence[str]) -> Page:
 
 
 def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> list[str]:
-    shown = [*notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
+    shown = [*notes, *output.stand_in_notes(result)]
     if body["options"] is not None:
         shown.append(option_prices_text(body["options"]))
     shown += [f"still open at the end: {units:+d} {name}" for name, units in open_positions(result).items()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_columns
 from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.holes import describe_holes
 from mytrading.backtest.data.load import RequestError, are_daily_files, load_bars, load_daily_bars
 from mytrading.backtest.engine.assumptions import (
     EveryDay,
@@ -49,7 +50,7 @@ from mytrading.core.engine.leg_strategy import leg_strategy
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.options.surface import Shape
 from mytrading.core.text.spelling import name_key
-from mytrading.core.time import DAY, IST_OFFSET, hhmm, ist_date
+from mytrading.core.time import DAY, IST_OFFSET, format_ist, hhmm, ist_date
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.run_config import StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.host.author_files import load_file
@@ -289,10 +290,7 @@ def _run(
         run = StrategyRun(name=name, file="", symbols=(), long=_same(Side.BUY), short=_same(Side.SELL))
     kinds = {rule.kind for rule in (run.long, run.short) if rule is not None}
     if not request.options and kinds - {TradeKind.SAME}:
-        notes.append(
-            "the watched instrument itself is traded: there are no prices of the contracts that its rules name "
-            "(--options model prices them off the underlying)"
-        )
+        notes += _substitutes(kinds, run.symbols)
         run = replace(
             run,
             long=_same(Side.BUY) if run.long is not None else None,
@@ -312,6 +310,17 @@ def _run(
         )
         run = replace(run, product=product, intraday=daily)
     return run
+
+
+def _substitutes(kinds: Iterable[TradeKind], symbols: Sequence[str]) -> Iterator[str]:
+    """What is traded in place of what the rules name; the result says of an index that it is traded as its future."""
+    if TradeKind.OPTION in kinds:
+        yield (
+            "what is watched is traded in place of the options that its rules name, since there are no prices of them "
+            "(--options model prices them off the underlying)"
+        )
+    elif not all(name.partition(":")[0].endswith("_INDEX") for name in symbols):
+        yield "what is watched is traded in place of the futures that its rules name, since there are no prices of them"
 
 
 def _same(side: Side) -> TradeRule:
@@ -386,16 +395,24 @@ def _in_session(spec: Spec, session: str, notes: list[str]) -> Spec:
         limits = replace(spec.limits, avoid_first_minutes=0, avoid_last_minutes=0)
         return dataclasses.replace(spec, calendar=_every_day(spec), limits=limits)
     outside: dict[str, int] = {}
+    early: dict[str, int] = {}
     for columns in spec.data:
         start, (opens, closes) = columns.start_ns, sessions(columns, spec.calendar)
-        outside[columns.instrument] = int(((start < opens) | (start >= closes) | (closes - opens >= DAY)).sum())
+        beyond = (start < opens) | (start >= closes) | (closes - opens >= DAY)
+        outside[columns.instrument], early[columns.instrument] = int(beyond.sum()), int(start[beyond.argmax()])
     bars = sum(len(columns) for columns in spec.data)
     if session == "data" or (session == "auto" and 2 * sum(outside.values()) > bars):
         notes.append("every day counts as a session from midnight to midnight (--session exchange keeps to the hours)")
         return dataclasses.replace(spec, calendar=_every_day(spec))
     for name, count in outside.items():
         if count:
-            notes.append(f"{count} bars of {name} lie outside trading hours; no order is made there")
+            first = format_ist(int(early[name]))[:16]
+            notes.append(
+                f"{count} bars of {name} lie outside trading hours, the first at {first}; no order is made there "
+                "(--session data trades them too)"
+            )
+    for columns in spec.data:
+        notes += describe_holes(columns, spec.calendar)
     return spec
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mytrading.backtest.run import RunResult
     from mytrading.backtest.setup.prepare import Prepared, RunRequest
 Report = Annotated[Path | None, Option(help="Write report.html, trades.csv and metrics.json here.")]
+_MUCH = 0.3
+"""The share of the gross profit from which costs are worth a word."""
 CheckReport = Annotated[Path | None, Option(help="Write report.html here.")]
 
 
@@ -63,7 +66,7 @@ def backtest(
             write_report(result, prepared.notes, report / "report.html")
     _show(result, prepared, report, as_json)
     if result.fault is not None:
-        fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
+        raise typer.Exit(ERROR)
 
 
 def prepare_run(request: RunRequest, profile: str) -> Prepared:
@@ -98,15 +101,18 @@ def fetch_columns(profile: str, instrument: str, timeframe: str, first: date | N
 
 
 def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: bool) -> None:
-    from mytrading.backtest.results.output import summary
+    from mytrading.backtest.results.output import stand_in_notes, summary
 
     body = summary(result)
-    notes = [*prepared.notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
+    notes = [*prepared.notes, *stand_in_notes(result)]
     if as_json:
         print_json({**body, "notes": notes, "report": str(report / "report.html") if report is not None else None})
         return
-    for line in (*_lines(body), *_denials(result)):
-        print(line)
+    if result.fault is not None:
+        print_note(f"mytrading: the strategy stopped at {result.fault.where}: {result.fault.error}")
+    if result.fault is None or result.ledger.fills:
+        for line in (*_lines(body), *_denials(result)):
+            print(line)
     print_notes(notes)
     if report is not None:
         print_note(f"written to {report}: report.html, trades.csv, metrics.json")
@@ -119,7 +125,9 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     yield f"{body['strategy']} on {', '.join(body['instruments'])} {body['timeframe']}, {body['from']} to {body['to']}"
     yield f"bars        {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
     yield f"trades      {body['trades']:,} (hash {body['trade_hash']})"
-    yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
+    share = body["costs"] / money["gross"] if money["gross"] > 0 else 0.0
+    eaten = f" ({share:.0%} of it went to costs)" if share > _MUCH else ""
+    yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}{eaten}"
     for stop in body["stops"]:
         yield f"stop of {stop['position']}: {stop['text']}"
     for name, value in found.items():
@@ -181,9 +189,10 @@ def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: fl
     with exit_on_errors():
         file = strategy_file(project_home(), name)
         try:
-            with OtherProcess() as other, progress_bar("checks", len(only), quiet) as update:
+            with OtherProcess() as other, progress_bar("checks", len(only) + 1, quiet) as update:
+                steps = itertools.count()  # the first step are the runs that all checks compare
                 request = CheckRequest(file, only, budget_us)
-                return run_checks(prepared.spec, request, other, lambda name: update(advance=1, note=name))
+                return run_checks(prepared.spec, request, other, lambda name: update(completed=next(steps), note=name))
         except DataError as error:
             fail(USAGE, str(error))
 

@@ -10,6 +10,8 @@ import json
 import select
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -53,11 +55,23 @@ def is_reader_gone(stream: TextIO) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
+LINE_SECONDS = 10.0
+"""How often progress is a line on stderr where that is no terminal."""
+
+
 @contextmanager
-def progress_bar(what: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
-    """Show a progress bar unless `quiet` or stderr is no terminal; yields the function that updates it.
-    That function takes `completed`, `total`, `advance` and `note` by keyword."""
-    if quiet or not sys.stderr.isatty():
+def progress_bar(
+    what: str, total: int | None, quiet: bool = False, line_seconds: float = LINE_SECONDS
+) -> Iterator[Callable[..., None]]:
+    """Show progress and time left on stderr: a bar on a terminal (none if `quiet`), else a line every `line_seconds`.
+
+    Yields the function that updates it, by `completed`, `total`, `advance` and `note`. A command that ends sooner prints no line.
+    """
+    if not sys.stderr.isatty():
+        with _progress_lines(what, total, line_seconds) as lines:
+            yield lines.update
+        return
+    if quiet:
         yield lambda **_fields: None
         return
     from rich.console import Console
@@ -67,6 +81,69 @@ def progress_bar(what: str, total: int | None, quiet: bool) -> Iterator[Callable
     note = TextColumn("{task.fields[note]}")
     with Progress(*columns, note, console=Console(file=raw_terminal(sys.stderr)), transient=True) as shown:
         yield partial(shown.update, shown.add_task(what, total=total, note=""))
+
+
+class ProgressLine:
+    """How far a command is, as one line: `bars: 12,000 of 48,000 (25%), 1 min 20 s left`. `clock` gives seconds."""
+
+    def __init__(self, what: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.what, self.total, self.note = what, total, ""
+        self.completed = 0
+        self._clock = clock
+        self._began = clock()
+        self._first: tuple[float, int] | None = None
+
+    def update(
+        self, completed: int | None = None, total: int | None = None, note: str | None = None, advance: int = 0
+    ) -> None:
+        """Take in what is known now; what is not given stays. `advance` counts from what was completed before."""
+        if completed is not None or advance:
+            self.completed = completed if completed is not None else self.completed + advance
+            self._first = self._first or (self._clock(), self.completed)
+        self.total = self.total if total is None else total
+        self.note = self.note if note is None else note
+
+    def text(self) -> str:
+        """Return the line of now; time left by the pace since the first update, so that work of before does not count."""
+        now = self._clock()
+        shown = f"{self.what}: {self.completed:,}"
+        if self.total:
+            shown += f" of {self.total:,} ({self.completed / self.total:.0%})"
+        since, before = self._first or (now, 0)
+        if self.total and self.completed > before and now > since:
+            left = (self.total - self.completed) * (now - since) / (self.completed - before)
+            shown += f", {spell_seconds(left)} left"
+        else:
+            shown += f", {spell_seconds(now - self._began)} so far"
+        return f"{shown}, {self.note}" if self.note else shown
+
+
+def spell_seconds(seconds: float) -> str:
+    """Return a time in words: `45 s`, `1 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextmanager
+def _progress_lines(what: str, total: int | None, every: float) -> Iterator[ProgressLine]:
+    """Print the line every so many seconds until the block ends, also while nothing is updated."""
+    line, ended = ProgressLine(what, total), threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(every):
+            print_note(line.text())
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
+    try:
+        yield line
+    finally:
+        ended.set()
+        teller.join()
 
 
 def print_json(body: Any) -> None:
