@@ -1,17 +1,17 @@
-"""Try a strategy in a test: feed it bars, look at its signals. No sockets, no files, no clock.
+"""Try a strategy in a test: feed it bars, look at its signals. No sockets, no clock, no file but the strategy's own.
 
     tester = StrategyTester(SmaCrossover, fast_period=2, slow_period=3)
     tester.feed(10, 10, 10, 11, 12)
     assert tester.actions == [(3, "BUY")]
 
 The same host calls the strategy as in paper and live trading. A signal for the market is filled at the close of its
-bar, a resting one once a later bar touches its price, unless `fills` is off. A strategy that raises fails the test,
-with the author's file and line.
+bar, a resting one once a later bar touches its price, unless `fills` is off. Longer bars are made of those that are
+fed. A strategy that raises fails the test, with the author's file and line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.symbology import split_id
-from mytrading.core.time import MINUTE
+from mytrading.core.text.spelling import name_key
+from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar
@@ -28,10 +29,11 @@ from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, Tra
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.testing.longer_bars import LongerBars, span_of
+from mytrading.strategies.testing.strategy_file import settings_of
 
 OPEN_NS = 1_767_584_700_000_000_000
 """2026-01-05 09:15 in India, where the first bar starts by default."""
-_UNITS = {"m": 1, "h": 60, "d": 1440}
 
 
 class SentSignal(NamedTuple):
@@ -51,8 +53,9 @@ Wished = SentSignal
 class StrategyTester:
     """One strategy on instruments that it watches and trades itself: shares in lots of one, or `contracts` as given.
 
-    The first of `timeframes`, if there are any, is that of the bars that are fed without one; bars of the others are
-    fed as `Bar`. `parameters` are the strategy's own. Raises `StrategyError` for a wrong one, and whenever the strategy
+    `timeframes` and `parameters` that are not given are those of its file in `config/strategies`, if it has one.
+    Numbers are fed as bars of `timeframe`, by default the shortest of `timeframes`; all longer ones are made of them,
+    anchored to the time of day of `start_ns`. Raises `StrategyError` for a wrong parameter, and whenever the strategy
     faults.
     """
 
@@ -60,7 +63,7 @@ class StrategyTester:
         self,
         strategy: type[BaseStrategy],
         symbols: Sequence[str] = ("NSE:SBIN",),
-        timeframe: str = "1m",
+        timeframe: str = "",
         direction: str = "both",
         start_ns: int = OPEN_NS,
         fills: bool = True,
@@ -68,15 +71,19 @@ class StrategyTester:
         contracts: Iterable[Instrument] = (),
         **parameters: Any,
     ) -> None:
-        timeframe = timeframes[0] if timeframes else timeframe
+        file = settings_of(strategy)
+        timeframes = tuple(timeframes) or ((timeframe,) if timeframe else file.timeframes) or ("1m",)
+        self._timeframe = timeframe or min(timeframes, key=span_of)
         self._run = StrategyRun(
             name=strategy_name(strategy), file=f"{strategy.__module__}.py", symbols=tuple(symbols),
-            timeframes=tuple(timeframes) or (timeframe,), direction=Direction(direction),
+            timeframes=timeframes, direction=Direction(direction),
             long=TradeRule(kind=TradeKind.SAME, side=Side.BUY), short=TradeRule(kind=TradeKind.SAME, side=Side.SELL),
-            parameters={name: str(value) for name, value in parameters.items()},
+            parameters={name: str(value) for name, value in _merged(file.parameters, parameters).items()},
         )  # fmt: skip
         self._machine = EngineMachine([self._run], {self._run.name: strategy}, _book(symbols, contracts))
-        self._span = int(timeframe[:-1]) * _UNITS[timeframe[-1]] * MINUTE
+        self._longer = LongerBars(timeframes, (start_ns + IST_OFFSET) % DAY)
+        self._shown: dict[tuple[str, str], int] = {}
+        """Ends of the newest bars shown, by instrument and timeframe: one fed by hand is not made once more."""
         self._next_ns = start_ns
         self._fills = fills
         self._fed = 0
@@ -107,9 +114,16 @@ class StrategyTester:
         for bar in bars:
             made = bar if isinstance(bar, Bar) else self._bar(bar, symbol or self._run.symbols[0])
             self._fill_resting(made)
-            self._step(made, made.end_ns)
+            for one in (*self._longer.add(made), made):
+                self._show(one)
             self._fed += 1
         return self.signals[before:]
+
+    def _show(self, bar: Bar) -> None:
+        key = (bar.instrument, bar.timeframe)
+        if bar.timeframe in self._run.timeframes and bar.end_ns > self._shown.get(key, 0):
+            self._shown[key] = bar.end_ns
+            self._step(bar, bar.end_ns)
 
     def pass_time(self, seconds: float) -> list[SentSignal]:
         """Let market time pass since the newest bar, so that due timers fire; returns the signals made."""
@@ -146,10 +160,10 @@ class StrategyTester:
             raise ValueError(
                 f"expected a close, or (open, high, low, close) with or without volume; found {len(values)} numbers"
             )
-        start, self._next_ns = self._next_ns, self._next_ns + self._span
+        start, self._next_ns = self._next_ns, self._next_ns + span_of(self._timeframe)
         volume = int(values[4]) if len(values) == 5 else 100
         return Bar(
-            symbol, self._run.timeframes[0], start, start + self._span,
+            symbol, self._timeframe, start, self._next_ns,
             open=values[0], high=values[1], low=values[2], close=values[3], volume=volume, received_ns=0,
         )  # fmt: skip
 
@@ -207,6 +221,12 @@ class StrategyTester:
         if bar.low <= at if falls else bar.high >= at:
             self._cancel(bar.instrument, OrderState.FILLED)
             self.hold(leg.lots, bar.instrument, at)
+
+
+def _merged(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the file, and those that the test gives instead, in whatever spelling."""
+    own = {name_key(name) for name in given}
+    return {**{name: value for name, value in written.items() if name_key(name) not in own}, **given}
 
 
 def _book(symbols: Iterable[str], contracts: Iterable[Instrument]) -> InstrumentBook:

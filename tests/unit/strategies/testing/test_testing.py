@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import Bar, BaseStrategy, Signal, StrategyError
 from mytrading.strategies.testing import OPEN_NS, StrategyTester
 
@@ -111,3 +114,70 @@ def test_tester_takes_a_withdrawn_entry_away() -> None:
     tester.feed((100, 100, 90, 95), 95)
     assert tester.positions.get("NSE:SBIN", 0) == 0
     assert [action for _, action in tester.actions] == ["SELL", "EXIT"]
+
+
+class Frames(BaseStrategy):
+    """Notes the newest close of each timeframe at every call."""
+
+    level: float = 100.0
+
+    def on_data(self, data: Bar) -> Signal | None:
+        longer = [frame for frame in ("15m", "1h") if len(self.bars(1, timeframe=frame).close)]
+        self.memory.setdefault("seen", []).append(
+            [data.timeframe, data.close, *(float(self.bars(1, timeframe=frame).close[-1]) for frame in longer)]
+        )
+        return None
+
+
+def test_tester_makes_longer_bars_of_those_that_are_fed() -> None:
+    tester = StrategyTester(Frames, timeframes=("5m", "15m", "1h"))
+    tester.feed(*range(1, 14))
+    seen = tester.memory["seen"]
+    assert seen[1:4] == [["5m", 2.0], ["5m", 3.0, 3.0], ["5m", 4.0, 3.0]], "the third five minutes end the quarter"
+    assert seen[11:] == [["5m", 12.0, 12.0, 12.0], ["5m", 13.0, 12.0, 12.0]]
+
+
+def test_tester_drives_a_strategy_on_a_longer_bar_than_is_fed_with_its_own_extremes() -> None:
+    tester = StrategyTester(Frames, timeframe="1m", timeframes=("15m", "1h"))
+    tester.feed(*[(10, 10 + minute, 10 - minute, 11, 5) for minute in range(15)])
+    (bar,) = tester.memory["seen"]
+    assert bar == ["15m", 11.0, 11.0]
+
+
+def test_longer_bar_over_a_gap_ends_before_the_next_and_the_last_with_the_session() -> None:
+    tester = StrategyTester(Frames, timeframes=("5m", "1h"), start_ns=OPEN_NS)
+    five = 5 * 60 * 10**9
+    late = OPEN_NS + 72 * five  # 15:15, when the last hour of the session begins
+    for number, at in enumerate((OPEN_NS, OPEN_NS + 12 * five, late, late + five, late + 2 * five)):
+        tester.feed(Bar("NSE:SBIN", "5m", at, at + five, *[float(number)] * 4, 1, 0))
+    assert [row[2:] for row in tester.memory["seen"]] == [[], [0.0], [1.0], [1.0], [4.0]]
+
+
+def test_longer_bar_fed_by_hand_is_not_made_once_more() -> None:
+    tester = StrategyTester(Frames, timeframes=("5m", "15m"))
+    span = 5 * 60 * 10**9
+    tester.feed(Bar("NSE:SBIN", "15m", OPEN_NS, OPEN_NS + 3 * span, *[77.0] * 4, 1, 0))
+    tester.feed(1, 2, 3, 4)
+    assert tester.memory["seen"][-1] == ["5m", 4.0, 77.0]
+
+
+def test_tester_reads_timeframes_and_parameters_of_the_strategys_file(tmp_path: Path) -> None:
+    for folder in ("strategies", "config/strategies"):
+        (tmp_path / folder).mkdir(parents=True)
+    code = tmp_path / "strategies" / "mine.py"
+    code.write_text(
+        "from mytrading.strategies import BaseStrategy\n\n\nclass Mine(BaseStrategy):\n    level: float = 1.0\n"
+        "    def on_data(self, data):\n        self.memory['last'] = [data.timeframe, self.level]\n"
+    )
+    file = tmp_path / "config" / "strategies" / "of_mine.toml"
+    file.write_text('name = "Mine"\ntimeframes = ["15m", "5m"]\n[parameters]\nlevel = 7.5\n')
+    (mine,) = load_file(code, BaseStrategy).classes
+    tester = StrategyTester(mine)
+    tester.feed(1, 2, 3)
+    assert tester.memory["last"] == ["15m", 7.5]
+    tester = StrategyTester(mine, timeframe="1h", level=2)
+    tester.feed(1)
+    assert tester.memory["last"] == ["1h", 2.0]
+    file.rename(file.with_name("mine.toml")).write_text("timeframes = [")
+    with pytest.raises(StrategyError, match=r"config/strategies/mine\.toml: expected TOML"):
+        StrategyTester(mine)
