@@ -56,8 +56,15 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     options: Annotated[
         str, setting(note="options watched around the last close, such as ATM 20 nearest", check=parse_option_range)
     ] = ""
-    trade_long: Annotated[str, setting(note="instrument for a long signal", check=_trade_check)] = "same"
-    trade_short: Annotated[str, setting(note="instrument for a short signal", check=_trade_check)] = "same"
+    trade_long: Annotated[
+        str,
+        setting(
+            note="bought on a long signal: same, future, or an option such as NIFTY ATM CE nearest", check=_trade_check
+        ),
+    ] = "same"
+    trade_short: Annotated[
+        str, setting(note="traded on a short signal: the same forms, or none", check=_trade_check)
+    ] = "same"
     stop_loss_percent: Annotated[
         float, setting(note="stop-loss, per cent of the entry price (2 is 2 %); 0: DEFAULT_STOP_LOSS", ge=0, lt=100)
     ] = 0.0
@@ -66,20 +73,23 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     ] = 0.0
     intraday: Annotated[bool | None, setting(note="true: closed each day; default: true for product MIS")] = None
     sizing: Annotated[str, setting(note="fixed, risk (risk_per_trade), or a profile or grade of risk.toml")] = "fixed"
-    risk_per_trade: Annotated[float, setting(note="rupees", ge=0)] = 0.0
+    risk_per_trade: Annotated[
+        float, setting(note="rupees that an entry loses at its stop, for sizing = risk", ge=0)
+    ] = 0.0
     max_lots: Annotated[int, setting(note="largest lots of a leg; 0: only the limit of config/risk.toml", ge=0)] = 0
     confidence_scaling: Annotated[bool, setting(note="fewer lots for a signal of less confidence")] = False
     allocation: Annotated[
-        AllocationMode, setting(note="lots over accounts: equal, proportional (to free margin) or custom")
+        AllocationMode,
+        setting(note="lots over accounts: equal, by free margin (proportional), or by allocation_factors (custom)"),
     ] = AllocationMode.EQUAL
     allocation_factors: Annotated[
         tuple[str, ...], setting(note="factors of a custom allocation: second=0.5", check=parse_factors)
     ] = ()
     roll_days: Annotated[int, setting(note="trading days before expiry at which futures roll", ge=0, le=20)] = 0
-    roll_first: Annotated[Literal["far", "near"], setting(note="first traded leg of a roll: far or near")] = "far"
+    roll_first: Annotated[Literal["far", "near"], setting(note="first traded leg of a roll")] = "far"
     square_off: Annotated[str, setting(note="older name of risk_square_off_time", read=_day_time)] = ""
-    risk_max_loss: Annotated[float, setting(note="rupees of one run", ge=0)] = 0.0
-    risk_max_profit: Annotated[float, setting(note="rupees of one run", ge=0)] = 0.0
+    risk_max_loss: Annotated[float, setting(note="loss of one run in rupees", ge=0)] = 0.0
+    risk_max_profit: Annotated[float, setting(note="profit of one run in rupees", ge=0)] = 0.0
     risk_auto_exit: Annotated[bool, setting(note="false: a breach raises an alert and closes nothing")] = True
     risk_auto_exit_on_max_loss: Annotated[bool, setting(note="likewise for risk_max_loss only")] = True
     risk_auto_exit_on_max_profit: Annotated[bool, setting(note="likewise for risk_max_profit only")] = True
@@ -103,9 +113,13 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     risk_supertrend: Annotated[
         Literal["off", "breakout", "breakdown"], setting(note="turn of the Supertrend that ends a run")
     ] = "off"
-    risk_supertrend_period: Annotated[int, setting(ge=2, le=100)] = 7
-    risk_supertrend_multiplier: Annotated[float, setting(gt=0, le=20)] = 3.0
-    risk_supertrend_timeframe: Annotated[Literal["3m", "5m", "10m", "15m", "30m", "1h"], setting()] = "5m"
+    risk_supertrend_period: Annotated[int, setting(note="bars of its average true range", ge=2, le=100)] = 7
+    risk_supertrend_multiplier: Annotated[float, setting(note="width of its bands in average ranges", gt=0, le=20)] = (
+        3.0
+    )
+    risk_supertrend_timeframe: Annotated[
+        Literal["3m", "5m", "10m", "15m", "30m", "1h"], setting(note="length of its bars")
+    ] = "5m"
     risk_supertrend_on: Annotated[
         exit_rules.TrendSource,
         setting(note="bars of the Supertrend: the underlying's, or the premium of the held legs"),

@@ -173,12 +173,14 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         setting(note="bars for the strategy; the first timeframe drives on_data", check=check_timeframes),
     ] = ("1m",)
-    direction: Annotated[Direction, setting(note="signals that count: long, short or both")] = Direction.LONG
+    direction: Annotated[
+        Direction, setting(note="signals that count: long (BUY), short (SELL) or both; EXIT always counts")
+    ] = Direction.LONG
     product: Annotated[Product, setting(note="MIS, NRML or CNC; default: the primary account's")] = Product.MIS
     lots: Annotated[int, setting(note="lots of an entry", ge=1)] = 1
     min_confidence: Annotated[float, setting(note="lowest confidence of a signal", ge=0, le=1)] = 0.0
-    signal_cooldown: Annotated[float, setting(note="seconds of market time between signals", ge=0)] = 0.0
-    max_position_size: Annotated[float, setting(note="rupees; 0: MAX_POSITION_SIZE alone", ge=0)] = 0.0
+    signal_cooldown: Annotated[float, setting(note="seconds of market time between signals that enter", ge=0)] = 0.0
+    max_position_size: Annotated[float, setting(note="rupees held and ordered; 0: MAX_POSITION_SIZE alone", ge=0)] = 0.0
     stop: Annotated[StopPlan, setting(note="holder of the stop: broker, engine (risk) or none")] = StopPlan.BROKER
     stop_loss_pct: Annotated[
         float,
@@ -192,13 +194,15 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
         OrphanLegs, setting(note="reaction to a failed leg of several: retry (then unwind), unwind, or report")
     ] = OrphanLegs.UNWIND
     orphan_tries: Annotated[int, setting(note="new orders for such a leg", ge=0, le=10)] = 2
-    max_daily_loss: Annotated[float, setting(note="rupees", ge=0)] = 0.0
-    max_drawdown: Annotated[float, setting(note="fraction of the equity of its accounts", ge=0, lt=1)] = 0.0
-    daily_stop_r: Annotated[float, setting(note="loss of a day in R", ge=0)] = 0.0
-    daily_target_r: Annotated[float, setting(note="gain of a day in R", ge=0)] = 0.0
-    limit_action: Annotated[LimitAction, setting(note="alert, no_entries, close_legs, flatten or halt")] = (
-        LimitAction.NO_ENTRIES
-    )
+    max_daily_loss: Annotated[float, setting(note="loss of a day in rupees; 0: none", ge=0)] = 0.0
+    max_drawdown: Annotated[
+        float, setting(note="fall of its result from the peak, as a fraction of equity; 0: none", ge=0, lt=1)
+    ] = 0.0
+    daily_stop_r: Annotated[
+        float, setting(note="loss of a day in R (what entries risk at their stops); 0: none", ge=0)
+    ] = 0.0
+    daily_target_r: Annotated[float, setting(note="gain of a day in R; 0: none", ge=0)] = 0.0
+    limit_action: Annotated[LimitAction, setting(note="reaction to these four limits")] = LimitAction.NO_ENTRIES
 
 
 class StrategyRun(StrategySettings, frozen=True, kw_only=True):

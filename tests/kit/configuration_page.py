@@ -1,17 +1,23 @@
-"""Writes `env_template.txt` and the tables of `docs/configuration.md` from the settings and the table of variables.
+"""Writes `env_template.txt` and the tables of settings in `docs` from the settings and the table of variables.
 
-`python -m tests.kit.configuration_page` in the project folder brings both up to date.
+`python -m tests.kit.configuration_page` in the project folder brings the template and both pages up to date.
 """
 
 from __future__ import annotations
 
+import re
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mytrading.config.sections import REMOVED_KEYS, RENAMED, SECTIONS, STRATEGY_PATH, UNUSED, VARIABLES, Variable
 from mytrading.config.settings import format_value
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.validation import declarations
+from mytrading.messages.run_config import BAR_TIMEFRAMES, check_timeframes
+from mytrading.messages.run_settings import Setting
 
 BEGIN, END = "<!-- written by tests.kit.configuration_page -->", "<!-- end -->"
 
@@ -23,6 +29,9 @@ _HEAD = """\
 #   STRATEGY_SMA_CROSSOVER_LOTS=2
 #   STRATEGY_SMA_CROSSOVER_TRADE_LONG=NIFTY ATM CE nearest
 """
+_TABLES = re.compile(r"^(risk|trade)_(?!per_trade)")
+"""Keys that stand in a table of the file: `risk.max_loss` is `max_loss` under `[risk]`."""
+_BOUNDS = {"ge": "from", "le": "to", "gt": "above", "lt": "below"}
 _OPEN = ("OPENALGO_API_KEY",)
 
 
@@ -67,12 +76,35 @@ def render_settings() -> str:
 
 def render_strategy() -> str:
     """The settings of a strategy, in Markdown."""
-    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
-    shown = StrategyConfig(name="", parameters={})
+    rows = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+    shown, kinds = StrategyConfig(name="", parameters={}), get_type_hints(StrategyConfig)
     for name, declared in declarations(StrategyConfig).items():
         value = format_value(getattr(shown, name))
-        rows.append(f"| `{name}` | {f'`{value}`' if value else ''} | {declared.note} |")
+        key = _TABLES.sub(r"\1.", name)
+        rows.append(
+            f"| `{key}` | {values_of(kinds[name], declared)} | {f'`{value}`' if value else ''} | {declared.note} |"
+        )
     return "\n".join(rows)
+
+
+def values_of(kind: Any, declared: Setting) -> str:
+    """The values that a field takes, in words: `long, short, both`, `0 or more`, `time of day`."""
+    choices = [item for item in get_args(kind) if item is not type(None)]
+    if get_origin(kind) is UnionType and len(choices) == 1:
+        (kind,) = choices
+    if kind is bool:
+        return "true, false"
+    if get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, Enum)):
+        words = get_args(kind) if get_origin(kind) is Literal else [item.value for item in kind]
+        return ", ".join(map(str, words))
+    if kind in (int, float):
+        number = "whole number" if kind is int else "number"
+        return " ".join([number, *(f"{_BOUNDS[name]} {bound:g}" for name, bound in declared.bounds)])
+    if declared.check is check_timeframes:
+        return f"list of {', '.join(BAR_TIMEFRAMES)}"
+    if kind is str:
+        return "time of day, 15:10" if declared.read is not None else "text"
+    return "list of texts"
 
 
 def render_besides() -> str:
@@ -96,18 +128,27 @@ def render_unused() -> str:
 
 
 def update_document(text: str) -> str:
-    """A document with its four tables, which stand between the marks, written again."""
+    """The page of settings with its three tables, which stand between the marks, written again."""
+    return _with_tables(text, render_settings(), render_besides(), render_unused())
+
+
+def update_guide(text: str) -> str:
+    """The guide of strategies with the table of their keys written again."""
+    return _with_tables(text, render_strategy())
+
+
+def _with_tables(text: str, *tables: str) -> str:
     head, *parts = text.split(BEGIN)
-    tables = (render_settings(), render_strategy(), render_besides(), render_unused())
     written = zip(tables, parts, strict=True)
     return head + "".join(f"{BEGIN}\n{table}\n{END}{part.partition(END)[2]}" for table, part in written)
 
 
 def main() -> None:
-    """Write both files of the project in the current folder."""
+    """Write the files of the project in the current folder."""
     Path("env_template.txt").write_text(render_template(), encoding="utf-8")
-    document = Path("docs", "configuration.md")
-    document.write_text(update_document(document.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, update in (("configuration.md", update_document), ("strategies.md", update_guide)):
+        document = Path("docs", name)
+        document.write_text(update(document.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from mytrading.messages.run_settings import (
     SimulatorRules,
     setting,
 )
-from tests.kit.configuration_page import render_template, update_document
+from tests.kit.configuration_page import render_strategy, render_template, update_document, update_guide
 
 PROJECT = Path(__file__).parents[3]
 
@@ -312,6 +312,21 @@ def test_documentation_holds_the_tables_written_from_the_code() -> None:
     text = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert text == update_document(text), "run: python -m tests.kit.configuration_page"
     assert all(f"`{name}`" in text for name in (*VARIABLES, *RENAMED, *UNUSED))
+    guide = (PROJECT / "docs" / "strategies.md").read_text(encoding="utf-8")
+    assert guide == update_guide(guide), "run: python -m tests.kit.configuration_page"
+
+
+def test_every_key_of_a_strategy_is_explained_with_the_values_that_it_takes() -> None:
+    rows = [line.split(" | ") for line in render_strategy().splitlines()[2:]]
+    assert len(rows) == len(declarations(StrategyConfig))
+    assert [row[0] for row in rows if not row[1].strip() or not row[-1].strip(" |")] == []
+    values = {row[0].strip("| `"): row[1] for row in rows}
+    assert values["direction"] == "long, short, both"
+    assert values["stop_loss_percent"] == "number from 0 below 100"
+    assert values["orphan_tries"] == "whole number from 0 to 10"
+    assert values["intraday"] == "true, false"
+    assert values["risk.exit_time"] == "time of day, 15:10"
+    assert values["timeframes"].startswith("list of 1m, ")
 
 
 @pytest.mark.parametrize(
