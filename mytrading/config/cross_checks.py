@@ -247,10 +247,14 @@ def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol:
         instrument = settings.symbols.resolve(symbol)
     except UnknownSymbol:
         return
+    origins = {settings.origin(f"strategies.{strategy.name}.trade_{side}") for side in ("long", "short")}
+    both = strategy.direction == "both" and len(origins) == 1  # one line of the file: one problem, not two
     for side, rule in (("long", strategy.long), ("short", strategy.short)):
         if rule is None or strategy.direction not in (side, "both"):
             continue
         label = _label(settings, strategy, f"trade_{side}")
+        if both:
+            label = label.replace(f".trade_{side} ", ".trade ", 1)
         kind, name = rule.right, f"a {rule.right}"
         if rule.kind is TradeKind.SAME:
             kind, name = kind_of(instrument), instrument

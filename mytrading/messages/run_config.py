@@ -84,6 +84,13 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
+def read_direction(word: object) -> object:
+    """Refuse a word that names both sides, such as `long_short`, with the word for it."""
+    if isinstance(word, str) and "long" in word.lower() and "short" in word.lower():
+        raise ValueError(f'expected long, short or both; found {word!r}: write "both" for the two')
+    return word
+
+
 class StopPlan(StrEnum):
     """Who holds the protective stop: an order at the broker, risk, or nobody (which must be written)."""
 
@@ -174,7 +181,8 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
         setting(note="bars for the strategy; the first timeframe drives on_data", check=check_timeframes),
     ] = ("1m",)
     direction: Annotated[
-        Direction, setting(note="signals that count: long (BUY), short (SELL) or both; EXIT always counts")
+        Direction,
+        setting(note="signals that enter: long (BUY), short (SELL) or both; others close", read=read_direction),
     ] = Direction.LONG
     product: Annotated[Product, setting(note="MIS, NRML or CNC; default: the primary account's")] = Product.MIS
     lots: Annotated[int, setting(note="lots of an entry", ge=1)] = 1

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from mytrading.core.options.leg_grammar import parse_contract_product, parse_expiry, parse_lots, parse_option
+from mytrading.core.text.spelling import nearest
 from mytrading.messages.enums import Action, OrderType, Product
 from mytrading.messages.leg_plan import LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.signals import Leg
@@ -95,14 +96,18 @@ class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
     """Name of `keeps_position` in version 0.1, for one release."""
 
 
+_MEANT = {"LONG": "BUY", "SHORT": "SELL", "FLAT": "EXIT", "CLOSE": "EXIT", "CANCEL": "WITHDRAW"}
+
+
 def check_action(action: str) -> str:
     """The action in capitals; `StrategyError` for anything that is not one."""
     if type(action) is str and action in ACTIONS:
         return action
     name = action.strip().upper() if isinstance(action, str) else ""
     if name not in ACTIONS:
-        near = hint(name, ACTIONS) if name else ""
-        raise StrategyError(f"create_signal: expected BUY, SELL, EXIT, WITHDRAW or HOLD, found {action!r}{near}")
+        near = _MEANT.get(name) or nearest(name, ACTIONS)
+        meant = f"; did you mean {near}?" if near else ""
+        raise StrategyError(f"create_signal: expected BUY, SELL, EXIT, WITHDRAW or HOLD, found {action!r}{meant}")
     return name
 
 

@@ -218,7 +218,7 @@ def _settings(home: Path, name: str) -> TradingSettings:
     try:
         return load_settings(home, "default", overrides=wanted)
     except ConfigurationError as error:
-        if all(text.startswith(f"{name}.trade_") and INDEX_ITSELF in text for text in error.problems):
+        if all(text.startswith(f"{name}.trade") and INDEX_ITSELF in text for text in error.problems):
             return load_settings(home, "default", overrides=wanted, checked=False)
         folder = home / "strategies"
         known = (item.name for item in discover_strategies(folder))

@@ -123,7 +123,7 @@ def new(
         fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
     if template not in TEMPLATES:
         fail(USAGE, f"no template {template!r}{hint(template, TEMPLATES)}; there are {', '.join(TEMPLATES)}")
-    from mytrading.cli.shell.target import refuse_taken_name
+    from mytrading.cli.shell.target import file_stem, refuse_taken_name
 
     home = project_folder()
     refuse_taken_name(home, name)
@@ -132,7 +132,7 @@ def new(
         text = _file_of(home, source)[0].read_text(encoding="utf-8")
         own, naming = f'name = "{name}"', re.compile(r'^\s*name\s*=\s*"[^"]*"', re.MULTILINE)
         text = naming.sub(own, text, count=1) if naming.search(text) else f"{own}\n{text}"
-    path = home / "config" / "strategies" / f"{name}.toml"
+    path = home / "config" / "strategies" / f"{file_stem(name)}.toml"
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

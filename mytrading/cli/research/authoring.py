@@ -97,8 +97,9 @@ def new_strategy(
 
 
 def _write(home: Path, name: str, with_test: bool) -> list[Path]:
-    words = [word for part in name.split("_") for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", part)]
-    file = "_".join(word.lower() for word in words)
+    from mytrading.cli.shell.target import file_stem, name_words
+
+    words, file = name_words(name), file_stem(name)
     names = {"name": name, "file": file, "title": name.replace("_", " "), "upper": name.upper()}
     names["cls"] = "".join(word.capitalize() for word in words)
     wanted = {home / f"strategies/{file}.py": _STRATEGY, home / f"config/strategies/{file}.toml": _CONFIG}

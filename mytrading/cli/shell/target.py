@@ -5,6 +5,7 @@ With a stack that runs, its own configuration counts, not what the settings say 
 
 from __future__ import annotations
 
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -155,6 +156,16 @@ def settings_names(folder: Path) -> dict[Path, str]:
         except ValueError:
             names[path] = path.stem
     return names
+
+
+def name_words(name: str) -> list[str]:
+    """The words of a strategy's name: `Opening_Range` and `OpeningRange` have the same two."""
+    return [word for part in name.split("_") for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", part)]
+
+
+def file_stem(name: str) -> str:
+    """The name of a new strategy's files: `opening_range`."""
+    return "_".join(word.lower() for word in name_words(name))
 
 
 def refuse_taken_name(home: Path, name: str) -> None:

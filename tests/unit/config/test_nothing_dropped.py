@@ -133,4 +133,18 @@ def test_one_call_for_both_directions_is_refused_with_its_line(home: Path) -> No
 def test_strategy_without_symbols_is_refused(home: Path) -> None:
     file = home / "config" / "strategies" / "sma_crossover.toml"
     file.write_text(file.read_text().replace('symbols = ["NIFTY"]', "symbols = []"))
-    assert "symbols (config/strategies/sma_crossover.toml:4) = []: expected at least one instrument" in refusal(home)
+    assert "symbols (config/strategies/sma_crossover.toml:6) = []: expected at least one instrument" in refusal(home)
+
+
+def test_one_line_that_is_wrong_for_both_directions_is_told_once(home: Path) -> None:
+    file = home / "config" / "strategies" / "sma_crossover.toml"
+    file.write_text('name = "SMA_Crossover"\nsymbols = ["NIFTY"]\ndirection = "both"\ntrade = "same"\n')
+    text = refusal(home, "")
+    assert text.count("which cannot be bought") == 1
+    assert text.startswith("SMA_Crossover.trade (trade (config/strategies/sma_crossover.toml:4)): ")
+
+
+def test_direction_of_two_sides_is_told_its_word(home: Path) -> None:
+    text = refusal(home, f"{SMA}DIRECTION=long_short\n")
+    assert "found 'long_short': write \"both\" for the two" in text
+    assert "did you mean" not in text

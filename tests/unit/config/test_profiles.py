@@ -16,7 +16,7 @@ def test_first_strategy_of_the_readme_is_in_order_and_is_the_one_that_runs(tmp_p
     environment = follow_readme(tmp_path / "home")
     settings = load_settings(tmp_path / "home", "paper", {**environment, "STRATEGY_BREAKOUT_PERIOD": "10"})
     (run,) = build_run_config(settings, tmp_path, tmp_path, tmp_path).strategies
-    assert (run.name, run.symbols, run.timeframes) == ("Breakout", ("NSE_INDEX:NIFTY",), ("1m",))
+    assert (run.name, run.symbols, run.timeframes) == ("Breakout", ("NSE_INDEX:NIFTY",), ("5m",))
     assert run.parameters == {"period": 10}
     assert run.long is not None
     assert run.long.right == "CE"

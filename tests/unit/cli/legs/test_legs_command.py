@@ -41,7 +41,7 @@ def run(*words: str) -> str:
 def test_template_makes_a_file_that_checks(home: Path, template: str) -> None:
     run("legs", "new", "Mine", "--template", template)
     body = json.loads(run("legs", "check", "mine", "--json"))
-    assert body["file"] == "config/strategies/Mine.toml"
+    assert body["file"] == "config/strategies/mine.toml"
     assert body["legs"] == len(TEMPLATES[template].legs)
     assert bool(body["notes"]) == (template == "short-straddle" or template == "covered-call")
 
@@ -50,20 +50,20 @@ def test_copy_is_independent_of_its_source(home: Path) -> None:
     run("legs", "new", "First", "--template", "strangle")
     run("legs", "new", "Second", "--from", "First")
     folder = home / "config" / "strategies"
-    copy = (folder / "Second.toml").read_text()
+    copy = (folder / "second.toml").read_text()
     assert 'name = "Second"' in copy
-    (folder / "First.toml").unlink()
+    (folder / "first.toml").unlink()
     assert json.loads(run("legs", "check", "Second", "--json"))["name"] == "Second"
 
 
 @pytest.mark.parametrize("name", ["Mine", "mine", "SMA_Crossover", "smacrossover"])
 def test_name_in_use_is_refused(home: Path, name: str) -> None:
     run("legs", "new", "Mine")
-    before = (home / "config" / "strategies" / "Mine.toml").read_text()
+    before = (home / "config" / "strategies" / "mine.toml").read_text()
     with pytest.raises(Failure, match="already; choose another") as caught:
         run("legs", "new", name, "--template", "calendar")
     assert caught.value.code == ERROR
-    assert (home / "config" / "strategies" / "Mine.toml").read_text() == before
+    assert (home / "config" / "strategies" / "mine.toml").read_text() == before
 
 
 def test_unknown_template_is_refused_with_the_near_one(home: Path) -> None:
@@ -74,18 +74,18 @@ def test_unknown_template_is_refused_with_the_near_one(home: Path) -> None:
 
 def test_check_tells_every_mistake_of_the_file_and_no_other(home: Path) -> None:
     run("legs", "new", "Mine")
-    path = home / "config" / "strategies" / "Mine.toml"
+    path = home / "config" / "strategies" / "mine.toml"
     path.write_text(path.read_text().replace('"SELL"', '"SELLL"').replace('"any"', '"some"'))
     with pytest.raises(Failure) as caught:
         run("legs", "check", "Mine")
     assert caught.value.code == CONFIGURATION
     lines = str(caught.value).splitlines()
-    assert len(lines) == 3 and all(line.startswith("config/strategies/Mine.toml:") for line in lines)
+    assert len(lines) == 3 and all(line.startswith("config/strategies/mine.toml:") for line in lines)
 
 
 def test_check_of_a_file_that_is_switched_off_says_so(home: Path) -> None:
     run("legs", "new", "Mine")
-    path = home / "config" / "strategies" / "Mine.toml"
+    path = home / "config" / "strategies" / "mine.toml"
     path.write_text(path.read_text().replace("days =", "enabled = false\ndays ="))
     with pytest.raises(Failure, match="enabled = false, so it never runs"):
         run("legs", "check", "Mine")
@@ -94,13 +94,13 @@ def test_check_of_a_file_that_is_switched_off_says_so(home: Path) -> None:
 def test_check_tells_apart_what_is_wrong_elsewhere(home: Path) -> None:
     run("legs", "new", "Mine")
     (home / "config" / "strategies" / "other.toml").write_text('name = "Nobody"\n')
-    with pytest.raises(Failure, match=r"nothing is wrong with config/strategies/Mine.toml itself"):
+    with pytest.raises(Failure, match=r"nothing is wrong with config/strategies/mine.toml itself"):
         run("legs", "check", "Mine")
 
 
 def test_check_of_a_product_that_legs_cannot_have_says_so(home: Path) -> None:
     run("legs", "new", "Mine")
-    path = home / "config" / "strategies" / "Mine.toml"
+    path = home / "config" / "strategies" / "mine.toml"
     path.write_text(path.read_text().replace('"MIS"', '"CNC"'))
     with pytest.raises(Failure, match="product CNC is for shares"):
         run("legs", "check", "Mine")
@@ -112,11 +112,11 @@ def test_remove_without_a_stack_needs_force_and_keeps_the_files(home: Path) -> N
         run("strategies", "remove", "Mine")
     assert caught.value.code == ERROR
     body = json.loads(run("strategies", "remove", "Mine", "--force", "--json"))
-    assert body["moved"] == ["config/strategies/removed/Mine.toml"]
+    assert body["moved"] == ["config/strategies/removed/mine.toml"]
     assert (home / body["moved"][0]).exists()
     run("legs", "new", "Mine")
     again = json.loads(run("strategies", "remove", "mine", "--force", "--json"))
-    assert again["moved"] == ["config/strategies/removed/Mine-2.toml"]
+    assert again["moved"] == ["config/strategies/removed/mine-2.toml"]
 
 
 def test_remove_of_a_class_moves_code_and_configuration(home: Path) -> None:
@@ -153,7 +153,7 @@ GUARDED = (
 
 def test_check_names_what_guards_each_leg(home: Path) -> None:
     """All was in order, while a sold leg with such a stop was denied at each entry and a bought future had none."""
-    (home / "config" / "strategies" / "Mine.toml").write_text(GUARDED)
+    (home / "config" / "strategies" / "mine.toml").write_text(GUARDED)
     guards = json.loads(run("legs", "check", "Mine", "--json"))["guards"]
     said = [
         (
@@ -174,7 +174,7 @@ def test_check_names_what_guards_each_leg(home: Path) -> None:
 
 
 def test_stop_of_a_hedge_is_refused_and_that_of_another_bought_leg_is_not(home: Path) -> None:
-    file = home / "config" / "strategies" / "Mine.toml"
+    file = home / "config" / "strategies" / "mine.toml"
     file.write_text(GUARDED.replace('strike = "OTM 4"', 'strike = "OTM 4"\nstop = "30%"'))
     with pytest.raises(Failure, match=r"legs\[2\]: stop, target: expected none for the hedge of legs\[3\]"):
         run("legs", "check", "Mine")

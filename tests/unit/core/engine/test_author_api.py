@@ -90,6 +90,8 @@ def test_product_of_a_signal_beats_the_configured_one() -> None:
 @pytest.mark.parametrize(
     ("action", "hints", "said"),
     [
+        ("SHORT", {}, "expected BUY, SELL, EXIT, WITHDRAW or HOLD, found 'SHORT'; did you mean SELL?"),
+        ("BUYY", {}, "found 'BUYY'; did you mean BUY?"),
         ("BUY", {"limit": 99.0}, "no hint 'limit'; did you mean limit_price?"),
         ("EXIT", {"limit_price": 99.0}, "limit_price belong to an entry, BUY or SELL; found EXIT"),
         ("BUY", {"buffer": 3.0}, "give trigger_price too"),

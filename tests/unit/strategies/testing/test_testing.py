@@ -119,10 +119,10 @@ def test_tester_takes_a_withdrawn_entry_away() -> None:
 class Frames(BaseStrategy):
     """Notes the newest close of each timeframe at every call."""
 
-    level: float = 100.0
+    longer: str = "15m 1h"
 
     def on_data(self, data: Bar) -> Signal | None:
-        longer = [frame for frame in ("15m", "1h") if len(self.bars(1, timeframe=frame).close)]
+        longer = [frame for frame in self.longer.split() if len(self.bars(1, timeframe=frame).close)]
         self.memory.setdefault("seen", []).append(
             [data.timeframe, data.close, *(float(self.bars(1, timeframe=frame).close[-1]) for frame in longer)]
         )
@@ -145,7 +145,7 @@ def test_tester_drives_a_strategy_on_a_longer_bar_than_is_fed_with_its_own_extre
 
 
 def test_longer_bar_over_a_gap_ends_before_the_next_and_the_last_with_the_session() -> None:
-    tester = StrategyTester(Frames, timeframes=("5m", "1h"), start_ns=OPEN_NS)
+    tester = StrategyTester(Frames, timeframes=("5m", "1h"), longer="1h")
     five = 5 * 60 * 10**9
     late = OPEN_NS + 72 * five  # 15:15, when the last hour of the session begins
     for number, at in enumerate((OPEN_NS, OPEN_NS + 12 * five, late, late + five, late + 2 * five)):
@@ -154,7 +154,7 @@ def test_longer_bar_over_a_gap_ends_before_the_next_and_the_last_with_the_sessio
 
 
 def test_longer_bar_fed_by_hand_is_not_made_once_more() -> None:
-    tester = StrategyTester(Frames, timeframes=("5m", "15m"))
+    tester = StrategyTester(Frames, timeframes=("5m", "15m"), longer="15m")
     span = 5 * 60 * 10**9
     tester.feed(Bar("NSE:SBIN", "15m", OPEN_NS, OPEN_NS + 3 * span, *[77.0] * 4, 1, 0))
     tester.feed(1, 2, 3, 4)
