@@ -65,7 +65,7 @@ def progress_bar(
 ) -> Iterator[Callable[..., None]]:
     """Show progress and time left on stderr: a bar on a terminal (none if `quiet`), else a line every `line_seconds`.
 
-    Yields the function that updates it, by `completed`, `total`, `advance` and `note`. A command that ends sooner prints no line.
+    Yields the function that updates it: `completed`, `total`, `advance`, `note`. A shorter command prints nothing.
     """
     if not sys.stderr.isatty():
         with _progress_lines(what, total, line_seconds) as lines:
@@ -104,7 +104,7 @@ class ProgressLine:
         self.note = self.note if note is None else note
 
     def text(self) -> str:
-        """Return the line of now; time left by the pace since the first update, so that work of before does not count."""
+        """Return the line of now, with the time left by the pace since the first update; work before it is left out."""
         now = self._clock()
         shown = f"{self.what}: {self.completed:,}"
         if self.total:
