@@ -16,7 +16,7 @@ import numpy as np
 
 from mytrading.backtest.run import RunResult
 from mytrading.core.accounting import performance
-from mytrading.core.risk.protection.planned_stops import PlannedStop, planned_stops, stop_rules, stops_of_signals
+from mytrading.core.risk.pretrade.planned_stops import PlannedStop, planned_stops, stop_rules, stops_of_signals
 from mytrading.core.time import format_ist, ist_date
 
 _OF = {

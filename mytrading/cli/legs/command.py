@@ -180,7 +180,7 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     """Check if a file of legs can run: every mistake with line, key and value, and who holds each leg's stop."""
     from mytrading.config.cross_checks import product_of
     from mytrading.config.run_config import strategy_run
-    from mytrading.core.risk.protection.planned_stops import planned_stops, stop_rules
+    from mytrading.core.risk.pretrade.planned_stops import planned_stops, stop_rules
 
     settings = _settings(project_folder(), name, profile)
     (config,) = settings.strategies
@@ -247,7 +247,7 @@ def show(
         from mytrading.cli.shell.target import load_risk_tables
         from mytrading.config.run_config import strategy_run
         from mytrading.core.instruments.book import NoSuchContract
-        from mytrading.core.risk.protection.planned_stops import stop_rules
+        from mytrading.core.risk.pretrade.planned_stops import stop_rules
 
         settings = _settings(home, name, found.config.profile)
         (config,) = settings.strategies

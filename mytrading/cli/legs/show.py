@@ -27,8 +27,8 @@ from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
 from mytrading.core.options.payoff import PayoffLeg, payoff, profit
 from mytrading.core.risk.pretrade import stop_plan
+from mytrading.core.risk.pretrade.planned_stops import StopRules, planned_stops
 from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers
-from mytrading.core.risk.protection.planned_stops import StopRules, planned_stops
 from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, adjust_multiple, plan_profiles
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product, Side

@@ -13,7 +13,7 @@ from mytrading.cli.legs.command import TEMPLATES
 from mytrading.cli.legs.show import describe_stops, payoff_chart_lines, payoff_curve
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
-from mytrading.core.risk.protection.planned_stops import StopRules
+from mytrading.core.risk.pretrade.planned_stops import StopRules
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import StopPlan
 from mytrading.messages.signals import Leg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.risk.protection.planned_stops import PlannedStop, StopRules, planned_stops, stops_of_signals
+from mytrading.core.risk.pretrade.planned_stops import PlannedStop, StopRules, planned_stops, stops_of_signals
 from mytrading.messages.leg_plan import LegPlan, LegRule, LegStop
 from mytrading.messages.run_config import StopPlan
 
