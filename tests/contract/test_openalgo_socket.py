@@ -266,7 +266,7 @@ def test_silent_server_is_asked_and_then_left() -> None:
     rules = QUICK._replace(ping_after_s=0.5, silent_after_s=2.0)
     with bare(behave) as server, connecting(server.url, rules=rules) as feed:
         expect(feed, Connected)
-        assert expect(feed, Disconnected).reason == "nothing heard for 2 s"
+        assert expect(feed, Disconnected).reason == "nothing received for 2 s"
         assert asked
 
 

@@ -3,8 +3,8 @@
 Used by the kill matrix, whose supervisord.conf starts every process through it. The folder `KILL_TRAPS` may hold a file
 named after the daemon, with a boundary and a phase ("committed entry"): at the first passage of that boundary the
 process removes the file and kills itself as hard as it can, and its successor goes on without a trap; of several lines
-it removes the first, and the next one is its successor's. The one rule: production code knows nothing of this; what is
-wrapped here are its own named methods.
+it removes the first, and the next one is its successor's. Production code knows nothing of this: only its own named
+methods are wrapped here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stormy day for the order machine: calls that take seconds, books that lag one at a time, updates told again.
+"""A stormy day for the order machine: calls that take seconds, books that lag one at a time, updates sent again.
 
 Used by `test_oms_storms`. All that happens follows from a seed. Calls reach the broker and are answered at their own
 times, so that a cancel crosses a fill, a change a cancel, and a death of the router both.

@@ -205,7 +205,7 @@ class Trips:
     def _hand_over(self, begin: int, row: int, signal: StrategySignal | None) -> None:
         """Bring the machines to the end of the bar before `row`, from the bar at whose close `signal` was made.
 
-        Trips that ended before are over: of them only the cash counts. What the ledger has heard is not told again.
+        Trips that ended before are over: of them only the cash counts. Fills in the ledger are not sent again.
         """
         loop, feed, machines, columns = self._loop, self._feed, self._machines, self._feed.columns
         self._venue.add_profit(self._cash)

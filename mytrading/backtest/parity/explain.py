@@ -201,7 +201,7 @@ class Explainer:
     def _lone_signal(self, seen: Signal, by_stack: bool) -> Explanation:
         side, other = (self._stack, self._backtest) if by_stack else (self._backtest, self._stack)
         if seen.id in side.from_outside:
-            return Explanation(Cause.PERSON, "it was sent from outside, by a person or a webhook")
+            return Explanation(Cause.PERSON, "it was sent from outside, by an operator or a webhook")
         bar = seen.watch, seen.action, seen.bar_ns
         denials = [item for item in other.denials if item.strategy == seen.strategy]
         if denial := next((item for item in denials if item.signal == seen.id and item.code == RULE), None):
@@ -310,7 +310,7 @@ class Explainer:
         if (denied := self._denial_of(order, self._backtest if by_stack else self._stack)) is not None:
             return denied
         if by_stack and order.links.request:
-            return Explanation(Cause.PERSON, "a person asked for it")
+            return Explanation(Cause.PERSON, "an operator asked for it")
         for act in self._facts.interferences:
             prevented = not by_stack and act.entries and order.purpose is Purpose.ENTRY
             covered = prevented and act.covers(order.created_ns, order.account, order.strategy)
@@ -448,7 +448,7 @@ def _lone_fill(whose: str, order: Order, fill: OrderFill, by_stack: bool, facts:
     """Why an order got nothing where the other side's, `by_stack` the stack's, got a fill."""
     state = order.state
     if order.links.request:
-        return Explanation(Cause.PERSON, f"{whose} order was withdrawn or changed by a person")
+        return Explanation(Cause.PERSON, f"{whose} order was withdrawn or changed by an operator")
     if state in (OrderState.REJECTED, OrderState.DENIED):
         return Explanation(Cause.MODEL, f"the venue refused {whose} order: {order.message or state.value}")
     if state in (OrderState.UNKNOWN, OrderState.LOST, OrderState.GHOST, OrderState.PARKED):

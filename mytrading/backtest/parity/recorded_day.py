@@ -187,7 +187,7 @@ def _interferences(rows: Sequence[RecordedRow]) -> list[Interference]:
         elif isinstance(message, StrategySwitch) and row.daemon == "gateway":
             switches.append(message)
         elif isinstance(message, FlattenRequested):
-            text = f"flatten by {message.by or 'a person'}: {message.reason}"
+            text = f"flatten by {message.by or 'operator'}: {message.reason}"
             acts.append(Interference(text, message.at_ns, account=message.account, strategy=message.strategy,
                                      id=message.id))  # fmt: skip
         elif isinstance(message, WithdrawRequested):
@@ -196,14 +196,14 @@ def _interferences(rows: Sequence[RecordedRow]) -> list[Interference]:
     states = sorted(levels.values(), key=lambda one: one.at_ns)
     for index, state in enumerate(states):
         if state.level is not TradingLevel.NORMAL:
-            text = f"{state.level.value} by {state.by or state.account or 'a person'}: {state.reason}"
+            text = f"{state.level.value} by {state.by or state.account or 'operator'}: {state.reason}"
             account = "" if state.account.startswith("KILL") else state.account
             act = Interference(text, state.at_ns, account=account, entries=True)
             acts.append(_until(act, [one.at_ns for one in states[index + 1 :] if one.account == state.account]))
     for index, switch in enumerate(switches):
         if not switch.enabled:
             why = f": {switch.reason}" if switch.reason else ""
-            text = f"{switch.strategy} was switched off by {switch.by or 'a person'}{why}"
+            text = f"{switch.strategy} was switched off by {switch.by or 'operator'}{why}"
             act = Interference(text, switch.at_ns, strategy=switch.strategy, entries=True, signals=True)
             acts.append(_until(act, [one.at_ns for one in switches[index + 1 :] if one.strategy == switch.strategy]))
     return acts

@@ -48,7 +48,7 @@ def strategy_chart(
         rule = _rule(found.config, body["name"], timeframe, period, multiplier)
         legs, is_open = premium_legs(body)
         if not legs:
-            fail(ERROR, f"{body['name']} holds nothing and has no round trip yet: there is no premium to draw")
+            fail(ERROR, f"{body['name']} holds nothing and has no trade yet: there is no premium to draw")
         units = units_per_set(legs)
         minutes = _stored_minutes(found.config, units)
         bars = premium_bars(units, minutes, rule["timeframe"], load_calendar(found.config.home), now)

@@ -96,7 +96,7 @@ def export(as_json: AsJson = False, profile: Profile = "") -> None:
 def _print(body: dict[str, Any]) -> None:
     orders = ", ".join(f"{count} {state.lower()}" for state, count in body["orders"].items() if state != "all")
     print(f"{date.fromisoformat(body['day']):%a %d %b %Y}: {body['orders']['all']} orders ({orders or 'none'}), "
-          f"{body['trades']} round trips, realised ₹{body['realised']:,.2f} before fees")  # fmt: skip
+          f"{body['trades']} trades, realised ₹{body['realised']:,.2f} before fees")  # fmt: skip
     for position in body["positions"]:
         print(f"held: {position['quantity']:+d} {position['instrument']} {position['product']} {position['strategy']}")
     for kind, rows in body["differences"].items():

@@ -61,7 +61,7 @@ def show(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Show a strategy's orders, positions, round trips and result over all accounts, even if it was removed."""
+    """Show a strategy's orders, positions, trades and result over all accounts, even if it was removed."""
     body = ask_gateway(profile, StrategyQuery(strategy=name, limit=limit))
     if as_json:
         print_json(body)

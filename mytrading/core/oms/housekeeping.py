@@ -73,7 +73,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
             due[key.account] = (min(every, oms.limits.mismatch_gap), True)
     for account, (every, positions) in sorted(due.items()):
         if account in oms.state.wrong_mode:
-            continue  # its books are another world's until a person clears it; the schedule sees the mode
+            continue  # its books are another world's until an operator clears it; the schedule sees the mode
         asked = oms.state.reads.get(account)
         if not asked or oms.machine - asked[-1] >= every:
             oms.request_read(account, "again", positions=positions)

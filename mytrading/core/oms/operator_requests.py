@@ -44,12 +44,12 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
         oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what + message.reason)
         oms.change_protection(level, state="released")  # until it is flat
     order = oms.change(order, "requested", links=links)
-    entries.cancel_order(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
+    entries.cancel_order(oms, order, f"withdrawn by the operator: {message.reason or 'no reason given'}")
 
 
 def _requested(oms: OrderDecision, message: control.CancelRequested | control.ModifyRequested) -> Order | None:
     if (order := oms.state.orders.get(message.order)) is None:
-        what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
+        what = f"an operator asked for a change of order {message.order}, unknown to the router; nothing was done"
         oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
     return None if order is None or order.links.request == message.id else order
 
@@ -245,7 +245,7 @@ def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -
     if problem or row is None:
         return problem, ""
     appeared = order.state in ABSENT
-    message = f"bound by a person{f': {request.reason}' if request.reason else ''}"
+    message = f"bound by the operator{f': {request.reason}' if request.reason else ''}"
     if order_updates.bind_broker_order(oms, order, name, quantity=row.quantity, message=message) is None:
         return f"broker order {name} belongs to another order of ours", ""
     oms.request_read(order.account, "resolved", positions=True)
@@ -283,7 +283,7 @@ def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested
     # What stands there now is not this order: only what is first seen after this moment can be.
     call = replace(order.call, began_machine_ns=oms.machine) if in_view else order.call
     evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
-    message = f"never placed, by the word of a person{f': {request.reason}' if request.reason else ''}"
+    message = f"never placed, by the word of the operator{f': {request.reason}' if request.reason else ''}"
     oms.change(order, "not_placed", state=OrderState.GHOST, call=call, evidence=evidence, message=message)
     return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
 

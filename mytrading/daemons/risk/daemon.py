@@ -334,7 +334,7 @@ class RiskManager(MachineDaemon):
         return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
 
     def ready(self) -> bool:
-        """True unless a journal is quarantined; what else denies entries is told in their denials."""
+        """True unless a journal is quarantined; other reasons are named in the denials."""
         return not self.quarantine.writers
 
     def figures(self) -> dict[str, float]:

@@ -339,7 +339,7 @@ class FeedSocket:
                 self.frames += 1
                 self._put(SocketFrame(data, now))
             elif now - self._heard > self._rules.silent_after_s * SECOND:
-                raise _Lost(f"nothing heard for {self._rules.silent_after_s:g} s")
+                raise _Lost(f"nothing received for {self._rules.silent_after_s:g} s")
             elif now - max(self._heard, pinged) > self._rules.ping_after_s * SECOND:
                 pinged = now
                 ws.send(_PING)

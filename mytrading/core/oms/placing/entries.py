@@ -186,7 +186,7 @@ def on_strategy_switch(oms: OrderDecision, message: StrategySwitch) -> None:
 
 def on_mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:
     """Lift the stop of an account whose server was in the wrong mode, and request a read of its books."""
-    account, why = message.account, "cleared by a person"
+    account, why = message.account, "cleared by an operator"
     if account in oms.state.wrong_mode:
         oms.emit(AccountModeChanged(account=account, wrong_mode=False, message=why, at_ns=oms.now))
     oms.request_read(account, "mode cleared", positions=True)

@@ -73,7 +73,7 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
         oms.change(order, "recorded", **change, evidence=with_cancel(order.evidence, wanted=False))
     elif kind is Outcome.PARKED:
         oms.change(order, "parked", state=OrderState.PARKED, call=call, message=outcome.message)
-        what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
+        what = f"{order.side} {order.quantity} {order.instrument} is held at the server for approval"
         oms.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {approval_advice(order)}")
     else:
         if kind is Outcome.WRONG_MODE:

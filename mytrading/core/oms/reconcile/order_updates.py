@@ -64,7 +64,7 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
         evidence = replace(evidence, end=None, flapped=False, match=None, seen_machine_ns=received_ns)
     elif order.filled_seen < sighted <= evidence.fills.stream_void:
         # no sighting any more, but the books may show it now
-        oms.request_read(order.account, "told again", positions=True)
+        oms.request_read(order.account, "reported again", positions=True)
     if row.status not in ENDS or ended:
         return evidence
     if not isinstance(end, PendingEnd) or end.status is not row.status:

@@ -102,7 +102,7 @@ def _drop(oms: OrderDecision, position: Position) -> None:
         for order in oms.state.orders.sorted_values()
         if order.filled_seen > order.filled and order.owner == position.owner
     ]
-    text += f" (told by one source, confirmed by none: {', '.join(unconfirmed)})" if unconfirmed else ""
+    text += f" (reported by one source, confirmed by none: {', '.join(unconfirmed)})" if unconfirmed else ""
     record_difference(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
     oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")

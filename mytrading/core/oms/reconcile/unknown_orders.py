@@ -96,7 +96,7 @@ def _listed(
         names = ", ".join(sorted(row.broker_order_id for row in rows))
         what = f"{len(rows)} broker orders could be {order.side} {order.quantity} {order.instrument}: {names}"
         oms.change(order, "ambiguous", evidence=evidence, message=what)
-        oms.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
+        oms.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; an operator must decide")
     elif verdict is OrderVerdict.CANDIDATE_NOTED:
         oms.change(order, "candidate", evidence=evidence)
         oms.request_read(order.account, "candidate", positions=order.purpose.reduces)
@@ -239,7 +239,7 @@ def _use_retry(oms: OrderDecision, order: Order) -> None:
 def _ask_operator(oms: OrderDecision, order: Order) -> None:
     """Alarm that only an operator can end the doubt now, and what it means until then."""
     for goal in _goals(oms, order):
-        what = f"the fate of {order.purpose} {order.client_order_id} stays unknown; a person must look"
+        what = f"the fate of {order.purpose} {order.client_order_id} stays unknown; an operator must look"
         exit_goals.mark_stuck(oms, goal, what)
     if order.purpose is Purpose.STOP:
         what = f"{order.strategy} in {order.instrument}: no book shows its stop {order.side} {order.quantity}, and it"

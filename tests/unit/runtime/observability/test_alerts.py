@@ -159,7 +159,7 @@ def test_what_a_person_ends_ends_at_once_however_often() -> None:
 class Flapping(Daemon):
     """Its feed is down and up again at the start, three times; notes what is news of it, and stops with the second end.
 
-    What stands is told again every ten seconds of the machine's clock, and these may come at any moment of a run.
+    A standing alert is sent again every ten seconds of the machine's clock, and these may come at any moment of a run.
     """
 
     told: list[bool]

@@ -230,7 +230,7 @@ def test_entry_that_fills_after_its_sighting_was_withdrawn_is_guarded_and_booked
     asked = bench.reads_wanted
     bench.tick(SECOND)
     bench.report(placed)
-    assert bench.reads_wanted > asked, "what was withdrawn is told again: the books are asked"
+    assert bench.reads_wanted > asked, "the withdrawn fill is reported again: the books are asked"
     bench.read()
     assert (bench.order("e1").state, bench.position().quantity) == (OrderState.FILLED, 50)
     assert [call.order.quantity for call in bench.calls] == [50]
