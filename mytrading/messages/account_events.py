@@ -104,7 +104,7 @@ class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class RecoveryChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recovery"):
-    """What a start found in one account. Until `done`, entries there stay closed.
+    """Findings of a start in one account. Until `done`, entries there stay closed.
 
     `done` means that a read of all books, begun at `began_machine_ns` or later, agreed with the journal or what
     differed stands here: `orders` live and `positions` held as the journal had them, `adopted` orders bound to broker

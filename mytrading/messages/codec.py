@@ -20,7 +20,7 @@ NO_HASH = bytes(8)
 _HEADER = struct.Struct("<BIQ8sq")
 _NUL = b"\0"
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What decoding may raise of foreign bytes: another shape, no UTF-8, numbers and nesting beyond any bound."""
+"""Errors of decoding foreign bytes: another shape, no UTF-8, numbers and nesting beyond any bound."""
 
 
 class FrameError(Exception):

@@ -22,7 +22,7 @@ class Side(StrEnum):
 
 
 class Action(StrEnum):
-    """What a strategy wants its own position."""
+    """Position that a strategy wants."""
 
     BUY = "BUY"
     SELL = "SELL"
@@ -83,7 +83,7 @@ class OrderState(StrEnum):
 
 
 class BrokerStatus(StrEnum):
-    """What an order book said of an order, in our words; anything unheard of is OTHER and counts as live."""
+    """Status of an order in an order book, in our words; an unknown one is OTHER and counts as live."""
 
     OPEN = "open"
     TRIGGER_PENDING = "trigger pending"
@@ -139,7 +139,7 @@ class TradingLevel(StrEnum):
 
 
 class DaemonState(StrEnum):
-    """What a daemon says of itself in its heartbeat."""
+    """State of a daemon in its heartbeat."""
 
     STARTING = "STARTING"
     RUNNING = "RUNNING"
@@ -173,7 +173,7 @@ class LimitKind(StrEnum):
 
 
 class LimitAction(StrEnum):
-    """What follows a reached limit; all but an alert also end the entries of the day.
+    """Action at a reached limit; all but an alert also end the entries of the day.
 
     `close_legs` closes each position by an exit goal, `flatten` has the router close all and prove it by reads, `halt`
     ends entries until an operator resumes.

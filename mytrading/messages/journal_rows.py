@@ -83,7 +83,7 @@ class FundsRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class StrategyMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_memory"):
-    """What a strategy wants to know after a restart, as JSON: whole, each time that it changed."""
+    """Memory of a strategy for a restart, as JSON: whole, after each change."""
 
     strategy: str
     text: str
@@ -157,12 +157,12 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
-    """First row of a day's journal of risk: active signals, what they led to, and what the router told.
+    """First row of a day's journal of risk: active signals, their results, and the reports of the router.
 
     `sizes` holds lot and freeze quantity by instrument, `goals` the exits that are open, for a router whose own journal
     is lost. `covers` is of journals from before hedges had levels of their own, `entered` when by market time each
     strategy last entered for a watched instrument. `events` are those whose positions are held still, with the goals
-    and flattens (by id) that came of each cause, and the exit orders that were told. `uncovered` holds positions that a
+    and flattens (by id) that came of each cause, and the exit orders reported. `uncovered` holds positions that a
     stop closed, as they were before, with what of what was sold beside them is still to be bought back.
     """
 
@@ -238,7 +238,7 @@ class JournalRelearned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="file_taken"):
-    """What a file of `config/` says (`text`) counts from here on: at a start, after an edit, on a new day."""
+    """Text of a file of `config/` that counts from here on: at a start, after an edit, on a new day."""
 
     name: str
     text: str

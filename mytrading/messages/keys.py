@@ -10,7 +10,7 @@ from mytrading.messages.enums import Product
 
 
 class NetKey(NamedTuple):
-    """What the broker nets: an instrument under a product in an account."""
+    """Key of a net position: an instrument under a product in an account."""
 
     account: str
     instrument: str

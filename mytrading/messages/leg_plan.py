@@ -10,7 +10,7 @@ from mytrading.messages.enums import OrderType, Product
 
 
 class LegKind(StrEnum):
-    """What a leg trades."""
+    """Contract of a leg."""
 
     OPTION = "option"
     FUTURE = "future"

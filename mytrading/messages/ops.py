@@ -133,7 +133,7 @@ class StatusQuery(Query[Any], frozen=True, kw_only=True, tag="status"):
 
 
 class SummaryQuery(Query[Any], frozen=True, kw_only=True, tag="summary"):
-    """What this run did."""
+    """Sums of this run."""
 
 
 class OrdersQuery(Query[Any], frozen=True, kw_only=True, tag="orders"):

@@ -60,7 +60,7 @@ class Ambiguous(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What can be changed of an order: prices in rupees, units in all (filled ones included)."""
+    """Terms of an order that can change: prices in rupees, units in all (filled ones included)."""
 
     price: float = 0.0
     trigger_price: float = 0.0

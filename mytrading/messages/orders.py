@@ -34,7 +34,7 @@ class PlacingCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class EntryPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an entry was decided with: its reference price, its validity, and the prices that protect what it opens.
+    """Plan of an entry: its reference price, its validity, and the prices that protect the position it opens.
 
     The broker keeps a stop at `stop_trigger` and `stop_limit`; risk itself closes at `held_stop` and `held_target`.
     Unsent it expires by both clocks; what rests of it is withdrawn at `rests_until_ns` (market time).
@@ -107,7 +107,7 @@ class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
-    """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day.
+    """Holding of one owner in one (account, instrument, product). Signed units; `realised` in rupees, of the day.
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
     `held_stop` and `held_target` are the prices (rupees) at which risk itself closes it, as the entry that opened it
@@ -282,7 +282,7 @@ class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answered"):
-    """What became of an operator's request to the router: done, or refused with the reason and the next step."""
+    """Outcome of an operator's request to the router: done, or refused with the reason and the next step."""
 
     id: str
     ok: bool

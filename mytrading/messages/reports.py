@@ -139,7 +139,7 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_health"):
-    """What the reconciler thinks of an account: reachable, in the right mode, books read and agreeing.
+    """The reconciler's view of an account: reachable, in the right mode, books read and agreeing.
 
     `ping_down` says that as many pings in a row failed as are allowed, `session_lost` that the server refuses every
     read with 403: it has no session at the broker, or does not know the key. `unread` as in `BooksRead`.
@@ -185,7 +185,7 @@ class LiveOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="broker_held"):
-    """What one reading of an account's order and position books shows: live orders, and positions that are not flat.
+    """One reading of an account's order and position books: live orders, and positions that are not flat.
 
     Both books were read, and both readings began after `began_machine_ns`; `at_ns` is the market time of their end.
     `unread` as in `BooksRead`.
@@ -201,7 +201,7 @@ class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class MarginAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="margin_answer"):
-    """What the broker says orders need together, in rupees; None where it gave no figure, with the reason."""
+    """Margin of orders together by the broker, in rupees; None where it gave no figure, with the reason."""
 
     id: str
     account: str

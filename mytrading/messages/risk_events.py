@@ -30,7 +30,7 @@ class RiskKind(StrEnum):
 
 
 class RiskAction(StrEnum):
-    """What followed; a limit of the day also ends entries, has the router flatten the account, or halts trading."""
+    """Action taken; a limit of the day also ends entries, has the router flatten the account, or halts trading."""
 
     CLOSE_ALL = "close_all"
     CLOSE_LEG = "close_leg"

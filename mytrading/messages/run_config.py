@@ -60,7 +60,7 @@ def check_timeframes(frames: tuple[str, ...]) -> None:
 
 
 class TradeKind(StrEnum):
-    """What a strategy trades for what it watches."""
+    """Kind of contract traded for a watched one."""
 
     SAME = "same"
     FUTURE = "future"
@@ -100,7 +100,7 @@ class StopPlan(StrEnum):
 
 
 class OrphanLegs(StrEnum):
-    """What follows when a leg of several cannot be had: try again and then close the others, close them, or alarm."""
+    """Action when a leg of several cannot be had: try again and then close the others, close them, or alarm."""
 
     RETRY = "retry"
     UNWIND = "unwind"
@@ -108,7 +108,7 @@ class OrphanLegs(StrEnum):
 
 
 class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What is traded for one direction.
+    """Contract traded for one direction.
 
     `underlying` empty means that of the watched instrument. `strike` is "ATM", "ITM n", "OTM n" or "STRIKE n" and
     `right` CE or PE, both empty unless the kind is option. `side` is how the direction is entered: a long signal may
@@ -257,7 +257,7 @@ class ServerMode(StrEnum):
 
 
 class AccountRole(StrEnum):
-    """What an account is for: quotes and orders (exactly one), taking the feed over, or orders only."""
+    """Role of an account: quotes and orders (exactly one), taking the feed over, or orders only."""
 
     PRIMARY = "primary"
     BACKUP = "backup"
@@ -441,7 +441,7 @@ def _with_names_of_today(found: Any) -> Any:
 _Folders = msgspec.defstruct(
     "_Folders", [(name, str) for name in ("profile", "home", "state_dir", "runtime_dir", "log_dir")]
 )
-"""What a run file of any version tells of where its state lies."""
+"""Folders of the state in a run file of any version."""
 
 
 def decode_run_folders(path: Path) -> RunConfig:

@@ -46,7 +46,7 @@ def setting(variable: str = "", note: str = "", **given: Any) -> Setting:
 
 
 class UnknownExit(StrEnum):
-    """What follows an exit that no book shows: one further exit, or nothing until an operator acts."""
+    """Action after an exit that no book shows: one further exit, or nothing until an operator acts."""
 
     SECOND_EXIT = "second_exit"
     WAIT = "wait"

@@ -1,4 +1,4 @@
-"""What time alone brings: reads asked for again, calls without an answer, recovery after a stop, the turn of a day.
+"""Effects of time alone: reads asked for again, calls without an answer, recovery after a stop, the turn of a day.
 
 Recovery never repeats a call; what was out, or may have been, when the process died is of unknown fate.
 """

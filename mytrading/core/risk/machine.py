@@ -128,7 +128,7 @@ class RiskMachine:
         return (*rows, *self._advance_all(now, settled_too))
 
     def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
-        """What all intents need, settled ones too where a late fill may give them something to close.
+        """Steps of all intents, settled ones too where a late fill may leave something to close.
 
         One intent enters at a time: what it takes of limits, rates and margin is known when the next is judged.
         """
@@ -163,7 +163,7 @@ class RiskMachine:
         return busy
 
     def _advance(self, intent: Intent, now: int) -> tuple[Any, ...]:
-        """What one intent still needs: entries withdrawn, positions closed, then its legs entered."""
+        """Steps of one intent: entries withdrawn, positions closed, then its legs entered."""
         if self.rollover.is_rolling(intent):
             return ()
         rows = self._unwanted(intent)
@@ -186,7 +186,7 @@ class RiskMachine:
         )
 
     def _beside(self, intent: Intent, closing: set[str], now: int, *, wait: bool) -> list[Any]:
-        """What an intent needs while something is withdrawn or closed in these accounts; others go on, unless `wait`.
+        """Steps of an intent while something is withdrawn or closed in these accounts; others go on, unless `wait`.
 
         Legs wait there until that is done, or the intent too late; a basket that began is broken by `enter` instead.
         """
@@ -287,4 +287,4 @@ _DECISIONS: dict[type, Callable[[RiskMachine, Any, int], tuple[Any, ...]]] = {
     TradingState: lambda risk, message, now: tuple(risk.limits.on_control(message, now)),
     StrategySwitch: lambda risk, message, now: tuple(risk.limits.on_control(message, now)),
 }
-"""What a message of each kind leads to; others are applied and lead to nothing."""
+"""Handler of each kind of message; others are applied without a result."""

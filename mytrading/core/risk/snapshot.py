@@ -1,4 +1,4 @@
-"""What risk shows of itself: limits and their use, money of the day, stops and how far away they are. Only reads."""
+"""Picture of risk: limits and their use, money of the day, stops and how far away they are. Only reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0)
 
 
 def _waits(risk: RiskMachine) -> str:
-    """What keeps entries waiting, in whichever account or strategy, each reason once."""
+    """Reasons why entries wait, in any account or strategy, each once."""
     found = []
     for account in risk.environment.accounts():
         why = not_ready(risk.state, account)

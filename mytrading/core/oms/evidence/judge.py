@@ -33,7 +33,7 @@ OPEN = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
 
 class OrderReading(NamedTuple):
-    """What one read of the books shows of one order, and the windows that count for it."""
+    """One read of the books as it concerns one order, with the windows that apply."""
 
     limits: OmsLimits
     began_ns: int
@@ -75,7 +75,7 @@ class OrderCase(Enum):
 
 
 class OrderVerdict(Enum):
-    """What follows from a read, in words."""
+    """The result of a read, in words."""
 
     NOTHING = "nothing changes"
     BEHIND = "the read is behind: it proves no absence"
@@ -116,7 +116,7 @@ class _Question(NamedTuple):
 
 
 class Fact(Enum):
-    """What may hold of an order, its evidence and a read, in words."""
+    """Cases of an order, its evidence and a read, in words."""
 
     SHOWN_ENDED = "shown cancelled, rejected or expired"
     SHOWN_OTHER = "shown in a status without meaning"

@@ -82,7 +82,7 @@ def carried_units_shown(oms: OrderDecision, account: str, instrument: str) -> in
 def _of_earlier(
     oms: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[NetKey], bool]
 ) -> int | None:
-    """What positions show without the trades of today; None where they differ from ours, or shares may be delivered."""
+    """Net of positions without today's trades; None where they differ from ours, or shares may be delivered."""
     rows = [row for row in read.positions or () if row.instrument == instrument]
     known = (key for table in (oms.state.owners, oms.state.unmanaged) for key in table)
     keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}
@@ -195,7 +195,7 @@ def _strange(oms: OrderDecision, key: NetKey, row: BrokerOrder | BrokerTrades) -
 
 
 def _units(row: BrokerOrder, closes: bool) -> int:
-    """What a stranger's order traded; many brokers tell it of a COMPLETE one alone: else it may be all or nothing."""
+    """Units that a stranger's order traded; many brokers report them of a COMPLETE one alone: else all or nothing."""
     if row.status is BrokerStatus.COMPLETE:
         return row.quantity
     unknown = row.quantity if closes and row.status not in _UNTRADED else 0

@@ -20,7 +20,7 @@ from mytrading.messages.orders import NO_CALL, Goal, GoalChanged, Order, OrderLi
 
 
 class _Out(NamedTuple):
-    """What an owner has out in the goal's key."""
+    """Live orders of an owner in the goal's key."""
 
     entries: list[Order]
     exits: list[Order]

@@ -66,7 +66,7 @@ def advance_flattens(oms: OrderDecision) -> None:
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
-    """What an owner sold closes before its cover: for some seconds, or as long as it takes while the books are lost."""
+    """Sold legs close before their cover: for some seconds, or as long as it takes while the books are lost."""
     soon = oms.machine - level.opened_machine_ns < 2 * oms.limits.exit_patience
     sold = any(other.quantity < 0 and other.strategy == position.strategy for other in held)
     return sold and (soon or oms.state.books_lost(level.account))

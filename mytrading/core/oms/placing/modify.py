@@ -231,7 +231,7 @@ def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) 
 
 
 def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
-    """What a row says of an order's terms; a price of 0 says nothing."""
+    """Terms of an order as a row shows them; a price of 0 shows none."""
     shown: dict[str, float] = {"quantity": row.quantity} if row.quantity > order.filled_seen else {}
     if order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price > 0:
         shown |= {"price": row.price}

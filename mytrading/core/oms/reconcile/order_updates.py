@@ -1,4 +1,4 @@
-"""What the broker reports of our orders: one source sights a fill, two confirm it, and an end needs two sightings."""
+"""Reports of the broker on our orders: one source sights a fill, two confirm it, and an end needs two sightings."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: Reporte
 def _judge_fill(
     oms: OrderDecision, order: Order, evidence: OrderEvidence, fills: ReportedFills, reading: OrderReading
 ) -> tuple[Order, OrderEvidence, ReportedFills]:
-    """What books that deny a sighted fill make of it; `evidence` and `fills` are those with this read otherwise."""
+    """Result of books that deny a sighted fill; `evidence` and `fills` are those with this read otherwise."""
     judged = judge(order, order.evidence, reading, OrderCase.SIGHTED_FILL)
     if judged.verdict is V.NOTHING:
         return order, evidence, fills

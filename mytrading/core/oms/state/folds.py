@@ -146,7 +146,7 @@ def _flatten(state: State, row: orders.FlattenChanged) -> None:
 
 
 def _stopped(state: State, row: account_events.EntriesStopped) -> None:
-    """What a stop was made of counts no more when it ends."""
+    """Counts behind a stop of entries end with it."""
     if row.stopped:
         state.put(state.stopped, (row.account, row.instrument), row)
         return
@@ -207,7 +207,7 @@ def _entered(state: State, row: PlaceEntry) -> None:
 
 
 def _end_baskets(state: State, row: CloseGoal | WithdrawEntries) -> None:
-    """What is closed or withdrawn waits for no more legs; an empty field means all."""
+    """A closed or withdrawn basket waits for no legs; an empty field means all."""
     for basket in sorted(state.baskets):
         if row.account in ("", basket[0]) and row.strategy in ("", basket[1]):
             state.drop(state.baskets, basket)

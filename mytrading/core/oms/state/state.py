@@ -1,4 +1,4 @@
-"""What the order machine knows, all but `machine_ns` from journaled rows: levels, and indices for cheap questions."""
+"""State of the order machine, all but `machine_ns` from journaled rows: levels, and indices for cheap questions."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class State:
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
     recovering: Table[str, account_events.RecoveryChanged]
-    """What the present start found in each account."""
+    """Findings of this start in each account."""
     flags: Table[str, int]
     """Conditions of this process that journaled timers tell of: `disk_low`, and `books_lost` with an account.
 

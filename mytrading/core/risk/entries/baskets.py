@@ -40,7 +40,7 @@ class LegStatus(NamedTuple):
 
 
 class BasketMove(NamedTuple):
-    """What a basket does next: legs to order, or why it is given up (`broken`), and if what it holds is closed."""
+    """Next step of a basket: legs to order, or why it is given up (`broken`), and if what it holds is closed."""
 
     enter: tuple[str, ...] = ()
     broken: str = ""

@@ -1,4 +1,4 @@
-"""What one account still needs of an intent: judged by every rule, then ordered or denied.
+"""Entries that an intent lacks in an account: judged by every rule, then ordered or denied.
 
 Legs go together as `core/risk/entries/baskets` says. Each attempt at a leg has an id of its own, derived from the
 intent, so that it is ordered once whatever is repeated, late or restarted.
@@ -39,7 +39,7 @@ BASKET_NS = 30 * SECOND
 
 
 class _Reserve(NamedTuple):
-    """What stays reserved for the legs of a basket that are still to come: rupees, their instruments, and calls, these
+    """Reserve for the legs of a basket that are still to come: rupees, their instruments, and calls, these
     also for those beside."""
 
     margin: float = 0.0

@@ -273,7 +273,7 @@ class Limits:
         return [*rows, *self._follow(limit, now, now)]
 
     def _go_on(self, now: int) -> list[Any]:
-        """What was reached today is seen through: late fills are closed too, and nothing waits to be entered."""
+        """Limits reached today are carried out: late fills are closed too, and nothing waits to be entered."""
         rows: list[Any] = []
         for line, (_, at_ns) in list(self._state.memory.fired.items()):
             limit = next((one for one in self._limits((line[1], line[2])) if one.key == line), None)
@@ -309,7 +309,7 @@ class Limits:
         return content_id("limit", *limit.key, self._environment.today(now), *((again,) if again else ()))
 
     def _bases(self, now: int) -> list[LevelMoved]:
-        """What an account is worth as its broker reported it first; from then on our own ledger counts."""
+        """Equity of an account as its broker first reported it; from then on our own ledger counts."""
         memory, funds = self._state.memory, self._state.memory.funds
         return [
             LevelMoved(name=level_name(BASE, account), value=worth - memory.money.profit((ACCOUNT, account)), at_ns=now)

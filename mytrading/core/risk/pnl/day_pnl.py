@@ -132,7 +132,7 @@ class DayPnl:
         return found
 
     def _former_price(self, instrument: str, units: int, average: float) -> float:
-        """What a position would be closed at by the quote of the moment before, else by what was last known of it."""
+        """Closing price of a position by the quote of the moment before, else by its last known price."""
         former = self._former.get(instrument)
         if former is not None:
             return exit_price(units, former)
@@ -238,7 +238,7 @@ class DayPnl:
                 money.past_r, money.began, money.brought, money.risk = money.r, money.realised, 0.0, 0.0
 
     def _set_risk(self, key: OwnerKey, money: _Money, position: Position) -> None:
-        """What is entered until now loses at the stop of its first entry; a leg without one has that of its owner."""
+        """Units entered so far lose at the stop of the first entry; a leg without one has that of its owner."""
         if not position.quantity:
             return
         level, units = self._stops.get(key, 0.0), max(position.trip_quantity, abs(position.quantity))
@@ -257,7 +257,7 @@ class DayPnl:
             self._in_r[scope] = self._in_r.get(scope, 0.0) + moved
 
     def _forget_old_price(self, instrument: str, now: int) -> None:
-        """What begins is worth what it cost until a price comes; one of long ago is none, if nobody else needs it."""
+        """A new position is worth its cost until a price comes; an old price is dropped if no other needs it."""
         quote = self._quotes.get(instrument)
         at_ns = self._marked_ns.get(instrument, 0) if quote is None else quote.market_ns
         old = at_ns and max(self._newest_ns, now) - at_ns > self._stale_ns

@@ -1,4 +1,4 @@
-"""What the limits of the day must not forget: equity and its peak, what was reached, halts, the last prices of a day.
+"""Memory of the limits of the day: equity and its peak, what was reached, halts, the last prices of a day.
 
 All of it is journaled as levels; of peaks the last second may be missing.
 """
@@ -28,7 +28,7 @@ class EquityMemory:
     def __init__(self, stale_seconds: float) -> None:
         self.money = DayPnl(stale_seconds)
         self.funds: dict[str, float] = {}
-        """What an account is worth in rupees, as its broker reports."""
+        """Equity of an account in rupees, as its broker reports."""
         self.bases: dict[str, float] = {}
         """Equity of an account, in rupees, when the day began."""
         self.peaks: dict[Scope, float] = {}

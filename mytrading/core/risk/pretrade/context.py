@@ -41,7 +41,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     # the order
     units: int = 0
     price: float = 0.0
-    """What the order is valued at; 0 if there is no price."""
+    """Price that values the order; 0 if there is none."""
     reduces: bool = False
     refused: str = ""
     """Why nothing may be ordered of the instrument today."""
@@ -61,7 +61,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float = 1.0
     """The share of instruments that have data."""
     unseen_stop: str = ""
-    """What keeps risk from seeing prices that come to a stop which it holds for the strategy."""
+    """Reason why risk may miss prices that reach a stop which it holds for the strategy."""
     # the session
     session: Session | None = None
     """None on a day without one, which may be a `holiday`."""
@@ -95,11 +95,11 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     session_entries: int = 0
     # margin
     margin: float = 0.0
-    """What this order needs by itself."""
+    """Margin of this order alone."""
     reserves: float = 0.0
     """Its share of what all legs need together."""
     margin_needed: float = 0.0
-    """What it needs with the other legs ordered now and the buffer."""
+    """Margin with the other legs ordered now and the buffer."""
     margin_free: float | None = None
     """None if it is not known because of `funds_unread`, which denies all that `needs_funds`."""
     needs_funds: bool = False

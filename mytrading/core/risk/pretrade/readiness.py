@@ -1,4 +1,4 @@
-"""What keeps entries waiting: daemons, servers, journals in doubt, missing bars. A text, empty if nothing does."""
+"""Reasons why entries wait: daemons, servers, journals in doubt, missing bars. A text, empty if there is none."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def furthest_resting_level(instrument: Instrument, entry: Side, price: float, pr
 
 
 def _prices(case: PreTradeContext) -> tuple[float, float | None]:
-    """What the band lies about: the price of the entry, and the last close."""
+    """Centres of the band: the price of the entry, and the last close."""
     return case.price, case.quote.previous_close if case.quote is not None else None
 
 

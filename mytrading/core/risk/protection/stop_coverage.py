@@ -48,7 +48,7 @@ class UncoveredPosition(NamedTuple):
 
 
 class _Sighting(msgspec.Struct):
-    """What the books showed in a row: since the end of the second reading (0 before), of a doubt of the first (`again`:
+    """Readings of the books in a row: since the end of the second reading (0 before), of a doubt of the first (`again`:
     there was a second)."""
 
     owned: int

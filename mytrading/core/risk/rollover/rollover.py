@@ -62,7 +62,7 @@ def trading_days_left(calendar: Calendar, exchange: str, today: date, expiry: st
 
 
 class RollBlocker(NamedTuple):
-    """What keeps a roll from beginning: its kind (level, limit, readiness or position), and why.
+    """Obstacle to a roll: its kind (level, limit, readiness or position), and why.
 
     One that `passes` by itself is reported once it lasts.
     """
@@ -200,7 +200,7 @@ class Rollover:
         return min(later, key=lambda item: item.expiry, default=None)
 
     def _blocker(self, position: Position) -> RollBlocker | None:
-        """What keeps a due roll from beginning; what an operator or the next day must end comes before what passes."""
+        """Obstacle to a due roll; one that an operator or the next day must end comes before one that passes."""
         level, why = self._state.trading_level(position.account)
         if level is not TradingLevel.NORMAL:
             return RollBlocker("level", f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
@@ -279,7 +279,7 @@ class Rollover:
         return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
 
     def _gone(self, roll: Rolled) -> str:
-        """What an operator must know where the near leg went first: what was held is not, or not all of it."""
+        """Alert text where the near leg went first: the position is gone, or a part of it."""
         if self._held(roll.near_owner):
             return ""
         there = self._held(roll.far_owner) - roll.base

@@ -26,7 +26,7 @@ EXACT = 1e-6
 
 
 class RunBasis(NamedTuple):
-    """What a run holds in all accounts: `units` of one complete set, and its net cost in rupees (sold: negative)."""
+    """Holding of a run in all accounts: `units` of one complete set, and its net cost in rupees (sold: negative)."""
 
     units: int = 0
     premium: float = 0.0

@@ -24,7 +24,7 @@ RUN_ENDING = "RUN_ENDING"
 ALERT_CODE = "STRATEGY_RISK"
 REMEMBERED = 1000
 CLOSERS = frozenset({RiskKind.STOP, RiskKind.TARGET, RiskKind.BARE})
-"""What risk closes with one goal: without it there is no event."""
+"""Kinds that one goal closes: without it there is no event."""
 
 
 class Breach(NamedTuple):

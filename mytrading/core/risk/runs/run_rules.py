@@ -1,4 +1,4 @@
-"""What ends a strategy's run, or one leg of it: losses, profits, trailing stops, trends and times.
+"""Rules that end a strategy's run or one leg: losses, profits, trailing stops, trends and times.
 
 A run is all that a strategy holds, in all its accounts. A rule applies once to a run (a leg's rule once to a round
 trip), leaves an event, and holds again for the next run; what it closes stays closed until the run is flat.

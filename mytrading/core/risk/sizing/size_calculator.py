@@ -79,7 +79,7 @@ def lot_on(
 
 
 class MarginEstimate(NamedTuple):
-    """What a margin pays for. Rupees; `lots` is 0 where it does not pay for one; `why` is the calculation."""
+    """Size that a margin allows. Rupees; `lots` is 0 where it does not pay for one; `why` is the calculation."""
 
     lots: int
     margin_per_lot: float

@@ -1,4 +1,4 @@
-"""What risk carries into a day as one row, `RiskOpened`, out of its own state or out of the journals of others.
+"""State that risk carries into a day as one row, `RiskOpened`, out of its own state or out of the journals of others.
 
 `core/risk/state/folds` reads all of it out again, so that a day begins as if there had been no turn.
 """

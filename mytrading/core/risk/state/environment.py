@@ -1,4 +1,4 @@
-"""What risk decides with besides its state: limits, strategies, accounts, the calendar and today's contracts."""
+"""Inputs of risk besides its state: limits, strategies, accounts, the calendar and today's contracts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun, T
 UNKNOWN_WATCH = ""
 """To what a position is bound of which it is not known for which watched instrument it is held."""
 COLLAR_TICKS = 10
-"""What is cheap may lie this many ticks from the last price, whatever share of it that is."""
+"""Cheap contracts may lie this many ticks from the last price, whatever share that is."""
 
 
 class RiskEnvironment:

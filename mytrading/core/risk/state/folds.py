@@ -87,7 +87,7 @@ def _signal(state: RiskState, signal: Signal) -> None:
 
 
 def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -> None:
-    """What a new intent has from the one before it; `same`: both want the same position."""
+    """State that a new intent keeps of the last one; `same`: both want the same position."""
     signal, today = intent.signal, iso_day(intent.signal.created_ns)
     if same and (iso_day(known.since_ns) == today or state.positions_for(signal.strategy, signal.watch)):
         intent.sized = known.sized  # a repeated intent is not sized again on the same day, or while it is held

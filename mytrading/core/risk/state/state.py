@@ -41,7 +41,7 @@ Place = tuple[str, str | None]
 
 
 class BasketReserve(NamedTuple):
-    """What a basket that began keeps for its legs still to be ordered: rupees, and their instruments."""
+    """Reserve of a begun basket for legs still to be ordered: rupees, and their instruments."""
 
     margin: float = 0.0
     legs: tuple[str, ...] = ()
@@ -198,7 +198,7 @@ class RiskState:
         )
 
     def positions_for(self, strategy: str, watch: str) -> list[Position]:
-        """What a strategy holds for a watched instrument."""
+        """Positions of a strategy for a watched instrument."""
         return [
             position
             for position in self.positions.of_strategy(strategy)
@@ -350,7 +350,7 @@ class RiskState:
         return StopPlan.BROKER, guarded.trigger
 
     def hedge_covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
-        """What covers what among a strategy's legs in an account; with `intent` in place of the one in force."""
+        """Cover among a strategy's legs in an account; with `intent` in place of the one in force."""
         units = self._legs(account, strategy, watch, intent)
         return match_covers(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
