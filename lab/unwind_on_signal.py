@@ -1,4 +1,4 @@
-"""A long command that is told to end takes down what it started: SIGTERM and SIGINT unwind it, once.
+"""A long command that is asked to end takes down what it started: SIGTERM and SIGINT unwind it, once.
 
 What stops processes stands in a `finally` or a context manager, so that an unwinding reaches it; a second signal does
 not stop the stopping.

@@ -169,19 +169,19 @@ def _bare_trend(high: Floats, low: Floats, close: Floats, period: int, multiplie
 def _bare_bars(at: NDArray[np.int64], prices: Floats, volumes: Floats, span: int) -> tuple[Any, Floats]:
     most = int((at[-1] - at[0]) // span) + 2
     starts, table = np.empty(most, np.int64), np.empty((5, most))
-    bar, boundary, told = -1, np.int64(0), 0.0
+    bar, boundary, before = -1, np.int64(0), 0.0
     high = low = 0.0
     for i in range(at.size):
         price = prices[i]
         if at[i] >= boundary:
             if bar >= 0:
                 table[1, bar], table[2, bar], table[3, bar] = high, low, prices[i - 1]
-                table[4, bar], told = volumes[i - 1] - told, volumes[i - 1]
+                table[4, bar], before = volumes[i - 1] - before, volumes[i - 1]
             bar += 1
             starts[bar] = at[i] // span * span
             boundary = starts[bar] + span
             table[0, bar] = high = low = price
         high, low = max(high, price), min(low, price)
     table[1, bar], table[2, bar], table[3, bar] = high, low, prices[-1]
-    table[4, bar] = volumes[-1] - told
+    table[4, bar] = volumes[-1] - before
     return starts[: bar + 1], table[:, : bar + 1]

@@ -104,9 +104,9 @@ def measure_breach(progress: Callable[[str], None]) -> list[Figure]:
     if len(ways) <= WARM_UP:
         raise RuntimeError(f"{len(ways)} of {EXITS + WARM_UP} breaches led to an exit; see `mytrading bench latency`")
     kept = [way / 1e6 for way in ways[WARM_UP:]]
-    told = ", ".join(f"p{share} {percentile(kept, share / 100):.2f}" for share in (10, 25, 50, 90))
+    shares = ", ".join(f"p{share} {percentile(kept, share / 100):.2f}" for share in (10, 25, 50, 90))
     progress(
-        f"from the breach to the exit order {told} ms; from the exchange's frame on {_middle(whole[WARM_UP:]):.2f} ms"
+        f"from the breach to the exit order {shares} ms; from the exchange's frame on {_middle(whole[WARM_UP:]):.2f} ms"
         f"; the bare chain of `bench latency`, between them, {chain:.2f} ms"
     )
     return [

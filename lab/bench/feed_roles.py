@@ -19,7 +19,7 @@ from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
 KEPT = 10_000
-"""Times are told one by one up to so many."""
+"""Times are printed one by one up to so many."""
 
 
 def bare(url: str, count: str, check: str, *symbols: str) -> None:

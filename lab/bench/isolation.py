@@ -137,8 +137,8 @@ def measure_isolation(progress: Callable[[str], None]) -> list[Figure]:
     with lab(_furnished) as stack:
         found = _exits(stack, progress)
     for kind, values in found.items():
-        told = ", ".join(f"{name} {percentile(values, share):.1f}" for name, share in (("p50", 0.5), ("p90", 0.9)))
-        progress(f"{kind}: {told}, the slowest three {', '.join(f'{value:.0f}' for value in sorted(values)[-3:])} ms")
+        shares = ", ".join(f"{name} {percentile(values, share):.1f}" for name, share in (("p50", 0.5), ("p90", 0.9)))
+        progress(f"{kind}: {shares}, the slowest three {', '.join(f'{value:.0f}' for value in sorted(values)[-3:])} ms")
     figures = []
     for kind in (SPIN, LEAK):
         for name, share in (("p50", 0.5), ("p99", 0.99)):

@@ -80,10 +80,10 @@ def polars(given: Any) -> tuple[float, dict[str, Any], None]:
     span = int(given["span"])
     frame = pl.DataFrame({"at": given["at"], "price": given["prices"], "volume": given["volumes"]})
     timed = frame.with_columns(pl.col("at").set_sorted().cast(pl.Datetime("ns")))
-    price, told = pl.col("price"), pl.col("volume").last()
+    price, volume = pl.col("price"), pl.col("volume").last()
     wanted = [
         price.first().alias("open"), price.max().alias("high"), price.min().alias("low"), price.last().alias("close"),
-        told,
+        volume,
     ]  # fmt: skip
 
     def volumes(bars: Any) -> Any:

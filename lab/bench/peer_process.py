@@ -1,4 +1,4 @@
-"""A run in a process of its own, ours or a peer's, and the last line of JSON that it says."""
+"""A run in a process of its own, ours or a peer's, and its last line of JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class NotThereError(Exception):
     """A peer that is not installed; the message says what is missing."""
 
 
-def told(command: list[str]) -> dict[str, Any]:
+def last_line(command: list[str]) -> dict[str, Any]:
     """The JSON object of a run's last line; `NotThereError` without its library, `SystemExit` if it failed."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """SMA 20/50 in another backtester: run by path in the peers' own environment, where nothing of ours is installed.
 
 `python peer_runs.py NAME BARS.npz` prints one JSON object: processor seconds of the run, bars, round trips, net profit
-where it is told, version. This file imports nothing but the standard library before it knows its peer.
+where it is known, version. This file imports nothing but the standard library before it knows its peer.
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def main(name: str, file: str) -> None:
     numpy = importlib.import_module("numpy")
     bars = numpy.load(file)
     seconds, trades, profit = PEERS[name](bars)
-    told = {"peer": name, "version": version(name), "bars": len(bars["start"]), "seconds": seconds, "trades": trades}
-    print(json.dumps({**told, "net": None if profit != profit else round(profit, 2)}))
+    figures = {"peer": name, "version": version(name), "bars": len(bars["start"]), "seconds": seconds, "trades": trades}
+    print(json.dumps({**figures, "net": None if profit != profit else round(profit, 2)}))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lab.bench.backtest import INSTRUMENT, made, spec_of
-from lab.bench.peer_process import NotThereError, told
+from lab.bench.peer_process import NotThereError, last_line
 from lab.bench.peers_compiled import flat_costs, measure_chain, measure_sweep, measure_ticks
 from lab.bench.results import Figure, unmeasured
 from mytrading.backtest.data.columns import Columns
@@ -59,8 +59,8 @@ def measure_event(python: str, names: list[str], bars: int = BARS, rounds: int =
             own: list[dict[str, Any]] = []
             try:
                 for _ in range(rounds):
-                    peer.append(told([python, str(_SCRIPT), name, file]))
-                    own.append(told(ours))
+                    peer.append(last_line([python, str(_SCRIPT), name, file]))
+                    own.append(last_line(ours))
             except NotThereError as error:
                 found.append(unmeasured(f"backtest_{name}", "bars/s", _goal(name), str(error)))
                 continue

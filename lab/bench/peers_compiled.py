@@ -23,7 +23,7 @@ from lab.bench.backtest import INSTRUMENT, made, spec_of
 from lab.bench.chain import Chain, made_chain
 from lab.bench.compiled import TICKS, made_ticks
 from lab.bench.peer_arrays import best_of, held_bytes
-from lab.bench.peer_process import NotThereError, told
+from lab.bench.peer_process import NotThereError, last_line
 from lab.bench.results import Figure, beside_peer, unmeasured
 from lab.bench.screen import BARS, FASTS, SLOWS, Averages
 from mytrading.backtest.data.columns import Columns
@@ -57,7 +57,7 @@ def flat_costs() -> FeeSchedule:
 def sweep_given() -> Arrays:
     """The bars, the pairs, and for each bar whether its signal may enter, and at what price it fills.
 
-    What we do by sessions is told to the peer: a session's last bar enters nothing, and what it exits goes out after
+    The peer gets our rules of sessions: a session's last bar enters nothing, and what it exits goes out after
     the next session's first bar.
     """
     columns = made(BARS)
@@ -104,7 +104,7 @@ def own_chain(given: Arrays) -> tuple[float, Arrays, None]:
 
 
 def own_ticks(given: Arrays) -> tuple[float, Arrays, None]:
-    """The bars of the ticks, which are said to be in order: so the peer is told too (`set_sorted`)."""
+    """The bars of the ticks, which are said to be in order: the peer gets this too (`set_sorted`)."""
     columns = given["at"], given["prices"], given["volumes"], int(given["span"])
     seconds = best_of(lambda: bars_of_ticks(*columns, ordered=True), 1)
     starts, table = bars_of_ticks(*columns)
@@ -203,9 +203,9 @@ def _both(python: str, peer: str, given: Arrays) -> tuple[dict[str, Any], dict[s
     with tempfile.TemporaryDirectory(prefix="mtp") as folder:
         np.savez(Path(folder, "given.npz"), **given)
         command = [sys.executable, "-m", __name__, peer, folder]
-        before = told(command)
-        theirs = told([python, str(_SCRIPT), peer, folder])
-        ours = told(command)
+        before = last_line(command)
+        theirs = last_line([python, str(_SCRIPT), peer, folder])
+        ours = last_line(command)
         ours["seconds"] = (before["seconds"] + ours["seconds"]) / 2
         own, found = ({**np.load(Path(folder, f"{name}.npz"))} for name in ("own", peer))
     return ours, theirs, own, found

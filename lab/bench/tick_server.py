@@ -111,7 +111,7 @@ class Client:
 
 
 class TickServer:
-    """Accepts clients and does what it is told: `admit`, `frames`, `burst`, `state`."""
+    """Accepts clients and follows commands: `admit`, `frames`, `burst`, `state`."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)

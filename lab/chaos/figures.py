@@ -1,6 +1,6 @@
 """The figures of a run beside the verdict: what was done, what came of it, and how long things took.
 
-Pure. Times in which something stood in the way are told apart, never left out.
+Pure. Times in which something stood in the way are listed apart, never left out.
 """
 
 from __future__ import annotations

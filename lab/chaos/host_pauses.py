@@ -1,7 +1,7 @@
 """Notices when the machine itself stands still: a thread that wakes ten times a second and did not for seconds.
 
 Whoever else uses the machine may stop all that runs here, simulator and judge included; what takes long then says
-nothing of the stack. A pause is noted with its length, told in the report, and excuses no more than a machine that is
+nothing of the stack. A pause is noted with its length, named in the report, and excuses no more than a machine that is
 starved on purpose.
 """
 

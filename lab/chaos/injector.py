@@ -105,15 +105,15 @@ class Breaker:
             self._note("revived", SUPERVISOR)
             with suppress(SupervisorFailed):
                 self._stack.restart_supervisor()
-        told = []
+        given_up = []
         for name, program in control.programs(self._stack.config).items():
             if program.state in ("RUNNING", "STARTING", "BACKOFF"):
                 continue
             if program.state == "FATAL" or program.exit_code == 78:
-                told.append(f"{name}: {control.last_output(self._stack.config, name)}")
+                given_up.append(f"{name}: {control.last_output(self._stack.config, name)}")
             self._note("started", name, was=program.state)
             self._begin(name)
-        return told
+        return given_up
 
     # acts
 
@@ -222,16 +222,16 @@ class Breaker:
             time.sleep(0.2)
 
     def _fault(self, act: Act) -> None:
-        told = self._admin("fault", act.fault, act.account)
-        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=told, account=act.account)
+        taken = self._admin("fault", act.fault, act.account)
+        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=taken, account=act.account)
 
     def _by_hand(self, act: Act) -> None:
         """Someone buys a little of what we trade too."""
         exchange, _, symbol = act.target.partition(":")
         order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
         began = machine_now()
-        told = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"}, act.account)
-        self._note(Kind.BY_HAND.value, act.target, began_ns=began, told=told, account=act.account)
+        taken = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"}, act.account)
+        self._note(Kind.BY_HAND.value, act.target, began_ns=began, told=taken, account=act.account)
 
     def _calm(self, act: Act = NOTHING) -> None:
         """All faults end but those of `act`, the brokers are logged in to, and an operator resumes what was halted."""
@@ -242,11 +242,11 @@ class Breaker:
 
     def _calm_down(self, account: str, rows: tuple[dict[str, Any], ...]) -> None:
         until = time.monotonic() + _CALMS_S
-        told = False
-        while not told and time.monotonic() < until:
-            told = self._admin("fault", {"kind": "clear"}, account) and self._admin("login", {}, account)
+        calm = False
+        while not calm and time.monotonic() < until:
+            calm = self._admin("fault", {"kind": "clear"}, account) and self._admin("login", {}, account)
             time.sleep(_STEP_S)
-        self._note(Kind.CALM.value, "", told=told, account=account)
+        self._note(Kind.CALM.value, "", told=calm, account=account)
         self._hiss[account] = rows
         for row in rows:
             self._fault(Act(0.0, Kind.FAULT, fault=row, account=account))

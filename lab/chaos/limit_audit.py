@@ -1,7 +1,7 @@
 """Entries that the broker got although a limit had been reached, by the simulator's own record.
 
-What was on its way when a limit was reached may still arrive, for a moment; what an order was worth is told by the
-simulator, not by us.
+Entries on their way when a limit was reached may still arrive, for a moment; the value of an order is the
+simulator's figure, not ours.
 """
 
 from __future__ import annotations
@@ -133,6 +133,6 @@ def _too_much(entry: str, placed: BookOrder, books: _Books, most: Most) -> dict[
 
 def _levels_at(ours: Ours, at_ns: int) -> list[tuple[int, TradingState]]:
     """The level that held at a time, if it allowed no entries; empty otherwise."""
-    told = [(since, state) for since, state in ours.levels if since <= at_ns]
-    latest = {state.account: (since, state) for since, state in told}
+    until = [(since, state) for since, state in ours.levels if since <= at_ns]
+    latest = {state.account: (since, state) for since, state in until}
     return [each for each in latest.values() if each[1].level is not TradingLevel.NORMAL]

@@ -42,7 +42,7 @@ def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
         return ""  # of another account, or not in the router's memory any more, which it said
     rows = [row for row in ours.moves if row.order.client_order_id == asked.order]
     begin = next((place for place, row in enumerate(rows) if row.order.links.request == asked.id), None)
-    what = f"{asked.id} of a person for order {asked.order}"
+    what = f"{asked.id} of the operator for order {asked.order}"
     if begin is None:
         return f"{what} was never answered"
     if rows[begin].event == "request_refused":

@@ -83,10 +83,10 @@ class Ours(NamedTuple):
     commanded: dict[str, int] = {}  # noqa: RUF012  (never changed)
     """When risk decided each entry and exit: machine ns by id."""
     asked: tuple[FlattenRequested, ...] = ()
-    """What a person wanted to be flat."""
+    """Requests of the operator to be flat."""
     flattens: dict[str, Flatten] = {}  # noqa: RUF012  (never changed)
     requests: tuple[CancelRequested | ModifyRequested, ...] = ()
-    """What a person wanted of single orders, of any account."""
+    """Requests of the operator for single orders, of any account."""
     unheard_of: frozenset[str] = frozenset()
     """Orders for which the router said that it does not know them."""
 

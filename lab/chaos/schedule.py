@@ -46,7 +46,7 @@ class Kind(StrEnum):
     PERSON = "person"
     """Somebody at the command line; `target` is the verb."""
     CALM = "calm"
-    """All faults end but those of `rows`, and a person resumes."""
+    """All faults end but those of `rows`, and the operator resumes."""
 
 
 class Act(NamedTuple):

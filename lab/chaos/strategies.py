@@ -164,7 +164,7 @@ def _write(home: Path, cast: Cast, part: Part) -> None:
         what=part.what, name=part.name, round_seconds=cast.round_seconds, both=part.both, stride=cast.stride
     )
     (home / "strategies" / f"{part.name.lower()}.py").write_text(head + part.code, encoding="utf-8")
-    told = _CONFIG.format(
+    text = _CONFIG.format(
         name=part.name,
         symbols=", ".join(f'"{symbol}"' for symbol in part.symbols),
         lots=part.lots,
@@ -174,4 +174,4 @@ def _write(home: Path, cast: Cast, part: Part) -> None:
         loss=cast.loss if part.both else 0.0,
         tight=100 * cast.tight if part.name == LONG else 0.0,
     )
-    (home / "config" / "strategies" / f"{part.name.lower()}.toml").write_text(told, encoding="utf-8")
+    (home / "config" / "strategies" / f"{part.name.lower()}.toml").write_text(text, encoding="utf-8")
