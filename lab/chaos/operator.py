@@ -75,9 +75,9 @@ class Person:
                 self._note("person", "decide", what=name, told=True)
 
     def _reduce(self, _: float) -> str:
-        self._stack.ask(HaltCommand(request_id=new_request_id(), reason="chaos: the operator reduces", reduce=True))
+        self._stack.ask(HaltCommand(request_id=new_request_id(), reason="chaos: operator reduces", reduce=True))
         time.sleep(_REDUCED_S)
-        self._stack.ask(ResumeCommand(request_id=new_request_id(), reason="chaos: the operator goes on"))
+        self._stack.ask(ResumeCommand(request_id=new_request_id(), reason="chaos: operator goes on"))
         return f"reduced for {_REDUCED_S:g} s"
 
     def _flatten(self, pick: float) -> str:
@@ -85,14 +85,14 @@ class Person:
             accounts = [account.id for account in self._stack.config.order_accounts]
             account: str = _choice(accounts, pick / 0.3)
             self._stack.ask(
-                FlattenCommand(request_id=new_request_id(), account=account, reason="chaos: the operator flattens")
+                FlattenCommand(request_id=new_request_id(), account=account, reason="chaos: operator flattens")
             )
             return f"account {account}"
         names = [run.name for run in self._stack.config.strategies]
         strategy: str = _choice(names, (pick - 0.3) / 0.7)
         self._flattened.add(strategy)
         self._stack.ask(
-            FlattenCommand(request_id=new_request_id(), strategy=strategy, reason="chaos: the operator flattens")
+            FlattenCommand(request_id=new_request_id(), strategy=strategy, reason="chaos: operator flattens")
         )
         return strategy
 
@@ -104,7 +104,7 @@ class Person:
         self._stack.ask(
             CloseCommand(
                 request_id=new_request_id(), instrument=row["instrument"], account=row["account"],
-                strategy=row["strategy"], product=Product(row["product"]), reason="chaos: the operator closes",
+                strategy=row["strategy"], product=Product(row["product"]), reason="chaos: operator closes",
             )
         )  # fmt: skip
         return f"{row['instrument']} of {row['strategy']} in {row['account']}"
@@ -114,7 +114,7 @@ class Person:
         if not found:
             return ""
         name: str = _choice(found, pick)["client_order_id"]
-        self._stack.ask(CancelCommand(request_id=new_request_id(), order=name, reason="chaos: the operator cancels"))
+        self._stack.ask(CancelCommand(request_id=new_request_id(), order=name, reason="chaos: operator cancels"))
         return name
 
     def _modify(self, pick: float) -> str:
@@ -129,7 +129,7 @@ class Person:
         }
         self._stack.ask(
             ModifyCommand(
-                request_id=new_request_id(), order=row["client_order_id"], reason="chaos: the operator changes it", **moved
+                request_id=new_request_id(), order=row["client_order_id"], reason="chaos: operator changes it", **moved
             )
         )
         return f"{row['client_order_id']} {moved}"

@@ -185,7 +185,7 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
 
     After a lost journal an order of the goal may be out that nobody here knows: nothing is sent before two reads of the
     books, `proofs`, that begin after `waits_machine_ns` (0: it does not wait), and never for the `elsewhere` units that
-    orders of nobody may still close.
+    orders without owner may still close.
     """
 
     reason: str

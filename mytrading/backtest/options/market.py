@@ -143,7 +143,7 @@ class OptionTerms:
         shape = self.shape
         realised = f"{self.factor:g} times the realised volatility of the {self.sessions} days before"
         return (
-            f"what nobody recorded of options is priced off the underlying (docs/options-backtest.md): "
+            f"unrecorded options are priced off the underlying (docs/options-backtest.md): "
             f"{f'volatility {self.level:g}' if self.level else realised} at the money, skew {shape.skew:g}, "
             f"smile {shape.smile:g}, near {shape.near:g} over {shape.near_days:g} days, carry {shape.carry:g}, "
             f"half a spread of {shape.spread_ticks:g} ticks and {shape.wing_ticks:g} more a deviation"

@@ -126,7 +126,7 @@ def edit(
 @app.command()
 def remove(
     name: Name,
-    force: bool = Option(False, "--force", help="Although quantity is open, or nobody can tell."),
+    force: bool = Option(False, "--force", help="Although quantity is open or unknown."),
     as_json: AsJson = False,
 ) -> None:
     """Forget an account and its key. Refused while it holds open quantity, here or at the broker."""

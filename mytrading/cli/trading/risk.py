@@ -147,7 +147,7 @@ def events(
     strategy: str = typer.Option("", "--strategy", "-s", help="Strategy, running or removed, in any case."),
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """What risk did by itself and why: limits, trailing stops, trends and times of strategies, oldest first."""
+    """Acts of risk itself and their reasons: limits, trailing stops, trends and times of strategies, oldest first."""
     with find_stack(profile) as found:
         rows = risk_events(found.config)
     wanted = strategy.lower().replace("_", "")
@@ -246,7 +246,7 @@ def _state_of(profile: str) -> Path:
             named = state_dir(profile)
         if started and not named.exists():
             names = ", ".join(sorted(folder.name for folder in started))
-            fail(USAGE, f"--profile: expected one that was started ({names}), found {profile}: KILL there stops nobody")
+            fail(USAGE, f"--profile: expected one that was started ({names}), found {profile}: KILL has no effect")
         return named
     alive = [folder for folder in started if supervisor_pid(folder)]
     if len(alive) == 1:

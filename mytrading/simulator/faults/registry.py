@@ -82,7 +82,7 @@ _ALL = (
     _fault(Target.BOOKS, "book_500", "answers 500", route=""),
     _fault(Target.BOOKS, "book_empty", "answers success with empty data", route=""),
     _fault(Target.BOOKS, "book_hostile",
-           "shows one more row, of nobody's order, with hostile values in its numbers", route=""),
+           "shows one more row, of an order without owner, with hostile values in its numbers", route=""),
     _fault(Target.BOOKS, "status_flap",
            "the order book shows ended orders as still open in every other read, beginning with the first", FOR_GOOD),
     _fault(Target.BOOKS, "status_word",

@@ -195,7 +195,7 @@ def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
     """Return the first daemon behind step `mark` and what it waits for, as `daemon: text`; empty if all are done."""
     for name in DAEMONS:
         if (found := done.get(name)) is None:
-            return f"{name}: not heard yet"
+            return f"{name}: no report yet"
         if name in MARKED and found.mark != mark:
             return f"{name}: what the exchange sent"
         if found.waits:

@@ -127,7 +127,7 @@ class Fact(Enum):
     OTHER_END = "another end, or none, is pending"
     BY_STREAM = "the order stream reported the pending end"
     TOO_SOON_TO_PROVE = "not newer; where flapped and never cancelled by us, not `mismatch_gap` later"
-    MORE_SIGHTINGS = "not flapped, and one more sighting is needed (two by books alone where nobody here asked)"
+    MORE_SIGHTINGS = "not flapped, and one more sighting is needed (two by books alone without a request here)"
     PROVABLE = "trades were read, or the order stream reported the end"
     TAKEN_BACK = "an end is pending, or the book had shown all filled"
     PENDING = "something is pending"

@@ -198,7 +198,7 @@ def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
     if goal.state == "open" and (late or goal.attempts >= oms.limits.exit_attempts):
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
-            why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"
+            why = f"orders without owner may close {goal.elsewhere} of it; cancel unwanted ones at the broker"
         elif entries.must_keep_stops(oms, goal.net, goal.strategy):
             why = f"the books of {goal.account} cannot be read, so its stop stays until they can; look at the broker"
         elif (doubt := next((order for order in out if order.state in UNRESOLVED), None)) is not None:

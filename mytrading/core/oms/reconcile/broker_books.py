@@ -1,4 +1,4 @@
-"""A read of the broker's books, taken apart: our orders, nobody's orders, and the positions compared with the ledger.
+"""A read of the broker's books, taken apart: our orders, those of others, and the positions compared with the ledger.
 
 A book that is None says nothing, and a read that is behind what is already certain is evidence of what it shows but
 never of what it lacks.

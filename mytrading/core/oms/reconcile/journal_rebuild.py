@@ -120,7 +120,7 @@ def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Seq
 
 
 def _elsewhere(held: orders.Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
-    """Units that live orders of nobody may still take off what is held."""
+    """Units that live orders without owner may still take off a position."""
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     return sum(
         max(0, row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0)))

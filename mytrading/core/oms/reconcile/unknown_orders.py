@@ -193,7 +193,7 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
 
 
 def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
-    """Trades of nobody's orders in the order's instrument that may be its own: not seen before its call began."""
+    """Trades of orders without owner in the order's instrument that may be its own: not seen before its call began."""
     began, trades = order.call.began_machine_ns, sorted_read.trades
     return [t for t in trades if t.instrument == order.instrument and _first_seen(oms, order, t) > began]
 
