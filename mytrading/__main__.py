@@ -1,6 +1,6 @@
 """`python -m mytrading …` is `mytrading …`, for where the command is not on the path.
 
-It contains only the call: workers of a search import this package and must not run a command.
+The module is only the call: workers of a search import this package and must not run a command.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
-    """First row of a day's journal of risk: active signals, their results, and the reports of the router.
+    """First row of a day's journal of risk: intents, their results, and the reports of the router.
 
     `sizes` holds lot and freeze quantity by instrument, `goals` the exits that are open, for a router whose own journal
     is lost. `covers` is of journals from before hedges had levels of their own, `entered` when by market time each

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Accounts at OpenAlgo servers: add, list, test, edit, remove, keys.", no_args_is_help=True)
 
-Name = Annotated[str, Argument(metavar="NAME", help="What the account is called in journals and on screens.")]
+Name = Annotated[str, Argument(metavar="NAME", help="Name of the account in journals and on screens.")]
 KeyStdin = Annotated[bool, Option("--key-stdin", help="Read the API key from standard input instead of asking for it.")]
 Broker = Annotated[str, Option("--broker", help="Broker of the account; default: as the server reports.")]
 Role = Annotated[str, Option("--role", help="primary (quotes and orders), backup (takes the feed over), trading.")]

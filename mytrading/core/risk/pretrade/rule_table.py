@@ -85,7 +85,7 @@ _PAGE_HEAD = (
     "that spoke and the reasons of all of them, with their numbers and further codes. `config/risk.toml` and the",
     "settings named stand in [configuration.md](configuration.md), the limits of the day in [limits.md](limits.md).",
     "",
-    "Exits are never judged. What keeps them sane is done by the router when they are sent: they only reduce, never",
+    "Exits are never judged. The router checks them when they are sent: they only reduce, never",
     "beyond what is owned and not being closed already, in whole lots, in slices below the freeze quantity, at prices",
     "on the tick and inside the band. A signal that is denied still closes what it no longer wants. A rule of your own",
     "([limits.md](limits.md)) is asked in the engine, before these, and can only deny as well.",
