@@ -23,63 +23,63 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 def day_number(ns: int) -> int:
-    """Indian date of a moment as days since 1970-01-01: a cheap key."""
+    """Indian date of a moment (ns UTC) as days since 1970-01-01: a cheap key."""
     return (ns + IST_OFFSET) // DAY
 
 
 def ist_date(ns: int) -> date:
-    """Indian date of a moment."""
+    """Indian date of a moment (ns UTC)."""
     return date.fromordinal(_EPOCH_ORDINAL + (ns + IST_OFFSET) // DAY)
 
 
 def iso_day(ns: int) -> str:
-    """Indian date of a moment in ISO format."""
+    """Indian date of a moment (ns UTC) in ISO format."""
     return iso_day_of((ns + IST_OFFSET) // DAY)
 
 
 @lru_cache(maxsize=64)
 def iso_day_of(number: int) -> str:
-    """ISO date of a day number."""
+    """ISO date of a day number (days since 1970-01-01)."""
     return date.fromordinal(_EPOCH_ORDINAL + number).isoformat()
 
 
 def day_number_of(day: str) -> int:
-    """Day number of an ISO date."""
+    """Day number (days since 1970-01-01) of an ISO date."""
     return date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL
 
 
 def day_start(ns: int) -> int:
-    """Moment of midnight in India at which the day of a moment begins."""
+    """The Indian midnight (ns UTC) at which the day of a moment begins."""
     return ns - (ns + IST_OFFSET) % DAY
 
 
 def day_end(ns: int) -> int:
-    """Moment of midnight in India at which the day of a moment ends."""
+    """The Indian midnight (ns UTC) at which the day of a moment ends."""
     return day_start(ns) + DAY
 
 
 def second_of_day(ns: int) -> int:
-    """Whole seconds since midnight in India."""
+    """Whole seconds since midnight in India at a moment (ns UTC)."""
     return (ns // SECOND + IST_OFFSET_SECONDS) % DAY_SECONDS
 
 
 def hhmm(seconds: int) -> str:
-    """Time of day from seconds since midnight: 15:10 or 15:10:30."""
+    """Format seconds since midnight as a time of day: 15:10, or 15:10:30 if there are seconds."""
     text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
     return f"{text}:{seconds % 60:02d}" if seconds % 60 else text
 
 
 def clock_time(ns: int) -> str:
-    """Time of day of a moment in India: 15:10:30."""
+    """Format a moment (ns UTC) as time of day in India: 15:10:30."""
     return format_ist(ns, "%H:%M:%S")
 
 
 def format_ist(ns: int, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """Moment in Indian time by a strftime pattern."""
+    """Format a moment (ns UTC) in Indian time by a strftime pattern."""
     return datetime.fromtimestamp(ns // SECOND, IST).strftime(pattern)
 
 
 def to_ns(day: date, at: time) -> int:
-    """Moment of a date and a time of day in India."""
+    """Return the moment (ns UTC) of a date and a time of day in India."""
     moment = datetime.combine(day, at, tzinfo=IST).astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (moment.days * DAY_SECONDS + moment.seconds) * SECOND + moment.microseconds * 1000

@@ -139,7 +139,7 @@ def spell_stop(stop: LegStop) -> str:
 
 
 def parse_time_of_day(value: Any) -> int:
-    """`09:20`, quoted or not, as seconds after midnight; 0 for nothing."""
+    """Parse a time of day (`09:20`, or a TOML time) to seconds after midnight; 0 for empty text, else `ValueError`."""
     if isinstance(value, time):
         return value.hour * 3600 + value.minute * 60 + value.second
     text = str(value).strip()
@@ -152,7 +152,7 @@ def parse_time_of_day(value: Any) -> int:
 
 
 def parse_stop(text: str) -> LegStop:
-    """`30%`, `20 points` or `price 150`; a value of 0 for empty text."""
+    """Parse `30%`, `20 points` or `price 150`; empty text gives a stop of value 0, any other raises `ValueError`."""
     if not text.strip():
         return LegStop()
     found = _STOP.fullmatch(text.strip())
@@ -165,7 +165,7 @@ def parse_stop(text: str) -> LegStop:
 
 
 def parse_conditions(text: str) -> tuple[Comparison, ...]:
-    """The comparisons of a `when`, which must all hold; none for `always`."""
+    """Parse the text of a `when` to comparisons that must all hold; () for empty text or `always`."""
     if text.strip().lower() in ("", "always"):
         return ()
     return tuple(_comparison(part.strip()) for part in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE))

@@ -27,7 +27,7 @@ class PayoffLeg(NamedTuple):
 
     @property
     def is_curved(self) -> bool:
-        """True where the payoff is a curve, not made of straight lines."""
+        """True for an option that still has time to run at the horizon: its payoff is a curve, not straight lines."""
         return self.kind in ("CE", "PE") and self.years > 0.0
 
     def value_at(self, spot: float, rate: float) -> float:
@@ -60,7 +60,7 @@ def premium(legs: Sequence[PayoffLeg]) -> float:
 
 
 def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
-    """Breakevens and bounds: exact for legs that end together, searched up to four times `spot` with longer ones."""
+    """Return cost, breakevens, bounds: exact for legs that expire together, else searched up to four times `spot`."""
     strikes = {leg.strike for leg in legs if leg.strike}
     top = max([spot, *strikes])
     corners = {0.0, top, *strikes}  # prices between which the payoff is straight, or nearly so

@@ -54,22 +54,22 @@ class Shape:
     wing_ticks: float = 1.0
 
     def atm_volatility(self, level: float, years: Floats) -> Floats:
-        """The volatility at the forward, `years` before the expiry."""
+        """Annualised at-the-money volatility `years` before the expiry; `level`: that of options long before it."""
         return np.asarray(level * (1.0 + self.near * np.exp(-years * 365.0 / self.near_days)))
 
     def deviations(self, level: float, forward: Floats, strike: Floats | float, years: Floats) -> Floats:
-        """Standard deviations between the forward and a strike, above 0 for strikes over it, cut at `edge`."""
+        """Standard deviations from forward to strike (above 0: strike higher), cut at `edge`; `level`: volatility."""
         spread = self.atm_volatility(level, years) * np.sqrt(np.maximum(years, _LEAST_YEARS))
         return np.asarray(np.clip(np.log(strike / forward) / spread, -self.edge, self.edge))
 
     def volatility(self, level: float, forward: Floats, strike: Floats | float, years: Floats) -> Floats:
-        """The volatility of options at a strike."""
+        """Annualised volatility of options at `strike`, `years` before expiry; `level` as for `atm_volatility`."""
         z = self.deviations(level, forward, strike, years)
         shape = 1.0 + self.skew * z + self.smile * z * z
         return np.asarray(np.clip(self.atm_volatility(level, years) * shape, LOWEST, HIGHEST))
 
     def half_spread(self, level: float, forward: Floats, strike: Floats | float, years: Floats) -> Floats:
-        """Half the distance of bid and ask, whole ticks."""
+        """Half the bid-ask spread in whole ticks, wider away from the forward; `level` as for `atm_volatility`."""
         z = np.abs(self.deviations(level, forward, strike, years))
         return np.asarray(np.round(self.spread_ticks + self.wing_ticks * z))
 
@@ -87,7 +87,7 @@ class Smile:
     basis: float
 
     def volatility_at(self, strike: Floats | float) -> Floats:
-        """The volatility at a strike."""
+        """Annualised implied volatility at a strike: interpolated, beyond the outer strikes that of the outer ones."""
         return np.asarray(np.interp(strike, self.strikes, self.iv))
 
 
@@ -100,16 +100,14 @@ class Pair(NamedTuple):
 
 
 def forward_by_parity(pairs: Sequence[Pair], years: float, rate: float, spot: float | None) -> float:
-    """The forward that the pairs near the money agree on; NaN where there is none."""
+    """The forward price by put-call parity of the pairs nearest `spot` (None: the money); NaN if none has both."""
     strikes, calls, puts = (np.array([pair[n] for pair in pairs], dtype=np.float64) for n in range(3))
     return parity_forward(strikes, calls, puts, years, rate, spot, 5)
 
 
 def fit_smile(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> Smile | None:
-    """The volatilities of an expiry off the prices out of the money, without those far from their neighbours'.
-
-    None where the forward cannot be told, no time is left, or fewer than `LEAST_STRIKES` remain.
-    """
+    """Fit one expiry's implied volatility by strike from out-of-the-money prices, dropping those far from neighbours.
+    None if the forward is unknown, no time is left, or fewer than `LEAST_STRIKES` strikes remain."""
     ordered = sorted(pairs)
     forward = forward_by_parity(ordered, years, rate, spot) if len(ordered) >= LEAST_STRIKES and years > 0 else math.nan
     if math.isnan(forward) or forward <= 0 or spot <= 0:
@@ -127,7 +125,7 @@ def fit_smile(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> 
 
 
 def round_to_ticks(prices: Floats, tick: float) -> Floats:
-    """Prices at the nearest tick, at least one: what has no value is offered at the least price there is."""
+    """Round prices to the nearest tick, but at least one tick: what is worth nothing is still offered at that."""
     return np.asarray(np.round(np.maximum(np.round(prices / tick), 1.0) * tick, 6))
 
 

@@ -32,12 +32,12 @@ _NOTHING_KNOWN: dict[str, Any] = {
 
 
 def flat_order(order: Order) -> dict[str, Any]:
-    """Return an order as one flat dict of plain values, without those that have their default."""
+    """Return an order as one flat dict of plain values, without the fields that have their default."""
     return flatten_plain_order(msgspec.to_builtins(order))
 
 
 def flat_order_with_change(order: Order) -> dict[str, Any]:
-    """Return a flat order that always has the prices of a pending change, 0.0 without one."""
+    """Return a flat order that always has price and trigger price of its pending change (0.0 if none is pending)."""
     return {"wanted_price": 0.0, "wanted_trigger": 0.0, **flat_order(order)}
 
 

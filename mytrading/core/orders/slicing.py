@@ -58,7 +58,7 @@ def slice_quantities(quantity: int, sizes: Sizes) -> tuple[int, ...]:
 
 
 def closing_slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
-    """Return the units of each slice of an exit; never raises: units beyond one parent are left to the next attempt."""
+    """Return the units of each slice of an exit; never raises: what one parent cannot carry is left for later."""
     if sizes.fits(quantity) or not sizes.most_lots:
         return (quantity,)
     odd = quantity % max(sizes.lot, 1)

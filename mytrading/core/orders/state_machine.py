@@ -101,7 +101,7 @@ def is_live(order: Order) -> bool:
 
 
 def is_settled(order: Order) -> bool:
-    """True if an order has ended for good: not LOST or GHOST, and every fill reported by one source is confirmed."""
+    """True if an order has ended for good: not LOST or GHOST, and every fill that one source reported is confirmed."""
     return order.state in TERMINAL and order.filled_seen == order.filled and order.state not in ABSENT
 
 
@@ -111,7 +111,7 @@ def is_of_day(order: Order, day: str) -> bool:
 
 
 def is_untriggered_stop(order: Order) -> bool:
-    """True for a stop that rests at the broker untriggered."""
+    """True for a stop order that the broker has accepted and that has not triggered."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
 
 
@@ -128,17 +128,14 @@ def unfilled_quantity(order: Order) -> int:
 
 
 def same_fingerprint(order: Order, instrument: str, side: Side, quantity: int) -> bool:
-    """True if a broker order with this instrument, side and quantity can be this one; price and type may differ."""
+    """True if a broker's order with these terms can be `order`: equal but for price and type, which may differ."""
     return order.quantity == quantity and order.side is side and order.instrument == instrument
 
 
 def combine_fills(order: Order, reported_price: float, reported: ReportedFills | None = None) -> Fills:
-    """Combine the fills of the three sources (stream, order book, trade book): the order's own, or those `reported`.
-
-    `seen` is the largest, `confirmed` the second largest and never less than before. Without any price nothing new is
-    confirmed, since a fill that cannot be priced cannot be counted. Of more than was ordered one source is no sighting:
-    a book that lists a trade twice would have a stop sell twice what is held.
-    """
+    """Combine fills by source (stream, order book, trade book; `reported`, else the order's own) to seen and confirmed.
+    `seen` is the largest, not above the order's quantity unless two sources say so; `confirmed` the second largest,
+    never less than before, nor more than before while no price is known (`reported_price`: rupees, 0 if none)."""
     fills = reported or order.evidence.fills
     stream = fills.stream if fills.stream > fills.stream_void else 0
     levels = sorted((stream, fills.book, fills.trades))

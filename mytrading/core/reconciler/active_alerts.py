@@ -34,7 +34,7 @@ class AccountProblems:
 
 
 def active_alerts(account: str, found: AccountProblems) -> dict[Subject, ActiveAlert]:
-    """Return the active alerts of an account that has these problems."""
+    """Return the active alerts of an account that has these problems, by subject (alert code, name)."""
     warning, critical = Severity.WARNING, Severity.CRITICAL
     active = {}
     if found.stream:

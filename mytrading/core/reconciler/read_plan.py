@@ -83,7 +83,7 @@ class ReadPlan:
         self._wanted.append(request)
 
     def next_job(self, machine_ns: int) -> ReadJob | None:
-        """Return the read to make now; None if none is due."""
+        """Return the read to make now and count it as running until `on_read_ended`; None if none is due."""
         proof = not self._failures and any(request.proof for request in self._wanted)
         if machine_ns < self._quiet_until:
             return None
@@ -121,7 +121,8 @@ class ReadPlan:
     def on_read_ended(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
     ) -> None:
-        """Record that a read ended; `jitter` (0 to 1) scales half the back-off, no read begins for `patience` (ns)."""
+        """Record that a read ended: if not `ok`, reads wait for a back-off, shorter for requests the server `refused`;
+        `jitter` (0 to 1) scales half of it. In any case none begins for `patience` (ns)."""
         self._beside, self._busy = self._beside and not job.beside, self._busy and job.beside
         self._refused, self._last, self._quiet_until = refused, machine_ns, machine_ns + patience
         if ok:
@@ -134,7 +135,7 @@ class ReadPlan:
         self._read_at |= dict.fromkeys(read, machine_ns if ok else _LONG_AGO)
 
     def void_if_outdated(self, books: BooksRead) -> BooksRead:
-        """Return the books; with all contents None if a read that began later was reported already."""
+        """Return the books and record them as newest; with all contents None if one begun later was passed before."""
         if books.began_machine_ns < self._newest:
             return replace(books, orders=None, trades=None, positions=None)
         if books.orders is not None:
@@ -142,7 +143,7 @@ class ReadPlan:
         return books
 
     def make_all_due(self) -> None:
-        """Make every book due at once: the server is back, or updates may have been missed."""
+        """Make every book due at once and end the back-off: the server is back, or updates may have been missed."""
         self._failures, self._read_at = 0, dict.fromkeys(self._read_at, _LONG_AGO)
 
     def on_unreadable_update(self) -> None:
@@ -167,7 +168,7 @@ class OrderLevels:
         self._levels: dict[str, OrderReport] = {}
 
     def on_update(self, report: OrderReport) -> OrderReport | None:
-        """Keep an update of the stream; returns it, or None if it says nothing new of its order."""
+        """Keep an order update of the stream and return it; None, and nothing kept, if it says nothing new."""
         name = report.order.broker_order_id
         if (known := self._levels.get(name)) is not None:
             before, update = known.order, report.order  # by content, since nothing carries a time
@@ -178,7 +179,7 @@ class OrderLevels:
         return report
 
     def on_router_order(self, order: Order) -> OrderReport | None:
-        """Compare the kept update with the router's order: return it if it tells more, else drop it and return None."""
+        """Return the kept update of the router's `order` if it tells more than that; else drop it and return None."""
         known = self._levels.get(order.broker_order_id)
         if known is None or known.account != order.account:
             return None
@@ -191,7 +192,7 @@ class OrderLevels:
         return len(self._levels)
 
     def drop_shown_by(self, books: BooksRead) -> None:
-        """Drop the kept updates of orders that a later read shows."""
+        """Drop the kept updates of those orders that `books`, a read begun after the update, contain."""
         for name in {row.broker_order_id for row in books.orders or ()} & self._levels.keys():
             if self._levels[name].received_machine_ns < books.began_machine_ns:
                 del self._levels[name]
@@ -271,7 +272,8 @@ class HealthTracker:
     def on_read(
         self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = ""
     ) -> None:
-        """Record a read; `expected_mode` is None if no answer showed a mode, `problem` why a book is missing."""
+        """Record a read of the books; `expected_mode`: True if the server is in the configured mode (None: not shown),
+        `problem`: why a book is missing, `broker`: its name as reported, or ""."""
         right = self._health.right_mode if expected_mode is None else expected_mode
         old = replace(self._health, connected=True, right_mode=right, reads=self._health.reads + 1)
         whole, at = books.orders is not None and books.trades is not None, books.ended_machine_ns
@@ -294,13 +296,13 @@ class HealthTracker:
             self._health = replace(self._health, session_lost=lost, message=text)
 
     def on_funds_read(self, machine_ns: int, problem: str = "") -> None:
-        """Record a read of funds, or its `problem`."""
+        """Record that funds were read at this machine time (ns); with a `problem`, that they could not be."""
         self._funds_problem = problem
         if not problem:
             self._funds_at = machine_ns
 
     def on_failed_read(self, message: str) -> None:
-        """Record a failed read, which gave nothing usable."""
+        """Record a failed read, which gave nothing usable: the account counts as not connected."""
         self._health = replace(self._health, connected=False, failures=self._health.failures + 1, message=message)
 
     def health_at(self, machine_ns: int) -> AccountHealth:

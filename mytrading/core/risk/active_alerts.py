@@ -94,7 +94,7 @@ class LatencyAlerts:
         self._seen: dict[str, None] = {}
 
     def record_quote(self, received_ns: int, machine_ns: int) -> None:
-        """Record a quote's delay from the socket (`received_ns`) to its processing by risk (`machine_ns`)."""
+        """Record a quote's delay, socket (`received_ns`) to risk (`machine_ns`); several late in a row raise alerts."""
         if not self._quote_ns or machine_ns - received_ns <= self._quote_ns:
             self._late_quotes = 0
             return
@@ -109,7 +109,7 @@ class LatencyAlerts:
             )
 
     def record_order(self, order: Order, machine_ns: int) -> None:
-        """Record from an order event how long its placing call took, or that the broker rejected it."""
+        """Raise an alert if the order's placing call took too long, or the broker rejected it; each only once."""
         most = self._rules.order_latency_ms * MILLISECOND
         took = order.call.ended_machine_ns - order.call.began_machine_ns
         if order.call.ended_machine_ns and 0 < most < took and self._is_new(f"call {order.client_order_id}"):

@@ -58,7 +58,7 @@ class RiskMachine:
         self.runs = RunRules(state)
 
     def take_contracts(self, book: InstrumentBook) -> None:
-        """Replace the instrument book by that of the present day."""
+        """Replace the instrument book by that of the present day, and have all intents checked again."""
         self.environment.instruments = book
         self.state.recheck_intents()
 

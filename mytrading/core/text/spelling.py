@@ -19,14 +19,15 @@ def name_key(word: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return the known word most like this one, "" when none is near."""
+    """Return the known word most like `word`, "" if none is; `cutoff`: least likeness, 0 to 1."""
     by_key = {name_key(name): name for name in known}
     near = difflib.get_close_matches(name_key(word), by_key, n=1, cutoff=cutoff)
     return by_key[near[0]] if near else ""
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?`, or the known words when none is near and they are few."""
+    """Return the end of an error about an unknown word: `; did you mean X?`, or `; known: …` if none is near and the
+    known words are few, else ""."""
     names = sorted(known)
     near = nearest(word, names)
     if near:

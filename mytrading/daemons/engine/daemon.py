@@ -73,7 +73,7 @@ class StrategyEngine(MachineDaemon):
         self._topics: frozenset[str] = frozenset(self._watched)
 
     def setup(self) -> None:
-        """Recover, learn what became of the orders while away, then wait for the feed and open."""
+        """Recover state from the journals, subscribe to market data, control and orders, and start the timers."""
         super().setup()
         self._trades = trade_logger()
         self._intake = BarIntake(BarReader(self.config.bars_dir), self._calendar, self.beat_if_due)
@@ -94,14 +94,14 @@ class StrategyEngine(MachineDaemon):
         return self._opened
 
     def progress(self) -> Progress:
-        """Market progress to report in lock-step: how far the market data was processed."""
+        """Return, in lock-step, how far the market data was processed and what the engine still waits for."""
         done = super().progress()
         seen = {**done.seen, "feed/market": self._market.seen}
         waits = "" if self._opened else "strategies to open"
         return Progress(0, waits, {**done.sent, "wants": digest(self._wanted)}, seen)
 
     def figures(self) -> dict[str, float]:
-        """Figures of the engine, by name, for the status screens."""
+        """Return the engine's counts for the heartbeat: bars, signals, and running, faulted and warm strategies."""
         hosts = self.engine.hosts
         return {
             "bars": self._bars, "signals": self._signals, "strategies": sum(item.fault is None for item in hosts),
@@ -109,12 +109,12 @@ class StrategyEngine(MachineDaemon):
         }  # fmt: skip
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """First rows of a new journal after a loss: the positions that the router carried into the day."""
+        """Return the first row of a new journal after a loss, from the `DayOpened` row among `records`; () if none."""
         found = [row for row in records if isinstance(row, DayOpened)]
         return tuple(DayOpened(day=row.day, positions=row.positions, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """Rows that open a new day's journal: positions and switches."""
+        """Return the rows that open the journal of `day`: positions and switches."""
         return self.engine.snapshot(day)
 
     def teardown(self) -> None:
@@ -250,7 +250,7 @@ class StrategyEngine(MachineDaemon):
                     self.engine.missed_windows[run.name] = self._calendar.trading_day(now), text
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """Log the signals, vetoes and strategy faults among journaled rows; count the signals."""
+        """Log the signals, vetoes and strategy faults among rows just journaled; count the signals."""
         for row in rows:
             if isinstance(row, Signal):
                 self._signals += 1

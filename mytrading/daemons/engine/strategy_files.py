@@ -27,7 +27,8 @@ RULES_FOLDER = "strategies/rules"
 def find_strategies(
     home: Path, runs: Sequence[StrategyRun], overran: Sequence[str] = ()
 ) -> Mapping[str, type[BaseStrategy] | Fault]:
-    """The class of each run by its name, or why it cannot run; each author file, below `home`, is loaded once."""
+    """The class of each run by its name, or why it cannot run; loads each author file below `home` once. `overran`:
+    strategies stopped for taking too long."""
     plans = {run.name: leg_strategy(run.plan) for run in runs if run.plan is not None}
     coded = [run for run in runs if run.plan is None]
     paths = list(dict.fromkeys(home / run.file for run in coded))
@@ -40,7 +41,7 @@ def find_strategies(
 
 
 def find_rules(config: RunConfig) -> list[LoadedRule]:
-    """The user's own rules that are enabled, from the files of `strategies/rules`."""
+    """Load the user's own rules that are enabled, from the files of `strategies/rules`; [] if there are none."""
     if not config.rules:
         return []
     loaded = load_folder(Path(config.home) / RULES_FOLDER, SignalRule)
@@ -50,10 +51,8 @@ def find_rules(config: RunConfig) -> list[LoadedRule]:
 
 
 def find_class(classes: Iterable[type[BaseStrategy]], name: str) -> type[BaseStrategy]:
-    """The class of a name, whose case and underscores do not count; `StrategyError` suggests others.
-
-    Two classes of one name are both refused.
-    """
+    """Return the class called `name`, ignoring case and underscores. Raises `StrategyError` for none, which suggests
+    others, and for two."""
     by_key: dict[str, list[type[BaseStrategy]]] = {}
     for item in classes:
         by_key.setdefault(name_key(strategy_name(item)), []).append(item)

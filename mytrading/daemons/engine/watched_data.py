@@ -38,7 +38,7 @@ class BarIntake:
         self._holes: set[str] = set()
 
     def load_history(self, instruments: Sequence[str], timeframes: Iterable[str], days: int) -> list[Bar]:
-        """Stored minute bars of so many days and longer bars made of them, ordered by end; resets all state first."""
+        """Reset, then return stored minute bars of so many days and longer bars made of them, ordered by end time."""
         self._aggregator = Aggregator(self._calendar, sorted(timeframes, key=timeframe_minutes, reverse=True))
         most = (days + 1) * BARS_PER_DAY
         bars: list[Bar] = []
@@ -57,7 +57,7 @@ class BarIntake:
         return any(self.reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in instruments)
 
     def bars_up_to(self, minute: Bar) -> Iterator[Bar]:
-        """Stored bars that the stream skipped, then this minute and the longer bars it completes; each bar once."""
+        """Yield stored bars that the stream skipped, then `minute` and longer bars it completes; none if seen."""
         seen = self._seen.get(minute.instrument, 0)
         if minute.end_ns <= seen:
             return
@@ -66,14 +66,14 @@ class BarIntake:
         yield from self._taken(minute)
 
     def missed_bars(self, instrument: str) -> Iterator[Bar]:
-        """Stored bars of an instrument that the stream did not deliver."""
+        """Yield stored bars of an instrument, and longer ones they complete, that the stream did not deliver."""
         self._alive()
         seen = self._seen.get(instrument, 0)
         if self.reader.last_end(instrument) > seen:
             yield from self._stored(instrument, seen, None)
 
     def close_longer_bars(self, now: int, speed: float, machine_ns: int) -> list[Bar]:
-        """Longer bars completed by market time `now` alone; `speed` is the clock's, `machine_ns` their receipt."""
+        """Return longer bars completed by market time `now` alone; `speed`: the clock's, `machine_ns`: receipt."""
         return self._aggregator.advance(now, int(GRACE_NS * speed), machine_ns)
 
     def _stored(self, instrument: str, seen: int, until: int | None) -> Iterator[Bar]:
@@ -111,11 +111,11 @@ class OptionUniverse:
         return bool(self._runs)
 
     def is_choice_due(self, now: int) -> bool:
-        """True until the choice of the day is made."""
+        """True if a strategy watches options by rule and today's are not chosen yet."""
         return bool(self._runs) and self._chosen_for != self._calendar.trading_day(now)
 
     def choose(self, book: InstrumentBook, reader: BarReader, now: int) -> dict[str, tuple[str, ...]] | None:
-        """Today's watched instruments by strategy; None while a price or contract is missing (see `problems`)."""
+        """Choose today's watched instruments by strategy; None while a price or contract lacks (see `problems`)."""
         self.problems = {}
         found: dict[str, tuple[str, ...]] = {}
         for run in self._runs:

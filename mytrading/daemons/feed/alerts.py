@@ -16,7 +16,7 @@ NOTES = ("socket", "mute", "source", "coverage")
 
 
 def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> dict[Subject, ActiveAlert]:
-    """Return all feed alerts that the present state gives rise to; each text says what to do."""
+    """Return all feed alerts that the present state gives rise to; `rest_problem`: why REST quotes fail, or ""."""
     found: dict[Subject, ActiveAlert] = {}
     for connection in connections.all:
         of_connection = Severity.CRITICAL if connection is connections.active else Severity.WARNING

@@ -183,15 +183,16 @@ class BarPublisher:
             self._request(instrument, 0)
 
     def close(self) -> None:
+        """Stop fetching history and close the bar store."""
         self._history.stop()
         self._store.close()
 
     def has_history(self, watched: Iterable[str]) -> bool:
-        """Return whether history of all these is stored, or none is kept; a short gap does not count."""
+        """True if history of all these is stored, or none is kept at all; a short gap does not count."""
         return not self._keeps_history or self._loaded.issuperset(watched)
 
     def gaps(self) -> GapNames:
-        """Return the instruments with missing bars: those behind (none in lock-step), and those with holes."""
+        """Return instruments with missing bars: those whose history lags (none in lock-step), and those with holes."""
         behind = () if self._clock.lock_step else self._merge.instruments_behind(self._clock.now())
         return behind, self._merge.instruments_with_gaps
 
@@ -220,7 +221,7 @@ class BarPublisher:
         }
 
     def add(self, quote: Quote) -> None:
-        """Add a quote to its bar; `flush` follows once per burst."""
+        """Add a quote to the bar of its minute; `flush`, called once per burst of quotes, publishes what it closes."""
         if (closed := self._builder.add(quote)) is not None:
             self.closed.append(closed)
 
@@ -249,7 +250,7 @@ class BarPublisher:
         return True
 
     def interrupt(self) -> None:
-        """Publish whole bars and mark unfinished ones as incomplete, after a lost connection."""
+        """Publish the closed bars and mark unfinished ones as incomplete, after a lost connection."""
         self.flush()
         self._builder.interrupt()
         self._merge.hold_back_all()
@@ -259,7 +260,7 @@ class BarPublisher:
         self._builder.drop(instrument)
 
     def on_clock(self, now_ns: int, machine_ns: int) -> None:
-        """Close bars that the clock has passed, and start due history requests."""
+        """Close bars that market time `now_ns` has passed, publish them, and start due history requests."""
         grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
         self.closed += self._builder.advance(now_ns, grace, machine_ns)
         self.flush()
@@ -278,7 +279,7 @@ class BarPublisher:
                 self._store.mark_filled(whole, until_ns)
 
     def on_second(self, machine_ns: int) -> None:
-        """Retry history that failed or has not filled a hole."""
+        """Request again, as far as due, history that failed or has not filled a hole; called every second."""
         self._reserve.refill()
         for instrument in self._merge.instruments_with_gaps:
             if instrument not in self._due:

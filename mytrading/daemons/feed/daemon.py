@@ -237,7 +237,7 @@ class DataManager(Daemon):
         self.bars.report_gaps()
 
     def ready(self) -> bool:
-        """Return whether the active source serves and ticks, with history and instruments loaded."""
+        """True if the active source serves and ticks, with history and instruments loaded; else says why in `notes`."""
         active, machine_ns = self.connections.active, machine_now()
         served = [name for name in self._watched if active.serves(name)]
         if missing := active.waits_for(self._watched, self.bars.has_history, machine_ns):
@@ -274,6 +274,7 @@ class DataManager(Daemon):
         return sum(connection.socket.events.qsize() for connection in self.connections.all)
 
     def teardown(self) -> None:
+        """Stop the feed's sockets and threads, and close its files; called once, after the loop."""
         for connection in self.connections.all:
             connection.socket.stop()
         self.rest_quotes.stop()

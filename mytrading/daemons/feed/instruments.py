@@ -92,7 +92,7 @@ class InstrumentLoader:
         self._need = instruments_needed(self._config, watched, self._facts)
 
     def look(self, machine_ns: int) -> None:
-        """Request the day's instruments unless loaded, requested or waiting for a retry; run the archiver if due."""
+        """Request the day's instruments unless loaded, requested or waiting to retry; let the archiver start if due."""
         market_ns = self._clock.now()
         day = self._calendar.trading_day(market_ns)
         self._archiver.look(machine_ns)
@@ -198,7 +198,7 @@ class InstrumentArchiver:
         self._due = machine_ns + self._after
 
     def look(self, machine_ns: int) -> None:
-        """Start the archiving process if it is due, or check the running one."""
+        """Start the archiving process if it is due, or check on the running one; called regularly."""
         if self._child is not None:
             self._check(self._child, machine_ns)
         elif 0 < self._due <= machine_ns:

@@ -30,7 +30,7 @@ class LegStatus(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """True if the leg is held at its target quantity and no entry is working."""
+        """True if the leg's position has its target quantity and no entry order is working."""
         return self.held == self.target and not self.coming
 
     @property
@@ -48,10 +48,8 @@ class BasketMove(NamedTuple):
 
 
 def next_basket_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
-    """Return what to do next with an account's legs: enter some, or give up; `tries`: retries of a failed leg.
-
-    `late`: what is not ordered will not be. One leg alone is no basket: it never breaks and is not tried again.
-    """
+    """Return what to do with an account's legs: enter some, or give up (`broken`); `tries`: retries of a failed leg.
+    `late`: it is too late to order a leg. A single leg never breaks and is not tried again."""
     if len(legs) == 1:
         leg = legs[0]
         return BasketMove(enter=(leg.instrument,) if leg.is_orderable and not leg.failed else ())

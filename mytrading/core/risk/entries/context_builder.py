@@ -145,7 +145,7 @@ class ContextBuilder:
         return session, "" if session is not None else calendar.holiday_name(exchange, day)
 
     def has_basket_begun(self, intent: Intent, account: str) -> bool:
-        """True once a leg of a basket was ordered in an account, or while a sold leg is stopped out."""
+        """True once a leg of a several-leg intent was ordered in an account, or while a sold leg is stopped out."""
         if intent.lost and self.has_stopped_leg(intent, account):
             return True
         if len(intent.legs) < 2:

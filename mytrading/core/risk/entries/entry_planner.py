@@ -223,14 +223,14 @@ class EntryPlanner:
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
     def deny_if_expired(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
-        """Return a denial EXPIRED, delayed by `why`, if an intent expired before its first order; else []."""
+        """Return a denial EXPIRED, with `why` the intent waited, if it expired before its first order; else []."""
         if not intent.legs or self.has_basket_begun(intent, account) or not self.is_expired(intent.signal, now):
             return []
         what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
         return [self._denied(intent, intent.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
 
     def is_expired(self, signal: Signal, now: int) -> bool:
-        """True once a signal's expiry has passed by market and machine time; in lock-step by market time."""
+        """True once a signal's expiry has passed by both market time (`now`) and machine time."""
         return is_expired(signal, now, self._state.wait_machine_ns)
 
     def is_basket_late(self, signal: Signal, now: int) -> bool:
@@ -239,7 +239,7 @@ class EntryPlanner:
         return now > signal.expires_ns + BASKET_NS and machine_ns > signal.expires_machine_ns + BASKET_NS
 
     def has_basket_begun(self, intent: Intent, account: str) -> bool:
-        """True once a leg of a basket was ordered in an account."""
+        """True once a leg of a several-leg intent was ordered in an account, or while a sold leg is stopped out."""
         return self._cases.has_basket_begun(intent.in_account(account), account)
 
     def why_entries_blocked(self, account: str, now: int) -> str:

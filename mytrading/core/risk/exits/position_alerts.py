@@ -29,7 +29,7 @@ def square_off_subject(position: Position) -> str:
 
 
 def unbound_subject(position: Position) -> str:
-    """Return the alert subject of a position of unknown purpose."""
+    """Return the alert subject of a position whose watched instrument is unknown: strategy, instrument, account."""
     return f"{position.strategy} {position.instrument} {position.account}"
 
 
@@ -63,7 +63,7 @@ def _overdue(state: RiskState, position: Position, code: str, text: str, now: in
 
 
 def unbound_alerts(state: RiskState, now: int) -> list[Any]:
-    """Alerts of positions of unknown purpose."""
+    """Return the alerts, each once a day, of open positions whose watched instrument is unknown."""
     rows: list[Any] = []
     for position in state.unbound_positions():
         subject = unbound_subject(position)

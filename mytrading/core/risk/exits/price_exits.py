@@ -33,7 +33,7 @@ STOP_FAILED = "STOP_FAILED"
 
 
 def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
-    """Return rows that close positions whose stop or target the instrument's latest quote has reached."""
+    """Return rows that close positions whose stop or target the instrument's latest quote has reached; () if none."""
     guard = state.guard
     targets = _targets(state, instrument, now) if state.target_levels else ()
     if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
@@ -75,11 +75,9 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
 
 
 def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:
-    """Return rows that close at once an entry filled beyond its stop, whose stop order the exchange would reject.
-
-    What its stop covers there already, or is seen to have closed, when only the fill is confirmed, is left to it.
-    What a bought position covered that was stopped out at the broker is bought back.
-    """
+    """Return rows that close at once an entry filled beyond its stop, whose stop order the exchange would reject. Not
+    if a stop order covers all its units. Also rows that buy back sold options whose bought cover was stopped out at the
+    broker."""
     if not isinstance(message, PositionChanged):
         return ()
     if bought_back := _uncovered(state, now):

@@ -16,7 +16,7 @@ from mytrading.messages.orders import Position
 
 
 def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> list[LevelMoved]:
-    """Return rows that record an entry's target and stop (rupees, 0: none) as its position's; [] if it adds to one."""
+    """Return rows that set an entry's target and `stop` (rupees, 0: none) as its position's; [] if it adds to one."""
     key = entry.owner
     rows = []
     for levels, name, level in (
@@ -46,11 +46,8 @@ def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
 
 
 def arm_stops(state: RiskState, now: int) -> list[LevelMoved]:
-    """Rows that arm the stop which a position carries, long or short, and disarm that of a hedge as long as it is one.
-
-    A level ends with what is known to be coming; what fills after all, cancelled or lost before, brings it again. What
-    is being closed needs none: the level under its owner is then that of the position which comes next.
-    """
+    """Return rows that arm the stops which open positions carry, long or short, and disarm those of pure hedges.
+    Positions being closed are skipped: the level of their owner is by then that of the next position."""
     rows = []
     for position in state.open_positions():
         key = position.owner
@@ -87,10 +84,8 @@ def _is_in_use(state: RiskState, key: OwnerKey) -> bool:
 
 
 def stop_level(state: RiskState, key: OwnerKey) -> float:
-    """The price at which the position of an owner is to be closed, held by risk or at the broker; 0 if none is known.
-
-    The level that it carries comes before that of its owner; a stop at the broker counts for the side that it closes.
-    """
+    """The rupee price at which an owner's position is to be closed, by risk or a stop at the broker; 0 if none is
+    known. A level that the position carries is preferred to that recorded for its owner."""
     held, position = state.stop_levels.get(key, 0.0), state.positions.get(key)
     if held:
         return (position.held_stop or held) if position is not None else held
@@ -101,7 +96,7 @@ def stop_level(state: RiskState, key: OwnerKey) -> float:
 
 
 def quote_beyond(state: RiskState, position: Position, level: float, now: int, *, target: bool = False) -> Quote | None:
-    """Return the fresh quote that has reached a position's stop (or `target`) level; None if none has."""
+    """Return the latest quote if it is fresh and has reached a position's stop (or `target`) `level`; else None."""
     quote = state.quotes.get(position.instrument)
     held = position.open_units
     if quote is None or not level or not held or quote.ltp <= 0:

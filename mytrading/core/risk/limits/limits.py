@@ -59,7 +59,7 @@ class Limit(NamedTuple):
 
     @property
     def key(self) -> LimitKey:
-        """Kind and scope: the key of this limit in `EquityMemory`."""
+        """Kind and scope: the key of this limit in the tables of `EquityMemory`."""
         return (self.kind, *self.scope)
 
     @property
@@ -73,7 +73,7 @@ class Limit(NamedTuple):
         return " ".join(self.scope)
 
     def format(self, value: float) -> str:
-        """Format a value of this limit in its unit."""
+        """Format a value of this limit in its unit: rupees, percent or R."""
         if self.kind is _LOSS:
             return rupees(value)
         return f"{value:.2%}" if self.kind is _DRAWDOWN else f"{value:+.2f} R"
@@ -120,7 +120,7 @@ class Limits:
         return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.profit_in_r(limit.scope)
 
     def is_reached(self, limit: Limit) -> bool:
-        """True if a limit is exceeded now or was recorded as reached earlier today."""
+        """True if a limit is exceeded now, or was recorded as reached earlier today."""
         return self._is_known(limit) or self._is_beyond(limit)
 
     def _is_known(self, limit: Limit) -> bool:
@@ -159,7 +159,8 @@ class Limits:
         return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
 
     def is_confirmed(self, limit: Limit, now: int) -> bool:
-        """True if a limit is reached even without what only the newest quotes, which may be wrong, add to the value."""
+        """True if a limit is reached even without the part of its value that only the newest quotes, possibly wrong,
+        show, or if that part is too small to matter; False while the value is unknown."""
         doubt = self._money.unconfirmed(limit.scope, now, gains=limit.kind is _TARGET_R, in_r=limit.kind in _IN_R)
         value = self.current_value(limit)
         if value is None:
@@ -182,18 +183,18 @@ class Limits:
         return f"{limit.scope_name} stands at {stands}{before}, {limit.setting} is {bound}: {follows}"
 
     def on_quote(self, instrument: str, now: int) -> list[Any]:
-        """Return rows of limits that a quote of a held instrument makes reached."""
+        """Return the breach rows of limits that the new price of a held instrument makes reached; [] if none."""
         return self._look(self._money.scopes_of(instrument), now)
 
     def on_position(self, message: Any, now: int) -> list[Any]:
-        """Return breach rows of limits that a changed position makes reached, and rows that continue begun flattens."""
+        """Return breach rows of limits that a changed position makes reached, and rows continuing begun flattens."""
         position: Position | None = getattr(message, "position", None)
         if position is None:
             return []
         return [*self._look([(ACCOUNT, position.account), (STRATEGY, position.strategy)], now), *self._go_on(now)]
 
     def on_time(self, now: int) -> list[Any]:
-        """Return the rows due by the clock: starting equity, breaches, new peaks, closing prices, begun flattens."""
+        """Return rows due by the clock: starting equity, breaches, new peaks, closing prices, unfinished flattens."""
         reached = self._look(self._money.scopes(), now)
         return [*self._bases(now), *reached, *self._peaks(now), *self._marks(now), *self._go_on(now)]
 

@@ -108,7 +108,7 @@ class DayPnl:
         return 0.0 if total is None else total.rupees
 
     def unconfirmed(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
-        """Part of a scope's profit (`gains`) or loss, in rupees or R, that only the newest quotes show; 50 µs."""
+        """Part of a scope's profit (`gains`) or loss today, in rupees or R (`in_r`), that newest quotes alone show."""
         at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
         for key, money in self._owners.items():
             if money.units and key[at] == scope[1]:
@@ -117,10 +117,8 @@ class DayPnl:
         return total
 
     def unconfirmed_of(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
-        """The part of a position's gain (`gains`) or loss, in rupees, that rests on its newest quote alone.
-
-        One that has been alone for `ALONE_NS` may be confirmed by its last price, which the feed has judged.
-        """
+        """Rupees of a position's gain (`gains`) or loss that its newest quote alone shows; `average`: its entry price.
+        After `ALONE_NS` without another quote, the last price of that quote may confirm its bid or ask."""
         quote = self._quotes.get(instrument)
         if quote is None:
             return 0.0
@@ -145,7 +143,8 @@ class DayPnl:
         return None if former is None else former.ltp
 
     def profit_in_r(self, scope: Scope) -> float:
-        """Profit of an account or strategy today in R: each round trip's profit divided by its risk at its stop."""
+        """Profit today of an account or strategy in R: each round trip's profit over its risk at its stop, 0 if
+        none."""
         return self._in_r.get(scope, 0.0)
 
     def scopes_of(self, instrument: str) -> tuple[Scope, ...]:
@@ -165,10 +164,8 @@ class DayPnl:
         return tuple(sorted(self.sums))
 
     def is_priced(self, scope: Scope, now: int) -> bool:
-        """True once each open leg of a scope was quoted in this run, or after `PATIENCE_NS`.
-
-        Until then its profit adds prices of different moments. Budget: 10 µs for 50 legs in the first minute.
-        """
+        """True once each open leg of a scope was quoted in this run, or after `PATIENCE_NS`: before, prices differ in
+        age."""
         quoted = self._quoted
         if quoted is None or now - self._began_ns >= PATIENCE_NS:
             return True
@@ -179,7 +176,7 @@ class DayPnl:
         return True
 
     def closing_prices(self, *, quoted: bool) -> Iterator[tuple[str, bool, float]]:
-        """Yield (instrument, is long, price) at which held units would close; `quoted`: without mere marks."""
+        """Yield (instrument, is long, price) at which held units would close; `quoted`: no journaled prices."""
         for instrument, keys in self._keys.items():
             for long in sorted({self._owners[key].units > 0 for key in keys if self._owners[key].units}):
                 price = self._price(instrument, long)
@@ -191,7 +188,7 @@ class DayPnl:
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
 
     def begin_run(self, now: int) -> None:
-        """Begin at market time `now`: open positions count as unpriced until their first quote."""
+        """Begin a run at market time `now`: open positions count as unpriced until their first quote."""
         self._began_ns, self._quoted = now, set()
 
     def open_day(self) -> None:
@@ -212,7 +209,7 @@ class DayPnl:
                 total.gain += gain
 
     def set_entry_stop(self, key: OwnerKey, level: float) -> None:
-        """Record the stop (rupees, 0: none) of the first entry of a round trip, which sets its risk."""
+        """Record the stop (rupees, 0: none) of a round trip's first entry, which sets its R; ignored while held."""
         money = self._owners.get(key)
         if money is None or not money.units:
             self._stops[key] = level
@@ -269,7 +266,7 @@ class DayPnl:
                 self.marks.pop((instrument, long), None)
 
     def set_carried(self, key: OwnerKey, unrealised: float) -> None:
-        """Set the unrealised rupees of an owner that belong to earlier days."""
+        """Set the unrealised rupees of an owner that belong to earlier days, and so not to today's profit."""
         money = self._owner(key)
         money.carried = money.brought = unrealised
         self.recompute_sums()
@@ -277,7 +274,7 @@ class DayPnl:
             self._count_r(key, money)
 
     def update_quote(self, quote: Quote, machine_ns: int) -> bool:
-        """Reprice the positions of a quote's instrument; false if the quote is too old or has no price."""
+        """Record a quote and reprice the positions in it; False, and unused, if it is too old or has no price."""
         self._newest_ns = max(self._newest_ns, quote.market_ns)
         old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
         if old or not quote.ltp > 0:

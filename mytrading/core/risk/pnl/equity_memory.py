@@ -50,7 +50,7 @@ class EquityMemory:
         return None if base is None else base + self.money.profit((ACCOUNT, account))
 
     def drawdown(self, scope: Scope, accounts: Iterable[str]) -> float | None:
-        """Fall from the peak as a fraction of `drawdown_base`; None if that is not known."""
+        """Fall from the peak as a fraction of `drawdown_base`; None if unknown. `accounts`: where a strategy trades."""
         profit = self.money.profit(scope)
         if scope[0] == ACCOUNT:
             base = self.bases.get(scope[1])
@@ -63,21 +63,21 @@ class EquityMemory:
         return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
 
     def drawdown_base(self, scope: Scope, accounts: Iterable[str]) -> float:
-        """Rupees that a drawdown is divided by: peak equity of the account, or of a strategy's accounts."""
+        """Rupees a drawdown is divided by: peak equity of the account or of a strategy's `accounts`; 0 if unknown."""
         if scope[0] == ACCOUNT:
             equity = self.equity(scope[1])
             return 0.0 if equity is None else max(self.peaks.get(scope, 0.0), equity)
         return sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
 
     def begin_run(self, now: int) -> None:
-        """Begin a run at market time `now` with the journaled peaks, and unpriced positions."""
+        """Begin a run at market time `now`: peaks as journaled, positions unpriced until their first quote."""
         self.money.begin_run(now)
         self.peaks = {scope: value for scope, (value, _) in self.journaled.items()}
         for account, base in self.bases.items():
             self.peaks.setdefault((ACCOUNT, account), base)
 
     def raise_peaks(self, touched: Iterable[Scope], now: int) -> None:
-        """Raise the peaks of these scopes to their present profit or equity, if priced and confirmed by two quotes."""
+        """Raise the peaks of these scopes to their present profit or equity, but for gains only one quote shows."""
         peaks, bases, sums = self.peaks, self.bases, self.money.sums
         for scope in touched:
             height = total.rupees - total.gain if (total := sums.get(scope)) is not None else 0.0
@@ -90,11 +90,11 @@ class EquityMemory:
                 peaks[scope] = height
 
     def tracked_value(self, scope: Scope) -> float | None:
-        """The value whose peak is kept: an account's equity, or a strategy's profit of the day."""
+        """Rupees whose peak is kept: a strategy's profit of the day, or an account's equity (None while unknown)."""
         return self.equity(scope[1]) if scope[0] == ACCOUNT else self.money.profit(scope)
 
     def apply_level(self, row: LevelMoved) -> bool:
-        """Fold a journaled level of the limits; false if the row is another kind of level."""
+        """Record a journaled level of the limits; False, and nothing recorded, if the row is another kind of level."""
         if not row.name.startswith(PREFIX):
             return False
         self.notice_day(row.at_ns)
@@ -133,7 +133,7 @@ class EquityMemory:
             self.halts[line] = row.value
 
     def notice_day(self, market_ns: int) -> None:
-        """Set the day from the first known market time; later days begin with `open_day`."""
+        """Set the day from the first known market time (ns); later calls change nothing, days begin with `open_day`."""
         if self.began < 0 < market_ns:
             self.began = day_number(market_ns)
 
@@ -169,6 +169,6 @@ def _scope(text: str) -> Scope:
 
 
 def level_name(what: str, *parts: str) -> str:
-    """The name of a journaled level: `BASE` and an account, `PEAK` and a scope, `FIRED`, `HALT` or `TIMES` and a line,
-    one of `MARKS` and an instrument."""
+    """The name of a journaled level: `BASE` and an account, `PEAK` and a scope, `FIRED`, `HALT` or `TIMES` and a
+    `LimitKey`, one of `MARKS` and an instrument."""
     return " ".join((PREFIX + what, *parts))

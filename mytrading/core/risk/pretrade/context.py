@@ -139,7 +139,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_counted(self) -> bool:
-        """True if the entry counters already include this intent: its further legs are not counted again."""
+        """True if the entry counters already include this intent, so that its further legs are not counted again."""
         return self.entered or self.begun
 
     @property

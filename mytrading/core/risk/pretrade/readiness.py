@@ -69,7 +69,7 @@ def funds_unread(state: RiskState, account: str) -> str:
 
 
 def session_lost(state: RiskState, account: str) -> str:
-    """Return the error with which an account's server refuses all reads of its books; empty while it answers."""
+    """Return the error with which an account's server refuses every read of its books; empty if it answers."""
     health = state.health.get(account)
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
@@ -84,7 +84,7 @@ def is_quote_stale(state: RiskState, quote: Quote, now: int) -> bool:
 
 
 def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, float]]:
-    """Positions, of a strategy or of all, with the level of the stop that risk holds for them."""
+    """Yield open positions, of one strategy or ("") all, with the stop level in rupees that risk watches for them."""
     for key, level in state.stop_levels.items():
         position = state.positions.get(key) if strategy in ("", key[3]) else None
         if position is not None and position.open_units:

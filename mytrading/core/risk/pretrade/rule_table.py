@@ -39,10 +39,8 @@ BASKET_BROKEN = Rule(
 def find_denials(
     case: PreTradeContext, always: tuple[tuple[str, Callable[[PreTradeContext], str]], ...] = _ALWAYS
 ) -> tuple[Denial, ...]:
-    """Return all denials of a context in rule table order; empty if it passes; `always`: ungated (code, check) pairs.
-
-    One comparison of all gated fields with their defaults tells which rules with a `field` are evaluated.
-    """
+    """Return all denials of a context in rule table order; empty if it passes; `always`: (code, check) pairs always
+    evaluated. Rules with a `field` are evaluated only where that field of the context is not at its default."""
     found = [Denial(code, text) for code, check in always if (text := check(case))]
     values = _FIELDS(case)
     if values != _AT_DEFAULT:
@@ -53,7 +51,7 @@ def find_denials(
 
 
 def find_gated_denials(case: PreTradeContext) -> tuple[Denial, ...]:
-    """The denials of the rules with a `field` that is not at its default."""
+    """Return only the denials of rules with a `field`, evaluated where that is not at its default in the context."""
     return find_denials(case, always=())
 
 
@@ -62,7 +60,7 @@ def _rank(denial: Denial) -> int:
 
 
 def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]:
-    """Insert a denial that was found before the rules into `found`, in the order of the rule table."""
+    """Return `found` with `denial` inserted, in place of one with its code, in the order of the rule table."""
     return tuple(sorted([*(one for one in found if one.code != denial.code), denial], key=_rank))
 
 

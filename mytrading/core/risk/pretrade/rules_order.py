@@ -20,7 +20,7 @@ _EPSILON = 1e-6
 
 
 def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool) -> str:
-    """Why an instrument, which is a derivative or a share, is not entered as this product; empty if it may be."""
+    """Return why `product` does not suit entering `name` (`derivative` or share, `sold` or bought); empty if so."""
     if product is _MIS:
         return ""
     if derivative and product is Product.CNC:
@@ -33,7 +33,7 @@ def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool
 
 
 def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
-    """Return why a leg bought as MIS cannot hedge one sold as another product, which outlives it; empty if it can."""
+    """Return the text that `hedge`, bought as MIS, cannot cover `sold`, sold as `product`, which outlives it."""
     return (
         f"{hedge} is bought as MIS, which ends today, and would leave {sold}, sold as {product.value}, bare; "
         f"buy it as {product.value}, or sell the other as MIS"

@@ -43,11 +43,9 @@ class PriceBand(NamedTuple):
 
 
 def stop_holder(case: PreTradeContext) -> StopPlan:
-    """Return who watches the stop of an entry, broker or risk: as for the position it adds to, else as configured.
-
-    Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
-    the cover first.
-    """
+    """Return who watches the stop of an entry, broker or risk: as for the position it adds to, else as configured. Risk
+    does where the exchange would reject the stop order, and for a bought leg that covers a sold one, since the exchange
+    would close that cover first."""
     if case.guard is not None:
         return case.guard
     plan = _plan_of(case)
@@ -69,7 +67,7 @@ def plan_stop(case: PreTradeContext) -> StopLevels | str:
 
 
 def stop_problem(case: PreTradeContext) -> str:
-    """Why an entry of this case can have no stop; empty if it can, or needs none. Budget: 3 µs."""
+    """Return why an entry of this case can have no stop; empty if it can, or needs none."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
     if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
@@ -120,13 +118,14 @@ def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
 
 
 def can_rest(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
-    """True if the exchange takes a stop-limit order at this level (rupees), its limit two ticks beyond the trigger."""
+    """True if the exchange would accept an entry's stop order, triggered at `level`, now; in rupees: `price` is the
+    instrument's present price, `previous_close` None if unknown."""
     furthest = furthest_resting_level(instrument, entry, price, previous_close)
     return level >= furthest - _EPSILON if entry is _BUY else level <= furthest + _EPSILON
 
 
 def furthest_resting_level(instrument: Instrument, entry: Side, price: float, previous_close: float | None) -> float:
-    """The level (rupees) furthest from the price at which the stop of an entry of this side may rest."""
+    """The rupee level furthest from the instrument's `price` at which such an entry's stop order is accepted."""
     band, room = price_band(instrument, price, previous_close), LEAST_TICKS * instrument.tick_size
     lower, upper = band.lower + room if band.lower > 0 else 0.0, band.upper - room
     if instrument.kind.is_option:
@@ -151,7 +150,7 @@ def _nearest(case: PreTradeContext, entry: Side) -> float:
 def stop_prices(
     instrument: Instrument, entry: Side, level: float, band: PriceBand, limits: RiskLimits, buffer: float = 0.0
 ) -> StopLevels:
-    """The prices of the stop at `level` (rupees) of an entry of this side; `buffer` to its limit, 0: the default."""
+    """Return trigger and limit of an entry's stop at `level` (rupees); `buffer`: rupees between, 0: default."""
     tick, away = instrument.tick_size, -1 if entry is _BUY else 1
     trigger = max(_on_tick(level, tick, away), tick)
     reach = max(buffer or trigger * limits.stop_limit_buffer, LEAST_TICKS * tick)
@@ -166,7 +165,7 @@ def stop_prices(
 
 
 def price_band(instrument: Instrument, price: float, previous_close: float | None) -> PriceBand:
-    """The band about the last close of a share or future, about the present price of an option."""
+    """The daily price band: about the previous close of a share or future (or `price`), about `price` of an option."""
     if instrument.kind.is_option:
         reach = OPTION_REACH if price <= OPTION_SMALL else price * OPTION_BAND
         return PriceBand(max(price - reach, 0.0), price + reach)

@@ -76,12 +76,12 @@ def _covers(bought: Instrument, sold: Instrument) -> bool:
 
 
 def hedging_units(covers: Iterable[Cover], name: str) -> int:
-    """Units of a bought option that hedge something sold."""
+    """Units of the bought option `name` that hedge sold options, according to `covers`; 0 if none."""
     return sum(cover.units for cover in covers if cover.bought == name and cover.hedge)
 
 
 def sold_legs_exposed(units: Mapping[str, int], contracts: Mapping[str, Instrument], name: str) -> set[str]:
-    """The sold legs that would be covered by less if a bought leg were gone."""
+    """Return the sold legs that would have less cover without the bought leg `name`; `units`: signed, by name."""
     without = _covered(match_covers({**units, name: 0}, contracts))
     return {sold for sold, size in _covered(match_covers(units, contracts)).items() if without.get(sold, 0) < size}
 

@@ -9,22 +9,22 @@ STOP_PREFIX, TARGET_PREFIX = "stop ", "target "
 
 
 def stop_name(key: OwnerKey) -> str:
-    """The name of the stop level of an owner."""
+    """The name under which the stop level of an owner's position is journaled."""
     return STOP_PREFIX + " ".join(key)
 
 
 def target_name(key: OwnerKey) -> str:
-    """The name of the target level of an owner."""
+    """The name under which the target level of an owner's position is journaled."""
     return TARGET_PREFIX + " ".join(key)
 
 
 def hedge_name(key: OwnerKey) -> str:
-    """The name of the figure that counts the units of a position which hedge something sold."""
+    """The name of the heartbeat figure that counts the units of an owner's position which hedge sold options."""
     return "hedge " + " ".join(key)
 
 
 def owner_of_level(name: str, prefix: str) -> OwnerKey | None:
-    """The owner whose level has this name; None if the name begins otherwise."""
+    """The owner in the name of a stop or target level; None if the name does not begin with `prefix`."""
     if not name.startswith(prefix):
         return None
     account, instrument, product, strategy = name[len(prefix) :].split(" ", 3)

@@ -80,7 +80,7 @@ class StopCoverage:
         """Units held as CNC when the day began: they may have left the position book."""
 
     def open_day(self, positions: Iterable[Position]) -> None:
-        """Start a new day with these carried positions; readings of earlier days are forgotten."""
+        """Start a new day: record the carried delivery (CNC) units, which may have left the broker's position book."""
         self._delivered.clear()
         for position in positions:
             if position.product is Product.CNC and position.quantity > 0:
@@ -111,7 +111,7 @@ class StopCoverage:
         self._requested[account] = machine_ns
 
     def record_alert(self, code: str, subject: str) -> None:
-        """Record that an operator was alerted of this code and subject."""
+        """Record that an operator was alerted of this subject, with STOP_UNCERTAIN or another code."""
         for bare, kept in ((self.uncovered_positions(), self._sightings), (self.doubted_positions(), self._doubts)):
             for found in bare:
                 if found.subject == subject and (code == STOP_UNCERTAIN) == (kept is self._doubts):
@@ -120,7 +120,7 @@ class StopCoverage:
     def apply_broker_books(
         self, held: BrokerHeld, positions: Mapping[OwnerKey, Position], orders: Iterable[Order]
     ) -> None:
-        """Compare an account's positions that need a stop at the broker with one reading of its books."""
+        """Record which of an account's positions have no stop, or one of wrong size, by one reading of its books."""
         mine = [order for order in orders if order.account == held.account and order.purpose.reduces]
         for kept in (self._sightings, self._doubts):
             for key in [key for key in kept if key[0] == held.account and key not in positions]:
@@ -176,7 +176,7 @@ class StopCoverage:
         return [seen.of(key) for key, seen in self._sightings.items() if seen.since_ns]
 
     def doubted_owners(self) -> list[OwnerKey]:
-        """Return owners of whose stop two readings in a row showed nothing or too little, whatever came between."""
+        """Return owners whose stop was missing or too small in two readings in a row, order events between or not."""
         return [key for key, seen in self._doubts.items() if seen.again]
 
     def owners_missing_stop(self) -> list[OwnerKey]:
@@ -210,7 +210,7 @@ def _covered(position: Position, owned: int, held: BrokerHeld, ours: set[str]) -
 
 
 def resting_units(position: Position, orders: Iterable[Order]) -> int:
-    """Units of a position that stops and exits would close which are known to be at the broker, triggered or not."""
+    """Units of a position that stop and exit orders known to be at the broker, triggered or not, may still close."""
     return sum(
         order.quantity - order.filled_seen
         for order in orders

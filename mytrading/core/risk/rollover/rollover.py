@@ -80,7 +80,7 @@ class Rollover:
         self._entries, self._limits = entries, limits
 
     def is_rolling(self, intent: Intent) -> bool:
-        """True while positions of this intent are being rolled to the next contract."""
+        """True while positions of this intent's strategy and watched instrument roll to the next contract."""
         key = (intent.signal.strategy, intent.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 
@@ -89,7 +89,7 @@ class Rollover:
         return {roll.far for roll in self._under_way()}
 
     def on_time(self, now: int) -> list[Any]:
-        """Return rows that advance the rolls under way and begin those that are due."""
+        """Return rows that advance unfinished rolls and begin those that are due; called as the clock advances."""
         rows = [row for roll in list(self._under_way()) for row in self._go_on(roll, now)]
         return [*rows, *(row for position in self._state.open_positions() for row in self._begin(position, now))]
 
@@ -97,7 +97,7 @@ class Rollover:
         return (roll for roll in self._state.rolls.values() if roll.phase == "begun")
 
     def redirect_to_next_contract(self, intent: Intent, account: str, now: int) -> list[Any]:
-        """Return rows that point an intent at the next contract where its own is due to be rolled; [] if none is."""
+        """Return rows moving an intent's legs to the next contract where theirs is due to be rolled; [] if none is."""
         signal, rule = intent.signal, self._rule(intent.signal.strategy)
         if rule is None or account in intent.spent:
             return []

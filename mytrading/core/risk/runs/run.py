@@ -39,7 +39,7 @@ class Trail(NamedTuple):
     stop: float | None = None
 
     def advance(self, rule: TrailRule, profit: float, basis: RunBasis) -> Trail:
-        """The trail after a profit of so many rupees was seen; the same object if it did not move. Budget: 1 µs."""
+        """Return the trail after a profit of so many rupees, the same object if unchanged; `basis`: of the run."""
         if self.stop is None and not rule.from_entry and profit <= rule.activation:
             return self
         peak = max(self.peak, profit)
@@ -55,7 +55,7 @@ class Trail(NamedTuple):
         return Trail(peak, stop if self.stop is None else max(self.stop, stop))
 
     def is_hit(self, profit: float) -> bool:
-        """True once the profit is at the stop or below it."""
+        """True once the profit (rupees) is at or below the trailing stop; False while that is not set."""
         return self.stop is not None and profit <= self.stop + EXACT
 
 
@@ -84,12 +84,12 @@ class RunLeg(msgspec.Struct):
 
     @property
     def name(self) -> str:
-        """Account, instrument and product."""
+        """Account, instrument and product, separated by blanks."""
         return " ".join(self.key[:3])
 
     @property
     def units(self) -> int:
-        """Signed units held: confirmed ones, or while there are none those sighted."""
+        """Signed units held: confirmed ones, or if there are none, those that only one source has reported so far."""
         return self.quantity or self.position.quantity_seen
 
     def rule_prices(self, rules: StrategyRules) -> list[tuple[RiskKind, float]]:
@@ -170,7 +170,7 @@ class InstrumentLegs(NamedTuple):
 
 
 def fired_rule_name(kind: str, leg: str) -> str:
-    """The name that records a rule as fired: of a run, or of one round trip of a leg in it."""
+    """The name that records rule `kind` as fired: of the whole run (`leg` empty), or of one round trip of a leg."""
     return f"{kind} {leg}".strip()
 
 
@@ -180,7 +180,7 @@ def run_id_of(position: Position) -> str:
 
 
 def run_basis(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
-    """Return what a run's rules are measured by: units of one complete set, and the net premium entered in rupees."""
+    """Return a run's units of one complete set and net premium; `entered`: units and premium in rupees by owner."""
     units: dict[str, int] = {}
     for key, (count, _) in entered.items():
         units[key[1]] = units.get(key[1], 0) + count
@@ -188,10 +188,8 @@ def run_basis(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
 
 
 def level_price(rule: LevelRule, start: float, units: int, gain: bool) -> float:
-    """The price in rupees at which a rule takes a leg's profit (`gain`) or ends its loss, counted from `start`.
-
-    `units` are those held, above 0 for longs.
-    """
+    """The rupee price at which a rule takes a leg's profit (`gain`) or ends its loss, counted from the price `start`;
+    `units`: signed units held."""
     if rule.kind is LevelKind.PREMIUM:
         return rule.value
     way = 1 if (units > 0) is gain else -1

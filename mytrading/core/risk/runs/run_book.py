@@ -93,7 +93,7 @@ class RunBook:
                 leg.update_price_band(run.rules)
 
     def revalue(self, run: Run, now: int) -> None:
-        """Update a run's profit and marks at market time `now`, and move its trailing stop."""
+        """Update a run's profit (rupees) and its legs' unrealised ones at market time `now`; move its trailing stop."""
         run.profit, run.fresh_until_ns = self.profit(run, now)
         if run.profit is None:
             return
@@ -139,7 +139,8 @@ class RunBook:
         return total, until
 
     def combined_premium(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
-        """The premium of one complete set at last prices, in rupees a unit; None while a leg has no fresh quote."""
+        """Rupees of one set of legs (`ratio`: units by instrument) at last prices; None without fresh quotes for
+        all."""
         if self.profit(run, now)[0] is None:
             return None
         quotes = [(self._state.quotes.get(instrument), units) for instrument, units in ratio]
@@ -147,7 +148,7 @@ class RunBook:
         return sum(prices) if prices and len(prices) == len(quotes) else None
 
     def apply(self, row: Any) -> Run | None:
-        """Apply a row (no quote) after the state did; returns the run whose legs may have changed, None if none."""
+        """Apply a row other than a quote, after the state did; return the run whose legs may have changed, or None."""
         if isinstance(row, (PositionChanged, PositionAdjusted)):
             return self._position(row.position)
         if isinstance(row, (OrderChanged, PlaceEntry)):

@@ -111,7 +111,7 @@ class RunEvents:
         return rows
 
     def rows_squaring_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
-        """Return rows that close these legs at a time of day; [] if that time was acted on already."""
+        """Return rows that close these legs by the time-of-day rule in `breach`; [] if it closed them already."""
         if len(legs) == len(run.legs):
             return self.rows_ending_run(run, breach, now, 0)
         subject = " ".join(sorted({leg.instrument.partition(":")[0] for leg in legs}))
@@ -122,7 +122,7 @@ class RunEvents:
         return [event, *closed]
 
     def continue_closing(self, run: Run, now: int) -> list[Any]:
-        """Return the rows a closing run still needs: closes of late fills, and of hedges whose sold legs are flat."""
+        """Return rows a run being closed still needs: closes of late fills, and of hedges whose sold legs are flat."""
         event = self._causes.get(run.leaving)
         note = event.note if event is not None else "the run is being closed"
         return self._leave(run, run.leaving, note, 0, patient=now - run.leaving_ns < HEDGE_PATIENCE_NS)
@@ -206,7 +206,8 @@ def round_trip_name(position: Position) -> str:
 def with_close_event(
     kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int
 ) -> list[Any]:
-    """Return the rows that close a position with their risk event in front; unchanged if they have no exit goal."""
+    """Return the rows that close a position with their risk event in front; unchanged if they have no exit goal.
+    `level`: the price at which the rule applies, `price`: the one that reached it."""
     goal = next((row for row in rows if isinstance(row, CloseGoal)), None)
     if goal is None:
         return rows
@@ -240,7 +241,7 @@ def drop_superseded_events(rows: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def broker_stop_event(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:
-    """The event of a stop that filled at the broker, or of the exit with which the router took its place."""
+    """Return the event of a stop that filled at the broker, or of the exit that replaced it; None for other orders."""
     if not order.filled or order.cause.startswith(GUARDS) or not is_protective_exit(state, order):
         return None
     key = order.owner

@@ -52,7 +52,7 @@ class RunRules:
         self.events = RunEvents(state)
 
     def apply(self, row: Any) -> None:
-        """Fold a row (a quote, a bar, an event of the router or a decision) into runs, trends and their events."""
+        """Apply a row (quote, bar, event of the router or decision of risk) to runs, trend series and their events."""
         if isinstance(row, Quote):
             if self._state.quotes.get(row.instrument) is row:
                 self.books.apply_quote(row)
@@ -75,7 +75,7 @@ class RunRules:
                 self.series.add_bar(bar)
 
     def on_quote(self, quote: Quote, now: int) -> list[Any]:
-        """The rows that a quote leads to: exits, trailing levels and bars of all runs that hold its instrument."""
+        """Return the rows a quote leads to, for all runs holding its instrument: exits, trailing levels, bars."""
         held = self.books.runs_holding(quote.instrument)
         if not (held or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
             return []
@@ -205,7 +205,7 @@ class RunRules:
         return withdraw_entries(self._state, over, content_id("time", now // DAY)) if over else []
 
     def on_change(self, message: Any, now: int) -> list[Any]:
-        """The rows that follow an order or position event: closes of runs that are ending, and links of exit orders."""
+        """Return rows that follow an order or position event: closes of runs that are ending, links of exit orders."""
         rows: list[Any] = []
         for run in self.books.runs.values():
             if run.leaving:
@@ -261,7 +261,7 @@ class RunRules:
         return min(times, default=0)
 
     def position_levels(self, key: OwnerKey) -> dict[str, float]:
-        """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has, a hedge none."""
+        """A position's own rule levels in rupees, those it has of stop_loss, take_profit, trailing; {} for a hedge."""
         run = self.books.runs.get(key[3])
         leg = run.legs.get(key) if run is not None else None
         if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
@@ -274,7 +274,7 @@ def _seems_over(run: Run) -> bool:
 
 
 def square_off_lead_seconds(speed: float) -> int:
-    """Market seconds before a deadline at which closing begins."""
+    """Market seconds before a deadline at which closing begins; `speed`: market seconds per machine second."""
     return int(max(LEAD_NS, MACHINE_LEAD_NS * speed)) // SECOND
 
 
@@ -320,7 +320,7 @@ def is_entry_time_over(
 
 
 def is_after_open(time_of_day: int, instrument: str, environment: RiskEnvironment, now: int) -> bool:
-    """True if a time of day (seconds) lies in, or after, today's session of the instrument's exchange."""
+    """True if a time of day (seconds since midnight) is later than today's open of the instrument's exchange."""
     calendar, exchange = environment.calendar, instrument.partition(":")[0]
     if exchange not in calendar.exchanges:
         return True

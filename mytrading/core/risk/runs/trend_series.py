@@ -54,7 +54,7 @@ class TrendSeries:
             supertrend.warm()
 
     def series_of(self, strategy: str) -> SeriesBars | None:
-        """Return the bar series whose trend may end a strategy's run; None without such a rule or positions."""
+        """Return the bar series whose trend may end a strategy's run; None without such a rule or open positions."""
         rule = self.rules.get(strategy)
         return self.all.get(_key(strategy, rule)) if rule is not None else None
 
@@ -85,23 +85,23 @@ class TrendSeries:
             self.all[key] = SeriesBars(key[0], ratio[0][0].partition(":")[0], rule.minutes, self._calendar)
 
     def add_bar(self, bar: Bar) -> None:
-        """Add a journaled, ended bar to its series, if there is one."""
+        """Add a journaled, ended bar to the series of its instrument and timeframe, if there is one."""
         series = self.all.get((bar.instrument, bar.timeframe))
         if series is not None:
             series.add_ended(bar)
 
     def complete_open_bars(self, instrument: str, minutes: list[Bar]) -> None:
-        """Complete unfinished bars, whose prices before a restart are lost, with stored one-minute bars."""
+        """Complete unfinished bars, whose quotes before a restart are lost, with stored one-minute bars (`minutes`)."""
         for series in self.sources.get(instrument, ()):
             if series.bars:
                 series.add_minutes(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
 
     def lacks_bars(self, instrument: str, bars: int) -> bool:
-        """True if a trend series of an instrument has fewer than `bars` bars."""
+        """True if a trend series of the instrument has fewer than `bars` bars."""
         return any(len(series.bars) < bars for series in self.sources.get(instrument, ()))
 
     def backfill_bars(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
-        """Return ended bars, made from one-minute bars, that the series lack; completes their unfinished bars."""
+        """Return the ended bars, made from one-minute bars, that the series lack; completes unfinished bars too."""
         rows: list[Bar] = []
         for series in self.sources.get(instrument, ()):
             made = aggregate(minutes, series.timeframe, self._calendar, now)

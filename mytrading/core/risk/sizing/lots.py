@@ -29,10 +29,8 @@ def reference_price(quote: Quote, side: Side) -> float:
 
 
 def entry_price(leg: Leg, quote: Quote, side: Side) -> float:
-    """Rupees an entry of this leg is valued at: what it should trade at, and for one that rests no more than it may.
-
-    A stop-limit buys at its limit at worst, and sells at its trigger at best.
-    """
+    """Rupees a unit of this entry is valued at: the market price, for a limit order its limit if that is better; 0.0 if
+    none. A stop-limit counts with its limit if bought (its worst price), with its trigger if sold (its best)."""
     market = reference_price(quote, side)
     if leg.order_type is OrderType.LIMIT and leg.limit_price > 0:
         best = min if side is Side.BUY else max
@@ -62,7 +60,7 @@ def scale_by_confidence(lots: int, confidence: float) -> int:
 
 
 def adjust_multiple(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
-    """Return a multiple scaled by the signal's confidence and the account's factor where the rule says so; ≤ `most`."""
+    """Return the multiple scaled by signal confidence and account factor where `rule` says so, at most `most`."""
     if rule.confidence_scaling and plan.times:
         times = scale_by_confidence(plan.times, confidence)
         plan = LotMultiple(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
@@ -87,10 +85,8 @@ def share_out_lots(total: int, weights: Mapping[str, float]) -> dict[str, int]:
 
 
 def basket_cost(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
-    """Rupees that the lots of an intent cost when it is sized by margin: pairs once, bought options by their budget.
-
-    Where options are sold as well, what is bought takes the quantity of what is sold and adds nothing.
-    """
+    """Rupees that an intent's lots cost when sized by margin: a sold call and put count once, bought options by budget,
+    and nothing where options of the underlying are sold too: they take the quantity of those."""
     sold = [leg for leg in legs if leg.instrument.kind.is_option and leg.units < 0]
     bought = [leg for leg in legs if leg.instrument.kind.is_option and leg.units > 0]
     futures = [leg for leg in legs if leg.instrument.kind is InstrumentKind.FUT]
@@ -116,7 +112,7 @@ def _each(kind: TradeType, leg: MarginLeg, tables: RiskTables, day: date) -> flo
 
 
 def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
-    """True if nothing but options is bought: they are sized from cash, without collateral."""
+    """True if all legs are bought options, which are sized from cash, without collateral."""
     return all(leg.units > 0 and leg.instrument.kind.is_option for leg in legs)
 
 
@@ -183,11 +179,9 @@ def plan_profiles(
     day: date,
     trim: Trim = lambda plan: plan,
 ) -> dict[str, LotMultiple]:
-    """How many lots each leg of a profile gets in the account `account`, in the order of the profiles.
-
-    `fixed` are all legs with lots; those of `profiles` are one lot each. The first profile that gets none ends the
-    answer: the intent is not to be had here. `trim` lowers or scales a plan before it is paid for.
-    """
+    """Return how many lots each profile's legs get in `account`, in the order of the profiles, up to the first that
+    gets 0, with which the intent cannot be entered here. `fixed` are all legs with lots; those of `profiles` are one
+    lot each. `trim` lowers or scales a plan before its cost is taken."""
     needed = margin_requirement(fixed, tables, day).initial  # set aside with its buffer
     if any(is_margined(leg.instrument, leg.units) for leg in fixed):
         needed *= 1 + funds.buffer

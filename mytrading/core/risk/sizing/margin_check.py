@@ -46,7 +46,7 @@ class MarginCheck:
         self._state, self._environment = state, state.environment
 
     def margin_leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
-        """Return units at a price as a leg with today's contract; None where the instrument is not listed."""
+        """Return units at a price (rupees) as a leg with today's contract; None if the instrument is not listed."""
         found = self._environment.instruments.get(instrument)
         return MarginLeg(found, units, price, product) if found is not None else None
 
@@ -55,10 +55,8 @@ class MarginCheck:
         return margin.leg_requirement(leg, self._environment.tables, self._environment.calendar.trading_day(now))
 
     def required_margin(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
-        """Return the margin that legs need beyond what the strategy already holds: the larger of table and broker.
-
-        Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
-        """
+        """Return the margin that legs need beyond what the strategy already holds: the larger of table and broker, and
+        with its buffer, which premiums of bought options and prices of shares do not need."""
         mine = (p for p in self._state.positions_for(signal.strategy, signal.watch) if p.account == account)
         found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         held = [leg for leg in found if leg is not None]
@@ -78,7 +76,8 @@ class MarginCheck:
         return any(is_margined(leg.instrument, leg.units) for leg in legs)
 
     def ask_broker(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
-        """Return the margin request to send; [] while its answer is awaited, None if the table alone counts."""
+        """Return the margin request to send; [] while its answer is awaited, None if the table alone counts: the broker
+        is not asked, or has answered or was silent too long. `cause`: the signal's id."""
         if not self._environment.asks_broker or not self.may_ask(legs):
             return None
         name, machine_ns = _question_id(cause, account, legs), self._state.machine_ns
@@ -107,7 +106,7 @@ class MarginCheck:
         return None if free is None else free - self._state.margin_kept_for_baskets(account, but)
 
     def funds_known(self, account: str) -> bool:
-        """True while a recent funds report of the account is known."""
+        """True if the account's funds were reported, recently enough."""
         return not funds_unread(self._state, account)
 
     def cash(self, account: str) -> float | None:
@@ -138,7 +137,7 @@ class MarginCheck:
         return found
 
     def rows_raising_buffer(self, message: Any, now: int) -> list[Any]:
-        """Return the rows that enlarge an account's buffer if `message` is a rejection for lack of margin."""
+        """Return rows that raise an account's margin buffer if `message` is a rejection for lack of margin; else []."""
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []
         order = message.order

@@ -54,10 +54,8 @@ def lot_on(
     facts: ContractFacts,
     calendar: Calendar,
 ) -> Lot:
-    """Return the lot of an underlying's nearest contract on a day: that day's contracts, else the dated tables.
-
-    `UnknownLot` names what is known.
-    """
+    """Return the lot of an underlying's nearest contract, or of a contract, on `day`: by `listed` (the contracts of
+    `listed_day`) if that is the same day, else by dated tables. Raises `UnknownLot`, which names what is known."""
     underlying = name.partition(":")[2] or name
     if listed_day == day.isoformat():
         contracts = [item for item in listed if item.kind.is_derivative and name in (item.id, item.underlying)]
@@ -93,10 +91,8 @@ def lots_for_margin(
     margin: float, name: str, kind: TradeType, sizing: str, expires: bool, lot: Lot, premium: float,
     tables: RiskTables, day: date,
 ) -> MarginEstimate:  # fmt: skip
-    """The lots that a margin in rupees gives with a profile or grade. `ValueError` for an unknown one.
-
-    `expires`: the contract expires on `day`. `premium` is the price of a bought option in rupees, 0 if not known.
-    """
+    """The lots that a margin in rupees gives with `sizing`, a profile or grade. Raises `ValueError` for an unknown one.
+    `expires`: the contract expires on `day`. `premium` is the price of a bought option in rupees, 0 if not known."""
     share = tables.share_of(sizing)
     legs = [
         MarginLeg(_contract(name, right, day if expires else None, lot.size), sign * lot.size, premium)

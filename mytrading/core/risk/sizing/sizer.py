@@ -98,7 +98,7 @@ class Sizer:
         return SizingResult(IntentSized(signal=intent.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
 
     def rows_fixing_shared_lots(self, intent: Intent, rows: list[Any]) -> list[Any]:
-        """Return `rows` if they fix lots shared among accounts, kept even when nothing is entered yet; else []."""
+        """Return `rows` if they fix lots shared among accounts, to be kept even if nothing is entered yet; else []."""
         rule = self._rule(intent)
         return rows if rule.by == FIXED and rule.allocation is AllocationMode.PROPORTIONAL else []
 

@@ -22,7 +22,7 @@ BROKEN = "BASKET_BROKEN"
 
 
 def withdraw_entries(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]:
-    """Return the commands that cancel these working entries; none for those already being cancelled."""
+    """Return the commands that cancel these entry orders; none for those already being cancelled. `cause`: an id."""
     commands: dict[str, Any] = {}
     for order in orders:
         name = withdrawal_id(order)
@@ -39,7 +39,8 @@ def goal_id(key: OwnerKey, opened_ns: int, cause: str) -> str:
 
 
 def close_position(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
-    """Return the row that closes a position; [] if it is being closed already."""
+    """Return the row that closes a position; [] if it is being closed already. `cause`: id of what led to it, `reason`:
+    text for people, `trace_ns`: receipt of the quote that led to it, 0 if none."""
     key = position.owner
     if key in state.closing:
         return []
@@ -67,7 +68,7 @@ def close_position(state: RiskState, position: Position, cause: str, reason: str
 def close_positions(
     state: RiskState, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
 ) -> list[Any]:
-    """Return rows that close positions, sold ones first; `patient`: their hedges only once those are flat."""
+    """Return rows that close positions, sold ones first; `patient`: leave hedges for when the sold ones are flat."""
     chosen = sorted(positions, key=lambda position: position.open_units > 0)
     return [
         row
@@ -91,10 +92,8 @@ def _covers(state: RiskState, position: Position, chosen: list[Position]) -> boo
 
 
 def close_covering(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int, now: int) -> list[Any]:
-    """Return rows that close a position; if it hedges sold options, these first, and the basket is given up.
-
-    Once what was sold is flat the intent, which has room for nothing any more, has the rest closed.
-    """
+    """Return rows that close a position. If it covers sold options these are closed first and the intent is given up;
+    it has the rest closed once they are flat."""
     bare = state.shorts_left_uncovered(position)
     if not bare:
         return close_position(state, position, cause, reason, trace_ns)
@@ -102,7 +101,7 @@ def close_covering(state: RiskState, position: Position, cause: str, reason: str
 
 
 def buy_back(state: RiskState, closed: Position, sold: Iterable[str], cause: str, reason: str, now: int) -> list[Any]:
-    """Return rows that close the `sold` options which a closed position covered, and give their basket up."""
+    """Return rows closing those `sold` options which `closed` covered, and giving their intent up; [] if none."""
     bare = state.shorts_left_uncovered(closed).intersection(sold)
     return _close_basket(state, closed, bare, cause, reason, 0, now) if bare else []
 
@@ -169,12 +168,12 @@ def drop_repeated_goals(rows: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def risk_alert(code: str, severity: Severity, subject: str, message: str, now: int) -> Alert:
-    """An alert that a decision of risk raises at market time `now`."""
+    """Return an alert of risk first raised at market time `now` (ns)."""
     return Alert(
         code=code, severity=severity, subject=subject, message=message, daemon="risk", first_ns=now, last_ns=now
     )
 
 
 def alert_once(state: RiskState, name: str, value: float, alert: Alert) -> list[Any]:
-    """Return an alert and the level `name` that records it was raised; [] if that level exists."""
+    """Return an alert and the level `name` (of `value`) that records it was raised; [] if that level exists."""
     return [] if name in state.levels else [LevelMoved(name=name, value=value, at_ns=alert.first_ns), alert]

@@ -73,7 +73,7 @@ class RiskEnvironment:
         return found.lot_size if found else 1
 
     def collar_rupees(self, name: str, price: float) -> float:
-        """The price collar in rupees: how far from the last price entries may trade and bid or ask is believed."""
+        """The price collar in rupees: how far from the last price entries may trade and bid or ask is accepted."""
         found = self.instruments.get(name)
         if found is None:
             return max(self.limits.price_collar, self.limits.price_collar_options) * price
@@ -81,7 +81,7 @@ class RiskEnvironment:
         return max(share * price, COLLAR_TICKS * found.tick_size)
 
     def underlying(self, name: str) -> str:
-        """Name of an instrument's underlying; the instrument itself where it is not listed."""
+        """Name of an instrument's underlying; `name` itself if it is not listed."""
         found = self.instruments.get(name)
         return found.underlying if found else name
 
@@ -131,10 +131,8 @@ def _with_one_square_off(run: StrategyRun) -> StrategyRun:
 
 
 def watch_for(run: StrategyRun | None, instrument: str) -> str | None:
-    """Return the watched instrument whose rules trade `instrument`; `UNKNOWN_WATCH` if none or several do.
-
-    None where it makes no difference: a strategy that watches one instrument, or none that is known.
-    """
+    """Return the watched instrument whose rules trade `instrument`; `UNKNOWN_WATCH` if none or several do. None for an
+    unknown strategy, or one that watches a single instrument."""
     if run is None or len(run.symbols) < 2:
         return None
     rules = [rule for rule in (run.long, run.short) if rule is not None]

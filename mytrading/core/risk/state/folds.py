@@ -301,7 +301,7 @@ def _settling_facts(order: Order) -> tuple[Any, ...]:
 
 
 def settle_satisfied_intents(state: RiskState, strategy: str) -> None:
-    """Mark a strategy's satisfied intents as settled, unless nothing relevant changed since the last check."""
+    """Mark a strategy's satisfied intents as settled; does nothing if it was checked since the last relevant change."""
     if strategy in state.looked_at:
         return
     for intent in state.open_intents():

@@ -36,12 +36,12 @@ class IndexedDict(dict[K, V]):
         return _restored, (dict(self), self._strategies, self._instruments)
 
     def of_strategy(self, strategy: str) -> Collection[V]:
-        """The items of a strategy."""
+        """The items of a strategy; empty if there are none."""
         found = self._strategies.get(strategy)
         return found.values() if found else ()
 
     def of_instrument(self, instrument: str) -> Collection[V]:
-        """The items in an instrument."""
+        """The items in an instrument; empty if there are none."""
         found = self._instruments.get(instrument)
         return found.values() if found else ()
 
@@ -65,7 +65,7 @@ class IndexedDict(dict[K, V]):
                 del groups[name]
 
     def pop(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]
-        """Like `dict.pop`, but returns None instead of raising `KeyError`."""
+        """Like `dict.pop`, but returns `default` (None) instead of raising `KeyError`."""
         thing = self.get(key)
         if thing is None:
             return default

@@ -79,18 +79,18 @@ class Intent(msgspec.Struct, kw_only=True):
                 return
 
     def target_lots(self, instrument: str, account: str) -> int:
-        """Lots (signed) that are to be held in an account."""
+        """Lots (signed) of an instrument that are to be held in an account; 0 once the intent is given up there."""
         here = self.in_account(account)
         wanted = (here.lots(leg, account) for leg in here.signal.legs if leg.instrument == instrument)
         return 0 if account in self.given_up else next(wanted, 0)
 
     def lots(self, leg: Leg, account: str) -> int:
-        """Lots (signed) of a leg in an account."""
+        """Lots (signed) of a leg in an account: as sized there, else as signalled."""
         sized = self.sized.get(account)
         return leg.lots if sized is None else sized.get(leg.instrument, 0)
 
     @property
     def wanted_position(self) -> tuple[tuple[str, int, str, Product], ...]:
-        """The wanted position, to compare with that of another intent."""
+        """The wanted (instrument, lots, profile, product) of each leg, to compare with those of another intent."""
         of = self.signal.product_of
         return tuple(sorted([(leg.instrument, leg.lots, leg.profile, of(leg)) for leg in self.legs]))

@@ -18,7 +18,7 @@ def protective_exit_cause(kind: str, *parts: str | int) -> str:
 
 
 def is_protective_exit(state: RiskState, order: Order | None) -> bool:
-    """True for a stop, and for an exit that risk or the router sent in place of one; False for None."""
+    """True for a stop order, and for an exit that risk or the router sent in place of one; False for None."""
     if order is None or not order.purpose.reduces:
         return False
     level = state.protections.get(order.owner)
@@ -34,14 +34,14 @@ def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
 
 
 def stop_out_count(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
-    """How often an intent's leg was stopped out in an account while its hedges stay held; else 0."""
+    """How often an intent's leg was stopped out in an account while only hedges are left there; 0 if they are not."""
     if not intent.lost or not only_hedges_left(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)
 
 
 def sold_instruments(state: RiskState, account: str, strategy: str) -> set[str]:
-    """Instruments a strategy is short of in an account, or may become by a working entry."""
+    """Instruments a strategy is short of in an account, or may become by a working sell entry."""
     held = (p for p in state.positions.of_strategy(strategy) if min(p.quantity, p.quantity_seen) < 0)
     coming = (o for o in state.orders.of_strategy(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
     return {thing.instrument for things in (held, coming) for thing in things if thing.account == account}

@@ -62,7 +62,7 @@ class EntryCounters:
         self.losses.clear()
 
     def record_coverage(self, row: Heartbeat) -> None:
-        """Record the feed's coverage, and since when it is incomplete."""
+        """Record the coverage figures of the feed's heartbeat, and since when (machine ns) coverage is incomplete."""
         self._coverage = row.figures.get("coverage", 1.0) if row.figures.get("expected", 0.0) else 1.0
         if self._coverage >= 1.0:
             self._incomplete_ns = 0
@@ -70,11 +70,11 @@ class EntryCounters:
             self._incomplete_ns = row.machine_ns
 
     def coverage(self, machine_ns: int) -> float:
-        """Fraction of watched instruments with data; 1 until a gap has lasted for `COVERAGE_LOW_NS`."""
+        """Share (0 to 1) of watched instruments with data; 1 until a gap has lasted for `COVERAGE_LOW_NS`."""
         return self._coverage if self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS else 1.0
 
     def count_losses(self, row: TradeClosed) -> None:
-        """Count the losses in a row of an account and strategy; a round trip without a loss resets them."""
+        """Update the count of losing trades in a row of an account and strategy; one without a loss resets it."""
         key = (row.account, row.strategy)
         count = self.losses.get(key, (0, 0))[0] + 1
         self.losses[key] = (count, row.closed_ns) if row.realised < 0 else (0, row.closed_ns)
@@ -153,7 +153,7 @@ class RiskState:
         self._awaited: set[str] | None = set()
 
     def recheck_intents(self) -> None:
-        """Let every intent be checked again for being satisfied, after lots, accounts or contracts changed."""
+        """Let every intent be checked again for being satisfied, as after changes of lots, accounts or contracts."""
         self.looked_at.clear()
 
     def reset_awaited_instruments(self) -> None:
@@ -175,7 +175,7 @@ class RiskState:
         return (intent for intent in self.intents.values() if not intent.settled)
 
     def open_positions(self) -> list[Position]:
-        """Positions that are not flat, by confirmed units or by fills only sighted so far."""
+        """Positions that are not flat, by confirmed units or by fills that only one source has reported so far."""
         return [position for position in self.positions.values() if position.open_units]
 
     def unbound_positions(self) -> list[Position]:
@@ -183,7 +183,8 @@ class RiskState:
         return [p for p in self.open_positions() if self.bound.get((p.strategy, p.instrument)) == UNKNOWN_WATCH]
 
     def is_idle(self, now: int) -> bool:
-        """True if no position, order, exit, halt or roll is open, no intent either, and none of today is fulfilled."""
+        """True if no position, order, exit, halt, roll or intent is open, and today nothing but an intent itself closed
+        its position."""
         things = (
             self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
             self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
@@ -198,7 +199,7 @@ class RiskState:
         )
 
     def positions_for(self, strategy: str, watch: str) -> list[Position]:
-        """Positions of a strategy for a watched instrument."""
+        """Open positions of a strategy held for a watched instrument, or whose watched instrument is not recorded."""
         return [
             position
             for position in self.positions.of_strategy(strategy)
@@ -220,7 +221,7 @@ class RiskState:
         return [order for order in self.pending_entries(strategy, watch) if order.state not in FREED]
 
     def holdings_by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
-        """Open positions and `live_entries` by (strategy, watched instrument); that is None where unknown."""
+        """Open positions and `live_entries` by (strategy, watched instrument); the latter is None where unknown."""
         held: dict[Place, list[Position]] = {}
         live: dict[Place, list[Order]] = {}
         bound = self.bound
@@ -244,12 +245,12 @@ class RiskState:
 
     @property
     def wait_machine_ns(self) -> int:
-        """Machine time (ns) that waits are measured by; in lock-step later than any of them ends."""
+        """Machine time (ns) to measure waiting times by; in lock-step `NEVER`, so that every wait is over."""
         return NEVER if self.environment.lock_step else self.machine_ns
 
     @property
     def is_stopping(self) -> bool:
-        """True from the beginning of `mytrading down` on, until another run."""
+        """True from the start of `mytrading down` until another run begins."""
         return self.stopped_run_ns > 0 and self.run_ns in (0, self.stopped_run_ns)
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
@@ -262,7 +263,7 @@ class RiskState:
         )
 
     def closing_accounts(self, strategy: str, watch: str) -> set[str]:
-        """The accounts in which something the strategy holds for the watched instrument is being closed."""
+        """The accounts in which a position of the strategy for the watched instrument is being closed."""
         return {
             key[0]
             for key in self.closing
@@ -272,14 +273,14 @@ class RiskState:
         }
 
     def units_of(self, strategy: str, watch: str, instrument: str, account: str) -> int:
-        """Signed units held in an account."""
+        """Signed units of `instrument` that a strategy holds for `watch` in an account; 0 if held for another."""
         if self.bound.get((strategy, instrument), watch) != watch:
             return 0
         there = self.positions.of_instrument(instrument)
         return sum([p.quantity for p in there if p.strategy == strategy and p.account == account])
 
     def pending_units(self, strategy: str, instrument: str, account: str) -> int:
-        """Signed units that a strategy's entries may still add to its position in an account."""
+        """Signed units that a strategy's entry orders may still add to its position in an account."""
         return sum(
             [
                 self.pending_fill(order) * order.side.sign
@@ -289,17 +290,15 @@ class RiskState:
         )
 
     def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
-        """How many entries a signal has led to for a leg in an account, and the order id of the next one."""
+        """How many entries a signal (its id) has led to for a leg in an account, and the order id of the next one."""
         count = 0
         while (name := client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count)) in self.issued:
             count += 1
         return count, name
 
     def hedging_units(self, position: Position) -> int:
-        """Units of a bought option that hedge options its owner has sold or is about to sell in the account.
-
-        All of them while a contract is not known: a stop that fires for want of one ends a hedge.
-        """
+        """Units of a bought option that hedge options its owner has sold, or is about to sell, in the account. All of
+        them while a sold contract is unknown: the stop of a hedge must not fire for lack of data."""
         if position.quantity_seen <= 0 or not self.owner_is_short(position):
             return 0
         name = position.instrument
@@ -316,7 +315,7 @@ class RiskState:
         return position.quantity_seen > 0 and self.hedging_units(position) >= position.quantity_seen
 
     def engine_holds(self, key: OwnerKey, position: Position) -> bool:
-        """True if risk watches (or is about to) the stop of a position, and none of it is at the broker."""
+        """True if risk watches, or is about to watch, a position's stop, and no stop order for it is at the broker."""
         guarded = self.protections.get(key)
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 
@@ -337,7 +336,7 @@ class RiskState:
         }
 
     def stop_holder_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
-        """Who holds the stop of the position that `units` (signed) add to, and its level in rupees; None if nobody."""
+        """Who holds the stop of the position that `units` (signed) add to, and its rupee level; (None, 0.0): nobody."""
         position = self.positions.get(key)
         held = position.open_units if position is not None else 0
         if position is None or held * units <= 0:
@@ -350,18 +349,18 @@ class RiskState:
         return StopPlan.BROKER, guarded.trigger
 
     def hedge_covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
-        """Cover among a strategy's legs in an account; with `intent` in place of the one in force."""
+        """Return which bought legs of a strategy cover which sold ones in an account; `intent`: in place of its own."""
         units = self._legs(account, strategy, watch, intent)
         return match_covers(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
     def hedge_instruments(self, intent: Intent, account: str) -> set[str]:
-        """The bought options that hedge sold ones of an intent, supposing that all its legs are held."""
+        """The bought options that would hedge sold ones of an intent if all its legs were held."""
         here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
         return {cover.bought for cover in match_covers(units, self._contracts(units)) if cover.hedge}
 
     def owner_is_short(self, position: Position) -> bool:
-        """True if the owner of a bought position is also short in the account, or about to be; False if not bought."""
+        """True if the owner of a bought position is also short in the account, or about to be; else False."""
         if position.quantity <= 0 and position.quantity_seen <= 0:
             return False
         strategy = position.strategy
@@ -379,7 +378,7 @@ class RiskState:
         return any(order.side is Side.SELL and self.pending_fill(order) for order in entries)
 
     def shorts_left_uncovered(self, position: Position) -> set[str]:
-        """Sold options that would lose cover if this bought position were closed."""
+        """Sold options that would lose cover if this bought position were closed; empty for any other position."""
         if not self.owner_is_short(position):
             return set()
         units = self._legs(position.account, position.strategy, self.watch_of(position), None)
@@ -430,14 +429,14 @@ class RiskState:
         }
 
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
-        """Another watched instrument for which the strategy already trades this one; empty if none."""
+        """Another watched instrument for which the strategy already trades `instrument`; empty if none."""
         bound = self.bound.get((strategy, instrument), watch)
         if bound == watch or not self.owns(strategy, instrument):
             return ""
         return bound or "a watched instrument that is not known any more"
 
     def owns(self, strategy: str, instrument: str) -> bool:
-        """True while a strategy holds the instrument, or an order of it there may still fill."""
+        """True while a strategy holds the instrument, or an order of it in that instrument may still fill."""
         held, orders = self.positions.of_instrument(instrument), self.orders.of_instrument(instrument)
         return any(p.strategy == strategy and p.open_units for p in held) or any(
             order.strategy == strategy and self.pending_fill(order) for order in orders
@@ -493,7 +492,7 @@ class RiskState:
         return len(times) - bisect_left(times, market_ns)
 
     def confidence(self, account: str, instrument: str) -> Confidence:
-        """Return how far positions in an instrument can be trusted, by the age of book reads and by each owner."""
+        """Return how far positions in an instrument can be trusted, by the age of book reads and by each position."""
         health = self.health.get(account)
         found = confidence.account_confidence(health, self.machine_ns)
         if health is not None and instrument in health.unread:
@@ -517,7 +516,7 @@ class RiskState:
         return found.level, f"{found.reason} (by {found.by})" if found.by else found.reason
 
     def entries_enabled(self, strategy: str) -> bool:
-        """False while a strategy's entries are switched off."""
+        """True unless the strategy's entries are switched off."""
         switch = self.switches.get(strategy)
         return switch is None or switch.enabled
 
@@ -526,7 +525,7 @@ class RiskState:
         return sum([order.account == account and order.state not in FREED for order in self.orders.values()])
 
     def unbooked_units(self, order: Order) -> int:
-        """Units that an order, or its replacement, may still add to its position."""
+        """Units that an order, or the order replacing it, may still add to its position."""
         whole = order.filled if order.state in FREED else order.quantity
         modify = order.evidence.modify
         if order.state is OrderState.CANCELLED and modify.by_replacement and modify.wanted:
