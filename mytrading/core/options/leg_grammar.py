@@ -132,7 +132,7 @@ def normalize_word(value: Any) -> Any:
 
 
 def spell_stop(stop: LegStop) -> str:
-    """A stop in words: `30 %`, `₹20 away`, `at ₹150`."""
+    """Format a stop in words: `30 %`, `₹20 away`, `at ₹150`."""
     if stop.kind is StopKind.PERCENT:
         return f"{stop.value:g} %"
     return f"₹{stop.value:g} away" if stop.kind is StopKind.POINTS else f"at ₹{stop.value:g}"

@@ -12,7 +12,7 @@ def confirmed_accounts(text: str) -> list[str]:
 
 
 def live_run_problem(config: RunConfig) -> str:
-    """Return why this run may not send orders; empty if it may."""
+    """Return why this run may not send orders (its mode, or LIVE_CONFIRM, does not match); empty if it may."""
     venue = config.venue
     if venue.kind is VenueKind.DRY_RUN:
         return ""

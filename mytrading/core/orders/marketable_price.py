@@ -17,7 +17,7 @@ REACH_TICKS = 10
 
 
 def marketable_price(quote: Quote, side: Side, tick: float) -> float:
-    """Rupees on the tick at which an order of this side trades now; 0.0 where the quote holds no price."""
+    """Rupees on the tick at which an order of this side would trade at once; 0.0 if the quote holds no price."""
     best = quote.ask if side is Side.BUY else quote.bid
     base = best if best is not None and best > 0 else quote.ltp
     if not (base > 0 and math.isfinite(base)):

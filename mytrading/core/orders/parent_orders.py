@@ -29,7 +29,7 @@ def group_slices(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]
 
 
 def parent_of_slices(slices: Sequence[Order]) -> Order:
-    """Return the parent order of these slices: quantities summed, prices averaged."""
+    """Return the parent order of these slices: quantities summed, fill prices averaged, replaced slices left out."""
     replaced = {order.links.replaces for order in slices}
     ordered = sorted(slices, key=lambda each: each.links.slice)
     standing = [order for order in ordered if order.client_order_id not in replaced]

@@ -8,7 +8,7 @@ from mytrading.core.time import SECOND
 
 
 def calls_left(stamps: Sequence[int], now: int, limit: int, window: int = SECOND) -> int:
-    """Return how many calls the limit allows at `now`; `stamps`: ascending times (ns) of earlier calls."""
+    """Return how many calls the limit allows at `now`; `stamps`: ascending times of earlier calls, all in ns."""
     second = now // SECOND
     rolling = calendar = 0
     for stamp in reversed(stamps):

@@ -152,7 +152,7 @@ class ReadPlan:
 
     @property
     def is_busy(self) -> bool:
-        """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""
+        """True while a read runs, is requested, or is due because nothing was read yet or updates were missed."""
         return self._busy or self._beside or bool(self._wanted) or self._read_at["orders"] == _LONG_AGO
 
     @property
@@ -198,7 +198,7 @@ class OrderLevels:
                 del self._levels[name]
 
     def updates_to_repeat(self, machine_ns: int) -> tuple[OrderReport, ...]:
-        """Return the kept updates, to be sent again; those a minute old are dropped."""
+        """Return the kept updates, to be sent again, after dropping those older than a minute."""
         for name, report in list(self._levels.items()):
             if machine_ns - report.received_machine_ns > KEEP:
                 del self._levels[name]
@@ -290,7 +290,7 @@ class HealthTracker:
         )  # fmt: skip
 
     def set_session_lost(self, lost: bool, message: str = "") -> None:
-        """Record whether the login session is lost: all books were refused, or one was answered."""
+        """Record that the login session is lost (all books refused, `message`: the error), or not (one answered)."""
         if lost or self._health.session_lost:
             text = message if lost else self._health.message
             self._health = replace(self._health, session_lost=lost, message=text)

@@ -40,7 +40,8 @@ FROM_STATE = frozenset({
 def active_alerts(
     risk: RiskMachine, latency: LatencyAlerts, limits: tuple[LimitUse, ...], now: int, machine_ns: int
 ) -> dict[Subject, ActiveAlert]:
-    """Return the alerts that may be active at market time `now`, by subject; `limits`: their use as last published."""
+    """Return the active alerts at market time `now` by subject: with a text, or `STAYS` for one that goes on if a
+    decision raised it. `limits`: their use as last published."""
     state = risk.state
     active = dict.fromkeys(((STOP_UNCOVERED, found.subject) for found in state.guard.uncovered_positions()), STAYS)
     active |= dict.fromkeys(((STOP_UNCERTAIN, found.subject) for found in state.guard.doubted_positions()), STAYS)
@@ -150,5 +151,5 @@ class LatencyAlerts:
         self._text[subject] = text
 
     def active_texts(self, machine_ns: int) -> dict[Subject, str]:
-        """Return the texts of the latency and rejection alerts that are active, by subject."""
+        """Return the texts of the active latency and rejection alerts, by subject (alert code, name)."""
         return {subject: self._text[subject] for subject, until in self._until.items() if machine_ns < until}

@@ -166,7 +166,7 @@ class BarPublisher:
         self._published = self._requests = 0
 
     def start(self, watched: Iterable[str]) -> None:
-        """Begin to fetch missing history of the watched instruments, if the configuration keeps history."""
+        """Delete stored bars ahead of the market clock; begin to fetch missing history of these, if history is kept."""
         if ahead := self._store.delete_after(self._clock.now() + MINUTE):
             self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
         if self._keeps_history:
@@ -208,11 +208,11 @@ class BarPublisher:
 
     @property
     def is_fetching(self) -> bool:
-        """True while a history request is under way."""
+        """True while a history request is unanswered."""
         return self._fetching > 0
 
     def figures(self) -> dict[str, float]:
-        """Return counts since the start: bars, history requests, late quotes, incomplete minutes."""
+        """Return counts since the start for the heartbeat: bars, history requests, late quotes, incomplete minutes."""
         return {
             "bars": float(self._published),
             "history_asked": float(self._requests),
@@ -242,7 +242,7 @@ class BarPublisher:
             self._merge.note_resumed(instrument, now)
 
     def keep_history(self, instrument: str, days: int) -> bool:
-        """Keep an instrument's bars and `days` of their history; True if it was not kept before."""
+        """Begin to keep an instrument's bars with `days` of history; False if it is kept already, or none is kept."""
         if not self._keeps_history or instrument in self._merge:
             return False
         self._days[instrument] = days
@@ -299,7 +299,7 @@ class BarPublisher:
             (self._on_failure if result.error else self._merge_result)(result)
 
     def retry_now(self) -> None:
-        """Retry failed history at once, after the server has connected."""
+        """Request failed history at once, without the back-off, because the server has connected."""
         for instrument, (due, tries) in list(self._due.items()):
             if due != _NEVER:
                 self._request(instrument, tries)

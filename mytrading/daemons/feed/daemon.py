@@ -224,7 +224,7 @@ class DataManager(Daemon):
                     self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
     def progress(self) -> Progress:
-        """Return the feed's lock-step progress, with what it still waits for."""
+        """Return the feed's lock-step progress: market time reached, and what it still waits for."""
         waits = "" if self.ready() else self.notes["ready"]
         if pending := self.connections.active.subscriptions.pending:
             waits = waits or f"waits for the server to acknowledge {pending[0]}"

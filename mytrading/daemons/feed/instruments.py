@@ -88,7 +88,7 @@ class InstrumentLoader:
         self._tries = 0
 
     def set_watched(self, watched: tuple[str, ...]) -> None:
-        """Set the watched instruments, whose underlyings decide which contracts are kept."""
+        """Set the watched instruments, whose underlyings decide which contracts are loaded."""
         self._need = instruments_needed(self._config, watched, self._facts)
 
     def look(self, machine_ns: int) -> None:

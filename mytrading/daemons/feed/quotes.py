@@ -59,7 +59,7 @@ class MarketPublisher:
         return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
 
     def flush(self) -> None:
-        """Publish the newest quote and depth of each instrument since the last flush."""
+        """Publish the newest quote and depth of each instrument that had any since the last flush."""
         quotes = self._conflator.drain()
         for quote in quotes:
             self._market.send(quote.instrument, quote)

@@ -85,7 +85,7 @@ def _stopped(leg: LegStatus) -> str:
 
 
 def count_earlier_legs(cases: list[PreTradeContext]) -> list[PreTradeContext]:
-    """Return the contexts of one basket, each counting the positions that the legs before it would open."""
+    """Return the contexts of one basket's legs, each with the positions that the legs before it would open counted."""
     if len(cases) < 2:
         return cases
     opened: dict[str, str] = {}

@@ -157,7 +157,7 @@ class EntryPlanner:
     def plan_roll_entry(
         self, signal: Signal, account: str, rules: frozenset[str], now: int
     ) -> list[Any] | tuple[Denial, ...]:
-        """Return the entry rows of a rollover's one-leg signal, or its denials; `rules`: the codes that may deny it."""
+        """Return the entry rows of a rollover's one-leg signal, or its denials; `rules`: only these codes can deny."""
         intent = Intent(signal=signal)
         (case,) = self._with_margin(
             [self._cases.leg_context(intent, signal.legs[0], account, now)], intent, account, now

@@ -120,7 +120,7 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
 
 
 def on_time(state: RiskState, now: int) -> tuple[Any, ...]:
-    """Return the rows due by the clock: levels armed or removed, book reads, alerts, closes of uncovered positions."""
+    """Return the rows due by the clock: levels armed or removed, book reads, alerts, closes for missing stops."""
     rows: list[Any] = [
         *release_levels(state, now),
         *arm_stops(state, now),

@@ -34,7 +34,7 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
 
 
 def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
-    """Return rows that record again, after a lost journal, the stops that pending entries and positions name."""
+    """Return rows that record stop levels again after a lost journal: those of pending entries and open positions."""
     found: dict[OwnerKey, float] = {
         order.owner: order.plan.held_stop
         for order in state.orders.values()

@@ -143,7 +143,7 @@ class DayPnl:
         return None if former is None else former.ltp
 
     def profit_in_r(self, scope: Scope) -> float:
-        """Profit today of an account or strategy in R: each round trip's profit over its risk at its stop, 0 if
+        """Today's profit of an account or strategy in R: each round trip's profit by its risk at its stop; 0 if
         none."""
         return self._in_r.get(scope, 0.0)
 
@@ -164,8 +164,7 @@ class DayPnl:
         return tuple(sorted(self.sums))
 
     def is_priced(self, scope: Scope, now: int) -> bool:
-        """True once each open leg of a scope was quoted in this run, or after `PATIENCE_NS`: before, prices differ in
-        age."""
+        """True once each open leg of a scope was quoted in this run, or `PATIENCE_NS` have passed since its start."""
         quoted = self._quoted
         if quoted is None or now - self._began_ns >= PATIENCE_NS:
             return True
@@ -215,7 +214,7 @@ class DayPnl:
             self._stops[key] = level
 
     def update_position(self, position: Position, carried: bool = False) -> None:
-        """Update quantity, average and profit of a position; a carried one keeps its last known price."""
+        """Update quantity, average and profit of a position's owner; a `carried` one keeps its last known price."""
         key = position.owner
         money = self._owner(key)
         self._moved_by.pop(position.instrument, None)

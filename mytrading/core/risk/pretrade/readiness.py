@@ -92,7 +92,7 @@ def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Positio
 
 
 def unseen_stops(state: RiskState, strategy: str, now: int) -> str:
-    """Return why risk has had no fresh price for ten seconds for stops it watches itself; empty if it has."""
+    """Return why risk had no fresh price for ten seconds for stops it watches itself; empty if it had, or has none."""
     environment = state.environment
     open_now = [
         (position, level)

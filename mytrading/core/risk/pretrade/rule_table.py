@@ -65,7 +65,7 @@ def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]
 
 
 def denials_page() -> str:
-    """The text of `docs/denials.md`, made from the table."""
+    """Return the text of `docs/denials.md`, made from the rule table."""
     rows = []
     for rule in (*RULES, LOTS_PER_LEG, BASKET_BROKEN):
         former = f", formerly `{FORMER_CODES[rule.code]}`" if rule.code in FORMER_CODES else ""

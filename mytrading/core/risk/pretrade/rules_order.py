@@ -20,7 +20,7 @@ _EPSILON = 1e-6
 
 
 def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool) -> str:
-    """Return why `product` does not suit entering `name` (`derivative` or share, `sold` or bought); empty if so."""
+    """Return why `product` does not suit entering `name` (`derivative` or share, `sold` or not); empty if it does."""
     if product is _MIS:
         return ""
     if derivative and product is Product.CNC:

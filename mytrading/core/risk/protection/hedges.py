@@ -35,7 +35,7 @@ def _contract_of_rule(rule: LegRule) -> Instrument:
 
 
 def match_rule_covers(rules: Sequence[LegRule]) -> list[Cover]:
-    """Return `match_covers` of a plan's leg rules, named `legs[1]`, `legs[2]`, …"""
+    """Return `match_covers` of the leg rules of a plan, with `legs[1]`, `legs[2]`, … as their names."""
     named = {f"legs[{number}]": rule for number, rule in enumerate(rules, 1)}
     return match_covers(
         {name: rule.lots for name, rule in named.items()},

@@ -88,7 +88,7 @@ class StopCoverage:
                 self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
     def on_order_event(self, order: Order, machine_ns: int) -> None:
-        """Discard coverage readings of the order's instrument; record when its stop or exit was seen resting."""
+        """Discard coverage readings of the order's instrument; record when a stop or exit was seen at the broker."""
         self._events[order.account, order.instrument] = machine_ns
         if self._sightings:
             for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:

@@ -316,7 +316,7 @@ class Rollover:
         return position.quantity if position is not None else 0
 
     def alert_subjects(self, now: int) -> set[str]:
-        """Subjects of lasting alerts: rolls that wait, were given up today, or may not begin."""
+        """Alert subjects of rolls that wait, were given up today, or may not begin: their alerts stay active."""
         today, levels = self._environment.today(now), self._state.levels
         found = {
             _subject(roll)

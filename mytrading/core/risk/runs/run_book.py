@@ -139,8 +139,7 @@ class RunBook:
         return total, until
 
     def combined_premium(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
-        """Rupees of one set of legs (`ratio`: units by instrument) at last prices; None without fresh quotes for
-        all."""
+        """Rupees of one set of legs (`ratio`: units by instrument) at last prices; None without fresh quotes."""
         if self.profit(run, now)[0] is None:
             return None
         quotes = [(self._state.quotes.get(instrument), units) for instrument, units in ratio]

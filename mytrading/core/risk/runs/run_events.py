@@ -85,7 +85,8 @@ class RunEvents:
         }
 
     def rows_ending_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """Return rows that end a run by a rule: event, denials of its intents, cancels and closes; or only an alert."""
+        """Return rows by which a rule's breach ends a run: event, alert, denials of its intents, cancels and closes;
+        only event and alert if the rule does not act. `trace_ns`: receipt of the quote, 0 if none."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
@@ -102,7 +103,8 @@ class RunEvents:
         return rows
 
     def rows_closing_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """Return the event and rows by which a rule closes one leg in its account, or only an alert."""
+        """Return rows by which a rule's breach closes one leg in its account: event, alert and closes; only event and
+        alert if the rule does not act. `trace_ns`: receipt of the quote, 0 if none."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
@@ -136,7 +138,8 @@ class RunEvents:
         ]
 
     def link_exit_order(self, order: Order, now: int) -> list[RiskEventRecorded]:
-        """Return the row that names `order` as an exit of its risk event; [] if it is known or no event caused it."""
+        """Return the row that links `order` as an exit to its risk event, or that event for a broker's stop without
+        one; [] if it is linked already or no event caused it."""
         if order.client_order_id in self._orders:
             return []
         event = self._goals.get(order.links.goal) or self._flattens.get(order.cause) if order.links.goal else None

@@ -134,7 +134,7 @@ class RunRules:
         return None
 
     def unconfirmed_end(self, strategy: str) -> str:
-        """Return why a strategy may not enter: one quote, still unconfirmed, ends its run; empty if it may."""
+        """Return why a strategy may not enter: one quote, still unconfirmed, would end its run; empty if it may."""
         run = self.books.runs.get(strategy)
         if run is None or not _seems_over(run):
             return ""
@@ -279,7 +279,7 @@ def square_off_lead_seconds(speed: float) -> int:
 
 
 def due_exit_times(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Breach, list[RunLeg]]]:
-    """Yield the exit or square-off time that has come for a run (at most one), with the legs it closes."""
+    """Yield, as a breach, the exit or square-off time that has come for a run (at most one) and the legs it closes."""
     legs = list(run.legs.values())
     if not legs:
         return

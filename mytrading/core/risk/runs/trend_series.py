@@ -71,7 +71,7 @@ class TrendSeries:
                 self.all[_key(run.strategy, rule)].add(quote.market_ns, price)
 
     def update_premium_ratio(self, run: Run) -> None:
-        """Start a new premium series if the proportions of the legs a run holds have changed."""
+        """Start a new, empty premium series if the proportions of the legs that a run holds have changed."""
         rule = self.rules.get(run.strategy)
         if rule is None or rule.instrument:
             return

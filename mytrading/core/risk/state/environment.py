@@ -90,7 +90,7 @@ class RiskEnvironment:
         return refusal_for(self.master, instrument, self.today(now)) if self.master is not None else ""
 
     def today(self, now: int) -> str:
-        """The trading day (ISO date)."""
+        """The trading day (ISO date) at market time `now`."""
         day = self.calendar.trading_day(now)
         if day != self._today[0]:
             self._today = (day, day.isoformat())

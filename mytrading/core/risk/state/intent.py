@@ -57,7 +57,7 @@ class Intent(msgspec.Struct, kw_only=True):
         )
 
     def is_unwanted(self, position: Position, units: int) -> bool:
-        """True if a position of so many signed units must be closed; never for an intent that keeps what is held."""
+        """True if a position of so many signed units must be closed; never if the signal keeps what is held."""
         return not self.signal.keeps and self.target_lots(position.instrument, position.account) * units <= 0
 
     def accepts_entry(self, order: Order) -> bool:

@@ -57,7 +57,7 @@ class EntryCounters:
         self._incomplete_ns = 0
 
     def open_day(self) -> None:
-        """Reset cancels and losses for a new day; the feed's coverage stays."""
+        """Clear the counts of cancels and of losing trades for a new day; the feed's coverage stays."""
         self.cancels.clear()
         self.losses.clear()
 
@@ -183,8 +183,8 @@ class RiskState:
         return [p for p in self.open_positions() if self.bound.get((p.strategy, p.instrument)) == UNKNOWN_WATCH]
 
     def is_idle(self, now: int) -> bool:
-        """True if no position, order, exit, halt, roll or intent is open, and today nothing but an intent itself closed
-        its position."""
+        """True if no position, order, exit, halt, roll or intent is open, and no intent saw its position closed by
+        anything else than itself today."""
         things = (
             self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
             self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
@@ -298,7 +298,7 @@ class RiskState:
 
     def hedging_units(self, position: Position) -> int:
         """Units of a bought option that hedge options its owner has sold, or is about to sell, in the account. All of
-        them while a sold contract is unknown: the stop of a hedge must not fire for lack of data."""
+        them while a contract is unknown: the stop of a hedge must not fire for lack of data."""
         if position.quantity_seen <= 0 or not self.owner_is_short(position):
             return 0
         name = position.instrument
@@ -533,7 +533,7 @@ class RiskState:
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
     def pending_fill(self, order: Order) -> int:
-        """`unbooked_units`, but 0 for a LOST order: its units stay reserved, but nothing waits for them."""
+        """Units that an order may still add to its position, as `unbooked_units`, but 0 for a LOST order."""
         return 0 if order.state is OrderState.LOST else self.unbooked_units(order)
 
 
