@@ -31,8 +31,7 @@ class PayoffLeg(NamedTuple):
         return self.kind in ("CE", "PE") and self.years > 0.0
 
     def value_at(self, spot: float, rate: float) -> float:
-        """Rupees a unit is worth at the horizon with the underlying at `spot`; `rate`: interest a year as a share of
-        1."""
+        """Rupees a unit is worth at the horizon with the underlying at `spot`; `rate`: yearly interest, share of 1."""
         if self.kind not in ("CE", "PE"):
             return spot
         if self.is_curved:

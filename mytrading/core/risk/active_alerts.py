@@ -110,7 +110,7 @@ class LatencyAlerts:
             )
 
     def record_order(self, order: Order, machine_ns: int) -> None:
-        """Raise an alert if the order's placing call took too long, or the broker rejected it; each only once."""
+        """Raise an alert if the order's placing call was slow, or the broker rejects many; counts each order once."""
         most = self._rules.order_latency_ms * MILLISECOND
         took = order.call.ended_machine_ns - order.call.began_machine_ns
         if order.call.ended_machine_ns and 0 < most < took and self._is_new(f"call {order.client_order_id}"):

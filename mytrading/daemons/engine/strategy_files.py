@@ -28,7 +28,7 @@ def find_strategies(
     home: Path, runs: Sequence[StrategyRun], overran: Sequence[str] = ()
 ) -> Mapping[str, type[BaseStrategy] | Fault]:
     """The class of each run by its name, or why it cannot run; loads each author file below `home` once. `overran`:
-    strategies stopped for taking too long."""
+    strategies that are refused because a call into them never returned."""
     plans = {run.name: leg_strategy(run.plan) for run in runs if run.plan is not None}
     coded = [run for run in runs if run.plan is None]
     paths = list(dict.fromkeys(home / run.file for run in coded))

@@ -199,8 +199,7 @@ class Limits:
         return [*self._bases(now), *reached, *self._peaks(now), *self._marks(now), *self._go_on(now)]
 
     def on_control(self, message: TradingState | StrategySwitch, now: int) -> list[Any]:
-        """Return rows that lift halts if `message` resumes trading, else []; drawdown then counts from present
-        equity."""
+        """Return rows that lift halts if `message` resumes trading, else []; drawdown then counts from equity now."""
         if isinstance(message, StrategySwitch):
             return self._lift([(STRATEGY, message.strategy)], now) if message.enabled else []
         if message.level is not TradingLevel.NORMAL or message.account == KILL:

@@ -143,8 +143,7 @@ class DayPnl:
         return None if former is None else former.ltp
 
     def profit_in_r(self, scope: Scope) -> float:
-        """Today's profit of an account or strategy in R: each round trip's profit by its risk at its stop; 0 if
-        none."""
+        """Today's profit of an account or strategy in R: each round trip's profit by its risk at its stop, else 0."""
         return self._in_r.get(scope, 0.0)
 
     def scopes_of(self, instrument: str) -> tuple[Scope, ...]:

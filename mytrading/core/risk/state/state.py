@@ -183,8 +183,8 @@ class RiskState:
         return [p for p in self.open_positions() if self.bound.get((p.strategy, p.instrument)) == UNKNOWN_WATCH]
 
     def is_idle(self, now: int) -> bool:
-        """True if no position, order, exit, halt, roll or intent is open, and no intent saw its position closed by
-        anything else than itself today."""
+        """True if no position, order, exit, halt, roll or intent is open, and no intent lost its position today to
+        anything but its own exits."""
         things = (
             self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
             self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
