@@ -115,7 +115,7 @@ class OptionUniverse:
         return bool(self._runs) and self._chosen_for != self._calendar.trading_day(now)
 
     def choose(self, book: InstrumentBook, reader: BarReader, now: int) -> dict[str, tuple[str, ...]] | None:
-        """Choose today's watched instruments by strategy; None while a price or contract lacks (see `problems`)."""
+        """Choose today's watched instruments by strategy; None if a price or contract is missing (see `problems`)."""
         self.problems = {}
         found: dict[str, tuple[str, ...]] = {}
         for run in self._runs:
