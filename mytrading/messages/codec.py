@@ -55,7 +55,7 @@ encode_body = msgspec.msgpack.Encoder().encode
 
 
 def encode_frame(topic: str, epoch: int, sequence: int, row_hash: bytes, sent_ns: int, body: bytes) -> bytes:
-    """Encode a whole frame around an encoded body. Budget: 1 µs."""
+    """Return a frame: topic, header (`row_hash`: journal row's; `sent_ns`: machine time) and body. Budget: 1 µs."""
     return topic.encode() + _NUL + _HEADER.pack(SCHEMA_VERSION, epoch, sequence, row_hash, sent_ns) + body
 
 

@@ -125,12 +125,12 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     @property
     def near_owner(self) -> OwnerKey:
-        """The key of the strategy's position in the contract that is left."""
+        """The key of the strategy's position in the contract that the roll leaves."""
         return OwnerKey(self.account, self.near, self.product, self.strategy)
 
     @property
     def far_owner(self) -> OwnerKey:
-        """The key of the strategy's position in the contract that is entered."""
+        """The key of the strategy's position in the contract that the roll enters."""
         return OwnerKey(self.account, self.far, self.product, self.strategy)
 
 

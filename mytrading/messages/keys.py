@@ -61,7 +61,7 @@ class OwnerKeyed(msgspec.Struct, frozen=True):
 
     @property
     def owner(self: _Owner) -> OwnerKey:
-        """The owner's position that the message is about."""
+        """Key of the owner's position (account, instrument, product, strategy) that the message is about."""
         return tuple.__new__(OwnerKey, (self.account, self.instrument, self.product, self.strategy))
 
 

@@ -332,5 +332,5 @@ VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind 
 
 
 def verb_of(request: msgspec.Struct) -> str:
-    """Return the verb of a request to the gateway (its tag)."""
+    """Return the verb of a request to the gateway, such as `halt` (its type's tag)."""
     return str(type(request).__struct_config__.tag)

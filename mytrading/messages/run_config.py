@@ -166,7 +166,7 @@ class OptionRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_share(stop: float) -> None:
-    """Refuse a stop-loss of the whole price or more; whoever wrote 30 for 30 % reads which key says that."""
+    """Raise `ValueError` for a stop-loss share of 1 or more; it names the key for whoever wrote 30 for 30 %."""
     if stop >= 1:
         raise ValueError(
             f"expected a fraction below 1, since 0.02 is 2 % here; for {stop:g} % write stop_loss_percent = {stop:g}"
@@ -342,7 +342,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def standby(self) -> tuple[AccountRun, ...]:
-        """The accounts that only stand by for the feed."""
+        """The accounts that take no orders and only stand by to give quotes."""
         return tuple(one for one in self.accounts if one.role is AccountRole.BACKUP and one.id != self.venue.account)
 
     @property
@@ -405,7 +405,7 @@ def seal(config: RunConfig) -> RunConfig:
 
 
 def write_run_config(path: Path, config: RunConfig) -> None:
-    """Replace the run file in one step, readable by its owner only; its keys are sealed before (`runtime.run_key`)."""
+    """Write the run file in one step, readable by its owner only; the caller has encrypted its keys (`seal_keys`)."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)

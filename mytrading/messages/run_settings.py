@@ -40,7 +40,7 @@ class Setting:
 
 
 def setting(variable: str = "", note: str = "", **given: Any) -> Setting:
-    """Declare a field's setting; keyword arguments that `Setting` does not have are bounds of its values."""
+    """Declare how a field is set; keywords are those of `Setting`, any other (such as `ge`) is a bound of its value."""
     own = {name: given.pop(name) for name in ("alias", "case", "unit", "among", "read", "check") if name in given}
     return Setting(variable, note, bounds=tuple(given.items()), **own)
 

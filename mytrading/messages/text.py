@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def plain(text: str, *, colours: bool = False) -> str:
-    """Remove control sequences and characters, but for line ends, tabs and, on request, colours."""
+    """Return a text without control sequences and characters, but for line ends, tabs and, on request, colours."""
     if text.isprintable():
         return text
     if colours:
@@ -37,7 +37,7 @@ def plain(text: str, *, colours: bool = False) -> str:
 
 
 def short(text: str, most: int = MOST_BYTES) -> str:
-    """Clean a text as `plain` does, and cut it to `most` bytes of UTF-8."""
+    """Return a text as `plain` does, cut to `most` bytes of UTF-8."""
     cleaned = plain(text[:most])
     if len(text) <= most and len(cleaned.encode()) <= most:
         return cleaned

@@ -67,7 +67,7 @@ class DayBook:
 
     @property
     def open_positions(self) -> list[Position]:
-        """The positions that are not flat."""
+        """The positions that are not flat, by confirmed or only reported units."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
     def live_orders(self) -> list[Order]:
@@ -102,7 +102,7 @@ def _plain(row: msgspec.Struct) -> dict[str, Any]:
 
 
 def day_book(files: list[day_files.DayFile], day: str, whole: bool = True) -> DayBook:
-    """Build the router's book of a day from its journal; empty if there is none.
+    """Return a day's orders, positions and trades by the router's journal; empty if there is none.
 
     Raises `JournalDamaged` at a row that cannot be read; unless `whole`, the book ends there instead.
     """
@@ -124,7 +124,7 @@ def day_book(files: list[day_files.DayFile], day: str, whole: bool = True) -> Da
 
 
 def market_ns(config: RunConfig) -> int:
-    """Return market time now; for a stopped simulated market, where it was last seen."""
+    """Return market time now (ns UTC); for a stopped simulated market, where it was last seen."""
     clock = MarketClock.load(config.clock_path)
     stopped_at = clock.resume_point() if config.simulator.embedded else None
     return clock.now() if stopped_at is None else stopped_at
@@ -149,7 +149,7 @@ def why_not_over(config: RunConfig, book: DayBook) -> str:
 
 
 def journal_damage(files: list[day_files.DayFile], day: str) -> Iterator[str]:
-    """Yield each damage in the day's journal files."""
+    """Yield a text for each damaged one among the day's journal files."""
     for file in files:
         try:
             for _ in read_segment(file.path) if file.day == day else ():
@@ -159,7 +159,7 @@ def journal_damage(files: list[day_files.DayFile], day: str) -> Iterator[str]:
 
 
 def seal_day(config: RunConfig, files: list[day_files.DayFile], day: str) -> list[str]:
-    """Seal the day's open journal files, the daemons being stopped; returns the daemons whose files were sealed."""
+    """Write the row that ends the day to its open journal files, with daemons stopped; returns those daemons."""
     following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
     newest = {file.daemon: file for file in files}
     done = []
@@ -176,7 +176,7 @@ def seal_day(config: RunConfig, files: list[day_files.DayFile], day: str) -> lis
 
 
 def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
-    """Export every closed day that is not in the archive to Parquet; returns what was written."""
+    """Export each closed day not yet in the archive to Parquet; returns a JSON row per file. `progress` gets texts."""
     written = []
     for file in day_files.files_to_export(config):
         target = day_files.parquet_of(config, file.daemon, file.day)
@@ -193,7 +193,7 @@ def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, 
 
 
 def remove_old_journals(config: RunConfig) -> list[str]:
-    """Remove journal files that are older than the retention, exported, and read by all; returns their paths."""
+    """Remove journal files older than the retention, if exported and read by all readers; returns their paths."""
     before = (ist_date(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
     gone = []
     for file in day_files.removable_files(config, before):

@@ -80,7 +80,7 @@ def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str
 
 
 def verify_journals(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
-    """Check chains, decode rows, compare inputs with their writers' rows, and decide again what can be."""
+    """Check chains, decode rows, compare inputs with their writers' rows, decide again; returns a finding per file."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     written: dict[tuple[str, str, int], set[bytes]] = {}
     read: dict[tuple[str, str], list[Row]] = {}
@@ -135,7 +135,7 @@ def _written_since(config: RunConfig, row: Row) -> bool:
 
 
 def rows_linked_to(rows: list[DecodedRow], wanted: str) -> list[DecodedRow]:
-    """Return the rows that mention an id, or an id that such rows link to it, by machine time."""
+    """Return the rows that mention an id, directly or through other ids in rows that do, by machine time."""
     known, chosen = {wanted}, set[int]()
     growing = True
     while growing:
@@ -212,7 +212,7 @@ class _Step(NamedTuple):
 
 
 def redecide(config: RunConfig, paths: list[Path]) -> dict[Path, RedecisionResult]:
-    """Replay the router's day files through its machine and compare decisions, up to a damaged row."""
+    """Replay the router's day files in a new order machine, up to a damaged row; returns what differs, by file."""
     from mytrading.daemons.router.setup import build_order_machine
 
     again = _Again(build_order_machine(config), config.config_hash)

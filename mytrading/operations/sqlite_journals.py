@@ -54,7 +54,7 @@ def read_head(path: Path) -> SegmentHead:
 
 
 def sealed_for(path: Path) -> str:
-    """Return the next day, if the last row of a file is its seal; else ""."""
+    """Return the next day (ISO date), if the last row of a file is its seal, which ends it; else an empty text."""
     at, _, following = _meta(path).get("sealed", "").partition(":")
     last = 0
     for row in read_rows(path):

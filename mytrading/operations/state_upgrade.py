@@ -52,7 +52,7 @@ class StoredDay(NamedTuple):
 
     @property
     def old(self) -> bool:
-        """True of an SQLite file, the layout of older versions."""
+        """True if this is an SQLite file, the layout of older versions."""
         return self.path.suffix == journal_format.OLD_SUFFIX
 
     @property
@@ -72,15 +72,12 @@ class StoredDay(NamedTuple):
         return replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
 
     def sealed_for(self) -> str:
-        """Return the next day, if the file is sealed; else ""."""
+        """Return the next day (ISO date) if the file is sealed, that is ended; else an empty text."""
         return sqlite_journals.sealed_for(self.path) if self.old else sealed_for(self.path)
 
 
 def stored_days(config: RunConfig) -> list[StoredDay]:
-    """Return day files of any layout by daemon and day; an old one wins, as its upgrade was cut short.
-
-    Raises `JournalDamaged`.
-    """
+    """Return all day files by daemon and day; of a day upgraded in part, the old file. Raises `JournalDamaged`."""
     found: dict[tuple[str, str], Path] = {}
     for name in journal_names(config):
         folder = config.journal_dir(name)
@@ -102,7 +99,7 @@ def _look(daemon: str, path: Path) -> StoredDay:
 
 
 def files_to_upgrade(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
-    """Return files that this version would refuse, or whose layout is older than what it writes."""
+    """Return the files of an old layout, or of a schema before `oldest`, which this version refuses."""
     return [file for file in files if file.layout < journal_format.LAYOUT or (file.version and file.schema < oldest)]
 
 
@@ -112,7 +109,7 @@ def files_of_newer_version(files: Sequence[StoredDay]) -> list[StoredDay]:
 
 
 def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, Step] = UPGRADES) -> int:
-    """Rewrite all files of all journals for this version; returns how many rows changed.
+    """Rewrite all journal files for this version; returns how many rows changed. `steps` convert rows by schema.
 
     Raises `JournalDamaged`, `JournalFull` and `OSError`, with files of an old layout as they were.
     """

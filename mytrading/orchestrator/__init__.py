@@ -197,10 +197,10 @@ class TradingOrchestrator:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
-        """Wait until every daemon is ready; returns the gateway's status.
+        """Wait until every daemon is ready; returns the gateway's status. `progress` gets texts meanwhile.
 
         Time in which a daemon had no core does not count, up to `STRETCH` times `timeout_s` in all. Raises
-        `TimedOut` naming those that are not ready, `StackFailed` when one of them has given up.
+        `TimedOut` naming the daemons that are not ready, `StackFailed` when one of them has given up.
         """
         began = time.monotonic()
         deadline, latest = began + timeout_s, began + STRETCH * timeout_s
@@ -244,7 +244,7 @@ class TradingOrchestrator:
             return ops.ask(request)
 
     def status(self) -> dict[str, Any]:
-        """Return the gateway's status, with supervisor's state of each process and pids without heartbeat."""
+        """Return the gateway's status, with supervisor's state, pid and restarts in each daemon's row."""
         body: dict[str, Any] = self.ask(StatusQuery())
         programs, spawned = control.programs(self.config), control.start_counts(self.config)
         simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
@@ -256,7 +256,7 @@ class TradingOrchestrator:
         return body
 
     def summary(self) -> dict[str, Any]:
-        """Return what this run did, as `up --json` prints it at its end."""
+        """Return this run's totals and each process's state, memory and restarts, as `up --json` ends."""
         body: dict[str, Any] = self.ask(SummaryQuery())
         rows = {row["daemon"]: row for row in self.status()["daemons"]}
         for name, row in rows.items():
@@ -275,7 +275,7 @@ class TradingOrchestrator:
     def stop(
         self, progress: Progress = lambda _: None, withdrawn: Callable[[], None] = lambda: None
     ) -> list[dict[str, Any]]:
-        """Cancel resting entries, stop all processes and supervisor; returns entries that were not confirmed gone.
+        """Cancel resting entries, stop all processes and supervisor; returns entries whose cancel was not confirmed.
 
         Stops at the broker stay; `stops_left` holds those that the router knew of.
         `withdrawn` is called after the cancels, while all processes still run. Raises `NotRunning`.
@@ -323,7 +323,7 @@ class TradingOrchestrator:
 
 
 def remaining_stop_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each stop order that stays at the broker, with its account if there are several."""
+    """Return a line of text for each stop order (JSON row) left at the broker, with its account if several."""
     several = len({row["account"] for row in rows}) > 1
     lines = []
     for row in rows:
@@ -335,7 +335,7 @@ def remaining_stop_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def with_simulator_ports(config: RunConfig) -> RunConfig:
-    """Return the configuration with fixed ports for the embedded simulator, the same after it restarts."""
+    """Return the configuration with free ports for its simulator, if any, which stay when that restarts."""
     rules = config.simulator
     if not rules.runs:
         return config
@@ -347,7 +347,7 @@ def with_simulator_ports(config: RunConfig) -> RunConfig:
 
 
 def free_port() -> int:
-    """Return a free loopback port below those the system uses for outgoing connections."""
+    """Return a free loopback port below those of outgoing connections; `StackFailed` if it finds none."""
     for port in random.Random(os.urandom(8)).sample(_PORTS, 100):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

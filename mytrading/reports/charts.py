@@ -29,7 +29,7 @@ class FillMark(NamedTuple):
 
 
 def figure_html(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
-    """Return a figure as an HTML block; spans in which the market was closed are cut out of its time axis."""
+    """Return a figure as an HTML block, with the spans `closed` (of `closed_hour_breaks`) cut out of its time axis."""
     if closed:
         figure.update_xaxes(rangebreaks=list(closed))
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 40}, hovermode="x unified")
@@ -37,7 +37,7 @@ def figure_html(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Mar
 
 
 def ist_labels(ns: NDArray[np.int64]) -> list[str]:
-    """Convert times in ns to Indian wall-clock text, so that a chart reads the same wherever it is opened."""
+    """Return times (ns UTC) as Indian wall-clock text, so that a chart reads the same wherever it is opened."""
     return [str(text) for text in np.datetime_as_string((ns + IST_OFFSET).astype("datetime64[ns]"), unit="s")]
 
 
@@ -47,7 +47,7 @@ def sample_row_numbers(count: int, most: int = POINTS) -> NDArray[np.int64]:
 
 
 def closed_hour_breaks(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Return plotly's axis breaks: hours and weekends in which no bar lies; none for daily bars."""
+    """Return plotly's axis breaks for hours and weekends without a bar (times in ns UTC); none for daily bars."""
     starts, ends = start_ns + IST_OFFSET, end_ns + IST_OFFSET
     if ends.max() - starts.min() <= DAY or (ends - starts).max() >= DAY // 4:
         return []
@@ -62,7 +62,7 @@ def closed_hour_breaks(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -
 
 
 def line_chart(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str]], height: int) -> go.Figure:
-    """Draw curves by name, each with its values and its colour (empty: plotly's next)."""
+    """Draw curves by name, each with values and colour ("": plotly's next), over `x` (None: their numbers)."""
     figure = go.Figure()
     for name, (values, colour) in curves.items():
         figure.add_scatter(x=x, y=list(values), name=name, mode="lines", line={"color": colour} if colour else None)
@@ -73,12 +73,12 @@ def line_chart(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any]
 def add_filled_area(
     figure: go.Figure, x: Sequence[Any], y: Sequence[float], name: str, colour: str, axis: str = "y"
 ) -> None:
-    """Add to a figure a curve whose area down to zero is filled."""
+    """Add to a figure a curve whose area down to zero is filled; `axis` is plotly's y-axis for it, such as "y2"."""
     figure.add_scatter(x=x, y=list(y), name=name, yaxis=axis, fill="tozeroy", line={"color": colour, "width": 1})
 
 
 def price_chart(x: Sequence[str], y: Sequence[float], name: str, title: str) -> go.Figure:
-    """Draw a price as a thin line, to which `add_fills` adds marks."""
+    """Return a chart with a price as a thin line, to which `add_fills` adds fills."""
     figure = go.Figure()
     figure.add_scatter(x=x, y=list(y), name=name, line={"color": GREY, "width": 1})
     figure.update_layout(height=440, title=title)
@@ -88,7 +88,7 @@ def price_chart(x: Sequence[str], y: Sequence[float], name: str, title: str) -> 
 def add_fills(
     figure: go.Figure, name: str, bought: Sequence[FillMark], sold: Sequence[FillMark], shape: str = "", size: int = 8
 ) -> None:
-    """Add fills to a figure: triangles up for bought, down for sold; `shape` as "-open" is plotly's suffix."""
+    """Add fills to a figure: triangles up for bought, down for sold; `shape` "-open" makes them hollow."""
     for what, marks, colour, symbol in (("bought", bought, GREEN, "up"), ("sold", sold, RED, "down")):
         if marks:
             figure.add_scatter(
@@ -99,7 +99,7 @@ def add_fills(
 
 
 def histogram(values: Sequence[float] | NDArray[Any], title: str, name: str, own: float | None = None) -> go.Figure:
-    """Draw how often values occurred in 50 equal bins; `own` is drawn as a line among them."""
+    """Draw how often values occurred in 50 equal bins, with a line at the strategy's value `own` (None: no line)."""
     counts, edges = np.histogram(np.asarray(values, dtype=float), bins=50)
     figure = go.Figure()
     figure.add_bar(x=edges[:-1].round(6).tolist(), y=counts.tolist(), name=name, marker={"color": BLUE})
@@ -112,7 +112,7 @@ def histogram(values: Sequence[float] | NDArray[Any], title: str, name: str, own
 def heat_map(
     x: Sequence[str], y: Sequence[str], cells: Sequence[Sequence[float | None]], what: str, reverse: bool
 ) -> go.Figure:
-    """Draw values by two parameters; None: empty cell. High is green, with `reverse` low; mixed signs turn at 0."""
+    """Draw `what` by two parameters; None: empty cell. High is green, with `reverse` low; mixed signs turn at 0."""
     signs = {value > 0 for row in cells for value in row if value is not None}
     figure = go.Figure(
         go.Heatmap(

@@ -51,7 +51,7 @@ class Page(NamedTuple):
 
 
 def signed_cell(value: float, text: str) -> Cell:
-    """Return a cell with this text, coloured by the sign of the value."""
+    """Return a table cell with this text, coloured as good (value 0 or more) or bad."""
     return Cell(text, "good" if value >= 0 else "bad")
 
 
@@ -61,7 +61,7 @@ def render_page(page: Page) -> str:
 
 
 def write_page(text: str, path: Path) -> None:
-    """Write a page to a file whole or not at all; `OSError` leaves the old file."""
+    """Write a page's HTML to a file whole or not at all; raises `OSError`, and the old file stays."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(text, encoding="utf-8")

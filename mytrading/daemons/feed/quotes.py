@@ -78,12 +78,12 @@ class MarketPublisher:
             self.books.clear()
 
     def send_bar(self, bar: Bar) -> None:
-        """Publish a stored bar."""
+        """Publish a closed bar on the `market` stream; a lock-step step message is then due."""
         self._market.send(bar.instrument, bar)
         self.step_due = True
 
     def send_step(self, market_ns: int, again: bool) -> None:
-        """Publish the message that ends a lock-step step, if one is due; `again` repeats it with the newest quotes."""
+        """Publish the end-of-step message of `market_ns` if due; `again`: in any case, with the newest quotes."""
         if again:
             self._send_step_message(market_ns)
             for quote in self._newest.values():
@@ -97,7 +97,7 @@ class MarketPublisher:
         self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
     def show(self, held: Iterable[str]) -> None:
-        """Publish quotes of `held` instruments that changed since the last call, on the topic for screens."""
+        """Publish the newest quotes of `held` instruments on the screens' topic, if changed since the last call."""
         for instrument in held:
             quote = self._newest.get(instrument)
             if quote is not None and quote is not self._shown.get(instrument):
@@ -111,7 +111,7 @@ class MarketPublisher:
 
 
 class QuoteIntake:
-    """Counts `quotes` of the stream and prices `from_rest`."""
+    """Checks quotes and passes good ones on; counts `quotes` of the stream and prices `from_rest`."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class QuoteIntake:
         self.quotes = self.from_rest = 0
 
     def on_tick(self, connection: SourceConnection, tick: Tick, machine_ns: int) -> None:
-        """Check a tick and pass it on, if its source is active and has subscribed it."""
+        """Record a tick as a sign of life of its source; a good quote of the active one goes to bars and readers."""
         quote = tick.quote
         instrument = quote.instrument
         if taken := connection.subscriptions.accept_frame(instrument, tick.mode, quote.received_ns):
@@ -163,11 +163,11 @@ class QuoteIntake:
             self._health.dropped(instrument, quote.received_ns)
 
     def on_rest_prices(self, answer: RestAnswer, market_ns: int) -> None:
-        """Take REST prices of held instruments; bars leave them out, since trades between are missing."""
+        """Publish the good prices of a REST answer as quotes of `market_ns`, counted in `from_rest`; not in bars."""
         self.from_rest += self._offer_rows(answer, market_ns)
 
     def on_open_interest(self, answer: RestAnswer, market_ns: int) -> None:
-        """Take prices of an open interest answer as quotes of contracts that have had none for a while."""
+        """Publish an open interest answer's prices as quotes of `market_ns`, for contracts without a recent one."""
         age, received_ns = self._health.age, answer.received_ns
         quiet = {name: row for name, row in answer.rows.items() if age(name, received_ns) > QUIET_NS}
         self._offer_rows(answer._replace(rows=quiet), market_ns)
@@ -217,12 +217,12 @@ class MarketSteps:
         self._wants: dict[str, int] = {}
 
     def take_mark(self) -> bool:
-        """Return whether a new step mark came since the last call, and clear that."""
+        """Return True if a new lock-step mark of the simulator came since the last call; asking resets that."""
         fresh, self._fresh = self._fresh, False
         return fresh
 
     def on_mark(self, mark: int) -> None:
-        """Record a lock-step mark of the simulator: frames sent before it are handled, and a step message is due."""
+        """Record the simulator's step number `mark`: frames sent before it are handled, a step message is due."""
         if mark != self._mark:
             self._mark, self._fresh = mark, True
             self._publisher.step_due = True
@@ -236,7 +236,7 @@ class MarketSteps:
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
     def remind(self, market_ns: int, machine_ns: int) -> None:
-        """Repeat the newest quotes if a daemon reports, well after a step, not to have reached it."""
+        """Repeat step message and newest quotes if a daemon reports, well after a step, that it has not read it."""
         if self._step != self._publisher.step:
             self._step, self._stepped_ns = self._publisher.step, machine_ns
         since = self._stepped_ns + STEP_PATIENCE_NS
@@ -244,7 +244,7 @@ class MarketSteps:
             self._publisher.send_step(market_ns, again=True)
 
     def progress(self, waits: str, market_ns: int) -> Progress:
-        """Return lock-step progress at the end of a turn; send the step message if nothing is awaited."""
+        """Return lock-step progress; if `waits` (what the feed waits for) is "", first send a due step message."""
         self._at_rest = bool(self._mark and not waits)
         if self._at_rest:
             self._publisher.send_step(market_ns, again=False)

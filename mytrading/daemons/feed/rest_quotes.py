@@ -57,18 +57,19 @@ class RestQuotes:
         )
 
     def request(self, instruments: list[str]) -> None:
-        """Request prices of instruments, unless a request is under way."""
+        """Begin to read prices of instruments, unless the request before is unanswered; see `answers`."""
         if instruments and not self.busy:
             self.busy = True
             self._pool.submit(tuple(instruments))
 
     def answers(self) -> list[RestAnswer]:
-        """Return the answers received since the last call."""
+        """Return the answers received since the last call, failed ones too; empty if there is none yet."""
         if found := self._pool.results():
             self.busy = False
         return found
 
     def stop(self) -> None:
+        """Stop the request thread, waiting at most a second."""
         self._pool.stop(1.0)
 
     def _connect(self) -> list[OpenAlgoClient]:
@@ -93,7 +94,7 @@ class RestQuotes:
 
 
 def quote_of(instrument: str, row: Row, market_ns: int, received_ns: int) -> Quote:
-    """Convert a REST row to a quote, timed by its receipt; 0 means not known."""
+    """Convert a REST row to a quote with these times; what the row has as 0 (not known) is None, but `ltp` is 0."""
     return Quote(
         instrument,
         market_ns,
@@ -121,7 +122,7 @@ class OpenInterestReader:
         self._due: dict[str, None] = {}
 
     def add_interest(self, quote: Quote) -> Quote:
-        """Return the quote with its contract's known open interest. Budget: 3 µs."""
+        """Return the quote with its contract's open interest, if known; queues a request each minute. Budget: 3 µs."""
         instrument = quote.instrument
         if quote.received_ns - self._requested.get(instrument, 0) >= INTEREST_EVERY_NS:
             self._due[instrument] = None
@@ -129,7 +130,7 @@ class OpenInterestReader:
         return quote if known is None else msgspec.structs.replace(quote, open_interest=known)
 
     def request_due(self, machine_ns: int) -> None:
-        """Request open interest that is due, unless a request is under way."""
+        """Request open interest that `add_interest` queued (one batch), unless a request is unanswered."""
         if not self._due or self._reader.busy:
             return
         batch = list(self._due)[:INTEREST_BATCH]
@@ -139,7 +140,7 @@ class OpenInterestReader:
         self._reader.request(batch)
 
     def answers(self) -> list[RestAnswer]:
-        """Return answers since the last call; their open interest goes into quotes from now on."""
+        """Return answers since the last call, failed ones too; `add_interest` adds their figures from now on."""
         found = self._reader.answers()
         for answer in found:
             if answer.problem:
@@ -155,4 +156,5 @@ class OpenInterestReader:
             known.pop(instrument, None)
 
     def stop(self) -> None:
+        """Stop the request thread, waiting at most a second."""
         self._reader.stop()

@@ -50,7 +50,7 @@ class SourceConnection:
         self._last_quotes: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
-        """Return the source's condition for failover; one that answers no ping is sick."""
+        """Return whether the source is well, doubtful or sick, for failover; one that answers no ping is sick."""
         if self.is_down(machine_ns):
             return Condition.SICK
         if self.pulse.is_well(machine_ns):
@@ -58,30 +58,30 @@ class SourceConnection:
         return Condition.SICK if self.pulse.is_sick(machine_ns) else Condition.DOUBTFUL
 
     def set_ping_down(self, ping_down: bool, machine_ns: int) -> None:
-        """Record the reconciler's report whether pings of this source's account fail."""
+        """Record the reconciler's report, repeated each second, whether pings of this source's account fail."""
         self._down_until = machine_ns + PING_DOWN_NS if ping_down else 0
 
     def is_down(self, machine_ns: int) -> bool:
-        """Return whether the reconciler reports that the source's server answers no ping."""
+        """True if the reconciler reported in the last ten seconds that the source's server answers no ping."""
         return machine_ns < self._down_until
 
     def caught_up(self, machine_ns: int) -> int:
-        """Return the machine time up to which all frames are handled: now, unless frames wait."""
+        """Return the machine time up to which received frames are handled: now, unless frames wait."""
         return machine_ns if self.socket.events.empty() else min(machine_ns, self.taken_ns)
 
     def serves(self, instrument: str) -> bool:
-        """Return whether the server has accepted the subscription of an instrument."""
+        """True if the server has accepted the subscription of an instrument."""
         return self.subscriptions.is_accepted(instrument)
 
     def ticked(self, quote: Quote, machine_ns: int) -> None:
-        """Record a quote as proof of delivery, unless it repeats the last one, as servers without broker do."""
+        """Record that the source delivers, unless the quote repeats the last one, as without a broker."""
         content = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
         if self._last_quotes.get(quote.instrument) != content:
             self._last_quotes[quote.instrument] = content
             self.pulse.ticked(machine_ns)
 
     def connected(self, machine_ns: int) -> None:
-        """Reset subscriptions and errors for a new connection."""
+        """Reset subscriptions, errors and alerts for a new connection, and send its first subscription request."""
         self._errors = 0
         self.lost_by = ""
         for code in CONNECTION_ALERTS:
@@ -97,12 +97,12 @@ class SourceConnection:
             self.socket.send(request)
 
     def succeeded(self) -> None:
-        """Reset the count of errors after the server accepted a request."""
+        """Reset the count of server errors and end their alert, after the server accepted a request."""
         self._errors = 0
         self.problems.pop("FEED_ERROR", None)
 
     def failed(self, text: str, machine_ns: int) -> None:
-        """Record an error frame; several in a row reconnect, as a new broker login requires."""
+        """Record an error frame as an alert; after three in a row reconnect, as a new broker login requires."""
         self.problems["FEED_ERROR"] = text
         self.subscriptions.retry_unanswered(machine_ns)
         self._errors += 1
@@ -111,7 +111,7 @@ class SourceConnection:
             self.socket.reconnect(text)
 
     def lost(self, event: Disconnected | SocketRefused) -> None:
-        """Record the loss of the connection; one dropped on purpose is no problem."""
+        """Record why the connection was lost or refused, as an alert too; one dropped on purpose is no problem."""
         self.pulse.lost()
         name, url = self.source.id, self.source.ws_url
         if isinstance(event, SocketRefused):
@@ -129,7 +129,7 @@ class SourceConnection:
                 self.problems["FEED_GIVEN_UP"] = f"no market data of {name}: {tried}; start {url}"
 
     def reconnect_mute(self, age_ns: int) -> None:
-        """Reconnect a source that gave no new quote of any instrument for `age_ns`."""
+        """Reconnect a source that gave no new quote of any instrument for `age_ns`, and set the alert FEED_MUTE."""
         self.mute_note = f"no new quote of any instrument for {age_ns / SECOND:.0f} s while the market is open"
         text = f"{self.source.id}: {self.mute_note}; it gets a new connection: is the broker logged in?"
         self.problems["FEED_MUTE"] = text
@@ -141,10 +141,10 @@ class SourceConnection:
         self.problems.pop("FEED_MUTE", None)
 
     def waits_for(self, watched: Sequence[str], has_history: Callable[[Iterable[str]], bool], machine_ns: int) -> str:
-        """Return what the source lacks to serve the watched instruments, as text; empty if nothing.
+        """Return what the source lacks to serve the `watched` instruments, as text; "" if nothing.
 
-        An instrument that the server does not list, or whose history never comes, has an alert of its own and does not
-        keep others from trading.
+        `has_history(names)`: True if all have it. An instrument that the server does not list, or whose history never
+        comes, has an alert of its own and does not keep others from trading.
         """
         if not self.pulse.is_connected:
             return "a connection"
@@ -188,7 +188,7 @@ class SourceConnections:
         self._probes: list[str] = []
 
     def figures(self, machine_ns: int) -> dict[str, float]:
-        """Return the heartbeat's figures of the connections."""
+        """Return numbers for the heartbeat: the active source's rank, subscriptions, silence (s), switches, …"""
         connection = self.active
         return {
             "subscribed": float(connection.subscriptions.accepted_count),
@@ -201,13 +201,13 @@ class SourceConnections:
         }
 
     def set_ping_down(self, account: str, ping_down: bool, machine_ns: int) -> None:
-        """Record for an account's source whether its pings fail."""
+        """Record for the source of `account` whether its pings fail, by the reconciler's report."""
         for connection in self.all:
             if connection.source.id == account:
                 connection.set_ping_down(ping_down, machine_ns)
 
     def subscribe(self, instrument: str) -> bool:
-        """Subscribe one more instrument; False if the limit is reached."""
+        """Subscribe an instrument at the active source, maybe at others as a probe; False if the limit is reached."""
         if not self.active.subscriptions.subscribe(instrument, self._mode):
             return False
         self._wanted[instrument] = instrument_traits(instrument)
@@ -239,7 +239,7 @@ class SourceConnections:
                 connection.subscriptions.subscribe(name, FeedMode.LTP)
 
     def look(self, market_ns: int, machine_ns: int) -> Switch | None:
-        """Judge every connection by its own quotes and fail over if due; returns the switch, if any."""
+        """Update the sources' conditions; if due, make another one `active` and return the switch, else None."""
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._wanted.values()}
         }

@@ -57,7 +57,7 @@ class SourceSupervisor:
     log: FilteringBoundLogger = field(default_factory=lambda: get_logger("feed"), init=False)
 
     def on_connection_event(self, connection: SourceConnection, event: SocketEvent) -> None:
-        """Handle the gain, loss or refusal of a connection; frames are handled elsewhere."""
+        """Update subscriptions, bars and alerts after a connection was made, lost or refused; ignores frames."""
         if isinstance(event, SocketFrame):
             return
         name, active = connection.source.id, connection is self.connections.active
@@ -81,7 +81,7 @@ class SourceSupervisor:
         self.feed_alerts.update()
 
     def on_control_frame(self, connection: SourceConnection, frame: market_frames.Parsed, machine_ns: int) -> None:
-        """Handle a frame without prices: acknowledgement, server error or step mark."""
+        """Apply a frame without prices: a subscription's answer, a server error or a lock-step mark."""
         if type(frame) is market_frames.Acknowledged:
             self.on_acknowledged(connection, frame)
         elif type(frame) is market_frames.ServerError:
@@ -93,7 +93,7 @@ class SourceSupervisor:
             self.steps.on_mark(frame.mark)
 
     def on_acknowledged(self, connection: SourceConnection, answer: market_frames.Acknowledged) -> None:
-        """Apply the server's answer to a subscription."""
+        """Apply the answer to a subscription: accepted instruments go live, refused ones get an alert."""
         machine_ns = machine_now()
         new = connection.subscriptions.apply_answer(answer, machine_ns)
         if answer.accepted:
@@ -111,7 +111,7 @@ class SourceSupervisor:
             self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
 
     def look(self, market_ns: int, machine_ns: int) -> None:
-        """Once a second: fail over if due, and reconnect sources that are mute."""
+        """Fail over if due, and reconnect sources without quotes; called once a second."""
         if (switch := self.connections.look(market_ns, machine_ns)) is not None:
             self.fail_over(switch, machine_ns)
         for connection in self.connections.all:
@@ -125,7 +125,7 @@ class SourceSupervisor:
         self.feed_alerts.update()
 
     def fail_over(self, switch: Switch, machine_ns: int) -> None:
-        """Make another connection the active one and repair bars as after a loss."""
+        """Begin to use the source that `switch` made active: report it, and repair bars as after a loss."""
         self._interrupt()
         self._report(switch, machine_ns)
         self._restart(machine_ns)
@@ -188,7 +188,7 @@ class SubscriptionManager:
         return watched
 
     def on_request(self, message: WantInstruments) -> None:
-        """Subscribe what a daemon requests, keep bars of some of it, and record its positions."""
+        """Subscribe a daemon's `instruments`, keep bars of those in `bars`, and record its positions (`held`)."""
         self.demand.set_held(message.daemon, message.held)
         wanted = self.demand.request(message.instruments, machine_now())
         kept = {name for name in message.bars if name in wanted and self.bars.keep_history(name, message.bar_days)}
@@ -253,7 +253,7 @@ class FrameReader:
         return self._bad.count
 
     def read_all(self) -> None:
-        """Read and handle the waiting frames of all connections, in portions."""
+        """Read and handle a portion of each connection's waiting frames; if more wait, wake the loop again."""
         started = time.perf_counter_ns()
         for connection in self.connections.all:
             if events := connection.socket.drain(self._portion):

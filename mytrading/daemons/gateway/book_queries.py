@@ -40,7 +40,7 @@ def order_row(order: Order) -> dict[str, Any]:
 
 
 def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]]:
-    """Return the orders, oldest first; a sliced one holds its `slices`."""
+    """Return JSON rows of orders (`live`: only live ones), oldest first; a sliced one holds its `slices`."""
     rows = group_slices(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
     if request.live:
         rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
@@ -51,18 +51,18 @@ def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]
 
 
 def resting(ctx: RequestContext, _: ops.RestingQuery) -> dict[str, Any]:
-    """Return live entries, and stops that rest at the broker."""
+    """Return JSON rows of `entries`, orders that may still fill, and of `stops` that rest at the broker."""
     return {"entries": resting_entries(ctx), "stops": [order_row(order) for order in ctx.view.stop_orders()]}
 
 
 def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:
-    """Return the entry orders that may still fill."""
+    """Return JSON rows of the entry orders that may still fill."""
     rows = (order for order in ctx.view.orders.values() if order.state in LIVE and not order.purpose.reduces)
     return [order_row(order) for order in rows]
 
 
 def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str, Any]]:
-    """Return the positions by owner, then unmanaged units."""
+    """Return JSON rows of open positions (`all`: flat ones too) by owner, then of units that no strategy owns."""
     held = ctx.view.positions.values() if request.all else ctx.view.open_positions()
     rows = [_position(ctx, position) for position in held]
     return rows + [_unmanaged(ctx, row) for row in ctx.view.unmanaged.values() if row.quantity]
@@ -117,12 +117,12 @@ def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
 
 
 def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]]:
-    """Return the closed trades, oldest first."""
+    """Return JSON rows of the closed trades, oldest first, the last `limit`."""
     return [msgspec.to_builtins(trade) for trade in newest(list(ctx.view.trades), request.limit)]
 
 
 def signals(ctx: RequestContext, request: ops.SignalsQuery) -> list[dict[str, Any]]:
-    """Return signals and vetoed ones, oldest first, with their outcome in each account."""
+    """Return JSON rows of signals, vetoed ones too, oldest first, with their result in each account."""
     denials: dict[str, list[SignalDenied | SignalExpired]] = {}
     for denial in ctx.view.denials:
         denials.setdefault(denial.signal, []).append(denial)
@@ -167,12 +167,12 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
 
 
 def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:
-    """Return state, positions and sums of each strategy of this run."""
+    """Return a JSON row per strategy of this run: state, parameters, open positions, profit in rupees."""
     return [_strategy_row(ctx, run.name, run) for run in ctx.config.strategies]
 
 
 def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
-    """Return orders, trades, positions and sums of one strategy, also of one that no longer runs."""
+    """Return one strategy's JSON row with orders, trades and positions, running or not; `RequestRefused` if unknown."""
     name, known = request.strategy, ctx.strategies()
     if name not in known:
         raise unknown_name("a strategy that runs or has traded", name, known)

@@ -105,7 +105,7 @@ class Gateway(MachineDaemon):
         self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"))
 
     def on_supervisor_lost(self) -> None:
-        """Raise an alert: no other process may be left to report that supervisor died."""
+        """Raise the alert SUPERVISOR_LOST: no other process may be left to report that supervisor died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
 
@@ -155,7 +155,7 @@ class Gateway(MachineDaemon):
             self.on_alert(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
-        """Apply an alert, the gateway's or a daemon's; a change is journaled, a repetition only shown."""
+        """Journal an alert of any daemon if it is new or changed, and run the operator's command if it changed."""
         if not self.control.is_news(alert):
             self.control.repeat(alert)
             return
@@ -182,7 +182,7 @@ class Gateway(MachineDaemon):
         self.alerts.raise_(REQUEST_FAILED, Severity.WARNING, verb, f"{text}; see `mytrading logs gateway`")
 
     def on_beat(self, beat: Heartbeat) -> None:
-        """Count a daemon's heartbeat and show it."""
+        """Add a daemon's heartbeat to the totals, and show it in answers to status requests."""
         self.totals.add(beat)
         self.view.apply(beat)
 
@@ -195,24 +195,25 @@ class Gateway(MachineDaemon):
             self._ops.send_multipart([*parts[:-1], encode_body(self.reply(parts[-1]))], zmq.NOBLOCK)
 
     def reply(self, data: bytes) -> OpsReply:
-        """Return the reply to an encoded request, by the newest rows of the journals."""
+        """Return the reply to an encoded request, after reading the newest rows of the journals."""
         self._poll_tails()
         return self.server.reply(data)
 
     def ready(self) -> bool:
-        """Return whether the gateway answers from whole journals: none is quarantined."""
+        """True unless a journal that the gateway reads is quarantined (unreadable, or rows were lost)."""
         return not self.quarantine.writers
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the first row in place of a lost journal: the levels and switches that risk carried over."""
+        """Hook: return the first row for a lost journal, the levels and switches that risk's row of today holds."""
         found = [row for row in records if isinstance(row, RiskOpened)]
         return tuple(ControlOpened(day=row.day, trading=row.trading, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[msgspec.Struct, ...]:
-        """Return the first rows of the next day's control journal."""
+        """Return the first row of the control journal of `day` (ISO date): levels, switches, active alerts."""
         return (self.control.snapshot(day),)
 
     def teardown(self) -> None:
+        """Close the request socket, the journals and the thread of the operator's command."""
         self._ops.close(100)
         if self._command is not None:
             self._command.stop()
@@ -233,11 +234,11 @@ class StaleAlerts:
         self._received: dict[tuple[str, str, str], int] = {}
 
     def receive(self, alert: Alert, machine_ns: int) -> None:
-        """Record when an alert was last raised or repeated."""
+        """Record the machine time at which an alert was last raised or repeated."""
         self._received[alert.daemon, alert.code, alert.subject] = machine_ns
 
     def ended(self, alerts: Iterable[Alert], beats: Mapping[str, Heartbeat], machine_ns: int) -> list[Alert]:
-        """Return active alerts that their daemon, running for long enough, no longer repeats."""
+        """Return active alerts that their daemon, running for long enough by its `beats`, no longer repeats."""
         return [alert for alert in alerts if self._is_stale(alert, beats.get(alert.daemon), machine_ns)]
 
     def _is_stale(self, alert: Alert, beat: Heartbeat | None, machine_ns: int) -> bool:

@@ -36,7 +36,7 @@ _TICK = 0.05
 
 
 def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
-    """Decide the row that blocks entries in one account, or in all."""
+    """Return the row to journal that halts entries (`reduce`: all but closing) in one account or all, and the reply."""
     level = TradingLevel.REDUCE if request.reduce else TradingLevel.HALT
     reason = request.reason or f"{'reduced' if request.reduce else 'halted'} by hand"
     row = ctx.control.level(level, reason, ctx.clock.now(), ctx.account(request.account), request.by)
@@ -44,7 +44,7 @@ def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
 
 
 def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
-    """Decide the rows that set trading to normal and lift wrong-mode blocks, in one account or in all."""
+    """Return the rows to journal that set trading to normal and lift wrong-mode blocks, in one account or in all."""
     now, account = ctx.clock.now(), ctx.account(request.account)
     rows = ctx.control.resume(request.reason or "resumed by hand", now, account, request.by)
     names = [account] if account else ctx.accounts()
@@ -53,7 +53,7 @@ def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
 
 
 def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
-    """Decide the row that switches one strategy's entries on or off."""
+    """Return the row to journal that switches one strategy's entries on or off; `RequestRefused` if it does not run."""
     name = ctx.running_strategy(request.strategy)
     reason = request.reason or f"switched {'on' if request.enabled else 'off'} by hand"
     row = ctx.control.switch(name, request.enabled, ctx.clock.now(), reason, request.by)
@@ -61,7 +61,7 @@ def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
-    """Decide the row that cancels all resting entries, and if so wanted ends all entries of this run."""
+    """Return the row to journal that cancels all resting entries; `stopping`: this run makes no more of them."""
     row = control.WithdrawRequested(
         id=f"withdraw-{request.request_id}", reason=request.reason or "withdrawn by hand", at_ns=ctx.clock.now(),
         by=request.by, stops_run_ns=run_written_ns(ctx.config) if request.stopping else 0,
@@ -70,7 +70,7 @@ def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
 
 
 def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
-    """Decide the row that places or withdraws the paper test order of `doctor` (product MIS)."""
+    """Return the row to journal that places `doctor`'s test order (MIS; quantity 0 withdraws it); paper venues only."""
     venue = ctx.config.venue
     if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
         raise RequestRefused("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
@@ -82,7 +82,7 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
 
 
 def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
-    """Decide the row that cancels an order; a stop or an exit only with force and a reason."""
+    """Return the row to journal that cancels a live order; a stop or an exit only with `force` and a `reason`."""
     order = _order_named(ctx, request.order)
     if not is_live(order):
         what = f"expected a live order, found one that ended {order.state}"
@@ -97,7 +97,7 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
 
 
 def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
-    """Decide the rows that change price, trigger or quantity of an order."""
+    """Return the row to journal that changes an order's price, trigger or quantity; `RequestRefused` if it cannot."""
     order = _order_named(ctx, request.order)
     terms = new_terms(order, request.price, request.trigger, request.quantity)
     if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
@@ -110,7 +110,7 @@ def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
 
 
 def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
-    """Decide the rows by which the operator ends an order of unknown fate."""
+    """Return the row to journal that ends doubt about an order: placed as `broker_order`, or `not_placed`."""
     order = _order_named(ctx, request.order)
     if bool(request.broker_order) == request.not_placed:
         raise RequestRefused("expected either --broker-order ID or --not-placed")
@@ -122,7 +122,7 @@ def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
 
 
 def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.OrderRequestResult:
-    """Return the result so far of a request to cancel or modify an order."""
+    """Return how far the cancel or modify with id `request.request` of an order has come, with the order's row."""
     order = _order_named(ctx, request.order)
     result = result_of(order, ctx.view.orders.values(), request.request, cancel=request.cancel)
     shown = ctx.view.orders.get(result.order, order)
@@ -130,7 +130,7 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
 
 
 def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
-    """Return the router's answer to a resolve or a claim."""
+    """Return the router's answer to the resolve or claim of this id; `answered` is False while there is none."""
     if (found := ctx.view.answers.get(request.id)) is None:
         return ops.RequestAnswer(answered=False)
     return ops.RequestAnswer(answered=True, ok=found.ok, message=found.message)
@@ -169,7 +169,7 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
 
 
 def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
-    """Decide the row that assigns unmanaged units of an instrument to a strategy."""
+    """Return the row to journal that gives units without an owner to a strategy, or to `manual` to be closed."""
     found = _unmanaged_named(ctx, request)
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
@@ -211,7 +211,7 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
 
 
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
-    """Decide the row that flattens one position of one owner."""
+    """Return the row to journal that closes one strategy's position in one instrument."""
     held = _position_named(ctx, request)
     reason = request.reason or "closed by hand"
     row = _flatten_row(ctx, request, held.account, reason, held.strategy, held.instrument, held.product)
@@ -241,7 +241,7 @@ def _position_named(ctx: RequestContext, request: ops.CloseCommand) -> Position:
 
 
 def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
-    """Decide the rows that halt entries and flatten all accounts, one account, or one strategy."""
+    """Return the rows to journal that halt entries and close all positions of all accounts, one, or one strategy."""
     strategy, account = request.strategy, ctx.account(request.account)
     owners = {run.name for run in ctx.config.strategies} | {p.strategy for p in ctx.view.open_positions()}
     if strategy and strategy not in owners:
@@ -282,7 +282,7 @@ def _sizes(ctx: RequestContext, names: Iterable[str]) -> dict[str, Sizes]:
 
 
 def flattens(ctx: RequestContext, request: ops.FlattensQuery) -> list[dict[str, Any]]:
-    """Return the progress of flattens and what is left to close."""
+    """Return JSON rows on the flattens `ids`, else all unfinished ones: progress and what is left to close."""
     open_ids = (name for name, flatten in ctx.view.flattens.items() if flatten.state != "done")
     return [_flatten_progress(ctx, name) for name in request.ids or open_ids]
 

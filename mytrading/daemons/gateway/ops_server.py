@@ -72,7 +72,7 @@ class OpsServer:
         self._defective: set[str] = set()
 
     def reply(self, data: bytes) -> ops.OpsReply:
-        """Return the encoded request's reply, whatever it is. Raises only what journaling raises."""
+        """Return the reply to an encoded request: `ErrorReply` if malformed or refused. Raises journaling's errors."""
         try:
             request = self._requests.decode(data)
         except UNREADABLE as error:
@@ -86,7 +86,7 @@ class OpsServer:
         return ops.JsonReply(body=msgspec.json.encode(found))
 
     def answer(self, request: ops.OpsRequest) -> Any:
-        """Return the reply to a request, or a view's JSON-ready lists and dicts; raises `RequestRefused`."""
+        """Return a query's JSON-ready result, or journal a command and return its reply; raises `RequestRefused`."""
         self.context.clock.refresh()
         if not isinstance(request, ops.Command):
             return self._guarded(QUERIES[type(request)], request)

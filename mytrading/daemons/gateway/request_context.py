@@ -42,7 +42,7 @@ class Totals:
         self.restarts: dict[str, int] = {}
 
     def add(self, beat: Heartbeat) -> None:
-        """Take the counters of a heartbeat; those of a replaced process are added to its daemon's sum."""
+        """Record a heartbeat's counters; a new pid counts as a restart, and its counters add to its predecessor's."""
         if (known := self._now.get(beat.daemon)) is not None and known[0] != beat.pid:
             self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1
             done = self._done.setdefault(beat.daemon, {})
@@ -51,7 +51,7 @@ class Totals:
         self._now[beat.daemon] = (beat.pid, {**beat.figures, "cpu_s": beat.cpu_s})
 
     def get(self, daemon: str, name: str) -> float:
-        """Return a counter over all processes of a daemon since this gateway started."""
+        """Return a counter over all processes of a daemon since this gateway started; 0.0 if it has none."""
         return self._now.get(daemon, (0, {}))[1].get(name, 0.0) + self._done.get(daemon, {}).get(name, 0.0)
 
 
@@ -71,7 +71,7 @@ class RequestContext:
         return [account.id for account in self.config.order_accounts]
 
     def account(self, name: str) -> str:
-        """Return `name` if it is a traded account, or empty; raises `RequestRefused`."""
+        """Return `name` if it is a traded account, or "" for all accounts; raises `RequestRefused`."""
         served = self.accounts()
         if name and name not in served:
             raise RequestRefused(f"expected an account that is served ({', '.join(served)}), found {name!r}")

@@ -139,13 +139,13 @@ def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
 
 
 def alerts(ctx: RequestContext, request: ops.AlertsQuery) -> list[dict[str, Any]]:
-    """Return the alerts in the order of their rise."""
+    """Return JSON rows of the active alerts (`all`: cleared ones too), in the order in which they were raised."""
     rows = [alert for alert in ctx.control.shown() if request.all or not alert.cleared]
     return [msgspec.to_builtins(alert) for alert in newest(rows, request.limit)]
 
 
 def summary(ctx: RequestContext, _: ops.SummaryQuery) -> dict[str, Any]:
-    """Return the summary of this run in figures."""
+    """Return this run's counts, positions, profit in rupees, latencies, and restarts and CPU time of its daemons."""
     totals, view = ctx.totals, ctx.view
     daemons = {row["daemon"]: row for row in (_daemon(ctx, name) for name in ALL)}
     return {
@@ -183,7 +183,7 @@ def _latency(ctx: RequestContext) -> dict[str, float | None]:
 
 
 def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
-    """Return risk's latest snapshot with its age, and every level that blocks entries."""
+    """Return risk's latest snapshot and its age (`known` False: none yet), and every level that blocks entries."""
     picture = ctx.view.risk
     blocks = {"levels": _levels(ctx), "flattens": _flattens(ctx), "kill": ctx.kill()}
     if picture is None:
@@ -225,7 +225,7 @@ def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
 
 
 def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseGranted:
-    """Make the feed send quotes of these instruments while the screen renews its lease. Never trades."""
+    """Make the feed send quotes of `instruments` to screen `who` for some seconds (none: end that). Never trades."""
     if len(request.instruments) > MOST_LEASED:
         found = len(request.instruments)
         raise RequestRefused(
@@ -236,7 +236,7 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
 
 
 def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
-    """Return per account the rupees by our ledger and by the broker, and their difference or why none."""
+    """Return rows by account: rupees by our ledger, by the broker, and their difference (None: why not comparable)."""
     names = sorted({position.account for position in view.positions.values()} | set(view.funds))
     return [_row(view, name, machine_ns) for name in names]
 

@@ -76,17 +76,17 @@ class AccountListener:
         return Visit(job, books, None, None, False, (f"{type(error).__name__}: {error}",))
 
     def request_read(self, request: ReadRequest) -> None:
-        """Request a read of the account's books as soon as possible."""
+        """Queue a daemon's request to read the account's books (orders, trades, positions) as soon as possible."""
         self.plan.add_request(request)
         self.start_if_due(machine_now())
 
     def read_all_now(self) -> None:
-        """Make all books due at once, after an operator's resume."""
+        """Make reads of all books due and start one; called after an operator's resume."""
         self.plan.make_all_due()
         self.start_if_due(machine_now())
 
     def on_router_order(self, order: Order) -> None:
-        """Compare an order of the router with the stream; an update the router lacks is sent again."""
+        """Compare a router's order with the order stream; an update that it lacks is sent to the router again."""
         if (level := self._levels.on_router_order(order)) is not None:
             self._report(level)
 
@@ -96,7 +96,7 @@ class AccountListener:
             self._workers.submit(job)
 
     def handle_results(self) -> None:
-        """Report received order updates, then finished reads."""
+        """Send the router the received order updates, then the finished reads of the books."""
         for report in self.stream.drain():
             self.updates += 1
             try:
@@ -175,7 +175,7 @@ class AccountListener:
             found.mode = "" if visit.mode.expected else visit.mode.message
 
     def active_alerts(self) -> dict[Subject, ActiveAlert]:
-        """Return the account's active alerts."""
+        """Return the account's active alerts by (code, subject)."""
         return active_alerts(self.name, self._problems)
 
     def each_second(self, machine_ns: int) -> None:
@@ -199,7 +199,7 @@ class AccountListener:
         self._edge.clear_if_quiet(machine_ns)
 
     def health(self, machine_ns: int) -> AccountHealth:
-        """The account's health now."""
+        """Return the account's health at this machine time."""
         return self._health.health_at(machine_ns)
 
     @property
@@ -209,7 +209,7 @@ class AccountListener:
 
     @property
     def waiting_for(self) -> str:
-        """Describe what lock-step waits for; empty if nothing."""
+        """What lock-step must wait for in this account, as text; "" if nothing."""
         if not self._streaming:
             return "the order stream"
         if len(self._levels):
@@ -223,7 +223,7 @@ class AccountListener:
 
 
 def read_rules(windows: Windows) -> ReadRules:
-    """Return the book read intervals of a run's windows."""
+    """Return the intervals (ns) at which books are read and count as stale, from a run's windows in seconds."""
     return ReadRules(
         orders_every=round(windows.orders_every * SECOND),
         positions_every=round(windows.positions_every * SECOND),

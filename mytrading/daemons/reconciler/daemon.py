@@ -49,7 +49,7 @@ class Reconciler(Daemon):
         self._margins: dict[str, MarginQueries] = {}
 
     def setup(self) -> None:
-        """Connect the order streams and begin to read; a dry run has nothing to listen to."""
+        """Connect the order streams and begin to read the accounts' books; a dry run has no account to read."""
         self._reports = self.push("reports")
         self._status = self.publish("account")
         self.pull("reads", self._on_request)
@@ -139,11 +139,11 @@ class Reconciler(Daemon):
         return Progress(listener.stream.mark, listener.waiting_for, {"reports": self._reports.place})
 
     def ready(self) -> bool:
-        """True once the books have been read and make sense."""
+        """True while the traded account is connected, in the right mode, and its books agree with ours."""
         return self.health(machine_now()).healthy
 
     def queue_depth(self) -> int:
-        """Requests not answered yet."""
+        """Number of requested reads of books that are not done yet."""
         return sum(listener.plan.requests_waiting for listener in self._listeners.values())
 
     def figures(self) -> dict[str, float]:

@@ -45,7 +45,7 @@ class MarginQueries:
 
 
 def query_margin(client: OpenAlgoClient, request: MarginRequest) -> MarginAnswer:
-    """Query a margin from the broker; the answer has its figure, or the reason why there is none."""
+    """Ask the broker for the margin of `request.lines`; returns it in rupees, or why there is none."""
     try:
         total = margin(client, [_row(line) for line in request.lines]).total_margin_required
     except (OpenAlgoError, TransportFailed) as error:

@@ -70,7 +70,7 @@ class AccountPings:
             self._workers.submit("ping")
 
     def handle_results(self) -> None:
-        """Handle ping results, and log when the account went down or came back."""
+        """Record finished pings, audit when the account went down or came back, and publish its health."""
         for pong in self._workers.results():
             was_down = self._pings.is_down
             if pong.problem:
@@ -103,13 +103,13 @@ class AccountPings:
             get_logger("reconciler").error("reconciler.audit_lost", account=self.name, problem=str(error))
 
     def with_ping_state(self, health: AccountHealth) -> AccountHealth:
-        """Return the account's health by its books with the ping state added."""
+        """Return `health` (by the account's books) with `ping_down` set and a message if its pings fail."""
         if not self._pings.is_down:
             return health
         return msgspec.structs.replace(health, ping_down=True, message=health.message or self._pings.health.message)
 
     def each_second(self, machine_ns: int) -> None:  # noqa: ARG002
-        """Publish the health by pings, if no listener publishes that of the books."""
+        """Publish the health by pings alone, for an account whose books nobody reads; else do nothing."""
         if self._publish is not None:
             self._publish(self._pings.health)
 

@@ -109,7 +109,7 @@ class RiskManager(MachineDaemon):
         self._wants: tuple[str, ...] = ()
 
     def setup(self) -> None:
-        """Recover, read what the router did meanwhile, then decide on signals."""
+        """Recover from the journal, read what the router did meanwhile, then begin to decide on signals."""
         super().setup()
         self.note_file(self.config.calendar_path.name, self._hours.text)
         self.note_file(self._tables_path.name, self._tables.text)
@@ -287,7 +287,7 @@ class RiskManager(MachineDaemon):
         self._topics = wanted
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """Count and log what was decided."""
+        """Count and log the decisions in `rows` (entries, exits, denials); called after they were sent."""
         for row in rows:
             match row:
                 case PlaceEntry():
@@ -319,7 +319,7 @@ class RiskManager(MachineDaemon):
             self._follow_instruments()
 
     def progress(self) -> Progress:
-        """Lock-step progress, waiting for what delays entries; delayed entries are decided once it is there."""
+        """Return lock-step progress and what delays entries; once nothing does, first decide the delayed ones."""
         account = self.risk.environment.account
         waits = not_ready(self.risk.state, account)
         if not waits and self.config.order_accounts and (unfunded := funds_unread(self.risk.state, account)):
@@ -334,11 +334,11 @@ class RiskManager(MachineDaemon):
         return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
 
     def ready(self) -> bool:
-        """True unless a journal is quarantined; other reasons are named in the denials."""
+        """True unless a journal that risk reads is quarantined; what else denies entries is told in their denials."""
         return not self.quarantine.writers
 
     def figures(self) -> dict[str, float]:
-        """Counts since the start, and profit and loss in rupees."""
+        """Return counts since the start, profit and loss in rupees, and stop levels that risk itself holds."""
         state = self.risk.state
         money = profit(state.positions.values(), state.quotes)
         return {
@@ -359,14 +359,11 @@ class RiskManager(MachineDaemon):
         }
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """First rows of a new journal after a loss: the state that router and gateway carried into the day."""
+        """Hook: return first rows for a lost journal, the state that router and gateway carried into the day."""
         return opening_rows(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Rows that only the lost journal held: stop levels of positions, and breaches of the day's limits.
-
-        Stops come from the router's positions, breaches from the alerts in the gateway's journal.
-        """
+        """Return what only the lost journal held: stops (by positions), and breached limits of today (by alerts)."""
         now = self.clock.now()
         day = iso_day(now)
         alerts = (self.decode(row) for row in rows_read_by(self.config, "gateway", "status", self.name, day))
@@ -378,5 +375,5 @@ class RiskManager(MachineDaemon):
         )
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """Current intents and positions, at the head of a new day."""
+        """Return the first row of the journal of `day` (ISO date): current intents and positions."""
         return (self.risk.snapshot(day),)

@@ -49,7 +49,7 @@ class AccountPools:
         self.begun = BegunCalls(config.state / "router-calls")
 
     def start_workers(self, wake: Callable[[], None]) -> None:
-        """Start the workers; `wake` rings when one has finished."""
+        """Start each account's workers; they call `wake` when a call has ended (see `take_outcomes`)."""
         self._wake = wake
         self._pools = {account.id: self._pool(account) for account in self._config.order_accounts}
 
@@ -69,7 +69,7 @@ class AccountPools:
         return venue.finish(job.call, job.order, job.begun)
 
     def prepare_job(self, call: Call, order: Order) -> Job:
-        """Build the job of a call, its request serialized; nothing is sent."""
+        """Build the job of an order call (place, modify, cancel), its request serialized; nothing is sent."""
         writer = self._writers.get(order.account)
         note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
         return Job(call, order, writer.encode(call, order) if writer is not None else None, None, note)
@@ -81,7 +81,7 @@ class AccountPools:
             tool.is_idle()
 
     def submit(self, job: Job, rank: int) -> None:
-        """Queue a call for the account's workers, lower ranks first; returns at once."""
+        """Queue a call for its account's workers, lower `rank` first; returns at once. No such account: refused."""
         self.open_calls += 1
         if (pool := self._pools.get(job.order.account)) is not None:
             pool.submit(job, rank)
@@ -104,12 +104,12 @@ class AccountPools:
         return sum(pool.waiting for pool in self._pools.values())
 
     def stop_workers(self, wait_s: float) -> None:
-        """Let running calls end if they do so within this time."""
+        """Stop the workers, waiting up to `wait_s` seconds in all for calls that run."""
         for pool in self._pools.values():
             pool.stop(wait_s / len(self._pools))
 
     def release_locks(self) -> None:
-        """Release the locks of all accounts."""
+        """Release the locks by which only this process trades the accounts."""
         self.begun.close()
         for lock in self._locks:
             lock.release()

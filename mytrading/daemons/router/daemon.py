@@ -73,7 +73,7 @@ class TradeManager(MachineDaemon):
         self._books = BooksWatch(read, round(BOOKS_MISSED * config.windows.orders_every * SECOND))
 
     def setup(self) -> None:
-        """Lock the accounts, recover, and ask for the books before anything new is sent."""
+        """Lock the accounts, recover, and request the broker's books before anything new is sent."""
         self._accounts = AccountPools(self.config)
         super().setup()
         for name, text in self._hours.texts.items():
@@ -98,7 +98,7 @@ class TradeManager(MachineDaemon):
         self.every(1.0, lambda _: self.edits.poll())
 
     def decode(self, row: Row) -> Any:
-        """Decode a journal row; of a report only what a replay needs."""
+        """Decode a journal row's message; of a reconciler's report only what a replay needs."""
         return self._replayed.decode(row)
 
     def _on_tick(self, machine_ns: int) -> None:
@@ -159,7 +159,7 @@ class TradeManager(MachineDaemon):
             self.step("internal", outcome)
 
     def durable(self, rows: Sequence[Any]) -> bool:
-        """True if rows must be on disk before their calls are made, so that orders survive a power cut."""
+        """True if `rows` submit an order: they must be on disk before its call is made, to survive a power cut."""
         for row in rows:
             if type(row) is OrderChanged and row.event == "submitted":
                 return True
@@ -181,7 +181,7 @@ class TradeManager(MachineDaemon):
         return found
 
     def act(self, rows: Sequence[Any]) -> bool:
-        """Make the calls that the committed rows stand for."""
+        """Make the broker calls that the committed rows cause; True if there were any."""
         of, prepared = self._prepared
         jobs = prepared if of is rows else self._jobs(rows)
         for job, rank in jobs:
@@ -190,7 +190,7 @@ class TradeManager(MachineDaemon):
         return bool(jobs)
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """Count, write the trade log, update alerts."""
+        """Count and log the order events in `rows`, and update alerts; called after the rows were sent."""
         for row in rows:
             if isinstance(row, OrderChanged):
                 self._counts[row.event] = self._counts.get(row.event, 0) + 1
@@ -210,7 +210,7 @@ class TradeManager(MachineDaemon):
         self.alerts.follow(active, FROM_STATE, BY_OPERATOR)
 
     def progress(self) -> Progress:
-        """In lock-step: whether calls are out, or an order's fate is not known yet."""
+        """Return lock-step progress; it waits for the answer of a call, or an order whose fate is not known."""
         waits = "the answer of a call" if self._accounts.open_calls else self.orders.describe_unsettled()
         done = super().progress()
         return Progress(0, waits, done.sent, {**done.seen, "reconciler/reports": self._reported})
@@ -228,31 +228,31 @@ class TradeManager(MachineDaemon):
         return not (self.quarantine.writers or self.journal.short or "recovery" in self.notes)
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """First rows of a new journal after a loss: the state that risk and gateway carried into the day."""
+        """Hook: return first rows for a lost journal, the state that risk and gateway carried into the day."""
         return journal_rebuild.opening_rows(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:
-        """Rows after a rebuild: entries that may be at the broker get an unknown state; states are published again."""
+        """Return rows for a rebuilt journal: entries perhaps at the broker become unknown, states are sent again."""
         return self.orders.rebuild_rows(missed, machine_now(), self.clock.now())
 
     def queue_depth(self) -> int:
-        """Calls that wait for a worker."""
+        """Number of broker calls that wait for a worker."""
         return self._accounts.calls_queued
 
     def figures(self) -> dict[str, float]:
-        """Order events since the start, by name, and what is live."""
+        """Return counts of order events since the start, by name, and of orders that are `live` now."""
         return {
             **{name: float(count) for name, count in self._counts.items()},
             "live": float(sum(order.state in SENT for order in self.orders.orders())),
         }
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """First row of the new day's journal; first ends the old day's unsent and unknown orders, in its journal."""
+        """Return the first row of `day`'s journal; first end unsent and unknown orders in the old day's journal."""
         self.record(self.orders.expire_day(self.clock.now(), day))
         return (self.orders.snapshot(day),)
 
     def teardown(self) -> None:
-        """Let running calls end if they do so soon; their fate is read from the books otherwise."""
+        """Stop the workers after half a second at most; the fate of calls still out is read from the books later."""
         self._take_entries_along()
         self._accounts.stop_workers(wait_s=0.5)
         self._take_outcomes()

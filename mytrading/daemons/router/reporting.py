@@ -17,7 +17,7 @@ from mytrading.messages.orders import CallOutcome, Order, OrderChanged, Position
 
 
 class Budgets:
-    """The levels of all accounts; `look` often enough to see when an order began to wait."""
+    """The call budgets of all accounts; `orders_waiting`, called often, sees when an order began to wait."""
 
     def __init__(self, machine: OrderMachine, accounts: Iterable[str]) -> None:
         self._machine, self._accounts = machine, tuple(accounts)
@@ -32,7 +32,7 @@ class Budgets:
             self._refused[row.order.account] += 1
 
     def on_outcome(self, outcome: CallOutcome) -> None:
-        """Record a call outcome: a long pause that the server asks for, or its end by an accepted call."""
+        """Record in `busy` that an account's server asks for a long pause; an accepted call removes that."""
         if outcome.retry_after_ns > LOUD_NS:
             self.busy[outcome.account] = (
                 f"the server of {outcome.account} answered 429 and wants no call for "
@@ -43,14 +43,14 @@ class Budgets:
             self.busy.pop(outcome.account, None)
 
     def orders_waiting(self, machine_ns: int) -> list[Order]:
-        """Return the orders that wait now, and record since when each does."""
+        """Return the orders that wait for a broker call now, and record since when (machine ns) each does."""
         state = self._machine.state
         waiting = [state.orders[name] for name in sorted(state.waiting)]
         self._since = {name: self._since.get(name, machine_ns) for order in waiting if (name := order.client_order_id)}
         return waiting
 
     def call_budgets(self, machine_ns: int) -> list[CallBudget]:
-        """Return the current call budget of each account."""
+        """Return the call budget of each account now, and record since when orders wait."""
         waiting = self.orders_waiting(machine_ns)
         return [self._level(account, waiting, machine_ns) for account in self._accounts]
 
@@ -81,7 +81,7 @@ def order_fields(order: Order) -> dict[str, Any]:
 
 
 def position_fields(row: PositionChanged) -> dict[str, Any]:
-    """Return the trade log fields of a position and of the fill that moved it."""
+    """Return the trade log fields of a position and of the fill that changed it."""
     position = row.position
     return {
         "strategy": position.strategy, "instrument": position.instrument, "quantity": position.quantity,

@@ -45,7 +45,7 @@ class MarketHours:
         self._square_off = SquareOff(found.made, facts.made.square_off)
 
     def apply_file(self, row: FileTaken) -> None:
-        """Use an edited calendar or instruments file from now on; an unreadable one changes nothing."""
+        """Use the calendar or instruments file in `row` from now on; an unreadable one changes nothing."""
         with suppress(ValueError):
             parsed = tomllib.loads(row.text)
             if row.name == CALENDAR:
@@ -70,7 +70,7 @@ class FiledOrders(OrderMachine):
         self._hours = hours
 
     def apply(self, row: Any) -> None:
-        """Apply a row: that of an edited hours file to the market hours, any other to the order machine."""
+        """Apply a row: one with an edited hours file to the market hours, any other to the order machine."""
         if type(row) is FileTaken:
             self._hours.apply_file(row)
         else:
@@ -85,12 +85,12 @@ class OrderRows:
         self._decoders["reports"] = StreamDecoder("reports", ReplayedReport)
 
     def decode(self, row: Row) -> Any:
-        """The message in a row; raises `FrameError`."""
+        """Return the message in a row; raises `FrameError`."""
         return self._decoders[row.stream].body(row.body)
 
 
 def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
-    """Build the router's pure order logic for a configuration; `mytrading journal verify` replays a journal with it."""
+    """Build the router's order logic, without I/O (`hours` None: those in the files); `journal verify` has it too."""
     most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows

@@ -31,7 +31,7 @@ class KillWatch:
         self._accounts = tuple(account.id for account in config.order_accounts)
 
     def check_file(self, router: _Router, machine_ns: int) -> None:
-        """Pass a changed KILL file to the router as a message; one system call while there is no file."""
+        """Pass a changed KILL file to the router: its trading level and, if it says so, a flatten of each account."""
         if (change := self._file.level_change(router.orders.state.trading.get(KILL), router.clock.now())) is None:
             return
         router.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
@@ -51,7 +51,7 @@ class BooksWatch:
         self._read_ns: dict[str, int | None] = dict.fromkeys(accounts)
 
     def on_report(self, router: _Router, message: Any, machine_ns: int) -> None:
-        """Record by a reconciler's read whether an account's books are readable; a change goes to the machine."""
+        """Record whether a reconciler's `BooksRead` shows an account's books readable; a change goes to the machine."""
         if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
             return
         books = (message.orders, message.trades)
@@ -62,7 +62,7 @@ class BooksWatch:
         self._update(router, message.account, machine_ns)
 
     def report_changes(self, router: _Router, machine_ns: int) -> None:
-        """Tell the order machine, which journals it, whose books became unreadable or readable again."""
+        """Tell the order machine, which journals it, which accounts' books became unreadable or readable again."""
         for account in self._read_ns:
             self._update(router, account, machine_ns)
 

@@ -44,7 +44,7 @@ def active_alerts(
     restarted: Mapping[str, tuple[int, int]], hung: Mapping[str, str], stopped: Mapping[str, str],
     given_up: Mapping[str, str],
 ) -> dict[Subject, ActiveAlert]:  # fmt: skip
-    """Active alerts, by code and daemon; `restarted` has machine time and new pid by daemon, the others texts."""
+    """Return alerts by code and daemon; `restarted` has machine time and new pid by daemon, the others texts."""
     active = {
         ("DAEMON_RESTARTED", name): ActiveAlert(Severity.WARNING, f"{name} died and was started again as pid {pid}")
         for name, (_, pid) in restarted.items()
@@ -93,11 +93,12 @@ class Watchdog(Daemon):
         self.every(EXPORT_S, self._export)
 
     def teardown(self) -> None:
+        """Stop the thread of the operator's command."""
         if self._command is not None:
             self._command.stop()
 
     def figures(self) -> dict[str, float]:
-        """Numbers of killed and of given-up daemons."""
+        """Return how many daemons it has killed, and how many it has given up."""
         return {"killed": float(self._killed), "given_up": float(len(self._given_up))}
 
     def _export(self, _machine_ns: int) -> None:
@@ -105,7 +106,7 @@ class Watchdog(Daemon):
             self.log.info("export.started", pid=pid)
 
     def on_alert(self, alert: Alert) -> None:
-        """Pass the alert of a stopped gateway to the operator's command; the gateway itself passes all others."""
+        """Run the operator's command on an alert about a stopped gateway, which itself handles all others."""
         known = alert.code in self._handed
         if self._command is None or alert.subject != "gateway" or alert.code not in DOWN or known is not alert.cleared:
             return

@@ -36,7 +36,7 @@ class AlertCommand:
         )
 
     def hand_over(self, alert: Alert) -> None:
-        """Queue a run of the operator's command for this alert; returns at once."""
+        """Queue a run of the operator's command for this alert, skipped if too many wait; returns at once."""
         if self._pool.waiting >= MOST_WAITING:
             self._log.error("alert_command.skipped", code=alert.code, subject=alert.subject, waiting=MOST_WAITING)
             return
@@ -49,7 +49,7 @@ class AlertCommand:
                 self._log.error("alert_command.failed", problem=problem, next_step="mend ALERT_COMMAND")
 
     def stop(self) -> None:
-        """End the thread after the present command."""
+        """End the thread after the command that runs now, waiting at most a second."""
         self._pool.stop(1.0)
 
     def _run(self, words: list[str], alert: Alert) -> str:

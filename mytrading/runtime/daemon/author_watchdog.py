@@ -42,7 +42,7 @@ class OverrunGuard:
             self._map = mmap.mmap(file.fileno(), _CALL.size)
 
     def overrun_strategies(self, run_file: Path) -> tuple[str, ...]:
-        """Return strategies whose call did not return since `run_file` was written, also one killed just now."""
+        """Return, and record, strategies whose call hung since `run_file` was written, one killed just now too."""
         written = run_file.stat().st_mtime_ns if run_file.exists() else 0
         names: list[str] = []
         with suppress(FileNotFoundError, msgspec.DecodeError):
@@ -63,7 +63,7 @@ class OverrunGuard:
         self._began = time.perf_counter_ns()
 
     def end(self, strategy: str, failed: bool) -> str:
-        """Record that the strategy's call ended; returns a problem if it took longer than the budget, else ""."""
+        """Record the end of the strategy's call (`failed`: it raised); returns a text if over budget, else empty."""
         took = time.perf_counter_ns() - self._began
         _CALL.pack_into(self._map, 0, 0, b"")
         self._timings.add(took, not failed)
@@ -72,4 +72,5 @@ class OverrunGuard:
         return f"{strategy} took {took / 1e9:.1f} s for one call, at most {self._budget_ns / 1e9:g} s: do less per bar"
 
     def close(self) -> None:
+        """Unmap the shared memory."""
         self._map.close()

@@ -48,7 +48,7 @@ class Doorbell:
         os.set_blocking(self.write_fd, False)
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable."""
+        """Return the descriptor that is readable while rings are not reset, for the poll loop."""
         return self._read
 
     def ring(self) -> None:
@@ -59,7 +59,7 @@ class Doorbell:
             return  # full of rings that were not handled yet
 
     def reset(self) -> None:
-        """Reset the doorbell: discard all rings so far."""
+        """Discard all rings so far; the loop calls it before the wake handlers."""
         try:
             os.read(self._read, 4096)  # what is left of more rings only rings again
         except BlockingIOError:
@@ -164,47 +164,47 @@ class Daemon:
         self._last_progress: Progress | None = None
 
     def setup(self) -> None:
-        """Make sockets and timers, recover state. Runs once, before the loop."""
+        """Hook: make sockets and timers, recover state. `run` calls it once, before the loop."""
 
     def teardown(self) -> None:
-        """Stop threads and close files. Runs once, after the loop."""
+        """Hook: stop threads and close files. `run` calls it once, after the loop."""
 
     def ready(self) -> bool:
-        """True when others may rely on this daemon's work."""
+        """Hook: return True when others may rely on this daemon's work."""
         return True
 
     def figures(self) -> dict[str, float]:
-        """Numbers for the heartbeat and the screens."""
+        """Hook: return numbers by name for the heartbeat and the screens."""
         return {}
 
     def written(self) -> dict[str, int]:
-        """Sequences of journaled streams written so far."""
+        """Hook: return the last sequence written of each journaled stream, by stream."""
         return {}
 
     def cursors(self) -> dict[str, int]:
-        """Sequences of journaled streams read so far, by `writer/stream`."""
+        """Hook: return the last sequence read of each journaled stream, by `writer/stream`."""
         return {}
 
     def on_beat(self, beat: Heartbeat) -> None:
-        """Hook: react to this daemon's own heartbeat having been sent."""
+        """Hook: called after this daemon's own heartbeat was sent."""
 
     def on_alert(self, alert: Alert) -> None:
-        """Hook: react to this daemon's own alert having been sent."""
+        """Hook: called after this daemon's own alert was sent."""
 
     def queue_depth(self) -> int:
-        """Return how many pieces of work wait inside this daemon."""
+        """Hook: return how many pieces of work wait inside this daemon."""
         return 0
 
     def progress(self) -> Progress:
-        """Return, in lock-step, how far this daemon has come and what it waits for; called after every turn."""
+        """Hook: return, in lock-step, how far this daemon has come and what it waits for; called after every turn."""
         return Progress()
 
     def publish(self, stream: str) -> ZMQPublisher:
-        """Bind the PUB end of a fan-out stream this daemon writes."""
+        """Bind and return the publishing socket of a fan-out stream that this daemon writes."""
         return self._sockets.publisher(stream)
 
     def push(self, stream: str) -> PushSocket:
-        """Make the writing end of a pipe, connected to its reader."""
+        """Return the writing end of a pipe, connected to its reader."""
         return self._sockets.push(stream)
 
     def subscribe(
@@ -219,7 +219,7 @@ class Daemon:
     ) -> ZMQSubscriber:
         """Receive a fan-out stream from its writers (all, unless named), whether they run yet or not.
 
-        With `every_s` it is read so often, without waking for each frame; with `first` before other readers.
+        `every_s`: read it every so many seconds, without waking for each frame; `first`: read it before other sockets.
         """
         subscriber = self._sockets.subscriber(stream, topics, writers, first=first)
 
@@ -234,7 +234,7 @@ class Daemon:
         return subscriber
 
     def pull(self, stream: str, handler: FrameHandler, *, urgent: bool = False) -> PullSocket:
-        """Bind the reading end of a pipe. What is `urgent` may take five times as long in a turn as all else."""
+        """Bind the reading end of a pipe; `urgent`: its frames may take five times as long in a turn as all else."""
         pull = self._sockets.pull(stream)
         self._receive(pull, handler)
         if urgent:
@@ -255,15 +255,15 @@ class Daemon:
         self.timers.every(int(seconds * 1e9), handler, machine_now())
 
     def on_wake(self, handler: Callable[[], None]) -> None:
-        """Call `handler()` after another thread rang the doorbell."""
+        """Call `handler()` each time another thread has rung the doorbell (`wake`)."""
         self._wake_handlers.append(handler)
 
     def wake(self) -> None:
-        """Ring the doorbell; safe from any thread."""
+        """Ring the doorbell, which makes the loop run its wake handlers; safe from any thread."""
         self.doorbell.ring()
 
     def stop(self, code: int = 0) -> None:
-        """Leave the loop after the present handler."""
+        """Leave the loop after the present handler; `run` then returns `code`."""
         self._stopping = True
         self._exit_code = code
         self.doorbell.ring()
@@ -305,18 +305,18 @@ class Daemon:
         self.report_readiness()
 
     def report_readiness(self) -> None:
-        """Beat at once if readiness changed since the last heartbeat of a running daemon."""
+        """Send a heartbeat at once if readiness changed since the last one of a running daemon."""
         if self.state is DaemonState.RUNNING and self.ready() != self._reported_ready:
             self._beat(machine_now())
 
     def later(self, work: Callable[[], None]) -> None:
-        """Run `work` after a millisecond without input, 20 ms at the latest: messages just sent go first."""
+        """Queue `work` to run after a millisecond without input, 20 ms at the latest: messages just sent go first."""
         if not self._later:
             self._later_by = machine_now() + LATER_NS
         self._later.append(work)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Run `work` with the next message, or after a millisecond. Ordered work calls `run_soon` first."""
+        """Queue `work` to run with the next message, or after a millisecond; `run_soon` runs it before."""
         self._soon.append(work)
 
     def run_soon(self) -> None:
@@ -337,7 +337,7 @@ class Daemon:
             os._exit(EXIT_FORKED)
 
     def on_supervisor_lost(self) -> None:
-        """Start a new supervisor after the old one died, if this daemon is in `REVIVERS` and was supervised."""
+        """Called when supervisor died: start a new one, if this daemon is in `REVIVERS` and was supervised."""
         if self.name not in REVIVERS or not is_supervised():
             return
         from mytrading.runtime.supervision import control

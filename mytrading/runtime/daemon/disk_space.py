@@ -34,7 +34,7 @@ def report(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) 
 
 
 def is_used_up(config: RunConfig) -> bool:
-    """True while there is no room for a file of any use, where the state lies or where the journals do."""
+    """True while too little is free for any useful file, on the disk of the state folder or of the journals."""
     return _least_free(config) < USED_UP_BYTES
 
 

@@ -62,7 +62,7 @@ class JournalFollower:
     def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
         """Read a journaled stream without loss: frames as the fast path, the writers' journals for gaps.
 
-        Rows that a `downstream` wrote while this daemon was away are applied before anything is decided.
+        `downstream`: the writers obey this daemon; their rows since it last ran are applied before it decides anything.
         """
         names = tuple(writers) if writers is not None else STREAMS[stream].writers
         for writer in names:
@@ -80,7 +80,7 @@ class JournalFollower:
         self._followed[writer, stream] = JournalReader(self._daemon.config.journal_dir(writer), stream)
 
     def receive(self, stream: str, frame: Frame) -> None:
-        """Handle a frame of a followed stream: the next row, one already read, or the first after a gap."""
+        """Step the daemon with a frame of a followed stream; read a gap before it, skip what was read already."""
         key = (frame.topic, stream)
         if key not in self._followed:
             self._unexpected.add(stream, frame.topic, machine_now())
@@ -101,7 +101,7 @@ class JournalFollower:
         self._daemon.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
 
     def catch_up(self) -> None:
-        """Read rows that no frame brought from the journals of all followed writers."""
+        """Read rows that came in no frame from the journals of all followed writers, and step the daemon with them."""
         for key in self._followed:
             self._catch_up_with(key, decide=True)
 

@@ -41,7 +41,7 @@ def accepted_folder(state: Path) -> Path:
 
 
 def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, keep: bool = True) -> Edited[T]:
-    """The content of a file at the start of a daemon, or its last accepted content (`kept`) if it cannot be read.
+    """Return a file parsed by `make`, or its last accepted content in the folder `kept` if it cannot be read.
 
     Raises the errors of `make` if there is none. Without `keep` nothing is written.
     """
@@ -75,7 +75,7 @@ class EditedFiles:
         self._files[path] = (take, _stamp(path) if since is None else since)
 
     def poll(self) -> None:
-        """Read the followed files that changed since the last call."""
+        """Pass each followed file that changed since the last call to its `take`; raise an alert if unreadable."""
         for path, (take, known) in list(self._files.items()):
             if (stamp := _stamp(path)) != known:
                 self._files[path] = (take, stamp)

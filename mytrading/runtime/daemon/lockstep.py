@@ -18,14 +18,14 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class MarketPlace:
-    """How far a reader has come in `market`: two step messages in a row prove that it has all between them."""
+    """A reader's place in the stream `market`: two step messages in a row prove that it has all between them."""
 
     def __init__(self) -> None:
         self._last = 0
         self.seen = 0
 
     def record(self, step: MarketStep) -> bool:
-        """Record a step message; true if no step message was lost since the one before."""
+        """Record a step message; True, and `seen` moves on, if no step message was lost since the one before."""
         whole = step.n == self._last + 1
         self._last = step.n
         if whole:
@@ -34,5 +34,5 @@ class MarketPlace:
 
 
 def place(header: Header) -> int:
-    """Return the position of a message in a non-journaled pipe; higher after a later start of its writer."""
+    """Return a message's position in a non-journaled pipe as one number, higher after a later start of its writer."""
     return header.epoch << 32 | header.sequence

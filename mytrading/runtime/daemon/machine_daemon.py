@@ -39,7 +39,7 @@ _NOWHERE = Cursor()
 
 
 def row_streams(writer: str) -> dict[type, str]:
-    """For each message type a daemon may emit, the stream or union it belongs to; written streams win."""
+    """Return the stream or union of each message type that daemon `writer` may emit; streams it writes win."""
     mine = [name for name, stream in STREAMS.items() if writer in stream.writers]
     names = (*INTERNAL, *(name for name in STREAMS if name not in mine), *mine)
     return {kind: name for name in names for kind in get_args(unions()[name]) or (unions()[name],)}
@@ -53,13 +53,13 @@ class Machine(Protocol):
     """What a deciding daemon is built around. `core` holds the real ones."""
 
     def apply(self, row: Any) -> None:
-        """Fold a row into the machine's state: an input, or a decision of its own."""
+        """Update the machine's state by a row: an input, or a decision of its own."""
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Return the rows that follow from a message at market time `now`; changes nothing."""
 
     def notice(self, machine_ns: int) -> None:
-        """Set the machine time at which all that is applied and decided next happens."""
+        """Set the machine time (ns) that counts for what is applied and decided next."""
 
 
 class MachineDaemon(Daemon):
@@ -100,7 +100,7 @@ class MachineDaemon(Daemon):
         return self.follower.decoders[row.stream].body(row.body)
 
     def durable(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
-        """Hook: true if these decisions must be on the disk before they are sent."""
+        """Hook: return True if these decisions must be on the disk before they are sent."""
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
@@ -385,7 +385,7 @@ class MachineDaemon(Daemon):
         self.log.info("journal.day_opened", day=day)
 
     def written(self) -> dict[str, int]:
-        """Last sequence of each journaled stream written."""
+        """Return the last sequence written of each journaled stream."""
         return {
             name: self.journal.written(name)
             for name, stream in STREAMS.items()
@@ -393,7 +393,7 @@ class MachineDaemon(Daemon):
         }
 
     def cursors(self) -> dict[str, int]:
-        """Last sequence read of each journaled stream, by `writer/stream`."""
+        """Return the last sequence read of each journaled stream, by `writer/stream`."""
         return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self.follower.cursors.items()}
 
     def progress(self) -> Progress:

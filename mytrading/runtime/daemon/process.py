@@ -39,7 +39,7 @@ FIRST_TO_GO = {"engine": 500}
 
 
 def set_priority(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
-    """Set this process's priority for cores and memory by the daemon's name."""
+    """Set this process's priority for cores and (in the file `score`) for memory, by the daemon's name."""
     os.nice(NICENESS.get(name, 0))
     if name in FIRST_TO_GO:
         with suppress(OSError):  # not every system has it
@@ -47,7 +47,7 @@ def set_priority(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> N
 
 
 def await_clock(config: RunConfig) -> None:
-    """Wait for the market clock of the embedded simulator, before a daemon reads it."""
+    """Wait until the embedded simulator has written its market clock; `TimeoutError` after 30 s."""
     deadline = machine_now() + CLOCK_WAIT_NS
     while config.simulator.embedded and not MarketClock.load(config.clock_path).segments:
         if machine_now() > deadline:
@@ -56,7 +56,7 @@ def await_clock(config: RunConfig) -> None:
 
 
 def end_fork() -> None:
-    """End a forked copy of this process at once: it would decide, journal and hold locks as if it were the daemon.
+    """Hook run in each forked copy of this process: end it, or it would decide, journal and lock as the daemon does.
 
     A fork by `subprocess`, which becomes another program, goes on: author code may start programs.
     """

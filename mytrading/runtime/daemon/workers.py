@@ -64,7 +64,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
             thread.start()
 
     def submit(self, job: Job, rank: int = 0) -> None:
-        """Begin a job or queue it; returns at once."""
+        """Begin a job, or queue it if no thread is free (lower `rank` first); returns at once."""
         with self._lock:
             if not self._idle or (rank and len(self._idle) <= self._reserve):
                 heapq.heappush(self._backlog, (rank, next(self._number), job))
@@ -91,7 +91,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
         return len(self._backlog)
 
     def stop(self, wait_s: float = 1.0) -> None:
-        """Let the threads end when no job waits; those still at one are left to the end of the process."""
+        """Let the threads end once no job waits, for `wait_s` seconds at most; a later one ends with the process."""
         with self._lock:
             self._stopping = True
             for worker in self._idle:

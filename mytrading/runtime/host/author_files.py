@@ -22,7 +22,7 @@ class LoadFault(NamedTuple):
 
     @property
     def where(self) -> str:
-        """`folder/file.py:line`."""
+        """Where the fault is: `folder/file.py:line`, without a line if the whole file is meant."""
         return "/".join(self.file.rsplit("/", 2)[-2:]) + (f":{self.line}" if self.line else "")
 
 
@@ -35,12 +35,12 @@ class LoadedFile(NamedTuple):
 
 
 def strategy_files(folder: Path) -> list[Path]:
-    """The author files of a folder, by name; those that begin with an underscore are helpers of others."""
+    """Return a folder's strategy files, by name; files that begin with an underscore are helpers of others."""
     return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
 
 
 def load_file(path: Path, base: type) -> LoadedFile:
-    """Run one file and return the public subclasses of `base` that it defines itself."""
+    """Run one file and return the public subclasses of `base` that it defines itself, or its fault; never raises."""
     try:
         module = _run(path)
     except SyntaxError as error:
@@ -66,7 +66,7 @@ def load_file(path: Path, base: type) -> LoadedFile:
 
 
 def load_folder(folder: Path, base: type) -> list[LoadedFile]:
-    """All author files of a folder, faulty ones included; a folder that is not there has none."""
+    """Load all strategy files of a folder, faulty ones included; a folder that does not exist has none."""
     return [load_file(path, base) for path in strategy_files(folder)]
 
 

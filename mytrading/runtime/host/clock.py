@@ -77,7 +77,7 @@ def run_started_machine_ns(config: RunConfig) -> int:
 
 
 def anchor_dir() -> Path:
-    """The user's own 0700 folder for what must not outlive the boot: the anchor here, sockets in its subfolders."""
+    """Return, and make, the user's own 0700 folder of what must not outlive the boot: clock anchor and sockets."""
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"mytrading-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
@@ -150,7 +150,7 @@ class MarketClock:
 
     @property
     def lock_step(self) -> bool:
-        """True if market time stands until whoever drives the market calls `step_to`."""
+        """True if market time changes only when whoever drives the market calls `step_to`."""
         return self._last is not None and not self._last.speed
 
     def now(self) -> int:

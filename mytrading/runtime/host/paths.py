@@ -25,7 +25,7 @@ class BadProfile(Exception):
 
 
 def project_home(start: Path | None = None) -> Path:
-    """`MYTRADING_HOME`, or the nearest parent of `start` (the working folder) that holds supervisord.conf."""
+    """Return `MYTRADING_HOME`, or the folder of supervisord.conf at or above `start` (None: working folder)."""
     if named := os.environ.get("MYTRADING_HOME"):
         home = Path(named).resolve()
         if (home / MARKER).is_file():
@@ -80,7 +80,7 @@ def nearest_existing(path: Path) -> Path:
 
 
 def account_lock_path(config: RunConfig, account: AccountRun) -> Path:
-    """The lock of a broker account: named by server and key, whatever account, profile and state folder are called."""
+    """The lock file of a broker account: named by server and key, whatever account and profile are called."""
     if not account.rest_url:
         return anchor_dir() / "accounts" / f"dry-run-{config.profile}.lock"
     host = urlsplit(account.rest_url).netloc.lower().rpartition("@")[2]

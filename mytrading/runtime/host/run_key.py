@@ -28,14 +28,14 @@ def new_run_key() -> str:
 
 
 def is_sealed(config: RunConfig) -> bool:
-    """True if the API keys are those of a run file: encrypted."""
+    """True if the API keys are encrypted, as in a run file."""
     return config.data_server.api_key.startswith(_SEALED)
 
 
 def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
     """Return the configuration for the disk: every API key encrypted with the run's key.
 
-    That of the stack's own simulator stays: the simulator and every command need it, and it opens nothing else.
+    The key of the stack's own simulator stays: the simulator and every command need it, and it opens nothing else.
     """
     from cryptography.fernet import Fernet
 

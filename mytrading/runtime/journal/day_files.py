@@ -46,12 +46,12 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def journal_names(config: RunConfig) -> list[str]:
-    """The daemons that have a journal."""
+    """Return the names of the daemons that have a journal."""
     return sorted(path.name for path in (config.state / "journal").glob("*") if path.is_dir())
 
 
 def day_files(config: RunConfig) -> list[DayFile]:
-    """All journal files, by daemon and day; raises `JournalDamaged` for one that is none."""
+    """Return all journal files, by daemon and day; raises `JournalDamaged` for a file that is no journal."""
     return [summarize_file(name, path) for name in journal_names(config) for path in segments(config.journal_dir(name))]
 
 
@@ -88,7 +88,7 @@ def parquet_of(config: RunConfig, daemon: str, day: str) -> Path:
 
 
 def note_of(config: RunConfig, daemon: str, day: str) -> Path:
-    """Return the path of the note beside the Parquet file of a journal's day."""
+    """Return the path of the note (`Exported` as JSON) beside the Parquet file of a journal's day."""
     return parquet_of(config, daemon, day).with_suffix(".json")
 
 

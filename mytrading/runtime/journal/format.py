@@ -111,7 +111,7 @@ class JournalFull(Exception):
 
 
 def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
-    """The hash of a row: it covers the row before it, so a change or a loss anywhere shows."""
+    """Return the hash of a row: it covers the hash of the row before (`previous`), so a change or a loss shows."""
     return blake2b(previous + row_seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
 
 
@@ -141,7 +141,7 @@ class JournalFrame(NamedTuple):
     body: bytes
 
     def rows(self) -> list[Row]:
-        """Decode the rows of a commit, none of other frames; raises `msgspec.DecodeError`."""
+        """Decode the rows of a commit, [] for other frames; raises `msgspec.DecodeError`."""
         if self.kind == ROWS:
             return _decode_rows(self.body)
         return self.seal().rows if self.kind == SEAL else []
@@ -156,7 +156,7 @@ class JournalFrame(NamedTuple):
 
 
 def encode_frame(kind: bytes, content: SegmentHead | Seal | Sequence[Row] | None, synced: int) -> bytes:
-    """Encode a frame as bytes: checksum, kind, length, synced position and body."""
+    """Return a frame: checksum, kind, length, `synced` (bytes of the file known to be on the disk) and body."""
     body = _encode(content)
     rest = _REST.pack(MARK, kind, len(body), synced) + body
     return _CRC.pack(zlib.crc32(rest)) + rest
@@ -165,7 +165,7 @@ def encode_frame(kind: bytes, content: SegmentHead | Seal | Sequence[Row] | None
 def decode_frame(data: bytes, offset: int, at: int) -> JournalFrame | int:
     """Decode the frame at an offset of `data`, which is byte `at` of the file; else return an int.
 
-    The int is how many bytes of data it takes to know: 0 if there is no whole frame whatever follows.
+    The int is how many bytes from the offset on it takes to decode a frame; 0 if there is no whole frame in any case.
     """
     if offset + FRAME_BYTES > len(data):
         return FRAME_BYTES

@@ -85,12 +85,12 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """Sequence of the last row."""
+        """Sequence number of the last row; 0 if there is none."""
         return self._seq
 
     @property
     def unread(self) -> int:
-        """The number of rows in the present day file, which a start has to read."""
+        """Number of rows in the present day file, all of which the daemon reads when it starts."""
         return self._seq - self._begun
 
     @property
@@ -105,7 +105,7 @@ class Journal:
         return self._file.spent or self._file.tight
 
     def written(self, stream: str) -> int:
-        """Sequence of the last message written to a stream."""
+        """Sequence number of the last message written to a stream; 0 if none was."""
         return self._stream_seqs.get(stream, 0)
 
     def append(
@@ -206,7 +206,7 @@ class Journal:
         self._sealed = (self._seq, next_day)
 
     def begin_epoch(self, at_least: dict[str, int]) -> int:
-        """Start a new epoch after the journal's tail was lost, above every sequence that a reader may have.
+        """Start a new epoch after the journal's tail was lost, above every sequence that a reader may have; return it.
 
         `at_least` has the last known sequence of each stream. Readers may have had later rows in their sockets: a
         sequence they have seen would be taken for a repetition.
@@ -229,7 +229,7 @@ class Journal:
         self._file.tend()
 
     def watch_disk(self) -> bool:
-        """Measure the free disk and allocate the reserve again once there is room; false while it is `short`."""
+        """Measure the free disk and allocate the reserve again once there is room; True unless still `short`."""
         self._file.measure_disk()
         return not self.short
 

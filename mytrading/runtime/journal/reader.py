@@ -59,7 +59,7 @@ def _open(path: Path) -> int:
 
 
 def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[JournalFrame]:
-    """Whole frames from byte `at` on, up to the first that is not whole."""
+    """Yield the whole frames of an open day file from byte `at` on, up to the first that is not whole."""
     data, base, offset, size = b"", at, 0, _FIRST_BYTES
     while True:
         found = fmt.decode_frame(data, offset, base + offset)
