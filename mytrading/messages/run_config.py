@@ -347,7 +347,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> Path:
-        """The folder of everything that outlives the processes."""
+        """The folder of everything that outlives the processes: journals, bars, market clock, locks."""
         return Path(self.state_dir)
 
     @property

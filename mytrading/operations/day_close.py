@@ -75,7 +75,7 @@ class DayBook:
         return [order for order in self.orders.values() if is_live(order)]
 
     def summary(self) -> dict[str, Any]:
-        """Return the day in figures, in rupees, without fees, which only the broker's contract note has."""
+        """Return the day's orders by state, trades, realised rupees, positions, differences; `fees` None (unknown)."""
         states = Counter(order.state.value for order in self.orders.values())
         return {
             "day": self.day,

@@ -38,7 +38,7 @@ class StateInMotion(Exception):
 
 
 def state_contents(config: RunConfig) -> list[dict[str, Any]]:
-    """List every journal file, one row each, then the state folder's other entries with their sizes."""
+    """Return a row for each journal file, then for each other entry of the state folder, with sizes in bytes."""
     rows: list[dict[str, Any]] = [
         {"name": f"journal/{file.daemon}", "day": file.day, "bytes": file.size, "rows": file.rows,
          "version": file.version, "schema": file.schema, "layout": file.layout,

@@ -153,8 +153,8 @@ class TradingOrchestrator:
     def start(self, set_clock: Callable[[RunConfig], object] | None = None) -> None:
         """Write the run file, let `set_clock` write the market clock, and start supervisor with all programs.
 
-        Raises `AlreadyRunning` with the pid of the first, `SupervisorFailed`, and `JournalOfAnotherVersion` where
-        journals have to be upgraded first.
+        Raises `AlreadyRunning` with the pid of what runs or trades these accounts, `SupervisorFailed`, and
+        `JournalOfAnotherVersion` where journals have to be upgraded first.
         """
         self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in journal_names(self.config):

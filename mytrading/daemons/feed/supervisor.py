@@ -273,7 +273,7 @@ class FrameReader:
 
     def handle(self, connection: SourceConnection, events: Sequence[SocketEvent]) -> None:
         # The time of handling, not of receipt: a feed that lags would take its own backlog for a mute source.
-        """Parse and dispatch a batch of socket events of one connection."""
+        """Parse a batch of one connection's socket events: ticks go to intake, all others to the supervisor."""
         now = machine_now()
         for event in events:
             if type(event) is not SocketFrame:

@@ -158,7 +158,7 @@ class RiskManager(MachineDaemon):
             self._take_instruments()
 
     def receive(self, stream: str, frame: Frame) -> None:
-        """Apply unjournaled state such as quotes, decide on and journal inputs, or follow the engine's instruments."""
+        """Handle a message: apply quotes and such, journal and decide on inputs, follow the engine's instruments."""
         message = frame.message
         kind = type(message)
         if kind in OBSERVED:

@@ -90,7 +90,7 @@ class OrderRows:
 
 
 def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
-    """Build the router's order logic, without I/O (`hours` None: those in the files); `journal verify` has it too."""
+    """Build the router's order logic, without I/O (`hours` None: from files); `journal verify` replays with it."""
     most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows

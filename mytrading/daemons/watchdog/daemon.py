@@ -106,7 +106,7 @@ class Watchdog(Daemon):
             self.log.info("export.started", pid=pid)
 
     def on_alert(self, alert: Alert) -> None:
-        """Run the operator's command on an alert about a stopped gateway, which itself handles all others."""
+        """Run the operator's command on an alert that the gateway is down; the gateway runs it on all others."""
         known = alert.code in self._handed
         if self._command is None or alert.subject != "gateway" or alert.code not in DOWN or known is not alert.cleared:
             return

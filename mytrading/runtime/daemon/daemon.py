@@ -316,7 +316,7 @@ class Daemon:
         self._later.append(work)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Queue `work` to run with the next message, or after a millisecond; `run_soon` runs it before."""
+        """Queue `work` to run with the next message, or after a millisecond; `run_soon` runs it at once."""
         self._soon.append(work)
 
     def run_soon(self) -> None:
@@ -332,7 +332,7 @@ class Daemon:
             work()
 
     def end_if_forked(self) -> None:
-        """End a copy of this process that author code made: it is no process of the stack."""
+        """Exit at once if this is a copy of the process that author code forked: it is no process of the stack."""
         if os.getpid() != self._pid:
             os._exit(EXIT_FORKED)
 

@@ -92,7 +92,7 @@ class MachineDaemon(Daemon):
         return ()
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Hook: return rows to append to a rebuilt journal; `missed`: other daemons' rows, applied undecided."""
+        """Hook: return rows to append to a rebuilt journal; `missed`: other daemons' rows, applied without deciding."""
         return ()
 
     def decode(self, row: Row) -> Any:
@@ -118,7 +118,7 @@ class MachineDaemon(Daemon):
         return ()
 
     def setup(self) -> None:
-        """Open and replay the journal, connect the written streams, note this run; raises `JournalSetAside`."""
+        """Open and replay the journal, connect written streams, journal this run's start; raises `JournalSetAside`."""
         self.open_journal()
         self._day_ends = 0
         for name, stream in STREAMS.items():

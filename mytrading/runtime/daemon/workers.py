@@ -91,7 +91,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
         return len(self._backlog)
 
     def stop(self, wait_s: float = 1.0) -> None:
-        """Let the threads end once no job waits, for `wait_s` seconds at most; a later one ends with the process."""
+        """Stop the threads once no job waits, waiting for `wait_s` seconds; later ones end with the process."""
         with self._lock:
             self._stopping = True
             for worker in self._idle:

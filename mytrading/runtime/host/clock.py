@@ -140,7 +140,7 @@ class MarketClock:
 
     @property
     def segments(self) -> tuple[ClockSegment, ...]:
-        """All segments, oldest first; empty for the wall clock."""
+        """All segments of the clock (a start, and the speed from there), oldest first; empty for the wall clock."""
         return self._segments
 
     @property
@@ -182,11 +182,11 @@ class MarketClock:
         return last.market_ns + int((machine_ns - last.machine_ns) * last.speed)
 
     def machine_span(self, market_ns: int) -> float:
-        """Return how many machine seconds a span of `market_ns` lasts at the present speed; 0 in lock-step."""
+        """Return how many machine seconds a span of `market_ns` ns lasts at the present speed; 0 in lock-step."""
         return market_ns / SECOND / self.speed if self.speed else 0.0
 
     def refresh(self) -> bool:
-        """Read the file again; true if the segments changed."""
+        """Read the clock file again if it was written since; True if the segments changed."""
         if self._path is None:
             return False
         try:
@@ -208,7 +208,7 @@ class MarketClock:
         self._segments, self._last = segments, last
 
     def step_to(self, market_ns: int) -> None:
-        """Set the market time of every process at once, in lock-step."""
+        """In lock-step, set market time (ns UTC), at once for every process that has this clock file."""
         assert self._hand is not None, "only a clock with a file, at speed 0, goes step by step"
         self._hand[0] = market_ns
 
@@ -241,7 +241,7 @@ class MarketClock:
                 write_clock_file(self._path, ClockFile(segments=self._segments, last_seen_machine_ns=machine_now()))
 
     def resume_point(self) -> int | None:
-        """The market time at which the market was last seen running; None if it never ran."""
+        """The market time (ns UTC) at which the market was last seen running; None if it never ran."""
         if self._path is None or not self._path.exists():
             return None
         content = read_clock_file(self._path)

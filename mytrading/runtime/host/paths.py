@@ -25,7 +25,10 @@ class BadProfile(Exception):
 
 
 def project_home(start: Path | None = None) -> Path:
-    """Return `MYTRADING_HOME`, or the folder of supervisord.conf at or above `start` (None: working folder)."""
+    """Return `MYTRADING_HOME`, else the folder of supervisord.conf at or above `start` (None: working folder).
+
+    Raises `NoProject`.
+    """
     if named := os.environ.get("MYTRADING_HOME"):
         home = Path(named).resolve()
         if (home / MARKER).is_file():
@@ -39,10 +42,7 @@ def project_home(start: Path | None = None) -> Path:
 
 
 def state_dir(profile: str) -> Path:
-    """The state folder of a profile: one of its own below `MYTRADING_STATE_DIR`, else below the XDG state folder.
-
-    Raises `BadProfile`.
-    """
+    """Return a profile's state folder below `MYTRADING_STATE_DIR`, else the XDG state folder; raises `BadProfile`."""
     if not _PROFILE.fullmatch(profile):
         raise BadProfile(
             f"--profile: expected 1 to 48 letters, digits, _ or -, found {profile!r}; MYTRADING_STATE_DIR names "

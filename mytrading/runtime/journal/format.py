@@ -191,7 +191,7 @@ def first_bytes(head: SegmentHead) -> bytes:
 
 
 def check_layout(path: Path, start: bytes) -> None:
-    """Raises `JournalOfAnotherVersion` or `JournalDamaged` unless a file that starts so is a journal of this layout."""
+    """Raise `JournalOfAnotherVersion` or `JournalDamaged` unless a file's first bytes `start` are a journal's."""
     if not start.startswith(_MAGIC) or len(start) < BEGIN:
         raise JournalDamaged(f"{path}: it is no journal; the writer's next start will move the file aside")
     if (layout := start[len(_MAGIC)]) != LAYOUT:
@@ -207,9 +207,9 @@ def segment_path(folder: Path, day: str) -> Path:
 
 
 def segments(folder: Path) -> list[Path]:
-    """The day files of a journal, oldest first.
+    """Return the day files of a journal, oldest first; [] if it has no folder.
 
-    Raises `JournalOfAnotherVersion` while files of an old layout stand there: those are not upgraded yet.
+    Raises `JournalOfAnotherVersion` while files of an old layout are among them: those are not upgraded yet.
     """
     if not folder.is_dir():
         return []

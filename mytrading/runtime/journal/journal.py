@@ -95,7 +95,7 @@ class Journal:
 
     @property
     def sealed_for(self) -> str:
-        """The next day, if the file ends with its seal because a roll to that day was cut short; else ""."""
+        """The next day (ISO date), if the file ends with its seal because a roll to it was cut short; else empty."""
         seq, day = self._sealed
         return day if seq == self._seq else ""
 
