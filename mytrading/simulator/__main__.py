@@ -64,7 +64,7 @@ def _port(text: str) -> int:
 
 
 def main() -> int:
-    """Run the simulator; a start failure is printed as one JSON object in place of the announcement."""
+    """Run the simulator; returns exit code 2 for unusable options, with `--json` printed as one JSON object."""
     try:
         run(_parse())
     except ValueError as error:

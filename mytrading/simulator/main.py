@@ -52,7 +52,8 @@ _SNAPSHOTS_A_LINE = 60
 
 
 def run(options: SimulatorOptions, monitored: RunConfig | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, measured if `monitored` asks; `ValueError` names the wrong option or file."""
+    """Serve until SIGTERM or SIGINT; `monitored`: the run whose logging and measuring rules apply. `ValueError` names
+    the wrong option or file."""
     if monitored is not None:
         configure_for_run(_NAME, monitored)
     asyncio.run(_serve(options, monitored))
@@ -133,7 +134,7 @@ class EditedFile:
             self.reread_if_changed()
 
     def reread_if_changed(self) -> None:
-        """Read the file if it changed; an unusable one is reported on stderr."""
+        """Call `read` if the file changed since the last time; if it cannot be used, that is reported on stderr."""
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return

@@ -77,7 +77,7 @@ def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[JournalFrame]:
 
 
 def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
-    """Yield whole frames after byte `end` of a file, where no frame begins: those behind damage or a gap."""
+    """Yield the whole frames found after byte `end` of an open file, where no frame begins: behind damage or a gap."""
     rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
     at = rest.find(fmt.MARK, fmt.MARK_AT)
     while at >= 0:
@@ -88,7 +88,7 @@ def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
 
 
 def all_heads(path: Path) -> list[fmt.SegmentHead]:
-    """Return all heads of a day file, also those behind damage, oldest first; raises as `opened`."""
+    """Return all head frames of a day file, also those behind damage, oldest first; raises as `opened`."""
     heads, end = [], fmt.BEGIN
     with opened(path) as file:
         for frame in frames_from(file):
@@ -99,7 +99,7 @@ def all_heads(path: Path) -> list[fmt.SegmentHead]:
 
 
 def head_of(path: Path) -> fmt.SegmentHead:
-    """The first head of a day file; raises as `opened` and `JournalDamaged`."""
+    """Return the first head frame of a day file; raises as `opened`, and `JournalDamaged` if there is none."""
     with opened(path) as file:
         return _head(path, file)
 
@@ -114,10 +114,8 @@ def _head(path: Path, file: int) -> fmt.SegmentHead:
 
 
 def frames_with_rows(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
-    """Yield each frame of a file with its rows, oldest first; raises `JournalDamaged` naming a bad row.
-
-    Hashes are not compared.
-    """
+    """Yield each frame of an open file with its rows (may be none), oldest first; hashes are not compared. `path` is
+    for messages; raises `JournalDamaged` naming a bad row."""
     seq, end = _head(path, file).seq, fmt.BEGIN
     for frame in frames_from(file):
         end = frame.end
@@ -167,7 +165,7 @@ def read_segment(path: Path) -> Iterator[Row]:
 
 
 def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
-    """Yield the rows of a day file with their frames, newest first, no chain checked; raises as `frames_with_rows`."""
+    """Yield (frame, row) of a day file, newest row first, hashes not compared; raises as `frames_with_rows`."""
     with opened(path) as file:
         places = [(frame.at, frame.end) for frame in frames_from(file)]
         judged = False
@@ -193,7 +191,8 @@ def _unchecked(path: Path) -> Iterator[Row]:
 
 
 def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
-    """(sequence, hash) of the newest rows that the journal in `folder` read from a writer's stream, newest first."""
+    """Return (sequence, hash) of the newest rows of a writer's stream that the journal in `folder` read, newest first.
+    """
     found: list[tuple[int, bytes]] = []
     for path in reversed(fmt.segments(folder)):
         with suppress(JournalDamaged, OSError):
@@ -231,7 +230,8 @@ class JournalReader:
         self._mark: _Mark | None = None
 
     def read(self, after: int, limit: int = 1000) -> list[Row]:
-        """Rows of the stream with a sequence above `after`, oldest first, at most `limit`; raises `JournalDamaged`."""
+        """Return up to `limit` rows of the stream above sequence `after`, oldest first, [] for none; raises
+        `JournalDamaged`."""
         for path in self._files_from(after):
             with suppress(*_NOT_NOW):
                 if rows := self._read_file(path, after, limit):
@@ -352,7 +352,8 @@ class JournalTail:
         self._after = 0
 
     def start(self, since_machine_ns: int) -> None:
-        """Hand over the rows of all day files that reach back to `since_machine_ns`, the newest file always."""
+        """Call the handler for all rows of the day files back to machine time `since_machine_ns`, at least the newest
+        file's."""
         chosen: list[Path] = []
         for path in reversed(fmt.segments(self._folder)):
             chosen.insert(0, path)
@@ -373,7 +374,7 @@ class JournalTail:
                         self._hand_over(row)
 
     def poll(self) -> int:
-        """Hand over the rows written since the last call; returns how many messages that was."""
+        """Call the handler for the rows written since the last call; return how many."""
         count = 0
         while rows := self._reader.read(self._after):
             for row in rows:
@@ -395,7 +396,8 @@ class JournalTail:
 
 
 def sealed_for(path: Path) -> str:
-    """Return the next day named by the seal that ends a day file, "" without one. Raises as `frames_with_rows`."""
+    """Return the next trading day (ISO date) that the seal at the end of a day file names, "" if the file is not
+    sealed. Raises as `frames_with_rows`."""
     following = ""
     with opened(path) as file:
         for frame, rows in frames_with_rows(path, file):
@@ -416,10 +418,8 @@ class Extent(NamedTuple):
 
 
 def extent_of(path: Path, since: Extent | None = None) -> Extent:
-    """Return how far a day file reaches now; of a damaged one, up to the damage. Raises as `opened`.
-
-    Goes on from `since`, an extent of the same file, where that is given.
-    """
+    """Return the end byte of a day file and the newest sequence read and written per stream, up to damage if there is
+    any. `since`: an earlier extent of the file, to go on from. Raises as `opened`."""
     with opened(path) as file:
         if since is None:
             head = _head(path, file)

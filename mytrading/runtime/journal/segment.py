@@ -63,11 +63,9 @@ class SegmentWriter:
         durable: bool = False,
         meanwhile: Callable[[], None] | None = None,
     ) -> None:
-        """Write one frame; `durable` waits until the disk has it and all before it.
-
-        `meanwhile` is called while the disk takes a durable one. Raises `JournalFull`: then the frame is taken out
-        again, so that nobody reads a decision that was never acted on.
-        """
+        """Append one frame of type `kind` with its head, seal or rows; `durable` waits until the disk has the file up
+        to it, and calls `meanwhile` during the wait. Raises `JournalFull`; then the frame is taken out again, so that
+        nobody reads it."""
         record = fmt.encode_frame(kind, content, self._synced)
         end = self.end + len(record)
         try:
@@ -86,10 +84,8 @@ class SegmentWriter:
         self._rests = kind == fmt.REST
 
     def tend(self) -> None:
-        """Sync frames that a power cut might lose, if they are many; to be called about once a second.
-
-        Raises `JournalDamaged` when the file was removed or moved: nobody would find its rows.
-        """
+        """Sync the file if many frames are not on the disk yet; call it about once a second. Raises `JournalDamaged` if
+        the file was removed or moved."""
         if not self.path.exists():
             raise fmt.JournalDamaged(f"{self.path}: the file was removed while it was being written")
         if self._unsynced >= SYNC_EVERY:
@@ -98,14 +94,14 @@ class SegmentWriter:
                 self._unsynced = 0
 
     def measure_disk(self) -> None:
-        """Measure the free disk, and allocate the reserve again where it was used up or there was no room."""
+        """Measure the free disk space and set `tight`; allocate the reserve again where it can be, and set `spent`."""
         free = free_bytes(self.path.parent)
         if not self.spent or free > 2 * self.reserve_bytes:
             self.spent = not self._extend()
         self.tight = free < self.reserve_bytes // 4
 
     def mark_synced(self) -> None:
-        """Sync everything and mark it in the file: a changed byte before the mark is damage from now on."""
+        """Sync everything and append a marker frame: bytes before it that change later count as damage."""
         if not self._rests:
             with suppress(OSError, fmt.JournalFull):
                 self._sync(self.end)
@@ -113,7 +109,7 @@ class SegmentWriter:
                 self.append(fmt.REST, None)
 
     def close(self, *, cut: bool = False) -> None:
-        """Close the file; what is allocated behind its end stays for the next start, unless it is to be `cut` off."""
+        """Close the file; `cut` drops the space allocated behind its end, which else stays for the next start."""
         self.mark_synced()
         if cut:
             with suppress(OSError):
@@ -179,10 +175,8 @@ class SegmentWriter:
 
 
 def make(path: Path, head: fmt.SegmentHead, commits: Iterable[Sequence[fmt.Row] | fmt.Seal] = ()) -> tuple[Path, int]:
-    """Write a new day file under a temporary name; returns that name and the byte at which the file ends.
-
-    Raises `JournalFull` when the disk takes no new file.
-    """
+    """Write a new day file (its head, then a frame per entry of `commits`) under a temporary name; returns that path
+    and the byte at which the file ends. Raises `JournalFull` when the disk takes no new file."""
     made = path.with_name(f".{path.name}")
     try:
         made.unlink(missing_ok=True)
@@ -200,7 +194,7 @@ def make(path: Path, head: fmt.SegmentHead, commits: Iterable[Sequence[fmt.Row] 
 
 
 def unavailable(path: Path, error: OSError) -> fmt.JournalUnavailable:
-    """Return the error for a file that cannot be read or written now, and may be whole."""
+    """Return (not raise) the error for a day file that the system cannot read or write now, though it may be whole."""
     return fmt.JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
 
 

@@ -52,7 +52,8 @@ class Alerts:
         self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Raise or repeat an alert; only a new one, or one that turns critical, is logged and sent at once."""
+        """Raise the alert of this code and subject, or count a repeat of the active one; only a new one, or one that
+        turns critical, is logged and sent."""
         now = self._now()
         message = short(message)
         if (known := self._standing.get((code, subject))) is not None:
@@ -82,7 +83,8 @@ class Alerts:
         self._standing[alert.code, alert.subject] = alert
 
     def clear(self, code: str, subject: str, by_operator: bool = False) -> None:
-        """Clear an active alert; one that flaps ends after its cool-down, unless `by_operator`."""
+        """Clear the active alert of this code and subject, if any; one that flaps (raised again and again) ends only
+        after its cool-down, unless `by_operator`."""
         if (code, subject) not in self._standing:
             return
         if (code, subject) in self._flapping and not by_operator:
@@ -93,10 +95,8 @@ class Alerts:
     def follow(
         self, active: Mapping[Subject, ActiveAlert], codes: Set[str], by_operator: Set[str] = frozenset()
     ) -> None:
-        """Raise active alerts that are new or changed; clear those of `codes` that are not active any more.
-
-        `by_operator`: codes whose alerts only an operator ends.
-        """
+        """Make the alerts of `codes` those in `active`: raise new or changed ones, clear the others; to be called at
+        each change. `by_operator`: codes that only an operator ends, so that clearing waits for no cool-down."""
         for key, alert in active.items():
             known = self._standing.get(key) if key not in self._well_since else None
             worse = known is not None and alert.severity is Severity.CRITICAL is not known.severity
@@ -118,7 +118,7 @@ class Alerts:
         self._send(ended)
 
     def end_flapping(self, machine_ns: int) -> None:
-        """End flapping alerts whose cause has been absent for the cool-down."""
+        """End flapping alerts whose cause is absent for the cool-down at `machine_ns` (now); call it each second."""
         before = machine_ns - self._cooldown_ns
         for key in [key for key, since in self._well_since.items() if since <= before]:
             self._end(key)
@@ -126,7 +126,7 @@ class Alerts:
             self._ended_at = {key: at for key, at in self._ended_at.items() if at > before}
 
     def repeat(self, _machine_ns: int = 0) -> None:
-        """Send every active alert again, and every one that ended lately."""
+        """Send every active alert again, and each recently ended one a few times more; a timer's callback."""
         for alert in [*self._standing.values(), *(alert for alert, _ in self._ended.values())]:
             self._send(alert)
         self._ended = {key: (alert, left - 1) for key, (alert, left) in self._ended.items() if left > 1}
@@ -157,7 +157,8 @@ class Edge:
         self.count = 0
 
     def dropped(self, problem: Exception | str, data: bytes = b"", count: int = 1) -> None:
-        """Count a dropped message and raise the alert; the first in a minute is logged, with a sample of it."""
+        """Count `count` dropped messages and raise the alert; the first in a minute is logged, with a sample of `data`.
+        `problem` says why they were dropped."""
         self.count += count
         now = machine_now()
         text = problem if isinstance(problem, str) else f"{type(problem).__name__}: {problem}"

@@ -17,7 +17,8 @@ FILE = "audit.jsonl"
 
 
 def record(state: Path, action: str, subject: str, result: str, *, user: str = "", **details: Any) -> None:
-    """Append a line to the audit log of a state folder, which only its owner can read; `user` is a daemon's name."""
+    """Append a JSON line to the audit log in the folder `state`, readable by its owner only; `user` is a daemon's name,
+    by default the user of this process; `details` become fields."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with suppress(KeyError, OSError):
         user = user or getpass.getuser()
@@ -35,7 +36,8 @@ def record(state: Path, action: str, subject: str, result: str, *, user: str = "
 
 
 def rows(state: Path) -> list[dict[str, Any]]:
-    """Read the lines of a state folder's audit log, oldest first, without one that a crash cut off."""
+    """Return the lines of the audit log in the folder `state`, oldest first, but one cut by a crash; [] without a log.
+    """
     found: list[dict[str, Any]] = []
     with suppress(FileNotFoundError):
         for line in (state / FILE).read_text(encoding="utf-8").splitlines():

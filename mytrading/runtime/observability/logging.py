@@ -132,7 +132,7 @@ Event = MutableMapping[str, Any]
 
 
 def level_number(level: str) -> int:
-    """10 to 50 for a level's name in any case; `ValueError` names the allowed ones."""
+    """Return 10 to 50 for a log level's name in any case; `ValueError` names the allowed ones."""
     if (number := LEVELS.get(level.upper())) is None:
         raise ValueError(f"log level {level!r}: expected one of {', '.join(LEVELS)}")
     return number
@@ -222,7 +222,7 @@ def _shown(value: object) -> str:
 
 
 def mask_fields(_logger: object, _method: str, event: Event) -> Event:
-    """Replace the values of fields named like a secret."""
+    """Mask the values of fields named like a secret, in place; a structlog processor."""
     for name in event:
         low = name.lower()
         if low in _SECRET_NAMES or any(word in low for word in _SECRET_WORDS):
@@ -231,7 +231,7 @@ def mask_fields(_logger: object, _method: str, event: Event) -> Event:
 
 
 def render_exception(_logger: object, _method: str, event: Event) -> Event:
-    """Turn `exc_info` into a text field `exception`."""
+    """Replace the field `exc_info` by the traceback as text, `exception`; a structlog processor."""
     if info := event.pop("exc_info", None):
         error = info if isinstance(info, BaseException) else (info[1] if isinstance(info, tuple) else sys.exc_info()[1])
         if error is not None:
@@ -306,12 +306,12 @@ def get_logger(name: str = "") -> structlog.typing.FilteringBoundLogger:
 
 
 def trade_logger() -> structlog.typing.FilteringBoundLogger:
-    """For every event of an order: `trade_logger().info("order.filled", order_id=…, state=…)`."""
+    """Return the logger for events of orders: `trade_logger().info("order.filled", order_id=…, state=…)`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="trade")
     return logger
 
 
 def performance_logger() -> structlog.typing.FilteringBoundLogger:
-    """For figures, which go to the performance log alone."""
+    """Return the logger for measurements, which go to the performance log alone."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="performance")
     return logger

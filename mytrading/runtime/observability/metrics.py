@@ -45,7 +45,8 @@ def bucket_middle_ns(bucket: int) -> float:
 
 
 def percentile(buckets: Mapping[int, int], count: int, fraction: float) -> float:
-    """The duration (ns) that `fraction` of `count` values do not exceed; 0.0 without values."""
+    """Return the duration (ns) that `fraction` of `count` values do not exceed; `buckets` counts by bucket; 0.0 for
+    none."""
     rank = max(1, round(fraction * count))
     seen = 0
     for bucket in sorted(buckets):
@@ -77,7 +78,7 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
         return f"{self.component}.{self.operation}"
 
     def merged(self, other: OperationSnapshot) -> OperationSnapshot:
-        """Return the sum of this snapshot and another one of the same operation."""
+        """Return the sum of this snapshot and another one of the same operation, neither changed."""
         return OperationSnapshot(
             self.component, self.operation, self.count + other.count, self.errors + other.errors,
             self.total_ns + other.total_ns, max(self.max_ns, other.max_ns),
@@ -124,7 +125,7 @@ class Histogram:
         self._buckets = [0] * BUCKETS
 
     def add(self, ns: int, ok: bool = True) -> None:
-        """Count one run that took `ns` nanoseconds."""
+        """Count one run that took `ns` nanoseconds; without `ok` it counts as an error too."""
         self.count += 1
         self.total_ns += ns
         if ns > self.max_ns:
@@ -171,7 +172,8 @@ class PerformanceMonitor:
         return found
 
     def record(self, component: str, operation: str, duration: float, ok: bool = True) -> None:
-        """Count one run: a float is seconds, an int is nanoseconds (what `time.perf_counter_ns` counts)."""
+        """Count one run, an error too unless `ok`; a float `duration` is seconds, an int ns (as
+        `time.perf_counter_ns`)."""
         ns = duration if isinstance(duration, int) else int(duration * 1e9)
         self.operation(component, operation).add(ns, ok)
 
@@ -180,7 +182,7 @@ class PerformanceMonitor:
         return Timer(self.operation(component, operation))
 
     def snapshot(self, process: str = "") -> MetricsSnapshot:
-        """All operations now, with this process's memory."""
+        """Return counts and times of all operations so far and this process's memory use, named `process`."""
         now = time.monotonic()
         own = psutil.Process()
         memory = own.memory_info()
@@ -201,7 +203,7 @@ class PerformanceMonitor:
         )
 
     def write_snapshot(self, path: Path, process: str = "") -> None:
-        """Replace the snapshot file of this process in one step; where the disk takes none the one before stays."""
+        """Write the `snapshot` as JSON to `path`, atomically; if the disk takes none the file before stays."""
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +253,7 @@ def get_performance_monitor() -> PerformanceMonitor:
 
 
 def performance_timer(component: str, operation: str) -> Timer:
-    """`with performance_timer("router", "place"):`, or the same as a decorator."""
+    """Return this process's timer: `with performance_timer("router", "place"):`, or the same as a decorator."""
     return get_performance_monitor().timer(component, operation)
 
 
@@ -306,7 +308,8 @@ def _top(figures: dict[str, dict[str, float]], key: str) -> list[dict[str, Any]]
 
 
 def write_performance(name: str, monitor: PerformanceMonitor, handlers: Histogram | None = None) -> None:
-    """Log `operation.measured` for each operation and the messages `name` handled, if counted; times in ms."""
+    """Log `operation.measured` for each operation of the monitor and, with `handlers`, for the messages that the daemon
+    `name` handled; times in ms."""
     log = performance_logger()
     messages = (handlers.snapshot(name, "message"),) if handlers is not None else ()
     for operation in (*monitor.snapshot().operations, *messages):

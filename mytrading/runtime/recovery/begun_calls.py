@@ -37,12 +37,12 @@ class BegunCalls:
         self._used = itertools.count(len((self._before or set()) - {bytes(_WIDTH)}))
 
     def record(self, note: bytes) -> None:
-        """Record a placing call that leaves now by its `note_of`, made earlier."""
+        """Record that a call to place an order leaves now, by its `note_of` computed before. Safe from any thread."""
         at = (next(self._used) % SLOTS + 1) * _WIDTH
         self._memory[at : at + _WIDTH] = note
 
     def never_began(self, client_order_id: str, attempt: int) -> bool:
-        """Return true if an earlier process of this boot kept notes and made no call for this attempt."""
+        """Return true if an earlier router of this boot recorded its calls, but none for this attempt; else false."""
         return self._before is not None and note_of(client_order_id, attempt) not in self._before
 
     def close(self) -> None:
@@ -52,5 +52,5 @@ class BegunCalls:
 
 
 def note_of(client_order_id: str, attempt: int) -> bytes:
-    """Return the digest, `_WIDTH` bytes, that stands for one attempt to place an order."""
+    """Return the digest (`_WIDTH` bytes) that stands for one attempt, a number, to place an order."""
     return blake2b(f"{client_order_id} {attempt}".encode(), digest_size=_WIDTH).digest()

@@ -54,7 +54,8 @@ class FoundRows(NamedTuple):
 
 
 def set_aside(folder: Path, problem: str) -> JournalSetAside:
-    """Move the newest day file to `damaged/`, keep its readable rows in its place, and return the error to raise."""
+    """Move a damaged journal's newest day file to `damaged/`, keep its readable rows in its place, and return the error
+    to raise, which begins with the text `problem`."""
     if not (known := segments(folder)):
         _note_lost(folder, Lost(problem))
         return JournalSetAside(f"{problem}; what others know of it is read at the next start")
@@ -73,14 +74,14 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
 
 
 def lost(folder: Path) -> Lost | None:
-    """Return what `set_aside` recorded of a damaged journal, until `forget_lost`; else None."""
+    """Return the note that `set_aside` left of a damaged journal, None if there is none; `forget_lost` deletes it."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         return msgspec.json.decode((folder / LOST).read_bytes(), type=Lost)
     return None
 
 
 def forget_lost(folder: Path) -> None:
-    """Remove the record of a damaged journal, once it is journaled."""
+    """Delete the note of `set_aside`, once the loss itself is journaled."""
     (folder / LOST).unlink(missing_ok=True)
 
 
@@ -110,7 +111,8 @@ def _readable(path: Path) -> Iterator[Row]:
 def find_lost_rows(
     config: RunConfig, daemon: str, day: str, kept: dict[str, int], cursors: dict[tuple[str, str], Cursor]
 ) -> FoundRows:
-    """Collect lost rows from `day` on: copies above `kept` in readers' journals, and writers' rows above `cursors`."""
+    """Return what a damaged journal of `daemon` lost from `day` on, by machine time: its own rows above `kept`
+    (sequence by stream) as readers' journals hold them, and other writers' rows above `cursors`."""
     copies: list[Entry] = []
     read: list[Entry] = []
     ends: dict[tuple[str, str], Cursor] = {}
@@ -129,7 +131,7 @@ def find_lost_rows(
 
 
 def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
-    """The records with which another daemon's newest day file begins."""
+    """Return the rows of kind RECORD with which a daemon's first day file from `day` on (else its newest) begins."""
     rows: list[Row] = []
     for path in _days(config.journal_dir(daemon), day)[:1]:
         for row in _readable(path):
@@ -140,7 +142,8 @@ def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
 
 
 def rows_read_by(config: RunConfig, reader: str, stream: str, writer: str, day: str) -> Iterator[Row]:
-    """Yield rows of a stream that no writer journals (alerts, reports) from a reader's journal, from `day` on."""
+    """Yield a writer's rows of a stream as the journal of the daemon `reader` holds them, from `day` on; for streams
+    that their writer does not journal (alerts, reports), and for lost journals."""
     for row in _rows_of(config, reader, day):
         if row.kind == INPUT and (row.stream, row.source) == (stream, writer):
             yield row
@@ -180,11 +183,9 @@ class Replayed(NamedTuple):
 
 
 def replay(journal: Journal, decode: Callable[[Row], Any], learn: Callable[[Any], None]) -> Replayed:
-    """Hand all messages of the present day file to `learn`; nothing is decided.
-
-    Raises `JournalDamaged` for a row that is not what was written, `JournalOfAnotherVersion` for one that this version
-    cannot apply: it is never guessed at, skipped or taken for damage.
-    """
+    """Decode all messages of the present day file and hand each to `learn`, which sets state and decides nothing.
+    Raises `JournalDamaged` for a changed row, `JournalOfAnotherVersion` for one that this version cannot decode or
+    apply."""
     wrote = "an unknown version"
     newest: dict[tuple[str, str], Row] = {}
     alerts: list[Alert] = []
@@ -235,7 +236,7 @@ def _judge_schema(path: Path, run: RunStarted) -> None:
 
 
 def readers_ahead(config: RunConfig, daemon: str, written: dict[str, int]) -> dict[str, int]:
-    """Return, by written stream, the newest sequence that a reader holds where it is above the daemon's own."""
+    """Return {stream: newest sequence in a reader's journal} where above the daemon's own, `written`; {} if nowhere."""
     ahead: dict[str, int] = {}
     for name, seq in written.items():
         for reader in STREAMS[name].readers:

@@ -64,7 +64,7 @@ class Quarantine:
         self._alerts.raise_(row.code, Severity.CRITICAL, self._subject(row), text)
 
     def release(self, before: int | None = None) -> None:
-        """End all quarantines (an operator's `resume`), or those that began before a market time."""
+        """End and journal all quarantines (an operator's `resume`), or those begun before a market time (ns)."""
         over = [row for row in self.active if before is None or row.at_ns < before]
         ended = [replace(row, cleared=True, at_ns=self._now()) for row in over]
         for row in ended:

@@ -12,7 +12,7 @@ from mytrading.runtime.host.paths import stack_name, state_key
 
 
 def runtime_dir(state_dir: Path) -> Path:
-    """The folder for the sockets of the stack whose state is in `state_dir`: short, 0700, gone after a boot."""
+    """Make and return the private socket folder of the stack whose state is in `state_dir`; gone after a boot."""
     folder = anchor_dir() / state_key(state_dir)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
@@ -40,7 +40,7 @@ def endpoint(folder: str, stream: str, writer: str = "") -> str:
 
 
 def endpoint_of(config: RunConfig, stream: str, writer: str = "") -> str:
-    """The endpoint of a stream in a run, by the transport it was started with. Fails on a stream without a port."""
+    """Return the endpoint of a stream in a run, by its transport; `KeyError` for a stream without a TCP port."""
     messaging = config.messaging
     if messaging.transport != "tcp":
         return endpoint(config.runtime_dir, stream, writer)

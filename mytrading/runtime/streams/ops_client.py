@@ -55,10 +55,8 @@ class Ops:
         return connected
 
     def ask(self, request: Query[Reply] | Command[Reply], timeout_s: float | None = None) -> Reply:
-        """Send a request and return its reply, a view as lists and dicts; raises `OpsTimedOut` or `OpsRefused`.
-
-        A command that times out is sent once more: its request id makes both the same request. `by` of a command is
-        the user of this process unless it is set.
+        """Send a request and return its reply, a view as lists and dicts; raises `OpsTimedOut` or `OpsRefused`. A
+        command that times out is sent once more under its request id; its `by` is this process's user unless it is set.
         """
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         tries = 1

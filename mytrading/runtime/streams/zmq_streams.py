@@ -119,7 +119,7 @@ class ZMQPublisher(_Sender):
         _bind(self._socket, self.endpoint)
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
-        """Publish a message under the next sequence of its topic."""
+        """Publish a message under the next sequence of its topic; a reader whose queue is full misses it."""
         sequence = self._sequences.get(topic, 0) + 1
         self._sequences[topic] = sequence
         self._send(
@@ -127,7 +127,7 @@ class ZMQPublisher(_Sender):
         )
 
     def send_row(self, topic: str, row: Row) -> None:
-        """Publish a journaled message under its place in the journal."""
+        """Publish the message of a journal row, with the row's own sequence and hash."""
         self._send(codec.encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
 
     def _send(self, frame: bytes) -> None:
@@ -163,7 +163,7 @@ class ZMQSubscriber(_Receiver):
             self.socket.connect(endpoint)
 
     def subscribe(self, topic: str) -> None:
-        """Receive exactly this topic from now on; an empty one is all. Earlier messages are no gap."""
+        """Receive exactly this topic from now on ("" is all topics); messages missed before do not count as `gaps`."""
         self._seen.pop(topic, None)
         self._wanted.add(topic)
         self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix(topic))
@@ -177,7 +177,7 @@ class ZMQSubscriber(_Receiver):
         return topic.encode() if self._first else codec.topic_prefix(topic)
 
     def receive(self) -> codec.Frame | None:
-        """The next frame of a subscribed topic that decodes, or None when nothing waits."""
+        """Return the next frame of a subscribed topic that decodes, None when nothing waits; counts `gaps`."""
         while (frame := super().receive()) is not None:
             topic, header = frame.topic, frame.header
             if self._first and topic not in self._wanted and "" not in self._wanted:
@@ -202,11 +202,12 @@ class PushSocket(_Sender):
 
     @property
     def place(self) -> int:
-        """The position of the last message sent, as `lockstep.place` computes it; 0 before the first."""
+        """The position of the last message sent, an int as `lockstep.place` gives for its header; 0 before the first.
+        """
         return self._epoch << 32 | self._sequence if self._sequence else 0
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
-        """Push a message that states a level: if it is dropped, the next one says the same."""
+        """Push a message that is not journaled; if a full queue drops it, the next one states the same again."""
         self._sequence += 1
         self._send(
             codec.encode_frame(
@@ -259,7 +260,7 @@ class Sockets:
         self._receivers: list[Receiver] = []
 
     def publisher(self, stream: str, *, bound: bool = True) -> ZMQPublisher:
-        """Make the PUB end of a fan-out stream."""
+        """Make the PUB end of a fan-out stream; without `bound` the caller binds it later."""
         endpoint = endpoint_of(self._config, stream, self._name)
         made = ZMQPublisher(endpoint, self._config.messaging.high_water_mark, self.context, bound=bound)
         self._senders.append(made)
@@ -274,7 +275,8 @@ class Sockets:
     def subscriber(
         self, stream: str, topics: Iterable[str], writers: Iterable[str] | None, *, first: bool
     ) -> ZMQSubscriber:
-        """Make the SUB end of a fan-out stream, connected to its writers (all, unless named) but this daemon."""
+        """Make the SUB end of a fan-out stream, connected to `writers` (None: all) but this daemon; `first`: served
+        first."""
         names = writers if writers is not None else STREAMS[stream].writers
         endpoints = sorted({endpoint_of(self._config, stream, writer) for writer in names if writer != self._name})
         most = self._config.messaging.high_water_mark
@@ -308,7 +310,7 @@ class Sockets:
 
 
 def drain(receive: Callable[[], codec.Frame | None], limit: int) -> Iterable[codec.Frame]:
-    """Yield frames that wait now, at most `limit`, so that no socket starves the others."""
+    """Yield frames from `receive` until it has none, at most `limit`, so that no socket starves the others."""
     for _ in range(limit):
         if (frame := receive()) is None:
             return

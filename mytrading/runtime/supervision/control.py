@@ -93,7 +93,8 @@ def holders(config: RunConfig) -> dict[str, int]:
 
 
 def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
-    """The environment of supervisor and its programs: no secrets but the key of the run, and the places of the run."""
+    """Return the environment of supervisor and its programs: no secrets but `run_key` (it opens the run file's API
+    keys), and the run's folders."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -115,7 +116,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
 
 
 def forbid_starts(config: RunConfig) -> None:
-    """Mark the stack as being stopped, so that no process revives it; waits for a start that is under way."""
+    """Mark the stack as being stopped, so that `revive` does nothing; first waits for a start in progress."""
     lock = InstanceLock(config.lock_dir / "start.lock")
     with suppress(AlreadyRunning):
         lock.acquire(wait_s=START_SECONDS)
@@ -124,11 +125,9 @@ def forbid_starts(config: RunConfig) -> None:
 
 
 def revive(config: RunConfig, run_key: str = "") -> int:
-    """Start supervisor unless it lives or the stack is being stopped; returns its pid, or 0.
-
-    `run_key` opens the run file's API keys. Safe to call from several processes at once. Raises `SupervisorFailed` when
-    it does not answer within ten seconds.
-    """
+    """Start supervisor unless it runs or the stack is being stopped; returns its pid, or 0. `run_key` opens the run
+    file's API keys. Safe from several processes at once. Raises `SupervisorFailed` if it does not answer within ten
+    seconds."""
     lock = InstanceLock(config.lock_dir / "start.lock")
     try:
         lock.acquire(wait_s=START_SECONDS)
@@ -230,10 +229,8 @@ def programs(config: RunConfig) -> dict[str, Program]:
 
 
 def shut_down(config: RunConfig) -> None:
-    """Ask supervisor to stop all programs, the last started first, and then itself; returns at once.
-
-    One that takes no requests, since it is starting or too busy, gets SIGTERM, which means the same to it.
-    """
+    """Ask supervisor to stop all programs, the last started first, and then itself; returns at once. If it does not
+    answer it gets SIGTERM, which means the same to it."""
     try:
         connect(config).supervisor.shutdown()
     except _NO_ANSWER:
@@ -243,7 +240,7 @@ def shut_down(config: RunConfig) -> None:
 
 
 def end(config: RunConfig, names: tuple[str, ...], wait_s: float = 6.0) -> None:
-    """Send SIGTERM to the holders of these programs' locks, and SIGKILL to those left after `wait_s`."""
+    """Stop the running ones of these programs: SIGTERM, and SIGKILL for those left after `wait_s` seconds."""
     _signal(config, names, signal.SIGTERM)
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline and set(names) & set(holders(config)):
@@ -264,7 +261,7 @@ def start_counts(config: RunConfig) -> dict[str, int]:
 
 
 def not_started(config: RunConfig) -> dict[str, str]:
-    """Return why programs could not be started, by name, from supervisor's log, unless started since."""
+    """Return, by program, why supervisor could not start it, from supervisor's log; without programs started since."""
     found: dict[str, str] = {}
     for line in _log_lines(config):
         if _SPAWNED in line:
@@ -306,7 +303,8 @@ class EndedPrograms:
         self.began = 0
 
     def poll(self) -> set[str]:
-        """Return the programs that supervisor has given up and that were not started again since."""
+        """Read on in supervisor's log, updating `stopped`, `full` and `began`; return the programs that supervisor has
+        given up and that were not started again since."""
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._position)
             data = file.read()
@@ -335,7 +333,7 @@ class EndedPrograms:
 
 
 def was_revived(config: RunConfig, within_s: float) -> bool:
-    """Return true if supervisor started in the last `within_s` seconds, not for the first time since `up`."""
+    """Return true if supervisor was started again (not its first start since `up`) in the last `within_s` seconds."""
     ended = EndedPrograms(config)
     ended.poll()
     with suppress(OSError):
@@ -344,7 +342,8 @@ def was_revived(config: RunConfig, within_s: float) -> bool:
 
 
 def export_days(config: RunConfig) -> int:
-    """Start `mytrading day export`, at the lowest priority, when a day is over and not in the archive; its pid or 0."""
+    """Start `mytrading day export`, at the lowest priority, if a day is over and not archived; return its pid, else 0.
+    """
     if not is_anything_to_export(config):
         return 0
     profile = ["--profile", config.profile]
@@ -362,7 +361,7 @@ def export_days(config: RunConfig) -> int:
 
 
 def last_output(config: RunConfig, name: str) -> str:
-    """The last line that a process wrote on its console."""
+    """Return the last line that a process wrote on its console, "" if there is none."""
     with suppress(OSError):
         lines = (Path(config.log_dir) / f"{name}.out").read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")

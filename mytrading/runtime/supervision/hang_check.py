@@ -55,7 +55,7 @@ class Silence:
         self._waited = 0
 
     def silent_ns(self, pid: int, heard_ns: int, machine_ns: int) -> int:
-        """Return ns since the last heartbeat `heard_ns`, less waits for a core; call at least once a second."""
+        """Return ns since the heartbeat at `heard_ns`, less waits for a core; `machine_ns` is now. Call each second."""
         silent = machine_ns - heard_ns
         if silent <= SUSPECT_NS:
             return silent
@@ -75,11 +75,11 @@ class HangKiller:
         self._heard = self._looked = machine_ns
 
     def on_heartbeat(self, pid: int, machine_ns: int) -> None:
-        """Record a heartbeat of process `pid`; pid 0 says that it is stopping."""
+        """Record a heartbeat of process `pid` at a machine time; pid 0 says that it is stopping, and is not killed."""
         self._pid, self._heard = pid, machine_ns
 
     def check(self, machine_ns: int) -> int:
-        """Kill the process if it is silent for too long; returns its pid, else 0. Call at least once a second."""
+        """Kill the process if silent for too long at `machine_ns` (now); return its pid, else 0. Call each second."""
         if machine_ns - self._looked > STALL_NS:
             self._heard = machine_ns
         self._looked = machine_ns
@@ -105,7 +105,7 @@ class SupervisorGuard:
         self._log = get_logger("watchdog")
 
     def check(self, machine_ns: int) -> None:
-        """Kill a supervisor whose loop hangs; call at least once a second. The gateway alerts its end."""
+        """Kill supervisor if its loop hangs at `machine_ns` (now); call each second. The gateway alerts its end."""
         pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config.state)
         seen = (pid, count_waits(pid) if pid else 0)
         if seen != self._seen:
@@ -144,7 +144,7 @@ class WatchdogGuard:
         self._alerts.clear(CODE, NAME)
 
     def check(self, machine_ns: int) -> None:
-        """Kill a hanging watchdog, and alert; alert one that does not run. To be called at least once a second."""
+        """Kill a hanging watchdog and raise an alert; alert one that does not run. Call at least once a second."""
         if pid := self._hung.check(machine_ns):
             text = f"watchdog (pid {pid}) sent no heartbeat for {self._silence_ns // SECOND} s: killed, starts again"
             self._alerts.raise_(CODE, Severity.CRITICAL, NAME, text)

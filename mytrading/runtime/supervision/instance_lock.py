@@ -37,7 +37,7 @@ class InstanceLock:
         self._fd: int | None = None
 
     def acquire(self, wait_s: float = 0.0) -> None:
-        """Take the lock; wait up to `wait_s` for a dying holder. Raises `AlreadyRunning`."""
+        """Take the lock; wait up to `wait_s` for a dying holder. Raises `AlreadyRunning` if it is still held."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + wait_s
         while (holding := self._take()) is not None:
@@ -61,7 +61,7 @@ class InstanceLock:
             return None
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock; no effect if it is not held."""
         if self._fd is not None:
             with _guard:
                 _held.pop(_identity(self._fd), None)
@@ -85,10 +85,8 @@ def holder(path: Path) -> str | None:
 
 
 def end_forks(path: Path, module: str) -> list[int]:
-    """Kill forks of an earlier holder: processes that run `module` with this lock file open; returns the pids.
-
-    To be called by the holder, or when there is none. Without `/proc` it finds nothing.
-    """
+    """Kill forks of an earlier holder: processes that run the Python `module` with the lock file `path` open; return
+    their pids, [] without `/proc`. To be called by the holder, or when there is none."""
     file, forks = path.resolve(), list[int]()
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)

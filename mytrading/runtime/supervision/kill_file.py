@@ -41,13 +41,14 @@ class Kill(NamedTuple):
         return TradingLevel.REDUCE if self.word == "reduce" else TradingLevel.HALT
 
     def trading_state(self, now: int) -> TradingState:
-        """Return the trading state that the file demands, as a message of account `KILL`."""
+        """Return the trading state that the file demands, as a message of account `KILL`; `now` is market ns."""
         text = f"the file {self.name} says {self.word}" + (f": {self.why}" if self.why else "")
         return TradingState(level=self.level, generation=self.written_ns, reason=text, at_ns=now, account=KILL,
                             by=self.by)  # fmt: skip
 
     def flatten_request(self, account: str, now: int, machine_ns: int) -> FlattenRequested:
-        """Return the request to flatten an account, with one id for each writing of the file."""
+        """Return the request to flatten an account, with one id for each writing of the file; `now` is market ns, and
+        the deadline counts from `machine_ns`."""
         return FlattenRequested(
             id=f"kill-{self.written_ns}-{account}",
             account=account,
@@ -68,7 +69,8 @@ class KillFile:
         self._reported: Kill | None = None
 
     def level_change(self, known: TradingState | None, now: int) -> TradingState | None:
-        """Return the trading state to apply if the file appeared, changed or went since `known`; else None."""
+        """Return the trading state to apply if the file appeared, changed or went since `known`, the state applied
+        last; else None. `now` is market ns."""
         kill, generation = self.read(), known.generation + 1 if known is not None else 0
         if kill is None:
             self._reported = None

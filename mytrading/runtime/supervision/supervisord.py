@@ -143,7 +143,7 @@ class _Options(ServerOptions):  # type: ignore[misc]
 
 
 def main(conf: str) -> int:
-    """Run supervisor until it is shut down; returns 75 if another supervisor of this stack lives."""
+    """Run supervisor with config file `conf` until shut down; return its exit code, 75 if another one runs."""
     lock = InstanceLock(Path(os.environ["MYTRADING_STACK_DIR"]) / "lock" / "supervisord.lock")
     try:
         lock.acquire(wait_s=1.0)  # whoever asks for the holder takes the lock for a moment

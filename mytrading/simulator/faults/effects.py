@@ -52,7 +52,7 @@ def _hostile(fault: ActiveFault) -> Altered:
 
 
 def hostile_row(sound: Body, number: int) -> Body:
-    """Return a foreign order's row with one hostile value in all its numbers, chosen by `number` in turn."""
+    """Return row `sound` as a foreign order's, all its numbers replaced by one hostile value, the `number`-th."""
     value = _HOSTILE_VALUES[number % len(_HOSTILE_VALUES)]
     return {
         name: value if isinstance(kept, int | float) and not isinstance(kept, bool) else kept
@@ -70,7 +70,7 @@ class QuoteSender:
         self._overtaken: dict[str, SimulatedQuote] = {}
 
     def with_faults(self, quote: SimulatedQuote) -> SimulatedQuote | None:
-        """Return a quote as the feed's faults falsify it; None to send nothing."""
+        """Return a quote as the active faults alter it (stalled, wrong or zero price); None if it is not to be sent."""
         name = quote.instrument.id
         if self._faults.fire("ws_mute", instrument=name) is not None:
             return None
@@ -86,7 +86,8 @@ class QuoteSender:
         return quote
 
     def send(self, true: SimulatedQuote) -> None:
-        """Send one quote with the feed's faults; a reordered one waits for the next of its instrument."""
+        """Send the quote `true` to its subscribers as the active faults alter it: hostile, torn or repeated; a
+        reordered one waits for the next of its instrument."""
         name, quote = true.instrument.id, self.with_faults(true)
         if quote is None:
             return
@@ -153,7 +154,8 @@ class OrderSender:
 
 
 def faulty_order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: AnalyzerRows) -> list[Body] | None:
-    """Return order book rows altered by active faults, with status words of `words`; None if the request fails."""
+    """Return order book rows as active faults alter them, with status words of the row builder `words`; None if the
+    whole request is to fail."""
     if (flap := faults.fire("status_flap")) is not None and flap.acted % 2:
         rows = [(order, body if order.is_live else _before_its_end(order, body, words)) for order, body in rows]
     if (odd := faults.fire("status_word")) is not None:

@@ -157,7 +157,7 @@ class ActiveFault:
         return str(self._parameters[name])
 
     def matches(self, where: Mapping[str, str]) -> bool:
-        """Return whether the fault acts at this place, by its parameters and its seeded chance."""
+        """Return whether the parameters fit `where` (route, instrument or status) and the seeded chance, drawn now."""
         here = all(self._parameters.get(name) in (None, "", value) for name, value in where.items())
         return here and (self._probability >= 1.0 or self._random.random() < self._probability)
 
@@ -189,7 +189,7 @@ class Faults:
         return self._on.get(name)
 
     def fire(self, name: str, **where: str) -> ActiveFault | None:
-        """Return the named fault if it acts now at this route, instrument or status, and count its action."""
+        """Return the named fault if it acts now at this route, instrument or status, and count that; else None."""
         if (switch := self._on.get(name)) is None or not switch.matches(where):
             return None
         switch.acted += 1
@@ -294,7 +294,7 @@ def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
 
 
 def route_problem(wanted: FaultSetting, routes: Collection[str]) -> str:
-    """Return why a setting's route is refused (none of the server's `routes`); empty if it is fine."""
+    """Return why a setting's route is refused (none of the server's `routes`); "" if it is fine."""
     route = wanted.parameters.get("route", "")
     return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
 
@@ -353,7 +353,7 @@ class FaultFile:
         self._known = {setting.name: setting for setting in read_fault_file(path)}
 
     def read(self) -> None:
-        """Set faults that are new or changed in the file, end those that were removed."""
+        """Set faults that are new or changed in the file, end those removed from it; `BadOption` changes nothing."""
         wanted = {setting.name: setting for setting in read_fault_file(self._path)}
         for setting in wanted.values():
             if problem := self._problem_of(setting):

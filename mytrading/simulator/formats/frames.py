@@ -27,7 +27,7 @@ Body = dict[str, Any]
 
 
 def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body:
-    """Build one market data frame as the `paper` personality sends it."""
+    """Build one market data frame (`mode`: LTP, Quote or Depth) as the `paper` personality sends it."""
     at = quote.at_ns // 1_000_000
     data: Body = {"ltp": quote.ltp, "ltt": at, "timestamp": at}
     if mode == LTP:
@@ -48,10 +48,8 @@ def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body
 
 
 def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = False) -> Body:
-    """Build one market data frame as a server sends it; `full` while a client holds Depth of the instrument.
-
-    With `full` the trade time `ltt` is in seconds, Quote frames have open interest too, and LTP frames have no `ltt`.
-    """
+    """Build one market data frame as a real server sends it. `full`, while a client holds Depth of the instrument:
+    `ltt` in seconds, open interest in Quote frames, no `ltt` in LTP frames."""
     index = quote.instrument.kind is InstrumentKind.INDEX
     at = quote.at_ns // 1_000_000
     full = full and not index
@@ -99,7 +97,7 @@ def _day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Bod
 
 
 def depth_levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
-    """Return five bids and five asks with quantities that vary by the second; zeros on an empty side."""
+    """Return five bids and five asks, best first, with quantities that vary by the second; zeros on an empty side."""
     instrument, bids = quote.instrument, (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
     tick, unit, asks = instrument.tick_size, instrument.lot_size if instrument.kind.is_derivative else 100, bids >> 7
     return (
@@ -115,10 +113,8 @@ def _level(best: float, price: float, drawn: int, unit: int) -> Body:
 
 
 def order_frame(order: BookOrder, mode: str) -> Body:
-    """Build one analyzer order update: no time, no strategy, and pending_quantity 0, as observed.
-
-    Its price is the fill's once complete, else the limit, else for MARKET the last price.
-    """
+    """Build one order update of the analyzer (`mode`: analyze or live): no time, no strategy, pending_quantity 0; its
+    price is the fill's once complete, else the limit, else for MARKET the last price."""
     frame = {"type": "order_update", "user_id": USER, "mode": mode, "broker": "sandbox", **order_fields(order)}
     if order.status is BrokerStatus.COMPLETE:
         frame["price"] = order.average_price
@@ -126,7 +122,7 @@ def order_frame(order: BookOrder, mode: str) -> Body:
 
 
 def order_fields(order: BookOrder) -> Body:
-    """Build what an order update of the analyzer and a row of its order book both say of an order."""
+    """Build the fields that the analyzer's order updates and order book rows have in common."""
     request = order.request
     exchange, _, symbol = request.instrument.partition(":")
     return {

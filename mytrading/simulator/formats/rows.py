@@ -45,7 +45,7 @@ class AnalyzerRows:
         return dict(sorted(row.items()))
 
     def one_order(self, order: BookOrder, _trades: Iterable[BookTrade]) -> Body:
-        """Build the answer about a single order."""
+        """Build the answer about a single order (`orderstatus`)."""
         row = self.order(order)
         row["price_type"] = row.pop("pricetype")
         del row["rejection_reason"]
@@ -75,7 +75,7 @@ class AnalyzerRows:
         }
 
     def position(self, position: BookPosition, ltp: float) -> Body:
-        """Build a row of the position book."""
+        """Build a row of the position book, its profit at the last price `ltp`."""
         exchange, _, symbol = position.instrument.partition(":")
         unrealised = position.unrealised(ltp)
         pnl = round(position.realised_today + unrealised, 2)
@@ -107,11 +107,11 @@ class AnalyzerRows:
         }
 
     def holding(self, holding: Holding, ltp: float) -> Body:
-        """Build a row of holdings: delivered shares of an instrument."""
+        """Build a row of holdings: delivered shares of an instrument, with the last price `ltp`."""
         return {**_holding(holding, ltp), "ltp": ltp}
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
-        """Build the funds answer: cash free, blocked, and the profit made."""
+        """Build the funds answer in rupees: cash `available` and `blocked`, realised and `unrealised` profit."""
         return {
             "availablecash": round(available, 2),
             "collateral": 0.0,
@@ -183,7 +183,7 @@ class LiveRows(AnalyzerRows):
         return _holding(holding, ltp)
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
-        """Build the funds answer of five texts."""
+        """Build the funds answer of a live server: five amounts in rupees as text."""
         figures = {
             "availablecash": available,
             "collateral": 0.0,

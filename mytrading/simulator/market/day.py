@@ -85,7 +85,8 @@ class SharedPath(NamedTuple):
 
     @classmethod
     def of(cls, path: Floats, volume: Ints, first: int) -> SharedPath:
-        """Build the shared day of a path whose session begins at the index `first`."""
+        """Build the shared day of a price path (multiples of the open) and volume; the session begins at index `first`.
+        """
         high, low = path.copy(), path.copy()
         high[first:] = np.maximum.accumulate(path[first:])
         low[first:] = np.minimum.accumulate(path[first:])
@@ -133,7 +134,7 @@ class MarketDay:
         return int(np.searchsorted(self.times, now, side="right")) - 1
 
     def trades_at(self, instrument: Instrument, index: int) -> bool:
-        """Return whether an instrument has a new quote at a tick; a replayed index has one at every tick."""
+        """Return whether an instrument has a new quote at tick `index`; a replayed index has one at every tick."""
         if self.replayed and instrument.kind is InstrumentKind.INDEX:
             return True
         series = self.series(instrument)
@@ -167,7 +168,7 @@ class MarketDay:
         )
 
     def quote(self, instrument: Instrument, index: int) -> SimulatedQuote:
-        """Return an instrument's quote at a tick; before its first, yesterday's close without bid and ask."""
+        """Return an instrument's quote at tick `index`; before its first, yesterday's close without bid and ask."""
         series = self.series(instrument)
         runs_on = self.replayed and instrument.kind is InstrumentKind.INDEX
         index = index if index <= series.last or runs_on else series.last
@@ -209,11 +210,8 @@ def _spread(series: Series, index: int, units: int, instrument: Instrument) -> t
 
 
 def price_band(instrument: Instrument, close: float, underlying_close: float) -> tuple[float, float]:
-    """Return the day's lowest and highest allowed price in rupees; zeros where the last close is not known.
-
-    A share may move by a fifth of the last close; a contract by a tenth of its underlying's, since an option moves at
-    most as far as what it is written on.
-    """
+    """Return the day's lowest and highest allowed price in rupees, zeros if the last `close` is not known: a fifth off
+    its close for a share, a tenth of its underlying's for a contract, as an option moves at most as far as that."""
     reach = underlying_close * 0.1 if instrument.kind.is_derivative else close * 0.2
     if reach <= 0.0 or close <= 0.0:
         return 0.0, 0.0

@@ -47,14 +47,15 @@ class MarketHistory:
         self._past_day = lru_cache(_DAYS_CACHED)(self._row_of_day)
 
     def earliest(self, instrument: Instrument, minutes: int, now: int) -> date:
-        """Return the first day that may have bars of `minutes` (0: daily bars)."""
+        """Return the first day that may have bars of `minutes` (0: daily bars) at the market time `now`."""
         if minutes or instrument.kind.is_derivative:
             return self._world.ticks_since
         today = ist_date(now)
         return date(today.year - DAILY_YEARS, today.month, 1)
 
     def rows(self, instrument: Instrument, minutes: int, first: date, last: date, now: int) -> list[Row]:
-        """Return bars of `minutes` (0: daily) from `first` to `last`, up to market `now`; none if following."""
+        """Return bars of `minutes` (0: daily) from `first` to `last`, up to `now` (market ns); [] if a stack is
+        followed."""
         if self._world.silent:
             return []
         today = ist_date(now)

@@ -42,7 +42,7 @@ class ExpiryTerms(NamedTuple):
 
 
 def expiry_terms(spot: Array, expiry_ns: int, times: NDArray[np.int64]) -> ExpiryTerms:
-    """Compute an expiry's forward and the terms of volatility and price, from the spot at each of the times (ns)."""
+    """Compute an expiry's forward and volatility terms, from the spot price at each of the times (ns UTC)."""
     years = np.maximum(expiry_ns - times, 0) / YEAR_NS
     ahead = spot * np.exp(CARRY * years)
     spread = np.sqrt(np.maximum(years, _SHORTEST_YEARS))
@@ -51,14 +51,15 @@ def expiry_terms(spot: Array, expiry_ns: int, times: NDArray[np.int64]) -> Expir
 
 
 def implied_volatility(level: float, strike: float, expiry: ExpiryTerms) -> Array:
-    """Return the implied volatility per year at a strike, from the `level` at the money."""
+    """Return the implied volatility per year (share of 1) at a strike, from the `level` at the money."""
     moneyness = np.clip((np.log(strike) - expiry.log_forward) / expiry.spread, -1.5, 1.5)
     shape = 1.0 + (_SKEW * moneyness + _SMILE * moneyness * moneyness) / max(level, 0.05)
     return np.asarray(np.clip(level * expiry.near * shape, _LOWEST, _HIGHEST))
 
 
 def theoretical_prices(kind: InstrumentKind, strike: float, expiry: ExpiryTerms, level: float) -> Array:
-    """Return the prices of a future or an option by Black's formula, elementwise over the day's ticks."""
+    """Return a future's or option's price by Black's formula at each tick of the day; `level`: volatility at the money.
+    """
     ahead = expiry.forward
     if kind is InstrumentKind.FUT:
         return ahead

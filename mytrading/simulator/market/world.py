@@ -67,11 +67,11 @@ class Shapes:
         self._busy: dict[int, Array] = {}
 
     def rng(self, name: str, day: date, purpose: int) -> np.random.Generator:
-        """Return the random generator of one name, day and purpose."""
+        """Return the random generator seeded by a name, a day and a number for what is drawn."""
         return np.random.default_rng([self._seed, crc32(name.encode()), day.toordinal(), purpose])
 
     def gap_and_move(self, name: str, day: date, volatility: float) -> tuple[float, float]:
-        """Draw the log change from the last close to this open, and from this open to this close."""
+        """Draw the log change from last close to open, and from open to close, at a `volatility` per year."""
         draws = self.rng(name, day, 0).normal(size=2)
         daily = volatility / np.sqrt(_TRADING_DAYS)
         return float(0.35 * daily * draws[0]), float(0.8 * daily * draws[1])
@@ -184,11 +184,11 @@ class SimulatedWorld:
 
     @property
     def listing_changed(self) -> bool:
-        """Return whether the listing of the present day has changed."""
+        """Whether the listing of the present day has changed since it was made: never here, a followed market's may."""
         return False
 
     def find_instrument(self, instrument: str, day: date) -> Instrument | None:
-        """Build an instrument from its id, as listed on a day; None for a contract of unknown lot."""
+        """Build an instrument from its id, as listed on a day; None for a derivative whose lot size is not known."""
         exchange, symbol = split_id(instrument)
         parsed = parse_symbol(symbol, exchange)
         underlying = self.facts.underlyings.get(parsed.underlying)
@@ -209,17 +209,15 @@ class SimulatedWorld:
         return bool(self._files)
 
     def next_open(self, now: int) -> int | None:
-        """Return when derivatives trade next (ns); None after the last recorded day."""
+        """Return when derivatives trade next after `now` (ns); None after the last recorded day."""
         if not self._files:
             return self.calendar.next_open("NFO", now)
         sessions = (self.calendar.session("NFO", day) for day in sorted(self._files))
         return next((session.open_ns for session in sessions if session is not None and session.open_ns > now), None)
 
     def sessions(self, day: date) -> dict[str, Session] | None:
-        """Return each exchange's session of a day; None on a day without trading.
-
-        Commodities are traded as long as shares and their contracts are, not at all where they open later.
-        """
+        """Return each exchange's session of a day, None on a day without trading. Commodities trade as long as shares
+        and their contracts do, and not at all on a day on which they open later."""
         found = {name: self.calendar.session(name, day) for name in self._exchanges}
         sessions = {name: session for name, session in found.items() if session is not None}
         if len(sessions) < len(self._exchanges):
@@ -239,7 +237,8 @@ class SimulatedWorld:
         return InstrumentBook(specs.list_instruments(self.facts, self.calendar, day, prices))
 
     def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
-        """Return options to list in addition once an underlying traded within `span` on a day."""
+        """Return options to list besides `listed` once underlying `name` traded within `span` (low, high); [] if none.
+        """
         facts = self.facts.underlyings[name]
         step = facts.strike_step
         lowest = max(round(span[0] / step) - specs.STRIKES_BEYOND, 1) * step
@@ -298,7 +297,7 @@ class SimulatedWorld:
         return self._anchor - timedelta(days=TICK_DAYS)
 
     def days_before_ticks(self, name: str, first: date) -> list[DayRange]:
-        """Compute an underlying's daily bars from `first` up to the day before ticks, oldest first."""
+        """Return an underlying's daily bars from `first` up to the day before `ticks_since`, oldest first."""
         volatility, draws = self.facts.underlyings[name].volatility, self.shapes
         step = self.calendar.next_trading_day("NSE", self.ticks_since - timedelta(days=1))
         opened, found = self.opening_price(name, step), []
