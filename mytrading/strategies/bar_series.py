@@ -69,7 +69,8 @@ class BarSeries:
         return True
 
     def adopt(self, start_ns: NDArray[np.int64], table: FloatArray, span_ns: int) -> None:
-        """Fill an empty series with whole columns, which are not copied; the strategy sees no bar of them yet."""
+        """Fill an empty series with whole columns (`table`: open, high, low, close, volume), not copied; `span_ns` is a
+        bar's length. The strategy sees none of the bars yet."""
         self._start, self._table = start_ns, table
         self.filled, self.cursor = len(start_ns), 0
         self.version += 1
@@ -82,15 +83,16 @@ class BarSeries:
 
     @property
     def next_start_ns(self) -> int:
-        """Start of the bar that `show_next` would show, 0 if there is none."""
+        """Start (ns UTC) of the bar that `show_next` would show, 0 if there is none."""
         return int(self._start[self.cursor]) if self.cursor < self.filled else 0
 
     def show_next(self) -> None:
-        """Move the cursor over the next filled bar."""
+        """Let the strategy see the next filled bar; no effect without one."""
         self.cursor = min(self.cursor + 1, self.filled)
 
     def column(self, name: str) -> FloatArray:
-        """All filled values of a column, for kernels only; `day` and `start_s` follow from the bars' starts."""
+        """All filled values of a column, for kernels only; `day` (number of the day in India) and `start_s` (s UTC) are
+        computed from the bars' starts."""
         if name == "day":
             return ((self._start[: self.filled] + IST_OFFSET) // DAY).astype(np.float64)
         if name == "start_s":

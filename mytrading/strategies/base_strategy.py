@@ -131,11 +131,11 @@ class BaseStrategy:
 
     @property
     def pending(self) -> EntryView | None:
-        """The strategy's entry on its way for the instrument at hand: wanted, resting or in part filled."""
+        """The strategy's entry on its way for the instrument at hand: wanted, resting or in part filled; else None."""
         return self.pending_of(self._workspace.current)
 
     def pending_of(self, instrument: str) -> EntryView | None:
-        """The strategy's entry on its way for a watched instrument; it stays until its order has ended."""
+        """The strategy's entry on its way for a watched instrument until its order has ended; None without one."""
         if instrument not in self._workspace.instruments:
             self._refuse("pending_of", instrument)
         return self._workspace.services.entry(self._workspace.strategy, instrument, self._workspace.now)
@@ -250,5 +250,5 @@ class BaseStrategy:
 
 
 def strategy_name(strategy: type[BaseStrategy]) -> str:
-    """The `name` attribute, else the class name."""
+    """The name by which configuration calls a strategy: its `name` attribute, else the class name."""
     return strategy.name or strategy.__name__

@@ -21,7 +21,7 @@ class ParameterError(StrategyError):
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` when a known name is near, else the list of known names."""
+    """End of an error text about an unknown `name`: `; did you mean X?` if a known one is near, else the list."""
     names = list(known)
     if near := nearest(name, names):
         return f"; did you mean {near}?"
@@ -29,5 +29,5 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """True of a finite int or float; a bool is none."""
+    """True for a finite int or float; False for a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

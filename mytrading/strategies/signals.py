@@ -112,7 +112,7 @@ def check_action(action: str) -> str:
 
 
 def duplicate_leg(legs: Iterable[Leg | LegRule]) -> str:
-    """Why legs cannot stand side by side: two of one instrument; empty if none are. Rules have no contract yet."""
+    """Why legs cannot be in one signal: two of one instrument; "" if they can. Legs by rule have no contract yet."""
     names: set[str] = set()
     for leg in legs:
         if isinstance(leg, LegRule):
@@ -135,7 +135,7 @@ def check_confidence(confidence: float) -> float:
 
 
 def check_stop(action: str, stop_price: float, price: float) -> float:
-    """The stop's level as a float; `StrategyError` unless it is 0, or lies below the price of a BUY, above a SELL's."""
+    """The stop's level in rupees; `StrategyError` unless 0 (none), below the `price` of a BUY, above that of a SELL."""
     if type(stop_price) is float and stop_price == 0.0:
         return stop_price
     if not is_number(stop_price):
@@ -151,7 +151,8 @@ def check_stop(action: str, stop_price: float, price: float) -> float:
 
 
 def parse_order_hints(action: str, price: float, stop_price: float, named: dict[str, Any]) -> OrderHints:
-    """The hints of a signal; `StrategyError` says which of them cannot be, and what could. `price` is the last one."""
+    """The order hints `named` in a signal; `StrategyError` says which cannot be, and what could. `price` is the
+    last."""
     present: dict[str, Any] = {}
     numbers: dict[str, float] = {}
     for name, value in named.items():
@@ -233,10 +234,8 @@ def option(
     what: str, lots: int, expiry: str = "nearest", *, watch: str = "", stop_pct: float = 0.0, product: str = ""
 ) -> LegRule:
     """An option by rule, `lots` below 0 sold: `option("OTM 2 PE", lots=-1)`. `stop_pct`: per cent of its premium.
-
-    `product`: MIS or NRML of this leg alone; without one it is that of the signal. The engine selects the contract when
-    it makes the signal; a misspelt rule raises `StrategyError`.
-    """
+    `product`: MIS or NRML of this leg alone, by default the signal's. The engine selects the contract when it makes the
+    signal; a misspelt rule raises `StrategyError`."""
     try:
         strike, right = parse_option(what)
     except ValueError as error:

@@ -100,7 +100,7 @@ class StrategyWorkspace:
 
     @property
     def lookback(self) -> int:
-        """Bars of its timeframe before the slowest indicator has a value."""
+        """Number of bars of its timeframe that the slowest indicator needs before its first value, 0 without any."""
         return max((handle.lookback for handle in self._specs), default=0)
 
     def open_series(self, days: int) -> None:
@@ -124,14 +124,15 @@ class StrategyWorkspace:
         self.services.indicator_cache.clear()
 
     def warm_up(self) -> None:
-        """Call each kernel on a few made-up bars, so that it is compiled; an author's may need more and raise."""
+        """Call each kernel on a few made-up bars, so that it is compiled now; errors are ignored."""
         column = np.linspace(100.0, 101.0, 8)
         for indicator, inputs, parameters in self._specs.values():
             with suppress(Exception):
                 indicator.kernel(*[column] * len(inputs), **parameters)
 
     def series(self, instrument: str, timeframe: str) -> BarSeries:
-        """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
+        """The bars of a watched instrument; "" means the current one and the driving timeframe. `StrategyError` for
+        others."""
         key = (instrument or self.current, timeframe or self.timeframes[0])
         if (found := self._series.get(key)) is not None:
             return found
@@ -213,14 +214,15 @@ class StrategyWorkspace:
         raise StrategyError(f"no indicator {wanted!r}{hint(wanted, names)}; add_indicator() in initialize() makes one")
 
     def indicator_value(self, wanted: str | IndicatorHandle, back: int, instrument: str) -> float:
-        """An indicator's value at the newest bar of an instrument, or `back` bars before."""
+        """An indicator's value at an instrument's ("": the current one's) newest bar, or `back` bars before."""
         found = self.sources.get((wanted, instrument or self.current))
         if found is None:
             found = self._source(wanted, instrument)
         return found[0].value(found[1], back)
 
     def slot_values(self, instrument: str, first: int, after: int) -> list[list[float]]:
-        """Values at rows `first` to before `after` of each indicator read so far; sets `slots` and `newest`."""
+        """Values at bars `first` to before `after`, a list per indicator read so far; sets `slots` and `newest` in that
+        order."""
         read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
         self.newest = tuple(values.value(series) for _, values, series in read)
         self.slots = {wanted: slot for slot, (wanted, _, _) in enumerate(read)}
@@ -251,10 +253,8 @@ class StrategyWorkspace:
         return warm
 
     def is_warm(self, instrument: str) -> bool:
-        """True once every indicator has a value for this instrument, those of one instrument included.
-
-        One with a lookback of 0 may never have one. All are computed, so that a kernel's error shows at once.
-        """
+        """True once every indicator has a value for this instrument, those of one instrument included; an indicator
+        with a lookback of 0 may never have one. All are computed, so that a kernel's error shows at once."""
         checks = self._checks.get(instrument)
         if checks is None:
             places = [(handle, handle.instruments[0] if handle.instruments else instrument) for handle in self._specs]
@@ -270,7 +270,8 @@ class StrategyWorkspace:
 
 
 def timer_due_ns(now: int, name: str, seconds: float, at: str) -> int:
-    """Market time at which a timer set at `now` is due; `StrategyError` says what was expected."""
+    """Market time (ns) at which a timer set at `now` is due: in `seconds`, else `at` (India); raises
+    `StrategyError`."""
     if bool(at) == bool(seconds):
         raise StrategyError(
             f'set_timer({name!r}): expected seconds, say 30, or at, say at="15:10"; found {seconds!r} and {at!r}'

@@ -191,8 +191,7 @@ def _unchecked(path: Path) -> Iterator[Row]:
 
 
 def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
-    """Return (sequence, hash) of the newest rows of a writer's stream that the journal in `folder` read, newest first.
-    """
+    """Return (sequence, hash) of a writer's newest rows of a stream that the journal in `folder` read, newest first."""
     found: list[tuple[int, bytes]] = []
     for path in reversed(fmt.segments(folder)):
         with suppress(JournalDamaged, OSError):

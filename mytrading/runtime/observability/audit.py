@@ -36,8 +36,7 @@ def record(state: Path, action: str, subject: str, result: str, *, user: str = "
 
 
 def rows(state: Path) -> list[dict[str, Any]]:
-    """Return the lines of the audit log in the folder `state`, oldest first, but one cut by a crash; [] without a log.
-    """
+    """Return the lines of the audit log in folder `state`, oldest first, but one cut by a crash; [] without a log."""
     found: list[dict[str, Any]] = []
     with suppress(FileNotFoundError):
         for line in (state / FILE).read_text(encoding="utf-8").splitlines():

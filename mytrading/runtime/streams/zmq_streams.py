@@ -202,8 +202,8 @@ class PushSocket(_Sender):
 
     @property
     def place(self) -> int:
-        """The position of the last message sent, an int as `lockstep.place` gives for its header; 0 before the first.
-        """
+        """The position of the last message sent, an int comparable to `lockstep.place` of a header; 0 before the
+        first."""
         return self._epoch << 32 | self._sequence if self._sequence else 0
 
     def send(self, topic: str, message: msgspec.Struct) -> None:

@@ -342,8 +342,7 @@ def was_revived(config: RunConfig, within_s: float) -> bool:
 
 
 def export_days(config: RunConfig) -> int:
-    """Start `mytrading day export`, at the lowest priority, if a day is over and not archived; return its pid, else 0.
-    """
+    """Start `mytrading day export`, at the lowest priority, if a day is over and not archived; its pid, else 0."""
     if not is_anything_to_export(config):
         return 0
     profile = ["--profile", config.profile]

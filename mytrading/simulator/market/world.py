@@ -237,8 +237,8 @@ class SimulatedWorld:
         return InstrumentBook(specs.list_instruments(self.facts, self.calendar, day, prices))
 
     def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
-        """Return options to list besides `listed` once underlying `name` traded within `span` (low, high); [] if none.
-        """
+        """Return options to list besides `listed` once underlying `name` traded within `span` (low, high); [] for
+        none."""
         facts = self.facts.underlyings[name]
         step = facts.strike_step
         lowest = max(round(span[0] / step) - specs.STRIKES_BEYOND, 1) * step

@@ -15,7 +15,7 @@ _PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "t
 
 
 async def orderstatus(call: RestCall) -> Reply:
-    """Answer one order of the day by its id; 404 for an unknown one."""
+    """Answer one order of the day by the request's `orderid`; 404 for an unknown one."""
     books, order_id = call.venue.exchange.books, call.fields["orderid"]
     if (order := books.orders.get(order_id)) is None:
         return call.error(404, f"Order {order_id} not found")
@@ -30,7 +30,7 @@ async def openposition(call: RestCall) -> Reply:
 
 
 async def orderbook(call: RestCall) -> Reply:
-    """Answer the orders of the day and their counts, with the faults of the order book."""
+    """Answer the orders of the day and their counts, as the active faults of the order book alter them."""
     venue = call.venue
     shapes, orders = venue.rows, list(venue.exchange.books.orders.values())
     if (spoilt := _spoilt_book(call, "orderbook", {"orders": [], "statistics": shapes.statistics([])})) is not None:

@@ -44,10 +44,8 @@ async def store_chart(call: RestCall) -> Reply:
 
 async def push(call: RestCall) -> Reply:
     """Set an instrument's quote by request; `hold` keeps it until a request with `release`, else until the next tick.
-
-    `depth` is the units at best bid and ask, until `release`. `after` sends the quote so many machine seconds later,
-    at most `MOST_LATER_S`; `/sim/state` then has the time it was sent.
-    """
+    `depth` is the units at best bid and ask, until `release`. `after` sends the quote so many machine seconds later, at
+    most `MOST_LATER_S`; `/sim/state` then has the time it was sent."""
     venue, fields = call.venue, call.fields
     instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
     if instrument is None:
@@ -96,7 +94,7 @@ def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> Si
 
 
 async def pause(call: RestCall) -> Reply:
-    """Stop or resume the ticks, in lock-step the clock too; with `at` (market ns), stop from that time on."""
+    """Stop or resume the ticks, in lock-step the clock too; with `at` (market ns), stop them from that time on."""
     venue, fields = call.venue, call.fields
     venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]
     venue.waits_for = "the next step" if venue.clock.lock_step else ""
@@ -146,7 +144,7 @@ async def end_fault(call: RestCall) -> Reply:
 
 
 async def login(call: RestCall) -> Reply:
-    """Begin a new broker session, which ends `session_lost` and `token_rollover`."""
+    """Begin a new broker session, which ends the faults `session_lost` and `token_rollover`."""
     call.venue.session.login()
     return success(data=call.venue.faults.names())
 

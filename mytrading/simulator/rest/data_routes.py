@@ -242,7 +242,7 @@ def unknown_text(exchange: str, name: str) -> str:
 
 
 def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
-    """Return the present quote of a listed instrument."""
+    """Return the present quote of a listed instrument of an open market day."""
     quote = venue.quote(instrument)
     assert quote is not None
     return quote

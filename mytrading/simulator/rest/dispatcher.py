@@ -191,11 +191,11 @@ class Dispatcher:
         self._monitor = get_performance_monitor()
 
     def server(self) -> web.Server:
-        """Build the aiohttp server with one handler and no router, so that no order waits for a search."""
+        """Build the aiohttp server: one handler, `serve`, and no router, so that no order waits for a route search."""
         return web.Server(self.serve, access_log=None)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one REST request, whose time of receipt is taken first."""
+        """Check, execute, answer and count one REST request, whose time of receipt is taken first."""
         received_ns = machine_now()
         venue, origin = self._venue, request.headers.get("Origin", "")
         allowed = origin and self._cors in ("*", origin)

@@ -47,7 +47,8 @@ def _refused(status: int, text: str) -> Refused:
 
 
 def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> OptionUnderlying:
-    """Find the share or index that a request names, also by dated contract; `Refused` has `mark` after its name."""
+    """Find the share or index that a request names, also by a dated contract; else raises `Refused`, a text with the
+    punctuation `mark` after the name."""
     name, exchange = fields["underlying"].upper(), fields["exchange"]
     dated = _DATED.fullmatch(name)
     base, expiry = (dated["base"], dated["expiry"]) if dated else (name, "")
@@ -74,7 +75,8 @@ def _no_strikes(name: str, expiry: str) -> Refused:
 def find_option(
     venue: SimulatedVenue, underlying: OptionUnderlying, fields: Fields, expiry_date: str | None
 ) -> Instrument:
-    """Find the option that a request's offset, right and expiry name; raises `Refused`."""
+    """Find the option that a request's offset, right and expiry name (without `expiry_date`, that of the underlying's
+    name); raises `Refused`."""
     if not (text := expiry_date or underlying.expiry):
         raise _refused(400, _NO_EXPIRY)
     kind, offset = InstrumentKind(fields["option_type"].upper()), fields["offset"]
@@ -94,7 +96,7 @@ def find_option(
 def option_by_rule(
     venue: SimulatedVenue, underlying: OptionUnderlying, expiry: date, offset: str, kind: InstrumentKind
 ) -> Instrument:
-    """Find the option at an offset such as ATM or OTM2, counted along the listed strikes."""
+    """Find the option at an offset such as ATM or OTM2, counted along the listed strikes; raises `Refused`."""
     name, day = underlying.instrument.underlying, expiry.isoformat()
     listed = venue.listed(name)
     if day not in listed.expiries(name, kind):
@@ -123,7 +125,8 @@ def chain_rows(
     seconds_left: int,
     rate: float,
 ) -> list[Body]:
-    """Build a row per strike, `count` each side of `atm` (None: all); greeks if `forward`, 0 without time value."""
+    """Build a row per strike, `count` each side of `atm` (None: all), with greeks if the price `forward` is given, 0
+    for options without time value. `seconds_left` is to expiry, `rate` per cent a year."""
     strikes = sorted({quote.instrument.strike for quote in quotes if quote.instrument.kind is InstrumentKind.CE})
     middle = strikes.index(atm)
     first, end = (0, None) if count is None else (max(middle - count, 0), middle + count + 1)

@@ -37,11 +37,9 @@ class DropConnection(Exception):
 
 
 def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
-    """Return the answer to a request that the fault `semi_auto` parks or refuses; None otherwise.
-
-    Set with count -1 it is the account's Semi-Auto mode: a live server also answers 403 to modifies and cancels, the
-    analyzer executes them. Set with a count it parks that many orders for approval and leaves cancels alone.
-    """
+    """Return the answer to a request that the fault `semi_auto` parks or refuses; None otherwise. With count -1 it is
+    the account's Semi-Auto mode: a live server also answers 403 to modifies and cancels, the analyzer executes them.
+    With a count it parks that many orders for approval and leaves cancels alone."""
     faults, fields = call.venue.faults, call.fields
     if (mode := faults.get("semi_auto")) is None:
         return None
@@ -56,7 +54,7 @@ def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
 
 
 async def placeorder(call: RestCall) -> Reply:
-    """Place one order, with the faults of order calls."""
+    """Place one order, as the active faults of order calls let it through."""
     fields, faults = call.fields, call.venue.faults
     if not fields["symbol"]:
         return call.error(400, "Missing required field: symbol")
@@ -147,10 +145,8 @@ def _changed(call: RestCall, order: BookOrder, done: str) -> Reply:
 
 
 async def cancelallorder(call: RestCall) -> Reply:
-    """Cancel every live order of the account; as on the real server, `strategy` has no effect.
-
-    The analyzer misses stops, because it looks for another spelling of their status; so does the sandbox personality.
-    """
+    """Cancel every live order of the account; as on the real server, `strategy` has no effect. Stops stay in analyzer
+    mode and with the sandbox personality, since the analyzer looks for another spelling of their status."""
     venue = call.venue
     misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
     orders = venue.exchange.books.orders.values()
@@ -271,13 +267,13 @@ def buys_first(orders: list[Fields]) -> list[Fields]:
 
 
 def too_many_slices(quantity: int, size: int) -> str:
-    """Return the refusal of a split into more slices than the server sends, empty if it is fine."""
+    """Return the refusal of a split of `quantity` into more slices of `size` than the server sends; "" if fine."""
     slices = -(-quantity // size)
     return f"Total number of orders would exceed maximum limit of {_MOST_SLICES}" if slices > _MOST_SLICES else ""
 
 
 async def place_slices(call: RestCall, order: Fields, size: int) -> list[Body]:
-    """Place an order in slices, one after the other; returns a result row per slice."""
+    """Place an order in slices of at most `size` units, one after the other; returns a result row per slice."""
     results = []
     for number, start in enumerate(range(0, order["quantity"], size), start=1):
         quantity = min(size, order["quantity"] - start)

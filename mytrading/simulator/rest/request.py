@@ -32,7 +32,7 @@ def success(**fields: Any) -> Reply:
 
 
 def error(status: int, message: object, **fields: Any) -> Reply:
-    """Build an error reply with a message: a text, or errors by field."""
+    """Build an error reply of an HTTP status with a message: a text, or errors by field."""
     return Reply(status, {"status": "error", "message": message, **fields})
 
 

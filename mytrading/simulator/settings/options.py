@@ -29,7 +29,7 @@ class BadOption(ValueError):
 
 
 def capital_from_environment() -> float:
-    """Return the starting cash in rupees: `PAPER_TRADING_INITIAL_CAPITAL`, else the stack's default."""
+    """Return the starting cash in rupees: `PAPER_TRADING_INITIAL_CAPITAL`, else the default; raises `BadOption`."""
     text = os.environ.get(CAPITAL_VARIABLE, "").strip()
     try:
         value = float(text or STARTING_CASH)

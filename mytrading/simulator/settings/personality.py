@@ -43,7 +43,7 @@ class BrokerProfile:
     protects: bool = False
 
     def status_word(self, status: BrokerStatus, *, partly: bool) -> str:
-        """Return the broker's order book word for a status."""
+        """Return the broker's order book word for a status; `partly`: a part of the order has been filled."""
         if partly and self.partly and status is BrokerStatus.OPEN:
             return self.partly
         return self.words.get(status, status.value)
@@ -115,7 +115,8 @@ def personality(role: str, broker: str) -> Personality:
 
 
 def with_market_protection(request: OrderRequest, instrument: Instrument, mark: Mark) -> OrderRequest:
-    """Convert MARKET to LIMIT and SL-M to SL, with a price slab's protection; other orders are unchanged."""
+    """Convert MARKET to LIMIT and SL-M to SL, priced off the last or trigger price by its price slab's share, as
+    brokers protect orders; others are unchanged."""
     if request.order_type not in (OrderType.MARKET, OrderType.SL_M):
         return request
     stop = request.order_type is OrderType.SL_M
@@ -128,7 +129,7 @@ def with_market_protection(request: OrderRequest, instrument: Instrument, mark: 
 
 
 def trigger_problem(request: OrderRequest, mark: Mark) -> str:
-    """Return a broker's refusal of a stop whose trigger the last price has passed; empty if it is fine."""
+    """Return a broker's refusal of a stop whose trigger the last price has passed; "" if it is fine."""
     if request.order_type not in (OrderType.SL, OrderType.SL_M) or not request.trigger_price:
         return ""
     if not is_triggered(request, mark.ltp):

@@ -72,7 +72,7 @@ class StatusReader:
         return int(self._status.socket.getsockopt(zmq.FD))
 
     def messages(self) -> list[Any]:
-        """Return the waiting status messages, at most a few hundred."""
+        """Return the waiting status messages, at most a few hundred; they are not returned again."""
         return [frame.message for frame in drain(self._status.receive, _AT_ONCE)]
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class Driver:
         self._steps = get_performance_monitor().operation("simulator", "step")
 
     def begin(self) -> None:
-        """Advance market day and books to the clock's present time, before serving."""
+        """Advance the market day and books to the clock's present time; called once, before serving."""
         self._follow_day(self._clock.now())
         self._venue.advance()
 
@@ -120,7 +120,7 @@ class Driver:
             await asyncio.sleep(pause)
 
     def step(self) -> None:
-        """Send the ticks that have become due, then do what the venue's clock requires."""
+        """Open a day that has begun, send the ticks that are due, then do what the books and the clock require."""
         if self._gate is not None:
             self._start_if_ready(self._gate)
         now = self._clock.now()
@@ -192,7 +192,8 @@ class Driver:
 
 
 def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
-    """Return the first daemon behind step `mark` and what it waits for, as `daemon: text`; empty if all are done."""
+    """Return the first daemon behind step `mark` and what it waits for, as `daemon: text`; "" if all are done. `done`:
+    the last report by daemon."""
     for name in DAEMONS:
         if (found := done.get(name)) is None:
             return f"{name}: no report yet"

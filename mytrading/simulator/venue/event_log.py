@@ -47,11 +47,11 @@ class EventLog:
         self._add(machine_now(), STARTED, os.getpid())
 
     def call(self, route: str, received_ns: int) -> None:
-        """Log the receipt of an order call, whatever its outcome."""
+        """Log the receipt of an order call at `received_ns` (machine time), whatever its outcome."""
         self._add(received_ns, CALL, route)
 
     def fault(self, name: str) -> None:
-        """Log that a fault altered one request, fill or frame."""
+        """Log that the fault `name` altered one request, fill or frame."""
         self._add(machine_now(), FAULT, name)
 
     def changed(self, changes: ExchangeChanges) -> None:

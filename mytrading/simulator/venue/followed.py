@@ -54,7 +54,7 @@ class FollowedWorld(SimulatedWorld):
 
     @property
     def listing_changed(self) -> bool:
-        """Return whether the master contract file was replaced since it was last listed."""
+        """Whether the master contract file was replaced since `listing` last read it; asking resets nothing."""
         return self._master is not None and self._master.changed()
 
     def listing(self, day: date) -> InstrumentBook:

@@ -42,7 +42,7 @@ class CallCounter:
         self._recent: deque[int] = deque()
 
     def count(self, now: int) -> None:
-        """Count one call at `now` (ns, ascending)."""
+        """Count one call at `now` (ns, ascending), and update the most within a second."""
         recent = self._recent
         recent.append(now)
         while now - recent[0] >= SECOND:
@@ -64,19 +64,19 @@ class BrokerSession:
         self._login_ns = now()
 
     def refuses(self, route: str) -> bool:
-        """Return whether a call to this route is refused for lack of a broker session."""
+        """Return whether a call to this route is refused for lack of a broker session; a fault's action is counted."""
         if self._faults.fire("session_lost", route=route) is not None:
             return True
         return self.rolled_over and self._faults.fire("token_rollover") is not None
 
     @property
     def refuses_sockets(self) -> bool:
-        """Return whether a socket that authenticates now is refused; those admitted before stay."""
+        """Whether a socket that authenticates now is refused (counted as a fault's action); those before stay."""
         return self._faults.fire("session_lost", route="websocket") is not None
 
     @property
     def rolled_over(self) -> bool:
-        """Return whether the token has expired since the last login: then the feed is mute too."""
+        """Whether the token has expired since the last login: then calls fail and the feed is mute."""
         if (rollover := self._faults.get("token_rollover")) is None:
             return False
         at = rollover.text("at")
@@ -113,7 +113,7 @@ class QuoteAges:
         self._at[instrument] = self._last = now
 
     def is_fresh(self, instrument: str, now: int) -> bool:
-        """Return whether the instrument's price is young enough and the stream alive."""
+        """Return whether at `now` (market ns) the instrument's last quote is young enough and the stream alive."""
         exchange, symbol = split_id(instrument)
         limit = _OPTION_STALE_NS if parse_symbol(symbol, exchange).kind.is_option else _STALE_NS
         return now - self._last <= _STALE_NS and now - self._at.get(instrument, 0) <= limit
@@ -194,7 +194,7 @@ class SimulatedVenue:
         return self._analyzer_rows if self.analyze else self._live_rows
 
     def open_day(self, day: date) -> None:
-        """List a day's instruments, those with positions included, and make its market the present one."""
+        """List a day's instruments and those with positions, make its market the present one, drop held quotes."""
         self._list(day)
         self.market = self.world.day(day)
         self.index = self.market.index_at(self.clock.now())
@@ -208,7 +208,7 @@ class SimulatedVenue:
         self.listing = InstrumentBook(listed)
 
     def relist_instruments(self) -> None:
-        """Apply a changed listing; instruments with a held price or a resting order stay listed."""
+        """Read a changed listing; instruments with a held price or a resting order stay listed."""
         if self.market is None:
             return
         self._list(self.market.day, (*self.held, *self.exchange.instruments_at_work()))
@@ -236,7 +236,7 @@ class SimulatedVenue:
         return self.listed(parsed.underlying).get(instrument) if parsed.kind.is_option else None
 
     def listed(self, underlying: str = "") -> InstrumentBook:
-        """Return the present listing, with strikes added for the day's price range of one underlying or all."""
+        """Return the present listing, first adding strikes for the day's price range of one underlying ("": of all)."""
         market, facts = self.market, self.world.facts.underlyings
         if market is None or self.world.silent:
             return self.listing
@@ -258,7 +258,8 @@ class SimulatedVenue:
         return held if held is not None or self.market is None else self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """Return an instrument's present prices for matching; None if a followed market's are stale."""
+        """Return an instrument's present prices and price band, for matching; None without a quote, or if it is
+        stale."""
         if self.world.silent and not self.quote_ages.is_fresh(instrument, self.clock.now()):
             return None
         listed = self.instrument(instrument)
@@ -276,7 +277,8 @@ class SimulatedVenue:
             return None
 
     def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | ExchangeRefusal:
-        """Place an order, protected as its live broker does; with `late_rejection` it is rejected after acceptance."""
+        """Place an order with its live broker's market protection, or return the refusal; `late_rejection`: the reason
+        for which it is rejected after acceptance."""
         mark, listed = self.mark(request.instrument), self.instrument(request.instrument)
         broker = self.personality.broker
         live = not self.analyze
@@ -315,7 +317,8 @@ class SimulatedVenue:
                 self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
 
     def tick(self, index: int, *, last: bool) -> None:
-        """Advance to tick `index` and match resting orders; send all quotes if it is the `last` due, else indices'."""
+        """Advance to tick `index`: match resting orders; send all watched quotes if it is the `last` due, else
+        indices'."""
         market = self.market
         assert market is not None
         self.index = index
@@ -334,13 +337,13 @@ class SimulatedVenue:
             self.match(quote)
 
     def publish_pushed_quote(self, quote: SimulatedQuote, *, hold: bool) -> None:
-        """Publish a quote set by request, kept until released if `hold`. Matches no orders: call `match` then."""
+        """Publish a quote set by request, kept until released if `hold`. To match orders with it call `match`."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)
 
     def publish(self, quote: SimulatedQuote) -> None:
-        """Send a quote to its subscribers, with the faults of the feed."""
+        """Send a quote to its subscribers, as the active faults of the feed alter it."""
         if quote.instrument.id not in self.hub.watched_instruments or self.session.rolled_over:
             return
         self.quotes.send(quote)
@@ -352,7 +355,7 @@ class SimulatedVenue:
             self.hub.disconnect_all()
 
     def match(self, quote: SimulatedQuote) -> None:
-        """Match resting orders at a price, and place the orders of triggers that it reaches."""
+        """Match resting orders at a quote, and place the orders of GTT triggers whose price it reaches."""
         changes = self.exchange.on_mark(quote.instrument.id, Mark(quote.ltp, quote.bid, quote.ask), self.clock.now())
         if changes is not None:
             self._commit(changes)
@@ -367,12 +370,12 @@ class SimulatedVenue:
                 self.save_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
 
     def save_trigger(self, trigger: Trigger) -> None:
-        """Store a new trigger, or a new state of one."""
+        """Store a new GTT trigger, or a new state of one, on disk too."""
         self._store.save_trigger(trigger)
         self.triggers.store(trigger)
 
     def advance(self) -> None:
-        """Do what is due by the clock: square-off, close, new day."""
+        """Apply to the books what is due by the clock: square-off, close, new day."""
         if (changes := self.exchange.advance(self.clock.now(), self.mark, self._settlement)) is not None:
             self._save(changes)
 

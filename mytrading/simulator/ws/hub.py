@@ -52,14 +52,14 @@ class BrokerSubscriptions:
         self._streams: dict[str, _Stream] = {}
 
     def add(self, instrument: str, mode: int, held: Collection[int]) -> None:
-        """Add a broker subscription for the first client of a mode; clients `held` these modes before."""
+        """Subscribe at the broker when a mode gets its first client; `held`: modes that clients already had."""
         stream = self._streams.setdefault(instrument, _Stream())
         if mode > max(held, default=0):
             stream.ask(mode)
         stream.kept.add(mode)
 
     def remove(self, instrument: str, mode: int, left: Collection[int]) -> None:
-        """Remove a mode's broker subscription after its last client left; `left` modes are still held."""
+        """End a mode's subscription at the broker after its last client left; `left`: modes that clients still have."""
         stream = self._streams[instrument]
         if mode < max(left, default=0):
             return
@@ -75,11 +75,11 @@ class BrokerSubscriptions:
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
 
     def sends_depth(self, instrument: str) -> bool:
-        """Return whether the broker sends Depth for the instrument."""
+        """Return whether the broker now sends Depth for the instrument."""
         return self._streams[instrument].sends == DEPTH
 
     def count_quote(self, instrument: str) -> None:
-        """Count one quote towards a mode change, which the broker applies late."""
+        """Count one quote: a lesser mode is applied by the broker only some quotes after it was asked for."""
         stream = self._streams[instrument]
         if stream.late:
             stream.late -= 1
@@ -126,11 +126,12 @@ class Client:
         return len(self._queue)
 
     def send(self, body: object) -> None:
-        """Queue a reply or an order update, which is never dropped."""
+        """Queue a reply or an order update, as JSON, which is never dropped."""
         self.put(None, _encode(body))
 
     def put(self, key: Key | None, frame: bytes, *, counted: bool = True) -> None:
-        """Queue a frame; a newer one of its `key` may replace it if the client lags. `counted`: the hub counts it."""
+        """Queue an encoded frame; while the client lags, a newer one of its `key` replaces it (None: never). `counted`:
+        the hub is told."""
         queue = self._queue
         if counted:
             self.on_put()
@@ -214,7 +215,7 @@ class Hub:
         self.on_send()
 
     def send_step_mark(self, mark: int) -> None:
-        """Queue a lock-step mark for every authenticated client, after all other frames of the step."""
+        """Queue the lock-step mark (a step's number) for all authenticated clients, after the step's other frames."""
         frame = _encode({"type": "step", "mark": mark})
         for client in self.clients:
             if client.authenticated:
@@ -260,7 +261,7 @@ class Hub:
                 self.unsubscribe(client, instrument, mode)
 
     def publish(self, quote: SimulatedQuote, altered: Altered | None = None) -> None:
-        """Queue a quote, its frame `altered` if wanted, for all subscribers of its instrument."""
+        """Queue a quote's frames for all subscribers of its instrument; `altered` changes each frame's bytes."""
         instrument = quote.instrument.id
         if not (listeners := self._listeners.get(instrument)):
             return
@@ -278,7 +279,7 @@ class Hub:
                 client.put(key, frame)
 
     def send_current_quote(self, client: Client, quote: SimulatedQuote, mode: int) -> None:
-        """Queue the present quote for a client that has just subscribed."""
+        """Queue the present quote in `mode` for a client that has just subscribed to it."""
         for key, body in self._bodies(quote, (mode,)):
             if _is_for(client.modes[quote.instrument.id], key[1], mode):
                 client.put(key, _encode(body))
@@ -300,13 +301,13 @@ class Hub:
         return found
 
     def publish_order(self, body: object, altered: Altered | None = None) -> None:
-        """Queue an order update, its frame `altered` if wanted, for all its subscribers."""
+        """Queue an order update for all who subscribed to order updates; `altered` changes the frame's bytes."""
         frame = _encode(body) if altered is None else altered(_encode(body))
         for client in self.clients:
             if client.wants_orders:
                 client.put(None, frame)
 
     def disconnect_all(self) -> None:
-        """Cut all connections."""
+        """Cut all connections without closing frames."""
         for client in list(self.clients):
             client.abort()

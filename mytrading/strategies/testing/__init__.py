@@ -106,10 +106,8 @@ class StrategyTester:
         return self.signals
 
     def feed(self, *bars: float | Sequence[float] | Bar, symbol: str = "") -> list[SentSignal]:
-        """Feed completed bars in order: a close, (open, high, low, close) with or without volume, or a `Bar`.
-
-        Returns the signals that the strategy made on them.
-        """
+        """Feed completed bars in order and return the signals made on them: a bar is a close, (open, high, low, close)
+        with or without volume, or a `Bar`. `symbol`: by default the first."""
         before = len(self.signals)
         for bar in bars:
             made = bar if isinstance(bar, Bar) else self._bar(bar, symbol or self._run.symbols[0])
@@ -137,7 +135,7 @@ class StrategyTester:
         return self._machine.hosts[0].strategy.memory
 
     def hold(self, quantity: int, symbol: str = "", price: float = 100.0) -> None:
-        """Give the strategy a position, as if orders of its had been filled; 0 closes it."""
+        """Give the strategy a position of `quantity` signed units at `price`, as if filled by orders; 0 closes it."""
         instrument = symbol or self._run.symbols[0]
         fill = quantity - self.positions.get(instrument, 0)
         position = Position(
@@ -151,7 +149,7 @@ class StrategyTester:
         self._step(moved, self._next_ns)
 
     def value(self, indicator: str, back: int = 0, symbol: str = "") -> float:
-        """The value of one of the strategy's indicators at the newest bar, or `back` bars before."""
+        """The value of one of the strategy's indicators at the newest bar, or `back` bars before; NaN for none."""
         return self._machine.hosts[0].strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
 
     def _bar(self, prices: float | Sequence[float], symbol: str) -> Bar:
