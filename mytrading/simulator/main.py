@@ -153,7 +153,7 @@ class EditedFile:
 
 
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
-    """Build the venue and its driver, ready for `Driver.begin`; raises `BadOption`."""
+    """Build the simulated exchange and the driver of its market, ready for `Driver.begin`; raises `BadOption`."""
     calendar = _calendar(options)
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
     if options.follow and (options.replay is not None or options.instruments or options.start):
@@ -209,7 +209,7 @@ def _route_problem(setting: FaultSetting, venue: SimulatedVenue) -> str:
 
 
 def with_followed_stack(options: SimulatorOptions) -> SimulatorOptions:
-    """Fill in endpoint, clock and state of the stack whose quotes are followed; raises `BadOption`."""
+    """Return the options with endpoint, clock and state of the stack whose quotes are followed; or `BadOption`."""
     if not options.follow or "://" in options.follow:
         return options
     try:

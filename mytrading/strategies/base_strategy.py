@@ -60,7 +60,8 @@ class BaseStrategy:
         """Called once, before any data: declare indicators here."""
 
     def on_data(self, data: Any) -> StrategySignal | None:  # noqa: ARG002  (the author's signature)
-        """Called per completed bar of each watched instrument, once its indicators have values."""
+        """Called per completed bar of each watched instrument, once indicators have values; returns a signal or
+        None."""
         return None
 
     def generate_signals(self) -> StrategySignal | Iterable[StrategySignal | None] | None:
@@ -72,7 +73,7 @@ class BaseStrategy:
         return None
 
     def on_start(self) -> None:
-        """Called once the history has been walked through, before the first live bar."""
+        """Called once the strategy has gone through the history, before the first live bar."""
 
     def on_stop(self) -> None:
         """Called when the engine stops in good order."""

@@ -33,8 +33,7 @@ def declared_parameters(strategy: type, base: type) -> dict[str, Parameter]:
 
 
 def resolve_parameters(strategy: type, base: type, overrides: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The parameters a strategy runs with, `overrides` before defaults; `ParameterError` for an unknown or ill-typed
-    one."""
+    """The parameters of a strategy, `overrides` before defaults; `ParameterError` for an unknown or ill-typed one."""
     resolved = declared_parameters(strategy, base)
     by_key = {name_key(name): name for name in resolved}
     hints = _hints(strategy)

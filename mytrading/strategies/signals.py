@@ -84,7 +84,7 @@ class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def side(self) -> Action:
-        """The action as risk knows it: a withdrawal is an EXIT that keeps what is held."""
+        """The action that risk gets: a withdrawal is an EXIT that keeps what is held."""
         return _SIDES[self.action.upper()]
 
     @property
@@ -151,8 +151,7 @@ def check_stop(action: str, stop_price: float, price: float) -> float:
 
 
 def parse_order_hints(action: str, price: float, stop_price: float, named: dict[str, Any]) -> OrderHints:
-    """The order hints `named` in a signal; `StrategyError` says which cannot be, and what could. `price` is the
-    last."""
+    """The order hints `named` in a signal; `StrategyError` says which cannot be, and what could. `price`: the last."""
     present: dict[str, Any] = {}
     numbers: dict[str, float] = {}
     for name, value in named.items():
@@ -233,9 +232,10 @@ def _product(value: Any) -> Product:
 def option(
     what: str, lots: int, expiry: str = "nearest", *, watch: str = "", stop_pct: float = 0.0, product: str = ""
 ) -> LegRule:
-    """An option by rule, `lots` below 0 sold: `option("OTM 2 PE", lots=-1)`. `stop_pct`: per cent of its premium.
-    `product`: MIS or NRML of this leg alone, by default the signal's. The engine selects the contract when it makes the
-    signal; a misspelt rule raises `StrategyError`."""
+    """An option by rule, `lots` below 0 sold: `option("OTM 2 PE", lots=-1)`; also ATM, ITM n, STRIKE n, PREMIUM n
+    (rupees) and DELTA n. `watch`: the instrument whose price strikes are counted from, by default the signal's.
+    `stop_pct`: per cent of the premium. `product`: MIS or NRML, by default the signal's. The engine selects the
+    contract when it makes the signal; a misspelt rule raises `StrategyError`."""
     try:
         strike, right = parse_option(what)
     except ValueError as error:
@@ -245,7 +245,7 @@ def option(
 
 
 def future(lots: int, expiry: str = "nearest", *, watch: str = "", product: str = "") -> LegRule:
-    """The future of the underlying, `lots` below 0 sold; `product` as for `option`."""
+    """The future of the underlying, `lots` below 0 sold; `watch` and `product` as for `option`, as are errors."""
     return _leg_rule(LegKind.FUTURE, lots, expiry, product, watch=watch)
 
 

@@ -131,8 +131,7 @@ class StrategyWorkspace:
                 indicator.kernel(*[column] * len(inputs), **parameters)
 
     def series(self, instrument: str, timeframe: str) -> BarSeries:
-        """The bars of a watched instrument; "" means the current one and the driving timeframe. `StrategyError` for
-        others."""
+        """The bars of a watched instrument; "" is the current one and the driving timeframe. Raises `StrategyError`."""
         key = (instrument or self.current, timeframe or self.timeframes[0])
         if (found := self._series.get(key)) is not None:
             return found
@@ -149,7 +148,8 @@ class StrategyWorkspace:
     def add_indicator(
         self, kind: str, name: str, timeframe: str, source: str, parameters: dict[str, float], instrument: str = ""
     ) -> IndicatorHandle:
-        """Declare an indicator for every watched instrument or for one; `StrategyError` says what is wrong with it."""
+        """Declare the indicator `kind` for every watched instrument or for `instrument` alone, over the column `source`
+        of bars of `timeframe` ("": the driving one); `StrategyError` says what is wrong with it."""
         function, dot, output = kind.partition(".")
         indicator = self._known.get(kind) or self._known.get(function.upper() + dot + output)
         if indicator is None:
@@ -221,7 +221,7 @@ class StrategyWorkspace:
         return found[0].value(found[1], back)
 
     def slot_values(self, instrument: str, first: int, after: int) -> list[list[float]]:
-        """Values at bars `first` to before `after`, a list per indicator read so far; sets `slots` and `newest` in that
+        """Values at bars `first` to before `after`, a list per indicator read; sets `slots` and `newest` in that
         order."""
         read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
         self.newest = tuple(values.value(series) for _, values, series in read)
@@ -270,8 +270,7 @@ class StrategyWorkspace:
 
 
 def timer_due_ns(now: int, name: str, seconds: float, at: str) -> int:
-    """Market time (ns) at which a timer set at `now` is due: in `seconds`, else `at` (India); raises
-    `StrategyError`."""
+    """Market ns at which a timer set at `now` is due: in `seconds`, or `at` a time in India; raises `StrategyError`."""
     if bool(at) == bool(seconds):
         raise StrategyError(
             f'set_timer({name!r}): expected seconds, say 30, or at, say at="15:10"; found {seconds!r} and {at!r}'

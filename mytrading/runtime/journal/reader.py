@@ -229,7 +229,7 @@ class JournalReader:
         self._mark: _Mark | None = None
 
     def read(self, after: int, limit: int = 1000) -> list[Row]:
-        """Return up to `limit` rows of the stream above sequence `after`, oldest first, [] for none; raises
+        """Rows of the stream above sequence `after`, at most `limit`, oldest first, [] for none; raises
         `JournalDamaged`."""
         for path in self._files_from(after):
             with suppress(*_NOT_NOW):
@@ -351,7 +351,7 @@ class JournalTail:
         self._after = 0
 
     def start(self, since_machine_ns: int) -> None:
-        """Call the handler for all rows of the day files back to machine time `since_machine_ns`, at least the newest
+        """Call the handler for rows of all day files back to machine time `since_machine_ns`, at least the newest
         file's."""
         chosen: list[Path] = []
         for path in reversed(fmt.segments(self._folder)):

@@ -133,7 +133,7 @@ class Alerts:
 
     @property
     def active(self) -> tuple[Alert, ...]:
-        """The active alerts, but for flapping ones whose cause is absent at the moment."""
+        """The active alerts, without flapping ones whose cause is absent at the moment."""
         return tuple(alert for key, alert in self._standing.items() if key not in self._well_since)
 
 
@@ -170,7 +170,7 @@ class Edge:
         self._alerts.raise_(MESSAGE_DROPPED, Severity.WARNING, self._name, said)
 
     def clear_if_quiet(self, machine_ns: int) -> None:
-        """Clear the alert once no message was dropped for a minute; to be called each second."""
+        """Clear the alert if no message was dropped for a minute up to `machine_ns` (now); called each second."""
         if self._last_ns and machine_ns - self._last_ns > MINUTE:
             self._last_ns = 0
             self._alerts.clear(MESSAGE_DROPPED, self._name)

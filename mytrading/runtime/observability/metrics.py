@@ -45,8 +45,8 @@ def bucket_middle_ns(bucket: int) -> float:
 
 
 def percentile(buckets: Mapping[int, int], count: int, fraction: float) -> float:
-    """Return the duration (ns) that `fraction` of `count` values do not exceed; `buckets` counts by bucket; 0.0 for
-    none."""
+    """Return the ns that `fraction` of `count` values do not exceed, 0.0 for none; `buckets` counts values by
+    bucket."""
     rank = max(1, round(fraction * count))
     seen = 0
     for bucket in sorted(buckets):
@@ -172,8 +172,7 @@ class PerformanceMonitor:
         return found
 
     def record(self, component: str, operation: str, duration: float, ok: bool = True) -> None:
-        """Count one run, an error too unless `ok`; a float `duration` is seconds, an int ns (as
-        `time.perf_counter_ns`)."""
+        """Count one run, an error too unless `ok`; a float `duration` is seconds, an int ns (`perf_counter_ns`)."""
         ns = duration if isinstance(duration, int) else int(duration * 1e9)
         self.operation(component, operation).add(ns, ok)
 

@@ -39,7 +39,8 @@ class Quarantine:
         return tuple(self._active.values())
 
     def begin(self, writer: str, code: str, problem: str) -> None:
-        """Quarantine a writer's journal: journal it, show it in the heartbeat, raise the alert `code`."""
+        """Quarantine a writer's journal for `problem`: journal that, show it in the heartbeat, raise the alert
+        `code`."""
         row = Doubted(whom=writer, code=code, problem=problem, at_ns=self._now())
         self.apply(row)
         self._record([row])
@@ -58,7 +59,7 @@ class Quarantine:
             self._notes[f"quarantine {row.whom}"] = row.problem
 
     def alert(self, row: Doubted) -> None:
-        """Raise the alert of a quarantine, also after a restart."""
+        """Raise the alert of a quarantine; called when one begins, and again after a restart."""
         rest = "nothing more is read from it; " if row.code == "UPSTREAM_UNREADABLE" else ""
         text = f"{row.problem}; {rest}entries halt; check orders and positions, then `mytrading resume`"
         self._alerts.raise_(row.code, Severity.CRITICAL, self._subject(row), text)

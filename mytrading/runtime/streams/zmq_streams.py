@@ -37,7 +37,7 @@ class BadFrames:
         self._log = get_logger("streams")
 
     def add(self, error: codec.FrameError, data: bytes) -> None:
-        """Count one frame that does not decode; log the count and a sample at most once a minute."""
+        """Count one frame (`data`) that does not decode; log the count and a sample at most once a minute."""
         self.count += 1
         self._unreported += 1
         now = time.monotonic()
@@ -202,8 +202,7 @@ class PushSocket(_Sender):
 
     @property
     def place(self) -> int:
-        """The position of the last message sent, an int comparable to `lockstep.place` of a header; 0 before the
-        first."""
+        """Position of the last message sent, an int comparable to `lockstep.place` of a header; 0 before the first."""
         return self._epoch << 32 | self._sequence if self._sequence else 0
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
@@ -275,8 +274,8 @@ class Sockets:
     def subscriber(
         self, stream: str, topics: Iterable[str], writers: Iterable[str] | None, *, first: bool
     ) -> ZMQSubscriber:
-        """Make the SUB end of a fan-out stream, connected to `writers` (None: all) but this daemon; `first`: served
-        first."""
+        """Make the SUB end of a fan-out stream, connected to `writers` (None: all) but this daemon; with `first` it is
+        served before other readers."""
         names = writers if writers is not None else STREAMS[stream].writers
         endpoints = sorted({endpoint_of(self._config, stream, writer) for writer in names if writer != self._name})
         most = self._config.messaging.high_water_mark

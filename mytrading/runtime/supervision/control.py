@@ -205,7 +205,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
 
 
 def open_output(path: Path, mode: str = "wb") -> IO[bytes]:
-    """Open a file for a process's output; /dev/null where the disk takes no file."""
+    """Open a file in a binary `mode` for a process's output; /dev/null where the disk takes no file."""
     try:
         return cast("IO[bytes]", path.open(mode))
     except OSError:

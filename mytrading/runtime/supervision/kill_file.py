@@ -37,7 +37,7 @@ class Kill(NamedTuple):
 
     @property
     def level(self) -> TradingLevel:
-        """The trading level while the file is there: reduce, else halt (also while flattening)."""
+        """The trading level while the file exists: reduce, else halt (also while flattening)."""
         return TradingLevel.REDUCE if self.word == "reduce" else TradingLevel.HALT
 
     def trading_state(self, now: int) -> TradingState:

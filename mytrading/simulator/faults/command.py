@@ -26,8 +26,7 @@ class Server(NamedTuple):
 
 
 def fault_main(arguments: list[str], running: Callable[[], Server]) -> int:
-    """Run `mytrading simulator fault`; `running` finds the simulator without `--url`. Exit code 1: no answer, 2:
-    refused."""
+    """Run `mytrading simulator fault`; `running` finds the simulator without `--url`. Exit 1: no answer, 2: refused."""
     given = _parser().parse_args(arguments)
     try:
         on = _switch(Server(given.url.rstrip("/"), given.api_key) if given.url else running(), given)

@@ -30,11 +30,11 @@ class AnalyzerRows:
     newest_first = True
 
     def status_word(self, status: BrokerStatus) -> str:
-        """Return the analyzer's word for an order status."""
+        """Return the analyzer's order book word for an order status."""
         return status.value
 
     def transient_word(self) -> str:
-        """Return the status word of an order in transition; the analyzer has none."""
+        """Return the status word of an order in transition: unknown, as the analyzer has none."""
         return "unknown"
 
     def order(self, order: BookOrder) -> Body:
@@ -52,7 +52,7 @@ class AnalyzerRows:
         return row
 
     def statistics(self, orders: list[BookOrder]) -> Body:
-        """Count orders by side and status, for the order book's answer."""
+        """Return counts of orders by side and status, for the order book's answer."""
         waiting = sum(order.status is BrokerStatus.TRIGGER_PENDING for order in orders)
         return {**_counts(orders), "total_trigger_pending_orders": waiting}
 
@@ -96,7 +96,7 @@ class AnalyzerRows:
         }
 
     def position_totals(self, rows: list[Body]) -> Body:
-        """Sum the position book's rows, for its answer."""
+        """Return totals of the position book's `rows` in rupees, for its answer."""
         realised = round(sum(row["today_realized_pnl"] for row in rows), 2)
         unrealised = round(sum(row["unrealized_pnl"] for row in rows if row["quantity"]), 2)
         return {
@@ -136,7 +136,7 @@ class LiveRows(AnalyzerRows):
         self._broker = broker
 
     def status_word(self, status: BrokerStatus) -> str:
-        """Return the broker's word for an order status."""
+        """Return the broker's order book word for an order status."""
         return self._broker.status_word(status, partly=False)
 
     def transient_word(self) -> str:
@@ -160,7 +160,7 @@ class LiveRows(AnalyzerRows):
         return {**row, "average_price": next(prices, 0.0) if row["order_status"] == _COMPLETE else 0.0}
 
     def statistics(self, orders: list[BookOrder]) -> Body:
-        """Count orders by side and status; a live server does not count waiting stops."""
+        """Return counts of orders by side and status; a live server does not count waiting stops."""
         return _counts(orders)
 
     def trade(self, trade: BookTrade) -> Body:

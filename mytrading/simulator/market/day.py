@@ -85,8 +85,7 @@ class SharedPath(NamedTuple):
 
     @classmethod
     def of(cls, path: Floats, volume: Ints, first: int) -> SharedPath:
-        """Build the shared day of a price path (multiples of the open) and volume; its session begins at index
-        `first`."""
+        """Build the shared day of a price path (multiples of the open) and volume; the session begins at `first`."""
         high, low = path.copy(), path.copy()
         high[first:] = np.maximum.accumulate(path[first:])
         low[first:] = np.minimum.accumulate(path[first:])

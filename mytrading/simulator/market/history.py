@@ -54,8 +54,7 @@ class MarketHistory:
         return date(today.year - DAILY_YEARS, today.month, 1)
 
     def rows(self, instrument: Instrument, minutes: int, first: date, last: date, now: int) -> list[Row]:
-        """Return bars of `minutes` (0: daily) from `first` to `last`, up to `now` (market ns); [] if a stack is
-        followed."""
+        """Return bars of `minutes` (0: daily) from `first` to `last`, up to market `now`; [] if a stack is followed."""
         if self._world.silent:
             return []
         today = ist_date(now)

@@ -58,7 +58,7 @@ def implied_volatility(level: float, strike: float, expiry: ExpiryTerms) -> Arra
 
 
 def theoretical_prices(kind: InstrumentKind, strike: float, expiry: ExpiryTerms, level: float) -> Array:
-    """Return a future's or option's price by Black's formula at each of the day's ticks; `level`: volatility at the
+    """Return a future's or option's prices by Black's formula over the day's ticks; `level`: volatility at the
     money."""
     ahead = expiry.forward
     if kind is InstrumentKind.FUT:

@@ -77,7 +77,7 @@ class Shapes:
         return float(0.35 * daily * draws[0]), float(0.8 * daily * draws[1])
 
     def high_low_distances(self, name: str, day: date, volatility: float) -> tuple[float, float]:
-        """Draw the log distances of a day's high above, and of its low below, its open and close."""
+        """Draw the log distances of a day's high above, and low below, its open and close; `volatility` is per year."""
         draws = np.abs(self.rng(name, day, 4).normal(size=2)) * 0.35 * volatility / np.sqrt(_TRADING_DAYS)
         return float(draws[0]), float(draws[1])
 
@@ -184,7 +184,7 @@ class SimulatedWorld:
 
     @property
     def listing_changed(self) -> bool:
-        """Whether the listing of the present day has changed since it was made: never here, a followed market's may."""
+        """True if the listing of the present day has changed since it was made: never here, a followed market's may."""
         return False
 
     def find_instrument(self, instrument: str, day: date) -> Instrument | None:
@@ -237,7 +237,7 @@ class SimulatedWorld:
         return InstrumentBook(specs.list_instruments(self.facts, self.calendar, day, prices))
 
     def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
-        """Return options to list besides `listed` once underlying `name` traded within `span` (low, high); [] for
+        """Return options to list besides `listed` once `name` traded within `span` (low, high) on a day; [] for
         none."""
         facts = self.facts.underlyings[name]
         step = facts.strike_step
@@ -252,7 +252,7 @@ class SimulatedWorld:
         return [item for item in specs.list_options(name, facts, self.calendar, day, span) if item.id not in listed]
 
     def opening_price(self, name: str, day: date) -> float:
-        """Return an underlying's opening price on a trading day."""
+        """Return an underlying's opening price in rupees on a trading day."""
         if (name, day) in self._opens:
             return self._opens[name, day]
         if (name, self._anchor) not in self._opens:
@@ -274,7 +274,7 @@ class SimulatedWorld:
         return self._opens[name, day]
 
     def closing_price(self, name: str, day: date) -> float:
-        """Return an underlying's closing price on a trading day."""
+        """Return an underlying's closing price in rupees on a trading day."""
         if (name, day) not in self._closes:
             if (file := self._recorded(name, day)) is not None:
                 self._closes[name, day] = float(file.ltp[-1])

@@ -242,7 +242,7 @@ def unknown_text(exchange: str, name: str) -> str:
 
 
 def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
-    """Return the present quote of a listed instrument of an open market day."""
+    """Return the present quote of a listed instrument, once a market day has begun."""
     quote = venue.quote(instrument)
     assert quote is not None
     return quote

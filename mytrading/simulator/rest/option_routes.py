@@ -216,7 +216,7 @@ def _greeks_of(venue: SimulatedVenue, instrument: Instrument, fields: Fields) ->
 
 
 async def optionsymbol(call: RestCall) -> Reply:
-    """Answer the contract that an offset from the money names."""
+    """Answer the contract that an offset from the money, such as OTM2, names."""
     underlying = find_underlying(call.venue, call.fields)
     option = find_option(call.venue, underlying, call.fields, call.fields["expiry_date"])
     return success(
@@ -262,7 +262,7 @@ async def optionchain(call: RestCall) -> Reply:
 
 
 async def optionsorder(call: RestCall) -> Reply:
-    """Place an order, sliced on request, for the option that an offset names."""
+    """Place an order, sliced on request, for the option that an offset such as OTM2 names."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields)
     option = find_option(venue, underlying, fields, fields["expiry_date"])

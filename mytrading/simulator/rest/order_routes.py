@@ -145,8 +145,8 @@ def _changed(call: RestCall, order: BookOrder, done: str) -> Reply:
 
 
 async def cancelallorder(call: RestCall) -> Reply:
-    """Cancel every live order of the account; as on the real server, `strategy` has no effect. Stops stay in analyzer
-    mode and with the sandbox personality, since the analyzer looks for another spelling of their status."""
+    """Cancel every live order of the account; as on the real server, `strategy` has no effect. In the sandbox
+    personality stops stay: the real analyzer misses them, because it looks for another spelling of their status."""
     venue = call.venue
     misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
     orders = venue.exchange.books.orders.values()

@@ -49,9 +49,9 @@ class RestCall(NamedTuple):
     received_ns: int
 
     def success(self, **fields: Any) -> Reply:
-        """Build a 200 success reply, marked with analyzer mode if the venue analyzes."""
+        """Build a 200 success reply, marked as analyzer mode if the venue is in it."""
         return with_mode(success(**fields), analyze=self.venue.analyze)
 
     def error(self, status: int, message: object, **fields: Any) -> Reply:
-        """Build an error reply, marked with analyzer mode if the venue analyzes."""
+        """Build an error reply of an HTTP status, marked as analyzer mode if the venue is in it."""
         return with_mode(error(status, message, **fields), analyze=self.venue.analyze)

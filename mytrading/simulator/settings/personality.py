@@ -104,7 +104,7 @@ class Personality:
 
 
 def personality(role: str, broker: str) -> Personality:
-    """Return the personality of a role and a broker; `BadOption` lists the known ones."""
+    """Return the personality (kind of server imitated) of a role and a broker; `BadOption` lists the known ones."""
     if role not in set(Role):
         raise BadOption(f"--personality: expected one of {', '.join(Role)}, found {role!r}")
     if broker and role != Role.LIVE:
@@ -115,8 +115,8 @@ def personality(role: str, broker: str) -> Personality:
 
 
 def with_market_protection(request: OrderRequest, instrument: Instrument, mark: Mark) -> OrderRequest:
-    """Convert MARKET to LIMIT and SL-M to SL, priced off the last or trigger price by its price slab's share, as
-    brokers protect orders; others are unchanged."""
+    """Convert MARKET to LIMIT and SL-M to SL, as brokers do, at the last or trigger price with the percentage of its
+    price slab added or taken off; others are unchanged."""
     if request.order_type not in (OrderType.MARKET, OrderType.SL_M):
         return request
     stop = request.order_type is OrderType.SL_M

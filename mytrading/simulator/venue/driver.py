@@ -68,7 +68,7 @@ class StatusReader:
 
     @property
     def descriptor(self) -> int:
-        """Return the file descriptor that becomes readable when a report may have come."""
+        """The file descriptor that becomes readable when a report may have come."""
         return int(self._status.socket.getsockopt(zmq.FD))
 
     def messages(self) -> list[Any]:
@@ -106,7 +106,7 @@ class Driver:
         self._venue.advance()
 
     async def run(self) -> None:
-        """Step the market by its clock until cancelled."""
+        """Call `step` as the market's ticks fall due, until cancelled."""
         while True:
             started = machine_now()
             self.step()
@@ -217,7 +217,7 @@ class LockStep(Driver):
         self._mark, self._marked_at, self._sent = machine_now() // 1000, 0, -1
 
     async def run(self) -> None:
-        """Make each step once the stack has finished the one before, until cancelled."""
+        """Step the market each time the stack has finished the step before, until cancelled."""
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         loop.add_reader(self._status.descriptor, woken.set)

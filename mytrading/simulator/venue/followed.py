@@ -54,7 +54,7 @@ class FollowedWorld(SimulatedWorld):
 
     @property
     def listing_changed(self) -> bool:
-        """Whether the master contract file was replaced since `listing` last read it; asking resets nothing."""
+        """True if the master contract file was replaced since `listing` last read it; asking resets nothing."""
         return self._master is not None and self._master.changed()
 
     def listing(self, day: date) -> InstrumentBook:
@@ -105,7 +105,7 @@ class Follower:
         self._unknown: set[str] = set()
 
     async def run(self) -> None:
-        """Apply the followed stream's quotes as they come, until cancelled."""
+        """Apply the followed stack's quotes to the venue as they come, until cancelled."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         descriptor = int(self._stream.socket.getsockopt(zmq.FD))
@@ -124,7 +124,7 @@ class Follower:
             self._context.term()
 
     def step(self) -> int:
-        """Apply the waiting quotes, at most a few hundred; returns how many there were."""
+        """Apply waiting quotes, at most a few hundred: publish each and match orders; returns how many there were."""
         if self._venue.world.listing_changed:
             self._venue.relist_instruments()
             self._unknown.clear()

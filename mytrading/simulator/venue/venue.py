@@ -71,12 +71,12 @@ class BrokerSession:
 
     @property
     def refuses_sockets(self) -> bool:
-        """Whether a socket that authenticates now is refused (counted as a fault's action); those before stay."""
+        """True if a socket that authenticates now is refused (counted as a fault's action); those before stay."""
         return self._faults.fire("session_lost", route="websocket") is not None
 
     @property
     def rolled_over(self) -> bool:
-        """Whether the token has expired since the last login: then calls fail and the feed is mute."""
+        """True if the token has expired since the last login: then calls fail and the feed is mute."""
         if (rollover := self._faults.get("token_rollover")) is None:
             return False
         at = rollover.text("at")
@@ -89,7 +89,7 @@ class BrokerSession:
         return self._login_ns < ended
 
     def login(self) -> None:
-        """Begin a new broker session; a rollover with a time of day recurs the next day."""
+        """Begin a new broker session: ends `session_lost`; a token rollover with a time of day recurs the next day."""
         self._login_ns = self._now()
         self._faults.end("session_lost")
         rollover = self._faults.get("token_rollover")
@@ -190,7 +190,7 @@ class SimulatedVenue:
 
     @property
     def rows(self) -> AnalyzerRows:
-        """Return the builder of book rows: a live server's, or the analyzer's while it analyzes."""
+        """Return the builder of book rows: a live server's, or the analyzer's in analyze mode."""
         return self._analyzer_rows if self.analyze else self._live_rows
 
     def open_day(self, day: date) -> None:
@@ -258,8 +258,7 @@ class SimulatedVenue:
         return held if held is not None or self.market is None else self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """Return an instrument's present prices and price band, for matching; None without a quote, or if it is
-        stale."""
+        """Return an instrument's present prices and price band for matching; None without a fresh quote."""
         if self.world.silent and not self.quote_ages.is_fresh(instrument, self.clock.now()):
             return None
         listed = self.instrument(instrument)
@@ -317,8 +316,8 @@ class SimulatedVenue:
                 self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
 
     def tick(self, index: int, *, last: bool) -> None:
-        """Advance to tick `index`: match resting orders; send all watched quotes if it is the `last` due, else
-        indices'."""
+        """Advance to tick `index`: match resting orders, send watched quotes (indices' alone unless it is the `last`
+        due)."""
         market = self.market
         assert market is not None
         self.index = index

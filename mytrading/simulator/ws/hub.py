@@ -52,14 +52,14 @@ class BrokerSubscriptions:
         self._streams: dict[str, _Stream] = {}
 
     def add(self, instrument: str, mode: int, held: Collection[int]) -> None:
-        """Subscribe at the broker when a mode gets its first client; `held`: modes that clients already had."""
+        """Subscribe at the broker when a mode (LTP, Quote, Depth) gets its first client; `held`: modes taken before."""
         stream = self._streams.setdefault(instrument, _Stream())
         if mode > max(held, default=0):
             stream.ask(mode)
         stream.kept.add(mode)
 
     def remove(self, instrument: str, mode: int, left: Collection[int]) -> None:
-        """End a mode's subscription at the broker after its last client left; `left`: modes that clients still have."""
+        """End a mode's subscription at the broker after its last client left; `left`: modes clients still have."""
         stream = self._streams[instrument]
         if mode < max(left, default=0):
             return
@@ -70,7 +70,7 @@ class BrokerSubscriptions:
             del self._streams[instrument]
 
     def frame_modes(self, instrument: str) -> list[int]:
-        """Return the modes of the frames that one quote becomes, fullest first."""
+        """Return the modes (LTP, Quote, Depth) of the frames that one quote becomes, fullest first."""
         stream = self._streams[instrument]
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
 
@@ -227,7 +227,7 @@ class Hub:
         return self._listeners.keys()
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
-        """Subscribe a client to an instrument's quotes in a mode."""
+        """Subscribe a client to an instrument's quotes in a mode (LTP, Quote or Depth); no effect if it has that."""
         modes = client.modes.setdefault(instrument, [])
         if mode in modes:
             return
@@ -238,7 +238,7 @@ class Hub:
         listeners.setdefault(mode, []).append(client)
 
     def unsubscribe(self, client: Client, instrument: str, mode: int) -> None:
-        """End a client's subscription to an instrument's quotes in a mode."""
+        """End a client's subscription to an instrument's quotes in a mode (LTP, Quote or Depth), if it has that."""
         modes = client.modes.get(instrument, [])
         if mode not in modes:
             return

@@ -131,7 +131,7 @@ class StrategyTester:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """What the strategy would find after a restart."""
+        """The strategy's `memory`, as it would find it after a restart."""
         return self._machine.hosts[0].strategy.memory
 
     def hold(self, quantity: int, symbol: str = "", price: float = 100.0) -> None:
