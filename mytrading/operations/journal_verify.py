@@ -59,7 +59,7 @@ def journal_files(config: RunConfig, daemon: str = "") -> list[tuple[str, Path]]
 
 
 def decode_journals(config: RunConfig, daemon: str = "") -> Iterator[DecodedRow]:
-    """Decode all rows of the journals, one after the other; raises `JournalDamaged` naming the row."""
+    """Decode all rows of a daemon's journals, of all daemons if "", one by one; `JournalDamaged` names a bad row."""
     for name, path in journal_files(config, daemon):
         yield from decode_day_file(name, path)
 

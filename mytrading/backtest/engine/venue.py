@@ -256,7 +256,7 @@ class BacktestVenue:
             self.touch[instrument] = (low, high)
 
     def act_price(self, order: BookOrder) -> tuple[float, bool]:
-        """Return the price at which a resting order fills or triggers; True if the market must fall to it."""
+        """Return where a resting order fills or triggers (rupees); True if the market must fall to it, False: rise."""
         request = order.request
         buys = request.side is Side.BUY
         if order.status is BrokerStatus.TRIGGER_PENDING:

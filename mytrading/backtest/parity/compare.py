@@ -75,7 +75,7 @@ class ParityCase:
         return len(self.facts.quotes)
 
     def paced_moments(self) -> Iterable[MarketMoment]:
-        """Yield the day's market moments, with empty ones in pauses so that timers fire (not in lock-step)."""
+        """Yield the day's market moments; unless it ran in lock-step, with empty ones in pauses so that timers fire."""
         if not self.record.speed:
             return self.moments
         begin, end = self.moments[0].now, self.moments[-1].now

@@ -32,7 +32,7 @@ def fail(code: int, message: str) -> NoReturn:
 
 @contextmanager
 def exit_on_errors() -> Iterator[None]:
-    """Turn errors that the stack raises in this `with` block into `fail` with the exit code of their kind."""
+    """End the command on an error of the stack in this `with` block: its text printed, the exit code of its kind."""
     from mytrading.config.problems import ConfigurationError
     from mytrading.messages.run_config import RunConfigError
     from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut

@@ -42,7 +42,7 @@ class Fetch(NamedTuple):
 
 def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
     """Return why the newest fetched bar contradicts the price in `fetch`; "" if it does not, or cannot be compared.
-    A bar far from the market would lead to wrong strikes. Options are not compared, since they do change that fast."""
+    A bar far from the market would lead to wrong strikes. Options are not compared: they do move that far."""
     newest = max(fetched, key=lambda bar: bar.end_ns, default=None)
     if newest is None or not fetch.price or fetch.upto_ns - newest.end_ns >= CLOSE_NS:
         return ""

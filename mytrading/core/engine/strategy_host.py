@@ -88,7 +88,7 @@ class StrategyHost:
 
     @property
     def calls_per_bar_only(self) -> bool:
-        """True if the author overrides no method that market data calls but `on_data`, and it takes bars alone."""
+        """True if only completed bars call the strategy: it overrides `on_data`, takes no quotes or timers."""
         kind = type(self.strategy)
         plain = kind.generate_signals is BaseStrategy.generate_signals and kind.on_timer is BaseStrategy.on_timer
         return plain and not self.wants_quotes

@@ -97,7 +97,7 @@ def price_one(forward: float, strike: float, years: float, volatility: float, ra
 def greeks_one(
     forward: float, strike: float, years: float, volatility: float, rate: float, call: bool
 ) -> tuple[float, float, float, float, float]:
-    """Delta, gamma, theta (a year), vega and rho (for 1.00) of one option; all NaN if one but `rate` is not above 0."""
+    """Delta, gamma, theta (per year), vega, rho (each per 1.00) of one option; NaN unless all but `rate` exceed 0."""
     if not (years > 0.0 and volatility > 0.0 and forward > 0.0 and strike > 0.0):
         return nan, nan, nan, nan, nan
     low, high = min(forward, strike), max(forward, strike)

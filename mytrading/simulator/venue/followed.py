@@ -58,7 +58,7 @@ class FollowedWorld(SimulatedWorld):
         return self._master is not None and self._master.changed()
 
     def listing(self, day: date) -> InstrumentBook:
-        """Return the master contract plus the facts' indices and shares; the facts alone without it."""
+        """Return a day's instruments: the broker's list with own indices and equities; own ones alone without it."""
         own = super().listing(day)
         fetched = self._master.snapshot().instruments if self._master is not None else ()
         if not fetched:

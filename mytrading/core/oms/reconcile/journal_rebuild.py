@@ -90,7 +90,10 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
 
 
 def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
-    """Let waiting exit goals go at the second complete read; `unclaimed` foreign orders may close units besides."""
+    """Release exits held back since the journal was lost, once two complete reads show what is left to close.
+
+    `unclaimed` are live broker orders that are not ours: units that they would close are not closed a second time.
+    """
     if read.orders is None or read.trades is None or read.positions is None:
         return
     for goal in _held_back_goals(oms, read.account):

@@ -116,7 +116,7 @@ class OrderDecision:
         return changed
 
     def change_flatten(self, level: orders.Flatten, **fields: Any) -> orders.Flatten:
-        """Emit a flatten with these fields changed; returns it."""
+        """Return the flatten `level` with these fields changed; it becomes a row of the decision."""
         changed = replace(level, **fields)
         self.emit(orders.FlattenChanged(flatten=changed, at_ns=self.now))
         return changed

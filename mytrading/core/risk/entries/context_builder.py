@@ -97,7 +97,7 @@ class ContextBuilder:
     def account_context(
         self, account: str, now: int, signal: Signal = _NO_SIGNAL, leg: Leg = _NO_LEG
     ) -> PreTradeContext:
-        """Return the part of the pre-trade context that is the same for every entry of an account."""
+        """Return a context of the account's facts alone; `signal` and `leg` are stored in it, the rest is default."""
         state, environment = self._state, self._environment
         level, level_reason = state.trading_level(account)
         return PreTradeContext(

@@ -174,7 +174,7 @@ class DayPnl:
         return True
 
     def closing_prices(self, *, quoted: bool) -> Iterator[tuple[str, bool, float]]:
-        """Yield (instrument, is long, price) at which held units would close; `quoted`: no journaled prices."""
+        """Yield (instrument, is long, close-out price) of held units; `quoted`: of quoted instruments alone."""
         for instrument, keys in self._keys.items():
             for long in sorted({self._owners[key].units > 0 for key in keys if self._owners[key].units}):
                 price = self._price(instrument, long)
@@ -185,8 +185,8 @@ class DayPnl:
         """Unrealised rupees of the open positions, by owner."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
 
-    def begin_run(self, now: int) -> None:
-        """Begin a run at market time `now`: open positions count as unpriced until their first quote."""
+    def restart_pricing(self, now: int) -> None:
+        """After a start of risk at market time `now`: open positions count as unpriced until their first quote."""
         self._began_ns, self._quoted = now, set()
 
     def open_day(self) -> None:
@@ -296,7 +296,7 @@ class DayPnl:
         return True
 
     def set_mark(self, instrument: str, long: bool, price: float, at_ns: int) -> None:
-        """Set the journaled closing price of long or short positions; it replaces an earlier quote that differs."""
+        """Restore the journaled close-out price of long (else short) units; it replaces an older quote that differs."""
         if not 0.0 < price < math.inf:
             return
         self.marks[instrument, long] = price

@@ -69,9 +69,9 @@ class EquityMemory:
             return 0.0 if equity is None else max(self.peaks.get(scope, 0.0), equity)
         return sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
 
-    def begin_run(self, now: int) -> None:
-        """Begin a run at market time `now`: peaks as journaled, positions unpriced until their first quote."""
-        self.money.begin_run(now)
+    def restart_pricing(self, now: int) -> None:
+        """After a start at market time `now`: peaks as journaled, positions unpriced until their first quote."""
+        self.money.restart_pricing(now)
         self.peaks = {scope: value for scope, (value, _) in self.journaled.items()}
         for account, base in self.bases.items():
             self.peaks.setdefault((ACCOUNT, account), base)

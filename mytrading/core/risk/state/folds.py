@@ -565,7 +565,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
 
 
 def _run_started(state: RiskState, row: RunStarted) -> None:
-    state.memory.begin_run(row.market_ns)
+    state.memory.restart_pricing(row.market_ns)
     state.run_ns = row.run_ns
 
 
