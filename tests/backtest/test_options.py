@@ -126,6 +126,15 @@ def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     assert all(f"{net:,.2f}" in page for net in by_leg)
 
 
+def test_condor_of_one_lot_is_not_denied_with_two_lakh_rupees(home: Path) -> None:
+    legs = (("BUY", "OTM 8", "CE"), ("BUY", "OTM 8", "PE"), ("SELL", "OTM 3", "CE"), ("SELL", "OTM 3", "PE"))
+    write_legs(home, "Two_Lakh", legs, "15:00", stop="none")
+    result = run(prepare(home, asked("Two_Lakh", last=date(2024, 1, 31), capital=200_000.0)).spec)
+    days = len({ist_date(trade.entry_ns) for trade in result.ledger.trades})
+    assert days == len({ist_date(int(start)) for start in bars().start_ns if ist_date(int(start)) <= date(2024, 1, 31)})
+    assert {trade.leg for trade in result.ledger.trades} == {1, 2, 3, 4}
+
+
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_every_template_trades_all_its_legs(home: Path, name: str) -> None:
     given = asked(f"Of_{name.replace('-', '_')}", last=date(2024, 1, 29), capital=3e6)

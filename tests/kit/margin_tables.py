@@ -19,5 +19,5 @@ def contract(kind: InstrumentKind, expiry: str = LATER, underlying: str = "NIFTY
     symbol = f"{underlying}{expiry}{strike:g}{kind.value}"
     return Instrument(
         id=f"NFO:{symbol}", exchange="NFO", symbol=symbol, kind=kind, underlying=underlying, expiry=expiry,
-        strike=strike, lot_size=65,
+        strike=strike, lot_size={"NIFTY": 65, "BANKNIFTY": 30, "SENSEX": 20}.get(underlying, 65),
     )  # fmt: skip

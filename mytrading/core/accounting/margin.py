@@ -6,7 +6,7 @@ report of the broker that began after the order was known there, so that nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ class MarginLeg(NamedTuple):
 
 
 class Requirement(NamedTuple):
-    """Rupees. `initial` is needed with hedges bought first and pairs charged once, `gross` with every leg by itself."""
+    """Rupees. `initial` is needed with hedges held and pairs charged once, `gross` with every leg by itself."""
 
     initial: float
     gross: float
@@ -50,8 +50,11 @@ def is_margined(instrument: Instrument, units: int) -> bool:
 
 
 def margin_requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Requirement:
-    """Return the rupees that legs need together: calls and puts sold on one underlying count as pairs.
-    A spread's bought leg costs its premium and reduces nothing, since brokers differ in the benefit of a hedge."""
+    """Return the rupees that legs need together, all of them held.
+
+    Calls and puts sold on one underlying are charged as pairs. Where bought options hedge sold ones, that is the most
+    that both can lose at their expiry and the exposure margin, if that is less. A bought leg costs its premium.
+    """
     open_legs = [leg for leg in legs if leg.units]
     gross = sum(leg_requirement(leg, tables, day) for leg in open_legs)
     sold = [leg for leg in open_legs if leg.units < 0 and leg.instrument.kind.is_option]
@@ -59,8 +62,94 @@ def margin_requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date)
         return Requirement(gross, gross)
     others = sum(leg_requirement(leg, tables, day) for leg in open_legs if leg not in sold)
     names = sorted({leg.instrument.underlying for leg in sold})
-    paired = sum(_sold([leg for leg in sold if leg.instrument.underlying == name], tables, day) for name in names)
-    return Requirement(min(others + paired, gross), gross)
+    options = sum(
+        _options_sold([leg for leg in open_legs if leg.instrument.underlying == name], tables, day) for name in names
+    )
+    return Requirement(min(others + options, gross), gross)
+
+
+def _options_sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
+    """Sold options of one underlying: in pairs, or bounded by the bought ones among the legs, whichever is less."""
+    groups, bare = split_hedged(legs)
+    paired = _sold([leg for leg in legs if leg.units < 0 and leg.instrument.kind.is_option], tables, day)
+    bounded = sum(group.most_loss + group.sold_value * exposure_share(group, tables, day) for group in groups)
+    return min(paired, bounded + _sold(bare, tables, day))
+
+
+class HedgedOptions(NamedTuple):
+    """Options of one underlying, expiry and product, as many bought as sold of each right at least. Rupees.
+
+    `most_loss` is the most that they can be worth against their holder at the expiry, `sold_value` the value of what
+    the sold units are written on, where the highest strike stands for the price of the underlying.
+    """
+
+    underlying: str
+    expiry: str
+    most_loss: float
+    sold_value: float
+
+
+def split_hedged(legs: Iterable[MarginLeg]) -> tuple[list[HedgedOptions], list[MarginLeg]]:
+    """Split options into groups that are hedged, and the sold legs (or parts of them) that no bought option covers.
+
+    A sold call is covered by a bought call of the same underlying, expiry and product, whatever their strikes, and a
+    put by a put. Where fewer units are bought than sold, those sold furthest from the money stay uncovered.
+    """
+    groups: dict[tuple[str, str, Product], list[MarginLeg]] = {}
+    for leg in legs:
+        if leg.units and leg.instrument.kind.is_option:
+            key = (leg.instrument.underlying, leg.instrument.expiry, leg.product)
+            groups.setdefault(key, []).append(leg)
+    hedged: list[HedgedOptions] = []
+    bare: list[MarginLeg] = []
+    for (underlying, expiry, _), group in groups.items():
+        covered, rest = _split_covered(group)
+        bare += rest
+        if sold_units := -sum(leg.units for leg in covered if leg.units < 0):
+            # beyond the outermost strikes nothing more is lost: there no more units are sold than bought
+            strikes = {leg.instrument.strike for leg in covered}
+            most_loss = max(0.0, *(-_value_at_expiry(covered, strike) for strike in strikes))
+            hedged.append(HedgedOptions(underlying, expiry, most_loss, sold_units * max(strikes)))
+    return hedged, bare
+
+
+def _split_covered(group: Sequence[MarginLeg]) -> tuple[list[MarginLeg], list[MarginLeg]]:
+    """The bought legs of a group with what they cover of the sold ones, nearest the money first, and the others."""
+    covered, bare = [leg for leg in group if leg.units > 0], []
+    for right in (InstrumentKind.CE, InstrumentKind.PE):
+        room = sum(leg.units for leg in group if leg.units > 0 and leg.instrument.kind is right)
+        sold = [leg for leg in group if leg.units < 0 and leg.instrument.kind is right]
+        for leg in sorted(sold, key=lambda one: one.instrument.strike, reverse=right is InstrumentKind.PE):
+            units = min(-leg.units, room)
+            room -= units
+            covered += [leg._replace(units=-units)] if units else []
+            bare += [leg._replace(units=leg.units + units)] if leg.units + units else []
+    return covered, bare
+
+
+def hedge_benefit(legs: Sequence[MarginLeg], cost: Callable[[MarginLeg], float], exposure: float) -> float:
+    """Rupees by which bought options lessen the margin of sold ones.
+
+    `cost` gives what a sold leg is charged by itself, `exposure` the share of the sold value that a hedged one keeps.
+    """
+    groups, bare = split_hedged(legs)
+    if not groups:
+        return 0.0
+    alone = sum(cost(leg) for leg in legs if leg.units < 0 and leg.instrument.kind.is_option)
+    together = sum(group.most_loss + group.sold_value * exposure for group in groups)
+    return max(alone - sum(cost(leg) for leg in bare) - together, 0.0)
+
+
+def _value_at_expiry(legs: Sequence[MarginLeg], price: float) -> float:
+    """Rupees that options are worth at their expiry at a price of the underlying."""
+    sign = {InstrumentKind.CE: 1, InstrumentKind.PE: -1}
+    return sum(leg.units * max(sign[leg.instrument.kind] * (price - leg.instrument.strike), 0.0) for leg in legs)
+
+
+def exposure_share(group: HedgedOptions, tables: RiskTables, day: date) -> float:
+    """Return the exposure margin of hedged options as a share of the value that is sold."""
+    figures = tables.figures_of(group.underlying, day)
+    return tables.shares.exposure if figures is None else figures.exposure.rupees(group.expiry == day.isoformat())
 
 
 def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
@@ -84,11 +173,11 @@ def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:
 
 
 def margin_per_lot(kind: TradeType, instrument: Instrument, price: float, tables: RiskTables, day: date) -> float:
-    """Return the margin in rupees per lot by `tables` on `day`, or where these have none a share of value."""
-    figures = tables.figures_of(instrument.underlying, day)
+    """Return the margin in rupees per lot: the table's figure for its units, else a share of the contract's value."""
+    figures, lot = tables.figures_of(instrument.underlying, day), max(instrument.lot_size, 1)
     if figures is not None:
-        return figures.figure(kind).rupees(instrument.expiry == day.isoformat())
-    lot = max(instrument.lot_size, 1)
+        rupees = figures.figure(kind).rupees(instrument.expiry == day.isoformat())
+        return rupees * lot / figures.lots.get(instrument.underlying, lot)
     if kind is TradeType.FUTURE:
         return price * lot * tables.shares.future
     if kind is TradeType.BOUGHT:

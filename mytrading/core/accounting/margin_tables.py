@@ -40,7 +40,12 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MarginFigures(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}, forbid_unknown_fields=True):
-    """The figures of some underlyings from a date on."""
+    """The figures of some underlyings from a date on.
+
+    `lots` names the units of a lot that the rupees are for, by underlying: a contract of another lot is charged in
+    proportion, one that is not named as it is. `exposure` is the share of the value of sold options that is charged
+    beyond the most that they can lose with the options that hedge them.
+    """
 
     since: date
     underlyings: tuple[str, ...]
@@ -48,6 +53,8 @@ class MarginFigures(msgspec.Struct, frozen=True, kw_only=True, rename={"since": 
     both_sold: Figure
     future: Figure
     bought: Figure
+    exposure: Figure = Figure(expiry=0.04, other=0.02)
+    lots: dict[str, int] = {}
 
     def figure(self, kind: TradeType) -> Figure:
         """Return the rupees per lot of a trade type, on expiry day and on other days."""
@@ -71,12 +78,13 @@ class LotSize(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"
 
 
 class ValueShares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Margin as a share of value: of contracts that no figure names, and of shares."""
+    """Margin as a share of value: of contracts that no figure names, and of shares; `exposure` of hedged options."""
 
     future: float = 0.20
     sold: float = 0.20
     equity_intraday: float = 0.20
     equity_delivery: float = 1.0
+    exposure: float = 0.05
 
 
 class BufferRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +101,13 @@ class Source(StrEnum):
     FITTING = "fitting"
     AVAILABLE = "available"
     CASH = "cash"
+
+
+class BrokerMargin(StrEnum):
+    """What a broker's own figure for legs counts beside the table's: the larger of both, or the broker's alone."""
+
+    LARGER = "larger"
+    REPLACES = "replaces"
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +128,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     lots: tuple[LotSize, ...] = ()
     max_lots_per_leg: int = 100
     collateral_share: float = 1.0
+    broker_margin: BrokerMargin = BrokerMargin.LARGER
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/risk.toml") -> RiskTables:
@@ -189,6 +205,13 @@ def _figure_problems(tables: RiskTables) -> list[str]:
             figure = row.figure(kind)
             if min(figure.expiry, figure.other) <= 0:
                 found.append(f"margin of {', '.join(row.underlyings)}, {kind.value}: expected rupees above 0")
+        if not (0 < row.exposure.expiry < 1 and 0 < row.exposure.other < 1):
+            found.append(f"margin of {', '.join(row.underlyings)}, exposure: expected shares above 0 and below 1")
+        found += [
+            f"margin of {', '.join(row.underlyings)}, lots.{name} = {lot}: expected units of 1 or more, of one of them"
+            for name, lot in row.lots.items()
+            if lot < 1 or name not in row.underlyings
+        ]
     shares = {name: getattr(tables.shares, name) for name in ValueShares.__struct_fields__}
     found += [f"shares.{name} = {value:g}: expected more than 0" for name, value in shares.items() if value <= 0]
     return found + [

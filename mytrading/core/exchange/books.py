@@ -6,10 +6,11 @@ and settlements alone, so that realised P&L of all positions equals the cash the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from mytrading.core.accounting.margin import MarginLeg, hedge_benefit
 from mytrading.core.exchange.model import (
     BookOrder,
     BookPosition,
@@ -78,9 +79,25 @@ class ExchangeBooks:
         return changed
 
     def blocked_cash(self) -> float:
-        """Return the rupees blocked by positions and live orders."""
-        held = sum(position.blocked for position in self.positions.values())
+        """Return the rupees blocked by positions, less what hedges save, and by live orders."""
+        held = sum(position.blocked for position in self.positions.values()) - self.hedge_benefit()
         return held + sum(self.orders[key].blocked for row in self.resting.values() for key in row)
+
+    def hedge_benefit(self, coming: Sequence[MarginLeg] = ()) -> float:
+        """Return the rupees that bought options held save on sold ones, held or `coming`."""
+        legs = [leg for position in self.positions.values() if (leg := self._option_leg(position)) is not None]
+        if not any(leg.units > 0 for leg in legs):
+            return 0.0
+        return hedge_benefit([*legs, *coming], self._alone, self._rates.exposure)
+
+    def _option_leg(self, position: BookPosition) -> MarginLeg | None:
+        listed = self._instrument_of(position.instrument) if position.quantity else None
+        if listed is None or not listed.kind.is_option:
+            return None
+        return MarginLeg(listed, position.quantity, position.average_price, position.product)
+
+    def _alone(self, leg: MarginLeg) -> float:
+        return required_cash(leg.instrument, leg.product, leg.units, leg.price, self._rates)
 
     def available_cash(self) -> float:
         """Return the rupees free for new orders."""
@@ -268,7 +285,7 @@ def opening_units(held: int, signed: int) -> int:
 
 def required_cash(instrument: Instrument, product: Product, quantity: int, price: float, rates: MarginRates) -> float:
     """Rupees blocked for a signed quantity at a price: premium of bought options, a share of strike times quantity of
-    sold ones, a share of value of futures and shares. No offsets between instruments."""
+    sold ones, a share of value of futures and shares. What hedges save is not taken off."""
     units = abs(quantity)
     if instrument.kind is InstrumentKind.FUT:
         return rates.future * units * price

@@ -11,6 +11,7 @@ from datetime import date, time
 
 from msgspec.structs import replace
 
+from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.calendar import Calendar
 from mytrading.core.exchange.books import ExchangeBooks, opening_units, required_cash, shortage_text
 from mytrading.core.exchange.model import BookOrder, BooksSnapshot, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest
@@ -112,7 +113,7 @@ class Exchange:
             problem = f"quantity must be above the {order.filled} that are filled, found {quantity}; cancel the rest"
         if problem:
             return ExchangeRefusal(problem), books.take_changes()
-        required = self._required(request, request.side.sign * (quantity - order.filled), mark)
+        required = self._required(request, request.side.sign * (quantity - order.filled), mark, order_id)
         if problem := shortage_text(required, books.available_cash() + order.blocked):
             return ExchangeRefusal(problem), books.take_changes()
         order = books.store_order(replace(order, request=request, blocked=required, updated_ns=now))
@@ -218,14 +219,31 @@ class Exchange:
             )
         return ""
 
-    def _required(self, request: OrderRequest, signed: int, mark: Mark) -> float:
+    def _required(self, request: OrderRequest, signed: int, mark: Mark, order_id: str = "") -> float:
+        """Rupees that an order blocks; `order_id` is its own, once it has one."""
         instrument = self._instrument_of(request.instrument)
         assert instrument is not None
         if request.product is Product.CNC and request.side is Side.SELL:
             return 0.0
         opening = opening_units(self.books.position(request.instrument, request.product).quantity, signed)
         price = request.price or request.trigger_price or mark.opposite(request.side)
-        return required_cash(instrument, request.product, opening, price, self._facts.margin)
+        required = required_cash(instrument, request.product, opening, price, self._facts.margin)
+        if opening >= 0 or not instrument.kind.is_option:
+            return required
+        others = self._options_on_sale(order_id)
+        hedged = self.books.hedge_benefit([*others, MarginLeg(instrument, opening, price, request.product)])
+        return required - max(hedged - self.books.hedge_benefit(others), 0.0)
+
+    def _options_on_sale(self, but: str) -> list[MarginLeg]:
+        """Live orders that sell options, each of which uses hedges that are held, without the one of this id."""
+        books, found = self.books, []
+        for name in (key for row in books.resting.values() for key in row if key != but):
+            order = books.orders[name]
+            listed = self._instrument_of(order.request.instrument)
+            if order.request.side is Side.SELL and listed is not None and listed.kind.is_option:
+                price = order.request.price or order.reference_price
+                found.append(MarginLeg(listed, -order.pending_units, price, order.request.product))
+        return found
 
     def _work(self, order: BookOrder, mark: Mark, now: int, *, fresh: bool) -> BookOrder:
         """Match an order with a mark: trigger it, and fill it if its price is there."""

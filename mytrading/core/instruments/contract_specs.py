@@ -92,12 +92,16 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MarginRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the paper exchange blocks: shares of value; for sold options a share of strike times quantity."""
+    """What the paper exchange blocks: shares of value; for sold options a share of strike times quantity.
+
+    `exposure` is that of sold options that bought ones hedge, beside the most that both can lose.
+    """
 
     equity_intraday: float = 0.2
     equity_delivery: float = 1.0
     future: float = 0.12
     option_sold: float = 0.12
+    exposure: float = 0.02
 
 
 class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

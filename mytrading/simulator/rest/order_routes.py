@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.accounting.margin import MarginLeg, hedge_benefit
 from mytrading.core.exchange.books import required_cash
 from mytrading.core.exchange.gtt import Trigger, TriggerLeg, TriggerStatus
 from mytrading.core.exchange.model import BookOrder, ExchangeRefusal, OrderRequest
@@ -177,9 +178,13 @@ async def closeposition(call: RestCall) -> Reply:
 
 
 async def margin(call: RestCall) -> Reply:
-    """Answer the margin that the venue would block for a list of orders, each on its own."""
-    venue = call.venue
-    total = 0.0
+    """Answer the margin that the venue would block for a list of orders together, as if they were filled."""
+    venue, rates = call.venue, call.venue.world.facts.margin
+    legs: list[MarginLeg] = []
+
+    def alone(leg: MarginLeg) -> float:
+        return required_cash(leg.instrument, leg.product, leg.units, leg.price, rates)
+
     for number, leg in enumerate(call.fields["positions"], start=1):
         if not isinstance(leg, dict):
             return error(400, "{'positions': ['Invalid input type.']}")
@@ -194,7 +199,8 @@ async def margin(call: RestCall) -> Reply:
         signed = int(quantity) if str(leg.get("action")).upper() == "BUY" else -int(quantity)
         quote = venue.quote(instrument)
         price = price or (quote.ltp if quote is not None else 0.0)
-        total += required_cash(instrument, Product(leg["product"]), signed, price, venue.world.facts.margin)
+        legs.append(MarginLeg(instrument, signed, price, Product(leg["product"])))
+    total = sum(alone(leg) for leg in legs) - hedge_benefit(legs, alone, rates.exposure)
     span = round(total * 0.8, 2)
     data = {"total_margin_required": round(total, 2), "span_margin": span, "exposure_margin": round(total - span, 2)}
     return success(data=data)

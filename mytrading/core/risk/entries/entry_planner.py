@@ -6,10 +6,12 @@ intent, so that it is ordered once whatever is repeated, late or restarted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.ids import content_id
 from mytrading.core.orders.slicing import Unsliceable, slice_quantities
 from mytrading.core.orders.state_machine import UNRESOLVED, describe_order
@@ -100,17 +102,18 @@ class EntryPlanner:
         ]
         cases = self._with_margin([case for case in cases if case.units], intent, account, now)
         denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
-        if denied:
+        question: list[Any] | None = None
+        if not begun and cases and self._environment.asks_broker:
+            made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
+            question = margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
+        if denied and (question is None or not self._is_for_the_broker([one for _, found in denied for one in found])):
             rows = [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied]
             if begun:  # one leg that is denied breaks the basket
                 why = f"{rows[0].instrument} was denied: {denied[0][1][0].message}"
                 rows += self._break(intent, account, why, now, unwind=True)
             return rows
-        if not begun and cases and self._environment.asks_broker:
-            made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
-            question = margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
-            if question is not None:
-                return self._sizer.rows_fixing_shared_lots(intent, rows) + question
+        if question is not None:
+            return self._sizer.rows_fixing_shared_lots(intent, rows) + question
         chosen = [case for case in cases if case.leg.instrument in move.enter]
         if not chosen:
             return []
@@ -124,6 +127,12 @@ class EntryPlanner:
             if calls.pop(case.leg.instrument, None) is not None:  # None: a leg before it has named the instrument
                 rows += self._entry(intent, account, case, _Reserve(margin, sum(calls.values()), later))
         return rows
+
+    def _is_for_the_broker(self, denials: Iterable[Denial]) -> bool:
+        """True if only the table's margin denies legs, and the broker's figure would replace it."""
+        if self._environment.tables.broker_margin is not BrokerMargin.REPLACES:
+            return False
+        return {denial.code for denial in denials} == {SHORT_OF_MARGIN}
 
     def _with_margin(
         self, cases: list[PreTradeContext], intent: Intent, account: str, now: int

@@ -1,6 +1,6 @@
 """Margin as risk needs it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
 
-A requirement is the figure of the table or, if that is more, the answer of the broker for the same legs.
+A requirement is the figure of the table or the answer of the broker for the same legs, as `broker_margin` says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mytrading.core.accounting import margin
 from mytrading.core.accounting.margin import MarginLeg, is_margined
+from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.ids import content_id
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import is_bought_only, side_of
@@ -26,7 +27,7 @@ BUFFER, REFUSED = "margin_buffer:", "margin_refused:"
 PATIENCE_NS = 1_500_000_000
 """Machine time that an entry waits for the broker's figure."""
 MOST_TIMES = 10
-"""A figure so many times the table's is no margin but a mistake."""
+"""A figure more than so many times the table's, or less than that part of it, is no margin but a mistake."""
 _REFUSAL = re.compile(
     r"insufficient (funds|margin|balance)|margin (shortfall|exceeds)|rms:.*margin|shortage:", re.IGNORECASE
 )
@@ -55,20 +56,27 @@ class MarginCheck:
         return margin.leg_requirement(leg, self._environment.tables, self._environment.calendar.trading_day(now))
 
     def required_margin(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
-        """Return the margin that legs need beyond what the strategy already holds: the larger of table and broker, and
-        with its buffer, which premiums of bought options and prices of shares do not need."""
-        mine = (p for p in self._state.positions_for(signal.strategy, signal.watch) if p.account == account)
+        """Return the margin that legs need beyond what the strategy already holds, by the table and the broker.
+
+        What is being closed hedges nothing. Only what is valued by margin has a buffer: the premium of an option and
+        the price of a share are certain.
+        """
+        owned = self._state.positions_for(signal.strategy, signal.watch)
+        mine = (p for p in owned if p.account == account and p.owner not in self._state.closing)
         found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         held = [leg for leg in found if leg is not None]
         table = margin.added_margin(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
         if not self.may_ask(legs):
             return RequiredMargin(table, table)
         answer = self._state.margin_answers.get(_question_id(signal.id, account, legs), 0.0)
-        larger = max(table, answer if 0 < answer <= MOST_TIMES * table else 0.0)
+        needed = table
+        if table / MOST_TIMES <= answer <= MOST_TIMES * table and answer:
+            replaces = self._environment.tables.broker_margin is BrokerMargin.REPLACES
+            needed = answer if replaces else max(table, answer)
         # what uses a share of the margin keeps the rest free; only what refusals taught comes on top
         run = self._environment.strategies.get(signal.strategy)
         fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
-        return RequiredMargin(larger, larger * (1 + (self.buffer(account) if fixed else self.learnt_buffer(account))))
+        return RequiredMargin(needed, needed * (1 + (self.buffer(account) if fixed else self.learnt_buffer(account))))
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:

@@ -6,6 +6,8 @@ import tomllib
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import (
@@ -15,12 +17,14 @@ from mytrading.core.accounting.margin import (
     buffer_after_quiet_day,
     buffer_after_refusal,
     margin_requirement,
+    split_hedged,
 )
 from mytrading.core.accounting.margin_tables import BufferRule, RiskTables, TradeType
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import Funds
+from tests.kit.hypothesis_budget import examples
 from tests.kit.margin_tables import EXPIRY, LATER, TABLES, TEXT, TODAY, contract
 from tests.kit.order_samples import order_of
 
@@ -78,7 +82,9 @@ def test_margin_table_newer_figures_count_from_their_day() -> None:
         ("A = 0.95", "A = 1.5", "grades.A = 1.5: expected more than 0 and at most 1"),
         ("A = 0.95\n", "", "grades.A is missing: grades A, B and C stay"),
         ("other = 250000", "other = -1", "margin of NIFTY, BANKNIFTY, sold: expected rupees above 0"),
-        ("lot = 75", "lot = 0", "expected a lot of 1 to 1000"),
+        ("lots = { SENSEX = 20 }", "lots = { NIFTY = 20 }", "lots.NIFTY = 20: expected units of 1 or more, of one of"),
+        ("expiry = 0.04", "expiry = 4", "exposure: expected shares above 0 and below 1"),
+        ('broker_margin = "larger"', 'broker_margin = "lager"', "broker_margin"),
         ("step = 0.02", "stp = 0.02", "buffer.stp: no such key; did you mean step? allowed: least, most, step"),
         ("most = 0.20", "most = 0.05", "expected 0 ≤ least ≤ most < 1"),
     ],
@@ -109,7 +115,137 @@ def test_requirement_uneven_strangle_charges_the_rest_by_itself() -> None:
 
 def test_requirement_spread_adds_the_premium_of_its_hedge() -> None:
     hedge = bought(contract(InstrumentKind.CE, strike=26500), price=40.0)
-    assert margin_requirement([sold(CALL), hedge], TABLES, TODAY).initial == 250_000 + 65 * 40
+    most_loss, exposure, premium = 500 * 65, 0.02 * 26_500 * 65, 65 * 40
+    assert margin_requirement([sold(CALL), hedge], TABLES, TODAY).initial == most_loss + exposure + premium
+
+
+# hedged options
+
+# A day's legs (right, strike, units, price) with the margin that a broker's calculator showed, and where it stands.
+PUBLISHED = [
+    # NIFTY at 23,114, lot 75, Angel One's calculator:
+    # tradingqna.com/t/can-someone-explain-how-these-fno-margins-work/178234
+    ("NIFTY", [("PE", 23100, -75, 123.70), ("PE", 22800, 75, 37.95)], 56_217.90),
+    ("NIFTY", [("CE", 23100, -75, 154.70), ("CE", 23400, 75, 43.80)], 56_866.70),
+    (
+        "NIFTY",
+        [("CE", 23100, -75, 154.70), ("PE", 23100, -75, 123.70), ("PE", 22800, 75, 37.95), ("CE", 23400, 75, 43.80)],
+        91_537.80,
+    ),
+    # BANKNIFTY at 51,366, lot 15, the sold options outside: algotest.in/forum/d/848
+    (
+        "BANKNIFTY",
+        [("CE", 51500, 15, 32.0), ("CE", 51700, -15, 14.3), ("PE", 51100, 15, 15.05), ("PE", 50900, -15, 7.35)],
+        31_522.00,
+    ),
+]
+
+
+@pytest.mark.parametrize(("underlying", "rows", "published"), PUBLISHED)
+def test_hedged_options_cost_what_published_examples_say(
+    underlying: str, rows: list[tuple[str, float, int, float]], published: float
+) -> None:
+    legs = [
+        MarginLeg(contract(InstrumentKind(right), "2025-02-27", underlying, strike), units, price)
+        for right, strike, units, price in rows
+    ]
+    assert margin_requirement(legs, TABLES, date(2025, 2, 20)).initial == pytest.approx(published, rel=0.10)
+
+
+def condor(lot: int, width: int = 250, expiry: str = "2024-03-28", spot: float = 22_000.0) -> list[MarginLeg]:
+    strikes = (("CE", spot + 200, -1, 60.0), ("CE", spot + 200 + width, 1, 20.0), ("PE", spot - 200, -1, 55.0),
+               ("PE", spot - 200 - width, 1, 22.0))  # fmt: skip
+    return [
+        MarginLeg(replace(contract(InstrumentKind(right), expiry, strike=strike), lot_size=lot), sign * lot, price)
+        for right, strike, sign, price in strikes
+    ]
+
+
+def test_condor_costs_its_width_once_the_exposure_of_both_sold_legs_and_its_premiums() -> None:
+    needed = margin_requirement(condor(25), TABLES, date(2024, 3, 13))
+    assert needed.initial == pytest.approx(250 * 25 + 0.02 * 22_450 * 50 + (20 + 22) * 25)  # ₹29,750
+    assert needed.gross == pytest.approx(2 * 250_000 * 25 / 65 + 42 * 25)
+
+
+def test_exposure_of_index_options_doubles_on_the_day_of_their_expiry_since_november_2024() -> None:
+    premium, width = 42 * 25, 250 * 25
+    for day, expiry, share in (
+        (date(2024, 11, 14), "2024-11-14", 0.02),
+        (date(2024, 11, 21), "2024-11-21", 0.04),
+        (date(2024, 11, 21), "2024-11-28", 0.02),
+    ):
+        found = margin_requirement(condor(25, expiry=expiry), TABLES, day).initial
+        assert found == pytest.approx(premium + width + share * 22_450 * 50)
+
+
+def test_condor_whose_width_is_beyond_the_margin_of_its_naked_legs_costs_no_more_than_these() -> None:
+    wide = condor(65, width=9_000)
+    assert margin_requirement(wide, TABLES, TODAY).initial == 320_000 + 42 * 65
+
+
+def test_sold_option_without_a_bought_one_keeps_the_figure_of_the_table() -> None:
+    hedge = bought(contract(InstrumentKind.CE, strike=26500), price=40.0)
+    bounded = 500 * 65 + 0.02 * 26_500 * 65 + 40 * 65
+    assert margin_requirement([sold(CALL, 2), hedge], TABLES, TODAY).initial == 250_000 + bounded
+    far = contract(InstrumentKind.CE, strike=27000)
+    uneven = margin_requirement([sold(far), sold(CALL), hedge], TABLES, TODAY).initial
+    assert uneven == 250_000 + bounded, "the hedge is for the sold call that can lose more"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        bought(contract(InstrumentKind.PE, strike=26500)),
+        bought(contract(InstrumentKind.CE, "2027-01-28", strike=26500)),
+        bought(contract(InstrumentKind.CE, underlying="BANKNIFTY", strike=26500)),
+        bought(contract(InstrumentKind.CE, strike=26500))._replace(product=Product.NRML),
+        bought(FUTURE),
+    ],
+    ids=["other right", "later expiry", "other underlying", "other product", "a future"],
+)
+def test_what_does_not_bound_the_loss_does_not_lessen_the_margin(other: MarginLeg) -> None:
+    alone = margin_requirement([other], TABLES, TODAY).initial
+    assert margin_requirement([sold(CALL), other], TABLES, TODAY).initial == 250_000 + alone
+
+
+def test_hedged_options_of_a_share_keep_the_exposure_of_shares() -> None:
+    near, far = (contract(InstrumentKind.CE, underlying="SBIN", strike=strike) for strike in (1000, 1020))
+    needed = margin_requirement([sold(near), bought(far, price=5.0)], TABLES, TODAY).initial
+    assert needed == pytest.approx(20 * 65 + 0.05 * 1020 * 65 + 5 * 65)
+
+
+LEGS = st.builds(
+    lambda right, strike, lots: MarginLeg(contract(right, strike=float(strike)), 65 * lots, 50.0),
+    st.sampled_from([InstrumentKind.CE, InstrumentKind.PE]),
+    st.integers(10, 14).map(lambda number: number * 2000),
+    st.integers(-3, 3).filter(bool),
+)
+
+
+@settings(max_examples=examples(50), deadline=None)
+@given(st.lists(LEGS, max_size=6), LEGS.filter(lambda leg: leg.units < 0))
+def test_margin_covers_the_loss_of_what_is_hedged_and_never_falls_with_another_sold_option(
+    legs: list[MarginLeg], more: MarginLeg
+) -> None:
+    before, after = (margin_requirement(some, TABLES, TODAY).initial for some in (legs, [*legs, more]))
+    assert after >= before - 1e-6
+    groups, bare = split_hedged(legs)
+    short = {right: -sum(leg.units for leg in legs if leg.instrument.kind is right) for right in InstrumentKind}
+    uncovered = {right: -sum(leg.units for leg in bare if leg.instrument.kind is right) for right in InstrumentKind}
+    for right in (InstrumentKind.CE, InstrumentKind.PE):
+        assert uncovered[right] == max(short[right], 0)
+    if not bare and groups:
+        sign = {InstrumentKind.CE: 1, InstrumentKind.PE: -1}
+        for price in range(0, 60_001, 500):
+            worth = sum(leg.units * max(sign[leg.instrument.kind] * (price - leg.instrument.strike), 0) for leg in legs)
+            assert groups[0].most_loss >= -worth
+
+
+def test_lot_that_the_figures_are_not_for_is_charged_in_proportion() -> None:
+    half = replace(CALL, lot_size=13)
+    assert margin_requirement([MarginLeg(half, -13, 100.0)], TABLES, TODAY).initial == 50_000
+    unnamed = replace(TABLES, margin=tuple(replace(row, lots={}) for row in TABLES.margin))
+    assert margin_requirement([MarginLeg(half, -13, 100.0)], unnamed, TODAY).initial == 250_000
 
 
 def test_requirement_shares_are_charged_by_product() -> None:

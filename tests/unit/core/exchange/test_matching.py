@@ -130,6 +130,45 @@ def test_sold_option_blocks_a_share_of_its_strike_and_a_bought_one_its_premium()
     assert required_cash(CALL, Product.NRML, 75, 120.0, rates) == pytest.approx(75 * 120.0)
 
 
+def call_at(strike: float) -> Instrument:
+    made = make_derivative("NIFTY", FACTS.underlyings["NIFTY"], InstrumentKind.CE, DAY, strike, DAY)
+    LISTED[made.id] = made
+    return made
+
+
+def option_order(exchange: Exchange, side: Side, strike: float, **changes: Any) -> BookOrder | ExchangeRefusal:
+    listed = call_at(strike)
+    sent = request(instrument=listed.id, side=side, quantity=listed.lot_size, product=Product.NRML, **changes)
+    return exchange.place(sent, Mark(100.0, 100.0, 100.0), NOON)[0]
+
+
+def test_sold_option_with_a_bought_one_blocks_the_most_that_both_can_lose_and_the_exposure() -> None:
+    exchange = opened(capital=200_000.0)
+    lot, rates = CALL.lot_size, FACTS.margin
+    refused = option_order(exchange, Side.SELL, 26_000.0)
+    assert isinstance(refused, ExchangeRefusal) and "Insufficient funds" in refused.reason
+    assert isinstance(option_order(exchange, Side.BUY, 26_250.0), BookOrder)
+    sold = option_order(exchange, Side.SELL, 26_000.0)
+    assert isinstance(sold, BookOrder) and sold.status is BrokerStatus.COMPLETE
+    blocked = 250 * lot + rates.exposure * 26_250 * lot + 100 * lot
+    assert exchange.books.blocked_cash() == pytest.approx(blocked)
+    assert isinstance(option_order(exchange, Side.BUY, 26_000.0), BookOrder)
+    assert isinstance(option_order(exchange, Side.SELL, 26_250.0), BookOrder)
+    assert exchange.books.available_cash() == pytest.approx(200_000.0)
+
+
+def test_bought_option_hedges_one_resting_order_and_not_a_second_one() -> None:
+    exchange = opened(capital=200_000.0)
+    assert isinstance(option_order(exchange, Side.BUY, 26_250.0), BookOrder)
+    first = option_order(exchange, Side.SELL, 26_000.0, order_type=OrderType.LIMIT, price=110.0)
+    assert isinstance(first, BookOrder) and first.is_live
+    assert first.blocked == pytest.approx((250 + FACTS.margin.exposure * 26_250) * CALL.lot_size)
+    second = option_order(exchange, Side.SELL, 26_050.0, order_type=OrderType.LIMIT, price=110.0)
+    assert isinstance(second, ExchangeRefusal)
+    found, _ = exchange.modify(first.order_id, CALL.lot_size, 111.0, 0.0, Mark(100.0, 100.0, 100.0), NOON)
+    assert isinstance(found, BookOrder) and found.blocked == pytest.approx(first.blocked)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -27,7 +27,8 @@ CE, PE, FUT = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT
 
 
 def leg(kind: InstrumentKind, sign: int, underlying: str, expiry: str, strike: float = 26000) -> MarginLeg:
-    return MarginLeg(contract(kind, expiry, underlying, strike), sign * 65, 100.0)
+    listed = contract(kind, expiry, underlying, strike)
+    return MarginLeg(listed, sign * listed.lot_size, 100.0)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, SignalDenied
-from mytrading.messages.enums import Action, Side
+from mytrading.messages.enums import Action, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved
 from mytrading.messages.reports import MarginAnswer, MarginRequest
 from mytrading.messages.run_config import AllocationMode, SizingRule
 from mytrading.messages.signals import Leg
 from tests.kit.margin_tables import TABLES
-from tests.kit.risk_bench import CALL, PUT, SECOND, WATCH, codes
+from tests.kit.risk_bench import CALL, NEAR, PUT, SECOND, WATCH, codes
 from tests.kit.risk_margin_bench import FUTURE, LOT, SHORT_CALL, SHORT_PUT, MarginBench, entries, sized
 
 
@@ -374,6 +377,55 @@ def test_brokers_larger_figure_counts() -> None:
     bench = MarginBench()
     bench.fund(439_000)
     assert codes(answer(bench, ask(bench), 400_000.0)) == ["INSUFFICIENT_MARGIN"] * 2
+
+
+def test_brokers_figure_replaces_the_tables_where_that_is_wanted() -> None:
+    bench = MarginBench()
+    bench.machine.environment.tables = replace(TABLES, broker_margin=BrokerMargin.REPLACES)
+    bench.fund(230_000)
+    rows = answer(bench, ask(bench), 200_000.0)
+    assert sum(entry.margin for entry in entries(rows)) == pytest.approx(200_000)
+
+
+def test_brokers_figure_of_less_than_a_tenth_is_no_margin_even_where_it_replaces() -> None:
+    bench = MarginBench()
+    bench.machine.environment.tables = replace(TABLES, broker_margin=BrokerMargin.REPLACES)
+    bench.fund(230_000)
+    assert codes(answer(bench, ask(bench), 31_000.0)) == ["INSUFFICIENT_MARGIN"] * 2
+
+
+# hedges
+
+SPREAD = (Leg(instrument=CALL, lots=1), Leg(instrument=NEAR, lots=-1))
+
+
+def test_spread_is_admitted_by_its_bounded_loss_and_its_sold_leg_waits_for_the_hedge() -> None:
+    bench = MarginBench()
+    bench.quote(NEAR)
+    bench.fund(60_000)
+    (hedge,) = entries(bench.sell("a", *SPREAD))
+    assert (hedge.instrument, hedge.side) == (CALL, Side.BUY)
+    exposure, width, premium = 0.02 * 23_000 * LOT, 200 * LOT, hedge.reference_price * LOT
+    assert hedge.margin + hedge.basket_margin == pytest.approx(exposure + width + premium, abs=0.02)
+    before = len(bench.rows)
+    bench.fill_in(hedge)
+    (sold_leg,) = entries(tuple(bench.rows[before:]))
+    assert (sold_leg.instrument, sold_leg.margin) == (NEAR, pytest.approx(exposure + width))
+
+
+def test_bought_option_that_is_on_its_way_or_being_closed_hedges_nothing() -> None:
+    bench = MarginBench()
+    bench.quote(NEAR)
+    bench.fund(60_000)
+    (hedge,) = entries(bench.sell("a", *SPREAD))
+    naked = [MarginLeg(bench.machine.environment.instruments.get(NEAR), -LOT, 100.0, Product.NRML)]
+    signal, check = bench.machine.state.intents["S", WATCH].signal, bench.machine.margins
+    assert check.required_margin(naked, signal, "main", bench.now).joint == 250_000, "no fill has come"
+    bench.fill_in(hedge)
+    assert check.required_margin(naked, signal, "main", bench.now).joint < 50_000
+    (held,) = bench.machine.state.open_positions()
+    bench.machine.state.closing.add(held.owner)
+    assert check.required_margin(naked, signal, "main", bench.now).joint == 250_000
 
 
 @pytest.mark.parametrize("total", [None, 0.0, -5.0, 99_000_000.0])
