@@ -24,7 +24,7 @@ from mytrading.backtest.engine.loop import Loop, Progress
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.options.loop import OptionLoop, OptionWorld, Priced
-from mytrading.backtest.options.market import OptionMarket, OptionTerms
+from mytrading.backtest.options.market import OptionTerms, shared_market
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
@@ -134,7 +134,7 @@ def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[Engin
     names = tuple(columns.instrument for columns in spec.data)
     world = MarketContext(spec.calendar, spec.facts, names)
     if spec.options is not None:
-        market = OptionMarket(spec.options, spec.data, spec.calendar, spec.facts)
+        market = shared_market(spec.options, spec.data, spec.calendar, spec.facts)
         world = OptionWorld(spec.calendar, spec.facts, market, names)
     world.open_day(ist_date(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(partial(_charge, spec.fees, world))

@@ -23,6 +23,7 @@ from mytrading.backtest.data.load import NameOf, RequestError, Rows, load_instru
 from mytrading.backtest.options.market import ListedDay, Recorded, sane_quotes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.calendar.variance_clock import VarianceClock
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, lot_size, value_on
 from mytrading.core.instruments.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
@@ -186,7 +187,12 @@ def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
             spot = next((row.spot for row in rows if row.spot), 0.0)
             day = columns.on_day(file.day)
             smiles = smiles_of(file, name, run, spot or (float(day.close[-1]) if len(day) else 0.0))
-            yield ListedDay(file.day, name, contracts, smiles, spot)
+            traded = {
+                contract.id: (row.open, row.close)
+                for contract, row in zip(contracts, rows, strict=True)
+                if row.kind.is_option and row.contracts > 0 and min(row.open, row.close) > 0
+            }
+            yield ListedDay(file.day, name, contracts, smiles, spot, traded)
 
 
 def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None) -> Instrument:
@@ -211,11 +217,13 @@ def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dic
     """Return the volatility smile of underlying `name` by later expiry (ISO), from closing prices; `spot` in rupees.
     Expiries without enough prices are left out."""
     ends = session_ends(run.calendar)
+    clock = VarianceClock(run.facts.variance_clock, run.calendar, file.exchange)
     now = ends(file.exchange, file.day.isoformat())
     found: dict[str, Smile] = {}
     for expiry in sorted({row.expiry for row in file.contracts_of(name) if row.expiry > file.day}):
         years = (ends(file.exchange, expiry.isoformat()) - now) / _YEAR
-        smile = fit_smile(pairs_of(file.contracts_of(name), expiry), years, run.rate, spot)
+        left = float(clock.years_to(expiry, file.day, np.array(now)))
+        smile = fit_smile(pairs_of(file.contracts_of(name), expiry), years, left, run.rate, spot)
         if smile is not None:
             found[expiry.isoformat()] = smile
     return found

@@ -19,7 +19,16 @@ from mytrading.backtest.data.feeds import BarTape, Feed
 from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.engine.ledger import Fill
 from mytrading.backtest.engine.loop import Loop
-from mytrading.backtest.options.market import RECORDED, SOURCES, DayPrices, OptionMarket, Sides, spread_around
+from mytrading.backtest.options.calibration import DayError, calibration_errors
+from mytrading.backtest.options.market import (
+    RECORDED,
+    SOURCES,
+    DayPrices,
+    OptionMarket,
+    Sides,
+    sides_around,
+    spread_around,
+)
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.contract_selection import candidate_contracts, tradable_contracts
 from mytrading.core.engine.strategy_host import StrategyHost
@@ -46,6 +55,8 @@ class Priced(NamedTuple):
     """How far recorded bid and ask went."""
     exits: Mapping[str, FloatArray]
     """By contract that has any, bid and ask at the end of each of its bars: shape (2, n), NaN where there are none."""
+    calibration: tuple[DayError, ...]
+    """How far prices off the underlying were from those of the bhavcopies given, day by day."""
 
     def shares(self) -> dict[str, float]:
         """Return the share (0 to 1) of each price source in the bars at which a contract was held or ordered."""
@@ -129,7 +140,7 @@ class LegTape(BarTape):
     def sides(self, price: float, now: int) -> Sides | None:
         """Return bid and ask, recorded or modelled, at `price`; None where both equal the price."""
         half = float(self.days[-1].half[self.row]) if self.days else 0.0
-        return self.quoted(price, now) or ((price - half, price + half) if half else None)
+        return self.quoted(price, now) or (sides_around(price, half, self.contract.tick_size) if half else None)
 
     @property
     def source(self) -> int:
@@ -220,7 +231,8 @@ class OptionLoop(Loop):
         by_name = {leg.contract.id: leg for leg in legs}
         found = Counter(by_name[fill.instrument].source_at(fill.at_ns) for fill in fills if fill.instrument in by_name)
         bars, columns = dict(self.bars), tuple(leg.all_bars() for leg in legs)
-        return Priced(columns, bars, dict(found), dict(self.gaps), self._counts(by_name, fills), self._exits(legs))
+        counts, errors = self._counts(by_name, fills), calibration_errors(self._market)
+        return Priced(columns, bars, dict(found), dict(self.gaps), counts, self._exits(legs), errors)
 
     def _counts(self, legs: Mapping[str, LegTape], fills: Sequence[Fill]) -> QuoteCounts:
         met = sum(fill.instrument in legs and legs[fill.instrument].was_quoted(fill.at_ns) for fill in fills)
@@ -346,8 +358,11 @@ class OptionLoop(Loop):
 
     def _turn_day(self, start: int) -> None:
         super()._turn_day(start)
-        for leg in self._legs.values():
-            leg.open_day(self._market.prices(leg.contract, ist_date(start)))
+        legs = list(self._legs.values())
+        for leg, prices in zip(
+            legs, self._market.prices_of([leg.contract for leg in legs], ist_date(start)), strict=True
+        ):
+            leg.open_day(prices)
 
     def _end_whole_day(self) -> None:
         """The last day has no day after it that would end it."""

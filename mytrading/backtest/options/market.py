@@ -8,12 +8,12 @@ from nothing later.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import Ends, session_ends
+from mytrading.core.calendar.variance_clock import VarianceClock
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.contract_specs import (
     ContractFacts,
@@ -36,6 +37,8 @@ from mytrading.core.options.surface import Floats, Shape, Smile, atm_levels, dai
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 Sides = tuple[float, float]
 """Bid and ask, rupees."""
 _EPSILON = 1e-6
@@ -90,7 +93,14 @@ def quotes_before(start_ns: NDArray[np.int64], span_ns: int, quotes: FloatArray)
 
 def spread_around(price: float, sides: Sides, tick: float) -> Sides:
     """Return bid and ask around a price with the last recorded spread, each half rounded up to whole ticks."""
-    half = math.ceil((sides[1] - sides[0]) / 2 / tick - _EPSILON) * tick
+    return sides_around(price, math.ceil((sides[1] - sides[0]) / 2 / tick - _EPSILON) * tick, tick)
+
+
+def sides_around(price: float, half: float, tick: float) -> Sides:
+    """Return bid and ask half a spread (rupees) either side of a price; the bid is a tick at least, where the price is.
+
+    The ask keeps its whole half spread however cheap the contract is.
+    """
     return max(price - half, min(price, tick)), price + half
 
 
@@ -105,7 +115,8 @@ SOURCES = ("modelled", "calibrated", "recorded")
 class ListedDay:
     """The contracts of one underlying on one day, as its exchange listed them, and what they say at its close.
 
-    `smiles` by expiry (ISO date); `spot` is the underlying's close, 0 where the file has none.
+    `smiles` by expiry (ISO date); `spot` is the underlying's close, 0 where the file has none. `traded` holds the
+    opening and closing price, rupees, of the options that traded.
     """
 
     day: date
@@ -113,6 +124,7 @@ class ListedDay:
     contracts: tuple[Instrument, ...]
     smiles: Mapping[str, Smile] = field(default_factory=dict)
     spot: float = 0.0
+    traded: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +199,15 @@ _YEAR = 365 * DAY
 _EPOCH = date(1970, 1, 1).toordinal()
 _KEPT_DAYS = 5
 """So many days after it a file's volatilities still say something."""
+_KEPT_PRICES, _KEPT_MOMENTS = 4096, 512
+"""Days of contracts, and moments of chains, whose prices a market keeps: some 80 MB and 20 MB of them."""
 
 
 class DayPrices(NamedTuple):
-    """The bars of a contract on one day, where each price is from, half of bid to ask in rupees, holes, and quotes."""
+    """The bars of a contract on one day, where each price is from, half of bid to ask in rupees, holes, and quotes.
+
+    The arrays are shared by all runs on one market and cannot be written to.
+    """
 
     columns: Columns
     source: NDArray[np.int8]
@@ -253,8 +270,20 @@ class OptionTape:
         return int(np.searchsorted(self.columns.start_ns, now - self.columns.span_ns, side="right")) - 1
 
 
+class Horizon(NamedTuple):
+    """How the pricing of one expiry sees some moments: arrays of one shape, and the volatilities that hold then."""
+
+    clock: Floats
+    """Years to the expiry on the variance clock."""
+    forward: Floats
+    discount: Floats
+    level: float
+    smile: Smile | None
+
+
 class OptionMarket:
-    """Prices and listings over the bars of the underlyings in `data`."""
+    """Prices and listings over the bars of the underlyings in `data`. What it gives depends on nothing but its inputs,
+    so that all runs on the same inputs can share one, and with it the prices that it has made (`shared_market`)."""
 
     def __init__(self, terms: OptionTerms, data: Sequence[Columns], calendar: Calendar, facts: ContractFacts) -> None:
         self.terms = terms
@@ -262,12 +291,19 @@ class OptionMarket:
         self._facts = facts
         self.ends: Ends = session_ends(calendar)
         self._tapes: dict[str, OptionTape] = {}
+        self._clocks: dict[str, VarianceClock] = {}
+        self._contracts: dict[str, Instrument] = {}
+        self._lists: dict[date, tuple[Instrument, ...]] = {}
+        self._days: dict[tuple[str, float, date], DayPrices] = {}
+        self._moments: dict[tuple[str, str, InstrumentKind, int], dict[str, OptionMoment]] = {}
         for columns in data:
             exchange, name = split_id(columns.instrument)
             underlying = facts.underlyings.get(name)
             if exchange in DERIVATIVE_EXCHANGES and underlying is not None and underlying.lot:
                 first = underlying.volatility
                 self._tapes[name] = OptionTape(columns, terms.sessions, terms.least, first, terms.level, terms.factor)
+                traded_on = DERIVATIVE_EXCHANGES[exchange]
+                self._clocks[name] = VarianceClock(facts.variance_clock, calendar, traded_on)
         if not self._tapes:
             names = ", ".join(columns.instrument for columns in data)
             raise DataError(f"no options are known of {names}; give the underlying's bars, say --data NIFTY=FILE")
@@ -280,61 +316,102 @@ class OptionMarket:
         tape = self._tapes.get(contract.underlying)
         return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
 
-    def contracts_on(self, day: date) -> list[Instrument]:
+    def listed_days(self) -> Iterable[tuple[ListedDay, Columns]]:
+        """Yield the days of files that the underlying has bars of, with those bars."""
+        for name, days in self._files.items():
+            tape = self._tapes.get(name)
+            for listed in days:
+                if tape is not None and len(bars := tape.columns.on_day(listed.day)):
+                    yield listed, bars
+
+    def contracts_on(self, day: date) -> Sequence[Instrument]:
         """Return a day's listed contracts: those in its bhavcopy, else by expiry and strike rules around the last
         price."""
-        found: dict[str, Instrument] = {}
-        for name, tape in self._tapes.items():
-            file = next((item for item in self._files.get(name, ()) if item.day == day), None)
-            contracts: Sequence[Instrument] = file.contracts if file is not None else ()
-            if file is None:
-                first = tape.rows(day).start
-                before = float(tape.columns.close[first - 1]) if first else float(tape.columns.table[0, 0])
-                contracts = list_contracts(name, self._facts.underlyings[name], self._calendar, day, before)
-            found.update((item.id, item) for item in contracts)
-        return list(found.values())
+        if (known := self._lists.get(day)) is None:
+            listed = {item.id: item for name, tape in self._tapes.items() for item in self._listed(name, tape, day)}
+            known = self._lists[day] = tuple(map(self._known, listed.values()))
+        return known
+
+    def _listed(self, name: str, tape: OptionTape, day: date) -> Sequence[Instrument]:
+        file = next((item for item in self._files.get(name, ()) if item.day == day), None)
+        if file is not None:
+            return file.contracts
+        first = tape.rows(day).start
+        before = float(tape.columns.close[first - 1]) if first else float(tape.columns.table[0, 0])
+        return list_contracts(name, self._facts.underlyings[name], self._calendar, day, before)
+
+    def _known(self, contract: Instrument) -> Instrument:
+        """The same contract of an earlier day where nothing of it changed, for the sake of memory."""
+        known = self._contracts.setdefault(contract.id, contract)
+        if known != contract:
+            known = self._contracts[contract.id] = contract
+        return known
 
     def prices(self, contract: Instrument, day: date) -> DayPrices | None:
         """Return a contract's prices on a day, a bar for each of its underlying's: recorded, else modelled. None if the
         underlying has no bars on that day."""
-        tape = self._tapes[contract.underlying]
-        rows = tape.rows(day)
-        start = tape.columns.start_ns[rows]
-        if not len(start):
-            return None
-        opens, high, low, close, _ = tape.columns.table[:, rows]
-        span = tape.columns.span_ns
-        table = np.empty((5, len(start)))
-        table[0] = self._worth(contract, tape, day, opens, start)
-        table[3] = self._worth(contract, tape, day, close, start + span)
-        sides = [self._worth(contract, tape, day, price, start + span // 2) for price in (high, low)]
-        table[1] = np.maximum.reduce([table[0], table[3], *sides])
-        table[2] = np.minimum.reduce([table[0], table[3], *sides])
-        table[4] = np.inf
-        table[:4] = round_to_ticks(table[:4], contract.tick_size)
-        source = np.full(len(start), MODELLED if self._smile(contract, day) is None else CALIBRATED, dtype=np.int8)
-        half = self._half(contract, tape, day, opens, start, table[0])
-        columns = Columns(contract.id, tape.columns.timeframe, start, table)
-        quotes = self._overlay(contract, columns, source)
-        gaps = np.zeros(len(start), dtype=np.bool_)
-        recorded = self.terms.recorded.get(contract.id)
-        if recorded is not None and len(recorded):
-            gaps = (source != RECORDED) & (start > recorded.start_ns[0]) & (start < recorded.start_ns[-1])
-        return DayPrices(columns, source, half, gaps, quotes, quotes_before(start, span, quotes))
+        return self.prices_of((contract,), day)[0]
 
-    def _overlay(self, contract: Instrument, columns: Columns, source: NDArray[np.int8]) -> Floats:
-        """Put recorded bars in the place of those that start with them; the bid and ask at the end of each."""
-        recorded, found = self.terms.recorded.get(contract.id), no_quotes(len(columns))
-        if recorded is None or not len(recorded):
-            return found
-        at = np.searchsorted(recorded.start_ns, columns.start_ns)
-        at = np.minimum(at, len(recorded) - 1)
-        same = recorded.start_ns[at] == columns.start_ns
-        columns.table[:, same] = recorded.table[:, at[same]]
-        source[same] = RECORDED
-        if (quotes := self.terms.quotes.get(contract.id)) is not None:
-            found[:, same] = quotes[:, at[same]]
-        return found
+    def prices_of(self, contracts: Sequence[Instrument], day: date) -> list[DayPrices | None]:
+        """Return the bars of each contract on a day, those of one expiry priced in one call; see `prices`."""
+        found: dict[str, DayPrices | None] = {}
+        groups: dict[tuple[str, str, bool, float], list[Instrument]] = {}
+        for contract in contracts:
+            known = self._days.get((contract.id, contract.tick_size, day))
+            if known is None:
+                key = (contract.underlying, contract.expiry, contract.kind.is_option, contract.tick_size)
+                groups.setdefault(key, []).append(contract)
+            else:
+                found[contract.id] = known
+        for group in groups.values():
+            for contract, made in zip(group, self._price_day(group, day), strict=True):
+                found[contract.id] = made
+                _keep(self._days, (contract.id, contract.tick_size, day), made, _KEPT_PRICES)
+        return [found[contract.id] for contract in contracts]
+
+    def _price_day(self, group: Sequence[Instrument], day: date) -> Iterable[DayPrices | None]:
+        """The bars of contracts of one expiry, and all options or all futures."""
+        tape = self._tapes[group[0].underlying]
+        rows = tape.rows(day)
+        start, count = tape.columns.start_ns[rows], rows.stop - rows.start
+        if not count:
+            return [None] * len(group)
+        middle = start + tape.columns.span_ns // 2
+        at = np.stack([start, middle, middle, start + tape.columns.span_ns])
+        horizon = self._horizon(group[0], day, tape.columns.table[:4, rows], at)
+        worth = self._worth(horizon, group)
+        table = np.full((len(group), 5, count), np.inf)
+        table[:, 0], table[:, 3] = worth[:, 0], worth[:, 3]
+        table[:, 1], table[:, 2] = worth.max(axis=1), worth.min(axis=1)
+        table[:, :4] = round_to_ticks(table[:, :4], group[0].tick_size)
+        half = self._half(horizon._replace(clock=horizon.clock[0], forward=horizon.forward[0]), group)
+        source = MODELLED if horizon.smile is None else CALIBRATED
+        timeframe = tape.columns.timeframe
+        return [
+            self._finish(Columns(contract.id, timeframe, start, table[index]), source, half[index])
+            for index, contract in enumerate(group)
+        ]
+
+    def _finish(self, columns: Columns, source: int, half: Floats) -> DayPrices:
+        """Put recorded bars in the place of those that start with them, and the bid and ask at the end of each."""
+        sources, start = np.full(len(columns), source, dtype=np.int8), columns.start_ns
+        gaps = np.zeros(len(columns), dtype=np.bool_)
+        quotes = before = np.broadcast_to(np.float64(np.nan), (2, len(columns)))
+        recorded = self.terms.recorded.get(columns.instrument)
+        if recorded is not None and len(recorded):
+            at = np.minimum(np.searchsorted(recorded.start_ns, start), len(recorded) - 1)
+            same = recorded.start_ns[at] == start
+            columns.table[:, same] = recorded.table[:, at[same]]
+            sources[same] = RECORDED
+            gaps = ~same & (start > recorded.start_ns[0]) & (start < recorded.start_ns[-1])
+            if (known := self.terms.quotes.get(columns.instrument)) is not None:
+                quotes = no_quotes(len(columns))
+                quotes[:, same] = known[:, at[same]]
+                before = quotes_before(start, columns.span_ns, quotes)
+        made = DayPrices(columns, sources, half, gaps, quotes, before)
+        for array in (columns.table, *made[1:]):
+            array.flags.writeable = False
+        return made
 
     def prices_at(self, contracts: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
         """Return price, bid and ask (rupees) by contract id at the end of their underlying's last bar by `now` (ns);
@@ -343,25 +420,33 @@ class OptionMarket:
         groups: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         for contract in contracts:
             groups.setdefault((contract.underlying, contract.expiry, contract.kind), []).append(contract)
-        for (name, _, _), group in groups.items():
-            found.update(self._group(self._tapes[name], group, now))
+        for key, group in groups.items():
+            if (row := self._tapes[key[0]].row_at(now)) >= 0:
+                known = self._moments.get((*key, row), {})
+                missing = [contract for contract in group if contract.id not in known]
+                if missing:
+                    known = {**known, **self._moment(missing, row)}
+                    _keep(self._moments, (*key, row), known, _KEPT_MOMENTS)
+                found.update((contract.id, known[contract.id]) for contract in group)
         return found
 
-    def _group(self, tape: OptionTape, group: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
-        row = tape.row_at(now)
-        if row < 0:
-            return {}
-        day = date.fromordinal(_EPOCH + int(tape.days[row]))
-        at = np.array([int(tape.columns.start_ns[row]) + tape.columns.span_ns])
-        spot = tape.columns.close[row : row + 1]
-        strikes = np.array([contract.strike for contract in group])
-        worth = round_to_ticks(self._worth(group[0], tape, day, spot, at, strikes), group[0].tick_size)
-        half = self._half(group[0], tape, day, spot, at, worth, strikes)
+    def _moment(self, group: Sequence[Instrument], row: int) -> dict[str, OptionMoment]:
+        tape = self._tapes[group[0].underlying]
+        start = int(tape.columns.start_ns[row])
+        day, at = date.fromordinal(_EPOCH + int(tape.days[row])), start + tape.columns.span_ns
+        prices, halves = self.modelled(group, day, float(tape.columns.close[row]), at)
         found = {}
-        for contract, price, spread in zip(group, worth.tolist(), half.tolist(), strict=True):
-            made = self._recorded(contract, int(tape.columns.start_ns[row]), spread)
-            found[contract.id] = OptionMoment(price, price - spread, price + spread) if made is None else made
+        for contract, price, half in zip(group, prices.tolist(), halves.tolist(), strict=True):
+            made = self._recorded(contract, start, half)
+            found[contract.id] = made or OptionMoment(price, *sides_around(price, half, contract.tick_size))
         return found
+
+    def modelled(self, group: Sequence[Instrument], day: date, spot: float, now: int) -> tuple[Floats, Floats]:
+        """Return what contracts of one expiry and kind cost off the underlying's price at a moment of a day, and half
+        of bid to ask: rupees, float64 of shape (contracts,)."""
+        horizon = self._horizon(group[0], day, np.array([spot]), np.array([now]))
+        prices = round_to_ticks(self._worth(horizon, group), group[0].tick_size)[:, 0]
+        return np.asarray(prices), self._half(horizon, group)[:, 0]
 
     def _recorded(self, contract: Instrument, start: int, half: float) -> OptionMoment | None:
         recorded, quotes = self.terms.recorded.get(contract.id), self.terms.quotes.get(contract.id)
@@ -372,7 +457,7 @@ class OptionMarket:
             return None
         price = float(recorded.close[at])
         if quotes is None or np.isnan(quotes[0, at]):
-            return OptionMoment(price, price - half, price + half)
+            return OptionMoment(price, *sides_around(price, half, contract.tick_size))
         return OptionMoment(price, float(quotes[0, at]), float(quotes[1, at]), quoted=True)
 
     def settlement(self, contract: Instrument) -> float:
@@ -396,8 +481,8 @@ class OptionMarket:
         first = int(np.searchsorted(ends, newest - self.terms.settle_minutes * MINUTE, side="right"))
         return round(float(np.mean(tape.columns.close[min(first, last) : last + 1])), 2)
 
-    def _smile(self, contract: Instrument, day: date) -> Smile | None:
-        """The newest volatilities of this expiry that were known on a day."""
+    def smile_on(self, contract: Instrument, day: date) -> Smile | None:
+        """Return the newest volatilities of a contract's expiry that were known on a day; None without any."""
         oldest = day - timedelta(days=_KEPT_DAYS)
         for listed in reversed(self._files.get(contract.underlying, ())):
             known = listed.day < day or (listed.day == day and self.terms.same_day)
@@ -405,40 +490,71 @@ class OptionMarket:
                 return smile
         return None
 
-    def _forward(
-        self, contract: Instrument, smile: Smile | None, spot: Floats, at: NDArray[np.int64]
-    ) -> tuple[Floats, Floats]:
-        """Years to the expiry, and the forward."""
-        years = np.asarray(np.maximum(self.ends(contract.exchange, contract.expiry) - at, 0) / _YEAR)
-        return years, black76.carried_forward(spot, years, self.terms.shape.carry if smile is None else smile.basis)
+    def _horizon(self, contract: Instrument, day: date, spot: Floats, at: NDArray[np.int64]) -> Horizon:
+        """How a contract's expiry sees prices of the underlying at moments of a day."""
+        tape, shape, smile = self._tapes[contract.underlying], self.terms.shape, self.smile_on(contract, day)
+        years = np.maximum(self.ends(contract.exchange, contract.expiry) - at, 0) / _YEAR
+        clock = self._clocks[contract.underlying].years_to(date.fromisoformat(contract.expiry), day, at)
+        forward = black76.carried_forward(spot, years, shape.carry if smile is None else smile.basis)
+        return Horizon(clock, forward, np.exp(-shape.rate * years), tape.atm_volatility(day), smile)
 
-    def _worth(
-        self, contract: Instrument, tape: OptionTape, day: date, spot: Floats, at: NDArray[np.int64],
-        strikes: Floats | None = None,
-    ) -> Floats:  # fmt: skip
-        """Unrounded prices, elementwise over moments or over strikes."""
-        shape, smile = self.terms.shape, self._smile(contract, day)
-        years, forward = self._forward(contract, smile, spot, at)
-        if contract.kind is InstrumentKind.FUT:
-            return forward
-        strike = contract.strike if strikes is None else strikes
+    def _worth(self, horizon: Horizon, group: Sequence[Instrument]) -> Floats:
+        """Unrounded prices of contracts of one expiry, all options or all futures: (contracts, *moments)."""
+        shape = (len(group), *horizon.forward.shape)
+        if group[0].kind is InstrumentKind.FUT:
+            return np.broadcast_to(horizon.forward, shape)
+        strikes, calls = _columns_of(group, horizon.forward.ndim)
         volatility = (
-            shape.volatility(tape.atm_volatility(day), forward, strike, years)
-            if smile is None
-            else smile.volatility_at(strike)
+            self.terms.shape.volatility(horizon.level, horizon.forward, strikes, horizon.clock)
+            if horizon.smile is None
+            else horizon.smile.volatility_at(strikes)
         )
-        return black76.prices(forward, strike, years, volatility, shape.rate, contract.kind is InstrumentKind.CE)
+        premiums = black76.prices(horizon.forward, strikes, horizon.clock, volatility, 0.0, calls)
+        return np.asarray(horizon.discount * premiums)
 
-    def _half(
-        self, contract: Instrument, tape: OptionTape, day: date, spot: Floats, at: NDArray[np.int64], prices: Floats,
-        strikes: Floats | None = None,
-    ) -> Floats:  # fmt: skip
-        """Half of bid to ask in rupees; the bid is a tick at least."""
-        shape, tick = self.terms.shape, contract.tick_size
-        if contract.kind is InstrumentKind.FUT:
-            return np.full(len(prices), round(shape.spread_ticks) * tick)
-        years, forward = self._forward(contract, self._smile(contract, day), spot, at)
-        ticks = shape.half_spread(
-            tape.atm_volatility(day), forward, contract.strike if strikes is None else strikes, years
-        )
-        return np.asarray(np.maximum(np.minimum(ticks * tick, prices - tick), 0.0))
+    def _half(self, horizon: Horizon, group: Sequence[Instrument]) -> Floats:
+        """Half of bid to ask in rupees: (contracts, *moments)."""
+        shape, tick = self.terms.shape, group[0].tick_size
+        if group[0].kind is InstrumentKind.FUT:
+            return np.full((len(group), *horizon.forward.shape), round(shape.spread_ticks) * tick)
+        strikes, _ = _columns_of(group, horizon.forward.ndim)
+        return np.asarray(shape.half_spread(horizon.level, horizon.forward, strikes, horizon.clock) * tick)
+
+
+def _columns_of(group: Sequence[Instrument], axes: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Strikes of contracts and which are calls, to be broadcast against so many axes of moments."""
+    shape = (len(group), *[1] * axes)
+    strikes = np.array([contract.strike for contract in group])
+    calls = np.array([contract.kind is InstrumentKind.CE for contract in group])
+    return strikes.reshape(shape), calls.reshape(shape)
+
+
+def _keep(kept: dict[Key, Kept], key: Key, value: Kept | None, most: int) -> None:
+    """Remember a value, and forget the oldest beyond so many."""
+    if value is not None:
+        kept[key] = value
+        if len(kept) > most:
+            del kept[next(iter(kept))]
+
+
+class _Inputs(tuple[Any, ...]):
+    """Objects that are the same if each is the very same object."""
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Inputs) and tuple(map(id, self)) == tuple(map(id, other))
+
+
+@lru_cache(maxsize=2)
+def _market_of(inputs: _Inputs) -> OptionMarket:
+    terms, calendar, facts, *data = inputs
+    return OptionMarket(terms, data, calendar, facts)
+
+
+def shared_market(
+    terms: OptionTerms, data: Sequence[Columns], calendar: Calendar, facts: ContractFacts
+) -> OptionMarket:
+    """Return the market over these inputs; trials of one process that differ in parameters alone share it."""
+    return _market_of(_Inputs((terms, calendar, facts, *data)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mytrading.backtest.options import calibration
 from mytrading.backtest.run import RunResult
 from mytrading.core.accounting import performance
 from mytrading.core.risk.pretrade.planned_stops import PlannedStop, planned_stops, stop_rules, stops_of_signals
@@ -193,6 +194,7 @@ def option_price_sources(result: RunResult) -> dict[str, Any] | None:
         "quotes": {"bars": counts.bars, "fills": counts.fills, "missing": dict(sorted(counts.missing.items()))},
         "contracts": len(result.priced.columns),
         "surface": result.spec.options.figures(),
+        "calibration": calibration.summarize(result.priced.calibration),
     }
 
 
@@ -221,7 +223,7 @@ def option_prices_text(found: dict[str, Any]) -> str:
             f"; {sum(missing.values()):,} recorded bars had none that could be believed (missing, 0 or crossed), most "
             f"of {worst} ({missing[worst]:,})"
         )
-    return text
+    return text if found["calibration"] is None else f"{text}; {calibration.describe(found['calibration'])}"
 
 
 def write_files(result: RunResult, folder: Path) -> None:

@@ -219,8 +219,24 @@ def option_tables(found: dict[str, Any]) -> list[PageTable | str]:
     surface = [[name, "realised" if value is None else str(value)] for name, value in found["surface"].items()]
     return [
         PageTable(("Prices", "Bars while held or ordered", "Fills"), rows),
+        *_calibration_table(found["calibration"]),
         PageTable(("Of the surface", ""), surface),
     ]
+
+
+def _calibration_table(found: dict[str, Any] | None) -> list[PageTable]:
+    """A table of each day's errors of prices off the underlying; none without bhavcopies of days in the data."""
+    rows = []
+    for day in found["days"] if found is not None else ():
+        cells = []
+        for moment in (day["open"], day["close"]):
+            percent = moment and moment["atm_percent"]
+            cells += [f"{moment['mean']:,.2f}", f"{moment['median']:,.2f}"] if moment else ["–", "–"]
+            cells.append("–" if percent is None else f"{percent:+.1f}%")
+        name = f"{day['day']} {day['underlying']}{', expiry' if day['expiry_day'] else ''}"
+        rows.append([name, day["priced"], str(day["contracts"]), *cells])
+    heads = [f"{what}, {moment}" for moment in ("open", "close") for what in ("Mean error ₹", "Median ₹", "Straddle")]
+    return [PageTable(("Day of a bhavcopy", "Priced", "Options", *heads), rows)] if rows else []
 
 
 def share_tables(result: RunResult) -> list[PageTable]:

@@ -13,6 +13,7 @@ from itertools import islice
 import msgspec
 
 from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.variance_clock import ClockWeights
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
 from mytrading.core.text.spelling import convert_parsed_file
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -110,6 +111,7 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     underlyings: dict[str, Underlying]
     square_off: dict[str, time] = {}
     margin: MarginRates = MarginRates()
+    variance_clock: ClockWeights = ClockWeights()
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/instruments.toml") -> ContractFacts:

@@ -1,6 +1,7 @@
 """Volatilities of options by strike and expiry: modelled off the underlying, or read off a day's closing prices.
 
-Prices are rupees, volatilities and rates a year (0.13 is 13 %), times years of 365 days.
+Prices are rupees, volatilities and rates a year (0.13 is 13 %). Times are years of the variance clock
+(`variance_clock`), by which volatility is measured; only carry and discount go by the calendar, years of 365 days.
 
 The modelled volatility at a strike is `level · term · shape`:
 
@@ -105,17 +106,22 @@ def forward_by_parity(pairs: Sequence[Pair], years: float, rate: float, spot: fl
     return parity_forward(strikes, calls, puts, years, rate, spot, 5)
 
 
-def fit_smile(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> Smile | None:
+def fit_smile(pairs: Sequence[Pair], years: float, clock_years: float, rate: float, spot: float) -> Smile | None:
     """Fit one expiry's implied volatility by strike from out-of-the-money prices, dropping those far from neighbours.
-    None if the forward is unknown, no time is left, or fewer than `LEAST_STRIKES` strikes remain."""
+
+    `years` are of 365 days, for forward and discount; the volatilities are of a year of the variance clock, on which
+    `clock_years` are left. None if the forward is unknown, no time is left, or fewer than `LEAST_STRIKES`
+    strikes remain.
+    """
     ordered = sorted(pairs)
-    forward = forward_by_parity(ordered, years, rate, spot) if len(ordered) >= LEAST_STRIKES and years > 0 else math.nan
+    enough = len(ordered) >= LEAST_STRIKES and years > 0 and clock_years > 0
+    forward = forward_by_parity(ordered, years, rate, spot) if enough else math.nan
     if math.isnan(forward) or forward <= 0 or spot <= 0:
         return None
     strikes = np.array([pair.strike for pair in ordered])
     calls = strikes >= forward
     prices = np.where(calls, [pair.call for pair in ordered], [pair.put for pair in ordered])
-    iv, _ = implied(prices, forward, strikes, years, rate, calls)
+    iv, _ = implied(prices * math.exp(rate * years), forward, strikes, clock_years, 0.0, calls)
     known = np.isfinite(iv) & (prices > 0)
     strikes, iv = strikes[known], iv[known]
     middle = [float(np.median(iv[max(n - _NEIGHBOURS, 0) : n + _NEIGHBOURS + 1])) for n in range(len(iv))]
