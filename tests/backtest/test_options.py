@@ -88,7 +88,7 @@ def straddle() -> RunResult:
 def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
     result = straddle()
     assert result.fault is None
-    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (40, "c1c1e1bb928814c3")
+    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (40, "9da078739c3031d4")
     assert [(stop["position"], stop["holder"], stop["origin"]) for stop in summary(result)["stops"]] == [
         ("options", "broker", "the signal's own stop_price"),
         ("bought legs that hedge sold ones", "none", ""),

@@ -6,6 +6,7 @@ ends. Contracts are listed, quoted and chosen as on the day of the bar.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import BarTape, Feed
@@ -20,6 +22,7 @@ from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.engine.ledger import Fill
 from mytrading.backtest.engine.loop import Loop
 from mytrading.backtest.options.calibration import DayError, calibration_errors
+from mytrading.backtest.options.leg_columns import PriceReach, combined_reach, first_bar, price_reach
 from mytrading.backtest.options.market import (
     RECORDED,
     SOURCES,
@@ -35,12 +38,20 @@ from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.risk.runs.run import Run
 from mytrading.core.time import ist_date
+from mytrading.messages.enums import LimitKind
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import LegRule
-from mytrading.messages.market import Quote
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import PositionChanged
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.signals import StrategySignal
+
+_ENDLESS = {LimitKind.DAILY_LOSS: 1e15, LimitKind.DRAWDOWN: 1.0}
+"""Limits of risk that no run can come to."""
+_PAISA = 0.01
+"""Rupees by which a profit counts as being at a rule of its run: a bar too many is walked, none too few."""
 
 
 class Priced(NamedTuple):
@@ -125,6 +136,14 @@ class LegTape(BarTape):
             self._known = _known(self.days[-1].before, row)
         return self.ready
 
+    def pass_over(self, end: int) -> slice:
+        """Move past the bars up to the one that ends at `end` (ns) without walking them; return their rows."""
+        first = self.row + 1
+        self.row = int(np.searchsorted(self.columns.start_ns, end)) - 1
+        self.last, self.last_ns = float(self.columns.close[self.row]), end
+        self.finish()
+        return slice(first, self.row + 1)
+
     def finish(self) -> None:
         """End the current bar: its closing bid and ask apply from now on."""
         self.ready = False
@@ -143,19 +162,9 @@ class LegTape(BarTape):
         return self.quoted(price, now) or (sides_around(price, half, self.contract.tick_size) if half else None)
 
     @property
-    def source(self) -> int:
-        """Return the current bar's price source as an index into `SOURCES`."""
-        return int(self.days[-1].source[self.row])
-
-    @property
-    def in_gap(self) -> bool:
-        """True if the current bar lies in a gap of the contract's recorded bars."""
-        return bool(self.days[-1].gap[self.row])
-
-    @property
-    def lacks_quotes(self) -> bool:
-        """True if the current bar ends without a recorded bid and ask."""
-        return _known(self.days[-1].quotes, self.row) is None
+    def may_pass_over(self) -> bool:
+        """True if the day has bars and none of them a recorded bid and ask, by which what is held would be valued."""
+        return bool(self.days) and len(self.columns) > 0 and bool(np.isnan(self.days[-1].quotes).all())
 
     def source_at(self, now: int) -> str:
         """Return the name of the price source at a market time; `settled` after the last bar of a day."""
@@ -213,6 +222,15 @@ class OptionLoop(Loop):
         self._machines.on_row = self._hear
         self.missing: Counter[str] = Counter()
         """The others among them, of contracts that bid and ask were recorded of."""
+        self._position_moved = False
+        """True until the end of a bar in which a position changed: risk then looks at what guards the others."""
+        self._acts_ns: int | None = None
+        """The start of the first bar at which a price of what is held can lead to something; None if not known."""
+        self._passing = False
+        """True while contracts pass over the current bar."""
+        self._passed_ns = 0
+        """The end of the newest bar that contracts passed over and do not know of yet; 0 if there is none."""
+        self._limited = any(limit.most < _ENDLESS.get(limit.kind, math.inf) for limit in self._risk.limits.all)
         self._venue.sides = self._sides
         self._machines.sides = self._quoted
         self._risk.environment.tables = self._market.terms.tables
@@ -245,7 +263,12 @@ class OptionLoop(Loop):
     # the market
 
     def _opened(self, feed: BarTape, start: int) -> None:
-        mine = [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.step(start)]
+        self._passing = bool(self._legs) and not self.plain and start < self._act_after(feed, start)
+        if self._passing:
+            return
+        self._catch_up()
+        name = feed.columns.instrument
+        mine = [leg for leg in self._legs.values() if leg.underlying == name and leg.step(start)]
         for leg in mine:
             self._venue.set_price(leg.contract.id, leg.current_bar[1])
         super()._opened(feed, start)
@@ -253,20 +276,119 @@ class OptionLoop(Loop):
             super()._opened(leg, start)
 
     def _moved(self, feed: Feed, end: int) -> None:
+        if self._passing:
+            feed.last, feed.last_ns = float(feed.columns.table[3, feed.row]), end
+            self._passed_ns = end
+            return
         for leg in [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.ready]:
-            if self._waits(leg.contract.id) or self._venue.held_units(leg.contract.id):
-                self._count(leg)
+            self._count(leg, slice(leg.row, leg.row + 1))
             self._walked(leg, end)
             leg.finish()
         super()._moved(feed, end)
+        if self._position_moved:
+            self._position_moved = False
+            self._update_flags()
 
-    def _count(self, leg: LegTape) -> None:
-        name, source = leg.contract.id, SOURCES[leg.source]
-        self.bars[source] += 1
-        self.gaps.update([name] * leg.in_gap)
-        if source == SOURCES[RECORDED] and name in self._market.terms.quotes:
-            self.quoted += not leg.lacks_quotes
-            self.missing.update([name] * leg.lacks_quotes)
+    def _count(self, leg: LegTape, rows: slice) -> None:
+        """Count where the prices of these bars are from, if the contract is held or ordered."""
+        name, prices = leg.contract.id, leg.days[-1]
+        if not (self._waits(name) or self._venue.held_units(name)):
+            return
+        is_recorded = prices.source[rows] == RECORDED
+        for number in prices.source[rows].tolist():
+            self.bars[SOURCES[number]] += 1
+        self.gaps += Counter({name: int(np.count_nonzero(prices.gap[rows]))})
+        if name in self._market.terms.quotes:
+            lacking = int(np.count_nonzero(is_recorded & np.isnan(prices.quotes[0, rows])))
+            self.quoted += int(np.count_nonzero(is_recorded)) - lacking
+            self.missing += Counter({name: lacking})
+
+    # bars at which nothing can happen
+
+    def _act_after(self, feed: BarTape, start: int) -> int:
+        """The start of the first bar, this one or a later one of the day, at which contracts have to be walked."""
+        if self._acts_ns is None:
+            self._acts_ns = self._first_act(feed, start)
+        return self._acts_ns
+
+    def _first_act(self, feed: BarTape, start: int) -> int:
+        """This bar's start where prices leave more behind than a profit, or a contract is not priced off `feed`; else
+        that of the first one at which what is held comes to a level, an order or a rule."""
+        risk, legs = self._risk, list(self._legs.values())
+        name, venue = feed.columns.instrument, self._venue
+        busy = self.restless or self._loses or self._limited or venue.waiting or risk.runs.series.any
+        stops, targets = risk.state.stop_levels, risk.state.target_levels
+        ordered = {*venue.touch, *(key[1] for key in (*stops, *targets))}
+        alone = len(self._watched) == 1 and ordered <= self._legs.keys() and not venue.held_units(name)
+        if busy or not alone or any(leg.underlying != name or not leg.may_pass_over for leg in legs):
+            return start
+        starts = legs[0].columns.start_ns
+        row = int(np.searchsorted(starts, start))
+        reach = {leg.contract.id: price_reach(leg.columns, row) for leg in legs}
+        acts = np.zeros(len(starts) - row, dtype=np.bool_)
+        acts[: row == 0] = True
+        for contract, touch in venue.touch.items():
+            acts |= reach[contract].leaves(*touch)
+        for levels, way in ((stops, 1), (targets, -1)):
+            for key, level in levels.items():
+                falls = venue.held_units(key[1]) * way > 0
+                acts |= reach[key[1]].leaves(level if falls else -math.inf, math.inf if falls else level)
+        for run in risk.runs.books.runs.values():
+            found = self._acts_of(run, reach)
+            if found is None:
+                return start
+            acts |= found
+        first = first_bar(acts)
+        return int(starts[row + first]) if first is not None else int(starts[-1]) + legs[0].columns.span_ns
+
+    @staticmethod
+    def _acts_of(run: Run, reach: Mapping[str, PriceReach]) -> NDArray[np.bool_] | None:
+        """The bars at which a rule of a run or of its legs may apply; None where every price moves something."""
+        held, bounded = list(run.legs.values()), run.low > -math.inf or run.high < math.inf
+        acts = np.zeros(len(next(iter(reach.values())).low), dtype=np.bool_)
+        if not held:
+            return acts
+        if run.trails or run.rules.leg_trailing.value or run.entering or run.leaving:
+            return None
+        if (bounded and run.profit is None) or any(
+            leg.instrument not in reach or leg.quantity != leg.units for leg in held
+        ):
+            return None
+        for leg in held:
+            acts |= reach[leg.instrument].leaves(leg.floor, leg.ceiling)
+        if bounded:
+            cost = sum(leg.quantity * leg.average_price for leg in held) - run.realised
+            worth = combined_reach([reach[leg.instrument] for leg in held], [leg.quantity for leg in held])
+            acts |= worth.leaves(run.low + cost + _PAISA, run.high + cost - _PAISA)
+        return acts
+
+    def _catch_up(self) -> None:
+        """Tell venue and risk where contracts stand after the bars that they passed over."""
+        end, self._passed_ns = self._passed_ns, 0
+        if not end:
+            return
+        for leg in self._legs.values():
+            self._count(leg, leg.pass_over(end))
+            if leg.contract.id not in self._path.listens:
+                self._venue.set_price(leg.contract.id, float(leg.columns.table[0, leg.row]))
+        for name, feed in self._feeds.items():
+            if name in self._path.listens:
+                self._venue.set_price(name, feed.last)
+                self._machines.note_price(name, feed.last, end)
+
+    def _update_flags(self) -> None:
+        super()._update_flags()
+        self.restless |= self._position_moved
+        self._acts_ns = None
+
+    def _learn_prices(self) -> None:
+        self._catch_up()
+        super()._learn_prices()
+
+    def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
+        """Pass the strategy's signals at the end of a bar to the machines for a decision."""
+        self._catch_up()
+        super().signal(feed, bar, signals, end)
 
     def _sides(self, name: str, price: float) -> Sides | None:
         leg = self._legs.get(name)
@@ -324,6 +446,7 @@ class OptionLoop(Loop):
     def _hear(self, row: Any) -> None:
         """Contracts that a signal names have bars from now on."""
         self._on_row_before(row)
+        self._position_moved |= isinstance(row, PositionChanged)
         if isinstance(row, Signal):
             for leg in (*row.legs, *row.otherwise):
                 self._follow(leg.instrument)
@@ -347,6 +470,7 @@ class OptionLoop(Loop):
     # days
 
     def _end_day(self, start: int) -> None:
+        self._catch_up()
         super()._end_day(start)
         held = {position.instrument for position in self._risk.state.open_positions()}
         if self._venue.waiting:  # a basket is on its way into the next day: its later legs follow its first ones
@@ -366,6 +490,7 @@ class OptionLoop(Loop):
 
     def _end_whole_day(self) -> None:
         """The last day has no day after it that would end it."""
+        self._catch_up()
         last = max((feed.last_ns for feed in self._watched), default=0)
         closes = self._closes()
         if closes and last >= max(closes):
