@@ -113,7 +113,7 @@ def test_seller_of_options_without_bars_of_one_is_told_what_it_needs() -> None:
 
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     result = run(prepare(home, asked("Of_iron_condor", last=date(2024, 2, 2))).spec)
-    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (20, "7612c602bdcbe513")
+    assert (len(result.ledger.trades), result.ledger.trade_hash()) == (20, "5a6348102676e771")
     assert [stop["text"] for stop in summary(result)["stops"]][::2] == [
         "none; it hedges legs[3], and needs no stop until that is gone",
         "engine, 100 % of premium: the leg's own stop; it lies beyond what the exchange takes (36% of its price, or "
