@@ -40,7 +40,7 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup paper test test-fast test-stacks test-all coverage soak fuzz flood chaos bench bench-peers lint clean distclean
+.PHONY: help setup paper test test-fast test-stacks test-all coverage soak engines fuzz flood chaos bench bench-peers lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -51,6 +51,7 @@ help:
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
+	@echo 'make engines     backtests of random strategies by the lean engine and by the machines; EXAMPLES=5000'
 	@echo 'make fuzz        whatever may come from outside, to every parser and daemon; CASES=100000, SEED=2'
 	@echo 'make flood       10,000 signals in 60 s: no limit exceeded, none lost; SIGNALS=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
@@ -104,6 +105,9 @@ coverage: $(STAMP)
 
 soak: $(STAMP)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
+
+engines: $(STAMP)
+	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_backtest_lean.py $(ARGS)
 
 fuzz: $(STAMP)
 	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py $(ARGS)

@@ -7,6 +7,7 @@ no books. `python -m lab.bench.backtest FOLDER` is the process whose memory is m
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,19 +24,26 @@ import numpy as np
 
 from lab.bench.results import Figure
 from mytrading.backtest.data.columns import CHUNK, Columns, build_columns
-from mytrading.backtest.run import Spec, run, without_rupee_limits
+from mytrading.backtest.run import LEAN, Spec, run, without_rupee_limits
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Product, Side
+from mytrading.messages.exit_rules import StrategyRules, TrailKind, TrailRule
 from mytrading.messages.market import Bar
-from mytrading.messages.run_config import RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import Direction, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.strategies import BaseStrategy, Signal
 
 BARS = 1_000_000
-SHARE = 0.3
+SHARES = {"backtest_event": 0.5, "backtest_machines": 0.3}
 """Of the bare loop's bars a second."""
+LONG_SHORT = (100_000, 500_000)
+"""Bars of a short and of a long run; the machines walk a tenth of them."""
+TIMES = {"backtest_long_short": 6.0, "backtest_bars_view": 2.0, "backtest_run_rules": 6.0}
+"""Of the machines' bars a second, what an added bar costs."""
+START_S = 1.5
+START_BARS = 1000
 FILLS, THOUSAND = 30_000, 1000
 FLAT = 1.25
 """How much dearer the last thousand of these fills may be than the first."""
@@ -108,15 +116,122 @@ class Restless(Crossing):
         return self.create_signal("EXIT" if self.position.is_long else "BUY")
 
 
+class Donchian(BaseStrategy):
+    """Long above the highest high of thirty bars, short below their lowest low."""
+
+    def initialize(self) -> None:
+        """Both bounds as indicators."""
+        self.add_indicator("MAX", period=30, source="high", name="upper")
+        self.add_indicator("MIN", period=30, source="low", name="lower")
+
+    def on_data(self, data: Bar) -> Signal | None:
+        """A signal where the close has left the bounds of the bars before it."""
+        if data.close > self.get_indicator_value("upper", 1) and not self.position.is_long:
+            return self.create_signal("BUY")
+        if data.close < self.get_indicator_value("lower", 1) and not self.position.is_short:
+            return self.create_signal("SELL")
+        return None
+
+
+class DonchianBars(BaseStrategy):
+    """The same from `self.bars` and numpy."""
+
+    def on_data(self, data: Bar) -> Signal | None:
+        """As `Donchian` does."""
+        past = self.bars(31)
+        if len(past.close) < 31:
+            return None
+        if data.close > past.high[:-1].max() and not self.position.is_long:
+            return self.create_signal("BUY")
+        if data.close < past.low[:-1].min() and not self.position.is_short:
+            return self.create_signal("SELL")
+        return None
+
+
 def measure_backtest(progress: Callable[[str], None]) -> list[Figure]:
     """All figures of the event backtest."""
     progress(f"making {BARS:,} bars")
     columns = made(BARS)
-    return [*_speeds(columns, progress), _fill_cost(progress), _memory(columns, progress)]
+    return [
+        *_speeds(columns, progress), *_added_speeds(columns, progress), _start(progress), _fill_cost(progress),
+        _memory(columns, progress),
+    ]  # fmt: skip
+
+
+def _added_speeds(columns: Columns, progress: Callable[[str], None]) -> list[Figure]:
+    """Bars a second that an added bar costs by the lean engine, and by the machines, of runs long and short."""
+    found = []
+    for name, goal in TIMES.items():
+        progress(f"{name}: both engines, a short and a long run each")
+        spec = long_short_spec(columns, name)
+        lean, machines = added_speed(spec, LONG_SHORT), added_speed(replace(spec, lean=False), LONG_SHORT, 10)
+        found.append(
+            Figure(
+                name=name, value=round(lean), unit="bars/s", goal=f"≥ {goal:g}× the machines",
+                met=lean >= goal * machines, n=LONG_SHORT[1], limit=round(machines), ratio=round(lean / machines, 2),
+            )
+        )  # fmt: skip
+    return found
+
+
+def added_speed(spec: Spec, sizes: tuple[int, int], part: int = 1) -> float:
+    """Bars a second of processor time that an added bar costs: of a long run less a short one, a `part` of each."""
+    seconds = []
+    for size in sizes:
+        began = time.process_time()
+        result = run(replace(spec, data=(begin_of(spec.data[0], size // part),)))
+        seconds.append(time.process_time() - began)
+        if spec.lean and result.engine != LEAN:
+            raise RuntimeError(f"expected a lean run, found one of the machines: {result.note}")
+    return (sizes[1] - sizes[0]) / part / (seconds[1] - seconds[0])
+
+
+def begin_of(columns: Columns, count: int) -> Columns:
+    """The first bars of columns."""
+    return Columns(columns.instrument, columns.timeframe, columns.start_ns[:count], columns.table[:, :count])
+
+
+def long_short_spec(columns: Columns, figure: str) -> Spec:
+    """Long and short, intraday, with a stop of 0.2 % at the broker; with rupee rules of the run, or `self.bars`."""
+    spec = spec_of(columns)
+    strategy = DonchianBars if figure == "backtest_bars_view" else Donchian
+    rules = StrategyRules()
+    if figure == "backtest_run_rules":
+        trail = TrailRule(kind=TrailKind.AMOUNT, value=2.0, activation=2.0)
+        rules = StrategyRules(max_loss=3.0, max_profit=6.0, trailing=trail)
+    strategy_run = msgspec.structs.replace(
+        spec.run, name=strategy.__name__, short=TradeRule(kind=TradeKind.SAME, side=Side.SELL),
+        direction=Direction.BOTH, product=Product.MIS, stop=StopPlan.BROKER, stop_loss_pct=0.002, rules=rules,
+    )  # fmt: skip
+    limits = msgspec.structs.replace(spec.limits, trailing_stop_enabled=True)
+    return replace(spec, run=strategy_run, strategy=strategy, limits=limits)
+
+
+def _start(progress: Callable[[str], None]) -> Figure:
+    """Processor seconds of `mytrading backtest` on a few bars: imports, settings, the run and its report."""
+    progress("backtest_start: the command on a few bars")
+    columns = made(START_BARS)
+    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
+        file = Path(folder) / "bars.csv"
+        rows = zip(columns.start_ns.tolist(), *(row.tolist() for row in columns.table), strict=True)
+        lines = (",".join(map(str, row)) for row in rows)
+        file.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        command = [
+            sys.executable, "-m", "mytrading.cli.main", "backtest", "SMA_Crossover", "--data", f"{INSTRUMENT}={file}",
+            "--timeframe", "1m", "--report", str(Path(folder) / "report"),
+        ]  # fmt: skip
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, capture_output=True, text=True, check=True, cwd=_CONFIG.parent)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Figure(
+        name="backtest_start", value=round(seconds, 2), unit="s", goal=f"< {START_S:g} s of processor time",
+        met=seconds < START_S, n=START_BARS, limit=START_S, ratio=round(seconds / START_S, 3),
+    )  # fmt: skip
 
 
 def _speeds(columns: Columns, progress: Callable[[str], None]) -> list[Figure]:
-    """Bars a second with the short way of plain trips, and where the machines make each trip.
+    """Bars a second of a plain long strategy by the lean engine, and by the machines.
 
     All in processor time, set-up of the run included; the bare loop runs before and after. The machines are asked about
     the first tenth of the bars.
@@ -125,17 +240,18 @@ def _speeds(columns: Columns, progress: Callable[[str], None]) -> list[Figure]:
     part = Columns(
         columns.instrument, columns.timeframe, columns.start_ns[: BARS // 10], columns.table[:, : BARS // 10]
     )
-    for name, bars, quick in (("backtest_event", columns, True), ("backtest_machines", part, False)):
+    for name, bars, lean in (("backtest_event", columns, True), ("backtest_machines", part, False)):
         progress(f"{name}: the bare loop, the backtest, the bare loop")
         before, began = bare_speed(bars), time.process_time()
-        result = run(replace(spec_of(bars), quick=quick))
+        result = run(replace(spec_of(bars), lean=lean))
         speed = result.bars / (time.process_time() - began)
         bare = (before + bare_speed(bars)) / 2
-        progress(f"{len(result.ledger.trades):,} round trips, {result.quick:,} of them without the machines")
+        progress(f"{len(result.ledger.trades):,} round trips, engine {result.engine} {result.note}".rstrip())
+        share = SHARES[name]
         found.append(
             Figure(
-                name=name, value=round(speed), unit="bars/s", goal=f"≥ {SHARE:g}× a bare event loop",
-                met=speed >= SHARE * bare, n=result.bars, limit=round(bare), ratio=round(speed / bare, 3),
+                name=name, value=round(speed), unit="bars/s", goal=f"≥ {share:g}× a bare event loop",
+                met=speed >= share * bare, n=result.bars, limit=round(bare), ratio=round(speed / bare, 3),
             )
         )  # fmt: skip
     return found
@@ -149,7 +265,7 @@ def _fill_cost(progress: Callable[[str], None]) -> Figure:
     counted = _Counting(spec.fees)
     run(
         replace(
-            spec, strategy=Restless, run=msgspec.structs.replace(spec.run, name="Restless"), fees=counted, quick=False
+            spec, strategy=Restless, run=msgspec.structs.replace(spec.run, name="Restless"), fees=counted, lean=False
         )
     )
     first, last = _ends(counted.times[: FILLS + 1])
@@ -291,8 +407,6 @@ def _peak_bytes() -> int:
     """The most memory this process ever held; the figure of `getrusage` would be the parent's as well."""
     status = Path("/proc/self/status")
     if not status.exists():
-        import resource
-
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024

@@ -1,4 +1,6 @@
-"""SMA 20/50 in another backtester: run by path in the peers' own environment, where nothing of ours is installed.
+"""SMA 20/50, or Donchian 30 both ways with a stop, in another backtester: run by path in the peers' environment.
+
+Nothing of ours is installed there.
 
 `python peer_runs.py NAME BARS.npz` prints one JSON object: processor seconds of the run, bars, round trips, net profit
 where it is known, version. This file imports nothing but the standard library before it knows its peer.
@@ -17,6 +19,8 @@ from typing import Any
 RATE = 0.0003
 """Of the value of each fill."""
 CASH = 1_000_000.0
+SHORT = 5
+"""A short run has so many times fewer bars than the long one that it is taken from."""
 
 
 def _frame(bars: Any, names: tuple[str, ...]) -> Any:
@@ -45,6 +49,33 @@ def backtesting(bars: Any) -> tuple[float, int, float]:
                 self.position.close()
 
     test = library.Backtest(frame, Crossing, cash=CASH, commission=RATE, trade_on_close=False, finalize_trades=False)
+    started = time.process_time()
+    stats = test.run()
+    seconds = time.process_time() - started
+    trades = stats["_trades"]
+    return seconds, len(trades), float(trades["PnL"].sum())
+
+
+def backtesting_long_short(bars: Any) -> tuple[float, int, float]:
+    """backtesting.py: Donchian 30 from arrays, reversing, with a stop of 0.2 % of the close before the entry."""
+    library = importlib.import_module("backtesting")
+    frame = _frame(bars, ("Open", "High", "Low", "Close", "Volume")).tz_localize(None)
+
+    class Donchian(library.Strategy):  # type: ignore[misc, name-defined]
+        def init(self) -> None:
+            self.upper = self.I(lambda: frame["High"].rolling(30).max().shift(1))
+            self.lower = self.I(lambda: frame["Low"].rolling(30).min().shift(1))
+
+        def next(self) -> None:
+            close = self.data.Close[-1]
+            if close > self.upper[-1] and not self.position.is_long:
+                self.position.close()
+                self.buy(size=1, sl=close * 0.998)
+            elif close < self.lower[-1] and not self.position.is_short:
+                self.position.close()
+                self.sell(size=1, sl=close * 1.002)
+
+    test = library.Backtest(frame, Donchian, cash=CASH, commission=RATE, trade_on_close=False, finalize_trades=False)
     started = time.process_time()
     stats = test.run()
     seconds = time.process_time() - started
@@ -133,22 +164,31 @@ def nautilus_trader(bars: Any) -> tuple[float, int, float]:
 
 PEERS: dict[str, Callable[[Any], tuple[float, int, float]]] = {
     "backtesting": backtesting,
+    **dict.fromkeys(
+        ("backtesting_long_short", "backtesting_bars_view", "backtesting_run_rules"), backtesting_long_short
+    ),
     "backtrader": backtrader,
     "nautilus_trader": nautilus_trader,
 }
 
 
 def main(name: str, file: str) -> None:
-    """Run one peer and print what it did, or that it is not there."""
+    """Run one peer and print what it did, or that it is not there; of long/short runs what the added bars cost."""
+    added = name.startswith("backtesting_")
+    library = "backtesting" if added else name
     try:
-        importlib.import_module(name)
+        importlib.import_module(library)
     except ImportError as error:
         print(json.dumps({"missing": str(error)}))
         return
     numpy = importlib.import_module("numpy")
     bars = numpy.load(file)
     seconds, trades, profit = PEERS[name](bars)
-    figures = {"peer": name, "version": version(name), "bars": len(bars["start"]), "seconds": seconds, "trades": trades}
+    count = len(bars["start"])
+    if added:
+        part = {"start": bars["start"][: count // SHORT], "table": bars["table"][:, : count // SHORT]}
+        seconds, count = seconds - PEERS[name](part)[0], count - count // SHORT
+    figures = {"peer": name, "version": version(library), "bars": count, "seconds": seconds, "trades": trades}
     print(json.dumps({**figures, "net": None if profit != profit else round(profit, 2)}))
 
 

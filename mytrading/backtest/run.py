@@ -9,16 +9,17 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext, Models
-from mytrading.backtest.engine.fast_path import Trips
-from mytrading.backtest.engine.fast_path_conditions import FastPathTerms, terms_of
+from mytrading.backtest.engine.lean import LeanEngine
+from mytrading.backtest.engine.lean_terms import LeanTerms, NotCoveredError, lean_terms
 from mytrading.backtest.engine.ledger import Curve, Ledger, curve_of
 from mytrading.backtest.engine.loop import Loop, Progress
 from mytrading.backtest.engine.machines import Machines
@@ -43,6 +44,7 @@ from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.parameters import Parameter
 
+LEAN, MACHINES = "lean", "machines"
 _MANY = 1_000_000
 _NEVER = 1 << 62
 _ENDLESS = 1e15
@@ -65,8 +67,8 @@ class RunChanges(Protocol):
 class Spec:
     """A run. `data` are the bars of each watched instrument; rupees of `capital`; `fees` None for none.
 
-    With `plain` every machine is called at every bar: slower, for the proof that the short way leads to the same.
-    Without `quick` the machines make every trip, also those that can only come out in one way (`fast_path`).
+    Without `lean` the machines make the run, also one that the lean engine covers. With `plain` they are called at
+    every bar: slower still, for the proof that leaving them alone where nothing can follow leads to the same.
     """
 
     run: StrategyRun
@@ -80,7 +82,7 @@ class Spec:
     models: Models = field(default_factory=Models)
     fees: FeeSchedule | None = None
     plain: bool = False
-    quick: bool = True
+    lean: bool = True
     options: OptionTerms | None = None
     """Given, contracts that the data is not of are listed, priced and traded."""
     tables: RiskTables = field(default_factory=RiskTables)
@@ -99,7 +101,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run led to. `seconds` are those of the loop; `bars` those walked through, of all instruments."""
+    """What a run led to. `seconds` are those of the loop; `bars` those walked through, of all instruments.
+
+    `engine` is LEAN or MACHINES; of a run that the machines made for want of a lean one, `note` says why.
+    """
 
     spec: Spec
     bars: int
@@ -108,8 +113,8 @@ class RunResult:
     curve: Curve
     stand_ins: tuple[str, ...]
     fault: Fault | None = None
-    quick: int = 0
-    """Trades that needed no machine (`fast_path`)."""
+    engine: str = MACHINES
+    note: str = ""
     priced: Priced | None = None
     """Of a run with `options`."""
 
@@ -131,39 +136,101 @@ def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[Engin
     """Backtest a strategy on the spec's bars; raises `DataError` for data that does not fit it. `progress` gets bars
     done; `machine` is the engine's class, for checks one that records. Indicator values are released at the end."""
     _check(spec)
+    if machine is not EngineMachine or not spec.lean or spec.plain:
+        return _run_machines(spec, progress, machine)
+    terms = _terms(spec)
+    note = terms if isinstance(terms, str) else ""
+    if isinstance(terms, LeanTerms):
+        try:
+            return _run_lean(spec, terms, progress)
+        except NotCoveredError as found:
+            note = str(found)
+    return dataclasses.replace(_run_machines(spec, progress, machine), note=note)
+
+
+def _run_lean(spec: Spec, terms: LeanTerms, progress: Progress) -> RunResult:
+    """Run by the lean engine; `NotCoveredError` says what only the machines know."""
+    parts = _parts(spec, EngineMachine)
+    host = parts.engine.hosts[0]
+    if host.fault is not None:
+        raise NotCoveredError("the strategy failed at its start")
+    feed = Feed(spec.data[0], host, spec.calendar)
+    parts.engine.speed = 0
+    parts.engine.open(())
+    if host.fault is not None:
+        raise NotCoveredError("the strategy failed at its start")
+    lean = LeanEngine(
+        terms, parts.engine, _environment(spec, parts.world), parts.world, feed, spec.models, spec.facts.margin,
+        spec.capital, parts.ledger, progress,
+    )  # fmt: skip
+    started = time.perf_counter()
+    lean.run()
+    return _result(spec, parts, time.perf_counter() - started, engine=LEAN)
+
+
+def _run_machines(spec: Spec, progress: Progress, machine: type[EngineMachine]) -> RunResult:
+    parts = _parts(spec, machine)
+    if parts.engine.hosts[0].fault is not None:
+        return _result(spec, parts, 0.0)
+    loop = _loop(spec, parts, progress)
+    started = time.perf_counter()
+    loop.run()
+    seconds = time.perf_counter() - started
+    priced = loop.outcome(parts.ledger.fills) if isinstance(loop, OptionLoop) else None
+    return _result(spec, parts, seconds, priced=priced)
+
+
+class _Parts(NamedTuple):
+    """What a run is made of, whichever engine makes it."""
+
+    world: MarketContext
+    ledger: Ledger
+    engine: EngineMachine
+
+
+def _parts(spec: Spec, machine: type[EngineMachine]) -> _Parts:
     names = tuple(columns.instrument for columns in spec.data)
     world = MarketContext(spec.calendar, spec.facts, names)
     if spec.options is not None:
         market = shared_market(spec.options, spec.data, spec.calendar, spec.facts)
         world = OptionWorld(spec.calendar, spec.facts, market, names)
-    world.open_day(ist_date(min(int(columns.start_ns[0]) for columns in spec.data)))
+    world.open_day(_first_day(spec))
     ledger = Ledger(partial(_charge, spec.fees, world))
     engine = machine([replace(spec.run, accounts=())], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
-    host = engine.hosts[0]
-    bars, seconds, quick, priced = 0, 0.0, 0, None
-    if host.fault is None:
-        loop, trips = _loop(spec, world, ledger, engine, progress)
-        started = time.perf_counter()
-        loop.run(trips.walk if trips is not None else None)
-        seconds = time.perf_counter() - started
+    return _Parts(world, ledger, engine)
+
+
+def _first_day(spec: Spec) -> date:
+    return ist_date(min(int(columns.start_ns[0]) for columns in spec.data))
+
+
+def _result(
+    spec: Spec, parts: _Parts, seconds: float, *, engine: str = MACHINES, priced: Priced | None = None
+) -> RunResult:
+    host, fills = parts.engine.hosts[0], parts.ledger.fills
+    bars = 0
+    if seconds:
         host.workspace.close()
-        bars, quick = sum(len(columns) for columns in spec.data), trips.quick if trips is not None else 0
-        priced = loop.outcome(ledger.fills) if isinstance(loop, OptionLoop) else None
+        bars = sum(len(columns) for columns in spec.data)
     contracts, exits = (priced.columns, priced.exits) if priced is not None else ((), None)
-    curve = curve_of(spec.capital, (*spec.data, *contracts), ledger.fills, exits)
-    stand_ins = tuple(sorted(world.stand_ins))
-    return RunResult(spec, bars, seconds, ledger, curve, stand_ins, host.fault, quick, priced)
+    curve = curve_of(spec.capital, (*spec.data, *contracts), fills, exits)
+    stand_ins = tuple(sorted(parts.world.stand_ins))
+    return RunResult(
+        spec, bars, seconds, parts.ledger, curve, stand_ins, host.fault, engine=engine, priced=priced
+    )  # fmt: skip
 
 
-def _loop(
-    spec: Spec, world: MarketContext, ledger: Ledger, engine: EngineMachine, progress: Progress
-) -> tuple[Loop, Trips | None]:
-    """The loop with its machines, and the walk that trips take without them, if the run can have any."""
-    strategy_run, plain = replace(spec.run, accounts=()), spec.plain
-    square_off, book = world.square_off(), InstrumentBook(())
+def _environment(spec: Spec, world: MarketContext) -> RiskEnvironment:
+    strategy_run, square_off, book = replace(spec.run, accounts=()), world.square_off(), InstrumentBook(())
     environment = RiskEnvironment(spec.limits, spec.rates, [strategy_run], ACCOUNT, spec.calendar, book, square_off)
     environment.tables = spec.tables
-    risk = RiskMachine(environment)
+    return environment
+
+
+def _loop(spec: Spec, parts: _Parts, progress: Progress) -> Loop:
+    """The loop with its machines."""
+    plain, (world, ledger, engine) = spec.plain, parts
+    risk = RiskMachine(_environment(spec, world))
     venue = BacktestVenue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=plain)
     orders = build_order_machine(spec.rates, spec.calendar)
     machines = Machines(engine, risk, orders, venue, ACCOUNT, ledger.apply, plain=plain)
@@ -175,19 +242,16 @@ def _loop(
     loop = kind(machines, venue, world, ledger, feeds, most_loss, exercise, progress, plain=plain)
     if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
         loop.open_market(world)
-    terms = _terms(spec, strategy_run, world) if feeds[0].is_only_input and len(feeds) == 1 else None
-    trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
-    return loop, trips
+    return loop
 
 
-def _terms(spec: Spec, run: StrategyRun, world: MarketContext) -> FastPathTerms | None:
-    """The terms of trips that need no machine, if the run is one of those that can have them."""
-    name = spec.data[0].instrument
-    if spec.plain or not spec.quick or name in world.stand_ins or spec.options is not None:
-        return None
-    return terms_of(
-        run, spec.strategy, world.instrument(name), spec.limits, spec.rates, spec.models, spec.capital,
-        spec.calendar, world.square_off(),
+def _terms(spec: Spec) -> LeanTerms | str:
+    """The terms on which the lean engine makes the run, or why it cannot."""
+    world = MarketContext(spec.calendar, spec.facts, [columns.instrument for columns in spec.data])
+    world.open_day(_first_day(spec))
+    return lean_terms(
+        spec.run, spec.strategy, spec.data, world.instrument(spec.data[0].instrument), spec.limits, spec.rates,
+        spec.models, spec.calendar, priced=spec.options is not None,
     )  # fmt: skip
 
 

@@ -20,9 +20,9 @@ class BuysOnce(BaseStrategy):
 FALLING = [(100.0 - n, 100.0 - n, 99.0 - n, 99.0 - n) for n in range(30)]
 
 
-@pytest.mark.parametrize("quick", [True, False])
-def test_limit_that_makes_flat_closes_at_its_bar_and_not_at_the_square_off(quick: bool) -> None:
-    spec = spec_of(BuysOnce, bars(FALLING), max_daily_loss=5.0, limit_action=LimitAction.FLATTEN, quick=quick)
+@pytest.mark.parametrize("lean", [True, False])
+def test_limit_that_makes_flat_closes_at_its_bar_and_not_at_the_square_off(lean: bool) -> None:
+    spec = spec_of(BuysOnce, bars(FALLING), max_daily_loss=5.0, limit_action=LimitAction.FLATTEN, lean=lean)
     result = run(spec)
     (trade,) = result.ledger.trades
     assert trade.exit_price == 94.0

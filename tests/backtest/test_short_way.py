@@ -14,7 +14,7 @@ from tests.kit.backtest_specs import LIMITS, Cross, bars_of, begin_of, fees, shi
 
 
 def both_ways(spec: Spec) -> tuple[str, str, int]:
-    short, plain = run(spec), run(replace(spec, plain=True))
+    short, plain = run(replace(spec, lean=False)), run(replace(spec, plain=True))
     assert short.ledger.counts == plain.ledger.counts
     assert short.ledger.trades == plain.ledger.trades
     return short.ledger.trade_hash(), plain.ledger.trade_hash(), len(short.ledger.trades)

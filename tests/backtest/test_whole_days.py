@@ -71,7 +71,7 @@ def test_daily_bars_trade_alike_however_they_are_stamped_and_walked(tmp_path: Pa
     given = {"timeframe": "1d", "product": "CNC", "parameters": {"fast_period": "3", "slow_period": "8"}}
     prepared = prepare(ROOT, RunRequest("SMA_Crossover", (f"NSE:SBIN={share(tmp_path, at)}",), **given))
     assert any("each day counts as a session" in note for note in prepared.notes)
-    results = [run(dataclasses.replace(prepared.spec, **way)) for way in ({}, {"quick": False}, {"plain": True})]
+    results = [run(dataclasses.replace(prepared.spec, **way)) for way in ({}, {"lean": False}, {"plain": True})]
     assert [dict(result.ledger.counts) for result in results] == [{}] * 3
     assert {(len(result.ledger.trades), result.ledger.trade_hash()) for result in results} == {(3, "1014e8c6639aa088")}
     assert {iso_ist(fill.at_ns)[11:19] for fill in results[1].ledger.fills} == {"00:00:00"}

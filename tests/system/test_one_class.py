@@ -166,7 +166,7 @@ def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
             super().apply(row)
 
     spec = prepare(home, RunRequest(name="TwoMeans", data=(f"NIFTY={bars}",), options=("model",))).spec
-    return side, run(dataclasses.replace(spec, quick=False), machine=Noting).ledger.trade_hash()
+    return side, run(dataclasses.replace(spec, lean=False), machine=Noting).ledger.trade_hash()
 
 
 def did(stack: Stack) -> DaySide:

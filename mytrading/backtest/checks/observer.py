@@ -187,7 +187,7 @@ class Observer:
         self.watched = _watching(strategy, self)
 
     def record_run(self, spec: Spec) -> Log:
-        """Backtest the spec with the observed strategy, without the fast path; return its complete log."""
+        """Backtest the spec with the observed strategy, by the machines; return its complete log."""
         log = self.log = Log()
 
         class Recording(EngineMachine):
@@ -195,7 +195,7 @@ class Observer:
                 log.events.append(row)
                 super().apply(row)
 
-        log.result = run(dataclasses.replace(spec, strategy=self.watched, quick=False), machine=Recording)
+        log.result = run(dataclasses.replace(spec, strategy=self.watched, lean=False), machine=Recording)
         log.fault = log.result.fault
         log.story = list(_story(spec, log))
         return log

@@ -14,6 +14,7 @@ import numpy as np
 
 from mytrading.backtest.checks import (
     determinism,
+    lean_agreement,
     lookahead,
     monte_carlo,
     restart,
@@ -28,11 +29,12 @@ from mytrading.backtest.run import Spec
 
 RUNS, SPEED, CHANCE = "runs", "speed", "chance"
 CHECKS = (
-    RUNS, source_lint.NAME, determinism.NAME, lookahead.NAME, warm_up.NAME, restart.NAME, SPEED,
+    RUNS, source_lint.NAME, determinism.NAME, lean_agreement.NAME, lookahead.NAME, warm_up.NAME, restart.NAME, SPEED,
     unused_parameters.NAME, vectorized_agreement.NAME, CHANCE,
 )  # fmt: skip
 _COMPARING = {
-    check.NAME: check.ASKS for check in (lookahead, warm_up, restart, unused_parameters, vectorized_agreement)
+    check.NAME: check.ASKS
+    for check in (lean_agreement, lookahead, warm_up, restart, unused_parameters, vectorized_agreement)
 }
 """Checks that compare runs, which means something only where two equal runs decide the same."""
 BUDGET_US = 500.0
@@ -85,6 +87,7 @@ def run_checks(
     checks: dict[str, Callable[[], CheckOutcome]] = {
         source_lint.NAME: lambda: source_lint.check_source(request.file),
         determinism.NAME: lambda: steady,
+        lean_agreement.NAME: lambda: _engines(spec, whole),
         lookahead.NAME: lambda: lookahead.check_look_ahead(spec, observer, whole),
         warm_up.NAME: lambda: warm_up.check_warm_up(spec, observer, whole),
         restart.NAME: lambda: restart.check_restart(spec, observer, whole),
@@ -122,6 +125,11 @@ def _runs(spec: Spec, file: Path | None, whole: Log) -> CheckOutcome:
             "check it on data on which it trades", must=False,
         )  # fmt: skip
     return found
+
+
+def _engines(spec: Spec, whole: Log) -> CheckOutcome:
+    assert whole.result is not None
+    return lean_agreement.check_engines(spec, whole.result)
 
 
 def _speed(spec: Spec, whole: Log, budget_us: float) -> CheckOutcome:

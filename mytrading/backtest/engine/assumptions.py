@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 from mytrading.core.calendar import Calendar, Session
@@ -111,12 +111,27 @@ class MarketContext:
         self.facts = facts
         self._traded = tuple(dict.fromkeys(traded))
         self._listed: dict[str, Instrument] = {}
+        self._own: dict[str, Instrument] = {}
+        self._book = InstrumentBook(())
+        self.same_until = date.min
+        """The first day on which a lot, a tick or a freeze quantity may be another than on the present one."""
         self.stand_ins: set[str] = set()
+        self._since = date.max
 
     def open_day(self, day: date) -> InstrumentBook:
         """Begin a trading day and return its contracts, which `instrument` looks up from then on."""
-        self._listed = {name: self._list(name, day) for name in self._traded}
-        return InstrumentBook(self._listed.values())
+        if not (self._since <= day < self.same_until):
+            self._own = {name: self._list(name, day) for name in self._traded}
+            self._book = InstrumentBook(self._own.values())
+            self._since = day
+            self.same_until = day + timedelta(1) if any(map(self._is_dated, self._traded)) else date.max
+        self._listed = self._own
+        return self._book
+
+    def _is_dated(self, name: str) -> bool:
+        """True if lot, tick or freeze quantity of a contract follow from the day."""
+        exchange, symbol = split_id(name)
+        return bool(self.facts.underlyings.get(parse_symbol(symbol, exchange).underlying, _NO_FACTS).lot)
 
     def instrument(self, name: str) -> Instrument | None:
         """Return the contract of the current day by instrument id; None if it is not listed."""

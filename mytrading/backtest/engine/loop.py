@@ -103,8 +103,8 @@ class BarPath:
         if legs:
             found = self._risk.environment.instruments.get(name)
             tick = found.tick_size if found is not None else 0.0
-            levels += [_on_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
-            levels += [_on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
+            levels += [on_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
+            levels += [on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
         return [(level, True) for level in levels if low <= level <= high and level != begin]
 
     def _is_watched(self, name: str) -> bool:
@@ -114,16 +114,15 @@ class BarPath:
         return aims or name in state.stop_instruments or name in self.listens
 
 
-def _on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
+def on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
     """The first price in ticks that is there or beyond."""
     return round(to(round(price / tick, 6)) * tick, 6) if tick else price
 
 
 PROGRESS_EVERY = 16_383
 _ENDLESS = 1e15
+_FAR = float("inf")
 Progress = Callable[[int], None]
-OnBar = Callable[[Bar], StrategySignal | None]
-Rests = Callable[[], bool]
 Exercise = Callable[[Instrument, int, float, int], float]
 """Rupees that a contract's end costs: the contract, signed units, its settlement price, market ns."""
 
@@ -150,51 +149,45 @@ class Loop:
         self._square_off = machines.risk.environment.square_off
         self._most_loss = most_loss
         self.day = -1
-        self._begins = 0
+        self._begins = self._flat_by = 0
         self._next_clock = 0
         self.restless = False
         self._holding = self._loses = False
         self._ruled = _has_rules(self._risk)
         self._last_ns = 0
         self._at_close = venue.fills_at_close
+        self._capped = venue.caps_volume
         self.plain = plain
         """True if every machine is called at every bar."""
         if plain:
             self._path.listens = self._feeds
 
-    def run(self, quick: Callable[[], None] | None = None) -> None:
-        """Run the backtest over all bars, then stop the engine; open positions stay open. `quick`, if given, is called
-        to walk the bars in place of this loop (`Trips.walk`)."""
+    def run(self) -> None:
+        """Run the backtest over all bars; open positions stay open."""
         feeds = self._watched
-        if quick is not None:
-            quick()
-        elif len(feeds) == 1 and feeds[0].is_only_input and not self.plain:
-            self.walk(feeds[0], 0, len(feeds[0].columns))
+        if len(feeds) == 1 and feeds[0].is_only_input and not self.plain:
+            try:
+                self._alone(feeds[0])
+            finally:
+                feeds[0].host.workspace.slots.clear()
         else:
             self._together(feeds)
         self._machines.engine.stop()
 
-    def walk(self, feed: Feed, first: int, last: int, script: OnBar | None = None, rests: Rests | None = None) -> int:
-        """Run rows `first` to before `last` of the only feed, whose own bars are all that the strategy sees; returns
-        the row after the last one run. `script` replaces the strategy's `on_data`; `rests` is asked after bars that did
-        something and ends the walk if true."""
-        try:
-            return self._alone(feed, first, last, script or feed.host.strategy.on_data, rests)
-        finally:
-            feed.host.workspace.slots.clear()
-
-    def _alone(self, feed: Feed, first: int, last: int, on_data: OnBar, rests: Rests | None) -> int:
+    def _alone(self, feed: Feed) -> None:
+        """A single instrument whose own bars are all that the strategy sees."""
         venue, path, columns, name = self._venue, self._path, feed.columns, feed.columns.instrument
         host, workspace, series, warm = feed.host, feed.host.workspace, feed.series, feed.warm
-        workspace.current, data, touch, index, acted = name, workspace.data, venue.touch, first, True
-        for bars in feed.walked(first, last):
+        workspace.current, data, touch, index = name, workspace.data, venue.touch, 0
+        on_data, far = host.strategy.on_data, (-_FAR, _FAR)
+        for bars in feed.walked(0):
             for after, bar, values in bars:
                 if bar.start_ns >= self._next_clock:
                     self.pass_clock(bar.start_ns)
-                    acted = True
                 end = bar.end_ns
-                if venue.waiting or name in touch or name in path.listens:
-                    acted = True
+                low, high = touch.get(name, far)
+                touched = bar.low <= low or bar.high >= high or (self._capped and name in touch)
+                if touched or venue.waiting or name in path.listens:
                     opens, close, volume = bar.open, bar.close, float(columns.table[4, index])
                     path.open(name, bar.start_ns, end, opens, close, volume)
                     self._update_flags()
@@ -205,34 +198,21 @@ class Loop:
                 feed.last, feed.last_ns = bar.close, end
                 if self.restless or self._loses:
                     self._moment(end)
-                    acted = True
                 if warm[index - 1] and host.fault is None:
                     workspace.now = end
                     data[name] = bar
+                    drafts: list[StrategySignal] = []
                     try:
                         result = on_data(bar)
+                        drafts = host.drafts_of(result) if result is not None else drafts
                     except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
                         host.record_exception(error)
-                        self.signal(feed, bar, [], end)
-                        acted = True
+                    if drafts or host.fault is not None:
+                        self.signal(feed, bar, drafts, end)
                     else:
-                        if result is not None:
-                            self.signal(feed, bar, host.drafts_of(result), end)
-                            acted = True
-                        else:
-                            feed.quiet_ns = end
-                if acted and rests is not None:
-                    if rests():
-                        return index
-                    acted = False
+                        feed.quiet_ns = end
             if not index & PROGRESS_EVERY:
                 self._progress(index)
-        return index
-
-    @property
-    def is_inert(self) -> bool:
-        """True while neither a price nor the passing of time can change an order or a position."""
-        return not (self._venue.waiting or self._venue.touch or self.restless or self._path.listens or self._loses)
 
     def _together(self, feeds: list[Feed]) -> None:
         """Several instruments or timeframes, merged by time: at one moment opens come last and signals before them."""
@@ -375,9 +355,12 @@ class Loop:
         if not self._begins or start < self._begins:
             self._next_clock = min(self._begins or midnight, midnight)
             return
-        self._venue.now = start
-        self._learn_prices()
-        self._machines.tick(start)
+        if start < self._flat_by:
+            self._venue.now = start
+            self._learn_prices()
+            self._machines.tick(start)
+        else:  # bars longer than the lead: the first one after it begins when the exchange takes nothing any more
+            self._square_off_at_last_price()
         self._update_flags()
         intraday = any(p.product is Product.MIS for p in self._risk.state.open_positions())
         self._next_clock = start + 1 if intraday or self._risk.state.all_live_entries() else midnight
@@ -395,6 +378,8 @@ class Loop:
         exchanges = {name.partition(":")[0] for name in self._feeds}
         begins = [at for exchange in exchanges if (at := self._square_off.begins_ns(exchange, start))]
         self._begins = min(begins, default=0)
+        ends = [at for exchange in exchanges if (at := self._square_off.mis_deadline_ns(exchange, start))]
+        self._flat_by = min(ends, default=0)
         self._venue.now = start
         self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
         if self._holding:
@@ -414,18 +399,24 @@ class Loop:
             venue.refuse_waiting("the session is over before the order reached the exchange")
             machines.settle(last)
         if any(p.product is Product.MIS for p in self._risk.state.open_positions()) and self._begins:
-            # no bar came between the time of the square-off and the close: the last price has to do
-            now = venue.now = max(last - 1, self._begins)
-            venue.moving = True
-            self._learn_prices()
-            machines.tick(now)
-            venue.moving = False
+            self._square_off_at_last_price()
         venue.now = max([last, *self._closes()])
         venue.end_day(self._settlement)
         machines.settle(venue.now)
         machines.tick(venue.now)
         self._expire()
         self._update_flags()
+
+    def _square_off_at_last_price(self) -> None:
+        """No bar began between the time of the square-off and its end: the last price before has to do."""
+        venue, last = self._venue, max(feed.last_ns for feed in self._feeds.values())
+        for feed in self._feeds.values():
+            venue.set_price(feed.columns.instrument, feed.last)
+        now = venue.now = max(last - 1, self._begins)
+        venue.moving = True
+        self._learn_prices()
+        self._machines.tick(now)
+        venue.moving = False
 
     def _closes(self) -> list[int]:
         """When the sessions of the day end at the exchanges of the data, market ns."""

@@ -159,14 +159,6 @@ class Machines:
                 self._orders_step(answer, now)
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
 
-    def are_idle(self, strategy: str, watch: str) -> bool:
-        """True if there are no positions or orders, and nothing that would change the decision on a new signal of
-        `strategy` for instrument `watch`."""
-        orders = self.orders
-        if orders.has_timed_work or orders.describe_unsettled() or not self.venue.is_idle:
-            return False
-        return self.risk.state.is_idle(self.venue.now) and self.engine.is_idle(strategy, watch)
-
     def _risk_step(self, message: Any, now: int) -> None:
         self.risk.apply(message)
         self._commands(self.risk.decide(message, now), now)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
 from mytrading.core.exchange.exchange import Exchange
@@ -105,6 +103,11 @@ class BacktestVenue:
         return self._models.at_close and not self._models.latency_ns
 
     @property
+    def caps_volume(self) -> bool:
+        """True if a bar fills no more than a share of its volume."""
+        return bool(self._models.volume.share)
+
+    @property
     def is_idle(self) -> bool:
         """True while no order rests."""
         return not any(self.exchange.instruments_at_work())
@@ -186,11 +189,6 @@ class BacktestVenue:
         known = self.exchange.books.orders.get(name)  # one of a day before is in no book, its end was shown
         if known is not None:
             self._show(known)
-
-    def add_profit(self, rupees: float) -> None:
-        """Add rupees of profit made by fast path trades, which bypass the venue."""
-        books = self.exchange.books
-        books.account = replace(books.account, realised=books.account.realised + rupees)
 
     def funds(self) -> Funds:
         """Return the account's available funds, as the reconciler reports them."""

@@ -235,10 +235,8 @@ class OptionLoop(Loop):
         self._machines.sides = self._quoted
         self._risk.environment.tables = self._market.terms.tables
 
-    def run(self, quick: Callable[[], None] | None = None) -> None:
-        """Run all bars in order of time; contracts that expire on the last day settle if that day is complete. `quick`
-        is ignored, for options have no fast path."""
-        del quick
+    def run(self) -> None:
+        """Run all bars in order of time; contracts that expire on the last day settle if that day is complete."""
         self._together(self._watched)
         self._end_whole_day()
         self._machines.engine.stop()

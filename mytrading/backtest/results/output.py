@@ -136,6 +136,8 @@ def summary(result: RunResult) -> dict[str, Any]:
         "bars": result.bars,
         "seconds": round(result.seconds, 6),
         "bars_per_second": round(result.bars / result.seconds) if result.seconds else 0,
+        "engine": result.engine,
+        "engine_note": result.note,
         "trades": len(ledger.trades),
         "fills": len(ledger.fills),
         "trade_hash": ledger.trade_hash(),

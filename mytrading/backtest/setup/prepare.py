@@ -89,6 +89,7 @@ class RunRequest:
     product: str = ""
     risk: str = "capital"
     parameters: Mapping[str, str] = field(default_factory=dict)
+    machines: bool = False
     plain: bool = False
     session: str = "auto"
     stop: str = ""
@@ -143,8 +144,8 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
         raise RequestError("--iv and --surface price options; expected --options too, say --options model")
     spec = Spec(
         run=run, strategy=strategy, data=data, calendar=calendar, facts=facts, limits=limits, rates=settings.rates,
-        capital=request.capital, models=_models(request), fees=fees, plain=request.plain, options=options,
-        tables=tables, legs=legs,
+        capital=request.capital, models=_models(request), fees=fees, lean=not request.machines, plain=request.plain,
+        options=options, tables=tables, legs=legs,
     )  # fmt: skip
     return Prepared(_in_session(spec, request.session, notes), tuple(notes))
 

@@ -39,6 +39,7 @@ def backtest(
     at_close: bool = Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
     param: Parameters = [],  # noqa: B006
     report: Report = None,
+    machines: bool = Option(False, "--machines", help="Run by the live machines, also where the lean engine could."),
     plain: bool = Option(False, "--plain", help="Call every machine at every bar: slow, for comparison."),
     as_json: AsJson = False,
     profile: Profile = "",
@@ -49,7 +50,7 @@ def backtest(
 
     request = settings.run_request(
         slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
-        at_close=at_close, parameters=read_parameters(param), plain=plain,
+        at_close=at_close, parameters=read_parameters(param), machines=machines, plain=plain,
     )  # fmt: skip
     prepared = prepare_run(request, profile)
     try:
@@ -124,6 +125,7 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     found, money = body["metrics"], body["pnl"]
     yield f"{body['strategy']} on {', '.join(body['instruments'])} {body['timeframe']}, {body['from']} to {body['to']}"
     yield f"bars        {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
+    yield f"engine      {body['engine']}" + (f": {body['engine_note']}" if body["engine_note"] else "")
     yield f"trades      {body['trades']:,} (hash {body['trade_hash']})"
     share = body["costs"] / money["gross"] if money["gross"] > 0 else 0.0
     eaten = f" ({share:.0%} of it went to costs)" if share > _MUCH else ""

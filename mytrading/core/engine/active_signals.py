@@ -166,10 +166,6 @@ class ActiveSignals:
         """True while an exit goal works on the strategy's position in this instrument and account."""
         return bool(self._goals.get((account, strategy, instrument)))
 
-    def is_idle(self, key: Key) -> bool:
-        """True if the last signal of `key` has no live order and no exit goal of any strategy is open."""
-        return not self.status_of(key).live_orders and not any(self._goals.values())
-
     def next_candidate(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
         """The signal for the next alternative leg (`otherwise`) after the broker rejected this entry; None if none.
 

@@ -72,9 +72,10 @@ class EngineMachine(gate.EngineState):
         self._services = HostServices(
             lambda name: self.book.get(name), self.entries.entry_view, self.operator_cancels.last_cancel_ns
         )
-        self._validity_ns = int(validity_s * SECOND)
+        self.validity_ns = int(validity_s * SECOND)
+        """Market time after its bar or quote for which a draft may become an entry."""
         self.rules = gate.UserRules(rules, self._guard)
-        self._gate = gate.SignalGate(self, self.rules, account, self._validity_ns)
+        self._gate = gate.SignalGate(self, self.rules, account, self.validity_ns)
         self.faults: dict[str, StrategyFaulted] = {}
         """Faults reported in this run, by strategy."""
         self.missed_windows: dict[str, tuple[date, str]] = {}
@@ -105,14 +106,9 @@ class EngineMachine(gate.EngineState):
         """True if a strategy subscribed to the quotes of this instrument."""
         return instrument in self._quoted
 
-    def is_idle(self, strategy: str, watch: str) -> bool:
-        """True if a strategy has no position, the watched instrument no live order, and no exit goal is open."""
-        flat = not any(position.strategy == strategy for position in self.positions.open_positions())
-        return flat and self.active_signals.is_idle((strategy, watch))
-
     def is_late(self, data: gate.Data, now: int) -> bool:
         """True if at `now` (market ns) signals about this data are no longer sent: its validity is over."""
-        return now >= gate.data_complete_ns(data) + max(self._validity_ns, int(gate.FLOOR_NS * self.speed))
+        return now >= gate.data_complete_ns(data) + max(self.validity_ns, int(gate.FLOOR_NS * self.speed))
 
     def next_timer_ns(self) -> int:
         """Market time at which a strategy's first timer or incomplete set of bars is due; 0 if there is none."""

@@ -6,23 +6,35 @@ price. A stop never loosens, whatever the profit, the size or the configuration 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import gcd
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from mytrading.core.ids import content_id
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Position
 from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.run_config import RiskLimits, StrategyRun
 
 PREFIX = "run "
 PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
 _FAR = float("inf")
 EXACT = 1e-6
 """Rupees within which a profit counts as being at a limit: sums of prices are not exact."""
+
+
+class Breach(NamedTuple):
+    """A rule that applies: its limit and the value found, with a text; without `acts` it only alerts."""
+
+    kind: RiskKind
+    threshold: float
+    value: float
+    note: str
+    acts: bool = True
 
 
 class RunBasis(NamedTuple):
@@ -101,6 +113,16 @@ class RunLeg(msgspec.Struct):
         )
         return [(kind, level_price(rule, start, self.units, gain)) for kind, rule, start, gain in found if rule.value]
 
+    def reached_rules(self, rules: StrategyRules, price: float) -> list[Breach]:
+        """The rules of the leg that a last price (rupees) has come to, in order."""
+        found = []
+        for kind, level in self.rule_prices(rules):
+            rising = (self.units > 0) is (kind is RiskKind.LEG_TAKE_PROFIT)
+            if price >= level if rising else price <= level:
+                note = f"{self.instrument} at {price:g} has come to {level:g}, entered at {self.average_price:g}"
+                found.append(Breach(kind, level, price, note, rules.auto_exit))
+        return found
+
     def update_price_band(self, rules: StrategyRules) -> None:
         """Set `floor` and `ceiling`, the last prices between which no rule of the leg applies."""
         self.floor, self.ceiling = -_FAR, _FAR
@@ -167,6 +189,39 @@ class InstrumentLegs(NamedTuple):
 
     run: Run
     legs: list[RunLeg]
+
+
+def rules_in_force(strategy: StrategyRun | None, limits: RiskLimits) -> StrategyRules:
+    """A strategy's rules, with what the risk section and the strategy's own settings add."""
+    if strategy is None:
+        return StrategyRules()
+    rules = strategy.rules
+    trailing, profit = rules.leg_trailing, rules.leg_take_profit
+    if rules.leg_trailing_enabled and not trailing.value:
+        trailing = LevelRule(value=100.0 * limits.trailing_stop_distance)
+    if not limits.trailing_stop_enabled:
+        trailing = LevelRule()
+    if strategy.take_profit_pct and not profit.value:
+        profit = LevelRule(value=100.0 * strategy.take_profit_pct)
+    return replace(rules, leg_trailing=trailing, leg_take_profit=profit)
+
+
+def reached_rules(
+    rules: StrategyRules, trail: Trail, profit: float, *, trails: bool, fired: Collection[str] = ()
+) -> list[Breach]:
+    """The rules on a run's profit (rupees) that it has come to and that have not `fired`, in order."""
+    found = []
+    for kind, level, is_reached, note, acts in (
+        (RiskKind.MAX_LOSS, -rules.max_loss, 0 < rules.max_loss <= EXACT - profit,
+         "the run's loss has come to its limit", rules.auto_exit_on_max_loss),
+        (RiskKind.MAX_PROFIT, rules.max_profit, 0 < rules.max_profit <= profit + EXACT,
+         "the run's profit has come to its target", rules.auto_exit_on_max_profit),
+        (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and trail.is_hit(profit),
+         f"the run's profit fell to its stop, from a peak of ₹{trail.peak:,.2f}", True),
+    ):  # fmt: skip
+        if is_reached and kind not in fired:
+            found.append(Breach(kind, level, profit, note, rules.auto_exit and acts))
+    return found
 
 
 def fired_rule_name(kind: str, leg: str) -> str:

@@ -25,13 +25,13 @@ from mytrading.core.risk.runs.run import (
     RunLeg,
     Trail,
     fired_rule_name,
+    rules_in_force,
     run_basis,
     run_id_of,
 )
 from mytrading.core.risk.state.state import NEVER, QUOTE_FLOOR_NS, RiskState
 from mytrading.core.time import SECOND, iso_day
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.exit_rules import LevelRule, StrategyRules
 from mytrading.messages.journal_rows import LevelMoved, RiskOpened
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
@@ -74,6 +74,8 @@ class RunBook:
                     mark = quantity * (exit_price(quantity, valued) - leg.average_price)
                     profit += mark - leg.mark
                     leg.mark = mark
+                if len(run.legs) == 1:  # as `profit` adds it up, whatever the quotes before were
+                    profit = run.realised + legs[0].mark
                 run.profit = profit
                 if run.trails and (run.trail.stop is None or profit > run.trail.peak):
                     self._trail_on(run, profit, self._newest_ns)
@@ -180,28 +182,13 @@ class RunBook:
 
     def _begin(self, position: Position, name: str) -> Run:
         """The run that a position begins, whichever was the newest before; later entries are of it."""
-        rules = self._rules(position.strategy)
+        rules = rules_in_force(self._environment.strategies.get(position.strategy), self._environment.limits)
         opened_ns = position.opened_ns or position.updated_ns
         trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
         run = Run(strategy=position.strategy, id=name, rules=rules, opened_ns=opened_ns, trails=trails)
         self.runs[position.strategy], self._state.runs[position.strategy] = run, name
         run.update_profit_band()
         return run
-
-    def _rules(self, name: str) -> StrategyRules:
-        """A strategy's rules, with what the risk section and the strategy's own settings add."""
-        strategy, limits = self._environment.strategies.get(name), self._environment.limits
-        if strategy is None:
-            return StrategyRules()
-        rules = strategy.rules
-        trailing, profit = rules.leg_trailing, rules.leg_take_profit
-        if rules.leg_trailing_enabled and not trailing.value:
-            trailing = LevelRule(value=100.0 * limits.trailing_stop_distance)
-        if not limits.trailing_stop_enabled:
-            trailing = LevelRule()
-        if strategy.take_profit_pct and not profit.value:
-            profit = LevelRule(value=100.0 * strategy.take_profit_pct)
-        return msgspec.structs.replace(rules, leg_trailing=trailing, leg_take_profit=profit)
 
     def _leg(self, key: OwnerKey, position: Position) -> RunLeg:
         found = self._environment.instruments.get(position.instrument)
@@ -308,6 +295,7 @@ class RunBook:
         self.runs.clear()
         self._holding.clear()
         self._state.leaving.clear()
+        self._realised.clear()  # what is carried over has realised nothing yet on the new day
         carried = {name.split(" ", 2)[1] for name in row.levels if name.startswith(PREFIX)}
         for position in row.positions:
             name = row.runs.get(position.strategy, "")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.runs.run import Run, RunLeg, fired_rule_name, run_id_of
+from mytrading.core.risk.runs.run import Breach, Run, RunLeg, fired_rule_name, run_id_of
 from mytrading.core.risk.state.decision_rows import close_covering, close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective_exit
 from mytrading.core.risk.state.state import RiskState
@@ -17,6 +17,7 @@ from mytrading.messages.enums import Severity
 from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
+from mytrading.messages.signals import Signal
 
 HEDGE_PATIENCE_NS = 60 * SECOND
 """Market time in which what covers a sold leg waits for that to be flat."""
@@ -25,16 +26,6 @@ ALERT_CODE = "STRATEGY_RISK"
 REMEMBERED = 1000
 CLOSERS = frozenset({RiskKind.STOP, RiskKind.TARGET, RiskKind.BARE})
 """Kinds that one goal closes: without it there is no event."""
-
-
-class Breach(NamedTuple):
-    """A rule that applies: its limit and the value found, with a text; without `acts` it only alerts."""
-
-    kind: RiskKind
-    threshold: float
-    value: float
-    note: str
-    acts: bool = True
 
 
 class RunEvents:
@@ -89,13 +80,10 @@ class RunEvents:
         only event and alert if the rule does not act. `trace_ns`: receipt of the quote, 0 if none."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
-        rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
+        rows: list[Any] = [event, *breach_alerts(run.strategy, breach, now)]
         if breach.acts:
-            text = (
-                f"the run is being closed by its rule {breach.kind.value}: {breach.note}; signal again when it is flat"
-            )
             rows += [
-                SignalDenied(signal=intent.signal.id, strategy=run.strategy, code=RUN_ENDING, message=text, at_ns=now)
+                deny_while_ending(intent.signal, breach, now)
                 for intent in self._state.open_intents()
                 if intent.signal.strategy == run.strategy
             ]
@@ -107,7 +95,7 @@ class RunEvents:
         alert if the rule does not act. `trace_ns`: receipt of the quote, 0 if none."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
-        rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
+        rows: list[Any] = [event, *breach_alerts(f"{run.strategy} {leg.name}", breach, now)]
         if breach.acts:
             rows += close_covering(self._state, leg.position, event.cause, event.note, trace_ns, now)
         return rows
@@ -163,6 +151,12 @@ class RunEvents:
         ]
 
 
+def deny_while_ending(signal: Signal, breach: Breach, now: int) -> SignalDenied:
+    """The denial of an intent that was still to be entered when a rule closed its strategy's run."""
+    text = f"the run is being closed by its rule {breach.kind.value}: {breach.note}; signal again when it is flat"
+    return SignalDenied(signal=signal.id, strategy=signal.strategy, code=RUN_ENDING, message=text, at_ns=now)
+
+
 def _remember(table: dict[str, RiskEventRecorded], name: str, event: RiskEventRecorded) -> None:
     table[name] = event
     while len(table) > REMEMBERED:
@@ -191,7 +185,7 @@ def _event(
     )
 
 
-def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
+def breach_alerts(subject: str, breach: Breach, now: int) -> list[Alert]:
     """The alert of a breach; none for a time of day."""
     if breach.kind in (RiskKind.EXIT_TIME, RiskKind.SQUARE_OFF):
         return []

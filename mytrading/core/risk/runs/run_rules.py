@@ -6,15 +6,15 @@ trip), leaves an event, and holds again for the next run; what it closes stays c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from mytrading.core.calendar.square_off import LEAD_NS, MACHINE_LEAD_NS
 from mytrading.core.ids import content_id
 from mytrading.core.risk.limits.limits import PLAUSIBLE
-from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg
+from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Breach, Run, RunLeg, reached_rules
 from mytrading.core.risk.runs.run_book import RunBook
-from mytrading.core.risk.runs.run_events import Breach, RunEvents, round_trip_name
+from mytrading.core.risk.runs.run_events import RunEvents, round_trip_name
 from mytrading.core.risk.runs.trend_series import TrendSeries, trend_turn
 from mytrading.core.risk.state.decision_rows import withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
@@ -111,26 +111,17 @@ class RunRules:
             profit, _ = self.books.profit(run, now)
         if profit is None:
             return None
-        rules, trail = run.rules, run.trail
-        trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
-        for kind, level, is_reached, note, acts in (
-            (RiskKind.MAX_LOSS, -rules.max_loss, 0 < rules.max_loss <= EXACT - profit,
-             "the run's loss has come to its limit", rules.auto_exit_on_max_loss),
-            (RiskKind.MAX_PROFIT, rules.max_profit, 0 < rules.max_profit <= profit + EXACT,
-             "the run's profit has come to its target", rules.auto_exit_on_max_profit),
-            (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and trail.is_hit(profit),
-             f"the run's profit fell to its stop, from a peak of ₹{trail.peak:,.2f}", True),
-        ):  # fmt: skip
-            if not is_reached or kind in run.fired:
-                continue
-            gains, way = kind is RiskKind.MAX_PROFIT, abs(level)
-            if kind is RiskKind.TRAILING_STOP:
-                way = (trail.peak - level) or way
+        trails = bool(run.rules.trailing.value) and self._environment.limits.trailing_stop_enabled
+        for breach in reached_rules(run.rules, run.trail, profit, trails=trails, fired=run.fired):
+            level, gains = breach.threshold, breach.kind is RiskKind.MAX_PROFIT
+            way = abs(level)
+            if breach.kind is RiskKind.TRAILING_STOP:
+                way = (run.trail.peak - level) or way
             # two quotes say so, or one moved it by little of the way there
             doubt = self.books.unconfirmed_profit(run, now, gains=gains)
             sure = profit - doubt >= level - EXACT if gains else profit + doubt <= level + EXACT
             if sure or doubt <= PLAUSIBLE * way:
-                return Breach(kind, level, profit, note, rules.auto_exit and acts)
+                return breach
         return None
 
     def unconfirmed_end(self, strategy: str) -> str:
@@ -147,12 +138,9 @@ class RunRules:
             return []
         if is_stale(quote, now, self._state.wait_machine_ns, self._environment.limits.stale_quote_seconds):
             return []
-        price, trip = quote.ltp, round_trip_name(leg.position)
-        for kind, level in leg.rule_prices(run.rules):
-            rising = (leg.units > 0) is (kind is RiskKind.LEG_TAKE_PROFIT)
-            if (price >= level if rising else price <= level) and f"{kind} {trip}" not in run.fired:
-                note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
-                breach = Breach(kind, level, price, note, run.rules.auto_exit)
+        trip = round_trip_name(leg.position)
+        for breach in leg.reached_rules(run.rules, quote.ltp):
+            if f"{breach.kind} {trip}" not in run.fired:
                 return self.events.rows_closing_leg(run, leg, breach, now, quote.received_ns)
         return []
 
@@ -302,9 +290,14 @@ def due_exit_times(run: Run, environment: RiskEnvironment, now: int) -> Iterator
             if (intraday or leg.position.product is Product.MIS) and environment.square_off_begun(leg.instrument, now)
         ]
         if forced:
-            ends = min(environment.square_off.mis_deadline_ns(leg.instrument.partition(":")[0], now) for leg in forced)
-            until = second_of_day(ends)
-            yield Breach(RiskKind.SQUARE_OFF, until, at, f"square-off: to be flat by {hhmm(until)}"), forced
+            yield intraday_square_off([leg.instrument for leg in forced], environment, now), forced
+
+
+def intraday_square_off(instruments: Collection[str], environment: RiskEnvironment, now: int) -> Breach:
+    """The rule by which the clock closes what is held intraday of these instruments at market time `now`."""
+    ends = min(environment.square_off.mis_deadline_ns(name.partition(":")[0], now) for name in instruments)
+    until = second_of_day(ends)
+    return Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {hhmm(until)}")
 
 
 def is_entry_time_over(

@@ -77,7 +77,7 @@ def _signal(state: RiskState, signal: Signal) -> None:
         return
     moved = _moved_contracts(state, signal.strategy) if state.rolls else {}
     intent = state.intents[key] = Intent(signal=signal, since_ns=signal.created_ns, moved=moved)
-    same = known is not None and len(known.legs) == len(intent.legs) and known.wanted_position == intent.wanted_position
+    same = known is not None and intent.wants_same_position(known)
     if not same and state.baskets:
         state.baskets = {name: kept for name, kept in state.baskets.items() if name[:2] != key}
     if known is not None:
@@ -93,7 +93,7 @@ def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -
         intent.sized = known.sized  # a repeated intent is not sized again on the same day, or while it is held
     if known.signal.id == signal.id:
         intent.ended, intent.given_up, intent.entered = known.ended, known.given_up, known.entered
-    if same and not signal.rearmed and iso_day(max(known.since_ns, known.spent_ns)) == today:
+    if same and intent.inherits_spent(known):
         intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
         intent.lost = known.lost  # what was given up of the same position, and is held still, stays given up
         lost = {account for account, _, _ in known.lost} & known.ended
@@ -374,9 +374,7 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
     for intent in state.intents.values():
         if intent.signal.strategy != closed.strategy:
             continue
-        legs = intent.in_account(closed.account).legs
-        wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
-        if wanted and closed.account not in intent.given_up and closed.opened_ns >= intent.since_ns:
+        if intent.opened(closed):
             intent.mark_closed_elsewhere(closed.account, at_ns)
             if protected and closed.quantity < 0 and orphan_hedges.only_hedges_left(state, intent, closed.account):
                 # the stop of a sold leg left bought ones alone: the basket is taken up again

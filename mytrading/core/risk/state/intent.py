@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from mytrading.core.time import iso_day
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.signals import Leg, Signal
@@ -63,6 +64,21 @@ class Intent(msgspec.Struct, kw_only=True):
     def accepts_entry(self, order: Order) -> bool:
         """True if a working entry may stay under this intent: a market order, or one of this or an equal intent."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
+
+    def wants_same_position(self, known: Intent) -> bool:
+        """True if both intents want the same position."""
+        return len(known.legs) == len(self.legs) and known.wanted_position == self.wanted_position
+
+    def inherits_spent(self, known: Intent) -> bool:
+        """True if this repeat of an intent for the same position is fulfilled where that one was, on the same day."""
+        today = iso_day(self.signal.created_ns)
+        return not self.signal.rearmed and iso_day(max(known.since_ns, known.spent_ns)) == today
+
+    def opened(self, closed: Position) -> bool:
+        """True if a position that was closed is wanted still, and was opened for it: an older one made way for it."""
+        legs = self.in_account(closed.account).legs
+        wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
+        return wanted and closed.account not in self.given_up and closed.opened_ns >= self.since_ns
 
     def mark_closed_elsewhere(self, account: str, at_ns: int) -> None:
         """Record that something else closed the intent's position in an account: it enters no more there."""

@@ -16,7 +16,7 @@ from mytrading.core.risk.protection.stop_coverage import StopCoverage
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.intent import Intent
-from mytrading.core.time import SECOND, iso_day
+from mytrading.core.time import SECOND
 from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
@@ -181,22 +181,6 @@ class RiskState:
     def unbound_positions(self) -> list[Position]:
         """Open positions whose watched instrument is unknown."""
         return [p for p in self.open_positions() if self.bound.get((p.strategy, p.instrument)) == UNKNOWN_WATCH]
-
-    def is_idle(self, now: int) -> bool:
-        """True if no position, order, exit, halt, roll or intent is open, and no intent lost its position today to
-        anything but its own exits."""
-        things = (
-            self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
-            self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
-        )  # fmt: skip
-        if any(things) or self.doubted or self.disk_low or self.open_positions():
-            return False
-        return all(
-            intent.settled
-            and not (intent.given_up or intent.lost)
-            and (not intent.spent or iso_day(max(intent.since_ns, intent.spent_ns)) != iso_day(now))
-            for intent in self.intents.values()
-        )
 
     def positions_for(self, strategy: str, watch: str) -> list[Position]:
         """Open positions of a strategy held for a watched instrument, or whose watched instrument is not recorded."""

@@ -32,9 +32,19 @@ def test_peer_with_other_round_trips_is_no_peer() -> None:
     assert not peers._figure("backtesting", 30.0, [{**slow, "trades": 10}], own).met
 
 
+def test_long_and_short_figures_are_of_lean_runs_that_trade() -> None:
+    columns = backtest.made(3000)
+    for name in backtest.TIMES:
+        result = backtest.run(backtest.long_short_spec(columns, name))
+        assert (result.engine, result.note) == (backtest.LEAN, "")
+        assert {trade.side for trade in result.ledger.trades} == {"BUY", "SELL"}
+        assert ("STRATEGY_RISK" in result.ledger.counts) is (name == "backtest_run_rules")
+
+
 def test_every_peer_is_pinned_with_a_hash() -> None:
     text = (ROOT / "requirements-bench.lock").read_text(encoding="utf-8")
     pinned = dict(re.findall(r"^([a-z0-9_.-]+)==(\S+) \\\n    --hash=sha256:[0-9a-f]{64}$", text, re.MULTILINE))
     assert set(PEERS) == set(peers.GOALS)
-    assert set(PEERS) | {"vectorbt", "polars", "opengreeks"} <= set(pinned)
+    libraries = {"backtesting" if name.startswith("backtesting") else name for name in PEERS}
+    assert libraries | {"vectorbt", "polars", "opengreeks"} <= set(pinned)
     assert text.count("==") == len(pinned)
