@@ -86,7 +86,8 @@ def test_random_rules_lead_to_the_same_fills_either_way(condor: Spec, data: st.D
         max_loss=data.draw(rupees), max_profit=data.draw(rupees), leg_stop_loss=LevelRule(value=data.draw(percent)),
         leg_take_profit=LevelRule(value=data.draw(percent)),
     )  # fmt: skip
-    both_ways(with_rules(condor, rules, data.draw(st.sampled_from(list(StopPlan))), 2))
+    result = both_ways(with_rules(condor, rules, data.draw(st.sampled_from(list(StopPlan))), 2))
+    assert result.fault is None
 
 
 def test_contracts_are_stepped_at_few_bars_only(condor: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
