@@ -115,6 +115,8 @@ class LegOverrides:
         for key, value in given.items():
             name = key.replace("risk.", "risk_", 1)
             if name in FIELDS:
+                if _SAME_LEVEL.get(name) in given:
+                    raise RequestError(f"{name} and {_SAME_LEVEL[name]} are one level, given twice; leave one out")
                 changed[name] = value
                 if name in _SAME_LEVEL:  # what the file says under the other key no longer counts
                     changed.setdefault(_SAME_LEVEL[name], 0.0)

@@ -153,11 +153,15 @@ def exposure_share(group: HedgedOptions, tables: RiskTables, day: date) -> float
 
 
 def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
-    """Return the margin in rupees that `new` legs need beyond that of the legs `held` already; never below 0."""
+    """Return the margin in rupees that `new` legs need beyond that of the legs `held` already.
+
+    It is never below what bought options cost, which is paid in cash before they release any margin.
+    """
     if len(new) == 1 and not held:
         return leg_requirement(new[0], tables, day)
     before = margin_requirement(held, tables, day).initial if held else 0.0
-    return max(margin_requirement([*held, *new], tables, day).initial - before, 0.0)
+    bought = sum(leg_requirement(leg, tables, day) for leg in new if leg.units > 0 and leg.instrument.kind.is_option)
+    return max(margin_requirement([*held, *new], tables, day).initial - before, bought)
 
 
 def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:

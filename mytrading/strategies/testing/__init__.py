@@ -54,9 +54,9 @@ class StrategyTester:
     """One strategy on instruments that it watches and trades itself: shares in lots of one, or `contracts` as given.
 
     `timeframes` and `parameters` that are not given are those of its file in `config/strategies`, if it has one.
-    Numbers are fed as bars of `timeframe`, by default the shortest of `timeframes`; all longer ones are made of them,
-    anchored to the time of day of `start_ns`. Raises `StrategyError` for a wrong parameter, and whenever the strategy
-    faults.
+    Numbers are fed as bars of `timeframe`, by default the first of given `timeframes`, else the shortest of the file's;
+    all longer ones are made of them, anchored to the time of day of `start_ns`. Raises `StrategyError` for a wrong
+    parameter, and whenever the strategy faults.
     """
 
     def __init__(
@@ -72,8 +72,9 @@ class StrategyTester:
         **parameters: Any,
     ) -> None:
         file = settings_of(strategy)
-        timeframes = tuple(timeframes) or ((timeframe,) if timeframe else file.timeframes) or ("1m",)
-        self._timeframe = timeframe or min(timeframes, key=span_of)
+        given = tuple(timeframes)
+        timeframes = given or ((timeframe,) if timeframe else file.timeframes) or ("1m",)
+        self._timeframe = timeframe or (given[0] if given else min(timeframes, key=span_of))
         self._run = StrategyRun(
             name=strategy_name(strategy), file=f"{strategy.__module__}.py", symbols=tuple(symbols),
             timeframes=timeframes, direction=Direction(direction),

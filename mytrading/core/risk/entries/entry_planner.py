@@ -24,7 +24,7 @@ from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
 from mytrading.core.risk.pretrade.rule_table import find_denials, find_gated_denials, with_denial
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
 from mytrading.core.risk.sizing.lots import side_of
-from mytrading.core.risk.sizing.margin_check import MarginCheck
+from mytrading.core.risk.sizing.margin_check import MarginCheck, RequiredMargin
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
 from mytrading.core.risk.state import orphan_hedges
 from mytrading.core.risk.state.decision_rows import BROKEN, close_positions, risk_alert, withdraw_entries
@@ -130,9 +130,12 @@ class EntryPlanner:
 
     def _is_for_the_broker(self, denials: Iterable[Denial]) -> bool:
         """True if only the table's margin denies legs, and the broker's figure would replace it."""
-        if self._environment.tables.broker_margin is not BrokerMargin.REPLACES:
-            return False
-        return {denial.code for denial in denials} == {SHORT_OF_MARGIN}
+        return self._replaces_table and {denial.code for denial in denials} == {SHORT_OF_MARGIN}
+
+    @property
+    def _replaces_table(self) -> bool:
+        """True if the broker's plausible answer counts in place of the table's figure."""
+        return self._environment.tables.broker_margin is BrokerMargin.REPLACES
 
     def _with_margin(
         self, cases: list[PreTradeContext], intent: Intent, account: str, now: int
@@ -148,6 +151,11 @@ class EntryPlanner:
         if not legs:
             return cases
         need = margins.required_margin(legs, intent.signal, account, now)
+        if self._replaces_table and self._cases.has_basket_begun(intent, account):
+            # the broker was asked for the whole basket: its later legs need what is left of that answer
+            kept = self._state.baskets.get((intent.signal.strategy, intent.signal.watch, account), BasketReserve())
+            if kept.margin:
+                need = RequiredMargin(min(need.joint, kept.margin), min(need.buffered, kept.margin))
         free = margins.free_margin_for(account, legs, intent.signal)
         share = need.joint / (sum(alone) or 1.0)
         return [

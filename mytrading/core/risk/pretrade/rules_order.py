@@ -246,7 +246,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
     Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or that of the position which "
          "the units add to is one that the exchange would not take now.",
-         "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", stop_problem),
+         "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PERCENT", stop_problem),
     Rule("IMPLAUSIBLE_QUOTE", "The last price is no number, or the bid lies above the ask.", "", _implausible),
     Rule("PRICE_COLLAR", "The entry would trade too far from the last price, or from its trigger (ten ticks are near).",
          "PRICE_COLLAR, PRICE_COLLAR_OPTIONS", _collar),

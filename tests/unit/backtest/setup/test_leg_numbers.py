@@ -129,6 +129,12 @@ def test_trial_without_trades_says_what_was_denied(home: Path) -> None:
     assert "must lie above the price" in trial.problem
 
 
+def test_one_level_in_per_cent_and_as_a_fraction_is_refused(home: Path) -> None:
+    spec = prepared(home).spec
+    with pytest.raises(RequestError, match="stop_loss_pct and stop_loss_percent are one level"):
+        spec.with_parameters({"stop_loss_pct": 0.2, "stop_loss_percent": 30})
+
+
 def test_ranges_keep_the_words_about_their_numbers(home: Path) -> None:
     texts = ["leg1.stop=20%:40%:10%", "leg2.strike=otm 1:3", "risk.max_loss=0:1000:500", "entry_time=09:20,09:45"]
     space = parse_leg_space(keys(home), texts)

@@ -263,6 +263,11 @@ def test_added_second_half_of_a_straddle_costs_the_difference() -> None:
     assert added_margin([sold(PUT)], [sold(CALL)], TABLES, TODAY) == 70_000
 
 
+def test_wing_bought_for_a_naked_short_costs_its_premium_in_cash() -> None:
+    wing = contract(InstrumentKind.CE, strike=26_300)
+    assert added_margin([bought(wing, price=40.0)], [sold(CALL)], TABLES, TODAY) == 65 * 40
+
+
 # what is free
 
 

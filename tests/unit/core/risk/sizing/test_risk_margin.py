@@ -394,6 +394,21 @@ def test_brokers_figure_of_less_than_a_tenth_is_no_margin_even_where_it_replaces
     assert codes(answer(bench, ask(bench), 31_000.0)) == ["INSUFFICIENT_MARGIN"] * 2
 
 
+def test_brokers_figure_for_a_whole_basket_holds_for_the_legs_that_wait_for_the_hedge() -> None:
+    bench = MarginBench()
+    bench.machine.environment.tables = replace(TABLES, broker_margin=BrokerMargin.REPLACES)
+    bench.machine.environment.asks_broker = True
+    bench.quote(NEAR)
+    bench.fund(45_000)
+    (question,) = bench.sell("a", *SPREAD)
+    (hedge,) = entries(answer(bench, question, 35_000.0))
+    before = len(bench.rows)
+    bench.fill_in(hedge)
+    (sold_leg,) = entries(tuple(bench.rows[before:]))
+    assert sold_leg.instrument == NEAR
+    assert hedge.margin + sold_leg.margin == pytest.approx(35_000, rel=0.1)
+
+
 # hedges
 
 SPREAD = (Leg(instrument=CALL, lots=1), Leg(instrument=NEAR, lots=-1))
