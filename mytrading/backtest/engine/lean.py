@@ -52,7 +52,7 @@ _NEAR = 1e-7
 _ACTIONS = {action.value: action for action in Action}
 
 
-class Entry(NamedTuple):
+class PendingEntry(NamedTuple):
     """An entry on its way: signed units, and the levels of the position that it opens, in rupees; 0 or None: none."""
 
     units: int
@@ -62,7 +62,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(slots=True)
-class Holding:
+class OpenTrade:
     """The open position. `stop` is the order at the broker, which counts while it `rests`; the other levels are risk's.
 
     `cost` are rupees at entry, above 0. `run` and `leg` are there where rules of a run apply.
@@ -123,9 +123,9 @@ class LeanEngine:
         self._intent: Intent | None = None
         """None while flat is wanted."""
         self._wanting = False
-        self._entry: Entry | None = None
+        self._entry: PendingEntry | None = None
         self._exits = self._places_stop = self._retries = self._restless = False
-        self._held: Holding | None = None
+        self._held: OpenTrade | None = None
         self._quote = Quote(self._name, 0, 0, 0.0)
         self._last_entry_ns = 0
         self._entry_times: list[int] = []
@@ -302,7 +302,7 @@ class LeanEngine:
         elif self._wanting:
             self._entry = self._judged(now)
 
-    def _judged(self, now: int) -> Entry | None:
+    def _judged(self, now: int) -> PendingEntry | None:
         """The entry of the intent, judged by every rule; None, with the denial in the ledger, if it is not admitted."""
         intent, instrument = self._intent, self._world.instrument(self._name)
         assert intent is not None
@@ -315,7 +315,7 @@ class LeanEngine:
         units = leg.lots * instrument.lot_size
         admitted = not late and self._is_admitted(intent, units, now)
         if admitted and self._settings.stop is StopPlan.NONE:
-            return self._ordered(signal, Entry(units, None, 0.0, leg.target_price))
+            return self._ordered(signal, PendingEntry(units, None, 0.0, leg.target_price))
         case = PreTradeContext(
             signal=signal, leg=leg, now=now, machine_ns=NEVER, limits=environment.limits, instrument=instrument,
             strategy=self._settings, quote=self._quote, units=units,
@@ -341,10 +341,10 @@ class LeanEngine:
             self._admitted.add(units)
         levels = stop if isinstance(stop, StopLevels) and stop.trigger else None
         if levels is None:
-            return self._ordered(signal, Entry(units, None, 0.0, leg.target_price))
+            return self._ordered(signal, PendingEntry(units, None, 0.0, leg.target_price))
         if stop_holder(case) is StopPlan.BROKER:
-            return self._ordered(signal, Entry(units, levels, 0.0, leg.target_price))
-        return self._ordered(signal, Entry(units, None, levels.trigger, leg.target_price))
+            return self._ordered(signal, PendingEntry(units, levels, 0.0, leg.target_price))
+        return self._ordered(signal, PendingEntry(units, None, levels.trigger, leg.target_price))
 
     def _is_admitted(self, intent: Intent, units: int, now: int) -> bool:
         """True if no rule can deny an entry but for its stop, since all of them admitted one as large of this contract.
@@ -355,7 +355,7 @@ class LeanEngine:
             return False
         return self._admits_from <= now < self._admits_until
 
-    def _ordered(self, signal: Signal, entry: Entry) -> Entry:
+    def _ordered(self, signal: Signal, entry: PendingEntry) -> PendingEntry:
         count_entry(self._entry_times, signal.created_ns)
         self._last_entry_ns = signal.created_ns
         return entry
@@ -408,14 +408,14 @@ class LeanEngine:
                 last = self._first_touch(held, row, last)
         self._alarm = last
 
-    def _first_touch(self, held: Holding, row: int, last: int) -> int:
+    def _first_touch(self, held: OpenTrade, row: int, last: int) -> int:
         """The first row before `last` whose prices come to something that can end the position or move its trail."""
         low, high = self._quiet_prices(held)
         touched = (self._low[row:last] <= low) | (self._high[row:last] >= high)
         at = int(touched.argmax()) if row < last else 0
         return row + at if row < last and touched[at] else last
 
-    def _quiet_prices(self, held: Holding) -> tuple[float, float]:
+    def _quiet_prices(self, held: OpenTrade) -> tuple[float, float]:
         """Two prices between which nothing happens to the position."""
         downs, ups, long = [-_FAR], [_FAR], held.units > 0
         stops, targets = (downs, ups) if long else (ups, downs)
@@ -494,7 +494,7 @@ class LeanEngine:
         self._cash += self._unbooked
         self._unbooked = self._delivered = 0.0
 
-    def _square_off(self, held: Holding, row: int, start: int) -> None:
+    def _square_off(self, held: OpenTrade, row: int, start: int) -> None:
         """The clock closes what is intraday: at the open of the bar at hand, or before it where that is too late."""
         environment = self._environment
         if self._entry is not None or self._places_stop:
@@ -576,7 +576,7 @@ class LeanEngine:
                 if self._held is None:
                     return
 
-    def _next_level(self, held: Holding, begin: float, target: float) -> float | None:
+    def _next_level(self, held: OpenTrade, begin: float, target: float) -> float | None:
         """The first level of the position on the way from one price to another; None if there is none."""
         falls = target < begin
         low, high = (target, begin) if falls else (begin, target)
@@ -594,7 +594,7 @@ class LeanEngine:
             return None
         return max(passed) if falls else min(passed)
 
-    def _meet(self, held: Holding, price: float, now: int) -> None:
+    def _meet(self, held: OpenTrade, price: float, now: int) -> None:
         """A price comes to what risk holds: a stop, a target, the rules of the run."""
         closes = bool(held.held_stop) and held.is_beyond(price, held.held_stop)
         closes = closes or (bool(held.held_target) and held.is_beyond(price, held.held_target, target=True))
@@ -603,7 +603,7 @@ class LeanEngine:
         if closes:
             self._leave(held, price, now)
 
-    def _judge_run(self, held: Holding, run: Run, leg: RunLeg, price: float, now: int) -> bool:
+    def _judge_run(self, held: OpenTrade, run: Run, leg: RunLeg, price: float, now: int) -> bool:
         """Value the run at a price, move its trail, and report the first rule that applies; True if it closes."""
         profit = run.realised + held.units * (price - held.average)
         self._follow(run, profit)
@@ -638,7 +638,7 @@ class LeanEngine:
 
     # fills
 
-    def _enter(self, entry: Entry, opens: float, now: int) -> None:
+    def _enter(self, entry: PendingEntry, opens: float, now: int) -> None:
         self._entry = None
         units, stop, held_stop, held_target = entry
         size, instrument = abs(units), self._world.instrument(self._name)
@@ -650,7 +650,7 @@ class LeanEngine:
         if needed > self._cash - self._delivered - 1.0:
             raise NotCoveredError(f"the capital is too small for an entry: it needs ₹{needed:,.0f}")
         average = price * size / size
-        held = self._held = Holding(units, average, price * size, now, stop, held_stop, held_target)
+        held = self._held = OpenTrade(units, average, price * size, now, stop, held_stop, held_target)
         self._fill(units, price, now)
         self._workspace.positions[self._name] = PositionView(units, average, 1 if units > 0 else -1)
         if self._terms.ruled:
@@ -658,7 +658,7 @@ class LeanEngine:
         if stop is not None:
             self._place_stop(held, opens, now)
 
-    def _begin_run(self, held: Holding, now: int) -> None:
+    def _begin_run(self, held: OpenTrade, now: int) -> None:
         rules, key = self._terms.rules, OwnerKey(ACCOUNT, self._name, self._product, self._strategy)
         name = content_id("run", self._strategy, now)
         run = Run(strategy=self._strategy, id=name, rules=rules, opened_ns=now, trails=self._terms.trails)
@@ -671,7 +671,7 @@ class LeanEngine:
         held.run, held.leg = run, leg
         self._follow(run, held.units * (self._quote.ltp - held.average))
 
-    def _place_stop(self, held: Holding, price: float, now: int) -> None:
+    def _place_stop(self, held: OpenTrade, price: float, now: int) -> None:
         """Place the stop at the broker; one that the price has passed already fills at once."""
         assert held.stop is not None
         if held.is_beyond(price, held.stop.trigger):
@@ -679,14 +679,14 @@ class LeanEngine:
         else:
             held.rests = True
 
-    def _fill_stop(self, held: Holding, stop: StopLevels, price: float, now: int) -> None:
+    def _fill_stop(self, held: OpenTrade, stop: StopLevels, price: float, now: int) -> None:
         slip = self._slippage.per_unit(price, self._tick)
         within = price - slip >= stop.limit if held.units > 0 else price + slip <= stop.limit
         if not within:
             raise NotCoveredError("a stop whose limit the price had passed")
         self._leave(held, price, now)
 
-    def _leave(self, held: Holding, at: float, now: int) -> None:
+    def _leave(self, held: OpenTrade, at: float, now: int) -> None:
         """Close the position at a price, which slips."""
         units, size = held.units, abs(held.units)
         slip = self._slippage.per_unit(at, self._tick)
@@ -714,7 +714,7 @@ class LeanEngine:
         self._ledger.record_fill(now, self._name, self._strategy, self._product, units, price)
         self._workspace.last_fill_ns = now
 
-    def _position(self, held: Holding, opened_ns: int) -> Position:
+    def _position(self, held: OpenTrade, opened_ns: int) -> Position:
         return Position(
             account=ACCOUNT, instrument=self._name, product=self._product, strategy=self._strategy, run="",
             quantity=held.units, opened_ns=opened_ns,
