@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # of the fast tests each of three workers takes a third and then what others have left.
 FAST := tests/property tests/contract tests/unit
 # What starves the machine on purpose runs after the others, by itself.
-ALONE := tests/system/test_chaos.py
+ALONE := tests/system/lab/test_chaos.py
 STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=$(ALONE) tests
 BY_STACK := -n 5 --dist loadscope --no-loadscope-reorder
 BY_TEST := -n 3 --dist worksteal

@@ -1,7 +1,7 @@
 """Makes `bars-*.csv.gz`: some days of one-minute bars with a temper each. `python -m tests.data.make_bars`.
 
-The files are what the pinned trades of `tests/backtest/test_goldens.py` stand on: never make them anew without
-looking at every hash.
+The files are what the pinned trades of `tests/backtest/engine/test_pinned_trades.py` stand on: never make them anew
+without looking at every hash.
 """
 
 from __future__ import annotations

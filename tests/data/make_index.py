@@ -1,7 +1,7 @@
 """Makes `index-1m.csv.gz`: some days of one-minute bars of an index near 21,700. `python -m tests.data.make_index`.
 
-Pinned trades of options stand on it (`tests/backtest/test_options.py`): never make it anew without a look at them.
-The days are 2024-01-29 to 2024-02-09: two weekly expiries of NIFTY, 1 and 8 February, lie within.
+Pinned trades of options stand on it (`tests/backtest/options/test_options.py`): never make it anew without a look at
+them. The days are 2024-01-29 to 2024-02-09: two weekly expiries of NIFTY, 1 and 8 February, lie within.
 """
 
 from __future__ import annotations

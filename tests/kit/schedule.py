@@ -17,7 +17,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.kit.project import ROOT
 
 _DEFAULT_S = {"system": 200}
-"""Of tests without a time-out of their own, by folder; elsewhere they are quick."""
+"""Of tests without a time-out of their own, by folder of `tests/`; elsewhere they are quick."""
 
 
 class SharedFixtures(LoadScopeScheduling):
@@ -51,6 +51,7 @@ def longest_first(items: list[pytest.Item]) -> None:
 
     def seconds(item: pytest.Item) -> Any:
         marker = item.get_closest_marker("timeout")
-        return -(marker.args[0] if marker is not None else _DEFAULT_S.get(item.path.parent.name, 0))
+        layer = item.path.relative_to(ROOT / "tests").parts[0]
+        return -(marker.args[0] if marker is not None else _DEFAULT_S.get(layer, 0))
 
     items.sort(key=seconds)

@@ -516,5 +516,5 @@ def test_every_fault_has_a_test_of_its_name() -> None:
     text = (ROOT / "tests" / "system" / "test_faults.py").read_text(encoding="utf-8")
     renamed = {"delay_ms": "delay_within"}
     untold = [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text]
-    frames = (ROOT / "tests" / "unit" / "simulator" / "faults" / "test_faults.py").read_text(encoding="utf-8")
+    frames = (ROOT / "tests" / "unit" / "simulator" / "faults" / "test_registry.py").read_text(encoding="utf-8")
     assert [name for name in untold if f'"{name}"' not in frames] == [], "altered frames: see the simulator's tests"

@@ -260,7 +260,7 @@ def test_setting_that_daemons_do_not_read_is_read_where_settings_are() -> None:
     for kind in (*SECTIONS.values(), StrategyConfig):
         base = next((base for base in kind.__bases__ if base is not msgspec.Struct), None)
         if base is None and kind.__module__.endswith("run_settings"):
-            continue  # tests/unit/config/test_honoured.py: daemons read its fields
+            continue  # tests/unit/config/test_every_setting_counts.py: daemons read its fields
         own = set(declarations(kind)) - set(declarations(base) if base else ())
         assert not [name for name in own if f".{name}" not in files and f'"{name}"' not in files]
 

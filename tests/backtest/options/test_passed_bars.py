@@ -21,7 +21,7 @@ from mytrading.backtest.setup.prepare import prepare
 from mytrading.core.time import MINUTE, ist_date
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.run_config import StopPlan
-from tests.backtest.test_options import asked, write_legs
+from tests.backtest.options.test_options import asked, write_legs
 from tests.kit.hypothesis_budget import examples
 from tests.kit.project import copy_project
 

@@ -143,7 +143,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 """Under which names each part of the run file goes in the code."""
 
 SETTINGS = [row for row in VARIABLES.values() if row.path and not row.path.startswith("backtest.")]
-"""Those that a stack runs by; tests/backtest/test_options.py has those of backtests."""
+"""Those that a stack runs by; tests/backtest/options/test_options.py has those of backtests."""
 
 
 @pytest.fixture(scope="module")

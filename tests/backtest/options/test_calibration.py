@@ -25,7 +25,7 @@ from mytrading.backtest.run import run
 from mytrading.core.options.surface import Shape
 from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from tests.backtest.test_options import NIFTY, bars, option, straddle
+from tests.backtest.options.test_options import NIFTY, bars, option, straddle
 from tests.kit.backtest_specs import calendar, facts
 
 RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)

@@ -551,7 +551,7 @@ def test_fault_stops_one_strategy_and_is_told_once():
     rows = step(machine, make_bar(0, UP))
     assert [type(row) for row in rows] == [Signal, StrategyFaulted]
     assert rows[1].error == "RuntimeError: no"
-    assert rows[1].where.startswith("engine/test_engine_machine.py:")
+    assert rows[1].where.startswith("engine/test_machine.py:")
     step(machine, moved("Level", SBIN, 1))
     assert step(machine, make_bar(1, UP)) == ()
     assert machine.fault_count == 1
