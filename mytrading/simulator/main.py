@@ -40,7 +40,7 @@ from mytrading.simulator.venue.driver import Driver, LockStep
 from mytrading.simulator.venue.followed import FollowedWorld, Follower
 from mytrading.simulator.venue.store import BookStore, Origin
 from mytrading.simulator.venue.venue import SimulatedVenue
-from mytrading.simulator.websocket_server import FeedServer
+from mytrading.simulator.ws.server import FeedServer
 
 _NAME = "simulator"
 _CALENDAR = "calendar.toml"

@@ -1,1 +1,1 @@
-"""WebSocket side: hub, client pool, quote and order senders."""
+"""The WebSocket side: the server that answers requests, and the hub that sends quotes and orders to subscribers."""

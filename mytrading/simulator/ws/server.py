@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -17,8 +18,10 @@ from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.codec import UNREADABLE
 from mytrading.runtime.host.clock import machine_now
 from mytrading.simulator.formats.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER, Body
-from mytrading.simulator.venue.venue import SimulatedVenue
 from mytrading.simulator.ws.hub import Client
+
+if TYPE_CHECKING:
+    from mytrading.simulator.venue.venue import SimulatedVenue  # owns the hub: imported, it would import this folder
 
 _AUTH_GRACE_SECONDS = 15.0
 _AUTH_TIMEOUT_CODE = 4401
