@@ -1,8 +1,9 @@
-"""The layers hold, nothing imports in circles, and no daemon loads what it does not need."""
+"""The layers hold, nothing imports in circles, no daemon loads what it does not need, and tests mirror the code."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -233,6 +234,39 @@ def test_no_module_imports_in_a_circle() -> None:
     for name in sorted(graph):
         visit(name)
     assert circles == []
+
+
+MIRRORS = {
+    "unit": {"": PACKAGE, "lab": ROOT / "lab", "docs": ROOT / "docs", "kit": ROOT / "tests" / "kit"},
+    "backtest": {"": PACKAGE / "backtest"},
+}
+"""Layers of tests whose folders are those of the code, each with the place of its first folder; "": of all others."""
+
+
+def code_folder(test: Path) -> Path:
+    """The folder of the code that a test file of a mirroring layer stands for."""
+    layer, *folders = test.relative_to(ROOT / "tests").parent.parts
+    places = MIRRORS[layer]
+    if folders and folders[0] in places:
+        return places[folders[0]].joinpath(*folders[1:])
+    return places[""].joinpath(*folders)
+
+
+@pytest.mark.parametrize("layer", sorted(MIRRORS))
+def test_tests_lie_in_the_folder_of_the_code_that_they_test(layer: str) -> None:
+    files = sorted((ROOT / "tests" / layer).rglob("test_*.py"))
+    assert len(files) > 10
+    assert [str(file.relative_to(ROOT)) for file in files if not code_folder(file).is_dir()] == []
+
+
+def test_folders_without_unit_tests_are_those_of_the_table_that_says_where_theirs_are() -> None:
+    """A package with modules has tests of its own name below `tests/unit`, or a row in docs/testing.md."""
+    tested = {code_folder(file) for file in (ROOT / "tests" / "unit").rglob("test_*.py")}
+    bare = {"__init__.py", "__main__.py"}
+    homes = {path.parent for _, path in modules() if path.name not in bare or len(parsed(path).body) > 3}
+    text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(mytrading/[\w/]+)` \| .*`tests/", text, re.MULTILINE)
+    assert sorted(str(home.relative_to(ROOT)) for home in homes - tested) == rows
 
 
 @pytest.mark.parametrize("daemon", ALL)

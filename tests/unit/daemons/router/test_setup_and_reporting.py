@@ -10,9 +10,7 @@ import pytest
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.oms.state.settings import MS, OmsLimits
 from mytrading.core.orders.state_machine import with_modify
-from mytrading.core.reconciler.read_plan import ReadRules
 from mytrading.core.time import SECOND
-from mytrading.daemons.reconciler.account import read_rules
 from mytrading.daemons.router.reporting import order_fields
 from mytrading.daemons.router.setup import build_order_machine
 from mytrading.messages.enums import OrderState
@@ -75,12 +73,10 @@ def test_orders_of_a_dry_run_are_counted_as_recorded_not_as_placed_or_rejected()
     assert (counts["placed"], counts["rejected"], counts["recorded"]) == (0, 0, 1)
 
 
-def test_windows_of_the_run_file_reach_the_order_machine_and_the_plan_of_reads(tmp_path: Path) -> None:
+def test_windows_of_the_run_file_reach_the_order_machine(tmp_path: Path) -> None:
     config = run_config(tmp_path)
     assert build_order_machine(config).limits.lost_after == OmsLimits().lost_after
-    assert read_rules(config.windows) == ReadRules()
-    short = Windows(lost_after=9.5, ghost_gap=2.0, mismatch_gap=1.0, exit_patience=3.0, slow=6.0, orders_every=4.0)
+    short = Windows(lost_after=9.5, ghost_gap=2.0, mismatch_gap=1.0, exit_patience=3.0, slow=6.0)
     limits = build_order_machine(msgspec.structs.replace(config, windows=short)).limits
     assert (limits.lost_after, limits.ghost_gap, limits.mismatch_gap) == (9_500 * MS, 2 * SECOND, 1 * SECOND)
     assert (limits.exit_patience, limits.slow) == (3 * SECOND, 6 * SECOND)
-    assert read_rules(short).orders_every == 4 * SECOND
