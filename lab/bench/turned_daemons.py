@@ -26,7 +26,6 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.config.loading import load_settings
 from mytrading.config.run_config import build_run_config
 from mytrading.core.orders.state_machine import is_live
-from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.engine.daemon import StrategyEngine
 from mytrading.daemons.feed.daemon import DataManager
@@ -41,6 +40,7 @@ from mytrading.messages.enums import DaemonState, OrderState, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
+from mytrading.messages.level_names import stop_name
 from mytrading.messages.orders import GoalChanged, OrderChanged, Position, PositionChanged
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.run_config import Direction, RunConfig, StrategyRun, TradeKind, TradeRule

@@ -11,12 +11,12 @@ from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.parent_orders import group_slices
 from mytrading.core.orders.state_machine import LIVE, PROVEN
 from mytrading.core.reconciler.book_confidence import account_confidence, least_confidence
-from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.daemons.gateway.request_context import RequestContext, unknown_name
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Confidence
+from mytrading.messages.level_names import hedge_name, stop_name
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed

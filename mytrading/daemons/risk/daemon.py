@@ -24,7 +24,6 @@ from mytrading.core.risk.active_alerts import FROM_STATE, LatencyAlerts, active_
 from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import engine_stops, funds_unread, not_ready
-from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
 from mytrading.core.risk.sizing.lots import unknown_sizings
 from mytrading.core.risk.snapshot import risk_picture
@@ -38,6 +37,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, Sig
 from mytrading.messages.control import KILL, LimitUse, WantInstruments
 from mytrading.messages.enums import Severity, TradingLevel
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
+from mytrading.messages.level_names import hedge_name, stop_name
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import Funds

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.risk.protection.level_names import STOP_PREFIX, stop_name
 from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
+from mytrading.messages.level_names import STOP_PREFIX, stop_name
 from mytrading.messages.orders import Position
 
 PATIENCE_NS = 10_000_000_000

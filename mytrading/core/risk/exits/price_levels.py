@@ -6,11 +6,11 @@ no target: closing it would leave what it covers bare.
 
 from __future__ import annotations
 
-from mytrading.core.risk.protection.level_names import stop_name, target_name
 from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
+from mytrading.messages.level_names import stop_name, target_name
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 

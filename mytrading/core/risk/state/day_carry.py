@@ -11,12 +11,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.risk.protection.level_names import stop_name, target_name
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, IntentSized, RiskOpened
+from mytrading.messages.level_names import stop_name, target_name
 
 ROLLS_REMEMBERED = 45
 """Days after which a roll that ended is forgotten: the contract it began in is long past."""

@@ -13,7 +13,6 @@ from mytrading.core.accounting.pnl import drop_implausible_book
 from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
-from mytrading.core.risk.protection.level_names import STOP_PREFIX, TARGET_PREFIX, owner_of_level
 from mytrading.core.risk.state import orphan_hedges
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watch_for
 from mytrading.core.risk.state.indexed_dict import IndexedDict
@@ -27,6 +26,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, Sig
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
+from mytrading.messages.level_names import STOP_PREFIX, TARGET_PREFIX, owner_of_level
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,

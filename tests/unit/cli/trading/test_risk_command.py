@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.trading import risk as command
-from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.journal_rows import LevelMoved
+from mytrading.messages.level_names import stop_name
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.reports import Funds

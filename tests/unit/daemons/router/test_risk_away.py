@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.daemon import TradeManager
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Product, Severity
+from mytrading.messages.level_names import stop_name
 from mytrading.messages.orders import Position, PositionChanged
 from tests.kit.feed_process import runtime_folder
 from tests.kit.project import ROOT
