@@ -1,4 +1,10 @@
-"""Alerts that follow from the state of a machine: how one is raised, and what names it."""
+"""Alerts that follow from the state of a machine: how one is raised, and what names it.
+
+There are two kinds. A state alert lasts while its cause does: one function per machine, `active_alerts`, says from the
+state which are active, and the daemon makes its alerts those (`Alerts.follow`). An event alert reports what happened
+once; it is raised where that is found out, and stays until the daemon starts on a later day. Each machine lists the
+codes of its state alerts in `STATE_ALERTS`; an alert of another code reports an event.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +15,12 @@ from mytrading.messages.enums import Severity
 Subject = tuple[str, str]
 """Code and subject of an alert."""
 
+ENGINE_STOP_BLIND = "ENGINE_STOP_BLIND"
+"""A state alert of risk and router: risk holds a stop, and no prices come to it, or risk itself is silent."""
+
 
 class ActiveAlert(NamedTuple):
-    """How an alert is raised; with an empty `text` it only stays if it stands. `once`: not again while it stands."""
+    """How a state alert is raised; with an empty `text` it only stays if it is active. `once`: not again while active."""
 
     severity: Severity = Severity.WARNING
     text: str = ""

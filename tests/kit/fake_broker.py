@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.oms.active_alerts import FROM_STATE, Unguarded
+from mytrading.core.oms.active_alerts import STATE_ALERTS, Unguarded
 from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
@@ -429,7 +429,7 @@ class OrderBench:
 
     def stands(self, code: str, subject: str) -> bool:
         """Whether a raised alert goes on by the state of the machine."""
-        return code not in FROM_STATE or (code, subject) in self.machine.active_alerts(
+        return code not in STATE_ALERTS or (code, subject) in self.machine.active_alerts(
             [(code, subject)], Unguarded(), {}
         )
 

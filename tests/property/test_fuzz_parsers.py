@@ -291,7 +291,7 @@ class Listened:
 
 def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
     from mytrading.adapters.openalgo.rest.book_reader import BookReader
-    from mytrading.core.reconciler.active_alerts import FROM_STATE
+    from mytrading.core.reconciler.active_alerts import STATE_ALERTS
     from mytrading.core.reconciler.read_plan import ReadJob
 
     edge = Listened()
@@ -308,7 +308,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
             edge.listener.stream._socket.events.put(SocketFrame(body, number))
             edge.listener.handle_results()
             edge.listener._take_visit(reader.read_books(job))
-            edge.alerts.follow(edge.listener.active_alerts(), FROM_STATE)
+            edge.alerts.follow(edge.listener.active_alerts(), STATE_ALERTS)
             if not number % 50:
                 edge.listener.each_second(number)
     finally:

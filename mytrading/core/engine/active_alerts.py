@@ -9,7 +9,7 @@ from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.enums import Severity
 
-CODES = frozenset({"STRATEGY_FAULTED", "RULE_FAULTED", "WINDOW_MISSED", "NO_CONTRACT"})
+STATE_ALERTS = frozenset({"STRATEGY_FAULTED", "RULE_FAULTED", "WINDOW_MISSED", "NO_CONTRACT"})
 
 
 def active_alerts(engine: EngineMachine, unchosen: Mapping[str, str], today: date) -> dict[Subject, ActiveAlert]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State, needs_read_or_call
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_live, is_of_day, with_cancel
@@ -144,7 +145,8 @@ def expire_day(oms: OrderDecision, day: str) -> None:
         elif order.state in UNRESOLVED and not order.purpose.reduces:
             oms.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
             what = f"fate of {order.side} {order.quantity} {order.instrument} was unknown to the end of the session"
-            oms.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+            what = f"{what}; look at the broker"
+            oms.alert(StateAlert.ORDER_UNRESOLVED, Severity.CRITICAL, order.client_order_id, what)
         elif order.state in ABSENT:
             oms.change(order, "released", state=OrderState.EXPIRED, message=order.message)
 

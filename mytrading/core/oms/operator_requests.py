@@ -14,6 +14,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import order_updates, position_corrections, unknown_orders
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, is_live, same_fingerprint, with_cancel
 from mytrading.core.time import SECOND
@@ -41,7 +42,7 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
         return
     if (level := _protection_of(oms, order)) is not None:
         what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: "
-        oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what + message.reason)
+        oms.alert(StateAlert.STOP_RELEASED, Severity.CRITICAL, level.id, what + message.reason)
         oms.change_protection(level, state="released")  # until it is flat
     order = oms.change(order, "requested", links=links)
     entries.cancel_order(oms, order, f"withdrawn by the operator: {message.reason or 'no reason given'}")
@@ -50,7 +51,7 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
 def _requested(oms: OrderDecision, message: control.CancelRequested | control.ModifyRequested) -> Order | None:
     if (order := oms.state.orders.get(message.order)) is None:
         what = f"an operator asked for a change of order {message.order}, unknown to the router; nothing was done"
-        oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
+        oms.alert(EventAlert.REQUEST_UNKNOWN, Severity.WARNING, message.order, what)
     return None if order is None or order.links.request == message.id else order
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.messages.enums import Severity
 
-FROM_STATE = frozenset((
+STATE_ALERTS = frozenset((
     "ORDER_STREAM_DOWN", "FUNDS_UNREAD", "SERVER_BUSY", "BOOKS_UNREAD", "BOOKS_ODD", "SERVER_MODE",
     "STANDBY_DOWN", "ACCOUNT_DOWN",
 ))  # fmt: skip

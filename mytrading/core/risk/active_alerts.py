@@ -6,18 +6,19 @@ One with a text is raised from the state; one without was raised by a journaled 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
-from mytrading.core.active_alerts import STAYS, ActiveAlert, Subject
+from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.exits.price_exits import STOP_FAILED
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.pretrade.readiness import BLIND
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
-from mytrading.core.time import MILLISECOND, SECOND
-from mytrading.messages.control import LimitUse
-from mytrading.messages.enums import LimitKind, OrderState, Severity
+from mytrading.core.risk.runs.run_events import STRATEGY_RISK
+from mytrading.core.time import MILLISECOND, SECOND, ist_date
+from mytrading.messages.control import KILL, Alert, LimitUse
+from mytrading.messages.enums import LimitKind, OrderState, Severity, TradingLevel
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import AlertRules
 
@@ -25,23 +26,28 @@ QUOTES_IN_A_ROW = 10
 """One late quote is a hiccup."""
 QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED = "QUOTE_LATENCY", "ORDER_LATENCY", "ORDERS_REJECTED"
 REMEMBERED = 2000
-LIMIT_NEAR = "LIMIT_NEAR"
+LIMIT_NEAR, KILL_FILE = "LIMIT_NEAR", "KILL_FILE"
 NEAR = 0.8
 """Share of a limit from which on it counts as nearly used up."""
 EASED = 0.1
 """By how much of the limit its use must fall below `NEAR` to end the alert."""
-FROM_STATE = frozenset({
-    STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, BLIND, LIMIT_NEAR, UNBOUND,
-    LATE, MISSED, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, *(kind.value for kind in LimitKind),
+STATE_ALERTS = frozenset({
+    STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
+    LATE, MISSED, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
+    *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
+BY_OPERATOR = frozenset({KILL_FILE})
+"""Codes of the alerts that an operator ends."""
 
 
 def active_alerts(
-    risk: RiskMachine, latency: LatencyAlerts, limits: tuple[LimitUse, ...], now: int, machine_ns: int
-) -> dict[Subject, ActiveAlert]:
+    risk: RiskMachine, latency: LatencyAlerts, limits: tuple[LimitUse, ...], raised: Iterable[Alert], kill_file: str,
+    now: int, machine_ns: int,
+) -> dict[Subject, ActiveAlert]:  # fmt: skip
     """Return the active alerts at market time `now` by subject: with a text, or `STAYS` for one that goes on if a
-    decision raised it. `limits`: their use as last published."""
+    decision raised it. `limits`: their use as last published; `raised`: alerts that are active until now; `kill_file`:
+    path of the file KILL. The alert of a run's rule lasts for its day."""
     state = risk.state
     active = dict.fromkeys(((STOP_UNCOVERED, found.subject) for found in state.guard.uncovered_positions()), STAYS)
     active |= dict.fromkeys(((STOP_UNCERTAIN, found.subject) for found in state.guard.doubted_positions()), STAYS)
@@ -58,7 +64,13 @@ def active_alerts(
         active[PROFIT_UNKNOWN, " ".join(scope)] = ActiveAlert(Severity.CRITICAL, risk.limits.unknown_profit_text(scope))
     for strategy, why in risk.unseen_stops(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
-        active[BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
+        active[ENGINE_STOP_BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
+    kill, today = state.trading.get(KILL), ist_date(now)
+    if kill is not None and kill.level is not TradingLevel.NORMAL:
+        text = f"{kill.reason} (by {kill.by}): no entries until it is removed, `mytrading kill --remove`"
+        active[KILL_FILE, kill_file] = ActiveAlert(Severity.CRITICAL, text)
+    ruled = (alert for alert in raised if alert.code == STRATEGY_RISK and ist_date(alert.last_ns) == today)
+    active |= {(alert.code, alert.subject): STAYS for alert in ruled}
     for key, text in latency.active_texts(machine_ns).items():
         active[key] = ActiveAlert(Severity.WARNING, text)
     return active | near_limits(limits)

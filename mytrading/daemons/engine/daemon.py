@@ -15,7 +15,7 @@ from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
-from mytrading.core.engine.active_alerts import CODES, active_alerts
+from mytrading.core.engine.active_alerts import STATE_ALERTS, active_alerts
 from mytrading.core.engine.contract_selection import is_entry_day
 from mytrading.core.engine.leg_strategy import missed_entry_window
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
@@ -167,7 +167,7 @@ class StrategyEngine(MachineDaemon):
         elif not self.lock_step:
             self._on_clock()
         today = self._calendar.trading_day(self.clock.now())
-        self.alerts.follow(active_alerts(self.engine, self._universe.problems, today), CODES)
+        self.alerts.follow(active_alerts(self.engine, self._universe.problems, today), STATE_ALERTS)
 
     def _on_clock(self) -> None:
         """Bars that no frame brought, longer bars that end by the clock, timers and slices that lack a bar.

@@ -8,7 +8,7 @@ from mytrading.daemons.feed.sources import CONNECTION_ALERTS, SourceConnections
 from mytrading.messages.enums import Severity
 from mytrading.runtime.observability.alerts import Alerts
 
-CODES = frozenset({
+STATE_ALERTS = frozenset({
     *CONNECTION_ALERTS, "FEED_MUTE", "FEED_ON_BACKUP", "COVERAGE_LOW", "QUOTES_STALE", "QUOTES_DROPPED",
     "QUOTES_NOT_READ",
 })  # fmt: skip
@@ -59,7 +59,7 @@ class FeedAlerts:
     def update(self) -> None:
         """Raise new alerts and clear ended ones, and say in the notes of the heartbeat why the feed is degraded."""
         connections, health, active = self._connections, self._health, self._connections.active
-        self._alerts.follow(active_alerts(connections, health, self.rest_problem), CODES)
+        self._alerts.follow(active_alerts(connections, health, self.rest_problem), STATE_ALERTS)
         low = _coverage(health) if health.is_low else ""
         for key, text in zip(NOTES, (active.lost_by, active.mute_note, connections.backup_reason, low), strict=True):
             self._notes.pop(key, None)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from mytrading.core.active_alerts import ActiveAlert, Subject
-from mytrading.core.reconciler.active_alerts import FROM_STATE
+from mytrading.core.reconciler.active_alerts import STATE_ALERTS
 from mytrading.daemons.reconciler.account import AccountListener
 from mytrading.daemons.reconciler.margin_queries import MarginQueries
 from mytrading.daemons.reconciler.pings import AccountPings
@@ -122,7 +122,7 @@ class Reconciler(Daemon):
 
     def _update_alerts(self) -> None:
         active = {key: alert for account in self._attended for key, alert in account.active_alerts().items()}
-        self.alerts.follow(active, FROM_STATE)
+        self.alerts.follow(active, STATE_ALERTS)
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The health of the account that strategies trade; all well in a dry run, which has no broker."""

@@ -20,11 +20,10 @@ from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
-from mytrading.core.risk.active_alerts import FROM_STATE, LatencyAlerts, active_alerts
+from mytrading.core.risk.active_alerts import BY_OPERATOR, STATE_ALERTS, LatencyAlerts, active_alerts
 from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import engine_stops, funds_unread, not_ready
-from mytrading.core.risk.runs.run_events import ALERT_CODE
 from mytrading.core.risk.sizing.lots import unknown_sizings
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.core.risk.state.day_carry import opening_rows
@@ -35,7 +34,6 @@ from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, LimitUse, WantInstruments
-from mytrading.messages.enums import Severity, TradingLevel
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.level_names import hedge_name, stop_name
 from mytrading.messages.market import MarketStep, Quote
@@ -224,15 +222,11 @@ class RiskManager(MachineDaemon):
         self._follow_instruments()
 
     def _update_alerts(self) -> None:
-        """Raise the alerts that follow from the state of risk, and clear those that do not any more."""
-        active = active_alerts(self.risk, self._latency, self._limits, self.clock.now(), machine_now())
-        standing = {(alert.code, alert.subject) for alert in self.alerts.active}
-        for key, alert in active.items():
-            if alert.text and not (alert.once and key in standing):
-                self.alerts.raise_(key[0], alert.severity, key[1], alert.text)
-        for code, subject in standing:
-            if code in FROM_STATE and (code, subject) not in active:
-                self.alerts.clear(code, subject)
+        active = active_alerts(
+            self.risk, self._latency, self._limits, self.alerts.active, str(self._kill.path), self.clock.now(),
+            machine_now(),
+        )  # fmt: skip
+        self.alerts.follow(active, STATE_ALERTS, BY_OPERATOR)
 
     def _take_kill_file(self) -> None:
         """Journal that the file KILL appeared, changed or went, as an operator's command."""
@@ -240,12 +234,7 @@ class RiskManager(MachineDaemon):
         if change is not None:
             self.step("control", change, source=self.name, keep=True)
             self.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
-        kill = self.risk.state.trading.get(KILL)
-        if kill is None or kill.level is TradingLevel.NORMAL:
-            self.alerts.clear("KILL_FILE", str(self._kill.path), by_operator=True)
-        elif change is not None:
-            text = f"{change.reason} (by {change.by}): no entries until it is removed, `mytrading kill --remove`"
-            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)
+            self._update_alerts()
 
     def _fill_trends(self, _machine_ns: int) -> None:
         """Give trends the past that the feed has stored, which it may fetch after our start.
@@ -312,9 +301,6 @@ class RiskManager(MachineDaemon):
                                       value=row.value, threshold=row.threshold, action=row.action.value)  # fmt: skip
                 case RiskOpened():
                     self._funds.clear()  # the new day's journal has none yet
-                    for alert in self.alerts.active:
-                        if alert.code == ALERT_CODE:  # an alert of a run's rule lasts until the day changes
-                            self.alerts.clear(alert.code, alert.subject)
         if rows:
             self._follow_instruments()
 

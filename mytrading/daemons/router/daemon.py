@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.oms.active_alerts import BY_OPERATOR, FROM_STATE, Unguarded
+from mytrading.core.oms.active_alerts import BY_OPERATOR, STATE_ALERTS, Unguarded
 from mytrading.core.oms.placing.entry_guard import WATCHED, EntryGuardians
 from mytrading.core.oms.reconcile import journal_rebuild
 from mytrading.core.orders.live_gate import live_run_problem
@@ -207,7 +207,7 @@ class TradeManager(MachineDaemon):
     def _update_alerts(self) -> None:
         standing = ((alert.code, alert.subject) for alert in self.alerts.active)
         active = self.orders.active_alerts(standing, self._unguarded, self._budgets.busy)
-        self.alerts.follow(active, FROM_STATE, BY_OPERATOR)
+        self.alerts.follow(active, STATE_ALERTS, BY_OPERATOR)
 
     def progress(self) -> Progress:
         """Return lock-step progress; it waits for the answer of a call, or an order whose fate is not known."""

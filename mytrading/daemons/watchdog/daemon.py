@@ -37,7 +37,7 @@ EXPORT_S = 300.0
 RESTARTED_NS = MINUTE
 """How long the restart of a daemon is an alert."""
 DOWN = ("DAEMON_STOPPED", "DAEMON_GIVEN_UP")
-CODES = frozenset({*DOWN, "DAEMON_HUNG", "DAEMON_RESTARTED"})
+STATE_ALERTS = frozenset({*DOWN, "DAEMON_HUNG", "DAEMON_RESTARTED"})
 
 
 def active_alerts(
@@ -114,7 +114,7 @@ class Watchdog(Daemon):
         self._command.hand_over(alert)
 
     def _update_alerts(self) -> None:
-        self.alerts.follow(active_alerts(self._restarted, self._hung, self._stopped, self._given_up), CODES)
+        self.alerts.follow(active_alerts(self._restarted, self._hung, self._stopped, self._given_up), STATE_ALERTS)
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message

@@ -8,6 +8,7 @@ from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.oms.state.state import State
@@ -155,7 +156,7 @@ def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protect
 
 def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
-    oms.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
+    oms.alert(StateAlert.STOP_FAILED, Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
     exit_goals.start_goal(oms, content_id("unguarded", level.id, level.attempts, oms.machine), level, level.cause, why)
     if entries.exit_replaces_stops(oms, level.net, level.strategy):

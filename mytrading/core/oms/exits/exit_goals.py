@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import client_order_id
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order
@@ -212,5 +213,6 @@ def mark_stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
     """Mark an exit goal stuck and alert once that an operator is needed; returns the goal, still retried slowly."""
     if goal.state == "stuck":
         return goal
-    oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, f"exit of {goal.strategy} in {goal.instrument}: {what}")
+    text = f"exit of {goal.strategy} in {goal.instrument}: {what}"
+    oms.alert(StateAlert.GOAL_STUCK, Severity.CRITICAL, goal.id, text)
     return oms.change_goal(goal, state="stuck", message=what)

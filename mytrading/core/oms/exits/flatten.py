@@ -6,6 +6,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import LIVE, describe_order
 from mytrading.messages.control import FlattenRequested
@@ -62,7 +63,7 @@ def advance_flattens(oms: OrderDecision) -> None:
             oms.change_flatten(level, state="late")
             what = "; ".join(left) or "the books have not shown it flat twice"
             text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
-            oms.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
+            oms.alert(StateAlert.FLATTEN_LATE, Severity.CRITICAL, level.id, text)
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.oms.placing import entries, modify
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import OmsLimits, backoff
 from mytrading.core.oms.state.state import State
@@ -227,7 +228,7 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
     oms.change(order, "cancel_requested", evidence=evidence)
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
-        oms.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
+        oms.alert(StateAlert.CANCEL_STUCK, Severity.CRITICAL, order.client_order_id, what)
     return 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mytrading.core.oms.placing import slices
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders import state_machine
 from mytrading.core.orders.slicing import Unsliceable
@@ -217,8 +218,9 @@ def _stop_churn(oms: OrderDecision, account: str, instrument: str, times: int, u
         account=account, instrument=instrument, stopped=True, reason=what, at_ns=oms.now, until_ns=until_ns
     )
     oms.emit(stopped)
-    code, severity = ("CHURN_BLOCKED", Severity.WARNING) if instrument else ("CHURN_PAUSED", Severity.CRITICAL)
-    ends = "for as long again, or until you resume" if instrument else "until you resume"
+    code, severity, ends = StateAlert.CHURN_PAUSED, Severity.CRITICAL, "until you resume"
+    if instrument:
+        code, severity, ends = StateAlert.CHURN_BLOCKED, Severity.WARNING, "for as long again, or until you resume"
     oms.alert(code, severity, churn_alert_subject(stopped), f"{what}: no entries there {ends}")
 
 

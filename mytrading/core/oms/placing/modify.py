@@ -8,6 +8,7 @@ from msgspec.structs import asdict, replace
 
 from mytrading.core.ids import client_order_id
 from mytrading.core.oms.placing import entries
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.orders.state_machine import is_live, with_cancel, with_modify
@@ -151,7 +152,7 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         oms.change(order, "modify_refused", message=f"refused: {outcome.message}", evidence=evidence)
         if order.purpose is Purpose.STOP:
             what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
-            oms.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
+            oms.alert(StateAlert.STOP_NOT_MOVED, Severity.WARNING, order.client_order_id, what)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
         oms.record_illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
@@ -244,7 +245,7 @@ def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
 def _alert_change(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
     what = f"order {order.broker_order_id} of {order.instrument} shows {row.quantity} at {row.price:g}"
     what = f"{what} (trigger {row.trigger_price:g}), ours was {order.quantity} at {order.price:g}"
-    oms.alert("ORDER_CHANGED", Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
+    oms.alert(EventAlert.ORDER_CHANGED, Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
 
 
 def _equal(one: OrderTerms, other: OrderTerms) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id
+from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slice_quantities
 from mytrading.core.orders.state_machine import LIVE
@@ -90,4 +91,4 @@ def alert_rejected_slice(oms: OrderDecision, order: Order, reason: str) -> None:
     gone = sum(part.state is OrderState.REJECTED for part in standing) + 1
     what = f"{gone} of {len(standing) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
     text = f"{what}; the others are kept ({kept} units filled or out)"
-    oms.alert("ENTRY_SHORT", Severity.WARNING, order.links.parent, text)
+    oms.alert(EventAlert.ENTRY_SHORT, Severity.WARNING, order.links.parent, text)

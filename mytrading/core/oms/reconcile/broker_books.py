@@ -11,6 +11,7 @@ import msgspec
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import flatten
 from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
@@ -208,7 +209,7 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
-    oms.alert("POSITION_DISPUTED", severity, dispute_alert_subject(key), text)
+    oms.alert(StateAlert.POSITION_DISPUTED, severity, dispute_alert_subject(key), text)
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
+from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.orders.state_machine import ABSENT, RESTING, UNRESOLVED, approval_advice, with_cancel
@@ -74,7 +75,8 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
     elif kind is Outcome.PARKED:
         oms.change(order, "parked", state=OrderState.PARKED, call=call, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for approval"
-        oms.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {approval_advice(order)}")
+        what = f"{what}; {approval_advice(order)}"
+        oms.alert(StateAlert.ORDER_PARKED, Severity.CRITICAL, order.client_order_id, what)
     else:
         if kind is Outcome.WRONG_MODE:
             stop_wrong_mode_account(oms, order.account, outcome.message)
@@ -107,7 +109,7 @@ def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, messag
     )  # fmt: skip
     severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
     what = f"fate of {order.purpose} {order.side} {order.quantity} {order.instrument} is unknown: {message}"
-    oms.alert("ORDER_UNKNOWN", severity, order.client_order_id, what)
+    oms.alert(StateAlert.ORDER_UNKNOWN, severity, order.client_order_id, what)
     oms.request_read(order.account, "unknown", positions=order.purpose.reduces)
 
 
@@ -116,7 +118,7 @@ def stop_wrong_mode_account(oms: OrderDecision, account: str, message: str) -> N
     if account not in oms.state.wrong_mode:
         oms.emit(AccountModeChanged(account=account, wrong_mode=True, message=message, at_ns=oms.now))
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
-        oms.alert("WRONG_MODE", Severity.CRITICAL, account, what)
+        oms.alert(StateAlert.WRONG_MODE, Severity.CRITICAL, account, what)
 
 
 def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:

@@ -14,6 +14,7 @@ from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, combine_fills, with_cancel
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
@@ -33,7 +34,7 @@ def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **
     if late:
         evidence = with_cancel(evidence, wanted=True)
         what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
-        oms.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
+        oms.alert(EventAlert.ORDER_APPEARED, Severity.CRITICAL, order.client_order_id, what)
     what = f"{order.client_order_id} is broker order {broker_order_id}"
     startup.record_difference(oms, order.account, "adopted", what)
     return oms.change(
@@ -197,7 +198,7 @@ def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book"
         what = f"filled {what} any more; look at the broker" if filled else f"{what}; look at the broker"
         oms.change(order, "missing", evidence=evidence, message=what)
-        oms.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
+        oms.alert(StateAlert.ORDER_MISSING, Severity.CRITICAL, order.client_order_id, what)
     return verdict in (V.BEHIND, V.MISSING_NOTED)
 
 
@@ -212,9 +213,9 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
     oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=what)
     if unknown:
         what = f"{what}, and its fate was unknown; look at the broker"
-        oms.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
+        oms.alert(StateAlert.ORDER_UNRESOLVED, Severity.CRITICAL, order.client_order_id, what)
     else:
-        oms.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
+        oms.alert(EventAlert.ORDER_OVERNIGHT, Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
         settle_sighted_fill(oms, oms.order(order.client_order_id), net_positions.broker_average_price(order.net, read))
     elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(order.net, oms.state, read)):
@@ -281,7 +282,7 @@ def _learn(
         if changed.filled > changed.quantity and order.filled <= order.quantity:
             what = f"order for {changed.quantity} of {changed.instrument} filled {changed.filled}"
             oms.halt(changed.net, what)
-            oms.alert("ORDER_OVERFILLED", Severity.CRITICAL, changed.client_order_id, what)
+            oms.alert(EventAlert.ORDER_OVERFILLED, Severity.CRITICAL, changed.client_order_id, what)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
             slices.alert_rejected_slice(oms, changed, changed.message)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
@@ -341,7 +342,7 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
 
 def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
-    oms.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
+    oms.alert(EventAlert.POSITION_REVERSED, Severity.CRITICAL, order.client_order_id, what)
     name = content_id("reversal", order.client_order_id, order.filled)
     exit_goals.start_goal(oms, name, order, order.client_order_id, "an exit filled beyond what was held")
 
@@ -385,5 +386,5 @@ def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
     changed = oms.change(order, "sighting_withdrawn", evidence=evidence, filled_seen=order.filled, message=what)
     oms.record_sighting(changed)
     text = f"{what}: {gone} units are taken back, and the stop that was placed for them"
-    oms.alert("FILL_WITHDRAWN", Severity.WARNING, order.client_order_id, text)
+    oms.alert(EventAlert.FILL_WITHDRAWN, Severity.WARNING, order.client_order_id, text)
     return changed

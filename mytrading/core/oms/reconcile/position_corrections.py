@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Confidence, Severity
@@ -47,7 +48,7 @@ def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
     corrected = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
     oms.record_adjustment(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
-    oms.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
+    oms.alert(EventAlert.POSITION_CORRECTED, Severity.CRITICAL, position.strategy, what)
     startup.record_difference(oms, position.account, "corrected", what)
 
 
@@ -69,7 +70,7 @@ def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, rea
         text = f"{what}, at a price that the trade book does not tell: their profit is not counted"
     level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
     oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
-    oms.alert("VENUE_SQUARE_OFF", Severity.WARNING, f"{position.strategy} {position.instrument}", text)
+    oms.alert(EventAlert.VENUE_SQUARE_OFF, Severity.WARNING, f"{position.strategy} {position.instrument}", text)
     startup.record_difference(oms, position.account, "corrected", what)
 
 

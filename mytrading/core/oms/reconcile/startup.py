@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import UNRESOLVED, is_live, with_cancel
 from mytrading.core.time import ist_date
@@ -105,7 +106,8 @@ def _drop(oms: OrderDecision, position: Position) -> None:
     text += f" (reported by one source, confirmed by none: {', '.join(unconfirmed)})" if unconfirmed else ""
     record_difference(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
-    oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
+    subject = f"{position.strategy} {position.instrument}"
+    oms.alert(EventAlert.POSITION_EXPIRED, Severity.CRITICAL, subject, f"{text}: {cure}")
 
 
 def _is_past(instrument: str, now: int) -> bool:

@@ -15,6 +15,7 @@ from mytrading.core.oms.evidence.judge import OrderCase, OrderReading, OrderVerd
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries, slices
 from mytrading.core.oms.reconcile import order_updates, position_corrections
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
@@ -96,7 +97,8 @@ def _listed(
         names = ", ".join(sorted(row.broker_order_id for row in rows))
         what = f"{len(rows)} broker orders could be {order.side} {order.quantity} {order.instrument}: {names}"
         oms.change(order, "ambiguous", evidence=evidence, message=what)
-        oms.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; an operator must decide")
+        what = f"{what}; an operator must decide"
+        oms.alert(StateAlert.ORDER_AMBIGUOUS, Severity.CRITICAL, order.client_order_id, what)
     elif verdict is OrderVerdict.CANDIDATE_NOTED:
         oms.change(order, "candidate", evidence=evidence)
         oms.request_read(order.account, "candidate", positions=order.purpose.reduces)
@@ -137,7 +139,8 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         what = f"{what} {unseen_reads(order.evidence) + 1} reads can tell"
         oms.change(order, "lost", state=OrderState.LOST, message=what)
         what = f"{what}; entries of that side are denied (RESERVED) for the session, those of the other go on"
-        oms.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {entries.resolve_advice(order)}")
+        what = f"{what}; {entries.resolve_advice(order)}"
+        oms.alert(StateAlert.ORDER_LOST, Severity.WARNING, order.client_order_id, what)
 
 
 _COUNTING = {
@@ -166,7 +169,8 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         if _by_strangers(oms, order, sorted_read) and read.positions:
             position_corrections.correct_positions(oms, order.net, net_positions.broker_net(order.net, read), read)
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
-        oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
+        what = f"{what}; one further {kind} is sent"
+        oms.alert(EventAlert.ORDER_GHOST, Severity.CRITICAL, order.client_order_id, what)
         if not same_try:
             _use_retry(oms, order)
     elif unseen_reads(order.evidence) < 2:
@@ -244,7 +248,8 @@ def _ask_operator(oms: OrderDecision, order: Order) -> None:
     if order.purpose is Purpose.STOP:
         what = f"{order.strategy} in {order.instrument}: no book shows its stop {order.side} {order.quantity}, and it"
         cure = f"is not placed again; look at the broker, then `mytrading orders resolve {order.client_order_id}`"
-        oms.alert("STOP_IN_DOUBT", Severity.CRITICAL, order.client_order_id, f"{what} {cure}; risk closes at its level")
+        text = f"{what} {cure}; risk closes at its level"
+        oms.alert(StateAlert.STOP_IN_DOUBT, Severity.CRITICAL, order.client_order_id, text)
 
 
 def _goals(oms: OrderDecision, order: Order) -> list[Goal]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger as positions
 from mytrading.core.calendar.square_off import SILENCE_NS
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
@@ -95,7 +96,7 @@ class OrderDecision:
         changed = replace(order, updated_ns=self.now, message=what, **fields)
         self.emit(orders.OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
         self.halt(order.net, what)
-        self.alert("ORDER_ILLEGAL", Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
+        self.alert(EventAlert.ORDER_ILLEGAL, Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
         return changed
 
     def halt(self, key: NetKey, reason: str) -> None:
@@ -125,10 +126,11 @@ class OrderDecision:
         """Answer an operator's request of this id: refused for `problem` if there is one, else with the text `done`."""
         self.emit(orders.RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
 
-    def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Raise an alert to the operator; the daemon folds repeats by code and subject."""
+    def alert(self, code: StateAlert | EventAlert, severity: Severity, subject: str, message: str) -> None:
+        """Raise an alert that the state ends, or one of an event; the daemon counts repeats by code and
+        subject."""
         at = self.now
-        self.emit(Alert(code=code, severity=severity, subject=subject, message=message, daemon="router",
+        self.emit(Alert(code=code.value, severity=severity, subject=subject, message=message, daemon="router",
                         first_ns=at, last_ns=at))  # fmt: skip
 
     def request_read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:

@@ -12,8 +12,6 @@ from mytrading.messages.orders import Position
 from mytrading.messages.signals import Leg, Signal
 
 SILENT_NS = 3 * SECOND
-BLIND = "ENGINE_STOP_BLIND"
-"""The alert: a stop is held by risk, and prices do not come to it, or risk itself is silent."""
 BLIND_NS = 10 * SECOND
 """Machine time without prices after which nobody guards what has its stop with risk."""
 NEEDED = ("feed", "router", "reconciler")

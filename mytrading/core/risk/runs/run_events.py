@@ -22,7 +22,8 @@ from mytrading.messages.signals import Signal
 HEDGE_PATIENCE_NS = 60 * SECOND
 """Market time in which what covers a sold leg waits for that to be flat."""
 RUN_ENDING = "RUN_ENDING"
-ALERT_CODE = "STRATEGY_RISK"
+STRATEGY_RISK = "STRATEGY_RISK"
+"""The alert of a rule of a run that spoke; it lasts for the day."""
 REMEMBERED = 1000
 CLOSERS = frozenset({RiskKind.STOP, RiskKind.TARGET, RiskKind.BARE})
 """Kinds that one goal closes: without it there is no event."""
@@ -192,7 +193,7 @@ def breach_alerts(subject: str, breach: Breach, now: int) -> list[Alert]:
     follows = "it is closed" if breach.acts else "auto-exit is off: close it yourself, or leave it"
     severity = Severity.WARNING if breach.acts else Severity.CRITICAL
     text = f"{breach.note} ({breach.value:,.2f}, limit {breach.threshold:,.2f}): {follows}"
-    return [risk_alert(ALERT_CODE, severity, f"{subject} {breach.kind.value}", text, now)]
+    return [risk_alert(STRATEGY_RISK, severity, f"{subject} {breach.kind.value}", text, now)]
 
 
 def round_trip_name(position: Position) -> str:

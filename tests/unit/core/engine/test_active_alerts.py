@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from mytrading.core.active_alerts import ActiveAlert
-from mytrading.core.engine.active_alerts import CODES, active_alerts
+from mytrading.core.engine.active_alerts import STATE_ALERTS, active_alerts
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.enums import Action, Severity
 from mytrading.messages.journal_rows import RunStarted
@@ -49,7 +49,7 @@ def test_missed_window_ends_with_its_day_and_a_contract_once_it_is_listed() -> N
     machine.missed_windows["Sample"] = TODAY, "entry window 09:20-09:35 missed"
     machine.problems["Sample", SBIN] = "no such contract"
     found = active_alerts(machine, {"Sample options": "no expiry"}, TODAY)
-    assert {code for code, _ in found} < CODES  # a code that is not among them would never be cleared
+    assert {code for code, _ in found} < STATE_ALERTS  # a code that is not among them would never be cleared
     assert found["WINDOW_MISSED", "Sample"] == ActiveAlert(text="entry window 09:20-09:35 missed")
     assert found["NO_CONTRACT", f"Sample {SBIN}"].text == "no such contract; the signal was dropped"
     assert found["NO_CONTRACT", "Sample options"].text == "no expiry; the signal was dropped"

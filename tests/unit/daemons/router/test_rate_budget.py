@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.oms.active_alerts import FROM_STATE, Unguarded
+from mytrading.core.oms.active_alerts import STATE_ALERTS, Unguarded
 from mytrading.daemons.router.reporting import Budgets
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Outcome
@@ -55,7 +55,7 @@ def test_wait_of_more_than_a_minute_is_alerted_until_a_call_is_accepted() -> Non
             retry_after_ns=wait_s * SECOND,
         )
         budgets.on_outcome(row)
-        alerts.follow(bench.machine.active_alerts((), Unguarded(), budgets.busy), FROM_STATE)
+        alerts.follow(bench.machine.active_alerts((), Unguarded(), budgets.busy), STATE_ALERTS)
 
     ended(Outcome.RATE_LIMITED, 60)
     assert said == []
