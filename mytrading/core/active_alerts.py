@@ -3,7 +3,8 @@
 There are two kinds. A state alert lasts while its cause does: one function per machine, `active_alerts`, says from the
 state which are active, and the daemon makes its alerts those (`Alerts.follow`). An event alert reports what happened
 once; it is raised where that is found out, and stays until the daemon starts on a later day. Each machine lists the
-codes of its state alerts in `STATE_ALERTS`; an alert of another code reports an event.
+codes of its state alerts in `STATE_ALERTS`. What all daemons share (disk, journal, edited files, dropped messages,
+watchdog) is no machine: each of these parts raises and clears the one alert of its check itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ENGINE_STOP_BLIND = "ENGINE_STOP_BLIND"
 
 
 class ActiveAlert(NamedTuple):
-    """How a state alert is raised; with an empty `text` it only stays if it is active. `once`: not again while active."""
+    """How a state alert is raised; an empty `text` lets an active one stay. `once`: not again while it is active."""
 
     severity: Severity = Severity.WARNING
     text: str = ""
@@ -28,3 +29,6 @@ class ActiveAlert(NamedTuple):
 
 
 STAYS = ActiveAlert()
+
+ActiveAlerts = dict[Subject, ActiveAlert]
+"""State alerts that are active, by code and subject."""

@@ -1,8 +1,8 @@
-"""Alerts and notes of the feed that follow from the state of its sources and the age of its data."""
+"""Alerts and notes of the feed that follow from the state of its sources and parts, and from the age of its data."""
 
 from __future__ import annotations
 
-from mytrading.core.active_alerts import ActiveAlert, Subject
+from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.feed.staleness import FeedHealth
 from mytrading.daemons.feed.sources import CONNECTION_ALERTS, SourceConnections
 from mytrading.messages.enums import Severity
@@ -10,14 +10,19 @@ from mytrading.runtime.observability.alerts import Alerts
 
 STATE_ALERTS = frozenset({
     *CONNECTION_ALERTS, "FEED_MUTE", "FEED_ON_BACKUP", "COVERAGE_LOW", "QUOTES_STALE", "QUOTES_DROPPED",
-    "QUOTES_NOT_READ",
+    "QUOTES_NOT_READ", "WATCH_REFUSED", "SUBSCRIPTION_REFUSED", "SUBSCRIPTIONS_FULL", "HISTORY_MISSING",
+    "HISTORY_INCOMPLETE", "BARS_NOT_STORED", "INSTRUMENTS_MISSING", "INSTRUMENTS_REFUSED", "INSTRUMENTS_CHANGED",
 })  # fmt: skip
+"""Codes of the alerts that last exactly as long as they are among the active ones."""
 NOTES = ("socket", "mute", "source", "coverage")
 
 
-def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> dict[Subject, ActiveAlert]:
-    """Return all feed alerts that the present state gives rise to; `rest_problem`: why REST quotes fail, or ""."""
-    found: dict[Subject, ActiveAlert] = {}
+def active_alerts(
+    connections: SourceConnections, health: FeedHealth, problems: ActiveAlerts, rest_problem: str
+) -> ActiveAlerts:
+    """Return all feed alerts that the present state gives rise to. `problems`: those that subscriptions, bars and
+    instruments have now; `rest_problem`: why REST quotes fail, or ""."""
+    found = dict(problems)
     for connection in connections.all:
         of_connection = Severity.CRITICAL if connection is connections.active else Severity.WARNING
         for code, text in connection.problems.items():
@@ -53,13 +58,15 @@ class FeedAlerts:
     ) -> None:
         self._alerts, self._notes = alerts, notes
         self._connections, self._health = connections, health
+        self.problems: ActiveAlerts = {}
+        """Problems of subscriptions, bars and instruments as alerts; each part keeps those of its own codes."""
         self.rest_problem = ""
         """Why prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
         """Raise new alerts and clear ended ones, and say in the notes of the heartbeat why the feed is degraded."""
         connections, health, active = self._connections, self._health, self._connections.active
-        self._alerts.follow(active_alerts(connections, health, self.rest_problem), STATE_ALERTS)
+        self._alerts.follow(active_alerts(connections, health, self.problems, self.rest_problem), STATE_ALERTS)
         low = _coverage(health) if health.is_low else ""
         for key, text in zip(NOTES, (active.lost_by, active.mute_note, connections.backup_reason, low), strict=True):
             self._notes.pop(key, None)

@@ -18,6 +18,7 @@ from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
 from mytrading.adapters.openalgo.rest.retry import Retries
 from mytrading.adapters.storage.bar_store import BarStore, BarStoreDamaged
 from mytrading.adapters.storage.disk_reserve import LogReserve
+from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.bars.builder import BarBuilder, Closed, bucket
 from mytrading.core.bars.gaps import Completeness, measure_completeness
 from mytrading.core.bars.history_merge import Fetch, HistoryMerge, contradiction, covered_until
@@ -29,7 +30,6 @@ from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import MarketClock, machine_now
-from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 
 GRACE_NS = SECOND
@@ -134,15 +134,16 @@ class BarPublisher:
         config: RunConfig,
         calendar: Calendar,
         clock: MarketClock,
-        alerts: Alerts,
+        problems: ActiveAlerts,
         publish: Callable[[Bar], None],
         wake: Callable[[], None],
         report: Callable[[BarGaps], object],
     ) -> None:
-        """`publish` sends bars to the market stream, `report` gaps to the status stream."""
+        """`problems` takes alerts while they are active. `publish` sends bars to the market stream; `report` sends gaps
+        to the status stream."""
         self._calendar = calendar
         self._clock = clock
-        self._alerts = alerts
+        self._problems = problems
         self._publish = publish
         self._report = report
         self._reported: GapNames = ((), ())
@@ -318,7 +319,7 @@ class BarPublisher:
         instrument = result.fetch.instrument
         self._loaded.add(instrument)
         _, tries = self._due.pop(instrument, (0, 0))
-        self._alerts.clear("HISTORY_MISSING", instrument)
+        self._problems.pop(("HISTORY_MISSING", instrument), None)
         if result.new:
             self._log_completeness(result)
         new = {bar.start_ns for bar in result.new}
@@ -341,18 +342,18 @@ class BarPublisher:
         self._log.info("history.loaded", instrument=instrument, bars=len(result.new), complete=share,
                        gaps=len(whole.gaps), missing=whole.expected - whole.found)  # fmt: skip
         if whole.found_share >= INCOMPLETE:
-            self._alerts.clear("HISTORY_INCOMPLETE", instrument)
+            self._problems.pop(("HISTORY_INCOMPLETE", instrument), None)
             return
         longest = max(whole.gaps, key=lambda gap: gap.bars)
         first = datetime.fromtimestamp(longest.start_ns / SECOND, IST).strftime("%d %b %H:%M")
         text = f"{whole.found} of {whole.expected} minutes, the longest gap is {longest.bars} from {first} on"
-        self._alerts.raise_("HISTORY_INCOMPLETE", Severity.WARNING, instrument,
-                            f"history of {instrument} has {text}; indicators begin with what is there")  # fmt: skip
+        text = f"history of {instrument} has {text}; indicators begin with what is there"
+        self._problems["HISTORY_INCOMPLETE", instrument] = ActiveAlert(Severity.WARNING, text)
 
     def _on_failure(self, result: FetchResult) -> None:
         instrument = result.fetch.instrument
         text = f"no history of {instrument}: {result.error}; it is asked for again, or set ENABLE_HISTORICAL_DATA=false"
-        self._alerts.raise_("HISTORY_MISSING", Severity.WARNING, instrument, text)
+        self._problems["HISTORY_MISSING", instrument] = ActiveAlert(Severity.WARNING, text)
         ready = self._merge.apply_failure(result.fetch, self._clock.now())
         if instrument not in self._loaded or instrument in self._merge.instruments_with_gaps:
             self._schedule_retry(instrument, self._due.get(instrument, (0, 0))[1])
@@ -370,10 +371,12 @@ class BarPublisher:
             new = self._store.add(waiting)
         except BarStoreDamaged as error:
             self._unstored = waiting
-            self._alerts.raise_("BARS_NOT_STORED", Severity.CRITICAL, "bars", f"no bars are published: {error}")
+            self._problems["BARS_NOT_STORED", "bars"] = ActiveAlert(
+                Severity.CRITICAL, f"no bars are published: {error}"
+            )
             return
         self._unstored = []
-        self._alerts.clear("BARS_NOT_STORED", "bars")
+        self._problems.pop(("BARS_NOT_STORED", "bars"), None)
         self._publish_all(new)
 
     def _publish_all(self, bars: list[Bar]) -> None:

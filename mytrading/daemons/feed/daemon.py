@@ -80,12 +80,12 @@ class DataManager(Daemon):
             connection.socket.start()
 
     def _wire(self) -> None:
-        config, clock, alerts = self.config, self.clock, self.alerts
+        config, clock, problems = self.config, self.clock, self.feed_alerts.problems
         self.publisher = MarketPublisher(
             self.publish("market"), config.data, self.monitor.operation("data_manager", "quote_latency")
         )
         self.bars = BarPublisher(
-            config, self.calendar, clock, alerts, self.publisher.send_bar, self.wake,
+            config, self.calendar, clock, problems, self.publisher.send_bar, self.wake,
             lambda gaps: self.status.send(self.name, gaps),
         )  # fmt: skip
         self.rest_quotes = RestQuotes(self.sources, self.wake)
@@ -95,14 +95,14 @@ class DataManager(Daemon):
             self.lock_step,
         )  # fmt: skip
         self.subscriptions = SubscriptionManager(
-            self.demand, self.connections, self.health, self.bars, self.intake, clock, alerts,
+            self.demand, self.connections, self.health, self.bars, self.intake, clock, problems,
             config.data.max_subscriptions,
         )  # fmt: skip
-        self.instruments = InstrumentLoader(config, self.calendar, clock, alerts, self.wake)
+        self.instruments = InstrumentLoader(config, self.calendar, clock, problems, self.wake)
         self.steps = MarketSteps(self.publisher)
         self.supervisor = SourceSupervisor(
             self.connections, self.health, self.bars, self.intake, self.instruments, self.steps, self.feed_alerts,
-            alerts, config.state,
+            config.state,
         )  # fmt: skip
         self.frames = FrameReader(
             self.connections, clock, self.intake, self.supervisor, self.edge, config.data.buffer_size,

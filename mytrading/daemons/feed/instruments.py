@@ -19,6 +19,7 @@ from mytrading.adapters.openalgo.instruments import EarlierSnapshots, fetch_mast
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.contract_specs import ContractFacts
@@ -30,7 +31,6 @@ from mytrading.messages.instruments import Snapshot
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import MarketClock, machine_now
-from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 
 REFRESHED_AT = time(9, 0)
@@ -60,12 +60,14 @@ class InstrumentLoader:
     """Loads each trading day once; `look` in the poll loop, `collect` after `wake` was called."""
 
     def __init__(
-        self, config: RunConfig, calendar: Calendar, clock: MarketClock, alerts: Alerts, wake: Callable[[], None]
-    ) -> None:
+        self, config: RunConfig, calendar: Calendar, clock: MarketClock, problems: ActiveAlerts,
+        wake: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`problems` takes alerts while they are active."""
         self._config = config
         self._calendar = calendar
         self._clock = clock
-        self._alerts = alerts
+        self._problems = problems
         self._log = get_logger("feed")
         self._file = InstrumentFile(config.state)
         facts = config.calendar_path.with_name("instruments.toml")
@@ -140,24 +142,25 @@ class InstrumentLoader:
         snapshot = fetched.snapshot
         if snapshot is None:
             text = f"no instruments of {fetched.day}: {fetched.problem}; it is tried again, entries wait"
-            self._alerts.raise_("INSTRUMENTS_MISSING", Severity.WARNING, "feed", text)
+            self._problems["INSTRUMENTS_MISSING", "feed"] = ActiveAlert(Severity.WARNING, text)
             return
-        self._alerts.clear("INSTRUMENTS_MISSING", "feed")
+        self._problems.pop(("INSTRUMENTS_MISSING", "feed"), None)
         if snapshot.refusals:
             reasons = "; ".join(f"{row.subject}: {row.reason}" for row in snapshot.refusals)
             text = f"entries are denied, exits go on; {reasons}; download the master contract at the server"
-            self._alerts.raise_("INSTRUMENTS_REFUSED", Severity.CRITICAL, "feed", f"{text}, it is tried again")
+            text = f"{text}, it is tried again"
+            self._problems["INSTRUMENTS_REFUSED", "feed"] = ActiveAlert(Severity.CRITICAL, text)
             return
-        self._alerts.clear("INSTRUMENTS_REFUSED", "feed")
+        self._problems.pop(("INSTRUMENTS_REFUSED", "feed"), None)
         self._archiver.schedule(machine_now())
         self._log.info("instruments.loaded", day=snapshot.day, kept=len(snapshot.instruments), notes=snapshot.notes)
         if not fetched.changes:
-            self._alerts.clear("INSTRUMENTS_CHANGED", "feed")
+            self._problems.pop(("INSTRUMENTS_CHANGED", "feed"), None)
             return
         severity = Severity.WARNING if fetched.changes.changed else Severity.INFO
         changed = master_contract.changes_text(fetched.changes)
         text = f"since {fetched.compared}: {changed}; see `mytrading instruments diff`"
-        self._alerts.raise_("INSTRUMENTS_CHANGED", severity, "feed", text)
+        self._problems["INSTRUMENTS_CHANGED", "feed"] = ActiveAlert(severity, text)
 
     def _connect(self) -> OpenAlgoClient:
         server = self._config.data_server

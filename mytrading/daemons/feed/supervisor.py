@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mytrading.adapters.openalgo.ws import market_frames
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, SocketEvent, SocketFrame
+from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.source_failover import Switch, SwitchReason
 from mytrading.core.feed.staleness import FeedHealth
@@ -29,7 +30,7 @@ from mytrading.messages.enums import Severity
 from mytrading.messages.orders import OrderMessage
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability import audit
-from mytrading.runtime.observability.alerts import OF_DATA, Alerts, Edge
+from mytrading.runtime.observability.alerts import OF_DATA, Edge
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.observability.metrics import Histogram
 from mytrading.runtime.streams.zmq_streams import BadFrames
@@ -52,7 +53,6 @@ class SourceSupervisor:
     instruments: InstrumentLoader
     steps: MarketSteps
     feed_alerts: FeedAlerts
-    alerts: Alerts
     state: Path
     log: FilteringBoundLogger = field(default_factory=lambda: get_logger("feed"), init=False)
 
@@ -98,17 +98,18 @@ class SourceSupervisor:
         new = connection.subscriptions.apply_answer(answer, machine_ns)
         if answer.accepted:
             connection.succeeded()
-            self.feed_alerts.update()
         if connection is not self.connections.active:
+            self.feed_alerts.update()
             return
         for instrument in new:
             self._start_live(instrument, machine_ns)
         for instrument, reason in answer.refused:
             if not connection.serves(instrument):
-                text = f"the server has no quotes of it: {reason}"
-                self.alerts.raise_("SUBSCRIPTION_REFUSED", Severity.WARNING, instrument, text)
+                refusal = ActiveAlert(Severity.WARNING, f"the server has no quotes of it: {reason}")
+                self.feed_alerts.problems["SUBSCRIPTION_REFUSED", instrument] = refusal
         for instrument, _ in answer.accepted:
-            self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
+            self.feed_alerts.problems.pop(("SUBSCRIPTION_REFUSED", instrument), None)
+        self.feed_alerts.update()
 
     def look(self, market_ns: int, machine_ns: int) -> None:
         """Fail over if due, and reconnect sources without quotes; called once a second."""
@@ -174,15 +175,15 @@ class SubscriptionManager:
     bars: BarPublisher
     intake: QuoteIntake
     clock: MarketClock
-    alerts: Alerts
+    problems: ActiveAlerts
     capacity: int
 
     def watch(self, symbols: Iterable[str]) -> tuple[str, ...]:
-        """Subscribe the configured symbols; returns those subscribed, and raises an alert for each unusable one."""
+        """Subscribe the configured symbols; returns those subscribed; each unusable one is an alert."""
         watched = self.demand.watch(dict.fromkeys(symbols))
         for refused in self.demand.refused:
             text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"
-            self.alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
+            self.problems["WATCH_REFUSED", refused] = ActiveAlert(Severity.CRITICAL, text)
         for instrument in watched:
             self._subscribe(instrument)
         return watched
@@ -207,19 +208,17 @@ class SubscriptionManager:
         for instrument in self.demand.unwanted(list(self.connections.active.subscriptions), machine_ns):
             self.connections.drop(instrument)
             self.intake.drop(instrument)
-            self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
+            self.problems.pop(("SUBSCRIPTION_REFUSED", instrument), None)
 
     def _subscribe(self, instrument: str) -> None:
         if self.health.traits(instrument) is not None:
             return
         if self.connections.subscribe(instrument):
             self.health.add(instrument, self.clock.now(), machine_now())
-            self.alerts.clear("SUBSCRIPTIONS_FULL", "feed")
+            self.problems.pop(("SUBSCRIPTIONS_FULL", "feed"), None)
         else:
-            self.alerts.raise_(
-                "SUBSCRIPTIONS_FULL", Severity.CRITICAL, "feed",
-                f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {self.capacity}; watch less or raise it",
-            )  # fmt: skip
+            text = f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {self.capacity}; watch less or raise it"
+            self.problems["SUBSCRIPTIONS_FULL", "feed"] = ActiveAlert(Severity.CRITICAL, text)
 
 
 @dataclass(slots=True)

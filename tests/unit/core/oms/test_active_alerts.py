@@ -1,10 +1,11 @@
-"""How long the alerts of the order machine stand: as long as its state says so."""
+"""How long the state alerts of the order machine are active: as long as its state says so."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.active_alerts import Unguarded
+from mytrading.core.oms.active_alerts import DECIDED_ALERTS, STATE_ALERTS, Unguarded
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.messages.account_events import AccountModeChanged
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.order_evidence import Ambiguous
@@ -22,6 +23,11 @@ def order_of(bench: OrderBench) -> Order:
     bench.read()
     bench.enter("e1")
     return bench.order("e1")
+
+
+def test_each_state_alert_of_a_decision_has_a_rule_that_ends_it_and_no_event_alert_has_one() -> None:
+    assert {*DECIDED_ALERTS, StateAlert.WRONG_MODE} == set(StateAlert)
+    assert STATE_ALERTS.isdisjoint(EventAlert)
 
 
 def test_doubt_of_an_order_ends_when_its_fate_is_known() -> None:

@@ -42,7 +42,7 @@ class Bench:
         self.health = FeedHealth(self.calendar, StalenessLimits.of(5.0))
         self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, self.health)
         rest = Mock(BarPublisher), Mock(QuoteIntake), Mock(InstrumentLoader), Mock(MarketSteps)
-        self.supervisor = SourceSupervisor(self.connections, self.health, *rest, self.feed_alerts, self.alerts, state)
+        self.supervisor = SourceSupervisor(self.connections, self.health, *rest, self.feed_alerts, state)
 
     def event(self, connection: SourceConnection, event: SocketEvent) -> None:
         self.supervisor.on_connection_event(connection, event)

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.time import to_ns
+from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.risk.daemon import RiskManager
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.control import LimitUse, WantInstruments
+from mytrading.messages.control import KILL, Alert, LimitUse, TradingState, WantInstruments
 from mytrading.messages.enums import (
     LimitAction,
     LimitKind,
@@ -25,6 +25,7 @@ from mytrading.messages.enums import (
     Purpose,
     Severity,
     Side,
+    TradingLevel,
 )
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import FileTaken
@@ -147,6 +148,30 @@ def test_failed_stop_is_no_alert_any_more_once_what_it_guarded_is_flat(risk: Ris
     risk.risk.apply(ProtectionChanged(protection=msgspec.structs.replace(guard, state="done"), at_ns=2))
     risk._update_alerts()
     assert risk.alerts.active == ()
+
+
+def test_alert_of_the_file_kill_follows_from_the_level_that_counts_also_after_a_start(risk: RiskManager) -> None:
+    halted = TradingState(level=TradingLevel.HALT, generation=1, reason="the file KILL says halt", at_ns=1,
+                          account=KILL, by="kim")  # fmt: skip
+    risk.risk.apply(halted)
+    risk._update_alerts()
+    (alert,) = risk.alerts.active
+    assert (alert.code, alert.subject, alert.count) == ("KILL_FILE", str(risk.config.state / "KILL"), 1)
+    assert alert.message.startswith("the file KILL says halt (by kim): no entries")
+    risk._update_alerts()
+    assert [alert.count for alert in risk.alerts.active] == [1]
+    risk.risk.apply(msgspec.structs.replace(halted, level=TradingLevel.NORMAL, generation=2))
+    risk._update_alerts()
+    assert risk.alerts.active == ()
+
+
+def test_alert_of_a_rule_of_a_run_ends_with_its_day(risk: RiskManager) -> None:
+    for day_ns, left in ((risk.clock.now(), ["STRATEGY_RISK"]), (risk.clock.now() - 86_400 * SECOND, [])):
+        spoke = Alert(code="STRATEGY_RISK", severity=Severity.WARNING, subject="S", message="", daemon="risk",
+                      first_ns=day_ns, last_ns=day_ns)  # fmt: skip
+        risk.alerts.restore(spoke)
+        risk._update_alerts()
+        assert [alert.code for alert in risk.alerts.active] == left
 
 
 def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_after_its_start(tmp_path: Path) -> None:
