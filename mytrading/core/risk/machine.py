@@ -29,6 +29,7 @@ from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired
 from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.instruments import Snapshot
 from mytrading.messages.journal_rows import LevelMoved, RiskOpened
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -57,9 +58,10 @@ class RiskMachine:
         self.rollover = Rollover(state, self._entries, self.limits)
         self.runs = RunRules(state)
 
-    def take_contracts(self, book: InstrumentBook) -> None:
-        """Replace the instrument book by that of the present day, and have all intents checked again."""
-        self.environment.instruments = book
+    def take_contracts(self, book: InstrumentBook, master: Snapshot | None = None) -> None:
+        """Replace the day's contracts, and have all intents checked again. `master`: the list that `book` is made of,
+        with its refusals; None counts every listed instrument as in order."""
+        self.environment.instruments, self.environment.master = book, master
         self.state.recheck_intents()
 
     def apply(self, row: Any) -> None:

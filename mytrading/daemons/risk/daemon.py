@@ -148,8 +148,7 @@ class RiskManager(MachineDaemon):
     def _take_instruments(self) -> None:
         """Take the contracts that the feed has written last."""
         listed = self._instruments.snapshot()
-        self.risk.environment.master = listed
-        self.risk.take_contracts(self._instruments.book_of(listed))
+        self.risk.take_contracts(self._instruments.book_of(listed), listed)
 
     def _take_new_contracts(self) -> None:
         if self._instruments.changed():
@@ -194,8 +193,7 @@ class RiskManager(MachineDaemon):
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Apply and decide on a message with the current contracts and quarantines; returns the decided rows."""
-        if (doubted := bool(self.quarantine.writers)) != self.risk.state.doubted:
-            self.risk.apply(JournalDoubt(doubted))
+        self._apply_quarantine()
         if isinstance(message, Signal):
             listed = self.risk.environment.instruments
             for leg in message.legs:
@@ -205,6 +203,11 @@ class RiskManager(MachineDaemon):
         elif isinstance(message, OrderChanged):
             self._latency.record_order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)
+
+    def _apply_quarantine(self) -> None:
+        """Apply whether a journal is in quarantine, which the daemon itself knows: the one level no stream brings."""
+        if (doubted := bool(self.quarantine.writers)) != self.risk.state.doubted:
+            self.risk.apply(JournalDoubt(doubted))
 
     def _on_clock(self, machine_ns: int) -> None:
         self._take_kill_file()

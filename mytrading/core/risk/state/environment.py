@@ -1,4 +1,7 @@
-"""Inputs of risk besides its state: limits, strategies, accounts, the calendar and today's contracts."""
+"""What the rules of risk are given besides its state: settings of the run, and reference data such as contracts.
+
+The daemon sets and replaces it (`mytrading/core/risk/state/inputs.py`); nothing here follows from messages.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """Which messages enter risk: a journaled input is decided on and written; an observed level is applied alone.
 
-A level replaces the one known before, and its sender repeats it after a restart.
+A level replaces the one known before, and its sender repeats it after a restart. `RiskState` changes by these alone,
+through `RiskMachine.apply`. `RiskEnvironment` is no state but what the rules are given: settings of the run, and
+reference data that the daemon replaces whole (contracts, margin tables, calendar, speed of the clock). Its files are
+journaled as `FileTaken`, at the start and after each edit; the contracts of a day have files of their own.
 """
 
 from __future__ import annotations
