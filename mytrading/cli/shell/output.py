@@ -201,6 +201,8 @@ def format_cell(column: str, value: Any) -> str:
 GAP = 2
 LONG = 30
 """Texts wider than this are sentences: they may be broken between words."""
+MARGIN = " " * 2 * GAP
+"""Before sentences that stand below their row."""
 MOST_NARROW = 24
 """A sentence gets at least so many columns beside the others."""
 
@@ -257,21 +259,35 @@ def _width(columns: Sequence[Column]) -> int:
 
 
 def _draw_over_lines(columns: Sequence[Column], console: Console) -> None:
-    """Each row over several lines, aligned below as many lines of header; sentences below the rest."""
+    """Each row over several lines, aligned below as many lines of header; sentences below the rest, each with its title
+    where there are several."""
     from rich.text import Text
 
     blocks = [aligned_lines(group, GAP * (number > 0)) for number, group in enumerate(_groups(columns, console.width))]
-    sentences, margin = [column for column in columns if column.can_wrap], " " * 2 * GAP
+    sentences = [column for column in columns if column.can_wrap]
     for header in (block[0] for block in blocks):
         console.print(Text(header, "bold"), soft_wrap=True)
-    if sentences:
-        console.print(Text(margin + ", ".join(column.title for column in sentences), "bold"), soft_wrap=True)
+    if len(sentences) == 1:
+        console.print(Text(MARGIN + sentences[0].title, "bold"), soft_wrap=True)
     for number in range(len(columns[0].texts)):
         for block in blocks:
             console.print(Text(block[number + 1]), soft_wrap=True)
-        for text in (column.texts[number] for column in sentences if column.texts[number] != "–"):
-            broken = textwrap.fill(text, console.width, initial_indent=margin, subsequent_indent=margin)
-            console.print(Text(broken), soft_wrap=True)
+        there = [(column.title, column.texts[number]) for column in sentences if column.texts[number] != "–"]
+        labelled = len(sentences) > 1
+        texts = [f"{title}: {text}" if labelled else text for title, text in there]
+        for line in _packed_lines(texts, console.width - len(MARGIN)):
+            console.print(Text(MARGIN + line), soft_wrap=True)
+
+
+def _packed_lines(texts: Sequence[str], width: int) -> list[str]:
+    """The texts as lines of at most `width` characters: as many as fit side by side, a longer one broken by itself."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and len(lines[-1]) + GAP + len(text) <= width:
+            lines[-1] += " " * GAP + text
+        else:
+            lines += textwrap.wrap(text, width)
+    return lines
 
 
 def _groups(columns: Sequence[Column], width: int) -> list[list[Column]]:

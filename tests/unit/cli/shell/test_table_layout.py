@@ -78,6 +78,20 @@ def test_sentence_is_folded_between_words_and_never_read_as_markup(monkeypatch: 
         assert not any(line.split()[-1:] == ["alth"] for line in lines)
 
 
+def test_sentences_of_several_columns_stand_below_their_row_with_their_titles(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "a value of so many words that it has to be broken between two of them, and then again"
+    rows = [
+        {"name": f"system.{'x' * 40}", "value": "paper", "origin": "default"},
+        {"name": "system.mode", "value": "", "origin": "the profile that was chosen on the command line"},
+        {"name": "system.text", "value": long, "origin": "default"},
+    ]
+    lines = [COLOUR.sub("", line).rstrip() for line in shown(monkeypatch, rows, tuple(rows[0]), 80).splitlines()]
+    assert lines[:3] == ["name", rows[0]["name"], "    value: paper  origin: default"]
+    assert lines[3:5] == ["system.mode", "    origin: the profile that was chosen on the command line"]
+    assert lines[5] == "system.text" and lines[6].startswith("    value: a value of so many")
+    assert max(map(len, lines)) <= 80 and lines[-1].endswith("origin: default")
+
+
 def test_columns_of_truth_values_and_times_are_no_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows([{"enabled": True, "at_ns": 0, "n": 1}], ("enabled", "at_ns", "n"), False, "none")
     assert capsys.readouterr().out.splitlines()[1].startswith("True     1970")
