@@ -10,18 +10,16 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from mytrading.core.exchange.model import BookOrder
-from mytrading.messages.enums import Product, Purpose
+from mytrading.messages.enums import Purpose
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order
 from mytrading.simulator.venue.event_log import ORDER, LoggedEvent
-
-Owner = tuple[str, Product, str]
-"""Instrument, product and strategy."""
 
 
 class Stretch(NamedTuple):
     """A time in which an owner's position was bare, machine ns; `opened` if a fill of an entry began it."""
 
-    owner: Owner
+    owner: OwnerKey
     begin_ns: int
     end_ns: int
     opened: bool
@@ -63,14 +61,14 @@ def stretches(
 
     `ours` are our orders by the id that stands in the broker's tag. What is still bare ends at `end_ns`.
     """
-    books: dict[Owner, _Book] = {}
-    since: dict[Owner, tuple[int, bool]] = {}
+    books: dict[OwnerKey, _Book] = {}
+    since: dict[OwnerKey, tuple[int, bool]] = {}
     found: list[Stretch] = []
     for event in events:
         order = ours.get(event.body.request.strategy) if event.kind == ORDER else None
         if order is None or order.strategy not in guarded:
             continue
-        owner = (order.instrument, order.product, order.strategy)
+        owner = order.owner
         book = books.setdefault(owner, _Book())
         filled = book.take(event.body, order.purpose)
         if book.bare and owner not in since:

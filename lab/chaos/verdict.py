@@ -128,9 +128,9 @@ def beyond_allowance(stretch: Stretch, broken: Iterable[Broken], bounds: Bounds)
 
 
 def _bare_line(stretch: Stretch, over: float) -> str:
-    instrument, product, strategy = stretch.owner
+    owner = stretch.owner
     lasted = (stretch.end_ns - stretch.begin_ns) / SECOND
-    what = f"{strategy} in {instrument} {product} lay bare for {lasted:.1f} s from {stretch.begin_ns}"
+    what = f"{owner.strategy} in {owner.instrument} {owner.product} lay bare for {lasted:.1f} s from {stretch.begin_ns}"
     return f"{what}, {over:.1f} s too long"
 
 

@@ -20,9 +20,9 @@ from mytrading.backtest.parity.facts import (
     DayFacts,
     DaySide,
     OrderFill,
-    Owner,
     PositionMove,
-    owner_of,
+    RowSubject,
+    subject_of,
 )
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Side
@@ -116,7 +116,7 @@ def pair_signals(stack: DaySide, backtest: DaySide) -> list[tuple[Signal | None,
 
 def pair_orders(stack: DaySide, backtest: DaySide) -> list[tuple[Order | None, Order | None]]:
     """Pair the orders of both sides by id, else by owner, purpose and side; unmatched ones have None as partner."""
-    return _paired(stack.orders, backtest.orders, lambda one: (owner_of(one), one.purpose, one.side))
+    return _paired(stack.orders, backtest.orders, lambda one: (subject_of(one), one.purpose, one.side))
 
 
 def _paired(
@@ -157,36 +157,36 @@ class Explainer:
         for _, _, step in sorted(steps, key=itemgetter(0, 1)):
             step()
         for side, other in ((stack, backtest), (backtest, stack)):
-            known = [(move.owner, move.units, move.cause) for move in other.adjustments]
+            known = [(move.subject, move.units, move.cause) for move in other.adjustments]
             for move in side.adjustments:
-                if (move.owner, move.units, move.cause) not in known:
+                if (move.subject, move.units, move.cause) not in known:
                     self._adjustment(move, by_stack=side is stack)
         self.differences.sort(key=lambda one: one.at_ns)
         return self.differences
 
-    def _agree(self, kind: str, name: str, at_ns: int, owner: Owner, what: str) -> None:
-        self.agreed.append(Agreement(kind, name, at_ns, *owner, what))
+    def _agree(self, kind: str, name: str, at_ns: int, subject: RowSubject, what: str) -> None:
+        self.agreed.append(Agreement(kind, name, at_ns, *subject, what))
 
     def _differ(
-        self, kind: str, name: str, found: Explanation, at_ns: int, owner: Owner, sides: tuple[str, str],
+        self, kind: str, name: str, found: Explanation, at_ns: int, subject: RowSubject, sides: tuple[str, str],
         cost: float = 0.0,
     ) -> None:  # fmt: skip
-        difference = ParityDifference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows, cost)
+        difference = ParityDifference(kind, name, found.cause, at_ns, *subject, *sides, found.why, found.follows, cost)
         self.differences.append(difference)
         self._found.setdefault(name, difference)
 
     def _signal(self, one: Signal | None, other: Signal | None) -> None:
         seen = one or other
         assert seen is not None
-        owner = ("", seen.strategy, seen.watch)
+        subject = RowSubject("", seen.strategy, seen.watch)
         if one is None or other is None:
             found = self._lone_signal(seen, by_stack=one is not None)
         elif _legs(one) == _legs(other) and same_price(one.price, other.price):
-            self._agree("signal", one.id, one.created_ns, owner, _signal_text(one))
+            self._agree("signal", one.id, one.created_ns, subject, _signal_text(one))
             return
         else:
             found = self._unlike_signals(one, other)
-        self._differ("signal", seen.id, found, seen.created_ns, owner, (_signal_text(one), _signal_text(other)))
+        self._differ("signal", seen.id, found, seen.created_ns, subject, (_signal_text(one), _signal_text(other)))
 
     def _unlike_signals(self, one: Signal, other: Signal) -> Explanation:
         """The same signal at the same bar, of other legs or at another price."""
@@ -270,19 +270,19 @@ class Explainer:
             self._backtest.fills.get(other.client_order_id) if other is not None else None,
         )
         sides = (_order_text(one), _order_text(other))
-        name, owner, unlike = seen.client_order_id, owner_of(seen), False
+        name, subject, unlike = seen.client_order_id, subject_of(seen), False
         if one is None or other is None:
             found = self._lone_order(seen, by_stack=one is not None)
-            self._differ("order", name, found, seen.created_ns, owner, sides)
+            self._differ("order", name, found, seen.created_ns, subject, sides)
             if fills != (None, None):
                 self._fill(seen, fills, Explanation(found.cause, "as its order", found.follows or name))
             return
         if terms := differing_terms(one, other):
             unlike = True
             found = self._origin_of_order(one) or explain_terms(one, other, terms, self._facts)
-            self._differ("order", name, found, seen.created_ns, owner, sides)
+            self._differ("order", name, found, seen.created_ns, subject, sides)
         else:
-            self._agree("order", name, seen.created_ns, owner, sides[0])
+            self._agree("order", name, seen.created_ns, subject, sides[0])
         there, here = fills
         if there is here is None:
             return
@@ -302,7 +302,7 @@ class Explainer:
         if there is not None and here is not None and there.units == here.units:
             cost = round(there.units * (there.price - here.price), 2)
         sides = (_fill_text(there), _fill_text(here))
-        self._differ("fill", order.client_order_id, found, at_ns, owner_of(order), sides, cost)
+        self._differ("fill", order.client_order_id, found, at_ns, subject_of(order), sides, cost)
 
     def _lone_order(self, order: Order, by_stack: bool) -> Explanation:
         if order.cause in self._found:
@@ -365,8 +365,8 @@ class Explainer:
         why = f"{move.cause}: the books of the broker said so" if by_stack else f"{move.cause}: the data ends here"
         text = f"{move.units:+d} at {move.price:g} ({move.cause})"
         sides = (text, NOTHING) if by_stack else (NOTHING, text)
-        name = f"{move.cause} {move.owner[2]} {move.at_ns}"
-        self._differ("adjustment", name, Explanation(cause, why), move.at_ns, move.owner, sides)
+        name = f"{move.cause} {move.subject.instrument} {move.at_ns}"
+        self._differ("adjustment", name, Explanation(cause, why), move.at_ns, move.subject, sides)
 
 
 def _time_of(one: Signal | Order | None, other: Signal | Order | None) -> int:

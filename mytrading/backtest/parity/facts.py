@@ -21,9 +21,15 @@ RULE = "USER_RULE"
 LATE = "LATE"
 _ENDLESS = 1 << 62
 
-Owner = tuple[str, str, str]
-"""Account, strategy, instrument."""
 T = TypeVar("T")
+
+
+class RowSubject(NamedTuple):
+    """What a row of the comparison is about; a signal has no account yet, and its instrument is the watched one."""
+
+    account: str
+    strategy: str
+    instrument: str
 
 
 class OrderFill(NamedTuple):
@@ -57,7 +63,7 @@ class PositionMove(NamedTuple):
     """A position moved by signed units; `cause` is empty for a fill of an own order."""
 
     at_ns: int
-    owner: Owner
+    subject: RowSubject
     units: int
     price: float = 0.0
     cause: str = ""
@@ -90,7 +96,7 @@ class DaySide:
                 self._filled(message)
             case PositionAdjusted():
                 move = PositionMove(
-                    message.at_ns, owner_of(message.position), message.quantity, message.price, message.cause
+                    message.at_ns, subject_of(message.position), message.quantity, message.price, message.cause
                 )
                 self.moves.append(move)
             case SignalDenied(signal=name, strategy=strategy, code=code, message=text):
@@ -108,15 +114,15 @@ class DaySide:
                 self.faults.append(message)
 
     def _filled(self, row: PositionChanged) -> None:
-        owner = owner_of(row.position)
-        self.moves.append(PositionMove(row.at_ns, owner, row.fill_quantity, row.fill_price))
+        subject = subject_of(row.position)
+        self.moves.append(PositionMove(row.at_ns, subject, row.fill_quantity, row.fill_price))
         before = self.fills.get(row.client_order_id)
         units, value, first, parts = row.fill_quantity, row.fill_quantity * row.fill_price, row.at_ns, 1
         if before is not None:
             units, value = units + before.units, value + before.units * before.price
             first, parts = before.first_ns, before.parts + 1
         price = value / units if units else row.fill_price
-        self.fills[row.client_order_id] = OrderFill(*owner, units, price, first, row.at_ns, parts)
+        self.fills[row.client_order_id] = OrderFill(*subject, units, price, first, row.at_ns, parts)
 
     def for_strategies(self, strategies: Collection[str]) -> DaySide:
         """Return this side restricted to some strategies."""
@@ -128,7 +134,7 @@ class DaySide:
         part.signals, part.orders, part.fills = kept(self.signals), kept(self.orders), kept(self.fills)
         part.from_outside = self.from_outside
         part.denials = [one for one in self.denials if one.strategy in strategies]
-        part.moves = [one for one in self.moves if one.owner[1] in strategies]
+        part.moves = [one for one in self.moves if one.subject.strategy in strategies]
         part.faults = [one for one in self.faults if one.strategy in strategies]
         return part
 
@@ -141,7 +147,7 @@ class DaySide:
         """Return the units (signed) a strategy gained on this day before a time, by account and instrument."""
         units: dict[tuple[str, str], int] = {}
         for move in self.moves:
-            account, owner, instrument = move.owner
+            account, owner, instrument = move.subject
             if owner == strategy and move.at_ns < before_ns:
                 units[account, instrument] = units.get((account, instrument), 0) + move.units
         return {key: held for key, held in units.items() if held}
@@ -153,9 +159,9 @@ class DaySide:
         return max((one for one in signals if one.bar_ns < bar_ns), key=lambda one: one.bar_ns, default=None)
 
 
-def owner_of(item: Order | Position) -> Owner:
+def subject_of(item: Order | Position) -> RowSubject:
     """Return the (account, strategy, instrument) that an order or position belongs to."""
-    return item.account, item.strategy, item.instrument
+    return RowSubject(item.account, item.strategy, item.instrument)
 
 
 class Quotes:

@@ -35,6 +35,7 @@ from mytrading.messages.enums import (
     TradingLevel,
 )
 from mytrading.messages.journal_rows import LevelMoved
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Flatten, Order
 from mytrading.runtime.journal.journal import OUTPUT, Row
 from mytrading.simulator.faults.registry import FAULTS
@@ -416,7 +417,7 @@ def test_pause_of_the_whole_machine_is_noted_with_its_length(tmp_path: Path) -> 
     log.write_text("\n".join(rows))
     paused = read_broken(log)
     assert paused == (Broken(1 * S, 70 * S, PAUSE, ""),)
-    bare = Stretch(("NSE:SBIN", "MIS", "S"), 2 * S, 75 * S, opened=True)
+    bare = Stretch(OwnerKey("main", "NSE:SBIN", Product.MIS, "S"), 2 * S, 75 * S, opened=True)
     assert beyond_allowance(bare, paused, BOUNDS) == 0.0
     assert beyond_allowance(bare, (), BOUNDS) > 60.0
 
