@@ -16,7 +16,7 @@ import websocket
 
 from mytrading.core.time import SECOND
 from tests.golden.openalgo.make import shape
-from tests.golden.openalgo.sequences.make import MAKERS, WORDS, told
+from tests.golden.openalgo.sequences.make import MAKERS, WORDS, reported
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 from tests.kit.waiting import PATIENCE, eventually
 
@@ -118,7 +118,7 @@ def test_socket_without_a_broker_session_is_told_so_and_stays_open(sandbox: Runn
     assert recorded["code"] == "BROKER_ERROR"
     sandbox.call("/sim/fault", kind="session_lost", count=-1)
     with closing(Listener(sandbox)) as listener:
-        assert told(listener.ask({"action": "authenticate", "api_key": API_KEY})) == recorded
+        assert reported(listener.ask({"action": "authenticate", "api_key": API_KEY})) == recorded
         sandbox.call("/sim/login")
         assert listener.ask({"action": "authenticate", "api_key": API_KEY})["type"] == "auth"
 
@@ -173,7 +173,7 @@ def test_live_server_answers_each_call_as_recorded(live: RunningSimulator) -> No
         if (status, shape(body)) != (call["status"], call["shape"]):
             found[call["name"]] = (status, body, call["status"], call["shape"])
     live.push("SBIN", 985.0, release=True)
-    assert {name: told for name, told in found.items() if name not in LIVE_DIFFERENCES} == {}
+    assert {name: reported for name, reported in found.items() if name not in LIVE_DIFFERENCES} == {}
     assert set(LIVE_DIFFERENCES) <= set(found), "differs no more"
 
 
@@ -300,7 +300,7 @@ def test_request_forms_are_answered_as_recorded(sandbox: RunningSimulator) -> No
         with closing(Listener(sandbox)) as listener:
             for said in RECORDED[name]:
                 answer = listener.ask(filled(said["send"]))
-                assert told(answer) == said["answer"], said["send"]
+                assert reported(answer) == said["answer"], said["send"]
 
 
 @pytest.mark.parametrize("kind", ["share", "index", "contract"])
@@ -355,7 +355,7 @@ def test_order_updates_have_the_recorded_shape_in_each_state(
 
 
 def test_words_kept_of_a_frame_are_those_a_client_must_know() -> None:
-    assert told({"status": "error", "code": "X", "message": "text"}) == {
+    assert reported({"status": "error", "code": "X", "message": "text"}) == {
         "status": "error",
         "code": "X",
         "shape": {"status": "text", "code": "text", "message": "text"},

@@ -95,9 +95,9 @@ def lists_differ(found: list[Any], expected: list[Any], seen: Seen, where: str) 
     if expected and not found:
         return f"{where}: no row, expected one"
     if not expected:
-        told = ((at, what) for row in found for at, what in places(row, f"{where}[]"))
+        reported = ((at, what) for row in found for at, what in places(row, f"{where}[]"))
         return next(
-            (f"{at}: {what!r}, not {sorted(seen[at])}" for at, what in told if what not in seen.get(at, {what})), ""
+            (f"{at}: {what!r}, not {sorted(seen[at])}" for at, what in reported if what not in seen.get(at, {what})), ""
         )
     for row in found:
         texts = [difference(row, recorded, seen, f"{where}[]") for recorded in expected]

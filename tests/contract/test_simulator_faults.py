@@ -141,8 +141,8 @@ def test_leaked_status_shows_an_open_order_as_its_neighbour_or_fails_the_book(si
     simulator.call("/sim/fault", kind="status_leak")
     assert simulator.call("orderbook")[0] == 500
     _, filled = simulator.place()
-    told = {row["orderid"]: row["order_status"] for row in rows(simulator)}
-    assert (told[filled["orderid"]], told[resting["orderid"]]) == ("complete", "complete")
+    reported = {row["orderid"]: row["order_status"] for row in rows(simulator)}
+    assert (reported[filled["orderid"]], reported[resting["orderid"]]) == ("complete", "complete")
     delete(simulator, "status_leak")
     assert simulator.status(resting["orderid"]) == "open"
 

@@ -28,7 +28,7 @@ class Stream:
         self.endpoint = f"ipc://{folder}/market"
         self.clock = folder / "clock.json"
         self._publisher = ZMQPublisher(self.endpoint)
-        self.told = 26_000.0
+        self.reported = 26_000.0
         self.set_clock(TEN)
 
     def set_clock(self, market_ns: int, speed: float = 0.001) -> None:
@@ -37,10 +37,10 @@ class Stream:
 
     def tell(self, instrument: str, ltp: float, **fields: Any) -> None:
         bid, ask = round(ltp - 0.05, 2), round(ltp + 0.05, 2)
-        told = Quote(instrument, TEN, machine_now(), ltp, **{"bid": bid, "ask": ask, "open": ltp, **fields})
-        self._publisher.send(f"shown/{instrument}", told)
+        reported = Quote(instrument, TEN, machine_now(), ltp, **{"bid": bid, "ask": ask, "open": ltp, **fields})
+        self._publisher.send(f"shown/{instrument}", reported)
         self._publisher.send(instrument, Bar(instrument, "1m", TEN, TEN + 1, 1.0, 1.0, 1.0, 1.0))
-        self._publisher.send(instrument, told)
+        self._publisher.send(instrument, reported)
 
     def close(self) -> None:
         self._publisher.close()
@@ -66,48 +66,48 @@ def ltp(simulator: RunningSimulator, instrument: str) -> float:
     return float(body.get("data", {}).get("ltp", -1))
 
 
-def heard(simulator: RunningSimulator, stream: Stream, instrument: str, price: float, **fields: Any) -> None:
+def received(simulator: RunningSimulator, stream: Stream, instrument: str, price: float, **fields: Any) -> None:
     """Tell a price until the simulator has it: what is told before its socket connects is lost.
 
     Then no copy of it is under way any more: a price of the index that was never told is behind all of them.
     """
 
-    def told() -> bool:
+    def reported() -> bool:
         stream.tell(instrument, price, **fields)
         return ltp(simulator, instrument) == price
 
     def is_last() -> bool:
-        stream.tell(INDEX, stream.told)
-        return ltp(simulator, INDEX) == stream.told
+        stream.tell(INDEX, stream.reported)
+        return ltp(simulator, INDEX) == stream.reported
 
-    eventually(told, 10)
-    stream.told += 1.0
+    eventually(reported, 10)
+    stream.reported += 1.0
     eventually(is_last, 10)
 
 
 def test_follow_fills_at_the_prices_of_the_stream(simulator: RunningSimulator, stream: Stream) -> None:
-    heard(simulator, stream, "NSE:SBIN", 812.0)
+    received(simulator, stream, "NSE:SBIN", 812.0)
     _, body = simulator.place(product="MIS")
     _, row = simulator.call("orderstatus", strategy="T", orderid=body["orderid"])
     assert (row["data"]["order_status"], row["data"]["average_price"]) == ("complete", 812.05)
     _, body = simulator.place(product="MIS", pricetype="LIMIT", price=805)
     assert simulator.status(body["orderid"]) == "open"
-    heard(simulator, stream, "NSE:SBIN", 804.0)
+    received(simulator, stream, "NSE:SBIN", 804.0)
     assert simulator.status(body["orderid"]) == "complete"
 
 
 def test_follow_fills_no_more_than_the_stream_shows(simulator: RunningSimulator, stream: Stream) -> None:
-    heard(simulator, stream, "NSE:SBIN", 812.0, bid_quantity=3, ask_quantity=4)
+    received(simulator, stream, "NSE:SBIN", 812.0, bid_quantity=3, ask_quantity=4)
     _, body = simulator.place(product="MIS")
     _, row = simulator.call("orderstatus", strategy="T", orderid=body["orderid"])
     assert (row["data"]["order_status"], row["data"]["filled_quantity"]) == ("open", 4)
-    heard(simulator, stream, "NSE:SBIN", 813.0)
+    received(simulator, stream, "NSE:SBIN", 813.0)
     assert simulator.status(body["orderid"]) == "complete"
 
 
 def test_follow_lists_a_contract_it_hears_of(simulator: RunningSimulator, stream: Stream) -> None:
     assert ltp(simulator, OPTION) == -1
-    heard(simulator, stream, OPTION, 31.5)
+    received(simulator, stream, OPTION, 31.5)
     exchange, _, symbol = OPTION.partition(":")
     _, body = simulator.call("symbol", symbol=symbol, exchange=exchange)
     assert (body["data"]["lotsize"], body["data"]["strike"]) == (65, 22_000)
@@ -116,7 +116,7 @@ def test_follow_lists_a_contract_it_hears_of(simulator: RunningSimulator, stream
 
 
 def test_follow_gives_no_price_to_what_it_was_not_told(simulator: RunningSimulator, stream: Stream) -> None:
-    heard(simulator, stream, "NSE:SBIN", 812.0)
+    received(simulator, stream, "NSE:SBIN", 812.0)
     assert ltp(simulator, "NSE:INFY") == 0
     status, body = simulator.place("INFY", product="MIS")
     assert (status, "unable to fetch current price" in body["message"]) == (400, True)
@@ -126,17 +126,17 @@ def test_follow_gives_no_price_to_what_it_was_not_told(simulator: RunningSimulat
 
 
 def test_follow_leaves_the_clock_of_the_stack_alone(simulator: RunningSimulator, stream: Stream) -> None:
-    heard(simulator, stream, "NSE:SBIN", 812.0)
+    received(simulator, stream, "NSE:SBIN", 812.0)
     assert read_clock_file(stream.clock).last_seen_machine_ns == 7
 
 
 def test_follow_of_a_stream_fallen_silent_refuses_orders(simulator: RunningSimulator, stream: Stream) -> None:
-    heard(simulator, stream, "NSE:SBIN", 812.0)
+    received(simulator, stream, "NSE:SBIN", 812.0)
     stream.set_clock(TEN + 60_000_000_000)
     eventually(lambda: simulator.get("/sim/state")[1]["data"]["market_ns"] > TEN + 59_000_000_000, 10)
     refused: Callable[[], bool] = lambda: simulator.place(product="MIS")[0] == 400  # noqa: E731
     assert refused()
-    heard(simulator, stream, "NSE:SBIN", 813.0)
+    received(simulator, stream, "NSE:SBIN", 813.0)
     assert not refused()
 
 
@@ -154,15 +154,15 @@ def test_follow_refuses_what_the_stream_tells_no_more_while_it_tells_the_rest(
         return status == 200
 
     passes(100)
-    heard(simulator, stream, "NSE:SBIN", 812.0)
-    heard(simulator, stream, OPTION, 31.5)
+    received(simulator, stream, "NSE:SBIN", 812.0)
+    received(simulator, stream, OPTION, 31.5)
     passes(145)
-    heard(simulator, stream, "NSE:RELIANCE", 1500.0)
+    received(simulator, stream, "NSE:RELIANCE", 1500.0)
     assert [taken("NSE:SBIN", 10), taken(OPTION, 65), taken("NSE:RELIANCE", 10)] == [False, True, True]
     passes(170)
-    heard(simulator, stream, "NSE:RELIANCE", 1501.0)
+    received(simulator, stream, "NSE:RELIANCE", 1501.0)
     assert [taken(OPTION, 65), taken("NSE:RELIANCE", 10)] == [False, True]
-    heard(simulator, stream, OPTION, 31.6)
+    received(simulator, stream, OPTION, 31.6)
     assert taken(OPTION, 65)
 
 

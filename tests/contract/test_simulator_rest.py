@@ -256,10 +256,10 @@ def test_fault_books_fail_then_recover(simulator: RunningSimulator) -> None:
 
 def test_receive_times_of_orders_are_told(simulator: RunningSimulator) -> None:
     _, body = patient(simulator, strategy="bench")
-    _, told = simulator.get("/sim/orders")
-    assert told["data"][-1]["orderid"] == body["orderid"]
-    assert told["data"][-1]["strategy"] == "bench"
-    assert told["data"][-1]["received_ns"] > 10**18
+    _, reported = simulator.get("/sim/orders")
+    assert reported["data"][-1]["orderid"] == body["orderid"]
+    assert reported["data"][-1]["strategy"] == "bench"
+    assert reported["data"][-1]["received_ns"] > 10**18
 
 
 def test_books_survive_kill_and_restart_on_the_same_ports(tmp_path: Path) -> None:

@@ -206,9 +206,9 @@ def test_replay_sends_every_tick_of_the_file_in_order(tmp_path: Path) -> None:
                 seen[data["timestamp"]] = data["ltp"]
         times = list(seen)
         assert times == sorted(times)
-        told = list(seen.values())[5:]  # what is told to a new subscriber may be older than the next tick
-        offset = next(i for i in range(len(prices)) if prices[i : i + 40] == told[:40])
-        assert prices[offset : offset + len(told)] == told
+        reported = list(seen.values())[5:]  # what is told to a new subscriber may be older than the next tick
+        offset = next(i for i in range(len(prices)) if prices[i : i + 40] == reported[:40])
+        assert prices[offset : offset + len(reported)] == reported
         assert running.call("symbol", symbol="NIFTY14MAR2422400CE", exchange="NFO")[1]["data"]["lotsize"] == 50
 
 

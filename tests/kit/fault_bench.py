@@ -110,15 +110,15 @@ class Bench:
         assert trades is not None
         return sum(row.quantity for row in trades if row.broker_order_id == order.broker_order_id)
 
-    def told(self, order: Order) -> list[BrokerOrder]:
+    def reported(self, order: Order) -> list[BrokerOrder]:
         """The order stream's reports about an order so far."""
         self.reports += self.updates.drain()
         return [report.order for report in self.reports if report.order.quantity == order.quantity]
 
-    def wait_told(self, order: Order, condition: Callable[[list[BrokerOrder]], Any]) -> list[BrokerOrder]:
+    def wait_reported(self, order: Order, condition: Callable[[list[BrokerOrder]], Any]) -> list[BrokerOrder]:
         """The reports about an order once they fit."""
-        eventually(lambda: condition(self.told(order)), 8)
-        return self.told(order)
+        eventually(lambda: condition(self.reported(order)), 8)
+        return self.reported(order)
 
 
 @contextmanager

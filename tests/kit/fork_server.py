@@ -239,12 +239,13 @@ def _launched(_pid: int) -> str:
     folder = tempfile.TemporaryDirectory(prefix="mt-fork-")
     address = f"{folder.name}/socket"
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "_ROOM": "x" * _ROOM[1]}
-    ready, told = os.pipe()
+    ready, reported = os.pipe()
     server = subprocess.Popen(
-        [sys.executable, "-c", "from tests.kit.fork_server import serve; serve()", address, str(told), "x" * _ROOM[0]],
-        stdin=PIPE, env=environment, cwd=ROOT, pass_fds=(told,),
+        [sys.executable, "-c", "from tests.kit.fork_server import serve; serve()", address, str(reported),
+         "x" * _ROOM[0]],
+        stdin=PIPE, env=environment, cwd=ROOT, pass_fds=(reported,),
     )  # fmt: skip
-    os.close(told)
+    os.close(reported)
     if os.read(ready, 1) != b"!":
         raise AssertionError(f"the fork server ended with code {server.wait()}")
     os.close(ready)
@@ -263,7 +264,7 @@ def _launched(_pid: int) -> str:
 
 def serve() -> None:
     """Load the modules, then fork a keeper for each request until the worker ends."""
-    address, told = sys.argv[1], int(sys.argv[2])
+    address, reported = sys.argv[1], int(sys.argv[2])
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the worker ends, and so does this
     sys.path.insert(0, str(ROOT))
@@ -272,8 +273,8 @@ def serve() -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(address)
     listener.listen(64)
-    os.write(told, b"!")
-    os.close(told)
+    os.write(reported, b"!")
+    os.close(reported)
     signal.signal(signal.SIGCHLD, _reap)
     while True:
         channel, _ = listener.accept()

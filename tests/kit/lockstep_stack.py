@@ -72,7 +72,7 @@ class LockStepped:
         """`data` of a POST to /sim."""
         return self.stack.sim(route, **fields)
 
-    def told(self, route: str) -> Any:
+    def reported(self, route: str) -> Any:
         """`data` of a GET from /sim."""
         venue = self.stack.config.venue
         with urlopen(f"{venue.rest_url}/sim/{route}?apikey={venue.api_key}", timeout=20) as answer:
@@ -103,7 +103,7 @@ class LockStepped:
 
     def state(self) -> Any:
         """What the exchange says of itself."""
-        return self.told("state")
+        return self.reported("state")
 
     def end_state(self) -> dict[str, Any]:
         """What must not depend on who was killed: orders, positions, trades and profit of ours, and the exchange's."""
@@ -123,9 +123,9 @@ class LockStepped:
         tail = JournalTail(self.stack.config.journal_dir("router"), "orders", fold)
         tail.start(0)
         tail.close()
-        state, placed = self.told("state"), self.told("orders")
+        state, placed = self.reported("state"), self.reported("orders")
         return {
-            "orders": {name: _told(order) for name, order in orders.items()},
+            "orders": {name: _reported(order) for name, order in orders.items()},
             "positions": positions,
             "trades": trades,
             "exchange": {name: state[name] for name in ("orders", "trades", "positions", "available")},
@@ -133,7 +133,7 @@ class LockStepped:
         }
 
 
-def _told(order: Order) -> list[Any]:
+def _reported(order: Order) -> list[Any]:
     return [
         order.purpose.value,
         order.instrument,

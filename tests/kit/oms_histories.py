@@ -243,8 +243,8 @@ class Trading(RuleBasedStateMachine):
         """One read says that open orders were rejected (a known defect of one broker's book), the next does not."""
         book = self.bench.broker.books(self.bench.time)
         self.bench.broker.past.pop()
-        told = (BrokerStatus.REJECTED if row.status is BrokerStatus.OPEN else row.status for row in book.orders or ())
-        rows = tuple(replace(row, status=status) for row, status in zip(book.orders or (), told, strict=True))
+        shown = (BrokerStatus.REJECTED if row.status is BrokerStatus.OPEN else row.status for row in book.orders or ())
+        rows = tuple(replace(row, status=status) for row, status in zip(book.orders or (), shown, strict=True))
         self.bench.read(orders=rows)
         self.bench.read()
 
@@ -370,8 +370,10 @@ class Trading(RuleBasedStateMachine):
             return order.state is OrderState.UNKNOWN and "STOP_IN_DOUBT" in self.bench.codes()
         goals = {goal.id: goal for goal in self.bench.machine.goals()}
         goal = goals.get(order.links.goal)
-        told = goal is not None and goal.ghosts == 1 and goal.state == "stuck" and "GOAL_STUCK" in self.bench.codes()
-        return told and order.state is OrderState.UNKNOWN
+        is_stuck = (
+            goal is not None and goal.ghosts == 1 and goal.state == "stuck" and "GOAL_STUCK" in self.bench.codes()
+        )
+        return is_stuck and order.state is OrderState.UNKNOWN
 
     def _check_ledger(self) -> None:
         bench = self.bench

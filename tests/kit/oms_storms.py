@@ -88,7 +88,7 @@ class Storm:
         self._met: set[int] = set()
         self._kept: list[OpenCall] = []
         self._reached: set[int] = set()
-        self._told: list[BrokerOrder] = []
+        self._reported: list[BrokerOrder] = []
         self._lag_until = 0
         self._stale_net: tuple[int, dict[tuple[str, Product], int]] = (0, {})
         self.bench.read()
@@ -209,7 +209,7 @@ class Storm:
 
     def _tell(self, placed: Placed) -> None:
         row = placed.row(True, False)
-        self._told.append(row)
+        self._reported.append(row)
         if self.quiet or self.rng.random() < 0.75:
             self._in(0.05 if self.quiet else self.rng.choice((0.05, 0.3, 5.0)), lambda: self._report(row))
 
@@ -312,7 +312,7 @@ class Storm:
 
     def _act_repeat(self, _instrument: str, _owner: str) -> None:
         """The stream was away, and tells all of the day again."""
-        for row in list(self._told):
+        for row in list(self._reported):
             self._report(row)
 
     def _act_lag(self, _instrument: str, _owner: str) -> None:
@@ -366,7 +366,7 @@ class Storm:
         bench.journal = [opened]
         for placed in bench.broker.orders.values():
             placed.booked_at = NEVER
-        self._told.clear()
+        self._reported.clear()
         if self.rng.random() < 0.5:
             bench.calls.clear()
             bench._commit(bench.machine.recover_rows(bench.time, bench.now, (ACCOUNT,)))

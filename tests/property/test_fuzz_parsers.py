@@ -268,7 +268,7 @@ class Listened:
         from mytrading.runtime.observability.alerts import Alerts
         from mytrading.runtime.observability.metrics import get_performance_monitor
 
-        self.told: list[Any] = []
+        self.reported: list[Any] = []
         self.alerts = Alerts("reconciler", lambda: 1, self._tell)
         nowhere = AccountRun(id="main", rest_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", api_key="key")
         self.listener = AccountListener(
@@ -286,7 +286,7 @@ class Listened:
 
     def _tell(self, message: Any) -> None:
         encode_body(message)
-        self.told = [*self.told[-5:], message]
+        self.reported = [*self.reported[-5:], message]
 
 
 def test_edge_of_the_reconciler_takes_whatever_comes() -> None:

@@ -37,9 +37,9 @@ class TradingWithLies(TradingWithStops):
     def lie(self, pick: int, share: float) -> None:
         orders = list(self.bench.broker.orders.values())
         placed = orders[-1 - pick % len(orders)]
-        told = max(placed.filled, int(placed.quantity * share))
-        status = BrokerStatus.COMPLETE if told == placed.quantity else BrokerStatus.OPEN
-        self.bench.report(placed, filled=told, status=status, average_price=100.0)
+        reported = max(placed.filled, int(placed.quantity * share))
+        status = BrokerStatus.COMPLETE if reported == placed.quantity else BrokerStatus.OPEN
+        self.bench.report(placed, filled=reported, status=status, average_price=100.0)
 
     def _waits_for_a_person(self, order: Order) -> bool:
         """A stop whose call got lost for a fill that never was: a book that lists no position tells nothing of it."""

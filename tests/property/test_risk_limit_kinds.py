@@ -110,9 +110,9 @@ def test_limit_of_any_kind_is_told_once_when_it_is_reached_and_kept_through_rest
     ledger = Ledger(action)
     for what, value in steps:
         ledger.do(what, value)
-        told = [f"{'strategy ' * bool(row.strategy)}{row.kind.value}" for row in ledger.bench.journal
+        reported = [f"{'strategy ' * bool(row.strategy)}{row.kind.value}" for row in ledger.bench.journal
                 if isinstance(row, RiskEventRecorded)]  # fmt: skip
-        assert sorted(told) == sorted(name for name in KINDS if ledger.reached[name])
+        assert sorted(reported) == sorted(name for name in KINDS if ledger.reached[name])
         kept = ledger.bench.machine.limits.entry_blocks("main", "S")
         wanted = {LimitKind(name.removeprefix("strategy ").upper()) for name in KINDS if ledger.reached[name]}
         assert set(kept) == {kind.value for kind in wanted}

@@ -118,8 +118,8 @@ def test_day_that_lost_its_limit_enters_nothing_more_and_says_so_once(
     book = Book(action)
     for what, value in steps:
         book.do(what, value)
-        told = [row for row in book.bench.journal if isinstance(row, RiskEventRecorded)]
-        assert len(told) == (book.reached and not book.halted)
+        reported = [row for row in book.bench.journal if isinstance(row, RiskEventRecorded)]
+        assert len(reported) == (book.reached and not book.halted)
         assert bool(book.bench.machine.limits.entry_blocks("main", "S")) == book.ends
         if book.ends and action is LimitAction.CLOSE_LEGS and book.units:
             assert any(isinstance(row, CloseGoal) for row in book.bench.journal)

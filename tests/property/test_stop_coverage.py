@@ -29,12 +29,12 @@ class Watching(RuleBasedStateMachine):
         self.event_ns = self.made.bench.machine_ns
         self.agreeing: list[tuple[int, int]] = []
 
-    @rule(units=st.sampled_from([0, 5, 10, 15]), told=st.booleans())
-    def stop_changes(self, units: int, told: bool) -> None:
+    @rule(units=st.sampled_from([0, 5, 10, 15]), reported=st.booleans())
+    def stop_changes(self, units: int, reported: bool) -> None:
         """The broker's stop is another now; the router hears of it, or does not."""
         self.there = units
         self.past.append((self.made.bench.machine_ns, units))
-        if told:
+        if reported:
             self.made.stop(OrderState.ACCEPTED if units else OrderState.CANCELLED)
             self.event_ns = self.made.bench.machine_ns
             self.agreeing.clear()
@@ -66,18 +66,18 @@ class Watching(RuleBasedStateMachine):
         else:
             self.agreeing.append((bench.machine_ns, counted))
 
-    def _told(self) -> list[str]:
+    def _reported(self) -> list[str]:
         rows = [row for row in self.made.bench.rows if isinstance(row, Alert | CloseGoal)]
         return ["alarm" if isinstance(row, Alert) else "close" for row in rows]
 
     @invariant()
     def nothing_is_said_but_of_two_readings_that_agree(self) -> None:
-        told = self._told()
+        reported = self._reported()
         self.made.bench.rows.clear()
-        if told:
-            assert len(self.agreeing) >= 2, told
+        if reported:
+            assert len(self.agreeing) >= 2, reported
             since = (self.made.bench.machine_ns - self.agreeing[1][0]) / SECOND
-            assert since >= (2 * T if "close" in told else T)
+            assert since >= (2 * T if "close" in reported else T)
 
     def teardown(self) -> None:
         """A position that is bare, and stays so, is closed within 2T and a few readings."""
@@ -85,12 +85,12 @@ class Watching(RuleBasedStateMachine):
         if bench.machine.state.closing:
             return
         bench.rows.clear()
-        self.stop_changes(0, told=True)
+        self.stop_changes(0, reported=True)
         for _ in range(int(2 * T) + 3):
             bench.pass_time(1)
             self.read(0.0)
         bench.pass_time(1)
-        assert self._told() == ["alarm", "close"]
+        assert self._reported() == ["alarm", "close"]
 
 
 TestWatching = Watching.TestCase

@@ -75,8 +75,8 @@ def test_status_table_has_the_coverage_of_the_feed(running: Stack) -> None:
     def expected() -> float:
         return float(running.beat("feed")["figures"].get("expected", 0.0))
 
-    told = eventually(lambda: (found := fresh()).startswith(f"{expected():g} of ") and expected() and found, 20)
-    fresh_now, _, watched = told.split(maxsplit=3)[:3]
+    reported = eventually(lambda: (found := fresh()).startswith(f"{expected():g} of ") and expected() and found, 20)
+    fresh_now, _, watched = reported.split(maxsplit=3)[:3]
     assert fresh_now == watched
 
 

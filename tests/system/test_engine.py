@@ -89,7 +89,7 @@ class Bench:
         self.market = ZMQPublisher(endpoint(str(self.runtime), "market", "feed"), context=self.context)
         self.status = ZMQPublisher(endpoint(str(self.runtime), "status", "feed"), context=self.context)
         self.signals = PullSocket("signals", endpoint(str(self.runtime), "signals", ""), self.context)
-        self.heard = ZMQSubscriber("status", [endpoint(str(self.runtime), "status", "engine")], context=self.context)
+        self.received = ZMQSubscriber("status", [endpoint(str(self.runtime), "status", "engine")], context=self.context)
         self.rows: list[Any] = []
         self.beat: Heartbeat | None = None
         self.wants: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ class Bench:
             )  # fmt: skip
         while (frame := self.signals.receive()) is not None:
             self.rows.append(frame.message)
-        while (frame := self.heard.receive()) is not None:
+        while (frame := self.received.receive()) is not None:
             if isinstance(frame.message, Heartbeat):
                 self.beat = frame.message
             elif isinstance(frame.message, WantInstruments):
@@ -162,7 +162,7 @@ class Bench:
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
-        for socket in (self.market, self.status, self.signals, self.heard):
+        for socket in (self.market, self.status, self.signals, self.received):
             socket.close()
         self.context.destroy(linger=0)
 

@@ -118,9 +118,9 @@ def test_reject_is_refused_with_the_brokers_words(bench: Bench) -> None:
 def test_reject_late_is_accepted_then_reported_rejected(bench: Bench) -> None:
     order, done = placed_under(bench, "reject", late=True, reason="margin exceeds the limit")
     assert done.outcome is Outcome.ACCEPTED
-    told = bench.wait_told(order, lambda reports: any(row.status is BrokerStatus.REJECTED for row in reports))
-    assert {row.broker_order_id for row in told} == {done.broker_order_id}
-    assert {row.message for row in told if row.status is BrokerStatus.REJECTED} == {"margin exceeds the limit"}
+    reported = bench.wait_reported(order, lambda reports: any(row.status is BrokerStatus.REJECTED for row in reports))
+    assert {row.broker_order_id for row in reported} == {done.broker_order_id}
+    assert {row.message for row in reported if row.status is BrokerStatus.REJECTED} == {"margin exceeds the limit"}
     assert [row.status for row in bench.rows(order)] == [BrokerStatus.REJECTED]
 
 
@@ -243,7 +243,7 @@ def test_book_500_is_unknown_never_flat_and_alerted(bench: Bench) -> None:
 @BOTH
 def test_book_empty_leaves_an_order_that_the_stream_knows_standing(bench: Bench) -> None:
     order = bench.rested()
-    report = bench.wait_told(order, bool)[-1]
+    report = bench.wait_reported(order, bool)[-1]
     levels = OrderLevels()
     levels.on_update(OrderReport(account="main", order=report, received_machine_ns=0))
     bench.fault("book_empty", count=-1)
@@ -258,7 +258,7 @@ def test_book_empty_leaves_an_order_that_the_stream_knows_standing(bench: Bench)
 @BOTH
 def test_status_flap_shows_one_sighting_open_and_the_trade_book_filled(bench: Bench) -> None:
     order = bench.rested(**MARKET, quantity=7)
-    bench.wait_told(order, lambda told: told and told[-1].status is BrokerStatus.COMPLETE)
+    bench.wait_reported(order, lambda reported: reported and reported[-1].status is BrokerStatus.COMPLETE)
     bench.fault("status_flap")
 
     def shown() -> set[BrokerStatus]:
@@ -307,7 +307,7 @@ def test_status_word_on_its_way_counts_as_live_without_a_problem(bench: Bench) -
 
 
 @BOTH
-def test_status_word_unheard_of_counts_as_live_and_is_alerted(bench: Bench) -> None:
+def test_unknown_status_word_counts_as_live_and_is_alerted(bench: Bench) -> None:
     order = bench.rested()
     bench.fault("status_word", word="frozen by lawyers")
     visit = bench.visit()
@@ -325,10 +325,10 @@ def test_status_word_unheard_of_counts_as_live_and_is_alerted(bench: Bench) -> N
 def test_partial_fill_is_told_by_the_stream_and_summed_by_the_trade_book(bench: Bench) -> None:
     bench.fault("partial_fill", fraction=0.4)
     order = bench.rested(**MARKET, quantity=50)
-    told = bench.wait_told(order, lambda told: told and told[-1].status is BrokerStatus.COMPLETE)
-    part = next(report for report in told if report.filled == 20)
+    reported = bench.wait_reported(order, lambda reported: reported and reported[-1].status is BrokerStatus.COMPLETE)
+    part = next(report for report in reported if report.filled == 20)
     assert part.status is BrokerStatus.OPEN
-    assert told[-1].filled == 50
+    assert reported[-1].filled == 50
     assert bench.traded(order) == 50
 
 
@@ -339,8 +339,8 @@ def test_order_updates_off_leaves_the_books_to_tell(bench: Bench) -> None:
     assert [row.status for row in bench.rows(silent)] == [BrokerStatus.OPEN]
     bench.clear()
     loud = bench.rested()
-    bench.wait_told(loud, bool)
-    assert bench.told(silent) == []
+    bench.wait_reported(loud, bool)
+    assert bench.reported(silent) == []
 
 
 @BOTH
@@ -348,9 +348,9 @@ def test_update_duplicated_is_passed_on_once(bench: Bench) -> None:
     bench.fault("update_duplicated", times=3)
     order = bench.rested()
     bench.clear()
-    bench.wait_told(order, bool)
-    bench.wait_told(bench.rested(), bool)
-    assert len(bench.told(order)) == 1
+    bench.wait_reported(order, bool)
+    bench.wait_reported(bench.rested(), bool)
+    assert len(bench.reported(order)) == 1
 
 
 @BOTH
@@ -359,8 +359,8 @@ def test_update_hostile_hides_no_update_and_ends_nobody(bench: Bench) -> None:
     orders = [bench.rested() for _ in HOSTILE_FRAMES]
     bench.clear()
     for order in orders:
-        bench.wait_told(order, bool)
-    assert {row.quantity for order in orders for row in bench.told(order)} == {order.quantity for order in orders}
+        bench.wait_reported(order, bool)
+    assert {row.quantity for order in orders for row in bench.reported(order)} == {order.quantity for order in orders}
     assert bench.reconciler.process.poll() is None
 
 
@@ -381,7 +381,7 @@ def test_book_hostile_hides_no_order_of_ours_and_ends_nobody(bench: Bench) -> No
 @BOTH
 def test_update_delayed_comes_after_the_book_has_told(bench: Bench) -> None:
     order = next(order for seconds in (2, 10, 50) if (order := booked_and_not_told(bench, seconds)))
-    assert eventually(lambda: bench.told(order), 60)[0].status is BrokerStatus.OPEN
+    assert eventually(lambda: bench.reported(order), 60)[0].status is BrokerStatus.OPEN
 
 
 def booked_and_not_told(bench: Bench, late: float) -> Order | None:
@@ -390,10 +390,10 @@ def booked_and_not_told(bench: Bench, late: float) -> Order | None:
     begun = time.monotonic()
     order = bench.rested()
     assert len(bench.rows(order)) == 1
-    told = bench.told(order)
+    reported = bench.reported(order)
     if time.monotonic() - begun > late:
         return None
-    assert told == []
+    assert reported == []
     return order
 
 
@@ -404,10 +404,10 @@ def test_update_reordered_never_takes_an_end_back(bench: Bench) -> None:
     done = bench.place(order)
     known = msgspec.structs.replace(order, broker_order_id=done.broker_order_id)
     assert bench.venue.send(Call.CANCEL, known).outcome is Outcome.ACCEPTED
-    told = bench.wait_told(order, lambda found: len(found) == 2)
-    assert [report.status for report in told] == [BrokerStatus.CANCELLED, BrokerStatus.OPEN]
+    reported = bench.wait_reported(order, lambda found: len(found) == 2)
+    assert [report.status for report in reported] == [BrokerStatus.CANCELLED, BrokerStatus.OPEN]
     levels = OrderLevels()
-    for number, report in enumerate(told):
+    for number, report in enumerate(reported):
         levels.on_update(OrderReport(account="main", order=report, received_machine_ns=number))
     assert [level.order.status for level in levels.updates_to_repeat(2)] == [BrokerStatus.CANCELLED]
 
@@ -486,12 +486,12 @@ def test_ws_drop_is_reconnected_and_quotes_and_orders_flow_again(bench: Bench) -
     flowing(bench)
     orders: list[Order] = []
 
-    def heard() -> bool:
+    def received() -> bool:
         orders.append(bench.rested())
-        return any(bench.told(order) for order in orders)
+        return any(bench.reported(order) for order in orders)
 
-    eventually(heard, 20)
-    (report, *_) = next(rows for order in orders if (rows := bench.told(order)))
+    eventually(received, 20)
+    (report, *_) = next(rows for order in orders if (rows := bench.reported(order)))
     assert report.status is BrokerStatus.OPEN
 
 

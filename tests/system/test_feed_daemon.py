@@ -188,9 +188,9 @@ def test_bars_of_a_killed_feed_are_whole_again_and_were_told_missing_meanwhile(t
             feed.process.kill()
         with start_feed(config) as again:
             again.wait(lambda seen: [word for word in seen.lacking if NIFTY in word.behind])
-            told = len(again.bars)
+            reported = len(again.bars)
             again.wait(lambda seen: len(seen.bars) >= 2 and not seen.lacking[-1].behind)
-            assert told == 0, "no bar comes while one before it is missing"
+            assert reported == 0, "no bar comes while one before it is missing"
             assert [word for word in again.lacking if word.holes] == []
             starts = [bar.start_ns for bar in BarReader(tmp_path / "bars").bars(NIFTY, since=first)]
             assert [b - a for a, b in pairwise(starts)] == [MINUTE] * (len(starts) - 1)

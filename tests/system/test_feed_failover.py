@@ -237,9 +237,9 @@ def test_primary_that_answers_no_ping_loses_the_feed_although_it_ticks_and_gets_
             running.wait(Alert, lambda alert: alert.code == "ACCOUNT_DOWN" and alert.cleared)
             running.wait_newest(AccountHealth, lambda level: level.status == "connected")
             feed.wait(lambda seen: figure(seen, "source") == 0, 30)
-        told = audited(tmp_path)
-        begun = told.index(("account.failed", "main"))  # a pause of the machine may have been a mute source before
-        assert told[begun:] == [
+        reported = audited(tmp_path)
+        begun = reported.index(("account.failed", "main"))  # a pause of the machine may have been a mute source before
+        assert reported[begun:] == [
             ("account.failed", "main"),
             ("feed.takeover", "account1"),
             ("account.connected", "main"),

@@ -65,8 +65,8 @@ class Flood:
         stack.callback(self.journal.close)
         self.door = PushSocket(endpoint(config.runtime_dir, "signals", ""), context)
         self.wants = ZMQPublisher(endpoint(config.runtime_dir, "status", "engine"), context=context)
-        heard = [endpoint(config.runtime_dir, "status", name) for name in DAEMONS]
-        self.status = ZMQSubscriber("status", heard, context=context)
+        received = [endpoint(config.runtime_dir, "status", name) for name in DAEMONS]
+        self.status = ZMQSubscriber("status", received, context=context)
         self.beats: dict[str, Heartbeat] = {}
         for name in DAEMONS:
             self._start(name, stack)
@@ -188,16 +188,16 @@ def test_flood_of_signals_exceeds_no_limit_and_loses_none(flood: Flood, simulato
     flood.run(pairs)
     eventually(flood.calm, 60)
     rows, commands = flood.written("router", "orders"), flood.written("risk", "commands")
-    told = tally(flood.signals, commands)
-    print(f"flood: {dict(told)}; {Counter(row.event for row in rows if isinstance(row, OrderChanged))}")
+    reported = counts(flood.signals, commands)
+    print(f"flood: {dict(reported)}; {Counter(row.event for row in rows if isinstance(row, OrderChanged))}")
     within_limits(simulator)
     no_exit_behind_an_entry(rows)
-    assert told["lost"] == 0 and sum(told.values()) == len(flood.signals)
-    assert told["ordered"] > 50 and told["exited"] > 20 and told["denied"] > 0
+    assert reported["lost"] == 0 and sum(reported.values()) == len(flood.signals)
+    assert reported["ordered"] > 50 and reported["exited"] > 20 and reported["denied"] > 0
     every_command_has_an_end(commands, levels(rows)[0])
 
 
-def tally(signals: list[Signal], commands: list[Any]) -> Counter[str]:
+def counts(signals: list[Signal], commands: list[Any]) -> Counter[str]:
     """What became of each signal: told by risk, or met by what was there, or replaced by a newer one of its pair."""
     ends: dict[str, str] = {}
     words = {PlaceEntry: "ordered", CloseGoal: "exited", WithdrawEntries: "withdrew"}

@@ -83,7 +83,7 @@ def test_intraday_is_closed_before_a_quarter_past_three_in_parts_and_positional_
         assert stack.run("journal", "verify").returncode == 0
 
 
-def told(stack: Stack) -> dict[str, Any]:
+def reported(stack: Stack) -> dict[str, Any]:
     return {row["code"]: row for row in stack.ask("alerts", "--all")}
 
 
@@ -105,6 +105,6 @@ def test_what_could_not_be_sold_is_squared_off_by_the_venue_or_later_though_a_da
         eventually(lambda: stack.held() == {"Stays": UNITS}, 90)
         assert [units for _, units in exits(stack)["Daily"] if units] == [], "the venue closed it, not we"
         assert [units for _, units in exits(stack)["Marked"] if units] == [UNITS], "ours to close, however late"
-        assert "VENUE_SQUARE_OFF" in told(stack)
+        assert "VENUE_SQUARE_OFF" in reported(stack)
         assert sum(stack.broker_net().values()) == UNITS
         assert stack.run("journal", "verify").returncode == 0

@@ -135,8 +135,8 @@ def test_feed_lives_through_any_frame_and_passes_no_impossible_number_on(
         feed.wait(lambda now: server.send(frame(801.5, bid=801.0, ask=802.0)) or now.quotes[-1].ltp == 801.5)
         feed.wait(lambda now: now.beats[-1].machine_ns > ended and now.beats[-1].figures["malformed"] > COUNT / 4)
         assert feed.process.poll() is None
-        told = [quote for quote in feed.quotes if isinstance(quote, Quote)]
-        assert all(0.0 < price <= 1e9 for one in told for price in (one.bid, one.ask) if price is not None)
+        reported = [quote for quote in feed.quotes if isinstance(quote, Quote)]
+        assert all(0.0 < price <= 1e9 for one in reported for price in (one.bid, one.ask) if price is not None)
         assert len({beat.pid for beat in feed.beats}) == 1
 
 

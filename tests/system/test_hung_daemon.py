@@ -46,8 +46,8 @@ def test_watchdog_and_gateway_that_hang_together_are_both_replaced(stack: Stack)
     eventually(lambda: stack.pid("watchdog") not in (0, old["watchdog"]), 30)
     eventually(lambda: stack.pid("gateway") not in (0, old["gateway"]), 60)
     eventually(stack.is_ready, 40)
-    told = [row for row in alerts(stack) if (row["code"], row["subject"]) == ("DAEMON_HUNG", "watchdog")]
-    assert "feed" in {row["daemon"] for row in told}
+    reported = [row for row in alerts(stack) if (row["code"], row["subject"]) == ("DAEMON_HUNG", "watchdog")]
+    assert "feed" in {row["daemon"] for row in reported}
 
 
 def alerts(stack: Stack) -> list[dict[str, Any]]:

@@ -72,9 +72,9 @@ def server(place: Path, kind: dict[str, str]) -> Iterator[RunningSimulator]:
     """What stands for the real server: at ten in the morning, with lots of its own."""
     shutil.copytree(ROOT / "config", place / "config")
     facts = place / "config" / "instruments.toml"
-    told = facts.read_text(encoding="utf-8")
-    changed = told.replace("value = 65 }", f"value = {LOT} }}")
-    assert changed != told
+    reported = facts.read_text(encoding="utf-8")
+    changed = reported.replace("value = 65 }", f"value = {LOT} }}")
+    assert changed != reported
     facts.write_text(changed, encoding="utf-8")
     with start_simulator(place, config_dir=place / "config", speed=SPEED, **kind) as running:
         yield running

@@ -196,7 +196,7 @@ def test_one_class_decides_the_same_in_paper_dry_run_and_backtest(
         paper = did(stack)
         paper_parity = parity(stack)
         bars = write_bars(tmp_path / "bars.csv", stack)
-        told = stack.run("backtest", "TwoMeans", "--data", f"NIFTY={bars}", "--options", "model", "--json")
+        reported = stack.run("backtest", "TwoMeans", "--data", f"NIFTY={bars}", "--options", "model", "--json")
 
     signalled = decisions(paper)
     entered = [one for one in signalled if one.action is not Action.EXIT]
@@ -208,9 +208,9 @@ def test_one_class_decides_the_same_in_paper_dry_run_and_backtest(
         dry = did(stack)
         dry_parity = parity(stack)
 
-    assert told.returncode == 0, told.stderr
+    assert reported.returncode == 0, reported.stderr
     backtest, trades = backtested(tmp_path / "home", bars)
-    assert json.loads(told.stdout.splitlines()[-1])["trade_hash"] == trades
+    assert json.loads(reported.stdout.splitlines()[-1])["trade_hash"] == trades
 
     assert min(Counter(one.action for one in signalled)[action] for action in Action) >= 2
     assert decisions(backtest) == signalled

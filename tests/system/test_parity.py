@@ -111,7 +111,7 @@ def add_cross(home: Path) -> None:
     (home / "strategies" / "quick_cross.py").write_text(CROSS)
 
 
-def told(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
+def reported(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
     done = stack.run("parity", "--json", *arguments)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
@@ -125,9 +125,9 @@ def test_day_in_lock_step_trades_as_its_backtest_does(tmp_path: Path) -> None:
     with Stack(tmp_path, **environment) as stack:
         stack.up("--replay", ticks, "--speed", "0")
         LockStepped(stack).run_to("09:32:30")
-        assert eventually(lambda: told(stack, "--within-ms", "0")[0] == 0, 20), "once the tape has the last quotes"
+        assert eventually(lambda: reported(stack, "--within-ms", "0")[0] == 0, 20), "once the tape has the last quotes"
         assert stack.down().returncode == 0
-    code, found = told(stack, "--within-ms", "0", "--report", str(tmp_path / "report"))
+    code, found = reported(stack, "--within-ms", "0", "--report", str(tmp_path / "report"))
     assert code == 0
     assert found["differences"] == []
     assert found["trades_equal"]
@@ -144,10 +144,10 @@ def test_day_in_lock_step_with_a_future_and_sold_options_trades_as_its_backtest_
     with Stack(tmp_path, **environment) as stack:
         stack.up("--replay", ticks, "--speed", "0")
         LockStepped(stack).run_to("09:31:30")
-        assert eventually(lambda: told(stack, "--within-ms", "0")[0] == 0, 20), "once the tape has the last quotes"
+        assert eventually(lambda: reported(stack, "--within-ms", "0")[0] == 0, 20), "once the tape has the last quotes"
         assert stack.down().returncode == 0
         funds = [row.message for row in written_rows(stack.config, "risk", DAY) if type(row.message) is FundsRecorded]
-    code, found = told(stack, "--within-ms", "0")
+    code, found = reported(stack, "--within-ms", "0")
     assert code == 0
     assert found["differences"] == []
     assert found["equal"] == {kind: found["stack"][kind] for kind in found["equal"]}

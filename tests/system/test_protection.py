@@ -199,7 +199,7 @@ class Holder:
             instrument, lambda: not (self.net(instrument) or self.shown(instrument) or self.stops(instrument)), 40
         )
 
-    def has_told(self, code: str, instrument: str) -> bool:
+    def has_reported(self, code: str, instrument: str) -> bool:
         """True once there was an alert of this code about an instrument, standing or ended."""
         rows = self.stack.ask("alerts", "--all")
         return any(row["code"] == code and instrument in row["message"] for row in rows)
@@ -276,7 +276,7 @@ def test_stop_whose_limit_is_jumped_is_chased_until_flat_and_a_person_hears_of_i
     eventually(lambda: not holder.shown(SBIN), 20)
     trade = eventually(lambda: [row for row in holder.trades(SBIN) if row["quantity"] == 13], 20)[-1]
     assert trade["exit_price"] < 970.2, "below the stop's limit"
-    eventually(lambda: holder.has_told("STOP_FAILED", SBIN), 20)
+    eventually(lambda: holder.has_reported("STOP_FAILED", SBIN), 20)
     holder.want(SBIN, 0)
 
 
@@ -323,7 +323,7 @@ def test_stop_of_a_sold_option_beyond_the_band_is_held_by_the_engine_alarmed_whi
     assert shown["stop"] == pytest.approx(1.8 * shown["average_price"], rel=0.1)
     stopped = [holder.stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "risk")]
     try:
-        assert eventually(lambda: holder.has_told("ENGINE_STOP_BLIND", option), 30)
+        assert eventually(lambda: holder.has_reported("ENGINE_STOP_BLIND", option), 30)
     finally:
         for pid in reversed(stopped):
             with contextlib.suppress(ProcessLookupError):
@@ -390,8 +390,8 @@ def test_risk_alarms_a_position_whose_stop_is_gone_while_the_router_hangs(holder
     stopped = [holder.stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "router")]
     try:
         holder.drop(stop)
-        told = eventually(holder.bare, 40)
-        assert "17 units held, 0 covered" in told[0]["message"]
+        reported = eventually(holder.bare, 40)
+        assert "17 units held, 0 covered" in reported[0]["message"]
     finally:
         for pid in reversed(stopped):
             with contextlib.suppress(ProcessLookupError):  # replaced: the gateway watches the watchdog

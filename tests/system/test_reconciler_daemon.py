@@ -62,20 +62,20 @@ def test_level_is_repeated_until_the_router_shows_it(running: Running, simulator
     _, body = simulator.place()
     name = body["orderid"]
 
-    def told() -> int:
+    def reported() -> int:
         return sum(
             found.order.broker_order_id == name and found.order.status is BrokerStatus.COMPLETE
             for found in running.all(OrderReport)
         )
 
-    eventually(lambda: told() >= 3, 8)
+    eventually(lambda: reported() >= 3, 8)
     running.orders.send("router", OrderChanged(event="filled", order=our_order(name), machine_ns=1))
 
     def is_quiet() -> bool:
         """Nothing of it for three seconds of the reconciler's own."""
-        before, beats = told(), len(running.all(Heartbeat))
+        before, beats = reported(), len(running.all(Heartbeat))
         eventually(lambda: len(running.all(Heartbeat)) >= beats + 4, 8)
-        return told() == before
+        return reported() == before
 
     assert eventually(is_quiet, 20)
 

@@ -87,7 +87,7 @@ SETTINGS = 'name = "{name}"\nsymbols = ["SBIN"]\ntimeframes = ["1m"]\n'
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("revival")
     settings = {name: SETTINGS.format(name=name) for name in ("Forks", "Leaves", "Splits")}
-    command = f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {folder / 'told'}'"
+    command = f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {folder / 'reported'}'"
     home = make_project(folder / "home", CODE, settings, WIDE, ALERT_COMMAND=command, **RICH)
     with Stack(folder, **home) as running:
         running.up("--simulator", "--speed", "30")
@@ -99,7 +99,7 @@ def noted(stack: Stack) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def told(stack: Stack) -> str:
+def reported(stack: Stack) -> str:
     path = stack.base.parent / "told"
     return path.read_text() if path.exists() else ""
 
@@ -127,7 +127,7 @@ def test_engine_that_ends_with_code_0_is_started_again_and_alerted(stack: Stack)
     before = stack.pid("engine")
     (Path(stack.environment["MYTRADING_HOME"]) / "leave").touch()
     eventually(lambda: stack.pid("engine") not in (0, before), 30)
-    assert eventually(lambda: "DAEMON_RESTARTED engine raised" in told(stack), 30)
+    assert eventually(lambda: "DAEMON_RESTARTED engine raised" in reported(stack), 30)
 
 
 def test_engine_starts_again_beside_a_fork_made_past_python_and_ends_it(stack: Stack) -> None:
@@ -150,7 +150,7 @@ def test_supervisor_and_watchdog_killed_together_are_started_again_and_alerted(s
     locks = stack.config.lock_dir
     eventually(lambda: all(holder(locks / f"{name}.lock") not in (None, str(pid)) for name, pid in old.items()), 30)
     eventually(stack.is_ready, 40)
-    assert eventually(lambda: "SUPERVISOR_LOST supervisor raised" in told(stack), 10)
+    assert eventually(lambda: "SUPERVISOR_LOST supervisor raised" in reported(stack), 10)
 
 
 def test_frozen_supervisor_is_ended_and_a_new_one_starts_what_died_meanwhile(stack: Stack) -> None:
@@ -166,11 +166,11 @@ def test_frozen_supervisor_is_ended_and_a_new_one_starts_what_died_meanwhile(sta
 
 @pytest.mark.long
 def test_gateway_that_is_left_without_anyone_to_start_supervisor_calls_the_operator(stack: Stack) -> None:
-    before = told(stack).count("SUPERVISOR_LOST supervisor raised")
-    eventually(lambda: told(stack).count("SUPERVISOR_LOST supervisor cleared") == before, 100)
+    before = reported(stack).count("SUPERVISOR_LOST supervisor raised")
+    eventually(lambda: reported(stack).count("SUPERVISOR_LOST supervisor cleared") == before, 100)
     pids = [stack.pid(name) for name in ("watchdog", "feed", "router", "reconciler", "supervisord")]
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
             os.kill(pid, number)
-    assert eventually(lambda: told(stack).count("SUPERVISOR_LOST supervisor raised") > before, 20)
+    assert eventually(lambda: reported(stack).count("SUPERVISOR_LOST supervisor raised") > before, 20)
     assert eventually(lambda: not stack.pid("gateway"), 20) is True

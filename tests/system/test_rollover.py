@@ -128,7 +128,7 @@ class Rolling:
         rows = [row for row in rows if row["filled"] or row["state"] != "GHOST"]
         return [(row["side"], row["instrument"], row["filled"], row["state"]) for row in rows]
 
-    def told(self) -> list[dict[str, Any]]:
+    def reported(self) -> list[dict[str, Any]]:
         """Alerts of rolls that stand."""
         return [row for row in self.stack.ask("alerts") if row["code"] == "ROLL_OVER"]
 
@@ -142,18 +142,18 @@ class Rolling:
         return found
 
 
-def await_told(rolling: Rolling, *subjects: str) -> None:
+def await_reported(rolling: Rolling, *subjects: str) -> None:
     """Wait until the alerts of rolls that stand are of these subjects; says which others stood."""
-    told: list[dict[str, Any]] = []
+    reported: list[dict[str, Any]] = []
 
     def stand() -> bool:
-        told[:] = rolling.told()
-        return {alert["subject"] for alert in told} == set(subjects)
+        reported[:] = rolling.reported()
+        return {alert["subject"] for alert in reported} == set(subjects)
 
     try:
         eventually(stand, 20)
     except AssertionError:
-        raise AssertionError(f"alerts of {subjects} were to stand, not {told}") from None
+        raise AssertionError(f"alerts of {subjects} were to stand, not {reported}") from None
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_future_moves_once_with_side_and_quantity_kept_though_risk_dies_and_orde
     assert {order[:2] for order in gone} == {("SELL", NEAR)}
     *under_way, done = [phase for phase, _ in rolling.rolls()["RollsFarFirst"]]
     assert (set(under_way), done, set(rolling.rolls())) == ({"begun"}, "done", {"RollsFarFirst"})
-    await_told(rolling)
+    await_reported(rolling)
 
 
 def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(rolling: Rolling) -> None:
@@ -207,7 +207,7 @@ def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(
     assert [order for order in there if order[2]] == [("BUY", FAR, LOT, "FILLED")]
     *under_way, done = [phase for phase, _ in rolling.rolls()["RollsNearFirst"]]
     assert (set(under_way), done) == ({"begun"}, "done")
-    await_told(rolling, f"RollsInVain/paper/{BANK_NEAR}")
+    await_reported(rolling, f"RollsInVain/paper/{BANK_NEAR}")
 
 
 def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_and_not_tried_on(
@@ -217,7 +217,7 @@ def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_
     bought, gone, *there = rolling.orders("RollsInVain")
     assert (bought[:3], gone[:3]) == (("BUY", BANK_NEAR, BANK_LOT), ("SELL", BANK_NEAR, BANK_LOT))
     assert there == [("BUY", BANK_FAR, 0, "REJECTED")] * TRIES
-    (alert,) = rolling.told()
+    (alert,) = rolling.reported()
     assert alert["severity"] == "critical"
     assert f"{BANK_NEAR} is closed, and 0 of {BANK_LOT} units are held of {BANK_FAR}" in alert["message"]
     assert [phase for phase, _ in rolling.rolls()["RollsInVain"]][-1] == "given_up"

@@ -34,8 +34,8 @@ def lost(bench: Bench) -> bool:
     """Whether the router last told its machine that the books are lost."""
     (day,) = bench.config.journal_dir("router").glob("????-??-??.journal")
     rows = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day)]
-    told = [row.name for row in rows if isinstance(row, TimerFired) and row.name.startswith("books_")]
-    return told[-1:] == ["books_lost main"]
+    reported = [row.name for row in rows if isinstance(row, TimerFired) and row.name.startswith("books_")]
+    return reported[-1:] == ["books_lost main"]
 
 
 def written(bench: Bench) -> list[Any]:

@@ -95,11 +95,11 @@ def test_host_in_the_wrong_mode_stops_its_own_account_only(bench: Bench, servers
 def test_backup_account_is_pinged_and_read_no_further(
     bench: Bench, servers: dict[str, RunningSimulator], tmp_path: Path
 ) -> None:
-    with accounts_of(bench) as heard:
+    with accounts_of(bench) as received:
         bench.start("reconciler")
-        eventually(lambda: heard("spare", lambda health: health.connected and health.broker == "simulator"), 15)
-        assert not heard("spare", lambda health: health.last_orders_machine_ns)
-        eventually(lambda: heard("second", lambda health: health.healthy), 15)
+        eventually(lambda: received("spare", lambda health: health.connected and health.broker == "simulator"), 15)
+        assert not received("spare", lambda health: health.last_orders_machine_ns)
+        eventually(lambda: received("second", lambda health: health.healthy), 15)
 
 
 @contextmanager
@@ -110,14 +110,14 @@ def accounts_of(bench: Bench) -> Iterator[Callable[[str, Callable[[AccountHealth
     subscriber = ZMQSubscriber("account", [address], context=context)
     seen: list[AccountHealth] = []
 
-    def heard(account: str, fits: Callable[[AccountHealth], Any]) -> bool:
+    def received(account: str, fits: Callable[[AccountHealth], Any]) -> bool:
         while (frame := subscriber.receive()) is not None:
             if isinstance(frame.message, AccountHealth):
                 seen.append(frame.message)
         return any(fits(health) for health in seen if health.account == account)
 
     try:
-        yield heard
+        yield received
     finally:
         context.destroy(linger=0)
 

@@ -210,15 +210,15 @@ def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -
 
 
 def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
-    told = tmp_path / "told"
-    command = f"sh -c 'echo $ALERT_CODE $ALERT_STATE >> {told}'"
+    reported = tmp_path / "told"
+    command = f"sh -c 'echo $ALERT_CODE $ALERT_STATE >> {reported}'"
     settings = {"MYTRADING_MIN_FREE_BYTES": str(1 << 60), "ALERT_COMMAND": command}
     with Stack(tmp_path, **make_busy_project(tmp_path / "home", **settings)) as stack:
         stack.up("--simulator")
         eventually(lambda: any("DISK_LOW" in text for row in stack.ask("signals") for text in row["denied"]), 60)
         assert stack.ask("orders") == []
         eventually(lambda: any(alert["code"] == "DISK_LOW" for alert in stack.ask("alerts")), 10)
-        eventually(lambda: "DISK_LOW raised" in told.read_text() if told.exists() else None, 10)
+        eventually(lambda: "DISK_LOW raised" in reported.read_text() if reported.exists() else None, 10)
 
 
 def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:

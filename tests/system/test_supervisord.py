@@ -200,12 +200,12 @@ def test_program_that_cannot_be_started_fails_the_start_at_once_and_logs_say_why
         assert time.monotonic() - began < 20
         write_run_config(config.state / RUN_FILE, config)
         monkeypatch.setenv("MYTRADING_STATE_DIR", str(config.state.parent))
-        for name, told in (("", True), ("engine", True), ("risk", False)):
+        for name, reported in (("", True), ("engine", True), ("risk", False)):
             with pytest.raises(SystemExit) as ended:
                 run(["logs", *([name] if name else []), "--profile", config.state.name])
             said = capsys.readouterr()
             shown = "process.not_started process=engine why=can't find command '/no'" in said.out
-            assert (ended.value.code, shown) == (0, told), said
+            assert (ended.value.code, shown) == (0, reported), said
 
 
 def test_supervisor_starts_where_the_folder_of_logs_is_none(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def describe_holes(columns: Columns, calendar: Calendar) -> Iterator[str]:
     if columns.span_ns >= DAY or exchange not in calendar.exchanges or _OPTION.search(symbol) or not len(columns):
         return
     if found := holes(columns, calendar):
-        told = [f"{format_ist(start)[:10]} {_clock(start)}–{_clock(end)}" for start, end in found]
-        yield f"{columns.instrument} has no bars {_listed(told)}: what the strategy wants meanwhile waits for the next"
+        spans = [f"{format_ist(start)[:10]} {_clock(start)}–{_clock(end)}" for start, end in found]
+        yield f"{columns.instrument} has no bars {_listed(spans)}: what the strategy wants meanwhile waits for the next"
     if days := missing_days(columns, calendar):
         count = f"{len(days)} trading day{'s' if len(days) > 1 else ''}"
         yield f"{columns.instrument} has no bars of {count}: {_listed([day.isoformat() for day in days])}"
@@ -76,6 +76,6 @@ def _clock(ns: int) -> str:
     return format_ist(ns)[11:16]
 
 
-def _listed(told: list[str]) -> str:
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-    return ", ".join(told[:_SHOWN]) + more
+def _listed(texts: list[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more

@@ -251,8 +251,8 @@ class OptionLoop(Loop):
         return Priced(columns, bars, dict(found), dict(self.gaps), counts, self._exits(legs), errors)
 
     def _counts(self, legs: Mapping[str, LegTape], fills: Sequence[Fill]) -> QuoteCounts:
-        met = sum(fill.instrument in legs and legs[fill.instrument].was_quoted(fill.at_ns) for fill in fills)
-        return QuoteCounts(self.quoted, met, dict(self.missing))
+        priced = sum(fill.instrument in legs and legs[fill.instrument].was_quoted(fill.at_ns) for fill in fills)
+        return QuoteCounts(self.quoted, priced, dict(self.missing))
 
     def _exits(self, legs: Sequence[LegTape]) -> dict[str, FloatArray]:
         names = self._market.terms.quotes

@@ -173,7 +173,7 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def trouble_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
+def problem_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
     """Return a line for each faulted strategy and each other active alert among the gateway's rows."""
     faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
     return [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()] + [

@@ -23,7 +23,7 @@ from typing import Any
 
 from mytrading.cli.shell.failures import ERROR, OK, TIMED_OUT
 from mytrading.cli.shell.output import is_reader_gone, print_json, print_note
-from mytrading.cli.stack.commands import recovery_lines, trouble_lines
+from mytrading.cli.stack.commands import problem_lines, recovery_lines
 from mytrading.cli.stack.logs import follow_lines, format_log_line
 from mytrading.messages.ops import AlertsQuery, PositionsQuery, StrategiesQuery
 from mytrading.orchestrator import READY_S, STRETCH, NotRunning, Progress, StackFailed, TimedOut, TradingOrchestrator
@@ -96,7 +96,7 @@ def _show(stack: TradingOrchestrator, view: StackWatch) -> int:
     if code == OK and not view.ending:
         with suppress(OpsTimedOut, OpsRefused, NotRunning):
             books = {"strategies": stack.ask(StrategiesQuery()), "alerts": stack.ask(AlertsQuery())}
-    for line in trouble_lines(books.get("strategies", ()), books.get("alerts", ())):
+    for line in problem_lines(books.get("strategies", ()), books.get("alerts", ())):
         report(line)
     if view.detach:
         ready = code == OK and not view.ending
@@ -240,7 +240,7 @@ def _stop(stack: TradingOrchestrator, view: StackWatch) -> int:
     if view.as_json:
         print_json(body or {"error": "the gateway did not answer before the stop"})
     elif body:
-        print("\n".join([run_summary(body), *trouble_lines(body["strategies"], body["alerts"])]))
+        print("\n".join([run_summary(body), *problem_lines(body["strategies"], body["alerts"])]))
     return ERROR if left or (view.as_json and not body) else OK
 
 

@@ -200,10 +200,10 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequ
 
 def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
     owner = OwnerKey(*key, request.strategy)
-    standing, held = oms.state.protections.get(owner), oms.state.positions.get(owner)
-    stands = standing is not None and standing.state != "done" and held is not None and not broker_stops.is_flat(held)
-    if standing is not None and stands and standing.trigger != request.stop:
-        return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
+    existing, held = oms.state.protections.get(owner), oms.state.positions.get(owner)
+    guards = existing is not None and existing.state != "done" and held is not None and not broker_stops.is_flat(held)
+    if existing is not None and guards and existing.trigger != request.stop:
+        return f"{request.strategy} has its stop at {existing.trigger:g} there, which would guard these too; no --stop"
     beyond = (request.stop - request.stop_limit) * unmanaged
     if not request.stop_limit or beyond < 0:
         side = "below" if unmanaged > 0 else "above"
@@ -212,11 +212,11 @@ def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: cont
 
 
 def _guard(oms: OrderDecision, position: Position, units: int, request: control.ClaimRequested) -> None:
-    standing = oms.state.protections.get(position.owner)
-    if standing is not None and standing.state != "done":
+    existing = oms.state.protections.get(position.owner)
+    if existing is not None and existing.state != "done":
         if not broker_stops.is_flat(position):
             return
-        oms.change_protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
+        oms.change_protection(existing, state="done")  # of a trip that is over: only its stop's cancel is still out
     if not request.stop:
         return
     level = Protection(

@@ -32,18 +32,18 @@ def parent_of_slices(slices: Sequence[Order]) -> Order:
     """Return the parent order of these slices: quantities summed, fill prices averaged, replaced slices left out."""
     replaced = {order.links.replaces for order in slices}
     ordered = sorted(slices, key=lambda each: each.links.slice)
-    standing = [order for order in ordered if order.client_order_id not in replaced]
+    current = [order for order in ordered if order.client_order_id not in replaced]
     earlier = sum(order.filled for order in ordered if order.client_order_id in replaced)
-    first, filled = standing[0], sum(order.filled for order in slices)
+    first, filled = current[0], sum(order.filled for order in slices)
     value = sum(order.filled * order.average_price for order in slices)
     return replace(
         first, client_order_id=first.links.parent, links=replace(first.links, parent="", slice=0),
-        quantity=earlier + sum(order.quantity for order in standing), filled=filled,
+        quantity=earlier + sum(order.quantity for order in current), filled=filled,
         filled_seen=sum(order.filled_seen for order in slices), average_price=value / filled if filled else 0.0,
-        state=_state(standing), broker_order_id="", created_ns=min(order.created_ns for order in slices),
+        state=_state(current), broker_order_id="", created_ns=min(order.created_ns for order in slices),
         updated_ns=max(order.updated_ns for order in slices),
-        evidence=with_cancel(first.evidence, wanted=any(order.evidence.cancel.wanted for order in standing)),
-        message=_message(standing),
+        evidence=with_cancel(first.evidence, wanted=any(order.evidence.cancel.wanted for order in current)),
+        message=_message(current),
     )  # fmt: skip
 
 

@@ -205,8 +205,8 @@ class TradeManager(MachineDaemon):
         self._update_alerts()
 
     def _update_alerts(self) -> None:
-        standing = ((alert.code, alert.subject) for alert in self.alerts.active)
-        active = self.orders.active_alerts(standing, self._unguarded, self._budgets.busy)
+        raised = ((alert.code, alert.subject) for alert in self.alerts.active)
+        active = self.orders.active_alerts(raised, self._unguarded, self._budgets.busy)
         self.alerts.follow(active, STATE_ALERTS, BY_OPERATOR)
 
     def progress(self) -> Progress:

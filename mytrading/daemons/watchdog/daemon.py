@@ -28,7 +28,7 @@ from mytrading.runtime.supervision import control
 from mytrading.runtime.supervision.hang_check import SILENCE_NS, STALL_NS, Silence, SupervisorGuard
 from mytrading.runtime.supervision.instance_lock import holder
 
-UNHEARD_NS = 30 * SECOND
+FIRST_HEARTBEAT_NS = 30 * SECOND
 """Time for a process without a heartbeat to start, from its first sight; doubled after each time it was too short."""
 MAX_DOUBLINGS = 3
 LOOK_S = 0.5
@@ -136,7 +136,7 @@ class Watchdog(Daemon):
         self._update_alerts()
 
     def _time_to_start(self, name: str) -> int:
-        return UNHEARD_NS << min(self._slow.get(name, 0), MAX_DOUBLINGS)
+        return FIRST_HEARTBEAT_NS << min(self._slow.get(name, 0), MAX_DOUBLINGS)
 
     def _look(self, machine_ns: int) -> None:
         given_up = self._supervisor.poll()
@@ -177,7 +177,7 @@ class Watchdog(Daemon):
             self._stopped.pop(name, None)
             return
         since = self._absent.setdefault(name, machine_ns)
-        late = full or stopped or machine_ns - since > UNHEARD_NS
+        late = full or stopped or machine_ns - since > FIRST_HEARTBEAT_NS
         if not late or name in self._stopped or name in self._given_up or control.is_stopping(self.config.state):
             return
         text = f"{name} has no room on the disk: free space; it is tried again every {control.FULL_WAIT_S:.0f} s"

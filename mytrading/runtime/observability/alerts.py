@@ -19,7 +19,7 @@ from mytrading.messages.text import short
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import get_logger
 
-ENDS_TOLD = 6
+END_REPEATS = 6
 """Repeats of the end of an alert: a gateway that restarts is back long before."""
 
 COOLDOWN_S = 60.0
@@ -44,7 +44,7 @@ class Alerts:
         self._send = send
         self._machine_ns = machine_ns
         self._cooldown_ns = round(cooldown_s * SECOND)
-        self._standing: dict[Subject, Alert] = {}
+        self._raised: dict[Subject, Alert] = {}
         self._ended: dict[Subject, tuple[Alert, int]] = {}
         self._ended_at: dict[Subject, int] = {}
         self._flapping: set[Subject] = set()
@@ -56,10 +56,10 @@ class Alerts:
         turns critical, is logged and sent."""
         now = self._now()
         message = short(message)
-        if (known := self._standing.get((code, subject))) is not None:
+        if (known := self._raised.get((code, subject))) is not None:
             self._well_since.pop((code, subject), None)
             worse = severity is Severity.CRITICAL and known.severity is not severity
-            known = self._standing[code, subject] = msgspec.structs.replace(
+            known = self._raised[code, subject] = msgspec.structs.replace(
                 known, last_ns=now, count=known.count + 1, message=message,
                 severity=severity if worse else known.severity,
             )  # fmt: skip
@@ -67,7 +67,7 @@ class Alerts:
                 self._log.error("alert.raised", code=code, subject=subject, problem=message)
                 self._send(known)
             return
-        alert = self._standing[code, subject] = Alert(
+        alert = self._raised[code, subject] = Alert(
             code=code, severity=severity, subject=subject, message=message, daemon=self._daemon, first_ns=now,
             last_ns=now,
         )  # fmt: skip
@@ -80,12 +80,12 @@ class Alerts:
 
     def restore(self, alert: Alert) -> None:
         """Make an alert of the journal active again after a restart, without sending it."""
-        self._standing[alert.code, alert.subject] = alert
+        self._raised[alert.code, alert.subject] = alert
 
     def clear(self, code: str, subject: str, by_operator: bool = False) -> None:
         """Clear the active alert of this code and subject, if any; one that flaps (raised again and again) ends only
         after its cool-down, unless `by_operator`."""
-        if (code, subject) not in self._standing:
+        if (code, subject) not in self._raised:
             return
         if (code, subject) in self._flapping and not by_operator:
             self._well_since.setdefault((code, subject), self._machine_ns())
@@ -98,23 +98,23 @@ class Alerts:
         """Make the alerts of `codes` those in `active`: raise new or changed ones, clear the others; to be called at
         each change. `by_operator`: codes that only an operator ends, so that clearing waits for no cool-down."""
         for key, alert in active.items():
-            known = self._standing.get(key) if key not in self._well_since else None
+            known = self._raised.get(key) if key not in self._well_since else None
             worse = known is not None and alert.severity is Severity.CRITICAL is not known.severity
             changed = known is None or worse or known.message != short(alert.text)
             if alert.text and changed and not (alert.once and known is not None):
                 self.raise_(key[0], alert.severity, key[1], alert.text)
-        for code, subject in [key for key in self._standing if key[0] in codes and key not in active]:
+        for code, subject in [key for key in self._raised if key[0] in codes and key not in active]:
             self.clear(code, subject, by_operator=code in by_operator)
 
     def _end(self, key: Subject, by_operator: bool = False) -> None:
-        known = self._standing.pop(key)
+        known = self._raised.pop(key)
         self._flapping.discard(key)
         self._well_since.pop(key, None)
         if not by_operator:
             self._ended_at[key] = self._machine_ns()
         self._log.info("alert.cleared", code=known.code, subject=known.subject, count=known.count)
         ended = msgspec.structs.replace(known, cleared=True, last_ns=self._now())
-        self._ended[key] = ended, ENDS_TOLD
+        self._ended[key] = ended, END_REPEATS
         self._send(ended)
 
     def end_flapping(self, machine_ns: int) -> None:
@@ -127,14 +127,14 @@ class Alerts:
 
     def repeat(self, _machine_ns: int = 0) -> None:
         """Send every active alert again, and each recently ended one a few times more; a timer's callback."""
-        for alert in [*self._standing.values(), *(alert for alert, _ in self._ended.values())]:
+        for alert in [*self._raised.values(), *(alert for alert, _ in self._ended.values())]:
             self._send(alert)
         self._ended = {key: (alert, left - 1) for key, (alert, left) in self._ended.items() if left > 1}
 
     @property
     def active(self) -> tuple[Alert, ...]:
         """The active alerts, without flapping ones whose cause is absent at the moment."""
-        return tuple(alert for key, alert in self._standing.items() if key not in self._well_since)
+        return tuple(alert for key, alert in self._raised.items() if key not in self._well_since)
 
 
 MESSAGE_DROPPED = "MESSAGE_DROPPED"

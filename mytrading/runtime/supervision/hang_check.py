@@ -54,13 +54,13 @@ class Silence:
         self._since: tuple[int, int] = (0, 0)
         self._waited = 0
 
-    def silent_ns(self, pid: int, heard_ns: int, machine_ns: int) -> int:
-        """Return ns since the heartbeat at `heard_ns`, less waits for a core; `machine_ns` is now. Call each second."""
-        silent = machine_ns - heard_ns
+    def silent_ns(self, pid: int, heartbeat_ns: int, machine_ns: int) -> int:
+        """Return ns since the last heartbeat, less waits for a core; `machine_ns` is now. Call each second."""
+        silent = machine_ns - heartbeat_ns
         if silent <= SUSPECT_NS:
             return silent
-        if self._since != (pid, heard_ns):
-            self._since, self._waited = (pid, heard_ns), core_wait_ns(pid)
+        if self._since != (pid, heartbeat_ns):
+            self._since, self._waited = (pid, heartbeat_ns), core_wait_ns(pid)
         return silent if silent > MOST_NS else silent - max(core_wait_ns(pid) - self._waited, 0)
 
 
@@ -72,19 +72,19 @@ class HangKiller:
         self._silence_ns = silence_ns
         self._pid = 0
         self._silence = Silence()
-        self._heard = self._looked = machine_ns
+        self._heartbeat_ns = self._checked_ns = machine_ns
 
     def on_heartbeat(self, pid: int, machine_ns: int) -> None:
         """Record a heartbeat of process `pid` at a machine time; pid 0 says that it is stopping, and is not killed."""
-        self._pid, self._heard = pid, machine_ns
+        self._pid, self._heartbeat_ns = pid, machine_ns
 
     def check(self, machine_ns: int) -> int:
         """Kill the process if silent for too long at `machine_ns` (now); return its pid, else 0. Call each second."""
-        if machine_ns - self._looked > STALL_NS:
-            self._heard = machine_ns
-        self._looked = machine_ns
+        if machine_ns - self._checked_ns > STALL_NS:
+            self._heartbeat_ns = machine_ns
+        self._checked_ns = machine_ns
         pid = self._pid
-        if not pid or self._silence.silent_ns(pid, self._heard, machine_ns) <= self._silence_ns:
+        if not pid or self._silence.silent_ns(pid, self._heartbeat_ns, machine_ns) <= self._silence_ns:
             return 0
         self._pid = 0
         if holder(self._lock) != str(pid):

@@ -370,9 +370,10 @@ def test_screened_search_of_a_longer_timeframe_gives_what_a_backtest_gives(
     monkeypatch.chdir(ROOT)
     common = [*COMMON[:4], "-t", "5m", "--stop", "none"]
     space_of = ("-p", "fast_period=3,5", "-p", "slow_period=15", "--objective", "net", "--workers", "1")
-    body = told("optimize", "SMA_Crossover", *common, *space_of, "--screen", "--top", "1", "--report", str(tmp_path))
+    options = ("--screen", "--top", "1", "--report", str(tmp_path))
+    body = reported("optimize", "SMA_Crossover", *common, *space_of, *options)
     best = body["best"][0]
-    alone = told("backtest", "SMA_Crossover", *common, *(f"-p{k}={v}" for k, v in best["parameters"].items()))
+    alone = reported("backtest", "SMA_Crossover", *common, *(f"-p{k}={v}" for k, v in best["parameters"].items()))
     assert (best["trade_hash"], best["trades"]) == (alone["trade_hash"], alone["trades"])
     assert best["trades"] > 3
 
@@ -398,7 +399,7 @@ def test_folds_judge_every_later_day_once_and_never_on_days_of_the_choice() -> N
 # commands
 
 
-def told(*arguments: str) -> dict[str, Any]:
+def reported(*arguments: str) -> dict[str, Any]:
     found = CliRunner().invoke(app, [*arguments, "--json"])
     assert found.exit_code == 0, found.output
     body: dict[str, Any] = json.loads(found.stdout)
@@ -411,7 +412,8 @@ COMMON = ("-d", str(ROOT / "tests" / "data" / "bars-trend.csv.gz"), "-i", "NSE:S
 def test_screened_search_runs_the_best_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     space_of = ("-p", "fast_period=3:12:3", "-p", "slow_period=15:30:5", "--objective", "net", "--workers", "1")
-    body = told("optimize", "SMA_Crossover", *COMMON, *space_of, "--screen", "--top", "2", "--report", str(tmp_path))
+    options = ("--screen", "--top", "2", "--report", str(tmp_path))
+    body = reported("optimize", "SMA_Crossover", *COMMON, *space_of, *options)
     assert (body["trials"], body["screened"]) == (2, 16)
     assert len(body["best"]) == 2
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -426,7 +428,7 @@ def test_screened_search_runs_the_best_and_reports(tmp_path: Path, monkeypatch: 
 def test_walk_forward_names_choices_and_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     space_of = ("-p", "fast_period=3,6", "-p", "slow_period=15", "--objective", "net", "--workers", "1")
-    body = told(
+    body = reported(
         "walk-forward", "SMA_Crossover", *COMMON, *space_of, "--train", "3", "--test", "2", "--report", str(tmp_path)
     )
     assert body["folds"]

@@ -60,9 +60,9 @@ def test_short_chaos_leaves_nothing_doubled_lost_or_bare(
     running: dict[str, subprocess.Popen[str]], personality: str
 ) -> None:
     code, body, findings = ended(running[personality])
-    told = f"seed {body['seed']}\n{findings}"
-    assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, told
-    assert body["problems"] == [], told
+    reported = f"seed {body['seed']}\n{findings}"
+    assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, reported
+    assert body["problems"] == [], reported
     assert lacking("chaos", set(paths(body))) == []
     assert code == 0
     assert body["kills"] >= 1

@@ -125,8 +125,8 @@ def test_every_unknown_key_of_a_file_is_told_at_once(home: Path) -> None:
     path = home / "config" / "risk.toml"
     text = path.read_text(encoding="utf-8").replace("step = 0.02", "stp = 0.02\nleest = 0.1", 1)
     path.write_text(text, encoding="utf-8")
-    told = [problem for problem in problems(home) if "no such key" in problem]
-    assert [problem.split(":")[1].strip() for problem in told] == ["buffer.stp", "buffer.leest"]
+    reported = [problem for problem in problems(home) if "no such key" in problem]
+    assert [problem.split(":")[1].strip() for problem in reported] == ["buffer.stp", "buffer.leest"]
 
 
 def test_check_tells_a_fee_file_that_no_backtest_can_read(

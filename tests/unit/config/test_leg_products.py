@@ -88,7 +88,7 @@ def test_legs_are_intraday_by_themselves_only_if_all_are_mis(tmp_path: Path, tex
 
 
 @pytest.mark.parametrize(
-    ("text", "old", "new", "told"),
+    ("text", "old", "new", "reported"),
     [
         (COVERED, '"cnc"', '"NMRL"', "covered.toml:10: legs[1].product = 'NMRL': expected MIS, NRML, CNC"),
         (COVERED, '"cnc"', '"NRML"', "legs[1]: product NRML is for derivatives, NSE:SBIN is not one; use MIS or CNC"),
@@ -101,10 +101,10 @@ def test_legs_are_intraday_by_themselves_only_if_all_are_mis(tmp_path: Path, tex
         (HEDGED, 'entry_time', 'intraday = false\nentry_time', "the broker squares MIS off every day"),
     ],
 )  # fmt: skip
-def test_product_that_a_leg_cannot_have_is_told(tmp_path: Path, text: str, old: str, new: str, told: str) -> None:
+def test_product_that_a_leg_cannot_have_is_told(tmp_path: Path, text: str, old: str, new: str, reported: str) -> None:
     assert old in text
     found = said(tmp_path, text.replace(old, new, 1)).replace("condor.toml", f"{text.split(chr(34))[1].lower()}.toml")
-    assert told in found
+    assert reported in found
 
 
 def test_product_of_a_leg_must_be_enabled(tmp_path: Path) -> None:

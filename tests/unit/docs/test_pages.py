@@ -106,9 +106,9 @@ def test_list_of_decisions_has_each_with_its_title() -> None:
 def test_fee_rows_that_are_said_to_be_unverified_stand_in_the_fee_file() -> None:
     text = (ROOT / "docs" / "backtest.md").read_text(encoding="utf-8").partition("## Costs")[2].partition("\n## ")[0]
     fees = tomllib.loads((ROOT / "config" / "fees.toml").read_text(encoding="utf-8"))
-    told = re.findall(r"^\| (`[^|]*) \| ([0-9-]{10}) \| ([0-9-]{10}|) ?\|$", text, re.MULTILINE)
-    assert len(told) == 5
-    for names, begin, end in told:
+    reported = re.findall(r"^\| (`[^|]*) \| ([0-9-]{10}) \| ([0-9-]{10}|) ?\|$", text, re.MULTILINE)
+    assert len(reported) == 5
+    for names, begin, end in reported:
         rows = [row for name in re.findall(r"`(\w+)`", names) for row in fee_rows(fees, name)]
         assert date.fromisoformat(begin) in rows, names
         assert not end or date.fromisoformat(end) + timedelta(days=1) in rows, names

@@ -99,9 +99,9 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any,
     """Exit code, JSON and complaint of a command."""
     with pytest.raises(SystemExit) as ended:
         run([*arguments, "--json"])
-    told = capsys.readouterr()
-    lines = told.out.strip().splitlines()
-    return int(ended.value.code or 0), json.loads(lines[-1]) if lines else None, told.err
+    reported = capsys.readouterr()
+    lines = reported.out.strip().splitlines()
+    return int(ended.value.code or 0), json.loads(lines[-1]) if lines else None, reported.err
 
 
 def test_day_close_seals_exports_and_sums_up(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:

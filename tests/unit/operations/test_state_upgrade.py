@@ -109,9 +109,9 @@ def old_files(config: RunConfig) -> dict[str, bytes]:
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any, str]:
     with pytest.raises(SystemExit) as ended:
         run([*arguments, "--json"])
-    told = capsys.readouterr()
-    lines = told.out.strip().splitlines()
-    return int(ended.value.code or 0), json.loads(lines[-1]) if lines else None, told.err
+    reported = capsys.readouterr()
+    lines = reported.out.strip().splitlines()
+    return int(ended.value.code or 0), json.loads(lines[-1]) if lines else None, reported.err
 
 
 def all_rows(config: RunConfig, daemon: str) -> list[Row]:

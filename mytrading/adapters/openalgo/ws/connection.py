@@ -175,7 +175,7 @@ class FeedSocket:
         self.events: SimpleQueue[SocketEvent] = SimpleQueue()
         self.frames = self.connections = self.failures = 0
         self.connected = False
-        self._early = self._started = self._heard = 0
+        self._early = self._started = self._received_ns = 0
         self._url, self._api_key = url, api_key
         self._now, self._wake, self._rules, self._jitter = machine_now, wake, rules, jitter
         self._ws: WebSocket | None = None
@@ -217,7 +217,7 @@ class FeedSocket:
     def drop_if_stalled(self, machine_ns: int) -> None:
         """Drop a connection on which no whole message has come for too long; to be called once a second."""
         limit = self._rules.silent_after_s + _DRIPPED_S
-        if self.connected and machine_ns - self._heard > limit * SECOND:
+        if self.connected and machine_ns - self._received_ns > limit * SECOND:
             self._break(f"no whole message for {limit:g} s")
 
     def retry_delay_s(self, refused: bool = False) -> float:
@@ -282,7 +282,7 @@ class FeedSocket:
         finally:
             late.cancel()
         self.connections += 1
-        self._heard = self._now()
+        self._received_ns = self._now()
         self.connected = True
         self._put(Connected(self.connections, self._now(), broker))
         self._pump(ws)
@@ -335,12 +335,12 @@ class FeedSocket:
             data = self._receive(ws)
             now = self._now()
             if data is not None:
-                self._heard = now
+                self._received_ns = now
                 self.frames += 1
                 self._put(SocketFrame(data, now))
-            elif now - self._heard > self._rules.silent_after_s * SECOND:
+            elif now - self._received_ns > self._rules.silent_after_s * SECOND:
                 raise _Lost(f"nothing received for {self._rules.silent_after_s:g} s")
-            elif now - max(self._heard, pinged) > self._rules.ping_after_s * SECOND:
+            elif now - max(self._received_ns, pinged) > self._rules.ping_after_s * SECOND:
                 pinged = now
                 ws.send(_PING)
         raise _Lost("stopped")

@@ -84,11 +84,11 @@ def alert_rejected_slice(oms: OrderDecision, order: Order, reason: str) -> None:
         return
     others = sibling_slices(oms, order)
     replaced = {part.links.replaces for part in (*others, order)}
-    standing = [part for part in others if part.client_order_id not in replaced]
+    current = [part for part in others if part.client_order_id not in replaced]
     earlier = sum(part.filled for part in others if part.client_order_id in replaced)
-    whole = order.quantity + earlier + sum(part.quantity for part in standing)
-    kept = earlier + sum(part.quantity if part.state in LIVE else part.filled for part in standing)
-    gone = sum(part.state is OrderState.REJECTED for part in standing) + 1
-    what = f"{gone} of {len(standing) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
+    whole = order.quantity + earlier + sum(part.quantity for part in current)
+    kept = earlier + sum(part.quantity if part.state in LIVE else part.filled for part in current)
+    gone = sum(part.state is OrderState.REJECTED for part in current) + 1
+    what = f"{gone} of {len(current) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
     text = f"{what}; the others are kept ({kept} units filled or out)"
     oms.alert(EventAlert.ENTRY_SHORT, Severity.WARNING, order.links.parent, text)

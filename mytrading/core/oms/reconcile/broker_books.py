@@ -21,8 +21,8 @@ from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
-BIDES = 180
-"""Times the gap of two reads (15 minutes of 5 s) for which a trade book that does not tell is waited for."""
+TRADE_BOOK_GAPS = 180
+"""Times the gap of two reads (15 minutes of 5 s) for which a trade book without the trades is waited for."""
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
@@ -182,7 +182,7 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
 
 
 def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None:
-    """The trade book holds what the position book lacks: ours stays, and so does its stop. Told once."""
+    """The trade book holds what the position book lacks: ours stays, and so does its stop. Alerted once."""
     if mismatch.contradicted and not mismatch.unheard_machine_ns:
         return
     oms.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
@@ -194,9 +194,9 @@ def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None
 def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
     """True while the order book alone shows our fills: ours stays for some minutes, then the position book counts."""
     if mismatch.unheard_machine_ns:
-        return read.began_machine_ns - mismatch.unheard_machine_ns < BIDES * oms.limits.mismatch_gap
+        return read.began_machine_ns - mismatch.unheard_machine_ns < TRADE_BOOK_GAPS * oms.limits.mismatch_gap
     oms.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
-    minutes = BIDES * oms.limits.mismatch_gap / 60e9
+    minutes = TRADE_BOOK_GAPS * oms.limits.mismatch_gap / 60e9
     what = (
         f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
         f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "

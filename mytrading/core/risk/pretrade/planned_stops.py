@@ -35,9 +35,9 @@ class PlannedStop(NamedTuple):
     @property
     def text(self) -> str:
         """The stop in words: `broker, 25 % of premium: default, DEFAULT_STOP_LOSS_OPTIONS`."""
-        told = ", ".join(part for part in (self.holder, self.level) if part)
-        told = f"{told}: {self.origin}" if self.origin else told
-        return f"{told}; {self.note}" if self.note else told
+        text = ", ".join(part for part in (self.holder, self.level) if part)
+        text = f"{text}: {self.origin}" if self.origin else text
+        return f"{text}; {self.note}" if self.note else text
 
 
 class StopRules(NamedTuple):

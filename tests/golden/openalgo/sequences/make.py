@@ -28,11 +28,11 @@ def calls(entries: list[Entry]) -> list[Entry]:
     """The requests of a REST file with status and shape of their answers, and the frames noted between them."""
     names = Names([entry for entry in entries if "request" in entry])
     found = [distil(entry, names) if "request" in entry else {} for entry in entries]
-    frames = [{"name": entry["name"], "frame": told(entry["frame"])} for entry in entries if "frame" in entry]
+    frames = [{"name": entry["name"], "frame": reported(entry["frame"])} for entry in entries if "frame" in entry]
     return [call for call in found if call] + frames
 
 
-def told(frame: Entry) -> Entry:
+def reported(frame: Entry) -> Entry:
     """A frame's words, and the shape of all of it."""
     return {**{word: frame[word] for word in WORDS if word in frame}, "shape": shape(frame)}
 
@@ -63,7 +63,7 @@ def conversation(entries: list[Entry]) -> Iterator[Entry]:
     for asked, answer in pairwise(answers):
         if asked["dir"] == "send" and answer["dir"] == "recv":
             message = asked["json"] if "json" in asked else asked.get("text", "")
-            yield {"send": message, "answer": told(answer["json"])}
+            yield {"send": message, "answer": reported(answer["json"])}
 
 
 def _unasked(entry: Entry) -> bool:

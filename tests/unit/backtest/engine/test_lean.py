@@ -39,7 +39,7 @@ class Listener(Cross):
     """Hears of its fills."""
 
     def on_fill(self, fill: Any) -> None:
-        self.heard = fill
+        self.received = fill
 
 
 class Breaks(Cross):

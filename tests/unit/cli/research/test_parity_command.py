@@ -181,7 +181,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def reported(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the command."""
     with pytest.raises(SystemExit) as ended:
         run_command(["parity", *arguments])
@@ -190,7 +190,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 def body(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
-    code, out, err = told(capsys, "--json", *arguments)
+    code, out, err = reported(capsys, "--json", *arguments)
     assert out, err
     return code, json.loads(out.splitlines()[-1])
 
@@ -230,7 +230,7 @@ def test_day_that_equals_its_backtest_is_told_so(tmp_path: Path, capsys: pytest.
 
 def test_table_shows_each_pair_with_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     day_of(tmp_path)
-    code, out, _ = told(capsys, "EvenMinutes", "--all")
+    code, out, _ = reported(capsys, "EvenMinutes", "--all")
     assert code == 0
     assert out.count(" equal ") == 24
     assert "differences: none" in out
@@ -276,7 +276,7 @@ def test_fill_at_a_price_that_no_quote_shows_is_unexplained(tmp_path: Path, caps
         return changed
 
     day_of(tmp_path, dearer)
-    code, out, err = told(capsys, "--within-ms", "0")
+    code, out, err = reported(capsys, "--within-ms", "0")
     assert code == 1
     assert "unexplained" in out
     assert "mytrading why" in err
@@ -324,14 +324,14 @@ def test_what_cannot_be_compared_is_told_with_a_next_step(
     arguments: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     day_of(tmp_path)
-    code, _, err = told(capsys, *arguments)
+    code, _, err = reported(capsys, *arguments)
     assert code == 2
     assert WRONG[arguments] in err
 
 
 def test_stack_that_never_ran_has_nothing_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config_of(tmp_path)
-    code, _, err = told(capsys)
+    code, _, err = reported(capsys)
     assert code == 2
     assert "mytrading up" in err
 

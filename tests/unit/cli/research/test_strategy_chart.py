@@ -52,10 +52,10 @@ def test_legs_are_those_held_or_else_those_of_the_last_run() -> None:
 
 
 def test_page_opens_without_a_network_and_shows_premium_trend_and_entry() -> None:
-    told = {"strategy": "My <one>", "timeframe": "5m", "period": 3, "multiplier": 1.5, "open": False,
+    reported = {"strategy": "My <one>", "timeframe": "5m", "period": 3, "multiplier": 1.5, "open": False,
             "legs": [{"instrument": "NFO:A", "quantity": -65, "price": 100.0}], "entered_ns": 4 * 5 * MINUTE,
             "bars": rows()}  # fmt: skip
-    text = render_strategy_page(told)
+    text = render_strategy_page(reported)
     assert "My &lt;one&gt;: combined premium" in text and "-65 NFO:A at 100.00" in text and "; closed" in text
     assert "Supertrend up" in text and "Supertrend down" in text and '"text":"entry"' in text
     assert 'src="http' not in text

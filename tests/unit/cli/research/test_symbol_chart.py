@@ -28,9 +28,9 @@ def test_bars_of_every_class_of_instrument_are_joined_and_drawn(tmp_path: Path, 
     store.close()
     bars = stored_bars(config, instrument, "5m", OPEN + 12 * MINUTE)
     assert [(bar.open, bar.high, bar.close) for bar in bars] == [(100.0, 106.0, 105.0), (105.0, 111.0, 110.0)]
-    told = {"instrument": instrument, "timeframe": "5m", "period": 1, "multiplier": 3.0,
+    reported = {"instrument": instrument, "timeframe": "5m", "period": 1, "multiplier": 3.0,
             "bars": supertrend_rows(bars, 1, 3.0)}  # fmt: skip
-    text = render_symbol_page(told)
+    text = render_symbol_page(reported)
     assert f"<h1>{instrument}</h1>" in text
     assert "candlestick" in text
     assert "<script src" not in text, "it opens without a network"

@@ -51,8 +51,8 @@ def test_headline_gives_a_reason_for_the_trading_level_only_if_there_is_one() ->
         " normal"
     )
     assert status_headline({**body, "trading": {"level": "halt", "reason": "lunch"}}).endswith(" halt (lunch)")
-    told = {"trading": {"level": "halt", "reason": "lunch", "by": "asha"}, "kill": {"word": "reduce"}}
-    assert status_headline({**body, **told}).endswith(" halt (lunch, by asha) · KILL says reduce")
+    reported = {"trading": {"level": "halt", "reason": "lunch", "by": "asha"}, "kill": {"word": "reduce"}}
+    assert status_headline({**body, **reported}).endswith(" halt (lunch, by asha) · KILL says reduce")
 
 
 def test_closing_words_of_a_dry_run_say_that_nothing_was_sent() -> None:

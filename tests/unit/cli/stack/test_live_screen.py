@@ -16,7 +16,7 @@ FOOTER = "q or Ctrl-C stops the stack"
 ALERT = "the order stream was lost: Connection timed out; the books are read instead; it is tried again, and again"
 
 
-def told(orders: int = 12, ill: bool = False, figures: dict[str, float] | None = None) -> LiveScreenData:
+def reported(orders: int = 12, ill: bool = False, figures: dict[str, float] | None = None) -> LiveScreenData:
     """A stack that holds one option, with `orders` orders; `ill`: its feed is degraded."""
     daemons: list[dict[str, Any]] = [
         {"daemon": name, "state": "RUNNING", "ready": True, "lag_ms": 0.2, "handler_p99_us": 19_398.7, "rss_mb": 40.1,
@@ -56,7 +56,7 @@ def drawn(body: LiveScreenData, width: int, height: int) -> list[str]:
 @pytest.mark.parametrize("orders", [0, 3, 50])
 @pytest.mark.parametrize("width, height", [(60, 12), (60, 20), (80, 24), (100, 30), (140, 45), (200, 50)])
 def test_screen_fits_its_terminal_and_ends_with_the_stop_key(width: int, height: int, orders: int) -> None:
-    lines = drawn(told(orders), width, height)
+    lines = drawn(reported(orders), width, height)
     assert len(lines) <= height
     assert max(len(line) for line in lines) <= width
     assert FOOTER in lines[-1]
@@ -64,13 +64,13 @@ def test_screen_fits_its_terminal_and_ends_with_the_stop_key(width: int, height:
 
 @pytest.mark.parametrize("width, height", [(60, 20), (80, 24), (140, 45)])
 def test_position_order_and_alert_are_seen_with_their_whole_instrument(width: int, height: int) -> None:
-    lines = drawn(told(), width, height)
+    lines = drawn(reported(), width, height)
     assert sum(CALL in line for line in lines) >= 2
     assert any("ORDER_STREAM_DOWN" in line for line in lines)
 
 
 def test_halt_is_told_in_full_on_a_narrow_screen() -> None:
-    body = told()
+    body = reported()
     body.status["trading"] = {"level": "halt", "reason": "lunch", "by": "asha"}
     lines = drawn(body, 60, 20)
     assert "trading halt (lunch, by asha)" in " ".join(line.strip() for line in lines[:2])
@@ -78,16 +78,16 @@ def test_halt_is_told_in_full_on_a_narrow_screen() -> None:
 
 
 def test_small_screen_names_the_process_that_is_not_well() -> None:
-    text = "\n".join(drawn(told(ill=True), 80, 24))
+    text = "\n".join(drawn(reported(ill=True), 80, 24))
     assert "7 of 8 processes run" in text and "feed DEGRADED: socket: refused" in text
 
 
 def test_large_screen_has_a_line_for_each_process_and_the_whole_alert() -> None:
-    text = "\n".join(drawn(told(ill=True), 140, 45))
+    text = "\n".join(drawn(reported(ill=True), 140, 45))
     assert all(f"\n{name} " in text for name in PROGRAMS)
     assert ALERT in text
 
 
 def test_feed_tells_coverage_and_of_troubles_those_that_were() -> None:
-    text = "\n".join(drawn(told(figures={"malformed": 2.0, "bar_gaps": 0.0}), 140, 45))
+    text = "\n".join(drawn(reported(figures={"malformed": 2.0, "bar_gaps": 0.0}), 140, 45))
     assert "feed 139 quotes/s · 3 of 4 instruments fresh · 19 bars · malformed 2\n" in text

@@ -77,7 +77,7 @@ def test_margin_table_newer_figures_count_from_their_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "reported"),
     [
         ("A = 0.95", "A = 1.5", "grades.A = 1.5: expected more than 0 and at most 1"),
         ("A = 0.95\n", "", "grades.A is missing: grades A, B and C stay"),
@@ -89,11 +89,11 @@ def test_margin_table_newer_figures_count_from_their_day() -> None:
         ("most = 0.20", "most = 0.05", "expected 0 ≤ least ≤ most < 1"),
     ],
 )
-def test_margin_table_wrong_entry_is_named(before: str, after: str, told: str) -> None:
+def test_margin_table_wrong_entry_is_named(before: str, after: str, reported: str) -> None:
     assert before in TEXT
     with pytest.raises(ValueError, match=r"config/risk\.toml") as raised:
         RiskTables.from_dict(tomllib.loads(TEXT.replace(before, after, 1)))
-    assert told in str(raised.value)
+    assert reported in str(raised.value)
 
 
 def test_requirement_contract_that_expires_today_takes_the_expiry_column() -> None:

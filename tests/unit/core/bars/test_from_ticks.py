@@ -19,13 +19,13 @@ def test_bars_of_ticks_equal_those_worked_out_one_by_one() -> None:
     starts, table = bars_of_ticks(at, prices, volumes, MINUTE)
     minutes = at // MINUTE * MINUTE
     assert starts.tolist() == sorted(set(minutes.tolist()))
-    told = 0.0
+    reported = 0.0
     for bar, start in enumerate(starts):
         mine = minutes == start
         part = prices[mine]
         assert table[:4, bar].tolist() == [part[0], part.max(), part.min(), part[-1]]
-        assert table[4, bar] == volumes[mine][-1] - told
-        told = volumes[mine][-1]
+        assert table[4, bar] == volumes[mine][-1] - reported
+        reported = volumes[mine][-1]
 
 
 def test_volume_that_begins_anew_counts_from_nothing() -> None:

@@ -202,12 +202,12 @@ def test_next_candidate_is_not_tried_before_the_other_account_was_heard_of(order
 def test_no_candidate_takes_the_place_of_what_another_account_has_or_may_get(state, filled, before):
     """A signal is one for all accounts: another candidate would close what one of them holds."""
     machine, first = in_two_accounts()
-    told = order_event(first, state, filled=filled, account="b")
+    reported = order_event(first, state, filled=filled, account="b")
     if before:
-        step(machine, told)
+        step(machine, reported)
     rows = step(machine, order_event(first, OrderState.REJECTED, account="a"))
     if not before:
-        rows += step(machine, told)
+        rows += step(machine, reported)
     assert signals(rows) == []
 
 

@@ -75,6 +75,6 @@ def test_position_of_days_ago_is_shown_by_a_gateway_that_starts_today(tmp_path: 
 def test_what_another_writer_carried_is_not_handed_over_unasked(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "engine", "2026-11-23", 4096)
     journal.append([Entry(RECORD, "records", encode_body(DayOpened(day="", positions=(HELD,))))], NOON, 1)
-    told: list[object] = []
-    JournalTail(tmp_path, "signals", lambda _, message: told.append(message)).start(0)
-    assert told == []
+    reported: list[object] = []
+    JournalTail(tmp_path, "signals", lambda _, message: reported.append(message)).start(0)
+    assert reported == []

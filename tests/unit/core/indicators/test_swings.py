@@ -51,7 +51,7 @@ def by_the_words(high: FloatArray, low: FloatArray, close: FloatArray) -> list[t
     above: dict[int, int] = {}
     below: dict[int, int] = {}
     swing: tuple[str, int] | None = None
-    told: list[tuple[int, float]] = []
+    reported: list[tuple[int, float]] = []
 
     def up(i: int, j: int) -> bool:
         return bool(high[i] > high[j] and close[i] > close[j])
@@ -104,8 +104,8 @@ def by_the_words(high: FloatArray, low: FloatArray, close: FloatArray) -> list[t
         if event[0] in (NEW_LOW, NEW_HIGH):
             above.clear()
             below.clear()
-        told.append(event)
-    return told
+        reported.append(event)
+    return reported
 
 
 def test_kernel_equals_the_rules_word_by_word_on_random_days() -> None:

@@ -133,12 +133,12 @@ def test_refusal_names_the_underlying_of_a_contract_and_the_day() -> None:
 def test_freeze_comes_from_the_server_else_from_the_table() -> None:
     rows = [replace(row, freeze_qty=0) for row in listed()]
     day = date(2026, 11, 20)
-    told = master_contract.with_freeze(rows, {"NIFTY": 1755}, FACTS, day)
-    assert {row.freeze_qty for row in told if row.kind.is_derivative} == {1755}
+    reported = master_contract.with_freeze(rows, {"NIFTY": 1755}, FACTS, day)
+    assert {row.freeze_qty for row in reported if row.kind.is_derivative} == {1755}
     assert {row.freeze_qty for row in master_contract.with_freeze(rows, {}, FACTS, day) if row.kind.is_derivative} == {
         1800
     }
-    assert {row.freeze_qty for row in told if not row.kind.is_derivative} == {0}
+    assert {row.freeze_qty for row in reported if not row.kind.is_derivative} == {0}
 
 
 def test_changes_name_what_came_went_and_moved_but_not_what_expired() -> None:

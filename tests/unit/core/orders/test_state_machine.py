@@ -59,8 +59,8 @@ def test_legal_moves(old: OrderState, new: OrderState, allowed: bool) -> None:
     ],
 )
 def test_weigh_confirms_what_two_sources_say(stream: int, book: int, trade: int, seen: int, confirmed: int) -> None:
-    told = order(stream_filled=stream, book_filled=book, trade_filled=trade, trade_value=trade * 100.0)
-    assert combine_fills(told, 100.0)[:2] == (seen, confirmed)
+    reported = order(stream_filled=stream, book_filled=book, trade_filled=trade, trade_value=trade * 100.0)
+    assert combine_fills(reported, 100.0)[:2] == (seen, confirmed)
 
 
 def test_weigh_confirms_nothing_without_a_price() -> None:
@@ -68,8 +68,8 @@ def test_weigh_confirms_nothing_without_a_price() -> None:
 
 
 def test_weigh_prefers_the_price_of_the_trade_book() -> None:
-    told = order(stream_filled=50, book_filled=50, trade_filled=50, trade_value=5050.0)
-    assert combine_fills(told, 100.0).average_price == 101.0
+    reported = order(stream_filled=50, book_filled=50, trade_filled=50, trade_value=5050.0)
+    assert combine_fills(reported, 100.0).average_price == 101.0
 
 
 def test_weigh_never_takes_back_what_was_confirmed() -> None:

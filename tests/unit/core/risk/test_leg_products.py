@@ -24,7 +24,7 @@ HEDGE = Leg(instrument=CALL, lots=1, product=NRML)
 SOLD = Leg(instrument=NEAR, lots=-1)
 
 
-def desk_with_quotes() -> Basket:
+def bench_with_quotes() -> Basket:
     bench = Basket()
     bench.machine.apply(Funds(account="main", available=5e7, used=0.0, machine_ns=bench.machine_ns))
     bench.quote(NEAR)
@@ -32,7 +32,7 @@ def desk_with_quotes() -> Basket:
 
 
 def test_each_leg_is_ordered_as_its_own_product() -> None:
-    bench = desk_with_quotes()
+    bench = bench_with_quotes()
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     assert (hedge.instrument, hedge.product) == (CALL, NRML)
     (sold,) = entries(bench.filled(hedge))
@@ -40,7 +40,7 @@ def test_each_leg_is_ordered_as_its_own_product() -> None:
 
 
 def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
-    bench = desk_with_quotes()
+    bench = bench_with_quotes()
     bench.quote(SHARE, 800.0)
     shares = Leg(instrument=SHARE, lots=65, product=CNC)
     (bought,) = entries(bench.intent("a", shares, Leg(instrument=CALL, lots=-1), product=NRML))
@@ -57,7 +57,7 @@ def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
     ],
 )
 def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hedge: Leg, sold: Leg) -> None:
-    bench = desk_with_quotes()
+    bench = bench_with_quotes()
     rows = bench.intent("a", hedge, sold)
     assert entries(rows) == []
     denied = next(row for row in rows if isinstance(row, SignalDenied))
@@ -66,7 +66,7 @@ def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hed
 
 
 def test_only_the_mis_leg_is_closed_by_the_square_off() -> None:
-    bench = desk_with_quotes()
+    bench = bench_with_quotes()
     bench.machine.environment.strategies["S"] = replace(bench.machine.environment.strategies["S"], intraday=False)
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     (sold,) = entries(bench.filled(hedge))
@@ -79,7 +79,7 @@ def test_only_the_mis_leg_is_closed_by_the_square_off() -> None:
 def test_other_product_is_another_signal_and_has_an_id_of_its_own() -> None:
     kept, ended = (signal_id("S", NIFTY, Action.BUY, (replace(HEDGE, product=it), SOLD), OPEN) for it in (NRML, MIS))
     assert kept != ended
-    bench = desk_with_quotes()
+    bench = bench_with_quotes()
     bench.intent("a", HEDGE, SOLD)
     first = bench.machine.state.intents["S", "NSE_INDEX:NIFTY"]
     bench.intent("b", replace(HEDGE, product=None), SOLD)

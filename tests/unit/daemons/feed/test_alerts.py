@@ -36,9 +36,9 @@ class Bench:
         self.calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
         self.connections = SourceConnections(sources, DataRules(watch=()), self.calendar, lambda: None)
         self.notes: dict[str, str] = {}
-        self.told: list[Alert] = []
+        self.reported: list[Alert] = []
         self.machine_ns = 0
-        self.alerts = Alerts("feed", lambda: 0, self.told.append, 60.0, lambda: self.machine_ns)
+        self.alerts = Alerts("feed", lambda: 0, self.reported.append, 60.0, lambda: self.machine_ns)
         self.health = FeedHealth(self.calendar, StalenessLimits.of(5.0))
         self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, self.health)
         rest = Mock(BarPublisher), Mock(QuoteIntake), Mock(InstrumentLoader), Mock(MarketSteps)
@@ -53,7 +53,7 @@ class Bench:
 
     def newest(self, code: str, subject: str = "feed") -> Alert:
         """The newest alert of a code."""
-        return next(alert for alert in reversed(self.told) if (alert.code, alert.subject) == (code, subject))
+        return next(alert for alert in reversed(self.reported) if (alert.code, alert.subject) == (code, subject))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(benc
         bench.event(primary, Connected(number, 0, "broker"))
         bench.machine_ns += 500_000_000
         bench.alerts.end_flapping(bench.machine_ns)
-    assert [alert.cleared for alert in bench.told] == [False, True, False]
+    assert [alert.cleared for alert in bench.reported] == [False, True, False]
     bench.machine_ns += 60_000_000_000
     bench.alerts.end_flapping(bench.machine_ns)
     assert bench.newest("FEED_DOWN").cleared
@@ -94,7 +94,7 @@ def test_lost_backup_is_a_warning_with_a_subject_of_its_own(bench: Bench) -> Non
 def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(bench: Bench) -> None:
     primary, _ = bench.connections.all
     bench.event(primary, Disconnected("refused", 0, 60.0, failures=9))
-    assert [alert.code for alert in bench.told] == ["FEED_DOWN"]
+    assert [alert.code for alert in bench.reported] == ["FEED_DOWN"]
     bench.event(primary, Disconnected("refused", 0, 120.0, failures=10, gave_up=True))
     given_up = bench.newest("FEED_GIVEN_UP")
     assert "10 attempts in a row failed" in given_up.message and "every 120 s" in given_up.message
@@ -105,8 +105,8 @@ def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(ben
 def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(bench: Bench) -> None:
     bench.health.deaf = {"NSE:SBIN": 31}
     bench.feed_alerts.update()
-    told = bench.newest("QUOTES_DROPPED", "NSE:SBIN")
-    assert told.message.startswith("31 frames of NSE:SBIN came since its last price and none was taken")
+    reported = bench.newest("QUOTES_DROPPED", "NSE:SBIN")
+    assert reported.message.startswith("31 frames of NSE:SBIN came since its last price and none was taken")
     bench.health.deaf = {}
     bench.feed_alerts.update()
     assert bench.newest("QUOTES_DROPPED", "NSE:SBIN").cleared
@@ -114,7 +114,7 @@ def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(benc
 
 def test_connection_dropped_on_purpose_raises_nothing(bench: Bench) -> None:
     bench.event(bench.connections.all[0], Disconnected("mute", 0, 0.0))
-    assert (bench.told, bench.notes) == ([], {})
+    assert (bench.reported, bench.notes) == ([], {})
 
 
 def test_refused_key_names_the_account(bench: Bench) -> None:

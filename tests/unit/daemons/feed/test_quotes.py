@@ -40,7 +40,7 @@ class Bars:
         self.add = self.quotes.append
 
 
-class Desk:
+class Bench:
     """An intake with one share that is held in Quote and Depth, and a second hand."""
 
     def __init__(self, runtime: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
@@ -81,47 +81,47 @@ class Desk:
 
 
 @pytest.fixture
-def desk(runtime: Path, context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[Desk]:
-    made = Desk(runtime, context)
+def bench(runtime: Path, context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[Bench]:
+    made = Bench(runtime, context)
     yield made
     made.interest.stop()
 
 
-def test_quotes_cut_from_the_book_are_not_taken_while_it_comes(desk: Desk) -> None:
+def test_quotes_cut_from_the_book_are_not_taken_while_it_comes(bench: Bench) -> None:
     for second in range(5):
-        desk.frame(second * SECOND, 3, ltp=800.0 + second)
-        desk.frame(second * SECOND, 2, ltp=800.0 + second)
-    assert [(quote.ltp, quote.bid) for quote in desk.bars.quotes] == [(800.0 + second, 800.0) for second in range(5)]
+        bench.frame(second * SECOND, 3, ltp=800.0 + second)
+        bench.frame(second * SECOND, 2, ltp=800.0 + second)
+    assert [(quote.ltp, quote.bid) for quote in bench.bars.quotes] == [(800.0 + second, 800.0) for second in range(5)]
 
 
-def test_source_that_repeats_a_quote_and_its_book_for_ever_is_mute(desk: Desk) -> None:
+def test_source_that_repeats_a_quote_and_its_book_for_ever_is_mute(bench: Bench) -> None:
     for second in range(30):
-        desk.frame(second * SECOND, 3, ltp=800.0)
-        desk.frame(second * SECOND, 2, ltp=800.0)
-    assert desk.connection.pulse.is_mute(30 * SECOND)
+        bench.frame(second * SECOND, 3, ltp=800.0)
+        bench.frame(second * SECOND, 2, ltp=800.0)
+    assert bench.connection.pulse.is_mute(30 * SECOND)
 
 
-def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrument_deaf(desk: Desk) -> None:
+def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrument_deaf(bench: Bench) -> None:
     for second in range(DEAF_NS // SECOND + 5):
-        desk.frame(second * SECOND, 3, ltp=0.0)
-        desk.frame(second * SECOND, 2, ltp=800.0)
+        bench.frame(second * SECOND, 3, ltp=0.0)
+        bench.frame(second * SECOND, 2, ltp=800.0)
     now = (DEAF_NS // SECOND + 5) * SECOND
-    coverage = desk.health.look(NOON + now, now, frozenset(), lambda _: True)
-    assert (desk.bars.quotes, coverage.fresh, list(desk.health.deaf)) == ([], 0, [SBIN])
+    coverage = bench.health.look(NOON + now, now, frozenset(), lambda _: True)
+    assert (bench.bars.quotes, coverage.fresh, list(bench.health.deaf)) == ([], 0, [SBIN])
 
 
 @pytest.mark.parametrize("prices", [(0.0,) * 11, (900.0,) + (0.0,) * 9 + (1500.0,)])
-def test_instrument_of_which_every_price_is_held_or_refused_is_deaf(desk: Desk, prices: tuple[float, ...]) -> None:
+def test_instrument_of_which_every_price_is_held_or_refused_is_deaf(bench: Bench, prices: tuple[float, ...]) -> None:
     """It stayed in the coverage, and no alert named it: such frames counted as taken."""
-    desk.frame(0, 3, ltp=500.0)
+    bench.frame(0, 3, ltp=500.0)
     for second, price in enumerate(prices):
-        desk.frame(second * SECOND, 3, ltp=price)
-    coverage = desk.health.look(NOON + DEAF_NS, DEAF_NS, frozenset(), lambda _: True)
-    assert (len(desk.bars.quotes), coverage.fresh, desk.health.deaf) == (1, 0, {SBIN: len(prices)})
+        bench.frame(second * SECOND, 3, ltp=price)
+    coverage = bench.health.look(NOON + DEAF_NS, DEAF_NS, frozenset(), lambda _: True)
+    assert (len(bench.bars.quotes), coverage.fresh, bench.health.deaf) == (1, 0, {SBIN: len(prices)})
 
 
-def test_price_of_nothing_does_not_make_what_is_held_fresh(desk: Desk) -> None:
+def test_price_of_nothing_does_not_make_what_is_held_fresh(bench: Bench) -> None:
     for second in range(10):
-        desk.frame(second * SECOND, 3, ltp=0.0)
-    desk.health.look(NOON + 10 * SECOND, 10 * SECOND, frozenset((SBIN,)), lambda _: True)
-    assert desk.health.stale_held == (SBIN,)
+        bench.frame(second * SECOND, 3, ltp=0.0)
+    bench.health.look(NOON + 10 * SECOND, 10 * SECOND, frozenset((SBIN,)), lambda _: True)
+    assert bench.health.stale_held == (SBIN,)

@@ -19,7 +19,7 @@ def ask(view: StackView, request: OpsRequest, folder: Path) -> Any:
     return ops_server(run_config(folder), view).answer(request)
 
 
-def told(*orders: Order) -> StackView:
+def reported(*orders: Order) -> StackView:
     view = StackView()
     for each in orders:
         view.apply(OrderChanged(event=each.state.value.lower(), order=each, machine_ns=1))
@@ -27,16 +27,16 @@ def told(*orders: Order) -> StackView:
 
 
 def test_orders_show_a_parent_with_its_slices(tmp_path: Path) -> None:
-    view = told(order(1, OrderState.FILLED, 99), order(2, OrderState.ACCEPTED))
+    view = reported(order(1, OrderState.FILLED, 99), order(2, OrderState.ACCEPTED))
     (row,) = ask(view, OrdersQuery(), tmp_path)
     assert (row["client_order_id"], row["quantity"], row["filled"], row["state"]) == ("p", 197, 99, "PARTIALLY_FILLED")
     assert [part["slice"] for part in row["slices"]] == [1, 2]
 
 
 def test_live_orders_hold_a_parent_while_one_slice_lives(tmp_path: Path) -> None:
-    living = told(order(1, OrderState.FILLED, 99), order(2, OrderState.ACCEPTED))
+    living = reported(order(1, OrderState.FILLED, 99), order(2, OrderState.ACCEPTED))
     assert [row["quantity"] for row in ask(living, OrdersQuery(live=True), tmp_path)] == [197]
-    ended = told(order(1, OrderState.FILLED, 99), order(2, OrderState.REJECTED))
+    ended = reported(order(1, OrderState.FILLED, 99), order(2, OrderState.REJECTED))
     assert ask(ended, OrdersQuery(live=True), tmp_path) == []
 
 

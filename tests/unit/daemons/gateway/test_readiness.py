@@ -42,9 +42,9 @@ def wrong_mode(account: str, *, cleared: bool = False) -> Alert:
     )  # fmt: skip
 
 
-def status(config: RunConfig, *heard: Any) -> Any:
+def status(config: RunConfig, *received: Any) -> Any:
     view, control = StackView(), ControlMachine()
-    for message in heard:
+    for message in received:
         view.apply(message)
         control.apply(message)
     return ops_server(config, view, control).answer(StatusQuery())
@@ -77,8 +77,8 @@ def test_stack_is_not_ready_while_the_wrong_mode_stands_whatever_the_daemons_say
 def test_status_says_why_entries_are_closed_instead_of_trading_normal(tmp_path: Path) -> None:
     config = run_config(tmp_path)
     all_ready, account = [beat(name) for name in ALL], config.venue.account
-    told = status(config, wrong_mode(account), *all_ready)["entries_closed"]
-    assert told == "the server is in live mode; `mytrading resume` when the server is in order"
+    reported = status(config, wrong_mode(account), *all_ready)["entries_closed"]
+    assert reported == "the server is in live mode; `mytrading resume` when the server is in order"
     assert status(config, *all_ready)["entries_closed"] == ""
     assert status(config, *all_ready, wrong_mode("another"))["entries_closed"] == ""
     silent = status(config, *(beat(name, ready=name != "router") for name in ALL))
@@ -102,8 +102,8 @@ def test_daemon_of_which_no_heartbeat_came_is_not_called_ready(tmp_path: Path, m
     """`status` took supervisor's word that the process runs for its readiness, also at a server in the wrong mode."""
     config = run_config(tmp_path)
     stack = TradingOrchestrator(config)
-    heard = [beat(name) for name in ALL if name not in ("router", "reconciler")]
-    monkeypatch.setattr(stack, "ask", lambda _verb: status(config, *heard))
+    received = [beat(name) for name in ALL if name not in ("router", "reconciler")]
+    monkeypatch.setattr(stack, "ask", lambda _verb: status(config, *received))
     running = {name: Program(name, "RUNNING", 1, 0) for name in ("simulator", *ALL)}
     monkeypatch.setattr("mytrading.runtime.supervision.control.programs", lambda _config: running)
     monkeypatch.setattr("mytrading.runtime.supervision.control.start_counts", lambda _config: {})
@@ -129,5 +129,6 @@ def test_alert_comes_behind_the_heartbeat_that_says_no_longer_ready(tmp_path: Pa
         daemon.alerts.raise_("SERVER_MODE", Severity.CRITICAL, "main", "the server is in live mode")
     finally:
         daemon.context.destroy(linger=0)
-    told = [one.ready if isinstance(one, Heartbeat) else one.code for one in said if isinstance(one, Heartbeat | Alert)]
-    assert told == [True, False, "SERVER_MODE"]
+    kept = (one for one in said if isinstance(one, Heartbeat | Alert))
+    reported = [one.ready if isinstance(one, Heartbeat) else one.code for one in kept]
+    assert reported == [True, False, "SERVER_MODE"]

@@ -37,7 +37,7 @@ def close(view: StackView, strategy: str, realised: float) -> None:
     )  # fmt: skip
 
 
-def told() -> StackView:
+def reported() -> StackView:
     view = StackView()
     view.apply(Quote(CALL, 1, 1, 110.0, bid=109.0, ask=111.0))
     hold(view, "main", 75, 500.0)
@@ -55,19 +55,20 @@ def told() -> StackView:
 
 @pytest.mark.parametrize("word", ["sma_crossover", "SMA Crossover", "smacrossover"])
 def test_strategy_is_meant_whatever_the_case_and_the_signs_between_words(tmp_path: Path, word: str) -> None:
-    assert ask(told(), tmp_path, StrategyQuery(strategy=word))["name"] == NAME
-    assert ask(told(), tmp_path, SwitchCommand(request_id="r", strategy=word, enabled=False)).switch.strategy == NAME
+    assert ask(reported(), tmp_path, StrategyQuery(strategy=word))["name"] == NAME
+    switch = SwitchCommand(request_id="r", strategy=word, enabled=False)
+    assert ask(reported(), tmp_path, switch).switch.strategy == NAME
 
 
 def test_misspelt_strategy_is_refused_with_the_near_one(tmp_path: Path) -> None:
     word = "SMA_Crosover"
     for request in (StrategyQuery(strategy=word), SwitchCommand(request_id="r", strategy=word, enabled=True)):
         with pytest.raises(RequestRefused, match=f"did you mean {NAME}"):
-            ask(told(), tmp_path, request)
+            ask(reported(), tmp_path, request)
 
 
 def test_books_of_a_strategy_are_its_own_and_add_up_over_accounts(tmp_path: Path) -> None:
-    body = ask(told(), tmp_path, StrategyQuery(strategy=NAME))
+    body = ask(reported(), tmp_path, StrategyQuery(strategy=NAME))
     assert (body["realised"], body["unrealised"], body["open"]) == (300.0, 2_025.0, 2)
     assert sum(row["realised"] for row in body["accounts"]) == body["realised"]
     assert sum(row["unrealised"] for row in body["accounts"]) == body["unrealised"]
@@ -79,17 +80,17 @@ def test_books_of_a_strategy_are_its_own_and_add_up_over_accounts(tmp_path: Path
 
 
 def test_strategy_that_is_gone_still_has_its_books(tmp_path: Path) -> None:
-    body = ask(told(), tmp_path, StrategyQuery(strategy="Another", limit=0))
+    body = ask(reported(), tmp_path, StrategyQuery(strategy="Another", limit=0))
     assert (body["state"], body["enabled"], body["realised"]) == ("GONE", False, 9_999.0)
     assert len(body["orders"]) == 1
 
 
 def test_name_that_never_traded_is_refused_with_those_that_did(tmp_path: Path) -> None:
     with pytest.raises(RequestRefused, match=f"\\({NAME}, Another\\); found 'Nobody'"):
-        ask(told(), tmp_path, StrategyQuery(strategy="Nobody"))
+        ask(reported(), tmp_path, StrategyQuery(strategy="Nobody"))
 
 
 def test_list_shows_kind_and_switch(tmp_path: Path) -> None:
     off = StrategySwitch(strategy=NAME, enabled=False, generation=1, at_ns=1)
-    (row,) = ask(told(), tmp_path, StrategiesQuery(), off)
+    (row,) = ask(reported(), tmp_path, StrategiesQuery(), off)
     assert (row["name"], row["kind"], row["enabled"], row["positions"]) == (NAME, "code", False, 2)

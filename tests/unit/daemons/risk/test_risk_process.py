@@ -88,15 +88,15 @@ def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_
 
 
 def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[WantInstruments] = []
-    monkeypatch.setattr(risk.status, "send", lambda _topic, message: told.append(message))
+    reported: list[WantInstruments] = []
+    monkeypatch.setattr(risk.status, "send", lambda _topic, message: reported.append(message))
     held = Position(account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="S", run="r", quantity=5)
     for units in (5, 0):
         now = msgspec.structs.replace(held, quantity=units)
         moved = PositionChanged(position=now, client_order_id="c", fill_quantity=1, fill_price=1.0, at_ns=0)
         risk.risk.apply(moved)
         risk._send_wants(0)
-    assert [message.held for message in told] == [("NSE:SBIN",), ()]
+    assert [message.held for message in reported] == [("NSE:SBIN",), ()]
 
 
 def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManager) -> None:
@@ -128,9 +128,9 @@ def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_e
         risk._update_alerts()
         return [f"{alert.code}: {alert.message[:3]}" for alert in risk.alerts.active]
 
-    told = ["LIMIT_NEAR: 80%"]
+    reported = ["LIMIT_NEAR: 80%"]
     assert use(0.79) == []
-    assert use(0.8) == use(0.95) == use(0.75) == use(0.8) == told, "it swings about the line"
+    assert use(0.8) == use(0.95) == use(0.75) == use(0.8) == reported, "it swings about the line"
     assert use(0.69) == []
     assert use(0.9) == ["LIMIT_NEAR: 90%"]
     assert use(1.0, "reached") == [], "the limit's own alert says it now"

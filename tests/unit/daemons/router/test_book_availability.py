@@ -19,11 +19,11 @@ class Steps:
 
     def __init__(self) -> None:
         self.orders = OrderMachine()
-        self.told: list[tuple[str, bool]] = []
+        self.reported: list[tuple[str, bool]] = []
 
     def step(self, _stream: str, message: Any, _source: str = "", *, keep: bool = False) -> tuple[Any, ...]:
         assert isinstance(message, TimerFired)
-        self.told.append((message.name, keep))
+        self.reported.append((message.name, keep))
         self.orders.apply(message)
         return ()
 
@@ -43,7 +43,7 @@ def watched() -> tuple[Steps, BooksWatch]:
 def test_books_are_lost_from_the_start_until_the_first_whole_read_and_each_is_told_once() -> None:
     router, watch = watched()
     watch.report_changes(router, 11 * SECOND)
-    assert router.told == [("books_lost main", True), ("books_back main", True)]
+    assert router.reported == [("books_lost main", True), ("books_back main", True)]
 
 
 def test_books_are_lost_when_no_whole_read_came_for_the_patience() -> None:

@@ -87,12 +87,12 @@ def test_alert_of_an_answer_is_not_ended_by_what_is_done_late_of_its_sending(rou
         code="ORDER_UNKNOWN", severity=Severity.CRITICAL, subject="one", message="look", daemon="router",
         first_ns=2, last_ns=2,
     )  # fmt: skip
-    told: list[tuple[str, bool]] = []
-    router.on_alert = lambda said: told.append((said.code, said.cleared))  # type: ignore[method-assign]
+    reported: list[tuple[str, bool]] = []
+    router.on_alert = lambda said: reported.append((said.code, said.cleared))  # type: ignore[method-assign]
     router.record([submitted("one")])
     router.record([OrderChanged(event="unknown", order=unknown, machine_ns=2), alert])
     router._run_later()
-    assert told == [("ORDER_UNKNOWN", False)]
+    assert reported == [("ORDER_UNKNOWN", False)]
 
 
 def test_order_that_no_disk_took_is_never_sent(

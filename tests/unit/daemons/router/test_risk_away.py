@@ -64,9 +64,9 @@ def test_position_whose_stop_an_absent_risk_holds_is_named_until_risk_is_back(ro
     """Before its first heartbeat the entry tells that it holds the stop."""
     began, name = now(router), stop_name(HELD.owner)
     assert blind(router, began + AWAY - 1) is None
-    told = blind(router, began + AWAY)
-    assert told is not None and told.severity is Severity.CRITICAL
-    assert told.message.startswith("risk is silent for 10 s, and it holds the stop of T in NSE:SBIN")
+    reported = blind(router, began + AWAY)
+    assert reported is not None and reported.severity is Severity.CRITICAL
+    assert reported.message.startswith("risk is silent for 10 s, and it holds the stop of T in NSE:SBIN")
     beat(router, began + AWAY + SECOND, name)
     assert blind(router, began + AWAY + SECOND) is None
     assert blind(router, began + 2 * AWAY + SECOND) is not None
@@ -78,8 +78,8 @@ def test_risk_that_comes_back_with_a_journal_in_doubt_and_no_figures_ends_no_ale
     beat(router, began + SECOND, name)
     assert blind(router, began + SECOND + AWAY) is not None
     beat(router, began + 2 * AWAY, ready=False)
-    told = blind(router, began + 2 * AWAY)
-    assert told is not None and told.message.startswith("risk is not well for 19 s, and it holds the stop of T")
+    reported = blind(router, began + 2 * AWAY)
+    assert reported is not None and reported.message.startswith("risk is not well for 19 s, and it holds the stop of T")
 
 
 def test_position_whose_stop_risk_no_longer_holds_is_not_named(router: TradeManager) -> None:

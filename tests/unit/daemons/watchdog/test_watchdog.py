@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from mytrading.core.time import SECOND, iso_day
-from mytrading.daemons.watchdog.daemon import UNHEARD_NS, Watchdog, _LastBeat, active_alerts
+from mytrading.daemons.watchdog.daemon import FIRST_HEARTBEAT_NS, Watchdog, _LastBeat, active_alerts
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.control import Heartbeat, ModeCleared
 from mytrading.messages.enums import DaemonState, Severity
@@ -61,9 +61,9 @@ def look_for(dog: Watchdog, span_ns: int) -> None:
 
 
 def test_daemon_that_hangs_before_its_first_heartbeat_is_killed(dog: Watchdog, silent: subprocess.Popen[bytes]) -> None:
-    look_for(dog, UNHEARD_NS)
+    look_for(dog, FIRST_HEARTBEAT_NS)
     assert silent.poll() is None
-    look_for(dog, UNHEARD_NS + 3 * SECOND)
+    look_for(dog, FIRST_HEARTBEAT_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
@@ -85,7 +85,7 @@ def test_daemon_that_recovers_for_long_is_not_killed_while_it_says_so(
     dog._on_status(Frame("router", Header(1, 1, 1, b"", 0), said, b""))
     look_for(dog, SILENCE_NS + 10 * SECOND)
     assert silent.poll() is None, "its next word may take as long as its first"
-    look_for(dog, UNHEARD_NS + 3 * SECOND)
+    look_for(dog, FIRST_HEARTBEAT_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
@@ -119,9 +119,9 @@ def test_daemon_that_was_killed_while_it_started_has_twice_as_long_the_next_time
     dog: Watchdog, silent: subprocess.Popen[bytes]
 ) -> None:
     dog._slow["router"] = 1
-    look_for(dog, UNHEARD_NS + 20 * SECOND)
+    look_for(dog, FIRST_HEARTBEAT_NS + 20 * SECOND)
     assert silent.poll() is None
-    look_for(dog, 2 * UNHEARD_NS + 3 * SECOND)
+    look_for(dog, 2 * FIRST_HEARTBEAT_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
@@ -158,16 +158,16 @@ def test_daemon_without_room_on_the_disk_is_an_alert_that_asks_for_room_until_it
 def test_daemon_that_is_absent_on_a_full_disk_is_asked_room_for(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Supervisor's log takes no line then, so that nobody can read why."""
     monkeypatch.setattr(disk_space, "USED_UP_BYTES", 1 << 62)
-    look_for(dog, UNHEARD_NS + 2 * SECOND)
+    look_for(dog, FIRST_HEARTBEAT_NS + 2 * SECOND)
     texts = {alert.message for alert in dog.alerts.active if alert.subject == "feed"}
     assert texts == {"feed has no room on the disk: free space; it is tried again every 5 s"}
 
 
 def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_path: Path) -> None:
     """It is the gateway that hands alerts over, so that nobody was called when it was the one that was down."""
-    told = tmp_path / "told"
+    reported = tmp_path / "told"
     config = msgspec.structs.replace(
-        run_config(tmp_path), alert_command=f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {told}'"
+        run_config(tmp_path), alert_command=f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {reported}'"
     )
     log = config.state / "supervisord.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -176,13 +176,13 @@ def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_p
     watchdog.setup()
     look_for(watchdog, SECOND)
     watchdog.alerts.repeat()
-    assert eventually(told.exists)
+    assert eventually(reported.exists)
     log.write_text("")
     watchdog._on_status(beat(8, DaemonState.RUNNING, "gateway"))
     look_for(watchdog, SECOND)
-    assert eventually(lambda: len(told.read_text().splitlines()) > 1)
+    assert eventually(lambda: len(reported.read_text().splitlines()) > 1)
     watchdog.teardown()
-    assert told.read_text().splitlines() == ["DAEMON_STOPPED gateway raised", "DAEMON_STOPPED gateway cleared"]
+    assert reported.read_text().splitlines() == ["DAEMON_STOPPED gateway raised", "DAEMON_STOPPED gateway cleared"]
     watchdog.context.destroy(linger=0)
 
 

@@ -29,11 +29,11 @@ def test_peer_that_is_not_installed_is_told_as_not_measured(capsys: pytest.Captu
     capsys.readouterr()
     for figure in found:
         show_figure(figure, "a machine", True)
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [each["name"] for each in told] == ["greeks_opengreeks", "backtest_backtrader", "backtest_backtesting"]
-    assert {(each["value"], each["met"]) for each in told} == {(None, False)}
-    assert told[0]["why"] == "not measured: No module named 'opengreeks'"
-    assert told[2]["why"] == "not measured: no /nowhere/python"
+    reported = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["name"] for each in reported] == ["greeks_opengreeks", "backtest_backtrader", "backtest_backtesting"]
+    assert {(each["value"], each["met"]) for each in reported} == {(None, False)}
+    assert reported[0]["why"] == "not measured: No module named 'opengreeks'"
+    assert reported[2]["why"] == "not measured: no /nowhere/python"
     show_figure(found[0], "a machine", False)
     assert "not measured: No module named 'opengreeks'" in capsys.readouterr().out
 

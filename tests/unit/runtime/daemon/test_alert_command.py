@@ -35,8 +35,8 @@ def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Pa
     command = AlertCommand(f"{PYTHON} {script} {out} 'two words'", woken.set)
     command.hand_over(ALERT)
     assert woken.wait(60)
-    told, facts, words = json.loads(out.read_text())
-    assert told["code"] == "FEED_DOWN" and told["message"] == "no data; look"
+    reported, facts, words = json.loads(out.read_text())
+    assert reported["code"] == "FEED_DOWN" and reported["message"] == "no data; look"
     assert facts["ALERT_SEVERITY"] == "critical" and facts["ALERT_STATE"] == "raised"
     assert words == ["two words"]
     command.stop()
@@ -51,10 +51,10 @@ def test_command_runs_whatever_a_server_wrote_into_the_alert(tmp_path: Path) -> 
     for text in ("zero \0 here", "lone \ud800 half", "long " + "ü" * 100_000, "\x1b]0;title\x07bell"):
         command.hand_over(replace(ALERT, message=text))
     eventually(lambda: out.exists() and len(out.read_text().splitlines()) == 4, 30)
-    told = [literal_eval(line) for line in out.read_text().splitlines()]
-    assert told[:2] == ["zero  here", "lone  half"]
-    assert told[2].startswith("long üüü") and 4000 < len(told[2].encode()) <= 4096
-    assert told[3] == "bell"
+    reported = [literal_eval(line) for line in out.read_text().splitlines()]
+    assert reported[:2] == ["zero  here", "lone  half"]
+    assert reported[2].startswith("long üüü") and 4000 < len(reported[2].encode()) <= 4096
+    assert reported[3] == "bell"
     command.stop()
 
 

@@ -120,14 +120,14 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heartbeat came up to a tenth of a second after the alert: until then entries were admitted."""
-    told: list[Heartbeat | Alert] = []
+    reported: list[Heartbeat | Alert] = []
     pair.router.state = DaemonState.RUNNING
     monkeypatch.setattr(pair.router, "ready", lambda: not pair.router.quarantine.writers)
     pair.router.report_readiness()
-    monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append(message))
+    monkeypatch.setattr(pair.router.status, "send", lambda _, message: reported.append(message))
     pair.risk.append([Entry(OUTPUT, COMMANDS, b"\xc1not a message")], 1, 1)
     pair.router.follower.catch_up()
-    beat, alert = told
+    beat, alert = reported
     assert (isinstance(beat, Heartbeat) and beat.ready, isinstance(alert, Alert) and alert.code) == (
         False,
         "UPSTREAM_UNREADABLE",
@@ -136,9 +136,9 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
 
 def test_reader_that_takes_long_over_each_row_beats_in_between(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """It beat after each hundredth row alone: seconds late it was killed as hung, and began with the same rows anew."""
-    now, told = machine_now(), list[Any]()
+    now, reported = machine_now(), list[Any]()
     pair.router.state = DaemonState.RUNNING
-    monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append((now, message)))
+    monkeypatch.setattr(pair.router.status, "send", lambda _, message: reported.append((now, message)))
     monkeypatch.setattr("mytrading.runtime.daemon.daemon.machine_now", lambda: now)
 
     def take_long(row: Any) -> None:
@@ -148,7 +148,7 @@ def test_reader_that_takes_long_over_each_row_beats_in_between(pair: Pair, monke
     monkeypatch.setattr(pair.machine, "apply", take_long)
     pair.write("a", "b", "c", "d")
     pair.router.follower.catch_up()
-    beats = [at for at, message in told if isinstance(message, Heartbeat)]
+    beats = [at for at, message in reported if isinstance(message, Heartbeat)]
     assert len(beats) == 4
     assert max(later - earlier for earlier, later in pairwise(beats)) == 2_000_000_000
 
@@ -241,32 +241,32 @@ class _Caller(MachineDaemon):
         return self.calls
 
 
-def test_what_led_to_a_call_is_heard_a_turn_later_and_in_its_order(tmp_path: Path) -> None:
+def test_what_led_to_a_call_is_applied_a_turn_later_and_in_its_order(tmp_path: Path) -> None:
     """Whoever hears of an order wakes up on the cores on which its request is on its way."""
     caller = _Caller("risk", run_config(tmp_path), _Learner())
     caller.open_journal()
-    heard: list[str] = []
-    caller._send = lambda _, row: heard.append(row.id)  # type: ignore[method-assign]
+    received: list[str] = []
+    caller._send = lambda _, row: received.append(row.id)  # type: ignore[method-assign]
     caller.record([WithdrawEntries(id="called", cause="test")])
-    assert (caller.machine.learnt, heard) == (["called"], [])  # type: ignore[attr-defined]
+    assert (caller.machine.learnt, received) == (["called"], [])  # type: ignore[attr-defined]
     caller.calls = False
     caller.record([WithdrawEntries(id="after it", cause="test")])
-    assert heard == ["called", "after it"]
+    assert received == ["called", "after it"]
     caller.calls = True
     caller.record([WithdrawEntries(id="last", cause="test")])
     caller._turn()
-    assert heard == ["called", "after it", "last"]
+    assert received == ["called", "after it", "last"]
     caller.journal.close()
     caller.context.destroy(linger=0)
 
 
-def test_in_lock_step_nothing_is_heard_later(tmp_path: Path) -> None:
+def test_in_lock_step_nothing_is_applied_later(tmp_path: Path) -> None:
     caller = _Caller("risk", run_config(tmp_path), _Learner())
     caller.open_journal()
     caller.lock_step = True
-    heard: list[str] = []
-    caller._send = lambda _, row: heard.append(row.id)  # type: ignore[method-assign]
+    received: list[str] = []
+    caller._send = lambda _, row: received.append(row.id)  # type: ignore[method-assign]
     caller.record([WithdrawEntries(id="called", cause="test")])
-    assert heard == ["called"]
+    assert received == ["called"]
     caller.journal.close()
     caller.context.destroy(linger=0)

@@ -23,12 +23,12 @@ LATE = "{ from = 2026-08-03, open = 09:15:00, close = 15:40:00 }"
 
 
 def files(path: Path) -> tuple[EditedFiles, Calendar, list[Alert]]:
-    told: list[Alert] = []
+    reported: list[Alert] = []
     log: Any = structlog.get_logger()
-    edits = EditedFiles(Alerts("risk", lambda: 1, told.append), log)
+    edits = EditedFiles(Alerts("risk", lambda: 1, reported.append), log)
     calendar = Calendar.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
     edits.follow(path, lambda read: calendar.replace_with(Calendar.from_dict(read)))
-    return edits, calendar, told
+    return edits, calendar, reported
 
 
 def write(path: Path, text: str) -> None:
@@ -53,18 +53,18 @@ def test_edit_of_a_session_counts_for_all_who_hold_the_calendar(tmp_path: Path) 
 def test_broken_edit_keeps_what_was_read_and_stands_as_an_alert_until_it_is_mended(tmp_path: Path) -> None:
     path = tmp_path / "calendar.toml"
     path.write_text(TEXT, encoding="utf-8")
-    edits, calendar, told = files(path)
+    edits, calendar, reported = files(path)
     for broken in ("[exchanges", TEXT.replace(LATE, LATE.replace("15:40", "08:00"))):
         write(path, broken)
         edits.poll()
         assert calendar.is_open("NFO", to_ns(DAY, time(15, 20)))
-        assert told[-1].code == CODE and not told[-1].cleared
+        assert reported[-1].code == CODE and not reported[-1].cleared
     path.unlink()
     edits.poll()
     assert calendar.is_open("NFO", to_ns(DAY, time(15, 20)))
     write(path, TEXT)
     edits.poll()
-    assert told[-1].cleared
+    assert reported[-1].cleared
 
 
 def test_untouched_file_is_not_read_again(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ def test_daemon_whose_supervisor_died_before_it_began_knows_that_it_is_orphaned(
 ) -> None:
     monkeypatch.setenv(SUPERVISOR, str(dead_pid()))
     dog = Watchdog(run_config(tmp_path))
-    told: list[bool] = []
-    dog.on_supervisor_lost = lambda: told.append(True)  # type: ignore[method-assign]
+    reported: list[bool] = []
+    dog.on_supervisor_lost = lambda: reported.append(True)  # type: ignore[method-assign]
     dog._beat(machine_now())
-    assert (told, dog._stopping) == ([True], True)
+    assert (reported, dog._stopping) == ([True], True)
     dog.context.destroy(linger=0)
 
 
@@ -71,11 +71,11 @@ def test_second_instance_does_not_take_the_endpoint_of_the_first(
             started_machine_ns=1,
         )  # fmt: skip
 
-        def heard() -> bool:
+        def received() -> bool:
             first.send("watchdog", beat)
             return reader.receive() is not None
 
-        assert eventually(heard, 5), "what is bound to the endpoint is the first one still"
+        assert eventually(received, 5), "what is bound to the endpoint is the first one still"
         second.context.destroy(linger=0)
 
 

@@ -21,20 +21,20 @@ def command(name: str, kind: int = OUTPUT, at: int = 0) -> Entry:
 
 
 def tail(folder: Path) -> tuple[JournalTail, list[str]]:
-    told: list[str] = []
-    return JournalTail(folder, "commands", lambda _, message: told.append(getattr(message, "id", "?"))), told
+    reported: list[str] = []
+    return JournalTail(folder, "commands", lambda _, message: reported.append(getattr(message, "id", "?"))), reported
 
 
 def test_past_is_told_once_and_then_what_is_new(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", DAY, 4096)
     journal.append([command("a"), command("input", INPUT), command("copy", RECORD)], 1, 1)
-    following, told = tail(tmp_path)
+    following, reported = tail(tmp_path)
     following.start(0)
-    assert told == ["a"]
+    assert reported == ["a"]
     journal.append([command("b")], 1, 1)
     assert following.poll() == 1
     assert following.poll() == 0
-    assert told == ["a", "b"]
+    assert reported == ["a", "b"]
 
 
 def test_start_reads_no_day_that_ended_before_the_time_asked_for(tmp_path: Path) -> None:
@@ -43,9 +43,9 @@ def test_start_reads_no_day_that_ended_before_the_time_asked_for(tmp_path: Path)
     journal.roll(NEXT, {})
     journal.append([command("new", at=20)], 1, 1)
     for since, names in ((15, ["old", "new"]), (25, ["new"]), (0, ["old", "new"])):
-        following, told = tail(tmp_path)
+        following, reported = tail(tmp_path)
         following.start(since)
-        assert told == names
+        assert reported == names
 
 
 def test_start_costs_the_rows_of_its_stream_and_not_those_beside_them(tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_start_costs_the_rows_of_its_stream_and_not_those_beside_them(tmp_path: 
     other = Entry(RECORD, "records", encode_body(WithdrawEntries(id="x", cause="")))
     journal.append([command("a"), *[other] * 50, command("b")], 1, 1)
     change(journal.path, lambda row: row.stream == "records", hash=b"\0", body=b"\xc1")  # it is not looked at
-    following, told = tail(tmp_path)
+    following, reported = tail(tmp_path)
     following.start(0)
-    assert told == ["a", "b"]
+    assert reported == ["a", "b"]
 
 
 @pytest.mark.parametrize("what", [b"", b"no journal at all" * 300])
 def test_file_that_cannot_be_read_shows_nothing(tmp_path: Path, what: bytes) -> None:
     (tmp_path / f"{DAY}.journal").write_bytes(what)
-    following, told = tail(tmp_path)
+    following, reported = tail(tmp_path)
     following.start(0)
-    assert told == []
+    assert reported == []

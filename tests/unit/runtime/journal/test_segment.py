@@ -109,7 +109,7 @@ def test_writer_that_never_waits_is_synced_now_and_then(tmp_path: Path, monkeypa
 
 def killed_while_it_appends(folder: Path, chosen: random.Random) -> list[bytes]:
     """What a process had been told was appended before it was killed, at a random moment."""
-    told, tell = os.pipe()
+    reported, tell = os.pipe()
     child = os.fork()
     if child == 0:
         journal = opened(folder)
@@ -122,7 +122,7 @@ def killed_while_it_appends(folder: Path, chosen: random.Random) -> list[bytes]:
     time.sleep(chosen.random() * 0.02)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    with os.fdopen(told, "rb") as file:
+    with os.fdopen(reported, "rb") as file:
         said = file.read()
     return [said[at : at + 24] for at in range(0, len(said) - 23, 24)]
 

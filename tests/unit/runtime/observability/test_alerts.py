@@ -13,7 +13,7 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.run_config import AlertRules, RunConfig
 from mytrading.runtime.daemon.daemon import Daemon
-from mytrading.runtime.observability.alerts import ENDS_TOLD, Alerts
+from mytrading.runtime.observability.alerts import END_REPEATS, Alerts
 
 
 class Said:
@@ -85,9 +85,9 @@ def test_end_is_told_again_for_a_while_to_whoever_was_away() -> None:
     said.raise_at(1)
     said.alerts.clear("FEED_MUTE", "NSE:SBIN")
     del said.sent[:]
-    for _ in range(ENDS_TOLD + 3):
+    for _ in range(END_REPEATS + 3):
         said.alerts.repeat()
-    assert [alert.cleared for alert in said.sent] == [True] * ENDS_TOLD
+    assert [alert.cleared for alert in said.sent] == [True] * END_REPEATS
 
 
 def test_end_is_told_no_more_once_it_rose_again() -> None:
@@ -162,18 +162,18 @@ class Flapping(Daemon):
     A standing alert is sent again every ten seconds of the machine's clock, and these may come at any moment of a run.
     """
 
-    told: list[bool]
+    reported: list[bool]
 
     def setup(self) -> None:
-        self.told = []
+        self.reported = []
         for _ in range(3):
             self.alerts.raise_("FEED_DOWN", Severity.CRITICAL, "feed", "no market data")
             self.alerts.clear("FEED_DOWN", "feed")
 
     def on_alert(self, alert: Alert) -> None:
-        if self.told[-1:] != [alert.cleared]:
-            self.told.append(alert.cleared)
-        if len(self.told) == 4:
+        if self.reported[-1:] != [alert.cleared]:
+            self.reported.append(alert.cleared)
+        if len(self.reported) == 4:
             self.stop()
 
 
@@ -181,7 +181,7 @@ def test_daemon_ends_what_flapped_after_the_cool_down_of_the_settings(config: Ru
     rules = AlertRules(cooldown_seconds=0.2)
     daemon = Flapping("watchdog", msgspec.structs.replace(config, alert_rules=rules))
     daemon.run()
-    assert daemon.told == [False, True, False, True]
+    assert daemon.reported == [False, True, False, True]
 
 
 def test_followed_alerts_are_raised_when_they_change_and_cleared_when_they_are_gone() -> None:

@@ -175,45 +175,45 @@ def test_unknown_name_and_field_are_refused_with_what_there_is() -> None:
     assert "count, probability, seed, late, reason" in errors["banana"][0]
 
 
-class Heard(Hub):
+class Received(Hub):
     """A hub that keeps what it should send."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def publish_order(self, body: Any, altered: Altered | None = None) -> None:
-        self.told.append(body["order_status"] if altered is None else f"torn {body['order_status']}")
+        self.reported.append(body["order_status"] if altered is None else f"torn {body['order_status']}")
 
 
-def told(faults: Faults, *statuses: str, until: int) -> list[str]:
-    hub = Heard()
+def reported(faults: Faults, *statuses: str, until: int) -> list[str]:
+    hub = Received()
 
     async def send() -> None:
         updates = OrderSender(hub, faults)
         for status in statuses:
             updates.send({"order_status": status})
-        while len(hub.told) < until:
+        while len(hub.reported) < until:
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(send(), 5))
-    return hub.told
+    return hub.reported
 
 
 def test_updates_are_lost_doubled_late_and_overtaken_as_asked() -> None:
     both = ("open", "complete")
-    assert told(Faults(), *both, until=2) == ["open", "complete"]
-    assert told(switched("order_updates_off", status="open"), *both, until=1) == ["complete"]
-    assert told(switched("update_corrupted", status="open"), *both, until=2) == ["torn open", "complete"]
+    assert reported(Faults(), *both, until=2) == ["open", "complete"]
+    assert reported(switched("order_updates_off", status="open"), *both, until=1) == ["complete"]
+    assert reported(switched("update_corrupted", status="open"), *both, until=2) == ["torn open", "complete"]
     doubled = switched("update_duplicated", status="complete", times=2)
-    assert told(doubled, *both, until=4) == ["open", "complete", "complete", "complete"]
+    assert reported(doubled, *both, until=4) == ["open", "complete", "complete", "complete"]
     late = switched("update_delayed", status="open", seconds=0.01)
-    assert told(late, *both, until=2) == ["complete", "open"]
-    assert told(switched("update_reordered", seconds=60), *both, until=2) == ["complete", "open"]
+    assert reported(late, *both, until=2) == ["complete", "open"]
+    assert reported(switched("update_reordered", seconds=60), *both, until=2) == ["complete", "open"]
 
 
 def test_overtaken_update_that_nothing_follows_still_comes() -> None:
-    assert told(switched("update_reordered", seconds=0.01), "open", until=1) == ["open"]
+    assert reported(switched("update_reordered", seconds=0.01), "open", until=1) == ["open"]
 
 
 def quote(ltp: float, at_ns: int, symbol: str = "SBIN") -> SimulatedQuote:

@@ -39,7 +39,7 @@ def option(symbol: str, lot: int, underlying: str = "NIFTY", tick: float = 0.05)
     )
 
 
-def told(state: Path, *instruments: Instrument, day: str = "2026-11-20") -> None:
+def reported(state: Path, *instruments: Instrument, day: str = "2026-11-20") -> None:
     InstrumentFile(state).write(Snapshot(day=day, fetched_ns=1, instruments=instruments))
 
 
@@ -65,7 +65,7 @@ def push(venue: SimulatedVenue, quote: SimulatedQuote) -> None:
 
 def test_contracts_are_those_of_the_master_contract_with_its_lots(world: FollowedWorld, tmp_path: Path) -> None:
     assert OWN in world.listing(DAY), "nothing was fetched yet"
-    told(tmp_path, option("NIFTY23NOV2626100CE", 75))
+    reported(tmp_path, option("NIFTY23NOV2626100CE", 75))
     listed = world.listing(DAY)
     found = listed.get("NFO:NIFTY23NOV2626100CE")
     assert found is not None and found.lot_size == 75
@@ -73,7 +73,7 @@ def test_contracts_are_those_of_the_master_contract_with_its_lots(world: Followe
 
 
 def test_list_without_a_tick_gets_one(world: FollowedWorld, tmp_path: Path) -> None:
-    told(tmp_path, option("NIFTY23NOV2626100CE", 75, tick=0.0))
+    reported(tmp_path, option("NIFTY23NOV2626100CE", 75, tick=0.0))
     found = world.listing(DAY).get("NFO:NIFTY23NOV2626100CE")
     assert found is not None and found.tick_size == 0.05
 
@@ -81,8 +81,8 @@ def test_list_without_a_tick_gets_one(world: FollowedWorld, tmp_path: Path) -> N
 def test_held_contract_that_is_listed_no_more_is_known_from_an_earlier_day(
     world: FollowedWorld, tmp_path: Path
 ) -> None:
-    told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"), day="2026-11-19")
-    told(tmp_path, option("NIFTY23NOV2626100CE", 75))
+    reported(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"), day="2026-11-19")
+    reported(tmp_path, option("NIFTY23NOV2626100CE", 75))
     found = world.find_instrument("NFO:GOLDX23NOV26100CE", DAY)
     assert found is not None and found.lot_size == 30
     assert world.find_instrument("NFO:SILVERX23NOV26100CE", DAY) is None
@@ -94,7 +94,7 @@ def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenu
     assert known is not None and known.lot_size == 65
     push(venue, SimulatedQuote(known, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0))
     assert not venue.world.listing_changed
-    told(tmp_path, option("NIFTY23NOV2626000CE", 75), option("NIFTY23NOV2626100CE", 75))
+    reported(tmp_path, option("NIFTY23NOV2626000CE", 75), option("NIFTY23NOV2626100CE", 75))
     assert venue.world.listing_changed
     venue.relist_instruments()
     assert not venue.world.listing_changed
@@ -105,7 +105,7 @@ def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenu
 
 
 def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: SimulatedVenue, tmp_path: Path) -> None:
-    told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
+    reported(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
     venue.open_day(DAY)
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
@@ -118,12 +118,12 @@ def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Simulat
 def test_contract_with_a_price_stays_listed_when_the_server_lists_it_no_more(
     venue: SimulatedVenue, tmp_path: Path
 ) -> None:
-    told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
+    reported(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
     venue.open_day(DAY)
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
     push(venue, SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0))
-    told(tmp_path, option("NIFTY23NOV2626100CE", 75))
+    reported(tmp_path, option("NIFTY23NOV2626100CE", 75))
     venue.relist_instruments()
     assert venue.instrument(listed.id) == listed
     assert venue.instrument("NFO:NIFTY23NOV2626100CE") is not None

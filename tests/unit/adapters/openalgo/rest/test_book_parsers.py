@@ -100,7 +100,7 @@ def test_numbers_as_text_and_price_type_are_understood() -> None:
         ("", BrokerStatus.OTHER),
     ],
 )
-def test_status_words_unheard_of_count_as_live(text: str, status: BrokerStatus) -> None:
+def test_unknown_status_words_count_as_live(text: str, status: BrokerStatus) -> None:
     assert status_of(text) is status
     assert status_of(text).ended == (
         status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)

@@ -60,10 +60,10 @@ def test_gate_lets_three_through_in_any_second() -> None:
 def test_range_of_an_unreachable_server_names_every_chunk_and_tells_its_progress() -> None:
     client = OpenAlgoClient("http://127.0.0.1:1", "key", time.monotonic_ns)
     watch = Watch()
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     found = fetch_range(
         client, "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 9, 1), 0, HistoryGate(lambda: watch.now, watch.wait),
-        lambda done, count: told.append((done, count)),
+        lambda done, count: reported.append((done, count)),
     )  # fmt: skip
     assert found.bars == ()
     assert [(chunk.first, chunk.last) for chunk in found.failed][:2] == [
@@ -71,7 +71,7 @@ def test_range_of_an_unreachable_server_names_every_chunk_and_tells_its_progress
         (date(2026, 3, 2), date(2026, 4, 30)),
     ]
     assert all("is the server running" in chunk.problem for chunk in found.failed)
-    assert told == [(n, 5) for n in range(1, 6)] and watch.waits == [WINDOW_NS]
+    assert reported == [(n, 5) for n in range(1, 6)] and watch.waits == [WINDOW_NS]
 
 
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("15m", 15), ("1h", 60), ("1d", 1440)])

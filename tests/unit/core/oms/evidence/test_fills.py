@@ -134,16 +134,16 @@ def test_overfill_is_counted_and_halts_the_instrument(bench: OrderBench) -> None
     assert "INSTRUMENT_HALTED" in bench.order("e2").message
 
 
-@pytest.mark.parametrize(("told", "shown"), [(50, 20), (30, 20), (30, 0)])
+@pytest.mark.parametrize(("reported", "shown"), [(50, 20), (30, 20), (30, 0)])
 def test_fill_that_all_books_take_back_keeps_no_position_from_being_compared(
-    bench: OrderBench, told: int, shown: int
+    bench: OrderBench, reported: int, shown: int
 ) -> None:
     """Each read counted as one from before the fill, for the rest of the day: nothing of the account was compared."""
     placed = resting(bench)
-    bench.broker.trade(placed, told, 100.0)
+    bench.broker.trade(placed, reported, 100.0)
     bench.report(placed)
     bench.read()
-    assert bench.position().quantity == told
+    assert bench.position().quantity == reported
     placed.filled, placed.value, placed.status = shown, shown * 100.0, BrokerStatus.CANCELLED
     bench.broker.net[placed.instrument, placed.product] = shown
     bench.broker.net["NFO:B", placed.product] = 7

@@ -77,9 +77,9 @@ def test_flatten_that_waits_for_a_parked_entry_says_so_and_ends_when_it_is_decid
         bench.tick(1 * SECOND)
         bench.read()
     assert level(bench).state == "late"
-    told = {alert.code: alert.message for alert in bench.alerts}
+    reported = {alert.code: alert.message for alert in bench.alerts}
     for code in ("ORDER_PARKED", "FLATTEN_LATE"):
-        assert "`mytrading orders resolve e1 --not-placed`" in told[code]
+        assert "`mytrading orders resolve e1 --not-placed`" in reported[code]
     bench.step(ResolveRequested(id="r1", order="e1", at_ns=bench.now))
     for _ in range(3):
         bench.tick(1 * SECOND)

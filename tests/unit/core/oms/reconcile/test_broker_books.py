@@ -468,9 +468,9 @@ def test_position_book_that_lags_takes_nothing_that_the_trade_book_holds(bench: 
     held = bench.position("s1", "NFO:B")
     assert (held.quantity, held.confidence) == (50, Confidence.DISPUTED)
     assert [call for call in bench.calls if call.order.instrument == "NFO:B"] == []
-    told = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
-    assert [alert.code for alert in told] == ["POSITION_DISPUTED"] and "cancel its stop" in told[0].message
-    assert "the trade book more; ours stays with its stop; look" in told[0].message
+    reported = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
+    assert [alert.code for alert in reported] == ["POSITION_DISPUTED"] and "cancel its stop" in reported[0].message
+    assert "the trade book more; ours stays with its stop; look" in reported[0].message
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
     bench.broker.net["NFO:B", Product.MIS] = 50
     bench.read()
@@ -509,8 +509,8 @@ def test_position_book_that_lags_takes_no_stop_while_the_trade_book_fails(bench:
     held = bench.position("s1", "NFO:B")
     assert (held.quantity, held.confidence) == (50, Confidence.DISPUTED)
     assert [call for call in bench.calls if call.order.instrument == "NFO:B"] == []
-    told = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
-    assert [alert.code for alert in told] == ["POSITION_DISPUTED"] and "for 15 minutes" in told[0].message
+    reported = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
+    assert [alert.code for alert in reported] == ["POSITION_DISPUTED"] and "for 15 minutes" in reported[0].message
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
     bench.broker.net["NFO:B", Product.MIS] = 50
     bench.read(trades=None)
@@ -632,8 +632,8 @@ def test_position_book_that_lags_takes_nothing_carried_that_it_has_shown_today(
         apart(bench)
     assert held_of(bench) == (50, Confidence.DISPUTED)
     assert bench.calls == [] and "POSITION_CORRECTED" not in bench.codes()
-    told = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
-    assert [alert.code for alert in told] == ["POSITION_DISPUTED"]
+    reported = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
+    assert [alert.code for alert in reported] == ["POSITION_DISPUTED"]
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
     bench.broker.net["NFO:B", Product.MIS] = 50
     bench.read()

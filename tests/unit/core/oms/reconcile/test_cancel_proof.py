@@ -133,10 +133,10 @@ def test_reads_of_many_cancels_keep_to_the_budget_and_none_is_forgotten() -> Non
         for call in cancels(bench):
             bench.cancel(call)
         bench.tick(100 * MS)
-    told = reads(bench)[known:]
-    assert len(told) == bench.limits.reads_per_second
+    reported = reads(bench)[known:]
+    assert len(reported) == bench.limits.reads_per_second
     bench.tick(500 * MS)
-    assert len(reads(bench)) == known + len(told) + 1, "the last answers are read for as soon as there is room"
+    assert len(reads(bench)) == known + len(reported) + 1, "the last answers are read for as soon as there is room"
     bench.read()
     ended = [order for order in bench.machine.orders() if order.purpose is Purpose.STOP]
     assert [order.state for order in ended] == [OrderState.CANCELLED] * 8

@@ -43,10 +43,10 @@ def turn(bench: OrderBench, day: str) -> None:
     bench.see_mode()
 
 
-def night(bench: OrderBench, placed: Placed, *, told: bool = True) -> None:
+def night(bench: OrderBench, placed: Placed, *, reported: bool = True) -> None:
     """The exchange fills it before the night, and the stream alone says so, or nobody does."""
     bench.broker.trade(placed, 50, 101.0)
-    if told:
+    if reported:
         bench.report(placed)
     turn(bench, TOMORROW)
     bench.broker.orders.clear()
@@ -120,7 +120,7 @@ def test_exit_that_rested_in_the_evening_and_was_filled_while_the_machine_slept_
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    night(bench, placed, told=False)
+    night(bench, placed, reported=False)
     for number in range(20):
         bench.read(**({} if positions or number > 3 else {"positions": None}))
         assert not exits(bench)
@@ -146,7 +146,7 @@ def test_stop_that_was_filled_while_the_machine_slept_is_not_placed_again_where_
     bench.hold("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0)
     stop = bench.accept()
     bench.read()
-    night(bench, stop, told=False)
+    night(bench, stop, reported=False)
     for _ in range(20):
         bench.read()
         assert not exits(bench)
@@ -162,7 +162,7 @@ def test_exit_that_was_filled_over_night_is_not_sent_again_where_the_positions_l
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    night(bench, placed, told=False)
+    night(bench, placed, reported=False)
     bench.broker.net.clear()
     if elsewhere:
         bench.broker.net["NFO:Z", Product.NRML] = elsewhere
@@ -179,7 +179,7 @@ def test_exit_that_is_wanted_beside_a_stop_filled_over_night_waits_for_the_posit
     bench.hold("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0)
     stop = bench.accept()
     bench.read()
-    night(bench, stop, told=False)
+    night(bench, stop, reported=False)
     for number in range(20):
         bench.read()
         if number == read:
@@ -195,7 +195,7 @@ def test_exit_of_which_one_source_alone_told_a_fill_is_not_sent_again(bench: Ord
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    night(bench, placed, told=not late)
+    night(bench, placed, reported=not late)
     for number in range(20):
         bench.read()
         if late and number == 1:
@@ -230,7 +230,7 @@ def test_exit_waits_for_positions_that_are_not_compared_beside_anothers_order_of
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    night(bench, placed, told=False)
+    night(bench, placed, reported=False)
     bench.close("g2", product=Product.NRML, strategy="s2")
     bench.end(next(call for call in bench.calls if call.order.strategy == "s2"), Outcome.UNKNOWN)
     for _ in range(16):

@@ -32,7 +32,7 @@ def read(name: str, broker: str, *, single: bool, at: int = 50) -> BooksRead:
     )  # fmt: skip
 
 
-def told(machine: OrderMachine, message: Any, now: int) -> tuple[Any, ...]:
+def reported(machine: OrderMachine, message: Any, now: int) -> tuple[Any, ...]:
     machine.apply(message)
     rows = machine.decide(message, now)
     for row in rows:
@@ -42,21 +42,21 @@ def told(machine: OrderMachine, message: Any, now: int) -> tuple[Any, ...]:
 
 def test_single_read_fills_its_order_and_says_nothing_of_others() -> None:
     machine = OrderMachine(LIMITS)
-    told(machine, entry("one"), 10)
-    told(machine, read("one", "b1", single=True, at=50), 20)
-    told(machine, entry("two"), 30)
-    told(machine, read("two", "b2", single=True, at=60), 40)
+    reported(machine, entry("one"), 10)
+    reported(machine, read("one", "b1", single=True, at=50), 20)
+    reported(machine, entry("two"), 30)
+    reported(machine, read("two", "b2", single=True, at=60), 40)
     first, second = machine.state.orders.get("one"), machine.state.orders.get("two")
     assert first is not None and second is not None
     assert (first.state, second.state) == (OrderState.FILLED, OrderState.FILLED)
     assert first.evidence.end is None
-    whole = told(machine, read("two", "b2", single=False, at=70), 50)
+    whole = reported(machine, read("two", "b2", single=False, at=70), 50)
     assert any(getattr(row, "event", "") == "unseen" for row in whole)
 
 
 def test_step_learns_what_apply_and_decide_would() -> None:
     slow, quick = OrderMachine(LIMITS), OrderMachine(LIMITS)
     for number, message in enumerate((entry("one"), read("one", "b1", single=True), entry("two", "NSE:INFY"))):
-        rows = told(slow, message, 10 * number)
+        rows = reported(slow, message, 10 * number)
         assert quick.step(message, 10 * number) == rows
     assert state_digest(quick) == state_digest(slow)

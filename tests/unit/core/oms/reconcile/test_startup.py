@@ -39,8 +39,8 @@ def test_start_waits_for_the_books_and_says_what_it_found(bench: OrderBench) -> 
     assert not bench.machine.has_recovered(ACCOUNT)
     bench.read()
     assert bench.machine.has_recovered(ACCOUNT)
-    told = last_word(bench)
-    assert (told.done, told.orders, told.positions, told.unmanaged, told.corrected) == (True, 0, 1, (), ())
+    row = last_word(bench)
+    assert (row.done, row.orders, row.positions, row.unmanaged, row.corrected) == (True, 0, 1, (), ())
 
 
 def test_positions_are_asked_for_again_until_the_books_agree(bench: OrderBench) -> None:

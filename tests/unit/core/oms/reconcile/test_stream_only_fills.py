@@ -20,7 +20,7 @@ def bench() -> OrderBench:
     return made
 
 
-def phantom(bench: OrderBench) -> Placed:
+def unconfirmed(bench: OrderBench) -> Placed:
     """The stream tells an order complete that the broker in fact cancelled; a stop is out for it."""
     bench.enter("e1", 50, **PLAN)
     placed = bench.accept()
@@ -46,7 +46,7 @@ def stops(bench: OrderBench) -> list[OrderState]:
 
 
 def test_fill_that_only_the_stream_told_is_withdrawn_with_its_stop(bench: OrderBench) -> None:
-    phantom(bench)
+    unconfirmed(bench)
     assert bench.position().quantity_seen == 50
     read_on(bench, 5)
     assert (bench.order("e1").state, bench.order("e1").filled_seen) == (OrderState.CANCELLED, 0)
@@ -59,7 +59,7 @@ def test_fill_that_only_the_stream_told_is_withdrawn_with_its_stop(bench: OrderB
 
 
 def test_exit_of_a_withdrawn_fill_is_done_and_sells_nothing(bench: OrderBench) -> None:
-    phantom(bench)
+    unconfirmed(bench)
     bench.close("g1")
     read_on(bench, 5)
     assert [goal.state for goal in bench.machine.goals()] == ["done"]
@@ -67,7 +67,7 @@ def test_exit_of_a_withdrawn_fill_is_done_and_sells_nothing(bench: OrderBench) -
 
 
 def test_one_read_or_two_close_together_withdraw_nothing(bench: OrderBench) -> None:
-    phantom(bench)
+    unconfirmed(bench)
     bench.read()
     bench.read()
     bench.tick(SECOND)
@@ -76,7 +76,7 @@ def test_one_read_or_two_close_together_withdraw_nothing(bench: OrderBench) -> N
 
 
 def test_reads_without_the_trade_book_withdraw_nothing(bench: OrderBench) -> None:
-    phantom(bench)
+    unconfirmed(bench)
     for _ in range(4):
         bench.tick(6 * SECOND)
         bench.read(trades=None)
@@ -110,7 +110,7 @@ def test_reads_that_began_before_the_sighting_withdraw_nothing(bench: OrderBench
 
 def test_fill_that_the_books_show_late_counts(bench: OrderBench) -> None:
     """The order book still shows a cancel when the trade book has the trade already: a fill during the cancel."""
-    placed = phantom(bench)
+    placed = unconfirmed(bench)
     placed.status = BrokerStatus.OPEN
     bench.broker.trade(placed, 50, 100.0)
     placed.status = BrokerStatus.CANCELLED
@@ -150,7 +150,7 @@ def test_sighting_of_an_order_that_had_ended_already_is_withdrawn(bench: OrderBe
 
 
 def test_same_report_again_is_no_new_sighting_of_what_was_withdrawn(bench: OrderBench) -> None:
-    placed = phantom(bench)
+    placed = unconfirmed(bench)
     read_on(bench, 5)
     bench.report(placed, status=BrokerStatus.COMPLETE, average_price=100.0)
     bench.tick(SECOND)
@@ -159,7 +159,7 @@ def test_same_report_again_is_no_new_sighting_of_what_was_withdrawn(bench: Order
 
 def test_trade_that_appears_after_the_withdrawal_is_booked(bench: OrderBench) -> None:
     """The broker was late, not wrong: two books say so in the end, and they count."""
-    placed = phantom(bench)
+    placed = unconfirmed(bench)
     read_on(bench, 5)
     placed.status = BrokerStatus.OPEN
     bench.broker.trade(placed, 50, 100.0)
@@ -186,13 +186,13 @@ LIMIT = {"order_type": OrderType.LIMIT, "price": 95.0, "stop_trigger": 90.0, "st
 SL = {"order_type": OrderType.SL, "price": 106.0, "trigger_price": 105.0, "stop_trigger": 99.0, "stop_limit": 97.0}
 
 
-def resting(bench: OrderBench, told: int = 50, **terms: object) -> Placed:
+def resting(bench: OrderBench, reported: int = 50, **terms: object) -> Placed:
     """The stream tells so much of an entry filled that in fact rests; a stop is out for it."""
     bench.enter("e1", 50, **terms)
     placed = bench.accept()
     bench.read()
-    bench.report(placed, filled=told, status=BrokerStatus.COMPLETE if told == 50 else BrokerStatus.OPEN)
-    assert bench.position().quantity_seen == told
+    bench.report(placed, filled=reported, status=BrokerStatus.COMPLETE if reported == 50 else BrokerStatus.OPEN)
+    assert bench.position().quantity_seen == reported
     bench.accept()
     return placed
 
@@ -207,13 +207,13 @@ def go_on(bench: OrderBench, seconds: int = 40, **books: object) -> None:
 
 
 @pytest.mark.parametrize("names_filled", [True, False])
-@pytest.mark.parametrize(("told", "terms"), [(50, LIMIT), (20, LIMIT), (50, SL)])
+@pytest.mark.parametrize(("reported", "terms"), [(50, LIMIT), (20, LIMIT), (50, SL)])
 def test_sighting_on_an_entry_that_goes_on_resting_is_withdrawn_with_its_stop(
-    told: int, terms: dict[str, object], names_filled: bool
+    reported: int, terms: dict[str, object], names_filled: bool
 ) -> None:
     bench = OrderBench(names_filled=names_filled)
     bench.read()
-    resting(bench, told, **terms)
+    resting(bench, reported, **terms)
     go_on(bench)
     entry = bench.order("e1")
     assert (entry.state, entry.filled_seen, entry.evidence.end) == (OrderState.ACCEPTED, 0, None)

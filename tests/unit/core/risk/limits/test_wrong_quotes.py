@@ -116,7 +116,7 @@ def test_peak_is_what_two_quotes_say() -> None:
 RUN = StrategyRules(max_loss=5000.0, trailing=TrailRule(kind=TrailKind.AMOUNT, value=2000.0, activation=1000.0))
 
 
-def run_desk() -> RunBench:
+def run_bench() -> RunBench:
     bench = RunBench(RUN)
     bench.at(SHARE, 1000.0)
     bench.take(SHARE, 100, 1000.0)
@@ -125,7 +125,7 @@ def run_desk() -> RunBench:
 
 
 def test_run_is_closed_by_no_single_quote_that_moves_it_far_and_by_the_second() -> None:
-    bench = run_desk()
+    bench = run_bench()
     assert goals(bench.once(SHARE, 940.0)) == goals(bench.once(SHARE, 1000.0)) == goals(bench.pass_time(0.3)) == []
     assert goals(bench.once(SHARE, 940.0)) == []
     assert [goal.instrument for goal in goals(bench.once(SHARE, 941.0, seconds=0.1))] == [SHARE]
@@ -133,7 +133,7 @@ def test_run_is_closed_by_no_single_quote_that_moves_it_far_and_by_the_second() 
 
 def test_intent_that_is_over_while_a_second_quote_is_awaited_says_so() -> None:
     """It waited without a word, and was over without a reason."""
-    bench = run_desk()
+    bench = run_bench()
     assert bench.intent("b", Leg(instrument=SHARE, lots=100), Leg(instrument=CALL, lots=1)) == ()
     for _ in range(119):
         assert bench.once(SHARE, 1000.0, seconds=0.5) == ()
@@ -146,13 +146,13 @@ def test_intent_that_is_over_while_a_second_quote_is_awaited_says_so() -> None:
 
 
 def test_run_is_closed_by_its_last_price_where_no_second_quote_comes() -> None:
-    bench = run_desk()
+    bench = run_bench()
     assert goals(bench.once(SHARE, 940.0)) == goals(bench.pass_time(1)) == []
     assert [goal.instrument for goal in goals(bench.pass_time(1.1))] == [SHARE]
 
 
 def test_trailing_stop_follows_no_peak_that_one_quote_alone_made() -> None:
-    bench = run_desk()
+    bench = run_bench()
     bench.at(SHARE, 1015.0)
     bench.once(SHARE, 1040.0, 1045.0)
     assert goals(bench.at(SHARE, 1015.0)) == [], "from a peak of 4,000 the stop would lie at 2,000"

@@ -139,11 +139,11 @@ def test_funds_read_too_long_ago_are_not_spent_whatever_the_reconciler_says_of_t
 def test_funds_told_again_as_they_were_read_grow_old_all_the_same() -> None:
     bench = MarginBench()
     bench.machine.environment.needs_funds, bench.machine.environment.funds_stale = True, 120 * SECOND
-    told = Funds(account="main", available=1_000_000.0, used=0.0, machine_ns=bench.machine_ns)
+    reported = Funds(account="main", available=1_000_000.0, used=0.0, machine_ns=bench.machine_ns)
     bench.machine_ns += 121 * SECOND
     bench.beat()
     bench.quote()
-    bench.machine.apply(told)
+    bench.machine.apply(reported)
     assert entries(bench.intent("a", Leg(instrument=CALL, lots=1))) == []
 
 

@@ -159,10 +159,10 @@ def test_page_names_every_code_that_is_given_beside_the_rules_and_none_that_is_n
 
 
 def test_coverage_counts_only_once_it_has_lasted() -> None:
-    tally = EntryCounters()
+    counts = EntryCounters()
 
     def beat(share: float, at: int) -> None:
-        tally.record_coverage(
+        counts.record_coverage(
             Heartbeat(
                 daemon="feed", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=at * SECOND, market_ns=NOW,
                 started_machine_ns=0, figures={"coverage": share, "expected": 10.0},
@@ -170,12 +170,12 @@ def test_coverage_counts_only_once_it_has_lasted() -> None:
         )  # fmt: skip
 
     beat(0.7, 1)
-    assert tally.coverage(2 * SECOND) == 1.0
+    assert counts.coverage(2 * SECOND) == 1.0
     beat(0.6, 6)
-    assert tally.coverage(6 * SECOND) == 0.6
+    assert counts.coverage(6 * SECOND) == 0.6
     beat(1.0, 7)
     beat(0.5, 8)
-    assert tally.coverage(9 * SECOND) == 1.0
+    assert counts.coverage(9 * SECOND) == 1.0
 
 
 LOW = replace(
@@ -216,7 +216,7 @@ def test_rule_that_asks_a_field_first_speaks_alone_once_it_differs(code: str, fi
 
 
 def test_reasons_that_are_asked_together_stand_in_the_order_of_the_table() -> None:
-    told = find_denials(
+    reported = find_denials(
         a_case(
             not_ready="the feed is silent", wrong_mode="live", halted="disputed", leaving="max_loss", opposed="T",
             spent=True, reached={"DAILY_LOSS": "lost", "DRAWDOWN": "fell"}, coverage=0.5, active_orders=100,
@@ -227,5 +227,5 @@ def test_reasons_that_are_asked_together_stand_in_the_order_of_the_table() -> No
         not_ready="the feed is silent", wrong_mode="live", halted="disputed", leaving="max_loss", opposed="T",
         spent=True, reached={"DAILY_LOSS": "lost", "DRAWDOWN": "fell"}, coverage=0.5, active_orders=100, units=10_000,
     ))]  # fmt: skip
-    assert [denial.code for denial in told] == naive
+    assert [denial.code for denial in reported] == naive
     assert naive[0] == "NOT_READY" and naive[-1] == "DRAWDOWN"

@@ -206,11 +206,11 @@ def fires_unseen(bench: Basket, stop: Order) -> None:
     """The stop fills while risk is down: its rows are learnt at the start, and nothing is decided on them."""
     key = ("main", stop.instrument, Product.MIS, "S")
     flat = replace(bench.machine.state.positions[key], quantity=0, quantity_seen=0, opened_ns=0)
-    told = (
+    reported = (
         OrderChanged(event="filled", order=stop, machine_ns=bench.machine_ns),
         PositionChanged(position=flat, client_order_id="stop", fill_quantity=65, fill_price=1.0, at_ns=bench.now),
     )
-    for row in told:
+    for row in reported:
         bench.machine.apply(row)
         bench.rows.append(row)
 

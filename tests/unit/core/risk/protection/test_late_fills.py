@@ -53,7 +53,7 @@ class LateBench(RiskBench):
         self.pass_time(1)
         return entry
 
-    def told(self, entry: PlaceEntry, confirmed: bool = True) -> tuple[Any, ...]:
+    def reported(self, entry: PlaceEntry, confirmed: bool = True) -> tuple[Any, ...]:
         """The router tells that an entry filled after all, by one source or by two."""
         units = entry.quantity * entry.side.sign
         self.order(entry, OrderState.FILLED if confirmed else OrderState.ACCEPTED, entry.quantity * confirmed)
@@ -84,7 +84,7 @@ def test_late_fill_has_the_stop_of_its_entry_long_and_short(
     entry = bench.given_up(lots, state)
     bench.again(how)
     assert bench.machine.state.stop_levels == {}, "nothing is waited for, so the level has ended"
-    bench.told(entry, confirmed)
+    bench.reported(entry, confirmed)
     bench.pass_time(1)
     assert bench.machine.state.stop_levels == {KEY: at}
     bench.again(how)
@@ -97,7 +97,7 @@ def test_late_fill_beyond_its_stop_is_closed_with_the_fill(lots: int, price: flo
     bench = LateBench()
     entry = bench.given_up(lots, OrderState.LOST)
     bench.quote(SHARE, price)
-    assert len(goals(bench.told(entry))) == 1
+    assert len(goals(bench.reported(entry))) == 1
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -110,7 +110,7 @@ def test_late_fill_has_the_target_of_its_entry(
     entry = bench.given_up(lots, state, target)
     bench.again(how)
     assert bench.machine.state.target_levels == {}
-    bench.told(entry)
+    bench.reported(entry)
     bench.pass_time(1)
     bench.again(how)
     assert goals(bench.quote(SHARE, before)) == []
@@ -124,8 +124,8 @@ def test_late_fill_is_judged_by_its_own_levels_while_the_other_side_is_on_its_wa
     late = bench.given_up(-10, OrderState.LOST)
     (other,) = (row for row in bench.intent("b", Leg(instrument=SHARE, lots=10)) if isinstance(row, PlaceEntry))
     assert bench.machine.state.stop_levels == {KEY: 784.0} != {KEY: late.held_stop}
-    told = bench.told(late)
-    assert [goal.reason for goal in goals(told)] == ["BUY"], "the signal that stands has no room for it"
+    reported = bench.reported(late)
+    assert [goal.reason for goal in goals(reported)] == ["BUY"], "the signal that stands has no room for it"
     assert goals(bench.quote(SHARE, 800.0)) == []
     bench.hold(SHARE, 0, order="exit")
     bench.pass_time(1)

@@ -176,13 +176,13 @@ def kinds(rows: tuple[Any, ...], *wanted: type) -> list[Any]:
 
 def orders(rows: tuple[Any, ...]) -> list[tuple[str, str, int]]:
     """What goes to the router, as (what, instrument, signed units)."""
-    told: list[tuple[str, str, int]] = []
+    reported: list[tuple[str, str, int]] = []
     for row in rows:
         if isinstance(row, PlaceEntry):
-            told.append(("order", row.instrument, row.quantity * row.side.sign))
+            reported.append(("order", row.instrument, row.quantity * row.side.sign))
         elif isinstance(row, CloseGoal):
-            told.append(("close", row.instrument, 0))
-    return told
+            reported.append(("close", row.instrument, 0))
+    return reported
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ MAX_LOSS = StrategyRules(max_loss=5000)
 TRAIL_30 = StrategyRules(trailing=TrailRule(value=30))
 
 
-def share_desk(rules: StrategyRules, quantity: int = 100, **options: Any) -> RunBench:
+def share_bench(rules: StrategyRules, quantity: int = 100, **options: Any) -> RunBench:
     """So many shares at 1,000: a price of 1,010 is a profit of 1,000 rupees for 100."""
     bench = RunBench(rules, **options)
     bench.take(SHARE, quantity, 1000.0)
@@ -34,7 +34,7 @@ def share_desk(rules: StrategyRules, quantity: int = 100, **options: Any) -> Run
 
 
 def test_loss_at_the_limit_closes_everything_once_with_one_event() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     assert bench.at(SHARE, 950.0001) == ()
     rows = bench.once(SHARE, 950.0)
     (event,), (goal,) = events(rows), goals(rows)
@@ -46,7 +46,7 @@ def test_loss_at_the_limit_closes_everything_once_with_one_event() -> None:
 
 
 def test_profit_at_the_target_closes_everything_once() -> None:
-    bench = share_desk(StrategyRules(max_profit=2000))
+    bench = share_bench(StrategyRules(max_profit=2000))
     assert bench.at(SHARE, 1019.99) == ()
     (event,) = events(bench.at(SHARE, 1020.0))
     assert (event.kind, event.threshold, event.value) == ("max_profit", 2000, 2000)
@@ -69,7 +69,7 @@ def test_loss_counts_all_legs_and_accounts_and_closes_the_sold_ones_first() -> N
 
 
 def test_what_was_realised_in_the_run_counts_and_what_was_before_it_does_not() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     bench.take(SHARE, 50, 1000.0, realised=-4000.0)
     assert bench.at(SHARE, 980.01) == ()
     assert [event.value for event in events(bench.at(SHARE, 980.0))] == [-5000]
@@ -79,7 +79,7 @@ def test_what_was_realised_in_the_run_counts_and_what_was_before_it_does_not() -
 
 
 def test_next_run_is_protected_again() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     first = events(bench.at(SHARE, 950.0))
     bench.take(SHARE, 0, 0.0, realised=-5000.0)
     bench.positions.clear()
@@ -92,7 +92,7 @@ def test_next_run_is_protected_again() -> None:
 
 def test_auto_exit_off_alerts_once_and_closes_nothing() -> None:
     for rules in (replace(MAX_LOSS, auto_exit=False), replace(MAX_LOSS, auto_exit_on_max_loss=False)):
-        bench = share_desk(rules)
+        bench = share_bench(rules)
         rows = bench.at(SHARE, 950.0)
         assert [event.action for event in events(rows)] == ["alert_only"]
         assert [row.code for row in rows if isinstance(row, Alert)] == ["STRATEGY_RISK"]
@@ -101,7 +101,7 @@ def test_auto_exit_off_alerts_once_and_closes_nothing() -> None:
 
 
 def test_entries_are_withdrawn_and_intents_end_while_the_run_is_closed() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     bench.at(CALL, 100.0, 100.1)
     legs = (Leg(instrument=SHARE, lots=100), Leg(instrument=CALL, lots=1))
     (entry,) = [row for row in bench.intent("w", *legs, product=Product.NRML) if isinstance(row, PlaceEntry)]
@@ -123,7 +123,7 @@ def test_quote_that_ends_the_run_does_not_enter_what_waited_for_it() -> None:
 
 
 def test_intent_during_the_closing_is_denied_by_name() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     bench.at(SHARE, 950.0)
     bench.at(PUT, 50.0, 50.1, seconds=0.01)
     legs = (Leg(instrument=SHARE, lots=100), Leg(instrument=PUT, lots=1))
@@ -159,13 +159,13 @@ def test_stale_or_zero_price_of_any_leg_ends_nothing() -> None:
 
 
 def test_longs_count_at_bid_and_shorts_at_ask_and_at_the_last_price_without_both() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     assert bench.at(SHARE, 950.05, 940.0) == ()
     assert events(bench.at(SHARE, 950.0, 990.0))
-    bench = share_desk(MAX_LOSS, quantity=-100)
+    bench = share_bench(MAX_LOSS, quantity=-100)
     assert bench.at(SHARE, 1000.0, 1049.95) == ()
     assert events(bench.at(SHARE, 1010.0, 1050.0))
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     assert bench.give(Quote(SHARE, bench.now, bench.machine_ns, 951.0, 930.0, None)) == ()
     bench.now += SECOND
     assert events(bench.give(Quote(SHARE, bench.now, bench.machine_ns, 950.0, None, 970.0)))
@@ -207,18 +207,18 @@ def test_trailing_waits_until_the_entry_is_over() -> None:
 
 def test_global_switch_turns_trailing_off() -> None:
     rules = StrategyRules(trailing=TrailRule(value=30), leg_trailing=LevelRule(value=1))
-    bench = share_desk(rules, limits=replace(LIMITS, trailing_stop_enabled=False, max_daily_loss=1e9))
+    bench = share_bench(rules, limits=replace(LIMITS, trailing_stop_enabled=False, max_daily_loss=1e9))
     for price in (1010.0, 1000.0, 900.0):
         bench.at(SHARE, price)
     assert events(bench.rows) == []
 
 
 def test_peak_and_stop_are_journaled_once_a_second_and_come_back_after_a_kill() -> None:
-    bench = share_desk(TRAIL_30)
+    bench = share_bench(TRAIL_30)
     for tenth in range(20):
         bench.at(SHARE, 1010.0 + tenth, seconds=0.1)
-    told = [row for row in bench.rows if isinstance(row, LevelMoved)]
-    assert 2 <= len(told) <= 6
+    reported = [row for row in bench.rows if isinstance(row, LevelMoved)]
+    assert 2 <= len(reported) <= 6
     bench.pass_time(1)
     bench.again([row for row in bench.rows if not isinstance(row, Quote)])
     assert bench.at(SHARE, 1020.31) == ()
@@ -227,7 +227,7 @@ def test_peak_and_stop_are_journaled_once_a_second_and_come_back_after_a_kill() 
 
 
 def test_what_spoke_does_not_speak_again_after_a_kill_and_its_closing_goes_on() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     bench.at(SHARE, 950.0)
     bench.again(bench.rows)
     assert events(bench.at(SHARE, 940.0)) == []
@@ -235,7 +235,7 @@ def test_what_spoke_does_not_speak_again_after_a_kill_and_its_closing_goes_on() 
 
 
 def test_run_is_carried_over_to_the_next_day() -> None:
-    bench = share_desk(replace(TRAIL_30, max_loss=5000, auto_exit_on_max_loss=False))
+    bench = share_bench(replace(TRAIL_30, max_loss=5000, auto_exit_on_max_loss=False))
     bench.at(SHARE, 940.0)
     bench.at(SHARE, 1010.0)
     bench.take(SHARE, 50, 1000.0, realised=500.0)
@@ -248,21 +248,21 @@ def test_run_is_carried_over_to_the_next_day() -> None:
 # legs
 
 
-def leg_desk(**rules: Any) -> RunBench:
+def leg_bench(**rules: Any) -> RunBench:
     bench = RunBench(StrategyRules(**rules), accounts=("main", "second"))
     bench.take(SHARE, 100, 1000.0)
     bench.take(SHARE, 100, 1010.0, "second")
     return bench
 
 
-def sold_desk(**rules: Any) -> RunBench:
-    bench = leg_desk(**rules)
+def sold_bench(**rules: Any) -> RunBench:
+    bench = leg_bench(**rules)
     bench.take(CALL, -65, 100.0)
     return bench
 
 
 def test_leg_at_its_level_is_closed_on_its_account_only() -> None:
-    bench = leg_desk(leg_stop_loss=LevelRule(value=2))
+    bench = leg_bench(leg_stop_loss=LevelRule(value=2))
     assert bench.at(SHARE, 989.81) == ()
     rows = bench.at(SHARE, 989.8)
     (event,), (goal,) = events(rows), goals(rows)
@@ -277,17 +277,17 @@ def test_leg_at_its_level_is_closed_on_its_account_only() -> None:
     [(LevelKind.PERCENTAGE, 20, 120.0, 80.0), (LevelKind.POINTS, 15, 115.0, 85.0), (LevelKind.PREMIUM, 130, 130.0, 0)],
 )
 def test_levels_of_a_sold_leg_are_mirrored(kind: LevelKind, value: float, stop: float, target: float) -> None:
-    bench = sold_desk(leg_stop_loss=LevelRule(kind=kind, value=value))
+    bench = sold_bench(leg_stop_loss=LevelRule(kind=kind, value=value))
     assert bench.at(CALL, stop - 0.05) == ()
     assert [event.kind for event in events(bench.at(CALL, stop))] == ["leg_stop_loss"]
     if target:
-        bench = sold_desk(leg_take_profit=LevelRule(kind=kind, value=value))
+        bench = sold_bench(leg_take_profit=LevelRule(kind=kind, value=value))
         assert bench.at(CALL, target + 0.05) == ()
         assert [event.kind for event in events(bench.at(CALL, target))] == ["leg_take_profit"]
 
 
 def test_leg_trailing_follows_the_best_price_and_survives_a_kill() -> None:
-    bench = leg_desk(leg_trailing=LevelRule(value=1))
+    bench = leg_bench(leg_trailing=LevelRule(value=1))
     bench.at(SHARE, 1100.0)
     bench.pass_time(2)
     bench.again([row for row in bench.rows if not isinstance(row, Quote)])
@@ -338,7 +338,7 @@ def test_level_of_a_leg_closes_a_hedge_whose_sold_leg_was_closed_although_the_in
 
 
 def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:
-    bench = leg_desk(leg_stop_loss=LevelRule(value=2))
+    bench = leg_bench(leg_stop_loss=LevelRule(value=2))
     bench.at(SHARE, 980.0)
     for account in ("main", "second"):
         bench.take(SHARE, 0, 0.0, account)
@@ -358,7 +358,7 @@ def test_rules_of_a_reversed_position_begin_with_it_though_the_close_is_not_done
         leg_take_profit=LevelRule(value=30),
     )
     limits = replace(TRAILING_ON, max_order_size=1e9, max_position_size=1e9)
-    bench = share_desk(rules, limits=limits, product=Product.MIS)
+    bench = share_bench(rules, limits=limits, product=Product.MIS)
     bench.at(SHARE, 1200.0, seconds=2)
     assert bench.machine.runs.books.runs["S"].trail.peak == pytest.approx(20_000)
     assert len(goals(bench.intent("b", Leg(instrument=SHARE, lots=-100), action=Action.SELL))) == 1
@@ -377,7 +377,7 @@ def test_rules_of_a_reversed_position_begin_with_it_though_the_close_is_not_done
 
 
 def test_exit_orders_come_as_second_records_that_name_the_first() -> None:
-    bench = share_desk(MAX_LOSS)
+    bench = share_bench(MAX_LOSS)
     rows = bench.at(SHARE, 950.0)
     (event,), (goal,) = events(rows), goals(rows)
     (second,) = events(bench.exit_order(goal, "o1"))
@@ -389,4 +389,4 @@ def test_exit_orders_come_as_second_records_that_name_the_first() -> None:
 
 
 def test_watched_instrument_is_not_needed_without_a_trend_rule() -> None:
-    assert WATCH not in share_desk(MAX_LOSS).machine.wanted_instruments()
+    assert WATCH not in share_bench(MAX_LOSS).machine.wanted_instruments()

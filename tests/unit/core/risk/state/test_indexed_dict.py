@@ -33,24 +33,25 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-def test_shelf_after_any_changes_groups_what_a_dict_would_hold_in_its_order(
+def test_groups_after_any_changes_are_what_a_dict_would_hold_in_its_order(
     changes: list[tuple[str, int, Thing]],
 ) -> None:
-    shelf: IndexedDict[int, Thing] = IndexedDict()
+    indexed: IndexedDict[int, Thing] = IndexedDict()
     for change, key, thing in changes:
         if change == "set":
-            shelf[key] = thing
+            indexed[key] = thing
         elif change == "setdefault":
-            assert shelf.setdefault(key, thing) is shelf[key]
+            assert indexed.setdefault(key, thing) is indexed[key]
         elif change == "pop":
-            shelf.pop(key)
-        elif key in shelf:
-            del shelf[key]
+            indexed.pop(key)
+        elif key in indexed:
+            del indexed[key]
         for name in "AB":
-            assert sorted(shelf.of_strategy(name)) == sorted(one for one in shelf.values() if one.strategy == name)
+            assert sorted(indexed.of_strategy(name)) == sorted(one for one in indexed.values() if one.strategy == name)
         for name in "xyz":
-            assert sorted(shelf.of_instrument(name)) == sorted(one for one in shelf.values() if one.instrument == name)
-    assert list(IndexedDict(shelf.items()).values()) == list(shelf.values())
+            expected = sorted(one for one in indexed.values() if one.instrument == name)
+            assert sorted(indexed.of_instrument(name)) == expected
+    assert list(IndexedDict(indexed.items()).values()) == list(indexed.values())
 
 
 def test_order_event_beside_many_fulfilled_intents_asks_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
