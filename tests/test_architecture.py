@@ -259,6 +259,18 @@ def test_tests_lie_in_the_folder_of_the_code_that_they_test(layer: str) -> None:
     assert [str(file.relative_to(ROOT)) for file in files if not code_folder(file).is_dir()] == []
 
 
+def test_no_test_file_imports_another() -> None:
+    """What several need lies in `tests/kit`."""
+    files = [file for file in (ROOT / "tests").rglob("test_*.py") if file != Path(__file__)]
+    found = {
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in files
+        for name in imports(file)
+        if name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")
+    }
+    assert sorted(found) == []
+
+
 def test_folders_without_unit_tests_are_those_of_the_table_that_says_where_theirs_are() -> None:
     """A package with modules has tests of its own name below `tests/unit`, or a row in docs/testing.md."""
     tested = {code_folder(file) for file in (ROOT / "tests" / "unit").rglob("test_*.py")}

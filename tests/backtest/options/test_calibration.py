@@ -25,8 +25,8 @@ from mytrading.backtest.run import run
 from mytrading.core.options.surface import Shape
 from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from tests.backtest.options.test_options import NIFTY, bars, option, straddle
 from tests.kit.backtest_specs import calendar, facts
+from tests.kit.option_runs import NIFTY, bars, option, straddle
 
 RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 BEFORE, EXPIRY = date(2026, 3, 23), date(2026, 3, 24)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,19 @@ import pytest
 
 from mytrading.backtest.checks import run_all as checks
 from mytrading.backtest.data.columns import Columns, DataError
-from mytrading.backtest.data.load import RequestError, load_bars
+from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.options.market import OptionMarket, OptionTerms
 from mytrading.backtest.results.output import option_price_sources, summary
 from mytrading.backtest.results.report import price_figure, share_tables, write_report
-from mytrading.backtest.run import RunResult, Spec, run
-from mytrading.backtest.setup.prepare import RunRequest, prepare
+from mytrading.backtest.run import Spec, run
+from mytrading.backtest.setup.prepare import prepare
 from mytrading.cli.legs.command import TEMPLATES, template_toml
 from mytrading.config.sections import VARIABLES, Variable
 from mytrading.core.time import ist_date
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import InstrumentKind
 from tests.kit.backtest_specs import calendar, facts
+from tests.kit.option_runs import NIFTY, asked, bars, option, straddle, write_legs
 from tests.kit.project import ROOT, copy_project
-
-NIFTY = "NSE_INDEX:NIFTY"
-FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
-HEAD = """
-name = "{name}"
-underlying = "NIFTY"
-product = "{product}"
-entry_time = "09:30"
-exit_time = "{exit}"
-stop = "{stop}"
-"""
-LEG = """
-[[legs]]
-action = "{0}"
-strike = "{1}"
-right = "{2}"
-lots = 1
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,33 +38,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         text = template_toml(own, template, "NIFTY")
         (folder / "config" / "strategies" / f"{own.lower()}.toml").write_text(text, encoding="utf-8")
     yield folder
-
-
-def write_legs(
-    folder: Path,
-    name: str,
-    legs: tuple[tuple[str, str, str], ...],
-    exit_at: str,
-    product: str = "MIS",
-    stop: str = "broker",
-) -> None:
-    text = HEAD.format(name=name, exit=exit_at, product=product, stop=stop)
-    text += "".join(LEG.format(*leg) for leg in legs)
-    (folder / "config" / "strategies" / f"{name.lower()}.toml").write_text(text, encoding="utf-8")
-
-
-def asked(name: str, **given: Any) -> RunRequest:
-    return RunRequest(name, (f"NIFTY={FILE}",), **given)
-
-
-@cache
-def bars() -> Columns:
-    return load_bars(Path(FILE), NIFTY)
-
-
-@cache
-def straddle() -> RunResult:
-    return run(prepare(ROOT, asked("Options_Straddle")).spec)
 
 
 def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
@@ -210,11 +165,6 @@ def test_cutting_the_future_off_changes_no_price_before_it(rows: int) -> None:
 
 def begin(rows: int) -> Columns:
     return Columns(NIFTY, "1m", bars().start_ns[:rows], bars().table[:, :rows])
-
-
-def option(strike: float, right: InstrumentKind) -> Instrument:
-    listed = OptionMarket(OptionTerms(), (bars(),), calendar(), facts()).contracts_on(date(2024, 1, 29))
-    return next(item for item in listed if item.strike == strike and item.kind is right and item.expiry == "2024-02-08")
 
 
 def test_a_call_bar_follows_the_underlyings_and_a_put_bar_runs_against_it() -> None:

@@ -21,8 +21,8 @@ from mytrading.backtest.setup.prepare import prepare
 from mytrading.core.time import MINUTE, ist_date
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.run_config import StopPlan
-from tests.backtest.options.test_options import asked, write_legs
 from tests.kit.hypothesis_budget import examples
+from tests.kit.option_runs import asked, write_legs
 from tests.kit.project import copy_project
 
 CONDOR = (("BUY", "OTM 8", "CE"), ("BUY", "OTM 8", "PE"), ("SELL", "OTM 3", "CE"), ("SELL", "OTM 3", "PE"))
