@@ -88,7 +88,7 @@ def _print(row: Finding) -> None:
 
 def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
     """Every check by name, with the checks that must pass before it, in this order."""
-    from mytrading.cli.doctor import probes, test_order
+    from mytrading.cli.doctor import paper_order, probes
 
     server, session = ("server",), ("broker session",)
     checks: Checks = (
@@ -98,8 +98,8 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
         ("broker session", ("key",), probes.check_broker_session), ("mode", session, probes.check_server_mode),
         ("WebSocket", session, probes.check_websocket), ("order stream", session, probes.check_order_stream),
         ("instruments", session, probes.check_instruments), ("history", session, probes.check_history),
-        ("funds", session, probes.check_funds), ("margin", session, test_order.check_margin),
-        ("egress address", (), probes.check_egress_address), ("paper order", ("mode",), test_order.check_paper_order),
+        ("funds", session, probes.check_funds), ("margin", session, paper_order.check_margin),
+        ("egress address", (), probes.check_egress_address), ("paper order", ("mode",), paper_order.check_paper_order),
     )  # fmt: skip
     return {check[0]: check for check in checks}
 

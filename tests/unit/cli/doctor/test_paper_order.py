@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mytrading.cli.doctor.checks import CheckContext, Verdict
-from mytrading.cli.doctor.test_order import check_paper_order
+from mytrading.cli.doctor.paper_order import check_paper_order
 from mytrading.messages.run_config import ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
 from tests.kit.run_configs import run_config
