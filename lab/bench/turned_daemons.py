@@ -114,7 +114,7 @@ class QuotePath:
         for daemon in self.daemons:
             daemon.status.bind()
             daemon.setup()
-        self.feed._polled.append((self.feed.doorbell.fileno(), 1))
+        self.feed._polled.append((self.feed.wake_pipe.fileno(), 1))
         self.number = 0
 
     def open(self) -> None:

@@ -64,13 +64,13 @@ def listener(simulator: RunningSimulator) -> Iterator[Listener]:
 
 
 def test_nothing_but_ping_works_before_authentication(simulator: RunningSimulator) -> None:
-    with closing(Listener(simulator.ws)) as stranger:
+    with closing(Listener(simulator.ws)) as foreign:
         refused = {"status": "error", "code": "NOT_AUTHENTICATED", "message": "You must authenticate first"}
-        assert stranger.ask(action="subscribe", symbols=[SBIN], mode=1) == refused
-        assert stranger.ask(action="ping", timestamp=5)["client_timestamp"] == 5
-        assert stranger.ask(action="authenticate")["message"] == "API key is required"
-        assert stranger.ask(action="authenticate", api_key="wrong")["code"] == "AUTHENTICATION_ERROR"
-        assert stranger.ask(type="auth", apikey=API_KEY)["status"] == "success"
+        assert foreign.ask(action="subscribe", symbols=[SBIN], mode=1) == refused
+        assert foreign.ask(action="ping", timestamp=5)["client_timestamp"] == 5
+        assert foreign.ask(action="authenticate")["message"] == "API key is required"
+        assert foreign.ask(action="authenticate", api_key="wrong")["code"] == "AUTHENTICATION_ERROR"
+        assert foreign.ask(type="auth", apikey=API_KEY)["status"] == "success"
 
 
 def test_each_mode_has_its_frame(listener: Listener) -> None:

@@ -55,13 +55,13 @@ class Cause(StrEnum):
     MODEL = "model"
     DATA = "data"
     DENIAL = "denial"
-    PERSON = "person"
+    OPERATOR = "person"
     UNEXPLAINED = "unexplained"
 
 
 _CAUSE_OF_CODE = {
     EXPIRED: Cause.LATENCY,
-    **dict.fromkeys(("HALTED", "REDUCING", "STRATEGY_DISABLED"), Cause.PERSON),
+    **dict.fromkeys(("HALTED", "REDUCING", "STRATEGY_DISABLED"), Cause.OPERATOR),
     **dict.fromkeys(
         ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED"), Cause.DATA
     ),
@@ -201,7 +201,7 @@ class Explainer:
     def _lone_signal(self, seen: Signal, by_stack: bool) -> Explanation:
         side, other = (self._stack, self._backtest) if by_stack else (self._backtest, self._stack)
         if seen.id in side.from_outside:
-            return Explanation(Cause.PERSON, "it was sent from outside, by an operator or a webhook")
+            return Explanation(Cause.OPERATOR, "it was sent from outside, by an operator or a webhook")
         bar = seen.watch, seen.action, seen.bar_ns
         denials = [item for item in other.denials if item.strategy == seen.strategy]
         if denial := next((item for item in denials if item.signal == seen.id and item.code == RULE), None):
@@ -211,9 +211,9 @@ class Explainer:
         if not by_stack:
             for act in self._facts.interferences:
                 if act.signals and act.covers(seen.created_ns, "", seen.strategy):
-                    return Explanation(Cause.PERSON, act.what)
+                    return Explanation(Cause.OPERATOR, act.what)
             if any(away.daemon == "engine" and away.covers(seen.created_ns) for away in self._facts.absences):
-                return Explanation(Cause.PERSON, "the engine was away: it was stopped or restarted")
+                return Explanation(Cause.OPERATOR, "the engine was away: it was stopped or restarted")
         if wrong := self._facts.bars.get((seen.watch, seen.bar_ns)):
             return Explanation(Cause.DATA, wrong)
         if (follows := self._origin_of_signal(seen)) is not None:
@@ -310,18 +310,18 @@ class Explainer:
         if (denied := self._denial_of(order, self._backtest if by_stack else self._stack)) is not None:
             return denied
         if by_stack and order.links.request:
-            return Explanation(Cause.PERSON, "an operator asked for it")
+            return Explanation(Cause.OPERATOR, "an operator asked for it")
         for act in self._facts.interferences:
             prevented = not by_stack and act.entries and order.purpose is Purpose.ENTRY
             covered = prevented and act.covers(order.created_ns, order.account, order.strategy)
             if covered or (act.id and act.id == order.cause):
-                return Explanation(Cause.PERSON, act.what)
+                return Explanation(Cause.OPERATOR, act.what)
         if (follows := self._origin_of_order(order)) is not None:
             return follows
         if not by_stack:
             for away in self._facts.absences:
                 if away.covers(order.created_ns):
-                    return Explanation(Cause.PERSON, f"{away.daemon} was away: it was stopped or restarted")
+                    return Explanation(Cause.OPERATOR, f"{away.daemon} was away: it was stopped or restarted")
             if (late := self._lag(("engine", "risk", "router"), order.created_ns)) is not None:
                 return late
         return Explanation(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
@@ -361,7 +361,7 @@ class Explainer:
         return Explanation(root.cause, f"follows from the {root.kind} before", root.follows or root.id)
 
     def _adjustment(self, move: PositionMove, by_stack: bool) -> None:
-        cause = Cause.PERSON if by_stack and move.cause in _OPERATOR_ADJUSTMENTS else Cause.MODEL
+        cause = Cause.OPERATOR if by_stack and move.cause in _OPERATOR_ADJUSTMENTS else Cause.MODEL
         why = f"{move.cause}: the books of the broker said so" if by_stack else f"{move.cause}: the data ends here"
         text = f"{move.units:+d} at {move.price:g} ({move.cause})"
         sides = (text, NOTHING) if by_stack else (NOTHING, text)
@@ -448,7 +448,7 @@ def _lone_fill(whose: str, order: Order, fill: OrderFill, by_stack: bool, facts:
     """Why an order got nothing where the other side's, `by_stack` the stack's, got a fill."""
     state = order.state
     if order.links.request:
-        return Explanation(Cause.PERSON, f"{whose} order was withdrawn or changed by an operator")
+        return Explanation(Cause.OPERATOR, f"{whose} order was withdrawn or changed by an operator")
     if state in (OrderState.REJECTED, OrderState.DENIED):
         return Explanation(Cause.MODEL, f"the venue refused {whose} order: {order.message or state.value}")
     if state in (OrderState.UNKNOWN, OrderState.LOST, OrderState.GHOST, OrderState.PARKED):
@@ -461,7 +461,7 @@ def _lone_fill(whose: str, order: Order, fill: OrderFill, by_stack: bool, facts:
         for act in facts.interferences:
             between = order.created_ns <= act.at_ns <= fill.at_ns
             if between and act.covers(act.at_ns, order.account, order.strategy):
-                return Explanation(Cause.PERSON, act.what)
+                return Explanation(Cause.OPERATOR, act.what)
     if order.order_type not in _RESTING:
         return Explanation(Cause.UNEXPLAINED, f"{whose} order is {state.value} and got nothing")
     level = order.trigger_price or order.price

@@ -137,13 +137,13 @@ def _progress_lines(what: str, total: int | None, every: float) -> Iterator[Prog
         while not ended.wait(every):
             print_note(line.text())
 
-    teller = threading.Thread(target=tell, name="progress", daemon=True)
-    teller.start()
+    printer = threading.Thread(target=tell, name="progress", daemon=True)
+    printer.start()
     try:
         yield line
     finally:
         ended.set()
-        teller.join()
+        printer.join()
 
 
 def print_json(body: Any) -> None:

@@ -242,7 +242,7 @@ def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
 def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> tuple[str, str]:
     name = request.broker_order_id
     problem = _binding_problem(oms, order, request)
-    row = oms.state.strangers.get((order.account, name))
+    row = oms.state.foreign_orders.get((order.account, name))
     if problem or row is None:
         return problem, ""
     appeared = order.state in ABSENT
@@ -256,7 +256,7 @@ def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -
 
 def _binding_problem(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> str:
     state, place = oms.state, (order.account, request.broker_order_id)
-    owner, row = state.by_broker.get(place), state.strangers.get(place)
+    owner, row = state.by_broker.get(place), state.foreign_orders.get(place)
     if owner is not None:
         return f"broker order {place[1]} belongs to order {owner}; see `mytrading orders`"
     if row is None:
@@ -293,7 +293,7 @@ def candidate_broker_orders(oms: OrderDecision, order: Order) -> list[BrokerOrde
     """Return unclaimed broker orders that may be this order, sorted by id."""
     return [
         row
-        for place, row in oms.state.strangers.sorted_items()
+        for place, row in oms.state.foreign_orders.sorted_items()
         if place[0] == order.account
         and place not in oms.state.by_broker
         and unknown_orders.may_be_same_order(oms, order, row)

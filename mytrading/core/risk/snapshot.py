@@ -15,7 +15,7 @@ from mytrading.messages.enums import LimitKind
 from mytrading.messages.orders import Position
 
 
-def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
+def risk_snapshot(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
     """Return what operators see of risk at market time `now`; `entries` and `denied` are the daemon's counts."""
     memory = risk.state.memory
     scopes = sorted({*memory.money.scopes(), *((ACCOUNT, name) for name in memory.bases)})

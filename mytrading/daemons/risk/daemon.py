@@ -25,7 +25,7 @@ from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import engine_stops, funds_unread, not_ready
 from mytrading.core.risk.sizing.lots import unknown_sizings
-from mytrading.core.risk.snapshot import risk_picture
+from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.core.risk.state.day_carry import opening_rows
 from mytrading.core.risk.state.decision_rows import drop_repeated_goals
 from mytrading.core.risk.state.environment import RiskEnvironment
@@ -53,7 +53,7 @@ from mytrading.runtime.supervision.kill_file import KillFile
 
 CLOCK_S = 0.25
 WANTS_S = 1.0
-PICTURE_S = 0.5
+SNAPSHOT_S = 0.5
 NEIGHBOURS = ("feed", "router", "reconciler", "engine")
 """Daemons whose heartbeats risk reads."""
 TREND_BARS = 120
@@ -122,7 +122,7 @@ class RiskManager(MachineDaemon):
         self.follow("signals")
         self.every(CLOCK_S, self._on_clock)
         self.every(WANTS_S, self._send_wants)
-        self.every(PICTURE_S, self._send_picture)
+        self.every(SNAPSHOT_S, self._send_snapshot)
         self.edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
         self.edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
         self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
@@ -262,8 +262,8 @@ class RiskManager(MachineDaemon):
         held = tuple(sorted({position.instrument for position in self.risk.state.open_positions()}))
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wants, held=held))
 
-    def _send_picture(self, _machine_ns: int) -> None:
-        shown = risk_picture(self.risk, self.clock.now(), self._counts["entries"], self._counts["denied"])
+    def _send_snapshot(self, _machine_ns: int) -> None:
+        shown = risk_snapshot(self.risk, self.clock.now(), self._counts["entries"], self._counts["denied"])
         self._limits = shown.limits
         self.status.send(self.name, shown)
 

@@ -15,7 +15,7 @@ from msgspec import to_builtins
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.oms.active_alerts import BY_OPERATOR, STATE_ALERTS, Unguarded
-from mytrading.core.oms.placing.entry_guard import WATCHED, EntryGuardians
+from mytrading.core.oms.placing.entry_guard import WATCHED, EntryGuard
 from mytrading.core.oms.reconcile import journal_rebuild
 from mytrading.core.orders.live_gate import live_run_problem
 from mytrading.core.orders.state_machine import SENT, with_wanted_terms
@@ -88,7 +88,7 @@ class TradeManager(MachineDaemon):
         self.follow("commands")
         self.pull("reports", self._on_report, urgent=True)  # fills that wait for their stops, while entries come in
         others = (name for name in self._compared if name != self.config.venue.account)
-        self._guardians = EntryGuardians(machine_now(), others)
+        self._entry_guard = EntryGuard(machine_now(), others)
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard)
         self.every(TICK_S, self._on_tick)
@@ -112,7 +112,7 @@ class TradeManager(MachineDaemon):
 
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat):
-            self._guardians.on_heartbeat(frame.message, machine_now())
+            self._entry_guard.on_heartbeat(frame.message, machine_now())
 
     def _guard(self, machine_ns: int) -> None:
         """Entries do not rest at the broker without their guardians; stops and exits do.
@@ -126,8 +126,8 @@ class TradeManager(MachineDaemon):
             self.step("internal", flag, keep=True)
         complaints = {name: why for name in self._compared if (why := self._complaint(name, machine_ns))}
         exposed = [name for name in complaints if self.orders.resting_entries(name)]
-        risk = "" if self.lock_step else self._guardians.daemon_problem("risk", machine_ns)
-        stops = self._guardians.stops_held_by_risk(self.orders.positions()) if risk else []
+        risk = "" if self.lock_step else self._entry_guard.daemon_problem("risk", machine_ns)
+        stops = self._entry_guard.stops_held_by_risk(self.orders.positions()) if risk else []
         self._unguarded = Unguarded(complaints, exposed, risk, stops)
         self._update_alerts()
         for account in exposed:
@@ -138,8 +138,8 @@ class TradeManager(MachineDaemon):
         if self.journal.short:
             return "the disk is full"
         if not self.orders.state.books_lost(account):
-            self._guardians.on_books_read(account, machine_ns)
-        return "" if self.lock_step else self._guardians.guard_problem(machine_ns, account)
+            self._entry_guard.on_books_read(account, machine_ns)
+        return "" if self.lock_step else self._entry_guard.guard_problem(machine_ns, account)
 
     def _withdraw_entries(self, reason: str, account: str = "") -> None:
         name = f"router-{machine_now()}{account}"
@@ -265,8 +265,8 @@ class TradeManager(MachineDaemon):
             self._withdraw_entries("the router stops")
         until = machine_now() + LEAVE_NS
         while (left := self._leaving()) and machine_now() < until:
-            select.select([self.doorbell.fileno()], [], [], TICK_S)
-            self.doorbell.reset()
+            select.select([self.wake_pipe.fileno()], [], [], TICK_S)
+            self.wake_pipe.reset()
             self._take_outcomes()
             self.tick("router", machine_now())
         for order in left:

@@ -1,4 +1,4 @@
-"""The harness of every daemon: one poll loop over sockets, timers and a doorbell, and a heartbeat each second.
+"""The harness of every daemon: one poll loop over sockets, timers and a wake pipe, and a heartbeat each second.
 
 Daemons subclass `Daemon` (or `MachineDaemon`, which adds a journal) and wire themselves in `setup`. Handlers run in the
 thread of the loop; worker threads hand over results through a queue and `wake()`.
@@ -39,7 +39,7 @@ from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, Receiv
 from mytrading.runtime.supervision.instance_lock import InstanceLock, end_forks
 
 
-class Doorbell:
+class WakePipe:
     """Wakes the poll loop from another thread. Budget: 2 µs a ring."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class Daemon:
         self._sockets = Sockets(name, config)
         self.context = self._sockets.context
         self.timers = Timers(zlib.crc32(name.encode()) % PHASES_NS)
-        self.doorbell = Doorbell()
+        self.wake_pipe = WakePipe()
         self.notes: dict[str, str] = {}
         self.handled = 0
         self._beaten = 0
@@ -255,18 +255,18 @@ class Daemon:
         self.timers.every(int(seconds * 1e9), handler, machine_now())
 
     def on_wake(self, handler: Callable[[], None]) -> None:
-        """Call `handler()` each time another thread has rung the doorbell (`wake`)."""
+        """Call `handler()` each time another thread has called `wake`."""
         self._wake_handlers.append(handler)
 
     def wake(self) -> None:
-        """Ring the doorbell, which makes the loop run its wake handlers; safe from any thread."""
-        self.doorbell.ring()
+        """Make the loop run its wake handlers; safe from any thread."""
+        self.wake_pipe.ring()
 
     def stop(self, code: int = 0) -> None:
         """Leave the loop after the present handler; `run` then returns `code`."""
         self._stopping = True
         self._exit_code = code
-        self.doorbell.ring()
+        self.wake_pipe.ring()
 
     def run(self) -> int:
         """Lock, set up, loop until stopped, tear down; returns the exit code."""
@@ -277,8 +277,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.set_wakeup_fd(self.doorbell.write_fd, warn_on_full_buffer=False)
-        self._polled.append((self.doorbell.fileno(), zmq.POLLIN))
+        signal.set_wakeup_fd(self.wake_pipe.write_fd, warn_on_full_buffer=False)
+        self._polled.append((self.wake_pipe.fileno(), zmq.POLLIN))
         self.every(CLOCK_S, self._follow_clock)
         self.setup()
         self.every(1.0, self._beat)
@@ -359,7 +359,7 @@ class Daemon:
             elif key in self._raw:
                 self._raw[key]()
             else:
-                self.doorbell.reset()
+                self.wake_pipe.reset()
                 for wake_handler in self._wake_handlers:
                     wake_handler()
         if self._later and (not events or machine_now() > self._later_by):

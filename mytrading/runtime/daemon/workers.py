@@ -1,4 +1,4 @@
-"""Worker threads for calls that block: jobs in by priority, results out through a queue and the doorbell.
+"""Worker threads for calls that block: jobs in by priority, results out through a queue and the wake pipe.
 
 A worker touches nothing of the daemon but its own tool; a result goes back as a value, and so does an exception.
 """

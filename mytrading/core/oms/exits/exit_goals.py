@@ -107,12 +107,12 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     if oms.in_venue_square_off(goal):
         return
-    blind = bool(oms.state.flags) and oms.state.books_lost(goal.account)
-    if out.exits and not blind:
+    books_lost = bool(oms.state.flags) and oms.state.books_lost(goal.account)
+    if out.exits and not books_lost:
         for order in out.exits:
             goal = _hurry(oms, goal, order)
     goal = _overdue(oms, goal, out.exits)
-    if blind and entries.must_keep_stops(oms, key, goal.strategy):
+    if books_lost and entries.must_keep_stops(oms, key, goal.strategy):
         return
     if out.exits or position.quantity == 0:
         return

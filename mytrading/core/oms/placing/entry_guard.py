@@ -19,7 +19,7 @@ WATCHED = ("risk", "reconciler", "feed")
 STREAM = "the order stream"
 
 
-class EntryGuardians:
+class EntryGuard:
     """Learns heartbeats; `complaint` says who has been unwell too long."""
 
     def __init__(self, began_ns: int, accounts: Iterable[str] = ()) -> None:

@@ -135,8 +135,8 @@ def _foreign(state: State, row: account_events.ForeignSeen) -> None:
     state.put(state.books, row.account, 1)
     for name in row.ids:
         state.put(state.foreign, (row.account, name), row.machine_ns)
-    for stranger in row.rows:
-        state.put(state.strangers, (row.account, stranger.broker_order_id), stranger)
+    for foreign in row.rows:
+        state.put(state.foreign_orders, (row.account, foreign.broker_order_id), foreign)
 
 
 def _flatten(state: State, row: orders.FlattenChanged) -> None:

@@ -161,7 +161,7 @@ class State:
     churned: Table[str, tuple[tuple[str, int], ...]]
     """Instruments and market times of entries that left soon after, by account."""
     stopped: Table[tuple[str, str], account_events.EntriesStopped]
-    strangers: Table[tuple[str, str], BrokerOrder]
+    foreign_orders: Table[tuple[str, str], BrokerOrder]
     """Orders of the broker that are not ours, as they were first seen."""
     flattens: Table[str, Flatten]
     open_flattens: Table[str, str]

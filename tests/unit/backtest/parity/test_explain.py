@@ -197,8 +197,8 @@ def test_order_that_the_venue_refused_is_the_model_and_what_follows_is_too() -> 
 DENIALS = [
     ("MAX_ORDER_SIZE", Cause.DENIAL),
     ("INSUFFICIENT_MARGIN", Cause.DENIAL),
-    ("HALTED", Cause.PERSON),
-    ("STRATEGY_DISABLED", Cause.PERSON),
+    ("HALTED", Cause.OPERATOR),
+    ("STRATEGY_DISABLED", Cause.OPERATOR),
     ("NO_QUOTE", Cause.DATA),
 ]
 
@@ -422,7 +422,7 @@ def test_signal_of_a_strategy_that_faulted_on_one_side_is_unexplained_and_says_s
 
 # adjustments
 
-ADJUSTMENTS = [("claim", Cause.PERSON), ("correction", Cause.PERSON), ("venue_square_off", Cause.MODEL)]
+ADJUSTMENTS = [("claim", Cause.OPERATOR), ("correction", Cause.OPERATOR), ("venue_square_off", Cause.MODEL)]
 
 
 @pytest.mark.parametrize(("what", "cause"), ADJUSTMENTS, ids=[what for what, _ in ADJUSTMENTS])

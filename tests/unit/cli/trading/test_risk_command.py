@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.trading import risk as command
-from mytrading.core.risk.snapshot import risk_picture
+from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.journal_rows import LevelMoved
@@ -31,7 +31,7 @@ def body() -> dict[str, object]:
     """What the gateway answers for a bench that lost its limit."""
     bench = holding(msgspec.structs.replace(LARGE, max_daily_loss=6_500))
     price(bench, 90.0)
-    shown = risk_picture(bench.machine, bench.now, entries=3, denied=1)
+    shown = risk_snapshot(bench.machine, bench.now, entries=3, denied=1)
     return {
         "known": True,
         "age_s": 0.2,
@@ -66,14 +66,14 @@ def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) 
 def test_what_keeps_entries_waiting_is_told_of_every_account_and_once_of_all() -> None:
     bench = CountingBench(("main", "b"))
     bench.machine.environment.needs_funds = True
-    assert risk_picture(bench.machine, bench.now).waits == ""
+    assert risk_snapshot(bench.machine, bench.now).waits == ""
     bench.machine.state.margin.funds.pop("b")
-    assert risk_picture(bench.machine, bench.now).waits == "account b: the broker has not reported its funds"
+    assert risk_snapshot(bench.machine, bench.now).waits == "account b: the broker has not reported its funds"
     bench.machine.state.margin.funds.pop("main")
-    waits = risk_picture(bench.machine, bench.now).waits
+    waits = risk_snapshot(bench.machine, bench.now).waits
     assert waits == "; ".join(f"account {name}: the broker has not reported its funds" for name in ("main", "b"))
     bench.machine.state.beats.clear()
-    assert risk_picture(bench.machine, bench.now).waits == "feed is silent"
+    assert risk_snapshot(bench.machine, bench.now).waits == "feed is silent"
 
 
 def fill_disk(bench: RiskBench) -> None:
@@ -108,9 +108,9 @@ def test_whatever_denies_every_entry_of_the_account_is_what_status_is_to_say(
 ) -> None:
     bench = holding(msgspec.structs.replace(LARGE, max_daily_loss=10_000))
     bench.quote(PUT)
-    assert risk_picture(bench.machine, bench.now).closed == ""
+    assert risk_snapshot(bench.machine, bench.now).closed == ""
     cause(bench)
-    assert why in risk_picture(bench.machine, bench.now).closed
+    assert why in risk_snapshot(bench.machine, bench.now).closed
     rows = bench.intent("b", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=1))
     assert all(isinstance(row, SignalDenied) and why in row.message for row in rows), "or it waits"
 
@@ -120,7 +120,7 @@ def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
     bench.machine.apply(LevelMoved(name=stop_name(("main", CALL, "MIS", "S")), value=80.0, at_ns=bench.now))
     bench.give(Quote(CALL, bench.now + SECOND, bench.machine_ns, 95.0, 94.9, 95.1))
     bench.give(Funds(account="main", available=1.0, used=0.0))
-    (stop,) = risk_picture(bench.machine, bench.now).stops
+    (stop,) = risk_snapshot(bench.machine, bench.now).stops
     assert (stop.stop, stop.holder, stop.ltp) == (80.0, "engine", 95.0)
     assert (stop.distance, stop.at_risk) == (15.0, 15.0 * 650)
 
@@ -150,7 +150,7 @@ def test_run_is_shown_with_what_ends_it_and_its_legs_with_their_levels(capsys: p
     bench = RunBench(rules)
     bench.take(CALL, 65, 100.0)
     bench.at(CALL, 110.0)
-    (run,) = risk_picture(bench.machine, bench.now).runs
+    (run,) = risk_snapshot(bench.machine, bench.now).runs
     assert (run.strategy, run.profit, run.max_loss, run.max_profit) == ("S", 650.0, -5_000.0, 9_000.0)
     assert (run.peak, run.trailing_stop, run.leaving) == (650.0, 350.0, "")
     (leg,) = run.legs

@@ -33,7 +33,7 @@ def resolve(bench: OrderBench, order: str, broker: str = "", **fields: object) -
     return answers[0]
 
 
-def stranger(bench: OrderBench, order: Order, **changes: object) -> Placed:
+def foreign(bench: OrderBench, order: Order, **changes: object) -> Placed:
     """An order at the broker that is not ours by any id, seen in a book."""
     placed = bench.broker.place(order, bench.time)
     for name, value in changes.items():
@@ -45,7 +45,7 @@ def stranger(bench: OrderBench, order: Order, **changes: object) -> Placed:
 def ambiguous(bench: OrderBench) -> Order:
     order = unknown(bench)
     bench.broker.place(order, bench.time)
-    stranger(bench, order)
+    foreign(bench, order)
     assert "ORDER_AMBIGUOUS" in bench.codes()
     return order
 
@@ -64,14 +64,14 @@ def test_resolve_binds_one_of_several_broker_orders(bench: OrderBench) -> None:
 def test_resolve_never_binds_an_order_of_another_instrument_or_side(
     bench: OrderBench, change: dict[str, object]
 ) -> None:
-    stranger(bench, unknown(bench), **change)
+    foreign(bench, unknown(bench), **change)
     answer = resolve(bench, "e1", "B1", force=True)
     assert not answer.ok and "ours is BUY NFO:A" in answer.message
     assert bench.order("e1").state is OrderState.UNKNOWN
 
 
 def test_resolve_binds_another_quantity_only_by_force_and_takes_it_over(bench: OrderBench) -> None:
-    stranger(bench, unknown(bench), quantity=25)
+    foreign(bench, unknown(bench), quantity=25)
     assert "--force" in resolve(bench, "e1", "B1").message
     assert resolve(bench, "e1", "B1", force=True).ok
     assert bench.order("e1").quantity == 25
@@ -101,7 +101,7 @@ def test_not_placed_frees_the_side_and_an_order_that_appears_is_ours_and_cancell
     assert bench.order("e1").state is OrderState.GHOST and "terminal" in bench.order("e1").message
     assert bench.order("e2").state is OrderState.SUBMITTED
     bench.accept()
-    stranger(bench, order)
+    foreign(bench, order)
     assert (bench.order("e1").broker_order_id, bench.order("e1").evidence.cancel.wanted) == ("B2", True)
 
 

@@ -42,7 +42,7 @@ def router(tmp_path: Path) -> Iterator[TradeManager]:
 
 
 def beat(router: TradeManager, at_ns: int, *stops: str, ready: bool = True) -> None:
-    router._guardians.on_heartbeat(
+    router._entry_guard.on_heartbeat(
         Heartbeat(
             daemon="risk", pid=1, state=DaemonState.RUNNING, ready=ready, machine_ns=at_ns, market_ns=1,
             started_machine_ns=1, figures=dict.fromkeys(stops, 784.0),
@@ -57,7 +57,7 @@ def blind(router: TradeManager, at_ns: int) -> Alert | None:
 
 
 def now(router: TradeManager) -> int:
-    return router._guardians._well["risk"]
+    return router._entry_guard._well["risk"]
 
 
 def test_position_whose_stop_an_absent_risk_holds_is_named_until_risk_is_back(router: TradeManager) -> None:

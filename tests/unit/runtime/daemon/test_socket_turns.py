@@ -32,7 +32,7 @@ def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Pat
     """256 frames of 12 ms each kept risk from its heartbeat until the watchdog took it for hung."""
     daemon = Daemon("risk", run_config(tmp_path))
     daemon.wake()
-    endless = Endless(daemon.doorbell.fileno())
+    endless = Endless(daemon.wake_pipe.fileno())
 
     def slow(_frame: Frame) -> None:
         until = time.monotonic_ns() + DRAIN_NS // 3
@@ -80,12 +80,12 @@ def test_frame_that_is_alone_is_handled_without_asking_for_another_by_an_excepti
 
     class Alone(Endless):
         def receive(self) -> Frame:
-            daemon.doorbell.reset()
+            daemon.wake_pipe.reset()
             return FRAME
 
     daemon.wake()
     try:
-        daemon._drain(Alone(daemon.doorbell.fileno()), lambda _: None)  # type: ignore[arg-type]
+        daemon._drain(Alone(daemon.wake_pipe.fileno()), lambda _: None)  # type: ignore[arg-type]
         assert daemon.handled == 1
     finally:
         daemon.context.destroy(linger=0)

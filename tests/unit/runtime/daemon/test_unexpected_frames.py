@@ -7,10 +7,10 @@ from mytrading.runtime.daemon.journal_follower import UNEXPECTED_NS, UnexpectedF
 
 def test_frames_of_a_stranger_are_told_once_a_minute_with_their_number() -> None:
     reported: list[tuple[str, str, int]] = []
-    strangers = UnexpectedFrames(lambda *what: reported.append(what))
+    frames = UnexpectedFrames(lambda *what: reported.append(what))
     for at in range(5):
-        strangers.add("signals", "engine-2", at)
-    strangers.add("signals", "engine-3", 5)
+        frames.add("signals", "engine-2", at)
+    frames.add("signals", "engine-3", 5)
     assert reported == [("signals", "engine-2", 1), ("signals", "engine-3", 1)]
-    strangers.add("signals", "engine-2", UNEXPECTED_NS)
+    frames.add("signals", "engine-2", UNEXPECTED_NS)
     assert reported[2:] == [("signals", "engine-2", 5)]

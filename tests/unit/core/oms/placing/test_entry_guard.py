@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.oms.placing.entry_guard import PATIENCE_NS, WATCHED, EntryGuardians
+from mytrading.core.oms.placing.entry_guard import PATIENCE_NS, WATCHED, EntryGuard
 from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
@@ -18,9 +18,9 @@ def beat(daemon: str, ready: bool = True, stream_up: float = 1.0) -> Heartbeat:
     )  # fmt: skip
 
 
-def watched(seconds: int, unwell: Heartbeat | None = None, silent: str = "") -> EntryGuardians:
+def watched(seconds: int, unwell: Heartbeat | None = None, silent: str = "") -> EntryGuard:
     """Guardians after so many seconds of heartbeats, of which one may be unwell or missing."""
-    guardians = EntryGuardians(0)
+    guardians = EntryGuard(0)
     for second in range(1, seconds + 1):
         for name in WATCHED:
             if name != silent:
@@ -55,7 +55,7 @@ def test_stops_that_risk_holds_are_those_of_its_last_heartbeat_and_it_is_unwell_
     assert guardians.daemon_problem("risk", 16 * SECOND - 1) == ""
     assert guardians.daemon_problem("risk", 16 * SECOND) == "risk is silent for 10 s"
     assert guardians.engine_stops == {"stop main NSE:SBIN MIS S"}
-    assert EntryGuardians(0).engine_stops is None, "nobody said yet"
+    assert EntryGuard(0).engine_stops is None, "nobody said yet"
 
 
 def test_risk_that_comes_back_with_a_journal_in_doubt_takes_no_stop_of_its_own_away() -> None:
@@ -64,7 +64,7 @@ def test_risk_that_comes_back_with_a_journal_in_doubt_takes_no_stop_of_its_own_a
     guardians.on_heartbeat(replace(beat("risk"), figures={stop: 784.0}), 3 * SECOND)
     guardians.on_heartbeat(beat("risk", ready=False), 20 * SECOND)
     assert guardians.engine_stops == {stop}
-    fresh = EntryGuardians(0)
+    fresh = EntryGuard(0)
     fresh.on_heartbeat(beat("risk", ready=False), SECOND)
     assert fresh.engine_stops is None, "it may hold any"
 
@@ -81,7 +81,7 @@ def test_guardian_that_comes_back_ends_the_complaint() -> None:
 
 
 def test_server_of_the_traded_account_that_hangs_leaves_entries_of_another_account() -> None:
-    guardians = EntryGuardians(0, ["second"])
+    guardians = EntryGuard(0, ["second"])
     for second in range(1, 13):
         for name in WATCHED:
             guardians.on_heartbeat(beat(name, name != "reconciler", float(name != "reconciler")), second * SECOND)
@@ -93,7 +93,7 @@ def test_server_of_the_traded_account_that_hangs_leaves_entries_of_another_accou
 
 def test_account_whose_books_cannot_be_read_is_named_though_the_reconciler_is_ready() -> None:
     """Entries of it rested on, at a server that nobody could hear."""
-    guardians = EntryGuardians(0, ["second"])
+    guardians = EntryGuard(0, ["second"])
     guardians.on_books_read("second", 2 * SECOND)
     for second in range(1, 13):
         for name in WATCHED:

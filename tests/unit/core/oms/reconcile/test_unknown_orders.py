@@ -407,16 +407,16 @@ def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
 def test_answer_with_the_id_of_an_order_from_before_the_call_is_of_unknown_fate(bench: OrderBench) -> None:
     """It was bound to it: what somebody held was owned and guarded, and what our own order filled was nobody's."""
     bench.enter("hand", 50)
-    stranger = bench.broker.place(bench.calls[0].order, bench.time)
+    foreign = bench.broker.place(bench.calls[0].order, bench.time)
     bench = OrderBench()
-    bench.broker.orders[stranger.id] = stranger
-    bench.broker.trade(stranger, 50, 99.0)
+    bench.broker.orders[foreign.id] = foreign
+    bench.broker.trade(foreign, 50, 99.0)
     for _ in range(2):
         bench.tick(6 * SECOND)
         bench.read()
     bench.enter("e1", 50)
     ours = bench.broker.place(bench.calls[0].order, bench.time)
-    bench.end(bench.calls[0], Outcome.ACCEPTED, stranger.id)
+    bench.end(bench.calls[0], Outcome.ACCEPTED, foreign.id)
     assert bench.order("e1").state is OrderState.UNKNOWN and "ORDER_ILLEGAL" in bench.codes()
     bench.broker.trade(ours, 50, 100.0)
     for _ in range(3):

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.accounting.pnl import drop_implausible_book, exit_price
-from mytrading.core.risk.snapshot import risk_picture
+from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.enums import LimitAction
 from mytrading.messages.exit_rules import LevelRule, StrategyRules, TrailKind, TrailRule
@@ -140,7 +140,7 @@ def test_intent_that_is_over_while_a_second_quote_is_awaited_says_so() -> None:
     bench.once(SHARE, 940.0, seconds=0.4)
     bench.beat()
     doubt = "by one quote the run of S has come to a rule's end, at −₹6,000, which a second is to confirm"
-    assert risk_picture(bench.machine, bench.now).waits == doubt
+    assert risk_snapshot(bench.machine, bench.now).waits == doubt
     (denied,) = of(bench.pass_time(0.3), SignalDenied)
     assert (denied.code, denied.message.startswith(f"{doubt}: that kept it waiting")) == ("EXPIRED", True)
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mytrading.config.loading import load_settings
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.snapshot import risk_picture
+from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
@@ -98,7 +98,7 @@ def test_funds_that_are_not_read_any_more_deny_entries_with_the_reason() -> None
     bench.machine.environment.needs_funds = True
     bench.fund(1_000_000.0)
     assert "margin_free:main" not in bench.machine.margins.figures()
-    assert risk_picture(bench.machine, bench.now).waits == f"account main: {bench.why}"
+    assert risk_snapshot(bench.machine, bench.now).waits == f"account main: {bench.why}"
     assert entries(bench.intent("a", Leg(instrument=CALL, lots=1))) == []
     bench.quote()
     bench.pass_time(61)
@@ -125,7 +125,7 @@ def test_funds_read_too_long_ago_are_not_spent_whatever_the_reconciler_says_of_t
     assert entries(aged(120).intent("a", Leg(instrument=CALL, lots=1)))
     bench, why = aged(121), "its funds were not read for 120 seconds"
     assert bench.machine.margins.cash("main") is None and "margin_free:main" not in bench.machine.margins.figures()
-    assert risk_picture(bench.machine, bench.now).waits == f"account main: {why}"
+    assert risk_snapshot(bench.machine, bench.now).waits == f"account main: {why}"
     assert entries(bench.intent("a", Leg(instrument=CALL, lots=1))) == []
     bench.quote()
     bench.pass_time(61)
