@@ -193,7 +193,8 @@ class RiskManager(MachineDaemon):
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Apply and decide on a message with the current contracts and quarantines; returns the decided rows."""
-        self._apply_quarantine()
+        if (doubted := bool(self.quarantine.writers)) != self.risk.state.doubted:
+            self.risk.apply(JournalDoubt(doubted))  # the one level that no stream brings: the daemon knows it itself
         if isinstance(message, Signal):
             listed = self.risk.environment.instruments
             for leg in message.legs:
@@ -203,11 +204,6 @@ class RiskManager(MachineDaemon):
         elif isinstance(message, OrderChanged):
             self._latency.record_order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)
-
-    def _apply_quarantine(self) -> None:
-        """Apply whether a journal is in quarantine, which the daemon itself knows: the one level no stream brings."""
-        if (doubted := bool(self.quarantine.writers)) != self.risk.state.doubted:
-            self.risk.apply(JournalDoubt(doubted))
 
     def _on_clock(self, machine_ns: int) -> None:
         self._take_kill_file()
