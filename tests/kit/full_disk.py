@@ -1,7 +1,7 @@
 """A router whose journal lies on a small file system of its own that fills up: `python -m tests.kit.full_disk FOLDER`.
 
 Run by `tests/system/test_full_disk.py` in a mount namespace of its own, where FOLDER/run/journal/router is a tmpfs.
-Prints what was seen, as JSON. The one rule: the file system is really full; nothing is pretended.
+Prints what was seen, as JSON. Rule: the file system is really full; nothing is pretended.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A stack whose state, logs and consoles lie on a small file system that fills up while positions are held.
 
 `FOLDER SECONDS` are its arguments: run by `tests/system/test_full_disk.py` in a mount namespace of its own, where
-FOLDER is a tmpfs, it holds the file system at zero for so long. Prints what was seen, as JSON. The one rule: the file
+FOLDER is a tmpfs, it holds the file system at zero for so long. Prints what was seen, as JSON. Rule: the file
 system is really full, and whatever is released is taken again at once; nothing is pretended.
 """
 

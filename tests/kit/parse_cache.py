@@ -1,6 +1,6 @@
 """What a command does once in its life, and a run of the tests thousands of times, is done once a run here.
 
-Used by `conftest`. The one rule: only what follows from its arguments alone is remembered, and nobody gets an object
+Used by `conftest`. Rule: only what follows from its arguments alone is remembered, and nobody gets an object
 that another one may change.
 """
 

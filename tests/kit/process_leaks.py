@@ -1,7 +1,7 @@
 """A pytest plugin: a run whose tests left processes of ours behind fails, names them and ends them.
 
 Used by `conftest`. What a test starts inherits this run's mark in its environment, whatever pid it has and whoever its
-parent became. The one rule: only what carries the mark is ended, so that a stack of the person who tests is left alone.
+parent became. Rule: only what carries the mark is ended, so that a stack of the person who tests is left alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is asked once in a run of the tests, whichever worker needs it first: the others read its answer.
 
-Used by fixtures whose making takes seconds of a core. The one rule: what is made is JSON, and nobody changes it.
+Used by fixtures whose making takes seconds of a core. Rule: what is made is JSON, and nobody changes it.
 """
 
 from __future__ import annotations

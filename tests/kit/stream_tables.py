@@ -1,6 +1,6 @@
 """The tables of docs/streams.md, from the structs themselves: `python -m tests.kit.stream_tables` writes them.
 
-A test holds the document against them. The one rule: nobody edits by hand what stands between the marks.
+A test holds the document against them. Rule: nobody edits by hand what stands between the marks.
 """
 
 from __future__ import annotations

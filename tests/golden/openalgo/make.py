@@ -1,7 +1,7 @@
 """Distils recorded answers of an OpenAlgo server into shapes: `python -m tests.golden.openalgo.make FOLDER`.
 
 FOLDER holds the transcripts (one list of requests and responses per file). Used by hand when there are new ones; the
-tests read the result only. The one rule: values of answers stay behind, their keys and types are what is held.
+tests read the result only. Rule: values of answers stay behind, their keys and types are what is held.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Distils a recorded live server's answers into shapes: `python -m tests.golden.openalgo.live.make TRANSCRIPT`.
 
 TRANSCRIPT is one file of requests and responses. Used by hand when there is a new one; the tests read the result only.
-The one rule: requests stay behind, since each depends on those before it; a test makes its own and compares by name.
+Rule: requests stay behind, since each depends on those before it; a test makes its own and compares by name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Distils recorded sequences of an OpenAlgo server: `python -m tests.golden.openalgo.sequences.make FOLDER`.
 
 FOLDER holds the transcripts whose answers hang on a switch, a clock or a rate of the server, and those of its
-WebSocket. Used by hand when there are new ones; the tests read the result only. The one rule: values of answers stay
+WebSocket. Used by hand when there are new ones; the tests read the result only. Rule: values of answers stay
 behind but for words that a client must know: statuses, codes, modes, and what a limit is called.
 """
 
