@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The outside: OpenAlgo servers, files of bars and contracts, and what NSE publishes."""

@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""Decisions without clocks, files or sockets: the machines of the processes, and the parts that they share."""

@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""What every process shares: poll loop, journals, streams, recovery, supervision, logs and clocks."""

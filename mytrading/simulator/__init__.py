@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The OpenAlgo-compatible paper exchange: REST and WebSocket servers, one venue, generated or replayed markets."""

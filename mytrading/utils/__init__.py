@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""Two modules under the names that the README of version 0.1 gave them."""

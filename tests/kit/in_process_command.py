@@ -1,7 +1,7 @@
 """A command of the program run inside the tests' process, for questions asked again and again until the answer fits.
 
-Used by `tests.kit.stack`: a process for each question would take a core from the very stack that is waited for. The
-one rule: nothing that starts or stops a stack is run here, which would be of this process then.
+Used by `tests.kit.stack`: a process for each question would take a core from the very stack that is waited for.
+Rule: nothing that starts or stops a stack is run here, which would be of this process then.
 """
 
 from __future__ import annotations
