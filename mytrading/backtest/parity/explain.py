@@ -287,7 +287,7 @@ class Explainer:
         if there is here is None:
             return
         if there is not None and here is not None and fills_agree(there, here, self._facts.within_ns):
-            self._agree("fill", name, there.at_ns, there[:3], _fill_text(there))
+            self._agree("fill", name, there.at_ns, subject, _fill_text(there))
             return
         found = explain_fills(one, other, there, here, self._facts)
         if unlike:
