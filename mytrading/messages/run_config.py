@@ -84,8 +84,8 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
-def read_direction(word: object) -> object:
-    """Refuse a word that names both sides, such as `long_short`, with the word for it."""
+def check_direction(word: object) -> object:
+    """Return a direction setting unchanged; `ValueError` for a word such as `long_short`, which is written `both`."""
     if isinstance(word, str) and "long" in word.lower() and "short" in word.lower():
         raise ValueError(f'expected long, short or both; found {word!r}: write "both" for the two')
     return word
@@ -182,7 +182,7 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ("1m",)
     direction: Annotated[
         Direction,
-        setting(note="signals that enter: long (BUY), short (SELL) or both; others close", read=read_direction),
+        setting(note="signals that enter: long (BUY), short (SELL) or both; others close", read=check_direction),
     ] = Direction.LONG
     product: Annotated[Product, setting(note="MIS, NRML or CNC; default: the primary account's")] = Product.MIS
     lots: Annotated[int, setting(note="lots of an entry", ge=1)] = 1

@@ -134,9 +134,9 @@ def expected_best_sharpe(deviation: float, trials: int) -> float:
     return deviation * ((1 - _EULER) * first + _EULER * second)
 
 
-def probability_above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
-    """Return the probability that the true Sharpe ratio exceeds `benchmark`, from the `ratio`, skew and kurtosis of
-    `count` returns; NaN if it cannot be computed."""
+def probabilistic_sharpe(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
+    """Return the probabilistic Sharpe ratio: the probability that the true ratio exceeds `benchmark`. Both ratios are
+    per return, not annualised; `kurtosis` is 3 for normal returns; `count`: number of returns. NaN if undefined."""
     variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
     if not variance > 0:
         return math.nan
@@ -151,7 +151,7 @@ def deflated_sharpe(best: Trial, trials: Sequence[Trial]) -> Deflated:
     sharpe = _by_period(returns)
     if len(returns) > 2 and math.isfinite(sharpe):
         z = (returns - np.mean(returns)) / float(np.std(returns))
-        probability = probability_above(sharpe, luck, float(np.mean(z**3)), float(np.mean(z**4)), len(returns))
+        probability = probabilistic_sharpe(sharpe, luck, float(np.mean(z**3)), float(np.mean(z**4)), len(returns))
     return Deflated(sharpe, luck, len(ratios), probability)
 
 

@@ -145,7 +145,8 @@ def status_headline(body: dict[str, Any]) -> str:
 
 
 def describe_origin(row: dict[str, Any], why: str, when: str) -> str:
-    """Return ` (reason, by whom, since when)`, "" if unknown; `why` and `when` are keys of `row`."""
+    """Return ` (reason, by PERSON, since TIME)` of a halt or level, "" if unknown. `why` and `when` name the keys of
+    `row` for reason and time (ns); the person is under `by`."""
     parts = [row[why]] if row.get(why) else []
     parts += [f"by {row['by']}"] if row.get("by") else []
     parts += [f"since {format_ist(row[when], '%d %b %H:%M:%S')}"] if parts and row.get(when) else []

@@ -42,7 +42,8 @@ class SquareOff:
         return self._times(exchange, now).deadline_ns
 
     def begins_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
-        """Return market ns at which to begin closing a position to meet `flat_by_ns`; 0 if it may stay open."""
+        """Return market ns at which closing begins for a position to be flat by `flat_by_ns`, which explains `own` (the
+        strategy's square-off time) and `intraday` (MIS); 0 if it may stay open."""
         deadline = self.flat_by_ns(exchange, now, own, intraday=intraday)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
 

@@ -135,7 +135,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     for name in sorted(oms.state.restless):
         order = oms.order(name)
         if order.state in TERMINAL and order.filled_seen > order.filled and not is_of_day(order, day):
-            order_updates.settle_sighted_fill(oms, order)
+            order_updates.settle_unconfirmed_old_fill(oms, order)
     for name in sorted({*oms.state.waiting.keys(), *oms.state.seeking.keys()}):
         order = oms.order(name)
         if is_of_day(order, day):

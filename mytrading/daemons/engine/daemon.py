@@ -55,7 +55,7 @@ class StrategyEngine(MachineDaemon):
         self._calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
         classes = find_strategies(
-            Path(config.home), config.strategies, self._guard.overrun_strategies(config.state / RUN_FILE)
+            Path(config.home), config.strategies, self._guard.record_overruns(config.state / RUN_FILE)
         )
         self.engine = EngineMachine(
             config.strategies, classes, self._instruments.book(), config.venue.account, self._guard,
@@ -108,7 +108,7 @@ class StrategyEngine(MachineDaemon):
             "faulted": self.engine.fault_count, "warm": sum(item.is_warm for item in hosts),
         }  # fmt: skip
 
-    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+    def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """Return the first row of a new journal after a loss, from the `DayOpened` row among `records`; () if none."""
         found = [row for row in records if isinstance(row, DayOpened)]
         return tuple(DayOpened(day=row.day, positions=row.positions, switches=row.switches) for row in found[:1])

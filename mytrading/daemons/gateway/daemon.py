@@ -203,7 +203,7 @@ class Gateway(MachineDaemon):
         """True unless a journal that the gateway reads is quarantined (unreadable, or rows were lost)."""
         return not self.quarantine.writers
 
-    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+    def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """Hook: return the first row for a lost journal, the levels and switches that risk's row of today holds."""
         found = [row for row in records if isinstance(row, RiskOpened)]
         return tuple(ControlOpened(day=row.day, trading=row.trading, switches=row.switches) for row in found[:1])

@@ -55,7 +55,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "daemons": [_daemon(ctx, name) for name in ALL],
         "accounts": _accounts(ctx),
         "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
-        "profit": checked_profits(view, machine_now()),
+        "profit": compare_profits(view, machine_now()),
         "levels": [msgspec.to_builtins(level) for level in ctx.control.trading.values()],
         "recovery": [msgspec.to_builtins(row) for row in view.recoveries.values()],
         "halted": [msgspec.to_builtins(row) for row in view.halted.values() if row.halted],
@@ -235,8 +235,9 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
     return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)
 
 
-def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
-    """Return rows by account: rupees by our ledger, by the broker, and their difference (None: why not comparable)."""
+def compare_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
+    """Return a row for each account: the day's P&L in rupees by our ledger, by the broker, and their difference. Where
+    the two cannot be compared the difference is None, and `not_comparable` says why."""
     names = sorted({position.account for position in view.positions.values()} | set(view.funds))
     return [_row(view, name, machine_ns) for name in names]
 

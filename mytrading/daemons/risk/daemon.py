@@ -343,12 +343,14 @@ class RiskManager(MachineDaemon):
             **self.risk.runs.figures(),
         }
 
-    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """Hook: return first rows for a lost journal, the state that router and gateway carried into the day."""
+    def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the first rows of a rebuilt journal, made of `records`: the states with which router and gateway began
+        their journals of the day. Called in place of a journal that was lost."""
         return opening_rows(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Return what only the lost journal held: stops (by positions), and breached limits of today (by alerts)."""
+        """Return rows that restore what only the lost journal held: stops, worked out from the positions, and limits
+        breached today, read off the alerts sent. `missed` (the rows of other daemons read again) is not needed."""
         now = self.clock.now()
         day = iso_day(now)
         alerts = (self.decode(row) for row in rows_read_by(self.config, "gateway", "status", self.name, day))

@@ -166,7 +166,7 @@ class TradeManager(MachineDaemon):
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        """Serialize the broker calls that these rows cause, and check their connections; sends nothing."""
+        """Encode the broker calls that these rows cause, for `act` to send, and check their connections."""
         jobs = self._jobs(rows)
         self._prepared = (rows, jobs)
         for job, _ in jobs:
@@ -227,7 +227,7 @@ class TradeManager(MachineDaemon):
             self.notes["recovery"] = f"the books of {account} are being compared with the journal"
         return not (self.quarantine.writers or self.journal.short or "recovery" in self.notes)
 
-    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+    def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """Hook: return first rows for a lost journal, the state that risk and gateway carried into the day."""
         return journal_rebuild.opening_rows(records)
 

@@ -27,7 +27,7 @@ class Budgets:
         """By account what an operator should know of a server that asks for a long pause: an exit waits too."""
 
     def count_rate_limited(self, row: OrderChanged) -> None:
-        """Count an order call answered with HTTP 429."""
+        """Count the row against its account if the broker answered the order call with HTTP 429, else nothing."""
         if row.event == "rate_limited":
             self._refused[row.order.account] += 1
 

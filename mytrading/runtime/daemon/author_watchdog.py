@@ -41,8 +41,9 @@ class OverrunGuard:
             os.posix_fallocate(file.fileno(), 0, _CALL.size)  # a copy into a hole would end us on a full disk
             self._map = mmap.mmap(file.fileno(), _CALL.size)
 
-    def overrun_strategies(self, run_file: Path) -> tuple[str, ...]:
-        """Return, and record, strategies whose call hung since `run_file` was written, one killed just now too."""
+    def record_overruns(self, run_file: Path) -> tuple[str, ...]:
+        """Return the strategies whose call hung since `run_file` was written (at the start of the stack's run), and
+        keep the list in the guard's file. The call for which the process was killed just before this start counts."""
         written = run_file.stat().st_mtime_ns if run_file.exists() else 0
         names: list[str] = []
         with suppress(FileNotFoundError, msgspec.DecodeError):

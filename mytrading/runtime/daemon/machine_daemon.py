@@ -87,7 +87,7 @@ class MachineDaemon(Daemon):
         self._deciding = self.monitor.operation(name, "decide")
         self._committing = self.monitor.operation(name, "commit_and_send")
 
-    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+    def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
         """Hook: return first rows for a lost journal, from the first records that related daemons wrote today."""
         return ()
 
@@ -191,7 +191,7 @@ class MachineDaemon(Daemon):
             records = [
                 self.decode(row) for name in names for row in journal_rebuild.first_records(self.config, name, day)
             ]
-            self.record(self.foundation(records))
+            self.record(self.opening_rows_of_rebuild(records))
         found = journal_rebuild.find_lost_rows(self.config, self.name, day, rebuilt.kept, self.follower.cursors)
         if found.entries:
             now, machine_ns = self.clock.now(), machine_now()

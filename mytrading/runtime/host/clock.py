@@ -167,10 +167,10 @@ class MarketClock:
         return self.at(machine_ns), machine_ns
 
     def at(self, machine_ns: int) -> int:
-        """Market time (ns UTC) at a machine time of the current segment (speed, anchor) of the clock file.
+        """Market time (ns UTC) at a machine time (monotonic ns), by the clock file's present segment (speed, anchor).
 
-        For the wall clock it is converted by the present difference of the two clocks, so it is off by any change
-        of the wall clock, or sleep of the machine, between that moment and now.
+        Without a clock file market time is the wall clock: converted by the present difference of wall and monotonic
+        clock, it is off by any change of the wall clock, or sleep of the machine, between that moment and now.
         """
         if (last := self._last) is None:
             return machine_ns + time.time_ns() - machine_now()

@@ -74,7 +74,7 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
 
 
 def lost(folder: Path) -> Lost | None:
-    """Return the note that `set_aside` left of a damaged journal, None if there is none; `forget_lost` deletes it."""
+    """Return the note on the damaged journal that `set_aside` moved out of `folder`; None if no journal was lost."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         return msgspec.json.decode((folder / LOST).read_bytes(), type=Lost)
     return None

@@ -184,7 +184,8 @@ class SimulatedWorld:
 
     @property
     def listing_changed(self) -> bool:
-        """True if the listing of the present day has changed since it was made: never here, a followed market's may."""
+        """True if today's list of contracts has changed since it was built. Always False here; overridden where a live
+        market is followed."""
         return False
 
     def find_instrument(self, instrument: str, day: date) -> Instrument | None:
@@ -209,7 +210,8 @@ class SimulatedWorld:
         return bool(self._files)
 
     def next_open(self, now: int) -> int | None:
-        """Return when derivatives trade next after `now` (ns); None after the last recorded day."""
+        """Return the derivatives' next opening after `now` (ns UTC), also during a session; None after the last
+        recorded day."""
         if not self._files:
             return self.calendar.next_open("NFO", now)
         sessions = (self.calendar.session("NFO", day) for day in sorted(self._files))

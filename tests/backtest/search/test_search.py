@@ -341,7 +341,7 @@ def test_deflated_sharpe_of_luck_is_low_and_of_merit_high() -> None:
 
 def test_probabilistic_sharpe_equals_the_published_example() -> None:
     """Bailey and López de Prado (2012): 24 months, ratio 0.458, skew −2.448, kurtosis 10.164: 0.9130 above 0."""
-    assert trials.probability_above(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
+    assert trials.probabilistic_sharpe(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
 
 
 def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:

@@ -217,14 +217,17 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
     else:
         oms.alert(EventAlert.ORDER_OVERNIGHT, Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
-        settle_sighted_fill(oms, oms.order(order.client_order_id), net_positions.broker_average_price(order.net, read))
+        settle_unconfirmed_old_fill(
+            oms, oms.order(order.client_order_id), net_positions.broker_average_price(order.net, read)
+        )
     elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(order.net, oms.state, read)):
         net_positions.hold_back_exits(oms, order)
 
 
-def settle_sighted_fill(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
-    """Settle an earlier day's fill that one source reported: an entry's is booked (`price`: if it has none), an exit's
-    is withdrawn, and exits wait for reads of the books."""
+def settle_unconfirmed_old_fill(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
+    """Settle a fill of an earlier day that only one of the broker's books reported. An entry's fill is booked, at
+    `price` if the order names none. An exit's fill is dropped, as the positions read from the broker contain it, and
+    further exits of the position wait until the books are read."""
     if order.purpose.reduces:
         net_positions.hold_back_exits(oms, order)
         _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")

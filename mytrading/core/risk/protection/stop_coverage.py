@@ -180,7 +180,7 @@ class StopCoverage:
         return [key for key, seen in self._doubts.items() if seen.again]
 
     def owners_missing_stop(self) -> list[OwnerKey]:
-        """Return `doubted_owners` whose stop was not reported as resting since the newest reading began."""
+        """Return the owners whose stop is in doubt (`doubted_owners`) and not shown resting by a later order book."""
         return [key for key in self.doubted_owners() if self._doubts[key].began_ns > self._rested.get(key, -1)]
 
     def doubted_positions(self) -> list[UncoveredPosition]:

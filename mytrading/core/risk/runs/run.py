@@ -124,7 +124,7 @@ class RunLeg(msgspec.Struct):
         return found
 
     def update_price_band(self, rules: StrategyRules) -> None:
-        """Set `floor` and `ceiling`, the last prices between which no rule of the leg applies."""
+        """Set `floor` and `ceiling`: no stop, target or trail of the leg acts while the last price is between."""
         self.floor, self.ceiling = -_FAR, _FAR
         for kind, price in self.rule_prices(rules):
             if (self.units > 0) is (kind is RiskKind.LEG_TAKE_PROFIT):

@@ -68,7 +68,8 @@ def close_position(state: RiskState, position: Position, cause: str, reason: str
 def close_positions(
     state: RiskState, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
 ) -> list[Any]:
-    """Return rows that close positions, sold ones first; `patient`: leave hedges for when the sold ones are flat."""
+    """Return rows that close positions, sold ones first. `cause` is a code, `reason` its text, `trace_ns` the event
+    that led here; `patient`: leave hedges for when the sold ones are flat."""
     chosen = sorted(positions, key=lambda position: position.open_units > 0)
     return [
         row

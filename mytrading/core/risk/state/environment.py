@@ -133,9 +133,9 @@ def _with_one_square_off(run: StrategyRun) -> StrategyRun:
     return replace(run, rules=replace(run.rules, square_off_time=at.hour * 3600 + at.minute * 60 + at.second))
 
 
-def watch_for(run: StrategyRun | None, instrument: str) -> str | None:
-    """Return the watched instrument whose rules trade `instrument`; `UNKNOWN_WATCH` if none or several do. None for an
-    unknown strategy, or one that watches a single instrument."""
+def watched_instrument_of(run: StrategyRun | None, instrument: str) -> str | None:
+    """Return which of a strategy's watched instruments has rules that trade `instrument`; `UNKNOWN_WATCH` if not
+    exactly one. None where there is no choice: an unknown strategy, or one that watches a single instrument."""
     if run is None or len(run.symbols) < 2:
         return None
     rules = [rule for rule in (run.long, run.short) if rule is not None]

@@ -14,7 +14,7 @@ from mytrading.core.orders.state_machine import TERMINAL, order_from_command, wi
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
 from mytrading.core.risk.state import orphan_hedges
-from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watch_for
+from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watched_instrument_of
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.inputs import JournalDoubt
 from mytrading.core.risk.state.intent import Intent
@@ -134,7 +134,7 @@ def _bind(state: RiskState, position: Position) -> None:
         if state.bound.get(place) == UNKNOWN_WATCH and not state.owns(*place):
             del state.bound[place]
     elif place not in state.bound:
-        watch = watch_for(state.environment.strategies.get(position.strategy), position.instrument)
+        watch = watched_instrument_of(state.environment.strategies.get(position.strategy), position.instrument)
         if watch is not None:
             state.bound[place] = watch
 

@@ -7,7 +7,7 @@ import pytest
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.time import SECOND
-from mytrading.daemons.gateway.stack_queries import checked_profits
+from mytrading.daemons.gateway.stack_queries import compare_profits
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged
@@ -27,24 +27,24 @@ def view(broker: float | None, ours: float = 120.0) -> StackView:
 
 
 def test_difference_of_comparable_figures_is_shown_with_its_age() -> None:
-    (row,) = checked_profits(view(100.0), 6 * SECOND)
+    (row,) = compare_profits(view(100.0), 6 * SECOND)
     assert (row["realised"], row["broker_realised"], row["difference"]) == (120.0, 100.0, 20.0)
     assert (row["not_comparable"], row["broker_age_s"]) == ("", 5.0)
 
 
 def test_figures_that_agree_but_for_rounding_differ_by_nothing() -> None:
-    (row,) = checked_profits(view(106.0, 106.0 - 1e-9), 6 * SECOND)
+    (row,) = compare_profits(view(106.0, 106.0 - 1e-9), 6 * SECOND)
     assert f"{row['difference']:,.2f}" == "0.00"
 
 
 def test_figure_of_the_broker_that_was_read_long_ago_is_not_held_against_ours() -> None:
-    (row,) = checked_profits(view(100.0), 62 * SECOND)
+    (row,) = compare_profits(view(100.0), 62 * SECOND)
     assert (row["difference"], row["not_comparable"]) == (None, "the broker's funds were last read 61 s ago")
 
 
 @pytest.mark.parametrize(("broker", "said"), [(None, "not read yet"), (0.0, "reports no realised profit")])
 def test_missing_figure_is_a_reason_and_no_difference(broker: float | None, said: str) -> None:
-    (row,) = checked_profits(view(broker), SECOND)
+    (row,) = compare_profits(view(broker), SECOND)
     assert row["difference"] is None and said in row["not_comparable"]
 
 
@@ -53,8 +53,8 @@ def test_unmanaged_and_corrected_units_are_reasons() -> None:
     foreign.apply(UnmanagedChanged(account="main", instrument="NSE:B", product=Product.MIS, quantity=5, at_ns=1))
     position = next(iter(corrected.positions.values()))
     corrected.apply(PositionAdjusted(position=position, cause="claim", quantity=5, price=1.0, at_ns=1))
-    assert "unmanaged" in checked_profits(foreign, SECOND)[0]["not_comparable"]
-    assert "claimed or corrected" in checked_profits(corrected, SECOND)[0]["not_comparable"]
+    assert "unmanaged" in compare_profits(foreign, SECOND)[0]["not_comparable"]
+    assert "claimed or corrected" in compare_profits(corrected, SECOND)[0]["not_comparable"]
 
 
 def test_resume_of_all_ends_the_halts_of_single_accounts_and_of_one_only_its_own() -> None:

@@ -36,13 +36,13 @@ def test_call_over_budget_says_how_long_it_took(tmp_path):
 def test_killed_in_a_long_call_is_remembered_until_the_run_file_is_new(tmp_path, run_file, monkeypatch):
     OverrunGuard(tmp_path, Histogram()).begin("Looper")
     monkeypatch.setattr(author_watchdog, "KILLED_AFTER_S", 0.0)
-    assert OverrunGuard(tmp_path, Histogram()).overrun_strategies(run_file) == ("Looper",)
-    assert OverrunGuard(tmp_path, Histogram()).overrun_strategies(run_file) == ("Looper",)
+    assert OverrunGuard(tmp_path, Histogram()).record_overruns(run_file) == ("Looper",)
+    assert OverrunGuard(tmp_path, Histogram()).record_overruns(run_file) == ("Looper",)
     later = time.time_ns() + 10**9
     os.utime(run_file, ns=(later, later))
-    assert OverrunGuard(tmp_path, Histogram()).overrun_strategies(run_file) == ()
+    assert OverrunGuard(tmp_path, Histogram()).record_overruns(run_file) == ()
 
 
 def test_killed_in_a_short_call_is_not_held_against_it(tmp_path, run_file):
     OverrunGuard(tmp_path, Histogram()).begin("Unlucky")
-    assert OverrunGuard(tmp_path, Histogram()).overrun_strategies(run_file) == ()
+    assert OverrunGuard(tmp_path, Histogram()).record_overruns(run_file) == ()

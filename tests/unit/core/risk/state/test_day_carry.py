@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mytrading.core.risk.exits.position_alerts import UNBOUND
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.state.day_carry import opening_rows
-from mytrading.core.risk.state.environment import RiskEnvironment, watch_for
+from mytrading.core.risk.state.environment import RiskEnvironment, watched_instrument_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Product, Purpose, Side
@@ -149,7 +149,7 @@ def test_watch_is_known_where_the_rules_lead_to_the_instrument_from_one(
     rule: TradeRule | None, symbols: tuple[str, ...], instrument: str, found: str | None
 ) -> None:
     run = StrategyRun(name="S", file="s.py", symbols=symbols, long=rule, short=None)
-    assert watch_for(run, instrument) == found
+    assert watched_instrument_of(run, instrument) == found
 
 
 def test_lost_journal_of_risk_begins_with_stops_exits_and_runs_that_the_router_carried() -> None:
