@@ -144,7 +144,7 @@ def scenario(stack: Stack, folder: Path, seconds: float) -> dict[str, Any]:
 
 def main(folder: Path, seconds: float) -> None:
     """The whole of it."""
-    with Stack(folder, forked=False, **make_home(folder / "home")) as stack:
+    with Stack(folder, **make_home(folder / "home")) as stack:
         try:
             seen = scenario(stack, folder, seconds)
         except BaseException:

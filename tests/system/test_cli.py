@@ -41,7 +41,7 @@ SUMMARY = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("cli"), forked=False) as stack:
+    with Stack(tmp_path_factory.mktemp("cli")) as stack:
         stack.up("--simulator")
         eventually(lambda: stack.ask("orders"), 40)
         yield stack
@@ -121,11 +121,8 @@ def test_logs_of_a_process_and_of_trades_have_lines(running: Stack) -> None:
 
 
 def command(stack: Stack, *arguments: str, **streams: Any) -> Any:
-    """A command that goes on beside the test, and hears Ctrl-C also where a shell in the background runs the tests."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    if not stack.forked:
-        pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return stack.start(*arguments, **pipes)
+    """A command that goes on beside the test; a forked one hears Ctrl-C wherever the tests run."""
+    return stack.start(*arguments, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams})
 
 
 def test_tail_prints_each_stream_as_objects_by_name(running: Stack) -> None:

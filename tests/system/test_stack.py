@@ -14,7 +14,7 @@ from mytrading.messages.streams import ALL
 from mytrading.runtime.host.clock import read_clock_file
 from mytrading.runtime.streams.ops_client import Ops, new_request_id
 from mytrading.runtime.supervision import control
-from tests.kit.project import ROOT
+from tests.kit.project import ROOT, copy_project
 from tests.kit.simulator_process import API_KEY, start_simulator
 from tests.kit.stack import Stack
 from tests.kit.stack_project import make_busy_project
@@ -67,23 +67,43 @@ def test_killed_process_comes_back_and_books_stay_equal(tmp_path: Path, victim: 
         assert stack.run("journal", "verify").returncode == 0, stack.run("journal", "verify").stdout
 
 
-BROKEN_ENGINE = """
-import sys
+ENGINE = """
+import runpy
 
-if "mytrading.daemons.engine" in sys.orig_argv:
-    from mytrading.core.engine.machine import EngineMachine
+{first}
+runpy.run_module("mytrading.daemons.engine", run_name="__main__", alter_sys=True)
+"""
+BROKEN = """
+from mytrading.core.engine.machine import EngineMachine
 
-    def broken(*_, **__):
-        raise RuntimeError("no engine today")
 
-    EngineMachine.__init__ = broken
+def broken(*_, **__):
+    raise RuntimeError("no engine today")
+
+
+EngineMachine.__init__ = broken
+"""
+SLOW = """
+import time
+
+time.sleep(3)
 """
 
 
+def with_engine(folder: Path, first: str) -> Stack:
+    """A stack whose engine does something else first."""
+    project = copy_project(folder / "project")
+    (folder / "engine.py").write_text(ENGINE.format(first=first), encoding="utf-8")
+    conf = project / "supervisord.conf"
+    text = conf.read_text(encoding="utf-8")
+    changed = text.replace("-m mytrading.daemons.engine\n", f'"{folder / "engine.py"}"\n')
+    assert changed != text
+    conf.write_text(changed, encoding="utf-8")
+    return Stack(folder, MYTRADING_HOME=str(project))
+
+
 def test_daemon_that_dies_before_its_first_heartbeat_is_given_up_and_fails_the_start(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BROKEN_ENGINE)
-    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
-    with Stack(tmp_path, PYTHONPATH=path) as stack:
+    with with_engine(tmp_path, BROKEN) as stack:
         done = stack.run("up", "--detach", "--simulator")
         assert done.returncode == 1
         assert "engine gave up (exit 70): RuntimeError: no engine today" in done.stderr
@@ -94,20 +114,8 @@ def test_daemon_that_dies_before_its_first_heartbeat_is_given_up_and_fails_the_s
         assert (alert["subject"], "no engine today" in alert["message"]) == ("engine", True)
 
 
-SLOW_ENGINE = """
-import sys
-
-if "mytrading.daemons.engine" in sys.orig_argv:
-    import time
-
-    time.sleep(3)
-"""
-
-
 def test_market_begins_when_the_slowest_process_is_ready_and_the_log_holds_no_key(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(SLOW_ENGINE)
-    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
-    with Stack(tmp_path, PYTHONPATH=path) as stack:
+    with with_engine(tmp_path, SLOW) as stack:
         stack.up("--simulator")
         engine = next(row for row in stack.ask("status")["daemons"] if row["daemon"] == "engine")
         (begins,) = read_clock_file(stack.config.clock_path).segments

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.golden.json_commands import lacking, paths
+from tests.kit.fork_server import COMMAND, PIPE, Process, start
 from tests.kit.in_process_command import asked
 from tests.kit.project import ROOT
-from tests.kit.stack import COMMAND
 
 pytestmark = pytest.mark.timeout(400)
 SEEDS = {"sandbox": 11, "live": 12}
@@ -30,14 +29,14 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Process]]:
     """Two minutes of chaos, one for each personality, side by side; docs/chaos-runs.md lists longer ones."""
     folder = tmp_path_factory.mktemp("chaos")
     options = ("--minutes", "1", "--json", "--keep", str(folder), "--report", str(folder / "reports"))
     started = {
-        name: subprocess.Popen(
+        name: start(
             [COMMAND, "chaos", "--seed", str(seed), "--personality", name, *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            stdout=PIPE, stderr=PIPE, text=True, cwd=ROOT,
         )
         for name, seed in SEEDS.items()
     }  # fmt: skip
@@ -48,7 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subp
 
 
 @functools.cache
-def ended(process: subprocess.Popen[str]) -> Ended:
+def ended(process: Process) -> Ended:
     said, troubles = process.communicate(timeout=380)
     assert said, troubles
     body: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
@@ -56,9 +55,7 @@ def ended(process: subprocess.Popen[str]) -> Ended:
 
 
 @pytest.mark.parametrize("personality", SEEDS)
-def test_short_chaos_leaves_nothing_doubled_lost_or_bare(
-    running: dict[str, subprocess.Popen[str]], personality: str
-) -> None:
+def test_short_chaos_leaves_nothing_doubled_lost_or_bare(running: dict[str, Process], personality: str) -> None:
     code, body, findings = ended(running[personality])
     reported = f"seed {body['seed']}\n{findings}"
     assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, reported
@@ -71,7 +68,7 @@ def test_short_chaos_leaves_nothing_doubled_lost_or_bare(
     assert body["filled"]["entry"] >= 1  # a busy machine spends most of the minute starting processes
 
 
-def test_summary_of_both_has_the_keys_of_a_campaign(running: dict[str, subprocess.Popen[str]]) -> None:
+def test_summary_of_both_has_the_keys_of_a_campaign(running: dict[str, Process]) -> None:
     kept = {Path(ended(process).body["kept"]).parent for process in running.values()}
     done = asked(dict(os.environ), "chaos", "--summary", str(kept.pop() / "reports"), "--json")
     assert done.returncode == 0, done.stderr
