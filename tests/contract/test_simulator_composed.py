@@ -255,3 +255,23 @@ def test_timings_name_who_trades_on_a_day(simulator: RunningSimulator, day: str,
 def test_timings_of_no_date_are_refused(simulator: RunningSimulator) -> None:
     status, body = asked(simulator, "market/timings", date="20-11-2026")
     assert (status, body["message"]) == (400, "Invalid date format. Use YYYY-MM-DD")
+
+
+def test_hedge_is_refused_while_its_short_needs_it_and_closeposition_closes_the_short_first(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with start_simulator(tmp_path_factory.mktemp("hedged"), capital=150_000) as small:
+        small.call("/sim/pause", paused=True)
+        small.push("NIFTY", 26_012.0, exchange="NSE_INDEX")
+
+        def placed(action: str, strike: int) -> tuple[int, dict[str, Any]]:
+            row = {"symbol": f"NIFTY23NOV26{strike}CE", "exchange": "NFO", "action": action, "quantity": LOT,
+                   "product": "NRML", "pricetype": "MARKET"}  # fmt: skip
+            return asked(small, "placeorder", strategy="T", **row)
+
+        assert placed("SELL", 26_100)[1]["status"] == "error", "naked it needs ₹2,03,580"
+        assert placed("BUY", 26_200)[1]["status"] == placed("SELL", 26_100)[1]["status"] == "success"
+        refused = placed("SELL", 26_200)[1]
+        assert refused["status"] == "error" and "Insufficient funds" in refused["message"]
+        _, body = asked(small, "closeposition", strategy="T")
+        assert (body["closed_positions"], body["failed_closures"]) == (2, 0)

@@ -14,6 +14,7 @@ from mytrading.core.exchange.exchange import Exchange
 from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import FillRules, exchange_fill_price
 from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.instruments.symbology import instrument_id
 from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
 from mytrading.messages.instruments import Instrument
@@ -63,10 +64,18 @@ class BacktestVenue:
         self.machine_ns = 0
         self.answers: list[Any] = []
         books, rules = BooksSnapshot(account=Account(capital=capital)), FillRules(self._price, strict=True)
-        self.exchange = Exchange(calendar, facts, instrument_of, books, part_of=self._part_of, rules=rules)
+        self.exchange = Exchange(
+            calendar, facts, instrument_of, books, part_of=self._part_of, rules=rules, spot_of=self._spot_of
+        )
+        self._facts = facts
 
     def _price(self, request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
         return None if self._room.get(request.instrument) == 0 else exchange_fill_price(request, mark, fresh)
+
+    def _spot_of(self, option: Instrument) -> float:
+        underlying = self._facts.underlyings.get(option.underlying)
+        name = instrument_id(underlying.exchange, option.underlying) if underlying is not None else ""
+        return mark.ltp if (mark := self.marks.get(name)) is not None else 0.0
 
     def _part_of(self, order: BookOrder) -> int:
         room = self._room.get(order.request.instrument)

@@ -59,7 +59,9 @@ def price_legs(
     legs, sized = sizer.size_legs(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
-    margin_legs = [margin_leg(leg, one, prices, product) for leg, one in zip(legs, contracts, strict=True)]
+    margin_legs = [
+        margin_leg(leg, one, prices, product)._replace(spot=spot) for leg, one in zip(legs, contracts, strict=True)
+    ]
     needs = margin_requirement(margin_legs, tables, day)
     found = payoff(priced, spot, RATE)
     guards = describe_stops(legs, contracts, quotes.prices, stops)

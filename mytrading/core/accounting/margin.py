@@ -24,12 +24,16 @@ UNACCEPTED = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderState
 
 
 class MarginLeg(NamedTuple):
-    """So many units (signed, above 0 bought) of an instrument at a price in rupees."""
+    """So many units (signed, above 0 bought) of an instrument at a price in rupees.
+
+    `spot` is the price of its underlying, rupees; 0 where that is not known.
+    """
 
     instrument: Instrument
     units: int
     price: float
     product: Product = Product.MIS
+    spot: float = 0.0
 
     @property
     def lots(self) -> float:
@@ -80,7 +84,7 @@ class HedgedOptions(NamedTuple):
     """Options of one underlying, expiry and product, as many bought as sold of each right at least. Rupees.
 
     `most_loss` is the most that they can be worth against their holder at the expiry, `sold_value` the value of what
-    the sold units are written on, where the highest strike stands for the price of the underlying.
+    the sold units are written on: at the price of the underlying, where that is not known at the highest strike.
     """
 
     underlying: str
@@ -109,7 +113,8 @@ def split_hedged(legs: Iterable[MarginLeg]) -> tuple[list[HedgedOptions], list[M
             # beyond the outermost strikes nothing more is lost: there no more units are sold than bought
             strikes = {leg.instrument.strike for leg in covered}
             most_loss = max(0.0, *(-_value_at_expiry(covered, strike) for strike in strikes))
-            hedged.append(HedgedOptions(underlying, expiry, most_loss, sold_units * max(strikes)))
+            spot = max(leg.spot for leg in covered) or max(strikes)
+            hedged.append(HedgedOptions(underlying, expiry, most_loss, sold_units * spot))
     return hedged, bare
 
 
@@ -127,16 +132,18 @@ def _split_covered(group: Sequence[MarginLeg]) -> tuple[list[MarginLeg], list[Ma
     return covered, bare
 
 
-def hedge_benefit(legs: Sequence[MarginLeg], cost: Callable[[MarginLeg], float], exposure: float) -> float:
+def hedge_benefit(
+    legs: Sequence[MarginLeg], cost: Callable[[MarginLeg], float], exposure: Callable[[HedgedOptions], float]
+) -> float:
     """Rupees by which bought options lessen the margin of sold ones.
 
-    `cost` gives what a sold leg is charged by itself, `exposure` the share of the sold value that a hedged one keeps.
+    `cost` gives what a sold leg is charged by itself, `exposure` the share of its sold value that a hedged group keeps.
     """
     groups, bare = split_hedged(legs)
     if not groups:
         return 0.0
     alone = sum(cost(leg) for leg in legs if leg.units < 0 and leg.instrument.kind.is_option)
-    together = sum(group.most_loss + group.sold_value * exposure for group in groups)
+    together = sum(group.most_loss + group.sold_value * exposure(group) for group in groups)
     return max(alone - sum(cost(leg) for leg in bare) - together, 0.0)
 
 

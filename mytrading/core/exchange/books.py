@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from mytrading.core.accounting.margin import MarginLeg, hedge_benefit
+from mytrading.core.accounting.margin import HedgedOptions, MarginLeg, hedge_benefit
 from mytrading.core.exchange.model import (
     BookOrder,
     BookPosition,
@@ -21,7 +21,7 @@ from mytrading.core.exchange.model import (
     Mark,
     OrderRequest,
 )
-from mytrading.core.instruments.contract_specs import MarginRates
+from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates
 from mytrading.messages.enums import BrokerStatus, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
@@ -30,10 +30,16 @@ class ExchangeBooks:
     """Today's orders and trades, all positions and holdings, and the account."""
 
     def __init__(
-        self, books: BooksSnapshot, instrument_of: Callable[[str], Instrument | None], rates: MarginRates
+        self,
+        books: BooksSnapshot,
+        instrument_of: Callable[[str], Instrument | None],
+        facts: ContractFacts,
+        spot_of: Callable[[Instrument], float],
     ) -> None:
         self._instrument_of = instrument_of
-        self._rates = rates
+        self._facts = facts
+        self._rates = facts.margin
+        self._spot_of = spot_of
         self.account = books.account
         self.orders = {order.order_id: order for order in books.orders}
         self.trades = list(books.trades)
@@ -83,18 +89,32 @@ class ExchangeBooks:
         held = sum(position.blocked for position in self.positions.values()) - self.hedge_benefit()
         return held + sum(self.orders[key].blocked for row in self.resting.values() for key in row)
 
-    def hedge_benefit(self, coming: Sequence[MarginLeg] = ()) -> float:
-        """Return the rupees that bought options held save on sold ones, held or `coming`."""
+    def hedge_benefit(self, selling: Sequence[MarginLeg] = ()) -> float:
+        """Return the rupees that bought options save on sold ones once options that are for sale have been sold.
+
+        What is held and sold of one contract and product is netted: a bought option that goes hedges nothing more.
+        """
         legs = [leg for position in self.positions.values() if (leg := self._option_leg(position)) is not None]
         if not any(leg.units > 0 for leg in legs):
             return 0.0
-        return hedge_benefit([*legs, *coming], self._alone, self._rates.exposure)
+        net: dict[tuple[str, Product], MarginLeg] = {}
+        for leg in (*legs, *selling):
+            before = net.get(key := (leg.instrument.id, leg.product))
+            net[key] = leg if before is None else before._replace(units=before.units + leg.units)
+        return hedge_benefit([leg for leg in net.values() if leg.units], self._alone, self._exposure)
+
+    def option_leg(self, instrument: Instrument, units: int, price: float, product: Product) -> MarginLeg:
+        """Return signed units of an option at a price (rupees) as a leg, with the price of its underlying."""
+        return MarginLeg(instrument, units, price, product, self._spot_of(instrument))
 
     def _option_leg(self, position: BookPosition) -> MarginLeg | None:
         listed = self._instrument_of(position.instrument) if position.quantity else None
         if listed is None or not listed.kind.is_option:
             return None
-        return MarginLeg(listed, position.quantity, position.average_price, position.product)
+        return self.option_leg(listed, position.quantity, position.average_price, position.product)
+
+    def _exposure(self, group: HedgedOptions) -> float:
+        return self._facts.exposure_of(group.underlying, group.expiry, self.account.day)
 
     def _alone(self, leg: MarginLeg) -> float:
         return required_cash(leg.instrument, leg.product, leg.units, leg.price, self._rates)
@@ -295,8 +315,8 @@ def required_cash(instrument: Instrument, product: Product, quantity: int, price
 
 
 def shortage_text(required: float, available: float) -> str:
-    """Return the refusal text for insufficient cash (rupees), or an empty string."""
-    if required <= available:
+    """Return the refusal text for insufficient cash (rupees); empty if there is enough, or nothing is needed."""
+    if required <= max(available, 0.0):
         return ""
     return (
         f"Insufficient funds. Required: ₹{round(required, 2)}, Available: ₹{round(available, 2)}, "

@@ -34,7 +34,8 @@ _STOPS = (OrderType.SL, OrderType.SL_M)
 class Exchange:
     """Matching engine, books and clockwork of one account. `on_mark` without live orders costs one look-up.
 
-    `part_of` gives the units of an order that a fill takes now, 0 for all of them.
+    `part_of` gives the units of an order that a fill takes now, 0 for all of them. `spot_of` gives the price of an
+    option's underlying in rupees, 0 where it is not known.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class Exchange:
         books: BooksSnapshot,
         part_of: PartOf = lambda _order: 0,
         rules: FillRules = EXCHANGE,
+        spot_of: Callable[[Instrument], float] = lambda _option: 0.0,
     ) -> None:
         self._calendar = calendar
         self._facts = facts
         self._instrument_of = instrument_of
         self._part_of = part_of
         self._rules = rules
-        self.books = ExchangeBooks(books, instrument_of, facts.margin)
+        self.books = ExchangeBooks(books, instrument_of, facts, spot_of)
 
     def instruments_at_work(self) -> Iterable[str]:
         """Return the instruments with live orders, of which `on_mark` needs every tick."""
@@ -225,24 +227,27 @@ class Exchange:
         assert instrument is not None
         if request.product is Product.CNC and request.side is Side.SELL:
             return 0.0
-        opening = opening_units(self.books.position(request.instrument, request.product).quantity, signed)
+        books = self.books
+        opening = opening_units(books.position(request.instrument, request.product).quantity, signed)
         price = request.price or request.trigger_price or mark.opposite(request.side)
         required = required_cash(instrument, request.product, opening, price, self._facts.margin)
-        if opening >= 0 or not instrument.kind.is_option:
+        if signed >= 0 or not instrument.kind.is_option:
             return required
+        # a sold option may use a hedge, or be one: then what it hedged is charged, less what the sale brings
         others = self._options_on_sale(order_id)
-        hedged = self.books.hedge_benefit([*others, MarginLeg(instrument, opening, price, request.product)])
-        return required - max(hedged - self.books.hedge_benefit(others), 0.0)
+        whole = books.option_leg(instrument, signed, price, request.product)
+        lost = round(books.hedge_benefit(others) - books.hedge_benefit([*others, whole]), 2)
+        return max(required + lost - (opening - signed) * price, 0.0)
 
     def _options_on_sale(self, but: str) -> list[MarginLeg]:
-        """Live orders that sell options, each of which uses hedges that are held, without the one of this id."""
+        """Live orders that sell options, which use hedges that are held or are these, without the one of this id."""
         books, found = self.books, []
         for name in (key for row in books.resting.values() for key in row if key != but):
             order = books.orders[name]
             listed = self._instrument_of(order.request.instrument)
             if order.request.side is Side.SELL and listed is not None and listed.kind.is_option:
                 price = order.request.price or order.reference_price
-                found.append(MarginLeg(listed, -order.pending_units, price, order.request.product))
+                found.append(books.option_leg(listed, -order.pending_units, price, order.request.product))
         return found
 
     def _work(self, order: BookOrder, mark: Mark, now: int, *, fresh: bool) -> BookOrder:

@@ -95,7 +95,8 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class MarginRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the paper exchange blocks: shares of value; for sold options a share of strike times quantity.
 
-    `exposure` is that of sold options that bought ones hedge, beside the most that both can lose.
+    The `exposure` shares are of sold options that bought ones hedge, beside the most that both can lose: on an index,
+    on an index at the day of the expiry from a date on, and on a share.
     """
 
     equity_intraday: float = 0.2
@@ -103,6 +104,8 @@ class MarginRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     future: float = 0.12
     option_sold: float = 0.12
     exposure: float = 0.02
+    exposure_expiry_day: tuple[Dated, ...] = (Dated(date(2024, 11, 20), 0.04),)
+    exposure_share: float = 0.05
 
 
 class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +115,14 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     square_off: dict[str, time] = {}
     margin: MarginRates = MarginRates()
     variance_clock: ClockWeights = ClockWeights()
+
+    def exposure_of(self, underlying: str, expiry: str, day: str) -> float:
+        """Return the share of the sold value that hedged options on an underlying are charged on a day (ISO dates)."""
+        known, rates = self.underlyings.get(underlying), self.margin
+        if known is None or not known.exchange.endswith("_INDEX"):
+            return rates.exposure_share
+        dated = [row.value for row in rates.exposure_expiry_day if expiry == day and row.since.isoformat() <= day]
+        return dated[-1] if dated else rates.exposure
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/instruments.toml") -> ContractFacts:
@@ -155,6 +166,11 @@ def lot_size(facts: Underlying, expiry: date, day: date) -> int:
     if not facts.lot:
         raise ValueError(f"no lot is listed for {day}; add one to config/instruments.toml")
     return next((lot.value for lot in reversed(facts.lot) if lot.holds(day, expiry)), facts.lot[0].value)
+
+
+def first_lot(facts: Underlying) -> DatedLot | None:
+    """Return the earliest lot on record of an underlying; None where it has none."""
+    return min(facts.lot, key=lambda lot: lot.since, default=None)
 
 
 def nearest_expiry(calendar: Calendar, facts: Underlying, kind: InstrumentKind, day: date) -> date:

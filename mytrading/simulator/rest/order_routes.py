@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.accounting.margin import MarginLeg, hedge_benefit
+from mytrading.core.accounting.margin import HedgedOptions, MarginLeg, hedge_benefit
 from mytrading.core.exchange.books import required_cash
 from mytrading.core.exchange.gtt import Trigger, TriggerLeg, TriggerStatus
 from mytrading.core.exchange.model import BookOrder, ExchangeRefusal, OrderRequest
@@ -161,8 +161,8 @@ async def closeposition(call: RestCall) -> Reply:
     """Close every position of the account at the market; resting orders stay."""
     venue = call.venue
     refused = []
-    positions = venue.exchange.books.open_positions()
-    for position in positions:
+    # what is sold goes first: a bought option that hedges it may need margin to be sold before
+    for position in sorted(venue.exchange.books.open_positions(), key=lambda one: one.quantity > 0):
         request = OrderRequest(
             instrument=position.instrument,
             side=Side.SELL if position.quantity > 0 else Side.BUY,
@@ -179,11 +179,14 @@ async def closeposition(call: RestCall) -> Reply:
 
 async def margin(call: RestCall) -> Reply:
     """Answer the margin that the venue would block for a list of orders together, as if they were filled."""
-    venue, rates = call.venue, call.venue.world.facts.margin
-    legs: list[MarginLeg] = []
+    venue, facts, rates = call.venue, call.venue.world.facts, call.venue.world.facts.margin
+    day, legs = venue.exchange.books.account.day, list[MarginLeg]()
 
     def alone(leg: MarginLeg) -> float:
         return required_cash(leg.instrument, leg.product, leg.units, leg.price, rates)
+
+    def exposure(group: HedgedOptions) -> float:
+        return facts.exposure_of(group.underlying, group.expiry, day)
 
     for number, leg in enumerate(call.fields["positions"], start=1):
         if not isinstance(leg, dict):
@@ -199,8 +202,8 @@ async def margin(call: RestCall) -> Reply:
         signed = int(quantity) if str(leg.get("action")).upper() == "BUY" else -int(quantity)
         quote = venue.quote(instrument)
         price = price or (quote.ltp if quote is not None else 0.0)
-        legs.append(MarginLeg(instrument, signed, price, Product(leg["product"])))
-    total = sum(alone(leg) for leg in legs) - hedge_benefit(legs, alone, rates.exposure)
+        legs.append(MarginLeg(instrument, signed, price, Product(leg["product"]), venue.spot_price(instrument)))
+    total = sum(alone(leg) for leg in legs) - hedge_benefit(legs, alone, exposure)
     span = round(total * 0.8, 2)
     data = {"total_margin_required": round(total, 2), "span_margin": span, "exposure_margin": round(total - span, 2)}
     return success(data=data)

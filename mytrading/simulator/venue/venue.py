@@ -171,7 +171,13 @@ class SimulatedVenue:
             self.faults.on_act = self.event_log.fault
         self.triggers = TriggerBook(store.triggers())
         self.exchange = Exchange(
-            world.calendar, world.facts, self.instrument, store.load(capital), self._part_of, personality.rules
+            world.calendar,
+            world.facts,
+            self.instrument,
+            store.load(capital),
+            self._part_of,
+            personality.rules,
+            self.spot_price,
         )
 
     @property
@@ -268,6 +274,10 @@ class SimulatedVenue:
         spot = self._spot(quote.instrument) if quote.instrument.kind.is_derivative else None
         band = price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
         return Mark(quote.ltp, quote.bid, quote.ask, *band)
+
+    def spot_price(self, contract: Instrument) -> float:
+        """Return the present price of a contract's underlying in rupees; 0 if it has none."""
+        return spot.ltp if (spot := self._spot(contract)) is not None else 0.0
 
     def _spot(self, contract: Instrument) -> SimulatedQuote | None:
         try:

@@ -57,7 +57,8 @@ def funds_unread(state: RiskState, account: str) -> str:
     """Return why an account's funds are unknown or too old (`environment.funds_stale`); empty if they are known."""
     funds, stale_ns = state.margin.funds.get(account), state.environment.funds_stale
     if funds is None:
-        return "the broker has not reported its funds"
+        assumed = account in state.environment.assumed_capital
+        return "" if assumed else "the broker has not reported its funds"
     health = state.health.get(account)
     if health is not None and health.funds_unread:
         return health.funds_unread

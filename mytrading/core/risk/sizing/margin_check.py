@@ -5,6 +5,7 @@ A requirement is the figure of the table or the answer of the broker for the sam
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,10 +14,12 @@ from mytrading.core.accounting import margin
 from mytrading.core.accounting.margin import MarginLeg, is_margined
 from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.ids import content_id
+from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import is_bought_only, side_of
 from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import MarginLine, MarginRequest
@@ -49,7 +52,17 @@ class MarginCheck:
     def margin_leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
         """Return units at a price (rupees) as a leg with today's contract; None if the instrument is not listed."""
         found = self._environment.instruments.get(instrument)
-        return MarginLeg(found, units, price, product) if found is not None else None
+        return MarginLeg(found, units, price, product, self._spot(found)) if found is not None else None
+
+    def _spot(self, contract: Instrument) -> float:
+        """Rupees of an option's underlying; 0 for other contracts and without a quote."""
+        if not contract.kind.is_option:
+            return 0.0
+        try:
+            quote = self._state.quotes.get(self._environment.instruments.spot(contract.underlying).id)
+        except NoSuchContract:
+            return 0.0
+        return quote.ltp if quote is not None else 0.0
 
     def leg_margin(self, leg: MarginLeg, now: int) -> float:
         """Rupees that a leg needs by itself, without a buffer."""
@@ -105,13 +118,20 @@ class MarginCheck:
         return [MarginRequest(id=name, account=account, lines=lines, machine_ns=machine_ns)]
 
     def free_margin_for(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
-        """Rupees free for legs: cash if they only buy options, else with collateral; None while funds are unknown."""
+        """Rupees free for legs: cash if they only buy options, else with collateral; None while funds are unknown,
+        infinite where the capital is assumed."""
+        if self._state.margin.funds.get(account) is None and account in self._environment.assumed_capital:
+            return math.inf
         share = 0.0 if is_bought_only(legs) else self._environment.tables.collateral_share
         return self._free(account, share, (signal.strategy, signal.watch))
 
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
-        free = self._state.margin.free(account, collateral) if self.funds_known(account) else None
-        return None if free is None else free - self._state.margin_kept_for_baskets(account, but)
+        if not self.funds_known(account):
+            return None
+        free = self._state.margin.free(account, collateral)
+        if free is None:
+            free = self._environment.assumed_capital[account] - self._state.margin.allocated(account)
+        return free - self._state.margin_kept_for_baskets(account, but)
 
     def funds_known(self, account: str) -> bool:
         """True if the account's funds were reported, recently enough."""

@@ -5,7 +5,7 @@ The daemon sets and replaces it (`mytrading/core/risk/state/inputs.py`); nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, time
 
 from msgspec.structs import replace
@@ -51,6 +51,9 @@ class RiskEnvironment:
         self.asks_broker = False
         self.needs_funds = False
         self.funds_stale = 0
+        self.assumed_capital: Mapping[str, float] = {}
+        """Rupees by account that entries are sized by while no funds are known, and no margin is asked for; for days
+        of which no funds are on record."""
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")

@@ -141,12 +141,17 @@ PUBLISHED = [
 ]
 
 
+SPOTS = {"NIFTY": 23_114.0, "BANKNIFTY": 51_366.0}
+
+
 @pytest.mark.parametrize(("underlying", "rows", "published"), PUBLISHED)
 def test_hedged_options_cost_what_published_examples_say(
     underlying: str, rows: list[tuple[str, float, int, float]], published: float
 ) -> None:
     legs = [
-        MarginLeg(contract(InstrumentKind(right), "2025-02-27", underlying, strike), units, price)
+        MarginLeg(
+            contract(InstrumentKind(right), "2025-02-27", underlying, strike), units, price, spot=SPOTS[underlying]
+        )
         for right, strike, units, price in rows
     ]
     assert margin_requirement(legs, TABLES, date(2025, 2, 20)).initial == pytest.approx(published, rel=0.10)
@@ -165,6 +170,16 @@ def test_condor_costs_its_width_once_the_exposure_of_both_sold_legs_and_its_prem
     needed = margin_requirement(condor(25), TABLES, date(2024, 3, 13))
     assert needed.initial == pytest.approx(250 * 25 + 0.02 * 22_450 * 50 + (20 + 22) * 25)  # ₹29,750
     assert needed.gross == pytest.approx(2 * 250_000 * 25 / 65 + 42 * 25)
+
+
+@pytest.mark.parametrize(("right", "strikes"), [("PE", (20_000.0, 19_800.0)), ("CE", (24_000.0, 24_200.0))])
+def test_exposure_of_options_far_from_the_money_is_that_of_the_underlying_where_its_price_is_known(
+    right: str, strikes: tuple[float, float]
+) -> None:
+    near, far = (contract(InstrumentKind(right), strike=strike) for strike in strikes)
+    for spot, value in ((22_000.0, 22_000.0), (0.0, max(strikes))):
+        legs = [sold(near)._replace(spot=spot), bought(far, price=5.0)._replace(spot=spot)]
+        assert margin_requirement(legs, TABLES, TODAY).initial == pytest.approx(200 * 65 + 0.02 * value * 65 + 5 * 65)
 
 
 def test_exposure_of_index_options_doubles_on_the_day_of_their_expiry_since_november_2024() -> None:

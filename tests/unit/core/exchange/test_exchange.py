@@ -136,21 +136,84 @@ def call_at(strike: float) -> Instrument:
     return made
 
 
-def option_order(exchange: Exchange, side: Side, strike: float, **changes: Any) -> BookOrder | ExchangeRefusal:
+ON_EXPIRY_DAY = 0.04
+"""Exposure of hedged options on an index on the day of their expiry."""
+
+
+def option_order(
+    exchange: Exchange, side: Side, strike: float, market: float = 100.0, **changes: Any
+) -> BookOrder | ExchangeRefusal:
     listed = call_at(strike)
     sent = request(instrument=listed.id, side=side, quantity=listed.lot_size, product=Product.NRML, **changes)
-    return exchange.place(sent, Mark(100.0, 100.0, 100.0), NOON)[0]
+    return exchange.place(sent, Mark(market, market, market), NOON)[0]
+
+
+def with_spread(capital: float, **rules: Any) -> Exchange:
+    """A sold 26000 call of one lot with a bought 26250 call; naked it blocks ₹2,34,000, hedged ₹1,05,000 in all."""
+    exchange = opened(capital=capital, **rules)
+    for side, strike in ((Side.BUY, 26_250.0), (Side.SELL, 26_000.0)):
+        assert isinstance(option_order(exchange, side, strike), BookOrder)
+    return exchange
+
+
+def test_hedge_is_not_sold_from_under_its_short_without_the_margin_of_the_naked_one() -> None:
+    exchange = with_spread(200_000.0)
+    before = exchange.books.snapshot()
+    found = option_order(exchange, Side.SELL, 26_250.0)
+    assert isinstance(found, ExchangeRefusal) and "Insufficient funds" in found.reason
+    assert exchange.books.snapshot() == before
+    exchange = with_spread(300_000.0)
+    assert isinstance(option_order(exchange, Side.SELL, 26_250.0), BookOrder)
+    assert exchange.books.blocked_cash() == pytest.approx(0.12 * 26_000 * CALL.lot_size)
+
+
+def test_resting_sale_of_a_hedge_blocks_what_will_be_charged_when_it_is_gone() -> None:
+    exchange = with_spread(300_000.0)
+    lot = CALL.lot_size
+    resting = option_order(exchange, Side.SELL, 26_250.0, order_type=OrderType.LIMIT, price=110.0)
+    assert isinstance(resting, BookOrder) and resting.is_live
+    naked, hedged = 0.12 * 26_000 * lot, (250 + ON_EXPIRY_DAY * 26_250) * lot
+    assert resting.blocked == pytest.approx(naked - hedged - 110 * lot)
+    exchange.cancel(resting.order_id, NOON)
+    assert exchange.books.blocked_cash() == pytest.approx(hedged + 100 * lot)
+
+
+def test_hedge_is_sold_freely_once_its_short_is_bought_back_or_another_one_covers_it() -> None:
+    exchange = with_spread(200_000.0)
+    assert isinstance(option_order(exchange, Side.BUY, 26_300.0), BookOrder)
+    assert isinstance(option_order(exchange, Side.SELL, 26_250.0), BookOrder)
+    assert isinstance(option_order(exchange, Side.BUY, 26_000.0), BookOrder)
+    assert isinstance(option_order(exchange, Side.SELL, 26_300.0), BookOrder)
+    assert exchange.books.blocked_cash() == 0.0
+
+
+def test_account_that_has_lost_all_may_still_close_what_it_has_sold() -> None:
+    exchange = with_spread(110_000.0)
+    assert isinstance(option_order(exchange, Side.SELL, 26_000.0), ExchangeRefusal)
+    settled = option_order(exchange, Side.BUY, 26_000.0, market=9_000.0)
+    assert isinstance(settled, BookOrder) and exchange.books.available_cash() < 0
+    assert isinstance(option_order(exchange, Side.SELL, 26_250.0), BookOrder)
+
+
+def test_hedged_options_block_exposure_by_underlying_day_and_price_of_the_underlying() -> None:
+    day = DAY.isoformat()
+    assert FACTS.exposure_of("NIFTY", day, day) == ON_EXPIRY_DAY
+    assert FACTS.exposure_of("NIFTY", day, "2025-12-01") == 0.02
+    assert FACTS.exposure_of("NIFTY", "2024-11-14", "2024-11-14") == 0.02
+    assert FACTS.exposure_of("RELIANCE", day, day) == 0.05
+    spot = with_spread(200_000.0, spot_of=lambda _option: 24_000.0)
+    assert spot.books.blocked_cash() == pytest.approx((250 + ON_EXPIRY_DAY * 24_000 + 100) * CALL.lot_size)
 
 
 def test_sold_option_with_a_bought_one_blocks_the_most_that_both_can_lose_and_the_exposure() -> None:
     exchange = opened(capital=200_000.0)
-    lot, rates = CALL.lot_size, FACTS.margin
+    lot = CALL.lot_size
     refused = option_order(exchange, Side.SELL, 26_000.0)
     assert isinstance(refused, ExchangeRefusal) and "Insufficient funds" in refused.reason
     assert isinstance(option_order(exchange, Side.BUY, 26_250.0), BookOrder)
     sold = option_order(exchange, Side.SELL, 26_000.0)
     assert isinstance(sold, BookOrder) and sold.status is BrokerStatus.COMPLETE
-    blocked = 250 * lot + rates.exposure * 26_250 * lot + 100 * lot
+    blocked = 250 * lot + ON_EXPIRY_DAY * 26_250 * lot + 100 * lot
     assert exchange.books.blocked_cash() == pytest.approx(blocked)
     assert isinstance(option_order(exchange, Side.BUY, 26_000.0), BookOrder)
     assert isinstance(option_order(exchange, Side.SELL, 26_250.0), BookOrder)
@@ -162,7 +225,7 @@ def test_bought_option_hedges_one_resting_order_and_not_a_second_one() -> None:
     assert isinstance(option_order(exchange, Side.BUY, 26_250.0), BookOrder)
     first = option_order(exchange, Side.SELL, 26_000.0, order_type=OrderType.LIMIT, price=110.0)
     assert isinstance(first, BookOrder) and first.is_live
-    assert first.blocked == pytest.approx((250 + FACTS.margin.exposure * 26_250) * CALL.lot_size)
+    assert first.blocked == pytest.approx((250 + ON_EXPIRY_DAY * 26_250) * CALL.lot_size)
     second = option_order(exchange, Side.SELL, 26_050.0, order_type=OrderType.LIMIT, price=110.0)
     assert isinstance(second, ExchangeRefusal)
     found, _ = exchange.modify(first.order_id, CALL.lot_size, 111.0, 0.0, Mark(100.0, 100.0, 100.0), NOON)
