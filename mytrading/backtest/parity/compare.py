@@ -249,12 +249,20 @@ def _world(
     most = (max((host.history_days for host in engine.hosts), default=1) + 1) * BARS_PER_DAY
     until = moments[0].now
     history = [bar for bar in _stored(config, watched, until=until, limit=most) if bar.end_ns <= until]
-    capital = config.simulator.capital if config.simulator.runs else UNLIMITED
+    capitals = {one.id: record.equities.get(one.id, config.simulator.capital) for one in config.order_accounts}
+    if config.simulator.runs:
+        capitals = dict.fromkeys(capitals, config.simulator.capital)
+    funded = {row.account for row in record.funds}
+    notes += [
+        f"no funds of {name} are on record: sizes go by ₹{rupees:,.0f} of capital, and no margin is asked for there"
+        for name, rupees in capitals.items()
+        if name not in funded
+    ]
     speed = record.speed
     return ReplayContext(
         engine=engine, strategies=config.strategies, limits=config.risk, rates=config.rates, calendar=calendar,
         facts=ContractFacts.from_dict(facts_file), tables=RiskTables.from_dict(tables_file), book=book,
-        capitals={account.id: capital for account in config.order_accounts}, openings=record.openings,
+        capitals=capitals, venue_cash=None if config.simulator.runs else UNLIMITED, openings=record.openings,
         history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)), master=master, speed=speed,
         funds=record.funds, tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1, carried=record.carried,
     )  # fmt: skip

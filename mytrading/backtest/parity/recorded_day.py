@@ -17,11 +17,19 @@ from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.facts import Absence, DaySide, Interference, MarketMoment, Opening
 from mytrading.core.feed.quote_checks import PriceCheck, QuoteVerdict
 from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.risk.pnl.equity_memory import BASE, level_name
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import TradingLevel
-from mytrading.messages.journal_rows import DayOpened, FundsRecorded, RiskOpened, RunStarted, StrategyMemory
+from mytrading.messages.journal_rows import (
+    DayOpened,
+    FundsRecorded,
+    LevelMoved,
+    RiskOpened,
+    RunStarted,
+    StrategyMemory,
+)
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
@@ -91,6 +99,8 @@ class DayRecord:
     behind: list[Absence] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
     funds: list[FundsRecorded] = field(default_factory=list)
+    equities: dict[str, float] = field(default_factory=dict)
+    """Rupees that an account was worth at the beginning of the day, by the newest report that risk kept."""
     carried: dict[str, list[Any]] = field(default_factory=dict)
     configurations: set[str] = field(default_factory=set)
     speed: float = 1.0
@@ -113,6 +123,7 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     record.first_ns = engine[0].at_ns if engine else 0
     record.openings = _openings(engine, record.first_ns)
     record.funds = [row.message for row in rows if isinstance(row.message, FundsRecorded)]
+    record.equities = _equities(row.message for row in rows if row.daemon == "risk")
     record.carried = {name: _carried([row for row in rows if row.daemon == name]) for name in DECIDES}
     runs = [row for row in rows if isinstance(row.message, RunStarted) and row.daemon in DECIDES]
     record.configurations = {row.message.config_hash for row in runs}
@@ -142,6 +153,17 @@ def written_rows(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedR
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error
             yield RecordedRow(daemon, place, row.market_ns, before or row.market_ns, message)
         before = row.market_ns
+
+
+def _equities(messages: Iterable[Any]) -> dict[str, float]:
+    """The worth of each account as risk's limits took it; rows in the order of the journal."""
+    prefix, found = level_name(BASE, ""), dict[str, float]()
+    for message in messages:
+        levels = message.levels if isinstance(message, RiskOpened) else {}
+        if isinstance(message, LevelMoved):
+            levels = {message.name: message.value}
+        found |= {name.removeprefix(prefix): value for name, value in levels.items() if name.startswith(prefix)}
+    return found
 
 
 def _openings(engine: Sequence[RecordedRow], first_ns: int) -> list[Opening]:

@@ -41,7 +41,7 @@ from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 
 PROGRESS_EVERY = 2_000
 UNLIMITED = 1e12
-"""Rupees of an account whose funds are not on record."""
+"""Rupees of a venue that refuses no order for want of cash: what the broker made of it is on record."""
 Progress = Callable[[int], None]
 
 
@@ -49,9 +49,10 @@ Progress = Callable[[int], None]
 class ReplayContext:
     """What a day's replay runs on. `carried` are the rows by which each machine learns what was there before the day.
 
-    `capitals` are rupees by account, `funds` what the broker reported of them during the day, oldest first: an account
-    without a report has unlimited margin, so that no order is denied for what is not on record. `history` are
-    one-minute bars of before the first opening; `speed` is that of the market clock, which moves the square-off.
+    `capitals` are rupees by account, `funds` what the broker reported of them during the day, oldest first. In an
+    account without a report entries are sized by its capital and no margin is asked for, so that no order is denied for
+    what is not on record; `venue_cash` is that of each venue, None for their capital. `history` are one-minute bars of
+    before the first opening; `speed` is that of the market clock, which moves the square-off.
     """
 
     engine: EngineMachine
@@ -65,6 +66,7 @@ class ReplayContext:
     capitals: Mapping[str, float]
     openings: Sequence[Opening]
     funds: Sequence[FundsRecorded] = ()
+    venue_cash: float | None = None
     history: Sequence[Bar] = ()
     master: Snapshot | None = None
     speed: float = 1.0
@@ -76,7 +78,8 @@ class QuotedVenue(BacktestVenue):
     """The paper exchange of one account, as at the stack; `clock` is the machine time of all of them."""
 
     def __init__(self, world: ReplayContext, account: str, clock: Callable[[], int]) -> None:
-        super().__init__(world.calendar, world.facts, world.book.get, world.capitals[account], Models(), account)
+        cash = world.capitals[account] if world.venue_cash is None else world.venue_cash
+        super().__init__(world.calendar, world.facts, world.book.get, cash, Models(), account)
         self._clock = clock
         self._sizes: dict[str, tuple[int, int]] = {}
         self.moving = True
@@ -242,12 +245,11 @@ class Replay:
     def _opening_funds(self) -> deque[FundsRecorded]:
         """Apply the first funds of every account; return the later reports of the day, oldest first."""
         later = deque(self._world.funds)
-        unlimited = {
-            account: FundsRecorded(account=account, available=UNLIMITED, used=0.0, collateral=0.0, at_ns=0)
-            for account in self._world.capitals
-        }
-        for row in {**unlimited, **{row.account: row for row in reversed(later)}}.values():
+        first = {row.account: row for row in reversed(later)}
+        for row in first.values():
             self._machines.risk.apply(self._reported(row))
+        assumed = {account: rupees for account, rupees in self._world.capitals.items() if account not in first}
+        self._machines.risk.environment.assumed_capital = assumed
         return later
 
     def _apply_funds(self, now: int) -> None:

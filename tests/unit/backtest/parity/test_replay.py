@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace as replace_fields
 from datetime import time
 from typing import Any
 
@@ -21,7 +22,7 @@ from mytrading.backtest.parity.recorded_day import (
     merge_moments,
     tape_moments,
 )
-from mytrading.backtest.parity.replay import Replay, ReplayContext
+from mytrading.backtest.parity.replay import UNLIMITED, Replay, ReplayContext
 from mytrading.backtest.run import without_rupee_limits
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.engine.machine import EngineMachine
@@ -33,7 +34,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import DayOpened, FundsRecorded, RiskOpened
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import Position
-from mytrading.messages.run_config import Direction, RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import Direction, RateLimits, SizingRule, StopPlan, StrategyRun, TradeKind, TradeRule
 from tests.kit.backtest_specs import DAY, LIMITS, SBIN, Script, calendar, facts
 from tests.kit.project import ROOT
 
@@ -126,6 +127,10 @@ def test_stop_at_the_venue_triggers_at_the_quote_that_comes_to_it() -> None:
 
 def walk_of_future(*funds: FundsRecorded) -> DaySide:
     """The future bought at the first minute and sold at the third: 10 units of about ₹100 need ₹200 at 20 %."""
+    return Replay(replace_fields(world_of_future("0 BUY, 2 EXIT"), funds=funds)).run(moments_of_future())
+
+
+def world_of_future(plan: str, sizing: str = "fixed") -> ReplayContext:
     book = InstrumentBook([*BOOK, LISTED])
     run = StrategyRun(
         name="Script",
@@ -136,15 +141,18 @@ def walk_of_future(*funds: FundsRecorded) -> DaySide:
         product=Product.MIS,
         stop=StopPlan.NONE,
         lots=1,
-        parameters={"plan": "0 BUY, 2 EXIT"},
+        sizing=SizingRule(by=sizing),
+        parameters={"plan": plan},
     )
     engine = EngineMachine([run], {"Script": Script}, book, "main")
-    moments = [
+    return world("", book=book, engine=engine, strategies=[run])
+
+
+def moments_of_future() -> list[MarketMoment]:
+    return [
         one._replace(quotes=tuple(item for each in one.quotes for item in (each, of_future(each))))
         for one in day(PRICES)
     ]
-    given = {"book": book, "engine": engine, "strategies": [run], "funds": funds}
-    return walked("", moments, **given)
 
 
 def of_future(quote: Quote) -> Quote:
@@ -159,6 +167,20 @@ def test_future_trades_on_a_day_without_recorded_funds_as_if_they_were_unlimited
     side = walk_of_future()
     assert side.denials == []
     assert trades(side) == [(10, 101.05, 60), (-10, 102.95, 180)]
+
+
+def sized_future(**given: Any) -> list[int]:
+    """Units of the entry of a future that is sized by 40 % of what is free; a lot of 10 needs about ₹200."""
+    context = world_of_future("0 BUY", "conservative")
+    side = Replay(replace_fields(context, **given)).run(moments_of_future())
+    return [fill.units for fill in side.fills.values()]
+
+
+def test_sizes_on_a_day_without_recorded_funds_go_by_the_capital_and_not_by_endless_funds() -> None:
+    assert sized_future(capitals={"main": 5_100.0}) == [100]
+    assert sized_future(capitals={"main": 2_600.0}) == [50]
+    assert sized_future(capitals={"main": 2_600.0}, venue_cash=UNLIMITED) == [50]
+    assert sized_future(capitals={"main": 2_600.0}, funds=(recorded(5_100.0),)) == [100]
 
 
 def test_future_is_denied_for_want_of_the_margin_that_the_journal_recorded() -> None:
