@@ -20,7 +20,8 @@ from mytrading.core.engine.machine import TIME
 from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.time import DAY, IST_OFFSET, day_number, ist_date
+from mytrading.core.risk.runs.run_rules import square_off_lead_seconds
+from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number, ist_date
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.instruments import Instrument
@@ -150,6 +151,9 @@ class Loop:
         self._most_loss = most_loss
         self.day = -1
         self._begins = self._flat_by = 0
+        self._own_seconds = _own_times(self._risk)
+        self._due: list[int] = []
+        """Market times (ns) of the present day at which the clock may close something, ascending."""
         self._next_clock = 0
         self.restless = False
         self._holding = self._loses = False
@@ -348,22 +352,34 @@ class Loop:
         return self._feeds if self._ruled or self.plain else aimed.union(state.stop_instruments)
 
     def pass_clock(self, start: int) -> None:
-        """Do what the clock requires at a bar's start (market ns): change of day, square-off of intraday positions."""
+        """Do what the clock requires at a bar's start (market ns): change of day, exits by a strategy's own time,
+        square-off of intraday positions."""
         if day_number(start) != self.day:
             self._turn_day(start)
+        later = [at for at in self._due if at > start]
         midnight = (self.day + 1) * DAY - IST_OFFSET
-        if not self._begins or start < self._begins:
-            self._next_clock = min(self._begins or midnight, midnight)
+        if len(later) == len(self._due):
+            self._next_clock = min([*later, midnight])
             return
-        if start < self._flat_by:
+        if self._flat_by and start >= self._flat_by and (self._holds_mis() or not self._own_seconds):
+            # bars longer than the lead: the first one after it begins when the exchange takes nothing any more
+            self._square_off_at_last_price()
+        else:
             self._venue.now = start
             self._learn_prices()
             self._machines.tick(start)
-        else:  # bars longer than the lead: the first one after it begins when the exchange takes nothing any more
-            self._square_off_at_last_price()
         self._update_flags()
-        intraday = any(p.product is Product.MIS for p in self._risk.state.open_positions())
-        self._next_clock = start + 1 if intraday or self._risk.state.all_live_entries() else midnight
+        own = self._own_seconds and start >= self._day_begins + self._own_seconds[0] * SECOND
+        leaving = self._holding if own else bool(self._begins) and start >= self._begins and self._holds_mis()
+        busy = leaving or self._risk.state.all_live_entries()
+        self._next_clock = start + 1 if busy else min([*later, midnight])
+
+    @property
+    def _day_begins(self) -> int:
+        return self.day * DAY - IST_OFFSET
+
+    def _holds_mis(self) -> bool:
+        return any(position.product is Product.MIS for position in self._risk.state.open_positions())
 
     def _turn_day(self, start: int) -> None:
         if self.day >= 0:
@@ -380,6 +396,8 @@ class Loop:
         self._begins = min(begins, default=0)
         ends = [at for exchange in exchanges if (at := self._square_off.mis_deadline_ns(exchange, start))]
         self._flat_by = min(ends, default=0)
+        own = [self._day_begins + at * SECOND for at in self._own_seconds]
+        self._due = sorted({*own, *([self._begins] if self._begins else [])})
         self._venue.now = start
         self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
         if self._holding:
@@ -398,7 +416,7 @@ class Loop:
             venue.now = last
             venue.refuse_waiting("the session is over before the order reached the exchange")
             machines.settle(last)
-        if any(p.product is Product.MIS for p in self._risk.state.open_positions()) and self._begins:
+        if self._begins and self._holds_mis():
             self._square_off_at_last_price()
         venue.now = max([last, *self._closes()])
         venue.end_day(self._settlement)
@@ -445,6 +463,15 @@ class Loop:
         """What a contract is worth at the end of its last day: its own last price."""
         feed = self._feeds.get(instrument.id)
         return feed.last if feed is not None else 0.0
+
+
+def _own_times(risk: RiskMachine) -> list[int]:
+    """Seconds of the day, ascending, at which times of strategies begin to close what they hold."""
+    environment = risk.environment
+    lead = square_off_lead_seconds(environment.square_off.speed)
+    rules = [run.rules for run in environment.strategies.values()]
+    named = {at for one in rules for at in (one.exit_time, max(one.square_off_time - lead, 0))}
+    return sorted(named - {0})
 
 
 def _has_rules(risk: RiskMachine) -> bool:
