@@ -32,7 +32,14 @@ from mytrading.config.sections import (
 )
 from mytrading.config.settings import TradingSettings
 from mytrading.config.sources import Profile, Value, parse_toml, profile_by_name, read_env_file, read_toml
-from mytrading.config.strategies import FIELDS, StrategyConfig, convert_parameter, judge_percent_keys, strategy_config
+from mytrading.config.strategies import (
+    FIELDS,
+    StrategyConfig,
+    convert_parameter,
+    judge_percent_keys,
+    names_option,
+    strategy_config,
+)
 from mytrading.config.strategy_files import KnownStrategy, discover_strategies, duplicate_names
 from mytrading.config.symbols import SymbolConfig
 from mytrading.config.validation import build_section, declarations, split_names
@@ -341,7 +348,9 @@ class _Loader:
     def _build_strategy(self, item: KnownStrategy) -> StrategyConfig | None:
         given = self._strategies[name_key(item.name)]
         own = {name: value for name, value in given.items() if name in FIELDS}
-        judge_percent_keys(item.name, own, self.problems, self.warnings)
+        trades = [own[key].raw for key in ("trade_long", "trade_short") if key in own]
+        options = item.name in self._plans or any(names_option(trade) for trade in trades)
+        judge_percent_keys(item.name, own, self.problems, self.warnings, options=options)
         parameters: dict[str, Any] = {}
         for name, value in given.items():
             if name not in FIELDS:

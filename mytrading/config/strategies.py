@@ -173,16 +173,26 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
 PERCENT_KEYS = {"stop_loss_pct": "stop_loss_percent", "take_profit_pct": "take_profit_percent"}
 """Keys of fractions, which go with release 0.3, and the keys of per cent that replace them."""
-_SMALL_PERCENT = 0.05
+_SMALL_PERCENT, _SMALL_PERCENT_OF_PREMIUM = 0.05, 1.0
+"""Levels below these are taken for fractions that were meant: of prices, and of options' premiums."""
 
 
 def _share(percent: float) -> float:
     return round(percent / 100, 12)  # 0.7 % is 0.007
 
 
-def judge_percent_keys(name: str, given: Mapping[str, Value], problems: list[str], warnings: list[str]) -> None:
+def names_option(trade: object) -> bool:
+    """True if the raw value of a `trade_long` or `trade_short` names a call or a put."""
+    return not {"CE", "PE"}.isdisjoint(str(trade).upper().split())
+
+
+def judge_percent_keys(
+    name: str, given: Mapping[str, Value], problems: list[str], warnings: list[str], *, options: bool = False
+) -> None:
     """Append to `problems` each level given both as fraction and per cent, to `warnings` doubtful values.
-    `given` are the raw values by key; each warning begins with the strategy's `name` and a colon."""
+    `given` are the raw values by key, `options`: the strategy trades options. Each warning begins with the strategy's
+    `name` and a colon."""
+    small = _SMALL_PERCENT_OF_PREMIUM if options else _SMALL_PERCENT
     for old, new in PERCENT_KEYS.items():
         fraction, percent = given.get(old), given.get(new)
         if fraction is not None and percent is not None:
@@ -195,10 +205,10 @@ def judge_percent_keys(name: str, given: Mapping[str, Value], problems: list[str
                 f"{name}: {fraction.where} = {share:g} is a fraction, {100 * share:g} % of the entry price; write "
                 f"{new} = {100 * share:g}, since {old} goes with release 0.3"
             )
-        elif percent is not None and 0 < (_number(str(percent.raw)) or 0.0) < _SMALL_PERCENT:
-            shown = _number(str(percent.raw)) or 0.0
+        elif percent is not None and 0 < (shown := _number(str(percent.raw)) or 0.0) < small:
+            what = "premium" if options else "entry price"
             warnings.append(
-                f"{name}: {percent.where} = {shown:g} is {shown:g} % of the entry price; for {100 * shown:g} % write "
+                f"{name}: {percent.where} = {shown:g} is {shown:g} % of the {what}; for {100 * shown:g} % write "
                 f"{100 * shown:g}"
             )
 

@@ -40,6 +40,8 @@ class DayError(NamedTuple):
     expiry: str
     calibrated: bool
     """Priced by the volatilities of a file, else by the surface."""
+    in_sample: bool
+    """True where these volatilities are of the very day's file, which its errors cannot judge."""
     contracts: int
     open: PriceError | None
     close: PriceError
@@ -67,8 +69,10 @@ def _day_error(market: OptionMarket, listed: ListedDay, bars: Columns) -> DayErr
     first, last = float(bars.table[0, 0]), float(bars.close[-1])
     at_open = None if bars.timeframe == "1d" else _error(market, listed, chain, 0, first, begins)
     at_close = _error(market, listed, chain, 1, last, ends)
-    calibrated = market.smile_on(chain[0], listed.day) is not None
-    return DayError(listed.day, listed.underlying, expiry, calibrated, len(_near(chain, last)), at_open, at_close)
+    smile = market.smile_on(chain[0], listed.day)
+    own = smile is not None and smile is listed.smiles.get(expiry)
+    near = len(_near(chain, last))
+    return DayError(listed.day, listed.underlying, expiry, smile is not None, own, near, at_open, at_close)
 
 
 def _near(chain: Sequence[Instrument], spot: float) -> list[Instrument]:
@@ -111,7 +115,8 @@ def summarize(days: Sequence[DayError]) -> dict[str, Any] | None:
             {
                 "day": one.day.isoformat(), "underlying": one.underlying, "expiry": one.expiry,
                 "expiry_day": one.is_expiry_day, "priced": "calibrated" if one.calibrated else "modelled",
-                "contracts": one.contracts, "open": one.open and one.open._asdict(), "close": one.close._asdict(),
+                "in_sample": one.in_sample, "contracts": one.contracts,
+                "open": one.open and one.open._asdict(), "close": one.close._asdict(),
             }
             for one in days
         ],
@@ -124,6 +129,12 @@ def describe(found: dict[str, Any]) -> str:
     for key, name in (("other_days", "days before expiry"), ("expiry_days", "expiry days")):
         errors = [f"at the {moment} {_told(found[key][moment])}" for moment in ("open", "close") if found[key][moment]]
         parts += [f"on {found[key]['days']} {name} {', '.join(errors)}"] if errors else []
+    own = sum(day["in_sample"] for day in found["days"])
+    if own:
+        parts.append(
+            f"{own} of these days are in sample: their own bhavcopy gave the volatilities, so that their errors say "
+            "nothing of a day to come"
+        )
     return f"prices off the underlying differ from the bhavcopies' by (mean size) {'; '.join(parts)}"
 
 

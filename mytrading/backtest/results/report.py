@@ -234,7 +234,9 @@ def _calibration_table(found: dict[str, Any] | None) -> list[PageTable]:
             cells += [f"{moment['mean']:,.2f}", f"{moment['median']:,.2f}"] if moment else ["–", "–"]
             cells.append("–" if percent is None else f"{percent:+.1f}%")
         name = f"{day['day']} {day['underlying']}{', expiry' if day['expiry_day'] else ''}"
-        rows.append([name, day["priced"], str(day["contracts"]), *cells])
+        rows.append(
+            [name, f"{day['priced']}{', in sample' if day['in_sample'] else ''}", str(day["contracts"]), *cells]
+        )
     heads = [f"{what}, {moment}" for moment in ("open", "close") for what in ("Mean error ₹", "Median ₹", "Straddle")]
     return [PageTable(("Day of a bhavcopy", "Priced", "Options", *heads), rows)] if rows else []
 

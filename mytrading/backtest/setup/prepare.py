@@ -47,11 +47,13 @@ from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.leg_strategy import leg_strategy
-from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.instruments.contract_specs import ContractFacts, first_lot
+from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.options.surface import Shape
 from mytrading.core.text.spelling import name_key
 from mytrading.core.time import DAY, IST_OFFSET, format_ist, hhmm, ist_date
 from mytrading.messages.enums import Product, Side
+from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
@@ -132,6 +134,7 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
         fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if request.costs == "india" else None
     except ValueError as error:
         raise RequestError(str(error)) from error
+    notes += lot_notes(data, facts)
     limits = risk_limits(settings)
     if request.risk == "capital":
         limits = without_rupee_limits(limits)
@@ -422,6 +425,27 @@ def _every_day(spec: Spec) -> Calendar:
     needed = {*spec.calendar.exchanges, *(columns.instrument.partition(":")[0] for columns in spec.data)}
     hours = [{"from": date(1970, 1, 1), "open": time(0), "close": time(23, 59)}]
     return EveryDay.from_dict({"exchanges": {name: {"sessions": hours, "holidays": []} for name in sorted(needed)}})
+
+
+def lot_notes(data: Iterable[Columns], facts: ContractFacts) -> list[str]:
+    """Return a note for each index or contract whose lot is not on record: on the first day of its data, or at all."""
+    notes = []
+    for columns in data:
+        exchange, symbol = split_id(columns.instrument)
+        parsed, first = parse_symbol(symbol, exchange), ist_date(int(columns.start_ns[0]))
+        if not (parsed.kind.is_derivative or parsed.kind is InstrumentKind.INDEX):
+            continue
+        name, known = parsed.underlying, facts.underlyings.get(parsed.underlying)
+        lot = first_lot(known) if known is not None else None
+        key = f"underlyings.{name}.lot of config/instruments.toml"
+        if lot is None:
+            notes.append(f"{name} has no lot on record: it is traded in single units; to trade it in lots, add {key}")
+        elif first < lot.since:
+            notes.append(
+                f"lots of {name} before {lot.since} are not on record: {lot.value}, the first one known, stands in; "
+                f"if you know the earlier ones, add them to {key}"
+            )
+    return list(dict.fromkeys(notes))
 
 
 def _option_terms(

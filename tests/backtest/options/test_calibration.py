@@ -132,6 +132,18 @@ def test_straddle_at_the_open_of_an_expiry_day_is_near_the_recorded_one() -> Non
     assert BAND[0] <= ours / theirs <= BAND[1]
 
 
+def test_days_that_their_own_bhavcopy_prices_are_called_in_sample() -> None:
+    about = OptionRecords((days(),), calendar(), facts(), 0.065)
+    found = read_sources([str(sample(day)) for day in (BEFORE, EXPIRY)], about)
+    same_day = OptionMarket(OptionTerms(days=found.days, same_day=True), (days(),), calendar(), facts())
+    assert [error.in_sample for error in calibration_errors(market())] == [False, False]
+    errors = calibration_errors(same_day)
+    assert errors[0].in_sample
+    summary = summarize(errors)
+    assert summary is not None and summary["days"][0]["in_sample"] is True
+    assert "of these days are in sample" in describe(summary)
+
+
 def test_each_days_error_is_stated_and_expiry_days_apart() -> None:
     before, after = calibration_errors(market())
     assert (before.day, before.is_expiry_day, before.calibrated) == (BEFORE, False, False)

@@ -169,11 +169,22 @@ def test_old_keys_of_fractions_keep_their_meaning_with_a_note_that_gives_the_new
     assert "write take_profit_percent = 2," in other
 
 
-def test_fraction_under_a_key_of_per_cent_is_noted(home: Path) -> None:
+def test_fraction_under_a_key_of_per_cent_is_noted_and_of_a_premium_all_below_one_per_cent(home: Path) -> None:
     assert run_of(home, "", top="stop_loss_percent = 0.02").stop_loss_pct == 0.0002
-    assert "is 0.02 % of the entry price; for 2 % write 2" in notes_of(home)[0]
-    run_of(home, "", top="stop_loss_percent = 0.5")
+    assert "is 0.02 % of the premium; for 2 % write 2" in notes_of(home)[0]
+    run_of(home, "", top="stop_loss_percent = 0.3")
+    assert "is 0.3 % of the premium; for 30 % write 30" in notes_of(home)[0]
+    run_of(home, "", top="stop_loss_percent = 1")
     assert notes_of(home) == []
+
+
+def test_small_stop_of_a_price_is_noted_only_where_it_must_be_a_fraction(home: Path) -> None:
+    for percent, noted in (("0.02", True), ("0.3", False)):
+        run_of(home, "", top=f"stop_loss_percent = {percent}")
+        file = home / "config" / "strategies" / FILE
+        file.write_text(file.read_text().replace("NIFTY ATM CE nearest", "future").replace("NIFTY ATM PE", "future"))
+        file.write_text(file.read_text().replace("future nearest", "future"))
+        assert any("of the entry price" in note for note in notes_of(home)) == noted
 
 
 def test_per_cent_under_a_key_of_fractions_is_refused_with_the_right_line(home: Path) -> None:

@@ -14,7 +14,7 @@ from mytrading.core.time import MINUTE, to_ns
 from tests.kit.backtest_specs import calendar
 from tests.kit.project import ROOT
 
-WEIGHTS = ClockWeights(hours=(0.3, 0.1, 0.08), night=0.25, weekend=0.5, holiday=0.75)
+WEIGHTS = ClockWeights(hours=(0.3, 0.1, 0.08), night=0.26, weekend=0.5, holiday=0.75)
 SESSION = 0.3 + 0.1 + 4.25 * 0.08
 """09:15 to 15:30: the last hour's weight is that of every later hour too."""
 TUESDAY, FRIDAY, MONDAY = date(2026, 3, 24), date(2026, 3, 20), date(2026, 3, 23)
@@ -35,7 +35,7 @@ def test_session_passes_by_the_weights_of_its_hours() -> None:
 
 
 def test_evening_before_has_a_night_and_a_session_to_go() -> None:
-    assert days_left(TUESDAY, MONDAY, time(15, 30), time(18)) == pytest.approx([0.25 + SESSION] * 2)
+    assert days_left(TUESDAY, MONDAY, time(15, 30), time(18)) == pytest.approx([0.26 + SESSION] * 2)
 
 
 def test_weekend_and_holiday_have_weights_of_their_own() -> None:
@@ -69,7 +69,15 @@ def test_shipped_weights_make_an_ordinary_day_one_and_a_year_about_one() -> None
 
 
 @pytest.mark.parametrize(
-    ("key", "text"), [("night", "night = -0.1"), ("hours", "hours = []"), ("nigth", "nigth = 0.2")]
+    ("key", "text"),
+    [
+        ("night", "night = -0.1"),
+        ("hours", "hours = []"),
+        ("nigth", "nigth = 0.2"),
+        ("weekend: expected shares of an ordinary day from 0 to 5", "weekend = 40"),
+        (r"found 0\.5 \+ 0\.72 = 1\.22; divide all weights by 1\.22", "night = 0.5"),
+        ("hours: expected shares", "hours = [24.5, 10.7, 7.2, 7.0, 8.7, 11.9, 8.0]\nnight = 28"),
+    ],
 )
 def test_weights_that_cannot_be_are_refused(key: str, text: str) -> None:
     shipped = (ROOT / "config" / "instruments.toml").read_text(encoding="utf-8").partition("[variance_clock]")[0]
