@@ -292,6 +292,10 @@ class AccountRun(msgspec.Struct, frozen=True, kw_only=True):
     product: Product = Product.MIS
 
 
+MOST_SHOWN, MOST_SHOWN_EACH = 12, 2
+"""Watched instruments whose price screens show: in all, and of one strategy."""
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a daemon needs to know of this run. Paths are absolute; nothing here says where a value came from."""
 
@@ -321,6 +325,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     source: AccountRun | None = None
     """The account whose server gives quotes, history and instruments, where the venue does not; it takes no orders."""
     alert_rules: AlertRules = AlertRules()
+
+    @property
+    def shown_instruments(self) -> tuple[str, ...]:
+        """What strategies watch, as far as screens show its price: the first ones of each, and a few in all."""
+        first = (symbol for run in self.strategies for symbol in run.symbols[:MOST_SHOWN_EACH])
+        return tuple(dict.fromkeys(first))[:MOST_SHOWN]
 
     @property
     def data_server(self) -> AccountRun:

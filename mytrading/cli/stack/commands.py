@@ -137,7 +137,8 @@ def status_headline(body: dict[str, Any]) -> str:
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = format_ist(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
-    where = f"{body['system']} · {body['profile']} · {body['mode']}{quotes}"
+    mode = f" · {body['mode']}" if body["mode"] != body["profile"] else ""
+    where = f"{body['system']} · {body['profile']}{mode}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
     closed = body.get("entries_closed") if trading["level"] == "normal" else ""
     level = f"entries closed: {closed}" if closed else f"trading {trading['level']}{reason}"

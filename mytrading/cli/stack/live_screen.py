@@ -1,7 +1,8 @@
-"""The live screen of `up`: processes, feed, positions and P&L, last orders, events, and the stop key.
+"""The live screen of `up`: P&L, strategies with prices and what they wait for, positions, last orders, events.
 
-Redrawn twice a second from the gateway's replies. On any terminal head, problems and the line with the stop key are
-seen and no instrument is cut: a small one has fewer columns and rows.
+Feed and processes have a line each at the bottom while all are well. Redrawn twice a second from the gateway's replies.
+On any terminal head, problems and the line with the stop key are seen and no instrument is cut: a small one has fewer
+columns and rows.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from rich.text import Text
 
 from mytrading.cli.shell.output import daemon_figures, format_cell, raw_terminal
 from mytrading.cli.stack.commands import status_headline
-from mytrading.core.time import format_ist
-from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery
+from mytrading.core.time import clock_time
+from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery, TradesQuery
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import control
 
 _EVERY_S = 0.5
 
-_QUERIES = {"positions": PositionsQuery(), "orders": OrdersQuery(), "signals": SignalsQuery(), "alerts": AlertsQuery()}
+_QUERIES = {
+    "positions": PositionsQuery(), "orders": OrdersQuery(), "signals": SignalsQuery(), "alerts": AlertsQuery(),
+    "trades": TradesQuery(),
+}  # fmt: skip
 
 
 class LiveScreen:
@@ -81,6 +85,7 @@ _COLOURS = {"RUNNING": "green", "DEGRADED": "yellow", "STARTING": "cyan", "STOPP
 _DONE = {"FILLED": "green", "RECORDED": "cyan", "REJECTED": "red", "DENIED": "red", "UNKNOWN": "yellow", "LOST": "red"}
 
 _MOST_ROWS = 8
+_MOST_EVENTS = 9
 _FRAME = 2
 _ROOMY = 100
 """Columns from which on everything is shown."""
@@ -88,14 +93,18 @@ _ROOMY = 100
 Columns = tuple[tuple[str, int], ...]
 """Names of columns, each with the least width of a terminal that has it."""
 
-_DAEMONS: Columns = (("daemon", 0), ("state", 0), ("lag_ms", 0), ("handler_p99_us", 80), ("rss_mb", 0), ("cpu_s", 80),
+_STRATEGIES: Columns = (("strategy", 0), ("profit", 0), ("prices", 80), ("waits", 0))
+_DAEMONS: Columns = (("daemon", 0), ("state", 0), ("lag_ms", 0), ("p99_ms", 80), ("rss_mb", 0), ("cpu_s", 80),
                      ("restarts", 0), ("notes", 0))  # fmt: skip
 _POSITIONS: Columns = (("strategy", _ROOMY), ("instrument", 0), ("quantity", 0), ("average_price", _ROOMY), ("ltp", 0),
                        ("stop", 80), ("stop_state", _ROOMY), ("unrealised", 0))  # fmt: skip
-_ORDERS: Columns = (("created_ns", 0), ("purpose", 0), ("side", 0), ("quantity", 80), ("instrument", 0), ("state", 0),
+_ORDERS: Columns = (("changed", 0), ("purpose", 0), ("side", 0), ("quantity", 80), ("instrument", 0), ("state", 0),
                     ("price", 80))  # fmt: skip
+_HEADINGS = {"daemon": "process", "profit": "P&L ₹", "waits": "waits for", "unrealised": "P&L ₹"}
 _FAULTS = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "reconnects",
            "refused_prices", "source_switches", "tape_lost")  # fmt: skip
+_EXITS = {"stop": "stop hit", "target": "target reached"}
+"""What ended a trade, by the purpose of its last order or the first word of that order's reason."""
 
 
 @dataclass(frozen=True)
@@ -111,41 +120,99 @@ class LiveScreenData:
 
 def render_screen(data: LiveScreenData, width: int, height: int) -> Group:
     """Build the screen, at most `height` lines of `width`; the last panels are left out if there is no room."""
-    daemons = data.status["daemons"]
+    daemons, strategies = data.status["daemons"], data.summary["strategies"]
     positions, orders = data.rows["positions"], data.rows["orders"]
-    lines = _event_lines(data.rows["signals"], data.rows["alerts"])
+    lines = _event_lines(data.rows)
     head = f" {status_headline(data.status)}"
-    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(_feed_line(data.status, data.rate))]
-    wanted = _FRAME + 1 + min(len(positions), _MOST_ROWS) + _FRAME + 1 + min(len(orders), _MOST_ROWS)
-    room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold")) - 2
-    if room >= len(daemons) + 1 + wanted + _FRAME + 1:
-        shown.append(_table(_DAEMONS, width, map(_daemon_row, daemons)))
+    ill = [row for row in daemons if row["state"] != "RUNNING" or not row.get("ready") or row.get("notes")]
+    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _profit_line(data), *_ill_lines(ill)]
+    below: list[RenderableType] = [
+        _line(_feed_line(data.status, data.rate)),
+        _process_line(data, len(daemons) - len(ill)),
+    ]
+    room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold"))
+    room -= 2 + len(ill) + len(below)
+    kept = min(len(strategies), _MOST_ROWS, max(room // 4, 1))
+    if strategies and room > kept:
+        shown.append(_table(_STRATEGIES, width, map(_strategy_row, strategies[:kept])))
+        room -= kept + 1
+    if ill and room >= len(daemons) + 1 + 3 * (_FRAME + 2) + min(len(positions) + len(orders), 2 * _MOST_ROWS):
+        below.insert(0, _table(_DAEMONS, width, map(_daemon_row, daemons)))
         room -= len(daemons) + 1
-    else:
-        brief = _daemons_brief(daemons)
-        shown += brief
-        room -= len(brief)
     kept = min(max(len(positions), 1), _MOST_ROWS, max(room // 3, 1))
     if room >= (taken := _FRAME + 1 + min(kept, len(positions))):
-        pnl = data.summary["pnl"]
-        made = f"realised ₹{pnl['realised']:,.2f} · unrealised ₹{pnl['unrealised']:,.2f}"
-        table = _table(_POSITIONS, width, positions[:kept])
-        shown.append(Panel(table, title=f"positions {len(positions)} · {made}", title_align="left"))
+        table = _table(_POSITIONS, width, map(_position_row, positions[:kept]))
+        shown.append(Panel(table, title=f"positions {len(positions)}", title_align="left"))
         room -= taken
     events = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
     ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - events)
     if ordered > 0 or (not orders and room >= 2 * _FRAME + 1 + events):
-        counts = ", ".join(f"{count} {name}" for name, count in data.summary["orders"].items() if count)
-        table = _table(_ORDERS, width, map(_order_row, reversed(orders[-ordered:] if ordered else [])))
-        shown.append(Panel(table, title=f"orders {counts}".strip(), title_align="left"))
-        room -= _FRAME + 1 + ordered
+        latest = sorted(orders, key=_changed_ns, reverse=True)[:ordered] if ordered > 0 else []
+        table = _table(_ORDERS, width, map(_order_row, latest))
+        shown.append(Panel(table, title=_order_counts(data.summary), title_align="left"))
+        room -= _FRAME + 1 + max(ordered, 0)
     if room > _FRAME:
         room, across = room - _FRAME, width - _FRAME
         in_full = sum(-(-line.cell_len // across) for line in lines) <= room
         fitted = [Text(line.plain, line.style) for line in lines] if in_full else lines[:room]
         body = Group(*fitted) if fitted else Text(" nothing yet")
         shown.append(Panel(body, title="events", title_align="left", padding=0))
-    return Group(*shown, _line(data.footer, "dim"))
+    return Group(*shown, *below, _line(data.footer, "dim"))
+
+
+def _order_counts(summary: dict[str, Any]) -> str:
+    counts = [f"{count} {name}" for name, count in summary["orders"].items() if count and name != "denied"]
+    denied = summary["orders"].get("denied")
+    asked = [f"{denied} signals denied"] if denied else []
+    return f"orders {', '.join([*counts, *asked])}".strip()
+
+
+def _rupees(value: float | None) -> Text:
+    """Rupees with their sign, green above 0 and red below; – where they are not known."""
+    if value is None:
+        return Text("–")
+    rounded = round(value, 2)
+    return Text(f"{rounded:+,.2f}" if rounded else "0.00", "green" if rounded > 0 else "red" if rounded < 0 else "")
+
+
+def _profit_line(data: LiveScreenData) -> Text:
+    pnl, trades = data.summary["pnl"], data.rows["trades"]
+    parts: list[str | Text] = [" P&L ₹", _rupees(pnl["realised"] + pnl["unrealised"])]
+    parts += [" · realised ", _rupees(pnl["realised"]), " · open ", _rupees(pnl["unrealised"])]
+    if trades:
+        won = sum(row.get("realised", 0.0) > 0 for row in trades)
+        parts.append(f" · {len(trades)} trade{'s' if len(trades) > 1 else ''}, {won} won")
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def _strategy_row(row: dict[str, Any]) -> dict[str, Any]:
+    prices = row.get("prices") or {}
+    quoted = [f"{name.partition(':')[2]} {price:,.2f}" for name, price in prices.items() if price is not None]
+    if not row.get("enabled", True):
+        waits = Text("entries are switched off", "yellow")
+    elif row["state"] != "RUNNING":
+        waits = Text(row.get("problem") or row["state"].lower(), "cyan" if row["state"] == "LOADING" else "red")
+    else:
+        waits = Text(row.get("waits") or "")
+    profit = _rupees(row["realised"] + row["unrealised"])
+    return {"strategy": row["name"], "profit": profit, "prices": ", ".join(quoted), "waits": waits}
+
+
+def _position_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "unrealised": _rupees(row.get("unrealised"))}
+
+
+def _process_line(data: LiveScreenData, well: int) -> Text:
+    """How many processes are well, and how long an order takes, in machine time and in that of a faster market."""
+    count, speed = len(data.status["daemons"]), data.status["speed"]
+    parts = [f"{well} of {count} processes run and are ready"]
+    took = (data.summary.get("latency_ms") or {}).get("quote_to_order") or {}
+    if (half := took.get("p50")) is not None and (most := took.get("p99")) is not None:
+        parts.append(f"orders leave {half:,.0f} ms after their quote, 1 in 100 after {most:,.0f} ms")
+        if speed > 1:
+            in_market = [f"{ms * speed / 1000:,.1f} s" for ms in (half, most)]
+            parts.append(f"at ×{speed:g} that is {' and '.join(in_market)} of market")
+    return _line(" · ".join(parts), "green" if well == count else "")
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -167,7 +234,7 @@ def _table(columns: Columns, width: int, rows: Iterable[dict[str, Any]]) -> Tabl
     names = [name for name, least in columns if width >= least]
     table = Table(box=None, padding=(0, 2 if width >= _ROOMY else 1, 0, 0), pad_edge=False)
     for name in names:
-        heading = {"created_ns": "time", "daemon": "process", "handler_p99_us": "p99_us"}.get(name, name)
+        heading = _HEADINGS.get(name, name)
         table.add_column(heading.replace("_", " "), no_wrap=True, overflow="ellipsis")
     for row in rows:
         cells = ((name, row.get(name)) for name in names)
@@ -176,33 +243,61 @@ def _table(columns: Columns, width: int, rows: Iterable[dict[str, Any]]) -> Tabl
 
 
 def _daemon_row(row: dict[str, Any]) -> dict[str, Any]:
-    state = str(row["state"])
+    state, p99_us = str(row["state"]), row.get("handler_p99_us")
     shown = Text(state if row.get("ready") else f"{state}…", _COLOURS.get(state, "red"))
-    return {**row, "state": shown, "notes": Text("; ".join(row.get("notes") or ()))}
+    p99_ms = p99_us / 1000 if p99_us is not None else None
+    return {**row, "state": shown, "p99_ms": p99_ms, "notes": Text("; ".join(row.get("notes") or ()))}
 
 
-def _daemons_brief(rows: list[dict[str, Any]]) -> list[Text]:
-    """One line for all that run, and one for each that does not, or that has something to say."""
-    odd = [row for row in rows if row["state"] != "RUNNING" or not row.get("ready") or row.get("notes")]
-    well = [row["daemon"] for row in rows if row not in odd]
-    lines = [_line(f"{len(well)} of {len(rows)} processes run and are ready", "green")] if well else []
-    for row in odd:
-        notes = "; ".join(row.get("notes") or ())
-        lines.append(_line(f"{row['daemon']} {row['state']}{': ' + notes if notes else ''}", "yellow"))
-    return lines
+def _ill_lines(rows: list[dict[str, Any]]) -> list[Text]:
+    """A line for each process that is not well, or has something to say."""
+    notes = ("; ".join(row.get("notes") or ()) for row in rows)
+    return [
+        _line(f"{row['daemon']} {row['state']}{f': {note}' if note else ''}", "yellow")
+        for row, note in zip(rows, notes, strict=True)
+    ]
+
+
+def _changed_ns(row: dict[str, Any]) -> int:
+    """When an order was last seen to change, market ns."""
+    return int(row.get("updated_ns") or row["created_ns"])
 
 
 def _order_row(row: dict[str, Any]) -> dict[str, Any]:
-    at, state = Text(format_ist(row["created_ns"], "%H:%M:%S")), str(row["state"])
-    price = row.get("average_price") or row.get("price")
-    return {**row, "created_ns": at, "price": price, "state": Text(state, _DONE.get(state, ""))}
+    state = str(row["state"])
+    price = row.get("average_price") or row.get("trigger_price") or row.get("price")
+    colour = "yellow" if row["purpose"] == "stop" and state == "FILLED" else _DONE.get(state, "")
+    return {**row, "changed": clock_time(_changed_ns(row)), "price": price, "state": Text(state, colour)}
 
 
-def _event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
-    lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in alerts[-4:]]
-    for row in reversed(signals[-5:]):
-        denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""
-        moment = format_ist(row["created_ns"], "%H:%M:%S")
-        what = f"{row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}"
-        lines.append(_line(f"{moment} {what}{denied}"))
-    return lines
+def _event_lines(rows: dict[str, list[dict[str, Any]]]) -> list[Text]:
+    """Alerts, then signals and the ends of trades, the newest first."""
+    lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in rows["alerts"][-4:]]
+    moved = [(row["created_ns"], _signal_line(row)) for row in rows["signals"][-_MOST_EVENTS:]]
+    moved += [(row["closed_ns"], _trade_line(row, rows["orders"])) for row in rows["trades"][-_MOST_EVENTS:]]
+    return lines + [line for _, line in sorted(moved, key=lambda one: one[0], reverse=True)[:_MOST_EVENTS]]
+
+
+def _signal_line(row: dict[str, Any]) -> Text:
+    denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""
+    what = f"{row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}"
+    return _line(f"{clock_time(row['created_ns'])} {what}{denied}")
+
+
+def _trade_line(trade: dict[str, Any], orders: list[dict[str, Any]]) -> Text:
+    """The end of a trade: what ended it, its price, and what it made or lost."""
+    owner = ("strategy", "account", "instrument", "product")
+    mine = [
+        order
+        for order in orders
+        if order["purpose"] not in ("entry", "roll")
+        and order["state"] == "FILLED"
+        and all(order.get(key) == trade.get(key) for key in owner)
+    ]
+    last = min(mine, key=lambda order: abs(_changed_ns(order) - trade["closed_ns"]), default=None)
+    reason = str(last.get("reason") or "") if last is not None else ""
+    word = _EXITS.get(str(last["purpose"]) if last is not None else "") or _EXITS.get(reason.partition(":")[0])
+    ended = word or (f"closed ({reason})" if reason else "closed")
+    what = f"{trade['quantity']} {trade['instrument']} out at {trade['exit_price']:,.2f}"
+    made, at = _rupees(trade.get("realised", 0.0)), clock_time(trade["closed_ns"])
+    return _line(f"{at} {trade['strategy']} {ended}: {what}, ₹{made.plain}", str(made.style))

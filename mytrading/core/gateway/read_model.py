@@ -31,6 +31,8 @@ class StackView:
         self.orders: dict[str, Order] = {}
         self.positions: dict[OwnerKey, Position] = {}
         self.goals: dict[str, Goal] = {}
+        self.exit_reasons: dict[str, str] = {}
+        """Why an exit order was sent, by its client order id."""
         self.protections: dict[OwnerKey, Protection] = {}
         self.unmanaged: dict[NetKey, account_events.UnmanagedChanged] = {}
         self.mismatches: dict[NetKey, account_events.MismatchSeen] = {}
@@ -94,6 +96,8 @@ class StackView:
                 self.counts["round_trips"] += counted
             case orders.GoalChanged(goal=goal):
                 self.goals[goal.id] = goal
+                if goal.order:
+                    self.exit_reasons[goal.order] = goal.reason
                 if goal.state == "done":
                     del self.goals[goal.id]
             case orders.ProtectionChanged(protection=protection):
@@ -150,6 +154,7 @@ class StackView:
             for key in list(self.orders)[: KEPT // 5]:
                 if self.orders[key].state in PROVEN:
                     del self.orders[key]
+                    self.exit_reasons.pop(key, None)
 
     def open_positions(self) -> list[Position]:
         """Return the positions with booked or observed units other than zero."""

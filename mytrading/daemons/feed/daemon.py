@@ -128,7 +128,8 @@ class DataManager(Daemon):
         self.edits.follow(self.config.calendar_path, lambda read: self.calendar.replace_with(Calendar.from_dict(read)))
         self.every(WATCH_S, self.watchdog.check)
         self.every(TICK_S, self._on_clock)
-        self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held()))
+        shown = self.config.shown_instruments
+        self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held().union(shown)))
         self.every(1.0, self._on_second)
         self.every(1.0, lambda _: self.edits.poll())
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests)

@@ -97,7 +97,8 @@ class MarketPublisher:
         self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
     def show(self, held: Iterable[str]) -> None:
-        """Publish the newest quotes of `held` instruments on the screens' topic, if changed since the last call."""
+        """Publish the newest quotes of `held` and other shown instruments on the screens' topic, if changed since the
+        last call."""
         for instrument in held:
             quote = self._newest.get(instrument)
             if quote is not None and quote is not self._shown.get(instrument):

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mytrading.core.gateway.next_step import next_step
 from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.parent_orders import group_slices
@@ -45,7 +46,11 @@ def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]
     if request.live:
         rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
     return [
-        {**order_row(parent), **({"slices": [order_row(part) for part in slices]} if slices else {})}
+        {
+            **order_row(parent),
+            **({"reason": reason} if (reason := ctx.view.exit_reasons.get(parent.client_order_id)) else {}),
+            **({"slices": [order_row(part) for part in slices]} if slices else {}),
+        }
         for parent, slices in newest(rows, request.limit)
     ]
 
@@ -198,12 +203,16 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
     switch = ctx.control.switches.get(name)
     mine = [position for position in ctx.view.positions.values() if position.strategy == name]
     gone = run is None or (fault is not None and fault.gone)
+    state = "GONE" if gone else "FAULTED" if fault else "RUNNING" if started else "LOADING"
+    enabled = run is not None and (switch.enabled if switch else True)
     return {
         "name": name,
         "kind": "legs" if run is not None and run.plan is not None else "code",
-        "state": "GONE" if gone else "FAULTED" if fault else "RUNNING" if started else "LOADING",
+        "state": state,
         "problem": f"{fault.where}: {fault.error}" if fault else "",
-        "enabled": run is not None and (switch.enabled if switch else True),
+        "enabled": enabled,
+        "waits": _waits(ctx, run, mine) if run is not None and state == "RUNNING" and enabled else "",
+        "prices": _prices(ctx, run) if run is not None else {},
         "switched": {name: getattr(switch, name) for name in ("enabled", "reason", "by", "at_ns")} if switch else None,
         "watches": list(run.symbols) if run is not None else [],
         "parameters": started.parameters if started else run.parameters if run is not None else {},
@@ -211,6 +220,23 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "unrealised": round(sum(ctx.view.unrealised_of(position) or 0.0 for position in mine), 2),
         "positions": sum(1 for position in mine if position.quantity),
     }
+
+
+def _waits(ctx: RequestContext, run: StrategyRun, mine: list[Position]) -> str:
+    """What a strategy that runs waits for."""
+    live = [order for order in ctx.view.orders.values() if order.strategy == run.name and order.state in LIVE]
+    runs = ctx.view.risk.runs if ctx.view.risk is not None else ()
+    closes_ns = min((row.closes_ns for row in runs if row.strategy == run.name and row.closes_ns), default=0)
+    holds = any(position.open_units for position in mine)
+    traded = any(position.bought or position.sold for position in mine)
+    entries = [order for order in live if not order.purpose.reduces]
+    return next_step(run, ctx.clock.now(), entries, closes_ns, holds=holds, traded=traded)
+
+
+def _prices(ctx: RequestContext, run: StrategyRun) -> dict[str, float | None]:
+    """The last prices of what a strategy watches, as far as screens show them; None before the first quote."""
+    shown = [name for name in run.symbols if name in ctx.config.shown_instruments]
+    return {name: quote.ltp if (quote := ctx.view.quotes.get(name)) is not None else None for name in shown}
 
 
 def _account_row(ctx: RequestContext, account: str, held: list[Position], orders: list[Order]) -> dict[str, Any]:

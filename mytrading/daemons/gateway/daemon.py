@@ -131,7 +131,7 @@ class Gateway(MachineDaemon):
         for tail in self._tails:
             tail.poll()
         self.view.advance_to(self.clock.now())
-        wanted = {position.instrument for position in self.view.open_positions()}
+        wanted = {position.instrument for position in self.view.open_positions()}.union(self.config.shown_instruments)
         for instrument in wanted - self._watched:
             self._market.subscribe(screen_topic(instrument))
         for instrument in self._watched - wanted:

@@ -10,10 +10,11 @@ import pytest
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.request_context import RequestRefused
 from mytrading.messages.control import StrategySwitch
-from mytrading.messages.enums import OrderState, Product, Side
+from mytrading.messages.enums import OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
-from mytrading.messages.ops import StrategiesQuery, StrategyQuery, SwitchCommand
-from mytrading.messages.orders import OrderChanged, Position, PositionChanged, TradeClosed
+from mytrading.messages.ops import OrdersQuery, StrategiesQuery, StrategyQuery, SwitchCommand
+from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged, TradeClosed
+from mytrading.messages.signals import StrategyStarted
 from tests.kit.gateway_queries import NAME, ask
 from tests.kit.sliced_orders import order
 
@@ -94,3 +95,30 @@ def test_list_shows_kind_and_switch(tmp_path: Path) -> None:
     off = StrategySwitch(strategy=NAME, enabled=False, generation=1, at_ns=1)
     (row,) = ask(reported(), tmp_path, StrategiesQuery(), off)
     assert (row["name"], row["kind"], row["enabled"], row["positions"]) == (NAME, "code", False, 2)
+
+
+def test_list_shows_what_a_strategy_waits_for_and_the_prices_of_what_it_watches(tmp_path: Path) -> None:
+    view = reported()
+    (row,) = ask(view, tmp_path, StrategiesQuery())
+    assert (row["state"], row["waits"]) == ("LOADING", "")
+    (watched,) = row["watches"][:1]
+    assert row["prices"][watched] is None
+    view.apply(StrategyStarted(strategy=NAME, parameters={}, watches=(watched,), warm_bars=0, at_ns=1))
+    view.apply(Quote(watched, 1, 1, 26_081.35))
+    (row,) = ask(view, tmp_path, StrategiesQuery())
+    assert row["waits"].startswith("entry of ") and row["waits"].endswith(" to fill")
+    assert row["prices"][watched] == 26_081.35
+
+
+def test_exit_order_tells_why_it_was_sent_also_when_it_is_done(tmp_path: Path) -> None:
+    view = StackView()
+    leaving = order(1, OrderState.FILLED, purpose=Purpose.EXIT, parent="", slice=0)
+    view.apply(OrderChanged(event="filled", order=leaving, machine_ns=1))
+    goal = Goal(
+        id="g", account="main", instrument="NFO:A", product=Product.MIS, strategy="s", run="r", cause="c",
+        reason="stop: 34.95 is at or beyond 35.00", purpose=Purpose.EXIT, order=leaving.client_order_id,
+    )  # fmt: skip
+    for state in ("open", "done"):
+        view.apply(GoalChanged(goal=msgspec.structs.replace(goal, state=state), at_ns=1))
+    (row,) = ask(view, tmp_path, OrdersQuery())
+    assert row["reason"] == "stop: 34.95 is at or beyond 35.00"
