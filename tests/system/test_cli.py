@@ -294,14 +294,15 @@ def test_up_hang_up_leaves_the_stack_running(tmp_path: Path) -> None:
         assert stack.run("status").returncode == 0
 
 
-def test_up_on_a_terminal_shows_the_processes_and_stops_on_q(tmp_path: Path) -> None:
+def test_up_on_a_terminal_shows_profit_positions_and_processes_and_stops_on_q(tmp_path: Path) -> None:
     with Stack(tmp_path, forked=False, TERM="xterm", COLUMNS="140", LINES="45") as stack:
         ours, theirs = pty.openpty()
         process = viewer(stack, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         os.set_blocking(ours, False)
         seen = bytearray()
-        eventually(lambda: b"reconciler" in _read(ours, seen) and b"positions" in seen, 60)
+        parts = (b"P&L", b"positions", b"processes run and are ready")
+        eventually(lambda: all(part in _read(ours, seen) for part in parts), 60)
         os.write(ours, b"q")
         eventually(lambda: _read(ours, seen) is not None and process.poll() is not None, 60)
         os.close(ours)
