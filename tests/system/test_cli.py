@@ -197,8 +197,8 @@ def test_instruments_of_the_day_come_into_the_warehouse_by_themselves(running: S
 
 
 def test_second_up_and_fresh_are_refused_with_the_pid(running: Stack) -> None:
-    for arguments in (("up", "--simulator"), ("up", "--simulator", "--fresh")):
-        done = running.run(*arguments)
+    for option in ((), ("--fresh",), ("--detach",)):
+        done = running.run("up", "--simulator", *option)
         assert done.returncode == 1
         assert str(running.pid("supervisord")) in done.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,23 @@ def tick_files() -> list[Path]:
     return [TICKS, *(sorted(Path(folder).glob("*ticks*.csv.gz")) if folder else [])]
 
 
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose strategy trades each minute; each test leaves it running, resumed and trading."""
+    folder = tmp_path_factory.mktemp("busy")
+    with Stack(folder, **make_busy_project(folder / "home")) as stack:
+        stack.up("--simulator")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack as it is shipped; the last of its tests stops it."""
+    with Stack(tmp_path_factory.mktemp("plain")) as stack:
+        stack.up("--simulator")
+        yield stack
+
+
 @pytest.mark.parametrize("ticks", tick_files(), ids=lambda path: path.name.split(".")[0])
 def test_replayed_day_ends_with_round_trips_and_equal_books(tmp_path: Path, ticks: Path) -> None:
     with Stack(tmp_path) as stack:
@@ -53,18 +71,40 @@ VICTIMS = [
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_killed_process_comes_back_and_books_stay_equal(tmp_path: Path, victim: str) -> None:
-    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
-        stack.up("--simulator")
-        eventually(lambda: len(stack.ask("orders")) >= 1, 60)
-        old = stack.kill(victim)
-        new = eventually(lambda: (pid := stack.pid(victim)) not in (0, old) and pid, 30)
-        assert new != old
-        eventually(stack.is_ready, 40)
-        before = len(stack.ask("orders"))
-        eventually(lambda: len(stack.ask("orders")) > before and stack.is_settled(), 90)
-        assert eventually(lambda: not stack.disagreements() or None, 20), stack.disagreements()
-        assert stack.run("journal", "verify").returncode == 0, stack.run("journal", "verify").stdout
+def test_killed_process_comes_back_and_books_stay_equal(busy: Stack, victim: str) -> None:
+    eventually(lambda: len(busy.ask("orders", "-n", "0")) >= 1, 60)
+    old = busy.kill(victim)
+    new = eventually(lambda: (pid := busy.pid(victim)) not in (0, old) and pid, 30)
+    assert new != old
+    eventually(busy.is_ready, 40)
+    before = len(busy.ask("orders", "-n", "0"))
+    eventually(lambda: len(busy.ask("orders", "-n", "0")) > before and busy.is_settled(), 90)
+    assert eventually(lambda: not busy.disagreements() or None, 20), busy.disagreements()
+    verified = busy.run("journal", "verify")
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_halt_denies_entries_and_resume_allows_them(busy: Stack) -> None:
+    def entries() -> int:
+        return sum(row["purpose"] == "entry" for row in busy.ask("orders", "-n", "0"))
+
+    eventually(busy.is_ready, 40)
+    assert busy.run("halt", "looking into it").returncode == 0
+    eventually(lambda: any("HALTED" in text for row in busy.ask("signals") for text in row["denied"]), 60)
+    placed = entries()
+    assert busy.run("resume").returncode == 0
+    eventually(lambda: entries() > placed, 60)
+
+
+def test_second_start_continues_where_the_first_stopped(busy: Stack) -> None:
+    eventually(lambda: len(busy.ask("orders", "-n", "0")) >= 1 and busy.is_settled(), 60)
+    placed = {row["client_order_id"] for row in busy.ask("orders", "-n", "0")}
+    busy.down()
+    again = busy.run("up", "--detach", "--simulator")
+    assert again.returncode == 0
+    assert "continues" in again.stderr + again.stdout
+    eventually(lambda: placed <= {row["client_order_id"] for row in busy.ask("orders", "-n", "0")}, 10)
+    assert eventually(lambda: not busy.disagreements() or None, 30), busy.disagreements()
 
 
 ENGINE = """
@@ -125,14 +165,6 @@ def test_market_begins_when_the_slowest_process_is_ready_and_the_log_holds_no_ke
         assert "simulator serves http://" in said and stack.config.venue.api_key not in said
 
 
-def test_second_instance_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    with Stack(tmp_path) as stack:
-        stack.up("--simulator")
-        again = stack.run("up", "--detach", "--simulator")
-        assert again.returncode == 1
-        assert str(stack.pid("supervisord")) in again.stderr
-
-
 def test_second_stack_on_the_same_server_and_key_is_refused_whatever_it_calls_its_account(tmp_path: Path) -> None:
     for name in ("server", "one", "two"):
         (tmp_path / name).mkdir()
@@ -156,16 +188,6 @@ def test_second_stack_on_the_same_server_and_key_is_refused_whatever_it_calls_it
             assert refused.returncode == 1
             assert f"already running as pid {first.pid('router')} " in refused.stderr
             assert not any(b.base.glob("*/run.msgpack"))
-
-
-def test_down_leaves_no_process_behind(tmp_path: Path) -> None:
-    with Stack(tmp_path) as stack:
-        stack.up("--simulator")
-        pids = {name: stack.pid(name) for name in (*ALL, "supervisord")}
-        assert all(pids.values())
-        assert stack.down().returncode == 0
-        assert {name: stack.pid(name) for name in pids} == dict.fromkeys(pids, 0)
-        assert stack.run("status").returncode == 3
 
 
 def test_no_entry_is_sent_once_down_has_begun_while_exits_are_and_the_next_start_trades(tmp_path: Path) -> None:
@@ -195,16 +217,6 @@ def test_no_entry_is_sent_once_down_has_begun_while_exits_are_and_the_next_start
         eventually(lambda: len(entered()) > len(before), 60)
 
 
-def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
-    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
-        stack.up("--simulator")
-        assert stack.run("halt", "looking into it").returncode == 0
-        eventually(lambda: any("HALTED" in text for row in stack.ask("signals") for text in row["denied"]), 60)
-        placed = [row for row in stack.ask("orders") if row["purpose"] == "entry"]
-        assert stack.run("resume").returncode == 0
-        eventually(lambda: len([r for r in stack.ask("orders") if r["purpose"] == "entry"]) > len(placed), 60)
-
-
 def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -> None:
     with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
         stack.up("--simulator", "--dry-run")
@@ -227,19 +239,6 @@ def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
         assert stack.ask("orders") == []
         eventually(lambda: any(alert["code"] == "DISK_LOW" for alert in stack.ask("alerts")), 10)
         eventually(lambda: "DISK_LOW raised" in reported.read_text() if reported.exists() else None, 10)
-
-
-def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:
-    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
-        stack.up("--simulator")
-        eventually(lambda: len(stack.ask("orders")) >= 1 and stack.is_settled(), 60)
-        placed = {row["client_order_id"] for row in stack.ask("orders")}
-        stack.down()
-        again = stack.run("up", "--detach", "--simulator")
-        assert again.returncode == 0
-        assert "continues" in again.stderr + again.stdout
-        eventually(lambda: placed <= {row["client_order_id"] for row in stack.ask("orders")}, 10)
-        assert eventually(lambda: not stack.disagreements() or None, 30), stack.disagreements()
 
 
 @pytest.mark.parametrize(
@@ -271,23 +270,29 @@ def test_server_that_must_not_be_traded_at_is_named_and_nothing_is_placed(
             starting.wait()
 
 
-def test_daemon_that_the_gateway_has_not_heard_yet_is_not_ready(tmp_path: Path) -> None:
+def test_daemon_that_the_gateway_has_not_heard_yet_is_not_ready(plain: Stack) -> None:
     """Router and reconciler stand still, so that the gateway's successor hears nothing of them."""
-    with Stack(tmp_path) as stack:
-        stack.up("--simulator")
-        assert stack.is_ready()
-        held = [stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "router", "reconciler")]
-        try:
-            before = stack.kill("gateway")
-            eventually(lambda: stack.pid("gateway") not in (0, before), 20)
-            rows = {row["daemon"]: row for row in stack.ask("status")["daemons"]}
-            assert not stack.is_ready()
-            assert "age_s" not in rows["router"] and "age_s" not in rows["reconciler"]
-            assert (rows["router"]["state"], rows["reconciler"]["state"]) == ("STARTING", "STARTING")
-        finally:
-            for pid in held:
-                os.kill(pid, signal.SIGCONT)
-        eventually(stack.is_ready, 30)
+    assert plain.is_ready()
+    held = [plain.kill(name, signal.SIGSTOP) for name in ("watchdog", "router", "reconciler")]
+    try:
+        before = plain.kill("gateway")
+        eventually(lambda: plain.pid("gateway") not in (0, before), 20)
+        rows = {row["daemon"]: row for row in plain.ask("status")["daemons"]}
+        assert not plain.is_ready()
+        assert "age_s" not in rows["router"] and "age_s" not in rows["reconciler"]
+        assert (rows["router"]["state"], rows["reconciler"]["state"]) == ("STARTING", "STARTING")
+    finally:
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+    eventually(plain.is_ready, 30)
+
+
+def test_down_leaves_no_process_behind(plain: Stack) -> None:
+    pids = {name: plain.pid(name) for name in (*ALL, "supervisord")}
+    assert all(pids.values())
+    assert plain.down().returncode == 0
+    assert {name: plain.pid(name) for name in pids} == dict.fromkeys(pids, 0)
+    assert plain.run("status").returncode == 3
 
 
 def test_unreachable_server_is_named_and_retried(tmp_path: Path) -> None:
