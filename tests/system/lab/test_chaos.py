@@ -18,6 +18,7 @@ from tests.kit.project import ROOT
 
 pytestmark = pytest.mark.timeout(400)
 SEEDS = {"sandbox": 11, "live": 12}
+MINUTES = "0.7"
 
 
 class Ended(NamedTuple):
@@ -30,9 +31,9 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Process]]:
-    """Two minutes of chaos, one for each personality, side by side; docs/chaos-runs.md lists longer ones."""
+    """Chaos for each personality, side by side; docs/chaos-runs.md lists longer runs."""
     folder = tmp_path_factory.mktemp("chaos")
-    options = ("--minutes", "1", "--json", "--keep", str(folder), "--report", str(folder / "reports"))
+    options = ("--minutes", MINUTES, "--json", "--keep", str(folder), "--report", str(folder / "reports"))
     started = {
         name: start(
             [COMMAND, "chaos", "--seed", str(seed), "--personality", name, *options],
@@ -65,7 +66,7 @@ def test_short_chaos_leaves_nothing_doubled_lost_or_bare(running: dict[str, Proc
     assert body["kills"] >= 1
     assert body["faults"] >= 20
     assert body["accounts"] == 2
-    assert body["filled"]["entry"] >= 1  # a busy machine spends most of the minute starting processes
+    assert body["filled"]["entry"] >= 1  # a busy machine spends most of the time starting processes
 
 
 def test_summary_of_both_has_the_keys_of_a_campaign(running: dict[str, Process]) -> None:
