@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -195,7 +196,8 @@ def _parts(spec: Spec, machine: type[EngineMachine]) -> _Parts:
         market = shared_market(spec.options, spec.data, spec.calendar, spec.facts)
         world = OptionWorld(spec.calendar, spec.facts, market, names)
     world.open_day(_first_day(spec))
-    ledger = Ledger(partial(_charge, spec.fees, world))
+    costs_by_kind: defaultdict[str, float] = defaultdict(float)
+    ledger = Ledger(partial(_charge, spec.fees, world, costs_by_kind), costs_by_kind)
     engine = machine([replace(spec.run, accounts=())], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
     return _Parts(world, ledger, engine)
 
@@ -285,10 +287,14 @@ def _exercise(fees: FeeSchedule | None, instrument: Instrument, units: int, pric
 
 
 def _charge(
-    fees: FeeSchedule | None, world: MarketContext, name: str, product: Product, units: int, price: float, at_ns: int
-) -> float:
-    """Rupees that a fill costs."""
+    fees: FeeSchedule | None, world: MarketContext, by_kind: defaultdict[str, float], name: str, product: Product,
+    units: int, price: float, at_ns: int,
+) -> float:  # fmt: skip
+    """Rupees that a fill costs, which are added to those of each kind."""
     instrument = world.instrument(name)
     if fees is None or instrument is None:
         return 0.0
-    return fees.fill_charges(instrument, product, units, price, at_ns, as_future=name in world.stand_ins).total
+    charges = fees.fill_charges(instrument, product, units, price, at_ns, as_future=name in world.stand_ins)
+    for kind, rupees in zip(charges._fields, charges, strict=True):
+        by_kind[kind] += rupees
+    return charges.total

@@ -94,6 +94,7 @@ def assert_same(spec: Spec) -> RunResult:
     assert slow.engine != LEAN
     assert quick.ledger.fills == slow.ledger.fills
     assert quick.ledger.trades == slow.ledger.trades
+    assert quick.ledger.exit_words == slow.ledger.exit_words
     assert quick.ledger.events == slow.ledger.events
     assert quick.ledger.counts == slow.ledger.counts
     assert quick.fault == slow.fault

@@ -596,12 +596,13 @@ class LeanEngine:
 
     def _meet(self, held: OpenTrade, price: float, now: int) -> None:
         """A price comes to what risk holds: a stop, a target, the rules of the run."""
-        closes = bool(held.held_stop) and held.is_beyond(price, held.held_stop)
-        closes = closes or (bool(held.held_target) and held.is_beyond(price, held.held_target, target=True))
+        stopped = bool(held.held_stop) and held.is_beyond(price, held.held_stop)
+        reached = not stopped and bool(held.held_target) and held.is_beyond(price, held.held_target, target=True)
+        closes = stopped or reached
         if held.run is not None and held.leg is not None and self._judge_run(held, held.run, held.leg, price, now):
             closes = True
         if closes:
-            self._leave(held, price, now)
+            self._leave(held, price, now, "stop" if stopped else "target" if reached else "")
 
     def _judge_run(self, held: OpenTrade, run: Run, leg: RunLeg, price: float, now: int) -> bool:
         """Value the run at a price, move its trail, and report the first rule that applies; True if it closes."""
@@ -684,10 +685,10 @@ class LeanEngine:
         within = price - slip >= stop.limit if held.units > 0 else price + slip <= stop.limit
         if not within:
             raise NotCoveredError("a stop whose limit the price had passed")
-        self._leave(held, price, now)
+        self._leave(held, price, now, "stop")
 
-    def _leave(self, held: OpenTrade, at: float, now: int) -> None:
-        """Close the position at a price, which slips."""
+    def _leave(self, held: OpenTrade, at: float, now: int, cause: str = "") -> None:
+        """Close the position at a price, which slips; `cause` is the ledger's word for what ended it."""
         units, size = held.units, abs(held.units)
         slip = self._slippage.per_unit(at, self._tick)
         price = self._booked(size, at - slip if units > 0 else at + slip)
@@ -698,6 +699,8 @@ class LeanEngine:
         gross = side * (got - paid)
         word = "BUY" if side > 0 else "SELL"
         trade = Trade(held.opened_ns, now, self._name, self._strategy, word, size, paid / size, got / size, gross, 0.0)
+        if cause:
+            self._ledger.note_exit(self._strategy, self._name, cause)
         self._ledger.record_trade(trade)
         if self._product is Product.CNC and day_number(held.opened_ns) != self._day:
             self._unbooked += gross  # delivered shares: their cash is free with the next day

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mytrading.backtest.data.columns import Columns
 from mytrading.core.indicators import FloatArray
 from mytrading.core.time import DAY, IST_OFFSET
-from mytrading.messages.commands import SignalDenied, SignalExpired
+from mytrading.messages.commands import CloseGoal, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Product
-from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged, TradeClosed
+from mytrading.messages.enums import Product, Purpose
+from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.messages.signals import Signal, StrategyFaulted
 
 ChargeOf = Callable[[str, Product, int, float, int], float]
@@ -75,8 +75,14 @@ MOST_EVENTS = 2000
 class Ledger:
     """Rows in, lists out."""
 
-    def __init__(self, charge: ChargeOf) -> None:
+    def __init__(self, charge: ChargeOf, costs_by_kind: defaultdict[str, float] | None = None) -> None:
         self._charge = charge
+        self.costs_by_kind = costs_by_kind if costs_by_kind is not None else defaultdict(float)
+        """Rupees by charge (brokerage, stt, …); `charge` adds those of fills."""
+        self._stop_orders: set[str] = set()
+        self._exit_words: dict[tuple[str, str], str] = {}
+        self.exit_words: list[str] = []
+        """By trade: `stop`, `target` or `expiry` where that ended it, else empty."""
         self._open_costs: dict[tuple[str, str], float] = {}
         self._legs: dict[tuple[str, str], int] = {}
         self.stops_given: dict[str, set[bool]] = {}
@@ -105,6 +111,8 @@ class Ledger:
     def _filled(self, row: PositionChanged) -> None:
         if row.fill_quantity:
             held = row.position
+            if row.client_order_id in self._stop_orders:
+                self.note_exit(held.strategy, held.instrument, "stop")
             self.record_fill(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
 
     def record_fill(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
@@ -124,17 +132,32 @@ class Ledger:
         """Record a finished trade, with the costs of its fills so far and its leg filled in."""
         key = (trade.strategy, trade.instrument)
         costs = self._open_costs.pop(key, 0.0)
+        self.exit_words.append(self._exit_words.pop(key, ""))
         self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
 
     def record_settlement(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """Record a held contract's expiry: a fill at settlement `price` with `cost` in rupees, and a trade."""
         name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
         self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
+        self.costs_by_kind["stt"] += cost
+        self.note_exit(strategy, name, "expiry")
         self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
         self.record_trade(Trade(
             held.opened_ns, row.at_ns, name, strategy, "BUY" if units > 0 else "SELL", abs(units), entry, price,
             units * (price - entry), 0.0,
         ))  # fmt: skip
+
+    def note_exit(self, strategy: str, instrument: str, word: str) -> None:
+        """Note what ends the open trade of a strategy in an instrument: `stop`, `target`, `expiry`; empty: nothing."""
+        self._exit_words[strategy, instrument] = word
+
+    def _ordered(self, row: OrderChanged) -> None:
+        if row.order.purpose is Purpose.STOP:
+            self._stop_orders.add(row.order.client_order_id)
+
+    def _closing(self, row: CloseGoal) -> None:
+        word = row.reason.partition(":")[0]
+        self.note_exit(row.strategy, row.instrument, word if word in ("stop", "target") else "")
 
     def _denied(self, row: SignalDenied | SignalExpired) -> None:
         denied = row if isinstance(row, SignalDenied) else None
@@ -169,6 +192,7 @@ class Ledger:
 _HANDLERS: dict[type, Callable[[Ledger, Any], None]] = {
     PositionChanged: Ledger._filled, TradeClosed: Ledger._closed, SignalDenied: Ledger._denied,
     SignalExpired: Ledger._denied, Alert: Ledger._alert, StrategyFaulted: Ledger._fault, Signal: Ledger._signalled,
+    OrderChanged: Ledger._ordered, CloseGoal: Ledger._closing,
 }  # fmt: skip
 
 

@@ -84,6 +84,19 @@ def walk_forward_efficiency(steps: Sequence[WalkForwardStep]) -> float:
     return float(np.mean(after)) / float(np.mean(before))
 
 
+def efficiency_problem(steps: Sequence[WalkForwardStep]) -> str:
+    """Return why there is no walk-forward efficiency; empty if there is one."""
+    walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
+    if not walked:
+        return "no fold chose parameters and was judged on more than one day"
+    before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
+    if not before:
+        return "no choice has returns by day"
+    if not float(np.mean(before)) > 0:
+        return f"the choices lost on their own days ({float(np.mean(before)):.4%} a day), so there is nothing to keep"
+    return ""
+
+
 def out_of_sample_returns(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
     """Return the daily returns of all out-of-sample periods in order; 0 in a fold that chose no parameters."""
     return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.out_of_sample_days)])

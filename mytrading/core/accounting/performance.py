@@ -122,6 +122,24 @@ def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, floa
     }
 
 
+def missing_reason(name: str, returns: Array) -> str:
+    """Return why returns do not give the figure `name` of `return_figures`; empty where they give it."""
+    if len(returns) < 2:
+        return f"too few days: {len(returns)}"
+    lost_all = 1.0 + total_return(returns) <= 0
+    reasons = {
+        "annual_return": (lost_all, "all of the capital was lost"),
+        "sharpe": (not float(np.std(returns)), "the returns do not vary"),
+        "sortino": (not (returns < 0).any(), "no day lost"),
+        "omega": (not (returns < 0).any(), "no day lost"),
+        "calmar": (lost_all or not max_drawdown(returns) < 0, "there was no drawdown, or all of the capital was lost"),
+        "tail_ratio": (not float(np.percentile(returns, 5)), "the 5th percentile of days is 0"),
+        "stability": (lost_all or not returns[1:].any(), "equity did not move, or all of the capital was lost"),
+    }
+    missing, why = reasons.get(name, (False, ""))
+    return why if missing else ""
+
+
 def trade_figures(net: Array) -> dict[str, float]:
     """Return win rate, profit factor and the like by name, from the net profits of trades in rupees."""
     wins, losses = net[net > 0], net[net < 0]
