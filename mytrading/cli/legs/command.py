@@ -22,7 +22,10 @@ from mytrading.messages.leg_plan import LegPlan
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mytrading.cli.legs.modelled_quotes import ModelledQuotes
+    from mytrading.cli.legs.show import LegSizer
     from mytrading.config.settings import TradingSettings
+    from mytrading.config.strategies import StrategyConfig
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
@@ -233,39 +236,110 @@ def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
     return above, below
 
 
+Wait = Annotated[float, typer.Option("--wait", min=0.0, help="Longest wait for quotes.")]
+Spot = Annotated[float, typer.Option("--spot", min=0.0, help="Price of the underlying; then no stack has to run.")]
+Volatility = Annotated[str, typer.Option("--iv", help="With --spot: at-the-money volatility, 0.14 or 14%.")]
+Day = Annotated[
+    str, typer.Option("--date", metavar="DAY", help="With --spot: a day such as 2026-01-30; default: today.")
+]
+
+
 @app.command()
 def show(
-    name: LegFile,
-    wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes."),
-    as_json: AsJson = False,
+    name: LegFile, wait: Wait = 10.0, spot: Spot = 0.0, iv: Volatility = "", day: Day = "", as_json: AsJson = False,
     profile: Profile = "",
-) -> None:
+) -> None:  # fmt: skip
     """Show the contracts a file of legs would trade now: premium, margin, breakevens, and the payoff as a picture."""
-    home = project_folder()
-    with find_running_stack(profile) as found:
-        from mytrading.cli.legs.show import LegQuotes, draw_payoff, leg_sizer, price_legs
-        from mytrading.cli.shell.target import load_risk_tables
-        from mytrading.config.run_config import strategy_run
-        from mytrading.core.instruments.book import NoSuchContract
-        from mytrading.core.risk.pretrade.planned_stops import stop_rules
+    from mytrading.cli.legs.show import draw_payoff
 
-        settings = _settings(home, name, found.config.profile)
-        (config,) = settings.strategies
-        plan = settings.plan_of(config.name)
-        assert plan is not None
-        watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
-        tables = load_risk_tables(home)
-        sizer, stops = leg_sizer(settings, config, found), stop_rules(strategy_run(settings, config), settings.risk)
-        try:
-            with LegQuotes(found.config) as quotes:
-                picture = price_legs(plan, watches, quotes, wait, tables, sizer, stops)
-        except NoSuchContract as error:
-            fail(ERROR, str(error))
+    label, picture = _priced(name, wait, spot, iv, day, profile)
     if as_json:
-        print_json({"name": config.name, **picture})
+        print_json({"name": label, **picture})
     else:
         _print(picture)
         draw_payoff(picture)
+
+
+@app.command()
+def payoff(
+    name: LegFile, wait: Wait = 10.0, spot: Spot = 0.0, iv: Volatility = "", day: Day = "",
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="The page; default: runs/charts/NAME_payoff.html.")
+    ] = "",
+    as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
+    """Write the payoff of a file of legs as a page: at expiry, today and between, with sliders and probability."""
+    from mytrading.cli.legs.payoff_page import payoff_report
+    from mytrading.reports.page import write_report_files
+
+    label, picture = _priced(name, wait, spot, iv, day, profile)
+    path = Path(out) if out else Path("runs") / "charts" / f"{label}_payoff.html"
+    try:
+        write_report_files(payoff_report(label, picture), path)
+    except OSError as error:
+        fail(ERROR, f"{path}: cannot be written: {error.strerror}; name another file with --out")
+    chance = f"probability of profit {picture['probability_of_profit']:.1%}"
+    print_result({"name": label, "page": str(path), **picture}, as_json, f"{path}: {chance}")
+
+
+def _priced(name: str, wait: float, spot: float, iv: str, day: str, profile: str) -> tuple[str, dict[str, Any]]:
+    """A strategy of legs by its name, and its legs at present quotes; with `spot` at modelled ones, without a stack."""
+    from mytrading.cli.legs.show import LegQuotes, leg_sizer, price_legs
+    from mytrading.cli.shell.target import load_risk_tables
+    from mytrading.config.run_config import strategy_run
+    from mytrading.core.instruments.book import NoSuchContract
+    from mytrading.core.risk.pretrade.planned_stops import stop_rules
+
+    home = project_folder()
+    if (iv or day) and not spot:
+        fail(USAGE, "--iv and --date price legs without a stack; expected --spot too, the price of the underlying")
+    tables = load_risk_tables(home)
+    if spot:
+        settings, config, plan, watches = _plan_of(home, name, profile)
+        sizer, quotes = _offline(home, settings, config, plan, watches[0], spot, iv, day)
+        stops = stop_rules(strategy_run(settings, config), settings.risk)
+        try:
+            return config.name, price_legs(plan, watches, quotes, 0.0, tables, sizer, stops)
+        except NoSuchContract as error:
+            fail(ERROR, str(error))
+    with find_running_stack(profile) as found:
+        settings, config, plan, watches = _plan_of(home, name, found.config.profile)
+        sizer, stops = leg_sizer(settings, config, found), stop_rules(strategy_run(settings, config), settings.risk)
+        try:
+            with LegQuotes(found.config) as leased:
+                return config.name, price_legs(plan, watches, leased, wait, tables, sizer, stops)
+        except NoSuchContract as error:
+            fail(ERROR, str(error))
+
+
+def _plan_of(home: Path, name: str, profile: str) -> tuple[TradingSettings, StrategyConfig, LegPlan, list[str]]:
+    settings = _settings(home, name, profile)
+    (config,) = settings.strategies
+    plan = settings.plan_of(config.name)
+    assert plan is not None
+    return settings, config, plan, [settings.symbols.resolve(symbol) for symbol in config.symbols]
+
+
+def _offline(
+    home: Path, settings: TradingSettings, config: StrategyConfig, plan: LegPlan, watch: str, spot: float, iv: str,
+    day: str,
+) -> tuple[LegSizer, ModelledQuotes]:  # fmt: skip
+    from datetime import date
+
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.cli.legs.modelled_quotes import ModelledQuotes
+    from mytrading.cli.legs.show import LegSizer
+    from mytrading.cli.research.run_options import parse_day
+    from mytrading.config.cross_checks import product_of
+    from mytrading.config.sections import parse_iv
+
+    try:
+        level = parse_iv(iv or settings.backtest.iv)
+        on = parse_day("--date", day) or date.today()
+        quotes = ModelledQuotes(home, watch, spot, level, on, plan.entry_time, settings.backtest)
+    except ValueError as error:
+        fail(USAGE, f"--iv: {error}" if not isinstance(error, DataError) else str(error))
+    return LegSizer(product_of(settings, config), config.sizing_rule, config.accounts or ("default",), {}), quotes
 
 
 def _print(body: dict[str, Any]) -> None:
@@ -279,7 +353,8 @@ def _print(body: dict[str, Any]) -> None:
     most, least = ("without bound" if one is None else f"{'−' if one < 0 else ''}₹{abs(one):,.2f}" for one in bounds)
     evens = ", ".join(f"{price:,.2f}" for price in body["breakevens"]) or "none"
     premium = f"premium {'paid' if net > 0 else 'received'} ₹{abs(net):,.2f}"
-    print(f"\nspot {body['spot']:,.2f}   {premium}   most {most}   least {least}   breakevens {evens}")
+    print(f"\nspot {body['spot']:,.2f}   {premium}   max profit {most}   max loss {least}   breakevens {evens}")
+    print(f"probability of profit {body['probability_of_profit']:.1%} at expiry, {body['days']:.1f} days from here")
     print(f"margin ₹{body['margin']:,.2f}, each leg by itself ₹{body['margin_gross']:,.2f} (config/risk.toml)\n")
 
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -25,7 +25,7 @@ from mytrading.core.engine.contract_selection import RATE
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
-from mytrading.core.options.payoff import PayoffLeg, payoff, profit
+from mytrading.core.options.payoff import PayoffLeg, payoff, probability_of_profit, profit
 from mytrading.core.risk.pretrade import stop_plan
 from mytrading.core.risk.pretrade.planned_stops import StopRules, planned_stops
 from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers
@@ -38,12 +38,15 @@ from mytrading.messages.run_config import RunConfig, SizingRule, StopPlan
 from mytrading.messages.signals import Leg
 from mytrading.orchestrator import TradingOrchestrator
 
+if TYPE_CHECKING:
+    from mytrading.cli.legs.modelled_quotes import ModelledQuotes
+
 WIDTH = 72
 
 
 def price_legs(
-    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizer: LegSizer,
-    stops: StopRules,
+    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes | ModelledQuotes, wait: float, tables: RiskTables,
+    sizer: LegSizer, stops: StopRules,
 ) -> dict[str, Any]:  # fmt: skip
     """Choose contracts for the plan's legs at current quotes and return the report of `legs show`, by key (rupees).
     Waits up to `wait` s for quotes; `NoSuchContract` if a leg finds none. A leg sized by a risk profile gets the lots
@@ -58,7 +61,9 @@ def price_legs(
     day, product = ist_date(quotes.now), sizer.product
     legs, sized = sizer.size_legs(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
-    priced = payoff_legs(legs, contracts, quotes, spot)
+    terms = option_terms(contracts, quotes, spot)
+    horizon = min((term.years for term in terms if term.years), default=0.0)
+    priced = payoff_legs(legs, contracts, quotes.prices, terms)
     margin_legs = [
         margin_leg(leg, one, prices, product)._replace(spot=spot) for leg, one in zip(legs, contracts, strict=True)
     ]
@@ -70,8 +75,14 @@ def price_legs(
         "underlying": watch,
         "spot": spot,
         "legs": [
-            {**_row(leg, contract, quotes.prices, product), "guard": guard, "stop_of": stop.text}
-            for leg, contract, guard, stop in zip(legs, contracts, guards, planned, strict=True)
+            {
+                **_row(leg, contract, quotes.prices, product),
+                "guard": guard,
+                "stop_of": stop.text,
+                "iv": round(term.volatility, 6) if term.volatility else None,
+                "days": round(term.years * 365, 6),
+            }
+            for leg, contract, guard, stop, term in zip(legs, contracts, guards, planned, terms, strict=True)
         ],
         "sized": sized,
         "net_premium": round(found.net, 2),
@@ -80,6 +91,10 @@ def price_legs(
         "breakevens": list(found.breakevens),
         "max_profit": None if found.most is None else round(found.most, 2),
         "max_loss": None if found.least is None else round(found.least, 2),
+        "probability_of_profit": round(probability_of_profit(priced, spot, horizon, mean_volatility(terms), RATE), 6),
+        "days": round(horizon * 365, 6),
+        "rate": RATE,
+        "at_ns": quotes.now,
         "payoff": payoff_curve(priced, spot, found.breakevens),
     }
 
@@ -102,22 +117,43 @@ def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], prod
     return MarginLeg(contract, leg.lots * contract.lot_size, price, leg.product or product)
 
 
+class OptionTerm(NamedTuple):
+    """Years (of 365 days) to a contract's end, and its implied volatility (share of 1); 0 where there is none."""
+
+    years: float
+    volatility: float
+
+
+def option_terms(contracts: Sequence[Instrument], quotes: LegQuotes | ModelledQuotes, spot: float) -> list[OptionTerm]:
+    """Return time and implied volatility of each contract, at current prices with the underlying at `spot`."""
+    found = []
+    for contract in contracts:
+        ends = quotes.book.expires_at_ns(contract.exchange, contract.expiry) if contract.expiry else quotes.now
+        years, volatility = max(ends - quotes.now, 0) / YEAR_NS, 0.0
+        if contract.kind.is_option and years > 0.0:
+            forward, is_call = spot * math.exp(RATE * years), contract.kind.value == "CE"
+            volatility, _ = implied_one(quotes.prices[contract.id], forward, contract.strike, years, RATE, is_call)
+        found.append(OptionTerm(years, volatility if math.isfinite(volatility) else 0.0))
+    return found
+
+
+def mean_volatility(terms: Sequence[OptionTerm]) -> float:
+    """Return the mean of the volatilities that are known; 0 if none is."""
+    known = [term.volatility for term in terms if term.volatility]
+    return sum(known) / len(known) if known else 0.0
+
+
 def payoff_legs(
-    legs: Sequence[Leg], contracts: Sequence[Instrument], quotes: LegQuotes, spot: float
+    legs: Sequence[Leg], contracts: Sequence[Instrument], prices: Mapping[str, float], terms: Sequence[OptionTerm]
 ) -> list[PayoffLeg]:
     """Return the legs as valued at their first expiry; later options keep their current implied volatility."""
-    ends = {c.id: quotes.book.expires_at_ns(c.exchange, c.expiry) for c in contracts if c.expiry}
-    horizon = min(ends.values(), default=quotes.now)
+    horizon = min((term.years for term in terms if term.years), default=0.0)
     found = []
-    for leg, contract in zip(legs, contracts, strict=True):
-        price, option = quotes.prices[contract.id], contract.kind.is_option
-        years = max(ends.get(contract.id, horizon) - horizon, 0) / YEAR_NS if option else 0.0
-        volatility = 0.0
-        if years:
-            total, is_call = (ends[contract.id] - quotes.now) / YEAR_NS, contract.kind.value == "CE"
-            volatility, _ = implied_one(price, spot * math.exp(RATE * total), contract.strike, total, RATE, is_call)
+    for leg, contract, term in zip(legs, contracts, terms, strict=True):
+        left = term.years - horizon if contract.kind.is_option else 0.0
         units = leg.lots * contract.lot_size
-        found.append(PayoffLeg(contract.kind.value, units, price, contract.strike, years, volatility))
+        volatility = term.volatility if left else 0.0
+        found.append(PayoffLeg(contract.kind.value, units, prices[contract.id], contract.strike, left, volatility))
     return found
 
 

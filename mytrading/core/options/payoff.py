@@ -1,4 +1,4 @@
-"""What a set of legs earns at an expiry, price by price: curve, breakevens, most and least.
+"""What a set of legs earns at an expiry, price by price: curve, breakevens, most and least, probability of profit.
 
 The horizon is the first expiry among the legs; options that live longer are valued there by Black-76 at the volatility
 they have now. Costs and margin are not in it.
@@ -6,11 +6,12 @@ they have now. Costs and margin are not in it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.core.options.black76 import price_one
+from mytrading.core.options.black76 import normal_cdf, price_one
 
 _NEAR = 1e-9
 
@@ -75,6 +76,26 @@ def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
         None if slope > 0 else max(values),
         None if slope < 0 else min(values),
     )
+
+
+def probability_of_profit(
+    legs: Sequence[PayoffLeg], spot: float, years: float, volatility: float, rate: float = 0.0
+) -> float:
+    """Return the probability (0 to 1) that the legs earn anything at the horizon, `years` from now, if the underlying
+    then is lognormal about its forward with this yearly `volatility` (share of 1); 0 or 1 without time or volatility.
+    """
+    deviation = volatility * math.sqrt(max(years, 0.0))
+    if not deviation > 0.0:
+        return float(profit(legs, spot, rate) > 0.0)
+    middle = math.log(spot) + rate * years - 0.5 * deviation * deviation
+    edges = [0.0, *sorted(payoff(legs, spot, rate).breakevens), math.inf]
+    chance = 0.0
+    for low, high in itertools.pairwise(edges):
+        inside = 0.5 * (low + high) if math.isfinite(high) else 2.0 * max(low, spot)
+        if profit(legs, inside, rate) > 0.0:
+            above = 1.0 if math.isinf(high) else normal_cdf((math.log(high) - middle) / deviation)
+            chance += above - (normal_cdf((math.log(low) - middle) / deviation) if low > 0.0 else 0.0)
+    return chance
 
 
 def _crossings(
