@@ -1,6 +1,7 @@
-"""Charts of the reports: plotly figures of a few kinds, thinned to some thousand points, in Indian time.
+"""Charts of the reports as plain data: thinned to some thousand points, candles put together instead of left out.
 
-Colours mean the same everywhere: green for bought, up and gain, red for sold, down and loss, blue for the subject.
+Colours mean the same everywhere: `gain` for bought, up and profit, `loss` for sold, down and loss, `subject` for what
+the chart is of.
 """
 
 from __future__ import annotations
@@ -9,36 +10,50 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
-from plotly import graph_objects as go
 
 from mytrading.core.time import DAY, IST_OFFSET
+from mytrading.reports.document import ChartLine, ChartPanel, ChartSeries, Colour, ReportChart
 
-GREEN, RED, BLUE, GREY, PALE = "#1a7f47", "#b3261e", "#1f5fa8", "#8a97a6", "#d8dee6"
 POINTS = 4000
-_OHLC = ("open", "high", "low", "close")
+CANDLES = 2500
+_MS = 1_000_000
+_MINUTE = 60_000_000_000
+_CANDLE_MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 1440, 10080)
+Array = NDArray[Any]
 
 
 class FillMark(NamedTuple):
-    """A fill on a price chart: when, at what price, and what hovering over it says."""
+    """A fill on a price chart: when (ns UTC), at what price, and what pointing at it says."""
 
-    at: str
+    at_ns: int
     price: float
     text: str = ""
 
 
-def figure_html(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
-    """Return a figure as an HTML block, with the spans `closed` (of `closed_hour_breaks`) cut out of its time axis."""
-    if closed:
-        figure.update_xaxes(rangebreaks=list(closed))
-    figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 40}, hovermode="x unified")
-    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+class Candles(NamedTuple):
+    """Bars for a chart: starts in ns UTC, and prices and volume of shape (n,)."""
+
+    start_ns: NDArray[np.int64]
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    volume: Array
+    minutes: int
+    """The length of a candle."""
 
 
-def ist_labels(ns: NDArray[np.int64]) -> list[str]:
-    """Return times (ns UTC) as Indian wall-clock text, so that a chart reads the same wherever it is opened."""
-    return [str(text) for text in np.datetime_as_string((ns + IST_OFFSET).astype("datetime64[ns]"), unit="s")]
+def chart_times(ns: NDArray[np.int64] | Sequence[int]) -> list[int]:
+    """Return times (ns UTC) as reports hold them: milliseconds UTC."""
+    found: list[int] = (np.asarray(ns, dtype=np.int64) // _MS).tolist()
+    return found
+
+
+def chart_values(values: Array | Sequence[float], digits: int) -> list[float | None]:
+    """Return values rounded to `digits` decimals, None for what is no number or endless."""
+    array = np.asarray(values, dtype=np.float64)
+    return [value if ok else None for value, ok in zip(array.round(digits).tolist(), np.isfinite(array), strict=True)]
 
 
 def sample_row_numbers(count: int, most: int = POINTS) -> NDArray[np.int64]:
@@ -46,94 +61,114 @@ def sample_row_numbers(count: int, most: int = POINTS) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
-def closed_hour_breaks(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Return plotly's axis breaks for hours and weekends without a bar (times in ns UTC); none for daily bars."""
+def closed_times(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the `closed_hours` and `closed_weekends` of a chart of bars (times in ns UTC): hours of the day and
+    weekends that have none; empty for bars of whole days."""
     starts, ends = start_ns + IST_OFFSET, end_ns + IST_OFFSET
-    if ends.max() - starts.min() <= DAY or (ends - starts).max() >= DAY // 4:
-        return []
-    breaks: list[dict[str, Any]] = []
+    if not len(starts) or ends.max() - starts.min() <= DAY or (ends - starts).max() >= DAY // 4:
+        return {}
+    found: dict[str, Any] = {}
     if (starts // DAY == (ends - 1) // DAY).all():
         first, last = (starts % DAY).min(), ((ends - 1) % DAY).max() + 1
         if first > 0 and last < DAY:
-            breaks.append({"bounds": [float(last / (DAY // 24)), float(first / (DAY // 24))], "pattern": "hour"})
+            found["closed_hours"] = (float(last / (DAY // 24)), float(first / (DAY // 24)))
     if not np.isin((starts // DAY + 3) % 7, (5, 6)).any():
-        breaks.append({"bounds": ["sat", "mon"]})
-    return breaks
+        found["closed_weekends"] = True
+    return found
 
 
-def line_chart(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str]], height: int) -> go.Figure:
-    """Draw curves by name, each with values and colour ("": plotly's next), over `x` (None: their numbers)."""
-    figure = go.Figure()
-    for name, (values, colour) in curves.items():
-        figure.add_scatter(x=x, y=list(values), name=name, mode="lines", line={"color": colour} if colour else None)
-    figure.update_layout(height=height)
-    return figure
+def group_candles(start_ns: NDArray[np.int64], span_ns: int, table: Array, most: int = CANDLES) -> Candles:
+    """Return bars (`table`: open, high, low, close, volume) as at most some `most` candles of an even length: within
+    one day and counted from its first bar where that is shorter than a day, else days or weeks from Monday."""
+    own = max(span_ns // _MINUTE, 1)
+    minutes, starts = own, np.arange(len(start_ns))
+    day = (start_ns + IST_OFFSET) // DAY
+    begins = start_ns[np.searchsorted(day, day)] if len(day) else day
+    for length in _CANDLE_MINUTES:
+        if len(starts) <= most:
+            break
+        if length > own and length % own == 0:
+            span, minutes = length * _MINUTE, length
+            bucket = day * DAY + (start_ns - begins) // span if span < DAY else (day + 3) // (span // DAY)
+            starts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+    if minutes == own:
+        return Candles(start_ns, table[0], table[1], table[2], table[3], table[4], int(own))
+    lasts = np.append(starts[1:], len(start_ns)) - 1
+    high, low = np.maximum.reduceat(table[1], starts), np.minimum.reduceat(table[2], starts)
+    volume = np.add.reduceat(table[4], starts)
+    return Candles(start_ns[starts], table[0, starts], high, low, table[3, lasts], volume, int(minutes))
 
 
-def add_filled_area(
-    figure: go.Figure, x: Sequence[Any], y: Sequence[float], name: str, colour: str, axis: str = "y"
-) -> None:
-    """Add to a figure a curve whose area down to zero is filled; `axis` is plotly's y-axis for it, such as "y2"."""
-    figure.add_scatter(x=x, y=list(y), name=name, yaxis=axis, fill="tozeroy", line={"color": colour, "width": 1})
+def candle_series(candles: Candles, name: str, *, volume_panel: int | None = None) -> list[ChartSeries]:
+    """Return candles in the first panel and, where there is any and `volume_panel` names a panel, their volume."""
+    at = chart_times(candles.start_ns)
+    prices = [[round(value, 4) for value in column.tolist()] for column in candles[1:5]]
+    series = [ChartSeries(name=name, draw="candles", x=at, y=prices[3], open=prices[0], high=prices[1], low=prices[2])]
+    if volume_panel is not None and candles.volume.any():
+        volume = chart_values(candles.volume, 0)
+        series.append(ChartSeries(name="volume", draw="bars", x=at, y=volume, colour="pale", panel=volume_panel))
+    return series
 
 
-def price_chart(x: Sequence[str], y: Sequence[float], name: str, title: str) -> go.Figure:
-    """Return a chart with a price as a thin line, to which `add_fills` adds fills."""
-    figure = go.Figure()
-    figure.add_scatter(x=x, y=list(y), name=name, line={"color": GREY, "width": 1})
-    figure.update_layout(height=440, title=title)
-    return figure
+def line_series(
+    name: str, x: Sequence[Any], y: Sequence[float | None], colour: Colour = "", **given: Any
+) -> ChartSeries:
+    """Return a curve; `given` are other fields of `ChartSeries`."""
+    return ChartSeries(name=name, draw=given.pop("draw", "line"), x=list(x), y=list(y), colour=colour, **given)
 
 
-def add_fills(
-    figure: go.Figure, name: str, bought: Sequence[FillMark], sold: Sequence[FillMark], shape: str = "", size: int = 8
-) -> None:
-    """Add fills to a figure: triangles up for bought, down for sold; `shape` "-open" makes them hollow."""
-    for what, marks, colour, symbol in (("bought", bought, GREEN, "up"), ("sold", sold, RED, "down")):
+def fill_series(
+    name: str, bought: Sequence[FillMark], sold: Sequence[FillMark], *, hollow: bool = False, size: int = 9
+) -> list[ChartSeries]:
+    """Return fills as triangles, up for bought and down for sold; none where there are no fills."""
+    found = []
+    sides: tuple[tuple[str, Sequence[FillMark], Colour, Any], ...] = (
+        ("bought", bought, "gain", "up"), ("sold", sold, "loss", "down"),
+    )  # fmt: skip
+    for word, marks, colour, shape in sides:
         if marks:
-            figure.add_scatter(
-                x=[mark.at for mark in marks], y=[mark.price for mark in marks], name=f"{name} {what}".strip(),
-                text=[mark.text for mark in marks] if any(mark.text for mark in marks) else None, mode="markers",
-                marker={"color": colour, "symbol": f"triangle-{symbol}{shape}", "size": size},
-            )  # fmt: skip
+            found.append(ChartSeries(
+                name=f"{name} {word}".strip(), draw="marks", x=chart_times([mark.at_ns for mark in marks]),
+                y=[round(mark.price, 4) for mark in marks], text=[mark.text for mark in marks], colour=colour,
+                shape=shape, hollow=hollow, size=size,
+            ))  # fmt: skip
+    return found
 
 
-def histogram(values: Sequence[float] | NDArray[Any], title: str, name: str, own: float | None = None) -> go.Figure:
-    """Draw how often values occurred in 50 equal bins, with a line at the strategy's value `own` (None: no line)."""
-    counts, edges = np.histogram(np.asarray(values, dtype=float), bins=50)
-    figure = go.Figure()
-    figure.add_bar(x=edges[:-1].round(6).tolist(), y=counts.tolist(), name=name, marker={"color": BLUE})
-    if own is not None:
-        figure.add_vline(x=own, line={"color": RED, "width": 2}, annotation_text="the strategy")
-    figure.update_layout(height=320, xaxis={"title": title})
-    return figure
+def histogram_chart(
+    values: Sequence[float] | Array, title: str, name: str, own: float | None = None, own_name: str = "the strategy"
+) -> ReportChart:
+    """Draw how often values occurred in 50 equal bins, with a line at the value `own` (None: no line)."""
+    array = np.asarray(values, dtype=float)
+    counts, edges = np.histogram(array[np.isfinite(array)], bins=50)
+    middles = ((edges[:-1] + edges[1:]) / 2).round(6).tolist()
+    series = ChartSeries(name=name, draw="bars", x=middles, y=counts.tolist(), colour="subject")
+    lines = () if own is None else (ChartLine("x", float(own), own_name),)
+    return ReportChart(
+        x="number", x_title=title, height=320, series=[series], lines=lines, panels=[ChartPanel(unit="integer")]
+    )
 
 
 def heat_map(
-    x: Sequence[str], y: Sequence[str], cells: Sequence[Sequence[float | None]], what: str, reverse: bool
-) -> go.Figure:
-    """Draw `what` by two parameters; None: empty cell. High is green, with `reverse` low; mixed signs turn at 0."""
-    signs = {value > 0 for row in cells for value in row if value is not None}
-    figure = go.Figure(
-        go.Heatmap(
-            x=list(x), y=list(y), z=[list(row) for row in cells], colorscale="RdYlGn", reversescale=reverse,
-            colorbar={"title": what}, hoverongaps=False, zmid=0.0 if len(signs) == 2 else None,
-        )
+    x: tuple[str, Sequence[str]], y: tuple[str, Sequence[str]], cells: Sequence[Sequence[float | None]], what: str,
+    *, reverse: bool, title: str = "",
+) -> ReportChart:  # fmt: skip
+    """Draw `what` by two parameters, each a name and its values; None: empty cell. High is good, with `reverse` low;
+    where any value is below 0, colours turn at 0, so that no loss is drawn as good."""
+    below = any(value < 0 for row in cells for value in row if value is not None)
+    (across, columns), (up, rows) = x, y
+    series = ChartSeries(name=what, draw="heat", x=list(columns), y=list(rows), cells=[list(row) for row in cells])
+    return ReportChart(
+        x="category", x_title=across, panels=[ChartPanel(up)], series=[series], height=480,
+        title=title or f"{what}, best over the other parameters", reverse=reverse, diverging=below and not reverse,
     )  # fmt: skip
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(type="category")
-    figure.update_layout(height=480, title=f"{what}, best over the other parameters")
-    return figure
 
 
-def candle_chart(rows: Sequence[Mapping[str, Any]], name: str) -> go.Figure:
-    """Draw bars (`at`, `open` to `close`) as candles, with their Supertrend (`line`, `direction`) in two colours."""
-    at = [row["at"] for row in rows]
-    figure = go.Figure(
-        go.Candlestick(x=at, name=name, **{key: [row[key] for row in rows] for key in _OHLC}),
-        layout={"height": 560, "xaxis": {"rangeslider": {"visible": False}, "type": "category", "nticks": 12}},
-    )
-    for direction, colour, what in ((1, GREEN, "Supertrend up"), (-1, RED, "Supertrend down")):
+def trend_series(rows: Sequence[Mapping[str, Any]], at: Sequence[int]) -> list[ChartSeries]:
+    """Return the Supertrend of rows (`line`, `direction` 1, −1 or 0) as two curves with holes, up and down."""
+    found = []
+    ways: tuple[tuple[int, Colour, str], ...] = ((1, "gain", "Supertrend up"), (-1, "loss", "Supertrend down"))
+    for direction, colour, name in ways:
         line = [row["line"] if row["direction"] == direction else None for row in rows]
-        figure.add_scatter(x=at, y=line, mode="lines", name=what, line={"color": colour})
-    return figure
+        found.append(line_series(name, at, line, colour))
+    return found

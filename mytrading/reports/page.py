@@ -1,74 +1,74 @@
-"""The page of a report: heading, cards, notes and sections, rendered by one template into one self-contained file.
+"""The page of a report: a small HTML file that holds the report as JSON and draws from it alone.
 
-Text is escaped by the template; only charts are HTML already. Pages open without a network, on screens large and
-small, light and dark.
+What draws charts is written once into a folder of pages (`assets`), since it is 5 MB. Pages open from a disk without a
+network, on screens large and small, light and dark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
+
+from mytrading.reports.document import Report, encode_report
+
+RUNS = "runs"
+"""The folder of a project that reports are written to; all below it share one script for charts."""
+_ASSETS = "assets"
 
 
-class Cell(NamedTuple):
-    """A value on a page; `tone` is good, bad or empty and colours it."""
-
-    text: str
-    tone: str = ""
-
-
-class PageTable(NamedTuple):
-    """Rows under a head. The first column and those of `words` (from 0) hold text, the others numbers."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
-    words: Collection[int] = ()
+def write_report_files(report: Report, page: Path, data_name: str = "") -> Path:
+    """Write a report's page and, beside it, its data (`data_name`; default: as the page, with .json); return the page.
+    Folders are created. Each file is written whole or not at all; raises `OSError`, and old files stay."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    script = write_chart_script(page.parent)
+    write_whole(page.with_name(data_name or f"{page.stem}.json"), encode_report(report))
+    write_whole(page, render_report(report, script).encode())
+    return page
 
 
-class PageSection(NamedTuple):
-    """Blocks under a title: tables, charts (`Markup` of `charts.embed`) and notes (plain text)."""
-
-    title: str
-    blocks: Sequence[PageTable | Markup | str]
-
-
-class Page(NamedTuple):
-    """All that a report shows. `verdict` is one line in its own colour; cards are a name and a value each."""
-
-    title: str
-    sections: Sequence[PageSection]
-    heading: str = ""
-    subtitle: str = ""
-    verdict: Cell | None = None
-    cards: Sequence[tuple[str, Cell]] = ()
-    notes: Sequence[str] = ()
+def render_report(report: Report, chart_script: str) -> str:
+    """Render a report to the text of its HTML page; `chart_script` is the address of the script that draws charts."""
+    data = encode_report(report).decode().replace("<", "\\u003c")
+    style, drawing = (Markup(_packaged(name)) for name in ("report.css", "report.js"))
+    return _template().render(
+        title=report.title, data=Markup(data), style=style, drawing=drawing, chart_script=chart_script
+    )
 
 
-def signed_cell(value: float, text: str) -> Cell:
-    """Return a table cell with this text, coloured as good (value 0 or more) or bad."""
-    return Cell(text, "good" if value >= 0 else "bad")
+def write_chart_script(folder: Path) -> str:
+    """Write the script that draws charts where pages of `folder` share it; return its address as seen from there.
+
+    That is `assets` in the nearest folder above called `runs`, else in `folder` itself.
+    """
+    from plotly.offline import get_plotlyjs, get_plotlyjs_version
+
+    here = folder.resolve()
+    depth = next((depth for depth, one in enumerate((here, *here.parents)) if one.name == RUNS), 0)
+    name = f"plotly-{get_plotlyjs_version()}.min.js"
+    path = (here, *here.parents)[depth] / _ASSETS / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, get_plotlyjs().encode())
+    return f"{'../' * depth}{_ASSETS}/{name}"
 
 
-def render_page(page: Page) -> str:
-    """Render a report page to a self-contained HTML file's text."""
-    return _template().render(page=page, plotly=Markup(get_plotlyjs()))
-
-
-def write_page(text: str, path: Path) -> None:
-    """Write a page's HTML to a file whole or not at all; raises `OSError`, and the old file stays."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; raises `OSError`, and the old file stays."""
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(data)
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def _packaged(name: str) -> str:
+    return (files("mytrading.reports") / name).read_text(encoding="utf-8")
 
 
 @cache
@@ -76,5 +76,4 @@ def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("mytrading", "reports"), autoescape=True, undefined=StrictUndefined, auto_reload=False
     )
-    environment.filters["cell"] = lambda value: value if isinstance(value, Cell) else Cell(value)
     return environment.get_template("page.html.j2")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.shell.failures import Failure
+from tests.kit.pages import column_of, report_of, tables_of, titles
 from tests.kit.project import ROOT
 
 DATA = str(ROOT / "tests" / "data" / "bars-wild.csv.gz")
@@ -66,19 +67,16 @@ def test_report_writes_three_files_that_agree(tmp_path: Path) -> None:
     assert money == pytest.approx(found["costs"], abs=0.01 * len(rows))
     saved = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert saved["trade_hash"] == found["trade_hash"]
-    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    titles = (
-        "Equity and drawdown",
-        "Trades on price",
-        "Months",
-        "Distribution",
-        "Exposure",
-        "By strategy and instrument",
+    report = report_of(tmp_path / "run")
+    shown = titles(report)
+    for title in ("Equity and drawdown", "Trades on price", "Days", "Months", "Drawdowns", "Distribution", "Exposure",
+                  "Excursions of trades", "By strategy and instrument", "Costs", "Risk events", "Trades"):  # fmt: skip
+        assert title in shown
+    (trades,) = tables_of(report, "Trades")
+    assert sum(float(str(net)) for net in column_of(trades, "Net")) == pytest.approx(
+        sum(float(row["net"]) for row in rows), abs=0.01
     )
-    for title in (*titles, "Costs", "Risk events"):
-        assert f"<h2>{title}</h2>" in page
-    assert "<script src=" not in page
-    assert found["trade_hash"] in page
+    assert found["trade_hash"] in report.subtitle
 
 
 def test_no_lots_are_not_taken_for_those_of_the_strategy() -> None:

@@ -11,6 +11,7 @@ import pytest
 from mytrading.backtest.parity.recorded_day import written_rows
 from mytrading.messages.journal_rows import FundsRecorded
 from tests.kit.lockstep_stack import LockStepped, make_home, make_ticks
+from tests.kit.pages import charts_of, report_of
 from tests.kit.stack import Stack
 from tests.kit.stack_project import DAY, RICH, WIDE, make_project
 from tests.kit.waiting import eventually
@@ -134,7 +135,9 @@ def test_day_in_lock_step_trades_as_its_backtest_does(tmp_path: Path) -> None:
     assert found["equal"] == {kind: found["stack"][kind] for kind in found["equal"]}
     assert found["stack"]["fills"] >= 10
     assert set(found["strategies"]) == {"EvenMinutes", "QuickCross"}
-    assert (tmp_path / "report" / "parity.html").stat().st_size > 100_000
+    fills = charts_of(report_of(tmp_path / "report"), "Fills on price")
+    marks = sum(len(one.x) for chart in fills for one in chart.series if one.draw == "marks")
+    assert marks == found["stack"]["fills"] + found["backtest"]["fills"]
 
 
 def test_day_in_lock_step_with_a_future_and_sold_options_trades_as_its_backtest_does(tmp_path: Path) -> None:

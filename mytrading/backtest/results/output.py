@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from mytrading.backtest.options import calibration
+from mytrading.backtest.results.trade_stats import activity_figures
 from mytrading.backtest.run import RunResult
 from mytrading.core.accounting import performance
 from mytrading.core.risk.pretrade.planned_stops import PlannedStop, planned_stops, stop_rules, stops_of_signals
 from mytrading.core.time import format_ist, ist_date
+from mytrading.reports.document import Cell, ReportValue, Tone, Unit
 
 _OF = {
     "total_return": ("%", "of the capital, over all days"),
@@ -42,12 +44,31 @@ _OF = {
     "average_loss": ("₹", "a losing trade"),
     "best_trade": ("₹", "after costs"),
     "worst_trade": ("₹", "after costs"),
+    "expectancy": ("", "ratio: average trade to the average loss"),
+    "sqn": ("", "system quality number: √trades · mean of trades / their deviation"),
+    "average_holding": ("min", "of a trade, nights included"),
+    "longest_holding": ("min", "of a trade, nights included"),
+    "longest_winning_streak": ("trades", "in a row with a profit"),
+    "longest_losing_streak": ("trades", "in a row with a loss"),
+    "average_mae": ("₹", "maximum adverse excursion: worst moment of a trade, before costs"),
+    "average_mfe": ("₹", "maximum favourable excursion: best moment of a trade, before costs"),
+    "longest_drawdown": ("days", "from a peak of equity to the next higher one"),
+    "runs": ("trades", "from flat to flat over all legs of a strategy"),
+    "run_win_rate": ("%", "of runs with a profit"),
+    "win_days": ("%", "of days on which equity moved"),
+    "best_day": ("₹", "change of equity on a day"),
+    "worst_day": ("₹", "change of equity on a day"),
+    "benchmark_return": ("%", "of buying at the first open and holding, before costs"),
+    "benchmark_max_drawdown": ("%", "of the same, at closes of bars"),
     "exposure": ("%", "of bars with a position"),
     "days": ("days", "with bars"),
 }
 """By name: the unit (empty of a ratio), and what the figure is of."""
 NAMES = tuple(_OF)
-_LABELS = {"max_drawdown_bars": "max drawdown", "max_drawdown": "max drawdown, daily closes"}
+_LABELS = {
+    "max_drawdown_bars": "max drawdown", "max_drawdown": "max drawdown, daily closes", "sqn": "SQN",
+    "average_mae": "average MAE", "average_mfe": "average MFE",
+}  # fmt: skip
 
 
 def format_metric(name: str, value: float | None) -> str:
@@ -59,7 +80,10 @@ def format_metric(name: str, value: float | None) -> str:
         return f"{value:.2%}"
     if unit == "₹":
         return f"₹{value:,.2f}"
-    return f"{value:,.0f}" if unit == "days" else f"{value:,.3f}"
+    if unit == "min":
+        hours, minutes = divmod(round(value), 60)
+        return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min"
+    return f"{value:,.0f}" if unit in ("days", "trades") else f"{value:,.3f}"
 
 
 def describe_metric(name: str) -> str:
@@ -75,6 +99,27 @@ def metric_label(name: str) -> str:
 def metric_row(name: str, value: float | None) -> list[str]:
     """Return a table row of a metric: its name, its value with unit, its explanation."""
     return [metric_label(name), format_metric(name, value), describe_metric(name)]
+
+
+_UNITS: dict[str, Unit] = {
+    "%": "percent", "₹": "rupees", "days": "integer", "trades": "integer", "min": "duration",
+}  # fmt: skip
+
+
+def metric_value(name: str, value: float | None) -> ReportValue:
+    """Return a metric as a report holds it, with its unit."""
+    unit = _UNITS.get(_OF[name][0], "number")
+    return ReportValue(value * 60 if unit == "duration" and value is not None else value, unit)
+
+
+def metric_cells(name: str, value: float | None) -> list[Cell]:
+    """Return a report's row of a metric: its name, its value with unit, its explanation."""
+    return [metric_label(name), metric_value(name, value), describe_metric(name)]
+
+
+def tone_of(value: float) -> Tone:
+    """Return the tone of a signed figure: good above 0, bad below, none at 0."""
+    return "good" if value > 0 else "bad" if value < 0 else ""
 
 
 TRADE_COLUMNS = (
@@ -109,6 +154,7 @@ def metrics(result: RunResult) -> dict[str, float]:
         "max_drawdown_bars": float(np.min(bar_drawdowns(result))) if len(result.curve.equity) else math.nan,
         **performance.return_figures(daily_returns(result)),
         **performance.trade_figures(net),
+        **activity_figures(result),
         "exposure": float(np.mean(exposure > 0)) if len(exposure) else math.nan,
         "days": float(len(result.curve.daily()[0])),
     }
@@ -144,6 +190,7 @@ def summary(result: RunResult) -> dict[str, Any]:
         "capital": spec.capital,
         "pnl": {"gross": round(result.gross, 2), "net": round(net, 2)},
         "costs": round(ledger.costs, 2),
+        "costs_by_kind": {kind: round(rupees, 2) for kind, rupees in ledger.costs_by_kind.items()},
         "metrics": {
             name: round(value, 10) if math.isfinite(value) else None for name, value in metrics(result).items()
         },

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from mytrading.backtest.data.columns import Columns
     from mytrading.backtest.run import RunResult
     from mytrading.backtest.setup.prepare import Prepared, RunRequest
-Report = Annotated[Path | None, Option(help="Write report.html, trades.csv and metrics.json here.")]
+Report = Annotated[Path | None, Option(help="Write report.html, report.json, trades.csv and metrics.json here.")]
 _MUCH = 0.3
 """The share of the gross profit from which costs are worth a word."""
-CheckReport = Annotated[Path | None, Option(help="Write report.html here.")]
+CheckReport = Annotated[Path | None, Option(help="Write report.html and report.json here.")]
 
 
 @expand_options
@@ -116,7 +116,7 @@ def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: b
             print(line)
     print_notes(notes)
     if report is not None:
-        print_note(f"written to {report}: report.html, trades.csv, metrics.json")
+        print_note(f"written to {report}: report.html, report.json, trades.csv, metrics.json")
 
 
 def _lines(body: dict[str, Any]) -> Iterator[str]:
@@ -215,4 +215,4 @@ def _show_checks(found: CheckResults, notes: Sequence[str], report: Path | None,
                 print(f"    → {finding.cure}")
     print_notes(notes)
     if report is not None:
-        print_note(f"written to {report}: report.html")
+        print_note(f"written to {report}: report.html, report.json")

@@ -1,31 +1,44 @@
-"""`mytrading chart` of an instrument, `mytrading strategies chart` of a strategy's combined premium: pages.
+"""`mytrading chart` of an instrument, `mytrading strategies chart` of a strategy: pages of candles.
 
-They are drawn, with their Supertrend, from the bars that the feed stored; there is no stand-in for a missing one.
+They are drawn, with volume, Supertrend, and the indicators, fills and stops of strategies, from the bars that the feed
+stored; there is no stand-in for a missing one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile
 from mytrading.cli.shell.output import print_json
 from mytrading.core.bars.builder import aggregate, timeframe_name
 from mytrading.core.bars.premium import HeldLeg, premium_bars, units_per_set
+from mytrading.core.text.money import rupees
 from mytrading.core.time import format_ist
 from mytrading.messages.exit_rules import TrendRule
 from mytrading.messages.market import Bar
 from mytrading.messages.ops import StatusQuery, StrategyQuery
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.run_config import RunConfig, StrategyRun
+
+if TYPE_CHECKING:
+    from mytrading.backtest.results.indicators import IndicatorCurve
+    from mytrading.core.calendar import Calendar
+    from mytrading.orchestrator import TradingOrchestrator
+    from mytrading.reports.document import ChartLine, ChartSeries, Report, ReportChart
 
 TIMEFRAMES = ("1m", "3m", "5m", "10m", "15m", "30m", "1h")
 _SIGNALS = {1: "BUY", -1: "SELL", 0: "NEUTRAL"}
 _ROWS = 2000
+_FIRST = 150
+"""Candles of the first view."""
+_MS = 1_000_000
+FOLDER = Path("runs") / "charts"
 
 
 def strategy_chart(
@@ -33,11 +46,14 @@ def strategy_chart(
     timeframe: str = typer.Option("", "--timeframe", "-t", help=f"{', '.join(TIMEFRAMES)}; default: as its exit's."),
     period: int = typer.Option(0, "--period", min=0, help="Of the Supertrend; default: as its exit's, else 7."),
     multiplier: float = typer.Option(0.0, "--multiplier", min=0.0, help="Likewise; else 3."),
-    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: NAME_premium.html."),
+    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: runs/charts/NAME.html."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Draw the combined premium of a strategy's legs (of its last run if it is flat) with the Supertrend."""
+    """Draw what a strategy watches with its indicators, fills and stops, and the premium of its legs with Supertrend.
+
+    Of a flat strategy the legs are those of its last run.
+    """
     from mytrading.cli.shell.target import load_calendar
 
     if timeframe:
@@ -47,11 +63,14 @@ def strategy_chart(
         now = int(found.ask(StatusQuery())["market_ns"])
         rule = _rule(found.config, body["name"], timeframe, period, multiplier)
         legs, is_open = premium_legs(body)
-        if not legs:
+        run, calendar = found.config.strategy(body["name"]), load_calendar(found.config.home)
+        watched = [name for name in body["watches"] if run is not None and run.plan is None]
+        if not legs and not watched:
             fail(ERROR, f"{body['name']} holds nothing and has no trade yet: there is no premium to draw")
         units = units_per_set(legs)
-        minutes = _stored_minutes(found.config, units)
-        bars = premium_bars(units, minutes, rule["timeframe"], load_calendar(found.config.home), now)
+        minutes = _stored_minutes(found.config, {*units, *watched})
+        bars = premium_bars(units, minutes, rule["timeframe"], calendar, now)
+        overlays = {name: strategy_overlay(found.config, run, body, name, minutes[name]) for name in watched}
     rows = supertrend_rows(bars, rule["period"], rule["multiplier"])
     entered = min((leg["opened_ns"] for leg in _entered(body)), default=0)
     content = {"strategy": body["name"], **rule, "open": is_open, "legs": [leg._asdict() for leg in legs],
@@ -59,12 +78,30 @@ def strategy_chart(
     if as_json:
         print_json(content)
         return
-    if not rows:
+    charts = []
+    for name in watched:
+        candles = aggregate(minutes[name], rule["timeframe"], calendar, now)
+        drawn = {"instrument": name, **rule, "bars": supertrend_rows(candles, rule["period"], rule["multiplier"])}
+        if candles:
+            charts.append(symbol_chart(drawn, [overlays[name]]))
+    if not rows and not charts:
         fail(ERROR, f"no completed {rule['timeframe']} bar that all legs have is stored yet; try --timeframe 1m")
-    path = Path(out or f"{body['name']}_premium.html")
-    path.write_text(render_strategy_page(content), encoding="utf-8")
+    path = _written(strategy_report(content, charts), out, body["name"])
+    if not rows:
+        print(f"{path}: {', '.join(watched)}")
+        return
     last = rows[-1]
     print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}, {last['signal']}{'' if is_open else ', closed'}")
+
+
+def _written(report: Report, out: str, name: str) -> Path:
+    from mytrading.reports.page import write_report_files
+
+    path = Path(out) if out else FOLDER / f"{name}.html"
+    try:
+        return write_report_files(report, path)
+    except OSError as error:
+        fail(ERROR, f"{path}: cannot be written: {error.strerror}; name another file with --out")
 
 
 def _check_timeframe(timeframe: str) -> None:
@@ -118,31 +155,143 @@ def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dic
         prices = {name: round(getattr(bar, name), 2) for name in ("open", "high", "low", "close")}
         level = None if np.isnan(line) else round(float(line), 2)
         moment = {"start_ns": bar.start_ns, "at": format_ist(bar.start_ns)}
-        rows.append({**moment, **prices, "line": level, "direction": direction, "signal": _SIGNALS[direction]})
+        rows.append({**moment, **prices, "volume": bar.volume, "line": level, "direction": direction,
+                     "signal": _SIGNALS[direction]})  # fmt: skip
     return rows
 
 
-def render_strategy_page(content: dict[str, Any]) -> str:
-    """Return the HTML page: candles of the premium, the Supertrend in two colours, the moment of entry."""
+class StrategyOverlay(NamedTuple):
+    """What a strategy adds to a chart of an instrument: curves over the price, by panel of their own, fills, stops."""
+
+    strategy: str
+    on_price: Sequence[ChartSeries]
+    panels: Mapping[str, Sequence[ChartSeries]]
+    fills: Sequence[ChartSeries]
+    stops: Sequence[ChartLine]
+
+
+def strategy_overlay(
+    config: RunConfig, run: StrategyRun | None, body: dict[str, Any], instrument: str, minutes: Sequence[Bar]
+) -> StrategyOverlay:
+    """Return a strategy's indicators over stored one-minute bars, its fills and its stops in an instrument.
+    `body` is the gateway's reply to a `StrategyQuery`."""
+    from mytrading.cli.shell.target import load_calendar
+
+    on_price, panels = _indicator_series(run, instrument, minutes, load_calendar(config.home)) if run else ([], {})
+    return StrategyOverlay(
+        body["name"], on_price, panels, _fill_series(body, instrument), _stop_lines(body, instrument)
+    )
+
+
+def _indicator_series(
+    run: StrategyRun, instrument: str, minutes: Sequence[Bar], calendar: Calendar
+) -> tuple[list[ChartSeries], dict[str, list[ChartSeries]]]:
+    from mytrading.backtest.data.load import columns_from_bars
+    from mytrading.backtest.results.indicators import by_function, indicator_curves
+    from mytrading.core.text.spelling import name_key
+    from mytrading.reports.charts import chart_times, chart_values, line_series
+    from mytrading.runtime.host.author_files import load_file
+    from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
+
+    if not minutes or run.plan is not None or not Path(run.file).is_file():
+        return [], {}
+    classes = load_file(Path(run.file), BaseStrategy).classes
+    mine = [one for one in classes if name_key(strategy_name(one)) == name_key(run.name)]
+    if not mine:
+        return [], {}
+    curves = indicator_curves(run, mine[0], columns_from_bars(minutes, instrument, "stored bars"), calendar)
+
+    def drawn(curve: IndicatorCurve, panel: int) -> ChartSeries:
+        at, values = chart_times(curve.start_ns), chart_values(curve.values, 4)
+        return line_series(curve.name, at, values, panel=panel)
+
+    own = by_function(curves)
+    return (
+        [drawn(curve, 0) for curve in curves if curve.on_price],
+        {name: [drawn(curve, 1) for curve in mine] for name, mine in own.items()},
+    )
+
+
+def _fill_series(body: dict[str, Any], instrument: str) -> list[ChartSeries]:
+    from mytrading.reports.charts import FillMark, fill_series
+
+    sides: dict[int, list[FillMark]] = {1: [], -1: []}
+    for trade in body["trades"]:
+        if trade["instrument"] == instrument:
+            way = 1 if trade["side"] == "BUY" else -1
+            word = f"{trade['quantity']:,} {instrument}"
+            entry, leave = trade["entry_price"], trade["exit_price"]
+            sides[way].append(FillMark(trade["opened_ns"], entry, f"entry of {word} at {entry:,.2f}"))
+            text = f"exit of {word} at {leave:,.2f}, {rupees(round(trade.get('realised', 0.0), 2))} before costs"
+            sides[-way].append(FillMark(trade["closed_ns"], leave, text))
+    for row in body["positions"]:
+        if row["instrument"] == instrument and row["quantity"] and row["opened_ns"]:
+            price = row["average_price"]
+            text = f"holds {row['quantity']:+,} at {price:,.2f}"
+            sides[1 if row["quantity"] > 0 else -1].append(FillMark(row["opened_ns"], price, text))
+    return fill_series("", sides[1], sides[-1])
+
+
+def _stop_lines(body: dict[str, Any], instrument: str) -> list[ChartLine]:
+    from mytrading.reports.document import ChartLine
+
+    held = [row for row in body["positions"] if row["instrument"] == instrument and row["quantity"]]
+    return [ChartLine("y", row["stop"], f"stop {row['stop']:,.2f}") for row in held if row.get("stop")]
+
+
+def strategy_report(content: dict[str, Any], charts: Sequence[ReportChart] = ()) -> Report:
+    """Return the report: `charts` of what the strategy watches, then candles of its premium with the Supertrend in two
+    colours and the moment of entry."""
+    from mytrading.reports.document import VERSION, ChartLine, Report, ReportSection
+
     name, rows = content["strategy"], content["bars"]
-    entered = next((row["at"] for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
+    sections = [ReportSection("", list(charts))] if charts else []
+    if rows:
+        entered = next((row["start_ns"] // _MS for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
+        lines = [] if entered is None else [ChartLine("x", entered, "entry")]
+        what = "combined premium" if len(content["legs"]) > 1 else content["legs"][0]["instrument"]
+        sections.append(ReportSection(what, [candle_chart(rows, "premium", lines)]))
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
     rule = f"{content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
-    closed = "" if content["open"] else "; closed"
-    subtitle = f"{legs}; {rule}{closed}. Minutes without a bar of every leg are left out."
-    return _render(rows, "premium", f"{name} premium", f"{name}: combined premium", subtitle, entered)
+    closed = "" if content["open"] or not legs else "; closed"
+    subtitle = f"{legs}{'; ' if legs else ''}{rule}{closed}. Minutes without a bar of every leg are left out."
+    return Report(version=VERSION, kind="chart", title=name, subtitle=subtitle, sections=sections)
 
 
-def _render(rows: list[dict[str, Any]], what: str, title: str, heading: str, subtitle: str, entered: str | None) -> str:
-    """A page of candles, with a line at the bar of entry."""
-    from mytrading.reports.charts import candle_chart, figure_html
-    from mytrading.reports.page import Page, PageSection, render_page
+def candle_chart(
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    lines: Sequence[ChartLine] = (),
+    overlays: Sequence[StrategyOverlay] = (),
+) -> ReportChart:
+    """Return candles of rows (as of `supertrend_rows`) with volume, Supertrend and what strategies add; the first view
+    shows the newest candles."""
+    import numpy as np
 
-    figure = candle_chart(rows, what)
-    if entered is not None:
-        figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
-    sections = [PageSection("", [figure_html(figure)])]
-    return render_page(Page(title=title, heading=heading, subtitle=subtitle, sections=sections))
+    from mytrading.reports import charts
+    from mytrading.reports.document import ChartPanel, ReportChart
+
+    starts = np.array([row["start_ns"] for row in rows], dtype=np.int64)
+    table = np.array([[row[key] for row in rows] for key in ("open", "high", "low", "close", "volume")], dtype=float)
+    at = charts.chart_times(starts)
+    candles = charts.Candles(starts, table[0], table[1], table[2], table[3], table[4], 0)
+    panels = [ChartPanel("price", "price", 0.75)]
+    series = charts.candle_series(candles, name) + charts.trend_series(rows, at)
+    if table[4].any():
+        panels.append(ChartPanel("volume", "integer", 0.15))
+        series += charts.candle_series(candles, name, volume_panel=1)[1:]
+    span = int(np.min(np.diff(starts))) if len(starts) > 1 else 0
+    for overlay in overlays:
+        series += [*overlay.on_price, *overlay.fills]
+        lines = [*lines, *overlay.stops]
+        for title, curves in overlay.panels.items():
+            panels.append(ChartPanel(title, "number", 0.2))
+            series += [replace(one, panel=len(panels) - 1) for one in curves]
+    first = (float(at[-_FIRST]), float(at[-1] + span // _MS)) if len(at) > _FIRST else None
+    return ReportChart(
+        panels=panels, series=series, lines=lines, height=560 + 90 * (len(panels) - 1), ranges=True, first=first,
+        **charts.closed_times(starts, starts + span),
+    )  # fmt: skip
 
 
 # of an instrument
@@ -151,11 +300,14 @@ def chart(
     timeframe: str = typer.Option("1m", "--timeframe", "-t", help=", ".join(TIMEFRAMES)),
     period: int = typer.Option(7, "--period", min=1, help="Setting of the Supertrend."),
     multiplier: float = typer.Option(3.0, "--multiplier", min=0.1, help="Setting of the Supertrend."),
-    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="File of the page; default: SYMBOL.html."),
+    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: runs/charts/SYMBOL.html."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Draw the newest bars of an index, share, future or option, with the Supertrend."""
+    """Draw the newest bars of an index, share, future or option: candles, volume, Supertrend, and strategies' views.
+
+    Strategies that watch it add their indicators, fills and stops.
+    """
     _check_timeframe(timeframe)
     from mytrading.cli.shell.target import resolve_symbol
 
@@ -163,6 +315,7 @@ def chart(
         instrument = resolve_symbol(symbol, found.config.home)
         now = int(found.ask(StatusQuery())["market_ns"])
         bars = stored_bars(found.config, instrument, timeframe, now)
+        overlays = [] if as_json else _overlays(found, instrument)
     if not bars:
         cure = f"by a strategy or by ENABLED_SYMBOLS; past bars come by `mytrading history fetch {symbol}`"
         fail(USAGE, f"expected stored {timeframe} bars of {instrument}, found none: it must be watched, {cure}")
@@ -172,9 +325,19 @@ def chart(
     if as_json:
         print_json(content)
         return
-    path = Path(out or f"{instrument.partition(':')[2]}.html")
-    path.write_text(render_symbol_page(content), encoding="utf-8")
-    print(f"{path}: {len(rows)} bars, last {rows[-1]['close']:,.2f}, {rows[-1]['signal']}")
+    path = _written(symbol_report(content, overlays), out, instrument.partition(":")[2])
+    print(f"{path}: {len(rows)} bars, last {rows[-1]['close']:,.2f}, Supertrend {rows[-1]['signal']}")
+
+
+def _overlays(stack: TradingOrchestrator, instrument: str) -> list[StrategyOverlay]:
+    """What the strategies that watch an instrument add to its chart."""
+    config, found = stack.config, []
+    minutes = _stored_minutes(config, (instrument,))[instrument]
+    for run in config.strategies:
+        if instrument in run.symbols:
+            body = stack.ask(StrategyQuery(strategy=run.name, limit=0))
+            found.append(strategy_overlay(config, run, body, instrument, minutes))
+    return found
 
 
 def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
@@ -185,8 +348,17 @@ def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) ->
     return aggregate(minutes, timeframe, load_calendar(config.home), now)
 
 
-def render_symbol_page(content: dict[str, Any]) -> str:
-    """Return the HTML page: candles of an instrument and the Supertrend in two colours."""
+def symbol_chart(content: dict[str, Any], overlays: Sequence[StrategyOverlay] = ()) -> ReportChart:
+    """Return candles of an instrument with volume, the Supertrend in two colours, and what strategies add."""
+    return replace(candle_chart(content["bars"], "price", (), overlays), title=content["instrument"])
+
+
+def symbol_report(content: dict[str, Any], overlays: Sequence[StrategyOverlay] = ()) -> Report:
+    """Return the report of an instrument's bars; `content` is what `chart --json` prints."""
+    from mytrading.reports.document import VERSION, Report, ReportSection
+
     rule = f"{content['timeframe']} bars as the feed stored them, Supertrend {content['period']}"
-    subtitle = f"{rule}, {content['multiplier']:g}. Minutes without a stored bar are left out."
-    return _render(content["bars"], "price", content["instrument"], "", subtitle, None)
+    with_strategies = f"; with {', '.join(one.strategy for one in overlays)}" if overlays else ""
+    subtitle = f"{rule}, {content['multiplier']:g}{with_strategies}. Minutes without a stored bar are left out."
+    sections = [ReportSection("", [symbol_chart(content, overlays)])]
+    return Report(version=VERSION, kind="chart", title=content["instrument"], subtitle=subtitle, sections=sections)

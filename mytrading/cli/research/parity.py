@@ -37,7 +37,7 @@ def parity(
     within_ms: float = Option(
         1000.0, "--within-ms", min=0.0, help="Fills at one price that are no further apart in time are equal."
     ),
-    report: Path | None = Option(None, help="Write parity.html here."),  # noqa: B008
+    report: Path | None = Option(None, help="Write parity.html and report.json here."),  # noqa: B008
     every: bool = Option(False, "--all", help="Show equal rows too."),
     as_json: AsJson = False,
     profile: Profile = "",

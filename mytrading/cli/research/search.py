@@ -52,7 +52,7 @@ class SearchOptions(RunOptions):
     ] = ""
     min_trades: Annotated[int, Option("--min-trades", min=0, help="Fewer trades give no figure.")] = 1
     seed: Annotated[int, Option(help="Seed of the sampler.")] = 1
-    report: Annotated[Path | None, Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
+    report: Annotated[Path | None, Option(help="Folder of the report and trials.jsonl; default: runs/…")] = None
 
     def prepare_search(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """Return the prepared run, the search plan and the workers' payload; a wrong option ends the command."""
@@ -171,14 +171,19 @@ def _search(
 def _end(
     found: Prepared, plan: StudyPlan, trials: list[Trial], screened: list[Trial] | None, folder: Path, as_json: bool
 ) -> None:
-    from mytrading.backtest.search.report import write_search
+    from mytrading.backtest.search.overfitting import overfitting_of
+    from mytrading.backtest.search.report import SearchWorth, write_search
     from mytrading.backtest.search.trials import deflated_sharpe, rank_trials, stability_of
 
     best = rank_trials(trials, plan.objective)
     everything = screened if screened is not None else trials
     worth = None
     if best:
-        worth = (deflated_sharpe(best[0], everything), stability_of(best[0], everything, plan.space, plan.objective))
+        worth = SearchWorth(
+            deflated_sharpe(best[0], everything),
+            stability_of(best[0], everything, plan.space, plan.objective),
+            overfitting_of(everything),
+        )
     title = f"{found.spec.run.name}: {len(everything):,} sets of parameters by {plan.objective}"
     write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth,
                  trials if screened is not None else None)  # fmt: skip
@@ -204,7 +209,11 @@ def _body(
         "notes": list(found.notes), "report": str(folder / "report.html"),
     }  # fmt: skip
     if worth is not None:
-        deflated, stable = worth
+        deflated, stable, over = worth
+        body["overfitting"] = {
+            "probability": _number(over.probability), "loss": _number(over.loss), "choices": over.choices,
+            "blocks": over.blocks, "days": over.days, "trials": over.trials, "problem": over.problem,
+        }  # fmt: skip
         body["deflated_sharpe"] = _number(deflated.probability)
         body["luck"] = {"sharpe_by_day": _number(deflated.luck), "best_by_day": _number(deflated.sharpe)}
         body["stability"] = {
@@ -225,14 +234,16 @@ def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, 
     columns = tuple(dict.fromkeys((*(axis.name for axis in plan.space.axes), plan.objective, "net", "trades")))
     print_rows(rows, columns, False, "no trial gave a figure")
     if worth is not None:
-        deflated, stable = worth
+        deflated, stable, over = worth
         print(f"\ndeflated Sharpe ratio  {deflated.probability:.3f}  (chance of merit after {deflated.trials:,} "
               "trials; under 0.95 is weak)")  # fmt: skip
+        chance = f"{over.probability:.3f}  (of {over.choices:,} ways to halve the days; above 0.5 is overfitted)"
+        print(f"overfitting            {chance if over.choices else f'–  ({over.problem})'}")
         print(f"neighbours             {stable.neighbours}, their median ranks above {stable.rank:.0%} of all")
     without = [trial for trial in trials if not trial.has_value]
     if best and without:
         print_note(f"{len(without):,} of {len(trials):,} trials gave no figure; the first: {without[0].problem}")
-    print_note(f"{len(trials):,} trials in {folder}: report.html, trials.jsonl")
+    print_note(f"{len(trials):,} trials in {folder}: report.html, report.json, trials.jsonl")
 
 
 # walk-forward
@@ -316,12 +327,12 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
         write_walk_forward(folder / "report.html", title, found.notes, steps, plan.objective)
     rows = [_row(step) for step in steps]
     metrics = {name: value if math.isfinite(value) else None for name, value in walk.summary(steps).items()}
-    ratio = walk.walk_forward_efficiency(steps)
+    ratio, why = walk.walk_forward_efficiency(steps), walk.efficiency_problem(steps)
     if as_json:
         print_json(
             {"strategy": found.spec.run.name, "objective": plan.objective, "folds": rows, "metrics": metrics,
-             "efficiency": ratio if math.isfinite(ratio) else None, "notes": list(found.notes),
-             "report": str(folder / "report.html")}
+             "efficiency": ratio if math.isfinite(ratio) else None, "efficiency_problem": why,
+             "notes": list(found.notes), "report": str(folder / "report.html")}
         )  # fmt: skip
         return
     print_notes(found.notes)
@@ -336,8 +347,8 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
         if metrics.get(key) is not None:
             print(f"{output.metric_label(key):<28}{output.format_metric(key, metrics[key])}")
     shown_ratio = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
-    print(f"{'efficiency':<28}{shown_ratio}  (return after the choice over that before it)")
-    print_note(f"written to {folder}: report.html")
+    print(f"{'efficiency':<28}{shown_ratio}  ({why or 'return after the choice over that before it'})")
+    print_note(f"written to {folder}: report.html, report.json")
 
 
 def _row(step: WalkForwardStep) -> dict[str, Any]:

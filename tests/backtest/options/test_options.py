@@ -16,15 +16,17 @@ from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.options.market import OptionMarket, OptionTerms
 from mytrading.backtest.results.output import option_price_sources, summary
-from mytrading.backtest.results.report import price_figure, share_tables, write_report
+from mytrading.backtest.results.report import share_tables, write_report
 from mytrading.backtest.run import Spec, run
 from mytrading.backtest.setup.prepare import prepare
 from mytrading.cli.legs.command import TEMPLATES, template_toml
 from mytrading.config.sections import VARIABLES, Variable
 from mytrading.core.time import ist_date
 from mytrading.messages.instruments import InstrumentKind
+from mytrading.reports.document import ReportTable
 from tests.kit.backtest_specs import calendar, facts
 from tests.kit.option_runs import NIFTY, asked, bars, option, straddle, write_legs
+from tests.kit.pages import charts_of, column_of, report_of, titles
 from tests.kit.project import ROOT, copy_project
 
 
@@ -78,7 +80,9 @@ def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     assert all(f"Of_iron_condor · leg {number}'" in page for number in range(1, 5))
     assert "leg 5" not in page
     by_leg = [sum(one.net for one in result.ledger.trades if one.leg == number) for number in range(1, 5)]
-    assert all(f"{net:,.2f}" in page for net in by_leg)
+    (legs, _) = share_tables(result)
+    assert isinstance(legs, ReportTable)
+    assert column_of(legs, "Net") == pytest.approx(by_leg, abs=0.011)
 
 
 def test_condor_of_one_lot_is_not_denied_with_two_lakh_rupees(home: Path) -> None:
@@ -110,14 +114,14 @@ def test_prices_and_surface_are_said_with_the_result(tmp_path: Path) -> None:
     assert found["surface"]["skew"] == -0.12
     assert summary(result)["options"] == found
     write_report(result, (), tmp_path / "report.html")
-    (figure,) = [price_figure(result, columns) for columns in result.spec.data]
-    marks = {trace.name: len(trace.x) for trace in figure.data}
-    assert marks.pop("close") > 0
+    report = report_of(tmp_path)
+    (chart,) = charts_of(report, "Trades on price")
+    marks = {one.name: len(one.x) for one in chart.series if one.draw == "marks"}
     assert sum(marks.values()) == 2 * len(result.ledger.trades) > 0, "contracts stand on the chart of what they are on"
-    assert set(marks) == {"contract bought", "contract sold"}
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<h2>Prices of options</h2>" in page
-    assert "100.0% modelled" in page
+    assert set(marks) <= {"contract bought", "contract sold", "contract stopped"}
+    assert marks.get("contract stopped", 0) == result.ledger.exit_words.count("stop")
+    assert "Prices of options" in titles(report)
+    assert any("100.0% modelled" in note for note in report.notes)
 
 
 def test_equity_at_the_end_is_capital_and_net_profit() -> None:

@@ -30,10 +30,12 @@ from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
 from mytrading.messages.enums import Product
 from mytrading.messages.run_config import Direction, StopPlan
+from mytrading.reports.document import ReportNote
 from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy
 from mytrading.strategies.parameters import Parameter
 from tests.kit.backtest_specs import bars_of, begin_of, fees, spec_of
+from tests.kit.pages import charts_of, column_of, report_of, tables_of, titles
 from tests.kit.project import ROOT
 
 FILE_OF = ROOT / "strategies" / "sma_crossover.py"
@@ -357,11 +359,11 @@ def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:
     assert low.rank < 0.6 < high.rank
 
 
-@pytest.mark.parametrize(("lowest", "middle"), [(-1.0, 0.0), (1.0, None)])
-def test_heat_map_turns_its_colours_at_zero_only_if_some_lose(lowest: float, middle: float | None) -> None:
+@pytest.mark.parametrize(("lowest", "turns"), [(-1.0, True), (1.0, False)])
+def test_heat_map_turns_its_colours_at_zero_only_if_some_lose(lowest: float, turns: bool) -> None:
     grid = space()
     trials = [trial(n, lowest + n, **point) for n, point in enumerate(grid.points())]
-    assert heat_map(grid.axes[0], grid.axes[1], trials, "net").data[0].zmid == middle
+    assert heat_map(grid.axes[0], grid.axes[1], trials, "net").diverging is turns
 
 
 def test_screened_search_of_a_longer_timeframe_gives_what_a_backtest_gives(
@@ -416,13 +418,13 @@ def test_screened_search_runs_the_best_and_reports(tmp_path: Path, monkeypatch: 
     body = reported("optimize", "SMA_Crossover", *COMMON, *space_of, *options)
     assert (body["trials"], body["screened"]) == (2, 16)
     assert len(body["best"]) == 2
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "heatmap" in page
-    assert "Run by the event engine" in page
-    assert "2 gave a figure" in page
-    assert "16 gave a figure" in page
-    assert "Deflated Sharpe" in page
-    assert "http-equiv" not in page
+    report = report_of(tmp_path)
+    assert [one.draw for chart in charts_of(report, "Parameters") for one in chart.series] == ["heat"]
+    notes = [block.text for section in report.sections for block in section.blocks if isinstance(block, ReportNote)]
+    assert [note.split(" gave")[0] for note in notes] == ["2", "16"]
+    assert "Run by the event engine, the best first" in titles(report)
+    measures = column_of(tables_of(report, "What the best is worth")[0], "Measure")
+    assert {"Deflated Sharpe ratio", "Probability of backtest overfitting"} <= set(measures)
 
 
 def test_walk_forward_names_choices_and_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.research.charts import premium_legs, render_strategy_page, supertrend_rows
+from mytrading.cli.research.charts import premium_legs, strategy_report, supertrend_rows
 from mytrading.core.bars.premium import HeldLeg
 from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
+from tests.kit.pages import charts_of, titles
 
 CLOSES = [100, 101, 102, 101, 103, 106, 110, 113, 112, 108, 103, 99, 96, 97, 101, 106]
 LINES = [None, None, 105.5, 104.5, 104.5, 101.0833, 104.1389, 107.0093, 107.0093, 107.0093, 110.0898, 106.3932,
@@ -51,11 +52,15 @@ def test_legs_are_those_held_or_else_those_of_the_last_run() -> None:
     assert premium_legs({"positions": [], "trades": []}) == ([], False)
 
 
-def test_page_opens_without_a_network_and_shows_premium_trend_and_entry() -> None:
+def test_report_shows_premium_trend_and_entry() -> None:
     reported = {"strategy": "My <one>", "timeframe": "5m", "period": 3, "multiplier": 1.5, "open": False,
             "legs": [{"instrument": "NFO:A", "quantity": -65, "price": 100.0}], "entered_ns": 4 * 5 * MINUTE,
             "bars": rows()}  # fmt: skip
-    text = render_strategy_page(reported)
-    assert "My &lt;one&gt;: combined premium" in text and "-65 NFO:A at 100.00" in text and "; closed" in text
-    assert "Supertrend up" in text and "Supertrend down" in text and '"text":"entry"' in text
-    assert 'src="http' not in text
+    report = strategy_report(reported)
+    assert (report.title, titles(report)) == ("My <one>", ["NFO:A"]), "one leg alone is no combined premium"
+    assert "-65 NFO:A at 100.00" in report.subtitle and "; closed" in report.subtitle
+    (chart,) = charts_of(report, "NFO:A")
+    assert [one.name for one in chart.series] == ["premium", "Supertrend up", "Supertrend down"]
+    assert [(line.value, line.text) for line in chart.lines] == [(4 * 5 * 60_000, "entry")]
+    reported["legs"] *= 2
+    assert titles(strategy_report(reported)) == ["combined premium"]

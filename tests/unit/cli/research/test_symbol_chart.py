@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarStore
-from mytrading.cli.research.charts import render_symbol_page, stored_bars, supertrend_rows
+from mytrading.cli.research.charts import stored_bars, supertrend_rows, symbol_report
 from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.market import Bar
+from tests.kit.pages import charts_of, series_of
 from tests.kit.run_configs import run_config
 
 OPEN = to_ns(date(2026, 3, 18), time(9, 15))
@@ -30,10 +31,12 @@ def test_bars_of_every_class_of_instrument_are_joined_and_drawn(tmp_path: Path, 
     assert [(bar.open, bar.high, bar.close) for bar in bars] == [(100.0, 106.0, 105.0), (105.0, 111.0, 110.0)]
     reported = {"instrument": instrument, "timeframe": "5m", "period": 1, "multiplier": 3.0,
             "bars": supertrend_rows(bars, 1, 3.0)}  # fmt: skip
-    text = render_symbol_page(reported)
-    assert f"<h1>{instrument}</h1>" in text
-    assert "candlestick" in text
-    assert "<script src" not in text, "it opens without a network"
+    report = symbol_report(reported)
+    (chart,) = charts_of(report, "")
+    assert (report.title, chart.title, chart.ranges) == (instrument, instrument, True)
+    candles, volume = series_of(chart, "price"), series_of(chart, "volume")
+    assert (candles.y, candles.high, volume.y, volume.panel) == ([105.0, 110.0], [106.0, 111.0], [25.0, 25.0], 1)
+    assert candles.x == [OPEN // 10**6, OPEN // 10**6 + 300_000]
 
 
 def test_instrument_that_nobody_watches_has_no_bars(tmp_path: Path) -> None:
