@@ -41,7 +41,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     `otherwise` are legs to be wanted one after the other, each in place of a single leg whose entry the broker
     rejected; `instead_of` are the legs that such a signal stands for. `rearmed`: since the position behind the same
     signal was closed, a completed bar has passed without it. An EXIT that `keeps` withdraws what is not filled, and
-    leaves alone what is held.
+    leaves alone what is held. `leg_rules` is a digest of the rules by which the strategy chose its legs, empty where it
+    named contracts: another one from the same strategy means other legs.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     instead_of: tuple[Leg, ...] = ()
     rearmed: bool = False
     keeps: bool = False
+    leg_rules: str = ""
 
     def product_of(self, leg: Leg) -> Product:
         """Return the product of a leg's entry: the leg's own, else that of the signal."""
@@ -90,7 +92,8 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class SignalVetoed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_vetoed"):
-    """A rule of the user kept a signal from leaving the engine; `faulted` if it failed, without `rule` it was late."""
+    """A signal that did not leave the engine: by a rule of the user (`faulted` if that failed), or for the reason
+    `code`; with neither it was late."""
 
     signal: str
     strategy: str
@@ -101,6 +104,7 @@ class SignalVetoed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     action: Action = Action.BUY
     faulted: bool = False
     bar_ns: int = 0
+    code: str = ""
 
 
 SignalMessage = Signal | StrategyFaulted | StrategyStarted | SignalVetoed

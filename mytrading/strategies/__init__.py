@@ -11,7 +11,7 @@ from mytrading.strategies.errors import ParameterError, StrategyError
 from mytrading.strategies.rules import Outgoing, SignalRule
 from mytrading.strategies.signals import StrategySignal, future, option
 from mytrading.strategies.vectorized import VectorSignals, WholeBars, crosses_above, crosses_below
-from mytrading.strategies.views import EntryView, PositionView
+from mytrading.strategies.views import EntryView, LegGreeks, LegView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle
 
 Signal = StrategySignal
@@ -20,7 +20,7 @@ Wish, WishRule, Wishes = StrategySignal, SignalRule, VectorSignals
 """Names of version 0.1, for one release."""
 
 __all__ = [
-    "Bar", "BaseStrategy", "EntryView", "Indicator", "IndicatorHandle", "Leg", "Outgoing", "ParameterError",
-    "PositionView", "Quote", "Signal", "SignalRule", "StrategyError", "StrategySignal", "VectorSignals", "WholeBars",
-    "Wish", "WishRule", "Wishes", "crosses_above", "crosses_below", "future", "option",
+    "Bar", "BaseStrategy", "EntryView", "Indicator", "IndicatorHandle", "Leg", "LegGreeks", "LegView", "Outgoing",
+    "ParameterError", "PositionView", "Quote", "Signal", "SignalRule", "StrategyError", "StrategySignal",
+    "VectorSignals", "WholeBars", "Wish", "WishRule", "Wishes", "crosses_above", "crosses_below", "future", "option",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ from mytrading.strategies.signals import (
     duplicate_leg,
     parse_order_hints,
 )
-from mytrading.strategies.views import FLAT, EntryView, PositionView
+from mytrading.strategies.views import FLAT, EntryView, LegView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
 
 _NAN = float("nan")
@@ -129,6 +129,18 @@ class BaseStrategy:
         if instrument not in self._workspace.instruments:
             self._refuse("position_of", instrument)
         return self._workspace.positions.get(instrument, FLAT)
+
+    @property
+    def legs(self) -> tuple[LegView, ...]:
+        """The contracts that the strategy holds for the instrument at hand, in the order of its signal's legs, each
+        with quantity, entry price, last price, profit and greeks; empty while it holds nothing."""
+        return self.legs_of(self._workspace.current)
+
+    def legs_of(self, instrument: str) -> tuple[LegView, ...]:
+        """The contracts that the strategy holds for a watched instrument."""
+        if instrument not in self._workspace.instruments:
+            self._refuse("legs_of", instrument)
+        return self._workspace.services.legs(self._workspace.strategy, instrument, self._workspace.now)
 
     @property
     def pending(self) -> EntryView | None:

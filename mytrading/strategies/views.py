@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mytrading.messages.enums import OrderType
+from mytrading.messages.enums import OrderType, Side
+from mytrading.messages.instruments import Instrument
 
 
 class PositionView(NamedTuple):
@@ -51,3 +54,54 @@ class EntryView(NamedTuple):
     trigger_price: float
     stop_price: float
     rests: bool
+
+
+class LegGreeks(NamedTuple):
+    """Implied volatility (0.13 is 13 % a year) and greeks of one bought unit of an option.
+
+    `delta` is a rupee of the forward, `gamma` a rupee of the forward of delta, `theta` a calendar day, `vega` a
+    percentage point of volatility, in rupees of premium. Those of a position are `quantity` times as much.
+    """
+
+    iv: float
+    delta: float
+    gamma: float
+    theta: float
+    vega: float
+
+
+@dataclass(frozen=True)
+class LegView:
+    """One contract that a strategy holds, over all its accounts.
+
+    `quantity` is in signed units, below 0 sold, and `lots` the same in lots. `entry_price` is the average in rupees,
+    `last_price` None before the first price. `contract` gives strike, right and expiry; None if it is not listed today.
+    """
+
+    instrument: str
+    quantity: int
+    lots: int
+    entry_price: float
+    last_price: float | None
+    contract: Instrument | None = None
+    valuation: Callable[[], LegGreeks | None] = field(default=lambda: None, repr=False, compare=False)
+
+    @property
+    def side(self) -> Side:
+        """BUY of a leg that is held long, SELL of one that is sold."""
+        return Side.BUY if self.quantity > 0 else Side.SELL
+
+    @property
+    def is_sold(self) -> bool:
+        """True of a leg that is held short."""
+        return self.quantity < 0
+
+    @property
+    def pnl(self) -> float | None:
+        """Open profit in rupees, before costs; None without a last price."""
+        return None if self.last_price is None else (self.last_price - self.entry_price) * self.quantity
+
+    @property
+    def greeks(self) -> LegGreeks | None:
+        """Volatility and greeks at the last price; None of what is no option, or where the price has no volatility."""
+        return self.valuation()

@@ -25,7 +25,7 @@ from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar, Quote
 from mytrading.strategies.bar_series import BarSeries, IndicatorCache, IndicatorSeries
 from mytrading.strategies.errors import StrategyError, hint, is_number
-from mytrading.strategies.views import EntryView, PositionView
+from mytrading.strategies.views import EntryView, LegView, PositionView
 
 SOURCES = ("open", "high", "low", "close", "volume", "start_s", "day")
 """Columns of bars that an indicator may be computed from."""
@@ -52,12 +52,15 @@ class IndicatorHandle(NamedTuple):
 class HostServices:
     """Read-only services of the host: today's contract by id, a strategy's pending entry, shared indicator values.
 
+    `legs` are the contracts that a strategy holds for a watched instrument at a market time.
+
     `operator_cancel_ns` is the market time at which an operator last cancelled an entry of a strategy, 0 if never.
     """
 
     contract: Callable[[str], Instrument | None] = lambda _instrument: None
     entry: Callable[[str, str, int], EntryView | None] = lambda _strategy, _watch, _now: None
     operator_cancel_ns: Callable[[str], int] = lambda _strategy: 0
+    legs: Callable[[str, str, int], tuple[LegView, ...]] = lambda _strategy, _watch, _now: ()
     indicator_cache: IndicatorCache = field(default_factory=dict)
 
 

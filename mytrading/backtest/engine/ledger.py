@@ -18,7 +18,7 @@ from mytrading.messages.commands import CloseGoal, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
-from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
 ChargeOf = Callable[[str, Product, int, float, int], float]
 """Rupees that a fill costs: instrument, product, signed units, price, market ns."""
@@ -164,6 +164,10 @@ class Ledger:
         code, text = (denied.code, denied.message) if denied else ("EXPIRED", "the signal was too late")
         self._event(row.at_ns, code, row.strategy, text)
 
+    def _vetoed(self, row: SignalVetoed) -> None:
+        if row.code:
+            self._event(row.at_ns, row.code, row.strategy, row.message)
+
     def _alert(self, row: Alert) -> None:
         self._event(row.first_ns, row.code, row.subject, row.message)
 
@@ -192,7 +196,7 @@ class Ledger:
 _HANDLERS: dict[type, Callable[[Ledger, Any], None]] = {
     PositionChanged: Ledger._filled, TradeClosed: Ledger._closed, SignalDenied: Ledger._denied,
     SignalExpired: Ledger._denied, Alert: Ledger._alert, StrategyFaulted: Ledger._fault, Signal: Ledger._signalled,
-    OrderChanged: Ledger._ordered, CloseGoal: Ledger._closing,
+    OrderChanged: Ledger._ordered, CloseGoal: Ledger._closing, SignalVetoed: Ledger._vetoed,
 }  # fmt: skip
 
 

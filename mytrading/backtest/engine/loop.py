@@ -163,6 +163,7 @@ class Loop:
         self._capped = venue.caps_volume
         self.plain = plain
         """True if every machine is called at every bar."""
+        machines.engine.price_of = self._last_price
         if plain:
             self._path.listens = self._feeds
 
@@ -273,6 +274,11 @@ class Loop:
             self._update_flags()
         elif self.restless or self._loses:
             self._moment(end)
+
+    def _last_price(self, name: str) -> float:
+        """The last price (rupees) of what is held, as a strategy sees it; 0 if there is none."""
+        feed = self._feeds.get(name)
+        return feed.last if feed is not None and feed.last_ns else self._machines.engine.prices.get(name, 0.0)
 
     def _waits(self, name: str) -> bool:
         return bool(self._venue.waiting) or name in self._venue.touch or name in self._path.listens

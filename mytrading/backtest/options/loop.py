@@ -374,6 +374,10 @@ class OptionLoop(Loop):
                 self._venue.set_price(name, feed.last)
                 self._machines.note_price(name, feed.last, end)
 
+    def _last_price(self, name: str) -> float:
+        self._catch_up()
+        return super()._last_price(name)
+
     def _update_flags(self) -> None:
         super()._update_flags()
         self.restless |= self._position_moved

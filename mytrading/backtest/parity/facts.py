@@ -107,7 +107,7 @@ class DaySide:
                 text = f"it came {(at_ns - message.expired_ns) / 1e9:.1f} s too late"
                 self.denials.append(SideDenial(name, strategy, EXPIRED, text, at_ns))
             case SignalVetoed(signal=name, strategy=strategy, message=text):
-                code, text = (RULE, f"{message.rule}: {text}") if message.rule else (LATE, text)
+                code, text = (RULE, f"{message.rule}: {text}") if message.rule else (message.code or LATE, text)
                 bar = message.watch, message.action, message.bar_ns
                 self.denials.append(SideDenial(name, strategy, code, text, message.at_ns, bar=bar))
             case StrategyFaulted():

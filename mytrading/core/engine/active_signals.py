@@ -8,13 +8,14 @@ alone, so a restart comes to the same answer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from mytrading.core.orders.state_machine import TERMINAL
 from mytrading.messages.enums import Action, OrderState
+from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.views import PositionView
@@ -37,6 +38,16 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
         for mark, name in ((">", "target_price"), ("+", "stop_buffer"), ("=", "profile"), ("~", "product")):
             content += [f"{leg.instrument}{mark}{value}" for leg in legs if (value := getattr(leg, name))]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
+
+
+def rules_digest(legs: Iterable[Leg | LegRule]) -> str:
+    """Return a digest (16 hex digits) of the contracts that leg rules ask for, stops and prices aside; empty if a leg
+    names its contract."""
+    rules = [leg for leg in legs if isinstance(leg, LegRule)]
+    if not rules:
+        return ""
+    asked = [(r.kind, r.strike, r.right, r.expiry, r.watch, r.lots, r.profile, r.product or "") for r in rules]
+    return hashlib.blake2b(repr([tuple(map(str, one)) for one in asked]).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from mytrading.core.engine import signal_gate as gate
 from mytrading.core.engine.active_signals import Key
 from mytrading.core.engine.contract_selection import tradable_contracts
+from mytrading.core.engine.leg_views import PriceOf, leg_view, leg_views
 from mytrading.core.engine.strategy_host import EMPTY_MEMORY, CallGuard, Fault, NoCallGuard, StrategyHost
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import SECOND
@@ -30,7 +31,7 @@ from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.signals import StrategySignal
-from mytrading.strategies.views import FLAT, PositionView
+from mytrading.strategies.views import FLAT, LegView, PositionView
 from mytrading.strategies.workspace import HostServices
 
 STARTED = "strategies_started"
@@ -70,8 +71,13 @@ class EngineMachine(gate.EngineState):
         self._views: dict[str, dict[str, PositionView]] = {}
         self._memories: dict[str, str] = {}
         self._services = HostServices(
-            lambda name: self.book.get(name), self.entries.entry_view, self.operator_cancels.last_cancel_ns
+            lambda name: self.book.get(name),
+            self.entries.entry_view,
+            self.operator_cancels.last_cancel_ns,
+            legs=self.legs_held,
         )
+        self.price_of: PriceOf = lambda name: self.prices.get(name, 0.0)
+        """The last price of an instrument that a strategy holds; a backtest puts that of its bars in place."""
         self.validity_ns = int(validity_s * SECOND)
         """Market time after its bar or quote for which a draft may become an entry."""
         self.rules = gate.UserRules(rules, self._guard)
@@ -101,6 +107,26 @@ class EngineMachine(gate.EngineState):
         held = [position.instrument for position in self.positions.open_positions()]
         ruled = self.contracts.contracts_to_quote(self._runs, self.prices, self.book, now)
         return tuple(dict.fromkeys(found + held + ruled))
+
+    def legs_held(self, strategy: str, watch: str, now: int) -> tuple[LegView, ...]:
+        """Return what a strategy holds for a watched instrument at `now` (market ns), as shown to its author."""
+        host = self._hosts.get(strategy)
+        if host is None or not self._live:  # as with positions: bars of history show none
+            return ()
+        workspace = host.workspace
+
+        def price_of(name: str) -> float:
+            shown = workspace.data.get(name)
+            if shown is None:
+                return self.price_of(name)
+            return shown.close if isinstance(shown, Bar) else shown.ltp
+
+        held = self.positions.open_positions_for(host.run, watch, self.book)
+        last = self.active_signals.status_of((strategy, watch)).signal
+        order = [leg.instrument for leg in last.legs] if last is not None else []
+        if not held and (view := workspace.positions.get(watch, FLAT)).quantity:  # the lean engine keeps views alone
+            return (leg_view(watch, view.quantity, view.average_price, price_of, self.book, now),)
+        return leg_views(held, order, price_of, self.book, now)
 
     def wants_quotes(self, instrument: str) -> bool:
         """True if a strategy subscribed to the quotes of this instrument."""
@@ -315,6 +341,8 @@ class EngineMachine(gate.EngineState):
         late = self.is_late(data, now)
         for host, draft in self._drafts:
             signal, veto = self._gate.signal_for(host, draft, data, now), None
+            if signal is None and draft.legs:
+                veto = self._gate.other_legs_veto(host, draft, data, now)
             if signal is not None and late:
                 veto = gate.expired_veto(signal, now)
                 signal = None

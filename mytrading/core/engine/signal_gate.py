@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from mytrading.core.engine.active_signals import ActiveSignals, Key, signal_id
+from mytrading.core.engine.active_signals import (
+    SIDES,
+    ActiveSignals,
+    Key,
+    SignalStatus,
+    rules_digest,
+    signal_id,
+)
 from mytrading.core.engine.contract_selection import ContractSelector, resolve_leg
 from mytrading.core.engine.position_views import OperatorCancels, PendingEntries, PositionViews
 from mytrading.core.engine.strategy_host import CallGuard, StrategyHost
@@ -34,6 +41,8 @@ FLOOR_NS = 2 * SECOND
 Data = Bar | Quote | TimerFired
 """The message that a draft was returned for."""
 _RAISED = "the rule raised"
+OTHER_LEGS = "OTHER_LEGS"
+"""The code of the veto of a signal for other legs than those that are held."""
 
 
 class EngineState:
@@ -128,6 +137,7 @@ class UserRules:
         """True unless the same rule vetoed the same action and instrument within the last minute of market time."""
         known = self._vetoes.get((row.strategy, row.watch))
         same = known is not None and (known.rule, known.action) == (row.rule, row.action)
+        same = same and known.code == row.code
         return known is None or not same or row.at_ns - known.at_ns >= MINUTE
 
     def _ask(self, rule: LoadedRule, signal: Outgoing) -> str:
@@ -171,6 +181,8 @@ class SignalGate:
             return None
         if status.entered_ns and now < status.entered_ns + cooldown:
             return None
+        if draft.legs and self._names_other_legs(draft, action, status, view, data, now):
+            return None
         if not (legs := self._legs(run, draft, action, now)):
             return None
         signal = self._signal(run, draft, action, legs, data, now)
@@ -183,6 +195,37 @@ class SignalGate:
             if not {one.account for one in held}.issuperset(run.accounts):  # one of several accounts holds none of it
                 view = FLAT
         return None if status.is_repeat(signal, names_legs, now, data_received_ns(data), view) else signal
+
+    def other_legs_veto(self, host: StrategyHost, draft: StrategySignal, data: Data, now: int) -> SignalVetoed | None:
+        """Return the veto of a draft for other legs than those of the position, or of the entry on its way; else None.
+        What is held is changed by `replace`, `add` and `close` alone, or by an EXIT first."""
+        run, key = host.run, (host.run.name, draft.instrument)
+        status, action = self._state.active_signals.status_of(key), permitted_action(host.run, draft.side, True)
+        view = host.workspace.positions.get(draft.instrument, FLAT)
+        if not self._names_other_legs(draft, action, status, view, data, now) or status.signal is None:
+            return None
+        held = ", ".join(f"{leg.lots:+d} {leg.instrument}" for leg in status.signal.legs)
+        text = (
+            f"the signal names other legs than those it stands for ({held}); legs of a position are not changed by "
+            "a further signal: return self.replace(leg, ...), self.add(...) or self.close(leg), or EXIT first"
+        )
+        return SignalVetoed(signal=status.signal.id, strategy=run.name, watch=draft.instrument, rule="", message=text,
+                            at_ns=now, action=action, bar_ns=data_complete_ns(data), code=OTHER_LEGS)  # fmt: skip
+
+    def _names_other_legs(
+        self, draft: StrategySignal, action: Action, status: SignalStatus, view: PositionView, data: Data, now: int
+    ) -> bool:
+        """True if a draft names other legs of the same side than the last signal, which is held or may still be."""
+        last = status.signal
+        if last is None or last.action is not action or action is Action.EXIT:
+            return False
+        if view.side != SIDES[action] and not status.is_entry_pending(now, data_received_ns(data)):
+            return False
+        if asked := rules_digest(draft.legs):
+            return bool(last.leg_rules) and asked != last.leg_rules
+        named = {(leg.instrument, leg.lots) for leg in draft.legs if isinstance(leg, Leg)}
+        several = len(draft.legs) > 1 or len(last.legs) > 1
+        return several and not view.is_flat and named != {(leg.instrument, leg.lots) for leg in last.legs}
 
     def apply_user_rules(
         self, host: StrategyHost, draft: StrategySignal, signal: Signal, data: Data, now: int
@@ -243,7 +286,7 @@ class SignalGate:
             product=draft.hints.product or run.product, legs=legs, confidence=draft.confidence, reason=draft.reason,
             price=draft.price, bar_ns=end, trace_ns=data_received_ns(data), otherwise=draft.otherwise,
             rearmed=action is not Action.EXIT and self._state.active_signals.status_of(key).is_rearmed(end),
-            keeps=draft.keeps_position,
+            keeps=draft.keeps_position, leg_rules=rules_digest(draft.legs) if draft.legs else "",
         )  # fmt: skip
 
 

@@ -260,8 +260,9 @@ class StrategyEngine(MachineDaemon):
                     confidence=row.confidence, reason=row.reason,
                 )  # fmt: skip
             elif isinstance(row, SignalVetoed):
-                self._trades.info("signal.vetoed", strategy=row.strategy, watch=row.watch, action=row.action.value,
-                                  rule=row.rule or "LATE", problem=row.message)  # fmt: skip
+                log = self._trades.warning if row.code else self._trades.info
+                log("signal.vetoed", strategy=row.strategy, watch=row.watch, action=row.action.value,
+                    rule=row.rule or row.code or "LATE", problem=row.message)  # fmt: skip
             elif isinstance(row, StrategyFaulted) and row.gone:
                 self.log.info("strategy.gone", strategy=row.strategy, where=row.where)
             elif isinstance(row, StrategyFaulted):

@@ -165,7 +165,7 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
         "watch": row.watch,
         "action": row.action.value,
         "created_ns": row.at_ns,
-        "denied": [f"RULE {row.rule}: {row.message}" if row.rule else f"LATE: {row.message}"],
+        "denied": [f"RULE {row.rule}: {row.message}" if row.rule else f"{row.code or 'LATE'}: {row.message}"],
         "result": "denied",
         "accounts": [],
     }
