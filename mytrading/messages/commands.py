@@ -74,6 +74,8 @@ class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     instrument: str = ""
 
 
+ADJUSTMENT_BROKEN = "ADJUSTMENT_BROKEN"
+"""The code of the denial of an adjustment that began and could not be carried out: it is taken back where it can be."""
 FORMER_CODES: Mapping[str, str] = MappingProxyType({"SIGNAL_SPENT": "WISH_SPENT"})
 """Codes of denials and the names they had in 0.1: screens and JSON show both in 0.2."""
 

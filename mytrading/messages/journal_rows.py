@@ -17,7 +17,7 @@ from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.risk_events import RiskEventRecorded
-from mytrading.messages.signals import Signal
+from mytrading.messages.signals import Leg, Signal
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
@@ -163,7 +163,8 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     is lost. `covers` is of journals from before hedges had levels of their own, `entered` when by market time each
     strategy last entered for a watched instrument. `events` are those whose positions are held still, with the goals
     and flattens (by id) that came of each cause, and the exit orders reported. `uncovered` holds positions that a
-    stop closed, as they were before, with what of what was sold beside them is still to be bought back.
+    stop closed, as they were before, with what of what was sold beside them is still to be bought back. `before` has,
+    by signal and account, the legs that are wanted where an adjustment was not admitted, or was taken back.
     """
 
     day: str
@@ -199,6 +200,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     event_flattens: dict[str, str] = {}
     event_orders: tuple[str, ...] = ()
     uncovered: tuple[tuple[Position, tuple[str, ...]], ...] = ()
+    before: tuple[tuple[str, str, tuple[Leg, ...]], ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):

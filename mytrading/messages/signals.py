@@ -31,6 +31,17 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     product: Product | None = None
 
 
+class LegChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One change of a position of legs: an instrument to close, one to open, or both, where one replaces the other.
+
+    With `same_size` the opened leg gets, in each account, the lots that are held there of the one it replaces.
+    """
+
+    closes: str = ""
+    opens: str = ""
+    same_size: bool = False
+
+
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
     """A signal of one strategy about its own position in what it trades for one watched instrument.
 
@@ -43,6 +54,9 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     signal was closed, a completed bar has passed without it. An EXIT that `keeps` withdraws what is not filled, and
     leaves alone what is held. `leg_rules` is a digest of the rules by which the strategy chose its legs, empty where it
     named contracts: another one from the same strategy means other legs.
+
+    With `changes` the signal adjusts the position that is held: `legs` are all that is to be held afterwards, but only
+    the opened ones are ordered and only the closed ones closed. The others stay as they are, whatever is held of them.
     """
 
     id: str
@@ -65,6 +79,25 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     rearmed: bool = False
     keeps: bool = False
     leg_rules: str = ""
+    changes: tuple[LegChange, ...] = ()
+
+    @property
+    def opened(self) -> frozenset[str]:
+        """The instruments that an adjustment opens; empty for any other signal."""
+        return frozenset(change.opens for change in self.changes if change.opens)
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The instruments that an adjustment closes; empty for any other signal."""
+        return frozenset(change.closes for change in self.changes if change.closes)
+
+    @property
+    def entry_legs(self) -> tuple[Leg, ...]:
+        """The legs that may be ordered: all, or those that an adjustment opens."""
+        if not self.changes:
+            return self.legs
+        opened = self.opened
+        return tuple(leg for leg in self.legs if leg.instrument in opened)
 
     def product_of(self, leg: Leg) -> Product:
         """Return the product of a leg's entry: the leg's own, else that of the signal."""

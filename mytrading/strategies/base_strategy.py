@@ -22,12 +22,14 @@ from mytrading.strategies.errors import StrategyError, hint
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 from mytrading.strategies.signals import (
     NO_HINTS,
+    LegChangeDraft,
     StrategySignal,
     check_action,
     check_confidence,
     check_stop,
     duplicate_leg,
     parse_order_hints,
+    replacement,
 )
 from mytrading.strategies.views import FLAT, EntryView, LegView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
@@ -258,8 +260,69 @@ class BaseStrategy:
             otherwise=tuple(otherwise), hints=parsed,
         )  # fmt: skip
 
+    def close(self, *legs: LegView | str, reason: str = "", instrument: str = "") -> StrategySignal:
+        """Build a signal that closes these legs of what is held, and leaves the others as they are.
+
+        Returning it makes it act. A bought leg that hedges a sold one is closed with that one or not at all.
+        """
+        if not legs:
+            raise StrategyError("close: expected one or more legs, say self.close(self.legs[0])")
+        return self._adjust("close", [LegChangeDraft(closes=_name_of(leg)) for leg in legs], reason, instrument)
+
+    def add(self, *legs: Leg | LegRule, reason: str = "", instrument: str = "") -> StrategySignal:
+        """Build a signal that opens these legs beside those that are held: contracts, or rules such as
+        `option("OTM 8 CE", lots=1)`. Bought legs are bought before others are sold."""
+        if not legs:
+            raise StrategyError('add: expected one or more legs, say self.add(option("OTM 8 CE", lots=1))')
+        return self._adjust("add", [LegChangeDraft(opens=leg) for leg in legs], reason, instrument)
+
+    def replace(
+        self, leg: LegView, new: str | Leg | LegRule, *, expiry: str = "", stop_pct: float = 0.0, reason: str = "",
+        instrument: str = "",
+    ) -> StrategySignal:  # fmt: skip
+        """Build a signal that closes a held leg and opens another in its place: `self.replace(leg, "OTM 3")`.
+
+        A text names the strike: right, side, lots and expiry stay those of the leg, unless it ends with CE or PE, or
+        `expiry` names another. `option(...)` or a `Leg` says all by itself. `stop_pct`: per cent of the new premium.
+        """
+        return self._adjust("replace", [replacement(leg, new, expiry, stop_pct)], reason, instrument)
+
+    def adjust(self, *signals: StrategySignal, reason: str = "") -> StrategySignal:
+        """Join signals of `close`, `add` and `replace` into one, which is carried out as a whole or denied as a whole:
+        `self.adjust(self.replace(sold, "OTM 3"), self.replace(hedge, "OTM 7"))`."""
+        found = [change for signal in signals for change in signal.changes]
+        if not found or any(not signal.changes for signal in signals):
+            raise StrategyError("adjust: expected what self.close, self.add and self.replace return")
+        said = reason or "; ".join(signal.reason for signal in signals if signal.reason)
+        return self._adjust("adjust", found, said, signals[0].instrument)
+
+    def _adjust(self, method: str, changes: list[LegChangeDraft], reason: str, instrument: str) -> StrategySignal:
+        workspace = self._workspace
+        watched = instrument or workspace.current
+        if watched not in workspace.instruments:
+            self._refuse(method, watched)
+        named = [name for change in changes for name in (change.closes, _opened(change)) if name]
+        if twice := next((name for name in named if named.count(name) > 1), ""):
+            raise StrategyError(f"{method}: {twice} is named twice; give each leg one change")
+        data = workspace.data.get(watched)
+        price = 0.0 if data is None else data.close if isinstance(data, Bar) else data.ltp
+        side = "BUY" if workspace.positions.get(watched, FLAT).side >= 0 else "SELL"
+        return StrategySignal(action=side, instrument=watched, reason=str(reason), price=price, changes=tuple(changes))
+
     def _refuse(self, method: str, instrument: str) -> NoReturn:
         raise StrategyError(f"{method}: {instrument} is not watched{hint(instrument, self._workspace.instruments)}")
+
+
+def _name_of(leg: LegView | str) -> str:
+    if isinstance(leg, LegView):
+        return leg.instrument
+    if isinstance(leg, str):
+        return leg
+    raise StrategyError(f"close: expected a leg of self.legs or its instrument, found {leg!r}")
+
+
+def _opened(change: LegChangeDraft) -> str:
+    return change.opens.instrument if isinstance(change.opens, Leg) else ""
 
 
 def strategy_name(strategy: type[BaseStrategy]) -> str:

@@ -18,6 +18,7 @@ from mytrading.messages.enums import Action, OrderType, Product
 from mytrading.messages.leg_plan import LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.signals import Leg
 from mytrading.strategies.errors import StrategyError, hint, is_number
+from mytrading.strategies.views import LegView
 
 ACTIONS = ("BUY", "SELL", "EXIT", "WITHDRAW", "HOLD")
 _SIDES = {**{action.value: action for action in Action}, "WITHDRAW": Action.EXIT}
@@ -63,13 +64,24 @@ class OrderHints(msgspec.Struct, frozen=True, kw_only=True):
 NO_HINTS = OrderHints()
 
 
+class LegChangeDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that a strategy wants of its legs: an instrument to close, a leg to open, or one in place of the other.
+
+    With `same_size` the new leg gets the lots that are held of the one it replaces, in each account.
+    """
+
+    closes: str = ""
+    opens: Leg | LegRule | None = None
+    same_size: bool = False
+
+
 class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
     """BUY signals long, SELL short, EXIT flat, WITHDRAW nothing beyond what is held, HOLD nothing.
 
     `legs` only where the strategy chooses them itself: contracts, or rules by which contracts are chosen once, when the
     signal is made; elsewhere `hints` say how the entry is made. `instrument` is the watched instrument it is about.
     `stop_price` is the level of a protective stop, 0 for the configured one. `price` is the last price the strategy
-    saw. `otherwise` are tried after a rejection.
+    saw. `otherwise` are tried after a rejection. `changes` adjust the legs that are held, without `legs` of its own.
     """
 
     action: str
@@ -81,6 +93,7 @@ class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
     legs: tuple[Leg | LegRule, ...] = ()
     otherwise: tuple[Leg, ...] = ()
     hints: OrderHints = NO_HINTS
+    changes: tuple[LegChangeDraft, ...] = ()
 
     @property
     def side(self) -> Action:
@@ -247,6 +260,34 @@ def option(
 def future(lots: int, expiry: str = "nearest", *, watch: str = "", product: str = "") -> LegRule:
     """The future of the underlying, `lots` below 0 sold; `watch` and `product` as for `option`, as are errors."""
     return _leg_rule(LegKind.FUTURE, lots, expiry, product, watch=watch)
+
+
+def replacement(leg: LegView, new: str | Leg | LegRule, expiry: str = "", stop_pct: float = 0.0) -> LegChangeDraft:
+    """The change that puts `new` in the place of a held leg; `StrategyError` if it cannot stand there.
+
+    A text such as `OTM 3` or `DELTA 0.2` means the same right, side, lots and expiry as the leg has; `OTM 3 PE` and
+    `expiry` (nearest, next, monthly, next_monthly) say otherwise. A rule or a contract says all by itself.
+    """
+    if isinstance(new, Leg | LegRule):
+        if expiry or stop_pct:
+            raise StrategyError("replace: a leg has terms of its own; give expiry and stop in it")
+        return LegChangeDraft(closes=leg.instrument, opens=new)
+    if not isinstance(new, str):
+        raise StrategyError(f"replace: expected a strike such as 'OTM 3', option(...) or a Leg, found {new!r}")
+    contract = leg.contract
+    if contract is None or not contract.kind.is_option:
+        raise StrategyError(
+            f"replace: {leg.instrument} is no option that is listed today, so {new!r} names no contract; give a Leg"
+        )
+    text = new if new.strip().upper().endswith((" CE", " PE")) else f"{new} {contract.kind.value}"
+    try:
+        strike, right = parse_option(text)
+        rule = parse_expiry(expiry).value if expiry else contract.expiry
+    except ValueError as error:
+        raise StrategyError(f"replace: {error}") from None
+    stop = LegStop(kind=StopKind.PERCENT, value=stop_pct)
+    made = LegRule(lots=1 if leg.quantity > 0 else -1, strike=strike, right=right, expiry=rule, stop=stop)
+    return LegChangeDraft(closes=leg.instrument, opens=made, same_size=True)
 
 
 def _leg_rule(kind: LegKind, lots: int, expiry: str, product: str, **others: Any) -> LegRule:

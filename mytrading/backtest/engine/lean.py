@@ -203,7 +203,7 @@ class LeanEngine:
             and result.action in _ACTIONS
             and result.hints is NO_HINTS
             and result.instrument == self._name
-            and not (result.legs or result.otherwise or self._workspace.memory)
+            and not (result.legs or result.otherwise or result.changes or self._workspace.memory)
             and type(result.confidence) is float
             and 0.0 <= result.confidence <= 1.0
         )
@@ -225,6 +225,8 @@ class LeanEngine:
             raise NotCoveredError("the strategy failed")
         if not drafts:
             return
+        if any(draft.changes for draft in drafts):
+            raise NotCoveredError("an adjustment of legs")
         if row >= self._day_end:
             self._turn_day(row, bar.start_ns)
         if self._loud != index - 1 and index and self._feed.warm[index - 1]:

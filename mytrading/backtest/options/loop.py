@@ -424,10 +424,12 @@ class OptionLoop(Loop):
 
     def _candidates(self, host: StrategyHost, signal: StrategySignal, now: int) -> Sequence[str]:
         engine = self._machines.engine
+        if signal.changes:
+            signal = replace(signal, legs=tuple(one.opens for one in signal.changes if one.opens is not None))
         if not signal.legs:
             return (
                 tradable_contracts(host.run, engine.book, engine.prices, now)
-                if signal.action in ("BUY", "SELL")
+                if signal.action in ("BUY", "SELL") and not signal.changes
                 else ()
             )
         rules = [leg for leg in signal.legs if isinstance(leg, LegRule)]

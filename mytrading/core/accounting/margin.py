@@ -6,7 +6,7 @@ report of the broker that began after the order was known there, so that nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -159,16 +159,21 @@ def exposure_share(group: HedgedOptions, tables: RiskTables, day: date) -> float
     return tables.shares.exposure if figures is None else figures.exposure.rupees(group.expiry == day.isoformat())
 
 
-def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
-    """Return the margin in rupees that `new` legs need beyond that of the legs `held` already.
+def added_margin(
+    new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date,
+    closed: Collection[str] = (),
+) -> float:  # fmt: skip
+    """Return the margin in rupees that `new` legs need beyond that of the legs `held` already; `closed` are instruments
+    among these that make way for them.
 
     It is never below what bought options cost, which is paid in cash before they release any margin.
     """
     if len(new) == 1 and not held:
         return leg_requirement(new[0], tables, day)
+    stay = [leg for leg in held if leg.instrument.id not in closed]
     before = margin_requirement(held, tables, day).initial if held else 0.0
     bought = sum(leg_requirement(leg, tables, day) for leg in new if leg.units > 0 and leg.instrument.kind.is_option)
-    return max(margin_requirement([*held, *new], tables, day).initial - before, bought)
+    return max(margin_requirement([*stay, *new], tables, day).initial - before, bought)
 
 
 def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:

@@ -17,7 +17,7 @@ from mytrading.core.orders.state_machine import TERMINAL
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.orders import Goal, Order
-from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.signals import Leg, LegChange, Signal
 from mytrading.strategies.views import PositionView
 
 Key = tuple[str, str]
@@ -27,7 +27,9 @@ _BARS_KEPT = 4
 """Bars kept since a position closed: the oldest one without a repeated signal decides about re-arming."""
 
 
-def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], at_ns: int) -> str:
+def signal_id(
+    strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], at_ns: int, changes: tuple[LegChange, ...] = ()
+) -> str:
     """Return a signal's id, a hash (16 hex digits) of its content and `at_ns` (market): the same in every process."""
     content = [strategy, watch, action, str(at_ns)]
     more = False
@@ -37,6 +39,7 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
     if more:
         for mark, name in ((">", "target_price"), ("+", "stop_buffer"), ("=", "profile"), ("~", "product")):
             content += [f"{leg.instrument}{mark}{value}" for leg in legs if (value := getattr(leg, name))]
+    content += [f"-{change.closes}+{change.opens}{'=' if change.same_size else ''}" for change in changes]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 
 
@@ -110,6 +113,14 @@ class SignalStatus:
         if last is None or differs or (last.action, last.keeps) != (signal.action, signal.keeps):
             return False
         return self._is_active(last, now, machine_ns)
+
+    def repeats_adjustment(self, signal: Signal, now: int, machine_ns: int) -> bool:
+        """True if the last signal is active and adjusts as `signal` does: it closes the same legs, or opens the same
+        ones where both only open. `now` is market ns."""
+        last = self.signal
+        if last is None or not last.changes or not self._is_active(last, now, machine_ns):
+            return False
+        return last.closed == signal.closed and (bool(last.closed) or last.opened == signal.opened)
 
     def _is_active(self, last: Signal, now: int, machine_ns: int) -> bool:
         if self.live_orders:

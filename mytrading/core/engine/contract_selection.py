@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import ist_date, second_of_day
@@ -20,7 +22,7 @@ from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, Stop
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import ExpiryRule, OptionRange, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg
-from mytrading.strategies.signals import NO_HINTS, OrderHints, StrategySignal, duplicate_leg
+from mytrading.strategies.signals import NO_HINTS, LegChangeDraft, OrderHints, StrategySignal, duplicate_leg
 
 if TYPE_CHECKING:
     from mytrading.core.options.chain import ChainView, OptionChain
@@ -139,6 +141,8 @@ def _series_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> tup
     """Underlying and expiry (ISO date) of an option or future leg; `NoSuchContract` says which are listed."""
     kind = InstrumentKind.FUT if rule.kind is LegKind.FUTURE else InstrumentKind(rule.right)
     underlying = underlying_of(rule.watch or watch, book)
+    if rule.expiry[:1].isdigit():  # that of a leg which is replaced
+        return underlying, rule.expiry
     return underlying, book.select_expiry(ExpiryRule(rule.expiry), underlying, kind, now)
 
 
@@ -212,6 +216,15 @@ def _limit_price(rule: LegRule, contract: Instrument, price: float) -> float:
     if whole < 1:
         raise NoSuchContract(f"its limit would lie at {level:g} while {contract.id} trades at {price:g}; ask for less")
     return round(whole * tick, 4)
+
+
+def _in_series_of(change: LegChangeDraft, watch: str, book: InstrumentBook) -> Leg | LegRule | None:
+    """The leg that a change opens; a rule of the size of a held option is about that option's underlying."""
+    rule, held = change.opens, book.get(change.closes)
+    if not isinstance(rule, LegRule) or not change.same_size or rule.watch or held is None:
+        return rule
+    other = held.underlying != underlying_of(watch, book)
+    return replace(rule, watch=book.spot(held.underlying).id) if other else rule
 
 
 def price_level(at: LegStop, direction: int, price: float) -> float:
@@ -338,6 +351,24 @@ class ContractSelector:
         if problem := duplicate_leg(legs):
             raise NoSuchContract(problem)
         return legs
+
+    def select_opened(
+        self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
+    ) -> tuple[Leg | None, ...]:
+        """Return the leg that each change of a draft opens, contract selected, None where it only closes. Raises
+        `NoSuchContract`; the quotes that a rule needs are asked for, so that the same draft may pass later."""
+        wanted = [_in_series_of(change, draft.instrument, book) for change in draft.changes]
+        if rules := tuple(leg for leg in wanted if isinstance(leg, LegRule)):
+            self._requested[run.name, draft.instrument] = rules
+        seen = {**prices, draft.instrument: draft.price or prices.get(draft.instrument, 0.0)}
+
+        def chain(underlying: str, expiry: str) -> ChainView | None:
+            return self.chains.chain_view(book, underlying, expiry, now)
+
+        return tuple(
+            resolve_legs((leg,), draft.instrument, seen, book, now, chain)[0] if isinstance(leg, LegRule) else leg
+            for leg in wanted
+        )
 
     def contracts_to_quote(
         self, runs: Iterable[StrategyRun], prices: Mapping[str, float], book: InstrumentBook, now: int

@@ -249,7 +249,7 @@ class EngineMachine(gate.EngineState):
 
     def _note_drafts(self, data: gate.Data) -> None:
         for host, draft in self._drafts:
-            action = gate.permitted_action(host.run, draft.side, bool(draft.legs))
+            action = gate.permitted_action(host.run, draft.side, bool(draft.legs or draft.changes))
             self.active_signals.status_of((host.run.name, draft.instrument)).note_draft(
                 action, gate.data_complete_ns(data)
             )
@@ -340,13 +340,11 @@ class EngineMachine(gate.EngineState):
         vetoes: list[SignalVetoed] = []
         late = self.is_late(data, now)
         for host, draft in self._drafts:
-            signal, veto = self._gate.signal_for(host, draft, data, now), None
-            if signal is None and draft.legs:
-                veto = self._gate.other_legs_veto(host, draft, data, now)
+            signal, veto = self._gate.decide(host, draft, data, now)
             if signal is not None and late:
                 veto = gate.expired_veto(signal, now)
                 signal = None
-            elif signal is not None and self.rules.rules and signal.action is not Action.EXIT:
+            elif signal is not None and self.rules.rules and signal.action is not Action.EXIT and signal.entry_legs:
                 signal, veto = self._gate.apply_user_rules(host, draft, signal, data, now)
             if veto is not None and self.rules.is_new_veto(veto):
                 vetoes.append(veto)

@@ -125,7 +125,9 @@ class PendingEntries:
         if signal.action is Action.EXIT:
             self._signalled.pop(key, None)
             return
-        self._signalled[key] = self._signals[signal.id] = signal
+        self._signals[signal.id] = signal
+        if signal.entry_legs:  # an adjustment that only closes has no entry
+            self._signalled[key] = signal
         for leg in signal.legs:
             self._legs[signal.strategy, leg.instrument] = (signal.watch, leg)
 
@@ -168,7 +170,7 @@ class PendingEntries:
                              rests=order.state in _RESTING)  # fmt: skip
         if (signalled := self._signalled.get(key)) is None or now >= signalled.expires_ns:
             return None
-        leg = signalled.legs[0]
+        leg = signalled.entry_legs[0]
         return EntryView(leg.instrument, leg.lots, 0, leg.order_type, leg.limit_price, leg.trigger_price,
                          leg.stop_price, rests=False)  # fmt: skip
 

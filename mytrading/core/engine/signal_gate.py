@@ -7,8 +7,10 @@ returns anything but text or cannot be loaded vetoes: its author meant to hold s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from mytrading.core.engine.active_signals import (
     SIDES,
@@ -28,12 +30,12 @@ from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.orders import TimerFired
+from mytrading.messages.orders import Position, TimerFired
 from mytrading.messages.run_config import Direction, StrategyRun
-from mytrading.messages.signals import Leg, Signal, SignalVetoed
+from mytrading.messages.signals import Leg, LegChange, Signal, SignalVetoed
 from mytrading.strategies.errors import hint
 from mytrading.strategies.rules import Outgoing, SignalRule
-from mytrading.strategies.signals import NO_HINTS, StrategySignal
+from mytrading.strategies.signals import NO_HINTS, LegChangeDraft, StrategySignal
 from mytrading.strategies.views import FLAT, PositionView
 
 FLOOR_NS = 2 * SECOND
@@ -41,6 +43,8 @@ FLOOR_NS = 2 * SECOND
 Data = Bar | Quote | TimerFired
 """The message that a draft was returned for."""
 _RAISED = "the rule raised"
+NOT_ADJUSTED = "NOT_ADJUSTED"
+"""The code of the veto of a change of legs that cannot be."""
 OTHER_LEGS = "OTHER_LEGS"
 """The code of the veto of a signal for other legs than those that are held."""
 
@@ -136,8 +140,7 @@ class UserRules:
     def is_new_veto(self, row: SignalVetoed) -> bool:
         """True unless the same rule vetoed the same action and instrument within the last minute of market time."""
         known = self._vetoes.get((row.strategy, row.watch))
-        same = known is not None and (known.rule, known.action) == (row.rule, row.action)
-        same = same and known.code == row.code
+        same = known is not None and (known.rule, known.code, known.action) == (row.rule, row.code, row.action)
         return known is None or not same or row.at_ns - known.at_ns >= MINUTE
 
     def _ask(self, rule: LoadedRule, signal: Outgoing) -> str:
@@ -164,6 +167,18 @@ class SignalGate:
         self._rules = rules
         self._account = account
         self._validity_ns = validity_ns
+
+    def decide(
+        self, host: StrategyHost, draft: StrategySignal, data: Data, now: int
+    ) -> tuple[Signal | None, SignalVetoed | None]:
+        """Return the signal to send for a draft about `data`, or the veto of one that must not be dropped in silence;
+        neither if it repeats the last or is not allowed."""
+        if draft.changes:
+            found = self._adjustment(host, draft, data, now)
+            return (None, found) if isinstance(found, SignalVetoed) else (found, None)
+        signal = self.signal_for(host, draft, data, now)
+        veto = self.other_legs_veto(host, draft, data, now) if signal is None and draft.legs else None
+        return signal, veto
 
     def signal_for(self, host: StrategyHost, draft: StrategySignal, data: Data, now: int) -> Signal | None:
         """Return the signal to send for a draft about `data`; None if it repeats the last or is not allowed."""
@@ -238,6 +253,75 @@ class SignalGate:
         turns = (view.is_long and signal.action is Action.SELL) or (view.is_short and signal.action is Action.BUY)
         return (self._exit(host, draft, data, now, view) if turns else None), veto
 
+    def _adjustment(
+        self, host: StrategyHost, draft: StrategySignal, data: Data, now: int
+    ) -> Signal | SignalVetoed | None:
+        """The signal for changes of the legs that are held, or why there is none; None for a repeat, for contracts that
+        are not listed or quoted yet, and where nothing would be left and is being closed already."""
+        state, run, key = self._state, host.run, (host.run.name, draft.instrument)
+        status = state.active_signals.status_of(key)
+        last = status.signal
+        if last is not None and last.bar_ns >= data_complete_ns(data):
+            return None
+        positions = state.positions.open_positions_for(run, draft.instrument, state.book)
+        held = list(dict.fromkeys(position.instrument for position in positions))
+        view = host.workspace.positions.get(draft.instrument, FLAT)
+        if problem := self._cannot_adjust(run, draft, held, status):
+            return self._refused(run, draft, problem, data, now)
+        try:
+            opened = state.contracts.select_opened(run, draft, state.prices, state.book, now)
+        except NoSuchContract as error:
+            state.problems[key] = str(error)
+            return None
+        state.problems.pop(key, None)
+        names = [leg.instrument for leg in opened if leg is not None]
+        if same := next((name for name in names if name in held or names.count(name) > 1), ""):
+            what = "held already" if same in held else "named twice"
+            return self._refused(
+                run, draft, f"{same}, which it would open, is {what}; name another contract", data, now
+            )
+        pairs = list(zip(draft.changes, opened, strict=True))
+        legs = adjusted_legs(positions, last, pairs, state.book)
+        if not legs:
+            whole = msgspec.structs.replace(draft, action="EXIT", changes=())
+            return self._exit(host, whole, data, now, view)
+        changes = tuple(
+            LegChange(closes=change.closes, opens=leg.instrument if leg is not None else "", same_size=change.same_size)
+            for change, leg in pairs
+        )
+        action = Action.SELL if view.is_short else Action.BUY
+        signal = self._signal(run, draft, action, legs, data, now, changes)
+        if last is not None:
+            signal = msgspec.structs.replace(signal, leg_rules=last.leg_rules, product=last.product)
+        return None if status.repeats_adjustment(signal, now, data_received_ns(data)) else signal
+
+    def _cannot_adjust(self, run: StrategyRun, draft: StrategySignal, held: list[str], status: SignalStatus) -> str:
+        """Why what is held cannot be changed as a draft says; empty if it can."""
+        state = self._state
+        if not held:
+            return "nothing is held that could be changed; BUY or SELL enters"
+        if gone := [change.closes for change in draft.changes if change.closes and change.closes not in held]:
+            return f"{', '.join(gone)} is not held any more; held are {', '.join(held)}"
+        last = status.signal
+        adjusts = last is not None and bool(last.changes)
+        if not adjusts and state.entries.has_live_order(run.name, draft.instrument):
+            return "entries of the last signal are on their way; change the legs once these have filled or ended"
+        switch = state.switches.get(run.name)
+        if switch is not None and not switch.enabled and any(change.opens is not None for change in draft.changes):
+            return (
+                "entries of the strategy are switched off, so no leg is opened; `mytrading strategies enable` allows it"
+            )
+        return ""
+
+    def _refused(self, run: StrategyRun, draft: StrategySignal, why: str, data: Data, now: int) -> SignalVetoed:
+        """The veto of an adjustment."""
+        end = data_complete_ns(data)
+        return SignalVetoed(
+            signal=signal_id(run.name, draft.instrument, draft.side, (), end), strategy=run.name,
+            watch=draft.instrument, rule="", message=f"the legs stay as they are: {why}", at_ns=now, action=draft.side,
+            bar_ns=end, code=NOT_ADJUSTED,
+        )  # fmt: skip
+
     def _exit(
         self, host: StrategyHost, draft: StrategySignal, data: Data, now: int, view: PositionView
     ) -> Signal | None:
@@ -276,18 +360,61 @@ class SignalGate:
         return legs
 
     def _signal(
-        self, run: StrategyRun, draft: StrategySignal, action: Action, legs: tuple[Leg, ...], data: Data, now: int
+        self,
+        run: StrategyRun,
+        draft: StrategySignal,
+        action: Action,
+        legs: tuple[Leg, ...],
+        data: Data,
+        now: int,
+        changes: tuple[LegChange, ...] = (),
     ) -> Signal:
         end, key = data_complete_ns(data), (run.name, draft.instrument)
         return Signal(
-            id=signal_id(run.name, draft.instrument, action, legs, end), strategy=run.name, watch=draft.instrument,
-            action=action, created_ns=now, expires_ns=end + self._validity_ns,
+            id=signal_id(run.name, draft.instrument, action, legs, end, changes), strategy=run.name,
+            watch=draft.instrument, changes=changes, action=action, created_ns=now, expires_ns=end + self._validity_ns,
             expires_machine_ns=data_received_ns(data) + FLOOR_NS if self._state.speed else 0, account=self._account,
             product=draft.hints.product or run.product, legs=legs, confidence=draft.confidence, reason=draft.reason,
             price=draft.price, bar_ns=end, trace_ns=data_received_ns(data), otherwise=draft.otherwise,
             rearmed=action is not Action.EXIT and self._state.active_signals.status_of(key).is_rearmed(end),
             keeps=draft.keeps_position, leg_rules=rules_digest(draft.legs) if draft.legs else "",
         )  # fmt: skip
+
+
+def adjusted_legs(
+    positions: Sequence[Position],
+    last: Signal | None,
+    changes: Sequence[tuple[LegChangeDraft, Leg | None]],
+    book: InstrumentBook,
+) -> tuple[Leg, ...]:
+    """Return all legs of a position after `changes`: a new leg stands where the one was that it replaces, others last.
+
+    Lots are those of one account. What is held counts, not what the last signal wanted: a leg that was closed since
+    does not come back.
+    """
+    known = {leg.instrument: leg for leg in last.legs} if last is not None else {}
+    held: dict[str, Leg] = {name: leg for name, leg in known.items() if any(p.instrument == name for p in positions)}
+    for one in positions:
+        lots = lots_held(one, book)
+        made = held.get(one.instrument) or Leg(instrument=one.instrument, lots=lots, product=one.product)
+        held[one.instrument] = msgspec.structs.replace(made, lots=lots)
+    instead = {change.closes: (change, leg) for change, leg in changes if change.closes}
+    found: list[Leg] = []
+    for name, own in held.items():
+        change, leg = instead.get(name, (None, own))
+        if leg is not None:
+            same = change is not None and change.same_size
+            found.append(
+                msgspec.structs.replace(leg, lots=abs(own.lots) * (1 if leg.lots > 0 else -1)) if same else leg
+            )
+    return tuple(found) + tuple(leg for change, leg in changes if not change.closes and leg is not None)
+
+
+def lots_held(position: Position, book: InstrumentBook) -> int:
+    """Return the signed lots of an open position, at least one."""
+    contract, units = book.get(position.instrument), position.open_units
+    lots = max(abs(units) // max(contract.lot_size, 1), 1) if contract is not None else 1
+    return lots if units > 0 else -lots
 
 
 def permitted_action(run: StrategyRun, action: Action, names_legs: bool) -> Action:

@@ -6,7 +6,7 @@ held and unwanted is closed first, what is missing is judged by every rule and o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -24,13 +24,13 @@ from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.day_carry import snapshot
 from mytrading.core.risk.state.decision_rows import close_positions, drop_repeated_goals, withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
-from mytrading.core.risk.state.folds import fold
+from mytrading.core.risk.state.folds import adjustment_problem, fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.instruments import Snapshot
-from mytrading.messages.journal_rows import LevelMoved, RiskOpened
+from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -76,6 +76,11 @@ class RiskMachine:
         return decide(self, message, now) if decide is not None else ()
 
     def _on_signal(self, signal: Signal, now: int) -> tuple[Any, ...]:
+        intent = self.state.intents.get((signal.strategy, signal.watch))
+        if signal.changes and (intent is None or intent.signal.id != signal.id):
+            why = adjustment_problem(self.state, signal)
+            return (SignalDenied(signal=signal.id, strategy=signal.strategy, code="ADJUSTMENT_WAITS", message=why,
+                                 codes=("ADJUSTMENT_WAITS",), at_ns=now),)  # fmt: skip
         return self._advance(self.state.intents[signal.strategy, signal.watch], now)
 
     def _on_move(self, message: Any, now: int) -> tuple[Any, ...]:
@@ -168,6 +173,27 @@ class RiskMachine:
         """Steps of one intent: entries withdrawn, positions closed, then its legs entered."""
         if self.rollover.is_rolling(intent):
             return ()
+        if intent.signal.changes and not intent.settled:
+            admissions = self._admissions(intent, now)
+            if admissions:
+                lots = {row.account: row.lots for row in admissions if isinstance(row, IntentSized)}
+                refused = {row.account for row in admissions} - lots.keys()
+                begun = replace(intent, sized={**intent.sized, **lots}, ended=intent.ended | refused)
+                return (*admissions, *self._steps(begun, now))
+        return self._steps(intent, now)
+
+    def _admissions(self, intent: Intent, now: int) -> list[Any]:
+        """Rows that admit or refuse an adjustment in accounts where neither was done and nothing is being closed."""
+        signal = intent.signal
+        closing = self.state.closing_accounts(signal.strategy, signal.watch)
+        return [
+            row
+            for account in self.environment.accounts_of(signal.strategy)
+            if intent.awaits_admission(account) and account not in closing
+            for row in self._entries.plan_adjustment(intent, account, now)
+        ]
+
+    def _steps(self, intent: Intent, now: int) -> tuple[Any, ...]:
         rows = self._unwanted(intent)
         if intent.settled:
             return tuple(rows)
@@ -181,6 +207,8 @@ class RiskMachine:
         return tuple(rows)
 
     def _enter(self, intent: Intent, account: str, now: int) -> list[Any]:
+        if intent.awaits_admission(account):
+            return []
         if doubt := self.runs.unconfirmed_end(intent.signal.strategy):
             return self._entries.deny_if_expired(doubt, intent, account, now)
         return self.rollover.redirect_to_next_contract(intent, account, now) or self._entries.plan_entries(
@@ -215,10 +243,27 @@ class RiskMachine:
             live = self.state.live_entries(signal.strategy, signal.watch)
             rows = withdraw_entries(self.state, (o for o in live if not self._fits(o, intent)), signal.id)
         if held := self.state.positions_for(signal.strategy, signal.watch):
-            unwanted = (one for one in held if intent.is_unwanted(one, one.open_units))
+            unwanted: Iterable[Position] = (one for one in held if intent.is_unwanted(one, one.open_units))
+            if signal.changes:
+                unwanted = self._closable(intent, list(unwanted))
             reason = signal.reason or signal.action.value
             rows += close_positions(self.state, unwanted, signal.id, reason, signal.trace_ns)
         return rows
+
+    def _closable(self, intent: Intent, unwanted: list[Position]) -> list[Position]:
+        """The positions that an adjustment may close now: none before the bought legs that it opens are held, and no
+        bought one that still covers a sold one."""
+        found: list[Position] = []
+        accounts = {position.account for position in unwanted}
+        units = {name: self.state.units_held(name, intent.signal.strategy) for name in accounts}
+        waits = {name for name in accounts if self._entries.lacks_cover(intent, name)}
+        for position in unwanted:
+            here = units[position.account]
+            if position.account in waits or self.state.sold_legs_needing(here, position.instrument):
+                continue
+            here.pop(position.instrument, None)
+            found.append(position)
+        return found
 
     def _fits(self, order: Order, intent: Intent) -> bool:
         watch = intent.signal.watch

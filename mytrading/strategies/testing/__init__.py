@@ -182,7 +182,9 @@ class StrategyTester:
         if not self._fills:
             return
         mine = {name for name in (*self.positions, *self._orders) if name in self._run.symbols}
-        wanted = {leg.instrument: leg for leg in signal.legs}
+        wanted = {leg.instrument: leg for leg in signal.entry_legs}
+        for name in sorted(signal.closed):
+            self.hold(0, name)
         for instrument in sorted(mine | set(wanted)):
             leg = wanted.get(instrument)
             if leg is None and signal.watch != instrument:

@@ -47,10 +47,13 @@ class BasketMove(NamedTuple):
     unwind: bool = False
 
 
-def next_basket_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
+def next_basket_move(
+    legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False, adjusts: bool = False
+) -> BasketMove:
     """Return what to do with an account's legs: enter some, or give up (`broken`); `tries`: retries of a failed leg.
-    `late`: it is too late to order a leg. A single leg never breaks and is not tried again."""
-    if len(legs) == 1:
+    `late`: it is too late to order a leg. A single leg never breaks and is not tried again, unless it `adjusts` what
+    is held."""
+    if len(legs) == 1 and not adjusts:
         leg = legs[0]
         return BasketMove(enter=(leg.instrument,) if leg.is_orderable and not leg.failed else ())
     most = tries if orphans is OrphanLegs.RETRY else 0

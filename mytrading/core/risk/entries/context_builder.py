@@ -41,7 +41,7 @@ class ContextBuilder:
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
         busy, product = state.busy_instruments(account), signal.product_of(leg)
-        others = busy - {leg.instrument}
+        others = busy - {leg.instrument} - signal.closed
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.instruments_kept_for_baskets(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.has_stopped_leg(intent, account)
@@ -122,7 +122,13 @@ class ContextBuilder:
 
     def _cover(self, intent: Intent, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
         """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
-        found = self._state.hedge_covers(account, intent.signal.strategy, intent.signal.watch, intent)
+        state, signal = self._state, intent.signal
+        if signal.changes:  # what it closes is not there to cover anything
+            here = intent.in_account(account)
+            found = state.match_covers({one.instrument: here.lots(one, account) * state.lot_of(one.instrument)
+                                        for one in here.legs})  # fmt: skip
+        else:
+            found = state.hedge_covers(account, signal.strategy, signal.watch, intent)
         mine = hedging_units(found, leg.instrument)
         return mine, units - mine, any(cover.bought == leg.instrument for cover in found)
 
@@ -148,6 +154,8 @@ class ContextBuilder:
         """True once a leg of a several-leg intent was ordered in an account, or while a sold leg is stopped out."""
         if intent.lost and self.has_stopped_leg(intent, account):
             return True
+        if intent.signal.changes:
+            return account in intent.sized
         if len(intent.legs) < 2:
             return False
         names, next_entry = (intent.signal.id, *intent.begun_as), self._state.next_entry

@@ -31,8 +31,9 @@ from mytrading.core.risk.state.decision_rows import BROKEN, close_positions, ris
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import MACHINE_FLOOR_NS, BasketReserve, RiskState, is_stale
 from mytrading.core.time import SECOND
-from mytrading.messages.commands import PlaceEntry, SignalDenied
+from mytrading.messages.commands import ADJUSTMENT_BROKEN, PlaceEntry, SignalDenied
 from mytrading.messages.enums import OrderType, Severity
+from mytrading.messages.journal_rows import IntentSized
 from mytrading.messages.run_config import OrphanLegs, StopPlan
 from mytrading.messages.signals import Signal
 
@@ -64,7 +65,9 @@ class EntryPlanner:
         run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._leg_statuses(intent, account)
-        move = next_basket_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(intent.signal, now))
+        adjusts = bool(intent.signal.changes)
+        late = (len(legs) > 1 or adjusts) and self.is_basket_late(intent.signal, now)
+        move = next_basket_move(legs, orphans, tries, late=late, adjusts=adjusts)
         if move.broken:
             return self._break(intent, account, move.broken, now, unwind=move.unwind)
         judged = move.enter
@@ -87,6 +90,68 @@ class EntryPlanner:
             legs = self._leg_statuses(intent, account)
             move = next_basket_move(legs, orphans, tries, late=self.is_basket_late(intent.signal, now))
         return self._enter(intent, account, now, (legs, move), rows)
+
+    def plan_adjustment(self, intent: Intent, account: str, now: int) -> list[Any]:
+        """Return the row that admits an adjustment in an account, with all lots that are to be held there, or its
+        denial; [] while it must wait. Nothing is ordered or closed before the whole has passed every rule."""
+        signal, state = intent.signal, self._state
+        lots = self._adjusted_lots(intent, account)
+        if isinstance(lots, Denial):
+            return [self._denied(intent, signal.changes[0].closes or signal.changes[0].opens, account, (lots,), now)]
+        before = state.units_held(account, signal.strategy)
+        after = {name: size for name, size in before.items() if name not in signal.closed}
+        after |= {name: count * state.lot_of(name) for name, count in lots.items() if name in signal.opened}
+        if bare := sorted(state.sold_legs_left_bare(before, after)):
+            what = (
+                f"{', '.join(bare)} is sold and would lose the cover of {', '.join(sorted(signal.closed))}; close it "
+                "too, or replace the cover"
+            )
+            return [self._denied(intent, bare[0], account, (Denial("ADJUSTMENT_BARES", what),), now)]
+        admitted = IntentSized(signal=signal.id, account=account, lots=lots, why="as held and changed", at_ns=now)
+        planned = replace(intent, sized={**intent.sized, account: lots}).in_account(account)
+        opened = [leg for leg in planned.legs if leg.instrument in signal.opened]
+        if not opened:
+            return [admitted]
+        if any(self._must_wait(leg.instrument, account, planned, now) for leg in opened):
+            return []
+        cases = [replace(self._cases.leg_context(planned, leg, account, now), begun=False) for leg in opened]
+        cases = self._with_margin(cases, planned, account, now, admitted=False)
+        denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
+        most = self._environment.tables.max_lots_per_leg
+        denied += [
+            (leg, (Denial("LOTS_PER_LEG", f"{abs(leg.lots)} lots of {leg.instrument}: at most {most} a leg"),))
+            for leg in opened
+            if abs(leg.lots) > most and self._is_contract(leg.instrument)
+        ]
+        return [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied] or [admitted]
+
+    def _is_contract(self, name: str) -> bool:
+        found = self._environment.instruments.get(name)
+        return found is None or found.kind.is_derivative
+
+    def _adjusted_lots(self, intent: Intent, account: str) -> dict[str, int] | Denial:
+        """The lots of all legs in an account after an adjustment. A leg that replaces one which is not held there any
+        more is not opened."""
+        signal = intent.signal
+        held = {leg.instrument: leg.lots for leg in intent.in_account(account).legs}
+        held = {
+            name: lots
+            for name, lots in held.items()
+            if self._state.units_of(signal.strategy, signal.watch, name, account)
+        }
+        wanted = {leg.instrument: leg.lots for leg in signal.legs}
+        lots, applies = {name: count for name, count in held.items() if name not in signal.closed}, False
+        for change in signal.changes:
+            if change.closes and change.closes not in held:
+                continue
+            applies = True
+            if change.opens:
+                count = wanted[change.opens]
+                same = abs(held[change.closes]) if change.same_size else abs(count)
+                lots[change.opens] = same if count > 0 else -same
+        if not applies:
+            return Denial("ADJUSTMENT_WAITS", f"{', '.join(sorted(signal.closed))} is not held any more in {account}")
+        return lots
 
     def _enter(
         self, intent: Intent, account: str, now: int, plan: tuple[tuple[LegStatus, ...], BasketMove], rows: list[Any]
@@ -138,9 +203,12 @@ class EntryPlanner:
         return self._environment.tables.broker_margin is BrokerMargin.REPLACES
 
     def _with_margin(
-        self, cases: list[PreTradeContext], intent: Intent, account: str, now: int
+        self, cases: list[PreTradeContext], intent: Intent, account: str, now: int, *, admitted: bool = True
     ) -> list[PreTradeContext]:
-        """The cases with what they need of their account's margin, alone and together, and what is free there."""
+        """The cases with what they need of their account's margin, alone and together, and what is free there.
+
+        An adjustment that was `admitted` needs no more: the whole was judged then, and reports of funds lag behind.
+        """
         margins = self._margins
         legs, alone = [], []
         for case in cases:
@@ -156,6 +224,8 @@ class EntryPlanner:
             kept = self._state.baskets.get((intent.signal.strategy, intent.signal.watch, account), BasketReserve())
             if kept.margin:
                 need = RequiredMargin(min(need.joint, kept.margin), min(need.buffered, kept.margin))
+        if intent.signal.changes and admitted:
+            need = RequiredMargin(need.joint, 0.0)
         free = margins.free_margin_for(account, legs, intent.signal)
         share = need.joint / (sum(alone) or 1.0)
         return [
@@ -189,11 +259,13 @@ class EntryPlanner:
             attempts, _ = state.next_entry(account, signal.id, leg.instrument)
             failed = attempts - bool(attempts and coming)
             stopped = orphan_hedges.stop_out_count(state, intent, account, leg.instrument) if intent.lost else 0
+            held = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
+            wants = stopped or intent.orders_leg(leg, account)  # what an adjustment keeps is never ordered again
             found.append(
                 LegStatus(
                     leg.instrument,
-                    intent.lots(leg, account) * state.lot_of(leg.instrument),
-                    state.units_of(signal.strategy, signal.watch, leg.instrument, account),
+                    intent.lots(leg, account) * state.lot_of(leg.instrument) if wants else held,
+                    held,
                     coming,
                     max(attempts, stopped),
                     max(failed, stopped),
@@ -320,6 +392,8 @@ class EntryPlanner:
     def _break(self, intent: Intent, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
         """Give an account's basket up: withdraw what is on its way and, if so wanted, close what is held or fills."""
         state, signal = self._state, intent.signal
+        if signal.changes and not any(where == account for where, _, _ in intent.lost):
+            return self._break_adjustment(intent, account, why, now)
         run = self._environment.strategies.get(signal.strategy)
         unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
@@ -332,6 +406,44 @@ class EntryPlanner:
             replace(denial, unwinds=unwinds),
             risk_alert(BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
         ]
+
+    def _break_adjustment(self, intent: Intent, account: str, why: str, now: int) -> list[Any]:
+        """Take an adjustment back in an account: withdraw what is on its way, close what it opened unless that covers a
+        sold leg, and say what became of the position."""
+        state, signal = self._state, intent.signal
+        live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
+        mine = [p for p in state.positions.of_strategy(signal.strategy) if p.account == account]
+        gone = {p.instrument for p in mine if p.owner in state.closing or not p.open_units} & signal.closed
+        units, opened = state.units_held(account, signal.strategy), []
+        for position in mine:
+            name = position.instrument
+            if name in signal.opened and position.open_units and not state.sold_legs_needing(units, name):
+                units.pop(name, None)
+                opened.append(position)
+        left = f"{', '.join(sorted(gone))} is closed" if gone else "what was held stays"
+        text = f"{signal.strategy} in {account}: the change of legs was not carried out: {why}; {left}, with its stops"
+        denial = self._denied(
+            intent,
+            intent.signal.entry_legs[0].instrument if signal.opened else "",
+            account,
+            (Denial(ADJUSTMENT_BROKEN, why),),
+            now,
+        )
+        return [
+            *withdraw_entries(state, live, signal.id),
+            *close_positions(state, opened, signal.id, why, signal.trace_ns),
+            replace(denial, unwinds=True),
+            risk_alert(ADJUSTMENT_BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
+        ]
+
+    def lacks_cover(self, intent: Intent, account: str) -> bool:
+        """True while bought legs that an adjustment opens are still to come and anything is sold: nothing is closed
+        before they are held."""
+        if account in intent.ended:
+            return False
+        legs = self._leg_statuses(intent.in_account(account), account)
+        coming = any(leg.target > 0 and not leg.is_complete for leg in legs)
+        return coming and self._state.has_short_exposure(account, intent.signal.strategy, intent)
 
     def _denied(
         self, intent: Intent, instrument: str, account: str, denials: tuple[Denial, ...], now: int

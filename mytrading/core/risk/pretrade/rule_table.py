@@ -14,7 +14,7 @@ from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, Rule
 from mytrading.core.risk.pretrade.rules_account import ACCOUNT
 from mytrading.core.risk.pretrade.rules_order import ORDER
 from mytrading.core.risk.pretrade.rules_session import READINESS, SESSION
-from mytrading.messages.commands import FORMER_CODES
+from mytrading.messages.commands import ADJUSTMENT_BROKEN, FORMER_CODES
 
 RULES: tuple[Rule, ...] = (*READINESS, *ORDER, *SESSION, *ACCOUNT)
 _ALWAYS = tuple((rule.code, rule.check) for rule in RULES if not rule.field)
@@ -33,6 +33,15 @@ LOTS_PER_LEG = Rule(
 BASKET_BROKEN = Rule(
     "BASKET_BROKEN", "A leg of a signal could not be had after others were ordered.", "orphan_legs",
     lambda _: "",
+)  # fmt: skip
+
+ADJUSTMENTS = (
+    Rule("ADJUSTMENT_WAITS", "A change of legs came before the last signal was carried out, or while a leg is closed.",
+         "", lambda _: ""),
+    Rule("ADJUSTMENT_BARES", "A change of legs would leave a sold leg without the bought one that covers it.", "",
+         lambda _: ""),
+    Rule(ADJUSTMENT_BROKEN, "A change of legs began and could not be carried out: it is taken back where that can be.",
+         "orphan_tries", lambda _: ""),
 )  # fmt: skip
 
 
@@ -67,7 +76,7 @@ def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]
 def denials_page() -> str:
     """Return the text of `docs/denials.md`, made from the rule table."""
     rows = []
-    for rule in (*RULES, LOTS_PER_LEG, BASKET_BROKEN):
+    for rule in (*RULES, LOTS_PER_LEG, BASKET_BROKEN, *ADJUSTMENTS):
         former = f", formerly `{FORMER_CODES[rule.code]}`" if rule.code in FORMER_CODES else ""
         settings = ", ".join(f"`{name.strip()}`" for name in rule.settings.split(",") if name)
         rows.append(f"| `{rule.code}`{former} | {rule.when} | {settings} |")

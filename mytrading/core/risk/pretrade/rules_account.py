@@ -66,6 +66,8 @@ def _margin_unknown(case: PreTradeContext) -> str:
 def _short_of_margin(case: PreTradeContext) -> str:
     if case.margin_free is None or case.margin_needed <= case.margin_free:
         return ""
+    if case.signal.changes and not case.margin_needed:  # the whole needs no more than what is held, however short it is
+        return ""
     needed = f"{rupees(case.margin_needed)} of margin needed, {rupees(case.margin_free)} free"
     return f"{needed}; lower the lots, close something or add funds"
 
@@ -80,7 +82,7 @@ def _confidence(case: PreTradeContext) -> str:
 def _cooldown(case: PreTradeContext) -> str:
     cooldown = case.strategy.signal_cooldown if case.strategy else 0.0
     since = (case.now - case.last_entry_ns) / SECOND
-    if not case.last_entry_ns or since >= cooldown or case.is_counted:
+    if not case.last_entry_ns or since >= cooldown or case.is_counted or case.signal.changes:
         return ""
     return f"{since:.0f} s since the last entry, the cooldown is {cooldown:g} s; wait {cooldown - since:.0f} s"
 

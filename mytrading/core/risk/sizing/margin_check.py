@@ -71,14 +71,15 @@ class MarginCheck:
     def required_margin(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
         """Return the margin that legs need beyond what the strategy already holds, by the table and the broker.
 
-        What is being closed hedges nothing. Only what is valued by margin has a buffer: the premium of an option and
-        the price of a share are certain.
+        What is being closed hedges nothing, and what an adjustment closes makes way for what it opens. Only what is
+        valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
         owned = self._state.positions_for(signal.strategy, signal.watch)
         mine = (p for p in owned if p.account == account and p.owner not in self._state.closing)
         found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         held = [leg for leg in found if leg is not None]
-        table = margin.added_margin(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
+        day = self._environment.calendar.trading_day(now)
+        table = margin.added_margin(legs, held, self._environment.tables, day, signal.closed)
         if not self.may_ask(legs):
             return RequiredMargin(table, table)
         answer = self._state.margin_answers.get(_question_id(signal.id, account, legs), 0.0)

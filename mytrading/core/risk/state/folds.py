@@ -22,7 +22,14 @@ from mytrading.core.risk.state.state import BasketReserve, RiskState
 from mytrading.core.time import DAY, IST_OFFSET, day_number_of, iso_day
 from mytrading.messages import control
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.commands import (
+    ADJUSTMENT_BROKEN,
+    CloseGoal,
+    PlaceEntry,
+    SignalDenied,
+    SignalExpired,
+    WithdrawEntries,
+)
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
@@ -73,7 +80,14 @@ def _signal(state: RiskState, signal: Signal) -> None:
     _remember(state.watch_of_signal, signal.id, key)
     _bind_unbound(state, signal)
     known = state.intents.get(key)
-    if known is not None and known.signal.id == signal.id and known.settled:
+    if known is not None and known.signal.id == signal.id and (known.settled or signal.changes):
+        return
+    if signal.changes:
+        if known is not None:
+            _settle_if_satisfied(state, known)
+            state.reset_awaited_instruments()
+        if not adjustment_problem(state, signal):  # else it is denied, and what stands goes on
+            _adjust(state, signal, known)
         return
     moved = _moved_contracts(state, signal.strategy) if state.rolls else {}
     intent = state.intents[key] = Intent(signal=signal, since_ns=signal.created_ns, moved=moved)
@@ -84,6 +98,53 @@ def _signal(state: RiskState, signal: Signal) -> None:
         _take_over(state, intent, known, same=same)
     _settle_if_satisfied(state, intent)
     state.reset_awaited_instruments()
+
+
+def adjustment_problem(state: RiskState, signal: Signal) -> str:
+    """Why an adjustment cannot take the place of the intent that stands; empty if it can."""
+    known = state.intents.get((signal.strategy, signal.watch))
+    if known is not None and known.signal.id == signal.id:
+        return ""
+    if known is not None and not known.settled:
+        what = "the last adjustment" if known.signal.changes else f"the last signal ({known.signal.action.value})"
+        return f"{what} is not carried out yet; change the legs once it is"
+    if closing := sorted(state.closing_accounts(signal.strategy, signal.watch)):
+        return f"a leg is being closed in {', '.join(closing)}; change the legs once it is flat"
+    return ""
+
+
+def _adjust(state: RiskState, signal: Signal, known: Intent | None) -> None:
+    """Make an adjustment the intent. Until it is admitted in an account, what is held there is what is wanted there."""
+    key = (signal.strategy, signal.watch)
+    intent = Intent(signal=signal, since_ns=signal.created_ns)
+    held = state.positions_for(*key)
+    for account in {*state.environment.accounts_of(signal.strategy), *(position.account for position in held)}:
+        mine = [position for position in held if position.account == account]
+        if mine:
+            intent.before[account] = legs_as_held(state, known, mine)
+        else:
+            intent.ended.add(account)
+    if known is not None:
+        intent.given_up |= known.given_up
+        intent.ended |= known.given_up
+        if state.baskets:
+            state.baskets = {name: kept for name, kept in state.baskets.items() if name[:2] != key}
+    intent.moved = _moved_contracts(state, signal.strategy) if state.rolls else {}
+    state.intents[key] = intent
+    state.reset_awaited_instruments()
+
+
+def legs_as_held(state: RiskState, known: Intent | None, held: list[Position]) -> tuple[Leg, ...]:
+    """Return the legs that stand for positions of one account, with the terms of those of the intent `known`."""
+    here = known.in_account(held[0].account) if known is not None else None
+    terms = {leg.instrument: leg for leg in here.signal.legs} if here is not None else {}
+    legs = []
+    for position in held:
+        units = position.open_units
+        lots = max(abs(units) // max(state.lot_of(position.instrument), 1), 1)
+        leg = terms.get(position.instrument) or Leg(instrument=position.instrument, lots=1)
+        legs.append(replace(leg, lots=lots if units > 0 else -lots, profile="", product=position.product))
+    return tuple(legs)
 
 
 def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -> None:
@@ -155,16 +216,64 @@ def _refused(state: RiskState, row: SignalDenied | SignalExpired) -> None:
     if (intent := _intent_of(state, row.signal)) is not None:
         if isinstance(row, SignalDenied) and row.account:
             intent.ended.add(row.account)
-            if row.unwinds:
+            if row.unwinds and row.code == ADJUSTMENT_BROKEN:
+                _take_back(state, intent, row.account)
+            elif row.unwinds:
                 intent.given_up.add(row.account)
         intent.settled |= isinstance(row, SignalExpired) or not row.account
         _settle_if_satisfied(state, intent)
     state.reset_awaited_instruments()
 
 
+def _take_back(state: RiskState, intent: Intent, account: str) -> None:
+    """An adjustment failed in an account: wanted there is what is held, but what was opened and covers nothing now.
+
+    What was to be closed stays where that has not begun, except for bought legs that cover nothing.
+    """
+    signal, units = intent.signal, state.units_held(account, intent.signal.strategy)
+    there = [p for p in state.positions_for(signal.strategy, signal.watch) if p.account == account]
+    kept = []
+    for position in sorted(there, key=lambda one: one.instrument not in signal.opened):  # the new cover goes first
+        name = position.instrument
+        ours = name not in signal.opened and (name not in signal.closed or position.open_units < 0)
+        if position.owner in state.closing or not (ours or state.sold_legs_needing(units, name)):
+            units.pop(name, None)
+        else:
+            kept.append(position)
+    intent.before[account] = legs_as_held(state, intent, kept) if kept else ()
+    intent.sized = {name: lots for name, lots in intent.sized.items() if name != account}
+
+
+def _settle_adjustment(state: RiskState, intent: Intent) -> None:
+    """An adjustment is settled when it was admitted or refused everywhere, all that it opens is held, and all that it
+    closes is gone."""
+    signal = intent.signal
+    strategy, watch = signal.strategy, signal.watch
+    if any(intent.is_unwanted(one, one.open_units) for one in state.positions_for(strategy, watch)):
+        return
+    if state.pending_entries(strategy, watch) or (state.closing and state.closing_accounts(strategy, watch)):
+        return
+    for account in state.environment.accounts_of(strategy):
+        if intent.awaits_admission(account):
+            return
+        if account in intent.ended:
+            continue
+        here = intent.in_account(account)
+        for leg in here.legs:
+            stopped = orphan_hedges.stop_out_count(state, intent, account, leg.instrument)
+            held = state.units_of(strategy, watch, leg.instrument, account)
+            target = here.lots(leg, account) * state.lot_of(leg.instrument)
+            if stopped or (here.orders_leg(leg, account) and held != target):
+                return
+    intent.settled = True
+
+
 def _settle_if_satisfied(state: RiskState, intent: Intent) -> None:
     """An intent is settled when all its legs were ordered and nothing that it does not want is held or coming."""
     if intent.settled:
+        return
+    if intent.signal.changes:
+        _settle_adjustment(state, intent)
         return
     signal = intent.signal
     strategy, watch = signal.strategy, signal.watch
@@ -375,7 +484,8 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
         if intent.signal.strategy != closed.strategy:
             continue
         if intent.opened(closed):
-            intent.mark_closed_elsewhere(closed.account, at_ns)
+            if not (intent.signal.changes and not intent.settled):  # the legs beside it go on being changed
+                intent.mark_closed_elsewhere(closed.account, at_ns)
             if protected and closed.quantity < 0 and orphan_hedges.only_hedges_left(state, intent, closed.account):
                 # the stop of a sold leg left bought ones alone: the basket is taken up again
                 intent.lost.add((closed.account, closed.instrument, closed.opened_ns))
@@ -520,6 +630,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
             given_up={account for name, account in row.given_up if name == signal.id},
             lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
             sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
+            before={account: legs for name, account, legs in row.before if name == signal.id},
         )
         for signal in row.intents
     }

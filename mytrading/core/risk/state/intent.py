@@ -32,22 +32,45 @@ class Intent(msgspec.Struct, kw_only=True):
     entered: bool = False  # an entry was ordered for it, in whichever account
     begun_as: set[str] = msgspec.field(default_factory=set)
     """Earlier ones of its `kin` that ordered some of several legs before they were repeated: it goes on with theirs."""
+    before: dict[str, tuple[Leg, ...]] = msgspec.field(default_factory=dict)
+    """Of an adjustment, by account: what was held when it was signalled, and stays wanted until it is admitted."""
     legs: tuple[Leg, ...] = ()
     """The legs that want a position, which follow from the signal."""
 
     def in_account(self, account: str) -> Intent:
-        """Return the intent as it applies in an account: with the contracts its legs were rolled over to there."""
-        names = self.moved.get(account)
-        if not names:
+        """Return the intent as it applies in an account: with the contracts its legs were rolled over to there, and of
+        an adjustment with what is to be held there."""
+        names = self.moved.get(account, {})
+        if not names and not self.signal.changes:
             return self
-        legs = tuple(replace(leg, instrument=names.get(leg.instrument, leg.instrument)) for leg in self.signal.legs)
+        wanted = self._adjusted_legs(account) if self.signal.changes else self.signal.legs
+        legs = tuple(replace(leg, instrument=names.get(leg.instrument, leg.instrument)) for leg in wanted)
         sized = {names.get(name, name): lots for name, lots in self.sized.get(account, {}).items()}
         return replace(
             self,
             signal=replace(self.signal, legs=legs),
             sized={**self.sized, account: sized} if sized else self.sized,
+            before={account: legs} if account in self.before else {},
             moved={},
         )
+
+    def _adjusted_legs(self, account: str) -> tuple[Leg, ...]:
+        """All legs of an adjustment in an account, with the lots there; before it is admitted those held so far."""
+        lots = self.sized.get(account)
+        if lots is None:
+            return self.before.get(account, ())
+        return tuple(replace(leg, lots=lots[leg.instrument]) for leg in self.signal.legs if lots.get(leg.instrument))
+
+    def awaits_admission(self, account: str) -> bool:
+        """True of an adjustment that was neither admitted nor refused in an account: nothing of it was begun there."""
+        stopped = any(where == account for where, _, _ in self.lost)
+        return bool(self.signal.changes) and not (account in self.sized or account in self.ended or stopped)
+
+    def orders_leg(self, leg: Leg, account: str) -> bool:
+        """True if a leg may be ordered for the intent: of an adjustment only what it opens, once it is admitted."""
+        if not self.signal.changes:
+            return True
+        return account in self.sized and leg.instrument in self.signal.opened
 
     @property
     def entry_terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
@@ -78,7 +101,9 @@ class Intent(msgspec.Struct, kw_only=True):
         """True if a position that was closed is wanted still, and was opened for it: an older one made way for it."""
         legs = self.in_account(closed.account).legs
         wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
-        return wanted and closed.account not in self.given_up and closed.opened_ns >= self.since_ns
+        older = closed.opened_ns < self.since_ns
+        kept = bool(self.signal.changes) and closed.instrument not in self.signal.opened
+        return wanted and closed.account not in self.given_up and (kept or not older)
 
     def mark_closed_elsewhere(self, account: str, at_ns: int) -> None:
         """Record that something else closed the intent's position in an account: it enters no more there."""

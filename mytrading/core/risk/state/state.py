@@ -341,7 +341,11 @@ class RiskState:
         """The bought options that would hedge sold ones of an intent if all its legs were held."""
         here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
-        return {cover.bought for cover in match_covers(units, self._contracts(units)) if cover.hedge}
+        return {cover.bought for cover in self.match_covers(units) if cover.hedge}
+
+    def match_covers(self, units: dict[str, int]) -> list[Cover]:
+        """Return which bought legs of signed `units`, by instrument, cover which sold ones."""
+        return match_covers(units, self._contracts(units))
 
     def owner_is_short(self, position: Position) -> bool:
         """True if the owner of a bought position is also short in the account, or about to be; else False."""
@@ -387,9 +391,38 @@ class RiskState:
         if intent is not None and not intent.settled and account not in intent.ended:
             here = intent.in_account(account)
             for leg in here.legs:
+                if not here.orders_leg(leg, account):
+                    continue
                 target, size = here.lots(leg, account) * self.lot_of(leg.instrument), units.get(leg.instrument, 0)
                 units[leg.instrument] = min(target, size) if target < 0 else max(target, size)
         return units
+
+    def units_held(self, account: str, strategy: str) -> dict[str, int]:
+        """Signed units by instrument that a strategy holds in an account. A bought leg that is being closed does not
+        count, a sold one counts until it is flat, and a sold entry that may fill counts as sold."""
+        units: dict[str, int] = {}
+        for held in self.positions.of_strategy(strategy):
+            if held.account == account and held.open_units and not (held.open_units > 0 and held.owner in self.closing):
+                size = min(held.quantity, held.quantity_seen, 0) or held.quantity
+                units[held.instrument] = units.get(held.instrument, 0) + size
+        for order in self.orders.of_strategy(strategy):
+            if (order.account, order.purpose, order.side) == (account, Purpose.ENTRY, Side.SELL):
+                units[order.instrument] = units.get(order.instrument, 0) - self.pending_fill(order)
+        return units
+
+    def sold_legs_needing(self, units: dict[str, int], instrument: str) -> set[str]:
+        """Return the sold legs among `units` (signed, by instrument) that less would cover without `instrument`."""
+        return sold_legs_exposed(units, self._contracts(units), instrument) if units.get(instrument, 0) > 0 else set()
+
+    def sold_legs_left_bare(self, before: dict[str, int], after: dict[str, int]) -> set[str]:
+        """Return the sold legs of both (signed units by instrument) of which more units are without cover `after`."""
+        bare = []
+        for units in (before, after):
+            left = {name: -size for name, size in units.items() if size < 0}
+            for cover in match_covers(units, self._contracts(units)):
+                left[cover.sold] -= cover.units
+            bare.append(left)
+        return {name for name, size in bare[1].items() if name in bare[0] and size > bare[0][name]}
 
     def _contracts(self, names: dict[str, int]) -> dict[str, Instrument]:
         found = {name: self.environment.instruments.get(name) for name in names}
