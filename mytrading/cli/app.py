@@ -11,7 +11,7 @@ from mytrading.cli.accounts import command as accounts
 from mytrading.cli.doctor.command import doctor
 from mytrading.cli.journal import command as journal
 from mytrading.cli.legs import command as legs
-from mytrading.cli.market import calendar, history, instruments
+from mytrading.cli.market import calendar, data, history, instruments
 from mytrading.cli.market.chain import chain
 from mytrading.cli.research import authoring, backtest, charts, search
 from mytrading.cli.research.parity import parity
@@ -31,7 +31,7 @@ COMMANDS = (
 GROUPS = {
     "risk": risk.app, "orders": books.orders_app, "positions": books.positions_app, "account": accounts.app,
     "config": config.app, "journal": journal.app, "day": day.app, "state": state.app, "instruments": instruments.app,
-    "history": history.app, "calendar": calendar.app, "legs": legs.app, "strategies": strategies.app,
+    "history": history.app, "data": data.app, "calendar": calendar.app, "legs": legs.app, "strategies": strategies.app,
 }  # fmt: skip
 
 app = typer.Typer(

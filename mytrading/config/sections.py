@@ -266,6 +266,7 @@ _BESIDES = (
         "",
         True,
     ),
+    Variable("MYTRADING_DATA_DIR", _PROGRAM, "", "folder of downloaded bars; default: data in the project", "", True),
     Variable("MYTRADING_RUN", _PROGRAM, "", "run file of a daemon; set by the orchestrator", "", True),
     Variable("MYTRADING_TEST_DATA", _PROGRAM, "", "a folder with real market files for the tests", "", True),
     Variable(

@@ -17,7 +17,7 @@ GROUPS = {
     "stack": ("Start, watch, stop", ("operations", "configuration")),
     "trading": ("Orders, positions, risk, brokers", ("orders", "limits", "exits", "operations")),
     "why": ("Why something happened", ("operations",)),
-    "market": ("Instruments, chains, history, calendar", ("options-backtest", "margin")),
+    "market": ("Instruments, chains, history, data, calendar", ("data", "options-backtest", "margin")),
     "legs": ("Option strategies without code", ("leg-strategies",)),
     "research": ("Strategies over history", ("backtest", "checks", "optimise", "parity", "strategies")),
     "accounts": ("Accounts", ("accounts",)),

@@ -82,6 +82,11 @@ class Columns:
         low, high = np.searchsorted(self.start_ns, [first_ns, last_ns])
         return Columns(self.instrument, self.timeframe, self.start_ns[low:high], self.table[:, low:high])
 
+    def between_days(self, first: date | None, last: date | None) -> Columns:
+        """Return the bars of the days in India from `first` to `last`, both included (None: no bound)."""
+        low = to_ns(first, time.min) if first is not None else -(1 << 62)
+        return self.between(low, to_ns(last, time.min) + DAY if last is not None else 1 << 62)
+
     def on_day(self, day: date) -> Columns:
         """Return the bars that start on a day in India."""
         begin = to_ns(day, time.min)

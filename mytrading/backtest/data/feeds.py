@@ -51,11 +51,13 @@ class BarTape:
 
 
 class Feed(BarTape):
-    """The bars of one instrument, and the strategy that watches it."""
+    """The bars of one instrument, and the strategy that watches it. Of the feeds of one instrument, for several
+    strategies, the first one `moves` the market; the others only show bars."""
 
-    def __init__(self, columns: Columns, host: StrategyHost, calendar: Calendar) -> None:
+    def __init__(self, columns: Columns, host: StrategyHost, calendar: Calendar, *, moves: bool = True) -> None:
         super().__init__(columns)
         self.host = host
+        self.moves = moves
         self.quiet_ns = 0
         """The end of the newest bar on which the strategy wanted nothing."""
         self._calendar = calendar
@@ -120,8 +122,9 @@ def merge_steps(feeds: Sequence[Feed]) -> Iterator[BarStep]:
     parts: list[tuple[NDArray[np.int64], int, int, int, int]] = []
     for number, feed in enumerate(feeds):
         base = feed.columns
-        parts.append((base.start_ns, OPENED, 0, number, -1))
-        parts.append((base.start_ns + base.span_ns, MOVED, 0, number, -1))
+        if feed.moves:
+            parts.append((base.start_ns, OPENED, 0, number, -1))
+            parts.append((base.start_ns + base.span_ns, MOVED, 0, number, -1))
         for index, frame_bars in enumerate(feed.frames):
             parts.append((feed.bar_ends(index), SHOWN, -frame_bars.columns.span_ns, number, index))
     at = np.concatenate([part[0] for part in parts])

@@ -33,11 +33,9 @@ def describe_holes(columns: Columns, calendar: Calendar) -> Iterator[str]:
         yield f"{columns.instrument} has no bars of {count}: {_listed([day.isoformat() for day in days])}"
 
 
-def holes(columns: Columns, calendar: Calendar) -> list[tuple[int, int]]:
-    """Return start and end (ns) of each hole inside a session, also after its open and before its close.
-
-    The data may begin after the open of its first day and end before the close of its last.
-    """
+def holes(columns: Columns, calendar: Calendar, least_ns: int = LEAST_HOLE) -> list[tuple[int, int]]:
+    """Return start and end (ns) of each hole of `least_ns` or more in a session, also after its open and before its
+    close. The data may begin after the open of its first day and end before the close of its last."""
     opens, closes = sessions(columns, calendar)
     inside = (columns.start_ns >= opens) & (columns.start_ns < closes) & (closes - opens < DAY)
     if not inside.any():
@@ -45,10 +43,11 @@ def holes(columns: Columns, calendar: Calendar) -> list[tuple[int, int]]:
     starts, opens, closes = columns.start_ns[inside], opens[inside], closes[inside]
     ends = starts + columns.span_ns
     turns = np.flatnonzero(opens[1:] != opens[:-1])
+    least = max(least_ns, columns.span_ns)
     found = [
-        _pairs(ends[:-1], np.where(opens[1:] == opens[:-1], starts[1:], ends[:-1]), columns.span_ns),
-        _pairs(opens[turns + 1], starts[turns + 1], columns.span_ns),
-        _pairs(ends[turns], closes[turns], columns.span_ns),
+        _pairs(ends[:-1], np.where(opens[1:] == opens[:-1], starts[1:], ends[:-1]), least),
+        _pairs(opens[turns + 1], starts[turns + 1], least),
+        _pairs(ends[turns], closes[turns], least),
     ]
     return sorted(pair for pairs in found for pair in pairs)
 
@@ -66,9 +65,9 @@ def missing_days(columns: Columns, calendar: Calendar) -> list[date]:
     return found
 
 
-def _pairs(starts: NDArray[np.int64], ends: NDArray[np.int64], span_ns: int) -> list[tuple[int, int]]:
+def _pairs(starts: NDArray[np.int64], ends: NDArray[np.int64], least_ns: int) -> list[tuple[int, int]]:
     """Those of the stretches that are long enough to be a hole."""
-    wide = ends - starts >= max(LEAST_HOLE, span_ns)
+    wide = ends - starts >= least_ns
     return list(zip(starts[wide].tolist(), ends[wide].tolist(), strict=True))
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError, DayBar, is_bhavcopy, read_day_bar
 from mytrading.backtest.data.columns import Columns, DataError, build_columns
 from mytrading.core.indicators import FloatArray
-from mytrading.core.time import DAY, IST_OFFSET, SECOND, ist_date, to_ns
+from mytrading.core.time import IST_OFFSET, SECOND, ist_date, to_ns
 
 if TYPE_CHECKING:
     import duckdb
@@ -103,13 +103,21 @@ def load_bars(path: Path, instrument: str, first: date | None = None, last: date
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
     columns = build_columns(instrument, start, table, str(path))
-    low = to_ns(first, time.min) if first is not None else -(1 << 62)
-    high = to_ns(last, time.min) + DAY if last is not None else 1 << 62
-    part = columns.between(low, high)
+    part = columns.between_days(first, last)
     if not len(part):
         begin, end = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
         raise DataError(f"{path}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
     return part
+
+
+def instruments_in(path: Path) -> list[str]:
+    """Return the names in a file's column `instrument` or `symbol`; [] without such a column. Raises `DataError`."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file; name a {_SUFFIXES} file")
+    with _opened(path) as (database, source, _, found):
+        column = next((found[name][0] for name in _NAMES if name in found), "")
+        rows = database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall() if column else []
+    return sorted(str(row[0]) for row in rows)
 
 
 @contextmanager

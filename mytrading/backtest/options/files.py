@@ -66,7 +66,7 @@ def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles
     notes: list[str] = []
     for source in sources:
         path = Path(source)
-        if not path.exists():
+        if "*" not in path.parts and not path.exists():
             raise RequestError(f"--options {source}: no such file or folder; expected model, a bhavcopy, or bars")
         before = (len(recorded), len(days), len(bars.quotes))
         for file in _files(path):
@@ -82,8 +82,8 @@ def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles
 
 
 def _files(path: Path) -> list[Path]:
-    """The files of a folder that may be read; a stack's own are taken as such."""
-    if path.is_file():
+    """The files of a folder that may be read; a stack's own are taken as such, a pattern of files as one."""
+    if path.is_file() or "*" in path.parts:
         return [path]
     known = (*SUFFIXES, ".parquet", ".pq", BARS, WAREHOUSE)
     found = [item for item in sorted(path.rglob("*")) if item.is_file() and item.name.lower().endswith(known)]

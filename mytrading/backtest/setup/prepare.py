@@ -21,6 +21,8 @@ from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_col
 from mytrading.backtest.data.feeds import sessions
 from mytrading.backtest.data.holes import describe_holes
 from mytrading.backtest.data.load import RequestError, are_daily_files, load_bars, load_daily_bars
+from mytrading.backtest.data.store import STORE, load_stored, open_store, stored_option_files
+from mytrading.backtest.data.universe import universe_members
 from mytrading.backtest.engine.assumptions import (
     EveryDay,
     FillLimits,
@@ -68,13 +70,14 @@ Fetch = Callable[[str, str, date | None, date | None], Columns]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """The options of the command. `data` are files, folders of bhavcopies or `openalgo`.
+    """The options of the command. `data` are files, folders of bhavcopies, `openalgo`, `store`, or bars as columns.
 
-    Each may be INSTRUMENT=FILE. Shares are fractions of 1.
+    Each may be INSTRUMENT=FILE; an instrument alone is that of the store. A `universe`, a name or file, is watched in
+    place of the strategy's own instruments. Shares are fractions of 1.
     """
 
     name: str
-    data: tuple[str, ...]
+    data: tuple[str | Columns, ...]
     first: date | None = None
     last: date | None = None
     instrument: str = ""
@@ -98,6 +101,9 @@ class RunRequest:
     options: tuple[str, ...] = ()
     iv: str = ""
     surface: Mapping[str, str] = field(default_factory=dict)
+    universe: str = ""
+    strategy: type[BaseStrategy] | None = None
+    """A class to run, in place of the one called `name`."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +117,15 @@ class Prepared:
 def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prepared:
     """Build a backtest's spec, with notes; `RequestError`, `DataError` or `ConfigurationError` if it cannot be run.
     `fetch` loads bars where the request's data is `openalgo`; without it such a request is refused."""
-    strategy, name, settings = _found(home, request.name)
+    strategy, name, settings = _found(home, request)
     notes = [text for text in settings.warnings if text.startswith(f"{name}:")]
     run = _run(settings, strategy, name, request, notes)
     legs = load_leg_overrides(home, settings, name) if run.plan is not None else None
     if legs is not None:
         run = legs.apply_to(run, {legs.canonical_key(key): value for key, value in request.parameters.items()})
         strategy = leg_strategy(run.plan) if run.plan is not None else strategy
-    names = (settings.symbols.resolve(request.instrument),) if request.instrument else run.symbols
-    found = _read_data(request, names, request.timeframe or run.timeframes[0], settings.symbols, fetch, notes)
+    names = _watched(home, request, run, settings.symbols)
+    found = _read_data(home, request, names, request.timeframe or run.timeframes[0], settings.symbols, fetch, notes)
     if run.options is not None and not any(columns.instrument[-2:] in ("CE", "PE") for columns in found):
         notes.append(
             f"{run.name} watches options by rule, and no data is given of one: a backtest watches those that it is "
@@ -142,6 +148,7 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
     options = None
     if request.options or run.plan is not None or (run.long is None and run.short is None):
         about = OptionRecords(data, calendar, facts, settings.backtest.rate)
+        request = dataclasses.replace(request, options=_option_sources(home, request.options, data))
         options = _option_terms(request, settings.backtest, run, about, tables, notes)
     elif request.iv or request.surface:
         raise RequestError("--iv and --surface price options; expected --options too, say --options model")
@@ -153,18 +160,44 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
     return Prepared(_in_session(spec, request.session, notes), tuple(notes))
 
 
+def _watched(home: Path, request: RunRequest, run: StrategyRun, symbols: SymbolConfig) -> tuple[str, ...]:
+    """The instruments to read bars of: of the command, of its universe, or the strategy's own."""
+    if request.instrument and request.universe:
+        raise RequestError("--instrument and --universe: expected one of them, found both")
+    if request.universe:
+        return universe_members(home, request.universe, symbols, request.first, request.last)
+    return (symbols.resolve(request.instrument),) if request.instrument else run.symbols
+
+
+def _option_sources(home: Path, sources: Sequence[str], data: Sequence[Columns]) -> tuple[str, ...]:
+    """The sources of option prices, with the files of the store in place of `store`."""
+    if STORE not in sources:
+        return tuple(sources)
+    stored = map(str, stored_option_files(open_store(home), data))
+    return (*stored, *(source for source in sources if source != STORE))
+
+
 def _read_data(
-    request: RunRequest, names: Sequence[str], timeframe: str, symbols: SymbolConfig, fetch: Fetch | None,
+    home: Path, request: RunRequest, names: Sequence[str], timeframe: str, symbols: SymbolConfig, fetch: Fetch | None,
     notes: list[str],
 ) -> list[Columns]:  # fmt: skip
     """The bars of each source, of the instrument that it names, or of all `names`."""
     found, of_server, of_days = [], False, False
     for text in request.data:
+        if isinstance(text, Columns):
+            found.append(text.between_days(request.first, request.last))
+            continue
         before, equals, after = text.partition("=")
         source = after if equals else text
         file = Path(source)
+        if not equals and ":" in text and not file.exists():  # an instrument of the store
+            before, equals, source = text, "=", STORE
         share = f"NSE:{file.name.partition('.')[0].upper()}"  # a file that nobody named is of a share called so
-        for name in [symbols.resolve(before)] if equals else list(names) or [share]:
+        wanted = [symbols.resolve(before)] if equals else list(names) or [share]
+        if source == STORE:
+            found += load_stored(open_store(home), wanted, timeframe, request.first, request.last)
+            continue
+        for name in wanted:
             if source != OPENALGO:
                 daily = are_daily_files(file)
                 of_days = of_days or daily
@@ -175,7 +208,7 @@ def _read_data(
                 of_server = True
                 found.append(fetch(name, timeframe, request.first, request.last))
     if not found:
-        raise RequestError("--data: expected a file, a folder of bhavcopies or `openalgo`, found nothing")
+        raise RequestError("--data: expected a file, a folder of bhavcopies, `openalgo` or `store`, found nothing")
     if of_server and request.first is None:
         last = ist_date(int(found[0].start_ns[-1]))
         notes.append(f"the server was asked for the 30 days before {last} (--from asks for more)")
@@ -184,8 +217,12 @@ def _read_data(
     return found
 
 
-def _found(home: Path, name_or_file: str) -> tuple[type[BaseStrategy], str, TradingSettings]:
+def _found(home: Path, request: RunRequest) -> tuple[type[BaseStrategy], str, TradingSettings]:
     """The class that runs, its name, and the settings it would trade with: of a file of code, or of one of legs."""
+    name_or_file = request.name
+    if request.strategy is not None:
+        name = strategy_name(request.strategy)
+        return request.strategy, name, _settings(home, name)
     legs = _leg_files(home)
     if (name := _spelt(name_or_file, legs)) or name_or_file.endswith(".toml"):
         if not name:
@@ -356,7 +393,8 @@ def _fitted(run: StrategyRun, data: tuple[Columns, ...], request: RunRequest) ->
             "days, which have no times; give bars of minutes"
         )
     given = tuple(dict.fromkeys(columns.instrument for columns in data))
-    symbols = given if request.instrument or not set(run.symbols) <= set(given) else run.symbols
+    own = run.symbols and not (request.instrument or request.universe) and set(run.symbols) <= set(given)
+    symbols = run.symbols if own else given
     return replace(run, symbols=symbols, timeframes=frames)
 
 

@@ -39,12 +39,15 @@ class RunOptions:
         Option(
             "--data",
             "-d",
-            help="A .csv, .csv.gz, .parquet or .duckdb file, a folder of bhavcopies, `openalgo`; or INSTRUMENT=FILE.",
+            help="A .csv(.gz), .parquet or .duckdb file, a folder of bhavcopies, `openalgo`, `store`, INSTRUMENT=FILE.",
         ),
     ]
     first: Annotated[str, Option("--from", metavar="DAY", help="First day, such as 2024-01-01.")] = ""
     last: Annotated[str, Option("--to", metavar="DAY", help="Last day, included.")] = ""
     instrument: Annotated[str, Option("--instrument", "-i", help="Instrument of the data; it is also watched.")] = ""
+    universe: Annotated[
+        str, Option("--universe", metavar="NAME|FILE", help="Instruments to watch: NIFTY50, or a file of symbols.")
+    ] = ""
     timeframe: Annotated[str, Option("--timeframe", "-t", help="Timeframe of the bars; default: the strategy's.")] = ""
     capital: Annotated[float, Option(min=1.0, help="Rupees at the start.")] = 1_000_000.0
     lots: Annotated[int | None, Option(min=1, help="Lots of an entry; default: the strategy's.")] = None
@@ -59,7 +62,9 @@ class RunOptions:
     options: Annotated[
         list[str],
         Option(
-            "--options", metavar="SRC", help="Option prices: `model`, recorded bars, bhavcopies or folders; repeatable."
+            "--options",
+            metavar="SRC",
+            help="Option prices: `model`, `store`, recorded bars, bhavcopies, folders; repeatable.",
         ),
     ] = field(default_factory=list)
     iv: Annotated[str, Option("--iv", help="At-the-money volatility: realised, 0.14 or 14%.")] = ""
@@ -80,7 +85,7 @@ class RunOptions:
             self.name, tuple(self.data), parse_day("--from", self.first), parse_day("--to", self.last), self.instrument,
             self.timeframe, self.capital, self.lots or 0, self.costs, self.slippage_ticks, product=self.product,
             risk=self.risk, session=self.session, stop=self.stop, options=tuple(self.options), iv=self.iv,
-            surface=read_parameters(self.surface, "--surface"), **more,
+            surface=read_parameters(self.surface, "--surface"), universe=self.universe, **more,
         )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from mytrading.runtime.host.run_key import is_sealed
 if TYPE_CHECKING:
     from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
     from mytrading.adapters.openalgo.rest.history import HistoryRange
+    from mytrading.config.symbols import SymbolConfig
     from mytrading.core.accounting.margin_tables import RiskTables
 
 Made = TypeVar("Made")
@@ -180,13 +181,18 @@ def refuse_taken_name(home: Path, name: str) -> None:
         fail(ERROR, f"{file} holds a strategy {known} already; choose another name, or remove it first")
 
 
-def resolve_symbol(symbol: str, home: Path | str) -> str:
-    """Return the instrument id of a symbol or a short name of config/symbols.toml; ends the command if unknown."""
+def load_symbols(home: Path | str) -> SymbolConfig:
+    """Return the short names of config/symbols.toml; `ConfigurationError` if it is not in order."""
     from mytrading.config.symbols import SymbolConfig
 
     path = Path(home) / "config" / "symbols.toml"
     names = _made(path, lambda parsed: parsed.get("names", {})) if path.exists() else {}
+    return SymbolConfig(names={**SymbolConfig().names, **names})
+
+
+def resolve_symbol(symbol: str, home: Path | str) -> str:
+    """Return the instrument id of a symbol or a short name of config/symbols.toml; ends the command if unknown."""
     try:
-        return SymbolConfig(names={**SymbolConfig().names, **names}).resolve(symbol)
+        return load_symbols(home).resolve(symbol)
     except ValueError as error:
         fail(USAGE, str(error))

@@ -1,4 +1,4 @@
-"""Paths on this machine: the project folder, and the state folder of each profile. Nothing is created here."""
+"""Paths on this machine: the project, its data, and the state folder of each profile. Nothing is created here."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def project_home(start: Path | None = None) -> Path:
         if (folder / MARKER).is_file():
             return folder
     raise NoProject(f"expected {MARKER} in {here} or above; change to the project folder or set MYTRADING_HOME")
+
+
+def data_dir(home: Path) -> Path:
+    """Return the folder of downloaded and imported market data: `MYTRADING_DATA_DIR`, else `data` of the project."""
+    return Path(named).resolve() if (named := os.environ.get("MYTRADING_DATA_DIR")) else home / "data"
 
 
 def state_dir(profile: str) -> Path:

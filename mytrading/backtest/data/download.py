@@ -1,0 +1,204 @@
+"""Bars of many instruments from the server's history into the store, in requests that a later call can go on with.
+
+A day counts as covered once the server has answered for it and it is over, with bars or without; what is covered is not
+asked for again. Bars are written at least every ten seconds, so that a killed download loses no more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from mytrading.adapters.openalgo.rest.client import TransportFailed
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
+from mytrading.adapters.openalgo.rest.history import Chunk, split_range
+from mytrading.adapters.storage.bar_archive import BarArchive, DayRange, uncovered_ranges
+from mytrading.backtest.data.columns import Columns, DataError
+from mytrading.backtest.data.load import columns_from_bars
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import (
+    ContractFacts,
+    Underlying,
+    make_derivative,
+    monthly_expiries,
+    weekly_expiries,
+)
+from mytrading.core.time import ist_date
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.market import Bar
+
+WRITE_SECONDS = 10.0
+"""How long answered bars may wait for being written."""
+_MOST_UNANSWERED = 3
+"""So many requests in a row without any answer end a download."""
+_DAY = timedelta(days=1)
+EXPIRIES = ("weekly", "monthly", "all")
+FetchDays = Callable[[str, date, date], list[Bar]]
+"""Bars of an instrument from a first to a last day, both included; raises `ReadFailed` or `TransportFailed`."""
+
+
+class Wanted(NamedTuple):
+    """The days for which bars of an instrument are wanted, both included."""
+
+    instrument: str
+    first: date
+    last: date
+
+
+class PlannedDownload(NamedTuple):
+    """The requests that an instrument still needs."""
+
+    instrument: str
+    requests: tuple[DayRange, ...]
+
+
+@dataclass
+class DownloadedSeries:
+    """What came of one instrument: requests made, bars received, bars new in the store, and requests that failed."""
+
+    instrument: str
+    requests: int = 0
+    bars: int = 0
+    added: int = 0
+    failed: list[Chunk] = field(default_factory=list)
+
+
+class DownloadOutcome(NamedTuple):
+    """What came of a download; `stopped` says why it ended before its end, empty if it did not."""
+
+    series: tuple[DownloadedSeries, ...]
+    stopped: str = ""
+
+
+def plan_download(
+    store: BarArchive, wanted: Iterable[Wanted], interval: str, *, again: bool = False
+) -> list[PlannedDownload]:
+    """Return the requests for days that the store does not cover yet; with `again` for all days."""
+    plan = []
+    for instrument, first, last in wanted:
+        covered = () if again else store.covered(instrument, interval)
+        spans = uncovered_ranges(covered, first, last)
+        plan.append(PlannedDownload(instrument, tuple(one for span in spans for one in split_range(interval, *span))))
+    return plan
+
+
+def download(
+    store: BarArchive, plan: Sequence[PlannedDownload], interval: str, fetch: FetchDays, now: int,
+    progress: Callable[[int, str], None] = lambda _done, _instrument: None, *, again: bool = False,
+) -> DownloadOutcome:  # fmt: skip
+    """Make the plan's requests and store their bars. Days before that of market ns `now` are then covered; a failed
+    request is noted and its days are not. `progress` gets requests done and the instrument at hand."""
+    series: list[DownloadedSeries] = []
+    done = unanswered = 0
+    for instrument, requests in plan:
+        one = DownloadedSeries(instrument)
+        series.append(one)
+        writer = _Writer(store, one, interval, ist_date(now) - _DAY, replace=again)
+        try:
+            for first, last in requests:
+                progress(done, instrument)
+                one.requests += 1
+                try:
+                    writer.take(fetch(instrument, first, last), first, last)
+                    unanswered = 0
+                except ReadFailed as error:
+                    one.failed.append(Chunk(first, last, problem=str(error)))
+                    unanswered = 0
+                except TransportFailed as error:
+                    one.failed.append(Chunk(first, last, problem=str(error)))
+                    unanswered += 1
+                    if unanswered == _MOST_UNANSWERED:
+                        return DownloadOutcome(tuple(series), f"the server gives no answer: {error}")
+                done += 1
+        finally:
+            writer.flush()
+    progress(done, "")
+    return DownloadOutcome(tuple(series))
+
+
+class _Writer:
+    """Collects the bars of one instrument and writes them now and then."""
+
+    def __init__(
+        self, store: BarArchive, series: DownloadedSeries, interval: str, over: date, *, replace: bool
+    ) -> None:
+        self._store, self._series, self._interval, self._over, self._replace = store, series, interval, over, replace
+        self._bars: dict[int, Bar] = {}
+        self._covered: list[DayRange] = []
+        self._written = time.monotonic()
+
+    def take(self, bars: Sequence[Bar], first: date, last: date) -> None:
+        """Keep the answer for these days, and write if the last time is long ago."""
+        self._bars.update((bar.start_ns, bar) for bar in bars)
+        self._series.bars += len(bars)
+        if first <= self._over:
+            self._covered.append((first, min(last, self._over)))
+        if time.monotonic() - self._written >= WRITE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has come, if anything has."""
+        name, bars = self._series.instrument, [self._bars[at] for at in sorted(self._bars)]
+        if bars:
+            columns = columns_from_bars(bars, name, f"history of {name}")
+            start_ns, table = columns.start_ns, columns.table
+        else:
+            start_ns, table = np.empty(0, np.int64), np.empty((5, 0))
+        if bars or self._covered:
+            self._series.added += self._store.add(
+                name, self._interval, start_ns, table, self._covered, replace=self._replace
+            )
+        self._bars, self._covered, self._written = {}, [], time.monotonic()
+
+
+def option_contracts(
+    name: str, facts: ContractFacts, calendar: Calendar, spot: Columns, first: date, last: date, *,
+    strikes: int = 5, expiries: str = "weekly",
+) -> list[Wanted]:  # fmt: skip
+    """Return the calls and puts on underlying `name` by rule, each with the days from the expiry before its own to its
+    own: `strikes` beyond the lowest and highest price that `spot` had in those days. Raises `DataError`."""
+    underlying = facts.underlyings.get(name)
+    if underlying is None or not underlying.strike_step:
+        known = ", ".join(key for key, value in facts.underlyings.items() if value.strike_step)
+        raise DataError(f"--options {name}: expected an underlying with options of config/instruments.toml: {known}")
+    days = expiries_between(calendar, underlying, expiries, first, last)
+    if len(days) < 2:
+        raise DataError(f"--options {name}: it has no {expiries} expiries from {first} on; try --expiries monthly")
+    found, step = [], underlying.strike_step
+    for before, expiry in pairwise(days):
+        begin, end = max(before + _DAY, first), min(expiry, last)
+        part = spot.between_days(begin, end)
+        if begin > end or not len(part):
+            continue
+        low, high = float(part.table[2].min()), float(part.table[1].max())
+        numbers = range(max(round(low / step) - strikes, 1), round(high / step) + strikes + 1)
+        for right in (InstrumentKind.CE, InstrumentKind.PE):
+            contracts = (make_derivative(name, underlying, right, expiry, number * step, begin) for number in numbers)
+            found += [Wanted(contract.id, begin, end) for contract in contracts]
+    return found
+
+
+def expiries_between(calendar: Calendar, facts: Underlying, kind: str, first: date, last: date) -> list[date]:
+    """Return the expiries of a kind (`weekly`, `monthly`, `all`) in order: from the last one before day `first` to the
+    first one at or after `last`. A weekly one that falls on a monthly one is that."""
+    makers: list[Callable[[Calendar, Underlying, date], Iterator[date]]] = []
+    makers += [weekly_expiries] if kind in ("weekly", "all") else []
+    makers += [monthly_expiries] if kind in ("monthly", "all") else []
+    found: set[date] = set()
+    for maker in makers:
+        day = first - timedelta(days=70)
+        while day <= last:
+            some = list(maker(calendar, facts, day))
+            if not some:
+                break
+            found.update(some)
+            day = some[-1] + _DAY
+    before = max((day for day in found if day < first), default=first - _DAY)
+    after = min((day for day in found if day >= last), default=last)
+    return sorted(day for day in found | {before} if before <= day <= after)
