@@ -12,6 +12,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from mytrading.adapters.openalgo.sdk import ExtendedOpenAlgoAPI
+    from mytrading.backtest.api.functions import backtest, load_bars, optimize
     from mytrading.config.settings import TradingSettings
     from mytrading.config.strategies import StrategyConfig
     from mytrading.config.symbols import SymbolConfig
@@ -40,7 +41,10 @@ __all__ = [
     "ZMQPublisher",
     "ZMQSubscriber",
     "__version__",
+    "backtest",
     "get_performance_monitor",
+    "load_bars",
+    "optimize",
 ]
 
 _HOMES = {
@@ -58,14 +62,18 @@ _HOMES = {
     "ZMQPublisher": "runtime.streams.zmq_streams",
     "ZMQSubscriber": "runtime.streams.zmq_streams",
     "get_performance_monitor": "runtime.observability.metrics",
+    "load_bars": "backtest.api.functions",
+    "optimize": "backtest.api.functions",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public class when it is first asked for."""
+    if name == "backtest":  # the package, which is callable
+        return import_module(f"{__name__}.backtest")
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there is {', '.join(sorted(_HOMES))}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there is {', '.join(sorted(__all__))}")
     return getattr(import_module(f"{__name__}.{home}"), name)
 
 

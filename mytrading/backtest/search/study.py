@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from mytrading.backtest.run import Spec
 from mytrading.backtest.search.space import Parameters, Space
 from mytrading.backtest.search.trials import Trial, objective_sign
-from mytrading.backtest.search.workers import Workers, WorkersError
+from mytrading.backtest.search.workers import InProcess, Workers, WorkersError
 from mytrading.strategies.parameters import Parameter
 
 METHODS = ("grid", "random", "tpe", "nsga")
@@ -154,8 +154,8 @@ def known_trials(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Para
 
 
 def search(
-    plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], progress: Progress,
-    points: Sequence[Parameters] | None = None,
+    plan: StudyPlan, workers: Workers | InProcess, before: Sequence[Trial], keep: Callable[[Trial], None],
+    progress: Progress, points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Run a plan's missing trials (or `points`) on `workers`, calling `keep` with each; returns them and those of
     `before` that lie in the plan. `progress` gets trials done, the number of all, and the newest trial."""

@@ -1,0 +1,1 @@
+"""Backtests and searches called from Python, with pandas frames."""
