@@ -107,7 +107,7 @@ soak: $(STAMP)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
 
 engines: $(STAMP)
-	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_backtest_lean.py $(ARGS)
+	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_backtest_lean.py tests/property/test_backtest_lean_legs.py $(ARGS)
 
 fuzz: $(STAMP)
 	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py $(ARGS)

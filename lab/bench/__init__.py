@@ -32,6 +32,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from lab.bench.exit_latency import measure_breach
     from lab.bench.feed import measure_burst, measure_frame, measure_subscribe
     from lab.bench.isolation import measure_isolation
+    from lab.bench.legs import measure_legs
     from lab.bench.risk import measure_risk
     from lab.bench.risk_quote import measure_risk_quote
     from lab.bench.screen import measure_screen
@@ -52,6 +53,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "subscribe_simulator": measure_subscribe_simulator,
         "feed_burst": measure_burst,
         "backtest": measure_backtest,
+        "legs": measure_legs,
         "screen": measure_screen,
         "authors": measure_authors,
         "compiled": measure_compiled,

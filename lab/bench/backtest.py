@@ -327,25 +327,25 @@ def _bytes_of(columns: Columns) -> int:
     return columns.start_ns.nbytes + columns.table.nbytes
 
 
-def made(count: int, seed: int = 1) -> Columns:
-    """So many one-minute bars of a random walk, in trading hours from 2012 on."""
+def made(count: int, seed: int = 1, name: str = "", first: date = date(2012, 1, 2), times: float = 1.0) -> Columns:
+    """So many one-minute bars of a random walk from ₹1,000 `times` so many on, in trading hours from a day on."""
     random = np.random.default_rng(seed)
     calendar = _calendar()
     parts: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    day, size = date(2012, 1, 2), 0
+    day, size = first, 0
     while size < count:
         session = calendar.session("NSE", day)
         if session is not None:
             parts.append(np.arange(session.open_ns, session.close_ns, MINUTE))
             size += len(parts[-1])
         day += timedelta(days=1)
-    close = np.round(1000.0 * np.exp(np.cumsum(random.normal(0.0, 0.0004, count))) / 0.05) * 0.05
+    close = np.round(1000.0 * times * np.exp(np.cumsum(random.normal(0.0, 0.0004, count))) / 0.05) * 0.05
     table = np.empty((5, count))
     table[0] = np.concatenate((close[:1], close[:-1]))
-    table[1] = np.maximum(table[0], close) + 0.1
-    table[2] = np.minimum(table[0], close) - 0.1
+    table[1] = np.maximum(table[0], close) + 0.1 * times
+    table[2] = np.minimum(table[0], close) - 0.1 * times
     table[3], table[4] = close, 1000.0
-    return build_columns(INSTRUMENT, np.concatenate(parts)[:count], table, "made")
+    return build_columns(name or INSTRUMENT, np.concatenate(parts)[:count], table, "made")
 
 
 def _calendar() -> Calendar:

@@ -20,11 +20,12 @@ from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.engine.lean import LeanEngine
-from mytrading.backtest.engine.lean_terms import LeanTerms, NotCoveredError, lean_terms
+from mytrading.backtest.engine.lean_terms import LeanTerms, NotCoveredError, lean_terms, leg_terms
 from mytrading.backtest.engine.ledger import Curve, Ledger, curve_of
 from mytrading.backtest.engine.loop import Loop, Progress
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
+from mytrading.backtest.options.lean_days import LeanDays
 from mytrading.backtest.options.loop import OptionLoop, OptionWorld, Priced
 from mytrading.backtest.options.market import OptionTerms, shared_market
 from mytrading.core.accounting.fees import FeeSchedule
@@ -104,7 +105,7 @@ class Spec:
 class RunResult:
     """What a run led to. `seconds` are those of the loop; `bars` those walked through, of all instruments.
 
-    `engine` is LEAN or MACHINES; of a run that the machines made for want of a lean one, `note` says why.
+    `engine` is LEAN or MACHINES; `note` says why the machines made a run, or some days of one, for want of a lean one.
     """
 
     spec: Spec
@@ -141,9 +142,9 @@ def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[Engin
         return _run_machines(spec, progress, machine)
     terms = _terms(spec)
     note = terms if isinstance(terms, str) else ""
-    if isinstance(terms, LeanTerms):
+    if not note:
         try:
-            return _run_lean(spec, terms, progress)
+            return _run_lean(spec, terms, progress) if isinstance(terms, LeanTerms) else _run_days(spec, progress)
         except NotCoveredError as found:
             note = str(found)
     return dataclasses.replace(_run_machines(spec, progress, machine), note=note)
@@ -169,11 +170,26 @@ def _run_lean(spec: Spec, terms: LeanTerms, progress: Progress) -> RunResult:
     return _result(spec, parts, time.perf_counter() - started, engine=LEAN)
 
 
+def _run_days(spec: Spec, progress: Progress) -> RunResult:
+    """Run a file of legs, each day by the lean engine or by the machines; `NotCoveredError` if all are for these."""
+    parts = _parts(spec, EngineMachine)
+    if parts.engine.hosts[0].fault is not None:
+        raise NotCoveredError("the strategy failed at its start")
+    loop = _loop(spec, parts, progress, LeanDays)
+    assert isinstance(loop, LeanDays)
+    started = time.perf_counter()
+    loop.run()
+    seconds = time.perf_counter() - started
+    engine = LEAN if loop.lean_days else MACHINES
+    found = _result(spec, parts, seconds, engine=engine, priced=loop.outcome(parts.ledger.fills))
+    return dataclasses.replace(found, note=loop.note)
+
+
 def _run_machines(spec: Spec, progress: Progress, machine: type[EngineMachine]) -> RunResult:
     parts = _parts(spec, machine)
     if parts.engine.hosts[0].fault is not None:
         return _result(spec, parts, 0.0)
-    loop = _loop(spec, parts, progress)
+    loop = _loop(spec, parts, progress, OptionLoop if spec.options is not None else Loop)
     started = time.perf_counter()
     loop.run()
     seconds = time.perf_counter() - started
@@ -229,8 +245,8 @@ def _environment(spec: Spec, world: MarketContext) -> RiskEnvironment:
     return environment
 
 
-def _loop(spec: Spec, parts: _Parts, progress: Progress) -> Loop:
-    """The loop with its machines."""
+def _loop(spec: Spec, parts: _Parts, progress: Progress, kind: type[Loop]) -> Loop:
+    """A loop of this kind with its machines."""
     plain, (world, ledger, engine) = spec.plain, parts
     risk = RiskMachine(_environment(spec, world))
     venue = BacktestVenue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=plain)
@@ -239,7 +255,6 @@ def _loop(spec: Spec, parts: _Parts, progress: Progress) -> Loop:
     feeds = [Feed(columns, engine.hosts[0], spec.calendar) for columns in spec.data]
     engine.speed = 0
     engine.open(())
-    kind = OptionLoop if isinstance(world, OptionWorld) else Loop
     most_loss, exercise = spec.limits.max_daily_loss, partial(_exercise, spec.fees)
     loop = kind(machines, venue, world, ledger, feeds, most_loss, exercise, progress, plain=plain)
     if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
@@ -248,7 +263,9 @@ def _loop(spec: Spec, parts: _Parts, progress: Progress) -> Loop:
 
 
 def _terms(spec: Spec) -> LeanTerms | str:
-    """The terms on which the lean engine makes the run, or why it cannot."""
+    """The terms on which the lean engine makes the run, or why it cannot; "" for a file of legs that it can make."""
+    if spec.options is not None and spec.run.plan is not None:
+        return leg_terms(spec.run, spec.strategy, spec.data, spec.limits, spec.rates, spec.models)
     world = MarketContext(spec.calendar, spec.facts, [columns.instrument for columns in spec.data])
     world.open_day(_first_day(spec))
     return lean_terms(

@@ -89,6 +89,12 @@ class OpenTrade:
         return price >= level if (self.units > 0) is target else price <= level
 
 
+def booked_price(size: int, price: float) -> float:
+    """Return what a whole fill is booked at: the exchange tells its value, the order machine divides again."""
+    average = size * price / size
+    return average * size / size
+
+
 class LeanEngine:
     """One run. `run` walks through all bars; open positions stay open."""
 
@@ -648,7 +654,7 @@ class LeanEngine:
         assert instrument is not None
         self._tick = instrument.tick_size
         slip = self._slippage.per_unit(opens, self._tick)
-        price = self._booked(size, opens + slip if units > 0 else opens - slip)
+        price = booked_price(size, opens + slip if units > 0 else opens - slip)
         needed = required_cash(instrument, self._product, units, price, self._margin)
         if needed > self._cash - self._delivered - 1.0:
             raise NotCoveredError(f"the capital is too small for an entry: it needs ₹{needed:,.0f}")
@@ -693,7 +699,7 @@ class LeanEngine:
         """Close the position at a price, which slips; `cause` is the ledger's word for what ended it."""
         units, size = held.units, abs(held.units)
         slip = self._slippage.per_unit(at, self._tick)
-        price = self._booked(size, at - slip if units > 0 else at + slip)
+        price = booked_price(size, at - slip if units > 0 else at + slip)
         self._held = None
         self._exits = self._retries = self._places_stop = self._restless = False
         self._fill(-units, price, now)
@@ -724,9 +730,3 @@ class LeanEngine:
             account=ACCOUNT, instrument=self._name, product=self._product, strategy=self._strategy, run="",
             quantity=held.units, opened_ns=opened_ns,
         )  # fmt: skip
-
-    @staticmethod
-    def _booked(size: int, price: float) -> float:
-        """What a whole fill is booked at: the exchange tells its value, the order machine divides again."""
-        average = size * price / size
-        return average * size / size

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
+from mytrading.core.engine.leg_strategy import LegStrategy, closing_second
 from mytrading.core.risk.runs.run import rules_in_force
 from mytrading.core.time import DAY
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.instruments import Instrument
+from mytrading.messages.leg_plan import LegPlan, LegRule
 from mytrading.messages.run_config import RateLimits, RiskLimits, RollRule, StrategyRun, TradeKind
 from mytrading.strategies.base_strategy import BaseStrategy
 
@@ -63,6 +65,71 @@ def lean_terms(
     trails = bool(rules.trailing.value) and limits.trailing_stop_enabled
     ends = rules.max_loss, rules.max_profit, rules.leg_stop_loss.value, rules.leg_take_profit.value, trails
     return LeanTerms(rules, any(ends), trails, _is_free(run, limits, rates))
+
+
+def leg_terms(
+    run: StrategyRun, strategy: type[BaseStrategy], data: Sequence[Columns], limits: RiskLimits, rates: RateLimits,
+    models: Models,
+) -> str:  # fmt: skip
+    """Return what keeps the days of a file of legs with the machines; empty if the lean engine may make them."""
+    plan = run.plan
+    if plan is None or strategy.on_data is not LegStrategy.on_data:
+        return "options without a file of legs"
+    return ", ".join((
+        *_of_leg_data(run, data), *_of_plan(run, plan), *_of_leg_rules(run, plan, limits),
+        *_of_limits(run, limits, rates), *_of_models(models),
+    ))  # fmt: skip
+
+
+def _of_leg_data(run: StrategyRun, data: Sequence[Columns]) -> Iterator[str]:
+    if len(data) != 1 or run.symbols != (data[0].instrument,):
+        yield "several instruments"
+    elif run.timeframes != (data[0].timeframe,) or data[0].span_ns >= DAY:
+        yield "bars of another timeframe than the data's"
+
+
+def _of_plan(run: StrategyRun, plan: LegPlan) -> Iterator[str]:
+    """What a plan says beyond market orders for options, entered once a day and closed at a time of the same day."""
+    known = LegPlan(
+        legs=plan.legs, entry_time=plan.entry_time, entry_minutes=plan.entry_minutes, exit_time=plan.exit_time,
+        square_off_time=plan.square_off_time, days=plan.days, when=plan.when,
+    )  # fmt: skip
+    closes = closing_second(plan)
+    if plan != known:
+        yield "adjustments of legs"
+    if not closes or plan.entry_time + plan.entry_minutes * 60 > closes:
+        yield "legs that are not closed at a time of the same day"
+    for leg in plan.legs:
+        plain = LegRule(
+            lots=leg.lots, strike=leg.strike, right=leg.right, expiry=leg.expiry, stop=leg.stop, target=leg.target,
+            watch=leg.watch,
+        )  # fmt: skip
+        if leg != plain or leg.watch not in ("", *run.symbols[:1]):
+            yield "legs that are no options, or rest at a limit, or have a product or a profile of their own"
+            break
+    sides = [leg.lots > 0 for leg in plan.legs]
+    if sides != sorted(sides, reverse=True):
+        yield "a sold leg that is named before a bought one"
+
+
+def _of_leg_rules(run: StrategyRun, plan: LegPlan, limits: RiskLimits) -> Iterator[str]:
+    rules = run.rules
+    if run.product is not Product.MIS:
+        yield "legs that may be held overnight"
+    if run.accounts:
+        yield "several accounts"
+    if not run.sizing.is_plain:
+        yield "sizing by risk, margin or confidence"
+    if run.min_confidence or run.signal_cooldown:
+        yield "a cooldown or a least confidence"
+    if rules.trend.exit is not None or rules.leg_trailing.value or rules.leg_trailing_enabled:
+        yield "trailing stops of single legs, or a Supertrend exit"
+    if rules.trailing.value and limits.trailing_stop_enabled:
+        yield "a trailing stop of the run"
+    if not (rules.auto_exit and rules.auto_exit_on_max_loss and rules.auto_exit_on_max_profit):
+        yield "rules that only alert"
+    if run.square_off or rules.entry_time or rules.square_off_time or rules.exit_time not in (0, plan.exit_time):
+        yield "times of the strategy's own"
 
 
 def _of_data(

@@ -236,36 +236,39 @@ def curve_of(
     starts = data[0].start_ns
     if len(data) > 1:
         starts = np.unique(np.concatenate([columns.start_ns for columns in data]))
-    equity = np.full(len(starts), capital)
-    exposure = np.zeros(len(starts))
+    by_name: dict[str, list[Fill]] = {}
+    for fill in fills:
+        by_name.setdefault(fill.instrument, []).append(fill)
+    equity, exposure, cash = (np.zeros(len(starts)) for _ in range(3))
     for columns in data:
-        mine = [fill for fill in fills if fill.instrument == columns.instrument]
-        if mine:
-            _add(columns, mine, starts, equity, exposure, (exits or {}).get(columns.instrument))
+        if mine := by_name.get(columns.instrument):
+            _add(columns, mine, starts, (equity, exposure, cash), (exits or {}).get(columns.instrument))
+    equity += capital + np.cumsum(cash, out=cash)
     return Curve(starts, data[0].span_ns, equity, exposure)
 
 
 def _add(
-    columns: Columns, fills: list[Fill], starts: NDArray[np.int64], equity: FloatArray, exposure: FloatArray,
+    columns: Columns, fills: list[Fill], starts: NDArray[np.int64], to: tuple[FloatArray, FloatArray, FloatArray],
     exits: FloatArray | None,
 ) -> None:  # fmt: skip
+    """Add what an instrument is worth from its first fill until it is flat for good, and the cash of its fills."""
+    equity, exposure, cash = to
     at = np.searchsorted(starts, np.array([fill.at_ns for fill in fills]) - columns.span_ns, side="right")
     at = np.minimum(at, len(starts) - 1)
-    change = np.zeros(len(starts))
-    np.add.at(change, at, np.array([-fill.units * fill.price - fill.cost for fill in fills]))
-    equity += np.cumsum(change, out=change)
-    change[:] = 0.0
-    np.add.at(change, at, np.array([float(fill.units) for fill in fills]))
-    units = np.cumsum(change, out=change)
+    np.add.at(cash, at, np.array([-fill.units * fill.price - fill.cost for fill in fills]))
+    first, last = int(at.min()), len(starts) if sum(fill.units for fill in fills) else int(at.max())
+    change = np.zeros(last - first + 1)
+    np.add.at(change, at - first, np.array([float(fill.units) for fill in fills]))
+    units, held = np.cumsum(change, out=change)[: last - first], slice(first, last)
     if len(starts) == len(columns):
-        units *= columns.close if exits is None else _worth(units, columns.close, exits)
+        units *= columns.close[held] if exits is None else _worth(units, columns.close[held], exits[:, held])
     else:
-        row = np.searchsorted(columns.start_ns, starts, side="right") - 1
+        row = np.searchsorted(columns.start_ns, starts[held], side="right") - 1
         at = np.maximum(row, 0)
         worth = columns.close[at] if exits is None else _worth(units, columns.close[at], exits[:, at])
         units *= np.where(row >= 0, worth, 0.0)
-    equity += units
-    exposure += np.abs(units, out=units)
+    equity[held] += units
+    exposure[held] += np.abs(units, out=units)
 
 
 def _worth(units: FloatArray, close: FloatArray, exits: FloatArray) -> FloatArray:

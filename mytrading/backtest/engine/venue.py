@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
 from mytrading.core.exchange.exchange import Exchange
@@ -94,17 +96,23 @@ class BacktestVenue:
         """Set an instrument's price (rupees) and return its mark (last, bid, ask), with bid and ask widened by slippage
         unless `slips` is false."""
         found = self._instrument_of(instrument)
-        made = Mark(price)
-        if slips and found is not None:
-            slip = self._models.slippage.per_unit(price, found.tick_size)
-            sides = self.sides(instrument, price)
-            if sides is not None:
-                bid = max(sides[0] - slip, min(sides[0], found.tick_size))
-                made = Mark(price, round(bid, 6), round(sides[1] + slip, 6))
-            elif slip:
-                made = Mark(price, price - slip, price + slip)
+        made = self.mark_of(found, price, self.sides(instrument, price)) if slips and found is not None else Mark(price)
         self.marks[instrument] = made
         return made
+
+    def mark_of(self, contract: Instrument, price: float, sides: tuple[float, float] | None) -> Mark:
+        """Return the mark of a contract at a price (rupees): its bid and ask (`sides`; None: the price), widened by
+        slippage."""
+        slip = self._models.slippage.per_unit(price, contract.tick_size)
+        if sides is not None:
+            bid = max(sides[0] - slip, min(sides[0], contract.tick_size))
+            return Mark(price, round(bid, 6), round(sides[1] + slip, 6))
+        return Mark(price, price - slip, price + slip) if slip else Mark(price)
+
+    def book_profit(self, rupees: float) -> None:
+        """Add a profit (a loss is below 0) that was realised elsewhere to the account's cash."""
+        books = self.exchange.books
+        books.account = replace(books.account, realised=books.account.realised + rupees)
 
     @property
     def fills_at_close(self) -> bool:

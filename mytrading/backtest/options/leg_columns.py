@@ -49,3 +49,65 @@ def first_bar(found: NDArray[np.bool_]) -> int | None:
     """Return the first row at which a condition holds; None if it never does."""
     row = int(np.argmax(found)) if len(found) else 0
     return row if len(found) and found[row] else None
+
+
+class LegPath(NamedTuple):
+    """The prices of a leg, bar by bar, and what it cost as the first one began."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    before: float
+
+
+class ProfitReached(NamedTuple):
+    """A profit in rupees at which something happens: bar, leg and step at which it is reached, the price of each leg.
+
+    Steps of a bar: 0 its open; 1, 2 and 3 the leg's extreme against its holder, the other one, and its close.
+    """
+
+    row: int
+    leg: int
+    step: int
+    profit: float
+    prices: list[float]
+
+
+class BasketPath:
+    """The profit of legs that are held together, at every price in the order in which the bars are walked.
+
+    In a bar first all legs open, then each in turn goes to its extremes and its close while the others stand still.
+    `units` are signed, `averages` what each leg was entered at.
+    """
+
+    def __init__(self, legs: Sequence[LegPath], units: Sequence[int], averages: Sequence[float]) -> None:
+        self._open, high, low, self._close = (np.stack([leg[column] for leg in legs]) for column in range(4))
+        size, average = np.array(units, np.float64)[:, None], np.array(averages)[:, None]
+        self._worst, self._best = np.where(size > 0, low, high), np.where(size > 0, high, low)
+        first = np.array([leg.before for leg in legs])[:, None]
+        opens, closes = size * (self._open - average), size * (self._close - average)
+        before = np.concatenate((size * (first - average), closes[:, :-1]), axis=1)
+        at_open = opens.cumsum(axis=0) + before.sum(axis=0) - before.cumsum(axis=0)
+        others = closes.cumsum(axis=0) - closes + opens.sum(axis=0) - opens.cumsum(axis=0)
+        worst, best = size * (self._worst - average), size * (self._best - average)
+        self.profits = np.stack((at_open, others + worst, others + best, others + closes))
+        """Rupees: float64 of shape (steps, legs, bars)."""
+
+    def first_outside(self, least: float, most: float) -> ProfitReached | None:
+        """Return the first profit at `least` or below, or at `most` or above, after the first bar's open; None if there
+        is none."""
+        outside = (self.profits <= least) | (self.profits >= most)
+        outside[0, :, 0] = False
+        row = first_bar(np.asarray(outside.any(axis=(0, 1))))
+        if row is None:
+            return None
+        legs = len(self._open)
+        place = int(np.argmax(np.concatenate((outside[0, :, row], outside[1:, :, row].T.ravel()))))
+        leg, step = (place, 0) if place < legs else divmod(place - legs, 3)
+        step += place >= legs
+        prices = self._open[:, row].tolist()
+        if step:
+            prices[:leg] = self._close[:leg, row].tolist()
+            prices[leg] = float((self._worst, self._best, self._close)[step - 1][leg, row])
+        return ProfitReached(row, leg, step, float(self.profits[step, leg, row]), prices)

@@ -97,9 +97,8 @@ class OptionWorld(MarketContext):
     def open_day(self, day: date) -> InstrumentBook:
         """Begin a trading day and return its contracts, with listed options and those still held."""
         super().open_day(day)
-        listed = {item.id: item for item in self.market.contracts_on(day)}
-        self._listed = {**self._listed, **listed, **self.held}
-        return InstrumentBook(self._listed.values(), self.market.ends)
+        self._listed, book = self.market.book_of(day, tuple(self._listed.values()), tuple(self.held.values()))
+        return book
 
     def _list(self, name: str, day: date) -> Instrument:
         found = super()._list(name, day)
@@ -289,12 +288,16 @@ class OptionLoop(Loop):
 
     def _count(self, leg: LegTape, rows: slice) -> None:
         """Count where the prices of these bars are from, if the contract is held or ordered."""
-        name, prices = leg.contract.id, leg.days[-1]
-        if not (self._waits(name) or self._venue.held_units(name)):
-            return
+        name = leg.contract.id
+        if self._waits(name) or self._venue.held_units(name):
+            self._tally(name, leg.days[-1], rows)
+
+    def _tally(self, name: str, prices: DayPrices, rows: slice) -> None:
+        """Count where the prices of these bars of a contract's day are from."""
         is_recorded = prices.source[rows] == RECORDED
-        for number in prices.source[rows].tolist():
-            self.bars[SOURCES[number]] += 1
+        for number, count in enumerate(np.bincount(prices.source[rows]).tolist()):
+            if count:
+                self.bars[SOURCES[number]] += count
         self.gaps += Counter({name: int(np.count_nonzero(prices.gap[rows]))})
         if name in self._market.terms.quotes:
             lacking = int(np.count_nonzero(is_recorded & np.isnan(prices.quotes[0, rows])))
@@ -485,6 +488,7 @@ class OptionLoop(Loop):
         self._contracts.held = {name: leg.contract for name, leg in self._legs.items()}
 
     def _turn_day(self, start: int) -> None:
+        self._machines.engine.contracts.chains.forget_quotes()
         super()._turn_day(start)
         legs = list(self._legs.values())
         for leg, prices in zip(

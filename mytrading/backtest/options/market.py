@@ -24,10 +24,12 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import Ends, session_ends
 from mytrading.core.calendar.variance_clock import VarianceClock
 from mytrading.core.indicators import FloatArray
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import (
     ContractFacts,
     Underlying,
     make_derivative,
+    make_options,
     monthly_expiries,
     weekly_expiries,
 )
@@ -36,6 +38,8 @@ from mytrading.core.options import black76
 from mytrading.core.options.surface import Floats, Shape, Smile, atm_levels, daily_variance, round_to_ticks
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.leg_plan import LegRule
+from mytrading.messages.signals import Leg
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
@@ -188,19 +192,17 @@ def list_contracts(name: str, facts: Underlying, calendar: Calendar, day: date, 
     strikes = [number * step for number in range(max(middle - EACH, 1), middle + EACH + 1)]
     futures = [make_derivative(name, facts, InstrumentKind.FUT, month, 0.0, day) for month in months]
     return futures + [
-        make_derivative(name, facts, right, expiry, strike, day)
-        for expiry in expiries
-        for right in _RIGHTS
-        for strike in strikes
-    ]
+        option for expiry in expiries for right in _RIGHTS
+        for option in make_options(name, facts, right, expiry, strikes, day)
+    ]  # fmt: skip
 
 
 _YEAR = 365 * DAY
 _EPOCH = date(1970, 1, 1).toordinal()
 _KEPT_DAYS = 5
 """So many days after it a file's volatilities still say something."""
-_KEPT_PRICES, _KEPT_MOMENTS = 4096, 512
-"""Days of contracts, and moments of chains, whose prices a market keeps: some 80 MB and 20 MB of them."""
+_KEPT_PRICES, _KEPT_MOMENTS, _KEPT_BOOKS = 4096, 512, 256
+"""Days of contracts, moments of chains, and lists of days that a market keeps: some 80, 20 and 30 MB of them."""
 
 
 class DayPrices(NamedTuple):
@@ -294,6 +296,9 @@ class OptionMarket:
         self._clocks: dict[str, VarianceClock] = {}
         self._contracts: dict[str, Instrument] = {}
         self._lists: dict[date, tuple[Instrument, ...]] = {}
+        self._books: dict[tuple[date, tuple[Instrument, ...]], tuple[dict[str, Instrument], InstrumentBook]] = {}
+        self.chosen: dict[tuple[int, str, tuple[LegRule, ...]], tuple[Leg, ...]] = {}
+        """The legs that rules led to at the end of a bar, by its row in the bars of a watched instrument."""
         self._days: dict[tuple[str, float, date], DayPrices] = {}
         self._moments: dict[tuple[str, str, InstrumentKind, int], dict[str, OptionMoment]] = {}
         for columns in data:
@@ -330,6 +335,17 @@ class OptionMarket:
         if (known := self._lists.get(day)) is None:
             listed = {item.id: item for name, tape in self._tapes.items() for item in self._listed(name, tape, day)}
             known = self._lists[day] = tuple(map(self._known, listed.values()))
+        return known
+
+    def book_of(
+        self, day: date, own: tuple[Instrument, ...], held: tuple[Instrument, ...]
+    ) -> tuple[dict[str, Instrument], InstrumentBook]:
+        """Return a day's listed contracts by id, and their book: those of the data (`own`) and those still held too."""
+        if (known := self._books.get((day, own))) is None or held:
+            listed = {item.id: item for item in (*own, *self.contracts_on(day), *held)}
+            known = listed, InstrumentBook(listed.values(), self.ends)
+            if not held:
+                _keep(self._books, (day, own), known, _KEPT_BOOKS)
         return known
 
     def _listed(self, name: str, tape: OptionTape, day: date) -> Sequence[Instrument]:

@@ -6,8 +6,9 @@ figures are never the result.
 
 The loop follows the event engine where both can say the same: a signal fills at the next bar's open, a turn closes and
 enters at one open, a signal at the last bar of a session enters nothing, an exit then goes out after the next session's
-first bar, and intraday positions are closed at the square-off. It knows no stops, no margin and no limits. A bar's
-numbers are read at or after its own time only.
+first bar, and intraday positions are closed at the square-off. A stop lies the strategy's share of the price away from
+the close of its signal's bar. It knows no other stops, no margin and no limits. A bar's numbers are read at or after
+its own time only.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from mytrading.core.risk.pretrade.rules_order import product_refusal
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE, ist_date
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.run_config import Direction
+from mytrading.messages.run_config import Direction, StopPlan
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.parameters import Parameter
 from mytrading.strategies.vectorized import WholeBars
@@ -48,6 +49,7 @@ ENTRY_OK, BEGINS, SQUARE_OFF, LATE = 1, 2, 4, 8
 it comes so long after the bar before that an entry which waits for an exit has expired."""
 
 FIGURES = ("net", "trades", "wins", "gained", "lost", "best", "worst", "bars_held", "costs")
+_EPSILON = 1e-6
 _NET, _COUNT, _WINS, _GAINED, _LOST, _BEST, _WORST, _BARS, _COSTS = range(len(FIGURES))
 
 
@@ -80,6 +82,11 @@ class ScreenData:
     capital: float
     longs: bool
     shorts: bool
+    lows: FloatArray
+    highs: FloatArray
+    stop: float
+    """How far from its price a position is stopped, as a share of it; 0 for nowhere."""
+    tick: float
 
 
 def can_screen(strategy: type[BaseStrategy]) -> bool:
@@ -116,8 +123,18 @@ def screen_data(spec: Spec) -> ScreenData:
         opens=columns.table[0], closes=columns.close, marks=_marks(spec, world, columns, shown),
         ends=np.append(firsts[1:], len(columns)).astype(np.int64), units=units, slip=per_unit, buy_rate=buy,
         sell_rate=sell, capital=spec.capital, longs=_may(spec, traded, sold=False),
-        shorts=_may(spec, traded, sold=True),
+        shorts=_may(spec, traded, sold=True), lows=columns.table[2], highs=columns.table[1],
+        stop=_stop_share(spec, traded), tick=traded.tick_size if traded else 0.05,
     )  # fmt: skip
+
+
+def _stop_share(spec: Spec, instrument: Instrument | None) -> float:
+    """How far away the stop of every position lies, as a share of its price; 0 without a stop."""
+    if spec.run.stop is StopPlan.NONE:
+        return 0.0
+    option = instrument is not None and instrument.kind.is_option
+    default = spec.limits.default_stop_loss_options if option else spec.limits.default_stop_loss
+    return spec.run.stop_loss_pct or default
 
 
 def _frame(spec: Spec) -> tuple[Columns, BarFrame]:
@@ -219,7 +236,7 @@ def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dic
         placed[on.lasts] = signalled
     figures = walk_bars(
         placed, on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
-        on.slip, on.buy_rate, on.sell_rate, equity, rows,
+        on.slip, on.buy_rate, on.sell_rate, on.lows, on.highs, on.stop, on.tick, equity, rows,
     )  # fmt: skip
     found = dict(zip(FIGURES, figures.tolist(), strict=True))
     return found, equity, rows[: int(found["trades"])]
@@ -293,22 +310,29 @@ def _keep_freed_memory() -> None:
 @kernel(nogil=True)
 def walk_bars(
     signals: FloatArray, opens: FloatArray, closes: FloatArray, marks: NDArray[np.uint8], ends: NDArray[np.int64],
-    units: FloatArray, longs: bool, shorts: bool, slip: float, buy_rate: float, sell_rate: float, equity: FloatArray,
-    trips: FloatArray,
+    units: FloatArray, longs: bool, shorts: bool, slip: float, buy_rate: float, sell_rate: float, lows: FloatArray,
+    highs: FloatArray, stop: float, tick: float, equity: FloatArray, trips: FloatArray,
 ) -> FloatArray:  # fmt: skip
     """Compiled loop: simulate the trades of one signal array (1, −1, 0, NaN for none) and return its `FIGURES`. `marks`
     has flags a bar (`SQUARE_OFF` …); `ends` counts bars up to each day's end; `units` is an entry's size by day. Where
-    `longs` or `shorts` is false, such a signal means flat. `slip` is rupees a unit, rates are fractions of turnover.
+    `longs` or `shorts` is false, such a signal means flat. `slip` is rupees a unit, rates are fractions of turnover. A
+    position is stopped the share `stop` away from the close of its signal's bar, on the `tick` beyond; 0: nowhere.
     Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
-    entry price, exit price) as far as it has rows. Bars without a signal or a pending order are skipped at once."""
+    entry price, exit price) as far as it has rows. Bars without a signal, a pending order or a stop that they reach are
+    skipped at once."""
     book = np.zeros(len(FIGURES))
     held, price, paid, since = 0.0, 0.0, 0.0, 0
-    leaving, entering = False, 0.0
+    leaving, entering, seen = False, 0.0, 0.0
+    level, rests = 0.0, False
     bar = 0
     for day in range(len(ends)):
         while bar < ends[day]:
             if not leaving and entering == 0.0:
-                bar = _next(signals, marks, bar, ends[day], SQUARE_OFF if held != 0.0 else 0)
+                watched = SQUARE_OFF if held != 0.0 else 0
+                if stop > 0.0 and held != 0.0:
+                    bar = _next_or_stop(signals, marks, bar, ends[day], watched, lows, highs, held, level, rests)
+                else:
+                    bar = _next(signals, marks, bar, ends[day], watched)
                 if bar == ends[day]:
                     break
             signal, mark = signals[bar], marks[bar]
@@ -325,7 +349,19 @@ def walk_bars(
                 paid = abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
                 book[_NET] -= paid
                 book[_COSTS] += paid
+                level, rests = _stop_level(seen, entering, stop, tick), True
+            if stop > 0.0 and held != 0.0:
+                rests = rests and (mark & BEGINS == 0 or since == bar)
+                if rests and (lows[bar] <= level if held > 0.0 else highs[bar] >= level):
+                    at = min(opens[bar], level) - slip if held > 0.0 else max(opens[bar], level) + slip
+                    cost = abs(held) * at * (sell_rate if held > 0.0 else buy_rate)
+                    _close(book, trips, bar, since, held, price, at, cost, paid)
+                    held, leaving = 0.0, False
+                rests = (
+                    True  # a stop at the broker ends with the day, and is placed again after the next one's first bar
+                )
             leaving, entering = _signalled(signal, mark, held, leaving, longs, shorts)
+            seen = closes[bar]
             bar += 1
         equity[day] = book[_NET] + held * (closes[bar - 1] - price)
     if held != 0.0:
@@ -341,6 +377,27 @@ def _next(signals: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, wat
         if signals[at] == signals[at] or marks[at] & watched:
             return int(np.int64(at))
     return end
+
+
+@kernel(nogil=True)
+def _next_or_stop(
+    signals: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watched: int, lows: FloatArray,
+    highs: FloatArray, held: float, level: float, rests: bool,
+) -> int:  # fmt: skip
+    """The same, or the first bar that comes to the stop of what is held, or with which a session begins."""
+    for at in range(np.uint64(bar), np.uint64(end)):
+        reached = lows[at] <= level if held > 0.0 else highs[at] >= level
+        if signals[at] == signals[at] or marks[at] & (watched | BEGINS) or (reached and rests):
+            return int(np.int64(at))
+    return end
+
+
+@kernel(nogil=True)
+def _stop_level(price: float, side: float, stop: float, tick: float) -> float:
+    """Where the stop of an entry at a price lies: on the next tick that triggers later, never earlier."""
+    ticks = price * (1.0 - side * stop) / tick
+    whole = math.floor(ticks + _EPSILON) if side > 0.0 else math.ceil(ticks - _EPSILON)
+    return math.floor(max(whole * tick, tick) * 1e4 + 0.5) / 1e4
 
 
 @kernel(nogil=True)

@@ -295,10 +295,20 @@ class OptionChains:
         self._chains: dict[tuple[str, str], OptionChain] = {}
         self._quotes: dict[str, Quote] = {}
         self._book: InstrumentBook | None = None
+        self._views: dict[tuple[str, str], tuple[int, ChainView]] = {}
+        """The chains as they were last looked at, and when, until the next quote."""
+
+    def forget_quotes(self) -> None:
+        """Forget all quotes and chains: a backtest's day begins."""
+        self._chains.clear()
+        self._quotes.clear()
+        self._views.clear()
 
     def apply(self, quote: Quote) -> None:
         """Store a quote as the newest of its instrument, and pass it to all open chains."""
         self._quotes[quote.instrument] = quote
+        if self._views:
+            self._views.clear()
         for chain in self._chains.values():
             chain.apply(quote)
 
@@ -306,10 +316,14 @@ class OptionChains:
         """Return the chain at `now` (market ns); `NoSuchContract` if none is listed. A new `book` reopens chains."""
         if book is not self._book:
             self._chains.clear()
+            self._views.clear()
             self._book = book
         if (chain := self._chains.get((underlying, expiry))) is None:
             chain = self._chains[underlying, expiry] = self._open(book, underlying, expiry)
-        return chain.view(now, AROUND)
+        known = self._views.get((underlying, expiry))
+        if known is None or known[0] != now:
+            known = self._views[underlying, expiry] = now, chain.view(now, AROUND)
+        return known[1]
 
     def _open(self, book: InstrumentBook, underlying: str, expiry: str) -> OptionChain:
         from mytrading.core.options.chain import OptionChain  # numba, for rules that need it alone

@@ -6,8 +6,9 @@ date, so that a replay of 2022 trades lots of 50 and Thursday expiries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -239,7 +240,25 @@ def make_derivative(
     name: str, facts: Underlying, kind: InstrumentKind, expiry: date, strike: float, day: date
 ) -> Instrument:
     """Build the future (`strike` 0) or option on `name` with the contract facts of `day`."""
-    exchange = facts.traded_on
+    tick = value_on(facts.future_tick if kind is InstrumentKind.FUT else facts.option_tick, day)
+    lot, freeze = lot_size(facts, expiry, day), int(value_on(facts.freeze, day))
+    return _contract(name, facts.traded_on, kind, expiry, strike, lot, tick, freeze)
+
+
+def make_options(
+    name: str, facts: Underlying, kind: InstrumentKind, expiry: date, strikes: Iterable[float], day: date
+) -> list[Instrument]:
+    """Build the options (`kind` CE or PE) of one expiry, a strike each, with the contract facts of `day`."""
+    lot, tick = lot_size(facts, expiry, day), value_on(facts.option_tick, day)
+    exchange, freeze = facts.traded_on, int(value_on(facts.freeze, day))
+    return [_contract(name, exchange, kind, expiry, strike, lot, tick, freeze) for strike in strikes]
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def _contract(
+    name: str, exchange: str, kind: InstrumentKind, expiry: date, strike: float, lot: int, tick: float, freeze: int
+) -> Instrument:
+    """A contract, the same object for the same facts: most are listed again the day after."""
     is_future = kind is InstrumentKind.FUT
     symbol = future_symbol(name, expiry) if is_future else option_symbol(name, expiry, strike, kind)
     return Instrument(
@@ -250,9 +269,9 @@ def make_derivative(
         underlying=name,
         expiry=expiry.isoformat(),
         strike=strike,
-        lot_size=lot_size(facts, expiry, day),
-        tick_size=value_on(facts.future_tick if is_future else facts.option_tick, day),
-        freeze_qty=int(value_on(facts.freeze, day)),
+        lot_size=lot,
+        tick_size=tick,
+        freeze_qty=freeze,
         name=name,
     )
 

@@ -16,6 +16,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
+from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.readiness import is_quote_stale, unseen_stops
 from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import HEDGE_PATIENCE_NS, drop_superseded_events
@@ -300,6 +301,11 @@ class RiskMachine:
                 cause = content_id("unpriced", order.links.parent or order.client_order_id)
                 rows |= {row.id: row for row in withdraw_entries(self.state, [order], cause)}
         return list(rows.values())
+
+    def admitted_legs(self, signal: Signal, account: str, now: int) -> list[PreTradeContext] | None:
+        """Return the contexts of a new signal's legs in an account that owns nothing; None unless every rule admits
+        them all as they are, at market time `now`. Nothing is kept of the signal."""
+        return self._entries.admitted_legs(Intent(signal=signal, since_ns=signal.created_ns), account, now)
 
     def why_entries_blocked(self, now: int) -> str:
         """Return why entries of the first account are blocked now, trading hours aside; empty if they are not."""

@@ -28,6 +28,7 @@ from mytrading.backtest.search.workers import cluster_workers, local_workers, pa
 from mytrading.cli.app import app
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Product
 from mytrading.messages.run_config import Direction, StopPlan
 from mytrading.reports.document import ReportNote
@@ -272,6 +273,17 @@ def test_screening_of_a_timeframe_that_the_bars_cannot_make_is_refused() -> None
         screen.screen_data(dataclasses.replace(made, run=replace(made.run, timeframes=("1m", "5m"))))
 
 
+SIGNS = {"BUY": 1.0, "SELL": -1.0}
+
+
+@pytest.mark.parametrize("temper", ["trend", "gaps"])
+@pytest.mark.parametrize("share", [0.0005, 0.001])
+def test_screening_with_a_stop_makes_the_trips_of_the_engine(temper: str, share: float) -> None:
+    made = spec(temper)
+    stopped = both_ways(made, stop=StopPlan.BROKER, stop_loss_pct=share, product=Product.MIS)
+    assert stopped != both_ways(made, product=Product.MIS)
+
+
 def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
     """The round trips of the screening, which are those of the event engine."""
     chosen = replace(made.run, parameters={"fast_period": 3, "slow_period": 8}, **fields)
@@ -282,7 +294,13 @@ def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
     starts = made.data[0].start_ns
     rows = [(int(starts[int(a)]), int(starts[int(b)]), units, p, q) for a, b, units, p, q in trips.tolist()]
     expected = [
-        (t.entry_ns, t.exit_ns, t.quantity * (1.0 if t.side == "BUY" else -1.0), t.entry_price, t.exit_price)
+        (
+            t.entry_ns,
+            t.exit_ns - t.exit_ns % MINUTE,
+            t.quantity * (1.0 if t.side == "BUY" else -1.0),
+            t.entry_price,
+            t.exit_price,
+        )
         for t in result.ledger.trades
     ]
     assert rows == expected

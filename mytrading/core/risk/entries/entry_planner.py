@@ -35,7 +35,7 @@ from mytrading.messages.commands import ADJUSTMENT_BROKEN, PlaceEntry, SignalDen
 from mytrading.messages.enums import OrderType, Severity
 from mytrading.messages.journal_rows import IntentSized
 from mytrading.messages.run_config import OrphanLegs, StopPlan
-from mytrading.messages.signals import Signal
+from mytrading.messages.signals import Leg, Signal
 
 BASKET_NS = 30 * SECOND
 """How long after its intent has expired a basket that began may still order its other legs, in both times."""
@@ -160,13 +160,7 @@ class EntryPlanner:
         legs, move = plan
         wanted = {leg.instrument for leg in legs if leg.is_orderable}
         begun, margins = self._cases.has_basket_begun(intent, account), self._margins
-        cases = [
-            self._cases.leg_context(intent, leg, account, now)
-            for leg in intent.legs
-            if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
-        ]
-        cases = self._with_margin([case for case in cases if case.units], intent, account, now)
-        denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
+        cases, denied = self._judged(intent, account, now, wanted.intersection(move.enter) if begun else wanted)
         question: list[Any] | None = None
         if not begun and cases and self._environment.asks_broker:
             made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
@@ -192,6 +186,24 @@ class EntryPlanner:
             if calls.pop(case.leg.instrument, None) is not None:  # None: a leg before it has named the instrument
                 rows += self._entry(intent, account, case, _Reserve(margin, sum(calls.values()), later))
         return rows
+
+    def admitted_legs(self, intent: Intent, account: str, now: int) -> list[PreTradeContext] | None:
+        """Return the contexts of all legs of an intent of which nothing was ordered; None unless every rule admits all
+        of them as they are, now, and the broker is not asked for their margin."""
+        if any(self._must_wait(leg.instrument, account, intent, now) for leg in intent.legs):
+            return None
+        if self._environment.asks_broker or any(self._sizer.size_legs(intent, account, now)):
+            return None
+        cases, denied = self._judged(intent, account, now, {leg.instrument for leg in intent.legs})
+        return None if denied else cases
+
+    def _judged(
+        self, intent: Intent, account: str, now: int, wanted: set[str]
+    ) -> tuple[list[PreTradeContext], list[tuple[Leg, tuple[Denial, ...]]]]:
+        """The contexts of the wanted legs, and what denies any of them."""
+        cases = [self._cases.leg_context(intent, leg, account, now) for leg in intent.legs if leg.instrument in wanted]
+        cases = self._with_margin([case for case in cases if case.units], intent, account, now)
+        return cases, [(case.leg, found) for case in count_earlier_legs(cases) if (found := find_denials(case))]
 
     def _is_for_the_broker(self, denials: Iterable[Denial]) -> bool:
         """True if only the table's margin denies legs, and the broker's figure would replace it."""

@@ -13,11 +13,12 @@ from mytrading.strategies.vectorized import crosses_above, crosses_below
 
 def _slow_walk(
     signals: list[float], opens: list[float], closes: list[float], marks: list[int], days: list[int],
-    units: list[float], *, shorts: bool, slip: float, rates: tuple[float, float],
+    units: list[float], *, shorts: bool, slip: float, rates: tuple[float, float], reach: list[tuple[float, float]],
+    stop: float,
 ) -> tuple[list[float], list[tuple[int, int, float]]]:  # fmt: skip
     """What the compiled walk says, bar by bar and in plain words: profit at each day's end, and round trips."""
-    held = entering = price = banked = 0.0
-    since, leaving = 0, False
+    held = entering = price = banked = level = 0.0
+    since, leaving, rests = 0, False, False
     equity, trips = [0.0] * len(units), []
     for bar, (signal, mark) in enumerate(zip(signals, marks, strict=True)):
         if mark & kernel.BEGINS or (mark & kernel.LATE and held):
@@ -33,7 +34,19 @@ def _slow_walk(
         if entering and not held:
             held, price, since = entering * units[days[bar]], opens[bar] + entering * slip, bar
             banked -= abs(held) * price * rates[entering < 0]
+            away = closes[bar - 1] * (1 - entering * stop) / TICK
+            level = round(TICK * (math.floor(away + 1e-6) if entering > 0 else math.ceil(away - 1e-6)), 4)
+            rests = True
+        elif mark & kernel.BEGINS:
+            rests = False
         entering = 0.0
+        low, high = reach[bar]
+        if stop and held and rests and (low <= level if held > 0 else high >= level):
+            at = min(opens[bar], level) - slip if held > 0 else max(opens[bar], level) + slip
+            banked += held * (at - price) - abs(held) * at * rates[held > 0]
+            trips.append((since, bar, held))
+            held, leaving = 0.0, False
+        rests = True
         wanted = 0.0 if signal < 0 and not shorts else signal
         if wanted * held <= 0:  # false of NaN: no signal
             leaving = leaving or bool(held)
@@ -43,8 +56,12 @@ def _slow_walk(
     return equity, trips
 
 
+TICK = 0.05
+
+
+@pytest.mark.parametrize("stop", [0.0, 0.004, 0.02])
 @pytest.mark.parametrize("seed", range(40))
-def test_compiled_walk_of_any_signals_and_marks_is_the_plain_one(seed: int) -> None:
+def test_compiled_walk_of_any_signals_and_marks_is_the_plain_one(seed: int, stop: float) -> None:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 80))
     days = np.sort(rng.integers(0, 4, n))
@@ -54,14 +71,17 @@ def test_compiled_walk_of_any_signals_and_marks_is_the_plain_one(seed: int) -> N
     opens = 100 + rng.normal(size=n).cumsum()
     closes, marks = opens + rng.normal(size=n), rng.integers(0, 16, n).astype(np.uint8) & rng.integers(0, 16, n)
     marks = marks.astype(np.uint8)
+    highs, lows = np.maximum(opens, closes) + rng.random(n), np.minimum(opens, closes) - rng.random(n)
     units, shorts = rng.integers(1, 4, len(ends)).astype(float), bool(seed % 2)
     equity, rows = np.zeros(len(ends)), np.empty((n, 5))
     figures = kernel.walk_bars(
-        signalled, opens, closes, marks, ends, units, True, shorts, 0.05, 0.001, 0.002, equity, rows
-    )
+        signalled, opens, closes, marks, ends, units, True, shorts, 0.05, 0.001, 0.002, lows, highs, stop, TICK,
+        equity, rows,
+    )  # fmt: skip
     found, trips = _slow_walk(
         signalled.tolist(), opens.tolist(), closes.tolist(), marks.tolist(), days.tolist(), units.tolist(),
-        shorts=shorts, slip=0.05, rates=(0.001, 0.002),
+        shorts=shorts, slip=0.05, rates=(0.001, 0.002), reach=list(zip(lows.tolist(), highs.tolist(), strict=True)),
+        stop=stop,
     )  # fmt: skip
     assert equity == pytest.approx(found)
     assert [(int(row[0]), int(row[1]), row[2]) for row in rows[: int(figures[1])]] == trips

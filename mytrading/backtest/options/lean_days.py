@@ -1,0 +1,456 @@
+"""Days of a file of legs by the lean engine: one basket a day, entered, watched as columns, and closed.
+
+Intraday legs are flat at every day's end, so that each day stands for itself but for the money that it begins with. A
+day is made here while nothing in it has a choice: every rule of risk admits all legs, all are held, and a rule of their
+run or the time closes them together. Where a day comes to anything else (a denial, the stop or the target of a leg, a
+hole in the bars), the machines make that day from its first bar on. They are the judge of all days.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from mytrading.backtest.data.feeds import Feed
+from mytrading.backtest.engine.assumptions import ACCOUNT
+from mytrading.backtest.engine.lean import booked_price
+from mytrading.backtest.engine.lean_terms import NotCoveredError
+from mytrading.backtest.engine.ledger import Trade
+from mytrading.backtest.options.leg_columns import BasketPath, LegPath, first_bar
+from mytrading.backtest.options.loop import LegTape, OptionLoop, OptionWorld
+from mytrading.backtest.options.market import DayPrices, sides_around
+from mytrading.core.engine.contract_selection import ContractSelector
+from mytrading.core.engine.leg_strategy import closing_second
+from mytrading.core.engine.strategy_host import StrategyHost
+from mytrading.core.exchange.books import required_cash
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.risk.pretrade.context import PreTradeContext
+from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop
+from mytrading.core.risk.runs.run import WAITING, Breach, Run, level_price, reached_rules, rules_in_force
+from mytrading.core.risk.runs.run_events import breach_alerts, deny_while_ending
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE, SECOND, hhmm, ist_date, second_of_day
+from mytrading.messages.enums import Action, Side
+from mytrading.messages.exit_rules import StrategyRules
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.leg_plan import LegRule
+from mytrading.messages.market import Quote
+from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.run_config import StrategyRun
+from mytrading.messages.signals import Leg, Signal
+from mytrading.strategies.signals import StrategySignal
+
+_FAR = float("inf")
+_SPARE = 1.0
+"""Rupees by which margin and cash must suffice: on a closer call the machines judge."""
+_KEPT_CHOICES = 20_000
+"""Choices of contracts that a market keeps for other trials: some 20 MB of them."""
+_LONGEST_HOLE = 10 * MINUTE
+"""A hole in the bars for which a quote of an option is still new enough to value it by."""
+
+
+class UnlikeDay(Exception):
+    """A day came to something that only the machines know; the text names it."""
+
+
+class HeldLeg(NamedTuple):
+    """A leg of the basket: signed units, its price as it was judged, and what it was entered at, rupees.
+
+    Something of its own acts at prices at or below `floor`, at or above `ceiling`.
+    """
+
+    contract: Instrument
+    prices: DayPrices
+    units: int
+    judged: float
+    entered: float = 0.0
+    average: float = 0.0
+    floor: float = -_FAR
+    ceiling: float = _FAR
+
+
+class BasketEnd(NamedTuple):
+    """How a basket ends: the row and the moment (ns), each leg's price then, the order in which legs are closed.
+
+    `counted` legs are still held when the bar of that row ends for them; `breach` is the rule, None for the time.
+    """
+
+    row: int
+    at_ns: int
+    prices: Sequence[float]
+    order: Sequence[int]
+    counted: int = 0
+    breach: Breach | None = None
+
+
+class KnownChoices(ContractSelector):
+    """Selects contracts as it does live, but where the market keeps what the same rules led to at the same bar."""
+
+    def __init__(self, days: LeanDays) -> None:
+        super().__init__()
+        self._recall = days.known_legs
+
+    def select_legs(
+        self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
+    ) -> tuple[Leg, ...]:
+        """Return a draft's legs, contracts selected; () on a day its plan excludes. Raises `NoSuchContract`."""
+        return self._recall(draft) or super().select_legs(run, draft, prices, book, now)
+
+
+class LeanDays(OptionLoop):
+    """A loop that makes whole days by itself; the machines walk through the others. Call `open_market` before `run`."""
+
+    def open_market(self, world: OptionWorld) -> None:
+        """Attach the option market of `world`, and learn what applies on every day."""
+        super().open_market(world)
+        self.lean_days = 0
+        self._walking = False
+        """True while the machines make a day."""
+        self._machines.engine.contracts = KnownChoices(self)
+        self.causes: Counter[str] = Counter()
+        """Days that the machines made, by what they alone know."""
+        self._feed: Feed = self._watched[0]
+        columns, host = self._feed.columns, self._feed.host
+        self._name, self._run = columns.instrument, host.run
+        self._starts, self._closes_of = columns.start_ns, columns.close
+        self._ends = self._feed.bar_ends(0)
+        plan = self._run.plan
+        assert plan is not None
+        at = (self._ends // SECOND + IST_OFFSET // SECOND) % (DAY // SECOND)
+        self._enters = (at >= plan.entry_time) & (at < plan.entry_time + plan.entry_minutes * 60)
+        self._is_over = at >= closing_second(plan)
+        self._days = plan.days.value
+        self._uneven = self._ends != self._starts + columns.span_ns
+        rules = rules_in_force(self._run, self._risk.environment.limits)
+        self._rules: StrategyRules = rules
+        band = Run(strategy=self._run.name, id="", rules=rules, opened_ns=0)
+        band.update_profit_band()
+        self._least, self._most = band.low, band.high
+        self._is_ruled = band.low > -_FAR or band.high < _FAR
+
+    def run(self) -> None:
+        """Run all days; contracts that expire on the last day settle if that day is complete."""
+        days = (self._starts + IST_OFFSET) // DAY
+        bounds = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+        for first, last in pairwise(bounds):
+            try:
+                self._make(first, last)
+                self.lean_days += 1
+            except UnlikeDay as found:
+                self.causes[str(found)] += 1
+                self._walking = True
+                self._walk(first, last)
+                self._walking = False
+            self._progress(last)
+        if self.day >= 0:
+            self._end_whole_day()
+        self._machines.engine.stop()
+
+    @property
+    def note(self) -> str:
+        """Return which days the machines made, and why; empty if none."""
+        causes = ", ".join(f"{cause} ({count})" for cause, count in self.causes.most_common())
+        days = sum(self.causes.values())
+        return f"{days} of {days + self.lean_days} days by the machines: {causes}" if days else ""
+
+    # a day by the machines
+
+    def _walk(self, first: int, last: int) -> None:
+        """Walk through the bars of a day, and end it where another one follows."""
+        feed, span = self._feed, self._feed.columns.span_ns
+        self._next_clock = 0
+        for row in range(first, last):
+            start = int(self._starts[row])
+            if start >= self._next_clock:
+                self.pass_clock(start)
+            feed.row = feed.series.cursor = row
+            if self._has_nothing_to_do(row, start):
+                feed.last, feed.last_ns = float(self._closes_of[row]), start + span
+                self._passed_ns = start + span if self._legs else 0
+                continue
+            self._opened(feed, start)
+            self._moved(feed, start + span)
+            self._show(feed, 0, row, int(self._ends[row]))
+        if last < len(self._starts):
+            self._end_day(int(self._starts[last]))
+            self.day = -1
+
+    def _has_nothing_to_do(self, row: int, start: int) -> bool:
+        """True for a bar on which the plan wants nothing and no price of a contract can lead to anything."""
+        if self.restless or self._position_moved or self._venue.waiting:
+            return False
+        if self._holding:
+            return not self._is_over[row] and start < self._act_after(self._feed, start)
+        return not (self._enters[row] and not self._is_over[row])
+
+    # a day without a choice
+
+    def _make(self, first: int, last: int) -> None:
+        """Make a day; `UnlikeDay`, with nothing changed, says why the machines have to."""
+        if self.day >= 0 or self._legs or self._venue.waiting or self._risk.state.open_positions():
+            raise UnlikeDay("something is carried over from the day before")
+        for row in (first + np.flatnonzero(self._enters[first:last] & ~self._is_over[first:last])).tolist():
+            draft = self._ask(row)
+            if draft is not None:
+                if legs := self._select(draft, row):
+                    self._trade(draft, legs, row, first, last)
+                break
+        self._feed.last, self._feed.last_ns = float(self._closes_of[last - 1]), int(self._ends[last - 1])
+
+    def _ask(self, row: int) -> StrategySignal | None:
+        """What the plan wants at the end of a bar."""
+        host = self._feed.host
+        self._feed.series.cursor = row
+        drafts = host.on_bar(self._feed.shown_bar(0, row), loaded=True)
+        if host.fault is not None:
+            raise NotCoveredError("the strategy failed")
+        return drafts[0] if drafts else None
+
+    def _select(self, draft: StrategySignal, row: int) -> tuple[Leg, ...]:
+        """The contracts of the legs, quoted as the feed would by now; none on a day that the plan leaves out."""
+        engine, now = self._machines.engine, int(self._ends[row])
+        self._contracts.held = {}
+        engine.book = self._contracts.open_day(ist_date(int(self._starts[row])))
+        key, chosen = self._choice(draft, row), self._market.chosen
+        if (legs := chosen.get(key)) is None:
+            legs = chosen[key] = self._choose(draft, row, now)
+            if len(chosen) > _KEPT_CHOICES:
+                del chosen[next(iter(chosen))]
+        found = [self._contracts.instrument(leg.instrument) for leg in legs]
+        self._quotes = self._market.prices_at([one for one in found if one is not None], now)
+        return legs
+
+    def _choice(self, draft: StrategySignal, row: int) -> tuple[int, str, tuple[LegRule, ...]]:
+        """The name by which the market keeps what the rules of a draft's legs lead to at the end of a bar."""
+        rules = tuple(leg for leg in draft.legs if isinstance(leg, LegRule))
+        return row, f"{self._name} {self._days}", rules
+
+    def known_legs(self, draft: StrategySignal) -> tuple[Leg, ...]:
+        """Return what the rules of a draft's legs led to at the present bar of a day that the machines make; () if that
+        is not known."""
+        return self._market.chosen.get(self._choice(draft, self._feed.row), ()) if self._walking else ()
+
+    def _candidates(self, host: StrategyHost, signal: StrategySignal, now: int) -> Sequence[str]:
+        known = self.known_legs(signal)
+        return [leg.instrument for leg in known] if known else super()._candidates(host, signal, now)
+
+    def _choose(self, draft: StrategySignal, row: int, now: int) -> tuple[Leg, ...]:
+        """What the rules of the legs lead to: it follows from the quotes of this moment alone."""
+        engine = self._machines.engine
+        engine.contracts.chains.forget_quotes()
+        engine.prices[self._name] = float(self._closes_of[row])
+        wanted = dict.fromkeys(self._candidates(self._feed.host, draft, now))
+        found = [self._contracts.instrument(name) for name in wanted]
+        contracts = [one for one in found if one is not None and self._market.underlying(one)]
+        for name, (price, bid, ask, _) in self._market.prices_at(contracts, now).items():
+            engine.note_price(Quote(name, now, now, price, bid, ask))
+        try:
+            return engine.contracts.select_legs(self._run, draft, engine.prices, engine.book, now)
+        except NoSuchContract:
+            raise UnlikeDay("a contract that is not listed") from None
+
+    def _trade(self, draft: StrategySignal, legs: tuple[Leg, ...], row: int, first: int, last: int) -> None:
+        """Enter the legs at the open after a signal, and end them: all of it is worked out before anything is noted."""
+        now, entry = int(self._ends[row]), row + 1
+        over = first + int(np.argmax(self._is_over[first:last]))  # the first row of all where none is over
+        if entry >= last or int(self._starts[entry]) != now:
+            raise UnlikeDay("no bar that begins with the entry")
+        if not entry < over < last - 1:
+            raise UnlikeDay("no bar after the exit time")
+        self._check_hours(row, over + 1)
+        engine = self._machines.engine
+        signal = Signal(
+            id=f"{now}", strategy=self._run.name, watch=self._name, action=Action.BUY, created_ns=now,
+            expires_ns=now + engine.validity_ns, expires_machine_ns=0, account=ACCOUNT, product=self._run.product,
+            legs=legs, confidence=draft.confidence, bar_ns=now,
+        )  # fmt: skip
+        held = self._enter(signal, entry - first, now)
+        end = self._end_of(held, entry - first, over - first, first)
+        self._note(signal, held, end, entry - first, first)
+
+    def _check_hours(self, first: int, last: int) -> None:
+        """Bars from the signal to the exit lie close together, in the hours of the exchanges, before the square-off."""
+        starts, span = self._starts[first : last + 1], self._feed.columns.span_ns
+        if self._uneven[first : last + 1].any() or int(np.diff(starts).max()) > _LONGEST_HOLE:
+            raise UnlikeDay("a hole in the bars")
+        calendar, at = self._contracts.calendar, int(starts[0])
+        for exchange in self._exchanges_of_day().intersection(calendar.exchanges):
+            session = calendar.session(exchange, ist_date(at))
+            begins = self._square_off.begins_ns(exchange, at)
+            if session is None or at < session.open_ns or int(starts[-1]) + span > session.close_ns:
+                raise UnlikeDay("a bar outside trading hours")
+            if not begins or int(starts[-1]) >= begins:
+                raise UnlikeDay("an exit at the square-off")
+
+    def _exchanges_of_day(self) -> set[str]:
+        """The exchanges of the underlying and of the contracts that were quoted."""
+        return {name.partition(":")[0] for name in (self._name, *self._quotes)}
+
+    # in
+
+    def _enter(self, signal: Signal, row: int, now: int) -> list[HeldLeg]:
+        """The legs as risk admits them and the next open fills them."""
+        risk = self._risk
+        self._venue.now = now
+        risk.take_contracts(self._machines.engine.book)
+        for leg in signal.legs:
+            moment = self._quotes.get(leg.instrument)
+            if moment is None or moment.quoted or leg.instrument in self._market.terms.quotes:
+                raise UnlikeDay("recorded bid and ask")
+            risk.apply(Quote(leg.instrument, now, now, moment.price))
+        risk.apply(self._venue.funds())
+        cases = risk.admitted_legs(signal, ACCOUNT, now)
+        if cases is None or len(cases) != len(signal.legs):
+            raise UnlikeDay("a leg that is denied, or that waits")
+        contracts = [case.instrument for case in cases if case.instrument is not None]
+        found = self._market.prices_of(contracts, ist_date(now - 1))
+        held = []
+        for case, contract, prices in zip(cases, contracts, found, strict=True):
+            if prices is None or row >= len(prices.columns) or 1 < contract.freeze_qty < abs(case.units):
+                raise UnlikeDay("an order above the freeze quantity, or a contract without bars")
+            if case.margin_free is None or case.margin_needed > case.margin_free - _SPARE:
+                raise UnlikeDay("margin that barely suffices")
+            bare = HeldLeg(contract, prices, case.units, self._quotes[contract.id].price)
+            price = self._fill_price(bare, float(prices.columns.table[0, row]), row, bare.units)
+            size = abs(bare.units)
+            entered = booked_price(size, price)
+            held.append(self._with_levels(bare._replace(entered=entered, average=entered * size / size), case))
+        self._check_cash(held)
+        self._check_first_prices(held, row)
+        return held
+
+    def _with_levels(self, leg: HeldLeg, case: PreTradeContext) -> HeldLeg:
+        """The leg with the prices at which its stop, its target or a rule of legs acts."""
+        rises = leg.units > 0
+        downs, ups = [leg.floor], [leg.ceiling]
+        losing, gaining = (downs, ups) if rises else (ups, downs)
+        stop = plan_stop(case)
+        if isinstance(stop, StopLevels) and stop.trigger and not case.is_hedge:
+            losing.append(stop.trigger)
+        if case.leg.target_price and not case.is_hedge:
+            gaining.append(case.leg.target_price)
+        rules = self._rules
+        if rules.leg_stop_loss.value:
+            losing.append(level_price(rules.leg_stop_loss, leg.average, leg.units, False))
+        if rules.leg_take_profit.value:
+            gaining.append(level_price(rules.leg_take_profit, leg.average, leg.units, True))
+        return leg._replace(floor=max(downs), ceiling=min(ups))
+
+    def _check_cash(self, held: Sequence[HeldLeg]) -> None:
+        """The exchange has cash for every order, what hedges save not counted."""
+        books, rates = self._venue.exchange.books, self._contracts.facts.margin
+        needs = [required_cash(leg.contract, self._run.product, leg.units, leg.entered, rates) for leg in held]
+        if sum(needs) > books.available_cash() - _SPARE:
+            raise UnlikeDay("cash that does not suffice without hedges")
+
+    def _check_first_prices(self, held: Sequence[HeldLeg], row: int) -> None:
+        """While the legs are being filled no price may come to a rule of the run: it would end what is half entered."""
+        if not self._is_ruled:
+            return
+        bought, now, there = sum(leg.units > 0 for leg in held), [leg.judged for leg in held], len(held)
+        covered = 0 < bought < len(held)
+        for number, leg in enumerate(held):
+            if number < bought or not covered:
+                there = number + 1
+            if covered and there == bought:
+                self._check_profit(held[:there], now)  # sold legs are ordered now
+                there = len(held)
+            if number:  # risk asks for prices once something is held
+                now[number] = float(leg.prices.columns.table[0, row])
+                self._check_profit(held[:there], now)
+
+    def _check_profit(self, held: Sequence[HeldLeg], prices: Sequence[float]) -> None:
+        profit = sum(leg.units * (price - leg.average) for leg, price in zip(held, prices, strict=False))
+        if not self._least < profit < self._most:
+            raise UnlikeDay("a rule of the run while its legs come or go")
+
+    # out
+
+    def _end_of(self, held: Sequence[HeldLeg], entry: int, over: int, first: int) -> BasketEnd:
+        """What ends the basket first: a rule of its run, or the bar after the exit time. Rows are those of the day."""
+        tables = [leg.prices.columns.table[:, entry : over + 1] for leg in held]
+        paths = [
+            LegPath(table[0], table[1], table[2], table[3], leg.judged) for table, leg in zip(tables, held, strict=True)
+        ]
+        acts = np.zeros(over + 1 - entry, dtype=np.bool_)
+        for leg, path in zip(held, paths, strict=True):
+            acts |= (path.low <= leg.floor) | (path.high >= leg.ceiling)
+        row = first_bar(acts)
+        units, averages = [leg.units for leg in held], [leg.average for leg in held]
+        hit = BasketPath(paths, units, averages).first_outside(self._least, self._most) if self._is_ruled else None
+        if row is not None and (hit is None or row <= hit.row):
+            raise UnlikeDay("the stop or the target of a leg")
+        order = [*self._places(held, sold=True), *self._places(held, sold=False)]
+        if hit is None:
+            return self._timed_end(held, over + 1, first, order)
+        if not (breaches := reached_rules(self._rules, WAITING, hit.profit, trails=False)):
+            raise UnlikeDay("a rule of the run that is reached to a hair")
+        start, span = int(self._starts[first + entry + hit.row]), self._feed.columns.span_ns
+        moments = (start, start + span // 3, start + 2 * (span // 3), start + span - 1)
+        counted = hit.leg + 1 if hit.step else 0
+        return BasketEnd(entry + hit.row, moments[hit.step], hit.prices, order, counted, breaches[0])
+
+    @staticmethod
+    def _places(held: Sequence[HeldLeg], *, sold: bool) -> list[int]:
+        return [place for place, leg in enumerate(held) if (leg.units < 0) is sold]
+
+    def _timed_end(self, held: Sequence[HeldLeg], row: int, first: int, order: Sequence[int]) -> BasketEnd:
+        """The exit time: sold legs at the next open one after the other, what was bought beside them with the last."""
+        opens = [float(leg.prices.columns.table[0, row]) for leg in held]
+        now = [float(leg.prices.columns.table[3, row - 1]) for leg in held]
+        covered = any(leg.units < 0 for leg in held)
+        for number, leg in enumerate(held):
+            if opens[number] <= leg.floor or opens[number] >= leg.ceiling:
+                raise UnlikeDay("the stop or the target of a leg")
+            now[number] = opens[number]
+            if self._is_ruled and covered and leg.units > 0:
+                self._check_profit(held, now)
+        return BasketEnd(row, int(self._starts[first + row]), opens, order)
+
+    def _fill_price(self, leg: HeldLeg, price: float, row: int, units: int) -> float:
+        """What so many signed units are filled at in a bar, while the contract trades at a price."""
+        half = float(leg.prices.half[row])
+        sides = sides_around(price, half, leg.contract.tick_size) if half else None
+        return self._venue.mark_of(leg.contract, price, sides).opposite(Side.BUY if units > 0 else Side.SELL)
+
+    # what is known of it
+
+    def _note_end(self, signal: Signal, end: BasketEnd) -> None:
+        """Note what risk says of it: the alert of a rule, or that its own exit time closes what the plan closes."""
+        if end.breach is not None:
+            for row in breach_alerts(self._run.name, end.breach, end.at_ns):
+                self._ledger.apply(row)
+        elif at := self._rules.exit_time:
+            over = Breach(RiskKind.EXIT_TIME, at, second_of_day(end.at_ns), f"exit_time {hhmm(at)} has come")
+            self._ledger.apply(deny_while_ending(signal, over, end.at_ns))
+
+    def _note(self, signal: Signal, held: Sequence[HeldLeg], end: BasketEnd, entry: int, first: int) -> None:
+        """Note all that came of a signal in the ledger, the account and the strategy's view."""
+        ledger, name, product = self._ledger, self._run.name, self._run.product
+        opened, gained = int(self._starts[first + entry]), 0.0
+        ledger.apply(signal)
+        for leg in held:
+            ledger.record_fill(opened, leg.contract.id, name, product, leg.units, leg.entered)
+        self._note_end(signal, end)
+        for place in end.order:
+            leg = held[place]
+            size, side, contract = abs(leg.units), "BUY" if leg.units > 0 else "SELL", leg.contract.id
+            price = booked_price(size, self._fill_price(leg, end.prices[place], end.row, -leg.units))
+            paid, got = leg.entered * size, price * size
+            gross = (got - paid) if leg.units > 0 else -(got - paid)
+            ledger.record_fill(end.at_ns, contract, name, product, -leg.units, price)
+            ledger.record_trade(
+                Trade(opened, end.at_ns, contract, name, side, size, paid / size, got / size, gross, 0.0)
+            )
+            gained += gross
+        self._venue.book_profit(gained)
+        self._feed.host.workspace.last_fill_ns = end.at_ns
+        for place, leg in enumerate(held):
+            contract = leg.contract.id
+            tape = self._past.pop(contract, None) or LegTape(leg.contract, self._name)
+            tape.open_day(leg.prices)
+            self._past[contract] = tape
+            self._tally(contract, leg.prices, slice(entry, end.row + (place < end.counted)))
