@@ -208,10 +208,9 @@ def _process_line(data: LiveScreenData, well: int) -> Text:
     parts = [f"{well} of {count} processes run and are ready"]
     took = (data.summary.get("latency_ms") or {}).get("quote_to_order") or {}
     if (half := took.get("p50")) is not None and (most := took.get("p99")) is not None:
-        parts.append(f"orders leave {half:,.0f} ms after their quote, 1 in 100 after {most:,.0f} ms")
-        if speed > 1:
-            in_market = [f"{ms * speed / 1000:,.1f} s" for ms in (half, most)]
-            parts.append(f"at ×{speed:g} that is {' and '.join(in_market)} of market")
+        times = f"orders leave {half:,.0f} ms after their quote, 1 in 100 after {most:,.0f} ms"
+        in_market = " and ".join(f"{ms * speed / 1000:,.1f} s" for ms in (half, most))
+        parts.append(f"{times} (×{speed:g}: {in_market} of market)" if speed > 1 else times)
     return _line(" · ".join(parts), "green" if well == count else "")
 
 
@@ -300,4 +299,4 @@ def _trade_line(trade: dict[str, Any], orders: list[dict[str, Any]]) -> Text:
     ended = word or (f"closed ({reason})" if reason else "closed")
     what = f"{trade['quantity']} {trade['instrument']} out at {trade['exit_price']:,.2f}"
     made, at = _rupees(trade.get("realised", 0.0)), clock_time(trade["closed_ns"])
-    return _line(f"{at} {trade['strategy']} {ended}: {what}, ₹{made.plain}", str(made.style))
+    return _line(f"{at} {trade['strategy']} {ended}, ₹{made.plain}: {what}", str(made.style))

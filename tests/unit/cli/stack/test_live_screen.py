@@ -156,14 +156,13 @@ def test_end_of_a_trade_is_an_event_with_its_cause_and_its_loss(purpose: str, re
          "opened_ns": at(10, 37), "closed_ns": at(10, 44)}
     ]  # fmt: skip
     text = "\n".join(drawn(body, 140, 45))
-    assert f"10:44:00 SMA_Crossover {words}: 65 {CALL} out at 34.95, ₹-773.50" in text
+    assert f"10:44:00 SMA_Crossover {words}, ₹-773.50: 65 {CALL} out at 34.95" in text
     assert "1 trade, 0 won" in text
 
 
 def test_latency_has_one_unit_and_the_speed_of_the_market_beside_it() -> None:
     text = "\n".join(drawn(reported(), 160, 45))
-    assert "orders leave 17 ms after their quote, 1 in 100 after 1,105 ms" in text
-    assert "at ×60 that is 1.0 s and 66.3 s of market" in text
+    assert "orders leave 17 ms after their quote, 1 in 100 after 1,105 ms (×60: 1.0 s and 66.3 s of market)" in text
     live = reported()
     live.status["speed"] = 1.0
     assert "of market" not in "\n".join(drawn(live, 160, 45))
