@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def nothing_pure_is_done_twice() -> Iterator[None]:
     """Commands are built, and shipped files parsed, once for all tests."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        parse_cache.remember(monkeypatch)
+        parse_cache.remember(monkeypatch.setattr)
         yield
 
 

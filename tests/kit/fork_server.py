@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,7 +35,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
+import msgspec
+import typer.main
 from supervisor.options import ServerOptions
+
+from tests.kit import parse_cache
 
 PACKAGES = ("mytrading.daemons", "mytrading.runtime", "mytrading.simulator", "mytrading.config")
 """Loaded before the first fork, with what `_load` names: nothing here may load pandas, DuckDB or Numba."""
@@ -309,8 +314,26 @@ def _load() -> None:
     for module in (control, instruments):  # they start processes of the package
         module.subprocess = SimpleNamespace(**{**standard, "Popen": start})
     ServerOptions.execve = _play_in_place
+    _prepare()
     gc.collect()
     gc.freeze()
+
+
+def _prepare() -> None:
+    """Do what each process does at its start and what follows from the code and the shipped files alone."""
+    from mytrading.cli.app import app
+
+    parse_cache.remember(setattr)
+    typer.main.get_command(app)
+    for path in (ROOT / "config").rglob("*.toml"):
+        with suppress(ValueError):
+            tomllib.loads(path.read_text(encoding="utf-8"))
+    waiting = [msgspec.Struct]
+    while waiting:  # a type is looked through, its annotations included, for the first decoder that reads it
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        with suppress(TypeError, NameError):
+            msgspec.msgpack.Decoder(kind)
 
 
 def _play_in_place(_options: ServerOptions, program: str, arguments: list[str], environment: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """What a command does once in its life, and a run of the tests thousands of times, is done once a run here.
 
-Used by `conftest`. Rule: only what follows from its arguments alone is remembered, and nobody gets an object
-that another one may change.
+Used by `conftest` and by the fork server. Rule: only what follows from its arguments alone is remembered, and nobody
+gets an object that another one may change.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 import typer.main
 import typer.testing
 
@@ -22,13 +21,16 @@ from mytrading.config import strategy_files
 Found = TypeVar("Found")
 
 
-def remember(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Build the tree of commands, read a text of TOML and look through a strategy's file once each."""
+def remember(put: Callable[[Any, str, Any], None]) -> None:
+    """Build the tree of commands, read a text of TOML and look through a strategy's file once each.
+
+    `put` sets an attribute, for good or until a test ends: `setattr` or `monkeypatch.setattr`.
+    """
     built = functools.cache(typer.main.get_command)
-    monkeypatch.setattr(typer.main, "get_command", built)
-    monkeypatch.setattr(typer.testing, "_get_command", built)
-    monkeypatch.setattr(tomllib, "loads", copied(tomllib.loads))
-    monkeypatch.setattr(strategy_files, "_scan", by_content(strategy_files._scan))
+    put(typer.main, "get_command", built)
+    put(typer.testing, "_get_command", built)
+    put(tomllib, "loads", copied(tomllib.loads))
+    put(strategy_files, "_scan", by_content(strategy_files._scan))
 
 
 def copied(read: Callable[..., Found]) -> Callable[..., Found]:
