@@ -100,7 +100,7 @@ def noted(stack: Stack) -> list[str]:
 
 
 def reported(stack: Stack) -> str:
-    path = stack.base.parent / "told"
+    path = stack.base.parent / "reported"
     return path.read_text() if path.exists() else ""
 
 
