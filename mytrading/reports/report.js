@@ -197,7 +197,7 @@ function layoutOf(chart, scales, colours) {
     hovermode: chart.x === "category" ? "closest" : "x unified", paper_bgcolor: colours.paper,
     plot_bgcolor: colours.paper, font: {color: colours.ink, size: 12}, title: {text: chart.title || "", font: {size: 14}},
     legend: {orientation: "h", y: -0.12}, separators: ".,", bargap: 0.05, shapes: [], annotations: [],
-    xaxis: {gridcolor: colours.grid, linecolor: colours.grid, zeroline: false, title: {text: chart.x_title || ""},
+    xaxis: {exponentformat: "none", separatethousands: true, gridcolor: colours.grid, linecolor: colours.grid, zeroline: false, title: {text: chart.x_title || ""},
       type: chart.x === "number" ? "linear" : chart.x === "category" ? "category" : "date",
       rangeslider: {visible: false}, anchor: axisName(panels.length - 1)}};
   if (chart.x === "number" && chart.x_unit === "percent") layout.xaxis.tickformat = ".2%";
@@ -394,7 +394,7 @@ function payoffOf(payoff) {
     const now = payoffProfit(payoff, at, gone, shift), atEnd = payoffProfit(payoff, at, payoff.years, shift);
     const card = (name, value, unit, tone) => element("div", {class: "card"}, name,
       element("b", {class: tone}, written(value, unit)));
-    const sign = value => value > 0 ? "good" : value < 0 ? "bad" : "";
+    const sign = value => value >= 0.005 ? "good" : value <= -0.005 ? "bad" : "";
     figures.replaceChildren(card("Profit then", now, "rupees", sign(now)),
       card("Profit at expiry", atEnd, "rupees", sign(atEnd)),
       card("Probability of profit", profitChance(payoff, at, gone, shift), "percent", ""));

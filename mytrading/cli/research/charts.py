@@ -186,6 +186,7 @@ def strategy_overlay(
 def _indicator_series(
     run: StrategyRun, instrument: str, minutes: Sequence[Bar], calendar: Calendar
 ) -> tuple[list[ChartSeries], dict[str, list[ChartSeries]]]:
+    from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import columns_from_bars
     from mytrading.backtest.results.indicators import by_function, indicator_curves
     from mytrading.core.text.spelling import name_key
@@ -199,7 +200,11 @@ def _indicator_series(
     mine = [one for one in classes if name_key(strategy_name(one)) == name_key(run.name)]
     if not mine:
         return [], {}
-    curves = indicator_curves(run, mine[0], columns_from_bars(minutes, instrument, "stored bars"), calendar)
+    try:
+        columns = columns_from_bars(minutes, instrument, "stored bars")
+    except DataError:  # minutes too far apart to be bars of one length: candles can be drawn, indicators cannot
+        return [], {}
+    curves = indicator_curves(run, mine[0], columns, calendar)
 
     def drawn(curve: IndicatorCurve, panel: int) -> ChartSeries:
         at, values = chart_times(curve.start_ns), chart_values(curve.values, 4)
