@@ -91,6 +91,13 @@ class Spec:
     """What futures and sold options need in margin."""
     legs: RunChanges | None = None
     """Given, the run is of a file of legs, and its parameters are values of that file."""
+    partners: tuple[Spec, ...] = ()
+    """Other strategies that trade the same capital in the same run; `data` then has what all of them watch."""
+
+    @property
+    def members(self) -> tuple[Spec, ...]:
+        """Return the specs of all strategies of the run, this one first."""
+        return (self, *self.partners)
 
     def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
         """Return a copy with the `given` parameters changed; `RequestError` if a file of legs cannot have them."""
@@ -119,6 +126,8 @@ class RunResult:
     note: str = ""
     priced: Priced | None = None
     """Of a run with `options`."""
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+    """By strategy, what ended it; `fault` is the first one's."""
 
     @property
     def gross(self) -> float:
@@ -187,7 +196,7 @@ def _run_days(spec: Spec, progress: Progress) -> RunResult:
 
 def _run_machines(spec: Spec, progress: Progress, machine: type[EngineMachine]) -> RunResult:
     parts = _parts(spec, machine)
-    if parts.engine.hosts[0].fault is not None:
+    if all(host.fault is not None for host in parts.engine.hosts):
         return _result(spec, parts, 0.0)
     loop = _loop(spec, parts, progress, OptionLoop if spec.options is not None else Loop)
     started = time.perf_counter()
@@ -214,8 +223,13 @@ def _parts(spec: Spec, machine: type[EngineMachine]) -> _Parts:
     world.open_day(_first_day(spec))
     costs_by_kind: defaultdict[str, float] = defaultdict(float)
     ledger = Ledger(partial(_charge, spec.fees, world, costs_by_kind), costs_by_kind)
-    engine = machine([replace(spec.run, accounts=())], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
+    classes = {member.run.name: member.strategy for member in spec.members}
+    engine = machine(_strategy_runs(spec), classes, InstrumentBook(()), ACCOUNT)
     return _Parts(world, ledger, engine)
+
+
+def _strategy_runs(spec: Spec) -> list[StrategyRun]:
+    return [replace(member.run, accounts=()) for member in spec.members]
 
 
 def _first_day(spec: Spec) -> date:
@@ -225,22 +239,25 @@ def _first_day(spec: Spec) -> date:
 def _result(
     spec: Spec, parts: _Parts, seconds: float, *, engine: str = MACHINES, priced: Priced | None = None
 ) -> RunResult:
-    host, fills = parts.engine.hosts[0], parts.ledger.fills
+    hosts, fills = parts.engine.hosts, parts.ledger.fills
     bars = 0
     if seconds:
-        host.workspace.close()
+        for host in hosts:
+            host.workspace.close()
         bars = sum(len(columns) for columns in spec.data)
     contracts, exits = (priced.columns, priced.exits) if priced is not None else ((), None)
     curve = curve_of(spec.capital, (*spec.data, *contracts), fills, exits)
     stand_ins = tuple(sorted(parts.world.stand_ins))
+    faults = {host.run.name: host.fault for host in hosts if host.fault is not None}
+    fault = next(iter(faults.values()), None)
     return RunResult(
-        spec, bars, seconds, parts.ledger, curve, stand_ins, host.fault, engine=engine, priced=priced
+        spec, bars, seconds, parts.ledger, curve, stand_ins, fault, engine=engine, priced=priced, faults=faults
     )  # fmt: skip
 
 
 def _environment(spec: Spec, world: MarketContext) -> RiskEnvironment:
-    strategy_run, square_off, book = replace(spec.run, accounts=()), world.square_off(), InstrumentBook(())
-    environment = RiskEnvironment(spec.limits, spec.rates, [strategy_run], ACCOUNT, spec.calendar, book, square_off)
+    runs, square_off, book = _strategy_runs(spec), world.square_off(), InstrumentBook(())
+    environment = RiskEnvironment(spec.limits, spec.rates, runs, ACCOUNT, spec.calendar, book, square_off)
     environment.tables = spec.tables
     return environment
 
@@ -252,7 +269,7 @@ def _loop(spec: Spec, parts: _Parts, progress: Progress, kind: type[Loop]) -> Lo
     venue = BacktestVenue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=plain)
     orders = build_order_machine(spec.rates, spec.calendar)
     machines = Machines(engine, risk, orders, venue, ACCOUNT, ledger.apply, plain=plain)
-    feeds = [Feed(columns, engine.hosts[0], spec.calendar) for columns in spec.data]
+    feeds = [feed for columns in spec.data for feed in _feeds(columns, engine, spec.calendar)]
     engine.speed = 0
     engine.open(())
     most_loss, exercise = spec.limits.max_daily_loss, partial(_exercise, spec.fees)
@@ -262,8 +279,17 @@ def _loop(spec: Spec, parts: _Parts, progress: Progress, kind: type[Loop]) -> Lo
     return loop
 
 
+def _feeds(columns: Columns, engine: EngineMachine, calendar: Calendar) -> list[Feed]:
+    """The feeds of an instrument: one for each strategy that watches it, or one that only moves the market."""
+    running = [host for host in engine.hosts if host.fault is None]
+    hosts = [host for host in running if columns.instrument in host.workspace.instruments] or running[:1]
+    return [Feed(columns, host, calendar, moves=number == 0) for number, host in enumerate(hosts)]
+
+
 def _terms(spec: Spec) -> LeanTerms | str:
     """The terms on which the lean engine makes the run, or why it cannot; "" for a file of legs that it can make."""
+    if spec.partners:
+        return "several strategies share the capital"
     if spec.options is not None and spec.run.plan is not None:
         return leg_terms(spec.run, spec.strategy, spec.data, spec.limits, spec.rates, spec.models)
     world = MarketContext(spec.calendar, spec.facts, [columns.instrument for columns in spec.data])
@@ -276,9 +302,11 @@ def _terms(spec: Spec) -> LeanTerms | str:
 
 def _check(spec: Spec) -> None:
     given = {columns.instrument for columns in spec.data}
-    for name in spec.run.symbols:
-        if name not in given:
-            raise DataError(f"{spec.run.name} watches {name}, but there are no bars of it; give them with --data")
+    for member in spec.members:
+        for name in member.run.symbols:
+            if name not in given:
+                text = f"{member.run.name} watches {name}, but there are no bars of it; give them with --data"
+                raise DataError(text)
     if len({columns.timeframe for columns in spec.data}) > 1:
         found = ", ".join(f"{columns.instrument} {columns.timeframe}" for columns in spec.data)
         raise DataError(f"expected bars of one timeframe, found {found}; resample them to the finest common one")

@@ -180,6 +180,18 @@ class Ledger:
         if len(self.events) < MOST_EVENTS:
             self.events.append(RunEvent(at_ns, code, subject, text))
 
+    def of_strategy(self, name: str) -> Ledger:
+        """Return the fills, trades and events of one strategy; alerts are those that have it as subject."""
+        part = Ledger(self._charge)
+        part.fills = [fill for fill in self.fills if fill.strategy == name]
+        part.trades = [trade for trade in self.trades if trade.strategy == name]
+        words = zip(self.trades, self.exit_words, strict=True)
+        part.exit_words = [word for trade, word in words if trade.strategy == name]
+        part.events = [event for event in self.events if event.subject == name]
+        part.counts = Counter(event.code for event in part.events)
+        part.stops_given = {fill.instrument: self.stops_given.get(fill.instrument, set()) for fill in part.fills}
+        return part
+
     @property
     def costs(self) -> float:
         """Return the rupees charged on all fills."""

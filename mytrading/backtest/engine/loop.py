@@ -141,8 +141,9 @@ class Loop:
         self._path = BarPath(machines, venue)
         self._world = world
         self._ledger = ledger
-        self._feeds: dict[str, BarTape] = {feed.columns.instrument: feed for feed in feeds}
+        self._feeds: dict[str, BarTape] = {feed.columns.instrument: feed for feed in feeds if feed.moves}
         self._watched = feeds
+        self._hosts = tuple(dict.fromkeys(feed.host for feed in feeds))
         names = (split_id(feed.columns.instrument) for feed in feeds)
         self._by_margin = any(parse_symbol(symbol, exchange).kind.is_derivative for exchange, symbol in names)
         self._exercise = exercise
@@ -231,22 +232,23 @@ class Loop:
                     self._progress(done)
                 self._moved(feed, at_ns)
             else:
-                while 0 < (due := feed.host.next_timer_ns()) <= at_ns:
-                    self._pass_time(feed, due)
+                for host in self._hosts:
+                    while 0 < (due := host.next_timer_ns()) <= at_ns:
+                        self._pass_time(host, due)
                 if at_ns >= self._next_clock:
                     self.pass_clock(at_ns)
                 feed.row = row
                 self._opened(feed, at_ns)
 
-    def _pass_time(self, feed: Feed, now: int) -> None:
-        """A timer of the strategy is due, or a slice ends in which some instrument did not trade."""
-        signals = feed.host.pass_time(now, now)
-        if signals or feed.host.fault is not None:
+    def _pass_time(self, host: StrategyHost, now: int) -> None:
+        """A timer of a strategy is due, or a slice ends in which some instrument did not trade."""
+        signals = host.pass_time(now, now)
+        if signals or host.fault is not None:
             row = TimerFired(name=TIME, machine_ns=now, market_ns=now)
             self._venue.now = now
             self._learn_prices()
-            self._look(feed.host, signals, now)
-            self._machines.engine.take_drafts(row, [(feed.host, signal) for signal in signals])
+            self._look(host, signals, now)
+            self._machines.engine.take_drafts(row, [(host, signal) for signal in signals])
             self._machines.decide_signals(row, now)
             self._update_flags()
 

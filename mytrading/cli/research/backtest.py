@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mytrading.backtest.run import RunResult
     from mytrading.backtest.setup.prepare import Prepared, RunRequest
 Report = Annotated[Path | None, Option(help="Write report.html, report.json, trades.csv and metrics.json here.")]
+Others = Annotated[
+    list[str] | None, typer.Argument(metavar="MORE", help="Further strategies, which trade the same capital.")
+]
 _MUCH = 0.3
 """The share of the gross profit from which costs are worth a word."""
 CheckReport = Annotated[Path | None, Option(help="Write report.html and report.json here.")]
@@ -32,6 +35,7 @@ CheckReport = Annotated[Path | None, Option(help="Write report.html and report.j
 @expand_options
 def backtest(
     settings: RunOptions,
+    others: Others = None,
     slippage: float = Option(0.0, min=0.0, max=0.5, help="Slippage as a fraction of the price, such as 0.0005."),
     latency_ms: float = Option(0.0, "--latency-ms", min=0.0, help="Delay of an order to the exchange."),
     volume_share: float = Option(0.0, "--volume-share", min=0.0, max=1.0, help="Part of a bar's volume; 0: all."),
@@ -44,20 +48,16 @@ def backtest(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Run a strategy over history with the code that trades live, and show its results. Exit 1 if it faulted."""
-    from mytrading.backtest.data.columns import DataError
-    from mytrading.backtest.run import run
-
+    """Run a strategy, or several over one capital, over history by the code that trades live. Exit 1 if one faulted."""
     request = settings.run_request(
         slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
         at_close=at_close, parameters=read_parameters(param), machines=machines, plain=plain,
     )  # fmt: skip
+    if others:
+        _portfolio([settings.name, *others], request, report, profile, as_json)
+        return
     prepared = prepare_run(request, profile)
-    try:
-        with progress_bar("bars", sum(len(columns) for columns in prepared.spec.data), as_json) as update:
-            result = run(prepared.spec, lambda done: update(completed=done))
-    except DataError as error:
-        fail(USAGE, str(error))
+    result = _run(prepared, as_json)
     if report is not None:
         from mytrading.backtest.results.output import write_files
         from mytrading.backtest.results.report import write_report
@@ -70,19 +70,87 @@ def backtest(
         raise typer.Exit(ERROR)
 
 
-def prepare_run(request: RunRequest, profile: str) -> Prepared:
-    """Build the backtest that these options request; ends the command with a usage error if it cannot be run."""
+def _run(prepared: Prepared, quiet: bool) -> RunResult:
+    """Run a prepared backtest with progress on stderr."""
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.run import run
+
+    try:
+        with progress_bar("bars", sum(len(columns) for columns in prepared.spec.data), quiet) as update:
+            return run(prepared.spec, lambda done: update(completed=done))
+    except DataError as error:
+        fail(USAGE, str(error))
+
+
+def prepare_run(request: RunRequest, profile: str, names: Sequence[str] = ()) -> Prepared:
+    """Build the backtest that these options request, of several strategies if `names` are given; a usage error ends the
+    command if it cannot be run."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import RequestError
+    from mytrading.backtest.portfolio.runs import prepare_portfolio
     from mytrading.backtest.setup.prepare import prepare
     from mytrading.config.symbols import UnknownSymbol
     from mytrading.strategies.errors import StrategyError
 
+    def fetch(*what: Any) -> Columns:
+        return fetch_columns(profile, *what)
+
     with exit_on_errors():
         try:
-            return prepare(project_home(), request, lambda *what: fetch_columns(profile, *what))
+            if names:
+                return prepare_portfolio(project_home(), names, request, fetch)
+            return prepare(project_home(), request, fetch)
         except (RequestError, DataError, StrategyError, UnknownSymbol) as error:
             fail(USAGE, str(error))
+
+
+def _portfolio(names: Sequence[str], request: RunRequest, report: Path | None, profile: str, as_json: bool) -> None:
+    """Run several strategies over one capital and show the whole and each."""
+    from mytrading.backtest.portfolio.runs import portfolio_summary, split_result
+
+    prepared = prepare_run(request, profile, names)
+    found = split_result(_run(prepared, as_json))
+    if report is not None:
+        from mytrading.backtest.portfolio.report import write_portfolio
+
+        with report_errors(report):
+            write_portfolio(found, prepared.notes, report)
+    body = portfolio_summary(found)
+    if as_json:
+        print_json({**body, "notes": prepared.notes, "report": str(report / "report.html") if report else None})
+    else:
+        for line in _portfolio_lines(body, found.whole):
+            print(line)
+        print_notes(prepared.notes)
+        if report is not None:
+            print_note(f"written to {report}: report.html, and a folder for each strategy")
+    if body["faults"]:
+        raise typer.Exit(ERROR)
+
+
+def _portfolio_lines(body: dict[str, Any], whole: RunResult) -> Iterator[str]:
+    from mytrading.backtest.results.output import format_metric
+
+    for name, fault in body["faults"].items():
+        yield f"mytrading: {name} stopped: {fault}"
+    yield from _lines({**body, "stops": []})
+    for one in body["strategies"]:
+        money, found = one["pnl"]["net"], one["metrics"]
+        risk = "–" if one["risk_share"] is None else f"{one['risk_share']:.0%}"
+        yield (
+            f"{one['strategy']}: {one['trades']:,} trades, ₹{money:,.2f} after costs, max drawdown "
+            f"{format_metric('max_drawdown_bars', found['max_drawdown_bars'])}, "
+            f"Sharpe {format_metric('sharpe', found['sharpe'])}, {risk} of the risk"
+        )
+    names = list(body["correlations"])
+    for number, name in enumerate(names):
+        for other in names[number + 1 :]:
+            value = body["correlations"][name][other]
+            yield f"correlation of daily profits, {name} and {other}: {'–' if value is None else format(value, '.2f')}"
+    for one in body["strategies"]:
+        for stop in one["stops"]:
+            yield f"stop of {one['strategy']}, {stop['position']}: {stop['text']}"
+    yield from _denials(whole)
 
 
 def fetch_columns(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:

@@ -1,0 +1,1 @@
+"""Several strategies over one capital: prepared, taken apart by strategy, reported."""
