@@ -209,6 +209,15 @@ def test_circle_of_folders_is_found() -> None:
     assert cycles({"a": ["b", "c"], "b": ["c"], "c": []}) == []
 
 
+def test_no_class_name_stands_for_two_things() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: found for name, found in places.items() if len(set(found)) > 1} == {}
+
+
 def test_no_module_imports_in_a_circle() -> None:
     names = {name for name, _ in modules()}
     graph = {

@@ -4,7 +4,8 @@ There are two kinds. A state alert lasts while its cause does: one function per 
 state which are active, and the daemon makes its alerts those (`Alerts.follow`). An event alert reports what happened
 once; it is raised where that is found out, and stays until the daemon starts on a later day. Each machine lists the
 codes of its state alerts in `STATE_ALERTS`. What all daemons share (disk, journal, edited files, dropped messages,
-watchdog) is no machine: each of these parts raises and clears the one alert of its check itself.
+watchdog) is no machine, nor is the gateway, which decides nothing: each of their checks raises and clears its one alert
+itself.
 """
 
 from __future__ import annotations

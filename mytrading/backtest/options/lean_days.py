@@ -56,7 +56,7 @@ class UnlikeDay(Exception):
     """A day came to something that only the machines know; the text names it."""
 
 
-class HeldLeg(NamedTuple):
+class OpenedLeg(NamedTuple):
     """A leg of the basket: signed units, its price as it was judged, and what it was entered at, rupees.
 
     Something of its own acts at prices at or below `floor`, at or above `ceiling`.
@@ -291,7 +291,7 @@ class LeanDays(OptionLoop):
 
     # in
 
-    def _enter(self, signal: Signal, row: int, now: int) -> list[HeldLeg]:
+    def _enter(self, signal: Signal, row: int, now: int) -> list[OpenedLeg]:
         """The legs as risk admits them and the next open fills them."""
         risk = self._risk
         self._venue.now = now
@@ -313,7 +313,7 @@ class LeanDays(OptionLoop):
                 raise UnlikeDay("an order above the freeze quantity, or a contract without bars")
             if case.margin_free is None or case.margin_needed > case.margin_free - _SPARE:
                 raise UnlikeDay("margin that barely suffices")
-            bare = HeldLeg(contract, prices, case.units, self._quotes[contract.id].price)
+            bare = OpenedLeg(contract, prices, case.units, self._quotes[contract.id].price)
             price = self._fill_price(bare, float(prices.columns.table[0, row]), row, bare.units)
             size = abs(bare.units)
             entered = booked_price(size, price)
@@ -322,7 +322,7 @@ class LeanDays(OptionLoop):
         self._check_first_prices(held, row)
         return held
 
-    def _with_levels(self, leg: HeldLeg, case: PreTradeContext) -> HeldLeg:
+    def _with_levels(self, leg: OpenedLeg, case: PreTradeContext) -> OpenedLeg:
         """The leg with the prices at which its stop, its target or a rule of legs acts."""
         rises = leg.units > 0
         downs, ups = [leg.floor], [leg.ceiling]
@@ -339,14 +339,14 @@ class LeanDays(OptionLoop):
             gaining.append(level_price(rules.leg_take_profit, leg.average, leg.units, True))
         return leg._replace(floor=max(downs), ceiling=min(ups))
 
-    def _check_cash(self, held: Sequence[HeldLeg]) -> None:
+    def _check_cash(self, held: Sequence[OpenedLeg]) -> None:
         """The exchange has cash for every order, what hedges save not counted."""
         books, rates = self._venue.exchange.books, self._contracts.facts.margin
         needs = [required_cash(leg.contract, self._run.product, leg.units, leg.entered, rates) for leg in held]
         if sum(needs) > books.available_cash() - _SPARE:
             raise UnlikeDay("cash that does not suffice without hedges")
 
-    def _check_first_prices(self, held: Sequence[HeldLeg], row: int) -> None:
+    def _check_first_prices(self, held: Sequence[OpenedLeg], row: int) -> None:
         """While the legs are being filled no price may come to a rule of the run: it would end what is half entered."""
         if not self._is_ruled:
             return
@@ -362,14 +362,14 @@ class LeanDays(OptionLoop):
                 now[number] = float(leg.prices.columns.table[0, row])
                 self._check_profit(held[:there], now)
 
-    def _check_profit(self, held: Sequence[HeldLeg], prices: Sequence[float]) -> None:
+    def _check_profit(self, held: Sequence[OpenedLeg], prices: Sequence[float]) -> None:
         profit = sum(leg.units * (price - leg.average) for leg, price in zip(held, prices, strict=False))
         if not self._least < profit < self._most:
             raise UnlikeDay("a rule of the run while its legs come or go")
 
     # out
 
-    def _end_of(self, held: Sequence[HeldLeg], entry: int, over: int, first: int) -> BasketEnd:
+    def _end_of(self, held: Sequence[OpenedLeg], entry: int, over: int, first: int) -> BasketEnd:
         """What ends the basket first: a rule of its run, or the bar after the exit time. Rows are those of the day."""
         tables = [leg.prices.columns.table[:, entry : over + 1] for leg in held]
         paths = [
@@ -394,10 +394,10 @@ class LeanDays(OptionLoop):
         return BasketEnd(entry + hit.row, moments[hit.step], hit.prices, order, counted, breaches[0])
 
     @staticmethod
-    def _places(held: Sequence[HeldLeg], *, sold: bool) -> list[int]:
+    def _places(held: Sequence[OpenedLeg], *, sold: bool) -> list[int]:
         return [place for place, leg in enumerate(held) if (leg.units < 0) is sold]
 
-    def _timed_end(self, held: Sequence[HeldLeg], row: int, first: int, order: Sequence[int]) -> BasketEnd:
+    def _timed_end(self, held: Sequence[OpenedLeg], row: int, first: int, order: Sequence[int]) -> BasketEnd:
         """The exit time: sold legs at the next open one after the other, what was bought beside them with the last."""
         opens = [float(leg.prices.columns.table[0, row]) for leg in held]
         now = [float(leg.prices.columns.table[3, row - 1]) for leg in held]
@@ -410,7 +410,7 @@ class LeanDays(OptionLoop):
                 self._check_profit(held, now)
         return BasketEnd(row, int(self._starts[first + row]), opens, order)
 
-    def _fill_price(self, leg: HeldLeg, price: float, row: int, units: int) -> float:
+    def _fill_price(self, leg: OpenedLeg, price: float, row: int, units: int) -> float:
         """What so many signed units are filled at in a bar, while the contract trades at a price."""
         half = float(leg.prices.half[row])
         sides = sides_around(price, half, leg.contract.tick_size) if half else None
@@ -427,7 +427,7 @@ class LeanDays(OptionLoop):
             over = Breach(RiskKind.EXIT_TIME, at, second_of_day(end.at_ns), f"exit_time {hhmm(at)} has come")
             self._ledger.apply(deny_while_ending(signal, over, end.at_ns))
 
-    def _note(self, signal: Signal, held: Sequence[HeldLeg], end: BasketEnd, entry: int, first: int) -> None:
+    def _note(self, signal: Signal, held: Sequence[OpenedLeg], end: BasketEnd, entry: int, first: int) -> None:
         """Note all that came of a signal in the ledger, the account and the strategy's view."""
         ledger, name, product = self._ledger, self._run.name, self._run.product
         opened, gained = int(self._starts[first + entry]), 0.0

@@ -30,7 +30,7 @@ from mytrading.backtest.run import RunResult
 from mytrading.core.engine.contract_selection import RATE
 from mytrading.core.options.payoff import profit
 from mytrading.core.text.money import rupees
-from mytrading.core.time import format_ist
+from mytrading.core.time import DAY, IST_OFFSET, MILLISECOND, SECOND, format_ist
 from mytrading.reports import charts
 from mytrading.reports.charts import FillMark, chart_times, chart_values
 from mytrading.reports.document import (
@@ -55,8 +55,6 @@ from mytrading.reports.page import write_report_files
 _TRADES = 5000
 _EVENTS = 500
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MS = 1_000_000
-_DAY_MS, _IST_MS = 86_400_000, 19_800_000
 _FIRST_CANDLES, _FIRST_TRADES = 150, 4
 _INDICATOR_PANELS = 3
 _DRAWDOWNS = 10
@@ -224,7 +222,7 @@ def _first_view(start_ns: NDArray[np.int64], trades: Sequence[Trade]) -> tuple[f
     last = int(start_ns[-1])
     seen = sorted(trade.entry_ns for trade in trades)[-_FIRST_TRADES:][0]
     begin = min(int(start_ns[-_FIRST_CANDLES]), max(seen, int(start_ns[-4 * _FIRST_CANDLES :][0])))
-    return begin / _MS, last / _MS
+    return begin / MILLISECOND, last / MILLISECOND
 
 
 def candle_text(minutes: int) -> str:
@@ -264,10 +262,15 @@ def _fill_series(name: str, marks: dict[str, list[FillMark]]) -> list[ChartSerie
     return series
 
 
+def _midnight_ms(day: int) -> int:
+    """Milliseconds since 1970 of the Indian midnight at which a day number begins."""
+    return (day * DAY - IST_OFFSET) // MILLISECOND
+
+
 def daily_chart(result: RunResult) -> ReportChart:
     """Chart the change of equity on each day, gains and losses in their colours."""
     days, profit = daily_profit(result)
-    at = [day * _DAY_MS - _IST_MS for day in days.tolist()]
+    at = [_midnight_ms(day) for day in days.tolist()]
     series = ChartSeries(name="profit", draw="bars", x=at, y=chart_values(profit, 2), signed=True)
     return ReportChart(title="Profit by day", panels=[ChartPanel("", "rupees")], series=[series], height=300)
 
@@ -286,7 +289,13 @@ def day_blocks(result: RunResult) -> list[Block]:
             won = sum(trade.net > 0 for trade in mine)
             costs = round(sum(trade.costs for trade in mine), 2)
             rows.append(
-                [day * _DAY_MS - _IST_MS, len(mine), won / len(mine) if mine else None, costs, round(change, 2)]
+                [
+                    (day * DAY - IST_OFFSET) // MILLISECOND,
+                    len(mine),
+                    won / len(mine) if mine else None,
+                    costs,
+                    round(change, 2),
+                ]
             )
     columns = (
         TableColumn("Day", "date"), TableColumn("Trades ended", "integer"), TableColumn("Win rate", "percent", 1),
@@ -311,8 +320,8 @@ def weekday_table(result: RunResult) -> ReportTable:
 def drawdown_table(result: RunResult) -> ReportTable:
     """Build the table of the deepest drawdowns, at closes of bars."""
     rows: list[list[Cell]] = [
-        [spell.depth, round(spell.rupees, 2), spell.peak_ns // _MS, spell.trough_ns // _MS,
-         spell.recovered_ns // _MS if spell.recovered_ns else "not yet", round(spell.days, 1)]
+        [spell.depth, round(spell.rupees, 2), spell.peak_ns // MILLISECOND, spell.trough_ns // MILLISECOND,
+         spell.recovered_ns // MILLISECOND if spell.recovered_ns else "not yet", round(spell.days, 1)]
         for spell in run_drawdowns(result)[:_DRAWDOWNS]
     ]  # fmt: skip
     columns = (
@@ -380,7 +389,7 @@ def run_table(runs: Sequence[TradedRun], payoffs: Sequence[EntryPayoff]) -> Repo
         bounds = found.bounds if found is not None else None
         evens = ", ".join(f"{price:,.0f}" for price in bounds.breakevens) if bounds is not None else ""
         rows.append([
-            run.opened_ns // _MS, (run.closed_ns - run.opened_ns) // 1_000_000_000, len(run.trades),
+            run.opened_ns // MILLISECOND, (run.closed_ns - run.opened_ns) // SECOND, len(run.trades),
             found.spot if found is not None else None,
             None if bounds is None else round(-bounds.net, 2),
             *(["", ""] if bounds is None else [_bound(bounds.most), _bound(bounds.least)]), evens,
@@ -560,7 +569,7 @@ def event_blocks(result: RunResult) -> list[Block]:
         return [ReportNote("Nothing was denied, and nothing went wrong.")]
     counts: list[list[Cell]] = [[code, count] for code, count in result.ledger.counts.items()]
     rows: list[list[Cell]] = [
-        [one.at_ns // _MS, one.code, one.subject, one.text] for one in result.ledger.events[:_EVENTS]
+        [one.at_ns // MILLISECOND, one.code, one.subject, one.text] for one in result.ledger.events[:_EVENTS]
     ]
     heads = (TableColumn("When", "time"), TableColumn("Code"), TableColumn("Of"), TableColumn("Why"))
     return [ReportTable((TableColumn("Code"), TableColumn("Count", "integer")), counts), ReportTable(heads, rows)]
@@ -581,8 +590,8 @@ def trade_blocks(result: RunResult) -> list[Block]:
     adverse, favourable = trade_excursions(newest, bars_by_instrument(result))
     measured = zip(chart_values(adverse, 2), chart_values(favourable, 2), strict=True)
     rows = [
-        [one.entry_ns // _MS, one.exit_ns // _MS, (one.exit_ns - one.entry_ns) // 1_000_000_000, one.instrument,
-         one.side, one.quantity, round(one.entry_price, 4), round(one.exit_price, 4), word, worst, best,
+        [one.entry_ns // MILLISECOND, one.exit_ns // MILLISECOND, (one.exit_ns - one.entry_ns) // SECOND,
+         one.instrument, one.side, one.quantity, round(one.entry_price, 4), round(one.exit_price, 4), word, worst, best,
          round(one.costs, 2), round(one.net, 2)]
         for one, word, (worst, best) in zip(newest, ledger.exit_words[-_TRADES:], measured, strict=True)
     ]  # fmt: skip

@@ -200,9 +200,9 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
     what = (
         f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
         f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "
-        "unless the trade book tells before; then the position book is believed; look at the broker now: if nothing "
-        "is held there, cancel its stop (`mytrading orders cancel ID --force`); if it is held and still not shown by "
-        "then, guard it there by hand"
+        "unless the trade book shows an exit before; then the position book is believed; look at the broker now: if "
+        "nothing is held there, cancel the stop (`mytrading orders cancel ID --force`); if the position is held there "
+        "and the books do not show it by then, place a stop at the broker yourself"
     )
     _alert_dispute(oms, key, what)
     return True
