@@ -115,6 +115,7 @@ BESIDES = {
 OUTSIDE = {
     "MYTRADING_HOME": "mytrading/runtime/host/paths.py",
     "MYTRADING_STATE_DIR": "mytrading/runtime/host/paths.py",
+    "MYTRADING_DATA_DIR": "mytrading/runtime/host/paths.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
     "MYTRADING_KEY": "mytrading/config/key_vault.py",
     "MYTRADING_KEY_FILE": "mytrading/config/key_vault.py",
