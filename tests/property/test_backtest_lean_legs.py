@@ -164,6 +164,14 @@ def test_days_with_a_stopped_leg_are_made_by_the_machines_and_named(base: Spec) 
     assert "the stop or the target of a leg" in result.note
 
 
+def test_day_without_the_bar_that_ends_with_the_exit_time_is_closed_by_risk(base: Spec) -> None:
+    data = bars(7, 0.0004, 0, 2)
+    missing = int(np.searchsorted(data.start_ns, to_ns(DAYS[0], time(10, 19))))
+    kept = Columns(NIFTY, "1m", np.delete(data.start_ns, missing), np.delete(data.table, missing, axis=1))
+    result = assert_same(spec_with(base, plan_of(CONDOR), kept))
+    assert result.note == "1 of 2 days by the machines: no bar that ends with the exit time (1)"
+
+
 def test_plan_that_the_lean_engine_does_not_know_is_made_by_the_machines(base: Spec) -> None:
     plan = plan_of(((-1, "OTM 3", "CE"), (1, "OTM 8", "CE")))
     result = assert_same(spec_with(base, plan, bars(7, 0.0004, 0, 2)))

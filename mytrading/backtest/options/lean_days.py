@@ -260,6 +260,8 @@ class LeanDays(OptionLoop):
             raise UnlikeDay("no bar that begins with the entry")
         if not entry < over < last - 1:
             raise UnlikeDay("no bar after the exit time")
+        if 0 < self._rules.exit_time <= second_of_day(int(self._starts[over])):
+            raise UnlikeDay("no bar that ends with the exit time")  # risk closes by it before the plan does
         self._check_hours(row, over + 1)
         engine = self._machines.engine
         signal = Signal(
