@@ -45,9 +45,9 @@ ARGS ?=
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
-	@echo 'make test        lint, types, all tests: ten to eleven minutes on two cores'
-	@echo 'make test-fast   unit, property and contract tests, under two minutes; ARGS="-k throttle"'
-	@echo 'make test-stacks whole backtests and the tests that start the real processes, about six minutes; see docs/testing.md'
+	@echo 'make test        lint, types, all tests: nine to fifteen minutes on two cores'
+	@echo 'make test-fast   unit, property and contract tests, one to two minutes; ARGS="-k throttle"'
+	@echo 'make test-stacks whole backtests and the tests that start the real processes; see docs/testing.md'
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
