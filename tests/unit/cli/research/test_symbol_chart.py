@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarStore
-from mytrading.cli.research.charts import stored_bars, supertrend_rows, symbol_report
+from mytrading.cli.research.charts import stored_bars, strategy_overlay, supertrend_rows, symbol_report
 from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.market import Bar
 from tests.kit.pages import charts_of, series_of
@@ -43,3 +43,34 @@ def test_instrument_that_nobody_watches_has_no_bars(tmp_path: Path) -> None:
     config = run_config(tmp_path)
     BarStore(config.bars_dir).close()
     assert stored_bars(config, "NSE:SBIN", "1m", OPEN) == []
+
+
+def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    run = config.strategy("SMA_Crossover")
+    assert run is not None
+    (name, *_) = run.symbols
+    closes = [100.0 + (n * 7) % 11 for n in range(300)]
+    minutes = [
+        Bar(name, "1m", OPEN + n * MINUTE, OPEN + (n + 1) * MINUTE, close, close + 1, close - 1, close, 5)
+        for n, close in enumerate(closes)
+    ]
+    trade = {"instrument": name, "side": "SELL", "quantity": 75, "entry_price": 104.0, "exit_price": 101.0,
+             "opened_ns": OPEN + 60 * MINUTE, "closed_ns": OPEN + 90 * MINUTE, "realised": 225.0}  # fmt: skip
+    held = {"instrument": name, "quantity": 75, "average_price": 102.0, "opened_ns": OPEN + 120 * MINUTE, "stop": 99.0}
+    body = {"name": "SMA_Crossover", "trades": [trade], "positions": [held, {**held, "instrument": "NSE:OTHER"}]}
+    overlay = strategy_overlay(config, run, body, name, minutes)
+    bars = supertrend_rows(minutes, 7, 3.0)
+    content = {"instrument": name, "timeframe": "1m", "period": 7, "multiplier": 3.0, "bars": bars}
+    report = symbol_report(content, [overlay])
+    (chart,) = charts_of(report, "")
+    assert "with SMA_Crossover" in report.subtitle
+    curves = [one for one in chart.series if one.draw == "line" and not one.name.startswith("Supertrend")]
+    assert curves and all(any(value is not None for value in curve.y) for curve in curves)
+    sold, bought = series_of(chart, "sold"), series_of(chart, "bought")
+    assert (sold.x, sold.y) == ([trade["opened_ns"] // 10**6], [104.0])
+    assert bought.y == [101.0, 102.0]
+    assert [(line.value, line.text) for line in chart.lines] == [(99.0, "stop 99.00")]
+    assert chart.first == (float(minutes[150].start_ns // 10**6), float(minutes[-1].end_ns // 10**6))
+    gaps = [bar for number, bar in enumerate(minutes) if number % 2]
+    assert strategy_overlay(config, run, body, name, gaps).on_price == [], "two-minute bars are none of one length"
