@@ -43,20 +43,20 @@ class LegChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
-    """A signal of one strategy about its own position in what it trades for one watched instrument.
+    """A strategy's target position for one watched instrument (`watch`).
 
-    `legs` is the whole position wanted: an instrument the strategy holds for `watch` and does not name is to be
-    flat, so an EXIT has no legs. `id` is derived from content and market time, so the same signal made twice has the
-    same id. `trace_ns` is the machine time at which the quote behind it was received.
+    `legs` is the whole target: a contract held for `watch` that is not among them is closed, so an EXIT has no legs.
+    `id` is derived from content and market time: the same signal made twice has the same id. `trace_ns` is the machine
+    time at which the quote behind it was received.
 
-    `otherwise` are legs to be wanted one after the other, each in place of a single leg whose entry the broker
-    rejected; `instead_of` are the legs that such a signal stands for. `rearmed`: since the position behind the same
-    signal was closed, a completed bar has passed without it. An EXIT that `keeps` withdraws what is not filled, and
-    leaves alone what is held. `leg_rules` is a digest of the rules by which the strategy chose its legs, empty where it
-    named contracts: another one from the same strategy means other legs.
+    `otherwise` are alternative legs, tried in turn if the broker rejects the entry of a single leg; `instead_of` are
+    the legs that such an alternative replaces. `rearmed`: a completed bar without the signal has passed since the
+    position of the same signal was closed. An EXIT that `keeps` cancels unfilled entries and keeps the position.
+    `leg_rules` is a digest of the rules that chose the legs, empty if the strategy named contracts: signals of one
+    strategy with different digests ask for different legs.
 
-    With `changes` the signal adjusts the position that is held: `legs` are all that is to be held afterwards, but only
-    the opened ones are ordered and only the closed ones closed. The others stay as they are, whatever is held of them.
+    With `changes` the signal adjusts the position held: `legs` is the target afterwards, but only opened legs are
+    ordered and only closed legs closed. Other legs stay as they are, whatever quantity of them is held.
     """
 
     id: str

@@ -154,6 +154,8 @@ class Ledger:
     def _ordered(self, row: OrderChanged) -> None:
         if row.order.purpose is Purpose.STOP:
             self._stop_orders.add(row.order.client_order_id)
+        if row.event == "rejected" and row.order.purpose is Purpose.ENTRY:  # an exit is sent again
+            self._event(row.order.updated_ns, "ORDER_REJECTED", row.order.strategy, row.order.message)
 
     def _closing(self, row: CloseGoal) -> None:
         word = row.reason.partition(":")[0]

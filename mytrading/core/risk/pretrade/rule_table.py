@@ -40,7 +40,7 @@ ADJUSTMENTS = (
          "", lambda _: ""),
     Rule("ADJUSTMENT_BARES", "A change of legs would leave a sold leg without the bought one that covers it.", "",
          lambda _: ""),
-    Rule(ADJUSTMENT_BROKEN, "A change of legs began and could not be carried out: it is taken back where that can be.",
+    Rule(ADJUSTMENT_BROKEN, "A started change of legs failed; it is undone as far as possible.",
          "orphan_tries", lambda _: ""),
 )  # fmt: skip
 

@@ -155,6 +155,8 @@ def test_run_whose_capital_is_used_up_is_made_again_by_the_machines() -> None:
     found = both(spec)
     assert found.note == "the capital is too small for an entry: it needs ₹1,000"
     assert found.ledger.trades[-1].exit_ns < int(spec.data[0].start_ns[-24]), "the capital is used up"
+    assert found.ledger.counts["ORDER_REJECTED"] > 0
+    assert any("Insufficient funds" in event.text for event in found.ledger.events), "missing entries are explained"
 
 
 def joined(*parts: Columns) -> Columns:
