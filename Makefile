@@ -119,7 +119,7 @@ chaos: $(STAMP)
 	$(BIN)/mytrading chaos --minutes 30 --runs 6 --personality all $(ARGS)
 
 bench: $(STAMP)
-	$(BIN)/mytrading bench $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/mytrading bench $(ARGS)
 
 bench-peers: $(STAMP)
 	-@$(MAKE) --no-print-directory $(PEERS)/.installed

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import typer
 
 from mytrading.cli.accounts import command as accounts
@@ -52,3 +54,16 @@ app.command()(extra_commands.version)
 strategies.app.command("chart")(charts.strategy_chart)
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
+
+
+def app_of(word: str) -> typer.Typer:
+    """Return an application that knows the command or group `word` alone, and is built in a fraction of the time; the
+    whole one if there is no such command."""
+    commands = [one for one in app.registered_commands if one.name == word]
+    groups = [one for one in app.registered_groups if one.name == word]
+    if not commands and not groups:
+        return app
+    found = copy(app)
+    found.registered_commands = [*commands, app.registered_commands[-1]]  # one alone would be the application itself
+    found.registered_groups = groups
+    return found

@@ -6,6 +6,7 @@ Nothing loads at the top, and `version` never reaches typer, which loads pydanti
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,14 @@ from typing import Any
 
 _INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
+_OBJECTS_BETWEEN_LOOKS = 50_000
+"""Made before Python looks for cycles again: modules that load leave none, and to look took a fifth of a command."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (`sys.argv` by default) and exit the process with its code, of `cli.shell.failures`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
     os.umask(os.umask(0o077) | 0o022)  # nobody else writes what we make, however loose the shell is
     code: int | str | None = 0
     try:
@@ -47,7 +51,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def _code(arguments: Sequence[str]) -> int:
-    from mytrading.cli.app import app
+    from mytrading.cli.app import app_of
     from mytrading.cli.shell.failures import OK, USAGE, Failure
     from mytrading.cli.shell.output import strip_control_sequences
 
@@ -56,7 +60,7 @@ def _code(arguments: Sequence[str]) -> int:
         print(f"mytrading: {refusal}", file=sys.stderr)
         return USAGE
     try:
-        app(args=arguments, prog_name="mytrading")
+        app_of(arguments[0] if arguments else "")(args=arguments, prog_name="mytrading")
         return OK
     except Failure as failure:
         if str(failure):

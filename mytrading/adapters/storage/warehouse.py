@@ -14,11 +14,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from mytrading.adapters.storage.instrument_store import KEPT, InstrumentFile
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
 
 FILE = "warehouse.duckdb"
 _COLUMNS = (
@@ -82,6 +84,8 @@ class Warehouse:
             yield database
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
         until = time.monotonic() + self._patience_s
         while True:
             try:

@@ -88,6 +88,11 @@ _BIDS, _ASKS = (("bid", "bid_price", "best_bid", "bidprice"), ("ask", "ask_price
 NameOf = Callable[[str], str]
 """The id of what a file calls so; empty of what is not wanted."""
 _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, SECOND))
+_SMALL = 1 << 19
+"""Bytes of a file that Python reads itself sooner than DuckDB loads: some 8,000 bars."""
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
+_PLAIN = b"0123456789.,:-T \r\n"
+"""The characters of rows of numbers and times without a zone."""
 
 
 def load_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
@@ -95,6 +100,16 @@ def load_bars(path: Path, instrument: str, first: date | None = None, last: date
     With a column `instrument` or `symbol` only its rows are taken; without one all rows are."""
     if not path.exists():
         raise DataError(f"{path}: no such file; name a {_SUFFIXES} file, a bhavcopy or a folder of them, or `openalgo`")
+    start, table = _plain_bars(path) or _queried_bars(path, instrument)
+    columns = build_columns(instrument, start, table, str(path))
+    part = columns.between_days(first, last)
+    if not len(part):
+        begin, end = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
+        raise DataError(f"{path}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
+    return part
+
+
+def _queried_bars(path: Path, instrument: str) -> tuple[NDArray[np.int64], FloatArray]:
     with _opened(path) as (database, source, stamp, found):
         where = _where(database, source, path, found, instrument)
         got = database.execute(f"SELECT {_picked(_bar_columns(stamp, found))} FROM {source} {where}").fetchnumpy()
@@ -102,12 +117,36 @@ def load_bars(path: Path, instrument: str, first: date | None = None, last: date
     table = np.empty((5, len(start)))
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
-    columns = build_columns(instrument, start, table, str(path))
-    part = columns.between_days(first, last)
-    if not len(part):
-        begin, end = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
-        raise DataError(f"{path}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
-    return part
+    return start, table
+
+
+def _plain_bars(path: Path) -> tuple[NDArray[np.int64], FloatArray] | None:
+    """The bars of a small CSV file that cannot be read in two ways: names, then rows of numbers and a time; None of any
+    other, which DuckDB reads or refuses."""
+    if not path.name.lower().endswith(".csv") or not path.is_file() or path.stat().st_size > _SMALL:
+        return None
+    head, _, body = path.read_bytes().partition(b"\n")
+    names = head.decode("utf-8", "replace").strip().lower().split(",")
+    stamp = next((name for name in _TIMES if name in names), "")
+    wanted = [*_PRICES, *(name for name in ("volume",) if name in names)]
+    known = stamp and set(_PRICES) <= set(names) and len(set(names)) == len(names) and not set(_NAMES) & set(names)
+    if not known or body.translate(None, _PLAIN):
+        return None
+    rows = [line.split(",") for line in body.decode("ascii").splitlines()]
+    if not rows or any(len(row) != len(names) for row in rows):
+        return None
+    times, prices = [row[names.index(stamp)] for row in rows], np.zeros((5, len(rows)))
+    try:
+        for number, name in enumerate(wanted):
+            place = names.index(name)
+            prices[number] = [float(row[place]) for row in rows]
+        if _STAMP.fullmatch(times[0]) and len({len(text) for text in times}) == 1:
+            return np.array(times, "datetime64[ns]").astype(np.int64) - IST_OFFSET, prices
+        if len(times[0]) > 8 and times[0][0] != "0" and all(map(str.isdigit, times)):
+            return _ns(np.array(list(map(int, times)), np.int64), "BIGINT", path, stamp), prices
+    except (ValueError, OverflowError):
+        return None
+    return None
 
 
 def instruments_in(path: Path) -> list[str]:

@@ -33,6 +33,18 @@ def fail(code: int, message: str) -> NoReturn:
 @contextmanager
 def exit_on_errors() -> Iterator[None]:
     """End the command on an error of the stack in this `with` block: its text printed, the exit code of its kind."""
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        if code := _exit_code(error):
+            fail(code, str(error))
+        raise
+
+
+def _exit_code(error: Exception) -> int:
+    """The exit code of an error of the stack; 0 of any other."""
     from mytrading.config.problems import ConfigurationError
     from mytrading.messages.run_config import RunConfigError
     from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut
@@ -42,18 +54,14 @@ def exit_on_errors() -> Iterator[None]:
     from mytrading.runtime.supervision.control import SupervisorFailed
     from mytrading.runtime.supervision.instance_lock import AlreadyRunning
 
-    try:
-        yield
-    except (ConfigurationError, NoProject, RunConfigError) as error:
-        fail(CONFIGURATION, str(error))
-    except NotRunning as error:
-        fail(NOT_RUNNING, str(error))
-    except (TimedOut, OpsTimedOut) as error:
-        fail(TIMED_OUT, str(error))
-    except (BadProfile, OpsRefused, SeveralRun) as error:
-        fail(USAGE, str(error))
-    except (AlreadyRunning, JournalDamaged, JournalOfAnotherVersion, StackFailed, SupervisorFailed) as error:
-        fail(ERROR, str(error))
+    kinds: dict[int, tuple[type[Exception], ...]] = {
+        CONFIGURATION: (ConfigurationError, NoProject, RunConfigError),
+        NOT_RUNNING: (NotRunning,),
+        TIMED_OUT: (TimedOut, OpsTimedOut),
+        USAGE: (BadProfile, OpsRefused, SeveralRun),
+        ERROR: (AlreadyRunning, JournalDamaged, JournalOfAnotherVersion, StackFailed, SupervisorFailed),
+    }
+    return next((code for code, kind in kinds.items() if isinstance(error, kind)), OK)
 
 
 @contextmanager

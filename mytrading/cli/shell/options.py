@@ -13,7 +13,7 @@ import typer
 from mytrading.config.problems import ConfigurationError
 from mytrading.messages.ops import OrdersQuery, PositionsQuery, StrategiesQuery
 from mytrading.runtime.host.paths import NoProject, project_home, started_states
-from mytrading.runtime.journal.journal import segments
+from mytrading.runtime.journal.format import segments
 
 WAIT_S = 0.5
 LOGS = ("supervisord", "main", "trade", "error", "performance")

@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer import Context
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import mytrading
+from mytrading.cli.app import app, app_of
 from mytrading.cli.main import misplaced_argument, run
 from mytrading.messages.run_config import RUN_FILE, write_run_config
 from tests.kit.project import ROOT
@@ -29,6 +33,17 @@ def ended(tmp_path: Path, *line: str) -> subprocess.CompletedProcess[str]:
 def test_module_is_the_command(tmp_path: Path) -> None:
     done = ended(tmp_path, "-m", "mytrading", "--version")
     assert (done.returncode, done.stdout.strip()) == (0, f"mytrading {mytrading.__version__}")
+
+
+def test_command_asked_for_alone_is_the_one_of_the_whole_program() -> None:
+    whole = get_command(app)
+    assert isinstance(whole, TyperGroup)
+    for word, command in whole.commands.items():
+        alone = get_command(app_of(word))
+        assert isinstance(alone, TyperGroup), word
+        said = [one.get_help(Context(one, info_name=word)) for one in (alone.commands[word], command)]
+        assert said[0] == said[1]
+    assert app_of("statu") is app
 
 
 def test_main_file_with_a_command_ends_with_2_and_says_what_to_type(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from datetime import date, time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mytrading.backtest.data.columns import DataError, resample
 from mytrading.backtest.data.feeds import sessions
@@ -43,6 +46,41 @@ def test_csv_with_any_common_time_gives_the_same_bars(times: list[str], tmp_path
     assert found.table[3].tolist() == [100.5, 101.0, 100.2]
     assert found.timeframe == "1m"
     assert found.table[4].tolist() == [7.0, 8.0, 9.0]
+
+
+STAMPS = (
+    lambda n: f"2024-03-13 09:{15 + n}:00", lambda n: f"2024-03-13T09:{15 + n}", lambda n: str(FIRST // 10**9 + n * 60),
+    lambda n: str(FIRST // 10**6 + n * 60_000), lambda n: f"2024-03-{13 + n}", lambda n: f"{20240313 + n}",
+    lambda n: f"0{FIRST // 10**9 + n * 60}", lambda n: f"2024-03-13 09:{59 + n}", lambda n: f"0{9 + n}:15:00",
+)  # fmt: skip
+FIELDS = st.one_of(
+    st.integers(1, 10**6).map(str), st.floats(0.05, 1e5).map(repr), st.decimals("0.05", "99999", places=2).map(str),
+    st.sampled_from(["", "-1", "0", "1.", ".5", "007", "1:30", "2024-03-13", "-"]),
+)  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(FIELDS, FIELDS), min_size=1, max_size=4),
+    st.sampled_from(STAMPS),
+    st.sampled_from([("timestamp", "volume"), ("Date", "OI"), ("ts", "Volume"), ("time", "symbol"), ("time", "date")]),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_small_files_are_read_as_duckdb_reads_them(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], stamp: Any, names: tuple[str, str], end: str
+) -> None:
+    found = []
+    lines = [f"{stamp(n)},{price},{price},{price},{price},{other}" for n, (price, other) in enumerate(rows)]
+    text = end.join([f"{names[0]},open,high,low,close,{names[1]}", *lines])
+    for name in ("x.csv", "x.txt"):  # DuckDB alone reads texts
+        path = tmp_path_factory.mktemp("bars") / name
+        path.write_bytes(text.encode())
+        try:
+            columns = load_bars(path, "NSE:X")
+            found.append((columns.start_ns.tolist(), columns.table.tolist()))
+        except DataError as error:
+            found.append(str(error).replace(str(path), ""))
+    assert found[0] == found[1]
 
 
 def test_parquet_and_duckdb_give_what_csv_gives(tmp_path: Path) -> None:
