@@ -40,7 +40,7 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup paper test test-fast test-stacks test-all coverage soak engines fuzz flood chaos bench bench-peers lint clean distclean
+.PHONY: help setup paper test test-fast test-stacks test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -57,6 +57,7 @@ help:
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
+	@echo 'make pictures    the pictures of the documents, with Chromium; ARGS="backtest chart"'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove caches, reports and logs (never .venv, never the state of a stack)'
 	@echo 'make distclean   as `make clean`, and the environments with it'
@@ -129,6 +130,9 @@ $(PEERS)/.installed: requirements-bench.lock
 	@test -x $(PEERS)/bin/python || "$(PEER_PYTHON)" -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-bench.lock
 	@touch $@
+
+pictures: $(STAMP)
+	$(BIN)/python -m tests.kit.pictures $(ARGS)
 
 clean: $(STAMP)
 	@$(BIN)/ruff clean --quiet

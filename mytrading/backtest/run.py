@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,7 +27,7 @@ from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.options.lean_days import LeanDays
 from mytrading.backtest.options.loop import OptionLoop, OptionWorld, Priced
 from mytrading.backtest.options.market import OptionTerms, shared_market
-from mytrading.core.accounting.fees import FeeSchedule
+from mytrading.core.accounting.fees import Charges, FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.leg_strategy import leg_strategy
@@ -221,8 +220,7 @@ def _parts(spec: Spec, machine: type[EngineMachine]) -> _Parts:
         market = shared_market(spec.options, spec.data, spec.calendar, spec.facts)
         world = OptionWorld(spec.calendar, spec.facts, market, names)
     world.open_day(_first_day(spec))
-    costs_by_kind: defaultdict[str, float] = defaultdict(float)
-    ledger = Ledger(partial(_charge, spec.fees, world, costs_by_kind), costs_by_kind)
+    ledger = Ledger(partial(_charges, spec.fees, world))
     classes = {member.run.name: member.strategy for member in spec.members}
     engine = machine(_strategy_runs(spec), classes, InstrumentBook(()), ACCOUNT)
     return _Parts(world, ledger, engine)
@@ -331,15 +329,10 @@ def _exercise(fees: FeeSchedule | None, instrument: Instrument, units: int, pric
     return fees.exercise_stt(units * price, at_ns)
 
 
-def _charge(
-    fees: FeeSchedule | None, world: MarketContext, by_kind: defaultdict[str, float], name: str, product: Product,
-    units: int, price: float, at_ns: int,
-) -> float:  # fmt: skip
-    """Rupees that a fill costs, which are added to those of each kind."""
+def _charges(
+    fees: FeeSchedule | None, world: MarketContext, name: str, product: Product, units: int, price: float, at_ns: int
+) -> Charges | None:
     instrument = world.instrument(name)
     if fees is None or instrument is None:
-        return 0.0
-    charges = fees.fill_charges(instrument, product, units, price, at_ns, as_future=name in world.stand_ins)
-    for kind, rupees in zip(charges._fields, charges, strict=True):
-        by_kind[kind] += rupees
-    return charges.total
+        return None
+    return fees.fill_charges(instrument, product, units, price, at_ns, as_future=name in world.stand_ins)

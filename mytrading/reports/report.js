@@ -153,7 +153,8 @@ function traceOf(one, chart, scales, colours, next) {
         close: scaled(one.y), increasing: {line: {color: colours.gain, width: 1}},
         decreasing: {line: {color: colours.loss, width: 1}}};
     case "heat":
-      return {...trace, type: "heatmap", y: one.y, z: one.cells, hoverongaps: false, colorbar: {title: {text: one.name}},
+      return {...trace, type: "heatmap", y: one.y, z: one.cells, hoverongaps: false, colorbar: {title: {text: one.name},
+        exponentformat: "none", separatethousands: true},
         ...heatColours(one.cells, chart, colours)};
     case "bars":
       return {...trace, type: "bar", y: scaled(one.y), customdata: said(), marker: {color: one.colour || !one.signed
@@ -193,10 +194,11 @@ function breaksOf(chart) {
 
 function layoutOf(chart, scales, colours) {
   const panels = chart.panels, gap = panels.length > 1 ? 0.05 : 0, whole = panels.reduce((sum, one) => sum + (one.share ?? 1), 0);
-  const layout = {height: chart.height ?? 360, margin: {l: 70, r: 20, t: chart.title ? 40 : 20, b: 40},
+  const height = chart.height ?? 360, below = chart.x_title ? 58 : 36; // of the legend, in pixels under the axis
+  const layout = {height, margin: {l: 70, r: 20, t: chart.title ? 40 : 20, b: 40},
     hovermode: chart.x === "category" ? "closest" : "x unified", paper_bgcolor: colours.paper,
     plot_bgcolor: colours.paper, font: {color: colours.ink, size: 12}, title: {text: chart.title || "", font: {size: 14}},
-    legend: {orientation: "h", y: -0.12}, separators: ".,", bargap: 0.05, shapes: [], annotations: [],
+    legend: {orientation: "h", y: -below / (height - 80)}, separators: ".,", bargap: 0.05, shapes: [], annotations: [],
     xaxis: {exponentformat: "none", separatethousands: true, gridcolor: colours.grid, linecolor: colours.grid, zeroline: false, title: {text: chart.x_title || ""},
       type: chart.x === "number" ? "linear" : chart.x === "category" ? "category" : "date",
       rangeslider: {visible: false}, anchor: axisName(panels.length - 1)}};
@@ -393,8 +395,8 @@ function payoffOf(payoff) {
     const gone = Number(passed.input.value) / 365, shift = Number(volatility.input.value), at = Number(spot.input.value);
     const now = payoffProfit(payoff, at, gone, shift), atEnd = payoffProfit(payoff, at, payoff.years, shift);
     const card = (name, value, unit, tone) => element("div", {class: "card"}, name,
-      element("b", {class: tone}, written(value, unit)));
-    const sign = value => value >= 0.005 ? "good" : value <= -0.005 ? "bad" : "";
+      element("b", {class: tone}, written(value, unit, unit === "rupees" ? 0 : 1)));
+    const sign = value => value >= 0.5 ? "good" : value <= -0.5 ? "bad" : "";
     figures.replaceChildren(card("Profit then", now, "rupees", sign(now)),
       card("Profit at expiry", atEnd, "rupees", sign(atEnd)),
       card("Probability of profit", profitChance(payoff, at, gone, shift), "percent", ""));

@@ -111,7 +111,8 @@ def test_strategy_that_faults_ends_with_exit_1_and_its_place(tmp_path: Path) -> 
     )
     done = CliRunner().invoke(app, ["backtest", str(path), "--data", DATA, "--instrument", "NSE:SBIN"])
     assert done.exit_code == 1
-    assert "bad.py:6" in done.stderr.splitlines()[0]
+    said = [line for line in done.stderr.splitlines() if not line.endswith(" so far")]  # progress of a slow machine
+    assert "bad.py:6" in said[0]
     assert "sharpe" not in done.stdout
 
 

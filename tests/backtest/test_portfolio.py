@@ -15,7 +15,13 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.backtest.data.load import RequestError
-from mytrading.backtest.portfolio.runs import PortfolioResult, portfolio_summary, prepare_portfolio, split_result
+from mytrading.backtest.portfolio.runs import (
+    PortfolioResult,
+    portfolio_summary,
+    prepare_portfolio,
+    read_portfolio,
+    split_result,
+)
 from mytrading.backtest.run import RunResult, run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
 from tests.kit.in_process_command import asked
@@ -77,6 +83,64 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = 'symbols = ["NIFTY"]\ntimeframes = ["1m"]\ndirection = "both"\n'
     (folder / "config" / "strategies" / "down.toml").write_text(f'name = "Down"\n{settings}', encoding="utf-8")
     return folder
+
+
+def portfolio_file(folder: Path, text: str) -> Path:
+    path = folder / "portfolio.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_file_names_strategies_twice_with_their_own_terms(tmp_path: Path) -> None:
+    path = portfolio_file(
+        tmp_path,
+        """
+[[strategies]]
+strategy = "SMA_Crossover"
+name = "Fast"
+lots = 2
+parameters = { fast_period = 5 }
+
+[[strategies]]
+strategy = "sma_crossover"
+stop = "none"
+instrument = "NSE:SBIN"
+timeframe = "15m"
+""",
+    )
+    data = (*DATA, f"NSE:SBIN={SAMPLE}")
+    request = RunRequest("", data, capital=1e9, parameters={"Fast.slow_period": "30"})
+    found = split_result(run(prepare_portfolio(ROOT, read_portfolio(path), request).spec))
+    fast, other = found.parts
+    assert [part.spec.run.name for part in found.parts] == ["Fast", "SMA_Crossover"]
+    assert (fast.spec.run.parameters["fast_period"], fast.spec.run.parameters["slow_period"]) == (5, 30)
+    own = alone("SMA_Crossover", lots=2, parameters={"fast_period": "5", "slow_period": "30"}).ledger.fills
+    assert len(own) > 2 and [fill._replace(strategy="") for fill in fast.ledger.fills] == [
+        fill._replace(strategy="") for fill in own
+    ]
+    assert {fill.instrument for fill in other.ledger.fills} == {"NSE:SBIN"}
+    assert (other.spec.run.timeframes, other.spec.run.stop.value) == (("15m",), "none")
+    assert found.whole.engine == "machines" and "several strategies share the capital" in found.whole.note
+    body = portfolio_summary(found)
+    assert all(sum(one["costs_by_kind"].values()) == pytest.approx(one["costs"], abs=0.04) for one in
+               (body, *body["strategies"]))  # fmt: skip
+    assert all(one["costs"] > 1 for one in body["strategies"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "missing required field `strategies`"),
+        ("strategies = []", "expected at least one table [[strategies]], found none"),
+        ("[[strategies]]\nlots = 2", "missing required field `strategy`"),
+        ('[[strategies]]\nstrategy = "SMA_Crossover"\nweight = 1', "unknown field `weight`"),
+        ('[[strategies]]\nstrategy = "SMA_Crossover"\nstop = "hard"', "stop"),
+        ("[[strategies]", "expected tables [[strategies]]"),
+    ],
+)
+def test_file_that_is_wrong_is_refused_with_what_was_expected(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(words)):
+        read_portfolio(portfolio_file(tmp_path, text))
 
 
 @pytest.mark.parametrize("names", [PAIR, ("Up", "Options_Straddle")])
@@ -153,14 +217,17 @@ def test_command_shows_the_whole_and_each_and_writes_their_reports(tmp_path: Pat
     assert [one["strategy"] for one in body["strategies"]] == list(PAIR)
     assert body["strategies"][0]["parameters"]["fast_period"] == 5
     assert body["trades"] == sum(one["trades"] for one in body["strategies"]) > 2
-    assert "several strategies" in body["engine_note"] or body["engine"] == "machines"
+    assert (body["engine"], body["engine_note"]) == ("machines", "several strategies share the capital")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Correlations of daily profits" in page and "Supertrend_Trend" in page
     for name in PAIR:
         assert (tmp_path / "out" / name / "report.html").exists()
     rows = pd.read_csv(tmp_path / "out" / "trades.csv")
     assert len(rows) == body["trades"] and set(rows["strategy"]) <= set(PAIR)
-    shown = asked({**os.environ, "MYTRADING_HOME": str(ROOT)}, "backtest", *PAIR, "--data", DATA[0]).stdout
+    path = portfolio_file(tmp_path, "".join(f'[[strategies]]\nstrategy = "{name}"\n' for name in PAIR))
+    shown = asked(
+        {**os.environ, "MYTRADING_HOME": str(ROOT)}, "backtest", "--portfolio", str(path), "-d", DATA[0]
+    ).stdout
     assert re.search(r"^Supertrend_Trend: [\d,]+ trades, ₹.* of the risk$", shown, re.MULTILINE), shown
     assert "correlation of daily profits, SMA_Crossover and Supertrend_Trend: " in shown
 

@@ -18,10 +18,15 @@ needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (apt-ge
 
 def browse(page: Path, profile: Path, *more: str) -> str:
     """The document of a page on the disk, without a network, once its scripts have run and its charts are drawn."""
+    return run_chromium(page, profile, *more, "--dump-dom", width=1200, height=30000)
+
+
+def run_chromium(page: Path, profile: Path, *words: str, width: int, height: int) -> str:
+    """What Chromium prints of a page on the disk, without a network, with these options beside its usual ones."""
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", "--window-size=1200,30000",
-         "--virtual-time-budget=20000", *more, "--dump-dom", page.resolve().as_uri()],
+         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", f"--window-size={width},{height}",
+         "--virtual-time-budget=20000", *words, page.resolve().as_uri()],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -184,7 +184,10 @@ def load_instruments(path: Path, name_of: NameOf) -> Rows:
         column = next((found[name][0] for name in _NAMES if name in found), "")
         if not column:
             raise DataError(f"{path}: found columns {', '.join(found)}; expected one with contracts: instrument")
-        called = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()]
+        distinct = database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()
+        if (None,) in distinct:
+            raise DataError(f"{path}: a row has no name in {column}; mend or drop it")
+        called = [str(row[0]) for row in distinct]
         wanted = {text: name for text in called if (name := name_of(text))}
         if not wanted:
             return {}
@@ -244,14 +247,15 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
         return f"read_parquet('{text}')"
     if name.endswith((".duckdb", ".db")):
         database.execute(f"ATTACH '{text}' AS given (READ_ONLY)")
-        tables = [row[0] for row in database.execute(
-            "SELECT table_name FROM duckdb_columns() WHERE database_name = 'given' "
-            "GROUP BY table_name HAVING count(*) FILTER (column_name IN ('open', 'high', 'low', 'close')) = 4 "
-            "ORDER BY table_name"
-        ).fetchall()]  # fmt: skip
+        tables = database.execute(
+            "SELECT schema_name, table_name FROM duckdb_columns() WHERE database_name = 'given' "
+            "GROUP BY schema_name, table_name "
+            "HAVING count(*) FILTER (lower(column_name) IN ('open', 'high', 'low', 'close')) = 4 "
+            "ORDER BY lower(table_name) != 'bars', schema_name, table_name"
+        ).fetchall()
         if not tables:
             raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_EXPECTED}")
-        return f'given."{"bars" if "bars" in tables else tables[0]}"'
+        return "given." + ".".join('"' + name.replace('"', '""') + '"' for name in tables[0])
     raise DataError(f"{path}: expected a {_SUFFIXES} file, or a bhavcopy")
 
 

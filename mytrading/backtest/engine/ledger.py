@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.backtest.data.columns import Columns
+from mytrading.core.accounting.fees import Charges
 from mytrading.core.indicators import FloatArray
 from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.commands import CloseGoal, SignalDenied, SignalExpired
@@ -20,8 +21,8 @@ from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
-ChargeOf = Callable[[str, Product, int, float, int], float]
-"""Rupees that a fill costs: instrument, product, signed units, price, market ns."""
+ChargeOf = Callable[[str, Product, int, float, int], Charges | None]
+"""What a fill costs: of instrument, product, signed units, price, market ns; None for nothing."""
 
 
 class Fill(NamedTuple):
@@ -75,10 +76,9 @@ MOST_EVENTS = 2000
 class Ledger:
     """Rows in, lists out."""
 
-    def __init__(self, charge: ChargeOf, costs_by_kind: defaultdict[str, float] | None = None) -> None:
+    def __init__(self, charge: ChargeOf) -> None:
         self._charge = charge
-        self.costs_by_kind = costs_by_kind if costs_by_kind is not None else defaultdict(float)
-        """Rupees by charge (brokerage, stt, …); `charge` adds those of fills."""
+        self._costs: dict[str, defaultdict[str, float]] = {}
         self._stop_orders: set[str] = set()
         self._exit_words: dict[tuple[str, str], str] = {}
         self.exit_words: list[str] = []
@@ -117,7 +117,11 @@ class Ledger:
 
     def record_fill(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
         """Record a fill of signed `units` of instrument `name` at `price` (rupees), with its computed costs."""
-        cost = self._charge(name, product, units, price, at_ns)
+        charges, cost = self._charge(name, product, units, price, at_ns), 0.0
+        if charges is not None:
+            cost, costs = charges.total, self._costs_of(strategy)
+            for kind, rupees in zip(charges._fields, charges, strict=True):
+                costs[kind] += rupees
         key = (strategy, name)
         self._open_costs[key] = self._open_costs.get(key, 0.0) + cost
         self.fills.append(Fill(at_ns, name, strategy, units, price, cost))
@@ -139,7 +143,7 @@ class Ledger:
         """Record a held contract's expiry: a fill at settlement `price` with `cost` in rupees, and a trade."""
         name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
         self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
-        self.costs_by_kind["stt"] += cost
+        self._costs_of(strategy)["stt"] += cost
         self.note_exit(strategy, name, "expiry")
         self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
         self.record_trade(Trade(
@@ -192,7 +196,20 @@ class Ledger:
         part.events = [event for event in self.events if event.subject == name]
         part.counts = Counter(event.code for event in part.events)
         part.stops_given = {fill.instrument: self.stops_given.get(fill.instrument, set()) for fill in part.fills}
+        part._costs = {name: self._costs_of(name)}
         return part
+
+    def _costs_of(self, strategy: str) -> defaultdict[str, float]:
+        return self._costs.setdefault(strategy, defaultdict(float))
+
+    @property
+    def costs_by_kind(self) -> dict[str, float]:
+        """Return the rupees charged on all fills by charge: brokerage, stt, …"""
+        total: defaultdict[str, float] = defaultdict(float)
+        for costs in self._costs.values():
+            for kind, rupees in costs.items():
+                total[kind] += rupees
+        return dict(total)
 
     @property
     def costs(self) -> float:

@@ -120,7 +120,7 @@ def on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
     return round(to(round(price / tick, 6)) * tick, 6) if tick else price
 
 
-PROGRESS_EVERY = 16_383
+PROGRESS_EVERY = 511
 _ENDLESS = 1e15
 _FAR = float("inf")
 Progress = Callable[[int], None]

@@ -7,12 +7,14 @@ own.
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
@@ -26,26 +28,84 @@ from mytrading.backtest.run import RunResult, Spec
 from mytrading.backtest.setup.prepare import Fetch, Prepared, RunRequest, prepare
 from mytrading.core.text.spelling import name_key
 from mytrading.strategies.errors import hint
+from mytrading.strategies.parameters import Parameter
 
 
-def prepare_portfolio(home: Path, names: Sequence[str], request: RunRequest, fetch: Fetch | None = None) -> Prepared:
+class PortfolioMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A strategy of a portfolio: name or file, and where it differs from the request. `name` tells two of one apart."""
+
+    strategy: str
+    name: str = ""
+    instrument: str = ""
+    timeframe: str = ""
+    lots: Annotated[int, msgspec.Meta(ge=0)] = 0
+    product: str = ""
+    stop: Literal["", "broker", "engine", "none"] = ""
+    parameters: Mapping[str, Parameter] = {}
+
+    def request(self, whole: RunRequest, parameters: Mapping[str, str]) -> RunRequest:
+        """Return the request for it alone: its own values, else those of the `whole`; `parameters` replace its own."""
+        own = {key: getattr(self, key) for key in ("instrument", "timeframe", "lots", "product", "stop")}
+        given = {key: value for key, value in own.items() if value}
+        texts = {key: _text(value) for key, value in self.parameters.items()}
+        if self.instrument:
+            given["universe"] = ""
+        return dataclasses.replace(whole, name=self.strategy, parameters={**texts, **parameters}, **given)
+
+
+class PortfolioFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of a file for `--portfolio`."""
+
+    strategies: tuple[PortfolioMember, ...]
+
+
+def read_portfolio(path: Path) -> tuple[PortfolioMember, ...]:
+    """Read the strategies of a portfolio file (TOML, tables `[[strategies]]`); raises `RequestError`."""
+    try:
+        found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), PortfolioFile).strategies
+    except OSError as error:
+        raise RequestError(f"--portfolio {path}: {error.strerror}; expected a TOML file of [[strategies]]") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise RequestError(
+            f"--portfolio {path}: {error}; expected tables [[strategies]] with strategy, and perhaps "
+            f"{', '.join(PortfolioMember.__struct_fields__[1:])}"
+        ) from error
+    if not found:
+        raise RequestError(f"--portfolio {path}: expected at least one table [[strategies]], found none")
+    return found
+
+
+def prepare_portfolio(
+    home: Path, members: Sequence[str | PortfolioMember], request: RunRequest, fetch: Fetch | None = None
+) -> Prepared:
     """Build the spec of a run of several strategies, with notes; parameters of the request are `NAME.key`. Raises
     `RequestError`, `DataError` or `ConfigurationError`."""
-    given = _parameters_by_name(names, request.parameters)
-    parts = [prepare(home, dataclasses.replace(request, name=name, parameters=given[name]), fetch) for name in names]
-    specs = [part.spec for part in parts]
+    listed = [PortfolioMember(one) if isinstance(one, str) else one for one in members]
+    given = _parameters_by_name([one.name or one.strategy for one in listed], request.parameters)
+    parts = [prepare(home, one.request(request, given[one.name or one.strategy]), fetch) for one in listed]
+    specs = [
+        dataclasses.replace(part.spec, run=replace(part.spec.run, name=one.name or part.spec.run.name))
+        for one, part in zip(listed, parts, strict=True)
+    ]
     twice = {spec.run.name for spec in specs if [one.run.name for one in specs].count(spec.run.name) > 1}
     if twice:
-        raise RequestError(f"{', '.join(sorted(twice))}: expected each strategy once; give one of them another name")
+        raise RequestError(
+            f"{', '.join(sorted(twice))}: expected each strategy once; give one of them another name, in a file for "
+            "--portfolio by `name`"
+        )
     if len({type(spec.calendar) for spec in specs}) > 1:
         raise RequestError("bars of some strategies lie outside trading hours; give --session exchange or data for all")
     notes = dict.fromkeys(note for part in parts for note in part.notes)
     options = [spec.options for spec in specs if spec.options is not None]
     whole = dataclasses.replace(
-        specs[0], partners=tuple(specs[1:]), data=_all_data(specs), lean=False,
+        specs[0], partners=tuple(specs[1:]), data=_all_data(specs),
         options=_shared_options(options, alone=len(options) == len(specs)),
     )  # fmt: skip
     return Prepared(whole, tuple(notes))
+
+
+def _text(value: Parameter) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _shared_options(options: Sequence[OptionTerms], *, alone: bool) -> OptionTerms | None:

@@ -409,17 +409,17 @@ def _bound(amount: float | None) -> Cell:
 
 
 def greeks_chart(columns: Columns, found: PositionGreeks) -> ReportChart:
-    """Chart delta, theta and vega of all that was held on an instrument; gaps where nothing was."""
+    """Chart delta, gamma, theta and vega of all that was held on an instrument; gaps where nothing was."""
     at = chart_times(found.at_ns)
     parts: tuple[tuple[str, Any, Any, int], ...] = (
         ("delta, units", found.delta, "number", 1), ("gamma, units a rupee", found.gamma, "number", 5),
-        ("theta, a day", found.theta, "rupees", 2), ("vega, a point", found.vega, "rupees", 2),
+        ("theta, ₹ a day", found.theta, "rupees", 2), ("vega, ₹ a point", found.vega, "rupees", 2),
     )  # fmt: skip
     series = [
         charts.line_series(name, at, chart_values(values, digits), draw="step", panel=panel)
         for panel, (name, values, _, digits) in enumerate(parts)
     ]
-    panels = [ChartPanel(name, unit) for name, _, unit, _ in parts]
+    panels = [ChartPanel(name.partition(",")[0], unit) for name, _, unit, _ in parts]
     return ReportChart(
         title=columns.instrument, panels=panels, series=series, height=640, **charts.closed_times(
             columns.start_ns, columns.start_ns + columns.span_ns)

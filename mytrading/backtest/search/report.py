@@ -66,6 +66,8 @@ def write_search(
             sections += [ReportSection("Around the best, one parameter at a time", curves)] if curves else []
     pairs = list(itertools.combinations(space.axes, 2))[:_MOST_MAPS]
     figures = [heat_map(across, up, trials, objective) for across, up in pairs]
+    if len(pairs) == 1:  # there are no other parameters
+        figures = [replace(one, title=objective) for one in figures]
     figures += [objective_curve(axis, trials, objective) for axis in space.axes if len(space.axes) == 1]
     sections += [ReportSection("Parameters", figures)] if figures else []
     if run is not None:

@@ -132,7 +132,7 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
             f"given bars of, --data NFO:NIFTY28MAR2422000CE=FILE for each ({len(request.data)} given, of no option)"
         )
     data = tuple(_whole_days(columns, request.session) for columns in found)
-    run = _fitted(run, data, request)
+    run = _fitted(run, data, names, request.timeframe)
     try:
         calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
         facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
@@ -375,10 +375,11 @@ def _parameters(strategy: type[BaseStrategy], given: Mapping[str, str]) -> dict[
     return {name: value for name, value in resolved.items() if name_key(name) in request}
 
 
-def _fitted(run: StrategyRun, data: tuple[Columns, ...], request: RunRequest) -> StrategyRun:
-    """The run over the instruments that there is data of, in a timeframe that they can give."""
+def _fitted(run: StrategyRun, data: tuple[Columns, ...], names: Sequence[str], timeframe: str) -> StrategyRun:
+    """The run over the instruments `names`, or over all that there is data of if some are missing, in a timeframe that
+    they can give."""
     base = data[0]
-    frames = (request.timeframe,) if request.timeframe else run.timeframes
+    frames = (timeframe,) if timeframe else run.timeframes
     for frame in frames:
         if frame not in SPANS:
             raise RequestError(f"--timeframe: expected one of {', '.join(SPANS)}, found {frame!r}")
@@ -393,8 +394,7 @@ def _fitted(run: StrategyRun, data: tuple[Columns, ...], request: RunRequest) ->
             "days, which have no times; give bars of minutes"
         )
     given = tuple(dict.fromkeys(columns.instrument for columns in data))
-    own = run.symbols and not (request.instrument or request.universe) and set(run.symbols) <= set(given)
-    symbols = run.symbols if own else given
+    symbols = tuple(names) if names and set(names) <= set(given) else given
     return replace(run, symbols=symbols, timeframes=frames)
 
 

@@ -21,7 +21,7 @@ from typer import Argument, Option
 
 from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, find_running_stack, find_stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
-from mytrading.cli.shell.output import is_reader_gone, print_json, print_note, print_result, print_rows
+from mytrading.cli.shell.output import is_reader_gone, print_json, print_note, print_result, print_rows, progress_bar
 from mytrading.core.orders.flat_order import complete_flat_order, flat_order
 from mytrading.core.time import format_ist
 from mytrading.messages.codec import FrameError, StreamDecoder
@@ -51,7 +51,8 @@ def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") 
     inputs still lead to its decisions; exit 1 if not."""
     with find_stack(profile) as found:
         _check_name(found.config, daemon)
-        findings = journal_verify.verify_journals(found.config, daemon)
+        with progress_bar("verifying journals", None, as_json):
+            findings = journal_verify.verify_journals(found.config, daemon)
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
         print_json({"ok": not problems, "files": [finding._asdict() for finding in findings]})
@@ -105,7 +106,8 @@ def export(
     with find_stack(profile) as found:
         _check_name(found.config, daemon)
         try:
-            count = journal_verify.export_rows(journal_verify.decode_journals(found.config, daemon), target)
+            with progress_bar("exporting rows", None, as_json):
+                count = journal_verify.export_rows(journal_verify.decode_journals(found.config, daemon), target)
         except OSError as error:
             fail(USAGE, f"journal export: expected a file that can be written, found {target}: {error.strerror}")
     print_result({"file": str(target), "rows": count}, as_json, f"{count} rows written to {target}")

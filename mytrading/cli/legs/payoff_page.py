@@ -35,7 +35,7 @@ def payoff_report(name: str, picture: dict[str, Any]) -> Report:
     columns = (
         TableColumn("Side"), TableColumn("Instrument"), TableColumn("Lots", "integer"),
         TableColumn("Units", "integer"), TableColumn("Price", "price"), TableColumn("Value", "rupees"),
-        TableColumn("Implied volatility", "percent"), TableColumn("Days left", "number", 1), TableColumn("Stop"),
+        TableColumn("IV", "percent"), TableColumn("Days left", "number", 1), TableColumn("Stop"),
     )  # fmt: skip
     bounds = (("Max profit", picture["max_profit"]), ("Max loss", picture["max_loss"]))
     evens = ", ".join(f"{price:,.0f}" for price in picture["breakevens"]) or "none"

@@ -203,7 +203,7 @@ def list_(
             "gaps": None if one.holes is None else len(one.holes),
             "missing_days": None if one.missing is None else len(one.missing),
         }
-        for one in _stored(symbols or [], universe, interval, 15)
+        for one in _stored(symbols or [], universe, interval, 15, as_json)
     ]
     columns = ("instrument", "interval", "first", "last", "bars", "gaps", "missing_days")
     print_rows(rows, columns, as_json, "no bars are stored; `mytrading data download` fetches some")
@@ -219,7 +219,7 @@ def gaps(
 ) -> None:
     """List stretches of sessions and trading days without bars, where the calendar tells which there should be."""
     rows: list[dict[str, Any]] = []
-    for one in _stored(symbols or [], universe, interval, least):
+    for one in _stored(symbols or [], universe, interval, least, as_json):
         name = {"instrument": one.instrument, "interval": one.interval}
         rows += [{**name, "day": day.isoformat(), "from": None, "to": None} for day in one.missing or ()]
         for start, end in one.holes or ():
@@ -229,7 +229,7 @@ def gaps(
     print_rows(rows, ("instrument", "interval", "day", "from", "to"), as_json, "no gaps")
 
 
-def _stored(symbols: Sequence[str], universe: str, interval: str, least: int) -> list[Any]:
+def _stored(symbols: Sequence[str], universe: str, interval: str, least: int, quiet: bool) -> list[Any]:
     from mytrading.backtest.data.store import list_stored, open_store
     from mytrading.cli.shell.target import load_calendar
 
@@ -238,7 +238,12 @@ def _stored(symbols: Sequence[str], universe: str, interval: str, least: int) ->
     with exit_on_errors(), _refusals():
         home = project_home()
         names = _instruments(symbols, universe, _earliest(universe), None)
-        return list(list_stored(open_store(home), load_calendar(home), names, interval, least * MINUTE))
+        store, found = open_store(home), []
+        with progress_bar("files", len(store.entries()), quiet) as update:
+            for one in list_stored(store, load_calendar(home), names, interval, least * MINUTE):
+                found.append(one)
+                update(advance=1, note=f"{one.instrument} {one.interval}")
+        return found
 
 
 def _earliest(universe: str) -> date | None:
@@ -305,17 +310,22 @@ def filter_(
         names = _instruments(symbols or [], universe, day - timedelta(days=1), day - timedelta(days=1))
         if not names:
             fail(USAGE, "expected symbols or --universe, found neither")
-        found = filter_universe(open_store(home), load_calendar(home), names, rule, day)
+        with progress_bar(f"measuring {len(names)} instruments", None, as_json):
+            found = filter_universe(open_store(home), load_calendar(home), names, rule, day)
     if out is not None:
         try:
             write_symbols(out, [one.instrument for one in found.kept])
         except OSError as error:
             fail(ERROR, f"--out {out}: cannot be written: {error.strerror}")
+    kept = [
+        {name: None if value != value else value for name, value in one._asdict().items()}  # of one day no volatility
+        for one in found.kept
+    ]
     if as_json:
-        print_json({"before": day, "kept": [one._asdict() for one in found.kept], "refused": found.refused})
+        print_json({"before": day, "kept": kept, "refused": found.refused})
         return
     columns = ("instrument", "days", "price", "volume", "turnover", "volatility")
-    print_rows([one._asdict() for one in found.kept], columns, False, "no instrument is left")
+    print_rows(kept, columns, False, "no instrument is left")
     for name, reason in found.refused.items():
         print_note(f"left out: {name}: {reason}")
     if out is not None:

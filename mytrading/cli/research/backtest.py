@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from mytrading.cli.research.run_options import Parameters, RunOptions, expand_options, read_parameters, require_choice
+from mytrading.cli.research.run_options import (
+    Parameters,
+    RunOptions,
+    StrategyName,
+    expand_options,
+    read_parameters,
+    require_choice,
+)
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, report_errors
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_notes, progress_bar
@@ -27,15 +36,27 @@ Report = Annotated[Path | None, Option(help="Write report.html, report.json, tra
 Others = Annotated[
     list[str] | None, typer.Argument(metavar="MORE", help="Further strategies, which trade the same capital.")
 ]
+Portfolio = Annotated[
+    Path | None, Option("--portfolio", metavar="FILE", help="A file of strategies that trade one capital.")
+]
+WRITING = "writing the report"
 _MUCH = 0.3
 """The share of the gross profit from which costs are worth a word."""
 CheckReport = Annotated[Path | None, Option(help="Write report.html and report.json here.")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class BacktestOptions(RunOptions):
+    """As of every run; the strategy may be named by a portfolio's file instead."""
+
+    name: StrategyName = ""
+
+
 @expand_options
 def backtest(
-    settings: RunOptions,
+    settings: BacktestOptions,
     others: Others = None,
+    portfolio: Portfolio = None,
     slippage: float = Option(0.0, min=0.0, max=0.5, help="Slippage as a fraction of the price, such as 0.0005."),
     latency_ms: float = Option(0.0, "--latency-ms", min=0.0, help="Delay of an order to the exchange."),
     volume_share: float = Option(0.0, "--volume-share", min=0.0, max=1.0, help="Part of a bar's volume; 0: all."),
@@ -53,8 +74,12 @@ def backtest(
         slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
         at_close=at_close, parameters=read_parameters(param), machines=machines, plain=plain,
     )  # fmt: skip
-    if others:
-        _portfolio([settings.name, *others], request, report, profile, as_json)
+    named = [name for name in (settings.name, *(others or ())) if name]
+    if bool(named) == (portfolio is not None):
+        found = "both" if named else "neither"
+        fail(USAGE, f"expected the name of a strategy, several names, or --portfolio FILE; found {found}")
+    if portfolio is not None or others:
+        _portfolio(portfolio or named, request, report, profile, as_json)
         return
     prepared = prepare_run(request, profile)
     result = _run(prepared, as_json)
@@ -62,7 +87,7 @@ def backtest(
         from mytrading.backtest.results.output import write_files
         from mytrading.backtest.results.report import write_report
 
-        with report_errors(report):
+        with report_errors(report), progress_bar(WRITING, None, as_json):
             write_files(result, report)
             write_report(result, prepared.notes, report / "report.html")
     _show(result, prepared, report, as_json)
@@ -82,38 +107,42 @@ def _run(prepared: Prepared, quiet: bool) -> RunResult:
         fail(USAGE, str(error))
 
 
-def prepare_run(request: RunRequest, profile: str, names: Sequence[str] = ()) -> Prepared:
-    """Build the backtest that these options request, of several strategies if `names` are given; a usage error ends the
-    command if it cannot be run."""
+def prepare_run(request: RunRequest, profile: str, several: Path | Sequence[str] = ()) -> Prepared:
+    """Build the backtest that these options request, of `several` strategies if a file or names of them are given; a
+    usage error ends the command if it cannot be run."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import RequestError
-    from mytrading.backtest.portfolio.runs import prepare_portfolio
-    from mytrading.backtest.setup.prepare import prepare
+    from mytrading.backtest.portfolio.runs import prepare_portfolio, read_portfolio
+    from mytrading.backtest.setup.prepare import OPENALGO, prepare
     from mytrading.config.symbols import UnknownSymbol
     from mytrading.strategies.errors import StrategyError
 
     def fetch(*what: Any) -> Columns:
         return fetch_columns(profile, *what)
 
-    with exit_on_errors():
+    reading = progress_bar("reading the data", None) if OPENALGO not in str(request.data) else nullcontext()
+    with exit_on_errors(), reading:
         try:
-            if names:
-                return prepare_portfolio(project_home(), names, request, fetch)
+            if several:
+                members = read_portfolio(several) if isinstance(several, Path) else several
+                return prepare_portfolio(project_home(), members, request, fetch)
             return prepare(project_home(), request, fetch)
         except (RequestError, DataError, StrategyError, UnknownSymbol) as error:
             fail(USAGE, str(error))
 
 
-def _portfolio(names: Sequence[str], request: RunRequest, report: Path | None, profile: str, as_json: bool) -> None:
+def _portfolio(
+    several: Path | Sequence[str], request: RunRequest, report: Path | None, profile: str, as_json: bool
+) -> None:
     """Run several strategies over one capital and show the whole and each."""
     from mytrading.backtest.portfolio.runs import portfolio_summary, split_result
 
-    prepared = prepare_run(request, profile, names)
+    prepared = prepare_run(request, profile, several)
     found = split_result(_run(prepared, as_json))
     if report is not None:
         from mytrading.backtest.portfolio.report import write_portfolio
 
-        with report_errors(report):
+        with report_errors(report), progress_bar(WRITING, None, as_json):
             write_portfolio(found, prepared.notes, report)
     body = portfolio_summary(found)
     if as_json:

@@ -28,6 +28,7 @@ from mytrading.messages.run_config import RunConfig, StrategyRun
 
 if TYPE_CHECKING:
     from mytrading.backtest.results.indicators import IndicatorCurve
+    from mytrading.cli.research.stop_history import StopSteps
     from mytrading.core.calendar import Calendar
     from mytrading.orchestrator import TradingOrchestrator
     from mytrading.reports.document import ChartLine, ChartSeries, Report, ReportChart
@@ -54,6 +55,7 @@ def strategy_chart(
 
     Of a flat strategy the legs are those of its last run.
     """
+    from mytrading.cli.research.stop_history import stop_history
     from mytrading.cli.shell.target import load_calendar
 
     if timeframe:
@@ -70,7 +72,8 @@ def strategy_chart(
         units = units_per_set(legs)
         minutes = _stored_minutes(found.config, {*units, *watched})
         bars = premium_bars(units, minutes, rule["timeframe"], calendar, now)
-        overlays = {name: strategy_overlay(found.config, run, body, name, minutes[name]) for name in watched}
+        stops = stop_history(found.config, body["name"])
+        overlays = {name: strategy_overlay(found.config, run, body, name, minutes[name], stops) for name in watched}
     rows = supertrend_rows(bars, rule["period"], rule["multiplier"])
     entered = min((leg["opened_ns"] for leg in _entered(body)), default=0)
     content = {"strategy": body["name"], **rule, "open": is_open, "legs": [leg._asdict() for leg in legs],
@@ -86,7 +89,8 @@ def strategy_chart(
             charts.append(symbol_chart(drawn, [overlays[name]]))
     if not rows and not charts:
         fail(ERROR, f"no completed {rule['timeframe']} bar that all legs have is stored yet; try --timeframe 1m")
-    path = _written(strategy_report(content, charts), out, body["name"])
+    single = _trading_series(body, legs[0].instrument, bars, stops) if len(legs) == 1 and bars else []
+    path = _written(strategy_report(content, charts, single), out, body["name"])
     if not rows:
         print(f"{path}: {', '.join(watched)}")
         return
@@ -161,30 +165,29 @@ def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dic
 
 
 class StrategyOverlay(NamedTuple):
-    """What a strategy adds to a chart of an instrument: curves over the price, by panel of their own, fills, stops."""
+    """What a strategy adds to a chart of an instrument: curves over the price, others by panel, fills and its stop."""
 
     strategy: str
     on_price: Sequence[ChartSeries]
     panels: Mapping[str, Sequence[ChartSeries]]
-    fills: Sequence[ChartSeries]
-    stops: Sequence[ChartLine]
+    trading: Sequence[ChartSeries]
 
 
 def strategy_overlay(
-    config: RunConfig, run: StrategyRun | None, body: dict[str, Any], instrument: str, minutes: Sequence[Bar]
-) -> StrategyOverlay:
+    config: RunConfig, run: StrategyRun | None, body: dict[str, Any], instrument: str, minutes: Sequence[Bar],
+    stops: StopSteps,
+) -> StrategyOverlay:  # fmt: skip
     """Return a strategy's indicators over stored one-minute bars, its fills and its stops in an instrument.
     `body` is the gateway's reply to a `StrategyQuery`."""
     from mytrading.cli.shell.target import load_calendar
 
-    on_price, panels = _indicator_series(run, instrument, minutes, load_calendar(config.home)) if run else ([], {})
-    return StrategyOverlay(
-        body["name"], on_price, panels, _fill_series(body, instrument), _stop_lines(body, instrument)
-    )
+    home = Path(config.home)
+    on_price, panels = _indicator_series(run, home, instrument, minutes, load_calendar(home)) if run else ([], {})
+    return StrategyOverlay(body["name"], on_price, panels, _trading_series(body, instrument, minutes, stops))
 
 
 def _indicator_series(
-    run: StrategyRun, instrument: str, minutes: Sequence[Bar], calendar: Calendar
+    run: StrategyRun, home: Path, instrument: str, minutes: Sequence[Bar], calendar: Calendar
 ) -> tuple[list[ChartSeries], dict[str, list[ChartSeries]]]:
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import columns_from_bars
@@ -194,9 +197,10 @@ def _indicator_series(
     from mytrading.runtime.host.author_files import load_file
     from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 
-    if not minutes or run.plan is not None or not Path(run.file).is_file():
+    file = home / run.file
+    if not minutes or run.plan is not None or not file.is_file():
         return [], {}
-    classes = load_file(Path(run.file), BaseStrategy).classes
+    classes = load_file(file, BaseStrategy).classes
     mine = [one for one in classes if name_key(strategy_name(one)) == name_key(run.name)]
     if not mine:
         return [], {}
@@ -237,25 +241,36 @@ def _fill_series(body: dict[str, Any], instrument: str) -> list[ChartSeries]:
     return fill_series("", sides[1], sides[-1])
 
 
-def _stop_lines(body: dict[str, Any], instrument: str) -> list[ChartLine]:
-    from mytrading.reports.document import ChartLine
+def _trading_series(body: dict[str, Any], instrument: str, bars: Sequence[Bar], stops: StopSteps) -> list[ChartSeries]:
+    """A strategy's fills in an instrument and its stop over time, as far as `bars` go."""
+    from mytrading.cli.research.stop_history import stop_curve
+    from mytrading.reports.charts import chart_times, line_series
 
-    held = [row for row in body["positions"] if row["instrument"] == instrument and row["quantity"]]
-    return [ChartLine("y", row["stop"], f"stop {row['stop']:,.2f}") for row in held if row.get("stop")]
+    found = _fill_series(body, instrument)
+    if bars:
+        held = [row for row in body["positions"] if row["instrument"] == instrument and row["quantity"]]
+        times, prices = stop_curve(stops.get(instrument, ()), held, bars[0].start_ns, bars[-1].end_ns)
+        if times:
+            found.append(line_series("stop", chart_times(times), prices, "warn", dashed=True))
+    return found
 
 
-def strategy_report(content: dict[str, Any], charts: Sequence[ReportChart] = ()) -> Report:
+def strategy_report(
+    content: dict[str, Any], charts: Sequence[ReportChart] = (), trading: Sequence[ChartSeries] = ()
+) -> Report:
     """Return the report: `charts` of what the strategy watches, then candles of its premium with the Supertrend in two
-    colours and the moment of entry."""
+    colours, the moment of entry and, of a single leg, `trading`: its fills and its stop."""
     from mytrading.reports.document import VERSION, ChartLine, Report, ReportSection
 
     name, rows = content["strategy"], content["bars"]
     sections = [ReportSection("", list(charts))] if charts else []
     if rows:
-        entered = next((row["start_ns"] // _MS for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
+        before = [row["start_ns"] // _MS for row in rows if row["start_ns"] <= content["entered_ns"]]
+        entered = before[-1] if before else None
         lines = [] if entered is None else [ChartLine("x", entered, "entry")]
         what = "combined premium" if len(content["legs"]) > 1 else content["legs"][0]["instrument"]
-        sections.append(ReportSection(what, [candle_chart(rows, "premium", lines)]))
+        chart = candle_chart(rows, "premium", lines)
+        sections.append(ReportSection(what, [replace(chart, series=[*chart.series, *trading])]))
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
     rule = f"{content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
     closed = "" if content["open"] or not legs else "; closed"
@@ -287,8 +302,7 @@ def candle_chart(
         series += charts.candle_series(candles, name, volume_panel=1)[1:]
     span = int(np.min(np.diff(starts))) if len(starts) > 1 else 0
     for overlay in overlays:
-        series += [*overlay.on_price, *overlay.fills]
-        lines = [*lines, *overlay.stops]
+        series += [*overlay.on_price, *overlay.trading]
         for title, curves in overlay.panels.items():
             panels.append(ChartPanel(title, "number", 0.2))
             series += [replace(one, panel=len(panels) - 1) for one in curves]
@@ -311,7 +325,7 @@ def chart(
 ) -> None:
     """Draw the newest bars of an index, share, future or option: candles, volume, Supertrend, and strategies' views.
 
-    Strategies that watch it add their indicators, fills and stops.
+    Strategies that watch it add their indicators, those that trade it their fills and stops.
     """
     _check_timeframe(timeframe)
     from mytrading.cli.shell.target import resolve_symbol
@@ -335,13 +349,18 @@ def chart(
 
 
 def _overlays(stack: TradingOrchestrator, instrument: str) -> list[StrategyOverlay]:
-    """What the strategies that watch an instrument add to its chart."""
+    """What the strategies that watch or trade an instrument add to its chart."""
+    from mytrading.cli.research.stop_history import stop_history
+
     config, found = stack.config, []
     minutes = _stored_minutes(config, (instrument,))[instrument]
     for run in config.strategies:
-        if instrument in run.symbols:
-            body = stack.ask(StrategyQuery(strategy=run.name, limit=0))
-            found.append(strategy_overlay(config, run, body, instrument, minutes))
+        body = stack.ask(StrategyQuery(strategy=run.name, limit=0))
+        watched = instrument in run.symbols
+        if watched or any(row["instrument"] == instrument for row in (*body["positions"], *body["trades"])):
+            stops = stop_history(config, run.name)
+            drawn = run if watched else None  # its indicators are of what it watches
+            found.append(strategy_overlay(config, drawn, body, instrument, minutes, stops))
     return found
 
 

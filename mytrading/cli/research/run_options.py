@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
 Parameters = Annotated[list[str], Option("--param", "-p", metavar="K=V", help="Parameter of the strategy; repeatable.")]
 """`--param` of the commands that run one set of them."""
+StrategyName = Annotated[
+    str, Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes)
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """A run over history as the operator wants it; each field is an option."""
 
-    name: Annotated[
-        str, Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes)
-    ]
+    name: StrategyName
     data: Annotated[
         list[str],
         Option(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from mytrading.cli.research.backtest import prepare_run
+from mytrading.cli.research.backtest import WRITING, prepare_run
 from mytrading.cli.research.run_options import RunOptions, expand_options, require_choice
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, report_errors
 from mytrading.cli.shell.options import AsJson, Profile
@@ -178,15 +178,16 @@ def _end(
     best = rank_trials(trials, plan.objective)
     everything = screened if screened is not None else trials
     worth = None
-    if best:
-        worth = SearchWorth(
-            deflated_sharpe(best[0], everything),
-            stability_of(best[0], everything, plan.space, plan.objective),
-            overfitting_of(everything),
-        )
     title = f"{found.spec.run.name}: {len(everything):,} sets of parameters by {plan.objective}"
-    write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth,
-                 trials if screened is not None else None)  # fmt: skip
+    with progress_bar(WRITING, None, as_json):
+        if best:
+            worth = SearchWorth(
+                deflated_sharpe(best[0], everything),
+                stability_of(best[0], everything, plan.space, plan.objective),
+                overfitting_of(everything),
+            )
+        write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth,
+                     trials if screened is not None else None)  # fmt: skip
     if as_json:
         print_json(_body(found, plan, trials, best, screened, worth, folder))
     else:

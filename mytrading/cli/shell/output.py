@@ -55,15 +55,16 @@ def is_reader_gone(stream: TextIO) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-LINE_SECONDS = 10.0
-"""How often progress is a line on stderr where that is no terminal."""
+FIRST_SECONDS, LINE_SECONDS = 2.0, 10.0
+"""When progress is a line on stderr for the first time where that is no terminal, and how often from then on."""
 
 
 @contextmanager
 def progress_bar(
     what: str, total: int | None, quiet: bool = False, line_seconds: float = LINE_SECONDS
 ) -> Iterator[Callable[..., None]]:
-    """Show progress and time left on stderr: a bar on a terminal (none if `quiet`), else a line every `line_seconds`.
+    """Show progress and time left on stderr: a bar on a terminal (none if `quiet`), else a line after two seconds and
+    then every `line_seconds`. `total` is None where it is not known.
 
     Yields the function that updates it: `completed`, `total`, `advance`, `note`. A shorter command prints nothing.
     """
@@ -106,7 +107,7 @@ class ProgressLine:
     def text(self) -> str:
         """Return the line of now, with the time left by the pace since the first update; work before it is left out."""
         now = self._clock()
-        shown = f"{self.what}: {self.completed:,}"
+        shown = f"{self.what}: {self.completed:,}" if self.completed or self.total else self.what
         if self.total:
             shown += f" of {self.total:,} ({self.completed / self.total:.0%})"
         since, before = self._first or (now, 0)
@@ -134,8 +135,10 @@ def _progress_lines(what: str, total: int | None, every: float) -> Iterator[Prog
     line, ended = ProgressLine(what, total), threading.Event()
 
     def tell() -> None:
-        while not ended.wait(every):
+        pause = min(FIRST_SECONDS, every)
+        while not ended.wait(pause):
             print_note(line.text())
+            pause = every
 
     printer = threading.Thread(target=tell, name="progress", daemon=True)
     printer.start()

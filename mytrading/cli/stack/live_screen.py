@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,11 +23,13 @@ from rich.text import Text
 from mytrading.cli.shell.output import daemon_figures, format_cell, raw_terminal
 from mytrading.cli.stack.commands import status_headline
 from mytrading.core.time import clock_time
+from mytrading.messages.commands import FORMER_CODES
 from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery, TradesQuery
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import control
 
+FOOTER = "q or Ctrl-C stops the stack · closing the terminal leaves it running"
 _EVERY_S = 0.5
 
 _QUERIES = {
@@ -61,19 +63,16 @@ class LiveScreen:
         return False
 
     def _picture(self) -> Group:
+        left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
         try:
-            status = self._stack.status()
-            rows = {verb: self._stack.ask(query) for verb, query in _QUERIES.items()}
-            summary = self._stack.ask(SummaryQuery())
+            data = read_screen_data(self._stack, f"{left}{FOOTER}", self._rate)
         except (OpsTimedOut, OpsRefused, NotRunning) as error:
             table = Table("process", "state", "pid", "exit", box=None)
             for program in control.programs(self._stack.config).values():
                 table.add_row(program.name, program.state, str(program.pid), str(program.exit_code))
             return Group(Panel(Text(str(error), "yellow"), title="the gateway does not answer"), table)
-        left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
-        footer = f"{left}q or Ctrl-C stops the stack · closing the terminal leaves it running"
         size = self._live.console.size
-        return render_screen(LiveScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
+        return render_screen(data, size.width, size.height)
 
     def _rate(self, status: dict[str, Any]) -> float:
         self._quotes.append((time.monotonic(), float(daemon_figures(status, "feed").get("quotes_in", 0.0))))
@@ -116,6 +115,16 @@ class LiveScreenData:
     summary: dict[str, Any]
     rate: float
     footer: str
+
+
+def read_screen_data(
+    stack: TradingOrchestrator, footer: str, rate: Callable[[dict[str, Any]], float]
+) -> LiveScreenData:
+    """Ask a stack's gateway for what the screen shows; `rate` returns quotes a second by the status. Raises
+    `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
+    status = stack.status()
+    rows = {verb: stack.ask(query) for verb, query in _QUERIES.items()}
+    return LiveScreenData(status, rows, stack.ask(SummaryQuery()), rate(status), footer)
 
 
 def render_screen(data: LiveScreenData, width: int, height: int) -> Group:
@@ -279,6 +288,8 @@ def _event_lines(rows: dict[str, list[dict[str, Any]]]) -> list[Text]:
 
 def _signal_line(row: dict[str, Any]) -> Text:
     denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""
+    for former in FORMER_CODES.values():  # which the row has for programs that know them
+        denied = denied.replace(f", {former}", "")
     what = f"{row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}"
     return _line(f"{clock_time(row['created_ns'])} {what}{denied}")
 

@@ -19,6 +19,7 @@ from mytrading.messages.streams import ALL, STREAMS, Stream
 from mytrading.runtime.supervision.control import PROGRAMS
 from mytrading.simulator.settings.options import SimulatorOptions
 from tests.kit import order_state_diagram
+from tests.kit.pictures import MOST_BYTES
 from tests.kit.project import ROOT
 
 
@@ -101,6 +102,14 @@ def test_list_of_decisions_has_each_with_its_title() -> None:
     listed = re.findall(r"^\| (\d{4}) \| \[(.+)\]\((\S+)\) \|$", text, re.MULTILINE)
     assert [name for _, _, name in listed] == sorted(titles)
     assert [name for number, title, name in listed if titles[name] != f"# {number} {title}"] == []
+
+
+def test_every_picture_is_small_and_shown_in_a_document() -> None:
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    texts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    assert [path.name for path in pictures if f"pictures/{path.name})" not in texts] == []
+    sizes = [path.stat().st_size for path in pictures]
+    assert len(sizes) > 5 and max(sizes) < MOST_BYTES and sum(sizes) < 1_000_000
 
 
 def test_fee_rows_that_are_said_to_be_unverified_stand_in_the_fee_file() -> None:

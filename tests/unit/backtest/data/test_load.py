@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mytrading.backtest.data.columns import DataError, resample
 from mytrading.backtest.data.feeds import sessions
-from mytrading.backtest.data.load import columns_from_bars, load_bars
+from mytrading.backtest.data.load import columns_from_bars, load_bars, load_instruments
 from mytrading.core.time import to_ns
 from tests.kit.backtest_specs import DAY, bars, calendar
 
@@ -97,6 +97,19 @@ def test_parquet_and_duckdb_give_what_csv_gives(tmp_path: Path) -> None:
         assert found.table.tolist() == wanted.table.tolist()
     with pytest.raises(DataError, match="no rows of NSE:Z; it holds NSE:X, NSE:Y"):
         load_bars(database, "NSE:Z")
+    other = tmp_path / "other.duckdb"
+    with duckdb.connect(str(other)) as opened:
+        opened.execute("CREATE SCHEMA market")
+        names = ", ".join(
+            f"{name} AS {name.upper()}" for name in ("timestamp", "open", "high", "low", "close", "volume")
+        )
+        opened.execute(f"CREATE TABLE market.\"Daily bars\" AS SELECT {names}, 'NSE:X' AS Symbol FROM '{source}'")
+        opened.execute("CREATE TABLE notes AS SELECT 1 AS open")
+    assert load_bars(other, "NSE:X").table.tolist() == wanted.table.tolist()
+    with duckdb.connect(str(other)) as opened:
+        opened.execute('UPDATE market."Daily bars" SET Symbol = NULL WHERE rowid = 1')
+    with pytest.raises(DataError, match="a row has no name in Symbol"):
+        load_instruments(other, str)
 
 
 @pytest.mark.parametrize("text", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%d %H:%M:%S.250-00"])

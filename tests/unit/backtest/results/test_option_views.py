@@ -107,4 +107,4 @@ def test_report_of_options_goes_by_run_and_by_day() -> None:
     assert {one.name.split(",")[0] for one in chart.series} == {"newest", "best", "worst"}
     assert any(one.name == f"best, {ist_date(best.opened_ns).isoformat()}" for one in chart.series)
     (greeks,) = charts_of(report, "Greeks while held")
-    assert len(series_of(greeks, "theta, a day").y) > 100
+    assert len(series_of(greeks, "theta, ₹ a day").y) > 100

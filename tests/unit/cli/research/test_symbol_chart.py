@@ -45,7 +45,8 @@ def test_instrument_that_nobody_watches_has_no_bars(tmp_path: Path) -> None:
     assert stored_bars(config, "NSE:SBIN", "1m", OPEN) == []
 
 
-def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path) -> None:
+def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # its file is found from any folder
     config = run_config(tmp_path)
     run = config.strategy("SMA_Crossover")
     assert run is not None
@@ -59,7 +60,8 @@ def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path) -> None:
              "opened_ns": OPEN + 60 * MINUTE, "closed_ns": OPEN + 90 * MINUTE, "realised": 225.0}  # fmt: skip
     held = {"instrument": name, "quantity": 75, "average_price": 102.0, "opened_ns": OPEN + 120 * MINUTE, "stop": 99.0}
     body = {"name": "SMA_Crossover", "trades": [trade], "positions": [held, {**held, "instrument": "NSE:OTHER"}]}
-    overlay = strategy_overlay(config, run, body, name, minutes)
+    moved = [(OPEN + 120 * MINUTE, 98.0), (OPEN + 150 * MINUTE, 99.0)]
+    overlay = strategy_overlay(config, run, body, name, minutes, {name: moved})
     bars = supertrend_rows(minutes, 7, 3.0)
     content = {"instrument": name, "timeframe": "1m", "period": 7, "multiplier": 3.0, "bars": bars}
     report = symbol_report(content, [overlay])
@@ -70,7 +72,9 @@ def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path) -> None:
     sold, bought = series_of(chart, "sold"), series_of(chart, "bought")
     assert (sold.x, sold.y) == ([trade["opened_ns"] // 10**6], [104.0])
     assert bought.y == [101.0, 102.0]
-    assert [(line.value, line.text) for line in chart.lines] == [(99.0, "stop 99.00")]
+    stop = series_of(chart, "stop")
+    assert stop.x == [(OPEN + minute * MINUTE) // 10**6 for minute in (120, 150, 150, 300)]
+    assert stop.y == [98.0, 98.0, 99.0, 99.0]
     assert chart.first == (float(minutes[150].start_ns // 10**6), float(minutes[-1].end_ns // 10**6))
     gaps = [bar for number, bar in enumerate(minutes) if number % 2]
-    assert strategy_overlay(config, run, body, name, gaps).on_price == [], "two-minute bars are none of one length"
+    assert strategy_overlay(config, run, body, name, gaps, {}).on_price == [], "two-minute bars are none of one length"

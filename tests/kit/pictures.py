@@ -1,0 +1,167 @@
+"""The pictures of docs/pictures: reports, charts and the live screen as Chromium shows them.
+
+`python -m tests.kit.pictures` (`make pictures`) makes them from the shipped sample; chart and live screen are of a
+stack on paper money, which it starts and stops. Words after it name single ones.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec.structs import replace
+from rich.console import Console
+
+from mytrading.cli.stack.live_screen import FOOTER, read_screen_data, render_screen
+from mytrading.orchestrator import TradingOrchestrator
+from mytrading.reports.document import Block, Report, ReportSection
+from mytrading.reports.page import write_report_files
+from tests.kit.pages import CHROMIUM, report_of, run_chromium
+from tests.kit.project import ROOT
+from tests.kit.readme_strategy import follow_readme
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
+
+FOLDER = ROOT / "docs" / "pictures"
+SAMPLE = ROOT / "tests" / "data" / "index-1m.csv.gz"
+WIDTH = 1100
+MOST_BYTES = 150_000
+_DATA = f"NIFTY={SAMPLE}"
+_HEIGHT = "<script>addEventListener('load', () => setTimeout(() => document.body.dataset.height = Math.ceil(" \
+    "document.querySelector('#page, pre').getBoundingClientRect().bottom), 3000))</script>"  # fmt: skip
+
+
+class Studio:
+    """A project folder of its own, with README's strategy and a condor, and what is made of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        follow_readme(self.home)
+        self.stack = Stack(folder, MYTRADING_HOME=str(self.home), ENABLED_STRATEGIES="SMA_Crossover")
+        self.run("legs", "new", "Morning_Condor", "--template", "iron-condor")
+
+    def run(self, *words: str) -> None:
+        """Run a command of the program in the project folder to its end."""
+        done = subprocess.run(
+            [*self.stack.command, *words], env=self.stack.environment, cwd=self.home, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"mytrading {' '.join(words)}: exit {done.returncode}: {done.stderr or done.stdout}")
+
+    def report(self, *words: str) -> Report:
+        """Run a command that writes a report, and return what the report holds."""
+        folder = self.home / "runs" / re.sub(r"\W+", "-", "-".join(words[:2]))
+        if not (folder / "report.json").exists():
+            self.run(*words, "--report", str(folder))
+        return report_of(folder)
+
+    def shoot(self, name: str, page: Path) -> None:
+        """Write the picture of a page, as high as what is on it."""
+        text = page.read_text(encoding="utf-8").replace("</body>", f"{_HEIGHT}</body>")
+        page.write_text(text.replace("padding: 24px", "padding: 8px 24px"), encoding="utf-8")
+        profile, out = page.parent / "profile", FOLDER / f"{name}.png"
+        height = re.search(r'data-height="(\d+)"', run_chromium(page, profile, "--dump-dom", width=WIDTH, height=4000))
+        assert height is not None, f"{page}: Chromium did not say how high it is"
+        run_chromium(page, profile, "--hide-scrollbars", f"--screenshot={out}", width=WIDTH, height=int(height[1]) + 12)
+        print(f"{out.relative_to(ROOT)}: {out.stat().st_size:,} bytes")
+
+    def draw(self, name: str, report: Report, *, head: bool = False) -> None:
+        """Write the picture of a report; without `head` only of its sections."""
+        shown = report if head else replace(report, subtitle="", cards=(), verdict=None)
+        page = write_report_files(replace(shown, notes=()), self.home / "runs" / "pictures" / f"{name}.html")
+        self.shoot(name, page)
+
+
+def only(report: Report, *titles: str, blocks: Collection[int] = (0,)) -> Report:
+    """Return a report with some of its sections, and of each the blocks at these places."""
+
+    def chosen(section: ReportSection) -> list[Block]:
+        return [block for at, block in enumerate(section.blocks) if at in blocks]
+
+    found = {section.title: section for section in report.sections}
+    return replace(report, sections=[replace(found[one], blocks=chosen(found[one])) for one in titles])
+
+
+def backtest(studio: Studio) -> None:
+    """The head of a backtest's report and its equity."""
+    studio.draw("backtest", only(of_breakout(studio), "Equity and drawdown"), head=True)
+
+
+def trades(studio: Studio) -> None:
+    """Candles with indicators and fills."""
+    studio.draw("trades", only(studio.report("backtest", "SMA_Crossover", "-d", _DATA), "Trades on price"))
+
+
+def of_breakout(studio: Studio) -> Report:
+    """README's strategy on the sample, with modelled calls."""
+    return studio.report("backtest", "Breakout", "-d", _DATA, "--options", "model")
+
+
+def condor(studio: Studio) -> None:
+    """Greeks and payoff of an option strategy."""
+    report = studio.report("backtest", "Morning_Condor", "-d", _DATA, "--iv", "14%", "--capital", "300000")
+    shown = only(report, "Greeks while held", "Payoff at entry", blocks=(0, 1))
+    studio.draw("condor", shown)
+
+
+def optimise(studio: Studio) -> None:
+    """The head of a search's report and its heat map."""
+    words = ("-d", _DATA, "-p", "fast_period=4:16:2", "-p", "slow_period=18:42:4", "--objective", "net")
+    report = studio.report("optimize", "SMA_Crossover", *words)
+    studio.draw("optimise", only(report, "What the best is worth", "Parameters"))
+
+
+def payoff(studio: Studio) -> None:
+    """The payoff page."""
+    studio.run("legs", "payoff", "Morning_Condor", "--spot", "26000", "--iv", "14%", "--date", "2026-03-18")
+    report = report_of(studio.home / "runs" / "charts", "Morning_Condor_payoff.json")
+    studio.draw("payoff", only(report, "Payoff"), head=True)
+
+
+@contextmanager
+def trading(studio: Studio) -> Iterator[TradingOrchestrator]:
+    """A stack on paper money that has traded and holds something."""
+    with studio.stack as stack:
+        stack.up("--simulator")
+        eventually(lambda: len(stack.ask("trades")) > 1 and any(row["quantity"] for row in stack.ask("positions")), 120)
+        yield TradingOrchestrator(stack.config)
+
+
+def live(studio: Studio) -> None:
+    """Chart of what a strategy holds, and the live screen."""
+    with trading(studio) as stack:
+        screen = read_screen_data(stack, FOOTER, lambda _status: 140.0)
+        held = next(row["instrument"] for row in screen.rows["positions"] if row["quantity"])
+        studio.run("chart", held, "--out", "runs/pictures/chart.html")
+    console = Console(file=io.StringIO(), record=True, width=112, height=32)
+    console.print(render_screen(screen, 112, 30))
+    drawn = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="mytrading up"), flags=re.DOTALL)
+    (FOLDER / "screen.svg").write_text(drawn, encoding="utf-8")
+    studio.shoot("chart", studio.home / "runs" / "pictures" / "chart.html")
+
+
+PICTURES: dict[str, Callable[[Studio], None]] = {
+    "backtest": backtest, "trades": trades, "condor": condor, "optimise": optimise, "payoff": payoff, "live": live,
+}  # fmt: skip
+
+
+def main(names: Collection[str]) -> None:
+    """Make the pictures of these names, or all."""
+    if not CHROMIUM:
+        raise SystemExit("pictures: expected Chromium on the path, found none (apt-get install chromium)")
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        studio = Studio(Path(folder))
+        for name in names or PICTURES:
+            PICTURES[name](studio)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
