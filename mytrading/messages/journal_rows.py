@@ -18,6 +18,7 @@ from mytrading.messages.market import Bar
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.webhooks import AlertJudged, WebhooksOpened
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
@@ -250,5 +251,5 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 RecordMessage = (
     RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
     | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
-    | FundsRecorded
+    | FundsRecorded | AlertJudged | WebhooksOpened
 )  # fmt: skip

@@ -26,13 +26,14 @@ from mytrading.messages.run_settings import (
     ServerRules,
     SimulatorRules,
     UnknownExit,
+    WebhookRules,
     Windows,
     setting,
 )
 
 __all__ = [
     "STARTING_CASH", "AlertRules", "DataRules", "LogRules", "Messaging", "ProcessRules", "RateLimits", "RiskLimits",
-    "ServerRules", "SimulatorRules", "UnknownExit", "Windows",
+    "ServerRules", "SimulatorRules", "UnknownExit", "WebhookRules", "Windows",
 ]  # fmt: skip
 
 RUN_FILE = "run.msgpack"
@@ -238,6 +239,11 @@ class StrategyRun(StrategySettings, frozen=True, kw_only=True):
     options: OptionRange | None = None
     """Watched besides `symbols`, chosen each day about the last close of the first symbol before its open."""
 
+    @property
+    def is_webhook(self) -> bool:
+        """True if its signals come from alerts over HTTP: its file is one of `config/webhooks`."""
+        return self.file.startswith("config/webhooks/")
+
 
 # the run
 
@@ -325,6 +331,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     source: AccountRun | None = None
     """The account whose server gives quotes, history and instruments, where the venue does not; it takes no orders."""
     alert_rules: AlertRules = AlertRules()
+    webhooks: WebhookRules = WebhookRules()
 
     @property
     def shown_instruments(self) -> tuple[str, ...]:
@@ -369,6 +376,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     def calendar_path(self) -> Path:
         """The file of sessions and holidays."""
         return Path(self.home) / "config" / "calendar.toml"
+
+    @property
+    def webhooks_dir(self) -> Path:
+        """The folder of the webhooks' files."""
+        return Path(self.home) / "config" / "webhooks"
 
     @property
     def metrics_dir(self) -> Path:

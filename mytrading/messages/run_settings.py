@@ -360,3 +360,27 @@ class ServerRules(msgspec.Struct, frozen=True, kw_only=True):
             ge=1,
         ),
     ] = 3
+
+
+def _check_public_url(value: str) -> None:
+    import re
+
+    if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+        raise ValueError(f"expected an address such as https://alerts.example.in, found {value!r}")
+
+
+class WebhookRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `webhooks`: where alerts are received over HTTP, and the address that their senders are given.
+
+    It listens on this machine alone: a reverse proxy with a certificate stands before it. `proxies` are the addresses
+    from which the header X-Forwarded-For counts.
+    """
+
+    port: Annotated[int, setting("WEBHOOK_PORT", "port on 127.0.0.1; 0: any that is free", ge=0, le=65535)] = 8701
+    public_url: Annotated[
+        str,
+        setting("WEBHOOK_PUBLIC_URL", "address that senders reach, say https://host", check=_check_public_url),
+    ] = ""
+    proxies: Annotated[
+        tuple[str, ...], setting("WEBHOOK_PROXIES", "addresses of reverse proxies whose headers count")
+    ] = ()

@@ -12,6 +12,7 @@ from mytrading.messages.market import MarketMessage
 from mytrading.messages.orders import CallOutcome, OrderMessage, TimerFired
 from mytrading.messages.reports import AccountMessage, ReadMessage, ReportMessage
 from mytrading.messages.signals import SignalMessage
+from mytrading.messages.webhooks import AlertReceived
 
 SCHEMA_VERSION = 2
 OLDEST_SCHEMA = 2
@@ -50,24 +51,34 @@ class Stream(NamedTuple):
 
 
 ALL = ("feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog")
+OPTIONAL = ("webhooks",)
+"""Daemons that run only where there is work for them; no start and no lock-step waits for one."""
 
 _FAN_OUT, _PIPE = Pattern
+_OBEY = ("engine", "risk", "router", "reconciler", "webhooks")
 _JOURNALED, _NEWEST, _LEVEL = Delivery
 _ROWS = (
-    Stream("market", _FAN_OUT, _NEWEST, ("feed",), ("engine", "risk", "gateway"), MarketMessage),
-    Stream("signals", _PIPE, _JOURNALED, ("engine", "gateway"), ("risk",), SignalMessage),
+    Stream("market", _FAN_OUT, _NEWEST, ("feed",), ("engine", "risk", "gateway", "webhooks"), MarketMessage),
+    Stream("signals", _PIPE, _JOURNALED, ("engine", "gateway", "webhooks"), ("risk",), SignalMessage),
     Stream("commands", _PIPE, _JOURNALED, ("risk",), ("router",), CommandMessage),
     Stream("orders", _FAN_OUT, _JOURNALED, ("router",), ("engine", "risk", "reconciler", "feed"), OrderMessage),
     Stream("reports", _PIPE, _LEVEL, ("reconciler",), ("router",), ReportMessage),
     Stream("reads", _PIPE, _LEVEL, ("risk", "router"), ("reconciler",), ReadMessage),
     Stream("account", _FAN_OUT, _LEVEL, ("reconciler",), ("risk", "gateway", "feed"), AccountMessage),
-    Stream("control", _FAN_OUT, _JOURNALED, ("gateway",), ("engine", "risk", "router", "reconciler"), ControlMessage),
-    Stream("status", _FAN_OUT, _LEVEL, ALL, ("engine", "risk", "router", "watchdog", "gateway", "feed"), StatusMessage),
+    Stream("control", _FAN_OUT, _JOURNALED, ("gateway",), _OBEY, ControlMessage),
+    Stream(
+        "status",
+        _FAN_OUT,
+        _LEVEL,
+        (*ALL, *OPTIONAL),
+        ("engine", "risk", "router", "watchdog", "gateway", "feed"),
+        StatusMessage,
+    ),
 )
 
 STREAMS: dict[str, Stream] = {row.name: row for row in _ROWS}
 
-INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | TimerFired}
+INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | TimerFired | AlertReceived}
 """Unions of rows that stay in a journal: records of the run, and inputs that come from a daemon's own workers."""
 
 

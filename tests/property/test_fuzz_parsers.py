@@ -26,6 +26,9 @@ from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE
 from mytrading.adapters.openalgo.rest.order_outcomes import classify_answer
 from mytrading.adapters.openalgo.ws.connection import SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, Tick, depth_of
+from mytrading.core.webhooks.bodies import redact_body
+from mytrading.core.webhooks.refusals import STATUSES, AlertRefused
+from mytrading.core.webhooks.senders import decode_fields, read_alert
 from mytrading.daemons.feed.rest_quotes import quote_of
 from mytrading.daemons.reconciler.margin_queries import query_margin
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body, encode_frame
@@ -36,6 +39,7 @@ from mytrading.messages.orders import CallOutcome
 from mytrading.messages.reports import MarginLine, MarginRequest
 from mytrading.messages.run_config import AccountRun, ServerMode, Windows
 from mytrading.messages.text import short
+from mytrading.messages.webhooks import AlertReceived, Sender
 from tests.golden.make import example, kinds
 from tests.kit.hostile_input import cases
 from tests.kit.server_answers import ANSWERS, BOOKS, CASES, FRAMES, SEED, UPDATES
@@ -315,3 +319,38 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
         edge.listener.stop()
     assert edge.listener.updates > CASES / 20
     assert edge.listener._edge.count == edge.listener._malformed, "what cannot be read is known before it is handled"
+
+
+ALERTS = [
+    {"symbol": "SBIN", "action": "buy", "position_size": "100.0", "quantity": 5, "id": "a", "time": "b", "secret": "c"},
+    {"stocks": "SBIN,INFY", "trigger_prices": "1,2", "triggered_at": "2:34 pm", "scan_name": "BUY", "alert_name": "x"},
+]
+
+
+def test_alerts_are_read_or_refused_and_can_be_journaled() -> None:
+    read = 0
+    for body in each(ALERTS):
+        for sender in Sender:
+            fields, refused, intents = None, None, ()
+            try:
+                fields = decode_fields(sender, body)
+                intents = read_alert(sender, fields).intents
+                read += 1
+            except AlertRefused as error:
+                refused = error.refusal
+                assert STATUSES[refused.code] in (400, 413, 422)
+                assert len(refused.text) < 1000
+            sent(
+                AlertReceived(
+                    id="1",
+                    status="2",
+                    webhook="w",
+                    ip="",
+                    received_ns=0,
+                    body_hash="",
+                    refusal=refused,
+                    intents=intents,
+                    body=redact_body(body, fields),
+                )
+            )
+    assert read > CASES / 20

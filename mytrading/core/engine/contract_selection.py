@@ -72,14 +72,15 @@ def resolve_leg(
             "config, or give legs with prices of their own"
         )
     return Leg(
-        instrument=_contract(rule, watch, price, book, now), lots=rule.side.sign * (hints.lots or run.lots),
+        instrument=contract_of(rule, watch, price, book, now), lots=rule.side.sign * (hints.lots or run.lots),
         order_type=hints.order_type, limit_price=hints.limit_price, trigger_price=hints.trigger_price,
         stop_price=stop_price, valid_seconds=hints.valid_seconds, target_price=hints.target_price,
         stop_buffer=hints.stop_buffer,
     )  # fmt: skip
 
 
-def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:
+def contract_of(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:
+    """Return the id of the contract that `rule` selects while `watch` trades at `price`; raises `NoSuchContract`."""
     if rule.kind is TradeKind.SAME:
         return watch
     underlying = rule.underlying or underlying_of(watch, book)
@@ -103,7 +104,7 @@ def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str,
             if rule is None or (rule.kind is TradeKind.OPTION and watch not in prices):
                 continue
             try:
-                found.append(_contract(rule, watch, prices.get(watch, 0.0), book, now))
+                found.append(contract_of(rule, watch, prices.get(watch, 0.0), book, now))
             except NoSuchContract:
                 continue
     return tuple(dict.fromkeys(found))

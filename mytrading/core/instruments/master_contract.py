@@ -17,7 +17,7 @@ import msgspec
 from mytrading.core.instruments.contract_specs import ContractFacts, value_on
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, parse_symbol, quoting_exchange, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind, InstrumentRefusal, Snapshot
-from mytrading.messages.run_config import RunConfig, TradeKind
+from mytrading.messages.run_config import RunConfig, TradeKind, TradeRule
 
 SHRUNK = 0.5
 """Fewer contracts of an underlying than this share of yesterday's: the download was cut short."""
@@ -58,8 +58,11 @@ class FetchedMaster(NamedTuple):
     prices: Mapping[str, float] = {}
 
 
-def instruments_needed(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> Need:
-    """Return the instruments and underlyings that a run's strategies need from the master contract."""
+def instruments_needed(
+    config: RunConfig, watched: Sequence[str], facts: ContractFacts, trades: Iterable[TradeRule] = ()
+) -> Need:
+    """Return the instruments and underlyings that a run's strategies need from the master contract, and those of
+    `trades` with an underlying besides."""
     futures: set[str] = set()
     options: set[str] = set()
     homes = {parse_symbol(symbol, exchange).underlying: exchange for exchange, symbol in map(split_id, watched)}
@@ -71,6 +74,8 @@ def instruments_needed(config: RunConfig, watched: Sequence[str], facts: Contrac
                 continue
             names = [rule.underlying] if rule.underlying else [_underlying(symbol) for symbol in run.symbols]
             (futures if rule.kind is TradeKind.FUTURE else options).update(names)
+    for rule in trades:
+        (futures if rule.kind is TradeKind.FUTURE else options).add(rule.underlying)
     for name in (futures | options) - homes.keys():
         known = facts.underlyings.get(name)
         homes[name] = known.exchange if known else quoting_exchange(name)

@@ -44,6 +44,7 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
+from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal
 
 
@@ -63,6 +64,13 @@ class RiskMachine:
         """Replace the day's contracts, and have all intents checked again. `master`: the list that `book` is made of,
         with its refusals; None counts every listed instrument as in order."""
         self.environment.instruments, self.environment.master = book, master
+        self.state.recheck_intents()
+
+    def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
+        """Add or replace strategies that come and go without a restart; what one of them holds keeps its owner."""
+        runs = tuple(runs)
+        self.environment.take_strategies(runs)
+        self.limits.take_strategies(runs)
         self.state.recheck_intents()
 
     def apply(self, row: Any) -> None:

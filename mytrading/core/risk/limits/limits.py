@@ -23,6 +23,7 @@ from mytrading.messages.enums import LimitAction, LimitKind, Severity, TradingLe
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
+from mytrading.messages.run_config import StrategyRun
 
 JOURNAL_EVERY_NS = SECOND
 """Market time between rows of a rising peak."""
@@ -90,10 +91,14 @@ class Limits:
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
         for account in environment.accounts():
             self._by_scope[ACCOUNT, account] = _of_account(environment, account)
-        for name, run in environment.strategies.items():
+        self.take_strategies(environment.strategies.values())
+
+    def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
+        """Set the limits of strategies as these runs say."""
+        for run in runs:
             most = (run.max_daily_loss, run.max_drawdown, run.daily_stop_r, run.daily_target_r)
-            self._by_scope[STRATEGY, name] = tuple(
-                Limit(kind, (STRATEGY, name), figure, run.limit_action)
+            self._by_scope[STRATEGY, run.name] = tuple(
+                Limit(kind, (STRATEGY, run.name), figure, run.limit_action)
                 for kind, figure in zip(_KINDS, most, strict=True)
                 if figure
             )

@@ -58,6 +58,10 @@ class RiskEnvironment:
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
 
+    def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
+        """Add strategies while the stack runs, or replace those of the same name; none is ever taken away."""
+        self.strategies |= {run.name: _with_one_square_off(run) for run in runs}
+
     def accounts_of(self, strategy: str) -> tuple[str, ...]:
         """The accounts in which a strategy trades: those its configuration names, else the first account."""
         run = self.strategies.get(strategy)
