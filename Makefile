@@ -111,7 +111,7 @@ engines: $(STAMP)
 	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_backtest_lean.py tests/property/test_backtest_lean_legs.py $(ARGS)
 
 fuzz: $(STAMP)
-	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py $(ARGS)
+	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py tests/property/test_fuzz_webhooks.py $(ARGS)
 
 flood: $(STAMP)
 	FLOOD_SIGNALS=$(or $(SIGNALS),10000) FLOOD_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s tests/system/test_flood.py $(ARGS)

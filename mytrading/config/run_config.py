@@ -72,6 +72,7 @@ def build_run_config(
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
             alert_rules=copy_shared_fields(run_config.AlertRules, settings.alerts),
+            webhooks=settings.webhooks,
             windows=run_config.Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )

@@ -29,6 +29,7 @@ from mytrading.messages.run_settings import (
     RiskLimits,
     ServerRules,
     SimulatorRules,
+    WebhookRules,
     Windows,
     setting,
 )
@@ -215,6 +216,7 @@ _TABLES = (
     ("rates", RateLimits, "Order rates"),
     ("logging", LoggingSettings, "Logging"),
     ("alerts", AlertSettings, "Alerts"),
+    ("webhooks", WebhookRules, "Webhooks"),
     ("simulator", SimulatorRules, "Simulator"),
     ("process", ProcessRules, "Processes"),
     ("backtest", BacktestSettings, "Backtests"),

@@ -24,7 +24,14 @@ from mytrading.config.symbols import SymbolConfig
 from mytrading.config.validation import setting_values
 from mytrading.messages.enums import Mode
 from mytrading.messages.leg_plan import LegPlan
-from mytrading.messages.run_config import AccountRole, ProcessRules, RateLimits, RiskLimits, SimulatorRules
+from mytrading.messages.run_config import (
+    AccountRole,
+    ProcessRules,
+    RateLimits,
+    RiskLimits,
+    SimulatorRules,
+    WebhookRules,
+)
 
 SIMULATOR_ACCOUNT = "simulator"
 """Name of the account of the stack's own simulator where quotes are those of an account."""
@@ -47,6 +54,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
     rates: RateLimits = RateLimits()
     logging: LoggingSettings = LoggingSettings()
     alerts: AlertSettings = AlertSettings()
+    webhooks: WebhookRules = WebhookRules()
     simulator: SimulatorRules = SimulatorRules()
     process: ProcessRules = ProcessRules()
     backtest: BacktestSettings = BacktestSettings()

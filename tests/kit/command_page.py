@@ -19,6 +19,7 @@ GROUPS = {
     "why": ("Why something happened", ("operations",)),
     "market": ("Instruments, chains, history, data, calendar", ("data", "options-backtest", "margin")),
     "legs": ("Option strategies without code", ("leg-strategies",)),
+    "webhooks": ("Alerts over HTTP", ("webhooks",)),
     "research": ("Strategies over history", ("backtest", "checks", "optimise", "parity", "strategies")),
     "accounts": ("Accounts", ("accounts",)),
     "doctor": ("Set-up", ("doctor",)),

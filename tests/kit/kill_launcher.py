@@ -28,6 +28,7 @@ from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import OrderReport
 from mytrading.messages.run_config import RunConfig, ServerMode
 from mytrading.messages.signals import Signal
+from mytrading.messages.webhooks import AlertJudged, AlertReceived
 from mytrading.runtime.daemon import process as harness
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.journal.journal import Journal
@@ -41,6 +42,10 @@ BOUNDARIES = {
 }
 """What a daemon passes; `torn` is half a frame of its journal. The feed's commit is that of a bar; the reconciler keeps
 no journal; only the last two call."""
+
+
+ALERT_BOUNDARIES = ("received", "decided", "torn", "committed", "halfway", "sent", "answered")
+"""What `webhooks` passes with an alert; `halfway` is after the first of its signals. Not in lock-step."""
 
 
 class Trap:
@@ -260,7 +265,32 @@ def trap_reconciler(trap: Trap) -> None:
     wrap(WorkerPool, "results", results)
 
 
+def trap_webhooks(trap: Trap) -> None:
+    from mytrading.core.webhooks.machine import WebhookMachine
+    from mytrading.daemons.webhooks.http_server import WaitingAlert
+
+    def send(original: Any, self: Any, journaled: Any, row: Any) -> None:
+        original(self, journaled, row)
+        if isinstance(row, Signal):
+            trap.spring("halfway")
+
+    def send_all(original: Any, self: Any, decisions: Any, rows: Any) -> None:
+        original(self, decisions, rows)
+        if any(isinstance(row, AlertJudged) for row in rows):
+            trap.spring("sent")
+
+    def answer(original: Any, self: Any, found: Any) -> None:
+        original(self, found)
+        trap.spring("answered")
+
+    trap_machine(trap, WebhookMachine, lambda message: isinstance(message, AlertReceived | AlertJudged))
+    wrap(MachineDaemon, "_send", send)
+    wrap(MachineDaemon, "_send_all", send_all)
+    wrap(WaitingAlert, "answer", answer)
+
+
 CLASSES = {
+    "webhooks": ("WebhookReceiver", trap_webhooks),
     "feed": ("DataManager", trap_feed),
     "engine": ("StrategyEngine", trap_engine),
     "risk": ("RiskManager", trap_risk),

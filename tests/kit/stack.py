@@ -28,7 +28,18 @@ STARTING = ("up", "down")
 """What starts and stops processes is a process itself."""
 SHOWING = ("status", "orders", "positions", "trades", "signals", "alerts", "perf", "risk")
 """What changes nothing is asked again where the gateway is too busy to answer, as on a machine of many stacks."""
-PROCESSES = ("supervisord", "watchdog", "feed", "engine", "risk", "router", "reconciler", "gateway", "simulator")
+PROCESSES = (
+    "supervisord",
+    "watchdog",
+    "feed",
+    "engine",
+    "risk",
+    "router",
+    "reconciler",
+    "gateway",
+    "webhooks",
+    "simulator",
+)
 ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "RECORDED"}
 
 

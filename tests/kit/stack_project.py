@@ -76,7 +76,7 @@ def make_project(
     `code` is the one file of strategies, `settings` the text of the file of each that is enabled, by name, and `risk`
     what `config/settings.toml` says under `[risk]`; the shipped file stays where that is None.
     """
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
+    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies", "webhooks"))
     shutil.copy(ROOT / "supervisord.conf", home)
     (home / "strategies").mkdir()
     (home / "strategies" / "own.py").write_text(code, encoding="utf-8")

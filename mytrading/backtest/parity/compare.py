@@ -138,6 +138,9 @@ def _day(config: RunConfig, day: str) -> str:
 
 def _notes(config: RunConfig, record: DayRecord) -> list[str]:
     notes = []
+    if alerts := [one for name, one in record.side.signals.items() if name in record.side.from_outside]:
+        names = ", ".join(sorted({one.strategy for one in alerts}))
+        notes.append(f"{len(alerts)} signals of {names} came from alerts or by hand, which a backtest does not have")
     if record.configurations - {config.config_hash}:
         notes.append("the day, or a part of it, ran under another configuration than the run file holds now")
     run_file = config.state / "run.msgpack"

@@ -82,13 +82,13 @@ class DaySide:
         self.moves: list[PositionMove] = []
         self.faults: list[StrategyFaulted] = []
 
-    def apply(self, message: Any, by_operator: bool = False) -> None:
-        """Record a message among this side's signals, orders, fills … (`by_operator`: written by the gateway); ignore
-        other kinds."""
+    def apply(self, message: Any, from_outside: bool = False) -> None:
+        """Record a message among this side's signals, orders, fills … (`from_outside`: written by the gateway or by
+        webhooks); ignore other kinds."""
         match message:
             case Signal():
                 self.signals[message.id] = message
-                if by_operator:
+                if from_outside:
                     self.from_outside.add(message.id)
             case OrderChanged():
                 self.orders[message.order.client_order_id] = message.order

@@ -39,7 +39,9 @@ from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_s
 BEHIND_NS = 500_000_000
 """Machine time from writing to reading from which on a daemon counts as behind; a hop takes a thousandth of it."""
 DECIDES = ("engine", "risk", "router")
-_READ = (*DECIDES, "gateway")
+OUTSIDE = ("gateway", "webhooks")
+"""Whose signals no strategy made."""
+_READ = (*DECIDES, *OUTSIDE)
 AWAY_NS = 60 * SECOND
 """Market time before a restart (times the speed) in which a daemon may have been gone already."""
 SETTLES_NS = 5 * SECOND
@@ -118,7 +120,7 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     rows = [row for daemon in _READ for row in written_rows(config, daemon, day)]
     record = DayRecord(day)
     for row in sorted(rows, key=lambda one: one.at_ns):
-        record.side.apply(row.message, by_operator=row.daemon == "gateway")
+        record.side.apply(row.message, from_outside=row.daemon in OUTSIDE)
     engine = [row for row in rows if row.daemon == "engine"]
     record.first_ns = engine[0].at_ns if engine else 0
     record.openings = _openings(engine, record.first_ns)

@@ -11,7 +11,7 @@ It also sends the clock tick of the stack. Slow work (history, disk, a reader) n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mytrading.adapters.openalgo.ws.connection import SocketEvent, SocketFrame
 from mytrading.adapters.storage.tape import TapeWriter
@@ -30,11 +30,12 @@ from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor, Sub
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.run_config import RunConfig, TradeRule
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.alerts import OF_DATA, Edge
 from mytrading.runtime.supervision.hang_check import BEHIND_NS, NAME, WatchdogGuard
@@ -65,19 +66,40 @@ class DataManager(Daemon):
         self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, self.health)
         self.edge = Edge("market socket", "the next quote takes its place", self.alerts)
         self._watched: tuple[str, ...] = ()
+        self._charted: tuple[str, ...] = ()
+        """Of these the history is fetched: what webhooks alone name needs none."""
+        self._trades: tuple[TradeRule, ...] = ()
 
     def setup(self) -> None:
         """Build the feed's parts, connect its sources and subscribe the watched instruments."""
         self._wire()
         self._subscribe_streams()
         self._start_timers()
-        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
-        self._watched = self.subscriptions.watch((*self.config.data.watch, *symbols))
-        self.instruments.set_watched(self._watched)
+        self.webhooks = WebhookFolder(self.config, self.log)
+        self.webhooks.poll()
+        self._watch()
         self.instruments.look(machine_now())
-        self.bars.start(self._watched)
+        self.bars.start(self._charted)
         for connection in self.connections.all:
             connection.socket.start()
+
+    def _watch(self) -> None:
+        """Subscribe what the settings, the strategies and the webhooks name, and load their contracts."""
+        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
+        own = (*self.config.data.watch, *symbols)
+        self._watched = self.subscriptions.watch((*own, *self.webhooks.instruments))
+        self._charted = tuple(name for name in self._watched if name in own)
+        self._trades = self.webhooks.trades
+        self.instruments.set_watched(self._watched, self._trades)
+
+    def _watch_webhooks(self) -> None:
+        """Take up a changed webhook: its instruments are subscribed, and the day's contracts fetched with them."""
+        if not self.webhooks.poll():
+            return
+        before = {*self._watched, *self._trades}
+        self._watch()
+        if not before.issuperset((*self._watched, *self._trades)):
+            self.instruments.fetch_again()
 
     def _wire(self) -> None:
         config, clock, problems = self.config, self.clock, self.feed_alerts.problems
@@ -132,6 +154,7 @@ class DataManager(Daemon):
         self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held().union(shown)))
         self.every(1.0, self._on_second)
         self.every(1.0, lambda _: self.edits.poll())
+        self.every(POLL_S, lambda _: self._watch_webhooks())
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests)
 
     def _after_batch(self, events: Sequence[SocketEvent], machine_ns: int) -> None:
@@ -241,7 +264,7 @@ class DataManager(Daemon):
         """True if the active source serves and ticks, with history and instruments loaded; else says why in `notes`."""
         active, machine_ns = self.connections.active, machine_now()
         served = [name for name in self._watched if active.serves(name)]
-        if missing := active.waits_for(self._watched, self.bars.has_history, machine_ns):
+        if missing := active.waits_for(self._watched, self._has_history, machine_ns):
             self.notes["ready"] = f"waits for {missing}"
         elif not self.instruments.loaded:
             self.notes["ready"] = "waits for the day's instruments"
@@ -250,6 +273,9 @@ class DataManager(Daemon):
         else:
             self.notes.pop("ready", None)
         return "ready" not in self.notes
+
+    def _has_history(self, names: Iterable[str]) -> bool:
+        return self.bars.has_history(name for name in names if name in self._charted)
 
     def figures(self) -> dict[str, float]:
         """Return the heartbeat's counts since the start, and coverage as a share."""

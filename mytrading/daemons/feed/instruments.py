@@ -28,7 +28,7 @@ from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.feed.bars import retry_ns
 from mytrading.messages.enums import Severity
 from mytrading.messages.instruments import Snapshot
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.run_config import RunConfig, TradeRule
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability.logging import get_logger
@@ -86,12 +86,13 @@ class InstrumentLoader:
         self._whole = False
         self._fetched_ns = 0
         self._requested = ""
+        self._again = False
         self._due = 0
         self._tries = 0
 
-    def set_watched(self, watched: tuple[str, ...]) -> None:
-        """Set the watched instruments, whose underlyings decide which contracts are loaded."""
-        self._need = instruments_needed(self._config, watched, self._facts)
+    def set_watched(self, watched: tuple[str, ...], trades: tuple[TradeRule, ...] = ()) -> None:
+        """Set the watched instruments, whose underlyings decide which contracts are loaded, and what else is traded."""
+        self._need = instruments_needed(self._config, watched, self._facts, trades)
 
     def look(self, machine_ns: int) -> None:
         """Request the day's instruments unless loaded, requested or waiting to retry; let the archiver start if due."""
@@ -108,6 +109,11 @@ class InstrumentLoader:
             return
         self._requested = day.isoformat()
         self._pool.submit((day, market_ns))
+
+    def fetch_again(self) -> None:
+        """Have the day's instruments fetched once more, since others are needed now; the present list holds so long."""
+        self._whole, self._due, self._tries = False, 0, 0
+        self._again = bool(self._requested)
 
     @property
     def is_fetching(self) -> bool:
@@ -131,6 +137,8 @@ class InstrumentLoader:
                 self._due = machine_now() + retry_ns(self._config.venue.retry_delay, self._tries - 1)
             elif snapshot.refusals:
                 self._due = machine_now() + min(REFUSED_NS << min(self._tries - 1, 8), REFUSED_MOST_NS)
+            if self._again:  # it was asked for before the others were needed
+                self._whole, self._due, self._again = False, 0, False
             self._report(fetched)
 
     def stop(self) -> None:

@@ -147,7 +147,7 @@ def signals(ctx: RequestContext, request: ops.SignalsQuery) -> list[dict[str, An
 def _signal(
     ctx: RequestContext, signal: Signal, orders: list[Order], denials: list[SignalDenied | SignalExpired]
 ) -> dict[str, Any]:
-    run = ctx.config.strategy(signal.strategy)
+    run = ctx.run(signal.strategy)
     accounts = run.accounts if run is not None and run.accounts else (signal.account,)
     found = outcomes(signal, orders, denials, [name for name in accounts if name])
     return {
@@ -173,7 +173,7 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
 
 def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:
     """Return a JSON row per strategy of this run: state, parameters, open positions, profit in rupees."""
-    return [_strategy_row(ctx, run.name, run) for run in ctx.config.strategies]
+    return [_strategy_row(ctx, run.name, run) for run in ctx.runs]
 
 
 def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
         raise unknown_name("a strategy that runs or has traded", name, known)
     mine = sorted((o for o in ctx.view.orders.values() if o.strategy == name), key=lambda order: order.created_ns)
     held = [row for row in ctx.view.positions.values() if row.strategy == name]
-    run = ctx.config.strategy(name)
+    run = ctx.run(name)
     accounts = [*(run.accounts if run is not None else ()), *(row.account for row in held)]
     accounts += [order.account for order in mine]
     closed = [msgspec.to_builtins(trade) for trade in ctx.view.trades if trade.strategy == name]
@@ -203,11 +203,12 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
     switch = ctx.control.switches.get(name)
     mine = [position for position in ctx.view.positions.values() if position.strategy == name]
     gone = run is None or (fault is not None and fault.gone)
-    state = "GONE" if gone else "FAULTED" if fault else "RUNNING" if started else "LOADING"
+    is_webhook = run is not None and run.is_webhook
+    state = "GONE" if gone else "FAULTED" if fault else "RUNNING" if started or is_webhook else "LOADING"
     enabled = run is not None and (switch.enabled if switch else True)
     return {
         "name": name,
-        "kind": "legs" if run is not None and run.plan is not None else "code",
+        "kind": _kind(run),
         "state": state,
         "problem": f"{fault.where}: {fault.error}" if fault else "",
         "enabled": enabled,
@@ -237,6 +238,12 @@ def _prices(ctx: RequestContext, run: StrategyRun) -> dict[str, float | None]:
     """The last prices of what a strategy watches, as far as screens show them; None before the first quote."""
     shown = [name for name in run.symbols if name in ctx.config.shown_instruments]
     return {name: quote.ltp if (quote := ctx.view.quotes.get(name)) is not None else None for name in shown}
+
+
+def _kind(run: StrategyRun | None) -> str:
+    if run is not None and run.plan is not None:
+        return "legs"
+    return "webhook" if run is not None and run.is_webhook else "code"
 
 
 def _account_row(ctx: RequestContext, account: str, held: list[Position], orders: list[Order]) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from mytrading.messages.journal_rows import ControlOpened, RiskOpened
 from mytrading.messages.ops import OpsReply
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
-from mytrading.messages.streams import ALL, screen_topic
+from mytrading.messages.streams import ALL, OPTIONAL, screen_topic
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now, run_started_machine_ns
 from mytrading.runtime.journal.journal import Row
 from mytrading.runtime.journal.reader import JournalTail
@@ -36,6 +37,8 @@ from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.runtime.supervision import control
 from mytrading.runtime.supervision.hang_check import BEHIND_NS, FIRST_NS, SupervisorGuard, WatchdogGuard
 
+SHOWN = (("router", "orders"), ("engine", "signals"), ("webhooks", "signals"), ("risk", "commands"))
+"""Writers and streams that the read model is made of."""
 SHOW_S = 0.25
 STALE_S = 5.0
 WATCH_S = 0.5
@@ -76,7 +79,7 @@ class Gateway(MachineDaemon):
         super().setup()
         self._tails = [
             JournalTail(self.config.journal_dir(writer), stream, self._show, carried=writer == "router")
-            for writer, stream in (("router", "orders"), ("engine", "signals"), ("risk", "commands"))
+            for writer, stream in SHOWN
         ]
         for tail in self._tails:
             tail.start(self.view.since_machine_ns)
@@ -86,12 +89,15 @@ class Gateway(MachineDaemon):
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
         self.every(WATCH_S, self._watchdog.check)
         self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).check)
-        self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
+        self.subscribe("status", self._on_status, topics=(*ALL, *OPTIONAL), every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
         )
-        context = RequestContext(self.config, self.view, self.control, self.clock, self.totals)
+        self._webhooks = WebhookFolder(self.config, self.log)
+        self._webhooks.poll()
+        self.every(POLL_S, lambda _: self._take_webhooks())
+        context = RequestContext(self.config, self.view, self.control, self.clock, self.totals, webhooks=self._webhooks)
         self.server = OpsServer(context, self.record_command, self._report_defect)
         self.every(LEASES_S, self._send_wants)
         self._ops = self.context.socket(zmq.ROUTER)
@@ -108,6 +114,9 @@ class Gateway(MachineDaemon):
         """Raise the alert SUPERVISOR_LOST: no other process may be left to report that supervisor died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
+
+    def _take_webhooks(self) -> None:
+        self._webhooks.poll()
 
     def _send_wants(self, machine_ns: int) -> None:
         wanted = self.server.context.leases.wanted(machine_ns)

@@ -243,7 +243,7 @@ def _position_named(ctx: RequestContext, request: ops.CloseCommand) -> Position:
 def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
     """Return the rows to journal that halt entries and close all positions of all accounts, one, or one strategy."""
     strategy, account = request.strategy, ctx.account(request.account)
-    owners = {run.name for run in ctx.config.strategies} | {p.strategy for p in ctx.view.open_positions()}
+    owners = {run.name for run in ctx.runs} | {p.strategy for p in ctx.view.open_positions()}
     if strategy and strategy not in owners:
         raise RequestRefused(f"expected an owner ({', '.join(sorted(owners)) or 'none'}), found {strategy!r}")
     reason = request.reason or "flatten by hand"

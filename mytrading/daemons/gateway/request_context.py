@@ -13,7 +13,8 @@ from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.text.spelling import name_key, nearest
 from mytrading.messages.control import Heartbeat
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.run_config import RunConfig, StrategyRun
+from mytrading.runtime.daemon.webhook_files import WebhookFolder
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.supervision.kill_file import KillFile
 
@@ -65,6 +66,16 @@ class RequestContext:
     clock: MarketClock
     totals: Totals
     leases: QuoteLeases = field(default_factory=QuoteLeases)
+    webhooks: WebhookFolder | None = None
+
+    @property
+    def runs(self) -> tuple[StrategyRun, ...]:
+        """The strategies that run: those of the run file, then the webhooks that count now."""
+        return (*self.config.strategies, *(self.webhooks.runs if self.webhooks is not None else ()))
+
+    def run(self, name: str) -> StrategyRun | None:
+        """Return the strategy of this exact name, None if it does not run."""
+        return next((run for run in self.runs if run.name == name), None)
 
     def accounts(self) -> list[str]:
         """Return the ids of the accounts that are traded."""
@@ -79,7 +90,7 @@ class RequestContext:
 
     def strategies(self) -> list[str]:
         """Return the names of strategies that run, hold or have traded."""
-        names = [run.name for run in self.config.strategies]
+        names = [run.name for run in self.runs]
         names += [row.strategy for row in self.view.positions.values()]
         names += [order.strategy for order in self.view.orders.values()]
         return list(dict.fromkeys(name for name in names if name))
@@ -92,7 +103,7 @@ class RequestContext:
 
     def running_strategy(self, name: str, *others: str) -> str:
         """Return `name` if it runs or is one of `others`; raises `RequestRefused`."""
-        known = [*(run.name for run in self.config.strategies), *others]
+        known = [*(run.name for run in self.runs), *others]
         if name not in known:
             raise unknown_name("a strategy that runs", name, known)
         return name

@@ -19,7 +19,7 @@ from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds
-from mytrading.messages.streams import ALL
+from mytrading.messages.streams import ALL, OPTIONAL
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import read_snapshots
 
@@ -35,6 +35,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
     """Return the status of the whole stack, from trading levels to daemons and accounts."""
     trading = ctx.control.current()
     view, wrong_mode = ctx.view, _wrong_mode(ctx)
+    daemons = (*ALL, *(name for name in OPTIONAL if name in view.beats))
     return {
         "profile": ctx.config.profile,
         "mode": ctx.config.mode.value,
@@ -49,10 +50,10 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "switched_off": [
             {"strategy": row.strategy, "enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
             for row in ctx.control.switches.values()
-            if not row.enabled and ctx.config.strategy(row.strategy) is not None
+            if not row.enabled and ctx.run(row.strategy) is not None
         ],
         "limits_reached": [row.reached for row in view.risk.limits if row.reached] if view.risk is not None else [],
-        "daemons": [_daemon(ctx, name) for name in ALL],
+        "daemons": [_daemon(ctx, name) for name in daemons],
         "accounts": _accounts(ctx),
         "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
         "profit": compare_profits(view, machine_now()),

@@ -46,6 +46,7 @@ from mytrading.messages.streams import STREAMS
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import trade_logger
 from mytrading.runtime.recovery.journal_rebuild import rows_read_by
@@ -83,6 +84,8 @@ class RiskManager(MachineDaemon):
             RiskEnvironment(config.risk, config.rates, config.strategies, account, calendar, book, square_off)
         )
         super().__init__("risk", config, self.risk)
+        self._webhooks = WebhookFolder(config, self.log)
+        self._take_webhooks()
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
         self._take_instruments()
         self._tables_path = config.calendar_path.with_name("risk.toml")
@@ -127,10 +130,15 @@ class RiskManager(MachineDaemon):
         self.edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
         self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
         self.every(1.0, lambda _: self.edits.poll())
+        self.every(POLL_S, lambda _: self._take_webhooks())
         if self.risk.runs.series.sources:
             self._fill_trends(0)
             if not self.lock_step:
                 self.every(TREND_S, self._fill_trends)
+
+    def _take_webhooks(self) -> None:
+        if self._webhooks.poll():
+            self.risk.take_strategies(self._webhooks.runs)
 
     def _take_calendar(self, parsed: dict[str, Any]) -> None:
         self._hours.made.replace_with(Calendar.from_dict(parsed))

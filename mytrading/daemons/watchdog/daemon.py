@@ -19,7 +19,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.run_config import RunConfig
-from mytrading.messages.streams import ALL
+from mytrading.messages.streams import ALL, OPTIONAL
 from mytrading.runtime.daemon import disk_space
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.daemon import Daemon
@@ -68,7 +68,8 @@ class Watchdog(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("watchdog", config)
         self._beats: dict[str, _LastBeat] = {}
-        self._silences = {name: Silence() for name in ALL}
+        self._silences = {name: Silence() for name in (*ALL, *OPTIONAL)}
+        self._has_webhooks = self._webhooks_exist()
         self._slow: dict[str, int] = {}
         self._absent: dict[str, int] = {}
         self._restarted: dict[str, tuple[int, int]] = {}
@@ -87,7 +88,7 @@ class Watchdog(Daemon):
         if self.config.alert_command:
             self._command = AlertCommand(self.config.alert_command, self.wake)
             self.on_wake(self._command.log_failures)
-        self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
+        self.subscribe("status", self._on_status, topics=(*ALL, *OPTIONAL), every_s=LOOK_S / 2)
         self.every(LOOK_S, self._guard.check)
         self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look))
         self.every(EXPORT_S, self._export)
@@ -148,12 +149,23 @@ class Watchdog(Daemon):
             self._beats = {name: beat._replace(at_ns=machine_ns) for name, beat in self._beats.items()}
             self._absent.clear()
         else:
-            for name in ALL:
+            for name in (*ALL, *OPTIONAL) if self._start_webhooks() else ALL:
                 if name != self.name:
                     self._look_at(name, machine_ns)
             restarts = self._restarted.items()
             self._restarted = {name: new for name, new in restarts if machine_ns - new[0] <= RESTARTED_NS}
         self._update_alerts()
+
+    def _webhooks_exist(self) -> bool:
+        return any(self.config.webhooks_dir.glob("*.toml"))
+
+    def _start_webhooks(self) -> bool:
+        """True if there are webhooks; when the first one appears in a running stack, their process is started."""
+        had, self._has_webhooks = self._has_webhooks, self._webhooks_exist()
+        if self._has_webhooks and not had:
+            self.log.info("webhooks.appeared", next_step="their process is started")
+            control.start_program(self.config, "webhooks")
+        return self._has_webhooks
 
     def _with_last_words(self, name: str, what: str) -> str:
         words = control.last_output(self.config, name) or "no word"

@@ -45,7 +45,7 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, 
 
     Raises the errors of `make` if there is none. Without `keep` nothing is written.
     """
-    stamp = _stamp(path)
+    stamp = stamp_of(path)
     try:
         text = read_text(path)
         made = make(tomllib.loads(text))
@@ -56,7 +56,7 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, 
         text = last.read_text(encoding="utf-8")
         return Edited(make(tomllib.loads(text)), NEVER, text)
     if keep:
-        _keep(kept, path.name, text)
+        keep_text(kept, path.name, text)
     return Edited(made, stamp, text)
 
 
@@ -72,12 +72,12 @@ class EditedFiles:
 
     def follow(self, path: Path, take: Take, since: Stamp | None = None) -> None:
         """Call `take` with the parsed file each time it changes from its content at stamp `since`, or from now on."""
-        self._files[path] = (take, _stamp(path) if since is None else since)
+        self._files[path] = (take, stamp_of(path) if since is None else since)
 
     def poll(self) -> None:
         """Pass each followed file that changed since the last call to its `take`; raise an alert if unreadable."""
         for path, (take, known) in list(self._files.items()):
-            if (stamp := _stamp(path)) != known:
+            if (stamp := stamp_of(path)) != known:
                 self._files[path] = (take, stamp)
                 self._read(path, take)
 
@@ -90,14 +90,14 @@ class EditedFiles:
             self._alerts.raise_(CODE, Severity.WARNING, path.name, problem)
             return
         if self._kept is not None:
-            _keep(self._kept, path.name, text)
+            keep_text(self._kept, path.name, text)
         if self._note is not None:
             self._note(path.name, text)
         self._alerts.clear(CODE, path.name, by_operator=True)
         self._log.info("edit.taken", file=path.name)
 
 
-def _keep(folder: Path, name: str, text: str) -> None:
+def keep_text(folder: Path, name: str, text: str) -> None:
     """Keep a text whole or not at all; several daemons keep the same one. A full disk keeps no daemon from its work."""
     fresh = folder / f".{name}.{os.getpid()}"
     with suppress(OSError):
@@ -106,7 +106,8 @@ def _keep(folder: Path, name: str, text: str) -> None:
         fresh.replace(folder / name)
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
+    """Return a stamp of a file's content: another one after each change; zeros if it is not there."""
     try:
         found = path.stat()
     except OSError:

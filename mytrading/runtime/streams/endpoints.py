@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern
@@ -46,3 +49,16 @@ def endpoint_of(config: RunConfig, stream: str, writer: str = "") -> str:
         return endpoint(config.runtime_dir, stream, writer)
     port = messaging.ports.get(f"{stream}-{writer}") or messaging.ports[stream]
     return f"tcp://{messaging.bind_address}:{port}"
+
+
+def webhook_endpoint_file(config: RunConfig) -> Path:
+    """Return the file in which the process `webhooks` says where it listens."""
+    return Path(config.runtime_dir) / "webhooks.json"
+
+
+def read_webhook_endpoint(config: RunConfig) -> dict[str, Any] | None:
+    """Return port, local and public address of the process `webhooks`; None if it does not listen."""
+    with suppress(OSError, ValueError):
+        found = json.loads(webhook_endpoint_file(config).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else None
+    return None

@@ -22,7 +22,7 @@ from mytrading.runtime.host.run_key import VARIABLE as RUN_KEY
 from mytrading.runtime.journal.day_files import is_anything_to_export
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, holder
 
-PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "watchdog")
+PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "webhooks", "watchdog")
 """Every program of supervisord.conf, in the order in which they start."""
 
 LINK = "logs/supervisor.sock"
@@ -109,6 +109,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
         "MYTRADING_RUNTIME": config.runtime_dir,
         "MYTRADING_LOG_DIR": config.log_dir,
         "MYTRADING_SIMULATOR": "true" if config.simulator.runs else "false",
+        "MYTRADING_WEBHOOKS": "true" if any(config.webhooks_dir.glob("*.toml")) else "false",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
@@ -226,6 +227,12 @@ def programs(config: RunConfig) -> dict[str, Program]:
         found: Any = connect(config).supervisor.getAllProcessInfo()
         return {row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"]) for row in found}
     return {}
+
+
+def start_program(config: RunConfig, name: str) -> None:
+    """Ask supervisor to start a program that it does not run; nothing happens if it does, or does not answer."""
+    with suppress(*_NO_ANSWER):
+        connect(config).supervisor.startProcess(name, False)
 
 
 def shut_down(config: RunConfig) -> None:

@@ -83,6 +83,7 @@ OTHER = {
     "AVOID_FIRST_MINUTES": "1",
     "AVOID_LAST_MINUTES": "1",
     "ALERT_COMMAND": "true",
+    "WEBHOOK_PUBLIC_URL": "https://alerts.example.in",
     "FEED_MODE": "depth",
     "FEED_FAILBACK_SECONDS": "120",
     "UNKNOWN_EXIT": "wait",
@@ -139,6 +140,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
     "Windows": ("windows",),
     "ProcessRules": ("process",),
     "AlertRules": ("rules", "_rules"),
+    "WebhookRules": ("webhooks", "rules"),
     "RunConfig": ("config", "_config", "found", "self"),
 }
 """Under which names each part of the run file goes in the code."""

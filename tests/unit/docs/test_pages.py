@@ -15,7 +15,7 @@ from mytrading.config.settings import TradingSettings
 from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.risk.state.decision_rows import BROKEN
 from mytrading.messages.run_config import STARTING_CASH, SimulatorRules
-from mytrading.messages.streams import ALL, STREAMS, Stream
+from mytrading.messages.streams import ALL, OPTIONAL, STREAMS, Stream
 from mytrading.runtime.supervision.control import PROGRAMS
 from mytrading.simulator.settings.options import SimulatorOptions
 from tests.kit import order_state_diagram
@@ -26,7 +26,7 @@ from tests.kit.project import ROOT
 def stream_row(stream: Stream) -> str:
     """The line of docs/architecture.md that describes a stream."""
     names = ", ".join
-    writers = "every daemon" if stream.writers == ALL else names(stream.writers)
+    writers = "every daemon" if stream.writers == (*ALL, *OPTIONAL) else names(stream.writers)
     pattern = stream.pattern.value.replace("_", "-")
     return f"| `{stream.name}` | {writers} | {names(stream.readers)} | {pattern} | {stream.delivery.value} |"
 
@@ -59,7 +59,7 @@ def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:
         name.removeprefix("program:"): parser[name] for name in parser.sections() if name.startswith("program:")
     }
     assert tuple(sorted(programs, key=lambda name: int(programs[name]["priority"]))) == PROGRAMS
-    assert set(PROGRAMS) == {"simulator", *ALL}
+    assert set(PROGRAMS) == {"simulator", *ALL, *OPTIONAL}
     assert all(programs[name]["exitcodes"] == "78" for name in PROGRAMS)
     assert all(int(programs[name]["stopwaitsecs"]) >= 5 for name in PROGRAMS)
 

@@ -18,8 +18,8 @@ LAYERS = (
 OPERATORS = ("strategies/", "config/")
 """Folders of the project that have the names of layers: files in there an operator makes, and examples name them."""
 
-ELSEWHERE = ("mytrading/key",)
-"""In the folder of the user's own configuration files."""
+ELSEWHERE = ("mytrading/key", "config/webhooks", "config/webhooks/")
+"""In the folder of the user's own configuration files, and what is there once an operator has made it."""
 
 PATH = re.compile(
     rf"(?<![\w./~<-])(?:mytrading|lab|tests|docs|{'|'.join(LAYERS)})(?:/\w[\w-]*)+(?:\.\w+)*/?(?![\w*{{<…])"

@@ -405,7 +405,7 @@ def test_signal_that_is_repeated_while_it_still_stands_on_the_stack_is_latency()
 
 def test_signal_from_outside_is_an_operators() -> None:
     stack = DaySide()
-    stack.apply(signal(), by_operator=True)
+    stack.apply(signal(), from_outside=True)
     assert causes(Explainer(stack, DaySide(), DayFacts()).explain_day()) == [("signal", "person")]
 
 

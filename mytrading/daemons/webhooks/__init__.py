@@ -1,0 +1,1 @@
+"""The process that receives alerts over HTTP and makes signals of them."""

@@ -1,0 +1,67 @@
+"""What the strategies of webhooks hold, read from the router's journal: for no-ops, status pages and cooling-off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mytrading.core.orders.state_machine import PROVEN
+from mytrading.messages.enums import OrderState, Purpose
+from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.keys import OwnerKey
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
+
+MOST_CAUSES = 50_000
+"""Signals, goals and other causes whose orders are remembered."""
+
+
+class StrategyHoldings:
+    """Positions and unfinished orders by strategy and instrument. Nothing that risk decides follows from it."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, dict[str, str]] = {}
+        self._positions: dict[OwnerKey, Position] = {}
+        self._live: dict[str, Order] = {}
+        self._stopped: dict[tuple[str, str], int] = {}
+
+    def apply(self, message: Any, machine_ns: int) -> None:
+        """Apply a message of the router that came at this machine time."""
+        if isinstance(message, OrderChanged):
+            self._order(message.order, machine_ns)
+        elif isinstance(message, PositionChanged | PositionAdjusted):
+            self._positions[message.position.owner] = message.position
+        elif isinstance(message, DayOpened):
+            self._positions = {position.owner: position for position in message.positions}
+            self._live.clear()
+            for order in message.orders:
+                self._order(order, machine_ns)
+
+    def units(self, strategy: str, instrument: str) -> int | None:
+        """Return the signed units held in all accounts; None while an order of it has not ended."""
+        if any((order.strategy, order.instrument) == (strategy, instrument) for order in self._live.values()):
+            return None
+        held = (one for key, one in self._positions.items() if (key.strategy, key.instrument) == (strategy, instrument))
+        return sum(position.quantity for position in held)
+
+    def orders_of(self, signal: str) -> list[str]:
+        """Return the orders of a signal by its id, each as text with its state."""
+        return list(self._states.get(signal, {}).values())
+
+    def stopped_ns(self, strategy: str, instrument: str) -> int:
+        """Return the machine time at which a stop last filled, of any instrument if that is ""; 0 if none did since the
+        start."""
+        if instrument:
+            return self._stopped.get((strategy, instrument), 0)
+        return max((at for (name, _), at in self._stopped.items() if name == strategy), default=0)
+
+    def _order(self, order: Order, machine_ns: int) -> None:
+        name = order.client_order_id
+        if order.state in PROVEN or order.purpose is Purpose.STOP:
+            self._live.pop(name, None)
+        else:
+            self._live[name] = order
+        if order.purpose is Purpose.STOP and order.state is OrderState.FILLED:
+            self._stopped[order.strategy, order.instrument] = machine_ns
+        text = f"{order.side} {order.quantity} {order.instrument}: {order.state.value}"
+        self._states.setdefault(order.cause, {})[name] = text
+        while len(self._states) > MOST_CAUSES:
+            del self._states[next(iter(self._states))]

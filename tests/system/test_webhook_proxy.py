@@ -1,0 +1,96 @@
+"""Webhooks behind nginx as docs/webhooks.md has it: a receiver that is down is 503, which TradingView sends again, and
+never 504, which it does not."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.core.webhooks.authentication import AlertRequest
+from tests.kit.alert_loop import Loop
+from tests.kit.waiting import eventually
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed; `apt-get install nginx-light` brings it"),
+]
+
+CONFIG = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location /strategy/webhook/ {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 1s;
+            error_page 502 504 =503 @down;
+        }}
+        location @down {{
+            return 503;
+        }}
+    }}
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def post(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", "/strategy/webhook/abc", b"{}")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[tuple[Loop, int]]:
+    assert NGINX is not None
+    port = free_port()
+    with Loop(("127.0.0.1",)) as loop:
+        config = tmp_path / "nginx.conf"
+        config.write_text(CONFIG.format(folder=tmp_path, port=port, upstream=loop.server.port))
+        process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(config)])
+        try:
+            eventually(lambda: post(port) == 202)
+            yield loop, port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def test_receiver_that_is_down_or_hangs_is_503(proxied: tuple[Loop, int]) -> None:
+    loop, port = proxied
+    request = loop.requests[-1]
+    assert isinstance(request, AlertRequest)
+    assert (request.token, request.ip) == ("abc", "127.0.0.1")
+    loop.holds.clear()
+    assert post(port) == 503
+    loop.holds.set()
+    eventually(lambda: post(port) == 202)
+    loop.server.stop()
+    assert post(port) == 503
