@@ -22,6 +22,7 @@ from mytrading.cli.stack.logs import logs
 from mytrading.cli.state import command as state
 from mytrading.cli.trading import books, levels, margin, risk
 from mytrading.cli.trading.broker import broker
+from mytrading.cli.webhooks import command as webhooks
 from mytrading.cli.why.command import why
 
 COMMANDS = (
@@ -34,6 +35,7 @@ GROUPS = {
     "risk": risk.app, "orders": books.orders_app, "positions": books.positions_app, "account": accounts.app,
     "config": config.app, "journal": journal.app, "day": day.app, "state": state.app, "instruments": instruments.app,
     "history": history.app, "data": data.app, "calendar": calendar.app, "legs": legs.app, "strategies": strategies.app,
+    "webhook": webhooks.app,
 }  # fmt: skip
 
 app = typer.Typer(

@@ -61,12 +61,16 @@ def doctor(
 
 def _examine(context: CheckContext, quick: bool, as_json: bool) -> list[Finding]:
     from mytrading.cli.doctor.checks import check_other_accounts, run_checks
+    from mytrading.cli.doctor.webhook_checks import check_webhooks
+    from mytrading.runtime.daemon.webhook_files import webhook_paths
 
     source = context.for_quote_source()
     if source is None:
         looks = [run_checks(context, _named(*(_QUICK if quick else _checks())))]
     else:
         looks = [run_checks(context, _simulator_checks(quick)), run_checks(source, _source_checks(quick))]
+    if webhook_paths(context.config.webhooks_dir):
+        looks.insert(1, run_checks(context, (("webhooks", (), check_webhooks),)))
     rows: list[Finding] = []
     for row in chain(*looks, check_other_accounts(context, _account_checks(quick))):
         if not as_json:

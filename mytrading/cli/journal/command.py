@@ -30,7 +30,7 @@ from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import ALL, SCHEMA_VERSION, STREAMS, Pattern
 from mytrading.operations import journal_verify
 from mytrading.runtime.journal.journal import JournalReader
-from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
+from mytrading.runtime.streams.endpoints import endpoint_of, named_dir, read_webhook_endpoint
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
@@ -293,7 +293,8 @@ def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
     body: dict[str, Any] = {
         "profile": config.profile, "running": running, "layout": SCHEMA_VERSION,
         "transport": config.messaging.transport, "named_dir": str(named_dir(config)),
-        "runtime_dir": config.runtime_dir, "state_dir": config.state_dir, "log_dir": config.log_dir, "streams": rows,
+        "runtime_dir": config.runtime_dir, "state_dir": config.state_dir, "log_dir": config.log_dir,
+        "webhooks": read_webhook_endpoint(config) if running else None, "streams": rows,
     }  # fmt: skip
     if as_json:
         print_json(body)
@@ -301,5 +302,7 @@ def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
     print(f"{body['profile']}: {'runs' if body['running'] else 'does not run'}, layout {body['layout']}")
     for name in ("named_dir", "runtime_dir", "state_dir", "log_dir"):
         print(f"{name:<12} {body[name]}")
+    if body["webhooks"] is not None:
+        print(f"{'webhooks':<12} {body['webhooks']['url']}")
     columns = ("stream", "writer", "pattern", "delivery", "endpoint", "journal")
     print_rows(body["streams"], columns, False, "no streams")

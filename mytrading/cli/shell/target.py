@@ -170,12 +170,14 @@ def file_stem(name: str) -> str:
 
 
 def refuse_taken_name(home: Path, name: str) -> None:
-    """End the command if a strategy of the project, code or legs, has this name already."""
+    """End the command if a strategy of the project, code, legs or webhook, has this name already."""
     from mytrading.config.strategy_files import discover_strategies
 
     taken = {name_key(item.name): (item.file, item.name) for item in discover_strategies(home / "strategies")}
     for path, known in settings_names(home / "config" / "strategies").items():
         taken.setdefault(name_key(known), (str(path.relative_to(home)), known))
+    for path in (home / "config" / "webhooks").glob("*.toml"):
+        taken.setdefault(name_key(path.stem), (str(path.relative_to(home)), path.stem))
     if name_key(name) in taken:
         file, known = taken[name_key(name)]
         fail(ERROR, f"{file} holds a strategy {known} already; choose another name, or remove it first")

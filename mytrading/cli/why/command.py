@@ -27,7 +27,7 @@ MS = 1_000_000
 _MARKS = {"quote": "·", "signal": "»", "command": "→", "send": "⇒", "outcome": "⇐", "fill": "●", "stop": "■"}
 _LEVELS = {"order": "order", "goal": "goal", "protection": "protection", "flatten": "flatten"}
 """Types whose subject is the whole level they carry."""
-_LINKS = ("cause", "goal", "signal")
+_LINKS = ("cause", "goal", "signal", "alert")
 _ROUNDS = 8
 
 
@@ -38,7 +38,7 @@ def why(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """The chain of an order: quote, signal, decision, command, send, outcome, reports, fills, stop, with times.
+    """The chain of an order: quote or alert, signal, decision, command, send, outcome, reports, fills and stop.
 
     Market time is that of India; ms are machine time since the first step, and since the one before. Works while the
     stack runs and when it is down.
@@ -132,7 +132,7 @@ def subject_id(body: dict[str, Any]) -> str:
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     if isinstance(inner, dict):
         return str(inner.get("client_order_id") or inner.get("id") or "")
-    for name in ("client_order_id", "signal", "id"):
+    for name in ("client_order_id", "signal", "alert", "id"):
         if body.get(name):
             return str(body[name])
     return ""
@@ -206,6 +206,8 @@ def _quote_behind(entries: list[ChainEntry]) -> Step | None:
     """The quote that the signal was made of, by the machine time that it carries; of a signal from history the bar."""
     for entry in entries:
         body = entry.body
+        if body.get("type") == "alert_received":
+            return None
         if body.get("type") != "signal":
             continue
         at = f" at {body['price']:,.2f}" if body.get("price") else ""
@@ -295,6 +297,13 @@ def _operator(body: dict[str, Any]) -> Wording:
     return "operator", f"{str(body['type']).removesuffix('_requested')} requested{reason}"
 
 
+def _alert(body: dict[str, Any]) -> Wording:
+    refused = body.get("refusal")
+    if refused:
+        return "denied", f"{body.get('symbol') or 'alert'} refused: {refused['code']}: {refused['text']}"
+    return "decided", f"{body['symbol']} wants {body.get('target', 0):+d} of {body['instrument']}: {body['verdict']}"
+
+
 def _input(kind: str, body: dict[str, Any]) -> Wording | None:
     """An input that led to a step: a report, a read of the books, a quote, an operator's switch."""
     if kind == "order_report":
@@ -304,6 +313,8 @@ def _input(kind: str, body: dict[str, Any]) -> Wording | None:
     if kind == "books_read":
         books = [name for name in ("orders", "trades", "positions") if body.get(name) is not None]
         return "report", f"read of {', '.join(books) or 'nothing'}"
+    if kind == "alert_received":
+        return "alert", f"POST from {body['ip']} to {body['webhook']}: {body['body']}"
     if kind == "trading_state":
         return "operator", f"trading level {body['level']}: {body['reason']}"
     if kind == "strategy_switch":
@@ -314,6 +325,7 @@ def _input(kind: str, body: dict[str, Any]) -> Wording | None:
 
 
 _DECIDED: dict[str, Callable[[dict[str, Any]], Wording]] = {
+    "alert_judged": _alert,
     "order": _order,
     "place_entry": _place,
     "close_goal": lambda body: ("command", f"close {body['strategy']} in {body['instrument']}: {body['reason']}"),

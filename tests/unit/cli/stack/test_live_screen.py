@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mytrading.cli.stack.live_screen import LiveScreenData, render_screen
 from mytrading.core.time import to_ns
-from mytrading.runtime.supervision.control import PROGRAMS
+from mytrading.messages.streams import ALL
 
 CALL = "NFO:NIFTY23NOV2626100CE"
 FOOTER = "q or Ctrl-C stops the stack"
@@ -22,7 +22,7 @@ def reported(orders: int = 12, ill: bool = False, figures: dict[str, float] | No
     """A stack that holds one option, with `orders` orders; `ill`: its feed is degraded."""
     daemons: list[dict[str, Any]] = [
         {"daemon": name, "state": "RUNNING", "ready": True, "lag_ms": 0.2, "handler_p99_us": 19_398.7, "rss_mb": 40.1,
-         "cpu_s": 1.5, "restarts": 0, "notes": []} for name in PROGRAMS
+         "cpu_s": 1.5, "restarts": 0, "notes": []} for name in ("simulator", *ALL)
     ]  # fmt: skip
     feed = next(row for row in daemons if row["daemon"] == "feed")
     feed["figures"] = {
@@ -98,8 +98,8 @@ def test_process_that_is_not_well_is_told_above_everything_but_the_profit() -> N
 def test_processes_have_one_line_while_all_are_well_and_one_each_on_a_large_screen_if_not() -> None:
     well, ill = ("\n".join(drawn(reported(ill=ill), 140, 45)) for ill in (False, True))
     assert "8 of 8 processes run and are ready" in well
-    assert not any(f"\n{name} " in well for name in PROGRAMS)
-    assert all(f"\n{name} " in ill for name in PROGRAMS)
+    assert not any(f"\n{name} " in well for name in ("simulator", *ALL))
+    assert all(f"\n{name} " in ill for name in ("simulator", *ALL))
     assert "p99 ms" in ill and "19.40" in ill, "one unit of latency"
     assert ALERT in ill
 

@@ -1,0 +1,1 @@
+"""`mytrading webhook`: the alerts that this machine takes over HTTP."""

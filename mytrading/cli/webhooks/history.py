@@ -1,0 +1,99 @@
+"""Alerts of the past from the journal of `webhooks`, and what the webhook's file would make of them now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.time import format_ist
+from mytrading.core.webhooks.definition import WebhookDefinition
+from mytrading.core.webhooks.machine import WebhookEnvironment, WebhookMachine
+from mytrading.messages.run_config import RunConfig
+from mytrading.messages.webhooks import AlertJudged, AlertReceived
+from mytrading.operations.journal_verify import decode_journals
+
+
+def delivery_rows(config: RunConfig, webhook: str) -> list[dict[str, Any]]:
+    """Return a JSON row for each verdict on an alert of a webhook, the oldest first."""
+    alerts: dict[str, AlertReceived] = {}
+    rows = []
+    for alert, judged, market_ns in _pairs(config, webhook):
+        if alert is not None:
+            alerts[alert.id] = alert
+        if judged is None:
+            continue
+        came = alerts.get(judged.alert)
+        refused = judged.refusal
+        rows.append(
+            {
+                "received": format_ist(market_ns),
+                "alert": judged.alert,
+                "ip": came.ip if came is not None else "",
+                "symbol": judged.symbol,
+                "verdict": judged.verdict.value,
+                "target": judged.target,
+                "code": refused.code if refused is not None else "",
+                "text": refused.text if refused is not None else "",
+                "signal": judged.signal,
+                "first": judged.first,
+                "body": came.body if came is not None else "",
+                "body_hash": came.body_hash if came is not None else "",
+            }
+        )
+    return rows
+
+
+def judged_again(config: RunConfig, webhook: WebhookDefinition) -> list[dict[str, Any]]:
+    """Return for each symbol of each journaled alert the verdict that it had and the one it would have, by the webhook
+    as given and today's contracts; positions count as unknown, so nothing is a no-op."""
+    from mytrading.cli.shell.target import load_calendar
+
+    calendar = load_calendar(config.home)
+    accounts = [account.id for account in config.order_accounts]
+    environment = WebhookEnvironment(calendar, config.mode, accounts, config.risk.signal_validity_seconds)
+    environment.instruments = InstrumentFile(config.state, session_ends(calendar)).book()
+    environment.webhooks = {webhook.name: webhook}
+    machine, rows = WebhookMachine(environment), []
+    was: dict[tuple[str, str], str] = {}
+    alerts: list[tuple[AlertReceived, int]] = []
+    for alert, judged, market_ns in _pairs(config, webhook.name):
+        if alert is not None:
+            alerts.append((alert, market_ns))
+        elif judged is not None:
+            was[judged.alert, judged.symbol] = _said(judged)
+    for alert, market_ns in alerts:
+        machine.apply(alert)
+        for row in machine.decide(alert, market_ns):
+            machine.apply(row)
+            if isinstance(row, AlertJudged):
+                text = row.refusal.text if row.refusal is not None else ""
+                rows.append(
+                    {
+                        "alert": alert.id,
+                        "symbol": row.symbol,
+                        "was": was.get((alert.id, row.symbol), ""),
+                        "now": _said(row),
+                        "target": row.target,
+                        "text": text,
+                    }
+                )
+    return rows
+
+
+def _said(row: AlertJudged) -> str:
+    return row.refusal.code if row.refusal is not None else row.verdict.value
+
+
+def _pairs(config: RunConfig, webhook: str) -> Any:
+    """(alert or None, verdict or None, market ns) of each row about a webhook."""
+    for found in decode_journals(config, "webhooks"):
+        body, kind = found.body, found.body.get("type")
+        if body.get("webhook") != webhook:
+            continue
+        if kind == "alert_received":
+            yield msgspec.convert(body, AlertReceived), None, found.row.market_ns
+        elif kind == "alert_judged":
+            yield None, msgspec.convert(body, AlertJudged), found.row.market_ns

@@ -1,0 +1,78 @@
+"""What an operator pastes at the sender: alert texts, AFL and commands, without any broker key."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from mytrading.core.webhooks.definition import WebhookDefinition
+from mytrading.messages.run_config import Direction
+from mytrading.messages.webhooks import Sender
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def address_flags(url: str) -> list[str]:
+    """Return what keeps a sender on the internet from reaching an address, and what to do; [] if nothing does."""
+    parts = urlsplit(url)
+    if parts.hostname in LOCAL:
+        return ["the address is this machine's own: senders on the internet cannot reach it; set WEBHOOK_PUBLIC_URL"]
+    if parts.scheme != "https":
+        return ["the address is not https: the token can be read on the way; put a reverse proxy with a certificate"]
+    if parts.port not in (None, 80, 443):
+        return ["TradingView reaches the ports 80 and 443 alone"]
+    return []
+
+
+def alert_texts(webhook: WebhookDefinition, url: str, secret: str = "") -> dict[str, str]:
+    """Return the texts of a webhook by title. `secret` is that of the body, if its file asks for one."""
+    symbol = webhook.file.symbols[0].symbol
+    own = f',\n  "secret": "{secret or "YOUR SECRET"}"' if webhook.file.guards.secret_digest else ""
+    match webhook.file.sender:
+        case Sender.TRADINGVIEW:
+            return {
+                "Message of a strategy's alert": _STRATEGY.format(secret=own),
+                "Message of an indicator's alert": _INDICATOR.format(secret=own, extra=_size(webhook)),
+            }
+        case Sender.CHARTINK:
+            return {"Name of the alert": _CHARTINK}
+        case Sender.AMIBROKER:
+            return {"AFL": _AFL.format(url=url, extra=own.replace('"', '\\"').replace("\n  ", " "))}
+        case _:
+            body = _GENERIC.format(symbol=symbol, extra=_size(webhook), secret=own.replace("\n  ", " "))
+            return {"curl": f"curl -X POST '{url}' -d '{body}'"}
+
+
+def _size(webhook: WebhookDefinition) -> str:
+    return ', "position_size": 100' if webhook.mode is Direction.BOTH else ""
+
+
+_STRATEGY = """{{
+  "symbol": "{{{{ticker}}}}", "action": "{{{{strategy.order.action}}}}",
+  "position_size": "{{{{strategy.position_size}}}}",
+  "id": "{{{{strategy.order.id}}}} {{{{timenow}}}}", "time": "{{{{timenow}}}}"{secret}
+}}"""
+_INDICATOR = """{{
+  "symbol": "{{{{ticker}}}}", "action": "buy"{extra}, "time": "{{{{timenow}}}}"{secret}
+}}"""
+_CHARTINK = "one of the words BUY, SELL, SHORT and COVER, say: BUY breakouts"
+_GENERIC = '{{"symbol": "{symbol}", "action": "buy"{extra}{secret}}}'
+_AFL = """// Sends an alert once for each new signal: AFL runs again at every refresh.
+function SendAlert( action )
+{{
+    key = "mytrading" + Name() + Interval();
+    if( StaticVarGetText( key ) != action )
+    {{
+        InternetSetHeaders( "Content-Type: application/json\\\\r\\\\n" );
+        body = "{{\\"symbol\\": \\"" + Name() + "\\", \\"action\\": \\"" + action +
+               "\\", \\"time\\": \\"" + NumToStr( LastValue( DateTime() ), formatDateTime ) + "\\"{extra}}}";
+        handle = InternetPostRequest( "{url}", body );
+        if( handle )
+        {{
+            InternetClose( handle );
+            StaticVarSetText( key, action );   // not before: a failed request is sent again
+        }}
+    }}
+}}
+if( LastValue( Buy ) ) SendAlert( "buy" );
+if( LastValue( Sell ) ) SendAlert( "sell" );
+"""
