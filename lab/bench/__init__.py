@@ -39,6 +39,12 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from lab.bench.stack import measure_latency, measure_start
     from lab.bench.strategies import measure_authors
     from lab.bench.subscribe import measure_subscribe_simulator
+    from lab.bench.webhooks import (
+        measure_quote_beside_webhooks,
+        measure_webhook_answers,
+        measure_webhook_load,
+        measure_webhook_to_order,
+    )
     from lab.unwind_on_signal import unwound_by_signals
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
@@ -61,6 +67,10 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,
         "call_counts": measure_call_counts,
+        "webhook_answer": measure_webhook_answers,
+        "webhook_to_order": measure_webhook_to_order,
+        "quote_beside_webhooks": measure_quote_beside_webhooks,
+        "webhook_load": measure_webhook_load,
     }
     unknown = [name for name in names if name not in groups]
     if unknown:

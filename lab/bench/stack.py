@@ -75,7 +75,7 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.home, self.state = folder / "home", folder / "state" / "paper"
-        shutil.copytree(project_home() / "config", self.home / "config")
+        shutil.copytree(project_home() / "config", self.home / "config", ignore=shutil.ignore_patterns("webhooks"))
         shutil.copy(project_home() / "supervisord.conf", self.home / "supervisord.conf")
         (self.home / "strategies").mkdir()
         for path in (self.home / "config" / "strategies").glob("*.toml"):

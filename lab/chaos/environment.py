@@ -161,7 +161,7 @@ def prepare(wanted: Wanted) -> Ground:
     """Write the home, mount the disk if one is asked for, and work out the run; nothing is started."""
     home = wanted.folder / "home"
     disk = _small_disk(wanted)
-    shutil.copytree(project_home() / "config", home / "config")
+    shutil.copytree(project_home() / "config", home / "config", ignore=shutil.ignore_patterns("webhooks"))
     shutil.copy(project_home() / "supervisord.conf", home / "supervisord.conf")
     most, loss = wanted.most_positions, wanted.account_loss
     (home / "config" / "settings.toml").write_text(_SETTINGS.format(most=most, loss=loss), encoding="utf-8")
