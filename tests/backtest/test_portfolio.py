@@ -143,6 +143,13 @@ def test_file_that_is_wrong_is_refused_with_what_was_expected(tmp_path: Path, te
         read_portfolio(portfolio_file(tmp_path, text))
 
 
+def test_note_that_is_not_of_all_names_those_it_is_of() -> None:
+    notes = prepare_portfolio(ROOT, ("SMA_Crossover", "Options_Straddle"), RunRequest("", DATA)).notes
+    begins = ("SMA_Crossover: what is watched is traded in place", "Options_Straddle: unrecorded options are priced",
+              "limits in rupees are not applied")  # fmt: skip
+    assert [sum(note.startswith(one) for note in notes) for one in begins] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("names", [PAIR, ("Up", "Options_Straddle")])
 def test_each_strategy_trades_as_it_does_alone_while_the_capital_lasts(names: tuple[str, ...], home: Path) -> None:
     found = together(names, home, options=("model",))

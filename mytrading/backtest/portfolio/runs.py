@@ -95,13 +95,24 @@ def prepare_portfolio(
         )
     if len({type(spec.calendar) for spec in specs}) > 1:
         raise RequestError("bars of some strategies lie outside trading hours; give --session exchange or data for all")
-    notes = dict.fromkeys(note for part in parts for note in part.notes)
     options = [spec.options for spec in specs if spec.options is not None]
     whole = dataclasses.replace(
         specs[0], partners=tuple(specs[1:]), data=_all_data(specs),
         options=_shared_options(options, alone=len(options) == len(specs)),
     )  # fmt: skip
-    return Prepared(whole, tuple(notes))
+    return Prepared(whole, _shared_notes({spec.run.name: part.notes for spec, part in zip(specs, parts, strict=True)}))
+
+
+def _shared_notes(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The notes of all strategies, each once; one that is not of all is said of those it is of."""
+    of: dict[str, list[str]] = {}
+    for name, mine in notes.items():
+        for note in mine:
+            of.setdefault(note, []).append(name)
+    return tuple(
+        note if len(names) == len(notes) or note.startswith(tuple(names)) else f"{', '.join(names)}: {note}"
+        for note, names in of.items()
+    )
 
 
 def _text(value: Parameter) -> str:

@@ -249,7 +249,12 @@ def option_price_sources(result: RunResult) -> dict[str, Any] | None:
 
 def stand_in_notes(result: RunResult) -> list[str]:
     """Return a note for each index that was traded as its future."""
-    return [f"{name} is traded as its nearest future, at the price of the index" for name in result.stand_ins]
+    traded = {fill.instrument for fill in result.ledger.fills}
+    return [
+        f"{name} is traded as its nearest future, at the price of the index"
+        for name in result.stand_ins
+        if name in traded
+    ]
 
 
 def option_prices_text(found: dict[str, Any]) -> str:

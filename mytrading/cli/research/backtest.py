@@ -136,6 +136,7 @@ def _portfolio(
 ) -> None:
     """Run several strategies over one capital and show the whole and each."""
     from mytrading.backtest.portfolio.runs import portfolio_summary, split_result
+    from mytrading.backtest.results.output import stand_in_notes
 
     prepared = prepare_run(request, profile, several)
     found = split_result(_run(prepared, as_json))
@@ -144,13 +145,13 @@ def _portfolio(
 
         with report_errors(report), progress_bar(WRITING, None, as_json):
             write_portfolio(found, prepared.notes, report)
-    body = portfolio_summary(found)
+    body, notes = portfolio_summary(found), [*prepared.notes, *stand_in_notes(found.whole)]
     if as_json:
-        print_json({**body, "notes": prepared.notes, "report": str(report / "report.html") if report else None})
+        print_json({**body, "notes": notes, "report": str(report / "report.html") if report else None})
     else:
         for line in _portfolio_lines(body, found.whole):
             print(line)
-        print_notes(prepared.notes)
+        print_notes(notes)
         if report is not None:
             print_note(f"written to {report}: report.html, and a folder for each strategy")
     if body["faults"]:
