@@ -38,9 +38,7 @@ def profit_chart(found: PortfolioResult) -> ReportChart:
     rows = charts.sample_row_numbers(len(found.whole.curve.end_ns))
     at = chart_times(found.whole.curve.end_ns[rows])
     series = [
-        charts.line_series(
-            part.spec.run.name, at, chart_values(part.curve.equity[rows] - part.spec.capital, 2), "subject"
-        )
+        charts.line_series(part.spec.run.name, at, chart_values(part.curve.equity[rows] - part.spec.capital, 2))
         for part in found.parts
     ]
     panels = [ChartPanel("profit", "rupees")]
@@ -58,7 +56,7 @@ def strategy_table(found: PortfolioResult) -> ReportTable:
     ]  # fmt: skip
     columns = (
         TableColumn("Strategy"), TableColumn("Trades", "integer"), TableColumn("Net", "rupees", signed=True),
-        TableColumn("Costs", "rupees"), TableColumn("Of profit", "percent", 1), TableColumn("Of risk", "percent", 1),
+        TableColumn("Costs", "rupees"), TableColumn("Of net", "percent", 1), TableColumn("Of risk", "percent", 1),
         TableColumn("Sharpe", "number", 2), TableColumn("Max drawdown", "percent", signed=True),
     )  # fmt: skip
     return ReportTable(columns, rows)
