@@ -19,13 +19,15 @@ from mytrading.core.options.leg_grammar import (
     clamp_strike_offset,
     normalize_word,
     parse_conditions,
+    parse_range,
+    parse_roll,
     parse_stop,
     parse_strike,
     parse_time_of_day,
 )
 from mytrading.core.risk.protection.hedges import hedging_units, match_rule_covers
 from mytrading.messages.enums import OrderType, Product
-from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
+from mytrading.messages.leg_plan import Breakout, DayKind, LegKind, LegPlan, LegRoll, LegRule, RangeRule
 from mytrading.messages.run_config import ExpiryRule
 
 MOST_LEGS = 20
@@ -87,6 +89,17 @@ class LegConfig(BaseModel):
     )
     stop: StopText = Field(default="", description="The leg's own stop: '30%', '20 points' or 'price 150'.")
     target: StopText = Field(default="", description="Take-profit of the leg: '50%', '40 points' or 'price 60'.")
+    roll_at: Annotated[str, _readable(parse_roll)] = Field(
+        default="",
+        description="Of a sold option: 'delta 0.45' or '50 points' (from its strike), at which it is rolled.",
+    )
+    roll_to: Annotated[str, _readable(lambda text: text and parse_strike(clamp_strike_offset(text)))] = Field(
+        default="", description="The strike that takes its place, as for `strike`; default: the leg's own `strike`."
+    )
+    rolls: int = Field(default=1, ge=1, le=10, description="Times a day that the leg is rolled at most.")
+    reentries: int = Field(
+        default=0, ge=0, le=10, description="Times a day that the leg is entered again after its stop or target."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> LegConfig:
@@ -105,6 +118,10 @@ class LegConfig(BaseModel):
             raise ValueError(
                 f"lots, profile: expected one of the two, found lots = {self.lots} and profile = {self.profile!r}"
             )
+        if self.roll_at and (self.kind is not LegKind.OPTION or self.action != "SELL"):
+            raise ValueError(f"roll_at: expected none but for a sold option, found {self.roll_at!r}")
+        if self.roll_to and not self.roll_at:
+            raise ValueError("roll_to: expected roll_at beside it, say roll_at = 'delta 0.45'")
         if (self.order_type == "LIMIT") != bool(self.limit):
             raise ValueError(
                 "limit: expected 'price 150', '5%' or '3 points' for order_type LIMIT, and none for MARKET"
@@ -126,7 +143,16 @@ class LegConfig(BaseModel):
             limit=parse_stop(self.limit),
             profile=self.profile,
             product=Product(self.product) if self.product else None,
+            roll=self._roll(),
+            reentries=self.reentries,
         )
+
+    def _roll(self) -> LegRoll | None:
+        found = parse_roll(self.roll_at)
+        if found is None:
+            return None
+        to = parse_strike(clamp_strike_offset(self.roll_to or self.strike))
+        return LegRoll(trigger=found[0], value=found[1], strike=to, times=self.rolls)
 
 
 class LegPlanConfig(BaseModel):
@@ -145,6 +171,12 @@ class LegPlanConfig(BaseModel):
     when: Annotated[str, _readable(parse_conditions)] = Field(
         default="always", description="Condition of the entry: always, or 'close above SMA(20) and RSI(14) below 70'."
     )
+    range: Annotated[str, _readable(parse_range)] = Field(
+        default="", description="Range of the underlying, 09:15-09:45: entered when a bar closes beyond it."
+    )
+    breakout: Annotated[Breakout, Word] = Field(
+        default=Breakout.EITHER, description="The side of the range that enters: above, below or either."
+    )
     legs: tuple[LegConfig, ...] = Field(min_length=1, max_length=MOST_LEGS)
 
     @model_validator(mode="after")
@@ -159,6 +191,17 @@ class LegPlanConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _ranged(self) -> LegPlanConfig:
+        found = parse_range(self.range)
+        if found is None and self.breakout is not Breakout.EITHER:
+            raise ValueError("breakout: expected a range beside it, say range = '09:15-09:45'")
+        if found is not None and parse_time_of_day(self.entry_time) < found[1]:
+            raise ValueError(
+                f"entry_time: expected a time from the end of the range {self.range} on, found {self.entry_time}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _hedged(self) -> LegPlanConfig:
         rules = [leg.rule((leg.instrument or self.underlying).upper().rpartition(":")[2]) for leg in self.legs]
         covers = match_rule_covers(rules)
@@ -169,10 +212,13 @@ class LegPlanConfig(BaseModel):
                 raise ValueError(
                     f"{name}: stop, target: expected none for the hedge of {sold}; closing it would leave that bare"
                 )
+            if leg.reentries and 0 < rule.lots <= hedging_units(covers, name):
+                raise ValueError(f"{name}: reentries: expected none for a hedge, which has neither stop nor target")
         return self
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:
         """Convert to the plan in the run configuration; `UnknownSymbol` if an instrument's name does not exist."""
+        ranged = parse_range(self.range)
         return LegPlan(
             legs=tuple(leg.rule(symbols.resolve(leg.instrument or self.underlying)) for leg in self.legs),
             entry_time=parse_time_of_day(self.entry_time),
@@ -181,6 +227,7 @@ class LegPlanConfig(BaseModel):
             square_off_time=parse_time_of_day(self.square_off_time),
             days=self.days,
             when=parse_conditions(self.when),
+            range=RangeRule(begins=ranged[0], ends=ranged[1], breakout=self.breakout) if ranged else None,
         )
 
     def symbols(self) -> tuple[str, ...]:

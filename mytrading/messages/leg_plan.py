@@ -40,6 +40,25 @@ class LegStop(msgspec.Struct, frozen=True, kw_only=True):
     value: float = 0.0
 
 
+class RollTrigger(StrEnum):
+    """What a leg is rolled by: its delta, or the points between the price of the underlying and its strike."""
+
+    DELTA = "delta"
+    POINTS = "points"
+
+
+class LegRoll(msgspec.Struct, frozen=True, kw_only=True):
+    """When a sold option is tested, and which strike takes its place, at most `times` a day.
+
+    By `delta` it is tested from that delta on (0.45), by `points` once the underlying is as near to its strike.
+    """
+
+    trigger: RollTrigger
+    value: float
+    strike: str
+    times: int = 1
+
+
 class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     """One leg before its contract is known. `lots` are signed: below 0 is sold; of a share they are shares.
 
@@ -47,7 +66,8 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     the word of an `ExpiryRule`. `watch` is the instrument whose price strikes are counted from, empty for the one that
     the signal is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold.
     With a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1. `product`
-    is what this leg is entered as, None for the product of its signal.
+    is what this leg is entered as, None for the product of its signal. After its stop or target closed it, it is
+    entered again up to `reentries` times a day.
     """
 
     lots: int
@@ -62,6 +82,24 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     limit: LegStop = LegStop()
     profile: str = ""
     product: Product | None = None
+    roll: LegRoll | None = None
+    reentries: int = 0
+
+
+class Breakout(StrEnum):
+    """The side of the range on which a plan is entered."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    EITHER = "either"
+
+
+class RangeRule(msgspec.Struct, frozen=True, kw_only=True):
+    """The range of the underlying between two times of the day (seconds), and the breakout of it that enters."""
+
+    begins: int
+    ends: int
+    breakout: Breakout = Breakout.EITHER
 
 
 class Operand(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +121,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The legs and their times, in seconds after midnight in India (0: none).
 
-    It is entered once a day, from `entry_time` on for `entry_minutes`, while all comparisons of `when` hold.
+    It is entered once a day, from `entry_time` on for `entry_minutes`, while all comparisons of `when` hold and, with a
+    `range`, a bar closes beyond that.
     """
 
     legs: tuple[LegRule, ...]
@@ -93,3 +132,4 @@ class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
     square_off_time: int = 0
     days: DayKind = DayKind.ANY
     when: tuple[Comparison, ...] = ()
+    range: RangeRule | None = None

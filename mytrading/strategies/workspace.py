@@ -23,6 +23,7 @@ from mytrading.core.text.spelling import name_key
 from mytrading.core.time import DAY, IST_OFFSET, SECOND
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar, Quote
+from mytrading.messages.signals import Signal
 from mytrading.strategies.bar_series import BarSeries, IndicatorCache, IndicatorSeries
 from mytrading.strategies.errors import StrategyError, hint, is_number
 from mytrading.strategies.views import EntryView, LegView, PositionView
@@ -52,7 +53,8 @@ class IndicatorHandle(NamedTuple):
 class HostServices:
     """Read-only services of the host: today's contract by id, a strategy's pending entry, shared indicator values.
 
-    `legs` are the contracts that a strategy holds for a watched instrument at a market time.
+    `legs` are the contracts that a strategy holds for a watched instrument at a market time, `last_signal` is the last
+    one that it sent about it, and `closed_by` what closed its last position in an instrument: stop, target or "".
 
     `operator_cancel_ns` is the market time at which an operator last cancelled an entry of a strategy, 0 if never.
     """
@@ -61,6 +63,8 @@ class HostServices:
     entry: Callable[[str, str, int], EntryView | None] = lambda _strategy, _watch, _now: None
     operator_cancel_ns: Callable[[str], int] = lambda _strategy: 0
     legs: Callable[[str, str, int], tuple[LegView, ...]] = lambda _strategy, _watch, _now: ()
+    last_signal: Callable[[str, str], Signal | None] = lambda _strategy, _watch: None
+    closed_by: Callable[[str, str], str] = lambda _strategy, _instrument: ""
     indicator_cache: IndicatorCache = field(default_factory=dict)
 
 

@@ -75,6 +75,8 @@ class EngineMachine(gate.EngineState):
             self.entries.entry_view,
             self.operator_cancels.last_cancel_ns,
             legs=self.legs_held,
+            last_signal=lambda name, watch: self.active_signals.status_of((name, watch)).signal,
+            closed_by=self.protective_exits.closed_by,
         )
         self.price_of: PriceOf = lambda name: self.prices.get(name, 0.0)
         """The last price of an instrument that a strategy holds; a backtest puts that of its bars in place."""
@@ -275,6 +277,7 @@ class EngineMachine(gate.EngineState):
     def _on_day_opened(self, day: DayOpened) -> None:
         self.positions.open_day(day.positions)
         self.entries.open_day()
+        self.protective_exits.open_day()
         self._memories = {}
         self.switches = {switch.strategy: switch for switch in day.switches}
 
@@ -288,6 +291,11 @@ class EngineMachine(gate.EngineState):
             self.positions.apply_order(changed.order, signal)
         self.active_signals.apply_order(changed.order)
         self.operator_cancels.apply_order(changed.order)
+        self.protective_exits.apply_order(changed.order)
+
+    def _on_goal(self, changed: orders.GoalChanged) -> None:
+        self.active_signals.apply_goal(changed.goal)
+        self.protective_exits.apply_goal(changed.goal)
 
     def _on_position(self, changed: orders.PositionChanged | orders.PositionAdjusted) -> None:
         position = changed.position
@@ -395,7 +403,7 @@ _HANDLERS: Mapping[type, Any] = {
     StrategyMemory: EngineMachine._on_memory,
     CancelRequested: lambda engine, row: engine.operator_cancels.apply_request(row),
     orders.OrderChanged: EngineMachine._on_order,
-    orders.GoalChanged: lambda engine, row: engine.active_signals.apply_goal(row.goal),
+    orders.GoalChanged: EngineMachine._on_goal,
     orders.PositionChanged: EngineMachine._on_position,
     orders.PositionAdjusted: EngineMachine._on_position,
     orders.TradeClosed: EngineMachine._on_trade,

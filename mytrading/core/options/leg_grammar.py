@@ -13,7 +13,7 @@ from typing import Any
 
 from mytrading.core.text.spelling import hint
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.leg_plan import Comparison, LegStop, Operand, StopKind
+from mytrading.messages.leg_plan import Comparison, LegStop, Operand, RollTrigger, StopKind
 from mytrading.messages.run_config import ExpiryRule, OptionRange, TradeKind, TradeRule
 
 STRIKES = "ATM, ITM n, OTM n, STRIKE n, PREMIUM n or DELTA n"
@@ -24,6 +24,8 @@ COLUMNS = ("open", "high", "low", "close", "volume")
 _OFFSET = re.compile(r"(ITM|OTM) (\d+)")
 _STRIKE = re.compile(r"ATM|(?:ITM|OTM) (?:[1-9]|1\d|20)|(?:STRIKE|PREMIUM) \d+(?:\.\d+)?|DELTA 0?\.\d+")
 _STOP = re.compile(r"(\d+(?:\.\d+)?)\s*(%|percent|points?)|price\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
+_ROLL = re.compile(r"delta\s+(0?\.\d+)|(\d+(?:\.\d+)?)\s*points?", re.IGNORECASE)
+_CLOCKS = re.compile(r"(\d{1,2}:\d{2})\s*-\s*(\d{1,2}:\d{2})")
 _OPERAND = re.compile(r"([A-Za-z_][\w.]*)\s*(?:\(([^()]*)\))?")
 _SIDES = re.compile(r"(.+?)(?:\s+(above|below)\s+|\s*([<>])\s*)(.+)", re.IGNORECASE)
 _EXPECTED = "expected 'always', or comparisons such as 'close above SMA(20) and RSI(14) below 70'"
@@ -162,6 +164,29 @@ def parse_stop(text: str) -> LegStop:
         return LegStop(kind=StopKind.PRICE, value=float(found[3]))
     points = found[2].lower().startswith("point")
     return LegStop(kind=StopKind.POINTS if points else StopKind.PERCENT, value=float(found[1]))
+
+
+def parse_roll(text: str) -> tuple[RollTrigger, float] | None:
+    """Parse `delta 0.45` or `50 points`, from which on a sold leg is rolled; None for empty text, else `ValueError`."""
+    if not text.strip():
+        return None
+    found = _ROLL.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"expected 'delta 0.45' or '50 points' (of the underlying from the strike), found {text!r}")
+    return (RollTrigger.DELTA, float(found[1])) if found[1] else (RollTrigger.POINTS, float(found[2]))
+
+
+def parse_range(text: str) -> tuple[int, int] | None:
+    """Parse `09:15-09:45` to seconds of the day; None for empty text, `ValueError` for anything else."""
+    if not text.strip():
+        return None
+    found = _CLOCKS.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"expected two times of day in India, say 09:15-09:45; found {text!r}")
+    begins, ends = (parse_time_of_day(part.zfill(5)) for part in found.groups())
+    if ends <= begins:
+        raise ValueError(f"expected a range that ends after it begins, found {text!r}")
+    return begins, ends
 
 
 def parse_conditions(text: str) -> tuple[Comparison, ...]:

@@ -1,0 +1,121 @@
+"""Legs of a plan over a day: which contract stands for each, how often it was rolled or entered again, and what is due.
+
+Kept in the strategy's memory, so that a restart goes on with the counts. A roll or re-entry counts once the engine has
+signalled it, also if risk denies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mytrading.messages.leg_plan import LegRoll, LegRule, RollTrigger
+from mytrading.messages.signals import Leg, Signal
+from mytrading.strategies.views import LegView
+
+KEY = "legs"
+"""The name in a strategy's memory."""
+_DAY, _NAMES, _ENTRIES, _ROLLS, _GONE, _SEEN = "day", "names", "entries", "rolls", "gone_ns", "signal"
+
+
+class DueLegs(NamedTuple):
+    """What is due at a bar: legs that are tested, with their rules, and rules of legs to enter again."""
+
+    rolls: tuple[tuple[LegView, LegRule], ...] = ()
+    reentries: tuple[LegRule, ...] = ()
+
+
+class LegTracker:
+    """The legs of one plan; `memory` is that of its strategy."""
+
+    def __init__(self, rules: Sequence[LegRule], memory: Callable[[], dict[str, Any]]) -> None:
+        self._rules = tuple(rules)
+        self._memory = memory
+
+    @property
+    def is_needed(self) -> bool:
+        """True if any leg may be rolled or entered again."""
+        return any(rule.roll is not None or rule.reentries for rule in self._rules)
+
+    def due(
+        self,
+        day: str,
+        last: Signal | None,
+        held: Sequence[LegView],
+        closed_by: Callable[[str], str],
+        spot: float,
+        now: int,
+    ) -> DueLegs:
+        """Return what is due at `now` (market ns) on a `day` (ISO), after the last signal, with these legs held, at a
+        price of the underlying."""
+        state = self._state(day, last)
+        if state is None:
+            return DueLegs()
+        views = {view.instrument: view for view in held}
+        flat_by_stops = bool(held) or all(closed_by(names[-1]) for names in state[_NAMES])
+        rolls: list[tuple[LegView, LegRule]] = []
+        again: list[LegRule] = []
+        for number, rule in enumerate(self._rules):
+            names = state[_NAMES][number]
+            view = next((views[name] for name in reversed(names) if name in views), None)
+            if view is not None:
+                state[_GONE][number] = 0
+                roll = rule.roll
+                if roll is not None and state[_ROLLS][number] < roll.times and _is_tested(view, roll, spot):
+                    rolls.append((view, rule))
+            elif flat_by_stops and rule.reentries > state[_ENTRIES][number] and closed_by(names[-1]):
+                since = state[_GONE][number] = state[_GONE][number] or now
+                if since < now:  # a bar without the signal lies between
+                    again.append(rule)
+        return DueLegs(tuple(rolls), tuple(again))
+
+    def _state(self, day: str, last: Signal | None) -> dict[str, Any] | None:
+        """The memory of the day, with what the last signal changed; None before the plan has entered on it."""
+        memory = self._memory()
+        state: dict[str, Any] | None = memory.get(KEY)
+        if last is None or not last.legs:
+            return None
+        if state is None or state[_DAY] != day:
+            count, whole = len(self._rules), not last.changes and len(last.legs) == len(self._rules)
+            if not whole and state is None:
+                return None
+            names = [[leg.instrument] for leg in last.legs] if whole or state is None else state[_NAMES]
+            state = memory[KEY] = {_DAY: day, _NAMES: names, _ENTRIES: [0] * count, _ROLLS: [0] * count,
+                                   _GONE: [0] * count, _SEEN: last.id}  # fmt: skip
+        if state[_SEEN] != last.id:
+            state[_SEEN] = last.id
+            self._note(state, last)
+        return state
+
+    def _note(self, state: dict[str, Any], last: Signal) -> None:
+        """Which leg each contract stands for that a further signal opened: a roll names the one it replaces, re-entries
+        come in the order of the plan."""
+        opened = {leg.instrument: leg for leg in last.entry_legs}
+        for change in last.changes:
+            for number, names in enumerate(state[_NAMES]):
+                if change.closes and change.closes in names:
+                    names.append(change.opens)
+                    state[_ROLLS][number] += 1
+                    opened.pop(change.opens, None)
+        for leg in opened.values():
+            number = next((k for k in range(len(self._rules)) if self._stands_for(k, leg, state)), None)
+            if number is not None:
+                state[_NAMES][number].append(leg.instrument)
+                state[_ENTRIES][number] += 1
+                state[_GONE][number] = 0
+
+    def _stands_for(self, number: int, leg: Leg, state: Mapping[str, Any]) -> bool:
+        """True if a leg of the plan was gone, may be entered again, and has side and right of this one."""
+        rule = self._rules[number]
+        return bool(state[_GONE][number]) and rule.lots * leg.lots > 0 and leg.instrument.endswith(rule.right)
+
+
+def _is_tested(view: LegView, roll: LegRoll, spot: float) -> bool:
+    """True if a sold option has come to the delta or the distance at which it is rolled."""
+    if roll.trigger is RollTrigger.DELTA:
+        greeks = view.greeks
+        return greeks is not None and abs(greeks.delta) >= roll.value
+    if view.contract is None:
+        return False
+    away = view.contract.strike - spot
+    return (away if view.contract.kind.value == "CE" else -away) <= roll.value

@@ -1,0 +1,186 @@
+"""Rolls, re-entries and ranges of a file of legs: what is due at a bar, counted over restarts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mytrading.core.engine.leg_strategy import DayRange, leg_strategy
+from mytrading.core.engine.leg_tracker import LegTracker
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.leg_plan import Breakout, LegPlan, LegRoll, LegRule, LegStop, RangeRule, RollTrigger
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.signals import Signal
+from tests.kit.engine_bench import MINUTE, NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
+from tests.kit.order_samples import order_of
+
+ENTRY = 9 * 3600 + 20 * 60
+CALL, PUT, HIGHER = "NFO:NIFTY02DEC2526050CE", "NFO:NIFTY02DEC2525950PE", "NFO:NIFTY02DEC2526150CE"
+ROLL = LegRoll(trigger=RollTrigger.POINTS, value=10.0, strike="OTM 2")
+STRANGLE = (
+    LegRule(lots=-1, strike="OTM 1", right="CE", stop=LegStop(value=30.0)),
+    LegRule(lots=-1, strike="OTM 1", right="PE"),
+)
+
+
+def machine_of(*legs: LegRule, range_: RangeRule | None = None, minutes: int = 5) -> EngineMachine:
+    plan = LegPlan(legs=legs, entry_time=ENTRY, entry_minutes=minutes, range=range_)
+    run = make_run("Legs", symbols=(NIFTY,), long=None, short=None, plan=plan)
+    return make_machine({"Legs": leg_strategy(plan)}, run)
+
+
+def bars(machine: EngineMachine, *closes: float, first: int = 0) -> list[Signal]:
+    rows = [row for k, close in enumerate(closes) for row in step(machine, make_bar(first + k, close, NIFTY))]
+    return [row for row in rows if isinstance(row, Signal)]
+
+
+def fill(machine: EngineMachine, name: str, lots: int, minute: int) -> None:
+    change = moved("Legs", name, lots * 75)
+    step(machine, type(change)(**{**{f: getattr(change, f) for f in change.__struct_fields__},
+                                  "at_ns": OPEN + minute * MINUTE}))  # fmt: skip
+
+
+def entered(machine: EngineMachine) -> Signal:
+    for name in (CALL, PUT):
+        quoted(machine, name)
+    (signal,) = bars(machine, *[26_010.0] * 5)
+    for leg in signal.legs:
+        quoted(machine, leg.instrument)
+        fill(machine, leg.instrument, leg.lots, 5)
+    return signal
+
+
+def quoted(machine: EngineMachine, name: str, price: float = 100.0) -> None:
+    machine.prices[name] = price
+
+
+def stop_filled(machine: EngineMachine, name: str, minute: int) -> None:
+    order = order_of(
+        client_order_id=f"s{minute}", account="main", instrument=name, product=Product.MIS, strategy="Legs", run="r1",
+        cause="c", purpose=Purpose.STOP, side=Side.BUY, quantity=75, order_type=OrderType.SL, state=OrderState.FILLED,
+        created_ns=OPEN, updated_ns=OPEN, filled=75, filled_seen=75,
+    )  # fmt: skip
+    step(machine, OrderChanged(event="filled", order=order, machine_ns=0))
+    fill(machine, name, 0, minute)
+
+
+def ordered(machine: EngineMachine, signal: Signal, name: str, lots: int, minute: int) -> None:
+    """An entry of a signal fills."""
+    order = order_of(
+        client_order_id=f"e{minute}{name}", account="main", instrument=name, product=Product.MIS, strategy="Legs",
+        run="r1", cause=signal.id, purpose=Purpose.ENTRY, side=Side.SELL, quantity=75, order_type=OrderType.MARKET,
+        state=OrderState.FILLED, created_ns=OPEN, updated_ns=OPEN, filled=75, filled_seen=75,
+    )  # fmt: skip
+    step(machine, OrderChanged(event="filled", order=order, machine_ns=0))
+    fill(machine, name, lots, minute)
+
+
+def test_tested_leg_is_rolled_once_with_its_own_stop() -> None:
+    machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", roll=ROLL, stop=LegStop(value=30.0)), STRANGLE[1])
+    entered(machine)
+    quoted(machine, HIGHER)
+    assert bars(machine, 26_039.0, first=5) == []
+    (signal,) = bars(machine, 26_041.0, first=6)
+    assert [(change.closes, change.opens) for change in signal.changes] == [(CALL, HIGHER)]
+    (leg,) = signal.entry_legs
+    assert (leg.lots, leg.stop_price) == (-1, 130.0)
+    fill(machine, CALL, 0, 7)
+    fill(machine, HIGHER, -1, 7)
+    assert bars(machine, 26_200.0, 26_200.0, 26_200.0, first=9) == [], "once a day"
+
+
+def test_leg_is_rolled_by_its_delta() -> None:
+    roll = LegRoll(trigger=RollTrigger.DELTA, value=0.45, strike="OTM 2")
+    machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", roll=roll))
+    entered(machine)
+    quoted(machine, CALL, 60.0)
+    assert bars(machine, 26_010.0, first=5) == []
+    quoted(machine, CALL, 140.0)
+    assert len(bars(machine, 26_060.0, first=6)) == 1
+
+
+def test_rolls_are_counted_over_a_restart() -> None:
+    legs = (LegRule(lots=-1, strike="OTM 1", right="CE", roll=ROLL), STRANGLE[1])
+    machine = machine_of(*legs)
+    rows: list[Any] = []
+    rows += [entered(machine)]
+    rolled = bars(machine, 26_045.0, first=6)
+    memory = machine.hosts[0].journaled_memory
+    again = machine_of(*legs)
+    again.rebuild()
+    for row in (*rows, *rolled, moved("Legs", CALL, 0), moved("Legs", HIGHER, -75), moved("Legs", PUT, -75)):
+        again.apply(row)
+    from mytrading.messages.journal_rows import StrategyMemory
+
+    again.apply(StrategyMemory(strategy="Legs", text=memory, at_ns=0))
+    again.open([make_bar(k, 26_010.0, NIFTY) for k in range(7)])
+    assert bars(again, 26_200.0, 26_200.0, first=8) == []
+
+
+def test_stopped_leg_is_added_again_one_bar_later_as_often_as_the_file_says() -> None:
+    machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", reentries=1), STRANGLE[1])
+    entered(machine)
+    stop_filled(machine, CALL, 6)
+    assert bars(machine, 26_110.0, first=6) == [], "a bar lies between"
+    (signal,) = bars(machine, 26_110.0, first=7)
+    assert [(change.closes, change.opens) for change in signal.changes] == [("", HIGHER)]
+    assert [leg.instrument for leg in signal.legs] == [PUT, HIGHER]
+    ordered(machine, signal, HIGHER, -1, 8)
+    assert bars(machine, 26_110.0, first=8) == []
+    stop_filled(machine, HIGHER, 9)
+    assert bars(machine, *[26_110.0] * 3, first=9) == [], "no second time"
+
+
+def test_position_that_stops_closed_whole_is_entered_again() -> None:
+    machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", reentries=2))
+    entered(machine)
+    stop_filled(machine, CALL, 6)
+    (signal,) = bars(machine, 26_010.0, 26_010.0, first=6)
+    assert (signal.action, [leg.instrument for leg in signal.legs], signal.changes) == (Action.BUY, [CALL], ())
+    assert signal.rearmed
+
+
+def test_leg_that_something_else_closed_stays_closed() -> None:
+    machine = machine_of(*(LegRule(lots=-1, strike="OTM 1", right=right, reentries=3) for right in ("CE", "PE")))
+    entered(machine)
+    stop_filled(machine, CALL, 6)
+    fill(machine, PUT, 0, 6)
+    assert bars(machine, *[26_010.0] * 4, first=6) == [], "an operator or a rule of the run closed the rest"
+
+
+@pytest.mark.parametrize(
+    ("breakout", "close", "enters"),
+    [
+        (Breakout.EITHER, 26_030.0, True), (Breakout.EITHER, 25_990.0, True), (Breakout.EITHER, 26_011.0, False),
+        (Breakout.ABOVE, 25_990.0, False), (Breakout.ABOVE, 26_030.0, True), (Breakout.BELOW, 25_990.0, True),
+    ],
+)  # fmt: skip
+def test_plan_enters_when_a_bar_closes_beyond_its_range(breakout: Breakout, close: float, enters: bool) -> None:
+    ranged = RangeRule(begins=9 * 3600 + 15 * 60, ends=ENTRY, breakout=breakout)
+    machine = machine_of(*STRANGLE, range_=ranged, minutes=60)
+    for name in (CALL, PUT, "NFO:NIFTY02DEC2526100CE", "NFO:NIFTY02DEC2526000PE", "NFO:NIFTY02DEC2526000CE"):
+        quoted(machine, name)
+    assert bars(machine, 26_000.0, 26_010.0, 26_020.0, 26_005.0, 26_010.0, 26_012.0) == []
+    assert len(bars(machine, close, first=6)) == enters
+
+
+def test_range_without_bars_is_never_broken_and_each_day_has_its_own() -> None:
+    ranged = DayRange(RangeRule(begins=ENTRY - 300, ends=ENTRY))
+    late = make_bar(10, 27_000.0, NIFTY)
+    ranged.apply(late)
+    assert not ranged.is_broken(late)
+    for k in range(5):
+        ranged.apply(make_bar(1440 + k, 26_000.0, NIFTY))
+    assert not ranged.is_broken(make_bar(1444, 27_000.0, NIFTY)), "not before its end"
+    assert ranged.is_broken(make_bar(1446, 27_000.0, NIFTY))
+
+
+def test_plan_without_rolls_and_reentries_keeps_no_memory() -> None:
+    memory: dict[str, Any] = {}
+    assert not LegTracker(STRANGLE, lambda: memory).is_needed
+    machine = machine_of(*STRANGLE)
+    entered(machine)
+    bars(machine, 26_010.0, first=6)
+    assert machine.hosts[0].strategy.memory == {}
