@@ -92,17 +92,19 @@ def _of_plan(run: StrategyRun, plan: LegPlan) -> Iterator[str]:
     """What a plan says beyond market orders for options, entered once a day and closed at a time of the same day."""
     known = LegPlan(
         legs=plan.legs, entry_time=plan.entry_time, entry_minutes=plan.entry_minutes, exit_time=plan.exit_time,
-        square_off_time=plan.square_off_time, days=plan.days, when=plan.when,
+        square_off_time=plan.square_off_time, days=plan.days, when=plan.when, range=plan.range,
     )  # fmt: skip
     closes = closing_second(plan)
     if plan != known:
         yield "adjustments of legs"
     if not closes or plan.entry_time + plan.entry_minutes * 60 > closes:
         yield "legs that are not closed at a time of the same day"
+    if any(leg.roll is not None or leg.reentries for leg in plan.legs):
+        yield "legs that are rolled or entered again"
     for leg in plan.legs:
         plain = LegRule(
             lots=leg.lots, strike=leg.strike, right=leg.right, expiry=leg.expiry, stop=leg.stop, target=leg.target,
-            watch=leg.watch,
+            watch=leg.watch, roll=leg.roll, reentries=leg.reentries,
         )  # fmt: skip
         if leg != plain or leg.watch not in ("", *run.symbols[:1]):
             yield "legs that are no options, or rest at a limit, or have a product or a profile of their own"

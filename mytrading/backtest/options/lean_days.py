@@ -121,6 +121,8 @@ class LeanDays(OptionLoop):
         assert plan is not None
         at = (self._ends // SECOND + IST_OFFSET // SECOND) % (DAY // SECOND)
         self._enters = (at >= plan.entry_time) & (at < plan.entry_time + plan.entry_minutes * 60)
+        if plan.range is not None:  # the plan has to see its range, too
+            self._enters |= (at > plan.range.begins) & (at <= plan.range.ends)
         self._is_over = at >= closing_second(plan)
         self._days = plan.days.value
         self._uneven = self._ends != self._starts + columns.span_ns

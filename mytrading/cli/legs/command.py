@@ -183,6 +183,7 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     """Check if a file of legs can run: every mistake with line, key and value, and who holds each leg's stop."""
     from mytrading.config.cross_checks import product_of
     from mytrading.config.run_config import strategy_run
+    from mytrading.core.options.leg_grammar import spell_changes, spell_range
     from mytrading.core.risk.pretrade.planned_stops import planned_stops, stop_rules
 
     settings = _settings(project_folder(), name, profile)
@@ -194,8 +195,11 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     notes += risk_notes(plan, product_of(settings, config))
     rules = stop_rules(strategy_run(settings, config), settings.risk)
     guards = [f"{stop.position}: {stop.text}" for stop in planned_stops(plan, rules)]
-    body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}
-    lines = (f"  {line}" for line in (*notes, *guards))
+    changes = [f"legs[{number}]: {text}" for number, leg in enumerate(plan.legs, 1) if (text := spell_changes(leg))]
+    changes += [spell_range(plan.range)] if plan.range is not None else []
+    body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards,
+            "changes": changes}  # fmt: skip
+    lines = (f"  {line}" for line in (*notes, *guards, *changes))
     print_result(body, as_json, f"{file}: {len(plan.legs)} legs, in order", *lines)
 
 
@@ -346,6 +350,11 @@ def _print(body: dict[str, Any]) -> None:
     print_rows(body["legs"], _COLUMNS, False, "no legs")
     for number, row in enumerate(body["legs"], 1):
         print(f"stop of leg {number}: {row['stop_of']}")
+    for number, row in enumerate(body["legs"], 1):
+        if row["changes"]:
+            print(f"leg {number} while held: {row['changes']}")
+    if body["range"]:
+        print(body["range"])
     for row in body["sized"]:
         print(f"{row['account']}: {', '.join(map(str, row['lots'])) or 'left out'}: {row['why']}")
     net = body["net_premium"]

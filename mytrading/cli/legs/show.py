@@ -25,6 +25,7 @@ from mytrading.core.engine.contract_selection import RATE
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
+from mytrading.core.options.leg_grammar import spell_changes, spell_range
 from mytrading.core.options.payoff import PayoffLeg, payoff, probability_of_profit, profit
 from mytrading.core.risk.pretrade import stop_plan
 from mytrading.core.risk.pretrade.planned_stops import StopRules, planned_stops
@@ -79,12 +80,16 @@ def price_legs(
                 **_row(leg, contract, quotes.prices, product),
                 "guard": guard,
                 "stop_of": stop.text,
+                "changes": spell_changes(rule),
                 "iv": round(term.volatility, 6) if term.volatility else None,
                 "days": round(term.years * 365, 6),
             }
-            for leg, contract, guard, stop, term in zip(legs, contracts, guards, planned, terms, strict=True)
+            for rule, leg, contract, guard, stop, term in zip(
+                plan.legs, legs, contracts, guards, planned, terms, strict=True
+            )
         ],
         "sized": sized,
+        "range": spell_range(plan.range) if plan.range is not None else "",
         "net_premium": round(found.net, 2),
         "margin": round(needs.initial, 2),
         "margin_gross": round(needs.gross, 2),

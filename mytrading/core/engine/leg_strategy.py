@@ -40,7 +40,7 @@ class LegStrategy(BaseStrategy):
                 if operand.word and operand.word not in COLUMNS:
                     made = self._workspace.add_indicator(operand.word, "", "", "", operand.parameters)
                     self._handles[repr(operand)] = made
-        self._range = DayRange(self.plan.range) if self.plan.range is not None else None
+        self._range = BreakoutRange(self.plan.range) if self.plan.range is not None else None
         self._tracker = LegTracker(self.plan.legs, lambda: self.memory)
 
     def on_data(self, data: Bar) -> StrategySignal | None:
@@ -99,7 +99,7 @@ class LegStrategy(BaseStrategy):
         return replace(made, changes=(replace(change, opens=opens),))
 
 
-class DayRange:
+class BreakoutRange:
     """The highest and lowest price of a day between two times, from completed bars."""
 
     def __init__(self, rule: RangeRule) -> None:

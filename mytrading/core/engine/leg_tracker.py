@@ -98,11 +98,12 @@ class LegTracker:
                     state[_ROLLS][number] += 1
                     opened.pop(change.opens, None)
         for leg in opened.values():
-            number = next((k for k in range(len(self._rules)) if self._stands_for(k, leg, state)), None)
-            if number is not None:
-                state[_NAMES][number].append(leg.instrument)
-                state[_ENTRIES][number] += 1
-                state[_GONE][number] = 0
+            for number in range(len(self._rules)):
+                if self._stands_for(number, leg, state):
+                    state[_NAMES][number].append(leg.instrument)
+                    state[_ENTRIES][number] += 1
+                    state[_GONE][number] = 0
+                    break
 
     def _stands_for(self, number: int, leg: Leg, state: Mapping[str, Any]) -> bool:
         """True if a leg of the plan was gone, may be entered again, and has side and right of this one."""

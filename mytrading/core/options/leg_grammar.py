@@ -12,8 +12,18 @@ from datetime import time
 from typing import Any
 
 from mytrading.core.text.spelling import hint
+from mytrading.core.time import hhmm
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.leg_plan import Comparison, LegStop, Operand, RollTrigger, StopKind
+from mytrading.messages.leg_plan import (
+    Breakout,
+    Comparison,
+    LegRule,
+    LegStop,
+    Operand,
+    RangeRule,
+    RollTrigger,
+    StopKind,
+)
 from mytrading.messages.run_config import ExpiryRule, OptionRange, TradeKind, TradeRule
 
 STRIKES = "ATM, ITM n, OTM n, STRIKE n, PREMIUM n or DELTA n"
@@ -138,6 +148,28 @@ def spell_stop(stop: LegStop) -> str:
     if stop.kind is StopKind.PERCENT:
         return f"{stop.value:g} %"
     return f"₹{stop.value:g} away" if stop.kind is StopKind.POINTS else f"at ₹{stop.value:g}"
+
+
+def spell_changes(rule: LegRule) -> str:
+    """Format in words how a leg is rolled and entered again while its plan is held; empty if it is neither."""
+    parts = []
+    if (roll := rule.roll) is not None:
+        by_delta = roll.trigger is RollTrigger.DELTA
+        tested = f"its delta is {roll.value:g}" if by_delta else f"{roll.value:g} points are left to its strike"
+        parts.append(f"rolled to {roll.strike} once {tested}, at most {_times(roll.times)} a day")
+    if rule.reentries:
+        parts.append(f"entered again after its stop or target, at most {_times(rule.reentries)} a day")
+    return "; ".join(parts)
+
+
+def spell_range(ranged: RangeRule) -> str:
+    """Format in words when a plan with a range is entered."""
+    side = {Breakout.ABOVE: "above", Breakout.BELOW: "below", Breakout.EITHER: "above or below"}[ranged.breakout]
+    return f"entered when a bar closes {side} the range of {hhmm(ranged.begins)} to {hhmm(ranged.ends)}"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def parse_time_of_day(value: Any) -> int:

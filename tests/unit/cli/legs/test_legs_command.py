@@ -173,6 +173,40 @@ def test_check_names_what_guards_each_leg(home: Path) -> None:
     assert guards[0] in run("legs", "check", "Mine")
 
 
+def test_check_and_show_say_how_legs_change_and_what_the_entry_waits_for(home: Path) -> None:
+    rolled = 'right = "CE"\nstrike = "OTM 2"\nroll_at = "delta 0.45"\nroll_to = "OTM 4"\nrolls = 3\nreentries = 2'
+    head = 'name = "Mine"\nentry_time = "09:45"\nexit_time = "15:10"\nrange = "09:15-09:45"\nbreakout = "below"\n'
+    near = 'right = "PE"\nstrike = "OTM 2"\nroll_at = "50 points"'
+    file = home / "config" / "strategies" / "mine.toml"
+    file.write_text(head + LEG.format("SELL", rolled) + LEG.format("SELL", near) + LEG.format("BUY", 'right = "CE"'))
+    again = "entered again after its stop or target, at most twice a day"
+    first = f"rolled to OTM 4 once its delta is 0.45, at most 3 times a day; {again}"
+    second = "rolled to OTM 2 once 50 points are left to its strike, at most once a day"
+    ranged = "entered when a bar closes below the range of 09:15 to 09:45"
+    said = json.loads(run("legs", "check", "Mine", "--json"))["changes"]
+    assert said == [f"legs[1]: {first}", f"legs[2]: {second}", ranged]
+    shown = run("legs", "show", "Mine", "--spot", "22000", "--date", "2024-01-30")
+    assert f"leg 1 while held: {first}\nleg 2 while held: {second}\n{ranged}\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("leg", "more", "wrong"),
+    [
+        ('right = "CE"\nroll_at = "0.45"', "", "expected 'delta 0.45' or '50 points'"),
+        ('right = "CE"\nroll_to = "OTM 2"', "", "roll_to: expected roll_at beside it"),
+        ('kind = "future"\nroll_at = "50 points"', "", "roll_at: expected none but for a sold option"),
+        ('right = "CE"', 'range = "09:45-09:15"', "expected a range that ends after it begins"),
+        ('right = "CE"', 'range = "09:15-09:45"', "entry_time: expected a time from the end of the range"),
+        ('right = "CE"', 'breakout = "above"', "breakout: expected a range beside it"),
+    ],
+)
+def test_rolls_and_ranges_that_cannot_be_are_refused(home: Path, leg: str, more: str, wrong: str) -> None:
+    text = f'name = "Mine"\nentry_time = "09:20"\n{more}\n' + LEG.format("SELL", leg)
+    (home / "config" / "strategies" / "mine.toml").write_text(text)
+    with pytest.raises(Failure, match=wrong):
+        run("legs", "check", "Mine")
+
+
 def test_stop_of_a_hedge_is_refused_and_that_of_another_bought_leg_is_not(home: Path) -> None:
     file = home / "config" / "strategies" / "mine.toml"
     file.write_text(GUARDED.replace('strike = "OTM 4"', 'strike = "OTM 4"\nstop = "30%"'))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from mytrading.core.engine.leg_strategy import DayRange, leg_strategy
+from mytrading.core.engine.leg_strategy import BreakoutRange, leg_strategy
 from mytrading.core.engine.leg_tracker import LegTracker
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.journal_rows import StrategyMemory
 from mytrading.messages.leg_plan import Breakout, LegPlan, LegRoll, LegRule, LegStop, RangeRule, RollTrigger
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.signals import Signal
@@ -37,9 +39,7 @@ def bars(machine: EngineMachine, *closes: float, first: int = 0) -> list[Signal]
 
 
 def fill(machine: EngineMachine, name: str, lots: int, minute: int) -> None:
-    change = moved("Legs", name, lots * 75)
-    step(machine, type(change)(**{**{f: getattr(change, f) for f in change.__struct_fields__},
-                                  "at_ns": OPEN + minute * MINUTE}))  # fmt: skip
+    step(machine, replace(moved("Legs", name, lots * 75), at_ns=OPEN + minute * MINUTE))
 
 
 def entered(machine: EngineMachine) -> Signal:
@@ -112,8 +112,6 @@ def test_rolls_are_counted_over_a_restart() -> None:
     again.rebuild()
     for row in (*rows, *rolled, moved("Legs", CALL, 0), moved("Legs", HIGHER, -75), moved("Legs", PUT, -75)):
         again.apply(row)
-    from mytrading.messages.journal_rows import StrategyMemory
-
     again.apply(StrategyMemory(strategy="Legs", text=memory, at_ns=0))
     again.open([make_bar(k, 26_010.0, NIFTY) for k in range(7)])
     assert bars(again, 26_200.0, 26_200.0, first=8) == []
@@ -167,7 +165,7 @@ def test_plan_enters_when_a_bar_closes_beyond_its_range(breakout: Breakout, clos
 
 
 def test_range_without_bars_is_never_broken_and_each_day_has_its_own() -> None:
-    ranged = DayRange(RangeRule(begins=ENTRY - 300, ends=ENTRY))
+    ranged = BreakoutRange(RangeRule(begins=ENTRY - 300, ends=ENTRY))
     late = make_bar(10, 27_000.0, NIFTY)
     ranged.apply(late)
     assert not ranged.is_broken(late)

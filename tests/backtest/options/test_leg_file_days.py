@@ -1,0 +1,127 @@
+"""Files of legs that roll, enter again or wait for a breakout, on generated days of a known outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.run import LEAN, MACHINES, RunResult, Spec, run
+from mytrading.backtest.setup.prepare import prepare
+from mytrading.core.time import MINUTE
+from tests.kit.option_runs import asked
+from tests.kit.project import copy_project
+
+HEAD = """
+name = "{name}"
+underlying = "NIFTY"
+entry_time = "{entry}"
+exit_time = "15:05"
+stop = "{stop}"
+{more}
+"""
+SELL = '\n[[legs]]\naction = "SELL"\nstrike = "{}"\nright = "{}"\nlots = 1\n{}\n'
+SPOT, STEP = 21_720.0, 50.0
+DAY_BARS = 375
+MakeSpec = Callable[..., Spec]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> MakeSpec:
+    """Specs of files of legs on the first day of the sample, with closes of the test's own in place of the recorded."""
+    folder: Path = tmp_path_factory.mktemp("project")
+    copy_project(folder)
+
+    def spec_of(closes: np.ndarray, *legs: str, entry: str = "09:30", stop: str = "none", more: str = "") -> Spec:
+        text = HEAD.format(name="Days", entry=entry, stop=stop, more=more) + "".join(legs)
+        (folder / "config" / "strategies" / "days.toml").write_text(text, encoding="utf-8")
+        spec = prepare(folder, asked("Days", last=date(2024, 1, 31))).spec
+        real = spec.data[0]
+        opens = np.concatenate(([closes[0]], closes[:-1]))
+        prices = [opens, np.maximum(opens, closes), np.minimum(opens, closes), closes, np.zeros(DAY_BARS)]
+        data = Columns(real.instrument, real.timeframe, real.start_ns[:DAY_BARS], np.array(prices))
+        return dataclasses.replace(spec, data=(data,))
+
+    return spec_of
+
+
+def path(*corners: tuple[int, float]) -> np.ndarray:
+    """Closes of a day that run straight from one (minute, price) to the next."""
+    return np.interp(np.arange(DAY_BARS), *zip(*corners, strict=True))
+
+
+def fills(result: RunResult, *names: str) -> list[tuple[int, str, int]]:
+    """The bar at whose open each fill lies, its contract (strike and right) and its sign."""
+    assert result.fault is None
+    start = result.curve.start_ns[0]
+    rows = [
+        (round((one.at_ns - start) / MINUTE), one.instrument[-7:], int(np.sign(one.units)))
+        for one in result.ledger.fills
+    ]
+    return [row for row in rows if not names or row[1].endswith(names)]
+
+
+def call(spot: float, out: int) -> str:
+    """The call so many strikes above the one that is nearest to a price."""
+    return f"{round(spot / STEP) * STEP + out * STEP:.0f}CE"
+
+
+def first(found: np.ndarray) -> int:
+    return int(np.argmax(found))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_tested_leg_is_rolled_away_as_often_as_its_file_says(made: MakeSpec, times: int) -> None:
+    closes = path((0, SPOT), (75, SPOT), (215, SPOT + 280.0), (374, SPOT + 280.0))
+    tested = f'roll_at = "10 points"\nroll_to = "OTM 3"\nrolls = {times}'
+    result = run(made(closes, SELL.format("OTM 1", "CE", tested), SELL.format("OTM 6", "PE", "")))
+    expected, sold = [(15, call(SPOT, 1), -1)], call(SPOT, 1)
+    for _ in range(times):
+        bar = first(float(sold[:-2]) - closes <= 10.0)
+        new = call(closes[bar], 3)
+        expected += [(bar + 1, sold, 1), (bar + 1, new, -1)]
+        sold = new
+    expected.append((350, sold, 1))
+    assert fills(result, "CE") == expected
+    assert [(bar, sign) for bar, _, sign in fills(result, "PE")] == [(15, -1), (350, 1)], "the put runs on"
+    assert result.engine == MACHINES
+    assert result.note == "legs that are rolled or entered again"
+    assert set(result.ledger.counts) == {"RUN_ENDING"}, "the exit time, and no denial, veto or alert"
+
+
+def test_stopped_leg_is_entered_again_once_at_the_money_of_then(made: MakeSpec) -> None:
+    closes = path((0, SPOT), (75, SPOT), (215, SPOT + 420.0), (374, SPOT + 420.0))
+    legs = SELL.format("OTM 1", "CE", 'stop = "30%"\nreentries = 1'), SELL.format("OTM 6", "PE", 'stop = "30%"')
+    result = run(made(closes, *legs, stop="broker"))
+    assert result.priced is not None
+    expected, sold, bar = [], call(SPOT, 1), 15
+    for _ in range(2):
+        (columns,) = (one for one in result.priced.columns if one.instrument.endswith(sold))
+        rows = (columns.start_ns - columns.start_ns[0]) // MINUTE
+        opens = dict(zip(rows.tolist(), columns.table[0].tolist(), strict=True))
+        stopped = int(rows[first((columns.table[1] >= opens[bar] * 1.3) & (rows >= bar))])
+        expected += [(bar, sold, -1), (stopped, sold, 1)]
+        bar = stopped + 2  # a bar without a signal lies between
+        sold = call(closes[bar - 1], 1)
+    assert fills(result, "CE") == expected
+    assert len(fills(result, "PE")) == 2, "the put falls, and is held to the end"
+
+
+@pytest.mark.parametrize(("side", "bar"), [("above", 80), ("below", 50), ("either", 50)])
+def test_plan_enters_with_the_bar_after_the_breakout_of_its_range(made: MakeSpec, side: str, bar: int) -> None:
+    """The range of 09:15 to 09:45 is SPOT ± 10; minute 49 closes below, minute 79 above."""
+    closes = np.full(DAY_BARS, SPOT)
+    closes[[5, 20]] = SPOT + 10.0, SPOT - 10.0
+    closes[35:40], closes[49:60], closes[79:] = SPOT + 10.0, SPOT - 10.05, SPOT + 10.05
+    more = f'range = "09:15-09:45"\nbreakout = "{side}"\nentry_minutes = 120'
+    spec = made(closes, SELL.format("OTM 1", "CE", ""), entry="09:45", more=more)
+    result = run(spec)
+    sold = call(closes[bar - 1], 1)
+    assert fills(result) == [(bar, sold, -1), (350, sold, 1)]
+    assert (result.engine, result.note) == (LEAN, "")
+    assert run(dataclasses.replace(spec, lean=False)).ledger.fills == result.ledger.fills
