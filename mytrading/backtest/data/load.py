@@ -166,8 +166,7 @@ def _opened(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, str, d
 
     with duckdb.connect() as database:
         try:
-            source = _source(database, path)
-            yield database, source, *_described(database, source, path)
+            yield database, *_described(database, _source(database, path), path)
         except duckdb.Error as error:
             message = str(error).splitlines()[0]
             if "lock on file" in message:
@@ -259,16 +258,28 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
     raise DataError(f"{path}: expected a {_SUFFIXES} file, or a bhavcopy")
 
 
-def _described(database: duckdb.DuckDBPyConnection, source: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
-    """The column of times, and all columns with their own names and types."""
+def _described(
+    database: duckdb.DuckDBPyConnection, source: str, path: Path
+) -> tuple[str, str, dict[str, tuple[str, str]]]:
+    """The source, the column of times, and all columns with their own names and types. A day and a time of day in two
+    columns become one."""
     described = database.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     found = {row[0].lower(): (row[0], row[1]) for row in described}
+    clock = next((name for name in _TIMES if name in found and found[name][1] == "TIME"), "")
+    if clock and "date" not in found:
+        raise DataError(f"{path}: {clock} has times of day; expected days with them, or in a column date")
+    if clock:
+        (day, kind), (hour, _) = found["date"], found.pop(clock)
+        date_of = f"""strptime("{day}"::VARCHAR, '%Y%m%d')""" if "INT" in kind else f'"{day}"'
+        whole = f'{date_of}::DATE + "{hour}" AS "{day}"'
+        source = f'(SELECT * EXCLUDE ("{day}", "{hour}"), {whole} FROM {source})'
+        found["date"] = (day, "TIMESTAMP")
     missing = [name for name in _PRICES if name not in found]
     stamp = next((name for name in _TIMES if name in found), "")
     if missing or not stamp:
         absent = ", ".join(missing) or "a time"
         raise DataError(f"{path}: found columns {', '.join(found)}; {absent} is missing; expected {_EXPECTED}")
-    return stamp, found
+    return source, stamp, found
 
 
 def _where(

@@ -97,6 +97,18 @@ def test_parquet_and_duckdb_give_what_csv_gives(tmp_path: Path) -> None:
         assert found.table.tolist() == wanted.table.tolist()
     with pytest.raises(DataError, match="no rows of NSE:Z; it holds NSE:X, NSE:Y"):
         load_bars(database, "NSE:Z")
+    day_and_time = tmp_path / "two.csv"
+    day_and_time.write_text(
+        source.read_text(encoding="utf-8").replace("timestamp,", "Date,Time,").replace(" 09:", ",09:"), encoding="utf-8"
+    )
+    assert load_bars(day_and_time, "NSE:X").start_ns.tolist() == wanted.start_ns.tolist()
+    day_and_time.write_text(
+        day_and_time.read_text(encoding="utf-8").replace("2024-03-13", "20240313"), encoding="utf-8"
+    )
+    assert load_bars(day_and_time, "NSE:X").start_ns.tolist() == wanted.start_ns.tolist()
+    day_and_time.write_text(day_and_time.read_text(encoding="utf-8").replace("Date", "Day"), encoding="utf-8")
+    with pytest.raises(DataError, match="time has times of day; expected days with them"):
+        load_bars(day_and_time, "NSE:X")
     other = tmp_path / "other.duckdb"
     with duckdb.connect(str(other)) as opened:
         opened.execute("CREATE SCHEMA market")
