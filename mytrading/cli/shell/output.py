@@ -76,9 +76,17 @@ def progress_bar(
         yield lambda **_fields: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    figures = (TimeElapsedColumn(),) if total is None else (MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), *figures)
     note = TextColumn("{task.fields[note]}")
     with Progress(*columns, note, console=Console(file=raw_terminal(sys.stderr)), transient=True) as shown:
         yield partial(shown.update, shown.add_task(what, total=total, note=""))

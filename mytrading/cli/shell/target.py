@@ -105,7 +105,7 @@ def fetch_bars(
 
     gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
-    with progress_bar(instrument, None, quiet) as update:
+    with progress_bar(instrument, 1, quiet) as update:  # until the number of requests is known
         return fetch_range(
             openalgo_client(config), instrument, timeframe, first, last, now, gate,
             lambda done, count: update(completed=done, total=count), retries,
