@@ -39,6 +39,14 @@ class BarColumns(NamedTuple):
     volume: FloatArray
 
 
+def _read_only(start_ns: NDArray[np.int64], table: FloatArray) -> BarColumns:
+    """Views of whole arrays that cannot be written to, and neither can what is cut from them."""
+    views = start_ns.view(), table.view()
+    for view in views:
+        view.flags.writeable = False
+    return BarColumns(views[0], *views[1])
+
+
 class BarSeries:
     """The bars of one instrument and timeframe: at most `days` whole trading days before the newest bar's."""
 
@@ -46,6 +54,7 @@ class BarSeries:
         self._days = days
         self._table = np.empty((len(_COLUMNS), _FIRST_CAPACITY))
         self._start = np.empty(_FIRST_CAPACITY, dtype=np.int64)
+        self._views = _read_only(self._start, self._table)
         self._day_firsts: list[tuple[int, int]] = []
         self.filled = 0
         self.cursor = 0
@@ -61,6 +70,7 @@ class BarSeries:
         if self.filled == len(self._start):
             self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
             self._start = np.concatenate([self._start, np.empty_like(self._start)])
+            self._views = _read_only(self._start, self._table)
         self._table[:, self.filled] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         self._start[self.filled] = bar.start_ns
         self.filled += 1
@@ -72,6 +82,7 @@ class BarSeries:
         """Fill an empty series with whole columns (`table`: open, high, low, close, volume), not copied; `span_ns` is a
         bar's length. The strategy sees none of the bars yet."""
         self._start, self._table = start_ns, table
+        self._views = _read_only(start_ns, table)
         self.filled, self.cursor = len(start_ns), 0
         self.version += 1
         self.last_end_ns = int(start_ns[-1]) + span_ns
@@ -101,11 +112,9 @@ class BarSeries:
 
     def newest(self, n: int) -> BarColumns:
         """The newest `n` shown bars, fewer if there are fewer."""
-        begin = max(0, self.cursor - n)
-        table = self._table[:, begin : self.cursor]
-        start = self._start[begin : self.cursor]
-        table.flags.writeable = start.flags.writeable = False
-        return BarColumns(start, *table)
+        shown = slice(max(0, self.cursor - n), self.cursor)
+        start, opens, high, low, close, volume = self._views
+        return BarColumns(start[shown], opens[shown], high[shown], low[shown], close[shown], volume[shown])
 
     def _open_day(self, day: int) -> None:
         """Record where a trading day begins, and cut days that are too old."""

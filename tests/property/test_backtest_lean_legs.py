@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from datetime import date, time
 from functools import cache
 
@@ -98,6 +99,7 @@ def assert_same(spec: Spec) -> RunResult:
     assert slow.engine == MACHINES
     assert quick.ledger.fills == slow.ledger.fills
     assert quick.ledger.trades == slow.ledger.trades
+    assert quick.ledger.exit_words == slow.ledger.exit_words
     assert quick.ledger.events == slow.ledger.events
     assert quick.ledger.counts == slow.ledger.counts
     assert quick.ledger.stops_given == slow.ledger.stops_given
@@ -157,11 +159,19 @@ def test_condor_with_a_combined_stop_is_made_without_the_machines(base: Spec) ->
     assert result.ledger.counts["STRATEGY_RISK"] > 0
 
 
-def test_days_with_a_stopped_leg_are_made_by_the_machines_and_named(base: Spec) -> None:
-    plan = plan_of(CONDOR, LegStop(value=15.0))
-    result = assert_same(spec_with(base, plan, bars(7, 0.001, 0), stop=StopPlan.ENGINE))
-    assert result.engine in (LEAN, MACHINES)
-    assert "the stop or the target of a leg" in result.note
+def test_legs_that_their_stops_close_are_made_without_the_machines(base: Spec) -> None:
+    plan = plan_of(CONDOR, LegStop(value=40.0))
+    result = assert_same(spec_with(base, plan, bars(10, 0.0007, 0), stop=StopPlan.ENGINE))
+    assert (result.engine, result.note) == (LEAN, "")
+    ended = Counter(zip((trade.side for trade in result.ledger.trades), result.ledger.exit_words, strict=True))
+    assert ended["SELL", "stop"] > 1
+    assert ended["BUY", "stop"], "a hedge that has nothing to hedge any more is stopped too"
+
+
+def test_day_whose_sold_legs_are_all_stopped_is_made_by_the_machines(base: Spec) -> None:
+    plan = plan_of(CONDOR, LegStop(value=25.0))
+    result = assert_same(spec_with(base, plan, bars(9, 0.0005, 0), stop=StopPlan.ENGINE))
+    assert "hedges whose sold legs were stopped" in result.note
 
 
 def test_day_without_the_bar_that_ends_with_the_exit_time_is_closed_by_risk(base: Spec) -> None:

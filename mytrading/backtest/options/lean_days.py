@@ -1,9 +1,10 @@
 """Days of a file of legs by the lean engine: one basket a day, entered, watched as columns, and closed.
 
 Intraday legs are flat at every day's end, so that each day stands for itself but for the money that it begins with. A
-day is made here while nothing in it has a choice: every rule of risk admits all legs, all are held, and a rule of their
-run or the time closes them together. Where a day comes to anything else (a denial, the stop or the target of a leg, a
-hole in the bars), the machines make that day from its first bar on. They are the judge of all days.
+day is made here while nothing in it has a choice: every rule of risk admits all legs, each is held until its stop, and
+a rule of their run or the time closes the others together. Where a day comes to anything else (a denial, a target of a
+leg, hedges whose sold legs are gone, a hole in the bars), the machines make that day from its first bar on. They are
+the judge of all days.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mytrading.backtest.engine.assumptions import ACCOUNT
 from mytrading.backtest.engine.lean import booked_price
 from mytrading.backtest.engine.lean_terms import NotCoveredError
 from mytrading.backtest.engine.ledger import Trade
-from mytrading.backtest.options.leg_columns import BasketPath, LegPath, first_bar
+from mytrading.backtest.options.leg_columns import BasketPath, LegPath, ProfitReached, first_bar
 from mytrading.backtest.options.loop import LegTape, OptionLoop, OptionWorld
 from mytrading.backtest.options.market import DayPrices, sides_around
 from mytrading.core.engine.contract_selection import ContractSelector
@@ -29,7 +30,8 @@ from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.exchange.books import required_cash
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.risk.pretrade.context import PreTradeContext
-from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop
+from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
+from mytrading.core.risk.protection.hedges import hedging_units, match_covers, sold_legs_exposed
 from mytrading.core.risk.runs.run import WAITING, Breach, Run, level_price, reached_rules, rules_in_force
 from mytrading.core.risk.runs.run_events import breach_alerts, deny_while_ending
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE, SECOND, hhmm, ist_date, second_of_day
@@ -39,13 +41,14 @@ from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Quote
 from mytrading.messages.risk_events import RiskKind
-from mytrading.messages.run_config import StrategyRun
+from mytrading.messages.run_config import StopPlan, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.signals import StrategySignal
 
 _FAR = float("inf")
 _SPARE = 1.0
 """Rupees by which margin and cash must suffice: on a closer call the machines judge."""
+_COMING_OR_GOING = "a rule of the run while its legs come or go"
 _KEPT_CHOICES = 20_000
 """Choices of contracts that a market keeps for other trials: some 20 MB of them."""
 _LONGEST_HOLE = 10 * MINUTE
@@ -59,7 +62,8 @@ class UnlikeDay(Exception):
 class OpenedLeg(NamedTuple):
     """A leg of the basket: signed units, its price as it was judged, and what it was entered at, rupees.
 
-    Something of its own acts at prices at or below `floor`, at or above `ceiling`.
+    Something of its own acts at prices at or below `floor`, at or above `ceiling`. `held_stop` is the stop that risk
+    holds, which sleeps while the leg hedges others; 0: none.
     """
 
     contract: Instrument
@@ -70,12 +74,26 @@ class OpenedLeg(NamedTuple):
     average: float = 0.0
     floor: float = -_FAR
     ceiling: float = _FAR
+    held_stop: float = 0.0
+
+    def is_beyond(self, price: float) -> bool:
+        """True at a price at which something of the leg's own acts."""
+        return price <= self.floor or price >= self.ceiling
+
+
+class LegEnd(NamedTuple):
+    """A leg that its stop closes: its place in the basket, the row and the moment (ns), the price that it came to."""
+
+    place: int
+    row: int
+    at_ns: int
+    price: float
 
 
 class BasketEnd(NamedTuple):
     """How a basket ends: the row and the moment (ns), each leg's price then, the order in which legs are closed.
 
-    `counted` legs are still held when the bar of that row ends for them; `breach` is the rule, None for the time.
+    `counted` legs are still watched when the bar of that row ends for them; `breach` is the rule, None for the time.
     """
 
     row: int
@@ -84,6 +102,30 @@ class BasketEnd(NamedTuple):
     order: Sequence[int]
     counted: int = 0
     breach: Breach | None = None
+
+
+class Basket:
+    """The legs of a day: those that are still `open`, by place, what the others brought, and their stops in order."""
+
+    def __init__(self, legs: list[OpenedLeg]) -> None:
+        self.legs = legs
+        self.open = list(range(len(legs)))
+        self.realised = 0.0
+        self.stops: list[LegEnd] = []
+
+    def profit(self, prices: Sequence[float]) -> float:
+        """Return the profit in rupees at a price of each leg."""
+        legs = self.legs
+        return self.realised + sum(legs[place].units * (prices[place] - legs[place].average) for place in self.open)
+
+    @property
+    def closing_order(self) -> list[int]:
+        """Return the open legs in the order in which they are closed together: sold ones first."""
+        return sorted(self.open, key=lambda place: self.legs[place].units > 0)
+
+    def prices(self, column: int, row: int) -> list[float]:
+        """Return the price of each leg in a column (open, high, low, close) of a row of the day."""
+        return [float(leg.prices.columns.table[column, row]) for leg in self.legs]
 
 
 class KnownChoices(ContractSelector):
@@ -271,9 +313,9 @@ class LeanDays(OptionLoop):
             expires_ns=now + engine.validity_ns, expires_machine_ns=0, account=ACCOUNT, product=self._run.product,
             legs=legs, confidence=draft.confidence, bar_ns=now,
         )  # fmt: skip
-        held = self._enter(signal, entry - first, now)
-        end = self._end_of(held, entry - first, over - first, first)
-        self._note(signal, held, end, entry - first, first)
+        basket = Basket(self._enter(signal, entry - first, now))
+        end = self._end_of(basket, entry - first, over - first, first)
+        self._note(signal, basket, end, entry - first, first)
 
     def _check_hours(self, first: int, last: int) -> None:
         """Bars from the signal to the exit lie close together, in the hours of the exchanges, before the square-off."""
@@ -332,8 +374,9 @@ class LeanDays(OptionLoop):
         downs, ups = [leg.floor], [leg.ceiling]
         losing, gaining = (downs, ups) if rises else (ups, downs)
         stop = plan_stop(case)
-        if isinstance(stop, StopLevels) and stop.trigger and not case.is_hedge:
-            losing.append(stop.trigger)
+        trigger = stop.trigger if isinstance(stop, StopLevels) else 0.0
+        if trigger and not case.is_hedge:
+            losing.append(trigger)
         if case.leg.target_price and not case.is_hedge:
             gaining.append(case.leg.target_price)
         rules = self._rules
@@ -341,7 +384,8 @@ class LeanDays(OptionLoop):
             losing.append(level_price(rules.leg_stop_loss, leg.average, leg.units, False))
         if rules.leg_take_profit.value:
             gaining.append(level_price(rules.leg_take_profit, leg.average, leg.units, True))
-        return leg._replace(floor=max(downs), ceiling=min(ups))
+        held_stop = trigger if stop_holder(case) is StopPlan.ENGINE else 0.0
+        return leg._replace(floor=max(downs), ceiling=min(ups), held_stop=held_stop)
 
     def _check_cash(self, held: Sequence[OpenedLeg]) -> None:
         """The exchange has cash for every order, what hedges save not counted."""
@@ -369,50 +413,153 @@ class LeanDays(OptionLoop):
     def _check_profit(self, held: Sequence[OpenedLeg], prices: Sequence[float]) -> None:
         profit = sum(leg.units * (price - leg.average) for leg, price in zip(held, prices, strict=False))
         if not self._least < profit < self._most:
-            raise UnlikeDay("a rule of the run while its legs come or go")
+            raise UnlikeDay(_COMING_OR_GOING)
 
     # out
 
-    def _end_of(self, held: Sequence[OpenedLeg], entry: int, over: int, first: int) -> BasketEnd:
-        """What ends the basket first: a rule of its run, or the bar after the exit time. Rows are those of the day."""
-        tables = [leg.prices.columns.table[:, entry : over + 1] for leg in held]
-        paths = [
-            LegPath(table[0], table[1], table[2], table[3], leg.judged) for table, leg in zip(tables, held, strict=True)
-        ]
-        acts = np.zeros(over + 1 - entry, dtype=np.bool_)
-        for leg, path in zip(held, paths, strict=True):
-            acts |= (path.low <= leg.floor) | (path.high >= leg.ceiling)
-        row = first_bar(acts)
-        units, averages = [leg.units for leg in held], [leg.average for leg in held]
-        hit = BasketPath(paths, units, averages).first_outside(self._least, self._most) if self._is_ruled else None
-        if row is not None and (hit is None or row <= hit.row):
-            raise UnlikeDay("the stop or the target of a leg")
-        order = [*self._places(held, sold=True), *self._places(held, sold=False)]
-        if hit is None:
-            return self._timed_end(held, over + 1, first, order)
-        if not (breaches := reached_rules(self._rules, WAITING, hit.profit, trails=False)):
-            raise UnlikeDay("a rule of the run that is reached to a hair")
-        start, span = int(self._starts[first + entry + hit.row]), self._feed.columns.span_ns
-        moments = (start, start + span // 3, start + 2 * (span // 3), start + span - 1)
-        counted = hit.leg + 1 if hit.step else 0
-        return BasketEnd(entry + hit.row, moments[hit.step], hit.prices, order, counted, breaches[0])
+    def _end_of(self, basket: Basket, entry: int, over: int, first: int) -> BasketEnd:
+        """Close legs at their stops until a rule of the run, or the bar after the exit time, ends what is left.
+
+        Rows are those of the day.
+        """
+        row = entry
+        while basket.open:
+            acts = self._first_level(basket, row, over)
+            hit = self._first_breach(basket, row, over, entry) if self._is_ruled else None
+            if acts is None or (hit is not None and hit.row < acts - row):
+                if hit is None:
+                    return self._timed_end(basket, over + 1, first)
+                place = basket.open[hit.leg]
+                prices = dict(zip(basket.open, hit.prices, strict=True))
+                return self._ruled_end(basket, row + hit.row, place, hit.step, prices, hit.profit, first)
+            if acts == entry:
+                raise UnlikeDay("the stop of a leg in the bar of its entry")
+            if (end := self._walk_legs(basket, acts, first)) is not None:
+                return end
+            self._wake_stops(basket)
+            row = acts + 1
+        last = basket.stops[-1]
+        start = int(self._starts[first + last.row])
+        return BasketEnd(last.row, last.at_ns, (), (), last.place + 1 if last.at_ns > start else 0)
+
+    def _first_level(self, basket: Basket, row: int, over: int) -> int | None:
+        """The first row at which a price comes to a level of an open leg."""
+        acts = np.zeros(max(over + 1 - row, 0), dtype=np.bool_)
+        for place in basket.open:
+            leg = basket.legs[place]
+            table = leg.prices.columns.table
+            acts |= (table[2, row : over + 1] <= leg.floor) | (table[1, row : over + 1] >= leg.ceiling)
+        found = first_bar(acts)
+        return None if found is None else row + found
+
+    def _first_breach(self, basket: Basket, row: int, over: int, entry: int) -> ProfitReached | None:
+        """The first profit of what is open at which a rule of the run speaks; its row counts from `row`."""
+        if row > over:
+            return None
+        paths = []
+        for place in basket.open:
+            leg = basket.legs[place]
+            opens, high, low, close = leg.prices.columns.table[:4, row : over + 1]
+            before = leg.judged if row == entry else float(leg.prices.columns.table[3, row - 1])
+            paths.append(LegPath(opens, high, low, close, before))
+        legs, realised = [basket.legs[place] for place in basket.open], basket.realised
+        path = BasketPath(paths, [leg.units for leg in legs], [leg.average for leg in legs])
+        found = path.first_outside(self._least - realised, self._most - realised, enters=row == entry)
+        return None if found is None else found._replace(profit=found.profit + realised)
+
+    def _walk_legs(self, basket: Basket, row: int, first: int) -> BasketEnd | None:
+        """Walk a bar price by price, as the machines do, and close legs that come to their stops; return the end of the
+        basket if a rule of the run speaks."""
+        prices = basket.prices(3, row - 1)
+        opens, high, low, close = (basket.prices(column, row) for column in range(4))
+        steps = [(0, place, opens[place]) for place in basket.open]
+        for place in basket.open:
+            worst, best = (low, high) if basket.legs[place].units > 0 else (high, low)
+            steps += [(1, place, worst[place]), (2, place, best[place]), (3, place, close[place])]
+        for step, place, price in steps:
+            if place not in basket.open:
+                continue
+            leg = basket.legs[place]
+            stopped = leg.is_beyond(price)
+            prices[place] = price if not stopped or step == 0 else leg.floor if leg.units > 0 else leg.ceiling
+            profit = basket.profit(prices)
+            if stopped:
+                self._stop(basket, LegEnd(place, row, self._moment_of(row, step, first), prices[place]))
+                if not self._least < profit < self._most or not self._least < basket.profit(prices) < self._most:
+                    raise UnlikeDay("a rule of the run at the stop of a leg")
+            elif not self._least < profit < self._most:
+                return self._ruled_end(basket, row, place, step, dict(enumerate(prices)), profit, first)
+        return None
+
+    def _moment_of(self, row: int, step: int, first: int) -> int:
+        """The moment (ns) of a step of a bar: its open, its two extremes, its close."""
+        start, span = int(self._starts[first + row]), self._feed.columns.span_ns
+        return (start, start + span // 3, start + 2 * (span // 3), start + span - 1)[step]
+
+    def _stop(self, basket: Basket, end: LegEnd) -> None:
+        """Close a leg by the stop that risk holds, where nothing else of the leg acts and nothing depends on it."""
+        legs, leg = basket.legs, basket.legs[end.place]
+        rules = self._rules
+        if rules.leg_stop_loss.value or rules.leg_take_profit.value:
+            raise UnlikeDay("a rule of single legs")
+        if leg.held_stop != (leg.floor if leg.units > 0 else leg.ceiling):
+            raise UnlikeDay("the target of a leg, or its stop at the broker")
+        units, contracts = self._open_units(basket)
+        if leg.units > 0 and sold_legs_exposed(units, contracts, leg.contract.id):
+            raise UnlikeDay("the stop of a leg that covers another")
+        basket.stops.append(end)
+        basket.open.remove(end.place)
+        basket.realised += self._closed(leg, end.price, end.row)[1]
+        if any(one.units < 0 for one in legs) and basket.open and all(legs[place].units > 0 for place in basket.open):
+            raise UnlikeDay("hedges whose sold legs were stopped")
 
     @staticmethod
-    def _places(held: Sequence[OpenedLeg], *, sold: bool) -> list[int]:
-        return [place for place, leg in enumerate(held) if (leg.units < 0) is sold]
+    def _open_units(basket: Basket) -> tuple[dict[str, int], dict[str, Instrument]]:
+        legs = [basket.legs[place] for place in basket.open]
+        return {leg.contract.id: leg.units for leg in legs}, {leg.contract.id: leg.contract for leg in legs}
 
-    def _timed_end(self, held: Sequence[OpenedLeg], row: int, first: int, order: Sequence[int]) -> BasketEnd:
+    def _wake_stops(self, basket: Basket) -> None:
+        """A bar in which a leg was stopped has ended: risk arms the stop of a bought leg that hedges nothing now."""
+        covers = match_covers(*self._open_units(basket))
+        for place in basket.open:
+            leg = basket.legs[place]
+            if leg.units < 0:
+                continue
+            hedges = hedging_units(covers, leg.contract.id) >= leg.units
+            if not hedges and not leg.held_stop and self._run.stop is not StopPlan.NONE:
+                raise UnlikeDay("a hedge that is none any more, without a stop")
+            floor = leg.held_stop if leg.held_stop and not hedges else -_FAR
+            basket.legs[place] = leg._replace(floor=floor)
+
+    def _ruled_end(
+        self, basket: Basket, row: int, place: int, step: int, prices: Mapping[int, float], profit: float, first: int
+    ) -> BasketEnd:
+        """A rule of the run closes what is open, at each leg's price at a step of a bar, in which `place` moved."""
+        if not (breaches := reached_rules(self._rules, WAITING, profit, trails=False)):
+            raise UnlikeDay("a rule of the run that is reached to a hair")
+        at_ns, counted = self._moment_of(row, step, first), place + 1 if step else 0
+        found = [prices.get(number, 0.0) for number in range(len(basket.legs))]
+        return BasketEnd(row, at_ns, found, basket.closing_order, counted, breaches[0])
+
+    def _timed_end(self, basket: Basket, row: int, first: int) -> BasketEnd:
         """The exit time: sold legs at the next open one after the other, what was bought beside them with the last."""
-        opens = [float(leg.prices.columns.table[0, row]) for leg in held]
-        now = [float(leg.prices.columns.table[3, row - 1]) for leg in held]
-        covered = any(leg.units < 0 for leg in held)
-        for number, leg in enumerate(held):
-            if opens[number] <= leg.floor or opens[number] >= leg.ceiling:
-                raise UnlikeDay("the stop or the target of a leg")
-            now[number] = opens[number]
-            if self._is_ruled and covered and leg.units > 0:
-                self._check_profit(held, now)
-        return BasketEnd(row, int(self._starts[first + row]), opens, order)
+        opens, now = basket.prices(0, row), basket.prices(3, row - 1)
+        covered = any(basket.legs[place].units < 0 for place in basket.open)
+        for place in basket.open:
+            leg = basket.legs[place]
+            if leg.is_beyond(opens[place]):
+                raise UnlikeDay("the stop or the target of a leg at the exit time")
+            now[place] = opens[place]
+            if self._is_ruled and covered and leg.units > 0 and not self._least < basket.profit(now) < self._most:
+                raise UnlikeDay(_COMING_OR_GOING)
+        return BasketEnd(row, int(self._starts[first + row]), opens, basket.closing_order)
+
+    def _closed(self, leg: OpenedLeg, price: float, row: int) -> tuple[float, float]:
+        """What a leg is closed at in a bar while the contract trades at a price, and the profit in rupees."""
+        size = abs(leg.units)
+        at = booked_price(size, self._fill_price(leg, price, row, -leg.units))
+        change = at * size - leg.entered * size
+        return at, change if leg.units > 0 else -change
 
     def _fill_price(self, leg: OpenedLeg, price: float, row: int, units: int) -> float:
         """What so many signed units are filled at in a bar, while the contract trades at a price."""
@@ -427,34 +574,37 @@ class LeanDays(OptionLoop):
         if end.breach is not None:
             for row in breach_alerts(self._run.name, end.breach, end.at_ns):
                 self._ledger.apply(row)
-        elif at := self._rules.exit_time:
+        elif end.order and (at := self._rules.exit_time):
             over = Breach(RiskKind.EXIT_TIME, at, second_of_day(end.at_ns), f"exit_time {hhmm(at)} has come")
             self._ledger.apply(deny_while_ending(signal, over, end.at_ns))
 
-    def _note(self, signal: Signal, held: Sequence[OpenedLeg], end: BasketEnd, entry: int, first: int) -> None:
+    def _note(self, signal: Signal, basket: Basket, end: BasketEnd, entry: int, first: int) -> None:
         """Note all that came of a signal in the ledger, the account and the strategy's view."""
-        ledger, name, product = self._ledger, self._run.name, self._run.product
-        opened, gained = int(self._starts[first + entry]), 0.0
+        ledger, opened, gained = self._ledger, int(self._starts[first + entry]), 0.0
         ledger.apply(signal)
-        for leg in held:
-            ledger.record_fill(opened, leg.contract.id, name, product, leg.units, leg.entered)
+        for leg in basket.legs:
+            ledger.record_fill(opened, leg.contract.id, self._run.name, self._run.product, leg.units, leg.entered)
+        for stop in basket.stops:
+            leg = basket.legs[stop.place]
+            ledger.note_exit(self._run.name, leg.contract.id, "stop")
+            gained += self._note_closed(leg, stop.price, stop.row, opened, stop.at_ns)
         self._note_end(signal, end)
         for place in end.order:
-            leg = held[place]
-            size, side, contract = abs(leg.units), "BUY" if leg.units > 0 else "SELL", leg.contract.id
-            price = booked_price(size, self._fill_price(leg, end.prices[place], end.row, -leg.units))
-            paid, got = leg.entered * size, price * size
-            gross = (got - paid) if leg.units > 0 else -(got - paid)
-            ledger.record_fill(end.at_ns, contract, name, product, -leg.units, price)
-            ledger.record_trade(
-                Trade(opened, end.at_ns, contract, name, side, size, paid / size, got / size, gross, 0.0)
-            )
-            gained += gross
+            gained += self._note_closed(basket.legs[place], end.prices[place], end.row, opened, end.at_ns)
         self._venue.book_profit(gained)
         self._feed.host.workspace.last_fill_ns = end.at_ns
-        for place, leg in enumerate(held):
+        for place, leg in enumerate(basket.legs):
             contract = leg.contract.id
             tape = self._past.pop(contract, None) or LegTape(leg.contract, self._name)
             tape.open_day(leg.prices)
             self._past[contract] = tape
             self._tally(contract, leg.prices, slice(entry, end.row + (place < end.counted)))
+
+    def _note_closed(self, leg: OpenedLeg, price: float, row: int, opened: int, now: int) -> float:
+        """Note the fill and the trade that end a leg; its profit in rupees."""
+        ledger, name, contract, size = self._ledger, self._run.name, leg.contract.id, abs(leg.units)
+        at, gross = self._closed(leg, price, row)
+        ledger.record_fill(now, contract, name, self._run.product, -leg.units, at)
+        side, paid, got = "BUY" if leg.units > 0 else "SELL", leg.entered * size, at * size
+        ledger.record_trade(Trade(opened, now, contract, name, side, size, paid / size, got / size, gross, 0.0))
+        return gross

@@ -94,11 +94,12 @@ class BasketPath:
         self.profits = np.stack((at_open, others + worst, others + best, others + closes))
         """Rupees: float64 of shape (steps, legs, bars)."""
 
-    def first_outside(self, least: float, most: float) -> ProfitReached | None:
-        """Return the first profit at `least` or below, or at `most` or above, after the first bar's open; None if there
-        is none."""
+    def first_outside(self, least: float, most: float, *, enters: bool = True) -> ProfitReached | None:
+        """Return the first profit at `least` or below, or at `most` or above; None if there is none. With `enters` the
+        legs are entered at the first bar's open, whose profits do not count."""
         outside = (self.profits <= least) | (self.profits >= most)
-        outside[0, :, 0] = False
+        if enters:
+            outside[0, :, 0] = False
         row = first_bar(np.asarray(outside.any(axis=(0, 1))))
         if row is None:
             return None

@@ -232,6 +232,7 @@ class OptionChain:
             columns["iv"], reasons = black76.implied(prices, forward, ladder, years, self._rate, calls)
             greeks = black76.greeks(forward, ladder, years, columns["iv"], self._rate, calls)
             columns |= {word: getattr(greeks, word) for word in _GREEKS}
+        figures_of = {word: column.tolist() for word, column in columns.items()}
         first = self._strikes.index(strikes[0])
         found: list[ChainSide | None] = []
         for index, strike in enumerate(strikes):
@@ -245,13 +246,18 @@ class OptionChain:
             elif (quote := self._quotes.get(name)) is None:
                 found.append(ChainSide(instrument=name, tag=tag, why="no quote"))
             else:
-                reason = black76.Reason(int(reasons[index])).name.lower().replace("_", " ")
-                figures: dict[str, Any] = {word: float(column[index]) for word, column in columns.items()}
-                figures = {word: value for word, value in figures.items() if not math.isnan(value)}
-                why = "no forward" if forward is None else "" if "iv" in figures else reason
+                figures: dict[str, Any] = {
+                    word: value for word, column in figures_of.items() if (value := column[index]) == value
+                }
+                why = "no forward" if forward is None else "" if "iv" in figures else _reason(int(reasons[index]))
                 quoted = {word: getattr(quote, word) for word in _QUOTED}
                 found.append(ChainSide(instrument=name, tag=tag, **quoted, **figures, why=why))
         return found
+
+
+def _reason(code: int) -> str:
+    """Why an option has no volatility, in words."""
+    return black76.Reason(code).name.lower().replace("_", " ")
 
 
 def nearest_premium(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:

@@ -102,8 +102,10 @@ def _level_of(case: PreTradeContext) -> float:
 
 def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     """That the level does not lie beyond the price, on the side where it ends a loss."""
-    entry, level, tick = case.side, _level_of(case), instrument.tick_size
+    entry, level, tick = _BUY if case.units > 0 else _SELL, _level_of(case), instrument.tick_size
     nearest = _nearest(case, entry)
+    if tick < nearest and (level + tick < nearest if entry is _BUY else level - tick > nearest):
+        return ""  # however it is rounded to a tick
     trigger = max(_on_tick(level, tick, -1 if entry is _BUY else 1), tick)
     if trigger < nearest if entry is _BUY else trigger > nearest:
         return ""
