@@ -48,6 +48,34 @@ def vectorbt(given: Any) -> tuple[float, dict[str, Any], float]:
     return seconds, {"trades": trades, "profits": profits}, (held_bytes("VmHWM") - before) / 1e6
 
 
+def vectorbt_stops(given: Any) -> tuple[float, dict[str, Any], float]:
+    """The pairs both ways, reversing, with a stop below or above the entry, flat at the end of each session."""
+    numpy, pandas = importlib.import_module("numpy"), importlib.import_module("pandas")
+    vbt = importlib.import_module("vectorbt")
+    opens, high, low, close = (pandas.Series(column) for column in given["table"][:4])
+    prices, enters, leaves = (given[name][:, None] for name in ("fills", "enters", "leaves"))
+    fasts, slows, rate = given["fasts"].tolist(), given["slows"].tolist(), float(given["rate"])
+
+    def swept(first: int, last: int) -> tuple[Any, Any]:
+        fast = vbt.MA.run(close, fasts[first:last], short_name="fast")
+        slow = vbt.MA.run(close, slows[first:last], short_name="slow")
+        up, down = fast.ma_crossed_above(slow).to_numpy(), fast.ma_crossed_below(slow).to_numpy()
+        out = numpy.broadcast_to(leaves, up.shape)
+        held = vbt.Portfolio.from_signals(
+            close, up & enters, out, down & enters, out, open=opens, high=high, low=low, price=prices, size=1.0,
+            fees=rate, init_cash=1e6, freq="1min", sl_stop=float(given["stop"]), upon_opposite_entry="reverse",
+        )  # fmt: skip
+        return held.trades.closed.count().to_numpy(), held.total_profit().to_numpy()
+
+    before = held_bytes("VmRSS")
+    swept(0, CHUNK)
+    began = time.perf_counter()
+    found = [swept(first, first + CHUNK) for first in range(0, len(fasts), CHUNK)]
+    seconds = time.perf_counter() - began
+    trades, profits = (numpy.concatenate(each) for each in zip(*found, strict=True))
+    return seconds, {"trades": trades, "profits": profits}, (held_bytes("VmHWM") - before) / 1e6
+
+
 def opengreeks(given: Any) -> tuple[float, dict[str, Any], None]:
     """Implied volatility and five greeks of a chain, calls and puts in an array each."""
     numpy, black = importlib.import_module("numpy"), importlib.import_module("opengreeks.black76")
@@ -103,6 +131,7 @@ def polars(given: Any) -> tuple[float, dict[str, Any], None]:
 
 PEERS: dict[str, Callable[[Any], tuple[float, dict[str, Any], float | None]]] = {
     "vectorbt": vectorbt,
+    "vectorbt_stops": vectorbt_stops,
     "opengreeks": opengreeks,
     "polars": polars,
 }
@@ -129,15 +158,16 @@ def held_bytes(kind: str) -> int:
 def main(name: str, folder: str) -> None:
     """Run one peer and say what it did, or that it is not there."""
     warnings.simplefilter("ignore")
+    package = name.partition("_")[0]
     try:
-        importlib.import_module(name)
+        importlib.import_module(package)
     except ImportError as error:
         print(json.dumps({"missing": str(error)}))
         return
     numpy = importlib.import_module("numpy")
     seconds, found, megabytes = PEERS[name](numpy.load(Path(folder, "given.npz")))
     numpy.savez(Path(folder, f"{name}.npz"), **found)
-    print(json.dumps({"peer": name, "version": version(name), "seconds": seconds, "megabytes": megabytes}))
+    print(json.dumps({"peer": package, "version": version(package), "seconds": seconds, "megabytes": megabytes}))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import numpy as np
 from lab.bench.backtest import INSTRUMENT, begin_of, long_short_spec, made, spec_of
 from lab.bench.peer_process import NotThereError, last_line
 from lab.bench.peer_runs import SHORT
-from lab.bench.peers_compiled import flat_costs, measure_chain, measure_sweep, measure_ticks
+from lab.bench.peers_compiled import flat_costs, measure_chain, measure_stop_sweep, measure_sweep, measure_ticks
 from lab.bench.results import Figure, unmeasured
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.run import run
@@ -118,6 +118,7 @@ def _own(file: str, name: str) -> dict[str, Any]:
 
 _COMPILED: dict[str, Callable[[str], list[Figure]]] = {
     "vectorbt": measure_sweep,
+    "vectorbt_stops": measure_stop_sweep,
     "opengreeks": measure_chain,
     "polars": measure_ticks,
 }

@@ -25,8 +25,9 @@ from lab.bench.compiled import TICKS, made_ticks
 from lab.bench.peer_arrays import best_of, held_bytes
 from lab.bench.peer_process import NotThereError, last_line
 from lab.bench.results import Figure, beside_peer, unmeasured
-from lab.bench.screen import BARS, FASTS, SLOWS, Averages
+from lab.bench.screen import BARS, FASTS, SLOWS, STOP, Averages, stopped
 from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.search.screen import screen_all
 from mytrading.core.accounting.fees import SEGMENTS, FeeSchedule
 from mytrading.core.bars.from_ticks import bars_of_ticks
@@ -35,12 +36,14 @@ from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 
 RATE = 0.0003
 """Of the value of each fill, on both sides."""
-LEAST = {"sweep_vectorbt": 30.0, "greeks_opengreeks": 2.5, "ticks_polars": 5.0}
+LEAST = {"sweep_vectorbt": 30.0, "sweep_stops_vectorbt": 10.0, "greeks_opengreeks": 2.5, "ticks_polars": 5.0}
 MEMORY = 0.2
 _SCRIPT = Path(__file__).with_name("peer_arrays.py")
 _DAY, _IST = DAY, IST_OFFSET
 _TRIPS = 1e-3
 """Of all round trips, and of profits: ties of two averages fall differently between running sums."""
+_LIKE = 0.1
+"""The share by which round trips with stops may differ: the peer counts its stop from the fill and re-enters."""
 _OUTSIDE, _INSIDE = 1e-11, 1e-8
 """Of volatility, out of and in the money, where the last bits of a premium of thousands hide it from opengreeks."""
 _GREEKS = 1e-6
@@ -73,12 +76,30 @@ def sweep_given() -> Arrays:
     }  # fmt: skip
 
 
-def own_sweep(given: Arrays) -> tuple[float, Arrays, float]:
+def stops_given() -> Arrays:
+    """The same both ways with stops, and the bars after which the peer is to leave: before the square-off of a day."""
+    given = sweep_given()
+    spec, start = spec_of(Columns(INSTRUMENT, "1m", given["start"], given["table"])), given["start"]
+    square_off = MarketContext(spec.calendar, spec.facts, [INSTRUMENT]).square_off()
+    days = (start + _IST) // _DAY
+    begins = {day: square_off.begins_ns(INSTRUMENT.partition(":")[0], day * _DAY) for day in set(days.tolist())}
+    over = start + MINUTE >= np.array([begins[day] for day in days.tolist()])
+    leaves = over & ~np.append(False, over[:-1])
+    return {**given, "enters": ~over, "leaves": leaves, "stop": STOP}
+
+
+def own_stops(given: Arrays) -> tuple[float, Arrays, float]:
+    """The second of two sweeps long and short with stops."""
+    return own_sweep(given, stops=True)
+
+
+def own_sweep(given: Arrays, *, stops: bool = False) -> tuple[float, Arrays, float]:
     """The second of two sweeps, with the objective and the daily returns of each pair besides."""
     spec = replace(
         spec_of(Columns(INSTRUMENT, "1m", given["start"], given["table"])), strategy=Averages, fees=flat_costs()
     )
     spec = replace(spec, run=changed(spec.run, parameters={}))
+    spec = stopped(spec) if stops else spec
     points = [{"fast": int(fast), "slow": int(slow)} for fast, slow in zip(given["fasts"], given["slows"], strict=True)]
     threads = os.cpu_count() or 1
     before = held_bytes("VmRSS")
@@ -112,7 +133,7 @@ def own_ticks(given: Arrays) -> tuple[float, Arrays, None]:
 
 
 OWN: dict[str, Callable[[Arrays], tuple[float, Arrays, float | None]]] = {
-    "vectorbt": own_sweep, "opengreeks": own_chain, "polars": own_ticks,
+    "vectorbt": own_sweep, "vectorbt_stops": own_stops, "opengreeks": own_chain, "polars": own_ticks,
 }  # fmt: skip
 
 
@@ -140,6 +161,25 @@ def measure_sweep(python: str) -> list[Figure]:
             name=f"{name}_memory", value=round(ours["megabytes"], 1), unit="MB", goal=goal,
             met=same and share <= MEMORY, n=pairs, limit=round(theirs["megabytes"], 1), ratio=round(share, 3),
         ),
+    ]  # fmt: skip
+
+
+def measure_stop_sweep(python: str) -> list[Figure]:
+    """Pairs a second, long and short with stops."""
+    given, name = stops_given(), "sweep_stops_vectorbt"
+    pairs = len(given["fasts"])
+    try:
+        ours, theirs, own, peer = _both(python, "vectorbt_stops", given)
+    except NotThereError as error:
+        return [_absent(name, "pairs/s", error)]
+    made, found = int(own["trades"].sum()), int(peer["trades"].sum())
+    _say(f"{theirs['peer']} {theirs['version']}: {found:,} round trips; ours: {made:,}")
+    same = abs(made - found) <= _LIKE * found
+    return [
+        beside_peer(
+            name, pairs / ours["seconds"], pairs / theirs["seconds"], "pairs/s", LEAST[name], "vectorbt", pairs,
+            same=same,
+        )
     ]  # fmt: skip
 
 

@@ -26,6 +26,8 @@ from mytrading.strategies import BaseStrategy, VectorSignals, WholeBars, crosses
 
 BARS, RUNS = 100_000, 3
 FASTS, SLOWS = range(5, 30), range(40, 240, 5)
+STOP = 0.002
+"""The stop of the sweep with stops, as a share of the price."""
 MOST, MOST_STOPS = 3.0, 4.5
 """Times the bare loop, which knows neither short positions nor stops."""
 
@@ -55,7 +57,7 @@ def stopped(spec: Spec) -> Spec:
     """The sweep long and short, intraday, with a stop of 0.2 %."""
     turned = changed(
         spec.run, short=TradeRule(kind=TradeKind.SAME, side=Side.SELL), direction=Direction.BOTH, product=Product.MIS,
-        stop=StopPlan.BROKER, stop_loss_pct=0.002,
+        stop=StopPlan.BROKER, stop_loss_pct=STOP,
     )  # fmt: skip
     return replace(spec, strategy=Turning, run=turned)
 

@@ -35,7 +35,6 @@ from mytrading.strategies.views import FLAT, EntryView, LegView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
 
 _NAN = float("nan")
-_NEWEST = 0
 
 
 class BaseStrategy:
@@ -200,10 +199,10 @@ class BaseStrategy:
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
         workspace = self._workspace
-        if back is _NEWEST and not instrument:
-            slot = workspace.slots.get(indicator)
-            if slot is not None:
-                return workspace.newest[slot]
+        if not (back or instrument):
+            slots = workspace.slots
+            if indicator in slots:
+                return workspace.newest[slots[indicator]]
         found = workspace.sources.get((indicator, instrument or workspace.current))
         if found is None:
             return workspace.indicator_value(indicator, back, instrument)

@@ -201,7 +201,7 @@ _YEAR = 365 * DAY
 _EPOCH = date(1970, 1, 1).toordinal()
 _KEPT_DAYS = 5
 """So many days after it a file's volatilities still say something."""
-_KEPT_PRICES, _KEPT_MOMENTS, _KEPT_BOOKS = 4096, 512, 256
+_KEPT_PRICES, _KEPT_MOMENTS, _KEPT_BOOKS = 4096, 2048, 256
 """Days of contracts, moments of chains, and lists of days that a market keeps: some 80, 20 and 30 MB of them."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import multiprocessing
 import os
 import pickle
@@ -28,6 +29,10 @@ from mytrading.core.engine.leg_strategy import leg_strategy
 from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.parameters import Parameter
+
+
+_OBJECTS_BETWEEN_LOOKS = 50_000
+"""Made before a worker looks for cycles again: trials leave few, and it holds what the market knows."""
 
 
 class PayloadError(ValueError):
@@ -120,6 +125,7 @@ class InProcess:
 
 @functools.lru_cache(maxsize=2)
 def _spec(source: str | Payload) -> Spec:
+    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
     payload: Payload = pickle.loads(Path(source).read_bytes()) if isinstance(source, str) else source
     return payload.load_spec()
 
