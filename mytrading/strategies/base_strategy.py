@@ -35,6 +35,7 @@ from mytrading.strategies.views import FLAT, EntryView, LegView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
 
 _NAN = float("nan")
+_NEWEST = 0
 
 
 class BaseStrategy:
@@ -199,7 +200,7 @@ class BaseStrategy:
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
         workspace = self._workspace
-        if not (back or instrument):
+        if back is _NEWEST and not instrument:
             slots = workspace.slots
             if indicator in slots:
                 return workspace.newest[slots[indicator]]
