@@ -49,6 +49,7 @@ _FAR = float("inf")
 _SPARE = 1.0
 """Rupees by which margin and cash must suffice: on a closer call the machines judge."""
 _COMING_OR_GOING = "a rule of the run while its legs come or go"
+_TARGET = "the target of a leg, or its stop at the broker"
 _KEPT_CHOICES = 20_000
 """Choices of contracts that a market keeps for other trials: some 20 MB of them."""
 _LONGEST_HOLE = 10 * MINUTE
@@ -63,7 +64,7 @@ class OpenedLeg(NamedTuple):
     """A leg of the basket: signed units, its price as it was judged, and what it was entered at, rupees.
 
     Something of its own acts at prices at or below `floor`, at or above `ceiling`. `held_stop` is the stop that risk
-    holds, which sleeps while the leg hedges others; 0: none.
+    holds, which sleeps while the leg hedges others; 0: none. With `rests` its stop is an order at the broker.
     """
 
     contract: Instrument
@@ -75,6 +76,7 @@ class OpenedLeg(NamedTuple):
     floor: float = -_FAR
     ceiling: float = _FAR
     held_stop: float = 0.0
+    rests: bool = False
 
     def is_beyond(self, price: float) -> bool:
         """True at a price at which something of the leg's own acts."""
@@ -384,8 +386,11 @@ class LeanDays(OptionLoop):
             losing.append(level_price(rules.leg_stop_loss, leg.average, leg.units, False))
         if rules.leg_take_profit.value:
             gaining.append(level_price(rules.leg_take_profit, leg.average, leg.units, True))
-        held_stop = trigger if stop_holder(case) is StopPlan.ENGINE else 0.0
-        return leg._replace(floor=max(downs), ceiling=min(ups), held_stop=held_stop)
+        holder = stop_holder(case)
+        return leg._replace(
+            floor=max(downs), ceiling=min(ups), held_stop=trigger if holder is StopPlan.ENGINE else 0.0,
+            rests=trigger > 0 and holder is StopPlan.BROKER and not case.is_hedge,
+        )  # fmt: skip
 
     def _check_cash(self, held: Sequence[OpenedLeg]) -> None:
         """The exchange has cash for every order, what hedges save not counted."""
@@ -432,8 +437,8 @@ class LeanDays(OptionLoop):
                 place = basket.open[hit.leg]
                 prices = dict(zip(basket.open, hit.prices, strict=True))
                 return self._ruled_end(basket, row + hit.row, place, hit.step, prices, hit.profit, first)
-            if acts == entry:
-                raise UnlikeDay("the stop of a leg in the bar of its entry")
+            if acts in (entry, over):
+                raise UnlikeDay("the stop of a leg in the first bar or the last one")
             if (end := self._walk_legs(basket, acts, first)) is not None:
                 return end
             self._wake_stops(basket)
@@ -481,6 +486,8 @@ class LeanDays(OptionLoop):
                 continue
             leg = basket.legs[place]
             stopped = leg.is_beyond(price)
+            if stopped and (price > leg.floor if leg.units > 0 else price < leg.ceiling):
+                raise UnlikeDay(_TARGET)
             prices[place] = price if not stopped or step == 0 else leg.floor if leg.units > 0 else leg.ceiling
             profit = basket.profit(prices)
             if stopped:
@@ -503,7 +510,7 @@ class LeanDays(OptionLoop):
         if rules.leg_stop_loss.value or rules.leg_take_profit.value:
             raise UnlikeDay("a rule of single legs")
         if leg.held_stop != (leg.floor if leg.units > 0 else leg.ceiling):
-            raise UnlikeDay("the target of a leg, or its stop at the broker")
+            raise UnlikeDay(_TARGET)
         units, contracts = self._open_units(basket)
         if leg.units > 0 and sold_legs_exposed(units, contracts, leg.contract.id):
             raise UnlikeDay("the stop of a leg that covers another")
@@ -538,8 +545,10 @@ class LeanDays(OptionLoop):
         if not (breaches := reached_rules(self._rules, WAITING, profit, trails=False)):
             raise UnlikeDay("a rule of the run that is reached to a hair")
         at_ns, counted = self._moment_of(row, step, first), place + 1 if step else 0
-        found = [prices.get(number, 0.0) for number in range(len(basket.legs))]
-        return BasketEnd(row, at_ns, found, basket.closing_order, counted, breaches[0])
+        legs = basket.legs
+        found = [prices.get(number, 0.0) for number in range(len(legs))]
+        order = sorted(basket.closing_order, key=lambda place: (legs[place].units > 0, legs[place].rests))
+        return BasketEnd(row, at_ns, found, order, counted, breaches[0])  # a stop at the broker is cancelled first
 
     def _timed_end(self, basket: Basket, row: int, first: int) -> BasketEnd:
         """The exit time: sold legs at the next open one after the other, what was bought beside them with the last."""

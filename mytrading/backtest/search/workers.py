@@ -30,7 +30,6 @@ from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.parameters import Parameter
 
-
 _OBJECTS_BETWEEN_LOOKS = 50_000
 """Made before a worker looks for cycles again: trials leave few, and it holds what the market knows."""
 
