@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.time import DAY, IST_OFFSET
+from mytrading.core.time import DAY, IST_OFFSET, iso_day_of
 from mytrading.reports.document import ChartLine, ChartPanel, ChartSeries, Colour, ReportChart
 
 POINTS = 4000
 CANDLES = 2500
+_CLOSED_DAYS = 500
+"""With more days without bars a chart keeps them."""
 _MS = 1_000_000
 _MINUTE = 60_000_000_000
 _CANDLE_MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 1440, 10080)
@@ -62,8 +64,8 @@ def sample_row_numbers(count: int, most: int = POINTS) -> NDArray[np.int64]:
 
 
 def closed_times(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the `closed_hours` and `closed_weekends` of a chart of bars (times in ns UTC): hours of the day and
-    weekends that have none; empty for bars of whole days."""
+    """Return the `closed_hours`, `closed_weekends` and `closed_days` of a chart of bars (times in ns UTC): hours of the
+    day, weekends and other days that have none; empty for bars of whole days."""
     starts, ends = start_ns + IST_OFFSET, end_ns + IST_OFFSET
     if not len(starts) or ends.max() - starts.min() <= DAY or (ends - starts).max() >= DAY // 4:
         return {}
@@ -72,8 +74,13 @@ def closed_times(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> dict
         first, last = (starts % DAY).min(), ((ends - 1) % DAY).max() + 1
         if first > 0 and last < DAY:
             found["closed_hours"] = (float(last / (DAY // 24)), float(first / (DAY // 24)))
-    if not np.isin((starts // DAY + 3) % 7, (5, 6)).any():
+    days = np.unique(np.concatenate((starts, ends - 1)) // DAY)
+    without = np.setdiff1d(np.arange(days[0], days[-1] + 1), days)
+    if not np.isin((days + 3) % 7, (5, 6)).any():
         found["closed_weekends"] = True
+        without = without[(without + 3) % 7 < 5]
+    if 0 < len(without) <= _CLOSED_DAYS:
+        found["closed_days"] = [iso_day_of(day) for day in without.tolist()]
     return found
 
 

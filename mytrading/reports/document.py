@@ -102,7 +102,8 @@ class ChartLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ReportChart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="chart"):
-    """Panels over one axis. On a time axis `closed_hours` (from, to, of a day) and weekends may be left out.
+    """Panels over one axis. On a time axis `closed_hours` (from, to, of a day), weekends and `closed_days` (such as
+    2026-11-24) may be left out.
 
     `ranges` shows buttons that zoom to the newest day, week or month, and `first` is the part that is shown at first.
     With `diverging` a heat map turns its colours at 0, with `reverse` low is good.
@@ -118,6 +119,7 @@ class ReportChart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True,
     height: int = 360
     closed_hours: tuple[float, float] | None = None
     closed_weekends: bool = False
+    closed_days: Sequence[str] = ()
     ranges: bool = False
     first: tuple[float, float] | None = None
     diverging: bool = False

@@ -189,6 +189,10 @@ function breaksOf(chart) {
   const found = [];
   if (chart.closed_hours) found.push({bounds: chart.closed_hours, pattern: "hour"});
   if (chart.closed_weekends) found.push({bounds: ["sat", "mon"]});
+  if (chart.closed_days) { // only their open hours: Plotly misplaces all that follows breaks which overlap
+    const [close, open] = chart.closed_hours || [24, 0], from = new Date(open * 3600000).toISOString().slice(11, 19);
+    found.push({values: chart.closed_days.map(day => `${day} ${from}`), dvalue: (close - open) * 3600000});
+  }
   return found;
 }
 

@@ -151,7 +151,7 @@ def stop_table(stops: Sequence[dict[str, Any]]) -> ReportTable:
 
 
 def times_without_bars(data: Sequence[Columns]) -> dict[str, Any]:
-    """Return the chart's `closed_hours` and `closed_weekends`: those of which no instrument has a bar."""
+    """Return the chart's hours of the day, weekends and other days (`closed_…`) of which no instrument has a bar."""
     starts = np.concatenate([columns.start_ns for columns in data])
     ends = np.concatenate([columns.start_ns + columns.span_ns for columns in data])
     return charts.closed_times(starts, ends)

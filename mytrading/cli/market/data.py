@@ -172,7 +172,9 @@ def _report_download(outcome: DownloadOutcome, interval: str, first: date, last:
         print(f"{added:,} new bars of {interval} of {len(outcome.series)} instruments, {requests} requests")
         for one in failed[:_SHOWN]:
             chunk = one.failed[0]
-            print(f"{one.instrument}: {len(one.failed)} requests failed, the first {chunk.first}: {chunk.problem}")
+            count = len(one.failed)
+            failures = "a request failed," if count == 1 else f"{count} requests failed, the first"
+            print(f"{one.instrument}: {failures} {chunk.first}: {chunk.problem}")
         if len(failed) > _SHOWN:
             print(f"… and {len(failed) - _SHOWN} more instruments with failed requests; --json lists them")
     if outcome.stopped:

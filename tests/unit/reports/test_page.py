@@ -190,7 +190,7 @@ def test_heat_map_paints_no_loss_green(diverging: bool, reverse: bool) -> None:
 def test_panels_share_the_axis_and_times_are_those_of_india() -> None:
     panels = [{"unit": "rupees", "share": 3}, {"unit": "percent"}]
     chart = {"type": "chart", "panels": panels, "first": [NINE, NINE + 60_000],
-             "closed_hours": [15.5, 9.25], "closed_weekends": True, "ranges": True,
+             "closed_hours": [15.5, 9.25], "closed_weekends": True, "closed_days": ["2024-03-25"], "ranges": True,
              "lines": [{"axis": "y", "value": 200_000, "text": "stop"}],
              "series": [{"name": "equity", "draw": "line", "x": [NINE], "y": [250_000]},
                         {"name": "drawdown", "draw": "area", "x": [NINE], "y": [-0.02], "panel": 1}]}  # fmt: skip
@@ -199,7 +199,9 @@ def test_panels_share_the_axis_and_times_are_those_of_india() -> None:
     assert (equity["x"], equity["y"], equity["customdata"]) == (["2024-03-13T09:15:00.000"], [2.5], ["₹2,50,000.00"])
     assert (drawdown["yaxis"], drawdown["y"], drawdown["customdata"]) == ("y2", [-2], ["−2.00%"])
     layout = figure["layout"]
-    assert layout["xaxis"]["rangebreaks"] == [{"bounds": [15.5, 9.25], "pattern": "hour"}, {"bounds": ["sat", "mon"]}]
+    *nights, holiday = layout["xaxis"]["rangebreaks"]
+    assert nights == [{"bounds": [15.5, 9.25], "pattern": "hour"}, {"bounds": ["sat", "mon"]}]
+    assert holiday == {"values": ["2024-03-25 09:15:00"], "dvalue": 22_500_000}, "overlapping breaks misplace the rest"
     assert layout["xaxis"]["range"] == ["2024-03-13T09:15:00.000", "2024-03-13T09:16:00.000"]
     assert [one["label"] for one in layout["xaxis"]["rangeselector"]["buttons"]] == ["1D", "1W", "1M", "3M", "all"]
     assert (layout["yaxis"]["title"]["text"], layout["shapes"][0]["y0"]) == ("₹ lakh", 2)

@@ -50,6 +50,8 @@ def test_nights_and_weekends_without_bars_are_cut_out() -> None:
         "closed_hours": (15.5, 9.25),
         "closed_weekends": True,
     }
+    holiday = week.pop(2)
+    assert times_without_bars([bars_of(week, time(9, 15), 75)])["closed_days"] == [holiday.isoformat()]
 
 
 def test_saturday_with_bars_stays_and_late_hours_of_another_instrument_too() -> None:
