@@ -89,13 +89,29 @@ def strategy_chart(
             charts.append(symbol_chart(drawn, [overlays[name]]))
     if not rows and not charts:
         fail(ERROR, f"no completed {rule['timeframe']} bar that all legs have is stored yet; try --timeframe 1m")
-    single = _trading_series(body, legs[0].instrument, bars, stops) if len(legs) == 1 and bars else []
+    single: list[ChartSeries] = []
+    if len(units) == 1 and bars:
+        (leg,) = units
+        own = aggregate(minutes[leg], rule["timeframe"], calendar, now)
+        single, content = _trading_series(body, leg, bars, stops), {**content, "bars": with_own_range(rows, own)}
     path = _written(strategy_report(content, charts, single), out, body["name"])
     if not rows:
         print(f"{path}: {', '.join(watched)}")
         return
     last = rows[-1]
     print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}, {last['signal']}{'' if is_open else ', closed'}")
+
+
+def with_own_range(rows: Sequence[Mapping[str, Any]], bars: Iterable[Bar]) -> list[dict[str, Any]]:
+    """Return rows of a premium with highs, lows and volume of the only leg's own bars; those of several legs together
+    are not known."""
+    own = {bar.start_ns: bar for bar in bars}
+    return [
+        {**row, "high": bar.high, "low": bar.low, "volume": bar.volume}
+        if (bar := own.get(row["start_ns"]))
+        else {**row}
+        for row in rows
+    ]
 
 
 def _written(report: Report, out: str, name: str) -> Path:

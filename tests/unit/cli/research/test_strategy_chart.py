@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.research.charts import premium_legs, strategy_report, supertrend_rows
+from mytrading.cli.research.charts import premium_legs, strategy_report, supertrend_rows, with_own_range
 from mytrading.core.bars.premium import HeldLeg
 from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
@@ -50,6 +50,14 @@ def test_legs_are_those_held_or_else_those_of_the_last_run() -> None:
         False,
     )
     assert premium_legs({"positions": [], "trades": []}) == ([], False)
+
+
+def test_candles_of_an_only_leg_have_its_own_highs_lows_and_volume() -> None:
+    own = [Bar("NFO:A", "5m", 5 * MINUTE, 10 * MINUTE, 100.0, 105.0, 95.0, 101.0, 7.0)]
+    drawn = with_own_range(rows(), own)
+    assert [drawn[1][key] for key in ("high", "low", "volume")] == [105.0, 95.0, 7.0]
+    assert [row for number, row in enumerate(drawn) if number != 1] == [*rows()[:1], *rows()[2:]]
+    assert [row["line"] for row in drawn] == [row["line"] for row in rows()]
 
 
 def test_report_shows_premium_trend_and_entry() -> None:
