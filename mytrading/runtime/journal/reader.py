@@ -20,7 +20,7 @@ from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.runtime.journal import format as fmt
 from mytrading.runtime.journal.format import Cursor, JournalDamaged, JournalFrame, Row
-from mytrading.runtime.journal.segment import unavailable
+from mytrading.runtime.journal.segment import data_behind, unavailable
 
 _FIRST_BYTES, _MOST_BYTES = 16 << 10, 1 << 20
 """Read at once: little where only what is new is looked for."""
@@ -78,10 +78,11 @@ def frames_from(file: int, at: int = fmt.BEGIN) -> Iterator[JournalFrame]:
 
 def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
     """Yield the whole frames found after byte `end` of an open file, where no frame begins: behind damage or a gap."""
-    rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
+    rest = data_behind(file, end)
+    whole = rest.ljust(os.fstat(file).st_size - end, b"\0")  # a frame may end with zeros
     at = rest.find(fmt.MARK, fmt.MARK_AT)
     while at >= 0:
-        found = fmt.decode_frame(rest, at - fmt.MARK_AT, end + at - fmt.MARK_AT)
+        found = fmt.decode_frame(whole, at - fmt.MARK_AT, end + at - fmt.MARK_AT)
         if isinstance(found, JournalFrame):
             yield found
         at = rest.find(fmt.MARK, at + 1)

@@ -20,6 +20,19 @@ AHEAD_BYTES = 1 << 20
 """So much behind the end is written with zeros."""
 SYNC_EVERY = 400
 """Frames that a power cut may take, of a writer that waits for the disk with none of them."""
+_ZEROS = bytes(64 << 10)
+
+
+def data_behind(file: int, end: int) -> bytes:
+    """Return what an open file has behind byte `end`, without the zeros at its end: room for later frames."""
+    stop = os.fstat(file).st_size
+    while stop > end:
+        start = max(stop - len(_ZEROS), end)
+        block = os.pread(file, stop - start, start)
+        if block != _ZEROS[: len(block)]:  # compared as a whole: megabytes of room are passed over in a millisecond
+            return os.pread(file, start - end, end) + block.rstrip(b"\0")
+        stop = start
+    return b""
 
 
 class SegmentWriter:
@@ -45,8 +58,8 @@ class SegmentWriter:
                 status = os.fstat(self._file)
                 if status.st_blocks * 512 >= status.st_size:  # else it was copied by a program that leaves holes
                     self._allocated = status.st_size
-                left = os.pread(self._file, status.st_size - end, end).rstrip(b"\0")
-                if left:  # of a frame that a killed process wrote half, or behind a gap of a power cut
+                # of a frame that a killed process wrote half, or behind a gap of a power cut
+                if left := data_behind(self._file, end):
                     os.pwrite(self._file, bytes(len(left)), end)
                 self.spent = not self._extend()
                 os.fdatasync(self._file)
