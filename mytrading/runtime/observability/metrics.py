@@ -153,6 +153,12 @@ class Histogram:
         return OperationSnapshot(component, operation, *figures)
 
 
+@cache
+def _process(pid: int) -> psutil.Process:
+    """A process, looked up once: each look reads the boot time and the process's beginning from /proc."""
+    return psutil.Process(pid)
+
+
 class PerformanceMonitor:
     """Counts and times by component and operation.
 
@@ -183,7 +189,7 @@ class PerformanceMonitor:
     def snapshot(self, process: str = "") -> MetricsSnapshot:
         """Return counts and times of all operations so far and this process's memory use, named `process`."""
         now = time.monotonic()
-        own = psutil.Process()
+        own = _process(os.getpid())
         memory = own.memory_info()
         total = sum(entry.count for entry in list(self._operations.values()))
         if now - self._marks[-1][0] >= _MARK_EVERY:
