@@ -250,7 +250,8 @@ _PORT = {"ge": 0, "le": 65535}
 
 
 class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Section `simulator`: the stack's own simulator. `speed` is market seconds a machine second, 0 for lock-step.
+    """Section `simulator`: the stack's own simulator. `speed` is market seconds a machine second, 0 for lock-step,
+    and `tick_seconds` market seconds from one tick to the next where no file is replayed.
 
     An `embedded` one is the whole world of the stack: its market, its clock, its instruments. One that is `followed`
     takes orders alone, at the quotes that the feed has from the server of `RunConfig.source`, in real time.
@@ -262,6 +263,9 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     ws_port: Annotated[int, setting(**_PORT)] = 0
     seed: Annotated[int, setting(ge=0)] = 7
     speed: Annotated[float, setting(ge=0)] = 1.0
+    tick_seconds: Annotated[
+        int, setting("SIMULATOR_TICK_SECONDS", "market seconds from one tick to the next", ge=1, le=60)
+    ] = 1
     replay: Annotated[str, setting()] = ""
     capital: Annotated[float, setting("PAPER_TRADING_INITIAL_CAPITAL", "cash of a simulator", gt=0)] = STARTING_CASH
     personality: str = "paper"

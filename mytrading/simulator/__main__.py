@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--api-key", default="", help="made up if not given")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--speed", type=float, default=1.0, help="market seconds a second")
+    made.add_argument("--tick-seconds", type=int, default=1, help="market seconds from one tick to the next")
     made.add_argument("--start", default="", help="YYYY-MM-DD HH:MM, Indian time")
     made.add_argument("--replay", type=Path, help="CSV of ticks: timestamp,ltp[,bid,ask,volume]")
     made.add_argument("--underlying", default="NIFTY", help="whose ticks the replayed file has")

@@ -39,6 +39,7 @@ def simulator_options_of_run(config: RunConfig) -> SimulatorOptions:
         rest_port=rules.rest_port,
         ws_port=rules.ws_port,
         seed=rules.seed,
+        tick_seconds=rules.tick_seconds,
         state_dir=config.state,
         clock=config.clock_path,
         config_dir=Path(config.home) / "config",

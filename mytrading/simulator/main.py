@@ -163,6 +163,8 @@ def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
             "--speed: expected market seconds a second above 0, found 0, which is lock-step with a stack; start both "
             "with `mytrading up --simulator --speed 0`"
         )
+    if not 1 <= options.tick_seconds <= 60:
+        raise BadOption(f"--tick-seconds: expected 1 to 60 market seconds, found {options.tick_seconds}")
     files = read_ticks(options.replay) if options.replay is not None else ()
     ticks = files[0] if files else None
     for file in files:
@@ -185,7 +187,9 @@ def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
     if options.follow:
         world = FollowedWorld(calendar, facts, origin.seed, anchor, options.master)
     else:
-        world = SimulatedWorld(calendar, facts, origin.seed, anchor, files, options.underlying)
+        world = SimulatedWorld(
+            calendar, facts, origin.seed, anchor, files, options.underlying, tick_seconds=options.tick_seconds
+        )
     stopped = clock.resume_point() if alone and not options.start else None
     if stopped is not None and (not files or ist_date(stopped) in {file.day for file in files}):
         clock.append_segment(stopped, options.speed)

@@ -143,7 +143,10 @@ class DayRange(NamedTuple):
 
 
 class SimulatedWorld:
-    """All market days of a seed; for `replayed`, the days of `files` are recorded ones and the rest grows from them."""
+    """All market days of a seed; for `replayed`, the days of `files` are recorded ones and the rest grows from them.
+
+    A day that is not recorded has a tick every `tick_seconds`, at the price that a tick each second has then.
+    """
 
     silent = False
 
@@ -155,6 +158,8 @@ class SimulatedWorld:
         anchor: date,
         files: tuple[TickFile, ...] = (),
         replayed: str = "NIFTY",
+        *,
+        tick_seconds: int = 1,
     ) -> None:
         self.calendar = calendar
         self.facts = facts
@@ -162,6 +167,7 @@ class SimulatedWorld:
         self._anchor = anchor
         self._files = {file.day: file for file in files}
         self._replayed = replayed
+        self._tick_ns = tick_seconds * SECOND
         self._days: dict[date, MarketDay] = {}
         self._opens: dict[tuple[str, date], float] = {}
         self._closes: dict[tuple[str, date], float] = {}
@@ -339,10 +345,10 @@ class SimulatedWorld:
         opens = min(session.open_ns for session in sessions.values())
         closes = max(session.close_ns for session in sessions.values())
         ticks = self._files.get(day)
-        regular = np.arange(opens, closes + 1, SECOND, dtype=np.int64)
-        times = regular if ticks is None else ticks.times
-        seconds = np.clip((times - opens) // SECOND, 0, len(regular) - 1)
-        pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed, opens)
+        times = np.arange(opens, closes + 1, self._tick_ns, dtype=np.int64) if ticks is None else ticks.times
+        span = (closes - opens) // SECOND
+        seconds = np.clip((times - opens) // SECOND, 0, span)
+        pricer = _Pricer(self, day, times, seconds, span, ticks, self._replayed, opens)
         return MarketDay(day, times, sessions, pricer, replayed=ticks is not None, spots=pricer.spot_of)
 
 

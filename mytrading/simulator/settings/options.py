@@ -50,8 +50,8 @@ class SimulatorOptions:
     master contract, in the state folder `master`, the listing. `record` keeps the event log in the books file.
     `every_day` has neither weekends nor holidays. Pages of the origin `cors` may read answers (`*`: of any). The key
     is printed on stdout if `prints_key`; that of a stack would get into its logs. Generated shares fill the market up
-    to `instruments`. Speed 0 is lock-step with the daemons whose `status` streams are `daemons`; a market at another
-    speed begins when they are ready.
+    to `instruments`, with a tick every `tick_seconds` of the market. Speed 0 is lock-step with the daemons whose
+    `status` streams are `daemons`; a market at another speed begins when they are ready.
     """
 
     api_key: str
@@ -60,6 +60,7 @@ class SimulatorOptions:
     host: str = "127.0.0.1"
     seed: int = 1
     speed: float = 1.0
+    tick_seconds: int = 1
     daemons: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     replay: Path | None = None

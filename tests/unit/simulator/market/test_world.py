@@ -48,6 +48,16 @@ def test_same_seed_gives_the_same_day_whatever_was_asked_before() -> None:
     assert (world(4).day(later).series(nifty()).ltp != second.day(later).series(nifty()).ltp).any()
 
 
+def test_fewer_ticks_have_the_prices_and_volumes_of_their_moments() -> None:
+    every, fifth = shared().day(ANCHOR), SimulatedWorld(CALENDAR, FACTS, 3, ANCHOR, tick_seconds=5).day(ANCHOR)
+    spot = shared().opening_price("NIFTY", ANCHOR)
+    option = shared().listing(ANCHOR).option("NIFTY", "", "ATM", InstrumentKind.CE, spot)
+    assert (fifth.times == every.times[::5]).all()
+    for instrument in (nifty(), option):
+        assert (fifth.series(instrument).ltp == every.series(instrument).ltp[::5]).all()
+        assert (fifth.series(instrument).volume == every.series(instrument).volume[::5]).all()
+
+
 @pytest.mark.parametrize("day", [date(2025, 11, 20), ANCHOR, date(2025, 12, 9)])
 def test_close_leads_to_the_next_open_without_a_leap(day: date) -> None:
     following = CALENDAR.next_trading_day("NSE", day)
