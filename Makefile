@@ -9,7 +9,8 @@ STAMP := $(VENV)/.installed
 FAST := tests/property tests/contract tests/unit
 # What starves the machine on purpose runs after the others, by itself.
 ALONE := tests/system/lab/test_chaos.py
-STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=$(ALONE) tests
+# With failures of its own to remember: it runs beside the fast tests.
+STACKS := -o cache_dir=.pytest_cache/stacks --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=$(ALONE) tests
 BY_STACK := -n 5 --dist loadscope --no-loadscope-reorder
 BY_TEST := -n 3 --dist worksteal
 # Compiled modules are kept whatever the environment says: a run of the tests starts hundreds of processes.
@@ -40,12 +41,12 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup paper test test-fast test-stacks test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
+.PHONY: help setup paper test test-fast test-stacks test-stacks-beside test-alone types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
-	@echo 'make test        lint, types, all tests: nine to fifteen minutes on two cores'
+	@echo 'make test        lint, types, all tests: eight to twelve minutes on two cores'
 	@echo 'make test-fast   unit, property and contract tests, one to two minutes; ARGS="-k throttle"'
 	@echo 'make test-stacks whole backtests and the tests that start the real processes; see docs/testing.md'
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
@@ -84,18 +85,34 @@ paper: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory types
+
+types: $(STAMP)
 	$(BIN)/mypy
 
-test: lint
-	@$(MAKE) --no-print-directory test-fast SHARE=100
-	@$(MAKE) --no-print-directory test-stacks
+# Types and fast tests take what the tests of stacks, which wait a good deal, leave of the cores; their report comes last.
+# All modules are compiled once before, not by each worker.
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@beside=$$(mktemp); trap 'rm -f $$beside' EXIT; \
+	nice -n 10 $(MAKE) --no-print-directory types test-fast SHARE=100 > $$beside 2>&1 & fast=$$!; \
+	$(PYTEST) --collect-only -qq tests > /dev/null; $(MAKE) --no-print-directory test-stacks-beside; stacks=$$?; \
+	wait $$fast; fast=$$?; cat $$beside; exit $$(( stacks + fast ))
+	@$(MAKE) --no-print-directory test-alone
 
 test-fast: export TEST_EXAMPLES = $(SHARE)
 test-fast: $(STAMP)
 	@$(PYTEST) -q $(BY_TEST) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
 
-test-stacks: $(STAMP)
+test-stacks:
+	@$(MAKE) --no-print-directory test-stacks-beside
+	@$(MAKE) --no-print-directory test-alone
+
+test-stacks-beside: $(STAMP)
 	@$(PYTEST) $(BY_STACK) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
+
+test-alone: $(STAMP)
 	@$(PYTEST) $(ALONE) $(ARGS) || test $$? -eq 5 # none of it chosen by ARGS
 
 test-all: lint

@@ -347,6 +347,7 @@ def _control(found: Collector) -> None:
     found.ask("status")
     found.ask("kill", "--remove")
     found.ask("flatten")
+    found.ask("risk")  # a flatten that has ended is listed for a while only
     found.ask("resume")
     found.ask("resume", "--strategy", "Alternating")
     found.ask("risk events")

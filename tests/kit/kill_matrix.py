@@ -17,7 +17,9 @@ from tests.kit.stack import Stack
 from tests.kit.waiting import eventually
 
 FIRST, STEP = 14 * 60 + 1, 2
-"""Late enough in the day that nothing is traded before the test makes the market stand."""
+BEGINS = FIRST - 60
+"""Minutes of the Indian day: the first window; the first tick, so long before that nothing is traded before the test
+makes the market stand."""
 
 
 def minute(cell: int) -> str:

@@ -47,19 +47,19 @@ first_minute = FIRST
 """
 
 
-def make_ticks(path: Path) -> Path:
-    """A made-up day of NIFTY with four ticks a minute: quick to step through."""
+def make_ticks(path: Path, first_minute: int = OPENS // 60) -> Path:
+    """A made-up day of NIFTY with four ticks a minute, from a minute of the Indian day on: quick to step through."""
     price, draw, ticks = 26_000.0, random.Random(11), []
-    for at in range(OPENS, OPENS + 375 * 60, 15):
+    for at in range(first_minute * 60, OPENS + 375 * 60, 15):
         ticks.append((at, price))
         price += draw.gauss(0, 3)
     return write_ticks(path, {DAY: ticks})
 
 
-def make_home(home: Path, first_minute: int = 0) -> dict[str, str]:
+def make_home(home: Path, first_minute: int = 0, **environment: str) -> dict[str, str]:
     """Make the folder, for a strategy that begins at a minute of the day (Indian); the environment of a stack on it."""
     settings = SETTINGS.replace("FIRST", str(max(first_minute - 330, 0)))
-    return make_project(home, STRATEGY, {"EvenMinutes": settings})
+    return make_project(home, STRATEGY, {"EvenMinutes": settings}, **environment)
 
 
 class LockStepped:
@@ -89,6 +89,7 @@ class LockStepped:
         midnight = self.now() // (1440 * MINUTE) * 1440 * MINUTE
         ns = midnight + ((hours * 60 + minutes) * 60 + rest) * MINUTE // 60 - 330 * MINUTE
         self.sim("pause", paused=False, at=ns)
+        assert self.now() <= ns, f"the market had passed {at} before it was told to stand there"
 
     def await_rest(self, at: str, seconds: float = 60.0) -> None:
         """Wait until the market stands and nothing is under way."""

@@ -1,5 +1,5 @@
-"""Which tests of stacks a worker runs: those that share a fixture of their file one after the other, all others by
-themselves, so that no worker has much left when the others are done.
+"""Which tests of stacks a worker runs: those that share a fixture of their file, or what their file has read, one after
+the other, all others by themselves, so that no worker has much left when the others are done.
 
 Used by `conftest` where `make` asks for `--dist loadscope`. Rule: what shares a stack never starts two of them.
 """
@@ -18,6 +18,8 @@ from tests.kit.project import ROOT
 
 _DEFAULT_S = {"system": 200}
 """Of tests without a time-out of their own, by folder of `tests/`; elsewhere they are quick."""
+_BY_FILE = ("tests/test_", "tests/independent/")
+"""Their files read the code, or the shipped bars, once for all their tests."""
 
 
 class SharedFixtures(LoadScopeScheduling):
@@ -25,6 +27,8 @@ class SharedFixtures(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, name = nodeid.partition("::")
+        if path.startswith(_BY_FILE):
+            return path
         return path if name.partition("[")[0] in sharing(ROOT / path) else nodeid
 
 

@@ -23,6 +23,8 @@ from tests.kit.in_process_command import asked
 from tests.kit.project import ROOT
 from tests.kit.waiting import eventually
 
+TICK_SECONDS = 5
+"""Of a generated market: half of what a stack computes is quotes, and a second of a test has twelve of them yet."""
 SHORT_WINDOWS = Path(__file__).with_name("short_windows.py")
 STARTING = ("up", "down")
 """What starts and stops processes is a process itself."""
@@ -63,6 +65,7 @@ class Stack:
             "MYTRADING_HOME": str(ROOT),
             "MYTRADING_STATE_DIR": str(self.base),
             "MYTRADING_LOG_DIR": str(folder / "logs"),
+            "SIMULATOR_TICK_SECONDS": str(TICK_SECONDS),
             **environment,
         }
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kit.kill_matrix import FIRST, Matrix, killable, set_traps, uninterrupted
+from tests.kit.kill_matrix import BEGINS, FIRST, Matrix, killable, set_traps, uninterrupted
 from tests.kit.lockstep_stack import make_ticks
 from tests.kit.stack import Stack
 from tests.kit.stack_project import RICH, WIDE, make_project
@@ -67,7 +67,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     folder = tmp_path_factory.mktemp("adjusted")
     traps = folder / "traps"
     traps.mkdir()
-    ticks = str(make_ticks(folder / "ticks.csv"))
+    ticks = str(make_ticks(folder / "ticks.csv", BEGINS))
     environment = make_project(folder / "home", STRATEGY, {"Roller": SETTINGS}, WIDE, **RICH)
     set_traps(folder / "home")
     environment |= {"KILL_TRAPS": str(traps), "KILL_PERSONALITY": "sandbox"}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kit.kill_launcher import BOUNDARIES
-from tests.kit.kill_matrix import FIRST, Matrix, killable, set_traps, uninterrupted
+from tests.kit.kill_matrix import BEGINS, FIRST, Matrix, killable, set_traps, uninterrupted
 from tests.kit.lockstep_stack import make_home, make_ticks
 from tests.kit.stack import Stack
 
@@ -33,7 +33,7 @@ def matrix(
     folder = tmp_path_factory.mktemp(request.param)
     traps = folder / "traps"
     traps.mkdir()
-    ticks = str(make_ticks(folder / "ticks.csv"))
+    ticks = str(make_ticks(folder / "ticks.csv", BEGINS))
     environment = make_home(folder / "home", FIRST)
     set_traps(folder / "home")
     environment |= {"KILL_TRAPS": str(traps), "KILL_PERSONALITY": request.param}

@@ -20,7 +20,7 @@ def signals_of(stack: Stack) -> list[Any]:
 
 
 def run_until(folder: Path, at: str) -> tuple[list[Any], dict[str, Any]]:
-    environment = make_home(folder / "home")
+    environment = make_home(folder / "home", SIMULATOR_TICK_SECONDS="1")
     with Stack(folder, **environment) as stack:
         stack.up("--simulator", "--speed", "0")
         market = LockStepped(stack)
