@@ -6,7 +6,6 @@ The process's own code without its process, over real sockets. `make fuzz CASES=
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import threading
 import time
@@ -23,21 +22,15 @@ import pytest
 
 from mytrading.core.webhooks.authentication import digest_of, sign
 from mytrading.core.webhooks.bodies import MOST_BYTES
-from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookGuards, WebhookToken, write_webhook
+from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookGuards, WebhookToken
 from mytrading.daemons.webhooks import http_server
 from mytrading.daemons.webhooks.daemon import WebhookReceiver
-from mytrading.messages.codec import StreamDecoder
-from mytrading.messages.run_config import WebhookRules
 from mytrading.messages.signals import Signal
 from mytrading.messages.webhooks import AlertJudged, AlertReceived, Sender
-from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.journal.journal import read_segment, segments
-from tests.kit.feed_process import SBIN, feed_config, runtime_folder
 from tests.kit.hostile_input import cases
 from tests.kit.hypothesis_budget import examples
-from tests.kit.project import ROOT
 from tests.kit.server_answers import CASES, SEED
-from tests.kit.webhooks import at, instruments
+from tests.kit.webhook_process import journaled, webhook_process
 
 COUNT = CASES if CASES > 1500 else examples(400)
 KEY, SECRET = "k" * 32, "a-secret-of-tests"
@@ -68,26 +61,10 @@ HEADERS = (
 @pytest.fixture
 def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookReceiver]:
     monkeypatch.setattr(http_server, "_BODY_S", 0.2)
-    home = tmp_path / "home"
-    (home / "config" / "webhooks").mkdir(parents=True)
-    for name in ("calendar.toml", "webhook_senders.toml"):
-        shutil.copy(ROOT / "config" / name, home / "config")
     mapped = tuple(SymbolMapping(symbol=name, instrument=f"NSE:{name}", quantity=50) for name in ("SBIN", "INFY"))
-    for name, file in NAMES.items():
-        made = msgspec.structs.replace(file, symbols=mapped)
-        (home / "config" / "webhooks" / f"{name}.toml").write_text(write_webhook(made))
-    with runtime_folder() as runtime:
-        config = feed_config(tmp_path / "state", runtime, "http://127.0.0.1:9", "ws://127.0.0.1:9", (SBIN,))
-        rules = WebhookRules(port=0, proxies=("127.0.0.1",))
-        daemon = WebhookReceiver(msgspec.structs.replace(config, home=str(home), webhooks=rules))
-        daemon.setup()
-        daemon.hooks.environment.instruments = instruments()
-        monkeypatch.setattr(daemon.clock, "moment", lambda: (at("10:00:00"), machine_now()))
-        try:
-            yield daemon
-        finally:
-            daemon.teardown()
-            daemon.context.destroy(linger=0)
+    files = {name: msgspec.structs.replace(file, symbols=mapped) for name, file in NAMES.items()}
+    with webhook_process(tmp_path, files, proxies=("127.0.0.1",)) as made:
+        yield made
 
 
 def request(random: Random, number: int, body: bytes) -> bytes:
@@ -160,9 +137,7 @@ def test_whatever_comes_to_the_port_is_answered_and_never_with_500(receiver: Web
     total = sum(found.values())
     assert total == COUNT, "the sender came to its end"
     assert found[0] < total / 10 and found[404] > total / 20 and found[400] > total / 20, found
-    decoders = {stream: StreamDecoder(stream) for stream in ("internal", "records", "signals")}
-    journal = read_segment(segments(receiver.journal.folder)[-1])
-    rows = [decoders[row.stream].body(row.body) for row in journal]
+    rows = journaled(receiver)
     received = {row.id for row in rows if isinstance(row, AlertReceived)}
     judged = {row.alert for row in rows if isinstance(row, AlertJudged)}
     assert received == judged

@@ -22,13 +22,14 @@ pytestmark = [
     pytest.mark.skipif(NGINX is None, reason="nginx is not installed; `apt-get install nginx-light` brings it"),
 ]
 
+TOKEN = "a-token-of-tests"
 CONFIG = """
 daemon off;
 pid {folder}/nginx.pid;
 error_log stderr;
 events {{}}
 http {{
-    access_log off;
+    access_log {folder}/access.log;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -36,9 +37,12 @@ http {{
     scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port};
-        location /strategy/webhook/ {{
+        access_log off;
+        error_log {folder}/error.log crit;
+        location ~ ^/(strategy/webhook|chartink/webhook|webhook/status)/ {{
             proxy_pass http://127.0.0.1:{upstream};
             proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Client-Certificate-CN "";
             proxy_connect_timeout 1s;
             proxy_read_timeout 1s;
             error_page 502 504 =503 @down;
@@ -59,7 +63,8 @@ def free_port() -> int:
 def post(port: int) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("POST", "/strategy/webhook/abc", b"{}")
+        headers = {"X-Forwarded-For": "6.6.6.6", "X-Client-Certificate-CN": "TradingView Webhooks"}
+        connection.request("POST", f"/strategy/webhook/{TOKEN}", b"{}", headers)
         return connection.getresponse().status
     except OSError:
         return 0
@@ -83,14 +88,19 @@ def proxied(tmp_path: Path) -> Iterator[tuple[Loop, int]]:
             process.wait()
 
 
-def test_receiver_that_is_down_or_hangs_is_503(proxied: tuple[Loop, int]) -> None:
+def test_receiver_that_is_down_or_hangs_is_503_and_no_log_holds_the_token(
+    proxied: tuple[Loop, int], tmp_path: Path
+) -> None:
     loop, port = proxied
     request = loop.requests[-1]
     assert isinstance(request, AlertRequest)
-    assert (request.token, request.ip) == ("abc", "127.0.0.1")
+    assert (request.token, request.ip, request.certificate) == (TOKEN, "127.0.0.1", "")
     loop.holds.clear()
     assert post(port) == 503
     loop.holds.set()
     eventually(lambda: post(port) == 202)
     loop.server.stop()
     assert post(port) == 503
+    logs = [path.read_text() for path in tmp_path.glob("*.log")]
+    assert len(logs) == 2
+    assert not any(TOKEN in text for text in logs)

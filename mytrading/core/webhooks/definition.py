@@ -21,7 +21,7 @@ from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.options.leg_grammar import CONTRACT_PRODUCTS, parse_time_of_day, parse_trade
 from mytrading.core.text.spelling import convert_parsed_file, nearest
 from mytrading.core.time import second_of_day
-from mytrading.messages.enums import Product, Side
+from mytrading.messages.enums import LimitAction, Product, Side
 from mytrading.messages.run_config import Direction, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.webhooks import AlertAction, Sender
 
@@ -94,7 +94,9 @@ class WebhookGuards(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class WebhookFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The keys of a file in `config/webhooks`. Times are HH:MM in India, "" for none."""
+    """The keys of a file in `config/webhooks`. Times are HH:MM in India, "" for none. Limits are those of every
+    strategy: rupees held and ordered, rupees lost in a day, and the fall from the peak as a fraction; 0 for none.
+    """
 
     sender: Sender
     token: WebhookToken
@@ -113,6 +115,10 @@ class WebhookFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     stop: StopPlan = StopPlan.BROKER
     stop_loss_percent: float = 0.0
     take_profit_percent: float = 0.0
+    max_position_size: float = 0.0
+    max_daily_loss: float = 0.0
+    max_drawdown: float = 0.0
+    limit_action: LimitAction = LimitAction.NO_ENTRIES
     accounts: tuple[str, ...] = ()
     guards: WebhookGuards = WebhookGuards()
 
@@ -167,6 +173,10 @@ class WebhookDefinition(msgspec.Struct, frozen=True, kw_only=True):
             stop=file.stop,
             stop_loss_pct=round(file.stop_loss_percent / 100, 12),
             take_profit_pct=round(file.take_profit_percent / 100, 12),
+            max_position_size=file.max_position_size,
+            max_daily_loss=file.max_daily_loss,
+            max_drawdown=file.max_drawdown,
+            limit_action=file.limit_action,
             accounts=file.accounts,
         )
 
@@ -287,12 +297,17 @@ def _problems(file: WebhookFile) -> Iterator[FilePlace]:
         ("cooling_off_seconds", 0.0),
         ("stop_loss_percent", 0.0),
         ("take_profit_percent", 0.0),
+        ("max_position_size", 0.0),
+        ("max_daily_loss", 0.0),
+        ("max_drawdown", 0.0),
         ("silence_days", 0),
     ):
         if getattr(file, key) < least:
             yield FilePlace(key, f"expected at least {least:g}, found {getattr(file, key):g}")
     if file.stop_loss_percent >= 100:
         yield FilePlace("stop_loss_percent", f"expected per cent below 100, found {file.stop_loss_percent:g}")
+    if file.max_drawdown >= 1:
+        yield FilePlace("max_drawdown", f"expected a fraction below 1, say 0.05; found {file.max_drawdown:g}")
     if file.duplicate_seconds > 3600 or (file.duplicate_seconds < 0 and file.duplicate_seconds != -1):
         yield FilePlace("duplicate_seconds", f"expected 0 to 3600 seconds, found {file.duplicate_seconds:g}")
 

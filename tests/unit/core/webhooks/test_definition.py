@@ -13,7 +13,7 @@ from mytrading.core.webhooks.definition import (
     window_problems,
     write_webhook,
 )
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import LimitAction, Product
 from mytrading.messages.run_config import Direction
 from tests.kit.webhooks import CALENDAR, DAY, webhook, webhook_text
 
@@ -85,6 +85,15 @@ def test_faulty_key_is_named(keys: dict[str, Any], expected: str) -> None:
 )
 def test_faulty_mapping_is_named(row: str, expected: str) -> None:
     assert expected in problems(f'[[symbols]]\nsymbol = "SBIN"\n{row}\n')
+
+
+def test_limits_of_a_webhook_are_those_of_its_strategy() -> None:
+    run = webhook(
+        max_daily_loss=500.0, max_drawdown=0.1, max_position_size=9000.0, limit_action="flatten"
+    ).strategy_run()
+    assert (run.max_daily_loss, run.max_drawdown, run.max_position_size) == (500.0, 0.1, 9000.0)
+    assert run.limit_action is LimitAction.FLATTEN
+    assert "max_drawdown: expected a fraction below 1" in problems(max_drawdown=5.0)
 
 
 def test_legs_need_the_mode_long() -> None:

@@ -1,17 +1,18 @@
 """The machine: duplicates, windows, no-ops, restarts, the count of requests, and what a signal says."""
 
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.calendar import Calendar
 from mytrading.core.time import SECOND
 from mytrading.core.webhooks.machine import MOST_A_MINUTE, RequestCounter
 from mytrading.core.webhooks.refusals import refusal
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, Mode, Product
-from tests.kit.webhooks import Receiver, at, signals, targets, verdicts, webhook
+from tests.kit.webhooks import CALENDAR, Receiver, at, signals, targets, verdicts, webhook
 
 BUY = '{"symbol": "SBIN", "action": "buy"}'
 SELL = '{"symbol": "SBIN", "action": "sell"}'
@@ -144,6 +145,30 @@ def test_nothing_is_taken_on_a_weekend_or_a_holiday(day: date) -> None:
     receiver = Receiver()
     receiver.now = at("10:00:00", day)
     assert [verdicts(receiver.post(body)[1]) for body in (BUY, SELL)] == [["OUTSIDE_WINDOW"]] * 2
+
+
+def test_special_session_of_a_holiday_is_traded_in_its_own_hours() -> None:
+    muhurat = {
+        "date": date(2026, 1, 26),
+        "exchanges": ["NSE"],
+        "open": time(18, 15),
+        "close": time(19, 15),
+        "name": "M",
+    }
+    for keys, expected in (({}, "accepted"), ({"start": "09:20", "end": "15:00"}, "OUTSIDE_WINDOW")):
+        receiver = Receiver(webhook(**keys))
+        receiver.machine.environment.calendar = Calendar.from_dict(CALENDAR | {"special": [muhurat]})
+        receiver.now = at("18:14:59", date(2026, 1, 26))
+        assert verdicts(receiver.post(BUY)[1]) == ["OUTSIDE_WINDOW"]
+        receiver.wait(6)
+        assert verdicts(receiver.post(BUY)[1]) == [expected]
+
+
+def test_contract_that_has_expired_is_not_traded() -> None:
+    row = '[[symbols]]\nsymbol = "N"\ninstrument = "NFO:NIFTY30DEC25FUT"\nlots = 1\nproduct = "NRML"\n'
+    assert verdicts(Receiver(webhook(symbols=row)).post('{"symbol": "N", "action": "buy"}')[1]) == [
+        "UNKNOWN_INSTRUMENT"
+    ]
 
 
 def test_positional_webhook_has_no_window() -> None:
