@@ -301,7 +301,8 @@ def _alert(body: dict[str, Any]) -> Wording:
     refused = body.get("refusal")
     if refused:
         return "denied", f"{body.get('symbol') or 'alert'} refused: {refused['code']}: {refused['text']}"
-    return "decided", f"{body['symbol']} wants {body.get('target', 0):+d} of {body['instrument']}: {body['verdict']}"
+    wanted = f"{body['target']:+d}" if body.get("target") else "nothing"
+    return "decided", f"{body['symbol']} wants {wanted} of {body['instrument']}: {body['verdict']}"
 
 
 def _input(kind: str, body: dict[str, Any]) -> Wording | None:
