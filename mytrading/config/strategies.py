@@ -110,6 +110,12 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     risk_leg_trailing_type: Annotated[
         Literal["percentage", "points"], setting(note="percentage of the best price, or points")
     ] = "percentage"
+    risk_stop_to_cost: Annotated[
+        bool, setting(note="true: once a stop closed one leg, the stops of the others move to their entry prices")
+    ] = False
+    risk_stop_to_cost_profit: Annotated[
+        float, setting(note="profit of a run in rupees at which the stops of its legs move to their entry prices", ge=0)
+    ] = 0.0
     risk_supertrend: Annotated[
         Literal["off", "breakout", "breakdown"], setting(note="turn of the Supertrend that ends a run")
     ] = "off"
@@ -241,6 +247,8 @@ def exit_rules_of(config: StrategyConfig, underlying: str) -> exit_rules.Strateg
             kind=exit_rules.LevelKind(config.risk_leg_trailing_type), value=config.risk_leg_trailing
         ),
         leg_trailing_enabled=config.risk_leg_trailing_enabled,
+        stop_to_cost=config.risk_stop_to_cost,
+        stop_to_cost_profit=config.risk_stop_to_cost_profit,
         trend=exit_rules.TrendRule()
         if config.risk_supertrend == "off"
         else exit_rules.TrendRule(
@@ -277,6 +285,9 @@ def find_rule_conflicts(
     for name in ("risk_trailing_activation", "risk_trailing_from_entry"):
         if getattr(config, name) and not config.risk_trailing:
             yield name, "expected a value for risk.trailing beside it: without one nothing trails"
+    if 0 < config.risk_max_profit <= config.risk_stop_to_cost_profit:
+        most = f"less than risk.max_profit {config.risk_max_profit:g}, which ends the run"
+        yield "risk_stop_to_cost_profit", f"expected {most}; found {config.risk_stop_to_cost_profit:g}"
     if config.risk_trailing_from_entry and config.risk_trailing_activation:
         yield "risk_trailing_activation", "a stop from entry needs none: expected one of the two"
     on_underlying = config.risk_supertrend != "off" and config.risk_supertrend_on is exit_rules.TrendSource.UNDERLYING

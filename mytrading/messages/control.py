@@ -318,6 +318,7 @@ class LegUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop_loss: float | None = None
     take_profit: float | None = None
     trailing: float | None = None
+    cost: float | None = None
 
 
 class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

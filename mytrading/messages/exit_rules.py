@@ -71,7 +71,8 @@ class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Losses and profits in positive rupees, times in seconds after midnight in India (0: none).
 
     Without the matching `auto_exit…` a breach raises an alert and closes nothing. A leg's stop trails if it has a
-    value, or is enabled without one, at the risk section's distance.
+    value, or is enabled without one, at the risk section's distance. With `stop_to_cost` the stops of the other legs
+    move to their entry prices once a stop closed one leg, with `stop_to_cost_profit` those of all legs at that profit.
     """
 
     max_loss: float = 0.0
@@ -84,6 +85,8 @@ class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
     leg_take_profit: LevelRule = LevelRule()
     leg_trailing: LevelRule = LevelRule()
     leg_trailing_enabled: bool = False
+    stop_to_cost: bool = False
+    stop_to_cost_profit: float = 0.0
     trend: TrendRule = TrendRule()
     entry_time: int = 0
     exit_time: int = 0

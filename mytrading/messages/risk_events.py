@@ -16,6 +16,8 @@ class RiskKind(StrEnum):
     LEG_STOP_LOSS = "leg_stop_loss"
     LEG_TAKE_PROFIT = "leg_take_profit"
     LEG_TRAILING = "leg_trailing"
+    STOPS_TO_COST = "stops_to_cost"
+    LEG_AT_COST = "leg_at_cost"
     SUPERTREND = "supertrend"
     EXIT_TIME = "exit_time"
     SQUARE_OFF = "square_off"
@@ -34,6 +36,7 @@ class RiskAction(StrEnum):
 
     CLOSE_ALL = "close_all"
     CLOSE_LEG = "close_leg"
+    MOVE_STOPS = "move_stops"
     ALERT_ONLY = "alert_only"
     NO_ENTRIES = "no_entries"
     FLATTEN = "flatten"

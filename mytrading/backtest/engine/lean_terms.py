@@ -22,6 +22,7 @@ from mytrading.messages.run_config import RateLimits, RiskLimits, RollRule, Stra
 from mytrading.strategies.base_strategy import BaseStrategy
 
 _ENDLESS = 1e15
+_TO_COST = "stops that move to the entry price"
 _MOST_TRIPS = 400
 """Counts of a day that a limit must leave room for: more bars of a minute than a day's session has."""
 _MOST_ORDERS = 4
@@ -128,6 +129,8 @@ def _of_leg_rules(run: StrategyRun, plan: LegPlan, limits: RiskLimits) -> Iterat
         yield "trailing stops of single legs, or a Supertrend exit"
     if rules.trailing.value and limits.trailing_stop_enabled:
         yield "a trailing stop of the run"
+    if rules.stop_to_cost or rules.stop_to_cost_profit:
+        yield _TO_COST
     if not (rules.auto_exit and rules.auto_exit_on_max_loss and rules.auto_exit_on_max_profit):
         yield "rules that only alert"
     if run.square_off or rules.entry_time or rules.square_off_time or rules.exit_time not in (0, plan.exit_time):
@@ -177,6 +180,8 @@ def _of_strategy(run: StrategyRun, strategy: type[BaseStrategy]) -> Iterator[str
         yield "a Supertrend exit"
     if rules.leg_trailing.value or rules.leg_trailing_enabled:
         yield "trailing stops of single legs"
+    if rules.stop_to_cost or rules.stop_to_cost_profit:
+        yield _TO_COST
     if run.square_off or rules.entry_time or rules.exit_time or rules.square_off_time:
         yield "times of the strategy's own"
     if run.intraday and run.product is not Product.MIS:

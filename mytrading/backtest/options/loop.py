@@ -45,6 +45,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import PositionChanged
+from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.signals import StrategySignal
 
@@ -454,6 +455,8 @@ class OptionLoop(Loop):
         """Contracts that a signal names have bars from now on."""
         self._on_row_before(row)
         self._position_moved |= isinstance(row, PositionChanged)
+        if isinstance(row, RiskEventRecorded):  # it may have moved stops
+            self._acts_ns = None
         if isinstance(row, Signal):
             for leg in (*row.legs, *row.otherwise):
                 self._follow(leg.instrument)

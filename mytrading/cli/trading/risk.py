@@ -95,7 +95,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
     print_rows(rows, ("strategy", "since", "profit", "realised", *ends), False, "")
     print()
-    levels = ("stop_loss", "take_profit", "trailing")
+    levels = ("stop_loss", "take_profit", "trailing", "cost")
     legs = [{**leg, "strategy": row["strategy"]} for row in runs for leg in row["legs"]]
     if any(leg[name] is not None for leg in legs for name in levels):
         what = ("strategy", "account", "instrument", "quantity", "average_price", "ltp", "profit")

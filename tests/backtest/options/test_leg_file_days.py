@@ -125,3 +125,47 @@ def test_plan_enters_with_the_bar_after_the_breakout_of_its_range(made: MakeSpec
     assert fills(result) == [(bar, sold, -1), (350, sold, 1)]
     assert (result.engine, result.note) == (LEAN, "")
     assert run(dataclasses.replace(spec, lean=False)).ledger.fills == result.ledger.fills
+
+
+def priced(result: RunResult, name: str) -> Columns:
+    assert result.priced is not None
+    (columns,) = (one for one in result.priced.columns if one.instrument.endswith(name))
+    assert len(columns) == DAY_BARS
+    return columns
+
+
+def test_stop_of_one_leg_moves_that_of_the_other_to_its_entry_price(made: MakeSpec) -> None:
+    """The call is stopped on the way up; on the way down the put comes back to what it was sold at."""
+    closes = path((0, SPOT), (75, SPOT), (155, SPOT + 160.0), (160, SPOT + 160.0), (260, SPOT - 140.0), (374, SPOT))
+    legs = SELL.format("OTM 1", "CE", 'stop = "30%"'), SELL.format("OTM 1", "PE", 'stop = "90%"')
+    result = run(made(closes, *legs, stop="broker", more="[risk]\nstop_to_cost = true"))
+    sold = call(SPOT, 1), f"{round(SPOT / STEP) * STEP - STEP:.0f}PE"
+    ups, downs = (priced(result, name).table for name in sold)
+    stopped = first((ups[1] >= ups[0, 15] * 1.3) & (np.arange(DAY_BARS) >= 15))
+    back = first((downs[1] >= downs[0, 15]) & (np.arange(DAY_BARS) > stopped))
+    assert stopped < 160 < back < 260
+    assert fills(result) == [(15, sold[0], -1), (15, sold[1], -1), (stopped, sold[0], 1), (back, sold[1], 1)]
+    assert result.ledger.fills[-1].price == pytest.approx(downs[0, 15], rel=0.05)
+    assert result.note == "stops that move to the entry price"
+
+
+def test_trailing_stop_of_the_whole_counts_what_a_rolled_leg_has_realised(made: MakeSpec) -> None:
+    """Two legs decay all morning, the call is rolled at a loss, and the afternoon takes back the best profit."""
+    closes = path((0, SPOT), (150, SPOT), (165, SPOT + 25.0), (240, SPOT + 25.0), (330, SPOT + 150.0), (374, SPOT))
+    legs = SELL.format("OTM 1", "CE", 'roll_at = "10 points"\nroll_to = "OTM 2"'), SELL.format("OTM 1", "PE", "")
+    trailing = '[risk]\ntrailing = 400\ntrailing_type = "amount"\ntrailing_activation = 200'
+    result = run(made(closes, *legs, more=trailing))
+    rolled, at = call(SPOT, 1), first(closes >= float(call(SPOT, 1)[:-2]) - 10.0) + 1
+    sold = call(closes[at - 1], 2)
+    put = fills(result, "PE")[0][1]
+    lot = abs(result.ledger.fills[0].units)
+    was, now, other = (priced(result, name).table for name in (rolled, sold, put))
+    held = np.where(np.arange(DAY_BARS) < at, was[3], now[3] + was[0, at] - now[0, at])
+    profit = lot * (was[0, 15] + other[0, 15] - held - other[3])
+    profit[:15] = -1e9
+    best = np.maximum.accumulate(profit)
+    ends = first((profit <= best - 400.0) & (best > 200.0))
+    assert at < ends < 345
+    assert fills(result) == [
+        (15, rolled, -1), (15, put, -1), (at, rolled, 1), (at, sold, -1), (ends, sold, 1), (ends, put, 1),
+    ]  # fmt: skip

@@ -65,6 +65,8 @@ def test_every_key_reaches_the_run_file(home: Path) -> None:
     leg_trailing_enabled = true
     leg_trailing_type = "points"
     leg_trailing = 8
+    stop_to_cost = true
+    stop_to_cost_profit = 2500
     supertrend = "breakdown"
     supertrend_period = 10
     supertrend_multiplier = 2.5
@@ -84,6 +86,8 @@ def test_every_key_reaches_the_run_file(home: Path) -> None:
         leg_take_profit=LevelRule(kind=LevelKind.PREMIUM, value=12.5),
         leg_trailing=LevelRule(kind=LevelKind.POINTS, value=8),
         leg_trailing_enabled=True,
+        stop_to_cost=True,
+        stop_to_cost_profit=2500,
         trend=TrendRule(exit=TrendExit.BREAKDOWN, period=10, multiplier=2.5, minutes=15, require_cross=False),
         entry_time=9 * 3600 + 20 * 60,
         exit_time=15 * 3600 + 10 * 60,
@@ -106,6 +110,7 @@ def test_variable_of_the_environment_sets_a_key_and_supertrend_watches_the_symbo
         ("trailing = 100", "", "expected less than 100 per cent, found 100"),
         ("trailing_type = 'percent'\ntrailing = 5", "", "percentage"),
         ("leg_stop_loss = 130", "", "risk.leg_stop_loss_type"),
+        ("max_profit = 2500\nstop_to_cost_profit = 2500", "", "expected less than risk.max_profit 2500"),
         ("trailing_activation = 500", "", "expected a value for risk.trailing"),
         ("trailing = 5\ntrailing_activation = 5\ntrailing_from_entry = true", "", "a stop from entry needs none"),
         ("exit_time = '25:00'", "", "expected a time of day in India, say 15:10; found '25:00'"),

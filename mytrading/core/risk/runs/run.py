@@ -21,7 +21,7 @@ from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.run_config import RiskLimits, StrategyRun
 
 PREFIX = "run "
-PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
+PEAK, STOP, BEST, COST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "cost", "realised", "fired", "leaving"
 _FAR = float("inf")
 EXACT = 1e-6
 """Rupees within which a profit counts as being at a limit: sums of prices are not exact."""
@@ -77,8 +77,9 @@ WAITING = Trail()
 class RunLeg(msgspec.Struct):
     """An open position of a run. `best` is the best last price since entry, `journaled` the one that is journaled.
 
-    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg
-    applies at a last price between `floor` and `ceiling`.
+    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. `cost` is the entry
+    price in rupees to which its stop was moved, 0 if it was not. No rule of the leg applies at a last price between
+    `floor` and `ceiling`.
     """
 
     key: OwnerKey
@@ -91,6 +92,7 @@ class RunLeg(msgspec.Struct):
     journaled: float
     journaled_machine_ns: int = 0
     mark: float = 0.0
+    cost: float = 0.0
     floor: float = -_FAR
     ceiling: float = _FAR
 
@@ -111,7 +113,8 @@ class RunLeg(msgspec.Struct):
             (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, self.average_price, True),
             (RiskKind.LEG_TRAILING, rules.leg_trailing, self.best, False),
         )
-        return [(kind, level_price(rule, start, self.units, gain)) for kind, rule, start, gain in found if rule.value]
+        levels = [(kind, level_price(rule, start, self.units, gain)) for kind, rule, start, gain in found if rule.value]
+        return [*levels, (RiskKind.LEG_AT_COST, self.cost)] if self.cost else levels
 
     def reached_rules(self, rules: StrategyRules, price: float) -> list[Breach]:
         """The rules of the leg that a last price (rupees) has come to, in order."""
@@ -169,6 +172,8 @@ class Run(msgspec.Struct):
         if self.trail.stop is not None and RiskKind.TRAILING_STOP not in fired:
             self.low = max(self.low, self.trail.stop + EXACT)
         self.high = rules.max_profit - EXACT if rules.max_profit and RiskKind.MAX_PROFIT not in fired else _FAR
+        if rules.stop_to_cost_profit and RiskKind.STOPS_TO_COST not in fired:
+            self.high = min(self.high, rules.stop_to_cost_profit - EXACT)
 
     def journal_levels(self, leaving: str) -> dict[str, float]:
         """Return the run's state to be journaled, by level name; `leaving`: the rule that closes it."""
@@ -181,7 +186,7 @@ class Run(msgspec.Struct):
             levels[f"{head}{LEAVING} {leaving} {self.leaving}"] = float(self.leaving_ns)
         if self.rules.leg_trailing.value:
             levels |= {f"{head}{BEST} {leg.name}": leg.best for leg in self.legs.values()}
-        return levels
+        return levels | {f"{head}{COST} {leg.name}": leg.cost for leg in self.legs.values() if leg.cost}
 
 
 class InstrumentLegs(NamedTuple):
@@ -216,6 +221,8 @@ def reached_rules(
          "the run's loss has come to its limit", rules.auto_exit_on_max_loss),
         (RiskKind.MAX_PROFIT, rules.max_profit, 0 < rules.max_profit <= profit + EXACT,
          "the run's profit has come to its target", rules.auto_exit_on_max_profit),
+        (RiskKind.STOPS_TO_COST, rules.stop_to_cost_profit, 0 < rules.stop_to_cost_profit <= profit + EXACT,
+         "the stops of the legs move to their entry prices", True),
         (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and trail.is_hit(profit),
          f"the run's profit fell to its stop, from a peak of ₹{trail.peak:,.2f}", True),
     ):  # fmt: skip

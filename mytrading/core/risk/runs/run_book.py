@@ -14,6 +14,7 @@ import msgspec
 from mytrading.core.accounting.pnl import exit_price, unrealised
 from mytrading.core.risk.runs.run import (
     BEST,
+    COST,
     FIRED,
     LEAVING,
     PEAK,
@@ -36,8 +37,9 @@ from mytrading.messages.journal_rows import LevelMoved, RiskOpened
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged
-from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
 
+_STOPS = frozenset((RiskKind.STOP, RiskKind.BROKER_STOP, RiskKind.LEG_STOP_LOSS, RiskKind.LEG_TRAILING))
 OPTION_PATIENCE = 12
 """How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
 
@@ -210,6 +212,7 @@ class RunBook:
             run.grown = True
         if (leg.quantity * position.quantity < 0 or not leg.best) and position.average_price:
             leg.best = leg.journaled = position.average_price
+            leg.cost = 0.0
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
         leg.update_price_band(run.rules)
@@ -242,10 +245,23 @@ class RunBook:
         if row.follows or run is None or run.id != row.run:
             return
         run.fired.add(fired_rule_name(row.kind, row.leg))
+        self._move_to_cost(run, row)
         run.update_profit_band()
         if row.action is RiskAction.CLOSE_ALL:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
+
+    @staticmethod
+    def _move_to_cost(run: Run, row: RiskEventRecorded) -> None:
+        """Move stops to the entry prices: of all legs at a profit of the run, or of the others once a stop closed one.
+        A leg that comes later has its own stop."""
+        at_stop = run.rules.stop_to_cost and row.kind in _STOPS and row.action is RiskAction.CLOSE_LEG
+        if row.action is not RiskAction.MOVE_STOPS and not at_stop:
+            return
+        for leg in run.legs.values():
+            if leg.key.account in row.accounts and not (at_stop and leg.instrument in row.instruments):
+                leg.cost = leg.cost or leg.average_price
+                leg.update_price_band(run.rules)
 
     def _level(self, name: str, value: float) -> None:
         """A journaled level of a run that is there."""
@@ -273,6 +289,11 @@ class RunBook:
                     leg.best, leg.journaled = (max if leg.units > 0 else min)(leg.best, value), value
                     leg.update_price_band(run.rules)
                     leg.journaled_machine_ns = self._state.machine_ns
+        elif what == COST:
+            for leg in run.legs.values():
+                if leg.name == subject:
+                    leg.cost = value
+                    leg.update_price_band(run.rules)
         elif what == REALISED:
             run.realised = value
         elif what == FIRED:

@@ -10,6 +10,7 @@ from mytrading.core.risk.runs.run import Breach, Run, RunLeg, fired_rule_name, r
 from mytrading.core.risk.state.decision_rows import close_covering, close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective_exit
 from mytrading.core.risk.state.state import RiskState
+from mytrading.core.text.money import rupees
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert, FlattenRequested
@@ -78,7 +79,11 @@ class RunEvents:
 
     def rows_ending_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """Return rows by which a rule's breach ends a run: event, alert, denials of its intents, cancels and closes;
-        only event and alert if the rule does not act. `trace_ns`: receipt of the quote, 0 if none."""
+        only event and alert if the rule does not act, or moves stops. `trace_ns`: receipt of the quote, 0 if none."""
+        if breach.kind is RiskKind.STOPS_TO_COST:
+            event = _event(run, breach, RiskAction.MOVE_STOPS, run.legs.values(), now)
+            what = f"the profit has come to {rupees(breach.threshold)}: {breach.note}"
+            return [event, risk_alert(STRATEGY_RISK, Severity.INFO, f"{run.strategy} {breach.kind.value}", what, now)]
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *breach_alerts(run.strategy, breach, now)]

@@ -36,6 +36,7 @@ _LEVELS = {
     RiskKind.LEG_STOP_LOSS: "stop_loss",
     RiskKind.LEG_TAKE_PROFIT: "take_profit",
     RiskKind.LEG_TRAILING: "trailing",
+    RiskKind.LEG_AT_COST: "cost",
 }
 JOURNAL_EVERY_NS = SECOND
 """Machine time between two journaled levels of one run or leg that do not act."""
@@ -94,7 +95,7 @@ class RunRules:
             if breach is not None:
                 rows += self.events.rows_ending_run(run, breach, now, quote.received_ns)
                 rows += self._journal_trail(run, now, acts=True)
-                if breach.acts:
+                if breach.acts and breach.kind is not RiskKind.STOPS_TO_COST:
                     return
         if run.trail != run.journaled:
             rows += self._journal_trail(run, now)
@@ -113,7 +114,7 @@ class RunRules:
             return None
         trails = bool(run.rules.trailing.value) and self._environment.limits.trailing_stop_enabled
         for breach in reached_rules(run.rules, run.trail, profit, trails=trails, fired=run.fired):
-            level, gains = breach.threshold, breach.kind is RiskKind.MAX_PROFIT
+            level, gains = breach.threshold, breach.kind in (RiskKind.MAX_PROFIT, RiskKind.STOPS_TO_COST)
             way = abs(level)
             if breach.kind is RiskKind.TRAILING_STOP:
                 way = (run.trail.peak - level) or way
@@ -249,7 +250,8 @@ class RunRules:
         return min(times, default=0)
 
     def position_levels(self, key: OwnerKey) -> dict[str, float]:
-        """A position's own rule levels in rupees, those it has of stop_loss, take_profit, trailing; {} for a hedge."""
+        """A position's own rule levels in rupees, those it has of stop_loss, take_profit, trailing, cost; {} for a
+        hedge."""
         run = self.books.runs.get(key[3])
         leg = run.legs.get(key) if run is not None else None
         if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
