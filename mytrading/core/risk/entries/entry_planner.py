@@ -34,6 +34,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages.commands import ADJUSTMENT_BROKEN, PlaceEntry, SignalDenied
 from mytrading.messages.enums import OrderType, Severity
 from mytrading.messages.journal_rows import IntentSized
+from mytrading.messages.orders import Position
 from mytrading.messages.run_config import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
@@ -426,13 +427,17 @@ class EntryPlanner:
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
         mine = [p for p in state.positions.of_strategy(signal.strategy) if p.account == account]
         gone = {p.instrument for p in mine if p.owner in state.closing or not p.open_units} & signal.closed
-        units, opened = state.units_held(account, signal.strategy), []
+        units, opened, kept = state.units_held(account, signal.strategy), list[Position](), list[str]()
         for position in mine:
             name = position.instrument
-            if name in signal.opened and position.open_units and not state.sold_legs_needing(units, name):
+            if name in signal.opened and position.open_units:
+                if state.sold_legs_needing(units, name):
+                    kept.append(name)
+                    continue
                 units.pop(name, None)
                 opened.append(position)
         left = f"{', '.join(sorted(gone))} is closed" if gone else "what was held stays"
+        left += f", {', '.join(kept)} was bought and stays, since it covers what is sold" if kept else ""
         text = f"{signal.strategy} in {account}: the change of legs was not carried out: {why}; {left}, with its stops"
         denial = self._denied(
             intent,

@@ -498,10 +498,20 @@ class RiskState:
                 yield waiting
 
     def run_of(self, strategy: str) -> str:
-        """The id of a strategy's current run; empty while it holds nothing and no entry may fill."""
+        """The id of a strategy's current run; empty while it holds nothing, no entry may fill and no change of its legs
+        has still to open one."""
         entries = (order for order in self.orders.of_strategy(strategy) if order.purpose is Purpose.ENTRY)
         held = any(position.open_units for position in self.positions.of_strategy(strategy))
-        return self.runs.get(strategy, "") if held or any(map(self.pending_fill, entries)) else ""
+        lasts = held or any(map(self.pending_fill, entries)) or self._opens_changed_legs(strategy)
+        return self.runs.get(strategy, "") if lasts else ""
+
+    def _opens_changed_legs(self, strategy: str) -> bool:
+        """True while an adjustment that was admitted in an account and not given up there is under way."""
+        return any(
+            intent.signal.opened and intent.sized.keys() - intent.ended
+            for intent in self.open_intents()
+            if intent.signal.strategy == strategy
+        )
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
         """Count of a strategy's intents that entered at or after this market time (ns)."""

@@ -330,6 +330,34 @@ def test_leg_that_cannot_be_sold_leaves_the_rest_and_closes_what_was_bought_for_
     assert f"{NEAR}, {CALL} is closed" in alert.message
 
 
+def test_hedge_that_stays_because_it_covers_another_leg_is_named() -> None:
+    bench = Legs().opened({PUT: -LOT, NEAR: -LOT})
+    bench.refuses = {MID}
+    bench.change("b", ("", WING), ("", MID))
+    bench.work()
+    assert bench.holds() == {PUT: -LOT, NEAR: -LOT, WING: LOT}
+    (alert,) = (row for row in of(Alert, bench.rows) if row.code == "ADJUSTMENT_BROKEN")
+    assert f"what was held stays, {WING} was bought and stays, since it covers what is sold" in alert.message
+
+
+def test_position_of_one_leg_that_is_replaced_stays_in_its_run() -> None:
+    """It is flat in between: the limits and the trailing stop of the run go on with what it has realised."""
+    bench = Legs().opened({PUT: -LOT})
+    books = bench.machine.runs.books
+    assert books.runs["S"].id == "r"
+    bench.change("b", (PUT, MID))
+    bench.work(1)
+    assert bench.holds() == {}
+    entry = of(PlaceEntry, bench.rows)[-1]
+    assert (entry.instrument, entry.run, books.runs["S"].id) == (MID, "r", "r")
+    bench.work()
+    assert (bench.settled, [leg.instrument for leg in books.runs["S"].legs.values()]) == (True, [MID])
+    bench.refuses = {NEAR}
+    bench.change("c", (MID, NEAR))
+    bench.work()
+    assert bench.machine.state.run_of("S") == "", "the change failed, and nothing is held: the run is over"
+
+
 def test_refused_sale_is_tried_again_where_the_strategy_says_so() -> None:
     bench = Legs(orphans=OrphanLegs.RETRY).opened()
     bench.refuses = {MID}
