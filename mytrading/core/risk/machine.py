@@ -186,13 +186,14 @@ class RiskMachine:
             admissions = self._admissions(intent, now)
             if admissions:
                 lots = {row.account: row.lots for row in admissions if isinstance(row, IntentSized)}
-                refused = {row.account for row in admissions} - lots.keys()
+                refused = {row.account for row in admissions if isinstance(row, SignalDenied)}
                 begun = replace(intent, sized={**intent.sized, **lots}, ended=intent.ended | refused)
                 return (*admissions, *self._steps(begun, now))
         return self._steps(intent, now)
 
     def _admissions(self, intent: Intent, now: int) -> list[Any]:
-        """Rows that admit or refuse an adjustment in accounts where neither was done and nothing is being closed."""
+        """Rows that admit or refuse an adjustment, or ask the broker for its margin, in accounts where neither was done
+        and nothing is being closed."""
         signal = intent.signal
         closing = self.state.closing_accounts(signal.strategy, signal.watch)
         return [

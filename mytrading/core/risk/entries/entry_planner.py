@@ -94,8 +94,9 @@ class EntryPlanner:
 
     def plan_adjustment(self, intent: Intent, account: str, now: int) -> list[Any]:
         """Return the row that admits an adjustment in an account, with all lots that are to be held there, or its
-        denial; [] while it must wait. Nothing is ordered or closed before the whole has passed every rule."""
-        signal, state = intent.signal, self._state
+        denial, or questions to the broker; [] while it must wait. Nothing is ordered or closed before the whole has
+        passed every rule."""
+        signal, state, margins = intent.signal, self._state, self._margins
         lots = self._adjusted_lots(intent, account)
         if isinstance(lots, Denial):
             return [self._denied(intent, signal.changes[0].closes or signal.changes[0].opens, account, (lots,), now)]
@@ -124,6 +125,10 @@ class EntryPlanner:
             for leg in opened
             if abs(leg.lots) > most and self._is_contract(leg.instrument)
         ]
+        found = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
+        question = margins.ask_about_change(signal, account, [leg for leg in found if leg is not None])
+        if question is not None and (not denied or self._is_for_the_broker([one for _, why in denied for one in why])):
+            return question
         return [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied] or [admitted]
 
     def _is_contract(self, name: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from mytrading.core.accounting import margin
@@ -74,23 +75,58 @@ class MarginCheck:
         What is being closed hedges nothing, and what an adjustment closes makes way for what it opens. Only what is
         valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
-        owned = self._state.positions_for(signal.strategy, signal.watch)
-        mine = (p for p in owned if p.account == account and p.owner not in self._state.closing)
-        found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
-        held = [leg for leg in found if leg is not None]
-        day = self._environment.calendar.trading_day(now)
+        held, day = self._held_legs(signal, account), self._environment.calendar.trading_day(now)
         table = margin.added_margin(legs, held, self._environment.tables, day, signal.closed)
         if not self.may_ask(legs):
             return RequiredMargin(table, table)
-        answer = self._state.margin_answers.get(_question_id(signal.id, account, legs), 0.0)
+        answer = self._answer(signal, account, legs, table, day)
         needed = table
-        if table / MOST_TIMES <= answer <= MOST_TIMES * table and answer:
+        if answer is not None:
             replaces = self._environment.tables.broker_margin is BrokerMargin.REPLACES
             needed = answer if replaces else max(table, answer)
         # what uses a share of the margin keeps the rest free; only what refusals taught comes on top
         run = self._environment.strategies.get(signal.strategy)
         fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
         return RequiredMargin(needed, needed * (1 + (self.buffer(account) if fixed else self.learnt_buffer(account))))
+
+    def _held_legs(self, signal: Signal, account: str) -> list[MarginLeg]:
+        owned = self._state.positions_for(signal.strategy, signal.watch)
+        mine = (p for p in owned if p.account == account and p.owner not in self._state.closing)
+        found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
+        return [leg for leg in found if leg is not None]
+
+    def _answer(self, signal: Signal, account: str, legs: Sequence[MarginLeg], table: float, day: date) -> float | None:
+        """What the broker says that legs need beyond what is held; None without a plausible answer."""
+        if not signal.changes:
+            return self._plausible(signal, account, legs, table)
+        found = []
+        for whole in self._wholes(signal, account, legs):
+            figure = margin.margin_requirement(whole, self._environment.tables, day).initial
+            found.append(self._plausible(signal, account, whole, figure))
+        before, after = found
+        return max(after - before, 0.0) if before is not None and after is not None else None
+
+    def _plausible(self, signal: Signal, account: str, legs: Sequence[MarginLeg], table: float) -> float | None:
+        answer = self._state.margin_answers.get(_question_id(signal.id, account, legs), 0.0)
+        return answer if answer and table / MOST_TIMES <= answer <= MOST_TIMES * table else None
+
+    def _wholes(
+        self, signal: Signal, account: str, opened: Sequence[MarginLeg]
+    ) -> tuple[list[MarginLeg], list[MarginLeg]]:
+        """All legs of a position before and after an adjustment that opens these."""
+        held = self._held_legs(signal, account)
+        return held, [*(leg for leg in held if leg.instrument.id not in signal.closed), *opened]
+
+    def ask_about_change(self, signal: Signal, account: str, opened: Sequence[MarginLeg]) -> list[Any] | None:
+        """Ask for the margin of all legs before and after an adjustment; what is returned is as for `ask_broker`.
+
+        A broker says what legs need by themselves, so that what a change needs is the difference of two answers.
+        """
+        wholes = self._wholes(signal, account, opened)
+        if not all(map(self.may_ask, wholes)):
+            return None
+        asked = [self.ask_broker(signal.id, account, whole) for whole in wholes]
+        return None if all(one is None for one in asked) else [row for one in asked for row in one or ()]
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:

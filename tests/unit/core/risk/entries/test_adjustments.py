@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.state.intent import Intent
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
@@ -17,9 +18,10 @@ from mytrading.messages.enums import Action, OrderState, OrderType, Product, Pur
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.journal_rows import IntentSized
 from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged
-from mytrading.messages.reports import AccountHealth, Funds
+from mytrading.messages.reports import AccountHealth, Funds, MarginAnswer, MarginRequest
 from mytrading.messages.run_config import OrphanLegs
 from mytrading.messages.signals import Leg, LegChange, Signal
+from tests.kit.margin_tables import TABLES
 from tests.kit.order_samples import order_of
 from tests.kit.risk_basket_bench import ROOMY
 from tests.kit.risk_bench import CALL, NEAR, PUT, SECOND, WATCH, RiskBench, option
@@ -292,6 +294,33 @@ def test_leg_in_the_place_of_one_that_needs_as_much_needs_no_margin_of_its_own()
     bench.change("b", (PUT, MID))
     bench.work()
     assert bench.sent == [("close", PUT, LOT), ("enter", MID, -LOT)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after", "admitted"),
+    [
+        (BrokerMargin.LARGER, 100_000.0, 110_000.0, True), (BrokerMargin.LARGER, 100_000.0, 400_000.0, False),
+        (BrokerMargin.REPLACES, 100_000.0, 110_000.0, True), (BrokerMargin.LARGER, 100_000.0, None, True),
+    ],
+)  # fmt: skip
+def test_broker_is_asked_for_the_legs_before_and_after_and_the_difference_counts(
+    rule: BrokerMargin, before: float, after: float | None, admitted: bool
+) -> None:
+    bench = Legs().opened({PUT: -LOT})
+    environment = bench.machine.environment
+    environment.tables, environment.asks_broker = msgspec.structs.replace(TABLES, broker_margin=rule), True
+    bench.fund(100_000.0)
+    bench.change("b", (PUT, MID))
+    bench.work()
+    asked = of(MarginRequest, bench.rows)
+    assert [[(line.instrument, line.quantity) for line in row.lines] for row in asked] == [[(PUT, LOT)], [(MID, LOT)]]
+    assert (bench.sent, of(SignalDenied, bench.rows)) == ([], []), "nothing moves before the answers"
+    for question, total in zip(asked, (before, after), strict=True):
+        bench.give(MarginAnswer(id=question.id, account="main", machine_ns=bench.machine_ns, total=total))
+    bench.work()
+    assert bench.sent == ([("close", PUT, LOT), ("enter", MID, -LOT)] if admitted else [])
+    assert [row.code for row in of(SignalDenied, bench.rows)] == ([] if admitted else ["INSUFFICIENT_MARGIN"])
+    assert len(of(MarginRequest, bench.rows)) == 2
 
 
 def test_hedge_that_cannot_be_had_leaves_all_as_it_was() -> None:
