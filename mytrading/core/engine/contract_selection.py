@@ -7,7 +7,7 @@ whose last session is over is never chosen, and a leg that cannot be selected as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +18,7 @@ from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import ist_date, second_of_day
 from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
+from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import ExpiryRule, OptionRange, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg
@@ -289,6 +289,15 @@ def select_option_universe(
     return tuple(found)
 
 
+def _later_rules(plan: LegPlan) -> Iterator[LegRule]:
+    """What the legs of a plan may be rolled to, and those that may be entered again."""
+    for leg in plan.legs:
+        if leg.roll is not None:
+            yield replace(leg, strike=leg.roll.strike)
+        if leg.reentries:
+            yield leg
+
+
 class OptionChains:
     """Chains by underlying and expiry, opened on demand from the newest quotes of all instruments."""
 
@@ -388,16 +397,19 @@ class ContractSelector:
     def contracts_to_quote(
         self, runs: Iterable[StrategyRun], prices: Mapping[str, float], book: InstrumentBook, now: int
     ) -> list[str]:
-        """Return contracts whose quotes may soon be needed: of plans near their entry time and of rules in earlier
-        drafts. Chains are opened before the entry time, so that numba's code is loaded by then."""
+        """Return contracts whose quotes may soon be needed: of plans near their entry time, of what they may roll to or
+        enter again after it, and of rules in earlier drafts. Chains are opened before the entry time, so that numba's
+        code is loaded by then."""
         found: list[str] = []
         at = second_of_day(now)
         for run in runs:
             plan = run.plan
-            if plan is None or not plan.entry_time - LOOK_AHEAD <= at < plan.entry_time + plan.entry_minutes * 60:
+            if plan is None or at < plan.entry_time - LOOK_AHEAD:
                 continue
-            found += candidate_contracts(plan.legs, run.symbols[0], prices, book, now)
-            for rule in filter(_needs_chain, plan.legs):
+            enters = at < plan.entry_time + plan.entry_minutes * 60
+            rules = (*(plan.legs if enters else ()), *_later_rules(plan))
+            found += candidate_contracts(rules, run.symbols[0], prices, book, now)
+            for rule in filter(_needs_chain, rules):
                 try:
                     self.chains.chain_view(book, *_series_of(rule, run.symbols[0], book, now), now)
                 except NoSuchContract:

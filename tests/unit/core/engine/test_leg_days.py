@@ -91,6 +91,24 @@ def test_tested_leg_is_rolled_once_with_its_own_stop() -> None:
     assert bars(machine, 26_200.0, 26_200.0, 26_200.0, first=9) == [], "once a day"
 
 
+@pytest.mark.parametrize(
+    ("leg", "asked"),
+    [
+        (LegRule(lots=-1, strike="OTM 1", right="CE", roll=ROLL, stop=LegStop(value=30.0)), HIGHER),
+        (LegRule(lots=-1, strike="OTM 1", right="CE", reentries=1), "NFO:NIFTY02DEC2526100CE"),
+        (LegRule(lots=-1, strike="OTM 1", right="CE"), ""),
+    ],
+)
+def test_contract_that_a_leg_may_be_rolled_to_or_entered_as_is_quoted_after_the_entry(leg: LegRule, asked: str) -> None:
+    """Its stop is counted from its price, so that without a quote the roll would wait for ever."""
+    machine = machine_of(leg, STRANGLE[1])
+    entered(machine)
+    assert set(machine.tradable_contracts(OPEN + 5 * MINUTE)) >= {CALL, PUT}
+    bars(machine, 26_060.0, first=15)
+    found = set(machine.tradable_contracts(OPEN + 60 * MINUTE)) - {CALL, PUT}
+    assert found == ({asked} if asked else set())
+
+
 def test_leg_is_rolled_by_its_delta() -> None:
     roll = LegRoll(trigger=RollTrigger.DELTA, value=0.45, strike="OTM 2")
     machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", roll=roll))
