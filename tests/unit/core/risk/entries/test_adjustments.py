@@ -309,7 +309,7 @@ def test_broker_is_asked_for_the_legs_before_and_after_and_the_difference_counts
     bench = Legs().opened({PUT: -LOT})
     environment = bench.machine.environment
     environment.tables, environment.asks_broker = msgspec.structs.replace(TABLES, broker_margin=rule), True
-    bench.fund(100_000.0)
+    bench.fund(400_000.0)
     bench.change("b", (PUT, MID))
     bench.work()
     asked = of(MarginRequest, bench.rows)

@@ -23,6 +23,7 @@ def straddle(rules: StrategyRules, **options: Any) -> RunBench:
     for account in options.get("accounts", ("main",)):
         bench.take(CALL, -65, 100.0, account)
         bench.take(PUT, -65, 100.0, account)
+    bench.at(CALL, 100.0)
     bench.at(PUT, 80.0)
     return bench
 
