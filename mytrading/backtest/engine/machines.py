@@ -14,7 +14,7 @@ from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested, Heartbeat
-from mytrading.messages.enums import Call, DaemonState
+from mytrading.messages.enums import Call, DaemonState, Purpose
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -219,7 +219,8 @@ def newest_levels(rows: Sequence[Any]) -> Sequence[Any]:
 
 
 def _needs_risk(row: Any) -> bool:
-    """True if risk may have to act on a row: not where an order only went on its way."""
+    """True if risk may have to act on a row: not where an order only went on its way. A stop that filled is an event,
+    which may move other stops."""
     if type(row) is OrderChanged:
-        return row.event not in _QUIET
+        return row.event not in _QUIET or (row.order.purpose is Purpose.STOP and row.event == "filled")
     return isinstance(row, _MOVES)
