@@ -41,7 +41,7 @@ class ContextBuilder:
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
         busy, product = state.busy_instruments(account), signal.product_of(leg)
-        others = busy - {leg.instrument} - signal.closed
+        others = busy - {leg.instrument} - self._vacated(signal, account)
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.instruments_kept_for_baskets(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.has_stopped_leg(intent, account)
@@ -149,6 +149,15 @@ class ContextBuilder:
         day = calendar.trading_day(now)
         session = calendar.session(exchange, day)
         return session, "" if session is not None else calendar.holiday_name(exchange, day)
+
+    def _vacated(self, signal: Signal, account: str) -> set[str]:
+        """The instruments in which nothing is held in an account once an adjustment has closed its own position."""
+        held = self._state.positions.of_instrument
+        return {
+            name
+            for name in signal.closed
+            if not any(p.account == account and p.strategy != signal.strategy and p.open_units for p in held(name))
+        }
 
     def has_basket_begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of a several-leg intent was ordered in an account, or while a sold leg is stopped out."""

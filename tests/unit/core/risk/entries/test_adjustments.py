@@ -323,6 +323,19 @@ def test_broker_is_asked_for_the_legs_before_and_after_and_the_difference_counts
     assert len(of(MarginRequest, bench.rows)) == 2
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_place_of_a_closed_leg_is_free_unless_another_strategy_holds_the_contract_too(shared: bool) -> None:
+    bench = Legs().opened({PUT: -LOT})
+    bench.machine.environment.limits = replace(ROOMY, max_positions_per_symbol=1)
+    if shared:
+        other = replace(bench.machine.state.positions[_key("main", PUT)], strategy="T")
+        bench.give(
+            PositionChanged(position=other, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=bench.now)
+        )
+    bench.change("b", (PUT, MID))
+    assert codes(bench.rows) == (["MAX_POSITIONS_PER_SYMBOL"] if shared else [])
+
+
 def test_hedge_that_cannot_be_had_leaves_all_as_it_was() -> None:
     bench = Legs().opened()
     bench.refuses = {WING}
