@@ -125,8 +125,8 @@ class EntryPlanner:
             for leg in opened
             if abs(leg.lots) > most and self._is_contract(leg.instrument)
         ]
-        found = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
-        question = margins.ask_about_change(signal, account, [leg for leg in found if leg is not None])
+        made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
+        question = margins.ask_about_change(signal, account, [leg for leg in made if leg is not None])
         if question is not None and (not denied or self._is_for_the_broker([one for _, why in denied for one in why])):
             return question
         return [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied] or [admitted]
