@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.chaos import records
+from lab.chaos.alerts import NAME, AlertSource, wrong_alerts
 from lab.chaos.environment import Ground, Wanted, prepare
 from lab.chaos.evidence import Evidence, concerning
 from lab.chaos.heartbeat_log import Beats
@@ -24,7 +25,7 @@ from lab.chaos.host_pauses import Pauses
 from lab.chaos.injector import Breaker
 from lab.chaos.quiescence import holding, unsettled
 from lab.chaos.schedule import plan
-from lab.chaos.verdict import Bounds, Verdict, judge
+from lab.chaos.verdict import Bounds, Verdict, judge, with_alerts
 from mytrading.messages.ops import HaltCommand
 from mytrading.messages.run_config import RunConfig, StopPlan
 from mytrading.operations.journal_verify import verify_journals
@@ -63,12 +64,15 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
     progress(f"seed {wanted.seed}: {len(acts)} acts in {minutes:g} min, {wanted.personality}, in {wanted.folder}")
     breaker = Breaker(ground, wanted.folder / "broken.jsonl", progress)
     pauses = Pauses(breaker.note_pause)
+    alerts = AlertSource(ground.config, ground.alerted)
     problems: list[str] = []
     try:
         ground.start()
         pauses.start()
         beats = Beats(ground.config, wanted.folder / "beats.jsonl")
+        alerts.start()
         breaker.run(acts, minutes * 60.0)
+        alerts.stop()
         problems = _settle(ground, breaker, progress)
         beats.stop()
     except (StackFailed, TimedOut, SupervisorFailed) as error:
@@ -79,6 +83,7 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
         _stop(ground, breaker, progress)
         ground.end()
     verdict = judge(_evidence(ground, wanted.folder, end_ns), bounds_of(ground))
+    verdict = with_alerts(verdict, len(alerts.answers), wrong_alerts(ground.config, alerts.answers))
     if ground.disk is not None:
         ground.disk.take_off(keep=keep or bool(problems) or not verdict.good)
     return _report(wanted, minutes, verdict, problems, keep)
@@ -88,6 +93,7 @@ def bounds_of(ground: Ground) -> Bounds:
     """What this run is held to."""
     config = ground.config
     guarded = frozenset(run.name for run in config.strategies if run.stop is StopPlan.BROKER)
+    guarded |= {NAME} if guarded else frozenset()
     return Bounds(
         poll=config.windows.orders_every,
         most_positions=config.risk.max_total_positions,

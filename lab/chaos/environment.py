@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from lab.chaos.alerts import write_webhook_of_chaos
 from lab.chaos.disk_filler import SmallDisk
 from lab.chaos.fault_draws import Trouble
 from lab.chaos.server import Place, SecondServer
@@ -128,13 +129,15 @@ class Wanted(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """A stack that can be started, and what may be done to it. `books` are the simulators' files by account."""
+    """A stack that can be started, and what may be done to it. `books` are the simulators' files by account, `alerted`
+    the instruments that alerts trade."""
 
     stack: TradingOrchestrator
     trouble: Trouble
     books: dict[str, Path]
     servers: dict[str, SecondServer]
     disk: SmallDisk | None = None
+    alerted: tuple[str, ...] = ()
 
     @property
     def config(self) -> RunConfig:
@@ -175,10 +178,12 @@ def prepare(wanted: Wanted) -> Ground:
     first = config.venue.account
     books = {first: config.state / "simulator" / "books.sqlite"}
     books |= {name: server.place.books for name, server in servers.items()}
+    write_webhook_of_chaos(home, wanted.cast.alerted, tuple(books), wanted.stop)
+    config = msgspec.structs.replace(config, webhooks=msgspec.structs.replace(config.webhooks, port=0, public_url=""))
     trouble = (_REAL if wanted.real_windows else Trouble())._replace(
         parkable=wanted.cast.parkable, accounts=tuple(books), disk=disk is not None
     )
-    return Ground(TradingOrchestrator(config), trouble, books, servers, disk)
+    return Ground(TradingOrchestrator(config), trouble, books, servers, disk, wanted.cast.alerted)
 
 
 def _small_disk(wanted: Wanted) -> SmallDisk | None:

@@ -72,7 +72,7 @@ _WEIGHTS = {
 _DISK_WEIGHT, _DISK_EVERY_S = 2, 25.0
 _TARGETS = {
     "router": 6, "risk": 4, "reconciler": 4, "engine": 3, "feed": 2, "gateway": 2, WATCHDOG: 1, SIMULATOR: 4,
-    SUPERVISOR: 1,
+    SUPERVISOR: 1, "webhooks": 2,
 }  # fmt: skip
 
 

@@ -114,6 +114,7 @@ class Cast(NamedTuple):
     rest: int = 4
     slices: int = 2
     watch: int = 14
+    alerts: int = 2
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -135,6 +136,11 @@ class Cast(NamedTuple):
         return tuple(name for part in self.parts for name in part.symbols)
 
     @property
+    def alerted(self) -> tuple[str, ...]:
+        """What alerts trade."""
+        return _names(sum((self.long, self.both, self.rest, self.slices, self.watch, self.alerts)))[-self.alerts :]
+
+    @property
     def parkable(self) -> tuple[str, ...]:
         """What is only ever bought, at the market."""
         return self.parts[0].symbols
@@ -150,11 +156,11 @@ def write_cast(home: Path, cast: Cast) -> None:
     for path in (home / "config" / "strategies").glob("*.toml"):
         path.unlink()
     with (home / "config" / "instruments.toml").open("a", encoding="utf-8") as file:
-        for part in cast.parts:
-            for symbol in part.symbols:
-                number = int(symbol[-2:])
-                file.write(_SHARE.format(name=f"CHAOS{number:02d}", price=100.0 + 35.0 * (number % 20)))
-                file.write(_WITH_FUTURES if part.trade == "future" else "")
+        futures = {symbol for part in cast.parts if part.trade == "future" for symbol in part.symbols}
+        for symbol in (*cast.symbols, *cast.alerted):
+            number = int(symbol[-2:])
+            file.write(_SHARE.format(name=f"CHAOS{number:02d}", price=100.0 + 35.0 * (number % 20)))
+            file.write(_WITH_FUTURES if symbol in futures else "")
     for part in cast.parts:
         _write(home, cast, part)
 

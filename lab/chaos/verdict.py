@@ -74,6 +74,12 @@ def judge(evidence: Evidence | Mapping[str, Evidence], bounds: Bounds) -> Verdic
     return Verdict(zero, {**figures(pairs), "calls_gathered": gathered}, (*lines, *verify, *crashes))
 
 
+def with_alerts(verdict: Verdict, answered: int, wrong: Sequence[str]) -> Verdict:
+    """Return the verdict with that on alerts over HTTP: how many were answered, and a line for each wrong answer."""
+    zero = verdict.must_be_zero | {"alerts_wrong": len(wrong)}
+    return Verdict(zero, verdict.figures | {"alerts": answered}, (*verdict.findings, *wrong))
+
+
 def _found(evidence: Evidence, bounds: Bounds) -> tuple[dict[str, float], list[str], list[Stretch], int]:
     """Of one account: what must be zero, a line for each thing found, its bare stretches, and calls that gathered."""
     broker, ours = evidence.broker, evidence.ours
