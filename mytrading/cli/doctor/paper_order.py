@@ -24,7 +24,7 @@ from mytrading.adapters.openalgo.rest.errors import NotSupported, OpenAlgoError,
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.venues import OpenAlgoVenue
 from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
-from mytrading.cli.market.quote_lease import QuoteLease
+from mytrading.cli.shell.target import contract_ends
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
@@ -36,6 +36,7 @@ from mytrading.messages.run_config import VenueKind
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.host.paths import account_lock_path
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+from mytrading.runtime.streams.quote_lease import QuoteLease
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
 ORDER_S = 60.0
@@ -96,7 +97,7 @@ def _quoted(context: CheckContext, chosen: Instrument) -> Iterator[None]:
     if context.config.source is None or not context.is_running:
         yield
         return
-    with QuoteLease(context.config, "doctor") as lease:
+    with QuoteLease(context.config, "doctor", contract_ends(context.config.home)) as lease:
         deadline = time.monotonic() + ORDER_S
         while _last(context, chosen.id) <= 0 and time.monotonic() < deadline:
             lease.renew({chosen.id})

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.cli.shell.output import margin_figures
+from mytrading.cli.shell.target import contract_ends
 from mytrading.config.cross_checks import product_of
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
@@ -38,6 +38,7 @@ from mytrading.messages.leg_plan import LegPlan, LegStop
 from mytrading.messages.run_config import RunConfig, SizingRule, StopPlan
 from mytrading.messages.signals import Leg
 from mytrading.orchestrator import TradingOrchestrator
+from mytrading.runtime.streams.quote_lease import QuoteLease
 
 if TYPE_CHECKING:
     from mytrading.cli.legs.modelled_quotes import ModelledQuotes
@@ -208,7 +209,7 @@ class LegQuotes(QuoteLease):
     """`prices` by instrument, in rupees; use it in a `with` block."""
 
     def __init__(self, config: RunConfig) -> None:
-        super().__init__(config, "legs")
+        super().__init__(config, "legs", contract_ends(config.home))
         self.prices: dict[str, float] = {}
         self._chains = contract_selection.OptionChains()
         self._wanted: set[str] = set()

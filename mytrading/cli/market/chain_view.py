@@ -20,10 +20,10 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.cli.shell.failures import USAGE, fail
 from mytrading.cli.shell.output import print_json, print_note, raw_terminal
-from mytrading.core.calendar.expiries import NoSuchExpiry, session_ends
+from mytrading.cli.shell.target import contract_ends
+from mytrading.core.calendar.expiries import NoSuchExpiry
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import instrument_id, quoting_exchange
 from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
@@ -31,6 +31,7 @@ from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import ExpiryRule, RunConfig
 from mytrading.runtime.host.paths import project_home
+from mytrading.runtime.streams.quote_lease import QuoteLease
 
 if TYPE_CHECKING:
     from mytrading.adapters.nse.bhavcopy import Bhavcopy, BhavRow
@@ -43,7 +44,7 @@ class ChainFeed(QuoteLease):
     """One chain, kept up to date by `poll`; use it in a `with` block. Raises `NoSuchContract`, `NoSuchExpiry`."""
 
     def __init__(self, config: RunConfig, underlying: str, expiry: str, around: int, rate: float) -> None:
-        super().__init__(config, "chain")
+        super().__init__(config, "chain", contract_ends(config.home))
         self.underlying = underlying
         self._around = around
         self.expiry = resolve_expiry(self.book, underlying, expiry, self.now)
@@ -119,12 +120,12 @@ def chain_from_bhavcopy(
     """Return the chain at the close of a file's day, and a note on an estimated underlying price ("": none).
     `strikes` is the number shown, `rate` the yearly interest as a fraction, `price` the underlying's (0: find it)."""
     from mytrading.backtest.options.files import contract_of
-    from mytrading.cli.shell.target import load_calendar, load_contract_facts
+    from mytrading.cli.shell.target import load_contract_facts
 
     rows = file.contracts_of(underlying)
     home = project_home()
     facts = load_contract_facts(home).underlyings.get(underlying)
-    ends = session_ends(load_calendar(home))
+    ends = contract_ends(home)
     now = ends(file.exchange, file.day.isoformat())
     contracts = [(contract_of(row, file.exchange, file.day, facts), row) for row in rows]
     book = InstrumentBook([contract for contract, _ in contracts], ends)

@@ -20,6 +20,7 @@ from mytrading.cli.shell.output import progress_bar
 from mytrading.config.problems import ConfigurationError, name_key
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
+from mytrading.core.calendar.expiries import Ends, session_ends
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
@@ -134,6 +135,11 @@ def _made(path: Path, make: Callable[[dict[str, Any]], Made]) -> Made:
 def load_calendar(home: Path | str) -> Calendar:
     """Sessions and holidays of config/calendar.toml; `ConfigurationError` if it is not in order."""
     return _made(Path(home) / "config" / "calendar.toml", Calendar.from_dict)
+
+
+def contract_ends(home: Path | str) -> Ends:
+    """Return the function that says when a contract has expired, by config/calendar.toml; else as `load_calendar`."""
+    return session_ends(load_calendar(home))
 
 
 def load_contract_facts(home: Path | str) -> ContractFacts:

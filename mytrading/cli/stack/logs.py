@@ -17,9 +17,9 @@ import typer
 from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import LOGS, Profile, log_names
 from mytrading.cli.shell.output import print_note
+from mytrading.runtime.observability.log_lines import last_lines, parse_log_line
 
 _POLL_S = 0.2
-_TAIL_BYTES = 1 << 20
 _KNOWN = ("time", "level", "component", "event", "source")
 
 
@@ -76,15 +76,6 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
     return folder / "main.log", name
 
 
-def last_lines(path: Path) -> list[str]:
-    """Return the lines in the last megabyte of a file; empty if it does not exist."""
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(max(file.tell() - _TAIL_BYTES, 0))
-        return file.read().decode(errors="replace").splitlines()
-    return []
-
-
 def follow_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
     """Yield each new line of a log, None while there is none; reopens the file after a rotation. Never ends."""
     position = path.stat().st_size if path.exists() and not from_start else 0
@@ -105,19 +96,12 @@ def follow_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
 
 
 def _of(line: str, component: str) -> bool:
-    return not component or _parse(line).get("component") == component
-
-
-def _parse(line: str) -> dict[str, Any]:
-    with suppress(ValueError):
-        if isinstance(entry := json.loads(line), dict):
-            return entry
-    return {}
+    return not component or parse_log_line(line).get("component") == component
 
 
 def format_log_line(line: str) -> str:
     """Format a line of JSON log as text; any other line is returned unchanged."""
-    entry = _parse(line)
+    entry = parse_log_line(line)
     if "event" not in entry:
         return line
     fields = " ".join(f"{key}={value}" for key, value in entry.items() if key not in _KNOWN)

@@ -145,8 +145,9 @@ def modify(
 
 def _price_now(found: TradingOrchestrator, name: str) -> float:
     """Where a live LIMIT order fills at once: rupees through the other side of its instrument's next quote."""
-    from mytrading.cli.market.quote_lease import QuoteLease
+    from mytrading.cli.shell.target import contract_ends
     from mytrading.core.orders.marketable_price import marketable_price
+    from mytrading.runtime.streams.quote_lease import QuoteLease
 
     rows = found.ask(ops.OrdersQuery(limit=0, live=True))
     order = next((row for row in rows if name in (row["client_order_id"], row["broker_order_id"])), None)
@@ -154,7 +155,7 @@ def _price_now(found: TradingOrchestrator, name: str) -> float:
         what = "none of that id" if order is None else f"a live {order['order_type']} order"
         fail(ERROR, f"--market: expected a live LIMIT order, found {what}: {name}; see `mytrading orders --live`")
     instrument, until = order["instrument"], time.monotonic() + QUOTE_WAIT_S
-    with QuoteLease(found.config, "modify") as lease:
+    with QuoteLease(found.config, "modify", contract_ends(found.config.home)) as lease:
         listed = lease.book.get(instrument)
         while True:
             if time.monotonic() >= until:

@@ -6,7 +6,6 @@ symbol only the order of arrival counts: each signal replaces the one before it,
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +14,8 @@ from mytrading.core.engine.contract_selection import contract_of
 from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import split_id
-from mytrading.core.time import DAY, MINUTE, SECOND, day_start, hhmm
+from mytrading.core.request_counter import RequestCounter
+from mytrading.core.time import DAY, SECOND, day_start, hhmm
 from mytrading.core.webhooks.decision_table import wanted_units
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookDefinition
 from mytrading.core.webhooks.refusals import refusal
@@ -34,8 +34,6 @@ from mytrading.messages.webhooks import (
     WebhooksOpened,
 )
 
-MOST_A_MINUTE = 100
-"""Requests of one sender's address to one webhook within any minute."""
 LIMITED = "RATE_LIMITED"
 """Code of a request over that; the first of each minute is journaled, and none of them counts."""
 REMEMBERED_NS = 7 * DAY
@@ -120,34 +118,6 @@ class _Known(NamedTuple):
 
     alert: str
     received_ns: int
-
-
-class RequestCounter:
-    """Counts requests by key within any minute of machine time; at most `most` of each count."""
-
-    def __init__(self, most: int = MOST_A_MINUTE) -> None:
-        self.most = most
-        self._times: dict[Any, deque[int]] = {}
-
-    def seconds_left(self, key: Any, machine_ns: int) -> int:
-        """Return the seconds after which one more may come; 0 if it may now."""
-        times = self._times.get(key)
-        if times is None or len(times) < self.most or machine_ns - times[0] >= MINUTE:
-            return 0
-        return max(-(-(times[0] + MINUTE - machine_ns) // SECOND), 1)
-
-    def count(self, key: Any, machine_ns: int) -> None:
-        """Count a request; keys without one for a minute are forgotten when there are many."""
-        self._times.setdefault(key, deque(maxlen=self.most)).append(machine_ns)
-        if len(self._times) > MOST_REMEMBERED:
-            old = machine_ns - MINUTE
-            self._times = {name: times for name, times in self._times.items() if times[-1] > old}
-
-    def add(self, key: Any, machine_ns: int) -> int:
-        """Count a request if it may come, and return 0; else the seconds until one may."""
-        if not (left := self.seconds_left(key, machine_ns)):
-            self.count(key, machine_ns)
-        return left
 
 
 class WebhookMachine:

@@ -18,15 +18,16 @@ from typing import Any
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.request_counter import RequestCounter
 from mytrading.core.webhooks import answers
 from mytrading.core.webhooks.active_alerts import STATE_ALERTS, active_alerts
 from mytrading.core.webhooks.authentication import AlertRequest, TokenBook, check_request, check_secret
 from mytrading.core.webhooks.bodies import redact_body
 from mytrading.core.webhooks.definition import WebhookDefinition, WebhookGuards, is_by_rule, read_senders
-from mytrading.core.webhooks.machine import REMEMBERED_NS, RequestCounter, WebhookEnvironment, WebhookMachine
+from mytrading.core.webhooks.machine import REMEMBERED_NS, WebhookEnvironment, WebhookMachine
 from mytrading.core.webhooks.refusals import AlertRefused, refusal
 from mytrading.core.webhooks.senders import ParsedAlert, decode_fields, read_alert, read_secret
-from mytrading.daemons.webhooks.http_server import HttpServer, PortTaken, StatusRequest, WaitingAlert
+from mytrading.daemons.webhooks.http_server import HttpServer, StatusRequest, WaitingAlert
 from mytrading.daemons.webhooks.positions import StrategyHoldings
 from mytrading.messages.codec import Frame
 from mytrading.messages.market import Quote
@@ -38,6 +39,7 @@ from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, re
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.http_thread import PortTaken
 from mytrading.runtime.journal.journal import Row
 from mytrading.runtime.journal.reader import JournalTail
 from mytrading.runtime.observability.logging import trade_logger

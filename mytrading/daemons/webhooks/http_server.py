@@ -8,7 +8,6 @@ and answered 503, so that its sender may send it again.
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from collections import deque
@@ -16,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-import uvicorn
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.exceptions import HTTPException
 
@@ -25,6 +23,7 @@ from mytrading.core.webhooks.authentication import AlertRequest
 from mytrading.core.webhooks.bodies import MOST_BYTES
 from mytrading.core.webhooks.refusals import refusal
 from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.http_thread import HttpThread, bind_port
 
 HOST = "127.0.0.1"
 MOST_WAITING = 256
@@ -33,15 +32,10 @@ PATIENCE_S = 2.0
 """A request that the loop has not taken by then is taken back: TradingView gives up after three seconds."""
 _BODY_S = 5.0
 """Time in which a body must have come."""
-_NEXT_PORTS = 50
 SIGNATURE = "x-signature"
 CERTIFICATE = "x-client-certificate-cn"
 """Header in which a configured proxy names the common name of the certificate that it has checked."""
 _HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
-
-
-class PortTaken(Exception):
-    """Another program listens on the port; the message says what to do."""
 
 
 class StatusRequest(NamedTuple):
@@ -82,8 +76,7 @@ class HttpServer:
     """Serves until `stop`. `wake` tells the daemon that `take` has something for it."""
 
     def __init__(self, port: int, proxies: tuple[str, ...], wake: Callable[[], None], *, next_free: bool) -> None:
-        self._socket = bind(port, next_free=next_free)
-        self.port: int = self._socket.getsockname()[1]
+        listening = bind_port(HOST, port, next_free=next_free, setting="WEBHOOK_PORT")
         self.ready = False
         """The daemon takes requests; before that they are answered 503."""
         self._proxies = frozenset(proxies)
@@ -91,30 +84,24 @@ class HttpServer:
         self._waiting: deque[WaitingAlert] = deque()
         self.turned_away = 0
         """Requests answered 503 since the start."""
-        config = uvicorn.Config(
+        self._served = HttpThread(
             self._application(),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
+            listening,
+            "webhooks.http",
             lifespan="off",
-            proxy_headers=False,
-            timeout_keep_alive=15,
             limit_concurrency=2 * MOST_WAITING,
-            h11_max_incomplete_event_size=16 * 1024,
             ws="none",
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="webhooks.http", daemon=True)
+        self.port = self._served.port
 
     def start(self) -> None:
         """Begin to listen."""
-        self._thread.start()
+        self._served.start()
 
     @property
     def is_alive(self) -> bool:
         """True while the thread serves."""
-        return self._thread.is_alive()
+        return self._served.is_alive
 
     @property
     def depth(self) -> int:
@@ -134,12 +121,7 @@ class HttpServer:
         self.ready = False
         while (waiting := self.take()) is not None:
             waiting.answer(_turned_away("the receiver stops"))
-        self._server.should_exit = True
-        self._thread.join(3.0)
-        self._socket.close()
-
-    def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
+        self._served.stop()
 
     def _application(self) -> Litestar:
         @post(["/strategy/webhook/{token:str}", "/chartink/webhook/{token:str}"], media_type=MediaType.JSON)
@@ -197,28 +179,6 @@ class HttpServer:
             self.turned_away += 1
             return _turned_away("the receiver is busy")
         return await waiting.answered  # it is being journaled: only its own verdict may be told
-
-
-def bind(port: int, *, next_free: bool) -> socket.socket:
-    """Return a socket that listens on a port of this machine, 0 for any; raises `PortTaken`. `next_free`: one of the
-    next ports will do."""
-    last: OSError | None = None
-    for number in range(port, min(port + (_NEXT_PORTS if next_free and port else 1), 65536)):
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            made.bind((HOST, number))
-            made.listen(128)
-        except OSError as error:
-            made.close()
-            last = error
-        else:
-            made.setblocking(False)
-            return made
-    raise PortTaken(
-        f"port {port} of {HOST} cannot be had ({last}): set WEBHOOK_PORT to another one, or to 0 for any, or end the "
-        "program that listens there; all other processes run without webhooks"
-    ) from last
 
 
 async def _read_body(request: Request[Any, Any, Any]) -> bytes | None:

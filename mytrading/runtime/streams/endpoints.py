@@ -62,3 +62,16 @@ def read_webhook_endpoint(config: RunConfig) -> dict[str, Any] | None:
         found = json.loads(webhook_endpoint_file(config).read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else None
     return None
+
+
+def console_endpoint_file(config: RunConfig) -> Path:
+    """Return the file in which the process `console` says where it listens."""
+    return Path(config.runtime_dir) / "console.json"
+
+
+def read_console_endpoint(config: RunConfig) -> dict[str, Any] | None:
+    """Return port and address of the web console; None if it does not listen."""
+    with suppress(OSError, ValueError):
+        found = json.loads(console_endpoint_file(config).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else None
+    return None

@@ -16,11 +16,12 @@ from mytrading.cli.main import run
 from mytrading.cli.shell.failures import ERROR, OK, TIMED_OUT
 from mytrading.cli.shell.output import print_rows
 from mytrading.cli.stack.commands import status_headline
-from mytrading.cli.stack.logs import follow_lines, format_log_line, last_lines
+from mytrading.cli.stack.logs import follow_lines, format_log_line
 from mytrading.cli.stack.viewer import detached_state, run_summary
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.time import format_ist
 from mytrading.messages.ops import StatusQuery
+from mytrading.runtime.observability.log_lines import last_lines
 from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut
 from tests.kit.project import ROOT
 from tests.kit.run_configs import run_config

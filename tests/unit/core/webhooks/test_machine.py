@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
+from mytrading.core.request_counter import MOST_A_MINUTE, RequestCounter
 from mytrading.core.time import SECOND
-from mytrading.core.webhooks.machine import MOST_A_MINUTE, RequestCounter
 from mytrading.core.webhooks.refusals import refusal
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, Mode, Product

@@ -14,7 +14,7 @@ from mytrading.core.webhooks.answers import UNKNOWN, AlertAnswer
 from mytrading.core.webhooks.authentication import AlertRequest
 from mytrading.core.webhooks.bodies import MOST_BYTES
 from mytrading.daemons.webhooks import http_server
-from mytrading.daemons.webhooks.http_server import MOST_WAITING, PortTaken, StatusRequest, bind
+from mytrading.daemons.webhooks.http_server import MOST_WAITING, StatusRequest
 from tests.kit.alert_loop import Loop
 from tests.kit.hypothesis_budget import examples
 from tests.kit.waiting import eventually
@@ -130,15 +130,6 @@ def test_headers_of_a_configured_proxy_count_alone() -> None:
         (one.ip, one.certificate) for loop in (behind, open_) for one in loop.requests if isinstance(one, AlertRequest)
     ]
     assert found == [("52.89.214.238", "TradingView Webhooks"), ("127.0.0.1", "")]
-
-
-def test_taken_port_is_refused_or_the_next_one_is_had() -> None:
-    with bind(0, next_free=False) as holder:
-        port = holder.getsockname()[1]
-        with pytest.raises(PortTaken, match="WEBHOOK_PORT"):
-            bind(port, next_free=False)
-        with bind(port, next_free=True) as other:
-            assert other.getsockname()[1] > port
 
 
 def test_no_request_is_answered_with_500(loop: Loop) -> None:

@@ -1,4 +1,4 @@
-"""Quotes of a running stack for a command: subscribed by a lease that is renewed every few seconds until it ends."""
+"""Quotes of a running stack for a screen: subscribed by a lease that is renewed every few seconds until it ends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.cli.shell.target import load_calendar
-from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.calendar.expiries import Ends
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.messages.market import Quote
 from mytrading.messages.ops import QuoteLeaseQuery, StatusQuery
 from mytrading.messages.run_config import RunConfig
@@ -22,11 +22,14 @@ RENEW_S = 3.0
 
 
 class QuoteLease:
-    """The stack's instruments (`book`), its market time (`now`) and quotes; use it in a `with` block."""
+    """The stack's instruments (`book`), its market time (`now`) and quotes; use it in a `with` block.
 
-    def __init__(self, config: RunConfig, what: str) -> None:
-        self.ends = session_ends(load_calendar(config.home))
-        self.book = InstrumentFile(config.state, self.ends).book()
+    `ends` says when an expiry is past, `what` names the screen. The instruments are read unless they are given.
+    """
+
+    def __init__(self, config: RunConfig, what: str, ends: Ends, book: InstrumentBook | None = None) -> None:
+        self.ends = ends
+        self.book = book if book is not None else InstrumentFile(config.state, self.ends).book()
         self._ops = Ops(config)
         self.now = int(self._ops.ask(StatusQuery())["market_ns"])
         self._market = ZMQSubscriber("market", [endpoint_of(config, "market", "feed")], topics=())
