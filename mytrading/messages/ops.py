@@ -29,7 +29,10 @@ class Query(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, omit_defa
 class Command(
     msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """A request of an operator, journaled before its `Reply`; a repetition with its id is answered, not executed."""
+    """A request of an operator, journaled before its `Reply`; a repetition with its id is answered, not executed.
+
+    Where one acts on an order or a position, `expected` is the `version` that its author saw of it, empty for any.
+    """
 
     request_id: RequestId
     by: Annotated[str, msgspec.Meta(max_length=64)] = ""
@@ -259,6 +262,7 @@ class CancelCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="
     order: str
     force: bool = False
     reason: str = ""
+    expected: str = ""
 
 
 class ModifyCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="order_modify"):
@@ -269,6 +273,7 @@ class ModifyCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="
     trigger: Rupees = 0.0
     quantity: Units = 0
     reason: str = ""
+    expected: str = ""
 
 
 class ResolveCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="resolve"):
@@ -279,6 +284,7 @@ class ResolveCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag=
     not_placed: bool = False
     force: bool = False
     reason: str = ""
+    expected: str = ""
 
 
 class ClaimCommand(Command[ClaimTaken], frozen=True, kw_only=True, tag="claim"):
@@ -294,6 +300,7 @@ class ClaimCommand(Command[ClaimTaken], frozen=True, kw_only=True, tag="claim"):
     product: Product | None = None
     to_close: bool = False
     reason: str = ""
+    expected: str = ""
 
 
 class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"):
@@ -306,6 +313,7 @@ class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"
     deadline: Seconds = DEADLINE_S
     claimed: bool = False
     reason: str = ""
+    expected: str = ""
 
 
 class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flatten"):

@@ -294,7 +294,8 @@ def _flatten(body: dict[str, Any]) -> Wording:
 
 def _operator(body: dict[str, Any]) -> Wording:
     reason = f": {body['reason']}" if body.get("reason") else ""
-    return "operator", f"{str(body['type']).removesuffix('_requested')} requested{reason}"
+    by = f" by {body['by']}" if body.get("by") else ""
+    return "operator", f"{str(body['type']).removesuffix('_requested')} requested{by}{reason}"
 
 
 def _alert(body: dict[str, Any]) -> Wording:

@@ -8,6 +8,7 @@ import msgspec
 
 from mytrading.core.gateway.next_step import next_step
 from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
+from mytrading.core.gateway.row_versions import order_version, position_version
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.parent_orders import group_slices
 from mytrading.core.orders.state_machine import LIVE, PROVEN
@@ -37,7 +38,13 @@ def newest(rows: list[Row], limit: int) -> list[Row]:
 def order_row(order: Order) -> dict[str, Any]:
     """Return an order as a JSON row with fills, average price and message."""
     body = flat_order_with_change(order)
-    return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
+    return {
+        **body,
+        "version": order_version(order),
+        "filled": order.filled,
+        "average_price": order.average_price,
+        "message": order.message,
+    }
 
 
 def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]]:
@@ -78,6 +85,7 @@ def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
     since_ns = row.since_ns or row.at_ns
     return {
         "account": row.account,
+        "version": position_version(row),
         "instrument": row.instrument,
         "product": row.product.value,
         "strategy": UNMANAGED,
@@ -97,6 +105,7 @@ def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
     unrealised = ctx.view.unrealised_of(position)
     return {
         **msgspec.to_builtins(position),
+        "version": position_version(position),
         "quantity": position.quantity,
         "average_price": round(position.average_price, 4),
         "realised": round(position.realised, 2),

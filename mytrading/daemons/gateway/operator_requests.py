@@ -14,6 +14,7 @@ import msgspec
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.outcomes import result_of
+from mytrading.core.gateway.row_versions import why_order_moved, why_position_moved
 from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed, why_not_modify
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
@@ -83,7 +84,7 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
 
 def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
     """Return the row to journal that cancels a live order; a stop or an exit only with `force` and a `reason`."""
-    order = _order_named(ctx, request.order)
+    order = _order_seen(ctx, request)
     if not is_live(order):
         what = f"expected a live order, found one that ended {order.state}"
         raise RequestRefused(f"order {order.client_order_id}: {what}")
@@ -98,7 +99,7 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
 
 def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
     """Return the row to journal that changes an order's price, trigger or quantity; `RequestRefused` if it cannot."""
-    order = _order_named(ctx, request.order)
+    order = _order_seen(ctx, request)
     terms = new_terms(order, request.price, request.trigger, request.quantity)
     if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
         raise RequestRefused(f"order {order.client_order_id}: {why}")
@@ -111,7 +112,7 @@ def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
 
 def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
     """Return the row to journal that ends doubt about an order: placed as `broker_order`, or `not_placed`."""
-    order = _order_named(ctx, request.order)
+    order = _order_seen(ctx, request)
     if bool(request.broker_order) == request.not_placed:
         raise RequestRefused("expected either --broker-order ID or --not-placed")
     row = control.ResolveRequested(
@@ -134,6 +135,14 @@ def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
     if (found := ctx.view.answers.get(request.id)) is None:
         return ops.RequestAnswer(answered=False)
     return ops.RequestAnswer(answered=True, ok=found.ok, message=found.message)
+
+
+def _order_seen(ctx: RequestContext, request: ops.CancelCommand | ops.ModifyCommand | ops.ResolveCommand) -> Order:
+    """The order of a command, if it still is as the command's author saw it; else raises `RequestRefused`."""
+    order = _order_named(ctx, request.order)
+    if moved := why_order_moved(request.expected, order):
+        raise RequestRefused(moved)
+    return order
 
 
 def _order_named(ctx: RequestContext, name: str) -> Order:
@@ -171,6 +180,8 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
 def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     """Return the row to journal that gives units without an owner to a strategy, or to `manual` to be closed."""
     found = _unmanaged_named(ctx, request)
+    if moved := why_position_moved(request.expected, found):
+        raise RequestRefused(moved)
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
     price, quote = request.price, ctx.view.quotes.get(found.instrument)
@@ -213,6 +224,8 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
     """Return the row to journal that closes one strategy's position in one instrument."""
     held = _position_named(ctx, request)
+    if moved := why_position_moved(request.expected, held):
+        raise RequestRefused(moved)
     reason = request.reason or "closed by hand"
     row = _flatten_row(ctx, request, held.account, reason, held.strategy, held.instrument, held.product)
     return Decided((row,), ops.FlattenTaken(flatten=(row.id,), strategy=held.strategy, account=held.account))
