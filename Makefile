@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The pages of the web console are built again when one of their files or the lock file of Node has changed.
+PAGES := $(VENV)/.console
+PAGE_FILES := $(shell find console -name node_modules -prune -o -type f -print 2>/dev/null)
 # Of stacks, which wait more than they compute, five run at a time, those that take longest first (tests/kit/schedule.py);
 # of the fast tests each of three workers takes a third and then what others have left.
 FAST := tests/property tests/contract tests/unit
@@ -41,10 +44,11 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup paper test test-fast test-stacks test-stacks-beside test-alone types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
+.PHONY: help setup console test-console paper test test-fast test-stacks test-stacks-beside test-alone types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
+	@echo 'make console     build the pages of the web console, which `make setup` does too'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, all tests: eight to twelve minutes on two cores'
 	@echo 'make test-fast   unit, property and contract tests, one to two minutes; ARGS="-k throttle"'
@@ -58,12 +62,28 @@ help:
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
+	@echo 'make test-console every page of the web console in Chromium; about 50 MB to download once'
 	@echo 'make pictures    the pictures of the documents, with Chromium; ARGS="backtest chart"'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove caches, reports and logs (never .venv, never the state of a stack)'
 	@echo 'make distclean   as `make clean`, and the environments with it'
 
 setup: $(STAMP)
+	@$(MAKE) --no-print-directory $(PAGES) > $(VENV)/console.log 2>&1 || \
+		echo 'setup: the pages of the web console were not built ($(VENV)/console.log says why); all else works, `make console` tries again'
+
+console: $(STAMP) $(PAGES)
+
+$(PAGES): $(PAGE_FILES) requirements-console.lock | $(STAMP)
+	@$(BIN)/python -m lab.console_pages
+	@touch $@
+
+test-console: $(STAMP) $(PAGES) $(VENV)/.browser
+	@$(PYTEST) -q tests/console $(ARGS)
+
+$(VENV)/.browser: requirements-browser.lock | $(STAMP)
+	@$(INSTALL) --quiet --no-deps --require-hashes -r requirements-browser.lock
+	@touch $@
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -158,5 +178,5 @@ clean: $(STAMP)
 
 # By itself: an environment is not made only to be removed.
 distclean:
-	rm -rf $(VENV) $(PEERS) .coverage* .ruff_cache
+	rm -rf $(VENV) $(PEERS) console/node_modules mytrading/daemons/console/bundle .coverage* .ruff_cache
 	@$(call SWEEP)

@@ -236,7 +236,12 @@ def _config(home: Path, wanted: Wanted) -> RunConfig:
             "ENABLED_STRATEGIES": ",".join(part.name for part in wanted.cast.parts),
             "ENABLED_SYMBOLS": ",".join(wanted.cast.symbols),
         },
-        {"simulator.speed": 1.0, "simulator.seed": wanted.seed, "simulator.capital": _CAPITAL},
+        {
+            "simulator.speed": 1.0,
+            "simulator.seed": wanted.seed,
+            "simulator.capital": _CAPITAL,
+            "console.enabled": False,
+        },
     )
     config = build_run_config(settings, home, state, runtime_dir(state))
     changes: dict[str, Any] = {

@@ -73,6 +73,7 @@ def build_run_config(
             rules=settings.system.enabled_rules,
             alert_rules=copy_shared_fields(run_config.AlertRules, settings.alerts),
             webhooks=settings.webhooks,
+            console=settings.console,
             windows=run_config.Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )

@@ -21,6 +21,7 @@ from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import TIMEFRAMES
 from mytrading.messages.run_settings import (
     AlertRules,
+    ConsoleRules,
     DataRules,
     LogRules,
     Messaging,
@@ -217,6 +218,7 @@ _TABLES = (
     ("logging", LoggingSettings, "Logging"),
     ("alerts", AlertSettings, "Alerts"),
     ("webhooks", WebhookRules, "Webhooks"),
+    ("console", ConsoleRules, "Web console"),
     ("simulator", SimulatorRules, "Simulator"),
     ("process", ProcessRules, "Processes"),
     ("backtest", BacktestSettings, "Backtests"),

@@ -26,6 +26,7 @@ from mytrading.messages.enums import Mode
 from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.run_config import (
     AccountRole,
+    ConsoleRules,
     ProcessRules,
     RateLimits,
     RiskLimits,
@@ -55,6 +56,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
     logging: LoggingSettings = LoggingSettings()
     alerts: AlertSettings = AlertSettings()
     webhooks: WebhookRules = WebhookRules()
+    console: ConsoleRules = ConsoleRules()
     simulator: SimulatorRules = SimulatorRules()
     process: ProcessRules = ProcessRules()
     backtest: BacktestSettings = BacktestSettings()

@@ -17,6 +17,7 @@ from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.run_settings import (
     STARTING_CASH,
     AlertRules,
+    ConsoleRules,
     DataRules,
     LogRules,
     Messaging,
@@ -32,8 +33,8 @@ from mytrading.messages.run_settings import (
 )
 
 __all__ = [
-    "STARTING_CASH", "AlertRules", "DataRules", "LogRules", "Messaging", "ProcessRules", "RateLimits", "RiskLimits",
-    "ServerRules", "SimulatorRules", "UnknownExit", "WebhookRules", "Windows",
+    "STARTING_CASH", "AlertRules", "ConsoleRules", "DataRules", "LogRules", "Messaging", "ProcessRules", "RateLimits",
+    "RiskLimits", "ServerRules", "SimulatorRules", "UnknownExit", "WebhookRules", "Windows",
 ]  # fmt: skip
 
 RUN_FILE = "run.msgpack"
@@ -332,6 +333,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The account whose server gives quotes, history and instruments, where the venue does not; it takes no orders."""
     alert_rules: AlertRules = AlertRules()
     webhooks: WebhookRules = WebhookRules()
+    console: ConsoleRules = ConsoleRules()
 
     @property
     def shown_instruments(self) -> tuple[str, ...]:
@@ -420,7 +422,7 @@ def seal(config: RunConfig) -> RunConfig:
     source = msgspec.structs.replace(config.source, **blank) if config.source is not None else None
     content = msgspec.structs.replace(
         config, venue=venue, accounts=accounts, simulator=simulator, source=source, home="", state_dir="",
-        runtime_dir="", log_dir="", config_hash="",
+        runtime_dir="", log_dir="", config_hash="", console=ConsoleRules(),
     )  # fmt: skip
     digest = hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=8).hexdigest()
     return msgspec.structs.replace(config, config_hash=digest)

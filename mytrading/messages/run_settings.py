@@ -388,3 +388,27 @@ class WebhookRules(msgspec.Struct, frozen=True, kw_only=True):
     proxies: Annotated[
         tuple[str, ...], setting("WEBHOOK_PROXIES", "addresses of reverse proxies whose headers count")
     ] = ()
+
+
+class ConsoleRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `console`: the web console, where it listens and how long its sessions live.
+
+    An address that others reach needs a reverse proxy with a certificate before it: `public_url` is then what it is
+    reached by, and `proxies` are the addresses from which the header X-Forwarded-For counts.
+    """
+
+    enabled: Annotated[bool, setting("CONSOLE_ENABLED", "start the web console with the stack")] = True
+    host: Annotated[str, setting("CONSOLE_HOST", "address that it listens on")] = "127.0.0.1"
+    port: Annotated[int, setting("CONSOLE_PORT", "its port; 0: any that is free", ge=0, le=65535)] = 8700
+    public_url: Annotated[
+        str, setting("CONSOLE_PUBLIC_URL", "address that it is reached by, say https://host", check=_check_public_url)
+    ] = ""
+    proxies: Annotated[
+        tuple[str, ...], setting("CONSOLE_PROXIES", "addresses of reverse proxies whose headers count")
+    ] = ()
+    idle_minutes: Annotated[
+        float, setting("CONSOLE_IDLE_MINUTES", "minutes without anybody looking after which a session ends", gt=0)
+    ] = 60.0
+    session_hours: Annotated[
+        float, setting("CONSOLE_SESSION_HOURS", "hours after which a session ends in any case", gt=0)
+    ] = 12.0

@@ -51,7 +51,7 @@ class Stream(NamedTuple):
 
 
 ALL = ("feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog")
-OPTIONAL = ("webhooks",)
+OPTIONAL = ("webhooks", "console")
 """Daemons that run only where there is work for them; no start and no lock-step waits for one."""
 
 _FAN_OUT, _PIPE = Pattern

@@ -22,6 +22,7 @@ import msgspec
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.ops import Command, Query, RestingQuery, StatusQuery, SummaryQuery, WithdrawCommand
 from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
+from mytrading.messages.streams import OPTIONAL
 from mytrading.runtime.host import paths
 from mytrading.runtime.host.run_info import user_name
 from mytrading.runtime.host.run_key import new_run_key, seal_keys
@@ -227,6 +228,8 @@ class TradingOrchestrator:
     def _check(self, programs: Iterable[control.Program]) -> None:
         unstarted = control.not_started(self.config)
         for program in programs:
+            if program.name in OPTIONAL:
+                continue
             if program.state in ("BACKOFF", "FATAL") and (problem := unstarted.get(program.name)):
                 raise StackFailed(f"{program.name} could not be started: {problem}; see `mytrading logs supervisord`")
             if program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78):

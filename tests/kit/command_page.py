@@ -20,6 +20,7 @@ GROUPS = {
     "market": ("Instruments, chains, history, data, calendar", ("data", "options-backtest", "margin")),
     "legs": ("Option strategies without code", ("leg-strategies",)),
     "webhooks": ("Alerts over HTTP", ("webhooks",)),
+    "console": ("The web console", ("console",)),
     "research": ("Strategies over history", ("backtest", "checks", "optimise", "parity", "strategies")),
     "accounts": ("Accounts", ("accounts",)),
     "doctor": ("Set-up", ("doctor",)),

@@ -40,6 +40,7 @@ PROCESSES = (
     "reconciler",
     "gateway",
     "webhooks",
+    "console",
     "simulator",
 )
 ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "RECORDED"}
@@ -66,6 +67,7 @@ class Stack:
             "MYTRADING_STATE_DIR": str(self.base),
             "MYTRADING_LOG_DIR": str(folder / "logs"),
             "SIMULATOR_TICK_SECONDS": str(TICK_SECONDS),
+            "CONSOLE_ENABLED": "false",
             **environment,
         }
 

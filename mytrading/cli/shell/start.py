@@ -48,6 +48,7 @@ class StartOptions:
     dry_run: bool = False
     log_level: str = ""
     profile: str = ""
+    console: bool = True
 
 
 def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
@@ -97,6 +98,7 @@ def _overrides(wanted: StartOptions) -> dict[str, Any]:
         "simulator.speed": wanted.speed,
         "system.mode": Mode.DRY_RUN.value if wanted.dry_run else None,
         "logging.level": wanted.log_level.upper() or None,
+        "console.enabled": None if wanted.console else False,
     }
     return {name: value for name, value in given.items() if value is not None}
 

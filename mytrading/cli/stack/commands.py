@@ -27,6 +27,7 @@ def up(
     fresh: bool = typer.Option(False, "--fresh", help="Start from an empty state (simulated stacks)."),
     as_json: AsJson = False,
     dry_run: bool = typer.Option(False, "--dry-run", help="Record orders instead of sending them."),
+    no_console: bool = typer.Option(False, "--no-console", help="Without the web console."),
     log_level: str = typer.Option("", "--log-level", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
     profile: str = typer.Option("", "--profile", help="Which state folder; default, paper or replay if unset."),
 ) -> None:
@@ -42,7 +43,8 @@ def up(
         from mytrading.cli.shell.start import StartOptions, prepare_stack, start_stack
         from mytrading.cli.stack.viewer import StackWatch, watch_stack
 
-        orchestrator = prepare_stack(StartOptions(simulator, replay, speed, fresh, dry_run, log_level, profile))
+        wanted = StartOptions(simulator, replay, speed, fresh, dry_run, log_level, profile, not no_console)
+        orchestrator = prepare_stack(wanted)
         check_before_start(orchestrator)
         view = StackWatch(seconds=seconds, as_json=as_json, detach=detach)
         view.handle_signals()

@@ -26,6 +26,7 @@ from mytrading.core.time import clock_time
 from mytrading.messages.commands import FORMER_CODES
 from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery, TradesQuery
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
+from mytrading.runtime.streams.endpoints import read_console_endpoint
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import control
 
@@ -64,6 +65,8 @@ class LiveScreen:
 
     def _picture(self) -> Group:
         left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
+        place = read_console_endpoint(self._stack.config)
+        left += f"{place['url']} in a browser · " if place is not None else ""
         try:
             data = read_screen_data(self._stack, f"{left}{FOOTER}", self._rate)
         except (OpsTimedOut, OpsRefused, NotRunning) as error:

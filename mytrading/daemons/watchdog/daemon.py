@@ -149,7 +149,7 @@ class Watchdog(Daemon):
             self._beats = {name: beat._replace(at_ns=machine_ns) for name, beat in self._beats.items()}
             self._absent.clear()
         else:
-            for name in (*ALL, *OPTIONAL) if self._start_webhooks() else ALL:
+            for name in (*ALL, *self._optional()):
                 if name != self.name:
                     self._look_at(name, machine_ns)
             restarts = self._restarted.items()
@@ -158,6 +158,11 @@ class Watchdog(Daemon):
 
     def _webhooks_exist(self) -> bool:
         return any(self.config.webhooks_dir.glob("*.toml"))
+
+    def _optional(self) -> list[str]:
+        """Those of the optional daemons that should run."""
+        wanted = {"webhooks": self._start_webhooks(), "console": self.config.console.enabled}
+        return [name for name in OPTIONAL if wanted[name]]
 
     def _start_webhooks(self) -> bool:
         """True if there are webhooks; when the first one appears in a running stack, their process is started."""

@@ -22,7 +22,7 @@ from mytrading.runtime.host.run_key import VARIABLE as RUN_KEY
 from mytrading.runtime.journal.day_files import is_anything_to_export
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, holder
 
-PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "webhooks", "watchdog")
+PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "webhooks", "console", "watchdog")
 """Every program of supervisord.conf, in the order in which they start."""
 
 LINK = "logs/supervisor.sock"
@@ -110,6 +110,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
         "MYTRADING_LOG_DIR": config.log_dir,
         "MYTRADING_SIMULATOR": "true" if config.simulator.runs else "false",
         "MYTRADING_WEBHOOKS": "true" if any(config.webhooks_dir.glob("*.toml")) else "false",
+        "MYTRADING_CONSOLE": "true" if config.console.enabled else "false",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",

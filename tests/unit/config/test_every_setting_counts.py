@@ -83,6 +83,8 @@ OTHER = {
     "AVOID_FIRST_MINUTES": "1",
     "AVOID_LAST_MINUTES": "1",
     "ALERT_COMMAND": "true",
+    "CONSOLE_ENABLED": "false",
+    "CONSOLE_PUBLIC_URL": "https://console.example.in",
     "WEBHOOK_PUBLIC_URL": "https://alerts.example.in",
     "FEED_MODE": "depth",
     "FEED_FAILBACK_SECONDS": "120",
@@ -141,6 +143,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
     "ProcessRules": ("process",),
     "AlertRules": ("rules", "_rules"),
     "WebhookRules": ("webhooks", "rules"),
+    "ConsoleRules": ("console", "rules"),
     "RunConfig": ("config", "_config", "found", "self"),
 }
 """Under which names each part of the run file goes in the code."""

@@ -1,0 +1,947 @@
+// Written by `python -m tests.kit.console_types` from mytrading/messages/console_*.py. Do not edit.
+
+/** Topic `accounts`, by account: funds, profit, status and the age of what is shown. */
+export interface AccountRow {
+  account: string;
+  role: string;
+  broker: string;
+  product: string;
+  host: string;
+  status: string;
+  books: string;
+  right_mode: boolean | null;
+  stream_up: boolean | null;
+  message: string;
+  level: string;
+  available: number | null;
+  used_margin: number | null;
+  collateral: number | null;
+  realised: number | null;
+  unrealised: number | null;
+  broker_realised: number | null;
+  broker_unrealised: number | null;
+  difference: number | null;
+  not_comparable: string;
+  funds_wall_ms: number | null;
+  books_wall_ms: number | null;
+  positions: number;
+  calls_used: number | null;
+  calls_limit: number | null;
+  calls_waiting: number | null;
+}
+
+/** A command was journaled: "taken" is neither sent nor done. What it did shows on the topics. */
+export interface ActionTaken {
+  request_id: string;
+  text: string;
+  follow: string[];
+  by_kill_file: boolean;
+}
+
+/** Topic `alerts`, by `id`: active ones. */
+export interface AlertRow {
+  id: string;
+  code: string;
+  severity: string;
+  subject: string;
+  message: string;
+  daemon: string;
+  count: number;
+  first_ms: number | null;
+  last_ms: number | null;
+}
+
+/** The body of every answer that is not 2xx. `code` is for programs, `error` says what to do. */
+export interface ApiError {
+  code: string;
+  error: string;
+  field: string;
+  retry_after_s: number;
+}
+
+/** GET /api/audit?user=&action=&result=&limit=&before=: newest first. */
+export interface AuditEntry {
+  id: number;
+  wall_ms: number;
+  user: string;
+  ip: string;
+  action: string;
+  target: string;
+  result: string;
+  details: string;
+  request_id: string;
+}
+
+/** GET /api/calendar?exchange=&days=: a day from today on. Sessions as "09:15–15:30". */
+export interface CalendarDay {
+  day: string;
+  exchange: string;
+  sessions: string[];
+  holiday: string;
+}
+
+/** POST /api/actions/cancel. `version` is that of the row: refused with MOVED if the order changed since. */
+export interface CancelAction {
+  request_id: string;
+  order: string;
+  version: string;
+  force?: boolean;
+  reason?: string;
+}
+
+/** A call or a put of a chain. Volatility is a fraction a year; greeks are of one unit, theta of a day. */
+export interface ChainCell {
+  instrument: string;
+  lot: number;
+  ltp: number | null;
+  bid: number | null;
+  ask: number | null;
+  volume: number | null;
+  open_interest: number | null;
+  open_interest_change: number | null;
+  iv: number | null;
+  delta: number | null;
+  gamma: number | null;
+  theta: number | null;
+  vega: number | null;
+}
+
+/** Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key "". */
+export interface ChainHead {
+  underlying: string;
+  expiry: string;
+  expiries: string[];
+  spot: number | null;
+  forward: number | null;
+  days: number;
+  put_call_ratio: number | null;
+  max_pain: number | null;
+  straddle: number | null;
+  atm_iv: number | null;
+  missing: number;
+  market_ms: number | null;
+}
+
+/** Topic `chain:UNDERLYING:EXPIRY`, by the strike as text. */
+export interface ChainLine {
+  strike: number;
+  at_money: boolean;
+  call: ChainCell | null;
+  put: ChainCell | null;
+}
+
+/** A straight line across a panel at a value of an axis, with a word beside it. */
+export interface ChartLine {
+  axis: "x" | "y";
+  value: string | number | null;
+  text?: string;
+  panel?: number;
+}
+
+/** One of the panels of a chart, from the top; `share` is its part of the height. */
+export interface ChartPanel {
+  title?: string;
+  unit?: "date" | "duration" | "integer" | "number" | "percent" | "price" | "rupees" | "text" | "time";
+  share?: number;
+  log?: boolean;
+}
+
+/** Values of one name in a chart, in the unit of its panel; None is a hole. */
+export interface ChartSeries {
+  name: string;
+  draw: "area" | "bars" | "candles" | "heat" | "line" | "marks" | "step";
+  x: (string | number | null)[];
+  y: (string | number | null)[];
+  open?: number[];
+  high?: number[];
+  low?: number[];
+  cells?: ((number | null)[])[];
+  text?: string[];
+  colour?: "" | "gain" | "loss" | "muted" | "pale" | "subject" | "warn";
+  panel?: number;
+  shape?: "" | "circle" | "cross" | "down" | "up";
+  hollow?: boolean;
+  size?: number;
+  dashed?: boolean;
+  hidden?: boolean;
+  signed?: boolean;
+}
+
+/** POST /api/actions/claim: give unmanaged units to a strategy, or to `manual` to be closed. */
+export interface ClaimAction {
+  request_id: string;
+  position: string;
+  version: string;
+  strategy: string;
+  quantity?: number;
+  price?: number;
+  stop?: number;
+  stop_limit?: number;
+  reason?: string;
+}
+
+/** POST /api/actions/close: close what an owner holds of an instrument. */
+export interface CloseAction {
+  request_id: string;
+  position: string;
+  version: string;
+  deadline_s?: number;
+  reason?: string;
+}
+
+/** Topic `trades`, by `id`: a round trip from flat to flat. */
+export interface ClosedTradeRow {
+  id: string;
+  account: string;
+  strategy: string;
+  run: string;
+  instrument: string;
+  product: string;
+  side: string;
+  quantity: number;
+  entry_price: number;
+  exit_price: number;
+  realised: number;
+  opened_ms: number | null;
+  closed_ms: number | null;
+}
+
+/** POST /api/confirm: the password or a code again, for actions answered with CONFIRM_NEEDED. */
+export interface ConfirmRequest {
+  password?: string;
+  totp?: string;
+}
+
+/** GET /api/webhooks/{name}/deliveries?limit= (trader): a verdict on an alert, the newest last. Hostile text. */
+export interface DeliveryRow {
+  received: string;
+  alert: string;
+  ip: string;
+  symbol: string;
+  verdict: string;
+  target: number;
+  code: string;
+  text: string;
+  signal: string;
+  body: string;
+}
+
+/** GET /api/feed: where quotes come from. `figures` are those of the feed's heartbeat, `history` its connections. */
+export interface FeedMonitor {
+  current: string;
+  standby: string[];
+  well: number;
+  silent_s: number | null;
+  subscribed: number;
+  ticked: number;
+  fresh: number;
+  expected: number;
+  quotes: number;
+  bars: number;
+  switches: number;
+  reconnects: number;
+  figures: Record<string, number>;
+  history: LogLine[];
+}
+
+/** POST /api/first-user: the code of the shell, and the administrator to be. */
+export interface FirstUserRequest {
+  code: string;
+  name: string;
+  password: string;
+}
+
+/** POST /api/actions/flatten: halt entries and close positions of all accounts, one, or one strategy. Trader. */
+export interface FlattenAction {
+  request_id: string;
+  account?: string;
+  strategy?: string;
+  deadline_s?: number;
+  reason?: string;
+}
+
+/** GET /api/actions/flatten/{id}. `flat`: confirmed twice by the books. */
+export interface FlattenProgress {
+  id: string;
+  state: string;
+  flat: boolean;
+  left: string[];
+  unmanaged: string[];
+  seconds_left: number | null;
+}
+
+/** POST /api/actions/halt and /api/actions/reduce. Without `account` all of them. Role trader. */
+export interface HaltAction {
+  request_id: string;
+  account?: string;
+  reason?: string;
+}
+
+/** Topic `halts`, by `id`: whatever holds entries back, or closes positions now. */
+export interface HaltRow {
+  id: string;
+  kind: string;
+  subject: string;
+  level: string;
+  reason: string;
+  by: string;
+  at_ms: number | null;
+  cure: string;
+}
+
+/** GET /api/instruments?query=&limit=. */
+export interface InstrumentRow {
+  id: string;
+  symbol: string;
+  exchange: string;
+  kind: string;
+  underlying: string;
+  expiry: string;
+  strike: number | null;
+  lot: number;
+  tick: number;
+  freeze: number;
+}
+
+/** POST /api/actions/kill: write the file KILL, which holds with or without the gateway. Role trader. */
+export interface KillAction {
+  request_id: string;
+  reduce?: boolean;
+  reason?: string;
+}
+
+/** Topic `limits`, by `id`: a risk limit with what is used of it. */
+export interface LimitRow {
+  id: string;
+  kind: string;
+  scope: string;
+  name: string;
+  now: number | null;
+  most: number;
+  left: number | null;
+  used: number;
+  action: string;
+  reached: string;
+}
+
+/** From the page: a new snapshot of a topic. */
+export interface LiveAgain {
+  type: "again";
+  topic: string;
+}
+
+/** From the page, every 30 s while a person looks at it: keeps its chain leases. */
+export interface LiveAlive {
+  type: "alive";
+}
+
+/** Once a second. `stack` False: the gateway does not answer, and all that is shown is old. */
+export interface LiveBeat {
+  type: "beat";
+  wall_ms: number;
+  market_ms: number | null;
+  speed: number;
+  stack: boolean;
+  stale_s: number;
+  problem: string;
+}
+
+/** What changed since `previous`. `set` holds changed cells by row key (of a new row all of them), `gone` the keys */
+export interface LiveDelta {
+  type: "delta";
+  topic: string;
+  previous: number;
+  version: number;
+  set: Record<string, Record<string, unknown>>;
+  gone: string[];
+}
+
+/** First message of the server. A page whose bundle has another `build` shows the banner "reload". */
+export interface LiveHello {
+  type: "hello";
+  build: string;
+  protocol: number;
+  user: string;
+  role: "admin" | "trader" | "viewer";
+  wall_ms: number;
+  market_ms: number | null;
+  topics: string[];
+}
+
+/** A message of the page that was not followed. */
+export interface LiveRefused {
+  type: "refused";
+  topic: string;
+  error: string;
+}
+
+/** All rows of a topic by key; what the page had of it is void. */
+export interface LiveSnapshot {
+  type: "snapshot";
+  topic: string;
+  version: number;
+  rows: Record<string, unknown>;
+}
+
+/** From the page: exactly these topics from now on; none in a hidden tab. */
+export interface LiveWatch {
+  type: "watch";
+  topics: string[];
+}
+
+/** GET /api/logs?process=&level=&text=&trace=&limit=: newest last. */
+export interface LogLine {
+  wall_ms: number | null;
+  process: string;
+  level: string;
+  event: string;
+  text: string;
+}
+
+/** POST /api/login. `totp` only where the user has a second factor: without it the answer is TOTP_NEEDED. */
+export interface LoginRequest {
+  name: string;
+  password: string;
+  totp?: string;
+}
+
+/** POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too. */
+export interface ModifyAction {
+  request_id: string;
+  order: string;
+  version: string;
+  price?: number;
+  trigger?: number;
+  quantity?: number;
+  reason?: string;
+}
+
+/** Topic `needs`, by `id`: what waits for a person. */
+export interface NeedRow {
+  id: string;
+  kind: string;
+  severity: string;
+  subject: string;
+  text: string;
+  reference: string;
+  since_ms: number | null;
+}
+
+/** POST /api/users. */
+export interface NewUser {
+  name: string;
+  password: string;
+  role: "admin" | "trader" | "viewer";
+}
+
+/** GET /api/actions/order/{order}/{request}: waiting, refused, cancelled, modified, replaced, filled or ended. */
+export interface OrderActionResult {
+  word: string;
+  text: string;
+}
+
+/** Topic `orders`, by `id` (ours). */
+export interface OrderRow {
+  id: string;
+  version: string;
+  account: string;
+  strategy: string;
+  instrument: string;
+  product: string;
+  purpose: string;
+  side: string;
+  quantity: number;
+  filled: number;
+  order_type: string;
+  state: string;
+  live: boolean;
+  unknown: boolean;
+  price: number;
+  trigger_price: number;
+  average_price: number | null;
+  broker_order_id: string;
+  cause: string;
+  reason: string;
+  message: string;
+  pending: string;
+  created_ms: number | null;
+  updated_ms: number | null;
+  parent: string;
+  slices: number;
+}
+
+/** POST /api/password; all other sessions of the user end. */
+export interface PasswordChange {
+  password: string;
+  new_password: string;
+}
+
+/** Topic `positions`, by `id`; `managed` False: units at the broker that no strategy owns. */
+export interface PositionRow {
+  id: string;
+  version: string;
+  account: string;
+  strategy: string;
+  run: string;
+  instrument: string;
+  product: string;
+  managed: boolean;
+  quantity: number;
+  quantity_seen: number;
+  average_price: number | null;
+  ltp: number | null;
+  unrealised: number | null;
+  realised: number;
+  stop: number | null;
+  stop_state: string;
+  stop_distance: number | null;
+  target: number | null;
+  confidence: string;
+  since_ms: number | null;
+}
+
+/** A leg of a payoff: CE, PE, FUT or EQ, signed units at rupees each, years to its end, volatility (0.14 is 14 %). */
+export interface PricedLeg {
+  name: string;
+  kind: string;
+  units: number;
+  price: number;
+  strike?: number;
+  years?: number;
+  volatility?: number;
+}
+
+/** Topic `processes`, by `name`. */
+export interface ProcessRow {
+  name: string;
+  state: string;
+  ready: boolean;
+  pid: number;
+  restarts: number;
+  lag_ms: number;
+  queue_depth: number;
+  handled: number;
+  handler_p50_us: number;
+  handler_p99_us: number;
+  rss_mb: number;
+  cpu_s: number;
+  dropped: number;
+  bad_frames: number;
+  age_s: number | null;
+  notes: string[];
+  figures: Record<string, number>;
+}
+
+/** Topic `profit`, by its time: the day's profit in rupees, a point each five seconds. */
+export interface ProfitPoint {
+  at_ms: number;
+  realised: number;
+  unrealised: number;
+}
+
+/** All that a report shows. `kind` names what it is of, such as `backtest`; `verdict` is one line in its tone. */
+export interface Report {
+  version: number;
+  kind: string;
+  title: string;
+  heading?: string;
+  subtitle?: string;
+  verdict?: ReportValue | null;
+  cards?: ReportCard[];
+  notes?: string[];
+  sections?: ReportSection[];
+}
+
+/** A figure at the head of a report. */
+export interface ReportCard {
+  name: string;
+  value: ReportValue;
+}
+
+/** Panels over one axis. On a time axis `closed_hours` (from, to, of a day), weekends and `closed_days` (such as */
+export interface ReportChart {
+  type: "chart";
+  title?: string;
+  x?: "category" | "number" | "time";
+  x_title?: string;
+  x_unit?: "date" | "duration" | "integer" | "number" | "percent" | "price" | "rupees" | "text" | "time";
+  panels?: ChartPanel[];
+  series?: ChartSeries[];
+  lines?: ChartLine[];
+  height?: number;
+  closed_hours?: unknown[] | null;
+  closed_weekends?: boolean;
+  closed_days?: string[];
+  ranges?: boolean;
+  first?: unknown[] | null;
+  diverging?: boolean;
+  reverse?: boolean;
+}
+
+/** GET /api/reports: a report of a backtest, search or check below `runs`; GET /api/reports/{id} is its content. */
+export interface ReportEntry {
+  id: string;
+  kind: string;
+  title: string;
+  made_wall_ms: number;
+}
+
+/** A sentence between tables and charts. */
+export interface ReportNote {
+  type: "note";
+  text: string;
+}
+
+/** What legs earn by the underlying's price, at the first expiry among them and before; readers may move spot, */
+export interface ReportPayoff {
+  type: "payoff";
+  underlying: string;
+  spot: number;
+  legs: PricedLeg[];
+  years: number;
+  rate: number;
+  low: number;
+  high: number;
+}
+
+/** Blocks under a title. */
+export interface ReportSection {
+  title: string;
+  blocks: (ReportTable | ReportChart | ReportNote | ReportPayoff)[];
+}
+
+/** Rows under named columns; readers may sort them. `title` is a caption, empty: none. */
+export interface ReportTable {
+  type: "table";
+  columns: TableColumn[];
+  rows: ((string | number | ReportValue | null)[])[];
+  title?: string;
+}
+
+/** A value with a unit or tone of its own, as a cell or a card. `digits` are decimals; None: those of the unit. */
+export interface ReportValue {
+  value: string | number | null;
+  unit?: "date" | "duration" | "integer" | "number" | "percent" | "price" | "rupees" | "text" | "time";
+  digits?: number | null;
+  tone?: "" | "bad" | "good" | "warn";
+}
+
+/** POST /api/actions/resolve: an order of unknown fate is `broker_order`, or was `not_placed`. Confirmed. */
+export interface ResolveAction {
+  request_id: string;
+  order: string;
+  version: string;
+  broker_order?: string;
+  not_placed?: boolean;
+  force?: boolean;
+  reason?: string;
+}
+
+/** POST /api/actions/resume. Role trader, confirmed. */
+export interface ResumeAction {
+  request_id: string;
+  account?: string;
+  reason?: string;
+}
+
+/** GET /api/actions/answer/{request}: the router's answer to a resolve or a claim, once there is one. */
+export interface RouterAnswer {
+  answered: boolean;
+  ok: boolean;
+  message: string;
+}
+
+/** GET /api/scenario?underlying=&days=: profit in rupees over the whole book, `profit[volatility][spot]`. */
+export interface ScenarioTable {
+  underlying: string;
+  spot: number;
+  days: number;
+  spot_moves: number[];
+  volatility_moves: number[];
+  profit: number[][];
+  positions: number;
+  without_price: string[];
+}
+
+/** GET /api/sessions: one of them; an admin sees those of all users. */
+export interface SessionEntry {
+  id: string;
+  user: string;
+  current: boolean;
+  created_wall_ms: number;
+  seen_wall_ms: number;
+  ends_wall_ms: number;
+  ip: string;
+  agent: string;
+  viewers: number;
+}
+
+/** GET /api/session. `csrf` goes into the header X-CSRF-Token of every POST; it is new after each login. */
+export interface SessionInfo {
+  user: SessionUser | null;
+  csrf: string;
+  first_user: boolean;
+  build: string;
+  mode: string;
+  profile: string;
+}
+
+/** Who is logged in. `confirmed_s`: for so many seconds actions that need the password again are allowed. */
+export interface SessionUser {
+  name: string;
+  role: "admin" | "trader" | "viewer";
+  totp: boolean;
+  confirmed_s: number;
+}
+
+/** GET /api/settings: a value and where it comes from; secrets are masked. */
+export interface SettingRow {
+  name: string;
+  value: string;
+  origin: string;
+}
+
+/** What became of a signal in one account. */
+export interface SignalAccount {
+  account: string;
+  result: string;
+  orders: number;
+  filled: number;
+  reason: string;
+}
+
+/** A leg of a signal: the target in lots. */
+export interface SignalLeg {
+  instrument: string;
+  lots: number;
+}
+
+/** Topic `signals`, by `id`, refused ones included. */
+export interface SignalRow {
+  id: string;
+  strategy: string;
+  watch: string;
+  action: string;
+  result: string;
+  reason: string;
+  price: number | null;
+  denied: string[];
+  accounts: SignalAccount[];
+  legs: SignalLeg[];
+  created_ms: number | null;
+}
+
+/** Topic `stack`, one row with the key "": mode, trading level, market session, profit of the day. */
+export interface StackRow {
+  profile: string;
+  mode: string;
+  system: string;
+  quotes_of: string;
+  speed: number;
+  level: string;
+  level_reason: string;
+  level_by: string;
+  level_ms: number | null;
+  entries_closed: string;
+  kill: string;
+  ready: boolean;
+  wrong_mode: string;
+  limits_reached: string[];
+  session: string;
+  session_text: string;
+  expiry_today: string[];
+  feed_age_s: number | null;
+  fresh: number;
+  expected: number;
+  realised: number;
+  unrealised: number;
+  quotes: number;
+  bars: number;
+  signals: number;
+  orders_placed: number;
+  orders_filled: number;
+  orders_rejected: number;
+  orders_unknown: number;
+  denied: number;
+  round_trips: number;
+  quote_to_order_p50_ms: number | null;
+  quote_to_order_p99_ms: number | null;
+}
+
+/** Topic `stops`, by `id`: a position and its stop. */
+export interface StopRow {
+  id: string;
+  account: string;
+  strategy: string;
+  instrument: string;
+  product: string;
+  quantity: number;
+  average_price: number;
+  ltp: number | null;
+  unrealised: number | null;
+  stop: number | null;
+  holder: string;
+  distance: number | null;
+  distance_share: number | null;
+  at_risk: number | null;
+}
+
+/** Topic `strategies`, by name. */
+export interface StrategyRow {
+  name: string;
+  kind: string;
+  state: string;
+  enabled: boolean;
+  problem: string;
+  waits: string;
+  prices: Record<string, number | null>;
+  watches: string[];
+  parameters: Record<string, unknown>;
+  realised: number;
+  unrealised: number;
+  positions: number;
+  switched_by: string;
+  switched_reason: string;
+  switched_ms: number | null;
+}
+
+/** A leg of a structure, with the prices at which its own rules close it. */
+export interface StructureLeg {
+  account: string;
+  instrument: string;
+  product: string;
+  quantity: number;
+  average_price: number;
+  ltp: number | null;
+  profit: number | null;
+  stop_loss: number | null;
+  take_profit: number | null;
+  trailing: number | null;
+}
+
+/** Topic `structures`, by `id`: a run of a strategy, its legs and what ends it. */
+export interface StructureRow {
+  id: string;
+  strategy: string;
+  run: string;
+  profit: number | null;
+  realised: number;
+  max_loss: number | null;
+  max_profit: number | null;
+  peak: number | null;
+  trailing_stop: number | null;
+  supertrend: string;
+  leaving: string;
+  opened_ms: number | null;
+  closes_ms: number | null;
+  legs: StructureLeg[];
+}
+
+/** POST /api/actions/switch: entries of one strategy on or off. Role trader. */
+export interface SwitchAction {
+  request_id: string;
+  strategy: string;
+  enabled: boolean;
+  reason?: string;
+}
+
+/** A column's name and the unit of its plain cells; with `signed` numbers above and below 0 are coloured. */
+export interface TableColumn {
+  name: string;
+  unit?: "date" | "duration" | "integer" | "number" | "percent" | "price" | "rupees" | "text" | "time";
+  digits?: number | null;
+  signed?: boolean;
+}
+
+/** POST /api/totp/confirm. */
+export interface TotpConfirm {
+  totp: string;
+}
+
+/** POST /api/totp/begin: what an authenticator needs; counts once a code of it was confirmed. */
+export interface TotpSecret {
+  secret: string;
+  uri: string;
+  qr_svg: string;
+  qr_size: number;
+}
+
+/** GET /api/underlyings: what has options, with its live expiries (ISO dates), nearest first. */
+export interface UnderlyingRow {
+  underlying: string;
+  expiries: string[];
+  lot: number;
+}
+
+/** POST /api/actions/unkill: remove the file KILL. Role trader, confirmed. */
+export interface UnkillAction {
+  request_id: string;
+  reason?: string;
+}
+
+/** POST /api/users/{name}: what is None stays as it is. Its sessions end. */
+export interface UserChange {
+  role?: "admin" | "trader" | "viewer" | null;
+  disabled?: boolean | null;
+  password?: string | null;
+  reset_totp?: boolean;
+}
+
+/** GET /api/users. */
+export interface UserEntry {
+  name: string;
+  role: "admin" | "trader" | "viewer";
+  totp: boolean;
+  disabled: boolean;
+  created_wall_ms: number;
+  last_login_wall_ms: number | null;
+}
+
+/** GET /api/webhooks (trader): one of them, without its address. `state` is OPEN, LOCKED or FAULTY. */
+export interface WebhookRow {
+  name: string;
+  sender: string;
+  mode: string;
+  symbols: number;
+  window: string;
+  square_off: string;
+  state: string;
+  problem: string;
+}
+
+/** GET /api/why/{id}: a step of the chain behind an order, signal or goal. Times in ms of machine time. */
+export interface WhyStep {
+  at_ms: number;
+  ms: number;
+  step_ms: number;
+  daemon: string;
+  kind: string;
+  what: string;
+}
+
+export type LiveMessage = LiveHello | LiveSnapshot | LiveDelta | LiveBeat | LiveRefused;
+
+export type LiveRequest = LiveWatch | LiveAgain | LiveAlive;
+
+export interface Topics {
+  stack: StackRow;
+  accounts: AccountRow;
+  strategies: StrategyRow;
+  orders: OrderRow;
+  positions: PositionRow;
+  trades: ClosedTradeRow;
+  signals: SignalRow;
+  alerts: AlertRow;
+  limits: LimitRow;
+  stops: StopRow;
+  structures: StructureRow;
+  halts: HaltRow;
+  needs: NeedRow;
+  processes: ProcessRow;
+  profit: ProfitPoint;
+}
+
+export interface ChainTopics {
+  chain: ChainLine;
+  chainhead: ChainHead;
+}

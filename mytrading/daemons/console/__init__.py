@@ -1,0 +1,1 @@
+"""The web console: what an operator sees and does, in a browser, over the gateway."""

@@ -1,0 +1,113 @@
+"""The console's application: its routes, who may use them, and how errors are answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, WebSocket, get, websocket
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.params import FromPath
+
+from mytrading import __version__
+from mytrading.daemons.console import accounts_api, actions_api, page_files, pages_api, reports_api
+from mytrading.daemons.console.authentication import Authentication, Viewer
+from mytrading.daemons.console.refusals import ApiRefused
+from mytrading.messages.console_api import ApiError
+from mytrading.messages.console_rows import TOPICS
+from mytrading.runtime.observability.logging import get_logger
+
+MOST_BODY = 64 * 1024
+
+
+class TopicAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows of a topic by key."""
+
+    version: int
+    rows: dict[str, Any]
+
+
+@get("/livez", opt={"open": True}, sync_to_thread=False)
+def livez() -> dict[str, bool]:
+    """The process answers."""
+    return {"alive": True}
+
+
+@get("/api/schema", opt={"open": True}, sync_to_thread=False, include_in_schema=False)
+def schema(request: Request[Viewer, Any, State]) -> dict[str, Any]:
+    """The description of this API, as OpenAPI."""
+    return request.app.openapi_schema.to_schema()
+
+
+@get("/api/{topic:str}")
+async def show_topic(state: State, topic: FromPath[str]) -> TopicAnswer:
+    """The rows of a topic, read now."""
+    if topic not in TOPICS:
+        raise ApiRefused("NOT_FOUND", f"expected one of {', '.join(TOPICS)}; found {topic[:40]!r}")
+    await state.reader.refresh((topic,))
+    found = state.reader.book.get(topic)
+    if found is None or state.reader.problem:
+        raise ApiRefused("STACK_SILENT", state.reader.problem or "nothing was read yet", "", 2)
+    return TopicAnswer(version=found.version, rows=dict(found.rows))
+
+
+@websocket("/api/live")
+async def live(socket: WebSocket[Viewer, Any, Any]) -> None:
+    """What changes, as it does."""
+    await socket.app.state.hub.serve(socket)
+
+
+def make_application(state: State) -> Litestar:
+    """Return the application around `state`: its config, store, hub, reader, files, door and build."""
+    return Litestar(
+        [
+            livez,
+            schema,
+            show_topic,
+            live,
+            *accounts_api.ROUTES,
+            *actions_api.ROUTES,
+            *pages_api.ROUTES,
+            *reports_api.ROUTES,
+            *page_files.ROUTES,
+        ],
+        middleware=[DefineMiddleware(Authentication)],
+        exception_handlers={HTTPException: _refuse, Exception: _fail},
+        state=state,
+        openapi_config=OpenAPIConfig(title="MyTrading console", version=__version__, path="/unserved"),
+        request_max_body_size=MOST_BODY,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _refuse(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    if isinstance(error, ApiRefused):
+        body = ApiError(code=error.code, error=error.error, field=error.field, retry_after_s=error.retry_after_s)
+        return _response(body, error.status_code)
+    if isinstance(error, ValidationException) or error.status_code == 400:
+        return _response(_bad_request(error), 400)
+    code = {404: "NOT_FOUND", 405: "NOT_FOUND", 413: "BAD_REQUEST"}.get(error.status_code, "BAD_REQUEST")
+    return _response(ApiError(code=code, error=f"expected another request: {error.detail}"), error.status_code)
+
+
+def _bad_request(error: HTTPException) -> ApiError:
+    """What is wrong with a body, with the first field that is."""
+    extra = error.extra if isinstance(error.extra, list) and error.extra else [{}]
+    first: Any = extra[0] if isinstance(extra[0], dict) else {}
+    field, text = str(first.get("key", "")), str(first.get("message", error.detail))
+    return ApiError(code="BAD_REQUEST", error=f"{field}: {text}" if field else text, field=field)
+
+
+def _fail(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    get_logger("console").error("request.failed", path=request.scope["path"], exc_info=error)
+    text = "a defect in the console; see `mytrading logs console`"
+    return _response(ApiError(code="DEFECT", error=text), 500)
+
+
+def _response(body: ApiError, status: int) -> Response[bytes]:
+    headers = {"retry-after": str(body.retry_after_s)} if body.retry_after_s else {}
+    return Response(msgspec.json.encode(body), status_code=status, media_type=MediaType.JSON, headers=headers)

@@ -1,0 +1,195 @@
+"""Option chains for pages: quotes leased while somebody looks, ten pictures a second, one lease for all its viewers.
+
+A lease ends ten seconds after its last renewal, so nothing has to be given back when this process dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.options import black76
+from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
+from mytrading.daemons.console.topics import TopicBook
+from mytrading.messages.console_rows import ChainCell, ChainHead, ChainLine
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+from mytrading.runtime.streams.quote_lease import QuoteLease
+
+AROUND = 20
+"""Strikes each side of the money."""
+RATE = 0.065
+TURN_S = 0.1
+IDLE_S = 0.5
+RETRY_S = 2.0
+_KEPT_INTEREST = 20_000
+
+
+class LiveChain(QuoteLease):
+    """One chain with its lease. `first_interest` is kept by the desk: open interest as first seen, by instrument."""
+
+    def __init__(
+        self, config: RunConfig, calendar: Calendar, book: InstrumentBook, name: str, first_interest: dict[str, int]
+    ) -> None:
+        super().__init__(config, f"console {name}"[:48], session_ends(calendar), book)
+        self.underlying, _, self.expiry = name.partition(":")
+        options = book.options(self.underlying, self.expiry)
+        self._lots = {option.id: option.lot_size for option in options}
+        self._expiries = book.live_expiries(self.underlying, InstrumentKind.CE, self.now)
+        settles = self.ends(options[0].exchange, self.expiry)
+        self._chain = OptionChain(self.underlying, self.expiry, options, book.spot(self.underlying).id, settles, RATE)
+        self._first = first_interest
+
+    def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Take the quotes that came; return the rows of the chain and of its head."""
+        self.renew(set(self._chain.instruments(self._chain.spot_price(), AROUND)))
+        for quote in self.quotes(0):
+            self._chain.apply(quote)
+        view = self._chain.view(self.now, AROUND)
+        lines = {
+            f"{row.strike:g}": ChainLine(
+                strike=row.strike, at_money=row.strike == view.atm, call=self._cell(row.call), put=self._cell(row.put)
+            )
+            for row in view.rows
+        }
+        return lines, {"": self._head(view)}
+
+    def _cell(self, side: ChainSide | None) -> ChainCell | None:
+        if side is None:
+            return None
+        interest, change = side.open_interest, None
+        if interest is not None:
+            change = interest - self._first.setdefault(side.instrument, interest)
+        return ChainCell(
+            instrument=side.instrument,
+            lot=self._lots.get(side.instrument, 0),
+            ltp=side.ltp,
+            bid=side.bid,
+            ask=side.ask,
+            volume=side.volume,
+            open_interest=interest,
+            open_interest_change=change,
+            iv=_rounded(side.iv, 5),
+            delta=_rounded(side.delta, 4),
+            gamma=_rounded(side.gamma, 6),
+            theta=_rounded(side.theta, 2),
+            vega=_rounded(side.vega, 2),
+        )
+
+    def _head(self, view: ChainView) -> ChainHead:
+        money = next((row for row in view.rows if row.strike == view.atm), None)
+        sides = [side for side in (money.call, money.put) if side is not None] if money is not None else []
+        prices = [side.price for side in sides if side.price is not None]
+        ivs = [side.iv for side in sides if side.iv is not None]
+        shown = [side for row in view.rows for side in (row.call, row.put) if side is not None]
+        return ChainHead(
+            underlying=view.underlying,
+            expiry=view.expiry,
+            expiries=self._expiries,
+            spot=view.spot,
+            forward=_rounded(view.forward, 2),
+            days=round(view.years * 365, 2),
+            put_call_ratio=_rounded(view.pcr_open_interest, 3),
+            max_pain=view.max_pain,
+            straddle=_rounded(sum(prices), 2) if len(prices) == 2 else None,
+            atm_iv=_rounded(sum(ivs) / len(ivs), 5) if ivs else None,
+            missing=sum(side.ltp is None for side in shown),
+            market_ms=view.at_ns // 1_000_000,
+        )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    """A figure as fine as it is shown, so that a cell changes only when its text does."""
+    return None if value is None or value != value else round(value, digits)
+
+
+class ChainDesk:
+    """All chains that somebody looks at. `instruments` are the day's, read when they are needed."""
+
+    def __init__(self, config: RunConfig, calendar: Calendar) -> None:
+        self._config, self._calendar = config, calendar
+        self._file = InstrumentFile(config.state, session_ends(calendar))
+        self._known: InstrumentBook | None = None
+        self._chains: dict[str, LiveChain] = {}
+        self._first: dict[str, int] = {}
+        self._thread = ThreadPoolExecutor(1, "console.chains")
+        black76.interpret()
+
+    @property
+    def count(self) -> int:
+        """How many chains are leased."""
+        return len(self._chains)
+
+    def serve(self, book: TopicBook, wanted: Callable[[], frozenset[str]], changed: Callable[[], None]) -> None:
+        """Put the rows of `wanted` chains (UNDERLYING:EXPIRY) into `book`, and call `changed`."""
+        self._book, self._wanted, self._changed = book, wanted, changed
+
+    def instruments(self) -> InstrumentBook:
+        """Return the day's instruments; none before the feed has written them."""
+        if self._known is None or self._file.changed():
+            self._known = self._file.book()
+        return self._known
+
+    async def problem(self, name: str) -> str:
+        """Return why a chain cannot be watched; empty if it can."""
+        underlying, _, expiry = name.partition(":")
+        book = await asyncio.get_running_loop().run_in_executor(None, self.instruments)
+        expiries = book.expiries(underlying, InstrumentKind.CE)
+        if expiry in expiries:
+            return ""
+        if not expiries:
+            return f"expected an underlying with options today, found {underlying[:20]!r}"
+        return f"{underlying}: expected one of {', '.join(expiries[:8])}; found {expiry[:20]!r}"
+
+    async def run(self) -> None:
+        """Keep the chains until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            wanted = self._wanted()
+            if not wanted and not self._chains:
+                await asyncio.sleep(IDLE_S)
+                continue
+            began = loop.time()
+            try:
+                tables = await loop.run_in_executor(self._thread, self._turn, wanted)
+            except (OpsTimedOut, OpsRefused, NoSuchContract, OSError):
+                await asyncio.sleep(RETRY_S)
+                continue
+            changed = [topic for topic, rows in tables.items() if self._book.put(topic, rows)]
+            if changed:
+                self._changed()
+            await asyncio.sleep(max(TURN_S - (loop.time() - began), 0.01))
+
+    def _turn(self, wanted: frozenset[str]) -> dict[str, Any]:
+        for name in self._chains.keys() - wanted:
+            self._end(name)
+        tables: dict[str, Any] = {}
+        for name in wanted:
+            if name not in self._chains:
+                self._begin(name)
+            tables[f"chain:{name}"], tables[f"chainhead:{name}"] = self._chains[name].turn()
+        return tables
+
+    def _begin(self, name: str) -> None:
+        if len(self._first) > _KEPT_INTEREST:
+            self._first.clear()
+        self._chains[name] = LiveChain(self._config, self._calendar, self.instruments(), name, self._first)
+
+    def _end(self, name: str) -> None:
+        chain = self._chains.pop(name)
+        with suppress(OpsTimedOut, OpsRefused, OSError):  # a lease that is not given back ends by itself
+            chain.__exit__(None, None, None)
+        for topic in (f"chain:{name}", f"chainhead:{name}"):
+            self._book.drop(topic)
+
+    def stop(self) -> None:
+        """End the thread; leases end by themselves."""
+        self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,86 @@
+"""The console daemon: pages for operators over HTTP, in a thread; a loop that only beats.
+
+gateway ─► StackReader (one reader, four times a second, what somebody watches) ─► LiveHub ─► every open page
+market  ─► ChainDesk (leased quotes of chains that somebody looks at) ────────────┘
+POST of a page ─► typed command to the gateway, with who gave it ─► journal
+
+It decides nothing and nothing waits for it: killed, attacked or without a port, it costs the stack nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+
+from mytrading.core.calendar import Calendar
+from mytrading.daemons.console.server import ConsoleServer, NotPrivate
+from mytrading.messages.enums import Severity
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
+from mytrading.runtime.host.http_thread import PortTaken
+from mytrading.runtime.streams.endpoints import console_endpoint_file
+
+NO_PORT = "CONSOLE_PORT_TAKEN"
+ADDRESS = "console"
+BIND_S = 5.0
+WATCH_S = 1.0
+NICENESS = 5
+
+
+class Console(Daemon):
+    """The process of the web console."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__("console", config)
+        calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
+        self._server = ConsoleServer(config, self.clock, calendar)
+
+    def setup(self) -> None:
+        """Open the port; without it, try again every few seconds."""
+        os.nice(NICENESS)
+        self._listen()
+        self.every(BIND_S, lambda _: self._listen())
+        self.every(WATCH_S, lambda _: self._watch())
+
+    def _listen(self) -> None:
+        """Open the port unless it is open. A taken one is an alert, and tried again: nothing else waits for it."""
+        server = self._server
+        if server.port:
+            return
+        try:
+            server.listen()
+        except (PortTaken, NotPrivate) as error:
+            self.alerts.raise_(NO_PORT, Severity.WARNING, ADDRESS, str(error))
+            return
+        self.alerts.clear(NO_PORT, ADDRESS)
+        place = {"port": server.port, "url": server.url, "public": self.config.console.public_url}
+        console_endpoint_file(self.config).write_text(json.dumps(place), encoding="utf-8")
+        self.log.info("console.listening", port=server.port, build=server.build)
+        self.report_readiness()
+
+    def _watch(self) -> None:
+        if self._server.port and not self._server.is_alive:
+            self.log.critical("http.ended", next_step="the process ends, supervisor starts it again")
+            self.stop(1)
+
+    def ready(self) -> bool:
+        """True while the port is open."""
+        return self._server.is_alive
+
+    def figures(self) -> dict[str, float]:
+        """Return the port, how many pages are open, rounds of queries to the gateway, and leased chains."""
+        server = self._server
+        return {
+            "port": server.port,
+            "viewers": len(server.hub.viewers),
+            "rounds": server.reader.asked,
+            "chains": server.desk.count,
+        }
+
+    def teardown(self) -> None:
+        """Close the port, the sockets of all pages, and the users' file."""
+        with suppress(OSError):
+            console_endpoint_file(self.config).unlink(missing_ok=True)
+        self._server.stop()

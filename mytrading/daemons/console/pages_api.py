@@ -1,0 +1,235 @@
+"""Routes of pages that only show: causal chains, logs, settings, instruments, the calendar."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.datastructures import State
+from litestar.params import FromPath, QueryParameter
+
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.time import format_ist, ist_date
+from mytrading.daemons.console.actions_api import TRADER, query_gateway
+from mytrading.daemons.console.refusals import ApiRefused
+from mytrading.daemons.console.scenario import scenario
+from mytrading.daemons.console.shell_commands import ask_shell
+from mytrading.messages import console_api as api
+from mytrading.messages import ops
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.runtime.observability.log_lines import last_lines, parse_log_line
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+
+MS = 1_000_000
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_HEAD = ("time", "level", "component", "event", "source")
+Few = Annotated[int, QueryParameter(ge=1, le=1000)]
+Asked = Annotated[str, QueryParameter(max_length=64, name="query")]
+Short = Annotated[str, QueryParameter(max_length=64)]
+
+
+@get("/api/why/{name:str}", sync_to_thread=True)
+def show_why(state: State, name: FromPath[str]) -> list[api.WhyStep]:
+    """The chain behind an order, a signal or a goal."""
+    return [
+        api.WhyStep(
+            at_ms=step["market_ns"] // MS,
+            ms=step["ms"],
+            step_ms=step["step_ms"],
+            daemon=step["daemon"],
+            kind=step["kind"],
+            what=step["what"],
+        )
+        for step in ask_shell(state.config, "why", "--", name[:64])
+    ]
+
+
+@get("/api/logs", sync_to_thread=True)
+def show_logs(
+    state: State, process: Short = "", level: Short = "", text: Short = "", trace: Short = "", limit: Few = 200
+) -> list[api.LogLine]:
+    """The last lines of the log: of one process, from a level on, and with a text or an id in them."""
+    if level and level not in LEVELS:
+        raise ApiRefused("BAD_REQUEST", f"level: expected one of {', '.join(LEVELS)}; found {level!r}", "level")
+    wanted = frozenset(LEVELS[LEVELS.index(level) :]) if level else frozenset(LEVELS)
+    words = [word.casefold() for word in (text, trace) if word]
+    found: list[api.LogLine] = []
+    for line in reversed(last_lines(Path(state.config.log_dir) / "main.log")):
+        entry = parse_log_line(line)
+        if process and entry.get("component") != process:
+            continue
+        if entry.get("level", "info") not in wanted or not all(word in line.casefold() for word in words):
+            continue
+        found.append(_log_line(entry, line))
+        if len(found) == limit:
+            break
+    return found[::-1]
+
+
+@get("/api/feed", sync_to_thread=True)
+def show_feed(state: State) -> api.FeedMonitor:
+    """The connections of the feed: which serves, which stand by, what they send, and what became of them."""
+    status = query_gateway(state, ops.StatusQuery())
+    row: dict[str, Any] = next((one for one in status["daemons"] if one["daemon"] == "feed"), {})
+    figures: dict[str, float] = dict(row.get("figures") or {})
+    names = [source.id for source in state.config.sources]
+    rank = int(figures.get("source", 0))
+    current = names[rank] if rank < len(names) else ""
+    lines = last_lines(Path(state.config.log_dir) / "main.log")
+    entries = [(entry, line) for line in lines if '"feed.' in line and (entry := parse_log_line(line))]
+    told = [_log_line(entry, line) for entry, line in entries if str(entry.get("event", "")).startswith("feed.")]
+    return api.FeedMonitor(
+        current=current,
+        standby=[name for name in names if name != current],
+        well=int(figures.get("sources_well", 0)),
+        silent_s=figures.get("source_age_s"),
+        subscribed=int(figures.get("subscribed", 0)),
+        ticked=int(figures.get("ticked", 0)),
+        fresh=int(figures.get("fresh", 0)),
+        expected=int(figures.get("expected", 0)),
+        quotes=int(figures.get("quotes_in", 0)),
+        bars=int(figures.get("bars", 0)),
+        switches=int(figures.get("source_switches", 0)),
+        reconnects=int(figures.get("reconnects", 0)),
+        figures=figures,
+        history=told[-100:],
+    )
+
+
+def _log_line(entry: dict[str, Any], line: str) -> api.LogLine:
+    try:
+        wall_ms = int(datetime.fromisoformat(str(entry.get("time"))).timestamp() * 1000)
+    except ValueError:
+        wall_ms = None
+    return api.LogLine(
+        wall_ms=wall_ms,
+        process=str(entry.get("component", "")),
+        level=str(entry.get("level", "")),
+        event=str(entry.get("event", "")),
+        text=" ".join(f"{key}={value}" for key, value in entry.items() if key not in _HEAD) if entry else line,
+    )
+
+
+@get("/api/settings", opt={"role": "admin"}, sync_to_thread=True)
+def show_settings(state: State) -> list[api.SettingRow]:
+    """Every setting with its origin, as the files say now; a running stack keeps those that it was started with."""
+    rows = ask_shell(state.config, "config", "show")
+    return [api.SettingRow(name=row["name"], value=str(row["value"]), origin=row["origin"]) for row in rows]
+
+
+@get("/api/instruments", sync_to_thread=True)
+def show_instruments(state: State, words: Asked = "", limit: Few = 100) -> list[api.InstrumentRow]:
+    """Today's instruments whose id, underlying, expiry, kind or strike holds each word of `query`."""
+    wanted = words.upper().split()
+    found: list[api.InstrumentRow] = []
+    for one in state.desk.instruments():
+        text = f"{one.id} {one.underlying} {one.expiry} {one.kind.value} {one.strike:g}".upper()
+        if all(word in text for word in wanted):
+            found.append(_instrument(one))
+            if len(found) == limit:
+                break
+    return found
+
+
+def _instrument(one: Instrument) -> api.InstrumentRow:
+    return api.InstrumentRow(
+        id=one.id,
+        symbol=one.symbol,
+        exchange=one.exchange,
+        kind=one.kind.value,
+        underlying=one.underlying,
+        expiry=one.expiry,
+        strike=one.strike or None,
+        lot=one.lot_size,
+        tick=one.tick_size,
+        freeze=one.freeze_qty,
+    )
+
+
+@get("/api/underlyings", sync_to_thread=True)
+def show_underlyings(state: State) -> list[api.UnderlyingRow]:
+    """What has options today, with the expiries that are not past."""
+    book: InstrumentBook = state.desk.instruments()
+    lots = {one.underlying: one.lot_size for one in book if one.kind is InstrumentKind.CE}
+    now = state.clock.now()
+    rows = [
+        api.UnderlyingRow(underlying=name, expiries=book.live_expiries(name, InstrumentKind.CE, now), lot=lot)
+        for name, lot in sorted(lots.items())
+    ]
+    return [row for row in rows if row.expiries]
+
+
+@get("/api/calendar", sync_to_thread=True)
+def show_calendar(
+    state: State, exchange: Short = "NFO", days: Annotated[int, QueryParameter(ge=1, le=366)] = 30
+) -> list[api.CalendarDay]:
+    """Sessions and holidays of an exchange from today on."""
+    calendar: Calendar = state.calendar
+    if not calendar.has_exchange(exchange):
+        known = ", ".join(calendar.exchanges)
+        raise ApiRefused("BAD_REQUEST", f"exchange: expected one of {known}; found {exchange!r}", "exchange")
+    today = ist_date(state.clock.now())
+    found = []
+    for day in (today + timedelta(days=ahead) for ahead in range(days)):
+        session = calendar.session(exchange, day)
+        hours = f"{format_ist(session.open_ns, '%H:%M')}–{format_ist(session.close_ns, '%H:%M')}" if session else ""
+        name = f" {session.name}" if session is not None and session.name else ""
+        found.append(
+            api.CalendarDay(
+                day=day.isoformat(),
+                exchange=exchange,
+                sessions=[hours + name] if session else [],
+                holiday=calendar.holiday_name(exchange, day),
+            )
+        )
+    return found
+
+
+@get("/api/scenario", sync_to_thread=True)
+def show_scenario(
+    state: State, underlying: Short = "", days: Annotated[float, QueryParameter(ge=0.0, le=365.0)] = 0.0
+) -> api.ScenarioTable:
+    """What the book of an underlying, or of the first that is held, would make if spot and volatility moved."""
+    book: InstrumentBook = state.desk.instruments()
+    positions = query_gateway(state, ops.PositionsQuery())
+    held = sorted({one.underlying for row in positions if (one := book.get(row["instrument"])) is not None})
+    name = underlying or (held[0] if held else "")
+    if not name:
+        raise ApiRefused("NOT_FOUND", "expected a position, found none: name an underlying")
+    try:
+        return scenario(state.config, state.calendar, book, positions, name, days)
+    except NoSuchContract as error:
+        raise ApiRefused("REFUSED", str(error)) from error
+    except (OpsRefused, OpsTimedOut) as error:
+        raise ApiRefused("STACK_SILENT", str(error), "", 2) from error
+
+
+@get("/api/webhooks", opt=TRADER, sync_to_thread=True)
+def show_webhooks(state: State) -> list[api.WebhookRow]:
+    """All webhooks by name, without their addresses."""
+    return msgspec.convert(ask_shell(state.config, "webhook", "list", of_stack=False), list[api.WebhookRow])
+
+
+@get("/api/webhooks/{name:str}/deliveries", opt=TRADER, sync_to_thread=True)
+def show_deliveries(state: State, name: FromPath[str], limit: Few = 100) -> list[api.DeliveryRow]:
+    """The last alerts of a webhook with their verdicts."""
+    rows = ask_shell(state.config, "webhook", "log", "--limit", str(limit), "--", name[:64])
+    return msgspec.convert(rows, list[api.DeliveryRow])
+
+
+ROUTES = [
+    show_why,
+    show_logs,
+    show_settings,
+    show_instruments,
+    show_underlyings,
+    show_calendar,
+    show_scenario,
+    show_feed,
+    show_webhooks,
+    show_deliveries,
+]

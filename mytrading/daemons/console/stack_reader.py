@@ -1,0 +1,162 @@
+"""Reads the gateway for all viewers together: only what somebody watches, four times a second, one query at a time.
+
+One thread asks, so the gateway has one reader however many pages are open, and none while no page is (but for a point
+of the profit curve each five seconds).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import format_ist, ist_date
+from mytrading.daemons.console import views
+from mytrading.daemons.console.topics import TopicBook
+from mytrading.messages import ops
+from mytrading.messages.console_rows import ProfitPoint
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut
+
+POLL_S = 0.25
+PATIENCE_S = 1.0
+"""How long an answer of the gateway is awaited; then the page is grey, and it is asked again."""
+PROFIT_NS = 5_000_000_000
+POINTS = 5000
+MOST_ORDERS = 500
+_NEEDS_RISK = frozenset({"limits", "stops", "structures"})
+_NEEDS_ORDERS = frozenset({"orders", "needs"})
+
+
+class StackReader:
+    """The newest picture of the stack in `book`. `changed` is called in the event loop when a topic has."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        clock: MarketClock,
+        calendar: Calendar,
+        instruments: Callable[[], InstrumentBook],
+        changed: Callable[[], None],
+    ) -> None:
+        self.book = TopicBook()
+        self.problem = "the stack was not asked yet"
+        """Why the gateway does not answer; empty if it does."""
+        self.answered_ns = 0
+        """Machine time of its newest answer."""
+        self.asked = 0
+        """Rounds of queries so far."""
+        self._config, self._clock, self._calendar = config, clock, calendar
+        self._instruments = instruments
+        self._changed = changed
+        self._thread = ThreadPoolExecutor(1, "console.reader")
+        self._ops: Ops | None = None
+        self._points: deque[ProfitPoint] = deque(maxlen=POINTS)
+        self._profit_ns = 0
+        self._expiring: tuple[str, list[str]] = ("", [])
+        self._last_order = 0
+
+    async def run(self, wanted: Callable[[], frozenset[str]]) -> None:
+        """Read what is `wanted` until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            topics = wanted()
+            if topics or machine_now() - self._profit_ns > PROFIT_NS:
+                await self.refresh(topics)
+
+    async def refresh(self, topics: Iterable[str]) -> None:
+        """Read these topics now."""
+        wanted = frozenset(topics)
+        tables = await asyncio.get_running_loop().run_in_executor(self._thread, self._read, wanted)
+        changed = [topic for topic, rows in tables.items() if self.book.put(topic, rows)]
+        if changed:
+            self._changed()
+
+    def stop(self) -> None:
+        """End the thread, once what it asks is answered."""
+        self._thread.submit(self._hang_up)
+        self._thread.shutdown(wait=True)
+
+    def _hang_up(self) -> None:
+        if self._ops is not None:
+            self._ops.close()
+            self._ops = None
+
+    def _read(self, topics: frozenset[str]) -> Mapping[str, views.Table]:
+        """The rows of topics; nothing, with `problem` set, where the gateway does not answer."""
+        self.asked += 1
+        try:
+            self._ops = self._ops or Ops(self._config, PATIENCE_S)
+            tables = self._tables(topics, self._ops.ask)
+        except (OpsTimedOut, OpsRefused, OSError) as error:
+            self.problem = str(error)
+            self._hang_up()
+            return {}
+        self.problem, self.answered_ns = "", machine_now()
+        return tables
+
+    def _tables(self, topics: frozenset[str], ask: Callable[[Any], Any]) -> dict[str, views.Table]:
+        status, summary = ask(ops.StatusQuery()), ask(ops.SummaryQuery())
+        risk = ask(ops.RiskQuery()) if topics & _NEEDS_RISK else {}
+        orders = views.order_rows(ask(ops.OrdersQuery(limit=MOST_ORDERS))) if topics & _NEEDS_ORDERS else {}
+        self._add_point(summary)
+        made: dict[str, Callable[[], views.Table]] = {
+            "stack": lambda: views.stack_rows(status, summary, self._config.system_name, self._session()),
+            "accounts": lambda: views.account_rows(status, summary),
+            "strategies": lambda: views.strategy_rows(summary["strategies"]),
+            "positions": lambda: views.position_rows(summary["positions"]),
+            "alerts": lambda: views.alert_rows(summary["alerts"]),
+            "halts": lambda: views.halt_rows(status),
+            "processes": lambda: views.process_rows(status),
+            "orders": lambda: orders,
+            "trades": lambda: views.trade_rows(ask(ops.TradesQuery(limit=MOST_ORDERS))),
+            "signals": lambda: views.signal_rows(ask(ops.SignalsQuery(limit=MOST_ORDERS))),
+            "limits": lambda: views.limit_rows(risk),
+            "stops": lambda: views.stop_rows(risk),
+            "structures": lambda: views.structure_rows(risk),
+            "needs": lambda: views.need_rows(
+                views.alert_rows(summary["alerts"]),
+                views.strategy_rows(summary["strategies"]),
+                views.position_rows(summary["positions"]),
+                orders,
+            ),
+            "profit": lambda: {str(point.at_ms): point for point in self._points},
+        }
+        return {topic: made[topic]() for topic in topics if topic in made}
+
+    def _add_point(self, summary: Mapping[str, Any]) -> None:
+        now = machine_now()
+        if now - self._profit_ns < PROFIT_NS:
+            return
+        self._profit_ns = now
+        pnl, at_ms = summary["pnl"], int(summary["market_ns"]) // views.MS
+        if self._points and ist_date(self._points[-1].at_ms * views.MS) != ist_date(at_ms * views.MS):
+            self._points.clear()
+        self._points.append(ProfitPoint(at_ms=at_ms, realised=pnl["realised"], unrealised=pnl["unrealised"]))
+
+    def _session(self) -> tuple[str, str, list[str]]:
+        """State and text of the derivatives' session, and the underlyings whose options expire today."""
+        now, exchange = self._clock.now(), "NFO"
+        if not self._calendar.has_exchange(exchange):
+            exchange = self._calendar.exchanges[0]
+        today = self._calendar.session(exchange, ist_date(now))
+        if today is not None and today.open_ns <= now < today.close_ns:
+            return "open", f"closes {format_ist(today.close_ns, '%H:%M')}", self._expiring_on(now)
+        opens = self._calendar.next_open(exchange, now)
+        return "closed", f"opens {format_ist(opens, '%a %d %b %H:%M')}", self._expiring_on(now)
+
+    def _expiring_on(self, now: int) -> list[str]:
+        day = ist_date(now).isoformat()
+        if self._expiring[0] != day:
+            book = self._instruments()
+            names = {one.underlying for one in book if one.kind is InstrumentKind.CE and one.expiry == day}
+            if len(book):
+                self._expiring = (day, sorted(names))
+            return sorted(names)
+        return self._expiring[1]

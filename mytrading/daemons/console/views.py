@@ -1,0 +1,467 @@
+"""From the gateway's replies to the rows of topics: pure functions, and no arithmetic on money beyond showing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mytrading.core.orders.state_machine import LIVE
+from mytrading.messages import console_rows as rows
+from mytrading.messages.enums import OrderState
+
+Reply = Mapping[str, Any]
+Table = dict[str, Any]
+MS = 1_000_000
+UNMANAGED = "(unmanaged)"
+_LIVE = frozenset(state.value for state in LIVE)
+_DOUBT = frozenset({OrderState.UNKNOWN.value, OrderState.PARKED.value, OrderState.LOST.value, OrderState.GHOST.value})
+"""States of orders of unknown fate, which an operator may resolve."""
+
+
+def to_ms(ns: Any) -> int | None:
+    """Return milliseconds of nanoseconds; None for 0 or nothing."""
+    return int(ns) // MS if ns else None
+
+
+def keyed(items: Iterable[Any], name: str = "id") -> Table:
+    """Return rows by their key field."""
+    return {getattr(item, name): item for item in items}
+
+
+def position_id(row: Reply) -> str:
+    """Return the key of a position: account, product, instrument and strategy."""
+    return f"{row['account']}|{row['product']}|{row['instrument']}|{row['strategy']}"
+
+
+def _rounded(value: float | None) -> float | None:
+    """A figure as fine as it is shown: shares of a limit may be small numbers."""
+    return None if value is None else round(value, 4)
+
+
+def stack_rows(status: Reply, summary: Reply, system: str, session: tuple[str, str, list[str]]) -> Table:
+    """Return the row of the topic `stack`; `session` is its state, its text, and what expires today."""
+    trading, kill = status["trading"], status.get("kill")
+    feed: Reply = next((row for row in status["daemons"] if row["daemon"] == "feed"), {})
+    figures = feed.get("figures") or {}
+    took, orders, pnl = summary["latency_ms"]["quote_to_order"], summary["orders"], summary["pnl"]
+    row = rows.StackRow(
+        profile=status["profile"],
+        mode=status["mode"],
+        system=system,
+        quotes_of=status["quotes_of"],
+        speed=status["speed"],
+        level=trading["level"],
+        level_reason=trading["reason"],
+        level_by=trading["by"],
+        level_ms=to_ms(trading["at_ns"]),
+        entries_closed=status["entries_closed"],
+        kill=f"{kill['word']} {kill['why']}".strip() if kill else "",
+        ready=status["ready"],
+        wrong_mode=status["wrong_mode"],
+        limits_reached=list(status["limits_reached"]),
+        session=session[0],
+        session_text=session[1],
+        expiry_today=session[2],
+        feed_age_s=feed.get("age_s"),
+        fresh=int(figures.get("fresh", 0)),
+        expected=int(figures.get("expected", 0)),
+        realised=pnl["realised"],
+        unrealised=pnl["unrealised"],
+        quotes=summary["quotes"],
+        bars=summary["bars"],
+        signals=summary["signals"],
+        orders_placed=orders["placed"],
+        orders_filled=orders["filled"],
+        orders_rejected=orders["rejected"],
+        orders_unknown=orders["unknown"],
+        denied=orders["denied"],
+        round_trips=summary["round_trips"],
+        quote_to_order_p50_ms=took["p50"],
+        quote_to_order_p99_ms=took["p99"],
+    )
+    return {"": row}
+
+
+def account_rows(status: Reply, summary: Reply) -> Table:
+    """Return the rows of the topic `accounts`."""
+    levels = {row["account"]: row["level"] for row in status["held_back"]}
+    profits = {row["account"]: row for row in status["profit"]}
+    budgets = {row["account"]: row for row in status["budgets"]}
+    held: dict[str, int] = {}
+    for row in summary["positions"]:
+        held[row["account"]] = held.get(row["account"], 0) + 1
+    return keyed(
+        (
+            _account(row, profits.get(row["account"], {}), budgets.get(row["account"]), levels, held)
+            for row in status["accounts"]
+        ),
+        "account",
+    )
+
+
+def _account(
+    row: Reply, profit: Reply, budget: Reply | None, levels: Mapping[str, str], held: Mapping[str, int]
+) -> rows.AccountRow:
+    name = row["account"]
+    return rows.AccountRow(
+        account=name,
+        role=row.get("role", ""),
+        broker=row.get("broker", ""),
+        product=row.get("product", ""),
+        host=row.get("host", ""),
+        status=row.get("status", "not read yet"),
+        books=row.get("books", "STALE"),
+        right_mode=row.get("right_mode"),
+        stream_up=row.get("stream_up"),
+        message=row.get("message", ""),
+        level=levels.get(name, levels.get("all", "normal")),
+        available=profit.get("available"),
+        used_margin=profit.get("used"),
+        collateral=profit.get("collateral"),
+        realised=profit.get("realised"),
+        unrealised=profit.get("unrealised"),
+        broker_realised=profit.get("broker_realised"),
+        broker_unrealised=profit.get("broker_unrealised"),
+        difference=profit.get("difference"),
+        not_comparable=profit.get("not_comparable", ""),
+        funds_wall_ms=to_ms(profit.get("funds_machine_ns")),
+        books_wall_ms=to_ms(row.get("last_orders_machine_ns")),
+        positions=held.get(name, 0),
+        calls_used=budget["used"] if budget else None,
+        calls_limit=budget["limit"] if budget else None,
+        calls_waiting=sum(budget["waiting"].values()) if budget else None,
+    )
+
+
+def strategy_rows(strategies: Iterable[Reply]) -> Table:
+    """Return the rows of the topic `strategies`."""
+    return keyed((_strategy(row) for row in strategies), "name")
+
+
+def _strategy(row: Reply) -> rows.StrategyRow:
+    switched = row.get("switched") or {}
+    return rows.StrategyRow(
+        name=row["name"],
+        kind=row["kind"],
+        state=row["state"],
+        enabled=row["enabled"],
+        problem=row["problem"],
+        waits=row["waits"],
+        prices=row["prices"],
+        watches=row["watches"],
+        parameters=row["parameters"],
+        realised=row["realised"],
+        unrealised=row["unrealised"],
+        positions=row["positions"],
+        switched_by=switched.get("by", ""),
+        switched_reason=switched.get("reason", ""),
+        switched_ms=to_ms(switched.get("at_ns")),
+    )
+
+
+def order_rows(orders: Iterable[Reply]) -> Table:
+    """Return the rows of the topic `orders`: parents, and the slices of sliced ones after them."""
+    flat = (part for row in orders for part in (row, *row.get("slices", ())))
+    return keyed(_order(row) for row in flat)
+
+
+def _order(row: Reply) -> rows.OrderRow:
+    state, filled = row["state"], row.get("filled", 0)
+    pending = "cancel" if row.get("pending_cancel") or row.get("cancelling") else ""
+    pending = pending or ("modify" if row.get("pending_modify") or row.get("modifying") else "")
+    return rows.OrderRow(
+        id=row["client_order_id"],
+        version=row["version"],
+        account=row["account"],
+        strategy=row["strategy"],
+        instrument=row["instrument"],
+        product=row["product"],
+        purpose=row["purpose"],
+        side=row["side"],
+        quantity=row["quantity"],
+        filled=filled,
+        order_type=row["order_type"],
+        state=state,
+        live=state in _LIVE,
+        unknown=state in _DOUBT,
+        price=row.get("price", 0.0),
+        trigger_price=row.get("trigger_price", 0.0),
+        average_price=row.get("average_price") or None,
+        broker_order_id=row.get("broker_order_id", ""),
+        cause=row.get("cause", ""),
+        reason=row.get("reason", ""),
+        message=row.get("message", ""),
+        pending=pending,
+        created_ms=to_ms(row["created_ns"]),
+        updated_ms=to_ms(row.get("updated_ns")),
+        parent=row.get("parent", ""),
+        slices=len(row.get("slices", ())),
+    )
+
+
+def position_rows(positions: Iterable[Reply]) -> Table:
+    """Return the rows of the topic `positions`, unmanaged units included."""
+    return keyed(_position(row) for row in positions)
+
+
+def _position(row: Reply) -> rows.PositionRow:
+    managed = row["strategy"] != UNMANAGED
+    stop, ltp = row.get("stop"), row.get("ltp")
+    return rows.PositionRow(
+        id=position_id(row),
+        version=row["version"],
+        account=row["account"],
+        strategy=row["strategy"],
+        run=row.get("run", ""),
+        instrument=row["instrument"],
+        product=row["product"],
+        managed=managed,
+        quantity=row["quantity"],
+        quantity_seen=row.get("quantity_seen", 0) if managed else row["quantity"],
+        average_price=row.get("average_price") or None,
+        ltp=ltp,
+        unrealised=row.get("unrealised"),
+        realised=row.get("realised", 0.0),
+        stop=stop,
+        stop_state=row.get("stop_state", "none"),
+        stop_distance=round(abs(ltp - stop), 2) if stop is not None and ltp is not None else None,
+        target=row.get("held_target") or None,
+        confidence=row["confidence"],
+        since_ms=to_ms(row.get("since_ns")),
+    )
+
+
+def trade_rows(trades: Iterable[Reply]) -> Table:
+    """Return the rows of the topic `trades`."""
+    return keyed(
+        rows.ClosedTradeRow(
+            id=f"{row['run']}|{position_id(row)}|{row['closed_ns']}",
+            account=row["account"],
+            strategy=row["strategy"],
+            run=row["run"],
+            instrument=row["instrument"],
+            product=row["product"],
+            side=row["side"],
+            quantity=row["quantity"],
+            entry_price=row["entry_price"],
+            exit_price=row["exit_price"],
+            realised=row["realised"],
+            opened_ms=to_ms(row["opened_ns"]),
+            closed_ms=to_ms(row["closed_ns"]),
+        )
+        for row in trades
+    )
+
+
+def signal_rows(signals: Iterable[Reply]) -> Table:
+    """Return the rows of the topic `signals`."""
+    return keyed(
+        rows.SignalRow(
+            id=row["id"],
+            strategy=row["strategy"],
+            watch=row["watch"],
+            action=row["action"],
+            result=row["result"],
+            reason=row.get("reason", ""),
+            price=row.get("price") or None,
+            denied=list(row["denied"]),
+            accounts=[
+                rows.SignalAccount(
+                    account=one["account"],
+                    result=one["result"],
+                    orders=one["orders"],
+                    filled=one["filled"],
+                    reason=one["reason"],
+                )
+                for one in row["accounts"]
+            ],
+            legs=[rows.SignalLeg(instrument=leg["instrument"], lots=leg["lots"]) for leg in row.get("legs", ())],
+            created_ms=to_ms(row["created_ns"]),
+        )
+        for row in signals
+    )
+
+
+def alert_rows(alerts: Iterable[Reply]) -> Table:
+    """Return the rows of the topic `alerts`."""
+    return keyed(
+        rows.AlertRow(
+            id=f"{row['daemon']}|{row['code']}|{row['subject']}",
+            code=row["code"],
+            severity=row["severity"],
+            subject=row["subject"],
+            message=row["message"],
+            daemon=row["daemon"],
+            count=row.get("count", 1),
+            first_ms=to_ms(row["first_ns"]),
+            last_ms=to_ms(row["last_ns"]),
+        )
+        for row in alerts
+    )
+
+
+def limit_rows(risk: Reply) -> Table:
+    """Return the rows of the topic `limits`."""
+    return keyed(
+        rows.LimitRow(
+            id=f"{row['kind']}|{row['scope']}|{row['name']}",
+            kind=row["kind"],
+            scope=row["scope"],
+            name=row["name"],
+            now=_rounded(row["value"]),
+            most=row["most"],
+            left=_rounded(row["left"]),
+            used=round(row["used"], 4),
+            action=row["action"],
+            reached=row["reached"],
+        )
+        for row in risk.get("limits", ())
+    )
+
+
+def _shown(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def stop_rows(risk: Reply) -> Table:
+    """Return the rows of the topic `stops`."""
+    found = []
+    for row in risk.get("stops", ()):
+        distance, ltp = row["distance"], row["ltp"]
+        share = distance / ltp if distance is not None and ltp else None
+        found.append(
+            rows.StopRow(
+                id=position_id(row),
+                **{name: _shown(row[name]) for name in _STOP_FIELDS},
+                distance_share=round(share, 4) if share is not None else None,
+            )
+        )
+    return keyed(found)
+
+
+_STOP_FIELDS = tuple(name for name in rows.StopRow.__struct_fields__ if name not in ("id", "distance_share"))
+
+
+def structure_rows(risk: Reply) -> Table:
+    """Return the rows of the topic `structures`."""
+    names = ("profit", "realised", "max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "leaving")
+    legs = rows.StructureLeg.__struct_fields__
+    return keyed(
+        rows.StructureRow(
+            id=f"{row['strategy']}|{row['run']}",
+            strategy=row["strategy"],
+            run=row["run"],
+            **{name: _shown(row[name]) for name in names},
+            opened_ms=to_ms(row["opened_ns"]),
+            closes_ms=to_ms(row["closes_ns"]),
+            legs=[rows.StructureLeg(**{name: _shown(leg[name]) for name in legs}) for leg in row["legs"]],
+        )
+        for row in risk.get("runs", ())
+    )
+
+
+_RESUME = "resume"
+
+
+def halt_rows(status: Reply) -> Table:
+    """Return the rows of the topic `halts`: everything that holds entries back or closes positions now."""
+
+    def made(kind: str, subject: str, level: str, reason: str, by: str, at_ns: Any, cure: str) -> rows.HaltRow:
+        return rows.HaltRow(
+            id=f"{kind}|{subject}", kind=kind, subject=subject, level=level, reason=reason, by=by, at_ms=to_ms(at_ns),
+            cure=cure,
+        )  # fmt: skip
+
+    found = [
+        made("level", row["account"], row["level"], row["reason"], row["by"], row["at_ns"], _RESUME)
+        for row in status["held_back"]
+    ]
+    if kill := status.get("kill"):
+        found.append(made("kill", "KILL", kill["word"], kill["why"], kill["by"], kill["written_ns"], "remove KILL"))
+    found += [
+        made("flatten", row["id"], row["state"], row["reason"], row["by"], row["at_ns"], "ends by itself")
+        for row in status["flattens"]
+    ]
+    found += [
+        made("instrument", f"{row['account']} {row['instrument']}", "halt", row["reason"], "", row["at_ns"], _RESUME)
+        for row in status["halted"]
+    ]
+    found += [
+        made("entries", f"{row['account']} {row['instrument']}".strip(), "halt", row.get("reason", ""), "",
+             row.get("at_ns"), _RESUME)
+        for row in status["stopped"]
+    ]  # fmt: skip
+    found += [
+        made("strategy", row["strategy"], "off", row["reason"], row["by"], row["at_ns"], "switch it on")
+        for row in status["switched_off"]
+    ]
+    if status["wrong_mode"]:
+        found.append(made("account", "wrong mode", "halt", status["wrong_mode"], "", None, _RESUME))
+    return keyed(found)
+
+
+def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table) -> Table:
+    """Return the rows of the topic `needs`: alerts, faults, orders of unknown fate, ill-kept positions."""
+
+    def made(kind: str, severity: str, subject: str, text: str, reference: str, since_ms: int | None) -> rows.NeedRow:
+        return rows.NeedRow(
+            id=f"{kind}|{reference}", kind=kind, severity=severity, subject=subject, text=text, reference=reference,
+            since_ms=since_ms,
+        )  # fmt: skip
+
+    found = [
+        made("alert", row.severity, f"{row.code} {row.subject}".strip(), row.message, key, row.first_ms)
+        for key, row in alerts.items()
+    ]
+    found += [
+        made("fault", "critical", name, row.problem, name, None)
+        for name, row in strategies.items()
+        if row.state == "FAULTED"
+    ]
+    found += [
+        made("unknown_order", "critical", row.instrument, f"{row.side} {row.quantity} is {row.state}", key,
+             row.updated_ms)
+        for key, row in orders.items()
+        if row.unknown
+    ]  # fmt: skip
+    for key, row in positions.items():
+        units = f"{row.quantity:+d}"
+        if not row.managed:
+            text = f"{units} in {row.account}: no strategy owns it, nothing guards it"
+            found.append(made("unmanaged", "warning", row.instrument, text, key, row.since_ms))
+        elif row.confidence == "DISPUTED":
+            text = f"{units} in {row.account}: the broker's books say otherwise"
+            found.append(made("disputed", "critical", row.instrument, text, key, row.since_ms))
+        elif row.stop_state in ("missing", "partial"):
+            text = f"{units} in {row.account}: its stop is {row.stop_state}"
+            found.append(made("unprotected", "critical", row.instrument, text, key, row.since_ms))
+    return keyed(found)
+
+
+def process_rows(status: Reply) -> Table:
+    """Return the rows of the topic `processes`."""
+    return keyed(
+        (
+            rows.ProcessRow(
+                name=row["daemon"],
+                state=row["state"],
+                ready=row["ready"],
+                pid=row.get("pid", 0),
+                restarts=row["restarts"],
+                lag_ms=row.get("lag_ms", 0.0),
+                queue_depth=row.get("queue_depth", 0),
+                handled=row.get("handled", 0),
+                handler_p50_us=row.get("handler_p50_us", 0.0),
+                handler_p99_us=row.get("handler_p99_us", 0.0),
+                rss_mb=row.get("rss_mb", 0.0),
+                cpu_s=row.get("cpu_s", 0.0),
+                dropped=row.get("dropped", 0),
+                bad_frames=row.get("bad_frames", 0),
+                age_s=row.get("age_s"),
+                notes=list(row.get("notes", ())),
+                figures=dict(row.get("figures", {})),
+            )
+            for row in status["daemons"]
+        ),
+        "name",
+    )

@@ -1,0 +1,563 @@
+"""The web console's own messages: its WebSocket, its REST bodies, and the answers to actions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from mytrading.messages.ops import RequestId, Rupees, Seconds, Units
+
+Text = Annotated[str, msgspec.Meta(max_length=500)]
+ShortText = Annotated[str, msgspec.Meta(max_length=64)]
+Secret = Annotated[str, msgspec.Meta(max_length=1024)]
+RoleName = Literal["viewer", "trader", "admin"]
+
+
+class ApiError(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every answer that is not 2xx. `code` is for programs, `error` says what to do."""
+
+    code: str
+    error: str
+    field: str = ""
+    """Name of the field that is wrong, empty if it is none."""
+    retry_after_s: int = 0
+    """With 429 and 503: seconds to wait."""
+
+
+# the WebSocket, /api/live
+
+
+class LiveHello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
+    """First message of the server. A page whose bundle has another `build` shows the banner "reload"."""
+
+    build: str
+    protocol: int
+    user: str
+    role: RoleName
+    wall_ms: int
+    market_ms: int | None
+    topics: list[str]
+    """What may be watched; of `chain` and `chainhead` with `:UNDERLYING:EXPIRY`."""
+
+
+class LiveSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
+    """All rows of a topic by key; what the page had of it is void."""
+
+    topic: str
+    version: int
+    rows: dict[str, Any]
+
+
+class LiveDelta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
+    """What changed since `previous`. `set` holds changed cells by row key (of a new row all of them), `gone` the keys
+    of removed rows. A page at another version than `previous` asks `again`."""
+
+    topic: str
+    previous: int
+    version: int
+    set: dict[str, dict[str, Any]]
+    gone: list[str]
+
+
+class LiveBeat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
+    """Once a second. `stack` False: the gateway does not answer, and all that is shown is old."""
+
+    wall_ms: int
+    market_ms: int | None
+    speed: float
+    stack: bool
+    stale_s: float
+    """Seconds since the newest answer of the gateway."""
+    problem: str
+    """Why the stack does not answer, empty if it does."""
+
+
+class LiveRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """A message of the page that was not followed."""
+
+    topic: str
+    error: str
+
+
+LiveMessage = LiveHello | LiveSnapshot | LiveDelta | LiveBeat | LiveRefused
+
+
+class LiveWatch(msgspec.Struct, frozen=True, kw_only=True, tag="watch", forbid_unknown_fields=True):
+    """From the page: exactly these topics from now on; none in a hidden tab."""
+
+    topics: Annotated[list[Annotated[str, msgspec.Meta(max_length=80)]], msgspec.Meta(max_length=40)]
+
+
+class LiveAgain(msgspec.Struct, frozen=True, kw_only=True, tag="again", forbid_unknown_fields=True):
+    """From the page: a new snapshot of a topic."""
+
+    topic: Annotated[str, msgspec.Meta(max_length=80)]
+
+
+class LiveAlive(msgspec.Struct, frozen=True, kw_only=True, tag="alive", forbid_unknown_fields=True):
+    """From the page, every 30 s while a person looks at it: keeps its chain leases."""
+
+
+LiveRequest = LiveWatch | LiveAgain | LiveAlive
+
+
+# sessions and users
+
+
+class SessionUser(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is logged in. `confirmed_s`: for so many seconds actions that need the password again are allowed."""
+
+    name: str
+    role: RoleName
+    totp: bool
+    confirmed_s: int
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/session. `csrf` goes into the header X-CSRF-Token of every POST; it is new after each login."""
+
+    user: SessionUser | None
+    csrf: str
+    first_user: bool
+    """No user exists: the page asks for the code of `mytrading console code` and makes the first one."""
+    build: str
+    mode: str
+    profile: str
+
+
+class LoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/login. `totp` only where the user has a second factor: without it the answer is TOTP_NEEDED."""
+
+    name: ShortText
+    password: Secret
+    totp: Annotated[str, msgspec.Meta(max_length=16)] = ""
+
+
+class FirstUserRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/first-user: the code of the shell, and the administrator to be."""
+
+    code: ShortText
+    name: ShortText
+    password: Secret
+
+
+class PasswordChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/password; all other sessions of the user end."""
+
+    password: Secret
+    new_password: Secret
+
+
+class ConfirmRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/confirm: the password or a code again, for actions answered with CONFIRM_NEEDED."""
+
+    password: Secret = ""
+    totp: Annotated[str, msgspec.Meta(max_length=16)] = ""
+
+
+class TotpSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/totp/begin: what an authenticator needs; counts once a code of it was confirmed."""
+
+    secret: str
+    uri: str
+    qr_svg: str
+    """Path data of the QR code: the attribute `d` of one `<path>`, in a square of `qr_size`."""
+    qr_size: int
+
+
+class TotpConfirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/totp/confirm."""
+
+    totp: Annotated[str, msgspec.Meta(max_length=16)]
+
+
+class SessionEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/sessions: one of them; an admin sees those of all users."""
+
+    id: str
+    user: str
+    current: bool
+    created_wall_ms: int
+    seen_wall_ms: int
+    ends_wall_ms: int
+    ip: str
+    agent: str
+    viewers: int
+    """Open pages of it."""
+
+
+class UserEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/users."""
+
+    name: str
+    role: RoleName
+    totp: bool
+    disabled: bool
+    created_wall_ms: int
+    last_login_wall_ms: int | None
+
+
+class NewUser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/users."""
+
+    name: ShortText
+    password: Secret
+    role: RoleName
+
+
+class UserChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/users/{name}: what is None stays as it is. Its sessions end."""
+
+    role: RoleName | None = None
+    disabled: bool | None = None
+    password: Secret | None = None
+    reset_totp: bool = False
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/audit?user=&action=&result=&limit=&before=: newest first."""
+
+    id: int
+    wall_ms: int
+    user: str
+    ip: str
+    action: str
+    target: str
+    result: str
+    """asked, done, refused or failed."""
+    details: str
+    request_id: str
+
+
+# actions
+
+
+class ActionTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """A command was journaled: "taken" is neither sent nor done. What it did shows on the topics.
+
+    `follow` are ids for GET /api/actions/{kind}/{id} where there is more to tell.
+    """
+
+    request_id: str
+    text: str
+    follow: list[str]
+    by_kill_file: bool = False
+    """The gateway did not answer: the file KILL was written instead."""
+
+
+class HaltAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/halt and /api/actions/reduce. Without `account` all of them. Role trader."""
+
+    request_id: RequestId
+    account: ShortText = ""
+    reason: Text = ""
+
+
+class ResumeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/resume. Role trader, confirmed."""
+
+    request_id: RequestId
+    account: ShortText = ""
+    reason: Text = ""
+
+
+class FlattenAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/flatten: halt entries and close positions of all accounts, one, or one strategy. Trader."""
+
+    request_id: RequestId
+    account: ShortText = ""
+    strategy: ShortText = ""
+    deadline_s: Seconds = 60.0
+    reason: Text = ""
+
+
+class KillAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/kill: write the file KILL, which holds with or without the gateway. Role trader."""
+
+    request_id: RequestId
+    reduce: bool = False
+    reason: Text = ""
+
+
+class UnkillAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/unkill: remove the file KILL. Role trader, confirmed."""
+
+    request_id: RequestId
+    reason: Text = ""
+
+
+class SwitchAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/switch: entries of one strategy on or off. Role trader."""
+
+    request_id: RequestId
+    strategy: ShortText
+    enabled: bool
+    reason: Text = ""
+
+
+class CancelAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/cancel. `version` is that of the row: refused with MOVED if the order changed since."""
+
+    request_id: RequestId
+    order: ShortText
+    version: ShortText
+    force: bool = False
+    reason: Text = ""
+
+
+class ModifyAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too."""
+
+    request_id: RequestId
+    order: ShortText
+    version: ShortText
+    price: Rupees = 0.0
+    trigger: Rupees = 0.0
+    quantity: Units = 0
+    reason: Text = ""
+
+
+class ResolveAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/resolve: an order of unknown fate is `broker_order`, or was `not_placed`. Confirmed."""
+
+    request_id: RequestId
+    order: ShortText
+    version: ShortText
+    broker_order: ShortText = ""
+    not_placed: bool = False
+    force: bool = False
+    reason: Text = ""
+
+
+class ClaimAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/claim: give unmanaged units to a strategy, or to `manual` to be closed."""
+
+    request_id: RequestId
+    position: Annotated[str, msgspec.Meta(max_length=200)]
+    version: ShortText
+    strategy: ShortText
+    quantity: Units = 0
+    price: Rupees = 0.0
+    stop: Rupees = 0.0
+    stop_limit: Rupees = 0.0
+    reason: Text = ""
+
+
+class CloseAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/close: close what an owner holds of an instrument."""
+
+    request_id: RequestId
+    position: Annotated[str, msgspec.Meta(max_length=200)]
+    version: ShortText
+    deadline_s: Seconds = 60.0
+    reason: Text = ""
+
+
+class FlattenProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/actions/flatten/{id}. `flat`: confirmed twice by the books."""
+
+    id: str
+    state: str
+    flat: bool
+    left: list[str]
+    unmanaged: list[str]
+    seconds_left: float | None
+
+
+class OrderActionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/actions/order/{order}/{request}: waiting, refused, cancelled, modified, replaced, filled or ended."""
+
+    word: str
+    text: str
+
+
+class RouterAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/actions/answer/{request}: the router's answer to a resolve or a claim, once there is one."""
+
+    answered: bool
+    ok: bool
+    message: str
+
+
+# pages
+
+
+class WhyStep(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/why/{id}: a step of the chain behind an order, signal or goal. Times in ms of machine time."""
+
+    at_ms: int
+    ms: float
+    step_ms: float
+    daemon: str
+    kind: str
+    """quote, signal, command, send, outcome, fill, stop or another word."""
+    what: str
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/logs?process=&level=&text=&trace=&limit=: newest last."""
+
+    wall_ms: int | None
+    process: str
+    level: str
+    event: str
+    text: str
+
+
+class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/settings: a value and where it comes from; secrets are masked."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/instruments?query=&limit=."""
+
+    id: str
+    symbol: str
+    exchange: str
+    kind: str
+    underlying: str
+    expiry: str
+    strike: float | None
+    lot: int
+    tick: float
+    freeze: int
+
+
+class UnderlyingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/underlyings: what has options, with its live expiries (ISO dates), nearest first."""
+
+    underlying: str
+    expiries: list[str]
+    lot: int
+
+
+class CalendarDay(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/calendar?exchange=&days=: a day from today on. Sessions as "09:15–15:30"."""
+
+    day: str
+    exchange: str
+    sessions: list[str]
+    holiday: str
+
+
+class FeedMonitor(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/feed: where quotes come from. `figures` are those of the feed's heartbeat, `history` its connections."""
+
+    current: str
+    standby: list[str]
+    """The other sources, in the order of preference."""
+    well: int
+    """Sources whose connection is in order."""
+    silent_s: float | None
+    """Seconds since the current source last sent something."""
+    subscribed: int
+    ticked: int
+    """Subscribed instruments that have sent a quote."""
+    fresh: int
+    expected: int
+    quotes: int
+    bars: int
+    switches: int
+    reconnects: int
+    figures: dict[str, float]
+    history: list[LogLine]
+
+
+class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/webhooks (trader): one of them, without its address. `state` is OPEN, LOCKED or FAULTY."""
+
+    name: str
+    sender: str
+    mode: str
+    symbols: int
+    window: str
+    square_off: str
+    state: str
+    problem: str
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/webhooks/{name}/deliveries?limit= (trader): a verdict on an alert, the newest last. Hostile text."""
+
+    received: str
+    """Market time in India."""
+    alert: str
+    ip: str
+    symbol: str
+    verdict: str
+    target: int
+    code: str
+    text: str
+    signal: str
+    body: str
+
+
+class ReportEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/reports: a report of a backtest, search or check below `runs`; GET /api/reports/{id} is its content."""
+
+    id: str
+    kind: str
+    title: str
+    made_wall_ms: int
+
+
+class ScenarioTable(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/scenario?underlying=&days=: profit in rupees over the whole book, `profit[volatility][spot]`."""
+
+    underlying: str
+    spot: float
+    days: float
+    spot_moves: list[float]
+    volatility_moves: list[float]
+    profit: list[list[float]]
+    positions: int
+    without_price: list[str]
+
+
+REST_TYPES: tuple[type[msgspec.Struct], ...] = (
+    ApiError,
+    SessionInfo,
+    LoginRequest,
+    FirstUserRequest,
+    PasswordChange,
+    ConfirmRequest,
+    TotpSecret,
+    TotpConfirm,
+    SessionEntry,
+    UserEntry,
+    NewUser,
+    UserChange,
+    AuditEntry,
+    ActionTaken,
+    HaltAction,
+    ResumeAction,
+    FlattenAction,
+    KillAction,
+    UnkillAction,
+    SwitchAction,
+    CancelAction,
+    ModifyAction,
+    ResolveAction,
+    ClaimAction,
+    CloseAction,
+    FlattenProgress,
+    OrderActionResult,
+    RouterAnswer,
+    WhyStep,
+    LogLine,
+    SettingRow,
+    InstrumentRow,
+    UnderlyingRow,
+    CalendarDay,
+    FeedMonitor,
+    WebhookRow,
+    DeliveryRow,
+    ReportEntry,
+    ScenarioTable,
+)
+"""Bodies of REST requests and answers, as the page's types are made from them."""
