@@ -1,0 +1,92 @@
+/** REST calls of the page: CSRF header, errors as `ApiFailure`, login and "confirm it is you" where the server asks. */
+import type { ApiError, SessionInfo } from "../generated/api";
+import { currentSession, expireSession, setSession } from "./session";
+
+export class ApiFailure extends Error {
+  constructor(
+    readonly status: number,
+    readonly body: ApiError,
+  ) {
+    super(body.error);
+  }
+
+  get code(): string {
+    return this.body.code;
+  }
+}
+
+/** A new id for one wish of a person. All tries of the same wish carry the same one: at most one is executed. */
+export function requestId(): string {
+  if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+let confirmIdentity: (() => Promise<boolean>) | null = null;
+
+/** The shell says here how a person is asked for the password again. */
+export function onConfirmNeeded(ask: () => Promise<boolean>): void {
+  confirmIdentity = ask;
+}
+
+async function call<Answer>(method: "GET" | "POST", path: string, body?: unknown, again = false): Promise<Answer> {
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: AbortSignal.timeout(30_000),
+      headers:
+        method === "POST"
+          ? { "Content-Type": "application/json", "X-CSRF-Token": currentSession()?.csrf ?? "" }
+          : {},
+      ...(method === "POST" ? { body: JSON.stringify(body ?? {}) } : {}),
+    });
+  } catch {
+    throw new ApiFailure(0, {
+      code: "NO_ANSWER",
+      error: "The console did not answer. Whether the request arrived is not known; trying again repeats the same request, which is executed at most once.",
+      field: "",
+      retry_after_s: 0,
+    });
+  }
+  if (response.ok) {
+    return (response.status === 204 ? undefined : await response.json()) as Answer;
+  }
+  const failure = new ApiFailure(response.status, await errorOf(response));
+  if (failure.code === "LOGIN_NEEDED") expireSession();
+  if (failure.code === "CSRF" && !again) {
+    await loadSession(); // another tab of this browser logged in anew
+    return call<Answer>(method, path, body, true);
+  }
+  if (failure.code === "CONFIRM_NEEDED" && !again && confirmIdentity && (await confirmIdentity())) {
+    return call<Answer>(method, path, body, true);
+  }
+  throw failure;
+}
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const usual = { code: String(response.status), error: `The console answered ${response.status} ${response.statusText}`, field: "", retry_after_s: 0 };
+  try {
+    return { ...usual, ...((await response.json()) as Partial<ApiError>) };
+  } catch {
+    return usual;
+  }
+}
+
+/** `GET`, with parameters that are not empty. */
+export function get<Answer>(path: string, parameters: Record<string, string | number | undefined> = {}): Promise<Answer> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== "") query.set(name, String(value));
+  }
+  return call<Answer>("GET", query.size ? `${path}?${query}` : path);
+}
+
+export function post<Answer>(path: string, body?: unknown): Promise<Answer> {
+  return call<Answer>("POST", path, body);
+}
+
+export async function loadSession(): Promise<void> {
+  setSession(await get<SessionInfo>("/api/session"));
+}

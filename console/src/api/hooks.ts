@@ -1,0 +1,40 @@
+/** A question to the server as component state, asked again when its address changes or on `again()`. */
+import { useCallback, useEffect, useRef, useState } from "react";
+import { get } from "./client";
+
+export interface Answer<Body> {
+  readonly data: Body | null;
+  readonly error: Error | null;
+  readonly busy: boolean;
+  /** When the data came, ms of wall time. */
+  readonly atMs: number | null;
+  again: () => void;
+}
+
+/** Asks `path` (null: nothing). Old data stay while a newer answer is on its way; `everyMs` repeats it, not when hidden. */
+export function useAnswer<Body>(path: string | null, parameters: Record<string, string | number | undefined> = {}, everyMs = 0): Answer<Body> {
+  const [state, setState] = useState<{ data: Body | null; error: Error | null; busy: boolean; atMs: number | null }>({ data: null, error: null, busy: path !== null, atMs: null });
+  const [turn, setTurn] = useState(0);
+  const key = path === null ? null : `${path} ${JSON.stringify(parameters)}`;
+  const asked = useRef(parameters);
+  asked.current = parameters;
+  useEffect(() => {
+    if (key === null || path === null) return;
+    let dropped = false;
+    setState((before) => ({ ...before, busy: true }));
+    get<Body>(path, asked.current).then(
+      (data) => dropped || setState({ data, error: null, busy: false, atMs: Date.now() }),
+      (error: Error) => dropped || setState((before) => ({ ...before, error, busy: false })),
+    );
+    return () => {
+      dropped = true;
+    };
+  }, [key, path, turn]);
+  const again = useCallback(() => setTurn((now) => now + 1), []);
+  useEffect(() => {
+    if (!everyMs || key === null) return;
+    const timer = setInterval(() => document.hidden || again(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs, key, again]);
+  return { ...state, again };
+}

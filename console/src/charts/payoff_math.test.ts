@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { black, normal, type PricedLeg, payoffFacts, profitAt } from "./payoff_math";
+
+const leg = (kind: "call" | "put", strike: number, quantity: number, entry: number, iv = 0.15): PricedLeg => ({ kind, strike, quantity, entry, iv });
+
+test("Black's formula agrees with known values and with put-call parity", () => {
+  // forward 100, strike 100, 20 % a year, one year: 100 (2 N(0.1) - 1)
+  expect(black("call", 100, 100, 0.2, 365)).toBeCloseTo(7.9656, 3);
+  expect(black("call", 110, 100, 0.2, 90) - black("put", 110, 100, 0.2, 90)).toBeCloseTo(10, 5);
+  expect(black("put", 90, 100, 0.2, 0)).toBe(10);
+  expect(normal(1.96)).toBeCloseTo(0.975, 4);
+});
+
+test("a short straddle gains between its breakevens and loses without bound above", () => {
+  const legs = [leg("call", 24000, -75, 150), leg("put", 24000, -75, 140)];
+  const facts = payoffFacts(legs, 24000, 0.15, 7);
+  expect(facts.breakevens).toEqual([23710, 24290]);
+  expect(facts.maxProfit).toBeCloseTo(75 * 290);
+  expect(facts.maxLoss).toBe(Number.NEGATIVE_INFINITY);
+  // lognormal: ln(24290/24000) and ln(23710/24000) over 0.15 sqrt(7/365)
+  expect(facts.probability).toBeCloseTo(normal(0.5886) - normal(-0.5752), 2);
+});
+
+test("an iron condor is bounded on both sides", () => {
+  const legs = [leg("put", 23500, 75, 20), leg("put", 23700, -75, 45), leg("call", 24300, -75, 50), leg("call", 24500, 75, 22)];
+  const facts = payoffFacts(legs, 24000, 0.15, 7);
+  expect(facts.maxProfit).toBeCloseTo(75 * 53);
+  expect(facts.maxLoss).toBeCloseTo(-75 * 147);
+  expect(facts.breakevens).toEqual([23647, 24353]);
+});
+
+test("a long call: unlimited profit, loss of its premium; before expiry it is worth more than at it", () => {
+  const legs = [leg("call", 24000, 75, 150)];
+  const facts = payoffFacts(legs, 24000, 0.15, 7);
+  expect([facts.maxProfit, facts.maxLoss]).toEqual([Number.POSITIVE_INFINITY, -11250]);
+  expect(facts.breakevens).toEqual([24150]);
+  expect(profitAt(legs, 24000, 5, 0)).toBeGreaterThan(profitAt(legs, 24000, 0, 0));
+});

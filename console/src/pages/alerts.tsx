@@ -1,0 +1,33 @@
+/** Active alerts: how urgent, of what, how often, since when. They clear by themselves when their cause ends. */
+import type { AlertRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { number, when } from "../ui/format";
+import { Card, Page } from "../ui/parts";
+import { Severity } from "../ui/states";
+import { type Column, Table } from "../ui/table";
+
+const RANK: Record<string, number> = { critical: 2, warning: 1, info: 0 };
+
+const COLUMNS: readonly Column<AlertRow>[] = [
+  { id: "severity", name: "Severity", num: false, value: (row) => `${RANK[row.severity] ?? 0} ${row.severity}`, cell: (row) => <Severity value={row.severity} /> },
+  { id: "code", name: "Code", value: (row) => row.code, cell: (row) => <code>{row.code}</code> },
+  { id: "subject", name: "Subject", value: (row) => row.subject, extra: true },
+  { id: "message", name: "Message", value: (row) => row.message, cell: (row) => <span className="wrap">{row.message}</span> },
+  { id: "daemon", name: "From", value: (row) => row.daemon, extra: true },
+  { id: "count", name: "Times", num: true, extra: true, flash: true, value: (row) => row.count, cell: (row) => number(row.count) },
+  { id: "first", name: "First", extra: true, value: (row) => row.first_ms, cell: (row) => when(row.first_ms) },
+  { id: "last", name: "Last", value: (row) => row.last_ms, cell: (row) => when(row.last_ms) },
+];
+
+const key = (row: AlertRow): string => row.id;
+
+export default function Alerts() {
+  const alerts = useTopic("alerts");
+  return (
+    <Page title="Alerts">
+      <Card plain>
+        <Table label="alerts" csv="alerts" rows={alerts.rows} loaded={alerts.loaded} columns={COLUMNS} rowKey={key} choose={["daemon"]} sort={{ id: "severity", desc: true }} empty="No active alert." />
+      </Card>
+    </Page>
+  );
+}

@@ -1,0 +1,177 @@
+/** The option chain: strikes around the money, at most ten times a second, while the page is looked at. */
+import { memo, useEffect, useMemo, useRef, useState } from "react";
+import { useAnswer } from "../api/hooks";
+import { Bars } from "../charts/bars";
+import { Curve } from "../charts/lazy";
+import type { ChainCell, ChainHead, ChainLine, UnderlyingRow } from "../generated/api";
+import { useChain } from "../live/hooks";
+import { clock, compact, day, number, percent, price } from "../ui/format";
+import { Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
+
+export default function Chain() {
+  const underlyings = useAnswer<UnderlyingRow[]>("/api/underlyings");
+  const [chosen, setChosen] = useState("");
+  const [expiry, setExpiry] = useState("");
+  const row = underlyings.data?.find((one) => one.underlying === chosen) ?? underlyings.data?.find((one) => one.underlying === "NIFTY") ?? underlyings.data?.[0];
+  const of = row?.expiries.includes(expiry) ? expiry : row?.expiries[0];
+  return (
+    <Page
+      title="Option chain"
+      actions={
+        <>
+          <select aria-label="Underlying" value={row?.underlying ?? ""} onChange={(event) => setChosen(event.target.value)}>
+            {underlyings.data?.map((one) => (
+              <option key={one.underlying}>{one.underlying}</option>
+            ))}
+          </select>
+          <select aria-label="Expiry" value={of ?? ""} onChange={(event) => setExpiry(event.target.value)}>
+            {row?.expiries.map((one) => (
+              <option key={one} value={one}>
+                {day(one)}
+              </option>
+            ))}
+          </select>
+        </>
+      }
+    >
+      <ErrorNote error={underlyings.error} />
+      {underlyings.data?.length === 0 && <Card>No instrument with options is known.</Card>}
+      {row && of && <Live key={`${row.underlying} ${of}`} underlying={row.underlying} expiry={of} />}
+    </Page>
+  );
+}
+
+const KEPT_POINTS = 1800;
+
+function Live(props: { underlying: string; expiry: string }) {
+  const { lines, head } = useChain(props.underlying, props.expiry);
+  const sorted = useMemo(() => [...lines.rows].sort((a, b) => a.strike - b.strike), [lines.rows]);
+  const straddle = useSecondly(head);
+  return (
+    <>
+      <Card>
+        <Figures>
+          <Figure name={`${props.underlying} spot`}>{price(head?.spot)}</Figure>
+          <Figure name="Forward">{price(head?.forward)}</Figure>
+          <Figure name="Days to expiry">{number(head?.days, 2)}</Figure>
+          <Figure name="Straddle at the money ₹">{price(head?.straddle)}</Figure>
+          <Figure name="IV at the money">{percent(head?.atm_iv)}</Figure>
+          <Figure name="Put/call ratio (OI)">{number(head?.put_call_ratio, 2)}</Figure>
+          <Figure name="Max pain">{price(head?.max_pain)}</Figure>
+          <Figure name="Market time">{clock(head?.market_ms)}</Figure>
+          {head && head.missing > 0 && <Figure name="Without a quote"><span className="warn">{head.missing} contracts</span></Figure>}
+        </Figures>
+      </Card>
+      <Card plain>
+        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} />}
+      </Card>
+      {sorted.length > 0 && (
+        <div className="columns">
+          <Card title="Open interest by strike" actions={<span className="legend"><span className="loss">■ calls</span><span className="gain">■ puts</span></span>}>
+            <Bars
+              label="Open interest by strike" unit="contracts' units"
+              rows={sorted.map((line) => ({ name: number(line.strike), mark: line.at_money, a: line.call?.open_interest ?? null, b: line.put?.open_interest ?? null }))}
+            />
+          </Card>
+          <Card title="Straddle at the money since the page was opened, ₹">
+            {straddle.times.length > 1 ? (
+              <Curve label="Straddle at the money in rupees" height={220} times={straddle.times} lines={[{ name: "straddle ₹", colour: "accent", values: straddle.values }]} format={price} />
+            ) : (
+              <Empty>The curve begins with its second point.</Empty>
+            )}
+          </Card>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Straddle prices by second of market time, as far as this page saw them. */
+function useSecondly(head: ChainHead | null): { times: number[]; values: (number | null)[] } {
+  const kept = useRef<{ times: number[]; values: (number | null)[] }>({ times: [], values: [] });
+  const [seen, setSeen] = useState(kept.current);
+  useEffect(() => {
+    if (!head?.market_ms || head.straddle === null) return;
+    const second = Math.floor(head.market_ms / 1000) * 1000;
+    const { times, values } = kept.current;
+    if (times.length && second <= (times.at(-1) ?? 0)) return;
+    kept.current = { times: [...times, second].slice(-KEPT_POINTS), values: [...values, head.straddle].slice(-KEPT_POINTS) };
+    setSeen(kept.current);
+  }, [head]);
+  return seen;
+}
+
+interface Shown {
+  id: string;
+  name: string;
+  narrow?: boolean;
+  spare?: boolean;
+  write: (cell: ChainCell) => string;
+}
+
+const SIDE: readonly Shown[] = [
+  { id: "open_interest_change", name: "OI change", write: (cell) => compact(cell.open_interest_change) },
+  { id: "open_interest", name: "OI", narrow: true, write: (cell) => compact(cell.open_interest) },
+  { id: "volume", name: "Volume", write: (cell) => compact(cell.volume) },
+  { id: "delta", name: "Δ", write: (cell) => number(cell.delta, 2) },
+  { id: "theta", name: "Θ/day", write: (cell) => number(cell.theta, 1) },
+  { id: "vega", name: "Vega", spare: true, write: (cell) => number(cell.vega, 1) },
+  { id: "iv", name: "IV", narrow: true, write: (cell) => percent(cell.iv) },
+  { id: "bid", name: "Bid", write: (cell) => price(cell.bid) },
+  { id: "ask", name: "Ask", write: (cell) => price(cell.ask) },
+  { id: "ltp", name: "Last ₹", narrow: true, write: (cell) => price(cell.ltp) },
+];
+const MIRRORED = [...SIDE].reverse();
+
+function ChainTable(props: { lines: readonly ChainLine[] }) {
+  const place = useRef<HTMLDivElement>(null);
+  const centred = useRef(false);
+  useEffect(() => {
+    if (centred.current || !props.lines.length) return;
+    const line = place.current?.querySelector<HTMLElement>("tr.atm");
+    if (!line || !place.current) return;
+    centred.current = true;
+    place.current.scrollTop = line.offsetTop - place.current.clientHeight / 2;
+  }, [props.lines]);
+  const heads = (columns: readonly Shown[], side: string) =>
+    columns.map((column) => (
+      <th key={side + column.id} scope="col" className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>
+        <span>
+          <span className="hidden">{side} </span>
+          {column.name}
+        </span>
+      </th>
+    ));
+  return (
+    <div className="table" ref={place} tabIndex={0} role="region" aria-label="Option chain">
+      <table className="chain">
+        <thead>
+          <tr>
+            {heads(SIDE, "call")}
+            <th scope="col" className="num"><span>Strike</span></th>
+            {heads(MIRRORED, "put")}
+          </tr>
+        </thead>
+        <tbody>
+          {props.lines.map((line) => (
+            <Line key={line.strike} line={line} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const Line = memo(function Line({ line }: { line: ChainLine }) {
+  return (
+    <tr className={line.at_money ? "atm" : ""}>
+      {SIDE.map((column) => (
+        <td key={`c${column.id}`} className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>{line.call ? column.write(line.call) : "—"}</td>
+      ))}
+      <th scope="row" className="num strike">{number(line.strike, line.strike % 1 ? 2 : 0)}</th>
+      {MIRRORED.map((column) => (
+        <td key={`p${column.id}`} className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>{line.put ? column.write(line.put) : "—"}</td>
+      ))}
+    </tr>
+  );
+});

@@ -1,0 +1,219 @@
+/** The first page: what needs a person, accounts with age, profit of the day, strategies, positions. */
+import { useMemo, useState } from "react";
+import { Link as To } from "wouter";
+import { useRole } from "../api/session";
+import { Curve } from "../charts/lazy";
+import type { AccountRow, NeedRow, StrategyRow } from "../generated/api";
+import { useLink, useStack, useTopic } from "../live/hooks";
+import { number, price, profit, rupees, span, symbol, words } from "../ui/format";
+import { Age, Badge, Card, Empty, Figure, Figures, Page, Profit } from "../ui/parts";
+import { Confidence, Severity, StrategyState } from "../ui/states";
+import { SwitchDialog } from "../ui/switch";
+
+export default function Dashboard() {
+  return (
+    <Page title="Dashboard">
+      <Needs />
+      <div className="columns">
+        <Today />
+        <Strategies />
+      </div>
+      <Accounts />
+      <Halts />
+    </Page>
+  );
+}
+
+const PLACES: Record<string, string> = { alert: "/alerts", unknown_order: "/orders", unmanaged: "/positions", disputed: "/positions", unprotected: "/positions", fault: "/strategies" };
+
+function Needs() {
+  const needs = useTopic("needs");
+  const now = useLink().beat?.market_ms ?? null;
+  const stack = useStack();
+  const rank = (row: NeedRow): number => (row.severity === "critical" ? 0 : 1);
+  const rows = [...needs.rows].sort((a, b) => rank(a) - rank(b));
+  if (!needs.loaded) return null;
+  return (
+    <Card title={rows.length ? `Needs you: ${rows.length}` : "Nothing needs you"} plain>
+      {stack?.entries_closed && (
+        <div className="inside">
+          <Badge tone="care">no entries</Badge> {stack.entries_closed}
+        </div>
+      )}
+      {rows.length > 0 && (
+        <ul className="list">
+          {rows.slice(0, 12).map((row) => (
+            <li key={row.id}>
+              <Severity value={row.severity} />
+              <span className="strong">{words(row.kind)}</span>
+              <span className="grow">
+                {row.subject}: {row.text}
+              </span>
+              <span className="muted small">{now && row.since_ms ? `for ${span((now - row.since_ms) / 1000)}` : ""}</span>
+              <To href={PLACES[row.kind] ?? "/alerts"}>Look</To>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function Today() {
+  const stack = useStack();
+  const points = useTopic("profit").rows;
+  const sorted = useMemo(() => points.filter((row) => row.at_ms !== null).sort((a, b) => (a.at_ms ?? 0) - (b.at_ms ?? 0)), [points]);
+  if (!stack) return <Card title="Today">Waiting for data…</Card>;
+  return (
+    <Card title="Today, before charges" actions={<span className="muted small">{stack.round_trips} round trips</span>}>
+      <div className="stack">
+        <div className="row">
+          <Profit value={stack.realised + stack.unrealised} className="big" />
+          <span className="muted">
+            realised <Profit value={stack.realised} />, open <Profit value={stack.unrealised} />
+          </span>
+        </div>
+        {sorted.length > 1 ? (
+          <Curve
+            label="Profit of the day in rupees" height={180} times={sorted.map((row) => row.at_ms ?? 0)}
+            lines={[
+              { name: "P&L ₹", colour: "accent", fill: true, values: sorted.map((row) => row.realised + row.unrealised) },
+              { name: "realised ₹", colour: "muted", values: sorted.map((row) => row.realised) },
+            ]}
+          />
+        ) : (
+          <Empty>The curve begins with its second point.</Empty>
+        )}
+        <Figures>
+          <Figure name="Orders placed">{number(stack.orders_placed)}</Figure>
+          <Figure name="Filled">{number(stack.orders_filled)}</Figure>
+          <Figure name="Rejected">{number(stack.orders_rejected)}</Figure>
+          <Figure name="Of unknown fate">{stack.orders_unknown ? <span className="loss">{stack.orders_unknown}</span> : "none"}</Figure>
+          <Figure name="Signals, refused">
+            {number(stack.signals)}, {number(stack.denied)}
+          </Figure>
+          <Figure name="Quote to order" title="Machine time from the quote to the order on its way: half of them, and 99 of 100">
+            {stack.quote_to_order_p50_ms === null ? "—" : `${number(stack.quote_to_order_p50_ms)} ms, p99 ${number(stack.quote_to_order_p99_ms)} ms`}
+          </Figure>
+        </Figures>
+      </div>
+    </Card>
+  );
+}
+
+function Strategies() {
+  const strategies = useTopic("strategies");
+  const trader = useRole("trader");
+  const [wish, setWish] = useState<StrategyRow | null>(null);
+  return (
+    <Card title="Strategies" plain actions={<To href="/strategies">All about them</To>}>
+      {!strategies.rows.length && <Empty>{strategies.loaded ? "No strategy runs." : "Waiting for data…"}</Empty>}
+      <ul className="list">
+        {strategies.rows.map((row) => (
+          <li key={row.name}>
+            <div className="grow">
+              <div className="row">
+                <To href={`/strategies/${encodeURIComponent(row.name)}`} className="strong">{row.name}</To>
+                <StrategyState row={row} />
+                {row.positions > 0 && <span className="muted small">{row.positions} open</span>}
+              </div>
+              <div className="muted small">
+                {row.problem || (row.enabled ? row.waits : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}
+              </div>
+              <div className="muted small">{Object.entries(row.prices).map(([name, value]) => `${symbol(name)} ${price(value)}`).join(" · ")}</div>
+            </div>
+            <Profit value={row.realised + row.unrealised} className="strong" />
+            {trader && row.state !== "GONE" && (
+              <button type="button" className="small" onClick={() => setWish(row)}>
+                {row.enabled ? "Pause" : "Enable"}
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
+    </Card>
+  );
+}
+
+function Accounts() {
+  const accounts = useTopic("accounts");
+  const total = accounts.rows.length > 1 ? accounts.rows.filter((row) => row.available !== null) : [];
+  return (
+    <>
+      <div className="title">
+        <h2>Accounts</h2>
+        {total.length > 1 && (
+          <span className="muted">
+            {total.length} accounts together: free {rupees(total.reduce((sum, row) => sum + (row.available ?? 0), 0), 0)}, margin used{" "}
+            {rupees(total.reduce((sum, row) => sum + (row.used_margin ?? 0), 0), 0)}
+          </span>
+        )}
+      </div>
+      <div className="cards">
+        {accounts.rows.map((row) => (
+          <Account key={row.account} row={row} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Account({ row }: { row: AccountRow }) {
+  const wall = useLink().beat?.wall_ms ?? Date.now();
+  const age = (ms: number | null): number | null => (ms === null ? null : Math.max(wall - ms, 0) / 1000);
+  const well = row.status === "connected" && row.right_mode !== false;
+  return (
+    <Card
+      title={
+        <>
+          {row.account} <span className="muted small">{[row.role, row.broker].filter(Boolean).join(" · ")}</span>
+        </>
+      }
+      actions={<Badge tone={well ? "good" : "bad"}>{row.right_mode === false ? "wrong mode" : row.status || "unknown"}</Badge>}
+    >
+      <div className="stack">
+        <Figures>
+          <Figure name="Free ₹">{rupees(row.available)}</Figure>
+          <Figure name="Margin used ₹">{rupees(row.used_margin)}</Figure>
+          <Figure name="Open P&L"><Profit value={row.unrealised} /></Figure>
+          <Figure name="Realised today"><Profit value={row.realised} /></Figure>
+          <Figure name="Broker says realised" title={row.not_comparable || "Difference of our ledger from the broker's"}>
+            <Profit value={row.broker_realised} />
+            {row.difference ? <span className="warn small"> differs by {profit(row.difference)}</span> : null}
+          </Figure>
+          <Figure name="Open positions">{number(row.positions)}</Figure>
+        </Figures>
+        <div className="row small">
+          <span className="muted">funds</span> <Age seconds={age(row.funds_wall_ms)} lateS={90} />
+          <span className="muted">books</span> <Age seconds={age(row.books_wall_ms)} lateS={30} /> <Confidence value={row.books} />
+          {row.level !== "normal" && <Badge tone="bad">{row.level}</Badge>}
+          {row.stream_up === false && <Badge tone="care">no order stream</Badge>}
+          {row.calls_waiting ? <Badge tone="care">{row.calls_waiting} order calls wait</Badge> : null}
+        </div>
+        {row.message && <div className="note care">{row.message}</div>}
+      </div>
+    </Card>
+  );
+}
+
+function Halts() {
+  const halts = useTopic("halts");
+  if (!halts.rows.length) return null;
+  return (
+    <Card title="What holds entries back" plain actions={<To href="/risk">Risk</To>}>
+      <ul className="list">
+        {halts.rows.map((row) => (
+          <li key={row.id}>
+            <Badge tone="bad">{row.level || row.kind}</Badge>
+            <span className="strong">{row.subject}</span>
+            <span className="grow">
+              {row.reason} {row.by && <span className="muted">by {row.by}</span>}
+            </span>
+            <span className="muted">{row.cure}</span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}

@@ -1,0 +1,163 @@
+/** Cancel, modify and resolve an order. Each says whose order it is, and waits if the order changed since. */
+import { useState } from "react";
+import { useAnswer } from "../api/hooks";
+import type { ActionTaken, OrderActionResult, OrderRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { ActionDialog } from "../ui/action";
+import { Dialog } from "../ui/dialog";
+import { number, price } from "../ui/format";
+import { ErrorNote, Field } from "../ui/parts";
+import { OrderState } from "../ui/states";
+import { orderText } from "./orders";
+
+interface Props {
+  id: string;
+  onClose: () => void;
+}
+
+/** The order as it was when the dialog opened; `changed` tells that it is another by now. */
+function useSeenOrder(id: string) {
+  const now = useTopic("orders").rows.find((row) => row.id === id);
+  const [seen, setSeen] = useState(now);
+  const order = seen ?? now;
+  const moved = Boolean(now && order && now.version !== order.version);
+  return { order, moved, changed: moved && now ? `The order changed: now ${now.state.toLowerCase()}, ${now.filled} of ${now.quantity} filled.` : "", look: () => setSeen(now) };
+}
+
+function Seen(props: { order: OrderRow; moved: boolean; look: () => void }) {
+  const { order } = props;
+  return (
+    <div className="note">
+      <div className="strong">{orderText(order)}</div>
+      <div>
+        {order.order_type} {order.price ? `at ₹${price(order.price)}` : ""} {order.trigger_price ? `trigger ₹${price(order.trigger_price)}` : ""}, {number(order.filled)} filled{" "}
+        <OrderState state={order.state} pending={order.pending} />
+      </div>
+      {props.moved && (
+        <button type="button" className="small" onClick={props.look}>
+          Take the new state
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function CancelDialog(props: Props) {
+  const { order, moved, changed, look } = useSeenOrder(props.id);
+  const [force, setForce] = useState(false);
+  const [taken, setTaken] = useState<ActionTaken | null>(null);
+  if (!order) return <Gone {...props} />;
+  if (taken) return <OrderFollow order={order.id} taken={taken} onClose={props.onClose} />;
+  const guards = order.purpose === "stop" || order.purpose === "exit";
+  return (
+    <ActionDialog
+      title="Cancel the order" action="cancel" button="Cancel the order" danger changed={changed} reasonNeeded={guards}
+      body={!guards || force ? { order: order.id, version: order.version, force } : null}
+      onClose={props.onClose} onTaken={setTaken}
+    >
+      <Seen order={order} moved={moved} look={look} />
+      {guards && (
+        <label className="tick">
+          <input type="checkbox" checked={force} onChange={(event) => setForce(event.target.checked)} />
+          This order protects a position. I answer for the position without it.
+        </label>
+      )}
+    </ActionDialog>
+  );
+}
+
+const amount = (text: string): number | null => (text === "" ? 0 : /^\d+(\.\d+)?$/.test(text) ? Number(text) : null);
+
+export function ModifyDialog(props: Props) {
+  const { order, moved, changed, look } = useSeenOrder(props.id);
+  const [limit, setLimit] = useState("");
+  const [trigger, setTrigger] = useState("");
+  const [quantity, setQuantity] = useState("");
+  const [taken, setTaken] = useState<ActionTaken | null>(null);
+  if (!order) return <Gone {...props} />;
+  if (taken) return <OrderFollow order={order.id} taken={taken} onClose={props.onClose} />;
+  const [newLimit, newTrigger, newQuantity] = [amount(limit), amount(trigger), amount(quantity)];
+  const bad = newLimit === null || newTrigger === null || newQuantity === null || !Number.isInteger(newQuantity);
+  const nothing = !newLimit && !newTrigger && !newQuantity;
+  return (
+    <ActionDialog
+      title="Modify the order" action="modify" button="Modify the order" changed={changed}
+      body={bad || nothing ? null : { order: order.id, version: order.version, price: newLimit, trigger: newTrigger, quantity: newQuantity }}
+      onClose={props.onClose} onTaken={setTaken}
+    >
+      <Seen order={order} moved={moved} look={look} />
+      <div className="form">
+        <Field label="New price ₹" error={newLimit === null ? "a number such as 101.50" : null}>
+          <input inputMode="decimal" placeholder={order.price ? price(order.price) : "unchanged"} value={limit} onChange={(event) => setLimit(event.target.value.trim())} />
+        </Field>
+        {order.trigger_price > 0 && (
+          <Field label="New trigger ₹" error={newTrigger === null ? "a number such as 98.00" : null}>
+            <input inputMode="decimal" placeholder={price(order.trigger_price)} value={trigger} onChange={(event) => setTrigger(event.target.value.trim())} />
+          </Field>
+        )}
+        <Field label="New units, filled ones included" error={newQuantity === null ? "a whole number" : null}>
+          <input inputMode="numeric" placeholder={number(order.quantity)} value={quantity} onChange={(event) => setQuantity(event.target.value.trim())} />
+        </Field>
+      </div>
+    </ActionDialog>
+  );
+}
+
+export function ResolveDialog(props: Props) {
+  const { order, moved, changed, look } = useSeenOrder(props.id);
+  const [fate, setFate] = useState<"" | "was" | "not">("");
+  const [broker, setBroker] = useState("");
+  const [force, setForce] = useState(false);
+  if (!order) return <Gone {...props} />;
+  const ready = fate === "not" || (fate === "was" && broker !== "");
+  return (
+    <ActionDialog
+      title="Resolve an order of unknown fate" action="resolve" button="Resolve" danger reasonNeeded changed={changed} onClose={props.onClose}
+      body={ready ? { order: order.id, version: order.version, broker_order: fate === "was" ? broker : "", not_placed: fate === "not", force } : null}
+    >
+      <Seen order={order} moved={moved} look={look} />
+      <p>Look into the broker's own order book first. What you say here counts as proof.</p>
+      <label className="tick">
+        <input type="radio" name="fate" checked={fate === "was"} onChange={() => setFate("was")} /> It is the broker's order
+      </label>
+      {fate === "was" && (
+        <Field label="Order id at the broker">
+          <input value={broker} onChange={(event) => setBroker(event.target.value.trim())} />
+        </Field>
+      )}
+      <label className="tick">
+        <input type="radio" name="fate" checked={fate === "not"} onChange={() => setFate("not")} /> It was never placed
+      </label>
+      <label className="tick">
+        <input type="checkbox" checked={force} onChange={(event) => setForce(event.target.checked)} /> Even where the books say otherwise
+      </label>
+    </ActionDialog>
+  );
+}
+
+function Gone(props: Props) {
+  return (
+    <Dialog title="Order" onClose={props.onClose}>
+      <div className="inside">The order {props.id} is not in the list any more.</div>
+    </Dialog>
+  );
+}
+
+/** What became of a cancel or modify: asked each second until it is decided. */
+function OrderFollow(props: { order: string; taken: ActionTaken; onClose: () => void }) {
+  const request = props.taken.follow[0];
+  const path = request ? `/api/actions/order/${encodeURIComponent(props.order)}/${encodeURIComponent(request)}` : null;
+  const [done, setDone] = useState(false);
+  const answer = useAnswer<OrderActionResult>(path, {}, done ? 0 : 1000);
+  const over = Boolean(answer.data && answer.data.word !== "waiting");
+  if (over !== done) setDone(over);
+  return (
+    <Dialog title="Taken" onClose={props.onClose}>
+      <div className="inside">
+        <p>{props.taken.text}</p>
+        <ErrorNote error={answer.error} />
+        {path && <div className={`note ${over ? (answer.data?.word === "refused" ? "bad" : "good") : ""}`}>{answer.data ? answer.data.text || answer.data.word : "Waiting for the broker…"}</div>}
+      </div>
+    </Dialog>
+  );
+}

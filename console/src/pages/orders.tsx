@@ -1,0 +1,95 @@
+/** Orders: filters, modify, cancel, resolve, why. */
+import { useState } from "react";
+import { useRole } from "../api/session";
+import { type Act, type Column, Table } from "../ui/table";
+import type { OrderRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { number, price, symbol, when, words } from "../ui/format";
+import { Card, Page, Tabs } from "../ui/parts";
+import { OrderState, Side } from "../ui/states";
+import { WhyDialog } from "../ui/why";
+import { CancelDialog, ModifyDialog, ResolveDialog } from "./order_dialogs";
+
+export const ORDER_COLUMNS: readonly Column<OrderRow>[] = [
+  { id: "time", name: "Time", value: (row) => row.created_ms, cell: (row) => when(row.created_ms) },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={`${row.instrument} ${row.product}`}>{symbol(row.instrument)}</span> },
+  { id: "side", name: "Side", value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
+  { id: "quantity", name: "Filled / units", num: true, flash: true, value: (row) => row.filled, cell: (row) => `${number(row.filled)} / ${number(row.quantity)}` },
+  { id: "state", name: "State", flash: true, value: (row) => row.state, cell: (row) => <OrderState state={row.state} pending={row.pending} /> },
+  { id: "price", name: "Price ₹", num: true, value: (row) => row.price || null, cell: (row) => <OrderPrice row={row} /> },
+  { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price || null, cell: (row) => price(row.average_price || null) },
+  { id: "purpose", name: "Purpose", value: (row) => row.purpose, extra: true },
+  { id: "type", name: "Type", value: (row) => row.order_type, extra: true },
+  { id: "strategy", name: "Strategy", value: (row) => row.strategy, extra: true },
+  { id: "account", name: "Account", value: (row) => row.account, extra: true },
+  { id: "message", name: "Message", extra: true, value: (row) => row.message || row.reason, cell: (row) => <span className="small" title={row.message || row.reason}>{row.message || row.reason}</span> },
+];
+
+function OrderPrice({ row }: { row: OrderRow }) {
+  const limit = row.price ? price(row.price) : row.order_type === "MARKET" ? "market" : "—";
+  return row.trigger_price ? <span title="limit, and the trigger of the stop">{limit} <span className="muted">at {price(row.trigger_price)}</span></span> : limit;
+}
+
+const SHOWN = ["All", "Live", "Needs a person", "Ended badly"] as const;
+type Shown = (typeof SHOWN)[number];
+
+const FILTER: Record<Shown, (row: OrderRow) => boolean> = {
+  All: () => true,
+  Live: (row) => row.live,
+  "Needs a person": (row) => row.unknown || row.state === "PARKED",
+  "Ended badly": (row) => ["REJECTED", "DENIED", "LOST", "GHOST", "UNKNOWN"].includes(row.state),
+};
+
+type Wish = { kind: "why" | "cancel" | "modify" | "resolve"; id: string };
+
+export default function Orders() {
+  const orders = useTopic("orders");
+  const [shown, setShown] = useState<Shown>("All");
+  const [wish, setWish] = useState<Wish | null>(null);
+  const trader = useRole("trader");
+  const [actions] = useState(() => orderActions(setWish));
+  const rows = shown === "All" ? orders.rows : orders.rows.filter(FILTER[shown]);
+  const close = () => setWish(null);
+  return (
+    <Page title="Orders" actions={<Tabs label="Which orders" names={SHOWN} value={shown} onChange={setShown} />}>
+      <Card plain>
+        <Table
+          label="orders" csv="orders" rows={rows} loaded={orders.loaded} columns={ORDER_COLUMNS} rowKey={orderKey}
+          choose={["account", "strategy", "purpose", "state"]} sort={{ id: "time", desc: true }}
+          actions={trader ? actions.trader : actions.viewer} empty="No orders yet today."
+        />
+      </Card>
+      {wish?.kind === "why" && <WhyDialog id={wish.id} onClose={close} />}
+      {wish?.kind === "cancel" && <CancelDialog id={wish.id} onClose={close} />}
+      {wish?.kind === "modify" && <ModifyDialog id={wish.id} onClose={close} />}
+      {wish?.kind === "resolve" && <ResolveDialog id={wish.id} onClose={close} />}
+    </Page>
+  );
+}
+
+export const orderKey = (row: OrderRow): string => row.id;
+
+function orderActions(setWish: (wish: Wish) => void) {
+
+  const why = (row: OrderRow) => (
+    <button type="button" className="small" onClick={() => setWish({ kind: "why", id: row.id })} aria-label={`Why ${row.id}`}>
+      Why
+    </button>
+  );
+  const trader = (row: OrderRow, act: Act) => (
+    <>
+      {row.live && !row.slices && (
+        <>
+          <button type="button" className="small" onClick={act(() => setWish({ kind: "modify", id: row.id }))}>Modify</button>
+          <button type="button" className="small" onClick={act(() => setWish({ kind: "cancel", id: row.id }))}>Cancel</button>
+        </>
+      )}
+      {row.unknown && <button type="button" className="small danger" onClick={act(() => setWish({ kind: "resolve", id: row.id }))}>Resolve</button>}
+      {why(row)}
+    </>
+  );
+  return { trader, viewer: why };
+}
+
+export const orderText = (row: OrderRow): string =>
+  `${row.side} ${number(row.quantity)} ${symbol(row.instrument)} (${words(row.purpose)}) of ${row.strategy || "no strategy"} in ${row.account}`;

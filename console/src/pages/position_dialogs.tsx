@@ -1,0 +1,100 @@
+/** Close a position, or claim units that nobody owns. */
+import { useState } from "react";
+import type { PositionRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { ActionDialog } from "../ui/action";
+import { Dialog } from "../ui/dialog";
+import { number, price, profit, units } from "../ui/format";
+import { Field } from "../ui/parts";
+import { held } from "./positions";
+
+interface Props {
+  id: string;
+  onClose: () => void;
+}
+
+function useSeenPosition(id: string) {
+  const now = useTopic("positions").rows.find((row) => row.id === id);
+  const [seen, setSeen] = useState(now);
+  const position = seen ?? now;
+  const moved = Boolean(position && (!now || now.version !== position.version));
+  const changed = !moved ? "" : now ? `The position changed: now ${units(now.quantity)} units.` : "The position is gone.";
+  return { position, now, moved, changed, look: () => setSeen(now) };
+}
+
+function Seen(props: { position: PositionRow; now: PositionRow | undefined; moved: boolean; look: () => void }) {
+  const { position, now } = props;
+  return (
+    <div className="note">
+      <div className="strong">{held(position)}</div>
+      <div>
+        {position.managed ? `of ${position.strategy}` : "owned by no strategy"}, average ₹{price(position.average_price)}, last ₹{price(now?.ltp)}, open P&L {profit(now?.unrealised)}
+      </div>
+      {props.moved && now && (
+        <button type="button" className="small" onClick={props.look}>
+          Take the new state
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function ClosePositionDialog(props: Props) {
+  const seen = useSeenPosition(props.id);
+  if (!seen.position) return <Gone {...props} />;
+  return (
+    <ActionDialog
+      title="Close the position" action="close" button={`Close ${number(Math.abs(seen.position.quantity || seen.position.quantity_seen))} units at the market`} danger changed={seen.changed}
+      body={{ position: seen.position.id, version: seen.position.version }} onClose={props.onClose}
+    >
+      <Seen {...seen} position={seen.position} />
+      <p>An exit goal: its orders go on until the books show it flat. Only this owner's units are closed, and never more than are held.</p>
+    </ActionDialog>
+  );
+}
+
+const rupeesOrNull = (text: string): number | null => (text === "" ? 0 : /^\d+(\.\d+)?$/.test(text) ? Number(text) : null);
+
+export function ClaimDialog(props: Props) {
+  const seen = useSeenPosition(props.id);
+  const strategies = useTopic("strategies").rows;
+  const [strategy, setStrategy] = useState("");
+  const [stop, setStop] = useState("");
+  const [paid, setPaid] = useState("");
+  if (!seen.position) return <Gone {...props} />;
+  const [stopAt, paidAt] = [rupeesOrNull(stop), rupeesOrNull(paid)];
+  const ready = strategy && stopAt !== null && paidAt !== null;
+  return (
+    <ActionDialog
+      title="Claim units" action="claim" button="Claim" changed={seen.changed} onClose={props.onClose}
+      body={ready ? { position: seen.position.id, version: seen.position.version, strategy, stop: stopAt, price: paidAt } : null}
+    >
+      <Seen {...seen} position={seen.position} />
+      <div className="form">
+        <Field label="Give them to">
+          <select value={strategy} onChange={(event) => setStrategy(event.target.value)}>
+            <option value="">Choose…</option>
+            {strategies.map((row) => (
+              <option key={row.name}>{row.name}</option>
+            ))}
+            <option value="manual">manual (to be closed by hand)</option>
+          </select>
+        </Field>
+        <Field label="Stop at ₹ (empty: none)" error={stopAt === null ? "a price such as 98.50" : null}>
+          <input inputMode="decimal" value={stop} onChange={(event) => setStop(event.target.value.trim())} />
+        </Field>
+        <Field label="Price paid ₹ (empty: the broker's)" error={paidAt === null ? "a price such as 101.20" : null}>
+          <input inputMode="decimal" value={paid} onChange={(event) => setPaid(event.target.value.trim())} />
+        </Field>
+      </div>
+    </ActionDialog>
+  );
+}
+
+function Gone(props: Props) {
+  return (
+    <Dialog title="Position" onClose={props.onClose}>
+      <div className="inside">This position is not in the list any more.</div>
+    </Dialog>
+  );
+}

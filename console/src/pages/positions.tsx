@@ -1,0 +1,182 @@
+/** Positions by account and strategy with what the engine holds for them; structures; units nobody owns. */
+import { useState } from "react";
+import { useRole } from "../api/session";
+import type { PositionRow, StructureRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { clock, number, percent, price, profit, symbol, units, words } from "../ui/format";
+import { Badge, Card, Figure, Figures, Page, Profit, Tabs, type Tone } from "../ui/parts";
+import { Confidence } from "../ui/states";
+import { type Act, type Column, Table } from "../ui/table";
+import { ClaimDialog, ClosePositionDialog } from "./position_dialogs";
+
+const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
+
+function Stop({ row }: { row: PositionRow }) {
+  if (!row.managed) return <Badge tone="bad">not ours</Badge>;
+  const share = row.stop_distance !== null && row.ltp ? row.stop_distance / row.ltp : null;
+  return (
+    <span className="nowrap" title={`stop ${words(row.stop_state)}`}>
+      {row.stop !== null && price(row.stop)} <Badge tone={STOPS[row.stop_state] ?? ""}>{words(row.stop_state)}</Badge>
+      {row.stop_distance !== null && (
+        <span className="muted small">
+          {" "}
+          {price(row.stop_distance)} away{share !== null && `, ${percent(share)}`}
+        </span>
+      )}
+    </span>
+  );
+}
+
+export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={row.instrument}>{symbol(row.instrument)}</span> },
+  { id: "account", name: "Account", value: (row) => row.account, extra: true },
+  { id: "strategy", name: "Strategy", value: (row) => row.strategy, extra: true },
+  { id: "product", name: "Product", value: (row) => row.product, extra: true },
+  { id: "quantity", name: "Units", num: true, flash: true, value: (row) => row.quantity, cell: (row) => <Units row={row} /> },
+  { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price, cell: (row) => price(row.average_price) },
+  { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
+  { id: "unrealised", name: "Open P&L", num: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
+  { id: "realised", name: "Realised", num: true, extra: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
+  { id: "stop", name: "Stop ₹", extra: true, value: (row) => row.stop, cell: (row) => <Stop row={row} /> },
+  { id: "target", name: "Target ₹", num: true, extra: true, value: (row) => row.target, cell: (row) => price(row.target) },
+  { id: "confidence", name: "Books", extra: true, value: (row) => row.confidence, cell: (row) => <Confidence value={row.confidence} /> },
+];
+
+function Units({ row }: { row: PositionRow }) {
+  if (row.quantity === row.quantity_seen || !row.managed) return units(row.quantity);
+  return (
+    <span title="Confirmed by two sources, and reported by one">
+      {units(row.quantity)} <span className="warn small">seen {units(row.quantity_seen)}</span>
+    </span>
+  );
+}
+
+const key = (row: PositionRow): string => row.id;
+const GROUPS = ["Strategy", "Account", "None"] as const;
+const NONE = "units that no strategy owns";
+const GROUP: Record<(typeof GROUPS)[number], ((row: PositionRow) => string) | undefined> = {
+  Strategy: (row) => `${row.account} · ${row.managed ? row.strategy : NONE}`,
+  Account: (row) => row.account,
+  None: undefined,
+};
+
+const sum = (values: readonly (number | null)[]): number | null => (values.includes(null) ? null : values.reduce<number>((total, value) => total + (value ?? 0), 0));
+
+function groupHead(name: string, rows: readonly PositionRow[]) {
+  return (
+    <>
+      {name} <span className="muted">open</span> <Profit value={sum(rows.map((row) => row.unrealised))} />{" "}
+      <span className="muted">realised</span> <Profit value={sum(rows.map((row) => row.realised))} />
+    </>
+  );
+}
+
+export default function Positions() {
+  const positions = useTopic("positions");
+  const [flat, setFlat] = useState(false);
+  const [group, setGroup] = useState<(typeof GROUPS)[number]>("Strategy");
+  const [wish, setWish] = useState<{ kind: "close" | "claim"; id: string } | null>(null);
+  const trader = useRole("trader");
+  const [actions] = useState(() => (row: PositionRow, act: Act) => {
+    if (row.managed) {
+      return row.quantity || row.quantity_seen ? (
+        <button type="button" className="small" onClick={act(() => setWish({ kind: "close", id: row.id }))}>Close</button>
+      ) : null;
+    }
+    return <button type="button" className="small" onClick={act(() => setWish({ kind: "claim", id: row.id }))}>Claim</button>;
+  });
+  const open = positions.rows.filter((row) => row.quantity || row.quantity_seen);
+  const rows = flat ? positions.rows : open;
+  const unmanaged = open.filter((row) => !row.managed).length;
+  const bare = open.filter((row) => row.stop_state === "missing" || row.stop_state === "none").length;
+  return (
+    <Page title="Positions" actions={<Tabs label="Group by" names={GROUPS} value={group} onChange={setGroup} />}>
+      <Card>
+        <Figures>
+          <Figure name="Open">{number(open.length)}</Figure>
+          <Figure name="Open P&L"><Profit value={sum(open.map((row) => row.unrealised))} /></Figure>
+          <Figure name="Realised today"><Profit value={sum(positions.rows.map((row) => row.realised))} /></Figure>
+          <Figure name="Without a stop">{bare ? <span className="loss">{bare}</span> : "none"}</Figure>
+          <Figure name="Unmanaged">{unmanaged ? <span className="loss">{unmanaged}</span> : "none"}</Figure>
+        </Figures>
+      </Card>
+      <Card plain>
+        <Table
+          label="positions" csv="positions" rows={rows} loaded={positions.loaded} columns={POSITION_COLUMNS} rowKey={key}
+          choose={["account", "strategy"]} {...(trader ? { actions } : {})} {...(GROUP[group] ? { group: GROUP[group], groupHead } : {})}
+          empty="No open position."
+          tools={
+            <label className="tick small">
+              <input type="checkbox" checked={flat} onChange={(event) => setFlat(event.target.checked)} /> flat ones too
+            </label>
+          }
+        />
+      </Card>
+      <Structures />
+      {wish?.kind === "close" && <ClosePositionDialog id={wish.id} onClose={() => setWish(null)} />}
+      {wish?.kind === "claim" && <ClaimDialog id={wish.id} onClose={() => setWish(null)} />}
+    </Page>
+  );
+}
+
+/** Runs of strategies with several legs, and what ends each: loss, profit, trail, the clock. */
+function Structures() {
+  const structures = useTopic("structures");
+  if (!structures.rows.length) return null;
+  return (
+    <div className="columns">
+      {structures.rows.map((row) => (
+        <Structure key={row.id} row={row} />
+      ))}
+    </div>
+  );
+}
+
+function Structure({ row }: { row: StructureRow }) {
+  const left = row.profit !== null && row.max_loss !== null ? row.profit + Math.abs(row.max_loss) : null;
+  return (
+    <Card
+      title={`${row.strategy}, run of ${clock(row.opened_ms)}`}
+      actions={row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <Profit value={row.profit} className="strong" />}
+    >
+      <div className="stack">
+        <Figures>
+          <Figure name="Closes at a loss of">{row.max_loss === null ? "—" : `${profit(-Math.abs(row.max_loss), 0)}${left !== null ? `, ${profit(left, 0)} away` : ""}`}</Figure>
+          <Figure name="Closes at a profit of">{profit(row.max_profit, 0)}</Figure>
+          <Figure name="Trail">{row.trailing_stop === null ? "—" : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`}</Figure>
+          <Figure name="By the clock">{clock(row.closes_ms)}</Figure>
+          {row.supertrend && <Figure name="Supertrend">{row.supertrend}</Figure>}
+        </Figures>
+        <div className="table">
+          <table>
+            <thead>
+              <tr>
+                {["Leg", "Units", "Average ₹", "Last ₹", "P&L", "Stop ₹", "Target ₹", "Trail ₹"].map((name, index) => (
+                  <th key={name} scope="col" className={index ? "num" : ""}>
+                    <span>{name}</span>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {row.legs.map((leg) => (
+                <tr key={`${leg.account} ${leg.instrument} ${leg.product}`}>
+                  <td className="text" title={`${leg.account} ${leg.instrument} ${leg.product}`}>{symbol(leg.instrument)}</td>
+                  <td className="num">{units(leg.quantity)}</td>
+                  <td className="num">{price(leg.average_price)}</td>
+                  <td className="num">{price(leg.ltp)}</td>
+                  <td className="num"><Profit value={leg.profit} /></td>
+                  <td className="num">{price(leg.stop_loss)}</td>
+                  <td className="num">{price(leg.take_profit)}</td>
+                  <td className="num">{price(leg.trailing)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </div>
+    </Card>
+  );
+}
+
+export const held = (row: PositionRow): string => `${units(row.quantity || row.quantity_seen)} ${symbol(row.instrument)} ${row.product} in ${row.account}`;

@@ -1,0 +1,141 @@
+/** Risk: limits in use, stops with their distance, what holds entries back, the scenario matrix of the book. */
+import { useState } from "react";
+import { useAnswer } from "../api/hooks";
+import type { LimitRow, ScenarioTable, StopRow, UnderlyingRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { moment, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
+import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
+import { type Column, Table } from "../ui/table";
+
+const inR = (row: LimitRow): boolean => row.kind.endsWith("_R");
+const amount = (row: LimitRow, value: number | null): string =>
+  row.kind === "DRAWDOWN" ? percent(value) : inR(row) ? (value === null ? "—" : `${number(value, 2)} R`) : rupees(value, 0);
+
+const LIMITS: readonly Column<LimitRow>[] = [
+  { id: "kind", name: "Limit", value: (row) => row.kind, cell: (row) => words(row.kind) },
+  { id: "scope", name: "Of", value: (row) => `${row.scope} ${row.name}` },
+  { id: "now", name: "Now", num: true, flash: true, value: (row) => row.now, cell: (row) => amount(row, row.now) },
+  { id: "most", name: "Limit", num: true, value: (row) => row.most, cell: (row) => amount(row, row.most) },
+  { id: "left", name: "Left", num: true, extra: true, value: (row) => row.left, cell: (row) => amount(row, row.left) },
+  { id: "used", name: "Used", num: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${words(row.kind)} of ${row.name || row.scope}`} /></span> },
+  { id: "action", name: "At the limit", extra: true, value: (row) => row.action, cell: (row) => words(row.action) },
+  { id: "reached", name: "Reached", value: (row) => row.reached, cell: (row) => (row.reached ? <Badge tone="bad">{row.reached}</Badge> : <span className="muted">no</span>) },
+];
+
+const STOPS: readonly Column<StopRow>[] = [
+  { id: "instrument", name: "Position", value: (row) => row.instrument, cell: (row) => <span title={`${row.account} ${row.instrument} ${row.product}`}>{symbol(row.instrument)}</span> },
+  { id: "strategy", name: "Strategy", extra: true, value: (row) => row.strategy },
+  { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => units(row.quantity) },
+  { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
+  { id: "stop", name: "Stop ₹", num: true, value: (row) => row.stop, cell: (row) => price(row.stop) },
+  { id: "distance", name: "Distance ₹", num: true, value: (row) => row.distance, cell: (row) => `${price(row.distance)} (${percent(row.distance_share)})` },
+  { id: "risk", name: "At risk", num: true, value: (row) => row.at_risk, cell: (row) => rupees(row.at_risk, 0) },
+  { id: "unrealised", name: "Open P&L", num: true, extra: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
+  { id: "holder", name: "Held by", value: (row) => row.holder, cell: (row) => <Badge tone={row.holder === "none" ? "bad" : "good"}>{row.holder}</Badge> },
+];
+
+const limitKey = (row: LimitRow): string => row.id;
+const stopKey = (row: StopRow): string => row.id;
+
+export default function Risk() {
+  const limits = useTopic("limits");
+  const stops = useTopic("stops");
+  const halts = useTopic("halts");
+  const atRisk = stops.rows.reduce((sum, row) => sum + Math.max(row.at_risk ?? 0, 0), 0);
+  return (
+    <Page title="Risk">
+      <Card title="What holds entries back" plain>
+        {!halts.rows.length && <Empty>{halts.loaded ? "Nothing: entries are allowed." : "Waiting for data…"}</Empty>}
+        <ul className="list">
+          {halts.rows.map((row) => (
+            <li key={row.id}>
+              <Badge tone="bad">{row.level || row.kind}</Badge>
+              <span className="strong">{row.subject}</span>
+              <span className="grow">{row.reason}</span>
+              <span className="muted">
+                {row.by && `by ${row.by}, `}
+                {moment(row.at_ms)}
+              </span>
+              <span className="muted">{row.cure}</span>
+            </li>
+          ))}
+        </ul>
+      </Card>
+      <Card title="Limits" plain>
+        <Table plain label="risk limits" rows={limits.rows} loaded={limits.loaded} columns={LIMITS} rowKey={limitKey} sort={{ id: "used", desc: true }} empty="No limit is set: config/risk.toml." />
+      </Card>
+      <Card title="Stops" plain actions={<span className="muted">at risk together {rupees(atRisk, 0)}</span>}>
+        <Table plain label="stops" rows={stops.rows} loaded={stops.loaded} columns={STOPS} rowKey={stopKey} sort={{ id: "distance", desc: false }} empty="No open position." />
+      </Card>
+      <Scenario />
+    </Page>
+  );
+}
+
+function Scenario() {
+  const [days, setDays] = useState(0);
+  const [underlying, setUnderlying] = useState("");
+  const held = useTopic("positions").rows.some((row) => row.quantity !== 0);
+  const underlyings = useAnswer<UnderlyingRow[]>(held ? "/api/underlyings" : null);
+  const answer = useAnswer<ScenarioTable>(held ? "/api/scenario" : null, { days, underlying });
+  const table = answer.data;
+  const worst = table ? Math.max(...table.profit.flat().map(Math.abs), 1) : 1;
+  return (
+    <Card
+      title="Scenario of the book, all accounts and strategies"
+      actions={
+        <>
+          <select aria-label="Underlying" value={underlying || (table?.underlying ?? "")} onChange={(event) => setUnderlying(event.target.value)}>
+            {!underlyings.data?.some((row) => row.underlying === table?.underlying) && <option>{table?.underlying ?? ""}</option>}
+            {underlyings.data?.map((row) => <option key={row.underlying}>{row.underlying}</option>)}
+          </select>
+          <label className="row small">
+            in{" "}
+            <select value={days} onChange={(event) => setDays(Number(event.target.value))}>
+              {[0, 1, 2, 3, 5, 7, 14].map((one) => (
+                <option key={one} value={one}>{one === 0 ? "0 days" : one === 1 ? "1 day" : `${one} days`}</option>
+              ))}
+            </select>
+          </label>
+          <button type="button" className="small" onClick={answer.again} disabled={answer.busy || !held}>Compute again</button>
+        </>
+      }
+    >
+      <ErrorNote error={answer.error} />
+      {!held && <p className="muted">No open position: nothing to compute.</p>}
+      {held && table && !table.positions && <p className="muted">No position of {table.underlying}.</p>}
+      {table && table.positions > 0 && (
+        <>
+          <p className="muted small">
+            Profit in ₹ of {table.positions} positions against now. Across: spot of {table.underlying} ({price(table.spot)}); down: implied volatility.
+          </p>
+          <div className="table heat">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col"><span>IV \ spot</span></th>
+                  {table.spot_moves.map((move) => (
+                    <th key={move} scope="col"><span>{move > 0 ? "+" : ""}{percent(move)}</span></th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {table.volatility_moves.map((move, row) => (
+                  <tr key={move}>
+                    <th scope="row"><span>{move > 0 ? "+" : ""}{percent(move, 0)}</span></th>
+                    {table.profit[row]?.map((value, column) => (
+                      <td key={table.spot_moves[column]} style={{ background: `color-mix(in srgb, var(--${value < 0 ? "loss" : "gain"}) ${Math.round((Math.abs(value) / worst) * 38)}%, transparent)` }}>
+                        {profit(value, 0)}
+                      </td>
+                    ))}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          {table.without_price.length > 0 && <div className="note care">Left out, no price: {table.without_price.map(symbol).join(", ")}</div>}
+        </>
+      )}
+    </Card>
+  );
+}

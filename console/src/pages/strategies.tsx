@@ -1,0 +1,162 @@
+/** Strategies: state, parameters, what each waits for; one of them with its books. */
+import { useState } from "react";
+import { Link as To, useParams } from "wouter";
+import { useAnswer } from "../api/hooks";
+import { useRole } from "../api/session";
+import type { ClosedTradeRow, OrderRow, PositionRow, Report, SignalRow, StrategyRow } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { number, percent, price, symbol, when } from "../ui/format";
+import { ChartView } from "../report/view";
+import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/parts";
+import { Result, Side, StrategyState } from "../ui/states";
+import { SwitchDialog } from "../ui/switch";
+import { type Column, Table } from "../ui/table";
+import { WhyDialog } from "../ui/why";
+import { ORDER_COLUMNS, orderKey } from "./orders";
+import { POSITION_COLUMNS } from "./positions";
+
+const COLUMNS: readonly Column<StrategyRow>[] = [
+  { id: "name", name: "Strategy", value: (row) => row.name, cell: (row) => <To href={`/strategies/${encodeURIComponent(row.name)}`}>{row.name}</To> },
+  { id: "kind", name: "Kind", value: (row) => row.kind, extra: true },
+  { id: "state", name: "State", value: (row) => row.state, cell: (row) => <StrategyState row={row} /> },
+  { id: "profit", name: "P&L today", num: true, value: (row) => row.realised + row.unrealised, cell: (row) => <Profit value={row.realised + row.unrealised} /> },
+  { id: "open", name: "Open", num: true, value: (row) => row.positions },
+  { id: "watches", name: "Watches", extra: true, value: (row) => row.watches.map(symbol).join(", ") },
+  { id: "waits", name: "Waits for", value: (row) => row.problem || row.waits, cell: (row) => <span className={`small ${row.problem ? "loss" : ""}`} title={row.problem || row.waits}>{row.problem || (row.enabled ? row.waits : `entries off ${row.switched_by && `by ${row.switched_by}`}`)}</span> },
+];
+
+const key = (row: StrategyRow): string => row.name;
+
+export default function Strategies() {
+  const { name } = useParams();
+  return name ? <One name={decodeURIComponent(name)} /> : <All />;
+}
+
+function All() {
+  const strategies = useTopic("strategies");
+  const trader = useRole("trader");
+  const [wish, setWish] = useState<StrategyRow | null>(null);
+  const [actions] = useState(() => (row: StrategyRow) => (row.state === "GONE" ? null : <button type="button" className="small" onClick={() => setWish(row)}>{row.enabled ? "Pause" : "Enable"}</button>));
+  return (
+    <Page title="Strategies">
+      <Card plain>
+        <Table plain label="strategies" rows={strategies.rows} loaded={strategies.loaded} columns={COLUMNS} rowKey={key} {...(trader ? { actions } : {})} empty="No strategy runs: config/strategies." />
+      </Card>
+      {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
+    </Page>
+  );
+}
+
+const TRADES: readonly Column<ClosedTradeRow>[] = [
+  { id: "closed", name: "Closed", value: (row) => row.closed_ms, cell: (row) => when(row.closed_ms) },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => symbol(row.instrument) },
+  { id: "side", name: "Entered", value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
+  { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => number(row.quantity) },
+  { id: "entry", name: "Entry ₹", num: true, value: (row) => row.entry_price, cell: (row) => price(row.entry_price) },
+  { id: "exit", name: "Exit ₹", num: true, value: (row) => row.exit_price, cell: (row) => price(row.exit_price) },
+  { id: "profit", name: "P&L ₹", num: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
+];
+
+const SIGNALS: readonly Column<SignalRow>[] = [
+  { id: "time", name: "Time", value: (row) => row.created_ms, cell: (row) => when(row.created_ms) },
+  { id: "action", name: "Wants", value: (row) => row.action, cell: (row) => <Side value={row.action} /> },
+  { id: "watch", name: "Instrument", value: (row) => row.watch, cell: (row) => symbol(row.watch) },
+  { id: "result", name: "Result", value: (row) => row.result, cell: (row) => <Result value={row.result} /> },
+  { id: "reason", name: "Reason", value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
+];
+
+const idOf = (row: { id: string }): string => row.id;
+const without = <Row,>(columns: readonly Column<Row>[]): readonly Column<Row>[] => columns.filter((column) => column.id !== "strategy");
+const ORDERS = without(ORDER_COLUMNS);
+const POSITIONS = without(POSITION_COLUMNS);
+
+function One({ name }: { name: string }) {
+  const strategies = useTopic("strategies");
+  const row = strategies.rows.find((one) => one.name === name);
+  const orders = useTopic("orders").rows.filter((one) => one.strategy === name);
+  const positions = useTopic("positions").rows.filter((one) => one.strategy === name && (one.quantity || one.quantity_seen));
+  const trades = useTopic("trades").rows.filter((one) => one.strategy === name);
+  const signals = useTopic("signals").rows.filter((one) => one.strategy === name);
+  const trader = useRole("trader");
+  const [wish, setWish] = useState<StrategyRow | null>(null);
+  const [why, setWhy] = useState("");
+  const [whyButton] = useState(() => (one: OrderRow | SignalRow) => <button type="button" className="small" onClick={() => setWhy(one.id)} aria-label={`Why ${one.id}`}>Why</button>);
+  if (!row) return <Page title={name}><Card>{strategies.loaded ? "No strategy of this name runs." : "Waiting for data…"}</Card></Page>;
+  const won = trades.filter((one) => one.realised > 0).length;
+  return (
+    <Page
+      title={row.name}
+      actions={
+        <>
+          <StrategyState row={row} />
+          {trader && row.state !== "GONE" && <button type="button" onClick={() => setWish(row)}>{row.enabled ? "Pause" : "Enable"}</button>}
+        </>
+      }
+    >
+      {row.problem && <div className="note bad">{row.problem}</div>}
+      <div className="columns">
+        <Card title="Today">
+          <Figures>
+            <Figure name="P&L"><Profit value={row.realised + row.unrealised} className="big" /></Figure>
+            <Figure name="Realised"><Profit value={row.realised} /></Figure>
+            <Figure name="Open"><Profit value={row.unrealised} /></Figure>
+            <Figure name="Round trips">{trades.length}</Figure>
+            <Figure name="Won">{trades.length ? percent(won / trades.length, 0) : "—"}</Figure>
+            <Figure name="Signals, refused">{signals.length}, {signals.filter((one) => one.denied.length).length}</Figure>
+          </Figures>
+          <p className="muted">{row.enabled ? row.waits : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
+          <div className="row">
+            {Object.entries(row.prices).map(([watched, value]) => (
+              <Badge key={watched}>{symbol(watched)} {price(value)}</Badge>
+            ))}
+          </div>
+        </Card>
+        <Card title="Parameters">
+          {Object.keys(row.parameters).length === 0 && <p className="muted">None.</p>}
+          <Figures>
+            {Object.entries(row.parameters).map(([parameter, value]) => (
+              <Figure key={parameter} name={parameter}>{typeof value === "object" ? JSON.stringify(value) : String(value)}</Figure>
+            ))}
+          </Figures>
+        </Card>
+      </div>
+      <Chart name={name} />
+      <Card title="Positions" plain>
+        <Table plain label={`positions of ${name}`} rows={positions as PositionRow[]} columns={POSITIONS} rowKey={idOf} empty="No open position." />
+      </Card>
+      <Card title="Orders" plain>
+        <Table plain label={`orders of ${name}`} rows={orders} columns={ORDERS} rowKey={orderKey} sort={{ id: "time", desc: true }} actions={whyButton} empty="No order yet today." />
+      </Card>
+      <div className="columns">
+        <Card title="Trades" plain>
+          <Table plain label={`trades of ${name}`} rows={trades} columns={TRADES} rowKey={idOf} sort={{ id: "closed", desc: true }} empty="No trade yet today." />
+        </Card>
+        <Card title="Signals" plain>
+          <Table plain label={`signals of ${name}`} rows={signals} columns={SIGNALS} rowKey={idOf} sort={{ id: "time", desc: true }} actions={whyButton} empty="No signal yet today." />
+        </Card>
+      </div>
+      {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
+      {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
+    </Page>
+  );
+}
+
+/** Candles of what it watches with indicators, fills and stops, and the premium of its legs: asked for, since it costs. */
+function Chart({ name }: { name: string }) {
+  const [asked, setAsked] = useState(false);
+  const answer = useAnswer<Report>(asked ? `/api/strategies/${encodeURIComponent(name)}/chart` : null);
+  return (
+    <Card
+      title="Chart"
+      actions={
+        <button type="button" className="small" disabled={answer.busy && asked} onClick={() => (asked ? answer.again() : setAsked(true))}>
+          {asked ? (answer.busy ? "Drawing…" : "Draw again") : "Draw candles, indicators, fills"}
+        </button>
+      }
+    >
+      <ErrorNote error={answer.error} />
+      {answer.data?.sections?.flatMap((section) => section.blocks.filter((block) => block.type === "chart").map((block, index) => <ChartView key={`${section.title}${index}`} chart={block} />))}
+      {!asked && <p className="muted small">From the bars that the feed stored.</p>}
+    </Card>
+  );
+}

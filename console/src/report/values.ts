@@ -1,0 +1,54 @@
+/** Values of a report as text, by their unit. */
+import type { ChartSeries, ReportValue, TableColumn } from "../generated/api";
+import { day, ist, number, percent, price, profit, rupees, span, UNKNOWN } from "../ui/format";
+
+export type Unit = NonNullable<ReportValue["unit"]>;
+export type Scalar = string | number | null;
+
+export function written(value: Scalar, unit: Unit = "text", digits?: number | null, signed = false): string {
+  if (value === null) return UNKNOWN;
+  if (typeof value === "string") return unit === "date" ? day(value) : value;
+  switch (unit) {
+    case "rupees":
+      return signed ? profit(value, digits ?? 2) : rupees(value, digits ?? 2);
+    case "price":
+      return digits == null ? price(value) : number(value, digits);
+    case "percent":
+      return percent(value, digits ?? 2);
+    case "integer":
+      return number(value, digits ?? 0);
+    case "number":
+      return number(value, digits ?? 3);
+    case "duration":
+      return span(value);
+    case "date":
+      return ist(value)?.date ?? UNKNOWN;
+    case "time": {
+      const at = ist(value);
+      return at ? `${at.date} ${at.time}` : UNKNOWN;
+    }
+    default:
+      return digits == null ? String(value) : number(value, digits);
+  }
+}
+
+export type Cell = Scalar | ReportValue;
+
+export const valueOf = (cell: Cell): Scalar => (cell !== null && typeof cell === "object" ? cell.value : cell);
+
+export function cellText(cell: Cell, column: TableColumn): string {
+  if (cell !== null && typeof cell === "object") return written(cell.value, cell.unit ?? column.unit, cell.digits ?? column.digits, column.signed);
+  return written(cell, column.unit, column.digits, column.signed);
+}
+
+export function cellTone(cell: Cell, column: TableColumn): string {
+  if (cell !== null && typeof cell === "object" && cell.tone) return { good: "gain", bad: "loss", warn: "warn" }[cell.tone];
+  const value = valueOf(cell);
+  return column.signed && typeof value === "number" && value !== 0 ? (value > 0 ? "gain" : "loss") : "";
+}
+
+const NAMED: Record<string, string> = { gain: "gain", loss: "loss", subject: "accent", muted: "muted", pale: "line", warn: "warn" };
+const REST = ["accent", "warn", "gain", "loss", "muted"] as const;
+
+/** Variable of the theme for a series: its own colour, else one by its place. */
+export const shadeOf = (series: ChartSeries, index: number): string => (series.colour ? (NAMED[series.colour] ?? "accent") : (REST[index % REST.length] ?? "accent"));

@@ -1,0 +1,149 @@
+/** The shell: login or head, navigation and page; the page is grey while what it shows is old. */
+import { Suspense, useEffect, useState } from "react";
+import { Link as To, Route, Router, Switch, useLocation } from "wouter";
+import { useHashLocation } from "wouter/use-hash-location";
+import { loadSession } from "../api/client";
+import { useRole, useSession } from "../api/session";
+import { connection, useLink, useTopic } from "../live/hooks";
+import { Card, ErrorNote, Fence } from "../ui/parts";
+import { Toasts } from "../ui/toast";
+import { ConfirmHost } from "./confirm";
+import { Emergency, type Wish } from "./emergency";
+import { Head } from "./head";
+import { Login } from "./login";
+import { PAGES, pageAt } from "./pages";
+
+export function App() {
+  const session = useSession();
+  const [error, setError] = useState<unknown>(null);
+  const [turn, setTurn] = useState(0);
+  const needed = !session || (!session.user && !session.csrf);
+  // biome-ignore lint: a new turn asks again
+  useEffect(() => {
+    if (needed) loadSession().then(() => setError(null), setError);
+  }, [needed, turn]);
+  if (!session) {
+    return (
+      <main className="login">
+        <div className="stack">
+          <ErrorNote error={error} />
+          {error ? (
+            <button type="button" onClick={() => setTurn((now) => now + 1)}>
+              Try again
+            </button>
+          ) : null}
+        </div>
+      </main>
+    );
+  }
+  if (!session.user) return <Login session={session} />;
+  return (
+    <Router hook={useHashLocation}>
+      <Shell key={session.user.name} mode={session.mode} />
+    </Router>
+  );
+}
+
+function Shell(props: { mode: string }) {
+  const link = useLink();
+  const [menu, setMenu] = useState(false);
+  const [emergency, setEmergency] = useState<Wish | null>(null);
+  const trader = useRole("trader");
+  const [place] = useLocation();
+  const page = pageAt(place);
+
+  useEffect(() => {
+    connection.start();
+    return () => connection.stop();
+  }, []);
+  useEffect(() => {
+    document.title = `[${props.mode.toUpperCase()}] ${page?.name ?? "Not found"} · MyTrading`;
+  }, [props.mode, page]);
+  // biome-ignore lint: a new page closes the menu
+  useEffect(() => setMenu(false), [place]);
+  useEffect(() => {
+    const key = (event: KeyboardEvent) => {
+      if (!event.altKey || !event.shiftKey || event.code !== "KeyH" || !trader) return;
+      event.preventDefault();
+      setEmergency((now) => now ?? "Halt");
+    };
+    addEventListener("keydown", key);
+    return () => removeEventListener("keydown", key);
+  }, [trader]);
+
+  return (
+    <div className={`mode-${props.mode} ${link.fresh ? "" : "stale"}`}>
+      {trader && (
+        <button type="button" className="skip danger" onClick={() => setEmergency("Halt")}>
+          Halt trading (Alt+Shift+H)
+        </button>
+      )}
+      <Head mode={props.mode} menu={menu} onMenu={() => setMenu(!menu)} onEmergency={trader ? setEmergency : null} />
+      {link.reload && (
+        <div className="banner care" role="alert">
+          The console was updated. This page is of the version before.
+          <button type="button" onClick={() => location.reload()}>
+            Reload
+          </button>
+        </div>
+      )}
+      {!link.fresh && link.hello !== null && (
+        <div className="banner bad" role="alert">
+          Old data: {link.problem}. Halt and kill work all the same.
+        </div>
+      )}
+      <div className="body">
+        <Navigation open={menu} />
+        <main id="content">
+          <Fence key={page?.path}>
+            <Suspense fallback={<p className="muted">Loading…</p>}>
+              <Switch>
+                {PAGES.map((one) => (
+                  <Route key={one.path} path={one.named ? `${one.path}/:name?` : one.path} component={one.component} />
+                ))}
+                <Route>
+                  <Card title="No such page">Choose one on the left.</Card>
+                </Route>
+              </Switch>
+            </Suspense>
+          </Fence>
+        </main>
+      </div>
+      {emergency && <Emergency wish={emergency} onClose={() => setEmergency(null)} />}
+      <ConfirmHost />
+      <Toasts />
+    </div>
+  );
+}
+
+const GROUPS = ["Trading", "Strategies", "Money", "System"] as const;
+
+function Navigation(props: { open: boolean }) {
+  const [place] = useLocation();
+  const needs = useTopic("needs").rows.length;
+  const alerts = useTopic("alerts").rows.length;
+  const trader = useRole("trader");
+  const admin = useRole("admin");
+  const counts: Record<string, number> = { "/": needs, "/alerts": alerts };
+  return (
+    <nav className={props.open ? "nav open" : "nav"} aria-label="Pages" id="pages">
+      {GROUPS.map((group) => {
+        const pages = PAGES.filter((page) => page.group === group && (!page.role || { trader, admin }[page.role]));
+        if (!pages.length) return null;
+        return [
+          <h2 key={group}>{group}</h2>,
+          ...pages.map((page) => (
+            <To key={page.path} href={page.path} aria-current={pageAt(place) === page ? "page" : undefined}>
+              {page.name}
+              {counts[page.path] ? (
+                <span className="count" title={page.path === "/" ? "wait for a person" : "active alerts"}>
+                  {counts[page.path]}
+                </span>
+              ) : null}
+            </To>
+          )),
+        ];
+      })}
+    </nav>
+  );
+}

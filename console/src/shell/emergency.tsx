@@ -1,0 +1,142 @@
+/** Halt, reduce, flatten, kill, resume, with scope. The button and Alt+Shift+H open it at "halt"; one more press halts. */
+import { useEffect, useState } from "react";
+import { get } from "../api/client";
+import type { FlattenProgress } from "../generated/api";
+import { useStack, useTopic } from "../live/hooks";
+import { ActionDialog } from "../ui/action";
+import { Dialog } from "../ui/dialog";
+import { profit, span } from "../ui/format";
+import { ErrorNote, Field, Tabs } from "../ui/parts";
+
+const WISHES = ["Halt", "Reduce only", "Flatten", "Kill file", "Resume"] as const;
+export type Wish = (typeof WISHES)[number];
+
+const TELLS: Record<Wish, string> = {
+  Halt: "No entry from now on. Positions stay, their stops and exits go on.",
+  "Reduce only": "From now on only orders that reduce a position. Stops and exits go on.",
+  Flatten: "Halts entries, cancels what rests and closes positions at the market, until the books show flat twice.",
+  "Kill file": "Writes the file KILL: entries stop even if the gateway hangs, until the file is removed here or in the shell.",
+  Resume: "Allows entries again. Asks for your password or code.",
+};
+
+export function Emergency(props: { wish: Wish; onClose: () => void }) {
+  const [wish, setWish] = useState(props.wish);
+  const [scope, setScope] = useState("");
+  const [flattens, setFlattens] = useState<readonly string[] | null>(null);
+  const accounts = useTopic("accounts").rows;
+  const strategies = useTopic("strategies").rows;
+  const positions = useTopic("positions").rows;
+  const stack = useStack();
+
+  const [kind, name] = [scope.slice(0, 1), scope.slice(2)];
+  const account = kind === "a" ? name : "";
+  const strategy = kind === "s" ? name : "";
+  const held = positions.filter((row) => row.quantity !== 0 && (!account || row.account === account) && (!strategy || row.strategy === strategy));
+  const open = held.some((row) => row.unrealised === null) ? null : held.reduce((sum, row) => sum + (row.unrealised ?? 0), 0);
+  const killed = Boolean(stack?.kill);
+
+  if (flattens) return <FlattenDialog ids={flattens} onClose={props.onClose} />;
+  const where = account ? `account ${account}` : strategy ? `strategy ${strategy}` : "everything";
+  const chosen = {
+    Halt: strategy
+      ? { action: "switch", body: { strategy, enabled: false }, button: `Stop entries of ${strategy}` }
+      : { action: "halt", body: { account }, button: `Halt ${where}` },
+    "Reduce only": { action: "reduce", body: { account }, button: `Only reduce: ${where}` },
+    Flatten: { action: "flatten", body: { account, strategy }, button: `Flatten ${where}: ${held.length} position${held.length === 1 ? "" : "s"}` },
+    "Kill file": { action: "kill", body: {}, button: "Write the kill file" },
+    Resume: killed
+      ? { action: "unkill", body: {}, button: "Remove the kill file" }
+      : strategy
+        ? { action: "switch", body: { strategy, enabled: true }, button: `Allow entries of ${strategy}` }
+        : { action: "resume", body: { account }, button: `Resume ${where}` },
+  }[wish];
+  const scoped = wish !== "Kill file" && !(wish === "Resume" && killed);
+  return (
+    <ActionDialog
+      key={wish}
+      title="Emergency"
+      {...chosen}
+      danger={wish !== "Resume"}
+      emergency
+      onClose={props.onClose}
+      {...(wish === "Flatten" ? { onTaken: (taken) => setFlattens(taken.follow) } : {})}
+    >
+      <Tabs label="What to do" names={WISHES} value={wish} onChange={setWish} />
+      <p>{TELLS[wish]}</p>
+      {scoped && (
+        <Field label="Scope">
+          <select value={scope} onChange={(event) => setScope(event.target.value)}>
+            <option value="">Everything</option>
+            <optgroup label="One account">
+              {accounts.map((row) => (
+                <option key={row.account} value={`a:${row.account}`}>
+                  {row.account}
+                </option>
+              ))}
+            </optgroup>
+            {wish !== "Reduce only" && (
+              <optgroup label="One strategy">
+                {strategies.map((row) => (
+                  <option key={row.name} value={`s:${row.name}`}>
+                    {row.name}
+                  </option>
+                ))}
+              </optgroup>
+            )}
+          </select>
+        </Field>
+      )}
+      {wish === "Flatten" && (
+        <p>
+          Open there now: {held.length} position{held.length === 1 ? "" : "s"}, open P&L {profit(open)}.
+        </p>
+      )}
+      {wish === "Resume" && killed && <p>The file KILL says: {stack?.kill}. Remove it first; then resume.</p>}
+    </ActionDialog>
+  );
+}
+
+/** How flattens go on, until the books showed flat twice. */
+function FlattenDialog(props: { ids: readonly string[]; onClose: () => void }) {
+  const [rows, setRows] = useState<readonly FlattenProgress[]>([]);
+  const [error, setError] = useState<unknown>(null);
+  const key = props.ids.join(" ");
+  useEffect(() => {
+    let over = false;
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async () => {
+      try {
+        const found = await Promise.all(key.split(" ").map((id) => get<FlattenProgress>(`/api/actions/flatten/${encodeURIComponent(id)}`)));
+        if (over) return;
+        setRows(found);
+        setError(null);
+        if (found.every((row) => row.flat)) return;
+      } catch (failure) {
+        if (!over) setError(failure);
+      }
+      if (!over) timer = setTimeout(look, 1500);
+    };
+    void look();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [key]);
+  return (
+    <Dialog title="Flatten" onClose={props.onClose}>
+      <div className="inside">
+        <ErrorNote error={error} />
+        {!rows.length && <p>Taken. Waiting for the first word about it…</p>}
+        {rows.map((row) => (
+          <div key={row.id} className={`note ${row.flat ? "good" : row.state === "late" ? "bad" : ""}`}>
+            <div className="strong">{row.flat ? "Flat: confirmed twice by the books" : `${row.state}, not flat yet`}</div>
+            {!row.flat && row.seconds_left !== null && <div>Deadline in {span(row.seconds_left)}</div>}
+            {row.left.length > 0 && <div>Still open: {row.left.join(", ")}</div>}
+            {row.unmanaged.length > 0 && <div>Unmanaged, left alone: {row.unmanaged.join(", ")}</div>}
+          </div>
+        ))}
+        <p className="muted">Closing this window changes nothing: the flatten goes on.</p>
+      </div>
+    </Dialog>
+  );
+}

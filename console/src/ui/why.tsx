@@ -1,0 +1,52 @@
+/** The causal chain behind an order, signal or goal: quote, signal, verdicts, command, send, outcome, fills, stop. */
+import { useAnswer } from "../api/hooks";
+import type { WhyStep } from "../generated/api";
+import { Dialog } from "./dialog";
+import { clock, number } from "./format";
+import { Badge, ErrorNote, type Tone } from "./parts";
+
+const TONES: Record<string, Tone> = { signal: "info", command: "info", send: "care", outcome: "care", fill: "good", stop: "bad" };
+
+export function WhyDialog(props: { id: string; onClose: () => void }) {
+  const answer = useAnswer<WhyStep[]>(`/api/why/${encodeURIComponent(props.id)}`);
+  return (
+    <Dialog title={`Why: ${props.id}`} broad onClose={props.onClose}>
+      <div className="inside">
+        <ErrorNote error={answer.error} />
+        {answer.busy && !answer.data && <p className="muted">Reading the journals…</p>}
+        {answer.data?.length === 0 && <p>No journal knows this id.</p>}
+        {answer.data && answer.data.length > 0 && (
+          <div className="table">
+            <table>
+              <thead>
+                <tr>
+                  {["Market time", "ms", "+ms", "By", "Step", "What"].map((name) => (
+                    <th key={name} scope="col" className={name.endsWith("ms") ? "num" : ""}>
+                      <span>{name}</span>
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {answer.data.map((step, index) => (
+                  // biome-ignore lint: steps of a finished chain never change places
+                  <tr key={index}>
+                    <td className="text">{clock(step.at_ms)}</td>
+                    <td className="num">{number(step.ms, 1)}</td>
+                    <td className="num">{number(step.step_ms, 1)}</td>
+                    <td>{step.daemon}</td>
+                    <td>
+                      <Badge tone={TONES[step.kind] ?? ""}>{step.kind}</Badge>
+                    </td>
+                    <td className="mono">{step.what}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+        <p className="muted small">Market time is India's. ms count machine time since the first step and since the step before.</p>
+      </div>
+    </Dialog>
+  );
+}
