@@ -1,0 +1,120 @@
+"""The web console of a whole stack: what it shows, who acts through it, and that its end costs nothing."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.kit.console_browser import PASSWORD, Browser
+from tests.kit.stack import PROCESSES, Stack
+from tests.kit.waiting import eventually
+
+pytestmark = pytest.mark.system
+OTHERS = [name for name in PROCESSES if name not in ("console", "webhooks")]
+
+
+@pytest.fixture(scope="module")
+def taken() -> Iterator[int]:
+    """A port that another program has."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, taken: int) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("console")
+    with Stack(folder, CONSOLE_ENABLED="true", CONSOLE_PORT=str(taken)) as made:
+        made.up("--simulator", "--speed", "20")
+        yield made
+
+
+def address(stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = stack.ask("console", "url")
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(stack: Stack) -> Browser:
+    """The first user's browser."""
+    made = Browser(address(stack)["url"])
+    made.open_page()
+    code = stack.ask("console", "code")["code"]
+    assert made.post("/api/first-user", code=code, name="asha", password=PASSWORD).status_code == 200
+    made.open_page()
+    return made
+
+
+def test_taken_port_is_the_next_free_one_and_nothing_is_shown_without_a_session(stack: Stack, taken: int) -> None:
+    place = address(stack)
+    assert place["listening"] and taken < place["port"] < taken + 50
+    stranger = Browser(place["url"])
+    assert stranger.get("/livez").json() == {"alive": True}
+    assert stranger.get("/api/positions").status_code == 401
+    assert stranger.get("/").status_code in (200, 503)
+
+
+def test_page_sees_orders_as_they_come_and_the_cause_of_each(stack: Stack, page: Browser) -> None:
+    with page.live() as live:
+        live.send(type="watch", topics=["orders", "positions", "stack"])
+        live.receive("beat")
+        eventually(lambda: (live.receive("beat"), live.rows.get("orders"))[1], 60)
+        key = next(key for key, row in live.rows["orders"].items() if row["purpose"] == "entry")
+        assert live.rows["stack"][""]["mode"] == "paper"
+    steps = page.get(f"/api/why/{key}").json()
+    assert {"quote", "signal", "command", "send"} <= {step["kind"] for step in steps}
+
+
+def test_action_is_given_once_under_the_users_name(stack: Stack, page: Browser) -> None:
+    for _ in range(2):
+        done = page.post("/api/actions/halt", request_id="halt-of-test", reason="look")
+        assert done.status_code == 200, done.text
+    trading = stack.ask("status")["trading"]
+    assert (trading["level"], trading["by"]) == ("halt", "console:asha")
+    again = page.post("/api/actions/halt", request_id="halt-of-test", reason="another")
+    assert again.json()["code"] == "REFUSED", "an id stands for one request"
+    assert page.post("/api/actions/resume", request_id="resume-of-test").status_code == 200
+    rows = page.get("/api/audit?user=asha").json()
+    assert [(row["action"], row["result"]) for row in rows[:4]] == [
+        ("resume", "done"), ("halt", "refused"), ("halt", "done"), ("halt", "done"),
+    ]  # fmt: skip
+
+
+def test_order_that_changed_since_it_was_shown_is_not_touched(stack: Stack, page: Browser) -> None:
+    stops = eventually(
+        lambda: [
+            row for row in page.get("/api/orders").json().get("rows", {}).values()
+            if row["live"] and row["purpose"] == "stop"
+        ],
+        60,
+    )  # fmt: skip
+    done = page.post(
+        "/api/actions/cancel", request_id="old", order=stops[0]["id"], version="000000000000", force=True, reason="test"
+    )
+    assert (done.status_code, done.json()["code"]) == (409, "MOVED")
+
+
+def test_killed_console_comes_back_and_no_other_process_notices(stack: Stack, page: Browser) -> None:
+    before = {name: stack.pid(name) for name in OTHERS}
+    with page.live() as live:
+        live.receive("hello")
+        killed = stack.kill("console")
+        eventually(lambda: stack.pid("console") not in (0, killed), 30)
+    assert {name: stack.pid(name) for name in OTHERS} == before
+    page.http.base_url = eventually(lambda: address(stack)["url"], 20)
+    page.url = page.origin = str(page.http.base_url).rstrip("/")
+    assert page.get("/api/stack").status_code == 200, "the session outlives the process"
+
+
+def test_halt_works_by_the_file_kill_while_the_gateway_hangs(stack: Stack, page: Browser) -> None:
+    stack.kill("gateway", signal.SIGSTOP)  # the watchdog kills it after five seconds, and it starts again
+    done = page.post("/api/actions/halt", request_id="hanging", reason="gateway hangs").json()
+    assert done["by_kill_file"] is True
+    kill = eventually(lambda: stack.ask("status")["kill"], 60)
+    assert kill["word"] == "halt" and "console:asha" in kill["why"]
+    assert page.post("/api/actions/unkill", request_id="unkill").status_code == 200

@@ -1,0 +1,99 @@
+"""Actions as commands to the gateway: once for an id, under the user's name, audited; and what holds when it hangs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from mytrading.daemons.console import actions_api
+from mytrading.messages.control import TradingState
+from mytrading.runtime.supervision.kill_file import KillFile
+from tests.kit.console_browser import ConsoleOfTest
+from tests.kit.hypothesis_budget import examples
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"))
+    made.add_user("tara", "trader")
+    yield made
+    made.stop()
+
+
+def test_command_carries_user_and_id_and_is_executed_once(console: ConsoleOfTest) -> None:
+    page = console.browser("tara")
+    for _ in range(3):
+        done = page.post("/api/actions/reduce", request_id="once", reason="=cmd()")
+        assert (done.status_code, done.json()["text"]) == (200, "all accounts: reduce")
+    states = [row for row in console.gateway.rows if isinstance(row, TradingState) and row.reason == "=cmd()"]
+    assert [(row.by, row.level.value) for row in states] == [("console:tara", "reduce")]
+    audited = console.audited(user="tara", action="halt")
+    assert [row["request_id"] for row in audited] == ["once"] * 3
+    admin = console.browser("asha")
+    assert "\n=" not in admin.get("/api/audit.csv").text, "a spreadsheet finds no formula"
+
+
+def test_refusal_of_the_gateway_is_told_and_audited(console: ConsoleOfTest) -> None:
+    done = console.browser("tara").post("/api/actions/halt", request_id="nowhere", account="other")
+    assert (done.status_code, done.json()["code"]) == (409, "REFUSED")
+    assert "other" in done.json()["error"]
+    assert console.audited(user="tara")[0]["result"] == "refused"
+
+
+def test_page_is_told_that_the_gateway_hangs_and_a_halt_is_given_by_the_file(
+    console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions_api, "ANSWER_S", 0.2)
+    page = console.browser("asha")
+    console.gateway.silent.set()
+    try:
+        with page.live() as live:
+            live.send(type="watch", topics=["stack"])
+            while live.receive("beat", 20)["stack"]:
+                pass
+            done = page.post("/api/actions/halt", request_id="hangs", reason="no answer").json()
+            assert done["by_kill_file"] is True
+            kill = KillFile(console.config.state).read()
+            assert kill is not None and (kill.word, "console:asha" in kill.why) == ("halt", True)
+            asked = page.post("/api/actions/flatten", request_id="hangs too")
+            assert asked.status_code == 400, "an id holds no blank"
+            asked = page.post("/api/actions/flatten", request_id="hangs-too")
+            assert asked.json()["code"] == "STACK_SILENT"
+            console.gateway.silent.clear()
+            while not live.receive("beat", 20)["stack"]:
+                pass
+        assert page.post("/api/actions/flatten", request_id="hangs-too").status_code == 200
+    finally:
+        console.gateway.silent.clear()
+        KillFile(console.config.state).remove()
+
+
+def test_whatever_is_sent_is_answered_with_an_error_that_a_page_can_show(console: ConsoleOfTest) -> None:
+    page, draw = console.browser("asha"), random.Random(4)
+    values = [None, 1, -1, 1e308, "", "x" * 600, "<script>", "=1+1", [], {}, True, "\u0000", "2026-11-26"]
+    names = ["request_id", "account", "reason", "order", "version", "price", "quantity", "position", "strategy", "x"]
+    verbs = ["halt", "flatten", "switch", "cancel", "modify", "resolve", "claim", "close"]
+    for _ in range(examples(60)):
+        fields = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
+        done = page.post(f"/api/actions/{draw.choice(verbs)}", **fields)
+        if done.status_code == 429:
+            page.http.headers["x-forwarded-for"] = f"198.51.100.{draw.randrange(250)}"
+            continue
+        assert done.status_code in (200, 400, 409), (fields, done.text)
+        assert done.status_code == 200 or done.json()["code"] in ("BAD_REQUEST", "REFUSED"), (fields, done.text)
+
+
+def test_socket_outlives_bad_messages(console: ConsoleOfTest) -> None:
+    page, draw = console.browser("asha"), random.Random(6)
+    with page.live() as live:
+        live.receive("hello")
+        for bad in ("", "{", "[]", "null", '{"type":"watch"}', '{"type":"watch","topics":[1]}', '{"type":"x"}',
+                    "[" * 3000, json.dumps({"type": "watch", "topics": ["chain:NIFTY"]}),
+                    "".join(chr(draw.randrange(32, 0x2FFF)) for _ in range(200))):  # fmt: skip
+            live.socket.send(bad)
+            assert live.receive("refused")["error"]
+        live.send(type="watch", topics=["stack"])
+        live.receive("snapshot")
