@@ -32,7 +32,7 @@ export default function Curve(props: Props) {
   const names = props.lines.map((line) => `${line.name} ${line.colour}`).join("|");
   const height = props.height ?? 200;
 
-  // biome-ignore lint: the chart is made anew only where its lines are others
+  // the chart is made anew only where its lines are others
   useEffect(() => {
     const element = place.current;
     if (!element) return;

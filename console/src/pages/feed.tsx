@@ -42,7 +42,7 @@ export default function Feed() {
             {!feed.history.length && <Empty>Nothing since the start.</Empty>}
             <ul className="list">
               {[...feed.history].reverse().map((line, index) => (
-                // biome-ignore lint: lines have no id of their own
+                // lines have no id of their own
                 <li key={`${line.wall_ms} ${index}`}>
                   <span className="muted nowrap">{clock(line.wall_ms)}</span>
                   <Badge tone={line.level === "error" ? "bad" : line.level === "warning" ? "care" : ""}>{line.event}</Badge>

@@ -70,7 +70,7 @@ export default function Logs() {
         <div className="logs" ref={place} tabIndex={0} role="log" aria-label="Log lines">
           {answer.data?.length === 0 && <Empty>No line matches.</Empty>}
           {answer.data?.map((line, index) => (
-            // biome-ignore lint: lines have no id of their own
+            // lines have no id of their own
             <div key={`${line.wall_ms} ${index}`}>
               <span className="muted nowrap">{clock(line.wall_ms)}</span>
               <span className="nowrap">{line.process}</span>

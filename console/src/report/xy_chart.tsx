@@ -10,7 +10,7 @@ export function XyChart({ chart }: { chart: ReportChart }) {
   return (
     <>
       {panels.map((_, index) => (
-        // biome-ignore lint: panels have no other name than their place
+        // panels have no other name than their place
         <Panel key={index} chart={chart} index={index} />
       ))}
     </>

@@ -18,7 +18,7 @@ export function App() {
   const [error, setError] = useState<unknown>(null);
   const [turn, setTurn] = useState(0);
   const needed = !session || (!session.user && !session.csrf);
-  // biome-ignore lint: a new turn asks again
+  // a new turn asks again
   useEffect(() => {
     if (needed) loadSession().then(() => setError(null), setError);
   }, [needed, turn]);
@@ -59,7 +59,7 @@ function Shell(props: { mode: string }) {
   useEffect(() => {
     document.title = `[${props.mode.toUpperCase()}] ${page?.name ?? "Not found"} · MyTrading`;
   }, [props.mode, page]);
-  // biome-ignore lint: a new page closes the menu
+  // a new page closes the menu
   useEffect(() => setMenu(false), [place]);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {

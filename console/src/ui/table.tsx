@@ -251,8 +251,7 @@ function Cell(props: { className: string; value: unknown; children: ReactNode })
   const before = useRef(props.value);
   useEffect(() => {
     if (before.current !== props.value && !still.matches) {
-      const flash = getComputedStyle(document.documentElement).getPropertyValue("--flash");
-      if (flash) element.current?.animate([{ backgroundColor: "var(--flash)" }, { backgroundColor: "transparent" }], 600);
+      element.current?.animate([{ backgroundColor: "var(--flash)" }, { backgroundColor: "transparent" }], 600);
     }
     before.current = props.value;
   }, [props.value]);

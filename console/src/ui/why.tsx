@@ -29,7 +29,7 @@ export function WhyDialog(props: { id: string; onClose: () => void }) {
               </thead>
               <tbody>
                 {answer.data.map((step, index) => (
-                  // biome-ignore lint: steps of a finished chain never change places
+                  // steps of a finished chain never change places
                   <tr key={index}>
                     <td className="text">{clock(step.at_ms)}</td>
                     <td className="num">{number(step.ms, 1)}</td>
