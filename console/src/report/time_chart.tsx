@@ -7,7 +7,7 @@ import { useEffect, useRef } from "react";
 import type { ChartSeries, ReportChart } from "../generated/api";
 import { colour, onTheme } from "../shell/theme";
 import { ist } from "../ui/format";
-import { shadeOf, written } from "./values";
+import { shadesOf, written } from "./values";
 
 const IST_S = 19_800;
 export default function TimeChart({ chart }: { chart: ReportChart }) {
@@ -28,13 +28,14 @@ export default function TimeChart({ chart }: { chart: ReportChart }) {
     };
   }, [chart]);
   const shown = chart.series ?? [];
+  const shades = shadesOf(shown);
   return (
     <>
       <div className="chart" ref={place} style={{ height: chart.height ?? 360 }} role="img" aria-label={`${chart.title ?? ""} ${shown.map((one) => one.name).join(", ")}`} />
       <div className="legend">
         {shown.map((one, index) => (
           <span key={`${one.name}${one.draw}`}>
-            <span style={{ color: `var(--${shadeOf(one, index)})` }}>{one.draw === "marks" ? (one.shape === "down" ? "▼" : one.shape === "up" ? "▲" : "●") : "▬"}</span> {one.name}
+            <span style={{ color: `var(--${shades[index]})` }}>{one.draw === "marks" ? (one.shape === "down" ? "▼" : one.shape === "up" ? "▲" : "●") : "▬"}</span> {one.name}
           </span>
         ))}
         <span>times of India; data end {ist(lastTime(shown))?.date ?? "—"}</span>
@@ -72,16 +73,17 @@ function draw(element: HTMLElement, chart: ReportChart): IChartApi {
     autoSize: true,
     layout: { background: { type: ColorType.Solid, color: "transparent" }, textColor: muted, fontSize: 11, attributionLogo: false, panes: { separatorColor: line, enableResize: false } },
     grid: { vertLines: { color: line }, horzLines: { color: line } },
-    timeScale: { timeVisible: true, secondsVisible: false, borderColor: line },
+    timeScale: { timeVisible: true, minBarSpacing: 0.02, secondsVisible: false, borderColor: line },
     rightPriceScale: { borderColor: line },
     localization: { locale: "en-IN" },
   });
   const bases = new Map<number, ISeriesApi<SeriesType>>();
-  const format = (panel: number) => ({ type: "custom" as const, minMove: 0.0001, formatter: (value: number) => written(value, panels[panel]?.unit ?? "number") });
+  const format = (panel: number) => ({ type: "custom" as const, minMove: 0.0001, formatter: (value: number) => written(value, panels[panel]?.unit ?? "number", panels[panel]?.unit === "rupees" ? 0 : undefined) });
   const all = chart.series ?? [];
+  const shades = shadesOf(all);
   all.forEach((one, index) => {
     const pane = one.panel ?? 0;
-    const shade = colour(shadeOf(one, index));
+    const shade = colour(shades[index] ?? "accent");
     const common = { priceFormat: format(pane), priceLineVisible: false, lastValueVisible: false, visible: !one.hidden };
     let api: ISeriesApi<SeriesType> | null = null;
     switch (one.draw) {
@@ -126,7 +128,7 @@ function draw(element: HTMLElement, chart: ReportChart): IChartApi {
       base.setData(points(one, (time, at) => ({ time, value: valueAt(one, at) ?? 0 })));
       bases.set(pane, base);
     }
-    const shade = colour(shadeOf(one, index));
+    const shade = colour(shades[index] ?? "accent");
     const marks = points(one, (time, at): SeriesMarker<Time> | null => {
       const price = valueAt(one, at);
       const shape = one.shape === "up" ? "arrowUp" : one.shape === "down" ? "arrowDown" : one.shape === "cross" ? "square" : "circle";

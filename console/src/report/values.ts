@@ -50,5 +50,15 @@ export function cellTone(cell: Cell, column: TableColumn): string {
 const NAMED: Record<string, string> = { gain: "gain", loss: "loss", subject: "accent", muted: "muted", pale: "line", warn: "warn" };
 const REST = ["accent", "warn", "gain", "loss", "muted"] as const;
 
-/** Variable of the theme for a series: its own colour, else one by its place. */
-export const shadeOf = (series: ChartSeries, index: number): string => (series.colour ? (NAMED[series.colour] ?? "accent") : (REST[index % REST.length] ?? "accent"));
+/** Variables of the theme for the series of a chart: their own colours, another where one is taken in the same panel. */
+export function shadesOf(all: readonly ChartSeries[]): string[] {
+  const taken = new Map<number, Set<string>>();
+  return all.map((one) => {
+    const used = taken.get(one.panel ?? 0) ?? new Set();
+    taken.set(one.panel ?? 0, used);
+    const own = one.colour ? (NAMED[one.colour] ?? "accent") : undefined;
+    const shade = own && (!used.has(own) || one.draw === "marks") ? own : (REST.find((name) => !used.has(name)) ?? own ?? "accent");
+    used.add(shade);
+    return shade;
+  });
+}

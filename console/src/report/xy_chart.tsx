@@ -1,6 +1,6 @@
 /** A report's chart over numbers or categories, as SVG: lines, bars and points; and heat maps as tables. */
 import type { ChartSeries, ReportChart } from "../generated/api";
-import { type Scalar, shadeOf, written } from "./values";
+import { type Scalar, shadesOf, written } from "./values";
 
 const [WIDTH, LEFT, BOTTOM, TOP] = [760, 72, 40, 10];
 const numbers = (values: readonly Scalar[]): number[] => values.filter((value): value is number => typeof value === "number");
@@ -20,6 +20,7 @@ export function XyChart({ chart }: { chart: ReportChart }) {
 function Panel({ chart, index }: { chart: ReportChart; index: number }) {
   const panel = chart.panels?.[index] ?? {};
   const series = (chart.series ?? []).filter((one) => (one.panel ?? 0) === index && !one.hidden);
+  const shades = shadesOf(series);
   const category = chart.x === "category";
   const names = category ? [...new Set(series.flatMap((one) => one.x.map(String)))] : [];
   const place = (value: Scalar | undefined): number | null => (category ? names.indexOf(String(value)) : typeof value === "number" ? value : null);
@@ -56,7 +57,7 @@ function Panel({ chart, index }: { chart: ReportChart; index: number }) {
         ))}
         {chart.x_title && <text x={(WIDTH + LEFT) / 2} y={height - 6} textAnchor="middle">{chart.x_title}</text>}
         {series.map((one, order) => {
-          const shade = `s-${shadeOf(one, order)}`;
+          const shade = `s-${shades[order]}`;
           const dots = one.x.map((value, at) => ({ at, x: place(value), y: one.y[at] })).filter((dot): dot is { at: number; x: number; y: number } => dot.x !== null && typeof dot.y === "number");
           if (one.draw === "bars") {
             return (
@@ -96,7 +97,7 @@ function Panel({ chart, index }: { chart: ReportChart; index: number }) {
       {series.length > 1 && (
         <div className="legend">
           {series.map((one, order) => (
-            <span key={one.name}><span style={{ color: `var(--${shadeOf(one, order)})` }}>■</span> {one.name}</span>
+            <span key={one.name}><span style={{ color: `var(--${shades[order]})` }}>■</span> {one.name}</span>
           ))}
         </div>
       )}
