@@ -121,7 +121,7 @@ class DataManager(Daemon):
             config.data.max_subscriptions,
         )  # fmt: skip
         self.instruments = InstrumentLoader(config, self.calendar, clock, problems, self.wake)
-        self.steps = MarketSteps(self.publisher)
+        self.steps = MarketSteps(self.publisher, self.clock.now)
         self.supervisor = SourceSupervisor(
             self.connections, self.health, self.bars, self.intake, self.instruments, self.steps, self.feed_alerts,
             config.state,
@@ -205,7 +205,7 @@ class DataManager(Daemon):
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
         self.status.send(CLOCK_TOPIC, tick)
         if self.lock_step:
-            self.steps.remind(now, machine_ns)
+            self.steps.remind(machine_ns)
         else:
             # A feed that lags must not close a bar before the quotes of it that still wait here.
             self.bars.on_clock(min(now, self.clock.at(self.connections.active.caught_up(machine_ns))), machine_ns)
@@ -254,7 +254,7 @@ class DataManager(Daemon):
             waits = waits or f"waits for the server to acknowledge {pending[0]}"
         if self.bars.is_fetching or self.instruments.is_fetching:
             waits = waits or "waits for history or instruments"
-        return self.steps.progress(waits, self.clock.now())
+        return self.steps.progress(waits)
 
     def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
         """Publish bar gaps with each heartbeat."""

@@ -7,7 +7,7 @@ burst the newest quote of an instrument wins; replaced ones are counted, never q
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
 from mytrading.core.feed.instrument_demand import digest
@@ -53,6 +53,8 @@ class MarketPublisher:
         """Number of the last step message; those of a later start are higher."""
         self.step_due = True
         """True if something was published, or a mark came, since the last step message."""
+        self.mark_due = False
+        """In lock-step: True if quotes were published after the last mark, which others may follow before the next."""
 
     def figures(self) -> dict[str, float]:
         """Return counts since the start: published quotes, and those that a newer one replaced."""
@@ -65,7 +67,7 @@ class MarketPublisher:
             self._market.send(quote.instrument, quote)
             self._newest[quote.instrument] = quote
         if quotes:
-            self.step_due = True
+            self.step_due = self.mark_due = True
             os.sched_yield()  # the thread that carries them may wait for this very core
             self.published += len(quotes)
             now = machine_now()
@@ -208,9 +210,9 @@ class MarketSteps:
     Readers that started late get the newest quotes again.
     """
 
-    def __init__(self, publisher: MarketPublisher) -> None:
-        self._publisher = publisher
-        self._mark = 0
+    def __init__(self, publisher: MarketPublisher, market_now: Callable[[], int]) -> None:
+        self._publisher, self._market_now = publisher, market_now
+        self._mark = self._marked_ns = 0
         self._fresh = False
         self._at_rest = False
         self._readers: dict[str, tuple[int, int]] = {}
@@ -224,6 +226,7 @@ class MarketSteps:
 
     def on_mark(self, mark: int) -> None:
         """Record the simulator's step number `mark`: frames sent before it are handled, a step message is due."""
+        self._publisher.mark_due, self._marked_ns = False, self._market_now()
         if mark != self._mark:
             self._mark, self._fresh = mark, True
             self._publisher.step_due = True
@@ -236,17 +239,18 @@ class MarketSteps:
         """Record which instruments a daemon requests, as a checksum that lock-step compares with the daemon's own."""
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
-    def remind(self, market_ns: int, machine_ns: int) -> None:
+    def remind(self, machine_ns: int) -> None:
         """Repeat step message and newest quotes if a daemon reports, well after a step, that it has not read it."""
         if self._step != self._publisher.step:
             self._step, self._stepped_ns = self._publisher.step, machine_ns
         since = self._stepped_ns + STEP_PATIENCE_NS
         if self._at_rest and any(seen != self._step and at > since for seen, at in self._readers.values()):
-            self._publisher.send_step(market_ns, again=True)
+            self._publisher.send_step(self._marked_ns, again=True)
 
-    def progress(self, waits: str, market_ns: int) -> Progress:
-        """Return lock-step progress; if `waits` (what the feed waits for) is "", first send a due step message."""
-        self._at_rest = bool(self._mark and not waits)
+    def progress(self, waits: str) -> Progress:
+        """Return lock-step progress; if `waits` (what the feed waits for) is "", first send a due step message: never
+        between the quotes of a step, of which more may come until its mark does."""
+        self._at_rest = bool(self._mark and not waits and not self._publisher.mark_due)
         if self._at_rest:
-            self._publisher.send_step(market_ns, again=False)
+            self._publisher.send_step(self._marked_ns, again=False)
         return Progress(self._mark, waits, {"market": self._publisher.step}, dict(self._wants))

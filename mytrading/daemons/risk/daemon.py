@@ -33,7 +33,7 @@ from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import KILL, LimitUse, WantInstruments
+from mytrading.messages.control import KILL, LimitUse, StepDone, WantInstruments
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.level_names import hedge_name, stop_name
 from mytrading.messages.market import MarketStep, Quote
@@ -42,7 +42,7 @@ from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
-from mytrading.messages.streams import STREAMS
+from mytrading.messages.streams import STREAMS, step_topic
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
@@ -100,6 +100,9 @@ class RiskManager(MachineDaemon):
         self._topics: set[str] = set()
         self._counts = {"entries": 0, "exits": 0, "denied": 0}
         self._place = MarketPlace()
+        self._step_frames: list[Frame] = []
+        """In lock-step: quotes of the step under way."""
+        self._engine_done = StepDone(daemon="engine", pid=0)
         self._kill = KillFile(config.state)
         self._decided_ns = 0
         self._waited_for = ""
@@ -117,12 +120,14 @@ class RiskManager(MachineDaemon):
         self.risk.environment.square_off.speed = self.clock.speed
         self.risk.environment.patient_until = machine_now() + START_PATIENCE_NS
         self.subscribe("status", lambda frame: self.receive("status", frame), topics=NEIGHBOURS, writers=NEIGHBOURS)
+        if self.lock_step:
+            self.subscribe("status", self._on_engine_step, topics=(step_topic("engine"),), writers=("engine",))
         self.subscribe("account", lambda frame: self.receive("account", frame))
         self._market = self.subscribe("market", self._on_market, topics=("",) if self.lock_step else ())
         self.follow("control")
         self.follow("orders", downstream=True)
         self._follow_instruments()
-        self.follow("signals")
+        self.follow("signals", waits=self._awaits_quotes if self.lock_step else None)
         self.every(CLOCK_S, self._on_clock)
         self.every(WANTS_S, self._send_wants)
         self.every(SNAPSHOT_S, self._send_snapshot)
@@ -188,16 +193,42 @@ class RiskManager(MachineDaemon):
         self.record([row])
 
     def _on_market(self, frame: Frame) -> None:
-        """In lock-step quotes alone count, and the clock moves once all of a step are here."""
+        """In lock-step quotes alone count, and they and the clock once all of a step are here."""
         message = frame.message
         if isinstance(message, MarketStep):
             if self._place.record(message):
-                self._decide_on_time(machine_now())
-                self._send_wants(0)
-        elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
+                self._take_step()
+        elif not self.lock_step:
             self.receive("market", frame)
-            if isinstance(message, Quote) and not self.lock_step:
+            if isinstance(message, Quote):
                 self._latency.record_quote(message.received_ns, self.risk.state.machine_ns)
+        elif isinstance(message, Quote) and frame.topic == message.instrument:
+            self._step_frames.append(frame)
+
+    def _take_step(self) -> None:
+        """All of a step is here: its quotes at once, so that no order's way decides between which of them it comes,
+        then time, then the signals that the engine made of it."""
+        frames, self._step_frames = self._step_frames, []
+        for frame in frames:
+            self.receive("market", frame)
+        self._decide_on_time(machine_now())
+        self._send_wants(0)
+        self._take_signals()
+
+    def _on_engine_step(self, frame: Frame) -> None:
+        if isinstance(frame.message, StepDone):
+            self._engine_done = frame.message
+            self._take_signals()
+
+    def _awaits_quotes(self) -> bool:
+        """True while quotes of the market's step are under way to risk or to the engine, whose signals wait for both: a
+        signal that overtook the quote of its contract would be sized, priced and stopped by the price before."""
+        seen = self._engine_done.seen.get("feed/market", 0)
+        return self._place.market_ns != self.clock.now() or seen < self._place.seen
+
+    def _take_signals(self) -> None:
+        if self._engine_done.sent.get("signals", 0) > self.cursors().get("engine/signals", 0):
+            self.follower.catch_up()
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Apply and decide on a message with the current contracts and quarantines; returns the decided rows."""

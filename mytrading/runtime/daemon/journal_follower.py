@@ -54,17 +54,27 @@ class JournalFollower:
         self._quarantine = daemon.quarantine
         self._followed: dict[tuple[str, str], JournalReader] = {}
         """By (writer, stream)."""
+        self._waits: dict[str, Callable[[], bool]] = {}
         warn = partial(daemon.log.warning, "frame.unexpected")
         self._unexpected = UnexpectedFrames(
             lambda stream, writer, count: warn(stream=stream, writer=writer, count=count)
         )
 
-    def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
+    def follow(
+        self,
+        stream: str,
+        writers: Iterable[str] | None = None,
+        downstream: bool = False,
+        waits: Callable[[], bool] | None = None,
+    ) -> None:
         """Read a journaled stream without loss: frames as the fast path, the writers' journals for gaps.
 
         `downstream`: the writers obey this daemon; their rows since it last ran are applied before it decides anything.
+        While `waits()` is True rows stay in the writers' journals, unread; `catch_up` reads them later.
         """
         names = tuple(writers) if writers is not None else STREAMS[stream].writers
+        if waits is not None:
+            self._waits[stream] = waits
         for writer in names:
             self.open(writer, stream)
             self._check_cursor((writer, stream))
@@ -89,6 +99,8 @@ class JournalFollower:
         header = frame.header
         if self._quarantine.writers:
             self.resume_after(frame.message)  # also from a writer in quarantine: an operator may mean that very one
+        if self._is_waiting(stream):
+            return
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
             same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
             if cursor.seq and (header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)):
@@ -100,6 +112,9 @@ class JournalFollower:
         place = Cursor(header.epoch, header.sequence, header.hash)
         self._daemon.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
 
+    def _is_waiting(self, stream: str) -> bool:
+        return stream in self._waits and self._waits[stream]()
+
     def catch_up(self) -> None:
         """Read rows that came in no frame from the journals of all followed writers, and step the daemon with them."""
         for key in self._followed:
@@ -107,7 +122,7 @@ class JournalFollower:
 
     def _catch_up_with(self, key: tuple[str, str], decide: bool) -> None:
         writer, reader = key[0], self._followed[key]
-        if writer in self._quarantine.writers:
+        if writer in self._quarantine.writers or self._is_waiting(key[1]):
             return
         while True:
             try:

@@ -23,13 +23,15 @@ class MarketPlace:
     def __init__(self) -> None:
         self._last = 0
         self.seen = 0
+        self.market_ns = 0
+        """Market time of the last step of which all is here."""
 
     def record(self, step: MarketStep) -> bool:
         """Record a step message; True, and `seen` moves on, if no step message was lost since the one before."""
         whole = step.n == self._last + 1
         self._last = step.n
         if whole:
-            self.seen = step.n
+            self.seen, self.market_ns = step.n, step.market_ns
         return whole
 
 

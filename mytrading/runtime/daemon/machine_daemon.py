@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol, get_args
 
@@ -206,9 +206,15 @@ class MachineDaemon(Daemon):
         self._rebuilt = None
         self.log.warning("journal.relearned", copies=found.copies, read=len(read), problem=rebuilt.problem)
 
-    def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
+    def follow(
+        self,
+        stream: str,
+        writers: Iterable[str] | None = None,
+        downstream: bool = False,
+        waits: Callable[[], bool] | None = None,
+    ) -> None:
         """Read a journaled stream without loss; see `JournalFollower.follow`."""
-        self.follower.follow(stream, writers, downstream)
+        self.follower.follow(stream, writers, downstream, waits)
 
     def _run_started(self) -> RunStarted:
         return RunStarted(

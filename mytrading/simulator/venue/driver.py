@@ -13,7 +13,7 @@ first to act would need a message that was sent and not worked through. A daemon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date
 from typing import Any
@@ -26,6 +26,7 @@ from mytrading.messages.streams import step_topic
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability.metrics import get_performance_monitor
 from mytrading.runtime.streams.zmq_streams import ZMQSubscriber, drain
+from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 DAEMONS = ("feed", "engine", "risk", "router", "reconciler")
@@ -121,6 +122,10 @@ class Driver:
 
     def step(self) -> None:
         """Open a day that has begun, send the ticks that are due, then do what the books and the clock require."""
+        self._advance(self._venue.publish)
+        self._jump_if_due()
+
+    def _advance(self, send: Callable[[SimulatedQuote], None]) -> None:
         if self._gate is not None:
             self._start_if_ready(self._gate)
         now = self._clock.now()
@@ -129,10 +134,8 @@ class Driver:
         if market is not None and not self._venue.paused:
             due = min(market.index_at(now), self._venue.index + _TICKS_A_STEP)
             for index in range(self._venue.index + 1, due + 1):
-                self._venue.tick(index, last=index == due)
+                self._venue.tick(index, last=index == due, send=send)
         self._venue.advance()
-        if self._jumps or self._venue.world.is_replay:
-            self._jump_if_due(now)
 
     def _start_if_ready(self, gate: StatusReader) -> None:
         """Let a standing market begin when the whole stack is ready; a daemon that restarts later does not stop it."""
@@ -162,9 +165,10 @@ class Driver:
             self._day = today
             self._venue.open_day(today)
 
-    def _jump_if_due(self, now: int) -> None:
-        if self._gate is not None:
+    def _jump_if_due(self) -> None:
+        if self._gate is not None or not (self._jumps or self._venue.world.is_replay):
             return
+        now = self._clock.now()
         calendar = self._venue.world.calendar
         session = calendar.session("NFO", calendar.trading_day(now))
         if session is not None and now < session.close_ns + _AFTER_CLOSE_NS:
@@ -191,10 +195,13 @@ class Driver:
             asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)
 
 
-def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
+def first_unfinished(done: Mapping[str, StepDone], mark: int, *, quotes_due: bool = False) -> str:
     """Return the first daemon behind step `mark` and what it waits for, as `daemon: text`; "" if all are done. `done`:
-    the last report by daemon."""
+    the last report by daemon. `quotes_due`: the step's quotes are not sent yet; signals wait for them, and the feed
+    has nothing else to do."""
     for name in DAEMONS:
+        if quotes_due and name == "feed":
+            continue
         if (found := done.get(name)) is None:
             return f"{name}: no report yet"
         if name in MARKED and found.mark != mark:
@@ -202,6 +209,8 @@ def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
         if found.waits:
             return f"{name}: {found.waits}"
     for writer, stream, reader in CHANNELS:
+        if quotes_due and ("feed" in (writer, reader) or stream == "signals"):
+            continue
         if done[writer].sent.get(stream, 0) != done[reader].seen.get(f"{writer}/{stream}", 0):
             return f"{reader}: {stream} of {writer}"
     return ""
@@ -215,6 +224,8 @@ class LockStep(Driver):
         self._status = StatusReader(endpoints, [step_topic(name) for name in endpoints])
         self._done: dict[str, StepDone] = {}
         self._mark, self._marked_at, self._sent = machine_now() // 1000, 0, -1
+        self._quotes: list[SimulatedQuote] = []
+        """Of the step under way; they follow when everybody knows what became of the orders in it."""
 
     async def run(self) -> None:
         """Step the market each time the stack has finished the step before, until cancelled."""
@@ -242,17 +253,30 @@ class LockStep(Driver):
             if isinstance(message, StepDone):
                 self._done[message.daemon] = message
         self._send_mark()
-        venue.waits_for = first_unfinished(self._done, self._mark)
+        venue.waits_for = first_unfinished(self._done, self._mark, quotes_due=bool(self._quotes))
         if venue.waits_for:
             return False
+        if self._quotes:
+            return self._send_quotes()
         at = self._next_moment()
         if venue.paused or at is None or (venue.stop_at_ns and at > venue.stop_at_ns):
             venue.waits_for = "" if at is not None else "the recorded market is at its end"
             return False
         self._move_to(at)
-        self.step()
+        self._advance(self._quotes.append)
+        if self._quotes and venue.hub.sent != self._sent:
+            self._send_mark()
+            venue.waits_for = "what became of orders in the step just made"
+            return True
+        return self._send_quotes()
+
+    def _send_quotes(self) -> bool:
+        quotes, self._quotes = self._quotes, []
+        for quote in quotes:
+            self._venue.publish(quote)
+        self._jump_if_due()
         self._send_mark(new=True)
-        venue.waits_for = "the step just made"
+        self._venue.waits_for = "the step just made"
         return True
 
     def _send_mark(self, new: bool = False) -> None:
@@ -264,7 +288,7 @@ class LockStep(Driver):
         elif now - self._marked_at < _MARK_REPEAT_NS:
             return
         self._marked_at = now
-        hub.send_step_mark(self._mark)
+        hub.send_step_mark(self._mark, orders_alone=bool(self._quotes))
 
     def _next_moment(self) -> int | None:
         """Market time of the next step: the next tick, after the last one a minute later; None at the market's end."""

@@ -325,9 +325,8 @@ class SimulatedVenue:
                 analyzed = self.analyze
                 self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
 
-    def tick(self, index: int, *, last: bool) -> None:
-        """Advance to tick `index`: match resting orders, send watched quotes (indices' alone unless it is the `last`
-        due)."""
+    def tick(self, index: int, *, last: bool, send: Callable[[SimulatedQuote], None]) -> None:
+        """Advance to tick `index`: match resting orders, `send` quotes (indices' alone unless it is the `last` due)."""
         market = self.market
         assert market is not None
         self.index = index
@@ -342,7 +341,7 @@ class SimulatedVenue:
                 continue
             quote = market.quote(instrument, index)
             if last or is_index:
-                self.publish(quote)
+                send(quote)
             self.match(quote)
 
     def publish_pushed_quote(self, quote: SimulatedQuote, *, hold: bool) -> None:

@@ -214,11 +214,12 @@ class Hub:
         self.sent += 1
         self.on_send()
 
-    def send_step_mark(self, mark: int) -> None:
-        """Queue the lock-step mark (a step's number) for all authenticated clients, after the step's other frames."""
+    def send_step_mark(self, mark: int, *, orders_alone: bool = False) -> None:
+        """Queue the lock-step mark (a step's number) for all authenticated clients, after the step's other frames;
+        `orders_alone`: for those of order updates, before the step's quotes."""
         frame = _encode({"type": "step", "mark": mark})
         for client in self.clients:
-            if client.authenticated:
+            if client.authenticated and (client.wants_orders or not orders_alone):
                 client.put(None, frame, counted=False)
 
     @property

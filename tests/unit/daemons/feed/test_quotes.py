@@ -17,7 +17,7 @@ from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.feed.staleness import DEAF_NS, FeedHealth, StalenessLimits
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.feed.bars import BarPublisher
-from mytrading.daemons.feed.quotes import MarketPublisher, QuoteIntake
+from mytrading.daemons.feed.quotes import MarketPublisher, MarketSteps, QuoteIntake
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader
 from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.market import Quote
@@ -51,11 +51,12 @@ class Bench:
         self.health = FeedHealth(calendar, StalenessLimits.of(5.0))
         self.connections = SourceConnections(sources, rules, calendar, lambda: None)
         self.bars = Bars()
-        publisher = MarketPublisher(ZMQPublisher(f"ipc://{runtime}/m", context=context), rules, Histogram())
+        market = ZMQPublisher(f"ipc://{runtime}/m", context=context)
+        self.publisher = MarketPublisher(market, rules, Histogram())
         self.interest = OpenInterestReader(sources)
         check = PriceCheck(20.0)
         bars = cast(BarPublisher, self.bars)
-        self.intake = QuoteIntake(self.connections, self.health, check, bars, publisher, self.interest, False)
+        self.intake = QuoteIntake(self.connections, self.health, check, bars, self.publisher, self.interest, False)
         self.parser = FrameParser()
         self.connections.subscribe(SBIN)
         self.health.add(SBIN, NOON, 0)
@@ -125,3 +126,17 @@ def test_price_of_nothing_does_not_make_what_is_held_fresh(bench: Bench) -> None
         bench.frame(second * SECOND, 3, ltp=0.0)
     bench.health.look(NOON + 10 * SECOND, 10 * SECOND, frozenset((SBIN,)), lambda _: True)
     assert bench.health.stale_held == (SBIN,)
+
+
+def test_step_message_never_comes_between_the_quotes_of_a_step(bench: Bench) -> None:
+    """A burst that was read in two parts ended the step for its readers after the first one."""
+    publisher, now = bench.publisher, NOON
+    steps = MarketSteps(publisher, lambda: now)
+    steps.on_mark(1)
+    before = steps.progress("").sent["market"]
+    for price in (800.0, 801.0):
+        bench.frame(int(price), 2, ltp=price)
+        bench.intake.flush()
+        assert steps.progress("").sent["market"] == before
+    steps.on_mark(2)
+    assert steps.progress("").sent["market"] == before + 1

@@ -13,10 +13,11 @@ import pytest
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.risk.daemon import RiskManager
-from mytrading.messages.codec import encode_body
+from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.control import KILL, Alert, LimitUse, TradingState, WantInstruments
+from mytrading.messages.control import KILL, Alert, LimitUse, StepDone, TradingState, WantInstruments
 from mytrading.messages.enums import (
+    Action,
     LimitAction,
     LimitKind,
     OrderState,
@@ -29,8 +30,11 @@ from mytrading.messages.enums import (
 )
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import FileTaken
+from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.run_config import VenueKind
+from mytrading.messages.signals import Signal
+from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.daemon.live_files import CODE
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
@@ -209,5 +213,46 @@ def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_aft
     risk._decide_on_time(machine_now())
     goals = [row for row in map(risk.decode, risk.journal.rows()) if isinstance(row, CloseGoal)]
     assert [(goal.instrument, "fired at the broker" in goal.reason) for goal in goals] == [(call, True)]
+    risk.teardown()
+    risk.context.destroy(linger=0)
+
+
+def test_signal_in_lock_step_waits_for_the_quotes_of_its_step_and_for_the_engine(tmp_path: Path) -> None:
+    """A signal that overtook the quote of its contract was priced, and its stop set, by the price before."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    config = run_config(tmp_path)
+    write_clock_file(config.clock_path, ClockFile(segments=(ClockSegment(machine_now(), NOON, 0.0),)))
+    risk = RiskManager(msgspec.structs.replace(config, home=str(tmp_path)))
+    risk.setup()
+    engine = Journal(config.journal_dir("engine"), "engine", "2026-11-23")
+    header = Header(1, 1, 1, b"", 0)
+
+    def market(*messages: Quote | MarketStep) -> None:
+        for message in messages:
+            topic = message.instrument if isinstance(message, Quote) else STEP_TOPIC
+            risk._on_market(Frame(topic, header, message, b""))
+
+    def engine_has_read(step: int, signals: int) -> None:
+        done = StepDone(daemon="engine", pid=1, sent={"signals": signals}, seen={"feed/market": step})
+        risk._on_engine_step(Frame("step/engine", header, done, b""))
+
+    def known() -> tuple[list[float], list[str]]:
+        state = risk.risk.state
+        return [quote.ltp for quote in state.quotes.values()], [one.signal.id for one in state.intents.values()]
+
+    market(MarketStep(1, NOON), MarketStep(2, NOON))
+    engine_has_read(2, 0)
+    risk.clock.step_to(NOON + SECOND)
+    market(quote := Quote(instrument="NSE:SBIN", ltp=800.0, market_ns=NOON + SECOND, received_ns=1))
+    signal = Signal(id="s", strategy="S", watch="NSE:SBIN", action=Action.BUY, created_ns=NOON + SECOND,
+                    expires_ns=NOON + 60 * SECOND, expires_machine_ns=0)  # fmt: skip
+    engine.append([Entry(OUTPUT, "signals", encode_body(signal))], NOON + SECOND, 1)
+    risk.follower.catch_up()
+    assert known() == ([], [])
+    market(msgspec.structs.replace(quote, ltp=801.0), MarketStep(3, NOON + SECOND))
+    assert known() == ([801.0], [])
+    engine_has_read(3, 1)
+    assert known() == ([801.0], ["s"])
+    engine.close()
     risk.teardown()
     risk.context.destroy(linger=0)

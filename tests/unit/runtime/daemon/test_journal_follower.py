@@ -116,6 +116,18 @@ def test_row_of_a_rebuilt_journal_is_read_by_whoever_had_read_further(pair: Pair
     assert fresh.stream_seq > EPOCH_GAP
 
 
+def test_rows_that_have_to_wait_stay_in_the_journal_and_come_in_their_order(pair: Pair) -> None:
+    waiting = True
+    pair.router.follow(COMMANDS, waits=lambda: waiting)
+    first, second = pair.write("a", "b")
+    pair.hear(first)
+    pair.router.follower.catch_up()
+    assert (pair.machine.learnt, pair.router.cursors()) == ([], {})
+    waiting = False
+    pair.hear(second)
+    assert pair.machine.learnt == ["a", "b"]
+
+
 def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries_halt(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
