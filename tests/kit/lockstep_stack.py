@@ -56,10 +56,10 @@ def make_ticks(path: Path, first_minute: int = OPENS // 60) -> Path:
     return write_ticks(path, {DAY: ticks})
 
 
-def make_home(home: Path, first_minute: int = 0, **environment: str) -> dict[str, str]:
+def make_home(home: Path, first_minute: int = 0) -> dict[str, str]:
     """Make the folder, for a strategy that begins at a minute of the day (Indian); the environment of a stack on it."""
     settings = SETTINGS.replace("FIRST", str(max(first_minute - 330, 0)))
-    return make_project(home, STRATEGY, {"EvenMinutes": settings}, **environment)
+    return make_project(home, STRATEGY, {"EvenMinutes": settings})
 
 
 class LockStepped:

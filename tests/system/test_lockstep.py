@@ -20,7 +20,7 @@ def signals_of(stack: Stack) -> list[Any]:
 
 
 def run_until(folder: Path, at: str) -> tuple[list[Any], dict[str, Any]]:
-    environment = make_home(folder / "home", SIMULATOR_TICK_SECONDS="1")
+    environment = make_home(folder / "home")
     with Stack(folder, **environment) as stack:
         stack.up("--simulator", "--speed", "0")
         market = LockStepped(stack)
@@ -31,7 +31,7 @@ def run_until(folder: Path, at: str) -> tuple[list[Any], dict[str, Any]]:
 
 
 def test_two_runs_of_a_seed_in_lock_step_decide_the_same(tmp_path: Path) -> None:
-    first, second = run_until(tmp_path / "a", "09:30:30"), run_until(tmp_path / "b", "09:30:30")
+    first, second = run_until(tmp_path / "a", "09:55:30"), run_until(tmp_path / "b", "09:55:30")
     assert len(first[0]) >= 8
     assert first == second
 
