@@ -135,7 +135,9 @@ def _rows(path: Path, frame: JournalFrame, seq: int) -> list[Row]:
 
 def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
     """Raise if the disk had a frame at byte `end`, where there is no whole one: a later frame knew of it."""
-    if any(frame.synced > end for frame in frames_behind(file, end)):
+    if not any(frame.synced > end for frame in frames_behind(file, end)):
+        return
+    if next(frames_from(file, end), None) is None:  # else it was being written, and is whole by now
         raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost")
 
 

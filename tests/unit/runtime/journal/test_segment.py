@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mytrading.runtime.journal import reader as reader_module
 from mytrading.runtime.journal import segment as segment_module
 from mytrading.runtime.journal.format import BEGIN, FRAME_BYTES
 from mytrading.runtime.journal.journal import (
@@ -488,3 +489,20 @@ def test_copy_with_holes_is_opened_and_gets_its_reserve(tmp_path: Path) -> None:
     again.append([out(b"b")], 1, 1)
     assert bodies(again.path) == [b"a", b"b"]
     assert allocated(again.path) >= 1 << 20
+
+
+def test_frame_that_was_written_while_it_was_looked_at_is_no_damage(tmp_path: Path) -> None:
+    """A reader saw half of it; by the time it looked at what follows, there was a frame that knew of it."""
+    journal = Journal(tmp_path, "w", "2026-01-01")
+    for body in (b"first", b"second", b"third"):
+        journal.append([Entry(OUTPUT, "signals", body)], 0, 0, durable=True)
+    journal.close()
+    (path,) = tmp_path.glob("*.journal")
+    with reader_module.opened(path) as file:
+        frame, *behind = list(reader_module.frames_from(file))[-2:]
+        assert [one.synced > frame.at for one in behind] == [True]
+        reader_module._judge_end(path, file, frame.at, 0)
+        torn = tmp_path / "torn"
+        torn.write_bytes(path.read_bytes()[: frame.at] + bytes(frame.end - frame.at) + path.read_bytes()[frame.end :])
+        with reader_module.opened(torn) as other, pytest.raises(JournalDamaged, match="row 1 cannot be read"):
+            reader_module._judge_end(torn, other, frame.at, 0)
