@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from cryptography.fernet import Fernet
 from mytrading.cli.main import run as main
 from mytrading.config.accounts import AccountConfig, write_accounts
 from mytrading.config.key_vault import key_environment, open_vault
+from mytrading.core.time import IST
 from mytrading.messages.run_config import AccountRole
 from tests.kit.project import ROOT, copy_project
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
@@ -28,7 +30,8 @@ Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path_factory.mktemp("simulator")) as running:
+    now = f"{datetime.now(IST).date()} 10:00"  # doctor asks for the day before today, whatever day that is
+    with start_simulator(tmp_path_factory.mktemp("simulator"), start=now, every_day=True) as running:
         yield running
 
 

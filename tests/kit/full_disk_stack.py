@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mytrading.messages.streams import OPTIONAL
 from mytrading.runtime.supervision.control import PROGRAMS
 from tests.kit.full_disk import fill
 from tests.kit.in_process_command import asked
@@ -77,7 +78,7 @@ def entries(stack: Stack) -> int:
 
 
 def processes(stack: Stack) -> dict[str, int]:
-    return {name: stack.pid(name) for name in (*PROGRAMS, "supervisord")}
+    return {name: stack.pid(name) for name in (*PROGRAMS, "supervisord") if name not in OPTIONAL}
 
 
 def start_after_kill(stack: Stack, name: str) -> int:
