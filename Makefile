@@ -99,7 +99,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 	@echo "setup: done in $$(( $$(date +%s) - $(BEGAN) )) s; \`make paper\` starts a stack on paper money"
 
-paper: $(STAMP)
+paper: setup
 	@$(BIN)/mytrading up --simulator $(ARGS)
 
 lint: $(STAMP)
