@@ -62,7 +62,8 @@ TREND_BARS = 120
 TREND_S = 10.0
 TREND_DAYS_NS = 8 * DAY
 START_PATIENCE_NS = 3 * SECOND
-"""Machine time after a start in which entries wait for the first heartbeats of the neighbours."""
+"""Machine time after a start in which entries wait for the first heartbeats of the neighbours, and what is under way
+(a basket, a change of legs) for the first funds, quotes and books too."""
 
 
 class RiskManager(MachineDaemon):
@@ -172,9 +173,12 @@ class RiskManager(MachineDaemon):
         message = frame.message
         kind = type(message)
         if kind in OBSERVED:
+            first = kind is Funds and message.account not in self.risk.state.margin.funds
             self.risk.apply(message)
             if kind is Funds:
                 self._record_funds(message)
+            if first:  # since the start: what waited for them goes on
+                self._decide_if_whole(machine_now())
         elif kind in JOURNALED:
             self.step(stream, message, source=STREAMS[stream].writers[0], body=frame.body)
         elif isinstance(message, WantInstruments) and message.daemon == "engine":
@@ -248,6 +252,10 @@ class RiskManager(MachineDaemon):
         self._take_kill_file()
         if self.disk_low() != self.risk.state.disk_low:
             self.tick("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
+        self._decide_if_whole(machine_ns)
+
+    def _decide_if_whole(self, machine_ns: int) -> None:
+        """Decide on time, in lock-step once all quotes of the step are here."""
         if not self.lock_step or self._decided_ns == self.clock.now():
             self._decide_on_time(machine_ns)
 

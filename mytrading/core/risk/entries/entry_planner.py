@@ -20,7 +20,7 @@ from mytrading.core.risk.entries.context_builder import ContextBuilder
 from mytrading.core.risk.exits.price_levels import fix_levels
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, is_expired
-from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
+from mytrading.core.risk.pretrade.readiness import awaits_first_report, funds_unread, not_ready
 from mytrading.core.risk.pretrade.rule_table import find_denials, find_gated_denials, with_denial
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
 from mytrading.core.risk.sizing.lots import side_of
@@ -167,12 +167,15 @@ class EntryPlanner:
         wanted = {leg.instrument for leg in legs if leg.is_orderable}
         begun, margins = self._cases.has_basket_begun(intent, account), self._margins
         cases, denied = self._judged(intent, account, now, wanted.intersection(move.enter) if begun else wanted)
+        reasons = [one for _, found in denied for one in found]
+        if begun and reasons and all(awaits_first_report(self._state, account, one.code) for one in reasons):
+            return []  # risk has just started: that breaks nothing which is under way
         question: list[Any] | None = None
         if not begun and cases and self._environment.asks_broker:
             made = (margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
             question = margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
-        if denied and (question is None or not self._is_for_the_broker([one for _, found in denied for one in found])):
-            rows = [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied]
+        if denied and (question is None or not self._is_for_the_broker(reasons)):
+            rows = [self._denied(intent, leg.instrument, account, found, now) for leg, found in denied]
             if begun:  # one leg that is denied breaks the basket
                 why = f"{rows[0].instrument} was denied: {denied[0][1][0].message}"
                 rows += self._break(intent, account, why, now, unwind=True)

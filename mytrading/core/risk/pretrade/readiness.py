@@ -15,6 +15,10 @@ SILENT_NS = 3 * SECOND
 BLIND_NS = 10 * SECOND
 """Machine time without prices after which nobody guards what has its stop with risk."""
 NEEDED = ("feed", "router", "reconciler")
+AWAITED = frozenset(
+    ("NOT_READY", "POSITION_IN_DOUBT", "ENGINE_STOP_BLIND", "NO_QUOTE", "STALE_QUOTE", "MARGIN_UNKNOWN")
+)
+"""Codes of denials that the first reports after a start of risk may end by themselves, within seconds."""
 DOUBTED = "quarantine "
 """How the note of a heartbeat begins that names a journal in doubt."""
 
@@ -38,6 +42,18 @@ def not_ready(state: RiskState, account: str) -> str:
         if doubted or (not beat.ready and needed):
             return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
     return "" if health is not None else f"account {account} has not reported yet"
+
+
+def awaits_first_report(state: RiskState, account: str, code: str) -> bool:
+    """True if a denial with this code may be for want of reports since risk started: until `patient_until`, and in
+    lock-step, where the market is held until they come, as long as they have not come."""
+    environment = state.environment
+    if not environment.lock_step:
+        return code in AWAITED and state.machine_ns < environment.patient_until
+    if code == "MARGIN_UNKNOWN":
+        return bool(funds_unread(state, account))
+    unheard = account not in state.health or any(name not in state.beats for name in NEEDED)
+    return unheard and code in ("NOT_READY", "POSITION_IN_DOUBT")
 
 
 def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:

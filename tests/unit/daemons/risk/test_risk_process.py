@@ -32,6 +32,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
+from mytrading.messages.reports import Funds
 from mytrading.messages.run_config import VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STEP_TOPIC
@@ -215,6 +216,16 @@ def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_aft
     assert [(goal.instrument, "fired at the broker" in goal.reason) for goal in goals] == [(call, True)]
     risk.teardown()
     risk.context.destroy(linger=0)
+
+
+def test_first_funds_since_the_start_have_what_waited_for_them_decided_at_once(risk: RiskManager) -> None:
+    def decided(rupees: float) -> bool:
+        risk._decided_ns = 0
+        funds = Funds(account="main", available=rupees, used=0.0, machine_ns=machine_now())
+        risk.receive("account", Frame("main", Header(1, 1, 1, b"", 0), funds, b""))
+        return risk._decided_ns > 0
+
+    assert [decided(1e6), decided(2e6)] == [True, False]
 
 
 def test_signal_in_lock_step_waits_for_the_quotes_of_its_step_and_for_the_engine(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.state.intent import Intent
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Severity, Side
+from mytrading.messages.control import Alert, TradingState
+from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Severity, Side, TradingLevel
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.journal_rows import IntentSized
-from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.reports import AccountHealth, Funds, MarginAnswer, MarginRequest
 from mytrading.messages.run_config import OrphanLegs
 from mytrading.messages.signals import Leg, LegChange, Signal
@@ -30,6 +31,8 @@ MID, WING = "NFO:NIFTY24MAR2622900CE", "NFO:NIFTY24MAR2623200CE"
 """A sold call nearer to its hedge `CALL` than `NEAR`, and a hedge further out."""
 LOT = 65
 HELD: dict[str, int] = {CALL: LOT, NEAR: -LOT, PUT: -LOT}
+PATIENCE = 3 * SECOND
+"""Machine time that a risk which has just started waits for reports."""
 PRICES = {CALL: 100.0, NEAR: 200.0, PUT: 120.0, MID: 150.0, WING: 40.0}
 
 
@@ -178,15 +181,34 @@ class Legs(RiskBench):
         self.give(OrderChanged(event="filled", order=order, machine_ns=self.machine_ns))
         return self.hold_units(account, name, 0, order.client_order_id, units)
 
-    def killed(self) -> None:
-        """Risk is killed and learns its journal anew."""
+    def killed(self, unheard: str = "") -> None:
+        """Risk is killed and learns its journal anew; what others report, but `unheard`, is here at once."""
         other = Legs(self.accounts, OrphanLegs.UNWIND)
         other.machine.environment.strategies.update(self.machine.environment.strategies)
+        state = other.machine.state
+        for table in (state.margin.funds, state.health, state.beats):
+            table.clear()
         for row in self.rows:
             other.machine.apply(row)
         self.machine = other.machine
+        self.machine.environment.patient_until = self.machine_ns + PATIENCE
+        self.report(unheard)
+
+    def report(self, unheard: str = "") -> None:
+        """Daemons, books, funds and quotes are reported, all but `unheard`."""
         self.beat()
         self.fund(1e9)
+        state = self.machine.state
+        tables: dict[str, dict[str, Any]] = {
+            "beats": state.beats, "books": state.health, "funds": state.margin.funds, "quotes": state.quotes
+        }  # fmt: skip
+        for name, price in PRICES.items():
+            self.machine.apply(Quote(name, self.now, self.machine_ns, price, price - 0.05, price + 0.05))
+        if unheard:
+            tables[unheard].clear()
+
+    def clock(self) -> tuple[Any, ...]:
+        return self.give(TimerFired(name="risk", machine_ns=self.machine_ns))
 
 
 def _key(account: str, name: str) -> Any:
@@ -580,6 +602,98 @@ def test_kill_of_risk_at_any_point_neither_doubles_nor_loses_a_step(name: str, r
     assert undisturbed[2], "it ends"
     for point in range(undisturbed[3] + 1):
         assert outcome(point) == undisturbed, f"killed before step {point}"
+
+
+def before_the_sale(later_s: float = 0.0) -> Legs:
+    """A change of legs of which all is done but the sale of the new call, some seconds after its signal."""
+    bench = Legs().opened()
+    bench.slow = {CALL}
+    bench.change("b", (NEAR, MID), (CALL, WING))
+    bench.work()
+    bench.now += int(later_s * SECOND)
+    bench.machine_ns += int(later_s * SECOND)
+    bench.slow = set()
+    return bench
+
+
+def verdicts(bench: Legs) -> list[str]:
+    return [row.code for row in of(SignalDenied, bench.rows) + of(Alert, bench.rows)]
+
+
+@pytest.mark.parametrize("unheard", ["funds", "beats", "books", "quotes"])
+@pytest.mark.parametrize("later_s", [0, 65], ids=["signal in time", "signal expired"])
+def test_sale_of_a_change_waits_for_what_was_not_reported_since_the_start_of_risk(unheard: str, later_s: float) -> None:
+    bench = before_the_sale(later_s)
+    bench.killed(unheard)
+    bench.work()
+    bench.clock()
+    assert (bench.sent[-1], verdicts(bench)) == (("close", CALL, -LOT), [])
+    bench.machine_ns += 2 * SECOND
+    bench.killed(unheard)
+    bench.machine_ns += PATIENCE - SECOND
+    bench.clock()
+    assert (bench.waiting(), verdicts(bench)) == ([], []), "a second start is as patient"
+    bench.report()
+    bench.clock()
+    bench.work()
+    assert bench.sent[-1] == ("enter", MID, -LOT)
+    assert (bench.holds(), bench.settled, verdicts(bench)) == ({PUT: -LOT, MID: -LOT, WING: LOT}, True, [])
+
+
+@pytest.mark.parametrize(
+    ("unheard", "code"), [("funds", "MARGIN_UNKNOWN"), ("books", "NOT_READY"), ("quotes", "NO_QUOTE")]
+)
+def test_change_is_broken_with_its_alert_when_nobody_has_reported_in_time(unheard: str, code: str) -> None:
+    bench = before_the_sale(65)
+    bench.killed(unheard)
+    bench.work()
+    bench.machine_ns += PATIENCE
+    bench.clock()
+    assert [code, "ADJUSTMENT_BROKEN", "ADJUSTMENT_BROKEN"] == verdicts(bench)
+    bench.work()
+    assert (bench.holds(), bench.settled) == ({PUT: -LOT}, True)
+
+
+def test_what_denies_for_good_breaks_a_change_also_while_reports_are_awaited() -> None:
+    bench = before_the_sale()
+    bench.killed("funds")
+    bench.give(TradingState(level=TradingLevel.HALT, generation=1, reason="by hand", at_ns=bench.now))
+    bench.work()
+    assert verdicts(bench)[0] == "HALTED"
+    assert "ADJUSTMENT_BROKEN" in verdicts(bench)
+
+
+def test_change_in_lock_step_waits_for_the_funds_however_long_a_busy_machine_takes() -> None:
+    bench = before_the_sale()
+    bench.killed("funds")
+    bench.machine.environment.lock_step = True
+    bench.work()
+    bench.machine_ns += 20 * PATIENCE
+    bench.beat()
+    bench.clock()
+    assert (bench.sent[-1], verdicts(bench)) == (("close", CALL, -LOT), [])
+    bench.report()
+    bench.clock()
+    bench.work()
+    assert (bench.holds(), verdicts(bench)) == ({PUT: -LOT, MID: -LOT, WING: LOT}, [])
+
+
+def test_sold_leg_of_a_basket_waits_for_the_funds_after_a_start_and_a_new_basket_does_not() -> None:
+    bench = Legs()
+    for name, price in PRICES.items():
+        bench.quote(name, price)
+    legs = (Leg(instrument=CALL, lots=1), Leg(instrument=NEAR, lots=-1))
+    bench.intent("a", *legs, action=Action.SELL)
+    bench.killed("funds")
+    bench.work()
+    assert (bench.sent, verdicts(bench)) == ([("enter", CALL, LOT)], [])
+    bench.report()
+    bench.clock()
+    bench.work()
+    assert (bench.sent[1:], bench.settled) == ([("enter", NEAR, -LOT)], True)
+    other = Legs()
+    other.killed("funds")
+    assert codes(other.intent("n", *legs, action=Action.SELL)) == ["MARGIN_UNKNOWN"]
 
 
 @pytest.mark.parametrize("name", CHANGES)
