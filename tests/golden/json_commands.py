@@ -312,6 +312,8 @@ def _orders(found: Collector) -> None:
     """What a person does to orders and positions."""
     stack = found.stack
     (entry,) = eventually(lambda: _rows(stack, "Resting", "ACCEPTED"), 30)
+    eventually(lambda: stack.ask("risk")["runs"], 30)
+    found.ask("risk")
     found.ask("orders modify", entry["client_order_id"], "--price", str(entry["price"] - 5))
     found.ask("orders cancel", entry["client_order_id"])
     eventually(lambda: _risen(stack) or stack.ask("risk", "events"), 60)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.kit.console_browser import PASSWORD, Browser
@@ -99,6 +100,15 @@ def test_order_that_changed_since_it_was_shown_is_not_touched(stack: Stack, page
     assert (done.status_code, done.json()["code"]) == (409, "MOVED")
 
 
+def reached(stack: Stack, page: Browser) -> httpx.Response | None:
+    """An answer of the console that runs now; None until it serves."""
+    page.http.base_url = address(stack)["url"]
+    try:
+        return page.get("/api/stack")
+    except httpx.TransportError:
+        return None
+
+
 def test_killed_console_comes_back_and_no_other_process_notices(stack: Stack, page: Browser) -> None:
     before = {name: stack.pid(name) for name in OTHERS}
     with page.live() as live:
@@ -106,9 +116,9 @@ def test_killed_console_comes_back_and_no_other_process_notices(stack: Stack, pa
         killed = stack.kill("console")
         eventually(lambda: stack.pid("console") not in (0, killed), 30)
     assert {name: stack.pid(name) for name in OTHERS} == before
-    page.http.base_url = eventually(lambda: address(stack)["url"], 20)
+    answer = eventually(lambda: reached(stack, page), 20)
     page.url = page.origin = str(page.http.base_url).rstrip("/")
-    assert page.get("/api/stack").status_code == 200, "the session outlives the process"
+    assert answer.status_code == 200, "the session outlives the process"
 
 
 def test_halt_works_by_the_file_kill_while_the_gateway_hangs(stack: Stack, page: Browser) -> None:

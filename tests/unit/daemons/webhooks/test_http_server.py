@@ -14,7 +14,7 @@ from mytrading.core.webhooks.answers import UNKNOWN, AlertAnswer
 from mytrading.core.webhooks.authentication import AlertRequest
 from mytrading.core.webhooks.bodies import MOST_BYTES
 from mytrading.daemons.webhooks import http_server
-from mytrading.daemons.webhooks.http_server import MOST_WAITING, StatusRequest
+from mytrading.daemons.webhooks.http_server import StatusRequest
 from tests.kit.alert_loop import Loop
 from tests.kit.hypothesis_budget import examples
 from tests.kit.waiting import eventually
@@ -98,21 +98,27 @@ def test_request_that_the_loop_has_taken_waits_for_its_own_answer(loop: Loop, mo
     assert loop.call("POST", "/strategy/webhook/abc", b"{}")[0] == 202
 
 
-def test_full_queue_is_answered_503(loop: Loop) -> None:
+def test_full_queue_is_answered_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "MOST_WAITING", 8)
+    with Loop() as loop:
+        _fill(loop)
+
+
+def _fill(loop: Loop) -> None:
     loop.holds.clear()
     found: list[int] = []
 
     def send() -> None:
         found.append(loop.call("POST", "/strategy/webhook/abc", b"{}")[0])
 
-    senders = [threading.Thread(target=send) for _ in range(MOST_WAITING + 4)]
+    senders = [threading.Thread(target=send) for _ in range(8 + 4)]
     for sender in senders:
         sender.start()
     eventually(lambda: len(found) >= 4)
     loop.holds.set()
     for sender in senders:
         sender.join()
-    assert (found.count(503), found.count(202)) == (4, MOST_WAITING)
+    assert (found.count(503), found.count(202)) == (4, 8)
 
 
 def test_server_that_is_not_ready_answers_503(loop: Loop) -> None:
