@@ -449,6 +449,8 @@ class WebhookMachine:
     def _is_there(self, place: _MappedSymbol, wanted: _Wanted) -> bool:
         """True if the position is as wanted and the last signal wanted nothing else."""
         last = self._wanted.get(place.key)
+        if last is None and place.webhook.rules(place.mapping):
+            return False  # which contract was chosen before is not known: risk knows what there is to close
         if (last.target if last is not None else 0) != wanted.units:
             return False
         if place.mapping.legs and wanted.units:

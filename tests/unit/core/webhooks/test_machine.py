@@ -363,6 +363,17 @@ def test_contract_is_chosen_by_the_price_and_stays_while_it_is_held() -> None:
     assert verdicts(receiver.post(body.format("buy", 7))[1]) == ["NO_PRICE"]
 
 
+def test_exit_goes_out_where_the_contract_chosen_before_is_forgotten() -> None:
+    """A lost journal: nothing tells here which strike was bought, and risk holds it."""
+    receiver = Receiver(webhook(symbols=CALL))
+    receiver.machine.environment.holdings = held = Held()
+    held.held["NFO:NIFTY13JAN2626000CE"] = 150
+    exchanges = CALENDAR["exchanges"] | {"NSE_INDEX": {"like": "NSE"}}
+    receiver.machine.environment.calendar = Calendar.from_dict(CALENDAR | {"exchanges": exchanges})
+    (exit_,) = signals(receiver.post('{"symbol": "NIFTY", "action": "sell", "id": "1"}')[1])
+    assert (exit_.action, exit_.watch, exit_.legs) == (Action.EXIT, "NSE_INDEX:NIFTY", ())
+
+
 SPREAD = (
     '[[symbols]]\nsymbol = "NIFTY"\ninstrument = "NSE_INDEX:NIFTY"\nlots = 2\nproduct = "NRML"\n'
     'legs = ["BUY OTM 2 CE weekly", "SELL ATM CE weekly"]\n'
