@@ -100,24 +100,19 @@ def test_request_that_the_loop_has_taken_waits_for_its_own_answer(loop: Loop, mo
 
 def test_full_queue_is_answered_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "MOST_WAITING", 8)
-    with Loop() as loop:
-        _fill(loop)
-
-
-def _fill(loop: Loop) -> None:
-    loop.holds.clear()
     found: list[int] = []
-
-    def send() -> None:
-        found.append(loop.call("POST", "/strategy/webhook/abc", b"{}")[0])
-
-    senders = [threading.Thread(target=send) for _ in range(8 + 4)]
-    for sender in senders:
-        sender.start()
-    eventually(lambda: len(found) >= 4)
-    loop.holds.set()
-    for sender in senders:
-        sender.join()
+    with Loop() as loop:
+        loop.holds.clear()
+        senders = [
+            threading.Thread(target=lambda: found.append(loop.call("POST", "/strategy/webhook/abc", b"{}")[0]))
+            for _ in range(8 + 4)
+        ]
+        for sender in senders:
+            sender.start()
+        eventually(lambda: len(found) >= 4)
+        loop.holds.set()
+        for sender in senders:
+            sender.join()
     assert (found.count(503), found.count(202)) == (4, 8)
 
 
