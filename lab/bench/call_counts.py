@@ -41,12 +41,12 @@ from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
 
 NOTED = {
     "calls_socket_frame": 2,  # a quote in one piece, read past the library's twenty functions
-    "calls_bus_send": 3,
-    "calls_bus_receive": 2,
+    "calls_bus_send": 4,  # one more each since the four kinds of sockets share the sender's and the receiver's base
+    "calls_bus_receive": 3,
     "calls_quote_feed": 50,
     "calls_quote_risk": 39,
     "calls_quote_engine": 106,
-    "calls_signal_risk": 405,
+    "calls_signal_risk": 497,  # 92 more: margin of hedges, legs changed one by one, blocks of limits, contracts' days
     "calls_breach_risk": 76,  # until the goal is handed over; three ask if its owner sells, two for the quote before
     "calls_exit_router": 137,  # until the request's bytes leave
     "calls_exit_after_commit": 11,
