@@ -104,7 +104,7 @@ function Scenario() {
       <ErrorNote error={answer.error} />
       {!held && <p className="muted">No open position: nothing to compute.</p>}
       {held && table && !table.positions && <p className="muted">No position of {table.underlying}.</p>}
-      {table && table.positions > 0 && (
+      {held && table && table.positions > 0 && (
         <>
           <p className="muted small">
             Profit in ₹ of {table.positions} positions against now. Across: spot of {table.underlying} ({price(table.spot)}); down: implied volatility.
