@@ -354,6 +354,14 @@ class CloseAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: Text = ""
 
 
+class AcknowledgeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/acknowledge: an active alert (the key of its row) was seen. Role trader."""
+
+    request_id: RequestId
+    alert: Annotated[str, msgspec.Meta(max_length=400)]
+    reason: Text = ""
+
+
 class FlattenProgress(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/actions/flatten/{id}. `flat`: confirmed twice by the books."""
 
@@ -519,6 +527,152 @@ class ScenarioTable(msgspec.Struct, frozen=True, kw_only=True):
     without_price: list[str]
 
 
+class TrialRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/risk/trial (trader): what would this order do? `lots` above 0 buy, below it sell; nothing is placed."""
+
+    strategy: ShortText
+    instrument: ShortText
+    lots: Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)]
+    account: ShortText = ""
+    order_type: Literal["MARKET", "LIMIT", "SL"] = "MARKET"
+    limit_price: Rupees = 0.0
+    trigger_price: Rupees = 0.0
+    stop_price: Rupees = 0.0
+    product: Literal["MIS", "NRML", "CNC", ""] = ""
+
+
+class TrialRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A pre-trade rule and its answer: `denial` is empty if it lets the order pass; numbers where it compares some."""
+
+    code: str
+    when: str
+    denial: str
+    value: float | None
+    limit: float | None
+
+
+class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/risk/trial: what risk would say now. `exits`: it only reduces what is held, and is never judged."""
+
+    exits: bool
+    rules: list[TrialRule]
+    units: int
+    held: int
+    price: float
+    value: float
+    margin: float
+    margin_needed: float
+    margin_free: float | None
+    stop: float
+    stop_limit: float
+    stop_holder: str
+    at_risk: float | None
+
+
+class LegFileRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/legs: a strategy without code, config/strategies/NAME.toml."""
+
+    name: str
+    file: str
+    legs: int
+
+
+class LegFile(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/legs/{name} (trader): `values` are its keys, times as text; `digest` says which text that is."""
+
+    name: str
+    file: str
+    digest: str
+    text: str
+    values: dict[str, Any]
+    versions: list[str]
+
+
+class LegDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/legs/{name} (trader): keys of the file, None takes one out; `legs` is the list of them. Or a `version`.
+
+    `expected` is the digest of the file that was seen; another is refused with MOVED. Only with `save` it is written.
+    """
+
+    values: dict[str, Any] = {}
+    version: ShortText = ""
+    expected: ShortText = ""
+    save: bool = False
+
+
+class LegProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """A mistake of a file: `field` as legs[2].strike, counted from 1, empty if it is of none."""
+
+    line: int
+    field: str
+    text: str
+
+
+class LegDraftResult(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/legs/{name}: with `problems` nothing was written. `diff` is unified, by line."""
+
+    name: str
+    file: str
+    saved: bool
+    digest: str
+    versions: list[str]
+    text: str
+    diff: list[str]
+    problems: list[LegProblem]
+    notes: list[str]
+    guards: list[str]
+    changes: list[str]
+
+
+class ResearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/research (trader): a run over history. `parameters` are K=V, of searches also K=LOW:HIGH:STEP or K=A,B.
+
+    `data` is `store`, `openalgo`, or files below the project's folder; empty texts and zeros stand for defaults.
+    """
+
+    request_id: RequestId
+    kind: Literal["backtest", "optimize", "walk-forward", "check"]
+    strategy: ShortText
+    data: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=20)]
+    first: ShortText = ""
+    last: ShortText = ""
+    instrument: ShortText = ""
+    timeframe: ShortText = ""
+    options: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=10)] = []
+    volatility: ShortText = ""
+    capital: Rupees = 0.0
+    lots: Units = 0
+    parameters: Annotated[list[Annotated[str, msgspec.Meta(max_length=100)]], msgspec.Meta(max_length=40)] = []
+    objective: ShortText = ""
+    method: Literal["", "grid", "random", "tpe", "nsga"] = ""
+    trials: Units = 0
+    train_days: Units = 0
+    test_days: Units = 0
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+
+
+class ResearchJob(msgspec.Struct, kw_only=True):
+    """GET /api/research: a run that waits, runs, or ended (done, failed, cancelled), with its progress as told last.
+
+    `report` is its id below the reports, there once `has_report`. `share` is None while it is not known.
+    """
+
+    id: str
+    kind: str
+    strategy: str
+    asked: str
+    by: str
+    state: str
+    asked_wall_ms: int
+    report: str
+    began_wall_ms: int | None = None
+    ended_wall_ms: int | None = None
+    share: float | None = None
+    progress: str = ""
+    error: str = ""
+    has_report: bool = False
+
+
 REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     ApiError,
     SessionInfo,
@@ -545,6 +699,7 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     ResolveAction,
     ClaimAction,
     CloseAction,
+    AcknowledgeAction,
     FlattenProgress,
     OrderActionResult,
     RouterAnswer,
@@ -559,5 +714,14 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     DeliveryRow,
     ReportEntry,
     ScenarioTable,
+    TrialRequest,
+    TrialRule,
+    TrialResult,
+    LegFileRow,
+    LegFile,
+    LegDraft,
+    LegDraftResult,
+    ResearchRequest,
+    ResearchJob,
 )
 """Bodies of REST requests and answers, as the page's types are made from them."""

@@ -242,6 +242,9 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     first_ms: int | None
     last_ms: int | None
+    seen_by: str
+    """Who has acknowledged it since it was raised or grew worse, empty for nobody."""
+    seen_ms: int | None
 
 
 class LimitRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.messages.enums import DaemonState, LimitAction, LimitKind, Product, Severity, TradingLevel
+from mytrading.messages.enums import DaemonState, LimitAction, LimitKind, OrderType, Product, Severity, TradingLevel
 
 KILL = "KILL file"
 """In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
@@ -361,4 +361,64 @@ class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     closed: str = ""
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | CallBudget | StepDone | RiskPicture
+class OrderTrial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial"):
+    """An order of `lots` (signed) that a screen asks risk about: it is judged as an entry of `strategy`, never placed.
+
+    Prices are rupees, 0 for none; `product` None is that of the strategy. `asked_machine_ns` is when it was first
+    asked: repeated until it is answered, it waits a moment for a quote of an instrument that nobody watches yet.
+    """
+
+    id: str
+    account: str
+    strategy: str
+    instrument: str
+    lots: int
+    asked_machine_ns: int
+    order_type: OrderType = OrderType.MARKET
+    limit_price: float = 0.0
+    trigger_price: float = 0.0
+    stop_price: float = 0.0
+    product: Product | None = None
+
+
+class RuleVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one pre-trade rule says: why it denies, empty if it does not. A rule of numbers tells what it compares:
+    `value` with `limit`, both None for other rules."""
+
+    code: str
+    when: str
+    denial: str = ""
+    value: float | None = None
+    limit: float | None = None
+
+
+class OrderTrialResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_result"):
+    """What risk would say to an order of this moment. `problem`: why it cannot be judged, empty with the rules.
+
+    `exits`: it only reduces what is held, and exits are never judged. Rupees: `price` and `value` of the order, its
+    `margin` alone, `margin_needed` with the buffer, `margin_free` of the account (None: unknown), `at_risk` down to its
+    stop. `units` are signed, `held` those of the strategy there before.
+    """
+
+    id: str
+    at_ns: int
+    problem: str = ""
+    exits: bool = False
+    rules: tuple[RuleVerdict, ...] = ()
+    units: int = 0
+    held: int = 0
+    price: float = 0.0
+    value: float = 0.0
+    margin: float = 0.0
+    margin_needed: float = 0.0
+    margin_free: float | None = None
+    stop: float = 0.0
+    stop_limit: float = 0.0
+    stop_holder: str = "none"
+    at_risk: float | None = None
+
+
+StatusMessage = (
+    Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | CallBudget | StepDone | RiskPicture | OrderTrial
+    | OrderTrialResult
+)  # fmt: skip

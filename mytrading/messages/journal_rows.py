@@ -12,7 +12,7 @@ from mytrading.messages.account_events import (
     UnmanagedChanged,
 )
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import Product, Severity
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
@@ -146,6 +146,19 @@ class OperatorRequestTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defau
     by: str = ""
 
 
+class AlertAcknowledged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert_acknowledged"):
+    """Somebody has seen the alert that began at `first_ns`, at this severity: it stays active until its cause ends."""
+
+    daemon: str
+    code: str
+    subject: str
+    first_ns: int
+    severity: Severity
+    at_ns: int
+    by: str = ""
+    reason: str = ""
+
+
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
     """First row of a day's journal of the gateway."""
 
@@ -155,6 +168,8 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     alerts: tuple[Alert, ...] = ()
     requests: tuple[OperatorRequestTaken, ...] = ()
     """Those of the day before."""
+    acknowledged: tuple[AlertAcknowledged, ...] = ()
+    """Of the alerts that are active."""
 
 
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
@@ -251,5 +266,5 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 RecordMessage = (
     RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
     | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
-    | FundsRecorded | AlertJudged | WebhooksOpened
+    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged
 )  # fmt: skip

@@ -6,8 +6,14 @@ from typing import Annotated, Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from mytrading.messages.control import ProbeRequested, StrategySwitch, TradingState, WithdrawRequested
-from mytrading.messages.enums import Product
+from mytrading.messages.control import (
+    OrderTrialResult,
+    ProbeRequested,
+    StrategySwitch,
+    TradingState,
+    WithdrawRequested,
+)
+from mytrading.messages.enums import OrderType, Product
 
 Reply = TypeVar("Reply")
 
@@ -125,9 +131,23 @@ class LeaseGranted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     lease_s: int
 
 
+class AlertSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert_seen"):
+    """It is journaled that the alert was seen."""
+
+    code: str
+    subject: str
+
+
+class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_answer"):
+    """Risk's judgement of a trial order; None: it has not answered yet, or does not run."""
+
+    result: OrderTrialResult | None = None
+
+
 OpsReply = (
     JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
-    | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted
+    | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted | OrderTrialAnswer
+    | AlertSeen
 )  # fmt: skip
 
 
@@ -173,6 +193,24 @@ class AlertsQuery(Query[Any], frozen=True, kw_only=True, tag="alerts"):
 
 class RiskQuery(Query[Any], frozen=True, kw_only=True, tag="risk"):
     """Limits, money, engine stops and runs."""
+
+
+class OrderTrialQuery(Query[OrderTrialAnswer], frozen=True, kw_only=True, tag="order_trial"):
+    """What would risk say to this order? Repeat it with its `id` until it is answered. Nothing is placed or journaled.
+
+    `lots` are signed; without an `account` it is that of the run, without a `product` that of the strategy.
+    """
+
+    id: RequestId
+    strategy: str
+    instrument: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    lots: Annotated[int, msgspec.Meta(ge=-100_000, le=100_000)]
+    account: str = ""
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Rupees = 0.0
+    trigger_price: Rupees = 0.0
+    stop_price: Rupees = 0.0
+    product: Product | None = None
 
 
 class RestingQuery(Query[Any], frozen=True, kw_only=True, tag="resting"):
@@ -237,6 +275,15 @@ class SwitchCommand(Command[SwitchSet], frozen=True, kw_only=True, tag="switch")
 
     strategy: str
     enabled: bool
+    reason: str = ""
+
+
+class AcknowledgeCommand(Command[AlertSeen], frozen=True, kw_only=True, tag="alert_acknowledge"):
+    """An active alert was seen by somebody; it stays active until its cause ends."""
+
+    daemon: str
+    code: str
+    subject: str = ""
     reason: str = ""
 
 
@@ -327,12 +374,12 @@ class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flat
 
 OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
-    | ResolveCommand | ClaimCommand | CloseCommand | FlattenCommand
+    | ResolveCommand | ClaimCommand | CloseCommand | FlattenCommand | AcknowledgeCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery
     | RestingQuery | StrategiesQuery | StrategyQuery | FlattensQuery | AnswerQuery | OrderRequestQuery
-    | QuoteLeaseQuery | OperatorCommand
+    | QuoteLeaseQuery | OrderTrialQuery | OperatorCommand
 )  # fmt: skip
 
 VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(OpsRequest)}

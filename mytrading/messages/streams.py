@@ -91,6 +91,10 @@ def step_topic(daemon: str) -> str:
     return f"step/{daemon}"
 
 
+TRIAL_TOPIC = "trial"
+"""The topic of `status` with orders that a screen asks risk about, and its answers."""
+
+
 def screen_topic(instrument: str) -> str:
     """Return the `market` topic with quotes of a held instrument for screens, four times a second."""
     return f"shown/{instrument}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ from mytrading.daemons.console.server import ConsoleServer
 from mytrading.daemons.console.user_store import new_code
 from mytrading.daemons.gateway.ops_server import OpsServer
 from mytrading.messages.codec import encode_body
+from mytrading.messages.control import OrderTrial, OrderTrialResult
 from mytrading.messages.run_config import ConsoleRules, RunConfig
 from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.host.clock import MarketClock
@@ -38,6 +39,8 @@ class GatewayThread:
     def __init__(self, config: RunConfig) -> None:
         self.rows: list[Any] = []
         self.silent = threading.Event()
+        self.judge: Callable[[OrderTrial], OrderTrialResult] | None = None
+        """Risk, which answers trial orders; none answers none."""
         self.server: OpsServer = ops_server(config, record=self._record)
         self._config = config
         self._ends = threading.Event()
@@ -58,6 +61,8 @@ class GatewayThread:
                 parts = socket.recv_multipart()
                 if not self.silent.is_set():
                     socket.send_multipart([*parts[:-1], encode_body(self.server.reply(parts[-1]))])
+                    for trial in self.server.context.trials.take_unsent() if self.judge is not None else ():
+                        self.server.context.trials.receive(self.judge(trial))
         context.destroy(0)
 
     def stop(self) -> None:

@@ -86,6 +86,19 @@ def test_action_is_given_once_under_the_users_name(stack: Stack, page: Browser) 
     ]  # fmt: skip
 
 
+def test_what_an_order_would_do_is_answered_by_risk_and_leaves_no_trace(stack: Stack, page: Browser) -> None:
+    found = page.get("/api/orders").json()["rows"].values()
+    entry = next(row for row in found if row["purpose"] == "entry")
+    names = {row["id"] for row in found}
+    done = page.post("/api/risk/trial", strategy=entry["strategy"], instrument=entry["instrument"], lots=100_000)
+    assert done.status_code == 200, done.text
+    denials = {rule["code"]: rule["denial"] for rule in done.json()["rules"] if rule["denial"]}
+    assert {"MAX_ORDER_SIZE", "MAX_POSITION_SIZE"} <= denials.keys() and done.json()["price"] > 0
+    later = page.get("/api/orders").json()["rows"].values()
+    assert not [row for row in later if row["id"] not in names and row["quantity"] >= 100_000]
+    assert not [row for row in page.get("/api/signals").json()["rows"] if "trial" in row]
+
+
 def test_order_that_changed_since_it_was_shown_is_not_touched(stack: Stack, page: Browser) -> None:
     stops = eventually(
         lambda: [

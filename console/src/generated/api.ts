@@ -30,6 +30,13 @@ export interface AccountRow {
   calls_waiting: number | null;
 }
 
+/** POST /api/actions/acknowledge: an active alert (the key of its row) was seen. Role trader. */
+export interface AcknowledgeAction {
+  request_id: string;
+  alert: string;
+  reason?: string;
+}
+
 /** A command was journaled: "taken" is neither sent nor done. What it did shows on the topics. */
 export interface ActionTaken {
   request_id: string;
@@ -49,6 +56,8 @@ export interface AlertRow {
   count: number;
   first_ms: number | null;
   last_ms: number | null;
+  seen_by: string;
+  seen_ms: number | null;
 }
 
 /** The body of every answer that is not 2xx. `code` is for programs, `error` says what to do. */
@@ -308,6 +317,53 @@ export interface KillAction {
   request_id: string;
   reduce?: boolean;
   reason?: string;
+}
+
+/** POST /api/legs/{name} (trader): keys of the file, None takes one out; `legs` is the list of them. Or a `version`. */
+export interface LegDraft {
+  values?: Record<string, unknown>;
+  version?: string;
+  expected?: string;
+  save?: boolean;
+}
+
+/** POST /api/legs/{name}: with `problems` nothing was written. `diff` is unified, by line. */
+export interface LegDraftResult {
+  name: string;
+  file: string;
+  saved: boolean;
+  digest: string;
+  versions: string[];
+  text: string;
+  diff: string[];
+  problems: LegProblem[];
+  notes: string[];
+  guards: string[];
+  changes: string[];
+}
+
+/** GET /api/legs/{name} (trader): `values` are its keys, times as text; `digest` says which text that is. */
+export interface LegFile {
+  name: string;
+  file: string;
+  digest: string;
+  text: string;
+  values: Record<string, unknown>;
+  versions: string[];
+}
+
+/** GET /api/legs: a strategy without code, config/strategies/NAME.toml. */
+export interface LegFileRow {
+  name: string;
+  file: string;
+  legs: number;
+}
+
+/** A mistake of a file: `field` as legs[2].strike, counted from 1, empty if it is of none. */
+export interface LegProblem {
+  line: number;
+  field: string;
+  text: string;
 }
 
 /** Topic `limits`, by `id`: a risk limit with what is used of it. */
@@ -626,6 +682,47 @@ export interface ReportValue {
   tone?: "" | "bad" | "good" | "warn";
 }
 
+/** GET /api/research: a run that waits, runs, or ended (done, failed, cancelled), with its progress as told last. */
+export interface ResearchJob {
+  id: string;
+  kind: string;
+  strategy: string;
+  asked: string;
+  by: string;
+  state: string;
+  asked_wall_ms: number;
+  report: string;
+  began_wall_ms: number | null;
+  ended_wall_ms: number | null;
+  share: number | null;
+  progress: string;
+  error: string;
+  has_report: boolean;
+}
+
+/** POST /api/research (trader): a run over history. `parameters` are K=V, of searches also K=LOW:HIGH:STEP or K=A,B. */
+export interface ResearchRequest {
+  request_id: string;
+  kind: "backtest" | "check" | "optimize" | "walk-forward";
+  strategy: string;
+  data: string[];
+  first?: string;
+  last?: string;
+  instrument?: string;
+  timeframe?: string;
+  options?: string[];
+  volatility?: string;
+  capital?: number;
+  lots?: number;
+  parameters?: string[];
+  objective?: string;
+  method?: "" | "grid" | "nsga" | "random" | "tpe";
+  trials?: number;
+  train_days?: number;
+  test_days?: number;
+  workers?: number;
+}
+
 /** POST /api/actions/resolve: an order of unknown fate is `broker_order`, or was `not_placed`. Confirmed. */
 export interface ResolveAction {
   request_id: string;
@@ -864,6 +961,45 @@ export interface TotpSecret {
   uri: string;
   qr_svg: string;
   qr_size: number;
+}
+
+/** POST /api/risk/trial (trader): what would this order do? `lots` above 0 buy, below it sell; nothing is placed. */
+export interface TrialRequest {
+  strategy: string;
+  instrument: string;
+  lots: number;
+  account?: string;
+  order_type?: "LIMIT" | "MARKET" | "SL";
+  limit_price?: number;
+  trigger_price?: number;
+  stop_price?: number;
+  product?: "" | "CNC" | "MIS" | "NRML";
+}
+
+/** POST /api/risk/trial: what risk would say now. `exits`: it only reduces what is held, and is never judged. */
+export interface TrialResult {
+  exits: boolean;
+  rules: TrialRule[];
+  units: number;
+  held: number;
+  price: number;
+  value: number;
+  margin: number;
+  margin_needed: number;
+  margin_free: number | null;
+  stop: number;
+  stop_limit: number;
+  stop_holder: string;
+  at_risk: number | null;
+}
+
+/** A pre-trade rule and its answer: `denial` is empty if it lets the order pass; numbers where it compares some. */
+export interface TrialRule {
+  code: string;
+  when: string;
+  denial: string;
+  value: number | null;
+  limit: number | null;
 }
 
 /** GET /api/underlyings: what has options, with its live expiries (ISO dates), nearest first. */

@@ -1,10 +1,13 @@
-/** Active alerts: how urgent, of what, how often, since when. They clear by themselves when their cause ends. */
+/** Active alerts: how urgent, of what, how often, since when, and who has seen them. They clear when their cause ends. */
+import { useState } from "react";
+import { useRole } from "../api/session";
 import type { AlertRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { ActionDialog } from "../ui/action";
 import { number, when } from "../ui/format";
 import { Card, Page } from "../ui/parts";
 import { Severity } from "../ui/states";
-import { type Column, Table } from "../ui/table";
+import { type Act, type Column, Table } from "../ui/table";
 
 const RANK: Record<string, number> = { critical: 2, warning: 1, info: 0 };
 
@@ -17,17 +20,33 @@ const COLUMNS: readonly Column<AlertRow>[] = [
   { id: "count", name: "Times", num: true, extra: true, flash: true, value: (row) => row.count, cell: (row) => number(row.count) },
   { id: "first", name: "First", extra: true, value: (row) => row.first_ms, cell: (row) => when(row.first_ms) },
   { id: "last", name: "Last", value: (row) => row.last_ms, cell: (row) => when(row.last_ms) },
+  { id: "seen", name: "Seen by", value: (row) => row.seen_by, cell: (row) => (row.seen_by ? <span title={when(row.seen_ms)}>{row.seen_by}</span> : <span className="muted">nobody</span>) },
 ];
 
 const key = (row: AlertRow): string => row.id;
 
 export default function Alerts() {
   const alerts = useTopic("alerts");
+  const mayAct = useRole("trader");
+  const [chosen, setChosen] = useState<AlertRow | null>(null);
+  const [actions] = useState(() => (row: AlertRow, act: Act) =>
+    row.seen_by ? null : (
+      <button type="button" className="small" onClick={act(() => setChosen(row))}>
+        Acknowledge
+      </button>
+    ),
+  );
   return (
     <Page title="Alerts">
       <Card plain>
-        <Table label="alerts" csv="alerts" rows={alerts.rows} loaded={alerts.loaded} columns={COLUMNS} rowKey={key} choose={["daemon"]} sort={{ id: "severity", desc: true }} empty="No active alert." />
+        <Table label="alerts" csv="alerts" rows={alerts.rows} loaded={alerts.loaded} columns={COLUMNS} rowKey={key} choose={["daemon"]} sort={{ id: "severity", desc: true }} actions={mayAct ? actions : undefined} empty="No active alert." />
       </Card>
+      {chosen && (
+        <ActionDialog title={`Acknowledge ${chosen.code}`} action="acknowledge" body={{ alert: chosen.id }} button="Acknowledge" onClose={() => setChosen(null)}>
+          <p>{chosen.message}</p>
+          <p className="muted">It leaves "needs you" under your name. It stays active until its cause ends, and comes back if it grows worse.</p>
+        </ActionDialog>
+      )}
     </Page>
   );
 }

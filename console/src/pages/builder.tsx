@@ -1,7 +1,7 @@
 /**
  * Builder of option structures over live quotes: templates, legs by strike, delta or premium, payoff and its facts.
  *
- * A drawing board: nothing here places an order.
+ * A drawing board: nothing here places an order. Legs are saved as a strategy without code.
  */
 import { useMemo, useState } from "react";
 import { useAnswer } from "../api/hooks";
@@ -9,6 +9,7 @@ import { Payoff } from "../charts/payoff";
 import { type PricedLeg, payoffFacts } from "../charts/payoff_math";
 import type { ChainCell, ChainLine, UnderlyingRow } from "../generated/api";
 import { useChain } from "../live/hooks";
+import { type FileLeg, LegSaving } from "./leg_saving";
 import { compact, day, number, percent, price, profit, span, symbol } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
 
@@ -95,12 +96,12 @@ export default function Builder() {
       }
     >
       <ErrorNote error={underlyings.error} />
-      {row && of ? <Board key={row.underlying} underlying={row.underlying} expiry={of} lot={row.lot} /> : <Card>{underlyings.busy ? "Waiting for data…" : "No instrument with options is known."}</Card>}
+      {row && of ? <Board key={row.underlying} underlying={row.underlying} expiry={of} place={row.expiries.indexOf(of)} lot={row.lot} /> : <Card>{underlyings.busy ? "Waiting for data…" : "No instrument with options is known."}</Card>}
     </Page>
   );
 }
 
-function Board(props: { underlying: string; expiry: string; lot: number }) {
+function Board(props: { underlying: string; expiry: string; place: number; lot: number }) {
   const { lines, head } = useChain(props.underlying, props.expiry);
   const sorted = useMemo(() => [...lines.rows].sort((a, b) => a.strike - b.strike), [lines.rows]);
   const [legs, setLegs] = useState<readonly Leg[]>(() => TEMPLATES["Iron condor"]?.() ?? []);
@@ -216,8 +217,30 @@ function Board(props: { underlying: string; expiry: string; lot: number }) {
           </Figures>
         </Card>
       </div>
+      <LegSaving underlying={props.underlying} expiry={props.place === 0 ? "nearest" : props.place === 1 ? "next" : "monthly"} legs={legs.map((wish) => written(wish, times))} onLoad={(values) => setLegs(read(values) ?? legs)} />
     </>
   );
+}
+
+const money = (value: number): string => (value === 0 ? "ATM" : `${value > 0 ? "OTM" : "ITM"} ${Math.abs(value)}`);
+
+/** A leg in the words of a file of legs. */
+function written(wish: Leg, times: number): FileLeg {
+  const strike = { offset: money(wish.value), delta: `DELTA ${Math.abs(wish.value)}`, premium: `PREMIUM ${wish.value}`, strike: `STRIKE ${wish.value}` }[wish.how];
+  return { action: wish.side > 0 ? "BUY" : "SELL", strike, right: wish.kind === "call" ? "CE" : "PE", lots: wish.lots * times };
+}
+
+/** The legs of a file, if the builder can show all of them. */
+function read(values: Record<string, unknown>): Leg[] | null {
+  const found = (Array.isArray(values.legs) ? values.legs : []).map((one: Record<string, unknown>): Leg | null => {
+    const [word = "ATM", size = "0"] = String(one.strike ?? "ATM").toUpperCase().split(" ");
+    const how = ({ DELTA: "delta", PREMIUM: "premium", STRIKE: "strike" } as Record<string, How>)[word] ?? "offset";
+    const right = String(one.right ?? "").toUpperCase();
+    if (right !== "CE" && right !== "PE") return null;
+    const value = how === "offset" && word === "ITM" ? -Number(size) : Number(size);
+    return { ...leg(String(one.action).toUpperCase() === "BUY" ? 1 : -1, right === "CE" ? "call" : "put", value), how, lots: Number(one.lots ?? 1) };
+  });
+  return found.length && found.every((one) => one !== null) ? (found as Leg[]) : null;
 }
 
 /** The value with which another way to choose begins: that of the contract chosen so far. */

@@ -9,6 +9,7 @@ import { written } from "../report/values";
 import { moment, words } from "../ui/format";
 import { Badge, Card, ErrorNote, Page } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
+import { ResearchQueue } from "./research_queue";
 
 const addressOf = (id: string): string => `/api/reports/${id.split("/").map(encodeURIComponent).join("/")}`;
 const NONE: readonly ReportEntry[] = [];
@@ -36,10 +37,11 @@ function All() {
   ));
   return (
     <Page title="Research" actions={<button type="button" onClick={answer.again} disabled={answer.busy}>Look again</button>}>
+      <ResearchQueue onEnded={answer.again} />
       <ErrorNote error={answer.error} />
       {chosen.length > 0 && <Compared ids={chosen} onClear={() => setChosen([])} />}
       <Card plain>
-        <Table label="reports" rows={answer.data ?? NONE} loaded={!answer.busy} columns={columns} rowKey={key} choose={["kind"]} sort={{ id: "made", desc: true }} actions={actions} empty="No report yet below the folder runs: mytrading backtest makes one." />
+        <Table label="reports" rows={answer.data ?? NONE} loaded={!answer.busy} columns={columns} rowKey={key} choose={["kind"]} sort={{ id: "made", desc: true }} actions={actions} empty="No report yet below the folder runs: queue a run above." />
       </Card>
     </Page>
   );

@@ -1,11 +1,13 @@
 /** Risk: limits in use, stops with their distance, what holds entries back, the scenario matrix of the book. */
 import { useState } from "react";
 import { useAnswer } from "../api/hooks";
+import { useRole } from "../api/session";
 import type { LimitRow, ScenarioTable, StopRow, UnderlyingRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { moment, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
+import { OrderTrial } from "./order_trial";
 
 const inR = (row: LimitRow): boolean => row.kind.endsWith("_R");
 const amount = (row: LimitRow, value: number | null): string =>
@@ -41,6 +43,7 @@ export default function Risk() {
   const limits = useTopic("limits");
   const stops = useTopic("stops");
   const halts = useTopic("halts");
+  const mayAct = useRole("trader");
   const atRisk = stops.rows.reduce((sum, row) => sum + Math.max(row.at_risk ?? 0, 0), 0);
   return (
     <Page title="Risk">
@@ -67,6 +70,7 @@ export default function Risk() {
       <Card title="Stops" plain actions={<span className="muted">at risk together {rupees(atRisk, 0)}</span>}>
         <Table plain label="stops" rows={stops.rows} loaded={stops.loaded} columns={STOPS} rowKey={stopKey} sort={{ id: "distance", desc: false }} empty="No open position." />
       </Card>
+      {mayAct && <OrderTrial />}
       <Scenario />
     </Page>
   );

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -181,12 +182,19 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
 @app.command()
 def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None:
     """Check if a file of legs can run: every mistake with line, key and value, and who holds each leg's stop."""
+    settings = _settings(project_folder(), name, profile)
+    body = _described(settings)
+    lines = (f"  {line}" for line in (*body["notes"], *body["guards"], *body["changes"]))
+    print_result(body, as_json, f"{body['file']}: {body['legs']} legs, in order", *lines)
+
+
+def _described(settings: TradingSettings) -> dict[str, Any]:
+    """What `check` says of the only strategy of these settings, which is one of legs."""
     from mytrading.config.cross_checks import product_of
     from mytrading.config.run_config import strategy_run
     from mytrading.core.options.leg_grammar import spell_changes, spell_range
     from mytrading.core.risk.pretrade.planned_stops import planned_stops, stop_rules
 
-    settings = _settings(project_folder(), name, profile)
     (config,) = settings.strategies
     plan = settings.plan_of(config.name)
     assert plan is not None
@@ -197,10 +205,75 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     guards = [f"{stop.position}: {stop.text}" for stop in planned_stops(plan, rules)]
     changes = [f"legs[{number}]: {text}" for number, leg in enumerate(plan.legs, 1) if (text := spell_changes(leg))]
     changes += [spell_range(plan.range)] if plan.range is not None else []
-    body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards,
+    return {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards,
             "changes": changes}  # fmt: skip
-    lines = (f"  {line}" for line in (*notes, *guards, *changes))
-    print_result(body, as_json, f"{file}: {len(plan.legs)} legs, in order", *lines)
+
+
+@app.command()
+def save(
+    name: Annotated[str, typer.Argument(help="Name of the strategy; a new one gets a file.")],
+    version: Annotated[str, typer.Option("--version", help="Take this version of the file instead.")] = "",
+    expected: Annotated[
+        str, typer.Option("--expected", help="Digest of the file that was seen; refused if it changed since.")
+    ] = "",
+    only_check: Annotated[bool, typer.Option("--check", help="Show what would change, and write nothing.")] = False,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Change a file of legs by JSON on standard input: its keys, and `legs` as a list. Comments and other keys stay."""
+    from mytrading.cli.legs import saving
+    from mytrading.cli.shell.target import refuse_taken_name
+
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
+    home = project_folder()
+    path, label, before = _draft_of(home, name)
+    if not before:
+        refuse_taken_name(home, name)
+    own, digest = str(path.relative_to(home)), saving.digest_of_text(before)
+    if expected not in ("", digest):
+        fail(ERROR, f"MOVED: {own} was changed since it was shown; load it again")
+    try:
+        after = saving.version_text(path, version) if version else saving.merge_legs(before, label, _values_given())
+    except ValueError as error:
+        fail(USAGE, str(error))
+    settings, problems = saving.try_text(home, path, after, label, profile)
+    if settings is not None and not settings.strategies:
+        problems = [f"{own}: enabled = false, so it never runs; take the line out"]
+    described = _described(settings) if settings is not None and not problems else {}
+    writes = not (only_check or problems or after == before)
+    kept = saving.write_version(path, before, after) if writes else ""
+    body = {
+        "name": label, "file": own, "saved": writes, "digest": saving.digest_of_text(after if writes else before),
+        "kept_version": kept, "versions": saving.versions_of(path), "text": after,
+        "diff": saving.diff_of(before, after, own), "problems": [saving.place_of(text) for text in problems],
+        **{key: described.get(key, []) for key in ("notes", "guards", "changes")},
+    }  # fmt: skip
+    said = "written" if writes else "nothing to change" if after == before else "not written"
+    print_result(body, as_json, *body["diff"], *problems, f"{own}: {said}")
+    if problems and not only_check:
+        raise typer.Exit(CONFIGURATION)
+
+
+def _draft_of(home: Path, name: str) -> tuple[Path, str, str]:
+    """The file of a strategy of legs, its name as written and its text; of a new one the file it gets, and no text."""
+    from mytrading.cli.shell.target import file_stem, settings_names
+
+    for path, known in settings_names(home / "config" / "strategies").items():
+        if name_key(known) == name_key(name) and "[[legs]]" in (text := path.read_text(encoding="utf-8")):
+            return path, known, text
+    return home / "config" / "strategies" / f"{file_stem(name)}.toml", name, ""
+
+
+def _values_given() -> dict[str, Any]:
+    """The JSON object on standard input; ends the command if there is none."""
+    try:
+        found = json.loads(sys.stdin.read())
+    except ValueError as error:
+        fail(USAGE, f"standard input: expected a JSON object of keys of the file, found {error}")
+    if not isinstance(found, dict):
+        fail(USAGE, f"standard input: expected a JSON object of keys of the file, found {type(found).__name__}")
+    return found
 
 
 def risk_notes(plan: LegPlan, product: Product) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Severity, TradingLevel
-from mytrading.messages.journal_rows import ControlOpened, OperatorRequestTaken
+from mytrading.messages.journal_rows import AlertAcknowledged, ControlOpened, OperatorRequestTaken
 
 
 class ControlMachine:
@@ -21,6 +21,7 @@ class ControlMachine:
         self.trading: dict[str, TradingState] = {}
         self.switches: dict[str, StrategySwitch] = {}
         self.alerts: dict[tuple[str, str, str], Alert] = {}
+        self._acknowledged: dict[tuple[str, str, str], AlertAcknowledged] = {}
         self.requests: dict[str, OperatorRequestTaken] = {}
         """Commands executed today, by request id."""
         self.generation = 0
@@ -37,11 +38,13 @@ class ControlMachine:
             self.generation = max(self.generation, row.generation)
         elif isinstance(row, Alert):
             self.alerts[row.daemon, row.code, row.subject] = row
+        elif isinstance(row, AlertAcknowledged):
+            self._acknowledged[row.daemon, row.code, row.subject] = row
         elif isinstance(row, OperatorRequestTaken):
             self.requests[row.request_id] = row
         elif isinstance(row, ControlOpened):
             self.requests, self._earlier_requests = {}, {past.request_id: past for past in row.requests}
-            for part in (*row.trading, *row.switches, *row.alerts):
+            for part in (*row.trading, *row.switches, *row.alerts, *row.acknowledged):
                 self.apply(part)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:  # noqa: ARG002
@@ -66,6 +69,14 @@ class ControlMachine:
     def repeat(self, alert: Alert) -> None:
         """Record an alert's repetition, whose text, count and time are shown but not journaled."""
         self._repeats[alert.daemon, alert.code, alert.subject] = alert
+
+    def acknowledged(self, alert: Alert) -> AlertAcknowledged | None:
+        """Return who has seen an alert and when; None if nobody has since it was raised, or it grew worse since."""
+        found = self._acknowledged.get((alert.daemon, alert.code, alert.subject))
+        if found is None or found.first_ns != alert.first_ns:
+            return None
+        worse = alert.severity is Severity.CRITICAL and found.severity is not Severity.CRITICAL
+        return None if worse else found
 
     def shown(self) -> list[Alert]:
         """Return all alerts with their newest text and count, in the order in which they were first raised."""
@@ -105,10 +116,12 @@ class ControlMachine:
 
     def snapshot(self, day: str) -> ControlOpened:
         """Return the first row of the journal of `day` (ISO date), with all that is carried over."""
+        active = tuple(alert for alert in self.alerts.values() if not alert.cleared)
         return ControlOpened(
             day=day,
             trading=tuple(self.trading.values()),
             switches=tuple(self.switches.values()),
-            alerts=tuple(alert for alert in self.alerts.values() if not alert.cleared),
+            alerts=active,
             requests=tuple(self.requests.values()),
+            acknowledged=tuple(seen for alert in active if (seen := self.acknowledged(alert)) is not None),
         )

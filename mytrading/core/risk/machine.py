@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
+from mytrading.core.risk.entries.order_trial import try_order
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import PreTradeContext
@@ -29,7 +30,7 @@ from mytrading.core.risk.state.folds import adjustment_problem, fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.control import OrderTrial, OrderTrialResult, StrategySwitch, TradingState
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened
 from mytrading.messages.market import Quote
@@ -324,6 +325,10 @@ class RiskMachine:
         """By strategy, why risk gets no prices for the stops it watches itself; only strategies with that trouble."""
         names = {key[3] for key in self.state.stop_levels}
         return {name: why for name in sorted(names) if (why := unseen_stops(self.state, name, now))}
+
+    def try_order(self, trial: OrderTrial, now: int) -> OrderTrialResult:
+        """Return what every pre-trade rule says to an order at market time `now`; nothing is placed or changed."""
+        return try_order(self.state, self._entries, trial, now)
 
     def wanted_instruments(self) -> tuple[str, ...]:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""

@@ -251,6 +251,18 @@ def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]
     return api.ActionTaken(request_id=data.request_id, text=text, follow=list(reply.flatten))
 
 
+@post("/api/actions/acknowledge", opt=TRADER, sync_to_thread=True, status_code=200)
+def acknowledge(request: ConsoleRequest, state: State, data: JSONBody[api.AcknowledgeAction]) -> api.ActionTaken:
+    """An alert was seen: it needs nobody any more, and stays active until its cause ends."""
+    daemon, code, subject = (*data.alert.split("|", 2), "", "")[:3]
+    command = ops.AcknowledgeCommand(
+        request_id=data.request_id, by=request.user.by, daemon=daemon, code=code, subject=subject, reason=data.reason
+    )
+    reply = _give(request, state, command, data.alert)
+    text = f"{reply.code} {reply.subject}".strip() + " is acknowledged"
+    return api.ActionTaken(request_id=data.request_id, text=text, follow=[])
+
+
 @get("/api/actions/flatten/{name:str}", sync_to_thread=True)
 def show_flatten(state: State, name: FromPath[str]) -> api.FlattenProgress:
     """How far a flatten or a close has come."""
@@ -280,6 +292,7 @@ def show_answer(state: State, name: FromPath[str]) -> api.RouterAnswer:
 
 
 ROUTES = [
-    halt, reduce, resume, flatten, kill, unkill, switch, cancel, modify, resolve, claim, close, show_flatten,
+    halt, reduce, resume, flatten, kill, unkill, switch, cancel, modify, resolve, claim, close, acknowledge,
+    show_flatten,
     show_order_request, show_answer,
 ]  # fmt: skip

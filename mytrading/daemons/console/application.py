@@ -13,7 +13,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.params import FromPath
 
 from mytrading import __version__
-from mytrading.daemons.console import accounts_api, actions_api, page_files, pages_api, reports_api
+from mytrading.daemons.console import (
+    accounts_api,
+    actions_api,
+    legs_api,
+    page_files,
+    pages_api,
+    reports_api,
+    research_api,
+    risk_api,
+)
 from mytrading.daemons.console.authentication import Authentication, Viewer
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages.console_api import ApiError
@@ -72,6 +81,9 @@ def make_application(state: State) -> Litestar:
             *actions_api.ROUTES,
             *pages_api.ROUTES,
             *reports_api.ROUTES,
+            *risk_api.ROUTES,
+            *legs_api.ROUTES,
+            *research_api.ROUTES,
             *page_files.ROUTES,
         ],
         middleware=[DefineMiddleware(Authentication)],

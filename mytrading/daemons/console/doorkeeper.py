@@ -39,7 +39,16 @@ _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 MOST_ALL, MOST_AUTH, MOST_API, MOST_HEAVY = 1000, 10, 100, 20
 """Requests a minute of one address: all together, logins, of the API, and those that cost much."""
 AUTH_PATHS = frozenset({"/api/login", "/api/first-user", "/api/password", "/api/confirm", "/api/totp/confirm"})
-HEAVY_PATHS = ("/api/why", "/api/logs", "/api/settings", "/api/scenario", "/api/webhooks", "/api/audit.csv")
+HEAVY_PATHS = (
+    "/api/why",
+    "/api/logs",
+    "/api/settings",
+    "/api/scenario",
+    "/api/risk",
+    "/api/legs/",
+    "/api/webhooks",
+    "/api/audit.csv",
+)
 _NAMES_OF_THIS = ("127.0.0.1", "localhost", "[::1]")
 
 

@@ -12,17 +12,15 @@ from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
 from mytrading.daemons.console.actions_api import TRADER, query_gateway
 from mytrading.daemons.console.refusals import ApiRefused
-from mytrading.daemons.console.scenario import scenario
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.runtime.observability.log_lines import last_lines, parse_log_line
-from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 MS = 1_000_000
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -189,25 +187,6 @@ def show_calendar(
     return found
 
 
-@get("/api/scenario", sync_to_thread=True)
-def show_scenario(
-    state: State, underlying: Short = "", days: Annotated[float, QueryParameter(ge=0.0, le=365.0)] = 0.0
-) -> api.ScenarioTable:
-    """What the book of an underlying, or of the first that is held, would make if spot and volatility moved."""
-    book: InstrumentBook = state.desk.instruments()
-    positions = query_gateway(state, ops.PositionsQuery())
-    held = sorted({one.underlying for row in positions if (one := book.get(row["instrument"])) is not None})
-    name = underlying or (held[0] if held else "")
-    if not name:
-        raise ApiRefused("NOT_FOUND", "expected a position, found none: name an underlying")
-    try:
-        return scenario(state.config, state.calendar, book, positions, name, days)
-    except NoSuchContract as error:
-        raise ApiRefused("REFUSED", str(error)) from error
-    except (OpsRefused, OpsTimedOut) as error:
-        raise ApiRefused("STACK_SILENT", str(error), "", 2) from error
-
-
 @get("/api/webhooks", opt=TRADER, sync_to_thread=True)
 def show_webhooks(state: State) -> list[api.WebhookRow]:
     """All webhooks by name, without their addresses."""
@@ -228,7 +207,6 @@ ROUTES = [
     show_instruments,
     show_underlyings,
     show_calendar,
-    show_scenario,
     show_feed,
     show_webhooks,
     show_deliveries,

@@ -15,6 +15,7 @@ from mytrading.daemons.console.chain_desk import ChainDesk
 from mytrading.daemons.console.doorkeeper import Doorkeeper
 from mytrading.daemons.console.live import LiveHub
 from mytrading.daemons.console.page_files import BUNDLE, PageFiles, read_build
+from mytrading.daemons.console.research_queue import ResearchQueue
 from mytrading.daemons.console.stack_reader import StackReader
 from mytrading.daemons.console.user_store import UserStore, code_path, store_path, wall_ms
 from mytrading.messages.console_api import LiveBeat
@@ -47,6 +48,7 @@ class ConsoleServer:
         self.desk = ChainDesk(config, calendar)
         self.reader = StackReader(config, clock, calendar, self.desk.instruments, self._wake)
         self.hub = LiveHub(self.reader.book, self.store, self._beat, self.desk.problem, self.build)
+        self.research = ResearchQueue(config, wall_ms)
         self.desk.serve(self.reader.book, self.hub.wanted_chains, self._wake)
         secure = rules.public_url.startswith("https://")
         state = State(
@@ -55,6 +57,7 @@ class ConsoleServer:
                 "clock": clock,
                 "calendar": calendar,
                 "desk": self.desk,
+                "research": self.research,
                 "store": self.store,
                 "reader": self.reader,
                 "hub": self.hub,
@@ -114,6 +117,7 @@ class ConsoleServer:
         """Close the port, all sockets and the users' file."""
         if self._http is not None:
             self._http.stop()
+        self.research.stop()
         self.reader.stop()
         self.desk.stop()
         self.store.close()

@@ -17,19 +17,25 @@ from mytrading.messages.run_config import RunConfig
 from mytrading.messages.text import plain
 
 _COMMAND = "from mytrading.cli.main import run; run()"
+_BOUND = "import ctypes, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 15)"
+"""Linux sends the process SIGTERM (15) when its parent dies (PR_SET_PDEATHSIG)."""
 LONGEST_S = 30.0
 NICE = "10"
 _RAN_WRONG = 2
 MOST_ERROR = 500
 
 
-def ask_shell(config: RunConfig, *words: str, of_stack: bool = True, seconds: float = LONGEST_S) -> Any:
+def ask_shell(
+    config: RunConfig, *words: str, of_stack: bool = True, seconds: float = LONGEST_S, given: str = ""
+) -> Any:
     """Return the JSON that `mytrading WORDS --json` prints for this stack; raises `ApiRefused` with its error.
 
-    A word of a person comes after `--`, so that it is never an option. Without `of_stack` the command names no stack.
+    A word of a person comes after `--`, so that it is never an option; `given` is its standard input. Without
+    `of_stack` the command names no stack.
     """
     asked = _with_options(words, "--json")
-    return json.loads(run_shell(config, *asked, of_stack=of_stack, seconds=seconds).strip().splitlines()[-1])
+    said = run_shell(config, *asked, of_stack=of_stack, seconds=seconds, given=given)
+    return json.loads(said.strip().splitlines()[-1])
 
 
 def _with_options(words: tuple[str, ...], *options: str) -> tuple[str, ...]:
@@ -37,20 +43,32 @@ def _with_options(words: tuple[str, ...], *options: str) -> tuple[str, ...]:
     return (*words[:at], *options, *words[at:])
 
 
-def run_shell(config: RunConfig, *words: str, of_stack: bool = True, seconds: float = LONGEST_S) -> str:
-    """Return what `mytrading WORDS` prints, as `ask_shell`; raises `ApiRefused` with its error."""
-    asked = _with_options(words, "--profile", config.profile) if of_stack else words
-    environment = {
+def shell_environment(config: RunConfig) -> dict[str, str]:
+    """Return the environment of a command of this stack: its folders, and no setting of the console's own."""
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("MYTRADING_")},
         "MYTRADING_HOME": config.home,
         "MYTRADING_STATE_DIR": str(config.state.parent),
         "MYTRADING_LOG_DIR": str(Path(config.log_dir).parent),
         "NO_COLOR": "1",
     }
+
+
+def shell_words(*words: str, priority: str = NICE, bound: bool = False) -> list[str]:
+    """Return the words that run `mytrading WORDS` in a process of low priority; `bound`: it ends with this one."""
+    return ["nice", "-n", priority, sys.executable, "-c", f"{_BOUND}; {_COMMAND}" if bound else _COMMAND, *words]
+
+
+def run_shell(
+    config: RunConfig, *words: str, of_stack: bool = True, seconds: float = LONGEST_S, given: str = ""
+) -> str:
+    """Return what `mytrading WORDS` prints, as `ask_shell`; raises `ApiRefused` with its error."""
+    asked = _with_options(words, "--profile", config.profile) if of_stack else words
     try:
         done = subprocess.run(
-            ["nice", "-n", NICE, sys.executable, "-c", _COMMAND, *asked],
-            capture_output=True, text=True, timeout=seconds, cwd=config.home, env=environment, stdin=subprocess.DEVNULL,
+            shell_words(*asked),
+            capture_output=True, text=True, timeout=seconds, cwd=config.home, input=given,
+            env=shell_environment(config),
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         text = f"`mytrading {words[0]}` took longer than {seconds:g} s; ask it in a shell"
@@ -58,5 +76,7 @@ def run_shell(config: RunConfig, *words: str, of_stack: bool = True, seconds: fl
     if done.returncode:
         last = plain(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no word")
         text = last.removeprefix("mytrading: ")[:MOST_ERROR]
+        if text.startswith("MOVED: "):
+            raise ApiRefused("MOVED", text.removeprefix("MOVED: "))
         raise ApiRefused("NOT_FOUND" if done.returncode == _RAN_WRONG else "REFUSED", text)
     return done.stdout

@@ -295,6 +295,8 @@ def alert_rows(alerts: Iterable[Reply]) -> Table:
             count=row.get("count", 1),
             first_ms=to_ms(row["first_ns"]),
             last_ms=to_ms(row["last_ns"]),
+            seen_by=row.get("acknowledged_by", ""),
+            seen_ms=to_ms(row.get("acknowledged_ns")),
         )
         for row in alerts
     )
@@ -412,6 +414,7 @@ def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table)
     found = [
         made("alert", row.severity, f"{row.code} {row.subject}".strip(), row.message, key, row.first_ms)
         for key, row in alerts.items()
+        if not row.seen_by
     ]
     found += [
         made("fault", "critical", name, row.problem, name, None)

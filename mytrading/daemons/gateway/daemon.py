@@ -18,13 +18,20 @@ from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.ops_server import OpsServer
 from mytrading.daemons.gateway.request_context import RequestContext, Totals
 from mytrading.messages.codec import MAX_FRAME, Frame, encode_body
-from mytrading.messages.control import Alert, CallBudget, Heartbeat, RiskPicture, WantInstruments
+from mytrading.messages.control import (
+    Alert,
+    CallBudget,
+    Heartbeat,
+    OrderTrialResult,
+    RiskPicture,
+    WantInstruments,
+)
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.journal_rows import ControlOpened, RiskOpened
 from mytrading.messages.ops import OpsReply
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
-from mytrading.messages.streams import ALL, OPTIONAL, screen_topic
+from mytrading.messages.streams import ALL, OPTIONAL, TRIAL_TOPIC, screen_topic
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
@@ -89,7 +96,7 @@ class Gateway(MachineDaemon):
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
         self.every(WATCH_S, self._watchdog.check)
         self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).check)
-        self.subscribe("status", self._on_status, topics=(*ALL, *OPTIONAL), every_s=STATUS_S)
+        self.subscribe("status", self._on_status, topics=(*ALL, *OPTIONAL, TRIAL_TOPIC), every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
@@ -158,6 +165,8 @@ class Gateway(MachineDaemon):
             self.on_alert(message)
         elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
+        elif isinstance(message, OrderTrialResult):
+            self.server.context.trials.receive(message)
 
     def _end_stale(self, machine_ns: int) -> None:
         for alert in self._stale.ended(list(self.control.alerts.values()), self.view.beats, machine_ns):
@@ -206,7 +215,10 @@ class Gateway(MachineDaemon):
     def reply(self, data: bytes) -> OpsReply:
         """Return the reply to an encoded request, after reading the newest rows of the journals."""
         self._poll_tails()
-        return self.server.reply(data)
+        reply = self.server.reply(data)
+        for trial in self.server.context.trials.take_unsent():
+            self.status.send(TRIAL_TOPIC, trial)
+        return reply
 
     def ready(self) -> bool:
         """True unless a journal that the gateway reads is quarantined (unreadable, or rows were lost)."""

@@ -24,6 +24,7 @@ from mytrading.daemons.gateway.request_context import Decided, RequestContext, R
 from mytrading.messages import control, ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, TradingLevel
+from mytrading.messages.journal_rows import AlertAcknowledged
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import ServerMode, VenueKind
@@ -59,6 +60,19 @@ def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
     reason = request.reason or f"switched {'on' if request.enabled else 'off'} by hand"
     row = ctx.control.switch(name, request.enabled, ctx.clock.now(), reason, request.by)
     return Decided((row,), ops.SwitchSet(switch=row))
+
+
+def acknowledge(ctx: RequestContext, request: ops.AcknowledgeCommand) -> Decided:
+    """Return the row to journal that somebody has seen an active alert; `RequestRefused` if none is active so."""
+    alert = ctx.control.alerts.get((request.daemon, request.code, request.subject))
+    if alert is None or alert.cleared:
+        what = f"{request.code} {request.subject}".strip()
+        raise RequestRefused(f"expected an active alert, found none {what} of {request.daemon}; it may have ended")
+    row = AlertAcknowledged(
+        daemon=alert.daemon, code=alert.code, subject=alert.subject, first_ns=alert.first_ns, severity=alert.severity,
+        at_ns=ctx.clock.now(), by=request.by, reason=request.reason,
+    )  # fmt: skip
+    return Decided((row,), ops.AlertSeen(code=alert.code, subject=alert.subject))
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:

@@ -10,6 +10,7 @@ import msgspec
 
 from mytrading.core.feed.instrument_demand import QuoteLeases
 from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.order_trials import OrderTrials
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.text.spelling import name_key, nearest
 from mytrading.messages.control import Heartbeat
@@ -66,6 +67,7 @@ class RequestContext:
     clock: MarketClock
     totals: Totals
     leases: QuoteLeases = field(default_factory=QuoteLeases)
+    trials: OrderTrials = field(default_factory=OrderTrials)
     webhooks: WebhookFolder | None = None
 
     @property

@@ -15,7 +15,7 @@ from mytrading.core.time import MINUTE, SECOND
 from mytrading.daemons.gateway.book_queries import newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
-from mytrading.messages.control import Heartbeat
+from mytrading.messages.control import Alert, Heartbeat, OrderTrial
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds
@@ -142,7 +142,14 @@ def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
 def alerts(ctx: RequestContext, request: ops.AlertsQuery) -> list[dict[str, Any]]:
     """Return JSON rows of the active alerts (`all`: cleared ones too), in the order in which they were raised."""
     rows = [alert for alert in ctx.control.shown() if request.all or not alert.cleared]
-    return [msgspec.to_builtins(alert) for alert in newest(rows, request.limit)]
+    return [_alert(ctx, alert) for alert in newest(rows, request.limit)]
+
+
+def _alert(ctx: RequestContext, alert: Alert) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.to_builtins(alert)
+    if (seen := ctx.control.acknowledged(alert)) is not None:
+        row |= {"acknowledged_by": seen.by, "acknowledged_ns": seen.at_ns}
+    return row
 
 
 def summary(ctx: RequestContext, _: ops.SummaryQuery) -> dict[str, Any]:
@@ -234,6 +241,29 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
         )
     ctx.leases.renew(request.who, request.instruments, machine_now())
     return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)
+
+
+def order_trial(ctx: RequestContext, request: ops.OrderTrialQuery) -> ops.OrderTrialAnswer:
+    """Return risk's judgement of an order that is not placed; none while risk has not answered."""
+    if not request.lots:
+        raise RequestRefused("lots: expected a number other than 0, above it to buy, below it to sell")
+    name = ctx.running_strategy(request.strategy)
+    run = ctx.run(name)
+    usual = run.accounts[0] if run is not None and run.accounts else ctx.config.venue.account
+    trial = OrderTrial(
+        id=request.id,
+        account=ctx.account(request.account) or usual,
+        strategy=name,
+        instrument=request.instrument,
+        lots=request.lots,
+        asked_machine_ns=machine_now(),
+        order_type=request.order_type,
+        limit_price=request.limit_price,
+        trigger_price=request.trigger_price,
+        stop_price=request.stop_price,
+        product=request.product,
+    )
+    return ops.OrderTrialAnswer(result=ctx.trials.ask(trial))
 
 
 def compare_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:

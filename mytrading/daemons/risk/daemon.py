@@ -33,7 +33,7 @@ from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import KILL, LimitUse, StepDone, WantInstruments
+from mytrading.messages.control import KILL, LimitUse, OrderTrial, StepDone, WantInstruments
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.level_names import hedge_name, stop_name
 from mytrading.messages.market import MarketStep, Quote
@@ -42,7 +42,7 @@ from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
-from mytrading.messages.streams import STREAMS, step_topic
+from mytrading.messages.streams import STREAMS, TRIAL_TOPIC, step_topic
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
@@ -61,6 +61,9 @@ TREND_BARS = 120
 """Bars below which a trend's history is looked for in the feed's store, every `TREND_S` seconds."""
 TREND_S = 10.0
 TREND_DAYS_NS = 8 * DAY
+TRIED_NS = 30 * SECOND
+TRIAL_WAITS_NS = 2 * SECOND
+"""Machine time for which an order that is only asked about is quoted, and for which its first quote is waited for."""
 START_PATIENCE_NS = 3 * SECOND
 """Machine time after a start in which entries wait for the first heartbeats of the neighbours, and what is under way
 (a basket, a change of legs) for the first funds, quotes and books too."""
@@ -112,6 +115,8 @@ class RiskManager(MachineDaemon):
         self._funds: dict[str, tuple[float, float, float]] = {}
         """By account what the day's journal holds: available, used, collateral."""
         self._wants: tuple[str, ...] = ()
+        self._tried: dict[str, int] = {}
+        """Instruments of orders that a screen asked about, and until when (machine ns) they are quoted for it."""
 
     def setup(self) -> None:
         """Recover from the journal, read what the router did meanwhile, then begin to decide on signals."""
@@ -121,6 +126,7 @@ class RiskManager(MachineDaemon):
         self.risk.environment.square_off.speed = self.clock.speed
         self.risk.environment.patient_until = machine_now() + START_PATIENCE_NS
         self.subscribe("status", lambda frame: self.receive("status", frame), topics=NEIGHBOURS, writers=NEIGHBOURS)
+        self.subscribe("status", self._on_trial, topics=(TRIAL_TOPIC,), writers=("gateway",))
         if self.lock_step:
             self.subscribe("status", self._on_engine_step, topics=(step_topic("engine"),), writers=("engine",))
         self.subscribe("account", lambda frame: self.receive("account", frame))
@@ -195,6 +201,21 @@ class RiskManager(MachineDaemon):
         now = self.clock.now()
         row = FundsRecorded(account=funds.account, available=available, used=used, collateral=collateral, at_ns=now)
         self.record([row])
+
+    def _on_trial(self, frame: Frame) -> None:
+        """Answer what an order would do: judged, never placed or journaled. Quotes of its instrument are asked for; the
+        screen repeats its question until they are here, or have not come for a while."""
+        trial, now = frame.message, machine_now()
+        if not isinstance(trial, OrderTrial):
+            return
+        known = trial.instrument in self.risk.state.quotes or trial.instrument not in self.risk.environment.instruments
+        if not self.lock_step:
+            self._tried[trial.instrument] = now + TRIED_NS
+            self._follow_instruments()
+            if not known and now - trial.asked_machine_ns < TRIAL_WAITS_NS:
+                self._send_wants(now)
+                return
+        self.status.send(TRIAL_TOPIC, self.risk.try_order(trial, self.clock.now()))
 
     def _on_market(self, frame: Frame) -> None:
         """In lock-step quotes alone count, and they and the clock once all of a step are here."""
@@ -301,7 +322,7 @@ class RiskManager(MachineDaemon):
 
     def _send_wants(self, _machine_ns: int) -> None:
         self._take_new_contracts()
-        self._wants = self.risk.wanted_instruments()
+        self._wants = self._wanted()
         held = tuple(sorted({position.instrument for position in self.risk.state.open_positions()}))
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wants, held=held))
 
@@ -310,11 +331,20 @@ class RiskManager(MachineDaemon):
         self._limits = shown.limits
         self.status.send(self.name, shown)
 
+    def _wanted(self) -> tuple[str, ...]:
+        """The instruments whose quotes risk needs, and for a while those of orders that a screen asked about."""
+        wanted = self.risk.wanted_instruments()
+        if not self._tried:
+            return wanted
+        now = machine_now()
+        self._tried = {name: until for name, until in self._tried.items() if until > now}
+        return tuple(sorted({*wanted, *self._tried}))
+
     def _follow_instruments(self) -> None:
         """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
         if self.lock_step:
             return
-        wanted = {*self.risk.wanted_instruments(), *self._announced}
+        wanted = {*self._wanted(), *self._announced}
         for instrument in wanted - self._topics:
             self._market.subscribe(instrument)
         for instrument in self._topics - wanted:
@@ -359,7 +389,7 @@ class RiskManager(MachineDaemon):
         if self._waited_for and not waits and self._decided_ns == self.clock.now():
             self._decide_on_time(machine_now())
         self._waited_for = waits
-        if self.risk.wanted_instruments() != self._wants:
+        if self._wanted() != self._wants:
             self._send_wants(0)
         done = super().progress()
         seen = {**done.seen, "feed/market": self._place.seen}

@@ -206,6 +206,11 @@ class EntryPlanner:
         cases, denied = self._judged(intent, account, now, {leg.instrument for leg in intent.legs})
         return None if denied else cases
 
+    def trial_context(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
+        """Return the context, margin included, of a leg of an intent that nobody gave: an order that is only judged."""
+        case = self._cases.leg_context(intent, leg, account, now)
+        return self._with_margin([case], intent, account, now)[0] if case.units else case
+
     def _judged(
         self, intent: Intent, account: str, now: int, wanted: set[str]
     ) -> tuple[list[PreTradeContext], list[tuple[Leg, tuple[Denial, ...]]]]:

@@ -64,6 +64,14 @@ def find_gated_denials(case: PreTradeContext) -> tuple[Denial, ...]:
     return find_denials(case, always=())
 
 
+def judge_rules(case: PreTradeContext) -> list[tuple[Rule, str]]:
+    """Return every rule in order with its reason of a denial, empty where it lets the context pass."""
+    return [
+        (rule, "" if rule.field and getattr(case, rule.field) == _DEFAULTS[rule.field] else rule.check(case))
+        for rule in RULES
+    ]
+
+
 def _rank(denial: Denial) -> int:
     return _RANK.get(denial.code, len(_RANK))
 

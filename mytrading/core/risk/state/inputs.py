@@ -17,6 +17,8 @@ from mytrading.messages.control import (
     ClockTick,
     ControlMessage,
     Heartbeat,
+    OrderTrial,
+    OrderTrialResult,
     RiskPicture,
     StepDone,
     WantInstruments,
@@ -35,7 +37,10 @@ class JournalDoubt(NamedTuple):
 
 JournaledInput = SignalMessage | OrderMessage | ControlMessage | Quote | Bar | Depth | MarginAnswer | TimerFired
 ObservedLevel = Heartbeat | BarGaps | Funds | AccountHealth | BrokerHeld | JournalDoubt
-OtherMessage = MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture
+OtherMessage = (
+    MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture | OrderTrial
+    | OrderTrialResult
+)  # fmt: skip
 """Messages of the streams that risk reads which change nothing in it: wiring, or meant for others."""
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from mytrading.daemons.console import actions_api
-from mytrading.messages.control import TradingState
+from mytrading.messages.control import Alert, TradingState
+from mytrading.messages.enums import Severity
 from mytrading.runtime.supervision.kill_file import KillFile
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.hypothesis_budget import examples
@@ -34,6 +35,20 @@ def test_command_carries_user_and_id_and_is_executed_once(console: ConsoleOfTest
     assert [row["request_id"] for row in audited] == ["once"] * 3
     admin = console.browser("asha")
     assert "\n=" not in admin.get("/api/audit.csv").text, "a spreadsheet finds no formula"
+
+
+def test_alert_that_is_acknowledged_needs_nobody_any_more(console: ConsoleOfTest) -> None:
+    raised = Alert(
+        code="BOOKS", severity=Severity.WARNING, subject="main|x", message="m", daemon="router", first_ns=1, last_ns=1
+    )  # fmt: skip
+    console.gateway.server.context.control.apply(raised)
+    page = console.browser("tara")
+    (key,) = page.get("/api/alerts").json()["rows"]
+    assert f"alert|{key}" in page.get("/api/needs").json()["rows"]
+    assert page.post("/api/actions/acknowledge", request_id="seen", alert=key).status_code == 200
+    assert page.get("/api/alerts").json()["rows"][key]["seen_by"] == "console:tara"
+    assert page.get("/api/needs").json()["rows"] == {}
+    assert page.post("/api/actions/acknowledge", request_id="seen-2", alert="nonsense").json()["code"] == "REFUSED"
 
 
 def test_refusal_of_the_gateway_is_told_and_audited(console: ConsoleOfTest) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.time import SECOND
 from mytrading.daemons.gateway.daemon import Gateway, StaleAlerts
+from mytrading.daemons.gateway.request_context import RequestRefused
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
-from mytrading.messages.ops import AlertsQuery
+from mytrading.messages.ops import AcknowledgeCommand, AlertsQuery
 from tests.kit.feed_process import runtime_folder
+from tests.kit.gateway_queries import ops_server
 from tests.kit.run_configs import run_config
 
 
@@ -127,3 +130,28 @@ def test_command_is_run_once_for_a_rise_and_once_for_an_end_however_often_it_was
         gateway.context.destroy(linger=0)
     assert handed == [(1, False), (100, True), (1, False)]
     assert kept.first_ns == 9
+
+
+def test_acknowledged_alert_stays_active_with_a_name_until_it_is_raised_anew_or_grows_worse(tmp_path: Path) -> None:
+    control = ControlMachine()
+    warning = msgspec.structs.replace(alert(), severity=Severity.WARNING)
+    control.apply(warning)
+
+    def applied(rows: tuple[msgspec.Struct, ...]) -> None:
+        for row in rows:
+            control.apply(row)
+
+    server = ops_server(run_config(tmp_path), control=control, record=applied)
+    asked = AcknowledgeCommand(request_id="a", by="asha", daemon="router", code=warning.code, subject="s")
+    server.answer(asked)
+    (row,) = server.answer(AlertsQuery())
+    assert (row["acknowledged_by"], row.get("cleared", False)) == ("asha", False)
+    tomorrow = ControlMachine()
+    tomorrow.apply(control.snapshot("2026-03-19"))
+    assert tomorrow.acknowledged(warning) is not None, "it holds over the day"
+    assert tomorrow.acknowledged(alert()) is None, "it grew worse"
+    control.apply(msgspec.structs.replace(warning, cleared=True))
+    with pytest.raises(RequestRefused, match="may have ended"):
+        server.answer(msgspec.structs.replace(asked, request_id="b"))
+    control.apply(msgspec.structs.replace(warning, first_ns=9))
+    assert "acknowledged_by" not in server.answer(AlertsQuery())[0]

@@ -1,0 +1,133 @@
+/** What would this order do: an order typed in, judged by every pre-trade rule as risk would now. Nothing is placed. */
+import { type FormEvent, useState } from "react";
+import { ApiFailure, post } from "../api/client";
+import { useAnswer } from "../api/hooks";
+import type { InstrumentRow, TrialRequest, TrialResult, TrialRule } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { number, price, rupees, units, words } from "../ui/format";
+import { Badge, Card, ErrorNote, Field, Figure, Figures } from "../ui/parts";
+import { type Column, Table } from "../ui/table";
+
+const RULES: readonly Column<TrialRule>[] = [
+  { id: "answer", name: "Answer", value: (row) => (row.denial ? 0 : 1), cell: (row) => <Badge tone={row.denial ? "bad" : "good"}>{row.denial ? "denies" : "passes"}</Badge> },
+  { id: "code", name: "Rule", value: (row) => row.code, cell: (row) => <span title={row.when}>{words(row.code)}</span> },
+  { id: "value", name: "This order", num: true, value: (row) => row.value, cell: (row) => number(row.value, 2) },
+  { id: "limit", name: "Limit", num: true, value: (row) => row.limit, cell: (row) => (row.value === null ? "—" : number(row.limit, 2)) },
+  { id: "why", name: "Why", value: (row) => row.denial || row.when, cell: (row) => <span className={row.denial ? "wrap" : "wrap muted"}>{row.denial || row.when}</span> },
+];
+const ruleKey = (row: TrialRule): string => row.code;
+type Kind = NonNullable<TrialRequest["order_type"]>;
+
+export function OrderTrial() {
+  const strategies = useTopic("strategies").rows;
+  const [strategy, setStrategy] = useState("");
+  const [account, setAccount] = useState("");
+  const [instrument, setInstrument] = useState("");
+  const [side, setSide] = useState<1 | -1>(1);
+  const [lots, setLots] = useState(1);
+  const [kind, setKind] = useState<Kind>("MARKET");
+  const [limit, setLimit] = useState(0);
+  const [trigger, setTrigger] = useState(0);
+  const [stop, setStop] = useState(0);
+  const [product, setProduct] = useState<NonNullable<TrialRequest["product"]>>("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [result, setResult] = useState<TrialResult | null>(null);
+  const accounts = useTopic("accounts").rows;
+  const offered = useAnswer<InstrumentRow[]>(instrument.length > 3 ? "/api/instruments" : null, { query: instrument.replace(":", " "), limit: 20 });
+  const name = strategy || (strategies[0]?.name ?? "");
+  const wrong = (field: string): string | null => (error instanceof ApiFailure && error.body.field === field ? error.message : null);
+
+  async function ask(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    const body: TrialRequest = {
+      strategy: name, account, instrument, lots: side * lots, order_type: kind, product, stop_price: stop,
+      limit_price: kind === "MARKET" ? 0 : limit, trigger_price: kind === "SL" ? trigger : 0,
+    };
+    try {
+      setResult(await post<TrialResult>("/api/risk/trial", body));
+    } catch (failure) {
+      setResult(null);
+      setError(failure);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  const rupeesOf = (label: string, value: number, change: (value: number) => void) => (
+    <Field label={label}>
+      <input type="number" min={0} step="0.05" value={value} onChange={(event) => change(event.target.valueAsNumber || 0)} />
+    </Field>
+  );
+  return (
+    <Card title="What would this order do?">
+      <form className="form" onSubmit={ask}>
+        <Field label="Strategy">
+          <select value={name} onChange={(event) => setStrategy(event.target.value)}>
+            {strategies.map((row) => <option key={row.name}>{row.name}</option>)}
+          </select>
+        </Field>
+        <Field label="Account" error={wrong("account")}>
+          <select value={account} onChange={(event) => setAccount(event.target.value)}>
+            <option value="">the strategy's first</option>
+            {accounts.map((row) => <option key={row.account}>{row.account}</option>)}
+          </select>
+        </Field>
+        <Field label="Instrument" error={wrong("instrument")}>
+          <input required list="trial-instruments" placeholder="NFO:NIFTY…" value={instrument} onChange={(event) => setInstrument(event.target.value.toUpperCase().trim())} />
+        </Field>
+        <datalist id="trial-instruments">{offered.data?.map((row) => <option key={row.id} value={row.id} />)}</datalist>
+        <Field label="Side">
+          <select value={side} onChange={(event) => setSide(event.target.value === "1" ? 1 : -1)}>
+            <option value={1}>BUY</option>
+            <option value={-1}>SELL</option>
+          </select>
+        </Field>
+        <Field label="Lots"><input type="number" min={1} max={100000} value={lots} onChange={(event) => setLots(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></Field>
+        <Field label="Type">
+          <select value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
+            {(["MARKET", "LIMIT", "SL"] as const).map((one) => <option key={one}>{one}</option>)}
+          </select>
+        </Field>
+        {kind !== "MARKET" && rupeesOf("Limit ₹", limit, setLimit)}
+        {kind === "SL" && rupeesOf("Trigger ₹", trigger, setTrigger)}
+        {rupeesOf("Stop ₹ (0: as configured)", stop, setStop)}
+        <Field label="Product">
+          <select value={product} onChange={(event) => setProduct(event.target.value as typeof product)}>
+            <option value="">the strategy's</option>
+            {(["MIS", "NRML", "CNC"] as const).map((one) => <option key={one}>{one}</option>)}
+          </select>
+        </Field>
+        <div className="row"><button type="submit" className="primary" disabled={busy || !name || !instrument}>{busy ? "Asking…" : "Ask risk"}</button><span className="muted small">nothing is placed</span></div>
+      </form>
+      <ErrorNote error={error} />
+      {result && <Judged result={result} />}
+    </Card>
+  );
+}
+
+function Judged({ result }: { result: TrialResult }) {
+  if (result.exits) return <div className="note care">It only reduces what the strategy holds ({units(result.held)} units): an exit, which no rule denies.</div>;
+  const denied = result.rules.filter((row) => row.denial);
+  return (
+    <>
+      <div className={`note ${denied.length ? "bad" : "good"}`} role="status">
+        {denied.length ? `Denied by ${denied.length} of ${result.rules.length} rules: ${denied.map((row) => words(row.code)).join(", ")}.` : `All ${result.rules.length} rules let it pass now.`}
+      </div>
+      <Figures>
+        <Figure name="Units">{units(result.units)}</Figure>
+        <Figure name="Held before">{units(result.held)}</Figure>
+        <Figure name="At ₹">{price(result.price)}</Figure>
+        <Figure name="Value">{rupees(result.value, 0)}</Figure>
+        <Figure name="Margin alone">{rupees(result.margin, 0)}</Figure>
+        <Figure name="Margin with buffer">{rupees(result.margin_needed, 0)}</Figure>
+        <Figure name="Margin free">{rupees(result.margin_free, 0)}</Figure>
+        <Figure name="Stop ₹">{result.stop ? `${price(result.stop)} (${result.stop_holder})` : "none"}</Figure>
+        <Figure name="At risk">{rupees(result.at_risk, 0)}</Figure>
+      </Figures>
+      <Table plain label="pre-trade rules" rows={result.rules} loaded columns={RULES} rowKey={ruleKey} sort={{ id: "answer", desc: false }} empty="No rule." />
+    </>
+  );
+}

@@ -1,0 +1,123 @@
+/** Runs over history: asked for here, worked off one at a time at the lowest priority, cancelled. */
+import { type FormEvent, useState } from "react";
+import { Link as To } from "wouter";
+import { ApiFailure, post, requestId } from "../api/client";
+import { useAnswer } from "../api/hooks";
+import { useRole } from "../api/session";
+import type { ResearchJob, ResearchRequest } from "../generated/api";
+import { useTopic } from "../live/hooks";
+import { moment } from "../ui/format";
+import { Badge, Card, ErrorNote, Field, Share, type Tone } from "../ui/parts";
+
+const TONES: Record<string, Tone> = { waiting: "", running: "info", done: "good", failed: "bad", cancelled: "care" };
+const KINDS: Record<ResearchRequest["kind"], string> = { backtest: "Backtest", optimize: "Optimise parameters", "walk-forward": "Walk forward", check: "Check for faults" };
+const list = (text: string): string[] => text.split(/[\s;]+/).filter(Boolean);
+
+export function ResearchQueue(props: { onEnded: () => void }) {
+  const mayAct = useRole("trader");
+  const [everyMs, setEveryMs] = useState(2000);
+  const answer = useAnswer<ResearchJob[]>("/api/research", {}, everyMs);
+  const [error, setError] = useState<unknown>(null);
+  const jobs = answer.data ?? [];
+  const wanted = jobs.some((job) => job.ended_wall_ms === null) ? 2000 : 0;
+  if (wanted !== everyMs && answer.data) {
+    setEveryMs(wanted);
+    if (!wanted) props.onEnded();
+  }
+  const again = () => {
+    setEveryMs(2000);
+    answer.again();
+  };
+  async function cancel(job: ResearchJob) {
+    try {
+      await post(`/api/research/${encodeURIComponent(job.id)}/cancel`);
+      setError(null);
+    } catch (failure) {
+      setError(failure);
+    }
+    again();
+  }
+  return (
+    <>
+      {mayAct && <NewRun onQueued={again} />}
+      <ErrorNote error={answer.error ?? error} />
+      {jobs.length > 0 && (
+        <Card title="Runs" plain>
+          <ul className="list">
+            {jobs.map((job) => (
+              <li key={job.id}>
+                <Badge tone={TONES[job.state] ?? ""}>{job.state}</Badge>
+                <span className="strong">{job.has_report ? <To href={`/reports/${encodeURIComponent(job.report)}`}>{`${job.kind} ${job.strategy}`}</To> : `${job.kind} ${job.strategy}`}</span>
+                <span className="grow muted small" title={job.asked}>{job.error || job.progress || job.asked}</span>
+                {job.state === "running" && <span className="share"><Share value={job.share} label={`Progress of ${job.kind} ${job.strategy}`} /></span>}
+                <span className="muted small">{job.by}, {moment(job.ended_wall_ms ?? job.began_wall_ms ?? job.asked_wall_ms)}</span>
+                {mayAct && job.ended_wall_ms === null && <button type="button" className="small" onClick={() => void cancel(job)}>Cancel</button>}
+              </li>
+            ))}
+          </ul>
+        </Card>
+      )}
+    </>
+  );
+}
+
+function NewRun(props: { onQueued: () => void }) {
+  const strategies = useTopic("strategies").rows;
+  const [kind, setKind] = useState<ResearchRequest["kind"]>("backtest");
+  const [strategy, setStrategy] = useState(() => new URLSearchParams(window.location.search).get("strategy") ?? "");
+  const [data, setData] = useState("store");
+  const [first, setFirst] = useState("");
+  const [last, setLast] = useState("");
+  const [instrument, setInstrument] = useState("");
+  const [options, setOptions] = useState("");
+  const [parameters, setParameters] = useState("");
+  const [trials, setTrials] = useState(100);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const searches = kind === "optimize" || kind === "walk-forward";
+  const wrong = (field: string): string | null => (error instanceof ApiFailure && error.body.field === field ? error.message : null);
+
+  async function queue(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    const body: ResearchRequest = {
+      request_id: requestId(), kind, strategy, data: list(data), first, last, instrument, options: list(options), parameters: list(parameters), trials: searches ? trials : 0,
+    };
+    try {
+      await post("/api/research", body);
+      props.onQueued();
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <Card title="New run">
+      <form className="form" onSubmit={queue}>
+        <Field label="What">
+          <select value={kind} onChange={(event) => setKind(event.target.value as ResearchRequest["kind"])}>
+            {Object.entries(KINDS).map(([word, name]) => <option key={word} value={word}>{name}</option>)}
+          </select>
+        </Field>
+        <Field label="Strategy" error={wrong("strategy")}>
+          <input required list="research-strategies" value={strategy} onChange={(event) => setStrategy(event.target.value.trim())} />
+        </Field>
+        <datalist id="research-strategies">{strategies.map((row) => <option key={row.name} value={row.name} />)}</datalist>
+        <Field label="Data: store, openalgo, or files of the project" error={wrong("data")}><input required value={data} onChange={(event) => setData(event.target.value)} /></Field>
+        <Field label="Option prices (empty, model, store or files)" error={wrong("options")}><input value={options} onChange={(event) => setOptions(event.target.value)} /></Field>
+        <Field label="Instrument"><input placeholder="as the strategy's" value={instrument} onChange={(event) => setInstrument(event.target.value.trim())} /></Field>
+        <Field label="From"><input type="date" value={first} onChange={(event) => setFirst(event.target.value)} /></Field>
+        <Field label="To"><input type="date" value={last} onChange={(event) => setLast(event.target.value)} /></Field>
+        <Field label={searches ? "Values: fast_period=5:30:5 slow_period=40,60" : "Parameters: fast_period=10 …"} error={wrong("parameters")} wide>
+          <input required={searches} value={parameters} onChange={(event) => setParameters(event.target.value)} />
+        </Field>
+        {searches && <Field label="Trials"><input type="number" min={1} value={trials} onChange={(event) => setTrials(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></Field>}
+        <div className="row"><button type="submit" className="primary" disabled={busy}>{busy ? "Asking…" : "Queue"}</button><span className="muted small">runs one at a time, beside trading, at the lowest priority</span></div>
+      </form>
+      <ErrorNote error={error} />
+    </Card>
+  );
+}

@@ -1,0 +1,128 @@
+"""What would this order do: an order typed in, judged by every pre-trade rule as an entry of a strategy, not placed.
+
+Reads the state and changes nothing. Each rule answers, those of numbers with what they compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mytrading.core.risk.entries.entry_planner import EntryPlanner
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
+from mytrading.core.risk.pretrade.rule_table import LOTS_PER_LEG, judge_rules
+from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
+from mytrading.core.risk.state.intent import Intent
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.time import SECOND
+from mytrading.messages.control import OrderTrial, OrderTrialResult, RuleVerdict
+from mytrading.messages.enums import Action, Product
+from mytrading.messages.run_config import StopPlan
+from mytrading.messages.signals import Leg, Signal
+
+VALID_NS = 60 * SECOND
+_Numbers = tuple[float | None, float | None]
+
+
+_NUMBERS: dict[str, Callable[[PreTradeContext], _Numbers]] = {
+    "DATA_COVERAGE": lambda case: (case.coverage, case.limits.min_data_coverage),
+    "STALE_QUOTE": lambda case: (
+        round((case.now - case.quote.market_ns) / SECOND, 1) if case.quote is not None else None,
+        case.limits.stale_quote_seconds,
+    ),
+    "MAX_ORDER_SIZE": lambda case: (case.value_of(case.units), case.limits.max_order_size),
+    "MIN_ORDER_SIZE": lambda case: (case.value_of(case.units), case.limits.min_order_size),
+    "MAX_POSITION_SIZE": lambda case: (
+        case.value_of(case.units_there + abs(case.units)),
+        min(own, case.limits.max_position_size)
+        if case.strategy is not None and (own := case.strategy.max_position_size) > 0
+        else case.limits.max_position_size,
+    ),
+    "MAX_POSITIONS_PER_SYMBOL": lambda case: (case.positions_symbol, case.limits.max_positions_per_symbol),
+    "MAX_TOTAL_POSITIONS": lambda case: (case.positions_total, case.limits.max_total_positions),
+    "ENTRIES_PER_MINUTE": lambda case: (case.entries_last_minute, case.entries_per_minute),
+    "ENTRIES_PER_SESSION": lambda case: (case.session_entries, case.limits.max_entries_per_session),
+    "INSUFFICIENT_MARGIN": lambda case: (case.margin_needed, case.margin_free),
+    "ACTIVE_ORDERS": lambda case: (case.active_orders, case.limits.max_active_orders),
+    "CANCELS_PER_DAY": lambda case: (case.cancels_today, case.limits.max_cancels_per_day),
+    "LOSS_PAUSE": lambda case: (case.losses, case.limits.max_consecutive_losses),
+}
+"""What the rules of numbers compare; a limit of 0 stands for none, where the rule says so."""
+
+
+def try_order(state: RiskState, planner: EntryPlanner, trial: OrderTrial, now: int) -> OrderTrialResult:
+    """Return what risk would say to an order at market time `now` (ns)."""
+    environment, strategy, account = state.environment, trial.strategy, trial.account
+    if account not in (served := environment.accounts_of(strategy)):
+        text = f"{strategy} does not trade in {account}; expected one of {', '.join(served)}"
+        return OrderTrialResult(id=trial.id, at_ns=now, problem=text)
+    run, instrument = environment.strategies.get(strategy), environment.instruments.get(trial.instrument)
+    watch = state.bound.get((strategy, trial.instrument)) or (run.symbols[0] if run is not None and run.symbols else "")
+    held = state.units_of(strategy, watch, trial.instrument, account)
+    there = held + state.pending_units(strategy, trial.instrument, account)
+    lot = instrument.lot_size if instrument is not None else 1
+    if held * trial.lots < 0 and abs(trial.lots) * lot <= abs(held):
+        return OrderTrialResult(id=trial.id, at_ns=now, exits=True, held=held, units=trial.lots * lot)
+    leg = Leg(
+        instrument=trial.instrument,
+        lots=trial.lots + int(there / lot),  # a leg says what is to be held, the order what is to come
+        order_type=trial.order_type,
+        limit_price=trial.limit_price,
+        trigger_price=trial.trigger_price,
+        stop_price=trial.stop_price,
+    )
+    signal = Signal(
+        id=f"trial-{trial.id}",
+        strategy=strategy,
+        watch=watch,
+        action=Action.BUY if trial.lots > 0 else Action.SELL,
+        created_ns=now,
+        expires_ns=now + VALID_NS,
+        expires_machine_ns=state.wait_machine_ns + VALID_NS,
+        account=account,
+        product=trial.product or (run.product if run is not None else Product.MIS),
+        legs=(leg,),
+    )
+    return _result(trial, planner.trial_context(Intent(signal=signal), leg, account, now), held, _most_lots(state, leg))
+
+
+def _most_lots(state: RiskState, leg: Leg) -> int:
+    """The most lots of a leg; 0 for what is no derivative, which has no such limit."""
+    instrument = state.environment.instruments.get(leg.instrument)
+    derivative = instrument is None or instrument.kind.is_derivative
+    return state.environment.tables.max_lots_per_leg if derivative else 0
+
+
+def _result(trial: OrderTrial, case: PreTradeContext, held: int, most_lots: int) -> OrderTrialResult:
+    stop, holder = plan_stop(case), stop_holder(case)
+    levels = stop if isinstance(stop, StopLevels) else StopLevels(0.0, 0.0)
+    at_risk = abs(case.price - levels.trigger) * abs(case.units) if levels.trigger else None
+    lots = abs(case.leg.lots)
+    too_many = f"{lots} lots of {trial.instrument}: at most {most_lots} a leg" if 0 < most_lots < lots else ""
+    per_leg = RuleVerdict(
+        code=LOTS_PER_LEG.code,
+        when=LOTS_PER_LEG.when,
+        denial=too_many,
+        value=lots if most_lots else None,
+        limit=most_lots or None,
+    )
+    return OrderTrialResult(
+        id=trial.id,
+        at_ns=case.now,
+        rules=(*(_verdict(rule, denial, case) for rule, denial in judge_rules(case)), per_leg),
+        units=case.units,
+        held=held,
+        price=case.price,
+        value=round(case.value_of(case.units), 2),
+        margin=round(case.margin, 2),
+        margin_needed=round(case.margin_needed, 2),
+        margin_free=case.margin_free,
+        stop=levels.trigger,
+        stop_limit=levels.limit if holder is StopPlan.BROKER else 0.0,
+        stop_holder=holder.value if levels.trigger else "none",
+        at_risk=round(at_risk, 2) if at_risk is not None else None,
+    )
+
+
+def _verdict(rule: Rule, denial: str, case: PreTradeContext) -> RuleVerdict:
+    value, limit = _NUMBERS[rule.code](case) if rule.code in _NUMBERS else (None, None)
+    return RuleVerdict(code=rule.code, when=rule.when, denial=denial, value=value, limit=limit)

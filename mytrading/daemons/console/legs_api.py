@@ -1,0 +1,83 @@
+"""Routes of the builder: files of legs, checked, compared with what is there, saved, and their versions.
+
+The command line does the work (`mytrading legs save`), so a file means the same here and there.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import get, post
+from litestar.datastructures import State
+from litestar.params import FromPath, JSONBody
+
+from mytrading.daemons.console.accounts_api import ConsoleRequest
+from mytrading.daemons.console.actions_api import TRADER
+from mytrading.daemons.console.refusals import ApiRefused
+from mytrading.daemons.console.shell_commands import ask_shell
+from mytrading.messages import console_api as api
+from mytrading.messages.text import plain
+
+
+@get("/api/legs", sync_to_thread=True)
+def show_leg_files(state: State) -> list[api.LegFileRow]:
+    """The files of legs of the project; one that cannot be read has no legs."""
+    found = []
+    home = Path(state.config.home)
+    for path in sorted((home / "config" / "strategies").glob("*.toml")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if "[[legs]]" not in text:
+            continue
+        values = _values(text)
+        name, legs = str(values.get("name", path.stem)), values.get("legs", ())
+        found.append(api.LegFileRow(name=plain(name), file=str(path.relative_to(home)), legs=len(legs)))
+    return found
+
+
+def _values(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except ValueError:
+        return {}
+
+
+@get("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True)
+def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
+    """One of them: text, keys, versions and digest, which a change of it names."""
+    if not any(row.name == name for row in show_leg_files.fn(state)):
+        raise ApiRefused("NOT_FOUND", f"expected a file of legs, found {plain(name)[:64]!r}; load the list again")
+    made = ask_shell(state.config, "legs", "save", "--check", "--", name[:64], given="{}")
+    values = json.loads(json.dumps(_values(made["text"]), default=str))
+    return api.LegFile(
+        name=made["name"], file=made["file"], digest=made["digest"], text=made["text"], values=values,
+        versions=made["versions"],
+    )  # fmt: skip
+
+
+@post("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True, status_code=200)
+def write_leg_file(
+    request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.LegDraft]
+) -> api.LegDraftResult:
+    """What a change would make of a file: its mistakes by field, and the difference; with `save` it is written."""
+    words = ["legs", "save", *([] if data.save else ["--check"])]
+    words += ["--version", data.version] if data.version else []
+    words += ["--expected", data.expected] if data.expected else []
+    row = None
+    if data.save:
+        row = state.store.audit(request.user.name, request.user.ip, "legs save", name[:64], "asked", data.version)
+    try:
+        made = ask_shell(state.config, *words, "--", name[:64], given=json.dumps(data.values))
+    except ApiRefused as error:
+        if row is not None:
+            state.store.settle(row, "refused", error.error)
+        raise
+    if row is not None:
+        state.store.settle(row, "done", made["kept_version"])
+    return msgspec.convert(made, api.LegDraftResult)
+
+
+ROUTES = [show_leg_files, show_leg_file, write_leg_file]

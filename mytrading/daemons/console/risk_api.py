@@ -1,0 +1,79 @@
+"""Routes of the page of risk: what the book would make if markets moved, and what an order would do."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+from uuid import uuid4
+
+import msgspec
+from litestar import get, post
+from litestar.datastructures import State
+from litestar.params import JSONBody, QueryParameter
+
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.daemons.console.actions_api import TRADER, query_gateway
+from mytrading.daemons.console.refusals import ApiRefused
+from mytrading.daemons.console.scenario import scenario
+from mytrading.messages import console_api as api
+from mytrading.messages import ops
+from mytrading.messages.control import OrderTrialResult
+from mytrading.messages.enums import OrderType, Product
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+
+ANSWER_S, ASK_S = 5.0, 0.15
+"""How long risk's answer is waited for, and how often it is asked for."""
+Short = Annotated[str, QueryParameter(max_length=64)]
+
+
+@get("/api/scenario", sync_to_thread=True)
+def show_scenario(
+    state: State, underlying: Short = "", days: Annotated[float, QueryParameter(ge=0.0, le=365.0)] = 0.0
+) -> api.ScenarioTable:
+    """What the book of an underlying, or of the first that is held, would make if spot and volatility moved."""
+    book: InstrumentBook = state.desk.instruments()
+    positions = query_gateway(state, ops.PositionsQuery())
+    held = sorted({one.underlying for row in positions if (one := book.get(row["instrument"])) is not None})
+    name = underlying or (held[0] if held else "")
+    if not name:
+        raise ApiRefused("NOT_FOUND", "expected a position, found none: name an underlying")
+    try:
+        return scenario(state.config, state.calendar, book, positions, name, days)
+    except NoSuchContract as error:
+        raise ApiRefused("REFUSED", str(error)) from error
+    except (OpsRefused, OpsTimedOut) as error:
+        raise ApiRefused("STACK_SILENT", str(error), "", 2) from error
+
+
+@post("/api/risk/trial", opt=TRADER, sync_to_thread=True, status_code=200)
+def try_order(state: State, data: JSONBody[api.TrialRequest]) -> api.TrialResult:
+    """What every pre-trade rule says to an order. It is asked of risk, and neither placed nor journaled."""
+    query = ops.OrderTrialQuery(
+        id=uuid4().hex,
+        strategy=data.strategy,
+        instrument=data.instrument,
+        lots=data.lots,
+        account=data.account,
+        order_type=OrderType(data.order_type),
+        limit_price=data.limit_price,
+        trigger_price=data.trigger_price,
+        stop_price=data.stop_price,
+        product=Product(data.product) if data.product else None,
+    )
+    until = time.monotonic() + ANSWER_S
+    while (found := query_gateway(state, query).result) is None:
+        if time.monotonic() > until:
+            raise ApiRefused("STACK_SILENT", "risk does not answer; see `mytrading status`", "", 2)
+        time.sleep(ASK_S)
+    return _trial_result(found)
+
+
+def _trial_result(found: OrderTrialResult) -> api.TrialResult:
+    if found.problem:
+        raise ApiRefused("REFUSED", found.problem, "account")
+    numbers = {name: getattr(found, name) for name in api.TrialResult.__struct_fields__ if name != "rules"}
+    rules = [api.TrialRule(**msgspec.structs.asdict(rule)) for rule in found.rules]
+    return api.TrialResult(rules=rules, **numbers)
+
+
+ROUTES = [show_scenario, try_order]

@@ -1,0 +1,71 @@
+"""Runs over history from the page: queued, run one at a time by the shell's own commands, cancelled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mytrading.daemons.console.refusals import ApiRefused
+from mytrading.daemons.console.research_api import research_words
+from mytrading.messages.console_api import ResearchRequest
+from tests.kit.console_browser import Browser, ConsoleOfTest
+from tests.kit.project import ROOT
+from tests.kit.waiting import eventually
+
+BARS = "bars-quiet.csv.gz"
+RUN: dict[str, Any] = {"kind": "backtest", "strategy": "SMA_Crossover", "data": [BARS], "instrument": "NSE:SBIN"}
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"))
+    home = Path(made.config.home)
+    for source in (ROOT / "tests" / "data").glob("bars-*.csv.gz"):
+        shutil.copy(source, home / source.name)
+    yield made
+    made.stop()
+
+
+def job(page: Browser, name: str) -> dict[str, Any]:
+    return next(row for row in page.get("/api/research").json() if row["id"] == name)
+
+
+def test_run_is_queued_once_and_its_report_is_among_the_reports(console: ConsoleOfTest) -> None:
+    page = console.browser("asha")
+    for _ in range(2):
+        done = page.post("/api/research", request_id="first-run", **RUN)
+        assert done.status_code == 200, done.text
+    assert len(page.get("/api/research").json()) == 1
+    page.post("/api/research", request_id="second-run", **RUN)
+    assert page.post("/api/research/second-run/cancel").status_code == 200
+    ended = eventually(lambda: (row := job(page, "first-run"))["ended_wall_ms"] and row, 60)
+    assert (ended["state"], ended["has_report"], ended["share"]) == ("done", True, 1.0), ended
+    assert ended["report"] in {row["id"] for row in page.get("/api/reports").json()}
+    assert job(page, "second-run")["state"] == "cancelled"
+    assert page.post("/api/research/second-run/cancel").json()["code"] == "REFUSED"
+
+
+def test_run_that_is_under_way_ends_when_it_is_cancelled(console: ConsoleOfTest) -> None:
+    page = console.browser("asha")
+    space = {"parameters": ["fast_period=2:400:1", "slow_period=401:2000:1"], "trials": 100_000, "method": "random"}
+    page.post("/api/research", request_id="long-run", **{**RUN, "kind": "optimize"}, **space)
+    eventually(lambda: job(page, "long-run")["state"] == "running", 20)
+    assert page.post("/api/research/long-run/cancel").status_code == 200
+    assert job(page, "long-run")["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("strategy", "../evil"), ("strategy", "--help"), ("data", ["/etc/passwd"]), ("data", ["../x.csv"]),
+     ("data", ["--report=x"]), ("parameters", ["x"]), ("parameters", ["--a=b"]), ("options", ["/etc"])],
+)  # fmt: skip
+def test_words_of_a_page_are_never_options_nor_paths_outside(tmp_path: Path, field: str, value: Any) -> None:
+    (tmp_path / "a.csv").write_text("")
+    fields: dict[str, Any] = {**RUN, "data": ["a.csv"], "request_id": "r", field: value}
+    with pytest.raises(ApiRefused) as refused:
+        research_words(ResearchRequest(**fields), tmp_path, "r", "default")
+    assert refused.value.field == field

@@ -1,0 +1,51 @@
+"""What an order would do, as the page of risk asks it: of risk's own machine, through the gateway, without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.daemons.console import risk_api
+from mytrading.messages.control import OrderTrial, OrderTrialResult
+from tests.kit.console_browser import ConsoleOfTest
+from tests.kit.risk_bench import CALL, RiskBench
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"))
+    bench = RiskBench()
+    bench.quote()
+
+    def judge(trial: OrderTrial) -> OrderTrialResult:
+        return bench.machine.try_order(replace(trial, strategy="S", account="main"), bench.now)
+
+    made.gateway.judge = judge
+    made.add_user("vera", "viewer")
+    yield made
+    made.stop()
+
+
+def test_rules_answer_with_numbers_and_nothing_is_journaled(console: ConsoleOfTest) -> None:
+    page, strategy = console.browser("asha"), console.config.strategies[0].name
+    done = page.post("/api/risk/trial", strategy=strategy, instrument=CALL, lots=1)
+    assert done.status_code == 200, done.text
+    assert not any(rule["denial"] for rule in done.json()["rules"])
+    many = page.post("/api/risk/trial", strategy=strategy, instrument=CALL, lots=50).json()
+    size = next(rule for rule in many["rules"] if rule["code"] == "MAX_ORDER_SIZE")
+    assert size["denial"] and size["value"] > size["limit"] > 0
+    assert console.gateway.rows == []
+
+
+def test_who_may_not_ask_and_what_cannot_be_asked(console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = console.config.strategies[0].name
+    asked = {"strategy": strategy, "instrument": CALL, "lots": 1}
+    assert console.browser("vera").post("/api/risk/trial", **asked).json()["code"] == "ROLE"
+    page = console.browser("asha")
+    assert page.post("/api/risk/trial", **{**asked, "lots": 0}).json()["code"] == "REFUSED"
+    assert "expected" in page.post("/api/risk/trial", **{**asked, "strategy": "Nobody"}).json()["error"]
+    monkeypatch.setattr(risk_api, "ANSWER_S", 0.2)
+    monkeypatch.setattr(console.gateway, "judge", None)
+    assert page.post("/api/risk/trial", **asked).json()["code"] == "STACK_SILENT"
