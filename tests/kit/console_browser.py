@@ -148,9 +148,13 @@ class LiveSocket:
 class ConsoleOfTest:
     """A console with its gateway, without a stack; with an administrator `asha` unless `bare`."""
 
-    def __init__(self, folder: Path, *, bare: bool = False, bundle: Path | None = None, **rules: Any) -> None:
+    def __init__(
+        self, folder: Path, *, bare: bool = False, bundle: Path | None = None, home: Path | None = None, **rules: Any
+    ) -> None:
         made = msgspec.structs.replace(ConsoleRules(port=0, proxies=("127.0.0.1",)), **rules)
         self.config = msgspec.structs.replace(run_config(folder), console=made)
+        if home is not None:  # a project of the test's own, whose files are written
+            self.config = msgspec.structs.replace(self.config, home=str(home))
         self.gateway = GatewayThread(self.config)
         calendar = read_edited(
             self.config.calendar_path, accepted_folder(self.config.state), Calendar.from_dict, keep=False

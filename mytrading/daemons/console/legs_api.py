@@ -26,6 +26,10 @@ from mytrading.messages.text import plain
 @get("/api/legs", sync_to_thread=True)
 def show_leg_files(state: State) -> list[api.LegFileRow]:
     """The files of legs of the project; one that cannot be read has no legs."""
+    return _leg_files(state)
+
+
+def _leg_files(state: State) -> list[api.LegFileRow]:
     found = []
     home = Path(state.config.home)
     for path in sorted((home / "config" / "strategies").glob("*.toml")):
@@ -48,7 +52,7 @@ def _values(text: str) -> dict[str, Any]:
 @get("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True)
 def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
     """One of them: text, keys, versions and digest, which a change of it names."""
-    if not any(row.name == name for row in show_leg_files.fn(state)):
+    if not any(row.name == name for row in _leg_files(state)):
         raise ApiRefused("NOT_FOUND", f"expected a file of legs, found {plain(name)[:64]!r}; load the list again")
     made = ask_shell(state.config, "legs", "save", "--check", "--", name[:64], given="{}")
     values = json.loads(json.dumps(_values(made["text"]), default=str))

@@ -1,4 +1,4 @@
-"""Files of legs from the builder: mistakes at their field, the difference before, comments kept, versions, no lost edit."""
+"""Files of legs from the builder: mistakes at their field, the difference, comments kept, versions, no lost edit."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.kit.console_browser import ConsoleOfTest
-from tests.kit.leg_project import FILE
+from tests.kit.leg_project import FILE, leg_project
 
 COMMENT = "# what my broker said"
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
-    made = ConsoleOfTest(tmp_path_factory.mktemp("console"))
-    path = Path(made.config.home) / "config" / "strategies" / "condor.toml"
-    path.write_text(FILE.replace("[[legs]]", f"{COMMENT}\n[[legs]]", 1), encoding="utf-8")
+    home = leg_project(tmp_path_factory.mktemp("home"), FILE.replace("[[legs]]", f"{COMMENT}\n[[legs]]", 1))
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"), home=home)
     made.add_user("vera", "viewer")
     yield made
     made.stop()

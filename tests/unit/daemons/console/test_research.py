@@ -13,19 +13,19 @@ from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.research_api import research_words
 from mytrading.messages.console_api import ResearchRequest
 from tests.kit.console_browser import Browser, ConsoleOfTest
-from tests.kit.project import ROOT
+from tests.kit.project import ROOT, copy_project
 from tests.kit.waiting import eventually
 
-BARS = "bars-quiet.csv.gz"
+BARS = "bars-trend.csv.gz"
 RUN: dict[str, Any] = {"kind": "backtest", "strategy": "SMA_Crossover", "data": [BARS], "instrument": "NSE:SBIN"}
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
-    made = ConsoleOfTest(tmp_path_factory.mktemp("console"))
-    home = Path(made.config.home)
-    for source in (ROOT / "tests" / "data").glob("bars-*.csv.gz"):
-        shutil.copy(source, home / source.name)
+    home = tmp_path_factory.mktemp("home")
+    copy_project(home)
+    shutil.copy(ROOT / "tests" / "data" / BARS, home / BARS)
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"), home=home)
     yield made
     made.stop()
 
