@@ -673,6 +673,99 @@ class ResearchJob(msgspec.Struct, kw_only=True):
     has_report: bool = False
 
 
+class AccountSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/setup/accounts (admin): an account of config/accounts.toml, without its key."""
+
+    id: str
+    role: str
+    broker: str
+    host: str
+    ws_url: str
+    product: str
+
+
+class AccountAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/setup/accounts/test (admin): how a server answered its account's key, in `ms`."""
+
+    id: str
+    ok: bool
+    broker: str
+    message: str
+    mode: str
+    ms: float
+
+
+class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/setup/accounts/{name} (admin, confirmed): a `new` account, or what is not empty of one that is there.
+
+    The server must know the key before anything is kept. The key is written and never told again.
+    """
+
+    new: bool = False
+    host: Text = ""
+    ws_url: Text = ""
+    broker: ShortText = ""
+    role: Literal["", "primary", "backup", "trading"] = ""
+    product: Literal["", "MIS", "NRML", "CNC"] = ""
+    key: Secret = ""
+
+
+class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/webhooks/{name} (trader, confirmed): what is not empty changes. `csv` holds further mappings, symbol,
+    exchange, quantity, product[, instrument symbol] by line; all of them are taken or none. `locked` refuses alerts."""
+
+    mode: Literal["", "LONG", "SHORT", "BOTH"] = ""
+    window: ShortText = ""
+    square_off: ShortText = ""
+    csv: Annotated[str, msgspec.Meta(max_length=50_000)] = ""
+    preview: bool = False
+    locked: bool | None = None
+
+
+class CsvRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of imported mappings; `problem` is "in order" for one that can be taken."""
+
+    line: int
+    row: str
+    problem: str
+
+
+class WebhookChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/webhooks/{name}: `rows` only of a preview, or where lines are faulty and nothing was taken."""
+
+    changed: bool
+    rows: list[CsvRow]
+
+
+class MarginRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/margin: rupees of an account as risk counts them: free is cash less what is reserved and kept back."""
+
+    account: str
+    free: float
+    cash: float
+    reserved: float
+    buffer: float
+
+
+class LotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/margin/lots?margin=&instrument=&kind=&grade=&expiry=&premium=: lots that a margin pays for, and why."""
+
+    instrument: str
+    type: str
+    grade: str
+    share: float
+    margin_per_lot: float
+    lots: int
+    quantity: int
+    used: float
+    left: float
+    lot_size: int
+    freeze: int
+    max_lots: int
+    orders: list[int]
+    why: str
+
+
 REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     ApiError,
     SessionInfo,
@@ -723,5 +816,12 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     LegDraftResult,
     ResearchRequest,
     ResearchJob,
+    AccountSetup,
+    AccountAnswer,
+    AccountChange,
+    WebhookChange,
+    WebhookChanged,
+    MarginRow,
+    LotsAnswer,
 )
 """Bodies of REST requests and answers, as the page's types are made from them."""

@@ -1,5 +1,26 @@
 // Written by `python -m tests.kit.console_types` from mytrading/messages/console_*.py. Do not edit.
 
+/** POST /api/setup/accounts/test (admin): how a server answered its account's key, in `ms`. */
+export interface AccountAnswer {
+  id: string;
+  ok: boolean;
+  broker: string;
+  message: string;
+  mode: string;
+  ms: number;
+}
+
+/** POST /api/setup/accounts/{name} (admin, confirmed): a `new` account, or what is not empty of one that is there. */
+export interface AccountChange {
+  new?: boolean;
+  host?: string;
+  ws_url?: string;
+  broker?: string;
+  role?: "" | "backup" | "primary" | "trading";
+  product?: "" | "CNC" | "MIS" | "NRML";
+  key?: string;
+}
+
 /** Topic `accounts`, by account: funds, profit, status and the age of what is shown. */
 export interface AccountRow {
   account: string;
@@ -28,6 +49,16 @@ export interface AccountRow {
   calls_used: number | null;
   calls_limit: number | null;
   calls_waiting: number | null;
+}
+
+/** GET /api/setup/accounts (admin): an account of config/accounts.toml, without its key. */
+export interface AccountSetup {
+  id: string;
+  role: string;
+  broker: string;
+  host: string;
+  ws_url: string;
+  product: string;
 }
 
 /** POST /api/actions/acknowledge: an active alert (the key of its row) was seen. Role trader. */
@@ -219,6 +250,13 @@ export interface ClosedTradeRow {
 export interface ConfirmRequest {
   password?: string;
   totp?: string;
+}
+
+/** A line of imported mappings; `problem` is "in order" for one that can be taken. */
+export interface CsvRow {
+  line: number;
+  row: string;
+  problem: string;
 }
 
 /** GET /api/webhooks/{name}/deliveries?limit= (trader): a verdict on an alert, the newest last. Hostile text. */
@@ -459,6 +497,33 @@ export interface LoginRequest {
   name: string;
   password: string;
   totp?: string;
+}
+
+/** GET /api/margin/lots?margin=&instrument=&kind=&grade=&expiry=&premium=: lots that a margin pays for, and why. */
+export interface LotsAnswer {
+  instrument: string;
+  type: string;
+  grade: string;
+  share: number;
+  margin_per_lot: number;
+  lots: number;
+  quantity: number;
+  used: number;
+  left: number;
+  lot_size: number;
+  freeze: number;
+  max_lots: number;
+  orders: number[];
+  why: string;
+}
+
+/** GET /api/margin: rupees of an account as risk counts them: free is cash less what is reserved and kept back. */
+export interface MarginRow {
+  account: string;
+  free: number;
+  cash: number;
+  reserved: number;
+  buffer: number;
 }
 
 /** POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too. */
@@ -1031,6 +1096,22 @@ export interface UserEntry {
   disabled: boolean;
   created_wall_ms: number;
   last_login_wall_ms: number | null;
+}
+
+/** POST /api/webhooks/{name} (trader, confirmed): what is not empty changes. `csv` holds further mappings, symbol, */
+export interface WebhookChange {
+  mode?: "" | "BOTH" | "LONG" | "SHORT";
+  window?: string;
+  square_off?: string;
+  csv?: string;
+  preview?: boolean;
+  locked?: boolean | null;
+}
+
+/** POST /api/webhooks/{name}: `rows` only of a preview, or where lines are faulty and nothing was taken. */
+export interface WebhookChanged {
+  changed: boolean;
+  rows: CsvRow[];
 }
 
 /** GET /api/webhooks (trader): one of them, without its address. `state` is OPEN, LOCKED or FAULTY. */

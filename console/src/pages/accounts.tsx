@@ -6,6 +6,7 @@ import { number, profit, rupees, span } from "../ui/format";
 import { Badge, Card, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Column, Table } from "../ui/table";
+import { AccountSetups, Margins } from "./account_setup";
 
 const key = (row: AccountRow): string => row.account;
 
@@ -53,6 +54,8 @@ export default function Accounts() {
       <Card plain>
         <Table label="accounts" csv="accounts" rows={rows} loaded={accounts.loaded} columns={columns} rowKey={key} choose={["role", "broker"]} />
       </Card>
+      <Margins />
+      <AccountSetups />
     </Page>
   );
 }

@@ -22,6 +22,7 @@ from mytrading.daemons.console import (
     reports_api,
     research_api,
     risk_api,
+    setup_api,
 )
 from mytrading.daemons.console.authentication import Authentication, Viewer
 from mytrading.daemons.console.refusals import ApiRefused
@@ -84,6 +85,7 @@ def make_application(state: State) -> Litestar:
             *risk_api.ROUTES,
             *legs_api.ROUTES,
             *research_api.ROUTES,
+            *setup_api.ROUTES,
             *page_files.ROUTES,
         ],
         middleware=[DefineMiddleware(Authentication)],

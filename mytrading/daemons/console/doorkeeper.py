@@ -46,6 +46,8 @@ HEAVY_PATHS = (
     "/api/scenario",
     "/api/risk",
     "/api/legs/",
+    "/api/setup",
+    "/api/margin/",
     "/api/webhooks",
     "/api/audit.csv",
 )

@@ -1,0 +1,74 @@
+"""Accounts, webhooks and the margin calculator from the page: by the shell's commands, with keys told to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.core.webhooks.authentication import digest_of
+from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookToken, read_webhook, write_webhook
+from mytrading.messages.webhooks import Sender
+from tests.kit.console_browser import ConsoleOfTest
+from tests.kit.project import copy_project
+
+KEY = "a-key-that-nobody-may-read"
+GOOD, BAD = "TCS,NSE,3,MIS\n", "INFY,NOWHERE,x,MIS\n"
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    home = tmp_path_factory.mktemp("home")
+    copy_project(home)
+    file = home / "config" / "webhooks" / "Hook.toml"
+    file.parent.mkdir(mode=0o700)
+    mapping = SymbolMapping(symbol="SBIN", instrument="NSE:SBIN", quantity=1)
+    token = WebhookToken(digest=digest_of("x"))
+    file.write_text(write_webhook(WebhookFile(sender=Sender.GENERIC, token=token, symbols=(mapping,), intraday=False)))
+    file.chmod(0o600)
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"), home=home)
+    made.add_user("tara", "trader")
+    yield made
+    made.stop()
+
+
+def hook(console: ConsoleOfTest) -> WebhookFile:
+    path = Path(console.config.home) / "config" / "webhooks" / "Hook.toml"
+    return read_webhook("Hook", path.read_text(encoding="utf-8")).file
+
+
+def test_mappings_are_previewed_then_taken_all_or_none(console: ConsoleOfTest) -> None:
+    page = console.browser("tara")
+    assert page.post("/api/confirm", password="Nifty-lantern!73-otter").status_code == 200
+    shown = page.post("/api/webhooks/Hook", csv=GOOD + BAD, preview=True).json()
+    assert not shown["changed"] and [row["problem"] == "in order" for row in shown["rows"]] == [True, False]
+    refused = page.post("/api/webhooks/Hook", csv=GOOD + BAD).json()
+    assert not refused["changed"] and len(hook(console).symbols) == 1
+    assert page.post("/api/webhooks/Hook", csv=GOOD).json() == {"changed": True, "rows": []}
+    assert [row.symbol for row in hook(console).symbols] == ["SBIN", "TCS"]
+    page.post("/api/webhooks/Hook", locked=True)
+    assert hook(console).locked
+    assert console.audited(action="webhook edit")[0]["result"] == "done"
+
+
+def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_told_nobody(console: ConsoleOfTest) -> None:
+    assert console.browser("tara").get("/api/setup/accounts").json()["code"] == "ROLE"
+    page = console.browser("asha")
+    asked = {"new": True, "host": "http://127.0.0.1:9", "key": KEY}
+    assert page.post("/api/setup/accounts/second", **asked).json()["code"] == "CONFIRM_NEEDED"
+    page.post("/api/confirm", password="Nifty-lantern!73-otter")
+    done = page.post("/api/setup/accounts/second", **asked)
+    assert done.json()["code"] == "REFUSED" and KEY not in done.text
+    assert page.post("/api/setup/accounts/--help", **asked).json()["field"] == "name"
+    assert page.get("/api/setup/accounts").json() == []
+    row = console.audited(action="account add")[0]
+    assert row["result"] == "refused" and KEY not in str(row)
+
+
+def test_margin_pays_for_the_lots_of_the_formula(console: ConsoleOfTest) -> None:
+    page = console.browser("asha")
+    found = page.get("/api/margin/lots", params={"margin": 1_000_000, "grade": "A"}).json()
+    assert found["lots"] == int(1_000_000 * found["share"] // found["margin_per_lot"]) > 0
+    assert page.get("/api/margin/lots", params={"margin": 1}).json()["lots"] == 0
+    assert page.get("/api/margin/lots", params={"margin": 1, "grade": "Z"}).status_code in (404, 409)
