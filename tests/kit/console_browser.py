@@ -39,6 +39,8 @@ class GatewayThread:
     def __init__(self, config: RunConfig) -> None:
         self.rows: list[Any] = []
         self.silent = threading.Event()
+        self.losing = threading.Event()
+        """Requests are executed, and their answers lost."""
         self.judge: Callable[[OrderTrial], OrderTrialResult] | None = None
         """Risk, which answers trial orders; none answers none."""
         self.server: OpsServer = ops_server(config, record=self._record)
@@ -60,7 +62,9 @@ class GatewayThread:
             if socket.poll(50):
                 parts = socket.recv_multipart()
                 if not self.silent.is_set():
-                    socket.send_multipart([*parts[:-1], encode_body(self.server.reply(parts[-1]))])
+                    reply = encode_body(self.server.reply(parts[-1]))
+                    if not self.losing.is_set():
+                        socket.send_multipart([*parts[:-1], reply])
                     for trial in self.server.context.trials.take_unsent() if self.judge is not None else ():
                         self.server.context.trials.receive(self.judge(trial))
         context.destroy(0)

@@ -7,13 +7,16 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.daemons.console import actions_api
-from mytrading.messages.control import Alert, TradingState
-from mytrading.messages.enums import Severity
+from mytrading.messages.control import Alert, CancelRequested, FlattenRequested, TradingState
+from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.orders import OrderChanged
 from mytrading.runtime.supervision.kill_file import KillFile
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.hypothesis_budget import examples
+from tests.kit.order_samples import order
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,41 @@ def test_refusal_of_the_gateway_is_told_and_audited(console: ConsoleOfTest) -> N
     assert (done.status_code, done.json()["code"]) == (409, "REFUSED")
     assert "other" in done.json()["error"]
     assert console.audited(user="tara")[0]["result"] == "refused"
+
+
+def test_row_that_moved_under_one_of_two_browsers_is_left_alone(console: ConsoleOfTest) -> None:
+    view = console.gateway.server.context.view
+    resting = order(client_order_id="two", state=OrderState.ACCEPTED, quantity=130)
+    view.apply(OrderChanged(event="accepted", order=resting, machine_ns=1))
+    first, second = console.browser("tara"), console.browser("asha")
+    seen = [page.get("/api/orders").json()["rows"]["two"]["version"] for page in (first, second)]
+    assert seen[0] == seen[1]
+    changed = replace(resting, quantity=65)  # what the first asked for came to be
+    view.apply(OrderChanged(event="modified", order=changed, machine_ns=2))
+    late = second.post("/api/actions/cancel", request_id="late", order="two", version=seen[1])
+    assert (late.status_code, late.json()["code"]) == (409, "MOVED") and "65" in late.json()["error"]
+    assert not [row for row in console.gateway.rows if isinstance(row, CancelRequested)]
+    now = second.get("/api/orders").json()["rows"]["two"]["version"]
+    for page in (second, first):  # the same wish from another tab, by its id
+        page.post("/api/actions/cancel", request_id="right", order="two", version=now)
+    assert [row.order for row in console.gateway.rows if isinstance(row, CancelRequested)] == ["two"]
+
+
+def test_answer_that_was_lost_is_had_by_the_same_id_and_the_command_counts_once(
+    console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions_api, "ANSWER_S", 0.2)
+    page, strategy = console.browser("tara"), console.config.strategies[0].name
+    console.gateway.losing.set()
+    try:
+        lost = page.post("/api/actions/flatten", request_id="lost", strategy=strategy, reason="once")
+        assert lost.json()["code"] == "STACK_SILENT"
+    finally:
+        console.gateway.losing.clear()
+    again = page.post("/api/actions/flatten", request_id="lost", strategy=strategy, reason="once")
+    assert again.status_code == 200, again.text
+    assert len([row for row in console.gateway.rows if isinstance(row, FlattenRequested) and row.reason == "once"]) == 1
+    assert [row["result"] for row in console.audited(action="flatten")[:2]] == ["done", "failed"]
 
 
 def test_page_is_told_that_the_gateway_hangs_and_a_halt_is_given_by_the_file(
