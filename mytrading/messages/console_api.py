@@ -766,6 +766,37 @@ class LotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/config/{name} (admin), `calendar` or `risk`: config/NAME.toml, which a running stack follows."""
+
+    name: str
+    text: str
+    digest: str
+    versions: list[str]
+
+
+class ConfigDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/config/{name} (admin, confirmed): another text, or a `version` of before; written only with `save`.
+
+    `expected` is the digest of the text that was seen; another is refused with MOVED.
+    """
+
+    text: Annotated[str, msgspec.Meta(max_length=60_000)] = ""
+    version: ShortText = ""
+    expected: ShortText
+    save: bool = False
+
+
+class ConfigDraftResult(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/config/{name}: with a `problem` nothing was written. `diff` is unified, by line."""
+
+    saved: bool
+    problem: str
+    diff: list[str]
+    digest: str
+    versions: list[str]
+
+
 REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     ApiError,
     SessionInfo,
@@ -823,5 +854,8 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     WebhookChanged,
     MarginRow,
     LotsAnswer,
+    ConfigFile,
+    ConfigDraft,
+    ConfigDraftResult,
 )
 """Bodies of REST requests and answers, as the page's types are made from them."""

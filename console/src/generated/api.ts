@@ -246,6 +246,31 @@ export interface ClosedTradeRow {
   closed_ms: number | null;
 }
 
+/** POST /api/config/{name} (admin, confirmed): another text, or a `version` of before; written only with `save`. */
+export interface ConfigDraft {
+  text?: string;
+  version?: string;
+  expected: string;
+  save?: boolean;
+}
+
+/** POST /api/config/{name}: with a `problem` nothing was written. `diff` is unified, by line. */
+export interface ConfigDraftResult {
+  saved: boolean;
+  problem: string;
+  diff: string[];
+  digest: string;
+  versions: string[];
+}
+
+/** GET /api/config/{name} (admin), `calendar` or `risk`: config/NAME.toml, which a running stack follows. */
+export interface ConfigFile {
+  name: string;
+  text: string;
+  digest: string;
+  versions: string[];
+}
+
 /** POST /api/confirm: the password or a code again, for actions answered with CONFIRM_NEEDED. */
 export interface ConfirmRequest {
   password?: string;

@@ -5,6 +5,7 @@ import type { CalendarDay } from "../generated/api";
 import { day } from "../ui/format";
 import { Badge, Card, ErrorNote, Page } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
+import { ConfigEditor } from "./config_editor";
 
 const COLUMNS: readonly Column<CalendarDay>[] = [
   { id: "day", name: "Day", value: (row) => row.day, cell: (row) => <DayName iso={row.day} /> },
@@ -47,6 +48,7 @@ export default function Calendar() {
       <Card plain>
         <Table label="days" csv="calendar" rows={answer.data ?? NONE} loaded={!answer.busy} columns={COLUMNS} rowKey={key} sort={{ id: "day", desc: false }} />
       </Card>
+      <ConfigEditor name="calendar" title="Trading hours and holidays" onSaved={answer.again} />
     </Page>
   );
 }

@@ -223,6 +223,7 @@ def save(
     """Change a file of legs by JSON on standard input: its keys, and `legs` as a list. Comments and other keys stay."""
     from mytrading.cli.legs import saving
     from mytrading.cli.shell.target import refuse_taken_name
+    from mytrading.config import file_versions
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
@@ -230,11 +231,13 @@ def save(
     path, label, before = _draft_of(home, name)
     if not before:
         refuse_taken_name(home, name)
-    own, digest = str(path.relative_to(home)), saving.digest_of_text(before)
+    own, digest = str(path.relative_to(home)), file_versions.digest_of_text(before)
     if expected not in ("", digest):
         fail(ERROR, f"MOVED: {own} was changed since it was shown; load it again")
     try:
-        after = saving.version_text(path, version) if version else saving.merge_legs(before, label, _values_given())
+        after = (
+            file_versions.version_text(path, version) if version else saving.merge_legs(before, label, _values_given())
+        )
     except ValueError as error:
         fail(USAGE, str(error))
     settings, problems = saving.try_text(home, path, after, label, profile)
@@ -242,11 +245,12 @@ def save(
         problems = [f"{own}: enabled = false, so it never runs; take the line out"]
     described = _described(settings) if settings is not None and not problems else {}
     writes = not (only_check or problems or after == before)
-    kept = saving.write_version(path, before, after) if writes else ""
+    kept = file_versions.write_version(path, before, after) if writes else ""
+    there = after if writes else before
     body = {
-        "name": label, "file": own, "saved": writes, "digest": saving.digest_of_text(after if writes else before),
-        "kept_version": kept, "versions": saving.versions_of(path), "text": after,
-        "diff": saving.diff_of(before, after, own), "problems": [saving.place_of(text) for text in problems],
+        "name": label, "file": own, "saved": writes, "digest": file_versions.digest_of_text(there),
+        "kept_version": kept, "versions": file_versions.versions_of(path), "text": after,
+        "diff": file_versions.diff_of(before, after, own), "problems": [saving.place_of(text) for text in problems],
         **{key: described.get(key, []) for key in ("notes", "guards", "changes")},
     }  # fmt: skip
     said = "written" if writes else "nothing to change" if after == before else "not written"

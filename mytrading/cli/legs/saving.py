@@ -1,15 +1,12 @@
 """Files of legs changed by a program: merged into the file that is there, so that comments and other keys stay.
 
-Nothing is written that cannot run, nor over a file that changed meanwhile; what was there before is kept as a version.
+Nothing is written here: `config.file_versions` keeps what was there before.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
-from difflib import unified_diff
-from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,19 +15,13 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
+from mytrading.config.file_versions import VERSIONS
 from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import TradingSettings
 
-VERSIONS = ".versions"
-"""The folder beside the files that holds those from before, a folder for each."""
 HEAD = "#:schema ../../docs/legs.schema.json\n"
 _PLACE = re.compile(r"^[^:\s]+:(?P<line>\d+): (?P<field>[A-Za-z_]+(?:\[\d+\])?(?:\.[a-z_]+)?)(?P<rest>.*)$", re.DOTALL)
-
-
-def digest_of_text(text: str) -> str:
-    """Return a short digest of a file's text, by which a program says what it saw; empty for no file."""
-    return blake2b(text.encode(), digest_size=8).hexdigest() if text else ""
 
 
 def merge_legs(text: str, name: str, values: Mapping[str, Any]) -> str:
@@ -74,12 +65,6 @@ def _merge_tables(document: tomlkit.TOMLDocument, legs: list[Mapping[str, Any]])
         document["legs"] = tables
 
 
-def diff_of(before: str, after: str, file: str) -> list[str]:
-    """Return the lines of a unified diff; empty if nothing changes."""
-    lines = unified_diff(before.splitlines(), after.splitlines(), f"{file} now", f"{file} then", lineterm="")
-    return list(lines)
-
-
 def try_text(home: Path, path: Path, text: str, name: str, profile: str) -> tuple[TradingSettings | None, list[str]]:
     """Return the settings with a file of legs that is not written yet, as the one that runs, or what is wrong with it.
 
@@ -115,32 +100,3 @@ def place_of(problem: str) -> dict[str, Any]:
         return {"line": 0, "field": "", "text": problem}
     text = f"{found['field']}{found['rest']}"
     return {"line": int(found["line"]), "field": found["field"], "text": text}
-
-
-def versions_of(path: Path) -> list[str]:
-    """Return the names of the versions of a file, the newest first."""
-    return sorted((one.stem for one in (path.parent / VERSIONS / path.stem).glob("*.toml")), reverse=True)
-
-
-def version_text(path: Path, version: str) -> str:
-    """Return the text of one of `versions_of`; raises `ValueError` if there is none of this name."""
-    known = versions_of(path)
-    if version not in known:
-        raise ValueError(
-            f"expected a version of {path.name} ({', '.join(known) or 'there is none'}), found {version!r}"
-        )
-    return (path.parent / VERSIONS / path.stem / f"{version}.toml").read_text(encoding="utf-8")
-
-
-def write_version(path: Path, before: str, after: str) -> str:
-    """Write a file, and keep what was there; returns the name of that version, empty for a new file."""
-    kept = ""
-    if before:
-        folder = path.parent / VERSIONS / path.stem
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{digest_of_text(before)}"
-        (folder / f"{kept}.toml").write_text(before, encoding="utf-8")
-    made = path.with_name(f".{path.name}.new")
-    made.write_text(after, encoding="utf-8")
-    made.replace(path)
-    return kept

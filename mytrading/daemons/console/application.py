@@ -16,6 +16,7 @@ from mytrading import __version__
 from mytrading.daemons.console import (
     accounts_api,
     actions_api,
+    config_api,
     legs_api,
     page_files,
     pages_api,
@@ -86,6 +87,7 @@ def make_application(state: State) -> Litestar:
             *legs_api.ROUTES,
             *research_api.ROUTES,
             *setup_api.ROUTES,
+            *config_api.ROUTES,
             *page_files.ROUTES,
         ],
         middleware=[DefineMiddleware(Authentication)],

@@ -1,0 +1,72 @@
+/** Edits a file that a running stack follows (administrators): checked, compared, saved, with the versions before. */
+import { useEffect, useState } from "react";
+import { post } from "../api/client";
+import { useAnswer } from "../api/hooks";
+import { useRole } from "../api/session";
+import type { ConfigDraft, ConfigDraftResult, ConfigFile } from "../generated/api";
+import { Card, ErrorNote, Field } from "../ui/parts";
+import { toast } from "../ui/toast";
+
+export function ConfigEditor(props: { name: string; title: string; onSaved?: () => void }) {
+  const admin = useRole("admin");
+  const [open, setOpen] = useState(false);
+  const path = `/api/config/${props.name}`;
+  const answer = useAnswer<ConfigFile>(admin && open ? path : null);
+  const [text, setText] = useState("");
+  const [version, setVersion] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [result, setResult] = useState<ConfigDraftResult | null>(null);
+  const file = answer.data;
+  useEffect(() => setText(file?.text ?? ""), [file]);
+  useEffect(() => setResult(null), [text, version]);
+  if (!admin) return null;
+
+  async function send(save: boolean) {
+    if (!file) return;
+    setBusy(true);
+    setError(null);
+    const body: ConfigDraft = { text: version ? "" : text, version, expected: file.digest, save };
+    try {
+      const made = await post<ConfigDraftResult>(path, body);
+      setResult(made);
+      if (made.saved) {
+        toast("good", `config/${props.name}.toml is written; a running stack takes it within seconds.`);
+        setVersion("");
+        answer.again();
+        props.onSaved?.();
+      }
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <Card title={props.title} actions={<button type="button" className="small" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? "Close" : "Edit"}</button>}>
+      <ErrorNote error={answer.error ?? error} />
+      {open && file && (
+        <>
+          <Field label={`config/${props.name}.toml`} wide>
+            <textarea rows={18} spellCheck={false} className="code" value={text} disabled={version !== ""} onChange={(event) => setText(event.target.value)} />
+          </Field>
+          <div className="row">
+            {file.versions.length > 0 && (
+              <select aria-label="Version" value={version} onChange={(event) => setVersion(event.target.value)}>
+                <option value="">the text above</option>
+                {file.versions.map((one) => <option key={one}>{one}</option>)}
+              </select>
+            )}
+            <button type="button" disabled={busy} onClick={() => void send(false)}>Check</button>
+            <button type="button" className="primary" disabled={busy || !result || result.problem !== "" || !result.diff.length} onClick={() => void send(true)}>Save</button>
+          </div>
+          {result?.problem && <div className="note bad" role="alert">{result.problem}</div>}
+          {result && !result.diff.length && <p className="muted">Nothing changes.</p>}
+          {result && result.diff.length > 0 && <pre className="diff" aria-label="Changes">{result.diff.map((line, at) => <span key={at} className={line.startsWith("+") ? "gain" : line.startsWith("-") ? "loss" : "muted"}>{`${line}\n`}</span>)}</pre>}
+        </>
+      )}
+      {!open && <p className="muted small">config/{props.name}.toml</p>}
+    </Card>
+  );
+}
