@@ -33,7 +33,7 @@ from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import KILL, LimitUse, OrderTrial, StepDone, WantInstruments
+from mytrading.messages.control import KILL, LimitUse, OrderTrial, OrderTrialResult, StepDone, WantInstruments
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.level_names import hedge_name, stop_name
 from mytrading.messages.market import MarketStep, Quote
@@ -215,7 +215,13 @@ class RiskManager(MachineDaemon):
             if not known and now - trial.asked_machine_ns < TRIAL_WAITS_NS:
                 self._send_wants(now)
                 return
-        self.status.send(TRIAL_TOPIC, self.risk.try_order(trial, self.clock.now()))
+        try:
+            found = self.risk.try_order(trial, self.clock.now())
+        except Exception as error:
+            self.log.error("order_trial.failed", instrument=trial.instrument, exc_info=error)
+            text = f"a defect in risk, nothing was judged: {type(error).__name__}: {error}; see `mytrading logs risk`"
+            found = OrderTrialResult(id=trial.id, at_ns=self.clock.now(), problem=text)
+        self.status.send(TRIAL_TOPIC, found)
 
     def _on_market(self, frame: Frame) -> None:
         """In lock-step quotes alone count, and they and the clock once all of a step are here."""

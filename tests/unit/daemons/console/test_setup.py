@@ -9,12 +9,13 @@ import pytest
 
 from mytrading.core.webhooks.authentication import digest_of
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookToken, read_webhook, write_webhook
+from mytrading.messages.enums import Product
 from mytrading.messages.webhooks import Sender
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.project import copy_project
 
 KEY = "a-key-that-nobody-may-read"
-GOOD, BAD = "TCS,NSE,3,MIS\n", "INFY,NOWHERE,x,MIS\n"
+GOOD, BAD = "TCS,NSE,3,CNC\n", "INFY,NOWHERE,x,MIS\n"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]
     copy_project(home)
     file = home / "config" / "webhooks" / "Hook.toml"
     file.parent.mkdir(mode=0o700)
-    mapping = SymbolMapping(symbol="SBIN", instrument="NSE:SBIN", quantity=1)
+    mapping = SymbolMapping(symbol="SBIN", instrument="NSE:SBIN", product=Product.CNC, quantity=1)
     token = WebhookToken(digest=digest_of("x"))
     file.write_text(write_webhook(WebhookFile(sender=Sender.GENERIC, token=token, symbols=(mapping,), intraday=False)))
     file.chmod(0o600)

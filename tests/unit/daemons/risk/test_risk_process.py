@@ -15,7 +15,16 @@ from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.risk.daemon import RiskManager
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.control import KILL, Alert, LimitUse, StepDone, TradingState, WantInstruments
+from mytrading.messages.control import (
+    KILL,
+    Alert,
+    LimitUse,
+    OrderTrial,
+    OrderTrialResult,
+    StepDone,
+    TradingState,
+    WantInstruments,
+)
 from mytrading.messages.enums import (
     Action,
     LimitAction,
@@ -35,7 +44,7 @@ from mytrading.messages.orders import Order, OrderChanged, Position, PositionCha
 from mytrading.messages.reports import Funds
 from mytrading.messages.run_config import VenueKind
 from mytrading.messages.signals import Signal
-from mytrading.messages.streams import STEP_TOPIC
+from mytrading.messages.streams import STEP_TOPIC, TRIAL_TOPIC
 from mytrading.runtime.daemon.live_files import CODE
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
@@ -90,6 +99,37 @@ def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
     assert risk.risk.environment.tables.share_of("B").share == 0.5
     assert [(alert.code, alert.subject) for alert in risk.alerts.active] == [(CODE, "risk.toml")]
+
+
+def test_trial_order_gets_quotes_for_a_while_and_an_answer(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[WantInstruments | OrderTrialResult] = []
+    monkeypatch.setattr(risk.status, "send", lambda _topic, message: sent.append(message))
+    share = Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
+    risk.risk.take_contracts(InstrumentBook([share]))
+    strategy = risk.config.strategies[0].name
+    trial = OrderTrial(
+        id="t", account=risk.config.venue.account, strategy=strategy, instrument=share.id, lots=1,
+        asked_machine_ns=machine_now(),
+    )  # fmt: skip
+    header = Header(1, 1, 1, b"", 0)
+
+    def ask(asked: OrderTrial) -> None:
+        risk._on_trial(Frame(TRIAL_TOPIC, header, asked, b""))
+
+    ask(trial)
+    (wants,) = sent
+    assert isinstance(wants, WantInstruments) and share.id in wants.instruments and share.id not in wants.held
+    ask(msgspec.structs.replace(trial, asked_machine_ns=machine_now() - 5 * SECOND))
+    answer = sent[-1]
+    assert isinstance(answer, OrderTrialResult)
+    assert "NO_QUOTE" in {rule.code for rule in answer.rules if rule.denial}
+    monkeypatch.setattr(risk.risk, "try_order", lambda *_: 1 // 0)
+    ask(msgspec.structs.replace(trial, asked_machine_ns=0))
+    assert isinstance(sent[-1], OrderTrialResult) and "defect" in sent[-1].problem
+    assert risk.risk.wanted_instruments() == ()
+    monkeypatch.setattr("mytrading.daemons.risk.daemon.machine_now", lambda: machine_now() + 60 * SECOND)
+    risk._send_wants(0)
+    assert isinstance(sent[-1], WantInstruments) and share.id not in sent[-1].instruments
 
 
 def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
