@@ -223,7 +223,7 @@ def save(
     """Change a file of legs by JSON on standard input: its keys, and `legs` as a list. Comments and other keys stay."""
     from mytrading.cli.legs import saving
     from mytrading.cli.shell.target import refuse_taken_name
-    from mytrading.config import file_versions
+    from mytrading.runtime.host import file_versions
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")

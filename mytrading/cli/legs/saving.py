@@ -1,6 +1,6 @@
 """Files of legs changed by a program: merged into the file that is there, so that comments and other keys stay.
 
-Nothing is written here: `config.file_versions` keeps what was there before.
+Nothing is written here: `runtime.host.file_versions` keeps what was there before.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
-from mytrading.config.file_versions import VERSIONS
 from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import TradingSettings
+from mytrading.runtime.host.file_versions import VERSIONS
 
 HEAD = "#:schema ../../docs/legs.schema.json\n"
 _PLACE = re.compile(r"^[^:\s]+:(?P<line>\d+): (?P<field>[A-Za-z_]+(?:\[\d+\])?(?:\.[a-z_]+)?)(?P<rest>.*)$", re.DOTALL)

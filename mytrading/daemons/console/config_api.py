@@ -14,7 +14,6 @@ from litestar import get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
-from mytrading.config import file_versions
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.risk.sizing.lots import unknown_sizings
@@ -22,6 +21,7 @@ from mytrading.daemons.console.accounts_api import ADMIN, CONFIRMED_ADMIN, Conso
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host import file_versions
 
 
 def _check_calendar(_: RunConfig, parsed: dict[str, Any]) -> None:

@@ -164,7 +164,7 @@ def show_lots(
     grade: Short = "balanced",
     premium: Amount = 0.0,
     *,
-    expiry: bool = False,
+    expiry: Annotated[bool, QueryParameter()] = False,
 ) -> api.LotsAnswer:
     """How many lots a margin pays for, by the formula that sizes orders."""
     words = [f"--margin={margin}", f"--instrument={instrument}", f"--type={kind}", f"--grade={grade}"]
