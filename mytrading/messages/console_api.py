@@ -591,10 +591,13 @@ class LegFile(msgspec.Struct, frozen=True, kw_only=True):
 class LegDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """POST /api/legs/{name} (trader): keys of the file, None takes one out; `legs` is the list of them. Or a `version`.
 
-    `expected` is the digest of the file that was seen; another is refused with MOVED. Only with `save` it is written.
+    A leg with `from` changes that one of the file, counted from 1 (None: a new one). `expected` is the digest of the
+    file that was seen, empty for a new file; another is refused with MOVED. A new file may be a copy of another, its
+    `source`, whose digest `expected` is then. Only with `save` it is written.
     """
 
     values: dict[str, Any] = {}
+    source: ShortText = ""
     version: ShortText = ""
     expected: ShortText = ""
     save: bool = False
@@ -652,9 +655,10 @@ class ResearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class ResearchJob(msgspec.Struct, kw_only=True):
-    """GET /api/research: a run that waits, runs, or ended (done, failed, cancelled), with its progress as told last.
+    """GET /api/research: a run that waits, runs, or ended (done, failed, cancelled, interrupted), with its progress.
 
-    `report` is its id below the reports, there once `has_report`. `share` is None while it is not known.
+    `report` is its id below the reports, there once `has_report`. `share` is None while it is not known. `request` is
+    what was asked: with another id it is queued again. An interrupted one was under way when the console ended.
     """
 
     id: str
@@ -665,6 +669,7 @@ class ResearchJob(msgspec.Struct, kw_only=True):
     state: str
     asked_wall_ms: int
     report: str
+    request: ResearchRequest
     began_wall_ms: int | None = None
     ended_wall_ms: int | None = None
     share: float | None = None

@@ -385,6 +385,7 @@ export interface KillAction {
 /** POST /api/legs/{name} (trader): keys of the file, None takes one out; `legs` is the list of them. Or a `version`. */
 export interface LegDraft {
   values?: Record<string, unknown>;
+  source?: string;
   version?: string;
   expected?: string;
   save?: boolean;
@@ -772,7 +773,7 @@ export interface ReportValue {
   tone?: "" | "bad" | "good" | "warn";
 }
 
-/** GET /api/research: a run that waits, runs, or ended (done, failed, cancelled), with its progress as told last. */
+/** GET /api/research: a run that waits, runs, or ended (done, failed, cancelled, interrupted), with its progress. */
 export interface ResearchJob {
   id: string;
   kind: string;
@@ -782,6 +783,7 @@ export interface ResearchJob {
   state: string;
   asked_wall_ms: number;
   report: string;
+  request: ResearchRequest;
   began_wall_ms: number | null;
   ended_wall_ms: number | null;
   share: number | null;

@@ -9,7 +9,7 @@ import { useTopic } from "../live/hooks";
 import { moment } from "../ui/format";
 import { Badge, Card, ErrorNote, Field, Share, type Tone } from "../ui/parts";
 
-const TONES: Record<string, Tone> = { waiting: "", running: "info", done: "good", failed: "bad", cancelled: "care" };
+const TONES: Record<string, Tone> = { waiting: "", running: "info", done: "good", failed: "bad", cancelled: "care", interrupted: "care" };
 const KINDS: Record<ResearchRequest["kind"], string> = { backtest: "Backtest", optimize: "Optimise parameters", "walk-forward": "Walk forward", check: "Check for faults" };
 const list = (text: string): string[] => text.split(/[\s;]+/).filter(Boolean);
 
@@ -28,9 +28,9 @@ export function ResearchQueue(props: { onEnded: () => void }) {
     setEveryMs(2000);
     answer.again();
   };
-  async function cancel(job: ResearchJob) {
+  async function change(path: string, body?: ResearchRequest) {
     try {
-      await post(`/api/research/${encodeURIComponent(job.id)}/cancel`);
+      await post(path, body);
       setError(null);
     } catch (failure) {
       setError(failure);
@@ -51,7 +51,8 @@ export function ResearchQueue(props: { onEnded: () => void }) {
                 <span className="grow muted small" title={job.asked}>{job.error || job.progress || job.asked}</span>
                 {job.state === "running" && <span className="share"><Share value={job.share} label={`Progress of ${job.kind} ${job.strategy}`} /></span>}
                 <span className="muted small">{job.by}, {moment(job.ended_wall_ms ?? job.began_wall_ms ?? job.asked_wall_ms)}</span>
-                {mayAct && job.ended_wall_ms === null && <button type="button" className="small" onClick={() => void cancel(job)}>Cancel</button>}
+                {mayAct && job.ended_wall_ms === null && <button type="button" className="small" onClick={() => void change(`/api/research/${encodeURIComponent(job.id)}/cancel`)}>Cancel</button>}
+                {mayAct && job.ended_wall_ms !== null && job.state !== "done" && <button type="button" className="small" onClick={() => void change("/api/research", { ...job.request, request_id: requestId() })}>Queue again</button>}
               </li>
             ))}
           </ul>

@@ -48,7 +48,7 @@ class ConsoleServer:
         self.desk = ChainDesk(config, calendar)
         self.reader = StackReader(config, clock, calendar, self.desk.instruments, self._wake)
         self.hub = LiveHub(self.reader.book, self.store, self._beat, self.desk.problem, self.build)
-        self.research = ResearchQueue(config, wall_ms)
+        self.research = ResearchQueue(config, store_path(config).with_suffix(".research.json"), wall_ms)
         self.desk.serve(self.reader.book, self.hub.wanted_chains, self._wake)
         secure = rules.public_url.startswith("https://")
         state = State(
@@ -112,6 +112,7 @@ class ConsoleServer:
         )
         self._door.listen_on(self._http.port)
         self._http.start()
+        self.research.start()
 
     def stop(self) -> None:
         """Close the port, all sockets and the users' file."""
