@@ -1,42 +1,20 @@
 /** The option chain: strikes around the money, at most ten times a second, while the page is looked at. */
 import { memo, useEffect, useMemo, useRef, useState } from "react";
-import { useAnswer } from "../api/hooks";
 import { Bars } from "../charts/bars";
 import { Curve } from "../charts/lazy";
-import type { ChainCell, ChainHead, ChainLine, UnderlyingRow } from "../generated/api";
+import type { ChainCell, ChainHead, ChainLine } from "../generated/api";
 import { useChain } from "../live/hooks";
-import { clock, compact, day, number, percent, price } from "../ui/format";
+import { clock, compact, number, percent, price } from "../ui/format";
 import { Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
+import { useOptionChoice } from "./option_choice";
 
 export default function Chain() {
-  const underlyings = useAnswer<UnderlyingRow[]>("/api/underlyings");
-  const [chosen, setChosen] = useState("");
-  const [expiry, setExpiry] = useState("");
-  const row = underlyings.data?.find((one) => one.underlying === chosen) ?? underlyings.data?.find((one) => one.underlying === "NIFTY") ?? underlyings.data?.[0];
-  const of = row?.expiries.includes(expiry) ? expiry : row?.expiries[0];
+  const { row, expiry, loaded, error, fields } = useOptionChoice();
   return (
-    <Page
-      title="Option chain"
-      actions={
-        <>
-          <select aria-label="Underlying" value={row?.underlying ?? ""} onChange={(event) => setChosen(event.target.value)}>
-            {underlyings.data?.map((one) => (
-              <option key={one.underlying}>{one.underlying}</option>
-            ))}
-          </select>
-          <select aria-label="Expiry" value={of ?? ""} onChange={(event) => setExpiry(event.target.value)}>
-            {row?.expiries.map((one) => (
-              <option key={one} value={one}>
-                {day(one)}
-              </option>
-            ))}
-          </select>
-        </>
-      }
-    >
-      <ErrorNote error={underlyings.error} />
-      {underlyings.data?.length === 0 && <Card>No instrument with options is known.</Card>}
-      {row && of && <Live key={`${row.underlying} ${of}`} underlying={row.underlying} expiry={of} />}
+    <Page title="Option chain" actions={fields}>
+      <ErrorNote error={error} />
+      {loaded && !row && <Card>No instrument with options is known.</Card>}
+      {row && expiry && <Live key={`${row.underlying} ${expiry}`} underlying={row.underlying} expiry={expiry} />}
     </Page>
   );
 }

@@ -7,41 +7,88 @@ import { useRole } from "../api/session";
 import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated/api";
 import { Card, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
+import { type Leg, sentLeg } from "./builder_legs";
 
-/** A leg as the file has it: the keys that the builder knows; others of the file stay. */
-export type FileLeg = Record<string, string | number | null>;
+interface FileKey {
+  key: string;
+  name: string;
+  kind: "time" | "text" | "number" | "list" | readonly string[];
+  hint?: string;
+}
 
-const EXPIRIES = ["nearest", "next", "monthly", "next_monthly"];
+/** The keys of a file that the page shows, the first few always. */
+const KEYS: readonly FileKey[] = [
+  { key: "entry_time", name: "Entry", kind: "time" },
+  { key: "exit_time", name: "Exit", kind: "time" },
+  { key: "product", name: "Product", kind: ["MIS", "NRML"] },
+  { key: "accounts", name: "Accounts", kind: "list", hint: "the primary one" },
+  { key: "days", name: "Days", kind: ["", "any", "expiry", "non_expiry"] },
+  { key: "when", name: "Condition", kind: "text", hint: "close above SMA(20)" },
+  { key: "entry_minutes", name: "Entry window, minutes", kind: "number", hint: "15" },
+  { key: "square_off_time", name: "Flat by", kind: "time" },
+  { key: "range", name: "Range breakout", kind: "text", hint: "09:15-09:45" },
+  { key: "breakout", name: "Side of the range", kind: ["", "either", "above", "below"] },
+  { key: "risk_max_loss", name: "Run closes at a loss of ₹", kind: "number", hint: "none" },
+  { key: "risk_max_profit", name: "Run closes at a profit of ₹", kind: "number", hint: "none" },
+  { key: "risk_trailing", name: "Trailing stop of the run", kind: "number", hint: "none" },
+  { key: "risk_stop_to_cost_profit", name: "Stops to cost at a profit of ₹", kind: "number", hint: "none" },
+  { key: "max_daily_loss", name: "Loss of a day ₹", kind: "number", hint: "none" },
+];
+const ALWAYS = 4;
+const NEW: Record<string, string> = { entry_time: "09:20", exit_time: "15:10", product: "MIS" };
 
-export function LegSaving(props: { underlying: string; expiry: string; legs: readonly FileLeg[]; onLoad: (values: Record<string, unknown>) => void }) {
+/** What a file says of a key, as the page's field has it. */
+function shown(values: Record<string, unknown>, { key, kind }: FileKey): string {
+  const risk = values.risk as Record<string, unknown> | undefined;
+  const value = values[key] ?? (key.startsWith("risk_") ? risk?.[key.slice(5)] : undefined);
+  if (value === undefined || value === null) return "";
+  if (kind === "time") return String(value).slice(0, 5);
+  return Array.isArray(value) ? value.join(", ") : String(value);
+}
+
+/** What a field says, as the file has it; null takes the key out. */
+function sent(text: string, kind: FileKey["kind"]): unknown {
+  if (text.trim() === "") return null;
+  if (kind === "list") return text.split(/[\s,]+/).filter(Boolean);
+  return kind === "number" ? Number(text) : text.trim();
+}
+
+interface Props {
+  underlying: string;
+  legs: readonly Leg[];
+  /** The word of a file for the expiry that is shown. */
+  expiry: string;
+  /** Multiplies the lots. */
+  times: number;
+  /** Why these legs cannot be written; empty if they can. */
+  problem: string;
+  opened: LegFile | null;
+  onOpen: (file: LegFile) => void;
+}
+
+export function LegSaving(props: Props) {
   const mayAct = useRole("trader");
   const files = useAnswer<LegFileRow[]>("/api/legs");
-  const [name, setName] = useState("");
-  const [seen, setSeen] = useState<LegFile | null>(null);
-  const [entry, setEntry] = useState("09:20");
-  const [exit, setExit] = useState("15:10");
-  const [product, setProduct] = useState("MIS");
-  const [stop, setStop] = useState("100%");
-  const [expiry, setExpiry] = useState(props.expiry);
+  const { opened } = props;
+  const before = Object.fromEntries(KEYS.map((one) => [one.key, opened ? shown(opened.values, one) : ""]));
+  const [name, setName] = useState(opened?.name ?? "");
+  const [form, setForm] = useState<Record<string, string>>(opened ? before : NEW);
   const [version, setVersion] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [result, setResult] = useState<LegDraftResult | null>(null);
-  const known = files.data?.find((row) => row.name === name);
-  const written = JSON.stringify([props.legs, entry, exit, product, stop, expiry, version, name]);
-  useEffect(() => setResult(null), [written]);
+  const ofFile = opened !== null && opened.name === name;
+  const was = opened ? before : {};
+  const changes = Object.fromEntries(KEYS.filter((one) => (form[one.key] ?? "") !== (was[one.key] ?? "")).map((one) => [one.key, sent(form[one.key] ?? "", one.kind)]));
+  const retargeted = String(opened?.values.underlying ?? "").toUpperCase().replace(/^.*:/, "") !== props.underlying;
+  const values = version ? {} : { ...changes, ...(retargeted ? { underlying: props.underlying } : {}), legs: props.legs.map((leg) => sentLeg(leg, props.expiry, props.times)) };
+  const asked = JSON.stringify([name, version, values]);
+  useEffect(() => setResult(null), [asked]);
 
-  async function load(row: LegFileRow) {
+  async function open(row: LegFileRow) {
     setError(null);
     try {
-      const found = await get<LegFile>(`/api/legs/${encodeURIComponent(row.name)}`);
-      setSeen(found);
-      setVersion("");
-      const text = (key: string, usual: string): string => (typeof found.values[key] === "string" ? (found.values[key] as string).slice(0, 5) : usual);
-      setEntry(text("entry_time", "09:20"));
-      setExit(text("exit_time", "15:10"));
-      setProduct(text("product", "MIS"));
-      props.onLoad(found.values);
+      props.onOpen(await get<LegFile>(`/api/legs/${encodeURIComponent(row.name)}`));
     } catch (failure) {
       setError(failure);
     }
@@ -50,27 +97,38 @@ export function LegSaving(props: { underlying: string; expiry: string; legs: rea
   async function send(save: boolean) {
     setBusy(true);
     setError(null);
-    const legs = props.legs.map((leg) => ({ ...leg, expiry, ...(leg.action === "SELL" && stop ? { stop } : {}) }));
-    const values = version ? {} : { underlying: props.underlying, product, entry_time: entry, exit_time: exit || null, legs };
-    const body: LegDraft = { values, version, expected: known && seen?.name === name ? seen.digest : "", save };
+    const body: LegDraft = { values, version, source: ofFile ? "" : (opened?.name ?? ""), expected: opened?.digest ?? "", save };
     try {
       const made = await post<LegDraftResult>(`/api/legs/${encodeURIComponent(name)}`, body);
-      setResult(made);
       if (made.saved) {
         toast("good", `${made.file} is written. It runs once ENABLED_STRATEGIES names it, from the next start on.`);
-        setSeen({ ...made, values: {} });
         files.again();
+        await open({ name: made.name, file: made.file, legs: props.legs.length });
       }
+      setResult(made);
     } catch (failure) {
-      setError(failure instanceof ApiFailure && failure.code === "MOVED" ? `${failure.message}: open the file again` : failure);
+      setError(failure instanceof ApiFailure && failure.code === "MOVED" && ofFile ? `${failure.message}: open the file again` : failure);
     } finally {
       setBusy(false);
     }
   }
 
   if (!mayAct) return null;
-  const wrong = (field: string): string | undefined => result?.problems.find((one) => one.field === field)?.text;
-  const usable = /^[A-Za-z][A-Za-z0-9_]*$/.test(name) && (version !== "" || props.legs.length > 0);
+  const wrong = (key: string): string | undefined => result?.problems.find((one) => one.field === key || one.field === key.replace("risk_", "risk."))?.text;
+  const usable = /^[A-Za-z][A-Za-z0-9_]*$/.test(name) && (version !== "" || !props.problem);
+  const field = (one: FileKey) => {
+    const change = (value: string) => setForm({ ...form, [one.key]: value });
+    const value = form[one.key] ?? "";
+    return (
+      <Field key={one.key} label={one.name} error={wrong(one.key)}>
+        {Array.isArray(one.kind) ? (
+          <select value={value} onChange={(event) => change(event.target.value)}>{one.kind.map((word) => <option key={word} value={word}>{word || "usual"}</option>)}</select>
+        ) : (
+          <input type={one.kind === "time" || one.kind === "number" ? one.kind : "text"} min={0} step="any" maxLength={200} placeholder={one.hint} value={value} onChange={(event) => change(event.target.value)} />
+        )}
+      </Field>
+    );
+  };
   return (
     <Card title="As a strategy">
       <div className="form">
@@ -79,10 +137,7 @@ export function LegSaving(props: { underlying: string; expiry: string; legs: rea
             value=""
             onChange={(event) => {
               const row = files.data?.find((one) => one.name === event.target.value);
-              if (row) {
-                setName(row.name);
-                void load(row);
-              }
+              if (row) void open(row);
             }}
           >
             <option value="">a file of legs…</option>
@@ -90,29 +145,27 @@ export function LegSaving(props: { underlying: string; expiry: string; legs: rea
           </select>
         </Field>
         <Field label="Name" error={wrong("name")}><input value={name} maxLength={64} placeholder="My_Condor" onChange={(event) => setName(event.target.value)} /></Field>
-        <Field label="Entry" error={wrong("entry_time")}><input type="time" value={entry} onChange={(event) => setEntry(event.target.value)} /></Field>
-        <Field label="Exit" error={wrong("exit_time")}><input type="time" value={exit} onChange={(event) => setExit(event.target.value)} /></Field>
-        <Field label="Expiry" error={wrong("legs[1].expiry")}>
-          <select value={expiry} onChange={(event) => setExpiry(event.target.value)}>{EXPIRIES.map((one) => <option key={one}>{one}</option>)}</select>
-        </Field>
-        <Field label="Product" error={wrong("product")}>
-          <select value={product} onChange={(event) => setProduct(event.target.value)}>{["MIS", "NRML"].map((one) => <option key={one}>{one}</option>)}</select>
-        </Field>
-        <Field label="Stop of sold legs"><input value={stop} maxLength={30} placeholder="100% or 20 points" onChange={(event) => setStop(event.target.value)} /></Field>
-        {seen?.name === name && seen.versions.length > 0 && (
+        {KEYS.slice(0, ALWAYS).map(field)}
+        {ofFile && opened.versions.length > 0 && (
           <Field label="Version">
             <select value={version} onChange={(event) => setVersion(event.target.value)}>
               <option value="">the legs above</option>
-              {seen.versions.map((one) => <option key={one}>{one}</option>)}
+              {opened.versions.map((one) => <option key={one}>{one}</option>)}
             </select>
           </Field>
         )}
-        <div className="row">
-          <button type="button" disabled={busy || !usable} onClick={() => void send(false)}>Check</button>
-          <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
-          {known && <To href={`/reports?strategy=${encodeURIComponent(known.name)}`}>Backtest this</To>}
-        </div>
       </div>
+      <details>
+        <summary>Days, conditions, exits of the whole</summary>
+        <div className="form">{KEYS.slice(ALWAYS).map(field)}</div>
+      </details>
+      <div className="row">
+        <button type="button" disabled={busy || !usable} onClick={() => void send(false)}>Check</button>
+        <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
+        {opened && !ofFile && <span className="muted small">a copy of {opened.name}, of its own from then on</span>}
+        {ofFile && <To href={`/reports?strategy=${encodeURIComponent(name)}`}>Backtest this</To>}
+      </div>
+      {props.problem && version === "" && <p className="warn small">{props.problem}</p>}
       <ErrorNote error={files.error ?? error} />
       {result && result.problems.length > 0 && (
         <div className="note bad" role="alert">{result.problems.map((one) => <div key={one.text}>{one.line ? `line ${one.line}: ` : ""}{one.text}</div>)}</div>

@@ -216,11 +216,16 @@ def save(
     expected: Annotated[
         str, typer.Option("--expected", help="Digest of the file that was seen; refused if it changed since.")
     ] = "",
+    source: Annotated[str, typer.Option("--from", help="A new file: a copy of this one, with the changes.")] = "",
+    only_new: Annotated[bool, typer.Option("--new", help="Refuse if a file of this name is there.")] = False,
     only_check: Annotated[bool, typer.Option("--check", help="Show what would change, and write nothing.")] = False,
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Change a file of legs by JSON on standard input: its keys, and `legs` as a list. Comments and other keys stay."""
+    """Change a file of legs by JSON on standard input: its keys, and `legs` as a list. Comments and other keys stay.
+
+    A leg changes the one at its place; or legs say with `from` which one of the file each was, null for a new one.
+    """
     from mytrading.cli.legs import saving
     from mytrading.cli.shell.target import refuse_taken_name
     from mytrading.runtime.host import file_versions
@@ -231,12 +236,15 @@ def save(
     path, label, before = _draft_of(home, name)
     if not before:
         refuse_taken_name(home, name)
-    own, digest = str(path.relative_to(home)), file_versions.digest_of_text(before)
+    seen = _file_of(home, source)[0].read_text(encoding="utf-8") if source else before
+    own, digest = str(path.relative_to(home)), file_versions.digest_of_text(seen)
+    if (only_new or source) and before:
+        fail(ERROR, f"MOVED: {own} is there already; open it first, or choose another name")
     if expected not in ("", digest):
-        fail(ERROR, f"MOVED: {own} was changed since it was shown; load it again")
+        fail(ERROR, f"MOVED: {source or own} was changed since it was shown; load it again")
     try:
         after = (
-            file_versions.version_text(path, version) if version else saving.merge_legs(before, label, _values_given())
+            file_versions.version_text(path, version) if version else saving.merge_legs(seen, label, _values_given())
         )
     except ValueError as error:
         fail(USAGE, str(error))

@@ -21,6 +21,7 @@ from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
 from mytrading.messages.text import plain
+from mytrading.runtime.host import file_versions
 
 
 @get("/api/legs", sync_to_thread=True)
@@ -52,13 +53,15 @@ def _values(text: str) -> dict[str, Any]:
 @get("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True)
 def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
     """One of them: text, keys, versions and digest, which a change of it names."""
-    if not any(row.name == name for row in _leg_files(state)):
+    row = next((row for row in _leg_files(state) if row.name == name), None)
+    if row is None:
         raise ApiRefused("NOT_FOUND", f"expected a file of legs, found {plain(name)[:64]!r}; load the list again")
-    made = ask_shell(state.config, "legs", "save", "--check", "--", name[:64], given="{}")
-    values = json.loads(json.dumps(_values(made["text"]), default=str))
+    path = Path(state.config.home) / row.file
+    text = path.read_text(encoding="utf-8", errors="replace")
+    values = json.loads(json.dumps(_values(text), default=str))
     return api.LegFile(
-        name=made["name"], file=made["file"], digest=made["digest"], text=made["text"], values=values,
-        versions=made["versions"],
+        name=row.name, file=row.file, digest=file_versions.digest_of_text(text), text=text, values=values,
+        versions=file_versions.versions_of(path),
     )  # fmt: skip
 
 
@@ -69,7 +72,8 @@ def write_leg_file(
     """What a change would make of a file: its mistakes by field, and the difference; with `save` it is written."""
     words = ["legs", "save", *([] if data.save else ["--check"])]
     words += ["--version", data.version] if data.version else []
-    words += ["--expected", data.expected] if data.expected else []
+    words += ["--from", data.source] if data.source else []
+    words += ["--expected", data.expected] if data.expected else ["--new"]
     row = None
     if data.save:
         row = state.store.audit(request.user.name, request.user.ip, "legs save", name[:64], "asked", data.version)

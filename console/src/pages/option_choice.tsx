@@ -1,0 +1,43 @@
+/** The choice of an underlying and one of its expiries, for pages of options. */
+import { type ReactNode, useState } from "react";
+import { useAnswer } from "../api/hooks";
+import type { UnderlyingRow } from "../generated/api";
+import { day } from "../ui/format";
+
+export interface OptionChoice {
+  /** The underlying with its expiries, null until they are known. */
+  row: UnderlyingRow | null;
+  expiry: string;
+  loaded: boolean;
+  error: Error | null;
+  choose: (underlying: string, expiry?: string) => void;
+  /** The two fields. */
+  fields: ReactNode;
+}
+
+const USUAL = "NIFTY";
+
+export function useOptionChoice(): OptionChoice {
+  const answer = useAnswer<UnderlyingRow[]>("/api/underlyings");
+  const [underlying, setUnderlying] = useState("");
+  const [wished, setWished] = useState("");
+  const rows = answer.data ?? [];
+  const row = rows.find((one) => one.underlying === (underlying || USUAL)) ?? (underlying ? null : rows[0]) ?? null;
+  const expiry = (row?.expiries.includes(wished) ? wished : row?.expiries[0]) ?? "";
+  const choose = (name: string, date = "") => {
+    setUnderlying(name);
+    setWished(date);
+  };
+  const fields = (
+    <>
+      <select aria-label="Underlying" value={row?.underlying ?? ""} onChange={(event) => choose(event.target.value)}>
+        {!row && <option value="">{underlying}</option>}
+        {rows.map((one) => <option key={one.underlying}>{one.underlying}</option>)}
+      </select>
+      <select aria-label="Expiry" value={expiry} onChange={(event) => setWished(event.target.value)}>
+        {row?.expiries.map((one) => <option key={one} value={one}>{day(one)}</option>)}
+      </select>
+    </>
+  );
+  return { row, expiry, loaded: answer.data !== null, error: answer.error, choose, fields };
+}

@@ -1,0 +1,84 @@
+"""`mytrading legs save`: files of legs changed by a program, merged into what is there, mistakes at their field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mytrading.cli.app import app
+from mytrading.cli.legs.saving import merge_legs
+from mytrading.cli.shell.failures import ERROR, Failure
+from tests.kit.leg_project import FILE, leg_project
+
+TEXT = FILE.replace('[[legs]]\nkind = "future"', '# against the index\n[[legs]]\nkind = "future"')
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    leg_project(tmp_path, TEXT)
+    monkeypatch.setenv("MYTRADING_HOME", str(tmp_path))
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path
+
+
+def save(values: dict[str, Any], *words: str) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["legs", "save", *words, "--json"], input=json.dumps(values))
+    if done.exception is not None:
+        raise done.exception
+    made: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return made
+
+
+def test_legs_keep_what_is_not_named_change_places_and_go_with_their_comments() -> None:
+    legs = [{"from": 4}, {"from": 3}, {"from": None, "action": "BUY", "right": "PE"}, {"from": 2, "stop": "40%"}]
+    made = merge_legs(TEXT, "Condor", {"legs": legs, "range": "09:15-09:30"})
+    before = TEXT.split("[[legs]]")
+    shares, future, new, sold = made.split("[[legs]]")[1:]
+    assert shares.split() == [*before[4].split(), "#", "against", "the", "index"]
+    assert future.strip() == before[3].strip()
+    assert new.split() == ["action", "=", '"BUY"', "right", "=", '"PE"']
+    assert sold.split() == before[2].replace("30%", "40%").partition("#")[0].split()
+    assert made.index('range = "09:15-09:30"') < made.index("[[legs]]")
+    assert merge_legs(TEXT, "Condor", {"legs": [{}, {}, {}, {}]}) == TEXT
+
+
+def test_keys_of_a_table_of_risk_are_changed_there() -> None:
+    made = merge_legs(TEXT + "\n[risk]\nmax_loss = 5000 # a day's pay\n", "Condor", {"risk_max_loss": 4000})
+    assert made == TEXT + "\n[risk]\nmax_loss = 4000 # a day's pay\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "legs", "error"),
+    [(TEXT, [{"from": 9}], r"legs\[1\].from: expected the number of a leg of the file \(1 to 4\), each once; found 9"),
+     (TEXT, [{"from": 1}, {"from": 1}], r"legs\[2\].from"), (TEXT, [{"from": "2"}], "found '2'"),
+     ('legs = [{action = "BUY"}]', [{}], "edit the file"), (TEXT, 7, "expected keys with plain values")],
+)  # fmt: skip
+def test_legs_that_name_none_of_the_file_are_refused(text: str, legs: Any, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        merge_legs(text, "Condor", {"legs": legs})
+
+
+def test_mistake_is_told_at_its_field_and_a_good_file_is_written_beside_its_version(home: Path) -> None:
+    path = home / "config" / "strategies" / "condor.toml"
+    wrong = save({"legs": [{}, {"stop": "nonsense"}, {}, {}]}, "--check", "Condor")
+    assert [one["field"] for one in wrong["problems"]] == ["legs[2].stop"] and not wrong["saved"]
+    made = save({"legs": [{}, {"stop": "40%"}, {}, {}]}, "--expected", wrong["digest"], "Condor")
+    assert made["saved"] and path.read_text(encoding="utf-8") == made["text"] == TEXT.replace("30%", "40%")
+    with pytest.raises(Failure, match="MOVED") as refused:
+        save({}, "--expected", wrong["digest"], "Condor")
+    assert refused.value.code == ERROR
+    back = save({}, "--version", made["kept_version"], "Condor")
+    assert back["saved"] and path.read_text(encoding="utf-8") == TEXT
+
+
+def test_copy_is_a_file_of_its_own_and_no_file_that_is_there_is_taken_for_a_new_one(home: Path) -> None:
+    made = save({"exit_time": "15:00"}, "--from", "Condor", "Template")
+    assert made["saved"] and made["text"] == TEXT.replace("Condor", "Template").replace("15:10:00", '"15:00"')
+    for words in (("--new", "Condor"), ("--from", "Template", "Condor")):
+        with pytest.raises(Failure, match="is there already; open it first, or choose another name"):
+            save({}, *words)
+    assert (home / "config" / "strategies" / "condor.toml").read_text(encoding="utf-8") == TEXT
