@@ -100,7 +100,7 @@ class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """code, legs or webhook."""
     state: str
-    """RUNNING, LOADING, FAULTED or GONE."""
+    """RUNNING, LOADING, FAULTED, GONE, or CLOSING: a webhook that was removed, until it holds nothing."""
     enabled: bool
     problem: str
     waits: str

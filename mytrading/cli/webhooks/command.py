@@ -298,7 +298,7 @@ def remove(
     yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a webhook: its address is unknown at once. What it holds stays, with its stops and square-off."""
+    """Remove a webhook: its address is unknown at once. What it holds keeps its stops, limits and square-off."""
     from mytrading.cli.webhooks import files
 
     home = project_folder()
@@ -308,7 +308,8 @@ def remove(
     if not yes and not typer.confirm(f"Remove {name}? Its address cannot be had again."):
         fail(ERROR, "nothing was removed")
     path.unlink()
-    print_result({"name": name, "removed": True}, as_json, f"{name} is removed")
+    kept = "what it holds keeps its stops and square-off; `mytrading flatten --strategy` closes it now"
+    print_result({"name": name, "removed": True}, as_json, f"{name} is removed; {kept}")
 
 
 @app.command()

@@ -7,6 +7,7 @@ import io
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -64,10 +65,10 @@ def load(home: Path, name: str) -> WebhookDefinition:
         fail(CONFIGURATION, str(error))
 
 
-def save(home: Path, name: str, file: WebhookFile) -> WebhookDefinition:
-    """Write a webhook's file, for its owner's eyes alone; ends the command if it would be faulty."""
+def save(home: Path, name: str, file: WebhookFile, *, checks_hours: bool = True) -> WebhookDefinition:
+    """Write a webhook's file, readable by its owner alone; ends the command if it would be faulty."""
     text = write_webhook(file)
-    made = judge(home, name, text)
+    made = judge(home, name, text) if checks_hours else read_webhook(name, text)
     path = path_of(home, name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(path, text)
@@ -97,8 +98,17 @@ def judge(home: Path, name: str, text: str) -> WebhookDefinition:
 
 
 def change(home: Path, name: str, how: Callable[[WebhookFile], WebhookFile]) -> WebhookDefinition:
-    """Rewrite a webhook's file and return what it says now; ends the command as `load` and `save` do."""
-    return save(home, name, how(load(home, name).file))
+    """Rewrite a webhook's file and return what it says now; ends the command as `load` and `save` do.
+
+    Hours are checked where they or the mapping change: a leaked token is locked or rotated on any day.
+    """
+    before = load(home, name).file
+    after = how(before)
+    return save(home, name, after, checks_hours=_hours(before) != _hours(after))
+
+
+def _hours(file: WebhookFile) -> tuple[Any, ...]:
+    return file.intraday, file.start, file.end, file.square_off, file.symbols
 
 
 def with_new_token(file: WebhookFile, token: str, overlap_minutes: float, wall_ns: int) -> WebhookFile:

@@ -20,13 +20,15 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.options.leg_grammar import CONTRACT_PRODUCTS, parse_time_of_day, parse_trade
 from mytrading.core.text.spelling import convert_parsed_file, nearest
-from mytrading.core.time import second_of_day
+from mytrading.core.time import ist_date, second_of_day
 from mytrading.messages.enums import LimitAction, Product, Side
 from mytrading.messages.run_config import Direction, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.webhooks import AlertAction, Sender
 
 MOST_NAME = 50
 MOST_LEGS = 20
+ORDINARY_AMONG = 5
+"""Trading days that are looked at for an exchange's ordinary hours."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,49}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PRESETS = ("tradingview",)
@@ -250,11 +252,15 @@ def parse_relative(mapping: SymbolMapping, trade: str) -> TradeRule:
 
 
 def window_problems(webhook: WebhookDefinition, calendar: Calendar, day: date) -> list[str]:
-    """Return what its window has against the hours of its exchanges on the first trading day from `day` on."""
+    """Return what its window has against the hours of its exchanges: from the first opening to the last close of five
+    trading days from `day` on, so that a special session among them changes nothing."""
     found = []
     for exchange in dict.fromkeys(split_id(name)[0] for name in webhook.instruments):
-        session = calendar.session(exchange, day) or calendar.next_session(exchange, day)
-        opens, closes = second_of_day(session.open_ns), second_of_day(session.close_ns)
+        sessions = [calendar.session(exchange, day) or calendar.next_session(exchange, day)]
+        while len(sessions) < ORDINARY_AMONG:
+            sessions.append(calendar.next_session(exchange, ist_date(sessions[-1].open_ns)))
+        opens = min(second_of_day(session.open_ns) for session in sessions)
+        closes = max(second_of_day(session.close_ns) for session in sessions)
         hours = f"{exchange} trades from {_hhmm(opens)} to {_hhmm(closes)}"
         for key, at in (("start", webhook.start), ("end", webhook.end), ("square_off", webhook.square_off)):
             if at and not opens <= at <= closes:

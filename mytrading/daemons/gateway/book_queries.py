@@ -214,6 +214,8 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
     gone = run is None or (fault is not None and fault.gone)
     is_webhook = run is not None and run.is_webhook
     state = "GONE" if gone else "FAULTED" if fault else "RUNNING" if started or is_webhook else "LOADING"
+    if is_webhook and ctx.webhooks is not None and name in ctx.webhooks.closing:
+        state = "CLOSING"
     enabled = run is not None and (switch.enabled if switch else True)
     return {
         "name": name,

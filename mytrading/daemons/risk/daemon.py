@@ -64,6 +64,8 @@ TREND_DAYS_NS = 8 * DAY
 TRIED_NS = 30 * SECOND
 TRIAL_WAITS_NS = 2 * SECOND
 """Machine time for which an order that is only asked about is quoted, and for which its first quote is waited for."""
+FORGET_S = 10.0
+"""Time between two looks at webhooks that are removed: one that was flat at both is closed for good."""
 START_PATIENCE_NS = 3 * SECOND
 """Machine time after a start in which entries wait for the first heartbeats of the neighbours, and what is under way
 (a basket, a change of legs) for the first funds, quotes and books too."""
@@ -89,6 +91,8 @@ class RiskManager(MachineDaemon):
         )
         super().__init__("risk", config, self.risk)
         self._webhooks = WebhookFolder(config, self.log)
+        self._flat: frozenset[str] = frozenset()
+        """Webhooks without a file that were flat at the last look."""
         self._take_webhooks()
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
         self._take_instruments()
@@ -143,6 +147,7 @@ class RiskManager(MachineDaemon):
         self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
         self.every(1.0, lambda _: self.edits.poll())
         self.every(POLL_S, lambda _: self._take_webhooks())
+        self.every(FORGET_S, lambda _: self.forget_closed())
         if self.risk.runs.series.sources:
             self._fill_trends(0)
             if not self.lock_step:
@@ -151,6 +156,13 @@ class RiskManager(MachineDaemon):
     def _take_webhooks(self) -> None:
         if self._webhooks.poll():
             self.risk.take_strategies(self._webhooks.runs)
+
+    def forget_closed(self) -> None:
+        """Let go of webhooks whose file is gone and that were flat at two looks: no signal is under way any more."""
+        flat = frozenset(name for name in self._webhooks.closing if self.risk.state.is_flat(name))
+        for name in flat & self._flat:
+            self._webhooks.forget(name)
+        self._flat = flat
 
     def _take_calendar(self, parsed: dict[str, Any]) -> None:
         self._hours.made.replace_with(Calendar.from_dict(parsed))

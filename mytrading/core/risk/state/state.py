@@ -223,6 +223,14 @@ class RiskState:
         """Entries of all strategies that may still fill."""
         return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in TERMINAL]
 
+    def is_flat(self, strategy: str) -> bool:
+        """True if a strategy holds nothing, and nothing of it is on its way or waits."""
+        return not (
+            any(position.open_units for position in self.positions.of_strategy(strategy))
+            or any(order.state not in TERMINAL for order in self.orders.of_strategy(strategy))
+            or any(intent.signal.strategy == strategy for intent in self.open_intents())
+        )
+
     def has_live_entry(self, strategy: str) -> bool:
         """True while an entry of a strategy may still fill."""
         return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of_strategy(strategy))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from mytrading.cli.shell.failures import Failure
 from mytrading.cli.webhooks import files
 from mytrading.cli.webhooks.texts import address_flags, alert_texts
+from mytrading.core.time import to_ns
 from mytrading.core.webhooks.authentication import digest_of
 from mytrading.core.webhooks.definition import WebhookGuards, mapping_problems
 from mytrading.core.webhooks.senders import decode_fields, read_alert
@@ -152,6 +154,22 @@ def test_texts_hold_no_placeholder_of_ours_and_the_afl_its_address() -> None:
     assert afl.count("{") == afl.count("}")
     assert "StaticVarGetText" in afl
     assert "BUY" in alert_texts(webhook(sender="chartink"), "https://x/y")["Name of the alert"]
+
+
+MUHURAT = to_ns(date(2026, 11, 8), time(12, 0))
+
+
+def test_webhook_is_locked_and_rotated_on_the_day_of_a_special_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "calendar.toml").write_bytes((ROOT / "config" / "calendar.toml").read_bytes())
+    monkeypatch.setattr("mytrading.cli.shell.target.market_now", lambda _profile: MUHURAT)
+    made = webhook(start="09:20", end="15:00", square_off="15:10")
+    files.save(tmp_path, "alerts", made.file)
+    assert files.change(tmp_path, "alerts", lambda file: replace(file, locked=True)).file.locked
+    fresh = files.change(tmp_path, "alerts", lambda file: files.with_new_token(file, "fresh", 0.0, 0))
+    assert fresh.file.token.digest == digest_of("fresh")
 
 
 def test_file_is_private_and_one_that_would_be_faulty_is_not_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files of webhooks: what they say, which are refused with line and key, and the strategy that each one is."""
 
+from datetime import time
 from typing import Any
 
 import pytest
@@ -130,6 +131,13 @@ def test_name_of_a_webhook_is_plain() -> None:
 def test_window_lies_in_the_hours_of_the_exchange(keys: dict[str, str], expected: list[str]) -> None:
     found = window_problems(webhook(**keys), Calendar.from_dict(CALENDAR), DAY)
     assert [problem.partition(":")[0] for problem in found] == expected
+
+
+def test_window_of_ordinary_hours_is_in_order_on_the_day_of_a_special_session() -> None:
+    evening = {"date": DAY, "exchanges": ["NSE"], "open": time(18, 0), "close": time(19, 0), "name": "Muhurat trading"}
+    calendar = Calendar.from_dict({**CALENDAR, "special": [evening]})
+    assert window_problems(webhook(start="09:20", end="15:00", square_off="15:10"), calendar, DAY) == []
+    assert window_problems(webhook(start="09:00", end="15:00"), calendar, DAY)
 
 
 def test_addresses_of_senders_are_addresses() -> None:

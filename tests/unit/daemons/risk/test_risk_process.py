@@ -51,6 +51,7 @@ from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
 from tests.kit.margin_tables import TODAY
 from tests.kit.project import ROOT
 from tests.kit.run_configs import run_config
+from tests.kit.webhooks import webhook_text
 
 NOON = to_ns(date(2026, 11, 23), time(12, 0))
 
@@ -142,6 +143,25 @@ def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: p
         risk.risk.apply(moved)
         risk._send_wants(0)
     assert [message.held for message in reported] == [("NSE:SBIN",), ()]
+
+
+def test_removed_webhook_is_squared_off_by_its_file_until_it_was_flat_at_two_looks(risk: RiskManager) -> None:
+    path = risk.config.webhooks_dir / "alerts.toml"
+    path.parent.mkdir()
+    path.write_text(webhook_text(square_off="15:10"))
+    risk._take_webhooks()
+    path.unlink()
+    held = Position(account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="alerts", run="r", quantity=5)
+    for units in (5, 0):
+        moved = msgspec.structs.replace(held, quantity=units)
+        risk.risk.apply(PositionChanged(position=moved, client_order_id="c", fill_quantity=1, fill_price=1.0, at_ns=0))
+        for _ in range(2):
+            risk._take_webhooks()
+            assert list(risk._webhooks.closing) == ["alerts"]
+            assert risk.risk.environment.strategies["alerts"].square_off == "15:10"
+            risk.forget_closed()
+    risk._take_webhooks()
+    assert risk._webhooks.closing == {}
 
 
 def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManager) -> None:
