@@ -62,6 +62,7 @@ class AlertReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     `status` is the random name under which its sender may ask what became of it. `sender_id` and `bar_time` are the
     sender's own, "" where it gives none. `refusal` is set, and `intents` empty, if the request could not be read.
+    `signature` is the digest of a signature that was checked, "" where none is asked for.
     """
 
     id: str
@@ -75,6 +76,7 @@ class AlertReceived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     bar_time: str = ""
     intents: tuple[AlertIntent, ...] = ()
     refusal: AlertRefusal | None = None
+    signature: str = ""
 
 
 class AlertJudged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert_judged"):
@@ -109,6 +111,7 @@ class AlertRemembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     received_ns: int
     at_ns: int
     verdicts: tuple[AlertJudged, ...]
+    signature: str = ""
 
 
 class WebhooksOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="webhooks_opened"):

@@ -84,9 +84,17 @@ def _result(row: AlertJudged) -> dict[str, Any]:
     return shown | ({"signal": row.signal} if row.signal else {})
 
 
-def status_answer(alert: AlertRemembered | None, orders_of: Callable[[str], Sequence[str]]) -> AlertAnswer:
-    """Return what became of an alert: its verdicts, and of each signal (by its id) what `orders_of` says."""
+def status_answer(
+    alert: AlertRemembered | None,
+    orders_of: Callable[[str], Sequence[str]],
+    denials_of: Callable[[str], Sequence[str]],
+) -> AlertAnswer:
+    """Return what became of an alert: its verdicts, and of each signal (by its id) what `orders_of` and `denials_of`
+    say: its orders with their states, and the codes of the rules by which risk denied it."""
     if alert is None:
         return AlertAnswer(404, {"code": "UNKNOWN_ALERT", "message": "no alert of the last week has this address"})
-    results = [{**_result(row), "orders": list(orders_of(row.signal)) if row.signal else []} for row in alert.verdicts]
+    results = []
+    for row in alert.verdicts:
+        orders, denied = (list(found(row.signal)) if row.signal else [] for found in (orders_of, denials_of))
+        results.append({**_result(row), "orders": orders, **({"denied": denied} if denied else {})})
     return AlertAnswer(200, {"id": alert.id, "results": results})

@@ -18,13 +18,16 @@ from mytrading.core.webhooks.refusals import refusal
 from mytrading.messages.webhooks import AlertRefusal
 
 STAMP_SECONDS = 300
-"""A signature's time stamp may be so far from the clock."""
+"""A signature's time stamp may be so far from the clock, to either side."""
+SIGNATURE_SECONDS = 2 * STAMP_SECONDS + 60
+"""A signature counts once, and is remembered until its time stamp is too old in any case."""
 _MOST_TOKEN = 200
 
 
 class AlertRequest(NamedTuple):
     """A request as it came. `ip` is the sender's, `wall_ns` the wall clock's time of its arrival, and `certificate`
-    the common name of the client's certificate, from a configured proxy alone; "" for none."""
+    the common name of the client's certificate, from a configured proxy alone; "" for none. A body that `is_cut` was
+    too large or came too slowly: it holds what was read until then."""
 
     token: str
     body: bytes
@@ -33,6 +36,7 @@ class AlertRequest(NamedTuple):
     wall_ns: int
     signature: str = ""
     certificate: str = ""
+    is_cut: bool = False
 
 
 def digest_of(secret: str) -> str:
@@ -102,11 +106,24 @@ def sign(key: str, body: bytes, wall_seconds: int) -> str:
     return f"t={wall_seconds},v1={made}"
 
 
+def signature_digest(guards: WebhookGuards, request: AlertRequest) -> str:
+    """Return what tells a request's signature from others, however its header is written; "" if none is asked for or
+    the header holds none. Not a secret."""
+    stamp, _ = _parts(request.signature)
+    return digest_of(sign(guards.hmac_key, request.body, int(stamp))) if guards.hmac_key and stamp else ""
+
+
+def _parts(signature: str) -> tuple[str, str]:
+    """Time stamp (digits) and HMAC of a header X-Signature; "" for what is not there."""
+    parts = dict(part.strip().partition("=")[::2] for part in signature.split(",")[:4])
+    stamp = parts.get("t", "")
+    return stamp if stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 else "", parts.get("v1", "")
+
+
 def _check_signature(key: str, request: AlertRequest) -> AlertRefusal | None:
-    parts = dict(part.strip().partition("=")[::2] for part in request.signature.split(",")[:4])
-    stamp, made = parts.get("t", ""), parts.get("v1", "")
+    stamp, made = _parts(request.signature)
     form = "expected the header X-Signature: t=SECONDS,v1=HMAC-SHA256 of `t.body` in hex"
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 and made):
+    if not (stamp and made):
         return refusal("BAD_SIGNATURE", form, request.signature or "none")
     if not _same(sign(key, request.body, int(stamp)), f"t={int(stamp)},v1={made.lower()}"):
         return refusal("BAD_SIGNATURE", f"{form}, over the bytes as sent; this one does not fit")

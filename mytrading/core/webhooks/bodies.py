@@ -13,15 +13,21 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
 
+from mytrading.core.text.spelling import name_key
 from mytrading.core.webhooks.refusals import AlertRefused, refusal
+from mytrading.messages.webhooks import AlertRefusal
 
 MOST_BYTES = 16 * 1024
 """Size of the largest body that is read."""
 MOST_UNITS = 10**9
 """The largest size that an alert may name."""
-SECRETS = frozenset(("secret", "password", "passphrase", "token", "apikey", "api_key", "key", "signature"))
-"""Names of fields whose values no journal keeps."""
+SECRETS = frozenset(("key", "pin", "otp", "sign", "hmac"))
+"""Names of fields whose values no journal keeps, beside those with a part of `_SECRET_PARTS`."""
+_SECRET_PARTS = ("secret", "pass", "pwd", "token", "apikey", "signature", "auth", "credential")
+"""Names that hold one of these, written together and in small letters, are such fields too."""
 BLANK = "***"
+BODY_SECONDS = 5.0
+"""Time in which a body must have come."""
 _MOST_KEPT = 2000
 """Characters of a body that the journal keeps."""
 _LONGEST_NUMBER = 40
@@ -37,7 +43,7 @@ def decode_body(body: bytes, *, forms: bool) -> dict[str, Any]:
     Raises `AlertRefused`.
     """
     if len(body) > MOST_BYTES:
-        raise AlertRefused(refusal("BODY_TOO_LARGE", f"expected a body of at most {MOST_BYTES} bytes", len(body)))
+        raise AlertRefused(too_large())
     try:
         text = body.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -49,6 +55,11 @@ def decode_body(body: bytes, *, forms: bool) -> dict[str, Any]:
     if text[0] == "{" or not forms or "=" not in text:
         return _decode_json(text)
     return _decode_form(text)
+
+
+def too_large() -> AlertRefusal:
+    """Return the refusal of a body that is too large, or comes too slowly to tell."""
+    return refusal("BODY_TOO_LARGE", f"expected a body of at most {MOST_BYTES} bytes, within {BODY_SECONDS:g} s")
 
 
 def _decode_json(text: str) -> dict[str, Any]:
@@ -166,16 +177,21 @@ def read_text(fields: Mapping[str, Any], key: str, most: int, *, needed: bool = 
     return text
 
 
-def redact_body(body: bytes, fields: Mapping[str, Any] | None) -> str:
+def redact_body(body: bytes, fields: Mapping[str, Any] | None, *, is_cut: bool = False) -> str:
     """Return a body for the journal: its fields as JSON with secrets blanked, or, if it was not read (None), its
-    size alone, since nobody knows what of it is a secret."""
+    size alone, since nobody knows what of it is a secret. `is_cut`: more of it did not come."""
     if fields is None:
-        return f"{len(body)} bytes that were not read"
+        return f"{'more than ' if is_cut else ''}{len(body)} bytes that were not read"
     text = json.dumps(_blanked(fields), default=str, ensure_ascii=True, separators=(",", ":"))
     return text if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}…"
 
 
+def _is_secret(key: str) -> bool:
+    bare = name_key(key)
+    return bare in SECRETS or any(part in bare for part in _SECRET_PARTS)
+
+
 def _blanked(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: BLANK if key.lower() in SECRETS else _blanked(inner) for key, inner in value.items()}
+        return {key: BLANK if _is_secret(key) else _blanked(inner) for key, inner in value.items()}
     return [_blanked(inner) for inner in value] if isinstance(value, list) else value

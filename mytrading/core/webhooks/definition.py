@@ -11,6 +11,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import date, time
+from enum import StrEnum
+from math import isfinite
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,10 +32,19 @@ MOST_LEGS = 20
 ORDINARY_AMONG = 5
 """Trading days that are looked at for an exchange's ordinary hours."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,49}")
+_WORDS: dict[str, type[StrEnum]] = {
+    "sender": Sender,
+    "stop": StopPlan,
+    "limit_action": LimitAction,
+    "product": Product,
+}
+_PLACE = re.compile(r" - at `\$\.?(?P<key>[^`]*)`")
+"""Where the converter of parsed files found something else than it expected."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PRESETS = ("tradingview",)
 """Names that `ips` may hold beside addresses and networks: lists of `config/webhook_senders.toml`."""
 _CASH = ("NSE", "BSE")
+_HOUSES = {"NFO": "NSE", "CDS": "NSE", "BFO": "BSE", "BCD": "BSE"}
 DUPLICATE_SECONDS = {
     Sender.TRADINGVIEW: 30.0,
     Sender.CHARTINK: 5.0,
@@ -41,6 +52,20 @@ DUPLICATE_SECONDS = {
     Sender.GENERIC: 5.0,
 }
 """TradingView sends an alert again 5 to 24 s after an answer of 5xx."""
+
+
+_GUARD_OPTIONS = {"ips": "--ip", "secret_digest": "--secret", "certificate": "--certificate", "hmac_key": "--hmac"}
+_CANNOT: dict[Sender, dict[str, str]] = {
+    Sender.TRADINGVIEW: {"hmac_key": "sign its alerts"},
+    Sender.CHARTINK: {
+        "hmac_key": "sign its alerts",
+        "secret_digest": "put a secret in its body",
+        "certificate": "present a certificate",
+    },
+    Sender.AMIBROKER: {"hmac_key": "sign its alerts", "certificate": "present a certificate"},
+    Sender.GENERIC: {},
+}
+"""Guards that a sender has no means to meet: its alerts would all be refused."""
 
 
 class WebhookFileError(ValueError):
@@ -151,8 +176,16 @@ class WebhookDefinition(msgspec.Struct, frozen=True, kw_only=True):
         return self.trades.get(mapping.symbol.upper(), ())
 
     def mapping(self, symbol: str) -> SymbolMapping | None:
-        """Return the mapping of a sender's symbol, with or without an exchange before a colon; None for none."""
-        return self.symbols.get(symbol) or self.symbols.get(symbol.rpartition(":")[2])
+        """Return the mapping of a sender's symbol in capitals; None for none.
+
+        An exchange before a colon must be that of the mapping, as far as senders tell exchanges apart: NSE is that of
+        NFO too, and NSE_DLY is NSE.
+        """
+        if (found := self.symbols.get(symbol)) is not None or ":" not in symbol:
+            return found
+        exchange, _, bare = symbol.rpartition(":")
+        found = self.symbols.get(bare)
+        return found if found is not None and _house(exchange) == _house(split_id(found.instrument)[0]) else None
 
     def strategy_run(self) -> StrategyRun:
         """Return the webhook as a strategy: what risk, the router and all views know of it."""
@@ -183,6 +216,11 @@ class WebhookDefinition(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def _house(exchange: str) -> str:
+    """The exchange whose segment an exchange is: NSE of NFO, CDS, NSE_INDEX and NSE_DLY; BSE of BFO."""
+    return _HOUSES.get(exchange, exchange.partition("_")[0])
+
+
 class FilePlace(NamedTuple):
     """A key of a file that something is wrong with, and what."""
 
@@ -200,7 +238,7 @@ def read_webhook(name: str, text: str) -> WebhookDefinition:
     try:
         file = convert_parsed_file(parsed, WebhookFile, source)
     except ValueError as error:
-        raise WebhookFileError(tuple(str(error).splitlines())) from error
+        raise WebhookFileError(tuple(_with_line(text, source, line) for line in str(error).splitlines())) from error
     found = [*_name_problems(name), *_problems(file)]
     if found:
         raise WebhookFileError(tuple(f"{source}:{line_of(text, key)}: {key}: {problem}" for key, problem in found))
@@ -289,6 +327,17 @@ def line_of(text: str, key: str) -> int:
     return best
 
 
+def _with_line(text: str, source: str, problem: str) -> str:
+    """A problem of a parsed file with the line and the key that it names."""
+    said = problem.removeprefix(f"{source}: ").partition("; see the comments")[0]
+    if (at := _PLACE.search(said)) is not None:
+        key = re.sub(r"\[(\d+)\]", lambda number: f"[{int(number[1]) + 1}]", at["key"])
+        said = f"{key}: {said[: at.start()]}".replace("Expected", "expected").replace(", got ", ", found ")
+        if (words := _WORDS.get(key.rpartition(".")[2])) is not None:
+            said = said.replace("Invalid enum value", f"expected {', '.join(words)}; found")
+    return f"{source}:{line_of(text, said.partition(': ')[0])}: {said}"
+
+
 def _name_problems(name: str) -> Iterator[FilePlace]:
     if not _NAME.fullmatch(name):
         yield FilePlace("name", f"expected 2 to {MOST_NAME} letters, digits, - and _, a letter first; found {name!r}")
@@ -308,13 +357,15 @@ def _problems(file: WebhookFile) -> Iterator[FilePlace]:
         ("max_drawdown", 0.0),
         ("silence_days", 0),
     ):
-        if getattr(file, key) < least:
+        if not isfinite(getattr(file, key)):
+            yield FilePlace(key, f"expected a number, found {getattr(file, key):g}")
+        elif getattr(file, key) < least:
             yield FilePlace(key, f"expected at least {least:g}, found {getattr(file, key):g}")
     if file.stop_loss_percent >= 100:
         yield FilePlace("stop_loss_percent", f"expected per cent below 100, found {file.stop_loss_percent:g}")
     if file.max_drawdown >= 1:
         yield FilePlace("max_drawdown", f"expected a fraction below 1, say 0.05; found {file.max_drawdown:g}")
-    if file.duplicate_seconds > 3600 or (file.duplicate_seconds < 0 and file.duplicate_seconds != -1):
+    if not file.duplicate_seconds <= 3600 or (file.duplicate_seconds < 0 and file.duplicate_seconds != -1):
         yield FilePlace("duplicate_seconds", f"expected 0 to 3600 seconds, found {file.duplicate_seconds:g}")
 
 
@@ -420,6 +471,14 @@ def _guard_problems(file: WebhookFile) -> Iterator[FilePlace]:
     for key, digest in digests:
         if (digest or key == "token.digest") and not _DIGEST.fullmatch(digest):
             yield FilePlace(key, "expected a SHA-256 digest of 64 hex digits; `mytrading webhook rotate` writes one")
+    for key, does in _CANNOT[file.sender].items():
+        if getattr(file.guards, key):
+            fit = [option for name, option in _GUARD_OPTIONS.items() if name not in _CANNOT[file.sender]]
+            yield FilePlace(f"guards.{key}", f"{file.sender} cannot {does}; choose {' or '.join(fit)}, or none")
+    others = [name for name in _PRESETS if file.sender not in (Sender.GENERIC, name)]
+    if file.guards.ips and all(text in others for text in file.guards.ips):
+        found = ", ".join(file.guards.ips)
+        yield FilePlace("guards.ips", f"expected addresses of {file.sender}, found those of {found} alone")
     if file.guards.hmac_key and len(file.guards.hmac_key) < 32:
         yield FilePlace("guards.hmac_key", f"expected at least 32 characters, found {len(file.guards.hmac_key)}")
     for text in file.guards.ips:

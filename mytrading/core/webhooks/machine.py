@@ -16,6 +16,7 @@ from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.request_counter import RequestCounter
 from mytrading.core.time import DAY, SECOND, day_start, hhmm
+from mytrading.core.webhooks.authentication import SIGNATURE_SECONDS
 from mytrading.core.webhooks.decision_table import wanted_units
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookDefinition
 from mytrading.core.webhooks.refusals import refusal
@@ -44,6 +45,7 @@ FLOOR_NS = 2 * SECOND
 PRICE_NS = 60 * SECOND
 """Machine time for which a price may choose a contract."""
 _LONGEST_WINDOW_NS = 3600 * SECOND
+_SIGNATURE_NS = SIGNATURE_SECONDS * SECOND
 
 
 class Holdings(Protocol):
@@ -132,6 +134,8 @@ class WebhookMachine:
         self.last: dict[str, int] = {}
         """Market time of the last alert of each webhook."""
         self._keys: dict[tuple[str, str], _Known] = {}
+        self._signatures: dict[tuple[str, str], _Known] = {}
+        """The first alert with each signature, for as long as its time stamp could count; the oldest first."""
         self.requests = RequestCounter()
         """By webhook and address."""
         self._wanted: dict[tuple[str, str], AlertJudged] = {}
@@ -196,12 +200,23 @@ class WebhookMachine:
             self.requests.count((row.webhook, row.ip), row.received_ns)
         self._remember(
             AlertRemembered(
-                id=row.id, status=row.status, webhook=row.webhook, received_ns=row.received_ns, at_ns=0, verdicts=()
+                id=row.id,
+                status=row.status,
+                webhook=row.webhook,
+                received_ns=row.received_ns,
+                at_ns=0,
+                verdicts=(),
+                signature=row.signature,
             )
         )
 
     def _remember(self, alert: AlertRemembered) -> None:
         self.alerts[alert.status] = alert
+        if alert.signature:
+            self._signatures.setdefault((alert.webhook, alert.signature), _Known(alert.id, alert.received_ns))
+            old = self._machine_ns - _SIGNATURE_NS
+            while self._signatures and next(iter(self._signatures.values())).received_ns < old:
+                del self._signatures[next(iter(self._signatures))]
         self._by_id[alert.id] = alert.status
         while len(self.alerts) > MOST_REMEMBERED:
             gone = self.alerts.pop(next(iter(self.alerts)))
@@ -217,6 +232,7 @@ class WebhookMachine:
                 received_ns=known.received_ns,
                 at_ns=row.at_ns,
                 verdicts=(*known.verdicts, row),
+                signature=known.signature,
             )
         self.last[row.webhook] = max(row.at_ns, self.last.get(row.webhook, 0))
         if row.key and row.verdict in (AlertVerdict.ACCEPTED, AlertVerdict.NO_OP):
@@ -247,12 +263,33 @@ class WebhookMachine:
         if webhook is None:
             gone = refusal("WEBHOOK_LOCKED", "the webhook was removed while the alert was on its way")
             return (self._verdict(alert, now, refused=gone),)
-        if stop := alert.refusal or self._whole_refusal(webhook):
+        if alert.refusal is not None:
+            return (self._verdict(alert, now, refused=alert.refusal),)
+        if repeats := self._repeats_signature(alert, now):
+            return repeats
+        if stop := self._whole_refusal(webhook):
             return (self._verdict(alert, now, refused=stop),)
         rows: list[Any] = []
         for number, intent in enumerate(alert.intents):
             rows += self._decide_on(webhook, alert, intent, number, now)
         return tuple(rows)
+
+    def _repeats_signature(self, alert: AlertReceived, now: int) -> tuple[AlertJudged, ...]:
+        """The verdicts on an alert whose signature came before: a duplicate if that one was taken. () for a new one."""
+        known = self._signatures.get((alert.webhook, alert.signature))
+        if known is None or known.alert == alert.id:
+            return ()
+        first = self.alerts.get(self._by_id.get(known.alert, ""))
+        taken = {row.symbol for row in first.verdicts if row.refusal is None} if first is not None else set()
+        again = refusal(
+            "STALE_SIGNATURE", "expected a signature of its own: this one came before; sign with a new time"
+        )
+        return tuple(
+            self._verdict(alert, now, intent.symbol, first=known.alert)
+            if intent.symbol in taken
+            else self._verdict(alert, now, intent.symbol, refused=again)
+            for intent in alert.intents
+        )
 
     def _whole_refusal(self, webhook: WebhookDefinition) -> AlertRefusal | None:
         """Why nothing of any alert of this webhook counts now."""

@@ -2,6 +2,7 @@
 
 server thread ─► bounded queue ─► loop: token, guards, body ─► WebhookMachine ─► journal (synced) ─► signals, answer
 orders of the router's journal ─► Holdings ─► what is a no-op, and the status pages
+denials of risk's journal ─► the status pages
 
 It decides no order: risk sizes, denies and exits, as for every strategy.
 """
@@ -19,10 +20,17 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.request_counter import RequestCounter
+from mytrading.core.time import SECOND
 from mytrading.core.webhooks import answers
 from mytrading.core.webhooks.active_alerts import STATE_ALERTS, active_alerts
-from mytrading.core.webhooks.authentication import AlertRequest, TokenBook, check_request, check_secret
-from mytrading.core.webhooks.bodies import redact_body
+from mytrading.core.webhooks.authentication import (
+    AlertRequest,
+    TokenBook,
+    check_request,
+    check_secret,
+    signature_digest,
+)
+from mytrading.core.webhooks.bodies import redact_body, too_large
 from mytrading.core.webhooks.definition import WebhookDefinition, WebhookGuards, is_by_rule, read_senders
 from mytrading.core.webhooks.machine import REMEMBERED_NS, WebhookEnvironment, WebhookMachine
 from mytrading.core.webhooks.refusals import AlertRefused, refusal
@@ -47,6 +55,8 @@ from mytrading.runtime.streams.endpoints import webhook_endpoint_file
 
 SENDERS_FILE = "webhook_senders.toml"
 GUARDLESS = WebhookGuards()
+NEW_NS = 30 * SECOND
+"""Machine time that the feed has to load what a new webhook names; alerts are answered 503 as long as it misses."""
 MOST_QUESTIONS = 300
 """Status pages that one address may read in a minute."""
 TAIL_S = 0.1
@@ -70,6 +80,8 @@ class WebhookReceiver(MachineDaemon):
         self._tokens = TokenBook(())
         self._presets = read_senders(read_text(config.calendar_path.with_name(SENDERS_FILE)))
         self._priced: set[str] = set()
+        self._new_until: dict[str, int] = {}
+        """Machine time until which the feed may still load what a webhook names."""
         self._unknown = RequestCounter()
         self._told = RequestCounter(1)
         self._status_calls = RequestCounter(MOST_QUESTIONS)
@@ -84,6 +96,8 @@ class WebhookReceiver(MachineDaemon):
         self.hooks.environment.holdings = self._holdings
         self._tail = JournalTail(self.config.journal_dir("router"), "orders", self._on_order, carried=True)
         self._tail.start(machine_now() - REMEMBERED_NS)
+        self._denials = JournalTail(self.config.journal_dir("risk"), "commands", self._on_order)
+        self._denials.start(machine_now() - REMEMBERED_NS)
         self.follow("control")
         self._market = self.subscribe("market", self._on_market, topics=())
         self._take_webhooks()
@@ -142,12 +156,14 @@ class WebhookReceiver(MachineDaemon):
         with suppress(OSError):
             webhook_endpoint_file(self.config).unlink(missing_ok=True)
         self._tail.close()
+        self._denials.close()
         super().teardown()
 
     # what decisions need
 
     def _poll(self) -> None:
         self._tail.poll()
+        self._denials.poll()
         if self._instruments.changed():
             self._take_contracts()
         if self._server is not None and not self._server.is_alive:
@@ -160,6 +176,10 @@ class WebhookReceiver(MachineDaemon):
 
     def _take_webhooks(self) -> None:
         if self._folder.poll():
+            for name, webhook in self._folder.webhooks.items():
+                known = self.hooks.environment.webhooks.get(name)
+                if known is None or known.instruments != webhook.instruments:
+                    self._new_until[name] = machine_now() + NEW_NS
             self.hooks.environment.webhooks = self._folder.webhooks
             self._tokens = TokenBook(self._folder.webhooks.values())
             self._follow_prices()
@@ -205,7 +225,9 @@ class WebhookReceiver(MachineDaemon):
     def _status(self, request: StatusRequest) -> answers.AlertAnswer:
         if wait := self._status_calls.add(request.ip, request.received_ns):
             return answers.refusal_answer(refusal("RATE_LIMITED", "expected fewer questions a minute", None, wait))
-        return answers.status_answer(self.hooks.alert(request.name), self._holdings.orders_of)
+        return answers.status_answer(
+            self.hooks.alert(request.name), self._holdings.orders_of, self._holdings.denials_of
+        )
 
     def _alert(self, request: AlertRequest) -> answers.AlertAnswer:
         found = self._tokens.find(request.token, request.wall_ns)
@@ -226,13 +248,30 @@ class WebhookReceiver(MachineDaemon):
         if self.journal.short or not self.hooks.environment.instruments:
             why = "the disk of the journal is full" if self.journal.short else "today's contracts are not loaded yet"
             return answers.refusal_answer(refusal("NOT_READY", f"nothing was done: {why}; send it again", None, 5))
-        self._tail.poll()  # what it holds is to be known as of now
         alert = self._read(webhook, request, GUARDLESS if found.trial else webhook.file.guards)
+        if new := self._not_listed_yet(webhook, alert):
+            return answers.refusal_answer(refusal("NOT_READY", f"nothing was done: {new}; send it again", None, 2))
+        self._tail.poll()  # what it holds is to be known as of now
         rows = self.step("internal", alert, keep=True)
         judged = [row for row in rows if isinstance(row, AlertJudged)]
         for row in judged:
             self._count(row)
         return answers.answer(alert, judged, self.hooks.status_of_alert)
+
+    def _not_listed_yet(self, webhook: WebhookDefinition, alert: AlertReceived) -> str:
+        """What the feed has still to bring for an alert of a webhook that is new or has other mappings; "" if nothing,
+        or if that has taken longer than it may."""
+        if alert.refusal is not None or machine_now() > self._new_until.get(webhook.name, 0):
+            return ""
+        environment = self.hooks.environment
+        for intent in alert.intents:
+            if (mapping := webhook.mapping(intent.symbol)) is None:
+                continue
+            if is_by_rule(mapping) and mapping.instrument not in environment.prices:
+                return f"no price of {mapping.instrument} has come yet"
+            if not is_by_rule(mapping) and environment.instruments.get(mapping.instrument) is None:
+                return f"{mapping.instrument} is not loaded yet"
+        return ""
 
     def _tell(self, event: str, request: AlertRequest, webhook: str = "", **fields: object) -> bool:
         """Log what comes too often for a row each, once a minute for each address and webhook; true if it was."""
@@ -244,7 +283,10 @@ class WebhookReceiver(MachineDaemon):
         """The request as it is journaled: without its token and without secrets."""
         file, parsed = webhook.file, None
         fields: dict[str, Any] | None = None
+        if request.is_cut:
+            return self._received(webhook, request, too_large())
         refused: AlertRefusal | None = check_request(guards, request, self._presets)
+        signature = signature_digest(guards, request) if refused is None else ""
         if refused is None:
             try:
                 fields = decode_fields(file.sender, request.body)
@@ -252,7 +294,7 @@ class WebhookReceiver(MachineDaemon):
                 parsed = read_alert(file.sender, fields, webhook.action) if refused is None else None
             except AlertRefused as error:
                 refused = error.refusal
-        return self._received(webhook, request, refused, parsed, fields)
+        return self._received(webhook, request, refused, parsed, fields, signature)
 
     def _received(
         self,
@@ -261,6 +303,7 @@ class WebhookReceiver(MachineDaemon):
         refused: AlertRefusal | None,
         parsed: ParsedAlert | None = None,
         fields: dict[str, Any] | None = None,
+        signature: str = "",
     ) -> AlertReceived:
         said = parsed or ParsedAlert(fields={}, intents=())
         return AlertReceived(
@@ -270,11 +313,12 @@ class WebhookReceiver(MachineDaemon):
             ip=request.ip,
             received_ns=request.received_ns,
             body_hash=hashlib.sha256(request.body).hexdigest(),
-            body=redact_body(request.body, fields),
+            body=redact_body(request.body, fields, is_cut=request.is_cut),
             sender_id=said.sender_id,
             bar_time=said.bar_time,
             intents=said.intents,
             refusal=refused,
+            signature=signature,
         )
 
     def _count(self, row: AlertJudged) -> None:

@@ -20,7 +20,7 @@ from litestar.exceptions import HTTPException
 
 from mytrading.core.webhooks.answers import STATUS_PATH, UNKNOWN, AlertAnswer, refusal_answer
 from mytrading.core.webhooks.authentication import AlertRequest
-from mytrading.core.webhooks.bodies import MOST_BYTES
+from mytrading.core.webhooks.bodies import BODY_SECONDS, MOST_BYTES
 from mytrading.core.webhooks.refusals import refusal
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.http_thread import HttpThread, bind_port
@@ -30,8 +30,6 @@ MOST_WAITING = 256
 """Requests that wait for the loop; one more is answered 503."""
 PATIENCE_S = 2.0
 """A request that the loop has not taken by then is taken back: TradingView gives up after three seconds."""
-_BODY_S = 5.0
-"""Time in which a body must have come."""
 SIGNATURE = "x-signature"
 CERTIFICATE = "x-client-certificate-cn"
 """Header in which a configured proxy names the common name of the certificate that it has checked."""
@@ -127,10 +125,7 @@ class HttpServer:
         @post(["/strategy/webhook/{token:str}", "/chartink/webhook/{token:str}"], media_type=MediaType.JSON)
         async def receive(request: Request[Any, Any, Any]) -> Response[bytes]:
             received_ns, wall_ns = machine_now(), time.time_ns()
-            body = await _read_body(request)
-            if body is None:
-                text = f"expected a body of at most {MOST_BYTES} bytes, within {_BODY_S:g} s"
-                return _response(refusal_answer(refusal("BODY_TOO_LARGE", text)), close=True)
+            body, is_cut = await _read_body(request)
             proxied = self._peer(request) in self._proxies
             alert = AlertRequest(
                 token=request.path_params["token"],
@@ -140,8 +135,9 @@ class HttpServer:
                 wall_ns=wall_ns,
                 signature=request.headers.get(SIGNATURE, ""),
                 certificate=request.headers.get(CERTIFICATE, "") if proxied else "",
+                is_cut=is_cut,
             )
-            return _response(await self._hand_over(alert))
+            return _response(await self._hand_over(alert), close=is_cut)
 
         @get(f"{STATUS_PATH}/{{name:str}}", media_type=MediaType.JSON)
         async def status(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -181,21 +177,22 @@ class HttpServer:
         return await waiting.answered  # it is being journaled: only its own verdict may be told
 
 
-async def _read_body(request: Request[Any, Any, Any]) -> bytes | None:
-    """The body, None if it is too large or does not come; no more than the limit is ever held."""
+async def _read_body(request: Request[Any, Any, Any]) -> tuple[bytes, bool]:
+    """The body, and true if it is only the beginning of one that is too large or too slow; of those no more than the
+    limit is ever held."""
+    body = bytearray()
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length[:12]) > MOST_BYTES:
-        return None
-    body = bytearray()
+        return b"", True
     try:
-        async with asyncio.timeout(_BODY_S):
+        async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 body += part
                 if len(body) > MOST_BYTES:
-                    return None
+                    return bytes(body[:MOST_BYTES]), True
     except TimeoutError:
-        return None
-    return bytes(body)
+        return bytes(body), True
+    return bytes(body), False
 
 
 def _turned_away(why: str) -> AlertAnswer:

@@ -1,15 +1,18 @@
-"""What the strategies of webhooks hold, read from the router's journal: for no-ops, status pages and cooling-off."""
+"""What the strategies of webhooks hold, read from the router's journal: for no-ops, status pages and cooling-off; and
+what risk denied them, from its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mytrading.core.orders.state_machine import PROVEN
+from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
 
+EXPIRED = "EXPIRED"
 MOST_CAUSES = 50_000
 """Signals, goals and other causes whose orders are remembered."""
 
@@ -19,13 +22,16 @@ class StrategyHoldings:
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, str]] = {}
+        self._denied: dict[str, list[str]] = {}
         self._positions: dict[OwnerKey, Position] = {}
         self._live: dict[str, Order] = {}
         self._stopped: dict[tuple[str, str], int] = {}
 
     def apply(self, message: Any, machine_ns: int) -> None:
-        """Apply a message of the router that came at this machine time."""
-        if isinstance(message, OrderChanged):
+        """Apply a message of the router or a command of risk that came at this machine time."""
+        if isinstance(message, SignalDenied | SignalExpired):
+            self._denial(message)
+        elif isinstance(message, OrderChanged):
             self._order(message.order, machine_ns)
         elif isinstance(message, PositionChanged | PositionAdjusted):
             self._positions[message.position.owner] = message.position
@@ -46,12 +52,24 @@ class StrategyHoldings:
         """Return the orders of a signal by its id, each as text with its state."""
         return list(self._states.get(signal, {}).values())
 
+    def denials_of(self, signal: str) -> list[str]:
+        """Return the codes of the rules by which risk denied a signal or part of it; EXPIRED for one that was late."""
+        return list(self._denied.get(signal, ()))
+
     def stopped_ns(self, strategy: str, instrument: str) -> int:
         """Return the machine time at which a stop last filled, of any instrument if that is ""; 0 if none did since the
         start."""
         if instrument:
             return self._stopped.get((strategy, instrument), 0)
         return max((at for (name, _), at in self._stopped.items() if name == strategy), default=0)
+
+    def _denial(self, row: SignalDenied | SignalExpired) -> None:
+        """Codes alone: the words of risk hold funds and limits, which no sender is to read."""
+        codes = (row.codes or (row.code,)) if isinstance(row, SignalDenied) else (EXPIRED,)
+        found = self._denied.setdefault(row.signal, [])
+        found += [code for code in codes if code not in found]
+        while len(self._denied) > MOST_CAUSES:
+            del self._denied[next(iter(self._denied))]
 
     def _order(self, order: Order, machine_ns: int) -> None:
         name = order.client_order_id

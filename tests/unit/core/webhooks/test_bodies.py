@@ -90,7 +90,9 @@ def test_fields_that_nobody_asked_for_are_passed_over() -> None:
 
 
 def test_no_secret_of_a_body_is_kept() -> None:
-    body = b'{"symbol": "SBIN", "secret": "hunter2", "Token": "hunter2", "x": [{"apikey": "hunter2"}]}'
+    names = ("secret", "Token", "pass", "passwd", "webhook_secret", "API-KEY", "x_signature", "Authorization", "pin")
+    nested = ", ".join(f'"{name}": "hunter2"' for name in names)
+    body = f'{{"symbol": "SBIN", {nested}, "x": [{{"apikey": "hunter2"}}]}}'.encode()
     kept = redact_body(body, decode_fields(Sender.GENERIC, body))
     assert "hunter2" not in kept
     assert json.loads(kept)["symbol"] == "SBIN"

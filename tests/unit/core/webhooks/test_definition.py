@@ -54,10 +54,18 @@ def test_file_that_is_written_says_the_same() -> None:
         ({"intraday": False}, "symbols[1].product: expected CNC"),
         ({"mode": "UP"}, "mode: expected LONG, SHORT, BOTH; found 'UP'"),
         ({"action": "sel"}, "did you mean SELL?"),
-        ({"sender": "metatrader"}, "sender"),
+        (
+            {"sender": "metatrader"},
+            "alerts.toml:1: sender: expected tradingview, chartink, amibroker, generic; found 'metatrader'",
+        ),
+        ({"locked": 3}, "alerts.toml:2: locked: expected `bool`, found `int`"),
+        ({"stop": "hard"}, "alerts.toml:2: stop: expected broker, engine, none; found 'hard'"),
         ({"duplicate_seconds": 9999}, "duplicate_seconds: expected 0 to 3600"),
         ({"stop_loss_percent": 100}, "stop_loss_percent: expected per cent below 100"),
-        ({"windw": "x"}, "windw: no such key"),
+        ({"windw": "x"}, "alerts.toml:2: windw: no such key"),
+        ({"max_daily_loss": float("nan")}, "alerts.toml:2: max_daily_loss: expected a number, found nan"),
+        ({"cooling_off_seconds": float("inf")}, "cooling_off_seconds: expected a number, found inf"),
+        ({"duplicate_seconds": float("nan")}, "duplicate_seconds: expected 0 to 3600 seconds, found nan"),
     ],
 )
 def test_faulty_key_is_named(keys: dict[str, Any], expected: str) -> None:
@@ -74,7 +82,11 @@ def test_faulty_key_is_named(keys: dict[str, Any], expected: str) -> None:
         ('instrument = "NSE:SBIN"\nquantity = -5', "expected quantity or lots"),
         ('instrument = "NSE:SBIN"\nquantity = 5\nproduct = "NRML"', "expected MIS or CNC on NSE"),
         ('instrument = "NFO:X26FEBFUT"\nlots = 5\nproduct = "CNC"', "expected MIS or NRML on NFO"),
-        ('instrument = "NSE:SBIN"\nquantity = 5\nproduct = "FOO"', "product"),
+        (
+            'instrument = "NSE:SBIN"\nquantity = 5\nproduct = "FOO"',
+            "alerts.toml:8: symbols[1].product: expected MIS, NRML, CNC; found 'FOO'",
+        ),
+        ('instrument = "NSE:SBIN"\nquantity = "5"', "alerts.toml:7: symbols[1].quantity: expected `int`, found `str`"),
         (INDEX + 'lots = 1\nproduct = "NRML"\ntrade = "ATM XX"', "symbols[1].trade: expected"),
         (INDEX + 'lots = 1\nproduct = "NRML"\ntrade = "same"', "expected a future or an option"),
         (INDEX + 'quantity = 75\nproduct = "NRML"\ntrade = "ATM CE"', "symbols[1].lots: expected lots"),
@@ -86,6 +98,34 @@ def test_faulty_key_is_named(keys: dict[str, Any], expected: str) -> None:
 )
 def test_faulty_mapping_is_named(row: str, expected: str) -> None:
     assert expected in problems(f'[[symbols]]\nsymbol = "SBIN"\n{row}\n')
+
+
+@pytest.mark.parametrize(
+    ("sender", "guard", "expected"),
+    [
+        ("tradingview", f'hmac_key = "{"k" * 40}"', "tradingview cannot sign its alerts; choose --ip or --secret or"),
+        ("chartink", f'secret_digest = "{"0" * 64}"', "chartink cannot put a secret in its body; choose --ip, or none"),
+        ("chartink", 'certificate = "X"', "chartink cannot present a certificate"),
+        ("chartink", 'ips = ["tradingview"]', "expected addresses of chartink, found those of tradingview alone"),
+        ("amibroker", f'hmac_key = "{"k" * 40}"', "amibroker cannot sign its alerts; choose --ip or --secret, or none"),
+    ],
+)
+def test_guard_that_its_sender_cannot_meet_is_refused(sender: str, guard: str, expected: str) -> None:
+    text = webhook_text(sender=sender) + f"[guards]\n{guard}\n"
+    with pytest.raises(WebhookFileError, match=r"alerts.toml:\d+: guards\.") as caught:
+        read_webhook("alerts", text)
+    assert expected in str(caught.value)
+    read_webhook("alerts", text.replace(sender, "generic"))
+
+
+def test_exchange_before_a_symbol_is_that_of_its_mapping() -> None:
+    row = '[[symbols]]\nsymbol = "{}"\ninstrument = "{}"\nquantity = 75\nproduct = "{}"\n'
+    rows = row.format("SBIN", "NSE:SBIN", "MIS") + row.format("NIFTY1!", "NFO:NIFTY27JAN26FUT", "NRML")
+    found = webhook(symbols=rows + row.format("BSE:TCS", "BSE:TCS", "MIS"))
+    for symbol in ("SBIN", "NSE:SBIN", "NSE_DLY:SBIN", "NIFTY1!", "NSE:NIFTY1!", "NFO:NIFTY1!", "BSE:TCS"):
+        assert found.mapping(symbol) is not None, symbol
+    for symbol in ("BSE:SBIN", "MCX:SBIN", "BSE:NIFTY1!", "TCS", "NSE:TCS", ":SBIN"):
+        assert found.mapping(symbol) is None, symbol
 
 
 def test_limits_of_a_webhook_are_those_of_its_strategy() -> None:

@@ -108,6 +108,35 @@ def test_bar_time_tells_alerts_without_an_id_apart() -> None:
     assert found == ["accepted", "duplicate", "accepted"]
 
 
+def test_signature_counts_once_over_a_restart_and_a_new_day() -> None:
+    receiver = Receiver(webhook(duplicate_seconds=0))
+    alert, _ = receiver.post(BUY)
+    signed = replace(alert, id="1", status="s1", signature="abc")
+    assert verdicts(receiver.send(signed)) == ["accepted"]
+
+    def again(number: int) -> list[str]:
+        return verdicts(
+            receiver.send(replace(signed, id=f"{number}", status=f"s{number}", received_ns=receiver.machine_ns))
+        )
+
+    receiver.wait(599)
+    assert again(2) == ["duplicate"]
+    receiver.restart()
+    assert again(3) == ["duplicate"]
+    receiver.rows = [receiver.machine.snapshot("2026-01-08")]
+    receiver.restart()
+    assert again(4) == ["duplicate"]
+
+
+def test_signature_of_a_refused_alert_counts_no_second_time() -> None:
+    receiver = Receiver(webhook(locked=True))
+    alert, _ = receiver.post(BUY)
+    signed = replace(alert, id="1", status="s1", signature="abc")
+    assert verdicts(receiver.send(signed)) == ["WEBHOOK_LOCKED"]
+    receiver.machine.environment.webhooks = {"alerts": webhook()}
+    assert verdicts(receiver.send(replace(signed, id="2", status="s2"))) == ["STALE_SIGNATURE"]
+
+
 def test_refused_alert_may_be_sent_again() -> None:
     receiver = Receiver()
     receiver.now = at("15:30:00")

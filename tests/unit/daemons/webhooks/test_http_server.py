@@ -54,22 +54,24 @@ def test_only_the_status_page_can_be_read(loop: Loop) -> None:
 
 def test_body_over_the_limit_is_refused_while_it_is_read(loop: Loop) -> None:
     assert loop.call("POST", "/strategy/webhook/abc", b"x" * MOST_BYTES)[0] == 202
-    status, body, _ = loop.call("POST", "/strategy/webhook/abc", b"x" * (MOST_BYTES + 1))
-    assert (status, body["code"]) == (413, "BODY_TOO_LARGE")
+    loop.answer = lambda asked: AlertAnswer(413 if isinstance(asked, AlertRequest) and asked.is_cut else 202, {})
+    status, _, headers = loop.call("POST", "/strategy/webhook/abc", b"x" * (MOST_BYTES + 1))
+    assert (status, headers["connection"]) == (413, "close")
     with socket.create_connection(("127.0.0.1", loop.server.port), timeout=10) as endless:
         endless.sendall(b"POST /strategy/webhook/abc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(3):
             endless.sendall(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
         assert b" 413 " in endless.recv(4096)
-    assert len(loop.requests) == 1
+    sizes = [(len(request.body), request.is_cut) for request in loop.requests if isinstance(request, AlertRequest)]
+    assert sizes == [(MOST_BYTES, False), (0, True), (MOST_BYTES, True)]
 
 
 def test_body_that_does_not_come_is_given_up(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "_BODY_S", 0.2)
+    monkeypatch.setattr(http_server, "BODY_SECONDS", 0.2)
+    loop.answer = lambda asked: AlertAnswer(413 if isinstance(asked, AlertRequest) and asked.is_cut else 202, {})
     with socket.create_connection(("127.0.0.1", loop.server.port), timeout=10) as slow:
         slow.sendall(b"POST /strategy/webhook/abc HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         assert b" 413 " in slow.recv(4096)
-    assert loop.requests == []
 
 
 def test_request_that_the_loop_does_not_take_is_answered_503_and_never_taken(

@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from mytrading.core.webhooks.answers import AlertAnswer
-from mytrading.core.webhooks.authentication import AlertRequest, digest_of
-from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookToken
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import SECOND
+from mytrading.core.webhooks.answers import UNKNOWN, AlertAnswer
+from mytrading.core.webhooks.authentication import AlertRequest, digest_of, sign
+from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookGuards, WebhookToken
 from mytrading.daemons.webhooks.daemon import WebhookReceiver
+from mytrading.daemons.webhooks.http_server import StatusRequest
+from mytrading.messages.commands import SignalDenied
 from mytrading.messages.webhooks import AlertJudged, AlertReceived, Sender
 from mytrading.runtime.host.clock import machine_now
 from tests.kit.webhook_process import journaled, webhook_process
+from tests.kit.webhooks import instruments
 
 FILE = WebhookFile(
     sender=Sender.GENERIC,
@@ -65,6 +71,64 @@ def test_first_request_over_the_limit_is_journaled_and_all_are_answered_429(rece
     assert codes(receiver) == ["BAD_JSON", "BAD_JSON", "RATE_LIMITED"]
     limited = [row for row in journaled(receiver) if isinstance(row, AlertReceived)][-1]
     assert (limited.ip, limited.body) == ("10.0.0.1", "1 bytes that were not read")
+
+
+def test_body_that_was_cut_off_is_journaled(receiver: WebhookReceiver) -> None:
+    request = AlertRequest(token="right", body=b"{", ip="::1", received_ns=machine_now(), wall_ns=0, is_cut=True)
+    answer = receiver._alert(request)
+    assert (answer.status, answer.body["code"]) == (413, "BODY_TOO_LARGE")
+    assert receiver._alert(request._replace(token="wrong")) == UNKNOWN
+    (row,) = (row for row in journaled(receiver) if isinstance(row, AlertReceived))
+    assert row.body == "more than 1 bytes that were not read"
+
+
+def test_alert_before_its_instrument_is_loaded_is_sent_again(receiver: WebhookReceiver) -> None:
+    environment, body = receiver.hooks.environment, b'{"symbol": "SBIN", "action": "buy"}'
+    listed, environment.instruments = environment.instruments, InstrumentBook([instruments().get("NSE:INFY")])
+    answer = ask(receiver, body)
+    assert (answer.status, answer.body["code"], answer.retry_after) == (503, "NOT_READY", 2)
+    assert "NSE:SBIN is not loaded yet" in answer.body["message"]
+    assert ask(receiver, b"{").status == 400
+    assert codes(receiver) == ["BAD_JSON"]
+    receiver._new_until["alerts"] = machine_now()
+    assert ask(receiver, body).body["code"] == "UNKNOWN_INSTRUMENT"
+    environment.instruments = listed
+    assert ask(receiver, body).status == 202
+
+
+def test_signed_request_counts_once(tmp_path: Path) -> None:
+    key, body, wall = "k" * 40, b'{"symbol": "SBIN", "action": "buy"}', 1_767_763_800
+    with webhook_process(tmp_path, {"alerts": replace(FILE, guards=WebhookGuards(hmac_key=key))}) as receiver:
+        signed = sign(key, body, wall)
+        at = machine_now()
+
+        def send(seconds: float, header: str = signed) -> AlertAnswer:
+            moment = at + round(seconds * SECOND)
+            receiver.clock.moment = lambda: (at_noon, moment)  # type: ignore[method-assign]
+            wall_ns = wall * SECOND + moment - at
+            return receiver._alert(AlertRequest("right", body, "::1", moment, wall_ns, signature=header))
+
+        at_noon = receiver.clock.moment()[0]
+        first = send(0)
+        assert first.status == 202
+        assert [send(seconds).body["verdict"] for seconds in (1, 100, 299)] == ["duplicate"] * 3
+        assert send(299, signed.upper().replace("T=", " t=").replace("V1=", " v1=")).body["id"] == first.body["id"]
+        assert send(301).body["code"] == "STALE_SIGNATURE"
+        assert send(302, sign(key, body, wall + 302)).body["verdict"] == "accepted"
+
+
+def test_status_page_tells_the_rules_by_which_risk_denied_it(receiver: WebhookReceiver) -> None:
+    answer = ask(receiver, b'{"symbol": "SBIN", "action": "buy"}')
+    status = StatusRequest(answer.body["status_url"].rpartition("/")[2], "::1", machine_now())
+    (before,) = receiver._status(status).body["results"]
+    assert "denied" not in before
+    signal = answer.body["signal"]
+    for code in ("MAX_ORDER_SIZE", "MAX_ORDER_SIZE", "FUNDS"):
+        row = SignalDenied(signal=signal, strategy="alerts", code=code, message="5,000 of 4,000 rupees", at_ns=0)
+        receiver._holdings.apply(row, machine_now())
+    (after,) = receiver._status(status).body["results"]
+    assert (after["verdict"], after["denied"]) == ("accepted", ["MAX_ORDER_SIZE", "FUNDS"])
+    assert "rupees" not in str(after)
 
 
 def test_unknown_tokens_are_counted_by_themselves(receiver: WebhookReceiver) -> None:
