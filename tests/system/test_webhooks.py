@@ -134,6 +134,9 @@ def test_legs_of_a_template_are_opened_and_closed_together(hooks: AlertSender) -
     assert hooks.post("spread", order("NIFTY", "buy", 150)).code == "no_op"
     assert hooks.post("spread", order("NIFTY", "sell", 0)).status == 202
     assert holds(hooks, "spread")
+    for name in ("calls", "spread"):
+        again = hooks.stack.ask("webhook", "replay", name, "--dry")
+        assert {row["now"] for row in again if row["was"] == "accepted"} == {"accepted"}, again
 
 
 def test_amibroker_text_is_taken_as_form_and_json(hooks: AlertSender) -> None:
@@ -208,6 +211,15 @@ def test_webhook_added_to_a_running_stack_trades_at_once(hooks: AlertSender) -> 
     assert any(row["name"] == "fresh" and row["kind"] == "webhook" for row in hooks.stack.ask("strategies"))
 
 
+def test_instrument_that_does_not_exist_is_refused_by_the_command(hooks: AlertSender) -> None:
+    done = hooks.stack.run("webhook", "add", "wrong", "--sender", "generic", "--map", "X=NSE:NOSUCHSHARE,MIS,1")
+    assert done.returncode != 0
+    assert "expected an instrument that the server lists, found NSE:NOSUCHSHARE" in done.stderr
+    done = hooks.stack.run("webhook", "edit", "long", "--map", "X=NFO:NIFTY01JAN20FUT,NRML,1L")
+    assert "found NFO:NIFTY01JAN20FUT" in done.stderr
+    assert "wrong" not in [row["name"] for row in hooks.stack.ask("webhook", "list")]
+
+
 def test_guarded_webhook_wants_signature_and_secret(hooks: AlertSender) -> None:
     key, secret = hooks.extra["guarded"]["hmac_key"], hooks.extra["guarded"]["secret"]
     body = json.dumps(order("WIPRO", "buy", secret=secret)).encode()
@@ -266,6 +278,10 @@ def test_status_page_tells_verdict_and_orders_and_nothing_else(hooks: AlertSende
     shown = eventually(lambda: (found := hooks.call("GET", path)).body["results"][0]["orders"] and found, 15)
     assert set(shown.body) == {"id", "results"}
     assert shown.body["results"][0]["verdict"] == "accepted"
+    assert holds(hooks, "watched")
+    path = hooks.post("watched", order("TITAN", "buy", 9_000_000)).body["status_url"]
+    denied = eventually(lambda: hooks.call("GET", path).body["results"][0].get("denied"), 15)
+    assert "MAX_ORDER_SIZE" in denied
     assert hooks.call("GET", "/webhook/status/" + "x" * 22).status == 404
 
 
@@ -283,7 +299,8 @@ def test_no_token_is_in_any_file_of_the_stack(hooks: AlertSender) -> None:
 
 
 def test_alert_is_told_from_the_request_to_the_fill(hooks: AlertSender) -> None:
-    rows = hooks.stack.ask("webhook", "log", "long")
+    rows = hooks.stack.ask("webhook", "log", "long", "--limit", "0")
+    assert "BODY_TOO_LARGE" in [row["code"] for row in rows]
     accepted = next(row for row in rows if row["signal"])
     assert (accepted["symbol"], accepted["ip"]) == ("SBIN", "127.0.0.1")
     assert json.loads(accepted["body"])["action"] == "buy"

@@ -34,6 +34,7 @@ app = typer.Typer(
 _LISTENS_S = 10.0
 _TAKEN_S = 2.0
 _ORDER_S = 15.0
+SCHEMA_FILE = "docs/webhook.schema.json"
 TRIAL_NS = 60_000_000_000
 
 
@@ -100,6 +101,8 @@ def add(
     if positional and (window or square_off):
         fail(USAGE, "--positional: a positional webhook has neither --window nor --square-off")
     start, end = files.parse_window(window) if window else ("", "")
+    symbols = _mappings(mapping, csv_file, intraday=not positional)
+    files.refuse_unlisted(profile, symbols)
     token, own, key = files.new_secret(), files.new_secret(), files.new_secret()
     made = files.save(
         home,
@@ -107,7 +110,7 @@ def add(
         WebhookFile(
             sender=chosen,
             token=WebhookToken(digest=digest_of(token)),
-            symbols=_mappings(mapping, csv_file, intraday=not positional),
+            symbols=symbols,
             mode=mode or ("BOTH" if chosen is Sender.CHARTINK else "LONG"),
             intraday=not positional,
             start=start,
@@ -230,6 +233,19 @@ def validate(name: Annotated[str, Argument(help="The webhook; all if none is nam
 
 
 @app.command()
+def schema(
+    write: Annotated[bool, Option("--write", help=f"Write {SCHEMA_FILE} instead of printing it.")] = False,
+) -> None:
+    """The JSON schema of files of webhooks, for completion in an editor (`#:schema` line, taplo)."""
+    from mytrading.cli.webhooks.files import schema as made
+
+    text = json.dumps(made(), indent=2, ensure_ascii=False)
+    if write:
+        (project_folder() / SCHEMA_FILE).write_text(text + "\n", encoding="utf-8")
+    print(f"{SCHEMA_FILE} written" if write else text)
+
+
+@app.command()
 def edit(
     name: Name,
     mode: Mode = "",
@@ -249,7 +265,7 @@ def edit(
     home = project_folder()
     before = files.load(home, name).file
     added = {row.symbol.upper(): row for row in _options(mapping)}
-    rows = [row for row in before.symbols if row.symbol.upper() not in added] + list(added.values())
+    rows = [added.pop(row.symbol.upper(), row) for row in before.symbols] + list(added.values())
     if csv_file is not None:
         rows += _imported(csv_file, [row.symbol for row in rows], as_json, intraday=before.intraday, preview=preview)
     start, end = files.parse_window(window) if window else (before.start, before.end)
@@ -262,10 +278,9 @@ def edit(
         symbols=tuple(rows),
         live=before.live if live is None else live,
     )
+    files.refuse_unlisted("", [row for row in rows if row not in before.symbols])
     if preview:
-        from mytrading.core.webhooks.definition import write_webhook
-
-        files.judge(home, name, write_webhook(after))
+        files.judge(home, name, files.changed_text(home, name, after))
         return
     files.save(home, name, after)
     print_result({"name": name, "symbols": len(rows)}, as_json, f"{name} is changed: {len(rows)} symbols")

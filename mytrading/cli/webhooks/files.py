@@ -6,6 +6,7 @@ import csv
 import io
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail
+from mytrading.cli.webhooks.rewriting import rewrite_webhook
 from mytrading.config.key_vault import write_private
 from mytrading.config.problems import hint
 from mytrading.core.webhooks.authentication import digest_of
@@ -66,13 +68,20 @@ def load(home: Path, name: str) -> WebhookDefinition:
 
 
 def save(home: Path, name: str, file: WebhookFile, *, checks_hours: bool = True) -> WebhookDefinition:
-    """Write a webhook's file, readable by its owner alone; ends the command if it would be faulty."""
-    text = write_webhook(file)
-    made = judge(home, name, text) if checks_hours else read_webhook(name, text)
+    """Write a webhook's file, readable by its owner alone, with the comments of the one that is there; ends the command
+    if it would be faulty."""
     path = path_of(home, name)
+    text = changed_text(home, name, file)
+    made = judge(home, name, text) if checks_hours else read_webhook(name, text)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(path, text)
     return made
+
+
+def changed_text(home: Path, name: str, file: WebhookFile) -> str:
+    """Return the text of a webhook's file once it says `file`."""
+    path = path_of(home, name)
+    return rewrite_webhook(name, path.read_text(encoding="utf-8"), file) if path.exists() else write_webhook(file)
 
 
 def judge(home: Path, name: str, text: str) -> WebhookDefinition:
@@ -109,6 +118,44 @@ def change(home: Path, name: str, how: Callable[[WebhookFile], WebhookFile]) -> 
 
 def _hours(file: WebhookFile) -> tuple[Any, ...]:
     return file.intraday, file.start, file.end, file.square_off, file.symbols
+
+
+def refuse_unlisted(profile: str, mappings: Iterable[SymbolMapping]) -> None:
+    """End the command if the server of the running stack does not list an instrument of these mappings. Without a
+    stack, or if its server does not answer, nothing is known and nothing refused."""
+    from mytrading.adapters.openalgo.instruments import ContractLookup
+    from mytrading.adapters.openalgo.rest.client import TransportFailed
+    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, SymbolNotFound
+    from mytrading.adapters.storage.instrument_store import InstrumentFile
+    from mytrading.cli.shell.target import openalgo_client, running_or_configured_stack
+    from mytrading.orchestrator import NotRunning, SeveralRun, TradingOrchestrator
+
+    with suppress(NotRunning, SeveralRun, OpenAlgoError, TransportFailed):
+        if not TradingOrchestrator.find(profile or None).is_running():
+            return
+        config = running_or_configured_stack(profile).config
+        lookup = ContractLookup(openalgo_client(config), InstrumentFile(config.state).book())
+        for instrument in dict.fromkeys(mapping.instrument for mapping in mappings):
+            try:
+                lookup.find(instrument)
+            except SymbolNotFound:
+                symbol = instrument.partition(":")[2]
+                fail(
+                    CONFIGURATION,
+                    f"expected an instrument that the server lists, found {instrument}; "
+                    f"`mytrading instruments search {symbol}` finds others",
+                )
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a webhook's file, for completion in an editor."""
+    made = msgspec.json.schema(WebhookFile)
+    kinds = {
+        name: {**kind, "additionalProperties": False} if "properties" in kind else kind
+        for name, kind in made["$defs"].items()
+    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A webhook"}
+    return dict(msgspec.json.decode(msgspec.json.encode({**head, **made, "$defs": kinds})))
 
 
 def with_new_token(file: WebhookFile, token: str, overlap_minutes: float, wall_ns: int) -> WebhookFile:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,6 +13,7 @@ from mytrading.core.time import format_ist
 from mytrading.core.webhooks.definition import WebhookDefinition
 from mytrading.core.webhooks.machine import WebhookEnvironment, WebhookMachine
 from mytrading.messages.run_config import RunConfig
+from mytrading.messages.signals import Signal
 from mytrading.messages.webhooks import AlertJudged, AlertReceived
 from mytrading.operations.journal_verify import decode_journals
 
@@ -20,16 +22,17 @@ def delivery_rows(config: RunConfig, webhook: str) -> list[dict[str, Any]]:
     """Return a JSON row for each verdict on an alert of a webhook, the oldest first."""
     alerts: dict[str, AlertReceived] = {}
     rows = []
-    for alert, judged, market_ns in _pairs(config, webhook):
-        if alert is not None:
-            alerts[alert.id] = alert
-        if judged is None:
+    for found in _rows(config, webhook):
+        judged = found.message
+        if isinstance(judged, AlertReceived):
+            alerts[judged.id] = judged
+        if not isinstance(judged, AlertJudged):
             continue
         came = alerts.get(judged.alert)
         refused = judged.refusal
         rows.append(
             {
-                "received": format_ist(market_ns),
+                "received": format_ist(found.market_ns),
                 "alert": judged.alert,
                 "ip": came.ip if came is not None else "",
                 "symbol": judged.symbol,
@@ -48,7 +51,8 @@ def delivery_rows(config: RunConfig, webhook: str) -> list[dict[str, Any]]:
 
 def judged_again(config: RunConfig, webhook: WebhookDefinition) -> list[dict[str, Any]]:
     """Return for each symbol of each journaled alert the verdict that it had and the one it would have, by the webhook
-    as given and today's contracts; positions count as unknown, so nothing is a no-op."""
+    as given and today's contracts; positions count as unknown, so nothing is a no-op. Contracts by rule are those that
+    were chosen then, where any were: prices of the past are not on record."""
     from mytrading.cli.shell.target import load_calendar
 
     calendar = load_calendar(config.home)
@@ -59,11 +63,17 @@ def judged_again(config: RunConfig, webhook: WebhookDefinition) -> list[dict[str
     machine, rows = WebhookMachine(environment), []
     was: dict[tuple[str, str], str] = {}
     alerts: list[tuple[AlertReceived, int]] = []
-    for alert, judged, market_ns in _pairs(config, webhook.name):
-        if alert is not None:
-            alerts.append((alert, market_ns))
-        elif judged is not None:
+    chosen: dict[str, tuple[str, str]] = {}
+    for found in _rows(config, webhook.name):
+        if isinstance(found.message, AlertReceived):
+            alerts.append((found.message, found.market_ns))
+        elif isinstance(found.message, AlertJudged):
+            judged = found.message
             was[judged.alert, judged.symbol] = _said(judged)
+            if judged.signal and judged.watch:
+                chosen[judged.signal] = (judged.alert, judged.watch)
+        elif found.message.legs and (place := chosen.get(found.message.id)) is not None:
+            environment.chosen[place] = tuple(leg.instrument for leg in found.message.legs)
     for alert, market_ns in alerts:
         machine.apply(alert)
         for row in machine.decide(alert, market_ns):
@@ -87,13 +97,22 @@ def _said(row: AlertJudged) -> str:
     return row.refusal.code if row.refusal is not None else row.verdict.value
 
 
-def _pairs(config: RunConfig, webhook: str) -> Any:
-    """(alert or None, verdict or None, market ns) of each row about a webhook."""
+class _AlertRow(NamedTuple):
+    """A row of the journal about a webhook, and when it was written (market ns)."""
+
+    message: AlertReceived | AlertJudged | Signal
+    market_ns: int
+
+
+_KINDS: dict[str, type[AlertReceived | AlertJudged | Signal]] = {
+    "alert_received": AlertReceived,
+    "alert_judged": AlertJudged,
+    "signal": Signal,
+}
+
+
+def _rows(config: RunConfig, webhook: str) -> Iterator[_AlertRow]:
     for found in decode_journals(config, "webhooks"):
-        body, kind = found.body, found.body.get("type")
-        if body.get("webhook") != webhook:
-            continue
-        if kind == "alert_received":
-            yield msgspec.convert(body, AlertReceived), None, found.row.market_ns
-        elif kind == "alert_judged":
-            yield None, msgspec.convert(body, AlertJudged), found.row.market_ns
+        body, kind = found.body, _KINDS.get(found.body.get("type", ""))
+        if kind is not None and webhook == body.get("strategy" if kind is Signal else "webhook"):
+            yield _AlertRow(msgspec.convert(body, kind), found.row.market_ns)

@@ -36,14 +36,31 @@ def alert_texts(webhook: WebhookDefinition, url: str, secret: str = "") -> dict[
         case Sender.CHARTINK:
             return {"Name of the alert": _CHARTINK}
         case Sender.AMIBROKER:
-            return {"AFL": _AFL.format(url=url, extra=own.replace('"', '\\"').replace("\n  ", " "))}
+            extra = own.replace('"', '\\"').replace("\n  ", " ")
+            return {"AFL": _AFL.format(url=url, extra=extra, calls="\n".join(_afl_calls(webhook)))}
         case _:
             body = _GENERIC.format(symbol=symbol, extra=_size(webhook), secret=own.replace("\n  ", " "))
             return {"curl": f"curl -X POST '{url}' -d '{body}'"}
 
 
 def _size(webhook: WebhookDefinition) -> str:
-    return ', "position_size": 100' if webhook.mode is Direction.BOTH else ""
+    """The size of the text of a webhook of the mode BOTH: that of its first mapping."""
+    return f', "position_size": {_units(webhook)}' if webhook.mode is Direction.BOTH else ""
+
+
+def _units(webhook: WebhookDefinition) -> str:
+    """Units of the first mapping; of one in lots the word UNITS, to be put right by whoever pastes it."""
+    return str(webhook.file.symbols[0].quantity or '"UNITS"')
+
+
+def _afl_calls(webhook: WebhookDefinition) -> list[str]:
+    """The lines that send: one for each signal of AmiBroker that the mode takes, with the position after it."""
+    if webhook.mode is Direction.BOTH:
+        units = _units(webhook).strip('"')
+        sizes = {"Buy": units, "Sell": "0", "Short": f"-{units}", "Cover": "0"}
+        return [f'if( LastValue( {name} ) ) SendAlert( "{name.lower()}", "{size}" );' for name, size in sizes.items()]
+    names = ("Short", "Cover") if webhook.mode is Direction.SHORT else ("Buy", "Sell")
+    return [f'if( LastValue( {name} ) ) SendAlert( "{name.lower()}", "" );' for name in names]
 
 
 _STRATEGY = """{{
@@ -56,23 +73,23 @@ _INDICATOR = """{{
 }}"""
 _CHARTINK = "one of the words BUY, SELL, SHORT and COVER, say: BUY breakouts"
 _GENERIC = '{{"symbol": "{symbol}", "action": "buy"{extra}{secret}}}'
-_AFL = """// Sends an alert once for each new signal: AFL runs again at every refresh.
-function SendAlert( action )
+_AFL = """// Sends an alert once for each signal and bar: AFL runs again at every refresh.
+function SendAlert( action, size )
 {{
     key = "mytrading" + Name() + Interval();
-    if( StaticVarGetText( key ) != action )
+    time = NumToStr( LastValue( DateTime() ), formatDateTime );
+    if( StaticVarGetText( key ) != action + time )
     {{
-        InternetSetHeaders( "Content-Type: application/json\\\\r\\\\n" );
         body = "{{\\"symbol\\": \\"" + Name() + "\\", \\"action\\": \\"" + action +
-               "\\", \\"time\\": \\"" + NumToStr( LastValue( DateTime() ), formatDateTime ) + "\\"{extra}}}";
-        handle = InternetPostRequest( "{url}", body );
+               "\\", \\"time\\": \\"" + time + "\\"{extra}";
+        if( size != "" ) body = body + ", \\"position_size\\": \\"" + size + "\\"";
+        handle = InternetPostRequest( "{url}", body + "}}" );
         if( handle )
         {{
             InternetClose( handle );
-            StaticVarSetText( key, action );   // not before: a failed request is sent again
+            StaticVarSetText( key, action + time, True );   // not before: a failed request is sent again
         }}
     }}
 }}
-if( LastValue( Buy ) ) SendAlert( "buy" );
-if( LastValue( Sell ) ) SendAlert( "sell" );
+{calls}
 """

@@ -73,6 +73,8 @@ class WebhookEnvironment:
         self.prices: dict[str, tuple[float, int]] = {}
         """Last price of instruments by which contracts are chosen, and when it came (machine ns)."""
         self.holdings: Holdings = _Nothing()
+        self.chosen: dict[tuple[str, str], tuple[str, ...]] = {}
+        """Contracts that alerts of the past were given for a watched instrument, where alerts are judged again."""
 
 
 class _Nothing:
@@ -381,6 +383,8 @@ class WebhookMachine:
     ) -> tuple[str, ...] | AlertRefusal:
         """The contracts that rules select by the last price, one each."""
         watch, environment = place.mapping.instrument, self.environment
+        if (before := environment.chosen.get((alert.id, watch))) is not None and len(before) == len(rules):
+            return before
         price, at_ns = environment.prices.get(watch, (0.0, 0))
         if not price or alert.received_ns - at_ns > PRICE_NS:
             return refusal("NO_PRICE", f"no price of {watch} came lately, by which contracts are chosen")

@@ -99,7 +99,8 @@ class ConsoleServer:
                 " before it and name its address in CONSOLE_PUBLIC_URL (https://…), or leave the host at 127.0.0.1"
             )
         next_free = self._config.simulator.embedded
-        listening = bind_port(rules.host, rules.port, next_free=next_free, setting="CONSOLE_PORT")
+        other = self._config.webhooks.port
+        listening = bind_port(rules.host, rules.port, next_free=next_free, setting="CONSOLE_PORT", other=other)
         self._http = HttpThread(
             self._door,
             listening,

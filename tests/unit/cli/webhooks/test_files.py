@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, time
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import Failure
 from mytrading.cli.webhooks import files
+from mytrading.cli.webhooks.command import SCHEMA_FILE
 from mytrading.cli.webhooks.texts import address_flags, alert_texts
 from mytrading.core.time import to_ns
 from mytrading.core.webhooks.authentication import digest_of
+from mytrading.core.webhooks.decision_table import wanted_units
 from mytrading.core.webhooks.definition import WebhookGuards, mapping_problems
 from mytrading.core.webhooks.senders import decode_fields, read_alert
 from mytrading.messages.enums import Product
@@ -148,11 +151,63 @@ def test_generated_text_is_read_by_its_own_webhook(mode: str, guarded: bool) -> 
             assert json.loads(body)
 
 
+def run_afl(afl: str, name: str, time: str) -> dict[str, object]:
+    """The body that generated AFL posts at the signal `name`, as AmiBroker would put it together."""
+    call = re.search(rf'LastValue\( {name} \) \) SendAlert\( "(\w+)", "(\S*)" \)', afl)
+    assert call is not None, afl
+    known = {"Name()": "SBIN", "action": call[1], "time": time, "size": call[2]}
+    body = ""
+    for condition, right in re.findall(r"(if\( size != \"\" \) )?body = (.*?);", afl, re.DOTALL):
+        if not condition or call[2]:
+            for text, word in re.findall(r'"((?:[^"\\]|\\.)*)"|([\w()]+)', right):
+                body += "" if word == "body" else known[word] if word else text.replace('\\"', '"')
+    found = json.loads(body + "}")
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mode", "signals"),
+    [
+        ("LONG", {"Buy": 50, "Sell": 0}),
+        ("SHORT", {"Short": -50, "Cover": 0}),
+        ("BOTH", {"Buy": 50, "Sell": 0, "Short": -50, "Cover": 0}),
+    ],
+)
+@pytest.mark.parametrize("guarded", [False, True])
+def test_generated_afl_has_an_alert_for_each_signal_of_the_mode(
+    mode: str, signals: dict[str, int], guarded: bool
+) -> None:
+    made = webhook(sender="amibroker", mode=mode)
+    guards = WebhookGuards(secret_digest=digest_of("hunter2") if guarded else "")
+    afl = alert_texts(replace(made, file=replace(made.file, guards=guards)), "https://x/y", "hunter2")["AFL"]
+    assert len(re.findall(r"SendAlert\( \"", afl)) == len(signals)
+    for name, units in signals.items():
+        body = json.dumps(run_afl(afl, name, "07-01-2026 10:00:00")).encode()
+        fields = decode_fields(Sender.AMIBROKER, body)
+        (intent,) = read_alert(Sender.AMIBROKER, fields).intents
+        assert wanted_units(Sender.AMIBROKER, made.mode, intent, 50) == units
+        assert fields.get("secret") == ("hunter2" if guarded else None)
+
+
+@pytest.mark.parametrize("sender", ["tradingview", "generic"])
+def test_size_of_a_text_is_that_of_the_mapping(sender: str) -> None:
+    lots = '[[symbols]]\nsymbol = "N"\ninstrument = "NFO:NIFTY27JAN26FUT"\nlots = 2\nproduct = "NRML"\n'
+    for symbols, size in (("", "50"), (lots, '"UNITS"')):
+        texts = alert_texts(webhook(sender=sender, mode="BOTH", symbols=symbols), "https://x/y")
+        assert f'"position_size": {size}' in list(texts.values())[-1]
+
+
+def test_schema_in_the_documents_is_that_of_the_files() -> None:
+    assert json.loads((ROOT / SCHEMA_FILE).read_text(encoding="utf-8")) == files.schema()
+
+
 def test_texts_hold_no_placeholder_of_ours_and_the_afl_its_address() -> None:
     afl = alert_texts(webhook(sender="amibroker"), "https://x/y")["AFL"]
-    assert 'InternetPostRequest( "https://x/y", body )' in afl
+    assert 'InternetPostRequest( "https://x/y", body + "}" )' in afl
     assert afl.count("{") == afl.count("}")
     assert "StaticVarGetText" in afl
+    assert "\\r" not in afl
     assert "BUY" in alert_texts(webhook(sender="chartink"), "https://x/y")["Name of the alert"]
 
 

@@ -14,3 +14,5 @@ def test_taken_port_is_refused_or_the_next_one_is_had() -> None:
             bind_port("127.0.0.1", port, next_free=False, setting="CONSOLE_PORT")
         with bind_port("127.0.0.1", port, next_free=True, setting="CONSOLE_PORT") as other:
             assert other.getsockname()[1] > port
+        with bind_port("127.0.0.1", port, next_free=True, setting="CONSOLE_PORT", other=port + 1) as other:
+            assert other.getsockname()[1] > port + 1
