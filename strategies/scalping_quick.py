@@ -44,7 +44,7 @@ class ScalpingQuick(BaseStrategy):
         return self.create_signal("EXIT", reason=f"{gain:+.2%} after {held_s:.0f} s")
 
     def noted(self, data: Bar) -> dict:
-        """What is remembered of an instrument: entry, entered_ns, rests_until."""
+        """The memory of an instrument: entry, entered_ns, rests_until."""
         return self.memory.get(data.instrument, {})
 
     def change(self, data: Bar) -> float:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Asked(NamedTuple):
-    """What the command line asks for."""
+    """Options of the command line."""
 
     minutes: float
     seed: int

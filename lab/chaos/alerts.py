@@ -29,7 +29,7 @@ _AGAIN = (0, 503)
 
 
 class Answered(NamedTuple):
-    """What came back for an alert at last: a status, and the id under which it is journaled ("" for none)."""
+    """The last answer to an alert: a status, and the id under which it is journaled ("" for none)."""
 
     status: int
     alert: str

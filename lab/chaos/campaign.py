@@ -48,7 +48,7 @@ _CALM_S = 60.0
 
 
 class Report(NamedTuple):
-    """How a run ended: what is printed of it, and whether it is good. `kept` is where its journals and logs are."""
+    """The result of a run: the printed body, and whether it is good. `kept` is the folder of its journals and logs."""
 
     body: dict[str, Any]
     good: bool
@@ -90,7 +90,7 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
 
 
 def bounds_of(ground: Ground) -> Bounds:
-    """What this run is held to."""
+    """Return the bounds of this run."""
     config = ground.config
     guarded = frozenset(run.name for run in config.strategies if run.stop is StopPlan.BROKER)
     guarded |= {NAME} if guarded else frozenset()

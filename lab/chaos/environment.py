@@ -80,7 +80,7 @@ _BROKERS = (("zerodha", "upstox"), ("dhan", "zerodha"), ("fyers", "angel"), ("5p
 
 
 class Wanted(NamedTuple):
-    """What a run is to be like. `stop` is the plan of all strategies: broker, engine or none.
+    """Options of a run. `stop` is the plan of all strategies: broker, engine or none.
 
     With every third seed all instruments are traded at two moments of a round, else spread over it. Every fourth seed
     has a low limit of positions, every third a low limit of what one strategy may lose, every fifth of what an account
@@ -98,12 +98,12 @@ class Wanted(NamedTuple):
 
     @property
     def state(self) -> Path:
-        """Where the stack keeps its state."""
+        """The stack's state folder."""
         return self.folder / "state" / "chaos"
 
     @property
     def cast(self) -> Cast:
-        """Who trades."""
+        """The strategies of this run."""
         stride = 8 if self.seed % 3 == 0 else 5
         return Cast(
             stride=stride,
@@ -124,7 +124,7 @@ class Wanted(NamedTuple):
 
     @property
     def brokers(self) -> tuple[str, str]:
-        """Whom the servers of the accounts speak for, if they are live."""
+        """The brokers behind the servers of the accounts, if they are live."""
         return _BROKERS[self.seed % len(_BROKERS)] if self.personality == "live" else ("", "")
 
 
@@ -141,7 +141,7 @@ class Ground(NamedTuple):
 
     @property
     def config(self) -> RunConfig:
-        """What the stack is started with."""
+        """The configuration with which the stack is started."""
         return self.stack.config
 
     def start(self) -> None:

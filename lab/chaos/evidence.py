@@ -1,4 +1,4 @@
-"""What a verdict is made from: the records of both sides of one account, and what was broken meanwhile.
+"""The evidence of a verdict: the records of both sides of one account, and what was broken meanwhile.
 
 An account is judged by what was done to its own server and to the stack, never excused by the trouble of another
 account's server.
@@ -18,11 +18,11 @@ HARMLESS = frozenset(
         "update_duplicated", "by_hand", "person", "disk", "ws_hostile", "update_hostile",
     }
 )  # fmt: skip
-"""What does not touch the way from a fill to its stop, and so excuses nothing."""
+"""Faults that do not touch the way from a fill to its stop, and so excuse nothing."""
 
 
 class Evidence(NamedTuple):
-    """Everything that is judged. `end_ns` is when the stack had settled; `verify` are the findings of the journals,
+    """The evidence that is judged. `end_ns` is when the stack had settled; `verify` are the findings of the journals,
     `crashes` the daemons that ended by an error of their own."""
 
     broker: Broker
@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
 
 
 def concerning(account: str, broken: Iterable[Broken], events: Iterable[LoggedEvent] = ()) -> tuple[Broken, ...]:
-    """What was done to the stack, and to the server of this account, whose record `events` are.
+    """Return the faults of the stack, and of the server of this account, whose record `events` are.
 
     A fault that the server did not confirm counts only if its record shows that it altered something in that time.
     """

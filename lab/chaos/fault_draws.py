@@ -1,4 +1,4 @@
-"""Which faults of the simulator a storm draws from, and with which parameters.
+"""The faults of the simulator that a storm draws from, with their parameters.
 
 Every fault of the registry is here: a new one is drawn with its defaults until it has a line of its own. No drawn
 setting outlasts what `Trouble` allows, by which the windows of the run are made.
@@ -27,7 +27,7 @@ class Trouble(NamedTuple):
     longest_hang: float = 4.0
     parkable: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ("",)
-    """Those with a server of their own; the first one's gives the quotes."""
+    """Accounts with a server of their own; the first one's gives the quotes."""
     disk: bool = False
     """Whether state and logs lie on a small file system that can be filled."""
 

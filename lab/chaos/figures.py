@@ -68,7 +68,7 @@ def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, An
 
 
 def _filled(evidence: Evidence) -> Counter[str]:
-    """How many orders of each purpose filled, wholly or in part."""
+    """Count the orders of each purpose that filled, wholly or in part."""
     ours = evidence.ours.orders
     return Counter(
         ours[order.request.strategy].purpose.value
@@ -90,7 +90,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _unknowns(moves: Iterable[Moved], ours: Ours) -> list[str]:
-    """How each order whose fate was once unknown ended."""
+    """Return the end of each order whose fate was once unknown."""
     names = {move.order.client_order_id for move in moves if move.event == "unknown"}
     return [ours.orders[name].state.value for name in names]
 

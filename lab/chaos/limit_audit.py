@@ -20,7 +20,7 @@ from mytrading.simulator.venue.event_log import ORDER, LoggedEvent
 _ON_ITS_WAY_S = 3.0
 """Machine time in which an entry that left before a limit was reached still arrives."""
 _BEFORE_S = 10.0
-"""What was broken so long before is over, recovery included."""
+"""Seconds after which the effects of a fault are over, recovery included."""
 _ITS_WAY = frozenset({"", "gateway", "risk", "router", "simulator", "supervisord"})
 """Whose trouble keeps an order, or a limit, from its destination."""
 _MOVED = 1.02
@@ -36,7 +36,7 @@ class Most(NamedTuple):
 
 
 class _Books:
-    """What the simulator's record amounts to, up to a moment: net units and worth of the entries."""
+    """Sums over the simulator's record up to a moment: net units and worth of the entries."""
 
     def __init__(self) -> None:
         self._filled: dict[Held, dict[str, int]] = {}

@@ -64,7 +64,7 @@ class Person:
         self.decide()
 
     def decide(self) -> None:
-        """What the server holds for approval is turned down there, and its orders are given up here.
+        """Reject the requests that the server holds for approval, and give up their orders here.
 
         The simulator keeps no such request: it is turned down already. Until it is decided on no flatten ends.
         """

@@ -1,4 +1,4 @@
-"""What became of an operator's signals for single orders: each ended in what was asked, or in a recorded refusal.
+"""The fate of an operator's requests for single orders: each ended in what was asked, or in a recorded refusal.
 
 The rows of an order tell it: they name the request that they take up, answer or turn down. A request that no row
 answers is a finding, whatever became of its order.
@@ -26,7 +26,7 @@ def unanswered(ours: Ours) -> list[str]:
 
 
 def counted(ours: Ours) -> Counter[str]:
-    """How many requests there were for orders of this account, and how many of them were turned down."""
+    """Count the requests for orders of this account, and those of them that were refused."""
     found = Counter[str]()
     for asked in ours.requests:
         if asked.order in ours.orders:

@@ -1,4 +1,4 @@
-"""What became of every order and command: doubled, lost, or as it should be.
+"""The fate of every order and command: doubled, lost, or as it should be.
 
 Our orders carry their client order id to the simulator as its tag, which the simulator keeps whatever it shows. An
 order of ours that one side believes in and the other does not is a finding.

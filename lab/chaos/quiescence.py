@@ -18,7 +18,7 @@ _ON_THEIR_WAY = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderSt
 
 
 def unsettled(ground: Ground) -> list[str]:
-    """What is still going on, in words; nothing when the stack has come to rest."""
+    """Return what is still going on, as texts; empty when the stack has come to rest."""
     left: list[str] = []
     for account, ours in records.read_ours(ground.config).items():
         lines = [f"{order.purpose} {name} is {order.state}" for name, order in ours.orders.items() if _moves(order)]
@@ -35,7 +35,7 @@ def unsettled(ground: Ground) -> list[str]:
 
 
 def disagreeing(broker: records.Broker, ours: records.Ours) -> list[str]:
-    """Where the two sides differ still, in positions or in orders: what we wrongly hold for ended is taken up later."""
+    """Return remaining differences of positions or orders: an order that wrongly ended here is taken up later."""
     return [*differences(broker.net, ours.net, ours.unmanaged), *order_audit.disagreements(broker.orders, ours)]
 
 

@@ -1,4 +1,4 @@
-"""What a run left behind, read once it is over: the simulator's books and record, our journals, what was broken when.
+"""The records of a run, read once it is over: the simulator's books and events, our journals, faults and their times.
 
 Nothing here asks a running process; all that counts survived the kills on disk.
 """
@@ -257,7 +257,7 @@ class Fold:
 
 
 def read_broken(log: Path) -> tuple[Broken, ...]:
-    """What was done to the stack, from the breaker's log. A fault lasts until the next calm that was answered."""
+    """Return the faults of the stack, from the injector's log. A fault lasts until the next calm that was answered."""
     found: list[Broken] = []
     faults: list[tuple[int, str, str, bool]] = []
     last = 0
@@ -285,7 +285,7 @@ def _fault(fault: tuple[int, str, str, bool], end_ns: int) -> Broken:
 
 
 def read_beats(log: Path) -> tuple[Beat, ...]:
-    """What the heartbeats said."""
+    """Return the recorded heartbeats."""
     return tuple(Beat(row["at_ns"], row["daemon"], row["pid"], row["ready"]) for row in _lines(log))
 
 

@@ -1,4 +1,4 @@
-"""What is broken when: kills, hangs, restarts, starving and faults of the simulator, in storms with quiet between them.
+"""Schedule of faults: kills, hangs, restarts, starving and faults of the simulator, in storms with quiet between them.
 
 Pure: the same seed and length give the same schedule. Whatever a storm switches on ends with it, and no program is
 ended so often that supervisor would rightly give it up, so that what does not settle afterwards is the stack's doing.
@@ -28,7 +28,7 @@ _QUIET_AT_START_S, _QUIET_AT_END_S = 8.0, 4.0
 
 
 class Kind(StrEnum):
-    """What is done to a process, or to the simulator."""
+    """Acts on a process, or on the simulator."""
 
     KILL = "kill"
     HANG = "hang"

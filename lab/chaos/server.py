@@ -22,7 +22,7 @@ _NICE = 5
 
 
 class Place(NamedTuple):
-    """Where it serves and keeps its books, and whom it plays."""
+    """A simulator's folder, ports and options."""
 
     folder: Path
     rest_port: int
@@ -50,7 +50,7 @@ class Place(NamedTuple):
         return self.folder / "simulator" / "books.sqlite"
 
     def command(self) -> list[str]:
-        """How it is started."""
+        """The command that starts it."""
         return [
             sys.executable, "-m", "mytrading.simulator", "--rest-port", str(self.rest_port),
             "--ws-port", str(self.ws_port), "--api-key", self.api_key, "--seed", str(self.seed),

@@ -1,4 +1,4 @@
-"""Who trades on the ground that is broken: the strategies, their files, and the shares they trade.
+"""The traders of a chaos run: the strategies, their files, and the shares they trade.
 
 Everything goes by market time and by prices on a coarse grid, so that a restart changes nothing. No two strategies
 trade one instrument, so that what the broker nets is what one of them holds.
@@ -98,7 +98,7 @@ class Part(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """Everybody, with how they trade. `loss` is the most that `ChaosBoth` may lose a day, 0 for no limit.
+    """All strategies of a run, with their settings. `loss` is the most that `ChaosBoth` may lose a day, 0 for no limit.
 
     `tight` is how far off `ChaosLong` has its stops, a fraction of the price: 0.001 are a few ticks, so that many
     trigger; 0 for the default, which the quarter of a minute that a position lasts hardly ever reaches.
@@ -137,12 +137,12 @@ class Cast(NamedTuple):
 
     @property
     def alerted(self) -> tuple[str, ...]:
-        """What alerts trade."""
+        """The instruments that alerts trade."""
         return _names(sum((self.long, self.both, self.rest, self.slices, self.watch, self.alerts)))[-self.alerts :]
 
     @property
     def parkable(self) -> tuple[str, ...]:
-        """What is only ever bought, at the market."""
+        """The instruments that are only bought, at the market."""
         return self.parts[0].symbols
 
 

@@ -1,4 +1,4 @@
-"""How long positions lay bare at the broker: a walk through the simulator's record, order by order.
+"""Time that positions were unprotected at the broker: a walk through the simulator's record, order by order.
 
 A stretch is bare while what one owner holds at the broker is more than its live stops and exits there could close. Only
 what the broker recorded counts; what we believed at the time does not.

@@ -31,7 +31,7 @@ _ON_THE_WAY = frozenset({"", "router", "reconciler", "simulator", "supervisord"}
 
 
 class Bounds(NamedTuple):
-    """What is allowed. Seconds; `poll` is the interval of the reconciler's reads of the order book."""
+    """The allowed times. Seconds; `poll` is the interval of the reconciler's reads of the order book."""
 
     healthy: float = 5.0
     settle: float = 2.0
@@ -109,7 +109,7 @@ def breaches_of_limits(evidence: Evidence, bounds: Bounds) -> list[str]:
 
 
 def differences(broker: dict[Held, int], ours: dict[Held, int], unmanaged: dict[Held, int]) -> list[str]:
-    """Where the simulator's net is not what we own plus what is unmanaged."""
+    """Return the instruments in which the simulator's net is not our positions plus unmanaged units."""
     found = []
     for held in sorted({*broker, *ours, *unmanaged}):
         there, here, beside = broker.get(held, 0), ours.get(held, 0), unmanaged.get(held, 0)

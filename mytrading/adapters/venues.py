@@ -1,4 +1,4 @@
-"""Where orders go: an OpenAlgo-compatible server, or a dry run that sends nothing.
+"""Receivers of orders: an OpenAlgo-compatible server, or a dry run that sends nothing.
 
 A venue answers with an outcome whatever happens and never raises for the broker's or the network's doing. One request
 per call, never repeated here.
@@ -27,7 +27,7 @@ class Venue(Protocol):
     """Takes orders."""
 
     def encode(self, call: Call, order: Order) -> Any:
-        """Return an order call encoded for `begin` of any venue of the same account. Sends nothing."""
+        """Return an order call in the form that `begin` sends, here or at another connection of the same account."""
 
     def is_idle(self) -> bool:
         """True if `begin` would send at once."""
@@ -39,7 +39,8 @@ class Venue(Protocol):
     def finish(self, call: Call, order: Order, begun: Any) -> CallOutcome:
         """Return the call's outcome: waits for the answer to `begun`, or makes the whole call if that is None."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection."""
 
 
 def order_request_fields(call: Call, order: Order) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class OpenAlgoVenue:
         self.close = client.close
 
     def encode(self, call: Call, order: Order) -> bytes:
-        """Return an order call encoded for `begin` of any venue of the same account. Sends nothing."""
+        """Return an order call in the form that `begin` sends, here or at another connection of the same account."""
         return self._client.encode_request(_ENDPOINTS[call], order_request_fields(call, order))
 
     def begin(self, request: bytes) -> Started | None:

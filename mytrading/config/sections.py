@@ -75,7 +75,7 @@ def parse_iv(text: str) -> float:
 
 
 class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs, and how."""
+    """Mode, profile and folders of the stack."""
 
     name: Annotated[str, setting("SYSTEM_NAME", "shown by `status` and above the live screen")] = "MyTrading"
     mode: Annotated[
@@ -127,7 +127,7 @@ class OpenAlgoSettings(ServerRules, frozen=True, kw_only=True):
 
 
 class MessagingSettings(Messaging, frozen=True, kw_only=True):
-    """How daemons reach each other. Ports count only with transport tcp, which `insecure` has to allow."""
+    """Transport between daemons. Ports count only with transport tcp, which `insecure` has to allow."""
 
     insecure: Annotated[
         bool, setting("MYTRADING_TRANSPORT_INSECURE", "true allows tcp, with which every local user can place orders")
@@ -149,7 +149,7 @@ class MessagingSettings(Messaging, frozen=True, kw_only=True):
 
 
 class DataSettings(DataRules, frozen=True, kw_only=True):
-    """What may be watched and traded, and how the feed treats it."""
+    """Instruments that may be watched and traded, and their handling by the feed."""
 
     symbols: Annotated[tuple[str, ...], setting("ENABLED_SYMBOLS", "additional watched instruments")] = _INDICES
     exchanges: Annotated[tuple[str, ...], setting("ENABLED_EXCHANGES", case="upper", among=EXCHANGES)] = _ENABLED
@@ -162,7 +162,7 @@ class DataSettings(DataRules, frozen=True, kw_only=True):
 
 
 class LoggingSettings(LogRules, frozen=True, kw_only=True):
-    """What is logged and how long it is kept."""
+    """Log levels, files and their retention."""
 
     directory: Annotated[
         str,
@@ -176,7 +176,7 @@ class LoggingSettings(LogRules, frozen=True, kw_only=True):
 
 
 class AlertSettings(AlertRules, frozen=True, kw_only=True):
-    """Who is informed of an alert besides screen and log, and which latency and rejections raise one."""
+    """Receivers of alerts besides screen and log, and limits of latency and rejections that raise one."""
 
     command: Annotated[str, setting("ALERT_COMMAND", "command that runs for each alert", check=_check_command)] = ""
 

@@ -39,7 +39,7 @@ SIMULATOR_ACCOUNT = "simulator"
 
 
 class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything resolved and valid. `effective_rows()` lists each value with its origin, secrets masked.
+    """All settings, resolved and valid. `effective_rows()` lists each value with its origin, secrets masked.
 
     `home` is the project folder, `warnings` are settings without effect or unwise, each with why, and `unused` the
     variables of the environment that nothing here reads. `origins` are by dotted path; `files`, `plans` and

@@ -47,7 +47,7 @@ _LEVEL = "percentage or points from the entry price, or premium (a price)"
 
 
 class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
-    """How one strategy runs; the keys `risk_…` stand in its table `[risk]`. A zero or nothing switches a rule off."""
+    """Settings of a strategy; the keys `risk_…` stand in its table `[risk]`. A zero or nothing switches a rule off."""
 
     name: str
     parameters: dict[str, Parameter]

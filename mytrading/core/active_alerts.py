@@ -22,7 +22,7 @@ ENGINE_STOP_BLIND = "ENGINE_STOP_BLIND"
 
 
 class ActiveAlert(NamedTuple):
-    """How a state alert is raised; an empty `text` lets an active one stay. `once`: not again while it is active."""
+    """A state alert to raise; an empty `text` lets an active one stay. `once`: not again while it is active."""
 
     severity: Severity = Severity.WARNING
     text: str = ""

@@ -87,7 +87,7 @@ def _value_parts(value: Any, seen: set[FunctionType]) -> list[str]:
 
 
 def _code_parts(code: CodeType) -> list[str]:
-    """What the code says, without where it stands."""
+    """Return the content of code, without its place in a file."""
     parts = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

@@ -16,7 +16,7 @@ DAY_SECONDS = 86_400
 DAY = DAY_SECONDS * SECOND
 IST_OFFSET_SECONDS = 19_800
 IST_OFFSET = IST_OFFSET_SECONDS * SECOND
-"""How far clocks in India are ahead of UTC."""
+"""Nanoseconds by which Indian time is ahead of UTC."""
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS), "IST")
 """India has had one zone and no summer time since 1945."""
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()

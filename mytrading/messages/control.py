@@ -224,7 +224,7 @@ class BarGaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_budget"):
-    """How the router stands with the order calls of an account: a level, repeated each second.
+    """The router's use of its order calls of an account: a level, repeated each second.
 
     `used` of `limit` calls count in the present second, `out` are on their way. `waiting` counts orders by what they
     wait to be (entry, stop, exit, …, cancel), the oldest for `oldest_wait_s` seconds of machine time. `refused` are

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Side(StrEnum):
-    """Which way an order trades."""
+    """The side of an order."""
 
     BUY = "BUY"
     SELL = "SELL"
@@ -100,7 +100,7 @@ class BrokerStatus(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a call that changes something at the broker ended; everything not certain is UNKNOWN."""
+    """The outcome of a call that changes something at the broker; UNKNOWN unless it is certain."""
 
     NOT_SENT = "NOT_SENT"
     RATE_LIMITED = "RATE_LIMITED"
@@ -122,7 +122,7 @@ class Call(StrEnum):
 
 
 class Mode(StrEnum):
-    """How the stack trades."""
+    """The trading mode of a stack."""
 
     LIVE = "live"
     PAPER = "paper"
@@ -148,7 +148,7 @@ class DaemonState(StrEnum):
 
 
 class Severity(StrEnum):
-    """How soon an operator should look at an alert."""
+    """The urgency of an alert for the operator."""
 
     INFO = "info"
     WARNING = "warning"
@@ -156,7 +156,7 @@ class Severity(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How sure we are of a position: STALE denies entries, DISPUTED allows only reducing."""
+    """The certainty of a position: STALE denies entries, DISPUTED allows only reducing."""
 
     CONFIRMED = "CONFIRMED"
     STALE = "STALE"

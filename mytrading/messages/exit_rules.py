@@ -16,7 +16,7 @@ class TrailKind(StrEnum):
 
 
 class LevelKind(StrEnum):
-    """Where a leg's level lies: per cent or points from its entry price, or at this very price."""
+    """The unit of a leg's level: per cent or points from its entry price, or at this very price."""
 
     PERCENTAGE = "percentage"
     POINTS = "points"
@@ -24,7 +24,7 @@ class LevelKind(StrEnum):
 
 
 class TrendExit(StrEnum):
-    """Which turn of the Supertrend ends a run: up through it, or down."""
+    """The turn of the Supertrend that ends a run: up through it, or down."""
 
     BREAKOUT = "breakout"
     BREAKDOWN = "breakdown"

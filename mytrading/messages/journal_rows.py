@@ -167,9 +167,9 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     switches: tuple[StrategySwitch, ...] = ()
     alerts: tuple[Alert, ...] = ()
     requests: tuple[OperatorRequestTaken, ...] = ()
-    """Those of the day before."""
+    """Requests of the day before."""
     acknowledged: tuple[AlertAcknowledged, ...] = ()
-    """Of the alerts that are active."""
+    """Acknowledgements of active alerts."""
 
 
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):

@@ -18,7 +18,7 @@ class LegKind(StrEnum):
 
 
 class StopKind(StrEnum):
-    """Where a leg's stop lies: per cent or points from the price at its entry, or at this very price."""
+    """The unit of a leg's stop: per cent or points from the price at its entry, or at this very price."""
 
     PERCENT = "percent"
     POINTS = "points"
@@ -41,7 +41,7 @@ class LegStop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RollTrigger(StrEnum):
-    """What a leg is rolled by: its delta, or the points between the price of the underlying and its strike."""
+    """The trigger of a roll: the delta of the leg, or the points between the price of the underlying and its strike."""
 
     DELTA = "delta"
     POINTS = "points"

@@ -99,7 +99,7 @@ NO_FILLS, NO_CANCEL, NO_MODIFY = ReportedFills(), CancelState(), ModifyState()
 
 
 class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything that was reported of an order and is not part of its level yet.
+    """Reports about an order that are not part of its level yet.
 
     `seen_machine_ns` is when the newest evidence of `end` or `match` was seen. `flapped`: books took back what they had
     shown of an end, so the next proof takes longer. `match` is the search for the broker id of an order without one.

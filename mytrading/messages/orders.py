@@ -20,7 +20,7 @@ from mytrading.messages.keys import OwnerKeyed, OwnerTask
 from mytrading.messages.order_evidence import OrderEvidence
 
 TRIGGER_CROSSED = "TRIGGER_CROSSED: "
-"""How the message of a stop begins that was refused because the price had passed its trigger already."""
+"""Prefix of the message of a stop that was refused because the price had passed its trigger already."""
 
 
 class PlacingCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -291,7 +291,7 @@ class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):
-    """How a call at the broker ended. Journaled by the router as input; not published."""
+    """The outcome of a call at the broker. Journaled by the router as input; not published."""
 
     client_order_id: str
     account: str

@@ -51,7 +51,7 @@ class RunConfigError(Exception):
 Parameter = int | float | str | bool
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
 BAR_TIMEFRAMES = TIMEFRAMES[1:]
-"""Those that have bars; a strategy that wants each tick says `subscribe_quotes = True` in its class."""
+"""Timeframes with bars; a strategy that wants each tick says `subscribe_quotes = True` in its class."""
 
 
 def check_timeframes(frames: tuple[str, ...]) -> None:
@@ -70,7 +70,7 @@ class TradeKind(StrEnum):
 
 
 class ExpiryRule(StrEnum):
-    """Which expiry that has not passed: the first, the second, or the last one of the first or second month."""
+    """An expiry that has not passed: the first, the second, or the last one of the first or second month."""
 
     NEAREST = "nearest"
     NEXT = "next"
@@ -79,7 +79,7 @@ class ExpiryRule(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which signals of a strategy count; an excluded one wants flat."""
+    """The directions in which a strategy trades; a signal in an excluded one means flat."""
 
     LONG = "long"
     SHORT = "short"
@@ -94,7 +94,7 @@ def check_direction(word: object) -> object:
 
 
 class StopPlan(StrEnum):
-    """Who holds the protective stop: an order at the broker, risk, or nobody (which must be written)."""
+    """The holder of the protective stop: an order at the broker, risk, or none (which must be written)."""
 
     BROKER = "broker"
     ENGINE = "engine"
@@ -126,7 +126,7 @@ class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AllocationMode(StrEnum):
-    """How a signal is spread over accounts: the same in each, by free margin, or by factors that are written down."""
+    """The spread of a signal over accounts: the same in each, by free margin, or by factors that are written down."""
 
     EQUAL = "equal"
     PROPORTIONAL = "proportional"
@@ -250,7 +250,7 @@ class StrategyRun(StrategySettings, frozen=True, kw_only=True):
 
 
 class VenueKind(StrEnum):
-    """Where orders go: an OpenAlgo-compatible server, or nowhere (recorded only)."""
+    """The receiver of orders: an OpenAlgo-compatible server, or none (recorded only)."""
 
     OPENALGO = "openalgo"
     DRY_RUN = "dry_run"
@@ -304,7 +304,7 @@ MOST_SHOWN, MOST_SHOWN_EACH = 12, 2
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a daemon needs to know of this run. Paths are absolute; nothing here says where a value came from."""
+    """Configuration of a run, for all its daemons. Paths are absolute; nothing here says where a value came from."""
 
     profile: str
     mode: Mode
@@ -337,7 +337,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_instruments(self) -> tuple[str, ...]:
-        """What strategies watch, as far as screens show its price: the first ones of each, and a few in all."""
+        """The watched instruments whose prices screens show: the first few of each strategy, and a few in all."""
         first = (symbol for run in self.strategies for symbol in run.symbols[:MOST_SHOWN_EACH])
         return tuple(dict.fromkeys(first))[:MOST_SHOWN]
 

@@ -21,7 +21,7 @@ STARTING_CASH = 1_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a field is set: its variable (and an `alias` of it), its meaning, and the values it takes.
+    """The declaration of a setting: its variable (and an `alias` of it), its meaning, and the values it takes.
 
     `bounds` are gt, ge, lt, le, pattern and min_length; `among` lists the words a list may hold; `case` is what its
     text is converted to; `unit` is bytes ("100 MB") or days ("30 days"). `read` makes a value of what was written,
@@ -224,7 +224,7 @@ class LogRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Windows(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the router waits before it concludes, and how often the reconciler reads; seconds of machine time.
+    """Waits of the router before it concludes, and intervals of the reconciler's reads; seconds of machine time.
 
     `orders_every` is ORDER_BOOK_SECONDS. No setting reaches the others: chaos runs shorten all of them together with
     the longest delay of their simulator, since a window shorter than the server may take leads to wrong conclusions.

@@ -49,7 +49,7 @@ class AlertRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AlertIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a sender wants for one symbol, in its own words. Sizes are in units; None where the alert gives none."""
+    """A sender's request for one symbol, in its own words. Sizes are in units; None where the alert gives none."""
 
     symbol: str
     action: AlertAction

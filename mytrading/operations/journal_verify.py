@@ -288,7 +288,7 @@ class _Again:
         return problem
 
     def rest(self) -> str:
-        """What lacks decisions, and was not where the journal was cut."""
+        """The inputs without decisions, other than those where the journal was cut."""
         problem, self._cut = self._cut, ""
         return problem
 

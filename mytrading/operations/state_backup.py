@@ -92,7 +92,7 @@ def _wanted(folder: Path) -> Iterator[Path]:
 
 # journals: how much of each file is copied
 def _reach(config: RunConfig) -> dict[Path, int]:
-    """How many bytes of each journal's newest file to copy, so that no reader is ahead of its writer.
+    """Return the bytes of each journal's newest file to copy, so that no reader is ahead of its writer.
 
     A writer whose file stands still while a reader is ahead of it has lost its last rows: the copy is as the state is.
     """

@@ -35,7 +35,7 @@ Step = Callable[[str, bytes], bytes]
 UPGRADES: Mapping[int, Step] = MappingProxyType({1: schema_2.convert_row})
 """By schema, how its rows become those of the next. Layouts that only grew by fields with a default need no step."""
 LEFT_BEHIND = ("savepoints", "savepoint.log")
-"""What older versions kept in the state folder and this one does not know."""
+"""Files of older versions in the state folder that this version does not use."""
 
 _Hashes = dict[tuple[str, str, int], bytes]
 """The new hash of a row by writer, stream and sequence in it."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 WITHDRAW_S = 30.0
 STOP_S = 60.0
 READY_S = 60.0
-"""How long `up` waits for all processes, where each of them has a core."""
+"""Seconds that `up` waits for all processes, where each of them has a core."""
 STRETCH = 4
 """On a machine without a core for them, so many times as long."""
 _POLL_S = 0.05
@@ -364,7 +364,7 @@ def _describe(row: dict[str, Any]) -> str:
 
 
 def _add_process(row: dict[str, Any], program: control.Program | None, restarts: int) -> None:
-    """What supervisor says of a process; pid, memory and state are its too until the first heartbeat."""
+    """Add supervisor's figures of a process; pid, memory and state too until its first heartbeat."""
     row["restarts"] = max(restarts, 0)
     if program is None:
         return

@@ -14,7 +14,7 @@ import msgspec
 VERSION = 1
 Scalar = str | float | int | None
 Unit = Literal["text", "number", "integer", "price", "rupees", "percent", "time", "date", "duration"]
-"""How a value is written: `number` with three decimals, `price` and `rupees` with two, `percent` of a fraction (0.01 is
+"""The format of a value: `number` with three decimals, `price` and `rupees` with two, `percent` of a fraction (0.01 is
 1 %), `time` and `date` of milliseconds UTC in Indian time, `duration` of seconds."""
 Tone = Literal["", "good", "bad", "warn"]
 Colour = Literal["", "gain", "loss", "subject", "muted", "pale", "warn"]
@@ -142,7 +142,7 @@ class PricedLeg(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReportPayoff(msgspec.Struct, frozen=True, kw_only=True, tag="payoff"):
-    """What legs earn by the underlying's price, at the first expiry among them and before; readers may move spot,
+    """Profit of legs by the underlying's price, at the first expiry among them and before; readers may move spot,
     volatility and days. `rate` is yearly interest (0.06 is 6 %), `years` the time to the first expiry."""
 
     underlying: str

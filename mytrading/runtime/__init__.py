@@ -1,1 +1,1 @@
-"""What every process shares: poll loop, journals, streams, recovery, supervision, logs and clocks."""
+"""Parts that all processes share: poll loop, journals, streams, recovery, supervision, logs and clocks."""

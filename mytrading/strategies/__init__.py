@@ -1,4 +1,4 @@
-"""What an author of a strategy imports, and nothing else of the project.
+"""The names that authors of strategies import; they need no other module of the project.
 
 from mytrading.strategies import Bar, BaseStrategy, Signal
 """
@@ -15,7 +15,7 @@ from mytrading.strategies.views import EntryView, LegGreeks, LegView, PositionVi
 from mytrading.strategies.workspace import IndicatorHandle
 
 Signal = StrategySignal
-"""What `create_signal` returns, as authors call it."""
+"""The authors' name for the result of `create_signal`."""
 Wish, WishRule, Wishes = StrategySignal, SignalRule, VectorSignals
 """Names of version 0.1, for one release."""
 

@@ -161,7 +161,7 @@ class BaseStrategy:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """What the strategy wants to know after a restart: numbers, texts, lists and dicts by name, kept as JSON.
+        """Values that survive a restart: numbers, texts, lists and dicts by name, kept as JSON.
 
         Whatever can be worked out of bars need not stand here: a restart walks the strategy through them again, and
         what it writes here meanwhile is dropped.

@@ -65,7 +65,7 @@ class SignalRule:
     """Inherit from it and write `deny`. One object judges the signals of all strategies, while the engine runs."""
 
     name: ClassVar[str] = ""
-    """What ENABLED_RULES calls it; the class's name without one. Case and underscores do not count."""
+    """Name in ENABLED_RULES; if empty, the class's name. Case and underscores do not count."""
 
     def deny(self, signal: Outgoing) -> str:  # noqa: ARG002  (the author's signature)
         """Why the signal must not go out, in a sentence with numbers; empty if it may."""

@@ -1,4 +1,4 @@
-"""What a strategy may return: a signal about its own position, built by `create_signal`, with its hints and legs.
+"""The signals that strategies return, about their own positions: built by `create_signal`, with hints and legs.
 
 Authors know it as `Signal`; the host turns it into the message of that name. Building a signal does nothing, returning
 it does. What can mean nothing is refused where it is written, with what may stand there.
@@ -30,7 +30,7 @@ _PLACES = 4
 
 
 class OrderHints(msgspec.Struct, frozen=True, kw_only=True):
-    """How an entry is made: prices in rupees, `lots` without a sign; what is 0 or None is as configured.
+    """Terms of an entry: prices in rupees, `lots` without a sign; 0 or None: as configured.
 
     A `trigger_price` makes a stop-limit order, a `limit_price` alone a limit order. Either rests `valid_seconds` of
     market time, with 0 until the day ends. The limit of the protective stop lies `stop_buffer` beyond its level.

@@ -1,4 +1,4 @@
-"""What a strategy sees of its own trading: what it holds, and what is on its way. Made by the host, read by authors."""
+"""A strategy's own trading as authors read it: positions, legs and pending entries. The host makes these views."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
 class IndicatorHandle(NamedTuple):
-    """What `add_indicator` returns; `get_indicator_value` takes it in place of a name.
+    """An indicator added by `add_indicator`; `get_indicator_value` takes it in place of a name.
 
     `instruments` are those it is computed for, empty for all that are watched.
     """

@@ -739,7 +739,7 @@ export interface ReportNote {
   text: string;
 }
 
-/** What legs earn by the underlying's price, at the first expiry among them and before; readers may move spot, */
+/** Profit of legs by the underlying's price, at the first expiry among them and before; readers may move spot, */
 export interface ReportPayoff {
   type: "payoff";
   underlying: string;

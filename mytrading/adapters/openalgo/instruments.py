@@ -34,7 +34,7 @@ _EXPIRIES = 3
 
 
 class Listing(NamedTuple):
-    """What one exchange lists; `bad` rows were left out, `left_out` names the first thousand of them and why."""
+    """The contracts of one exchange; `bad` rows were left out, `left_out` names the first thousand of them and why."""
 
     instruments: tuple[Instrument, ...]
     bad: int = 0
@@ -198,7 +198,7 @@ class ContractLookup:
 
 
 class EarlierSnapshots(NamedTuple):
-    """What earlier days gave: `before` is the day to compare with, `last` the newest of which contracts may stay."""
+    """Snapshots of earlier days: `before` is the day to compare with, `last` the newest of which contracts may stay."""
 
     before: Snapshot | None = None
     last: Snapshot | None = None

@@ -57,7 +57,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
             close_pool()
 
     def _make_request(self, endpoint: str, payload: Mapping[str, Any]) -> Row:
-        """What every POST method of the SDK goes through; failures come as the SDK's dictionaries."""
+        """Send a POST request of any method of the SDK; failures come as the SDK's dictionaries."""
         answer = self._asked(endpoint, payload)
         if isinstance(answer, HttpReply) and answer.status != 200:
             text = f"HTTP {answer.status}: {answer.body.decode(errors='replace')}"
@@ -65,7 +65,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return _object(answer) if isinstance(answer, HttpReply) else answer
 
     def _post(self, endpoint: str, payload: Mapping[str, Any]) -> Row:
-        """What SDK 2.x's `strategy...` methods go through: a refusal keeps the server's fields, as its legs."""
+        """Send a request of SDK 2.x's `strategy...` methods: a refusal keeps the server's fields, as its legs."""
         answer = self._asked(endpoint, payload)
         if not isinstance(answer, HttpReply):
             return answer

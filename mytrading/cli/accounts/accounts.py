@@ -42,7 +42,7 @@ KEY = "OPENALGO_API_KEY"
 
 
 class PingResult(NamedTuple):
-    """How a server answered: `problem` is empty if it knows the key and has a session at `broker`."""
+    """A server's answer to a ping: `problem` is empty if it knows the key and has a session at `broker`."""
 
     problem: str
     broker: str = ""

@@ -139,7 +139,7 @@ def remove(
 
 @app.command()
 def audit(limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Who changed accounts, and when another account's server took the market data over; of all profiles."""
+    """Changes of accounts and their authors, and failovers of market data to another account's server; all profiles."""
     with exit_on_errors():
         from mytrading.cli.accounts.accounts import audit_rows
 

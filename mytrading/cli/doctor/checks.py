@@ -69,7 +69,7 @@ skipped = partial(Finding, Verdict.SKIPPED)
 
 @dataclass
 class CheckContext:
-    """What the checks are about: a stack, running or not, its server, and the findings so far.
+    """The subject of the checks: a stack, running or not, its server, and the findings so far.
 
     `account` is the one that is checked, its server in the venue's place, where it is not the primary. `hurried` is
     true where a start waits for it; `snapshot` are today's instruments once they were found in order.

@@ -111,13 +111,13 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
 _LOCAL = ("disk", "ports", "permissions")
 _SERVER = ("server", "clock skew", "key", "broker session")
 _QUICK = (*_LOCAL, *_SERVER, "mode")
-"""What `up` checks: some milliseconds against a server that answers."""
+"""Checks of `up`: some milliseconds against a server that answers."""
 _START = ("WebSocket", "order stream", "funds", "margin", "egress address")
-"""What `up` checks besides, side by side: what brings no order, and no more than the feed fetches anyway."""
+"""Further checks of `up`, in parallel: none places an order or fetches more than the feed does anyway."""
 
 
 def _named(*names: str, needs: Mapping[str, str] | None = None) -> Checks:
-    """These checks in this order; `needs` names the one that must pass before another, where it is not the usual."""
+    """Return the named checks in this order; `needs`: the check that must pass before another, if not the usual one."""
     checks, other = _checks(), needs or {}
     return tuple((name, (other[name],) if name in other else checks[name][1], checks[name][2]) for name in names)
 

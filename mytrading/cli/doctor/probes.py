@@ -305,7 +305,7 @@ TICK_S = 10.0
 FEED_S = 60.0
 """A stack that has just started on a busy machine; most tick at once, and nothing is waited for then."""
 HURRIED_S = 3.0
-"""How long a start waits for a tick."""
+"""Seconds that a start waits for a tick."""
 
 
 def check_websocket(context: CheckContext) -> Finding:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mytrading.adapters.nse.bhavcopy import Bhavcopy, BhavRow
 
 INTEREST_S = 5.0
-"""How long to wait for open interest once all have a quote: the feed may have to ask for it, or in vain."""
+"""Seconds to wait for open interest once all have a quote: the feed may have to request it, or in vain."""
 
 
 class ChainFeed(QuoteLease):

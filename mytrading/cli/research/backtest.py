@@ -241,7 +241,7 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
 
 
 def _denials(result: RunResult) -> Iterator[str]:
-    """How often something was denied or went wrong, and the first of each kind as text."""
+    """Yield counts of denials and faults, each kind with its first one as text."""
     from mytrading.backtest.results.output import iso_ist
 
     first = {event.code: event for event in reversed(result.ledger.events)}

@@ -181,7 +181,7 @@ def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dic
 
 
 class StrategyOverlay(NamedTuple):
-    """What a strategy adds to a chart of an instrument: curves over the price, others by panel, fills and its stop."""
+    """A strategy's overlay on a chart of an instrument: curves over the price, others by panel, fills and its stop."""
 
     strategy: str
     on_price: Sequence[ChartSeries]
@@ -365,7 +365,7 @@ def chart(
 
 
 def _overlays(stack: TradingOrchestrator, instrument: str) -> list[StrategyOverlay]:
-    """What the strategies that watch or trade an instrument add to its chart."""
+    """Return the additions of all strategies that watch or trade an instrument."""
     from mytrading.cli.research.stop_history import stop_history
 
     config, found = stack.config, []

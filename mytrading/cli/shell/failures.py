@@ -1,4 +1,4 @@
-"""How a command gets its stack, its answer and its end: failures and exit codes.
+"""Failures of commands and their exit codes; the stack that a command needs, and its answer.
 
 `--help` loads this module: what is heavy is imported where it is needed.
 """

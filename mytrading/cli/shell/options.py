@@ -17,7 +17,7 @@ from mytrading.runtime.journal.format import segments
 
 WAIT_S = 0.5
 LOGS = ("supervisord", "main", "trade", "error", "performance")
-"""What `logs` shows besides the processes."""
+"""Files that `logs` shows besides those of the processes."""
 
 
 def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:

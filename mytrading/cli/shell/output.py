@@ -93,7 +93,7 @@ def progress_bar(
 
 
 class ProgressLine:
-    """How far a command is, as one line: `bars: 12,000 of 48,000 (25%), 1 min 20 s left`. `clock` gives seconds."""
+    """Progress of a command, as one line: `bars: 12,000 of 48,000 (25%), 1 min 20 s left`. `clock` gives seconds."""
 
     def __init__(self, what: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.what, self.total, self.note = what, total, ""

@@ -1,4 +1,4 @@
-"""Which stack, server and project files a command is about: those of a run, or those that the settings describe.
+"""The stack, server and project files that a command works on: those of a run, or those of the settings.
 
 With a stack that runs, its own configuration counts, not what the settings say by now.
 """
@@ -123,7 +123,7 @@ def market_now(profile: str) -> int:
 
 
 def _made(path: Path, make: Callable[[dict[str, Any]], Made]) -> Made:
-    """What a TOML file of the project gives; `ConfigurationError` if it is not in order."""
+    """Return what `make` makes of a TOML file of the project; raises `ConfigurationError` if it is not in order."""
     try:
         return make(tomllib.loads(path.read_text(encoding="utf-8")))
     except CalendarError as error:

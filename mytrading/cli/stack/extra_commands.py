@@ -49,7 +49,7 @@ def perf(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """How long operations take: count, mean, p50, p95, p99 and max in milliseconds."""
+    """Durations of operations: count, mean, p50, p95, p99 and max in milliseconds."""
     with find_stack(profile) as found:
         from mytrading.runtime.observability.metrics import read_snapshots, summarize
 

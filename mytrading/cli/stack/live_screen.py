@@ -106,7 +106,7 @@ _HEADINGS = {"daemon": "process", "profit": "P&L ₹", "waits": "waits for", "un
 _FAULTS = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "reconnects",
            "refused_prices", "source_switches", "tape_lost")  # fmt: skip
 _EXITS = {"stop": "stop hit", "target": "target reached"}
-"""What ended a trade, by the purpose of its last order or the first word of that order's reason."""
+"""Ends of trades, by the purpose of the last order or the first word of its reason."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _position_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _process_line(data: LiveScreenData, well: int) -> Text:
-    """How many processes are well, and how long an order takes, in machine time and in that of a faster market."""
+    """Return the line of healthy processes and of an order's duration, in machine time and in a faster market's."""
     count, speed = len(data.status["daemons"]), data.status["speed"]
     parts = [f"{well} of {count} processes run and are ready"]
     took = (data.summary.get("latency_ms") or {}).get("quote_to_order") or {}

@@ -166,7 +166,7 @@ def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]
 
 
 def _open(found: TradingOrchestrator, name: str) -> list[str]:
-    """What a strategy holds and what may still fill, as text."""
+    """Return a strategy's positions and the orders that may still fill, as text."""
     if name not in _known(found):
         return []
     body = found.ask(StrategyQuery(strategy=name, limit=0))

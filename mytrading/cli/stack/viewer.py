@@ -36,7 +36,7 @@ _REVIVE_AFTER_S = 2.0
 
 @dataclass
 class StackWatch:
-    """How to watch: for how long (0: until stopped), in JSON, or not at all; `story` says how the market begins."""
+    """Options of watching: seconds (0: until stopped), in JSON, or not at all; `story` says how the market begins."""
 
     seconds: float
     as_json: bool

@@ -47,7 +47,7 @@ positions_app = typer.Typer(
 
 
 def _columns(rows: list[Row], *names: str) -> tuple[str, ...]:
-    """These columns of a table, with the account after the strategy where the rows are of more than one."""
+    """Return columns of a table, with the account after the strategy where the rows are of more than one."""
     if len({row["account"] for row in rows if row.get("account")}) < 2:
         return names
     after = names.index("strategy") + 1
@@ -144,7 +144,7 @@ def modify(
 
 
 def _price_now(found: TradingOrchestrator, name: str) -> float:
-    """Where a live LIMIT order fills at once: rupees through the other side of its instrument's next quote."""
+    """Return a price (rupees) at which a live LIMIT order fills at once, by the next quote of its instrument."""
     from mytrading.cli.shell.target import contract_ends
     from mytrading.core.orders.marketable_price import marketable_price
     from mytrading.runtime.streams.quote_lease import QuoteLease
@@ -234,7 +234,7 @@ def positions(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """What each strategy holds, and unmanaged units at the broker."""
+    """Positions of each strategy, and unmanaged units at the broker."""
     if context.invoked_subcommand is not None:
         return
     rows = ask_gateway(profile, ops.PositionsQuery(all=everything))

@@ -221,7 +221,7 @@ def _sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
 
 
 class MarginShare(msgspec.Struct):
-    """What one entry reserves: rupees for so many units, and its orders by id with quantity, filled units and state.
+    """Margin of one entry: rupees for so many units, and its orders by id with quantity, filled units and state.
 
     `owner` is the strategy and the instrument it is for.
     """

@@ -20,7 +20,7 @@ LASTING_GRADES = ("A", "B", "C")
 
 
 class TradeType(StrEnum):
-    """What a lot is margined as: a sold call or put, both together, a future, a bought option. Values name columns."""
+    """Kind of a lot, by margin: a sold call or put, both together, a future, a bought option. Values name columns."""
 
     SOLD = "sold"
     BOTH_SOLD = "both_sold"
@@ -104,14 +104,14 @@ class Source(StrEnum):
 
 
 class BrokerMargin(StrEnum):
-    """What a broker's own figure for legs counts beside the table's: the larger of both, or the broker's alone."""
+    """The use of a broker's own figure for legs beside the table's: the larger of both, or the broker's alone."""
 
     LARGER = "larger"
     REPLACES = "replaces"
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of an account's free margin is used, and of which margin."""
+    """The share of an account's free margin that is used, and the kind of margin."""
 
     share: float
     source: Source = Source.FITTING

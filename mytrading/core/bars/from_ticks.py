@@ -17,7 +17,7 @@ from mytrading.core.numba_cache import kernel
 FloatArray = NDArray[np.float64]
 
 CORES: int = vars(config)["NUMBA_DEFAULT_NUM_THREADS"]
-"""Those that this process may use."""
+"""Cores that this process may use."""
 TICKS_EACH = 1_000_000
 """Fewer are not worth a thread of their own."""
 
@@ -53,7 +53,7 @@ def bars_of_ticks(
 
 
 def _cuts(at_ns: NDArray[np.int64], span_ns: int, parts: int) -> list[int]:
-    """Where to cut the ticks for so many threads, none of them within a bar; the first and the last cut are the ends.
+    """Return where to cut the ticks for so many threads, never within a bar; the first and last cut are the ends.
 
     Ticks out of order may be cut anywhere: whoever reads the part with the break finds it, also across a cut.
     """
@@ -71,7 +71,7 @@ def _fill(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int,
     first: int, end: int, checks: bool, starts: NDArray[np.int64], table: FloatArray,
 ) -> int:  # fmt: skip
-    """How many bars the ticks from `first` to before `end` make, by bars; -1 if it `checks` and they are unsorted."""
+    """Build the bars of the ticks `first` to before `end`; return their number, -1 if `checks` finds disorder."""
     bar, before = 0, volumes[first - 1] if first else 0.0
     while first < end:
         start = at_ns[first] // span_ns * span_ns

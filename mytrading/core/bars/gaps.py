@@ -1,4 +1,4 @@
-"""How much of a range of bars is there: the bars a calendar lets one expect, against those found.
+"""Completeness of a range of bars: those that the calendar lets one expect, against those found.
 
 A missing minute is reported, never filled; of an option that hardly trades it may mean that nobody traded.
 """

@@ -35,11 +35,6 @@ class SeriesBars:
         self._start = self._end = self._first = self._last = 0
         self._open = self._high = self._low = self._close = 0.0
 
-    @property
-    def has_ended_bars(self) -> bool:
-        """True if a bar has ended that was not passed to `add_ended` yet."""
-        return bool(self._ended)
-
     def add(self, ns: int, price: float) -> None:
         """Add a price at market time `ns` to the unfinished bar; prices must come in time order."""
         if self._start <= ns < self._end:

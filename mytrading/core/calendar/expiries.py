@@ -1,4 +1,4 @@
-"""Which expiry a rule names at a moment: this week's, next week's, this month's, next month's.
+"""The expiry that a rule names at a moment: this week's, next week's, this month's, next month's.
 
 An expiry is past from the close of its own session on, not from midnight: at 15:45 on the day of an expiry the nearest
 contract is the next one.

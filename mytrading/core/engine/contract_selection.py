@@ -290,7 +290,7 @@ def select_option_universe(
 
 
 def _later_rules(plan: LegPlan) -> Iterator[LegRule]:
-    """What the legs of a plan may be rolled to, and those that may be entered again."""
+    """Yield the rules of contracts that legs of a plan may be rolled to, and of those that may be entered again."""
     for leg in plan.legs:
         if leg.roll is not None:
             yield replace(leg, strike=leg.roll.strike)

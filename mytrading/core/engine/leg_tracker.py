@@ -19,7 +19,7 @@ _DAY, _NAMES, _ENTRIES, _ROLLS, _GONE, _SEEN = "day", "names", "entries", "rolls
 
 
 class DueLegs(NamedTuple):
-    """What is due at a bar: legs that are tested, with their rules, and rules of legs to enter again."""
+    """Work due at a bar: legs to roll, with their rules, and rules of legs to enter again."""
 
     rolls: tuple[tuple[LegView, LegRule], ...] = ()
     reentries: tuple[LegRule, ...] = ()
@@ -88,7 +88,7 @@ class LegTracker:
         return state
 
     def _note(self, state: dict[str, Any], last: Signal) -> None:
-        """Which leg each contract stands for that a further signal opened: a roll names the one it replaces, re-entries
+        """Note the leg of each contract that a further signal opened: a roll names the one it replaces, re-entries
         come in the order of the plan."""
         opened = {leg.instrument: leg for leg in last.entry_legs}
         for change in last.changes:

@@ -1,4 +1,4 @@
-"""What strategies see of their trading: positions by watched instrument, pending entries, an operator's cancels.
+"""Views of a strategy's own trading: positions by watched instrument, pending entries, an operator's cancels.
 
 A strategy that watches an index may hold an option, so a position is shown under the instrument whose signal opened
 it; one without a known signal is read by the trade rules. A position is held while any source says so, and flat only
@@ -180,7 +180,7 @@ class PendingEntries:
 
 
 class ProtectiveExits:
-    """What closed the last position of a strategy in an instrument, as far as it was its own stop or target."""
+    """Stops and targets that closed the last position of a strategy in an instrument."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], str] = {}

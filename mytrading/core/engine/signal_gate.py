@@ -50,7 +50,7 @@ OTHER_LEGS = "OTHER_LEGS"
 
 
 class EngineState:
-    """What the engine knows besides the strategies. All but prices, chains and problems follows from rows."""
+    """The engine's state besides its strategies. All but prices, chains and problems follows from rows."""
 
     def __init__(self, book: InstrumentBook) -> None:
         self.book = book

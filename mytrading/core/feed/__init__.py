@@ -1,1 +1,1 @@
-"""What the feed decides: which source serves, which quotes are good, and who wants which instruments."""
+"""The feed's decisions: the source that serves, the quotes that are good, and the instruments in demand."""

@@ -20,7 +20,7 @@ LOW_SHARE = 0.9
 LOW_FOR_NS = 5 * SECOND
 SETTLE_NS = 10 * SECOND
 FIRST_TICK_NS = 5 * SECOND
-"""How long a start waits for first ticks; risk enters nothing without a quote anyway."""
+"""Time that a start waits for first ticks; risk enters nothing without a quote anyway."""
 OPTION_PATIENCE = 12
 DEAF_NS = 10 * SECOND
 """Machine time of dropped frames alone before an instrument counts as deaf."""
@@ -55,7 +55,7 @@ def instrument_traits(instrument: str) -> InstrumentTraits:
 
 
 class Coverage(NamedTuple):
-    """How many of the instruments that should tick have done so lately."""
+    """Number of instruments that should tick, and of those that have done so lately."""
 
     fresh: int
     total: int

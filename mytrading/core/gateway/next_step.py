@@ -1,4 +1,4 @@
-"""What a strategy waits for at this moment, in a few words for screens."""
+"""The next step of a strategy at this moment, in a few words for screens."""
 
 from __future__ import annotations
 

@@ -102,4 +102,4 @@ OWN: Mapping[str, Indicator] = MappingProxyType(
         )
     }
 )
-"""Those that strategies used first; `catalogue` has all."""
+"""Indicators with kernels of their own; `catalogue` has all."""

@@ -76,7 +76,7 @@ def _confirms(
 def _first_side(
     high: FloatArray, low: FloatArray, close: FloatArray, i: int, above: NDArray[np.int64], below: NDArray[np.int64]
 ) -> int:
-    """Which swing bar `i` confirms as the first of the day: −1 a low, 1 a high, 0 none; bar by bar, lows first."""
+    """Return the swing that bar `i` confirms as the day's first: −1 a low, 1 a high, 0 none; bar by bar, lows first."""
     for j in range(i):
         if high[i] > high[j] and close[i] > close[j]:
             above[j] += 1

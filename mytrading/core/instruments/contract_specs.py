@@ -94,7 +94,7 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MarginRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the paper exchange blocks: shares of value; for sold options a share of strike times quantity.
+    """Margin that the paper exchange blocks: shares of value; for sold options a share of strike times quantity.
 
     The `exposure` shares are of sold options that bought ones hedge, beside the most that both can lose: on an index,
     on an index at the day of the expiry from a date on, and on a share.
@@ -136,7 +136,7 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def _problem(underlying: Underlying) -> str:
-    """What is wrong with the facts of an underlying, or an empty string."""
+    """Return the problem of an underlying's facts, or an empty string."""
     if underlying.exchange not in _QUOTED:
         return f"exchange: expected one of {', '.join(_QUOTED)}, found {underlying.exchange!r}"
     if not underlying.is_quoted and underlying.strike_step:

@@ -1,4 +1,4 @@
-"""What a calendar says of one moment: open or closed, why, when next, and which contracts expire.
+"""The calendar's report of one moment: open or closed, why, when next, and which contracts expire.
 
 A moment is market ns; nothing here asks what time it is.
 """

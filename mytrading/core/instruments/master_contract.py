@@ -30,7 +30,7 @@ _SHOWN = 5
 
 
 class Need(NamedTuple):
-    """What must be listed: instrument ids that are watched, and underlyings whose futures or options are traded.
+    """Contracts needed: instrument ids that are watched, and underlyings whose futures or options are traded.
 
     `exchanges` are those to fetch, in order; `underlyings` those whose contracts are kept.
     """
@@ -50,7 +50,7 @@ class BadRow(NamedTuple):
 
 
 class FetchedMaster(NamedTuple):
-    """What was fetched for a day: contracts, rows left out, and prices (rupees) of underlyings with options."""
+    """The fetched contracts of a day: contracts, rows left out, and prices (rupees) of underlyings with options."""
 
     day: str
     instruments: Sequence[Instrument]
@@ -252,7 +252,7 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What changed from one list to the next. Contracts that expired meanwhile are not counted as removed."""
+    """Changes from one list to the next. Contracts that expired meanwhile are not counted as removed."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()

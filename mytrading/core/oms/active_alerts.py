@@ -28,7 +28,7 @@ class Unguarded(NamedTuple):
     complaints: Mapping[str, str] = {}
     """By account, why its entries may not rest."""
     exposed: Sequence[str] = ()
-    """Those of the accounts that have entries resting all the same."""
+    """The accounts among them that have entries resting all the same."""
     risk: str = ""
     """Why risk is away."""
     stops: Sequence[str] = ()

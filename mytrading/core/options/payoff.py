@@ -1,4 +1,4 @@
-"""What a set of legs earns at an expiry, price by price: curve, breakevens, most and least, probability of profit.
+"""Payoff of a set of legs at an expiry, price by price: curve, breakevens, most and least, probability of profit.
 
 The horizon is the first expiry among the legs; options that live longer are valued there by Black-76 at the volatility
 they have now. Costs and margin are not in it.
@@ -117,7 +117,7 @@ def _crossings(
 
 
 def _zero(legs: Sequence[PayoffLeg], low: float, high: float, rate: float) -> float:
-    """Where the payoff is zero between two prices at which its signs differ."""
+    """Return the price of zero payoff between two prices at which its signs differ."""
     at_low, at_high = profit(legs, low, rate), profit(legs, high, rate)
     if not any(leg.is_curved for leg in legs):
         return low - at_low * (high - low) / (at_high - at_low)

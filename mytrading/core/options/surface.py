@@ -37,7 +37,7 @@ _NEIGHBOURS, _APART = 3, 0.2
 
 @dataclass(frozen=True)
 class Shape:
-    """How volatility depends on strike and time, and what trading costs; see the top of this file.
+    """Volatility by strike and time, and the spread of trading; see the top of this file.
 
     The defaults are those of NIFTY's near expiries in March 2026, to about 5 % of the volatility within two and a half
     standard deviations. `spread_ticks` is half the distance of bid and ask at the money, `wing_ticks` what is added for

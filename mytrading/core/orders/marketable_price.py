@@ -11,7 +11,7 @@ from mytrading.messages.enums import Side
 from mytrading.messages.market import Quote
 
 REACH = 0.01
-"""How far beyond the best price of the other side, as a share of it."""
+"""Distance beyond the best price of the other side, as a share of it."""
 REACH_TICKS = 10
 """And in ticks, for what is cheap."""
 

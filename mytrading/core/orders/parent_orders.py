@@ -12,7 +12,7 @@ from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import Order
 
 _END_RANK = (OrderState.LOST, OrderState.GHOST, OrderState.REJECTED, OrderState.EXPIRED, OrderState.CANCELLED)
-"""What an order of several ends is said to have come to, if nothing of it was filled."""
+"""Precedence of ends for a parent whose slices ended differently, if nothing of it was filled."""
 
 
 def group_slices(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:

@@ -34,7 +34,7 @@ ABSENT = frozenset({S.LOST, S.GHOST})
 """Given up as never placed; if one appears after all it is ours. LOST stays reserved, GHOST does not."""
 
 SENT = RESTING | UNRESOLVED | {S.SUBMITTED}
-"""It has left, and may still fill."""
+"""States of an order that was sent and may still fill."""
 
 FREED = TERMINAL - {S.LOST}
 """Ends whose units count no more; those of a LOST order stay reserved, since it may appear after all."""
@@ -65,7 +65,7 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
 
 
 class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How an account's broker takes changes of resting orders."""
+    """The rules of an account's broker for changes of resting orders."""
 
     in_place: bool = True
     """False: it has no modify call, or one that cannot be relied on; orders are cancelled and placed anew."""
@@ -76,7 +76,7 @@ class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fills(NamedTuple):
-    """What the sources together say: units sighted, units confirmed by two, and the average price of those (rupees)."""
+    """Fills by all sources together: units sighted, units confirmed by two, and the average price of those (rupees)."""
 
     seen: int
     confirmed: int

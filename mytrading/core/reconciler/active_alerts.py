@@ -16,7 +16,7 @@ STATE_ALERTS = frozenset((
 
 @dataclass(slots=True)
 class AccountProblems:
-    """What is wrong with an account at its server, in words; empty where nothing is."""
+    """Problems of an account at its server, as texts; empty where there are none."""
 
     stream: str = ""
     funds: str = ""
@@ -27,7 +27,7 @@ class AccountProblems:
     unread: str = ""
     """Why a book could not be read."""
     odd: str = ""
-    """What was strange in books that were read."""
+    """Oddities in books that were read."""
     odd_rows: bool = False
     """Rows of the books could not be read."""
     mode: str = ""

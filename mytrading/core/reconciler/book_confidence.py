@@ -1,4 +1,4 @@
-"""How sure we are of what is held: a position against the last net the broker showed, an account against its reads.
+"""Confidence of positions and accounts: a position by the last net the broker showed, an account against its reads.
 
 A book that was never read, or not lately, makes everything of its account STALE; only a comparison can make a position
 DISPUTED.

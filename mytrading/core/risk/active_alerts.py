@@ -92,7 +92,7 @@ def near_limits(limits: tuple[LimitUse, ...]) -> dict[Subject, ActiveAlert]:
 
 
 class LatencyAlerts:
-    """How late quotes arrive, how long order calls take, and rejections; machine times in ns.
+    """Alerts of late quotes, slow order calls and rejections; machine times in ns.
 
     An alert lasts for a cool-down after the last excess. A limit of 0 watches nothing. Budget of a quote: 1 µs.
     """

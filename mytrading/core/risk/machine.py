@@ -136,7 +136,7 @@ class RiskMachine:
         )
 
     def _then_advance(self, rows: tuple[Any, ...], now: int, settled_too: bool = False) -> tuple[Any, ...]:
-        """These rows, and what intents need; where they close something, intents are judged with the next message."""
+        """Return these rows and those that intents need; after a close, intents are judged with the next message."""
         for row in rows:
             if isinstance(row, CloseGoal) or (
                 isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL

@@ -20,7 +20,7 @@ from mytrading.strategies.errors import StrategyError, hint
 from mytrading.strategies.rules import SignalRule
 
 REMOVED = "removed"
-"""Where `mytrading strategies remove` moves files, beside their folder."""
+"""Folder to which `mytrading strategies remove` moves files, beside their own."""
 RULES_FOLDER = "strategies/rules"
 
 
@@ -81,7 +81,7 @@ def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseS
 
 
 def _removed(path: Path) -> Path | None:
-    """Where the file of a strategy is now, if an operator removed it."""
+    """Return the present path of a strategy's file that an operator removed; None if nobody did."""
     if path.exists():
         return None
     folder, name = path.parent / REMOVED, path.name

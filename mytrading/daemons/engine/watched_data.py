@@ -1,4 +1,4 @@
-"""What strategies watch: their bars, each once and in order, and the options that are chosen by rule each day."""
+"""Data that strategies watch: bars, each once and in order, and the options that are chosen by rule each day."""
 
 from __future__ import annotations
 

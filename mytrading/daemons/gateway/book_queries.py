@@ -235,7 +235,7 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
 
 
 def _waits(ctx: RequestContext, run: StrategyRun, mine: list[Position]) -> str:
-    """What a strategy that runs waits for."""
+    """Return what a running strategy waits for, as text."""
     live = [order for order in ctx.view.orders.values() if order.strategy == run.name and order.state in LIVE]
     runs = ctx.view.risk.runs if ctx.view.risk is not None else ()
     closes_ns = min((row.closes_ns for row in runs if row.strategy == run.name and row.closes_ns), default=0)

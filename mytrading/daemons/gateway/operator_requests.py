@@ -33,7 +33,7 @@ from mytrading.runtime.host.clock import machine_now, run_written_ns
 MANUAL = "manual"
 """The owner of units that are claimed only to be closed."""
 STOP_LIMIT_BEYOND = 0.03
-"""How far beyond its trigger the limit of a claim's stop lies unless it is named: three percent."""
+"""Default distance of the limit of a claim's stop beyond its trigger: three percent."""
 _TICK = 0.05
 
 

@@ -59,7 +59,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What the gateway knows of the stack."""
+    """The stack as the gateway knows it."""
 
     config: RunConfig
     view: StackView

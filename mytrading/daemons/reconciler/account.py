@@ -27,7 +27,7 @@ from mytrading.runtime.observability.metrics import PerformanceMonitor
 
 Send = Callable[[Any], None]
 _FUNDS = "funds: "
-"""How a problem begins that kept the funds from being read."""
+"""Prefix of a problem that kept the funds from being read."""
 
 
 class AccountListener:
@@ -209,7 +209,7 @@ class AccountListener:
 
     @property
     def waiting_for(self) -> str:
-        """What lock-step must wait for in this account, as text; "" if nothing."""
+        """The work of this account that lock-step must wait for, as text; "" if nothing."""
         if not self._streaming:
             return "the order stream"
         if len(self._levels):

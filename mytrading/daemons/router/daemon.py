@@ -260,7 +260,7 @@ class TradeManager(MachineDaemon):
         self._accounts.release_locks()
 
     def _take_entries_along(self) -> None:
-        """Nobody would watch resting entries: cancel them, wait a little, and say which may still rest."""
+        """Cancel resting entries, which no process would watch; wait a little, and report those that may still rest."""
         if self.orders.resting_entries():
             self._withdraw_entries("the router stops")
         until = machine_now() + LEAVE_NS

@@ -1,4 +1,4 @@
-"""What the router reports: levels of its rate budget, and the fields of its trade log."""
+"""The router's reports: levels of its rate budget, and the fields of its trade log."""
 
 from __future__ import annotations
 

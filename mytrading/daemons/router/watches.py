@@ -1,4 +1,4 @@
-"""What the router looks at itself: the KILL file, and whether the books of each account can be read."""
+"""The router's own watches: the KILL file, and whether the books of each account can be read."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ FIRST_HEARTBEAT_NS = 30 * SECOND
 MAX_DOUBLINGS = 3
 LOOK_S = 0.5
 EXPORT_S = 300.0
-"""How often to see whether a day is over and to be exported."""
+"""Seconds between checks whether a day is over and to be exported."""
 RESTARTED_NS = MINUTE
-"""How long the restart of a daemon is an alert."""
+"""Nanoseconds for which the restart of a daemon is an alert."""
 DOWN = ("DAEMON_STOPPED", "DAEMON_GIVEN_UP")
 STATE_ALERTS = frozenset({*DOWN, "DAEMON_HUNG", "DAEMON_RESTARTED"})
 
@@ -160,7 +160,7 @@ class Watchdog(Daemon):
         return any(self.config.webhooks_dir.glob("*.toml"))
 
     def _optional(self) -> list[str]:
-        """Those of the optional daemons that should run."""
+        """The optional daemons that should run."""
         wanted = {"webhooks": self._start_webhooks(), "console": self.config.console.enabled}
         return [name for name in OPTIONAL if wanted[name]]
 

@@ -103,7 +103,7 @@ class HttpServer:
 
     @property
     def depth(self) -> int:
-        """How many requests wait for the loop."""
+        """Number of requests that wait for the loop."""
         return len(self._waiting)
 
     def take(self) -> WaitingAlert | None:

@@ -1,5 +1,5 @@
-"""What the strategies of webhooks hold, read from the router's journal: for no-ops, status pages and cooling-off; and
-what risk denied them, from its own."""
+"""Positions of the strategies of webhooks, from the router's journal (for no-ops, status pages and cooling-off), and
+their denials, from risk's."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ RECOVERING = "recovering"
 
 
 class Machine(Protocol):
-    """What a deciding daemon is built around. `core` holds the real ones."""
+    """The decision logic around which a daemon is built. `core` holds the real ones."""
 
     def apply(self, row: Any) -> None:
         """Update the machine's state by a row: an input, or a decision of its own."""

@@ -59,7 +59,7 @@ class WebhookFolder:
 
     @property
     def trades(self) -> tuple[TradeRule, ...]:
-        """What webhooks trade by rule, each with its underlying."""
+        """The rules by which webhooks choose contracts, each with its underlying."""
         return tuple(dict.fromkeys(rule for one in self._all for rules in one.trades.values() for rule in rules))
 
     @property

@@ -14,7 +14,7 @@ PACKAGE = "mytrading_strategy_files"
 
 
 class LoadFault(NamedTuple):
-    """What is wrong with a file; `line` is 0 where the whole file is meant."""
+    """A fault of a file; `line` is 0 where the whole file is meant."""
 
     file: str
     line: int
@@ -22,7 +22,7 @@ class LoadFault(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Where the fault is: `folder/file.py:line`, without a line if the whole file is meant."""
+        """The place of the fault: `folder/file.py:line`, without a line if the whole file is meant."""
         return "/".join(self.file.rsplit("/", 2)[-2:]) + (f":{self.line}" if self.line else "")
 
 

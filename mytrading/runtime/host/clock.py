@@ -33,7 +33,7 @@ class ClockSegment(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ClockFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What `clock.json` holds: the segments so far, and when the market was last seen running (for a resume)."""
+    """The content of `clock.json`: the segments so far, and when the market was last seen running (for a resume)."""
 
     segments: tuple[ClockSegment, ...] = ()
     last_seen_machine_ns: int = 0

@@ -26,7 +26,7 @@ SUFFIX = ".journal"
 OLD_SUFFIX = ".sqlite"
 _MAGIC = b"MTJRNL\x00"
 BEGIN = len(_MAGIC) + 1
-"""Where the first frame stands, behind the magic number and the layout."""
+"""Offset of the first frame, behind the magic number and the layout."""
 
 
 class Row(NamedTuple):
@@ -65,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cursor(NamedTuple):
-    """How far a reader has come in one stream of one writer."""
+    """A reader's position in one stream of one writer."""
 
     epoch: int = 0
     seq: int = 0
@@ -120,11 +120,11 @@ HEAD, ROWS, SEAL, REST = b"H", b"R", b"S", b"C"
 MARK = b"\xf7JF"
 _CRC = struct.Struct("<I")
 MARK_AT = _CRC.size
-"""Where a frame has its mark: behind its checksum."""
+"""Offset of the mark in a frame, behind its checksum."""
 _REST = struct.Struct("<3scIQ")
 """Behind the checksum: mark, kind, bytes of the body, bytes of the file that the disk had."""
 FRAME_BYTES = _CRC.size + _REST.size
-"""What stands before the body of a frame."""
+"""Bytes before the body of a frame."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_rows = msgspec.msgpack.Decoder(list[Row]).decode
 _decode_head = msgspec.msgpack.Decoder(SegmentHead).decode

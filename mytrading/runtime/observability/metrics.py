@@ -62,7 +62,7 @@ _MARK_EVERY = 5.0
 
 
 class OperationSnapshot(msgspec.Struct, frozen=True):
-    """Everything known of one operation; `buckets` counts by bucket number (`bucket_of`). Times in ns."""
+    """Durations of one operation; `buckets` counts by bucket number (`bucket_of`). Times in ns."""
 
     component: str
     operation: str

@@ -39,7 +39,7 @@ class JournalSetAside(Exception):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """What stands in the file `.lost` from the moment a journal was found damaged until that is journaled."""
+    """The content of the file `.lost`, which exists from the discovery of a damaged journal until that is journaled."""
 
     problem: str
     aside: str = ""
@@ -174,7 +174,7 @@ def _copies(config: RunConfig, daemon: str, stream: str, day: str, after: int) -
 
 
 class Replayed(NamedTuple):
-    """What a daemon itself learns from its journal; `rebuilt` if it lost rows that are not learnt again yet."""
+    """The result of a replay for the daemon; `rebuilt` if the journal lost rows that are not recovered yet."""
 
     cursors: dict[tuple[str, str], Cursor]
     alerts: list[Alert]

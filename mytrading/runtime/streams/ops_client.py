@@ -19,7 +19,7 @@ from mytrading.runtime.host.run_info import user_name
 from mytrading.runtime.streams.endpoints import endpoint_of
 
 COMMAND_TRIES = 2
-"""How often a command is sent: a gateway that restarts in between has journaled it, or has not executed it."""
+"""Times that a command is sent at most: a gateway that restarts in between has journaled it, or has not executed it."""
 _CONTROL = re.compile(rb"\\u00|\x7f|\xc2[\x80-\x9f]")
 """A control character in JSON."""
 

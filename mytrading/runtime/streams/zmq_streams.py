@@ -71,7 +71,7 @@ class _Receiver:
     def __init__(self, kind: int, stream: str, high_water_mark: int, context: Context | None) -> None:
         self.socket = (context or zmq.Context.instance()).socket(kind)
         self.polled = [(self.socket, zmq.POLLIN)]
-        """What `zmq_poll` is to be asked with: does a frame wait."""
+        """The argument of `zmq_poll` that tells whether a frame waits."""
         self.socket.set(zmq.RCVHWM, high_water_mark)
         # no frame that no daemon of ours would send takes memory; four times, so that the codec can name some
         self.socket.set(zmq.MAXMSGSIZE, codec.MAX_FRAME * 4)
@@ -238,7 +238,7 @@ Receiver = ZMQSubscriber | PullSocket
 
 
 class Traffic(NamedTuple):
-    """What went through all sockets since they were made."""
+    """Frames and bytes through all sockets since they were made."""
 
     bytes_in: int
     bytes_out: int

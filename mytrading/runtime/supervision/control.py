@@ -45,7 +45,7 @@ _FULL = f"exit status {EXIT_FULL};"
 _NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 """Errors of a call to a supervisor that does not take requests."""
 OPEN_FILES = 256
-"""What supervisor asks for (`minfds` of `supervisord.conf`); raised to by itself where the hard limit allows it."""
+"""Open files that supervisor needs (`minfds` of `supervisord.conf`); it raises the limit itself where it may."""
 START_SECONDS = 10.0
 _COMMAND = "from mytrading.cli.main import run; run()"
 _POLL = 0.02

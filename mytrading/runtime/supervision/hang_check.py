@@ -39,7 +39,7 @@ def core_wait_ns(pid: int) -> int:
 
 
 def count_waits(pid: int) -> int:
-    """How often the first thread of a process has begun to wait for something; 0 where Linux does not say."""
+    """Return how often the first thread of a process has begun to wait; 0 where Linux does not say."""
     with suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("voluntary_ctxt_switches:"):
@@ -48,7 +48,7 @@ def count_waits(pid: int) -> int:
 
 
 class Silence:
-    """How long a process of one name has been silent, waits for a core left out."""
+    """Timer of a process's silence, without the time that it waited for a core."""
 
     def __init__(self) -> None:
         self._since: tuple[int, int] = (0, 0)

@@ -169,7 +169,7 @@ def _offset(value: object) -> str:
 
 
 class Field(NamedTuple):
-    """How one field is read; `default` stands in where it is missing, unless required."""
+    """The schema of one field; `default` stands in where it is missing, unless required."""
 
     parse: Callable[[object], Any]
     required: bool = True

@@ -60,7 +60,7 @@ def _parquet(path: Path) -> Iterator[list[str]]:
 
 
 def _written(name: str, kind: str) -> Callable[[object], str]:
-    """How a column's values are written as text."""
+    """Return the function that writes a column's values as text."""
     if kind.startswith("TIMESTAMP"):
         zone = "+00:00" if "ZONE" in kind else ""
         return lambda value: "" if value is None else _moment(int(str(value))) + zone

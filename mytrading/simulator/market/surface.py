@@ -31,7 +31,7 @@ _SLOPES = np.diff(_TABLE, append=1.0)
 
 
 class ExpiryTerms(NamedTuple):
-    """What all contracts of one expiry share, over the ticks of a day."""
+    """Pricing terms common to all contracts of one expiry, over the ticks of a day."""
 
     forward: Array
     log_forward: Array

@@ -35,7 +35,7 @@ _NO_EXPIRY = "Expiry date required. Provide via expiry_date parameter or embed i
 
 
 class OptionUnderlying(NamedTuple):
-    """What options are written on, its price, and the expiry its name carried (DDMMMYY or empty)."""
+    """The underlying of options, its price, and the expiry its name carried (DDMMMYY or empty)."""
 
     instrument: Instrument
     ltp: float
@@ -47,8 +47,8 @@ def _refused(status: int, text: str) -> Refused:
 
 
 def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> OptionUnderlying:
-    """Find the share or index that a request names, also by a dated contract; else raises `Refused`, a text with the
-    punctuation `mark` after the name."""
+    """Find the share or index that a request names, also by a dated contract. Raises `Refused`, whose text puts `mark`
+    after the name, if there is none."""
     name, exchange = fields["underlying"].upper(), fields["exchange"]
     dated = _DATED.fullmatch(name)
     base, expiry = (dated["base"], dated["expiry"]) if dated else (name, "")

@@ -44,7 +44,7 @@ CHANNELS = (
 """Writer, stream, reader: what was sent must have been worked through."""
 
 MARKED = ("feed", "reconciler")
-"""Who listens to the exchange itself."""
+"""Daemons that listen to the exchange itself."""
 
 # After the close the books settle for this long; the next day then begins this much before its open.
 _AFTER_CLOSE_NS = 20 * MINUTE
@@ -178,7 +178,7 @@ class Driver:
             self._move_to(opens - _BEFORE_OPEN_NS)
 
     def _move_to(self, market_ns: int) -> None:
-        """It is another market time from now on, unless a full disk keeps it from the others: then at a later step."""
+        """Move the market time; a full disk that keeps it from other processes delays it to a later step."""
         with suppress(OSError):
             self._clock.append_segment(market_ns, self._clock.speed)
 

@@ -37,7 +37,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What the market of these books grew from; a restart must use the same."""
+    """The inputs from which the market of these books was made; a restart must use the same."""
 
     seed: int
     anchor: str

@@ -1,4 +1,4 @@
-"""What `config/strategies` says of a strategy under test, beside the `strategies` folder of its own file."""
+"""Settings of a strategy under test, from `config/strategies` beside the `strategies` folder of its own file."""
 
 from __future__ import annotations
 

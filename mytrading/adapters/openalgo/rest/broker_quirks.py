@@ -1,4 +1,4 @@
-"""How brokers differ from one another behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
+"""Differences of brokers behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
 
 Add a broker's habit here, never a branch there. A broker's time is shown and never decides anything: it has no zone,
 counts whole seconds, and at many brokers moves with every change of the order.
@@ -48,7 +48,7 @@ _CROSSED = re.compile(
     r"|\bltp\b.{0,40}\b(above|below|higher|lower|less|more|greater|crossed)\b.{0,40}trigger",
     re.IGNORECASE,
 )
-"""How brokers refuse a stop whose trigger the price has passed: "Trigger price for stoploss sell orders should be lower
+"""Refusals of a stop whose trigger the price has passed: "Trigger price for stoploss sell orders should be lower
 than the last traded price", "Trigger price must be less than LTP". It is applied to refusals of stops only."""
 
 
@@ -76,13 +76,13 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "pricetype": ("pricetype", "price_type"),  # the sandbox's order status
     "rejection_reason": ("rejection_reason", "reason"),  # Samco, IIFL Capital; 5paisa
 }
-"""Where a field may stand in a row, the usual name first."""
+"""Names of a field in rows of brokers, the usual one first."""
 
 USUAL_MODIFY_RULES = ModifyRules(most=25)
 MODIFY_RULES: Mapping[str, ModifyRules] = {
     "zerodha": ModifyRules(most=25, after_fill=False)  # none after a part has filled, as users tell
 }
-"""How a broker takes changes of resting orders, where it is known to differ from the usual."""
+"""Rules of brokers for changes of resting orders, where they are known to differ from the usual."""
 
 TIME_FORMS = (
     "%Y-%m-%d %H:%M:%S",  # sandbox, Zerodha

@@ -92,7 +92,7 @@ class _ReplyReader(io.RawIOBase):
         return self._connection.recv_into(buffer)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `http.client` asks of a socket."""
+        """Return a reader of the bytes; `http.client` calls this of a socket."""
         return io.BufferedReader(self, _BUFFER)
 
 

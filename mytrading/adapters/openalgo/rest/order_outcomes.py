@@ -1,4 +1,4 @@
-"""What the answer to an order call means: the outcome policy, in one pure place.
+"""The outcome policy: the meaning of each answer to an order call, in one pure place.
 
 UNKNOWN is the default. Only an answer known to be definitive says that nothing was placed, and a success counts as
 acceptance only with an order id and in the expected mode.
@@ -24,7 +24,7 @@ SEMI_AUTO = "semi_auto"
 
 
 class CallVerdict(NamedTuple):
-    """How a call ended, with the broker's id of the order where the answer named one."""
+    """The outcome of a call, with the broker's id of the order where the answer named one."""
 
     outcome: Outcome
     broker_order_id: str = ""

@@ -53,7 +53,7 @@ LONGEST_S = 60.0
 
 
 class Retries(NamedTuple):
-    """How often a read is tried in all, and the seconds between; `wait` sleeps."""
+    """Number of tries of a read, and the seconds between them; `wait` sleeps."""
 
     tries: int = 3
     pause_s: float = 2.0

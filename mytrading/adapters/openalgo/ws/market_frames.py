@@ -34,7 +34,7 @@ class _DepthBook(msgspec.Struct, gc=False):
 
 
 class FeedMode(IntEnum):
-    """How much a frame tells: the last price; the day's figures besides; the book besides. Numbers as on the wire."""
+    """The extent of a frame: the last price; the day's figures besides; the book besides. Numbers as on the wire."""
 
     LTP = 1
     QUOTE = 2

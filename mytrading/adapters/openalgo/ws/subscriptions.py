@@ -1,4 +1,4 @@
-"""Which instruments are subscribed at the market socket, in which mode, and what must be sent to make it so.
+"""Subscriptions at the market socket: instruments, modes, and the requests that bring them about.
 
 An instrument counts as subscribed only when the server named it in an answer, and on a new connection nothing is
 subscribed.

@@ -62,7 +62,7 @@ class OrderReading(NamedTuple):
 
 
 class OrderCase(Enum):
-    """Which order is judged, and by what of it."""
+    """The situation of an order that is judged."""
 
     RESTING = "rests, listed"
     SIGHTED_FILL = "fill sighted once, denied by the books"

@@ -20,7 +20,7 @@ from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protecti
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
-"""How the message of a stop begins that ended because we wanted it to."""
+"""Prefix of the message of a stop that ended because we withdrew it."""
 _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 

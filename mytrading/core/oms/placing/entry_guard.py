@@ -1,4 +1,4 @@
-"""Who must be well for entries to rest at the broker: risk, reconciler, feed, and the stream of order updates.
+"""The conditions for entries to rest at the broker: health of risk, reconciler, feed, and the stream of order updates.
 
 Entries are cancelled when one was unwell for ten seconds (machine time, from the start on); stops and exits stay. The
 reconciler and its stream speak for the account that strategies trade, reads of books for the others.

@@ -185,7 +185,7 @@ class OrderDecision:
         self.emit(orders.PositionAdjusted(position=level, cause=cause, quantity=units, price=price, at_ns=self.now))
 
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
-        """Nobody disputes what is flat: no later comparison would speak of its owner."""
+        """Return the confidence of a position; a flat one is never disputed, as no later read could clear it."""
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
     def record_sighting(self, order: orders.Order) -> None:

@@ -1,4 +1,4 @@
-"""How the order machine learns: each kind of row, and what it changes in the state.
+"""Updates of the order machine's state: each kind of row, and what it changes.
 
 `FOLDS` is the only place where a row becomes knowledge, and it decides nothing, so that the same rows always lead to
 the same state.
@@ -24,7 +24,7 @@ KEPT_STAMPS = 64
 KEPT_READS = 8
 _PLACING: tuple[Call, ...] = (Call.PLACE,)
 BASKET_NS = 30_000_000_000
-"""How long after the first leg's time calls are kept for the others: as long as risk may still order them."""
+"""Time after the first leg in which calls are kept for the others: as long as risk may still order them."""
 
 
 class BooksEnded(msgspec.Struct, frozen=True, kw_only=True, tag="books_read"):

@@ -34,9 +34,9 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     reads_per_second: int = 5
     """Requests to read an account in any second, those that prove a cancel included."""
     chase_reads: int = 1 * SECOND
-    """How often to ask again while an exit, a cancel, an end or a sighted fill is unproven."""
+    """Interval of reads while an exit, a cancel, an end or a sighted fill is unproven."""
     entry_reads: int = seconds_to_ns(_WINDOWS.entry_reads)
-    """How often to ask again about an entry of unknown fate."""
+    """Interval of reads for an entry of unknown fate."""
     lost_after: int = seconds_to_ns(_WINDOWS.lost_after)
     """The server may hold a call for 120 s and still place it."""
     lost_reads: int = 2
@@ -68,7 +68,7 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Trial orders are made: true at paper venues only."""
     modify: ModifyRules = ModifyRules()
     modify_by_account: dict[str, ModifyRules] = {}
-    """Where a broker's rules differ."""
+    """Rules of brokers that differ from the usual, by account."""
     modify_gap: int = 2 * SECOND
     """Two reads that show the old values lie at least this far apart before a modify call is repeated."""
     exit_reprices: int = 4

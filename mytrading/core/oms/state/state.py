@@ -24,7 +24,7 @@ from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.reports import BrokerOrder
 
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
-"""How timers begin that tell that the books of an account (its id follows) cannot be read, or can again."""
+"""Prefixes of timers: the books of an account (its id follows) cannot be read, or can again."""
 _NONE: frozenset[str] = frozenset()
 K = TypeVar("K")
 V = TypeVar("V")

@@ -39,7 +39,7 @@ from mytrading.messages.run_config import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
 BASKET_NS = 30 * SECOND
-"""How long after its intent has expired a basket that began may still order its other legs, in both times."""
+"""Time after its intent's expiry in which a basket that began may still order its other legs, by both clocks."""
 
 
 class _Reserve(NamedTuple):

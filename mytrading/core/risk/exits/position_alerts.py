@@ -16,7 +16,7 @@ LATE = "SQUARE_OFF_LATE"
 MISSED = "SQUARE_OFF_MISSED"
 """Held beyond the time by which we were to close it."""
 UNBOUND = "POSITION_UNBOUND"
-"""It is not known for which watched instrument the position is held: after a lost journal, or a claim.
+"""Alert: the watched instrument of a position is not known, after a lost journal or a claim.
 
 Such a position is no intent's to close; its stop, the clock and an operator are what is left to it, until an intent
 wants just that.

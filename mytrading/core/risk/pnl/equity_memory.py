@@ -36,7 +36,7 @@ class EquityMemory:
         self.fired: dict[LimitKey, tuple[float, int]] = {}
         self.halts: dict[LimitKey, float] = {}
         self.times: dict[LimitKey, int] = {}
-        """How often today a limit was reached and lifted again by an operator."""
+        """Number of times today that a limit was reached and lifted again by an operator."""
         self.journaled: dict[Scope, tuple[float, int]] = {}
         """Peaks as they were journaled, and when."""
         self.marked_ns = 0

@@ -119,7 +119,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     covers: bool = False
     """Any of a bought leg covers a sold one."""
     guard: StopPlan | None = None
-    """Who holds the stop of the position that the units add to, at `guard_level`; None where they begin one."""
+    """Holder of the stop of the position that the units add to, at `guard_level`; None where they begin one."""
     guard_level: float = 0.0
 
     @property

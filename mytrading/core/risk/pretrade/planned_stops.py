@@ -41,7 +41,7 @@ class PlannedStop(NamedTuple):
 
 
 class StopRules(NamedTuple):
-    """Who holds a strategy's stops, and how far they lie (a fraction of the price) where a leg does not say.
+    """Holder of a strategy's stops, and their distance (a fraction of the price) where a leg sets none.
 
     `own` is the strategy's `stop_loss_percent`, 0 for none; then the defaults of the risk settings count.
     """

@@ -20,7 +20,7 @@ AWAITED = frozenset(
 )
 """Codes of denials that the first reports after a start of risk may end by themselves, within seconds."""
 DOUBTED = "quarantine "
-"""How the note of a heartbeat begins that names a journal in doubt."""
+"""Prefix of the note of a heartbeat that names a journal in doubt."""
 
 
 def not_ready(state: RiskState, account: str) -> str:

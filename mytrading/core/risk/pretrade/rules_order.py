@@ -41,7 +41,7 @@ def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
 
 
 def _not_enabled(what: str, value: str, setting: str, allowed: Collection[str]) -> str:
-    """That a value is not one of those that a setting allows; one that names none allows all."""
+    """Return a text if a setting does not allow a value, else ""; a setting without values allows all."""
     if not allowed or value in allowed:
         return ""
     return f"{what} {value} is not one of {setting} {','.join(allowed)}; add it to trade it"

@@ -1,4 +1,4 @@
-"""Where the stop of an entry lies: its trigger, the limit beyond it, or why there can be none.
+"""The stop of an entry: its trigger, the limit beyond it, or why there can be none.
 
 A level is rounded so that it triggers later, never earlier; one that cannot rest in its price band is held by risk.
 """
@@ -14,7 +14,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.run_config import RiskLimits, StopPlan
 
 SHARE_BAND = 0.20
-"""How far from the last close a share may be ordered: the widest circuit of NSE and BSE."""
+"""Largest distance of an order for a share from its last close: the widest circuit of NSE and BSE."""
 FUTURE_BAND = 0.10
 OPTION_BAND, OPTION_REACH, OPTION_SMALL = 0.40, 20.0, 50.0
 """Limit price protection of NSE: 40 % about the price, and ₹20 about one of at most ₹50."""
@@ -101,7 +101,7 @@ def _level_of(case: PreTradeContext) -> float:
 
 
 def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
-    """That the level does not lie beyond the price, on the side where it ends a loss."""
+    """Return a text if the level does not lie beyond the price on the side where it ends a loss, else ""."""
     entry, level, tick = _BUY if case.units > 0 else _SELL, _level_of(case), instrument.tick_size
     nearest = _nearest(case, entry)
     if tick < nearest and (level + tick < nearest if entry is _BUY else level - tick > nearest):

@@ -1,4 +1,4 @@
-"""Which bought legs cover which sold ones: hedges that need no stop of their own, and cover that keeps one.
+"""Matching of bought legs to sold ones: hedges that need no stop of their own, and cover that keeps one.
 
 A unit covers one sold unit, never two; what is bought beyond what is sold covers nothing.
 """

@@ -18,9 +18,9 @@ from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BrokerHeld
 
 READ_EVERY = 10 * SECOND
-"""How often the books are requested while something is held and all is well; machine ns, as below."""
+"""Interval of requests for the books while something is held and all is well; machine ns, as below."""
 READ_SOON = SECOND
-"""How often while a position seems to lack its stop."""
+"""Interval while a position seems to lack its stop."""
 
 STOP_UNCOVERED, STOP_UNCERTAIN = "POSITION_BARE", "PROTECTION_IN_DOUBT"
 """The alerts: no stop at the broker and none on its way; none at the broker for long, whatever is on its way."""

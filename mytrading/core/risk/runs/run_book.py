@@ -41,7 +41,7 @@ from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKi
 
 _STOPS = frozenset((RiskKind.STOP, RiskKind.BROKER_STOP, RiskKind.LEG_STOP_LOSS, RiskKind.LEG_TRAILING))
 OPTION_PATIENCE = 12
-"""How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
+"""Factor on the limit of staleness for quotes of options, which are quoted less often than others."""
 
 
 class RunBook:

@@ -41,7 +41,7 @@ def entry_price(leg: Leg, quote: Quote, side: Side) -> float:
 
 
 class LotMultiple(NamedTuple):
-    """How many times the lots of an intent are taken, and why, with the numbers; 0 times means not at all."""
+    """The multiple of an intent's lots, with reason and numbers; 0: no entry."""
 
     times: int
     why: str
@@ -117,7 +117,7 @@ def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
 
 
 def plan_by_margin(margin: float, share: float, cost: float, account: str) -> LotMultiple:
-    """How often `cost` rupees fit into `share` (a fraction) of an account's free `margin` rupees, with the reason."""
+    """Return how often `cost` rupees fit into `share` (a fraction) of an account's free `margin`, with the reason."""
     times = math.floor(margin * share / cost + 1e-9) if margin > 0 and cost > 0 else 0
     used = margin * share
     if times:

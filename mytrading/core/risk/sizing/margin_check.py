@@ -27,7 +27,7 @@ from mytrading.messages.reports import MarginLine, MarginRequest
 from mytrading.messages.signals import Signal
 
 BUFFER, REFUSED = "margin_buffer:", "margin_refused:"
-"""How the names of the levels begin that hold an account's buffer, and that it was refused today."""
+"""Prefixes of level names: an account's margin buffer, and that the broker refused its margin today."""
 PATIENCE_NS = 1_500_000_000
 """Machine time that an entry waits for the broker's figure."""
 MOST_TIMES = 10
@@ -96,7 +96,7 @@ class MarginCheck:
         return [leg for leg in found if leg is not None]
 
     def _answer(self, signal: Signal, account: str, legs: Sequence[MarginLeg], table: float, day: date) -> float | None:
-        """What the broker says that legs need beyond what is held; None without a plausible answer."""
+        """Return the broker's margin of legs beyond what is held; None without a plausible answer."""
         if not signal.changes:
             return self._plausible(signal, account, legs, table)
         found = []

@@ -1,4 +1,4 @@
-"""How many lots each leg of an intent gets in an account: as wanted, by risk, or by a share of the account's margin.
+"""Lots of each leg of an intent in an account: as wanted, by risk, or by a share of the account's margin.
 
 An account that cannot pay for one lot is left out with a reason; that changes no other account.
 """
@@ -58,7 +58,7 @@ class Sizer:
         self._margins = margins
 
     def _rule(self, intent: Intent) -> SizingRule:
-        """How the intent's strategy is sized."""
+        """Return the sizing rule of the intent's strategy."""
         run = self._environment.strategies.get(intent.signal.strategy)
         return run.sizing if run is not None else SizingRule()
 

@@ -1,4 +1,4 @@
-"""What the rules of risk are given besides its state: settings of the run, and reference data such as contracts.
+"""Inputs of risk's rules besides its state: settings of the run, and reference data such as contracts.
 
 The daemon sets and replaces it (`mytrading/core/risk/state/inputs.py`); nothing here follows from messages.
 """

@@ -1,4 +1,4 @@
-"""How risk learns: `fold` takes every row that concerns it into its state; `core/risk/runs` keeps the runs besides."""
+"""Updates of risk's state: `fold` applies each row that concerns it; `core/risk/runs` keeps the runs besides."""
 
 from __future__ import annotations
 
@@ -730,4 +730,4 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     control.ModeCleared: lambda state, row: _put_if(state.wrong_mode, row.account, "", False),
     RiskOpened: _opened,
 }
-"""How a row of each kind is learnt."""
+"""Functions that apply a row, by its type."""

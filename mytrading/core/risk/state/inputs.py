@@ -1,4 +1,4 @@
-"""Which messages enter risk: a journaled input is decided on and written; an observed level is applied alone.
+"""The messages that enter risk: a journaled input is decided on and written; an observed level is applied alone.
 
 A level replaces the one known before, and its sender repeats it after a restart. `RiskState` changes by these alone,
 through `RiskMachine.apply`. `RiskEnvironment` is no state but what the rules are given: settings of the run, and

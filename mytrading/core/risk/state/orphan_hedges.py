@@ -9,7 +9,7 @@ from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.orders import Order
 
 GUARDS = "guard-"
-"""How the cause of an exit begins that risk sends in place of a stop."""
+"""Prefix of the cause of an exit that risk sends in place of a stop."""
 
 
 def protective_exit_cause(kind: str, *parts: str | int) -> str:
@@ -34,7 +34,7 @@ def only_hedges_left(state: RiskState, intent: Intent, account: str) -> bool:
 
 
 def stop_out_count(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
-    """How often an intent's leg was stopped out in an account while only hedges are left there; 0 if they are not."""
+    """Return how often an intent's leg was stopped out in an account where only hedges are left; 0 with other legs."""
     if not intent.lost or not only_hedges_left(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)

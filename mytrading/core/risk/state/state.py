@@ -282,7 +282,7 @@ class RiskState:
         )
 
     def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
-        """How many entries a signal (its id) has led to for a leg in an account, and the order id of the next one."""
+        """Return the number of entries of a signal (id) for a leg in an account, and the order id of the next one."""
         count = 0
         while (name := client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count)) in self.issued:
             count += 1
@@ -328,7 +328,7 @@ class RiskState:
         }
 
     def stop_holder_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
-        """Who holds the stop of the position that `units` (signed) add to, and its rupee level; (None, 0.0): nobody."""
+        """Return holder and rupee level of the stop of the position that signed `units` add to; (None, 0.0): none."""
         position = self.positions.get(key)
         held = position.open_units if position is not None else 0
         if position is None or held * units <= 0:
