@@ -7,15 +7,10 @@ STAMP := $(VENV)/.installed
 # The pages of the web console are built again when one of their files or the lock file of Node has changed.
 PAGES := $(VENV)/.console
 PAGE_FILES := $(shell find console -name node_modules -prune -o -type f -print 2>/dev/null)
-# Of stacks, which wait more than they compute, five run at a time, those that take longest first (tests/kit/schedule.py);
-# of the fast tests each of three workers takes a third and then what others have left.
 FAST := tests/property tests/contract tests/unit
-# What starves the machine on purpose runs after the others, by itself.
-ALONE := tests/system/lab/test_chaos.py
-# With failures of its own to remember: it runs beside the fast tests.
-STACKS := -o cache_dir=.pytest_cache/stacks --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=$(ALONE) tests
-BY_STACK := -n 5 --dist loadscope --no-loadscope-reorder
-BY_TEST := -n 3 --dist worksteal
+STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract tests
+# Several processes that share one collection: stacks, which wait more than they compute, and fast tests beside them.
+BESIDE := -p tests.kit.side_by_side
 # Compiled modules are kept whatever the environment says: a run of the tests starts hundreds of processes.
 PYTEST := PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= MYTRADING_TEST_PATIENCE=3 $(BIN)/python -m pytest
 # What failed beside others has to pass by itself: three at once on two cores miss a deadline now and then. Both runs are
@@ -44,7 +39,7 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup console test-console paper test test-fast test-stacks test-stacks-beside test-alone types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
+.PHONY: help setup console test-console paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -110,36 +105,30 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-# Types and fast tests take what the tests of stacks, which wait a good deal, leave of the cores; their report comes last.
-# All modules are compiled once before, not by each worker.
+# Types are checked beside the tests; what mypy says comes last.
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@beside=$$(mktemp); trap 'rm -f $$beside' EXIT; \
-	nice -n 10 $(MAKE) --no-print-directory types test-fast SHARE=100 > $$beside 2>&1 & fast=$$!; \
-	$(PYTEST) --collect-only -qq tests > /dev/null; $(MAKE) --no-print-directory test-stacks-beside; stacks=$$?; \
-	wait $$fast; fast=$$?; cat $$beside; exit $$(( stacks + fast ))
-	@$(MAKE) --no-print-directory test-alone
+	@types=$$(mktemp); trap 'rm -f $$types' EXIT; \
+	nice -n 10 $(MAKE) --no-print-directory types > $$types 2>&1 & checked=$$!; \
+	$(MAKE) --no-print-directory test-side-by-side; tests=$$?; \
+	wait $$checked; checked=$$?; cat $$types; exit $$(( tests + checked ))
+
+test-side-by-side: $(STAMP)
+	@$(PYTEST) $(BESIDE) tests $(ARGS); $(call TWICE,tests $(ARGS))
 
 test-fast: export TEST_EXAMPLES = $(SHARE)
 test-fast: $(STAMP)
-	@$(PYTEST) -q $(BY_TEST) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
+	@$(PYTEST) -q $(BESIDE) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
 
-test-stacks:
-	@$(MAKE) --no-print-directory test-stacks-beside
-	@$(MAKE) --no-print-directory test-alone
-
-test-stacks-beside: $(STAMP)
-	@$(PYTEST) $(BY_STACK) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
-
-test-alone: $(STAMP)
-	@$(PYTEST) $(ALONE) $(ARGS) || test $$? -eq 5 # none of it chosen by ARGS
+test-stacks: $(STAMP)
+	@$(PYTEST) $(BESIDE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
 
 test-all: lint
-	@$(MAKE) --no-print-directory test-fast test-stacks SHARE=100 ARGS="-m '' $(ARGS)"
+	@$(MAKE) --no-print-directory test-side-by-side ARGS="-m '' $(ARGS)"
 
 coverage: $(STAMP)
-	$(PYTEST) -q $(BY_TEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit tests/backtest $(ARGS)
+	$(PYTEST) -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html tests/unit tests/backtest $(ARGS)
 
 soak: $(STAMP)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)

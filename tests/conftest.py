@@ -1,10 +1,8 @@
 """What holds for every run of the tests, and the fixtures that several files share."""
 
 import gc
-import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zmq
@@ -14,7 +12,6 @@ from tests.kit import parse_cache
 from tests.kit.feed_process import runtime_folder
 from tests.kit.hypothesis_budget import examples
 from tests.kit.process_leaks import pytest_configure, pytest_sessionfinish
-from tests.kit.schedule import SharedFixtures, longest_first
 from tests.kit.simulator_process import RunningSimulator, start_simulator
 
 # A busy machine is no defect of what is tested, and a change must not fail on examples of another day: seeds that
@@ -36,16 +33,9 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of stacks are shared out as `tests.kit.schedule` says."""
-    return SharedFixtures(config, log) if config.getvalue("dist") == "loadscope" else None
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Those that may take long begin first where several workers share them."""
-    if os.environ.get("PYTEST_XDIST_WORKER") and not config.getoption("loadscopereorder", True):
-        longest_first(items)
+def pytest_unconfigure() -> None:
+    """Libraries say at the end which of their objects are left."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,11 +1,12 @@
 """Processes of the package, forked from one that has loaded its modules: loading takes ten times as long as most tests
 keep a process busy.
 
-`start` and `run` are used like `subprocess.Popen` and `subprocess.run`. Each worker of a test run has one fork server,
-made with the first process and ended with the worker. What a stack starts itself (supervisor, its programs, their
-successors) is forked there too. A command that is not ours is started as usual. Rule: a forked process has arguments,
-environment, session, signals and streams of its own, as `/proc` shows them; that a start from nothing leads to the same
-is tested without this module (`tests/system/test_cli.py`, `test_supervisord.py`).
+`start` and `run` are used like `subprocess.Popen` and `subprocess.run`. A run of the tests has one fork server, made
+with the first process, or at once where several workers share it (`tests.kit.side_by_side`), and ended with the run.
+What a stack starts itself (supervisor, its programs, their successors) is forked there too. A command that is not ours
+is started as usual. Rule: a forked process has arguments, environment, session, signals and streams of its own, as
+`/proc` shows them; that a start from nothing leads to the same is tested without this module
+(`tests/system/test_cli.py`, `test_supervisord.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import pkgutil
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +30,7 @@ import threading
 import time
 import tomllib
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -238,11 +240,21 @@ def _address() -> str:
     return _known["address"] or _launched(os.getpid())
 
 
+def share(address: str) -> None:
+    """Use the fork server at this socket, as processes forked from this one do."""
+    _known["address"] = address
+
+
 @cache
 def _launched(_pid: int) -> str:
-    """The socket of this process's fork server, which is started here; it ends when this process does."""
-    folder = tempfile.TemporaryDirectory(prefix="mt-fork-")
-    address = f"{folder.name}/socket"
+    """The socket of this process's own fork server."""
+    return launch()()
+
+
+def launch() -> Callable[[], str]:
+    """Start a fork server, which ends when this process does; what is returned waits for it and tells its socket."""
+    folder = tempfile.mkdtemp(prefix="mt-fork-")
+    address = f"{folder}/socket"
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "_ROOM": "x" * _ROOM[1]}
     ready, reported = os.pipe()
     server = subprocess.Popen(
@@ -251,17 +263,20 @@ def _launched(_pid: int) -> str:
         stdin=PIPE, env=environment, cwd=ROOT, pass_fds=(reported,),
     )  # fmt: skip
     os.close(reported)
-    if os.read(ready, 1) != b"!":
-        raise AssertionError(f"the fork server ended with code {server.wait()}")
-    os.close(ready)
+
+    def await_it() -> str:
+        if os.read(ready, 1) != b"!":
+            raise AssertionError(f"the fork server ended with code {server.wait()}")
+        os.close(ready)
+        return address
 
     def end() -> None:
         server.kill()
         server.wait()
-        folder.cleanup()
+        shutil.rmtree(folder)
 
     atexit.register(end)
-    return address
+    return await_it
 
 
 # the side of the fork server

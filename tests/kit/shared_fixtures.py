@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+_shared: dict[str, Path] = {}
+
+
+def share(folder: Path) -> None:
+    """Keep answers in this folder, which all workers of a run have."""
+    _shared["folder"] = folder
+
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Any]) -> Any:
     """What `make` gives, made by the first worker that comes; what it raises, the next one meets again."""
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # that of all workers of this run
+    folder = _shared.get("folder") or factory.getbasetemp()
     kept = folder / f"{name}.json"
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
