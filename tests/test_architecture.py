@@ -6,9 +6,10 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -52,29 +53,77 @@ HEAVY = (
 )
 
 
-def modules() -> Iterator[tuple[str, Path]]:
+@cache
+def modules() -> list[tuple[str, Path]]:
+    """The modules of the package by name."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+        found.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return found
+
+
+class Module(NamedTuple):
+    """What the tests want to know of a module: what it imports, its classes, what it subscribes to, its statements."""
+
+    imports: frozenset[str]
+    at_the_top: frozenset[str]
+    hard: frozenset[str]
+    """Imported when it runs, inside functions too; not what only a type checker reads."""
+    classes: frozenset[str]
+    reads: frozenset[str]
+    length: int
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def look(path: Path) -> Module:
+    """Read a module once; the tree, which is large, is not kept."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports: set[str] = set()
+    hard: set[str] = set()
+    classes: set[str] = set()
+    reads: set[str] = set()
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while waiting:
+        node, soft = waiting.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found = names_of(node)
+            imports |= found
+            hard |= set() if soft else found
+            continue
+        if isinstance(node, ast.ClassDef):
+            classes.add(node.name)
+        elif isinstance(node, ast.Call):
+            reads |= stream_of(node)
+        elif isinstance(node, ast.If):
+            soft = soft or "TYPE_CHECKING" in ast.dump(node.test)
+        waiting += [(inner, soft) for inner in ast.iter_child_nodes(node)]
+    at_the_top = {
+        name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in names_of(node)
+    }
+    return Module(
+        frozenset(imports), frozenset(at_the_top), frozenset(hard), frozenset(classes), frozenset(reads), len(tree.body)
+    )
 
 
-@cache
-def imports(path: Path, top_level_only: bool = False) -> frozenset[str]:
-    tree = parsed(path)
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
+def names_of(node: ast.Import | ast.ImportFrom) -> set[str]:
+    """The modules that a statement imports, and what may be modules of them."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    return {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)} if node.module else set()
+
+
+def stream_of(node: ast.Call) -> set[str]:
+    """The stream that a call reads."""
+    if (
+        isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("subscribe", "pull", "follow")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and node.args[0].value in STREAMS
+    ):
+        return {str(node.args[0].value)}
+    return set()
 
 
 def layer_of(module: str) -> str:
@@ -94,7 +143,7 @@ def test_package_imports_only_layers_below(package: str) -> None:
     for name, path in modules():
         if layer_of(name) != package:
             continue
-        for found in imports(path):
+        for found in look(path).imports:
             if not found.startswith("mytrading.") or found == "mytrading.__version__":
                 continue
             inside = found.removeprefix("mytrading.")
@@ -109,7 +158,7 @@ def test_pure_package_touches_no_clock_file_or_socket(package: str) -> None:
         f"{name} imports {found}"
         for name, path in modules()
         if package_of(name) == package
-        for found in imports(path)
+        for found in look(path).imports
         if found.split(".")[0] in IMPURE
     ]
     assert wrong == []
@@ -121,7 +170,7 @@ def test_daemons_do_not_import_each_other() -> None:
         parts = name.split(".")
         if package_of(name) != "daemons" or len(parts) < 3:
             continue
-        for found in imports(path):
+        for found in look(path).imports:
             other = found.removeprefix("mytrading.daemons.").split(".")[0]
             if found.startswith("mytrading.daemons.") and other in ALL and other != parts[2]:
                 wrong.append(f"{name} imports {found}")
@@ -129,29 +178,8 @@ def test_daemons_do_not_import_each_other() -> None:
 
 
 def test_package_imports_nothing_of_the_lab() -> None:
-    wrong = [name for name, path in modules() for found in imports(path) if found.split(".")[0] == "lab"]
+    wrong = [name for name, path in modules() for found in look(path).imports if found.split(".")[0] == "lab"]
     assert wrong == []
-
-
-def hard_imports(path: Path) -> frozenset[str]:
-    """What a module imports when it runs, inside functions too; not what only a type checker reads."""
-    tree = parsed(path)
-    soft = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in soft:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
 
 
 def folder_imports() -> dict[str, dict[str, str]]:
@@ -160,7 +188,7 @@ def folder_imports() -> dict[str, dict[str, str]]:
     packages = {name for name, path in modules() if path.name == "__init__.py"}
     graph: dict[str, dict[str, str]] = {home: {} for home in homes.values()}
     for name, path in modules():
-        for found in hard_imports(path):
+        for found in look(path).hard:
             parent = found in packages and name.startswith(f"{found}.")  # is loaded anyway, and leads nowhere
             if found in homes and not parent and homes[found] != homes[name]:
                 graph[homes[name]].setdefault(homes[found], f"{name} imports {found}")
@@ -212,17 +240,14 @@ def test_circle_of_folders_is_found() -> None:
 def test_no_class_name_stands_for_two_things() -> None:
     places: dict[str, list[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
-    assert {name: found for name, found in places.items() if len(set(found)) > 1} == {}
+        for name in look(path).classes:
+            places.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_no_module_imports_in_a_circle() -> None:
     names = {name for name, _ in modules()}
-    graph = {
-        name: {found for found in imports(path, top_level_only=True) if found in names} for name, path in modules()
-    }
+    graph = {name: {found for found in look(path).at_the_top if found in names} for name, path in modules()}
     for name, found in graph.items():  # `from package import module` needs the module; the package is there already
         found -= {parent for parent in found if name.startswith(f"{parent}.")}
     done: set[str] = set()
@@ -270,11 +295,15 @@ def test_tests_lie_in_the_folder_of_the_code_that_they_test(layer: str) -> None:
 
 def test_no_test_file_imports_another() -> None:
     """What several need lies in `tests/kit`."""
-    files = [file for file in (ROOT / "tests").rglob("test_*.py") if file != Path(__file__)]
+    files = [
+        file
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if file != Path(__file__) and re.search(r"(from|import)\s+tests\b(?!\.kit\b)", file.read_text(encoding="utf-8"))
+    ]
     found = {
         f"{file.relative_to(ROOT)} imports {name}"
         for file in files
-        for name in imports(file)
+        for name in look(file).imports
         if name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")
     }
     assert sorted(found) == []
@@ -284,7 +313,7 @@ def test_folders_without_unit_tests_are_those_of_the_table_that_says_where_their
     """A package with modules has tests of its own name below `tests/unit`, or a row in docs/testing.md."""
     tested = {code_folder(file) for file in (ROOT / "tests" / "unit").rglob("test_*.py")}
     bare = {"__init__.py", "__main__.py"}
-    homes = {path.parent for _, path in modules() if path.name not in bare or len(parsed(path).body) > 3}
+    homes = {path.parent for _, path in modules() if path.name not in bare or look(path).length > 3}
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(mytrading/[\w/]+)` \| .*`tests/", text, re.MULTILINE)
     assert sorted(str(home.relative_to(ROOT)) for home in homes - tested) == rows
@@ -300,19 +329,6 @@ def test_daemon_loads_nothing_heavy(daemon: str) -> None:
 @pytest.mark.parametrize("daemon", ALL)
 def test_daemon_reads_the_streams_of_the_table(daemon: str) -> None:
     """What a daemon subscribes to, pulls or follows is what the table says it reads, and nothing else."""
-    calls: set[str] = set()
-    for _, path in modules():
-        if path.parent != PACKAGE / "daemons" / daemon:
-            continue
-        for node in ast.walk(parsed(path)):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("subscribe", "pull", "follow")
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-                and node.args[0].value in STREAMS
-            ):
-                calls.add(str(node.args[0].value))
+    calls = {name for _, path in modules() if path.parent == PACKAGE / "daemons" / daemon for name in look(path).reads}
     table = {name for name, stream in STREAMS.items() if daemon in stream.readers}
     assert calls == table

@@ -232,12 +232,12 @@ def _push(stack: Lab, name: str, price: float) -> int:
     return int(stack.rest("POST", "/sim/market", symbol=name, exchange="NSE", ltp=price)["sent_ns"])
 
 
-def _arrivals(stack: Lab, wanted: int) -> dict[str, Iterator[int]]:
+def _arrivals(stack: Lab, wanted: int, pause_s: float = 0.5) -> dict[str, Iterator[int]]:
     """When the exits of each share came to the simulator, machine ns, in their order; those that come in time."""
     until = time.monotonic() + _WAIT_S
     rows: list[dict[str, Any]] = []
     while len(rows) < wanted and time.monotonic() < until:
-        time.sleep(0.5)
+        time.sleep(pause_s)
         rows = [row for row in stack.rest("GET", "/sim/orders") if row["action"] == "SELL"]
     came: dict[str, list[int]] = {name: [] for name in _names()}
     for row in rows:

@@ -24,8 +24,7 @@ ROUNDS = 7
 
 def vectorbt(given: Any) -> tuple[float, dict[str, Any], float]:
     """Every pair of averages: round trips that are closed, and profit of each pair."""
-    numpy, pandas = importlib.import_module("numpy"), importlib.import_module("pandas")
-    vbt = importlib.import_module("vectorbt")
+    pandas, vbt = importlib.import_module("pandas"), importlib.import_module("vectorbt")
     close = pandas.Series(given["close"])
     prices, enters = given["fills"][:, None], given["enters"][:, None]
     fasts, slows, rate = given["fasts"].tolist(), given["slows"].tolist(), float(given["rate"])
@@ -39,13 +38,7 @@ def vectorbt(given: Any) -> tuple[float, dict[str, Any], float]:
         )  # fmt: skip
         return held.trades.closed.count().to_numpy(), held.total_profit().to_numpy()
 
-    before = held_bytes("VmRSS")
-    swept(0, CHUNK)
-    began = time.perf_counter()
-    found = [swept(first, first + CHUNK) for first in range(0, len(fasts), CHUNK)]
-    seconds = time.perf_counter() - began
-    trades, profits = (numpy.concatenate(each) for each in zip(*found, strict=True))
-    return seconds, {"trades": trades, "profits": profits}, (held_bytes("VmHWM") - before) / 1e6
+    return timed_sweep(swept, len(fasts))
 
 
 def vectorbt_stops(given: Any) -> tuple[float, dict[str, Any], float]:
@@ -67,10 +60,16 @@ def vectorbt_stops(given: Any) -> tuple[float, dict[str, Any], float]:
         )  # fmt: skip
         return held.trades.closed.count().to_numpy(), held.total_profit().to_numpy()
 
+    return timed_sweep(swept, len(fasts))
+
+
+def timed_sweep(swept: Callable[[int, int], tuple[Any, Any]], pairs: int) -> tuple[float, dict[str, Any], float]:
+    """Time a sweep of pairs of averages, `CHUNK` at once, after a first chunk that does not count."""
+    numpy = importlib.import_module("numpy")
     before = held_bytes("VmRSS")
     swept(0, CHUNK)
     began = time.perf_counter()
-    found = [swept(first, first + CHUNK) for first in range(0, len(fasts), CHUNK)]
+    found = [swept(first, first + CHUNK) for first in range(0, pairs, CHUNK)]
     seconds = time.perf_counter() - began
     trades, profits = (numpy.concatenate(each) for each in zip(*found, strict=True))
     return seconds, {"trades": trades, "profits": profits}, (held_bytes("VmHWM") - before) / 1e6

@@ -40,7 +40,7 @@ def url(as_json: AsJson = False, profile: Profile = "") -> None:
 
 @app.command()
 def code(as_json: AsJson = False, profile: Profile = "") -> None:
-    """Print a code, good for 15 minutes, by which the first user (an administrator) is made in the browser."""
+    """Print the code that the browser asks for to make the first user, an administrator; it is valid for 15 minutes."""
     from mytrading.daemons.console.user_store import CODE_S, has_users, new_code
 
     with find_stack(profile) as found:

@@ -43,15 +43,14 @@ def test_each_quote_of_a_share_goes_beyond_exactly_one_stop_more() -> None:
         assert sum(price <= stop for stop in stops[name]) == seen[name]
 
 
-def test_exit_that_comes_late_is_not_taken_for_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.bench.isolation.time.sleep", lambda _: None)
+def test_exit_that_comes_late_is_not_taken_for_the_next_ones() -> None:
     first, second = isolation._names()[:2]
     rows = [
         {"symbol": second, "action": "SELL", "received_ns": 30},
         {"symbol": first, "action": "BUY", "received_ns": 5},
         {"symbol": first, "action": "SELL", "received_ns": 900},
     ]
-    came = isolation._arrivals(FakeLab(rows), 2)
+    came = isolation._arrivals(FakeLab(rows), 2, pause_s=0.0)
     assert (next(came[first]), next(came[second]), next(came[first], 0)) == (900, 30, 0)
 
 

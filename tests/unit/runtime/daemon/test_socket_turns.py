@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
 
+import pytest
 import zmq
 
 from mytrading.messages.codec import Frame, Header
 from mytrading.messages.control import ModeCleared
 from mytrading.runtime.daemon.daemon import DRAIN_LIMIT, DRAIN_NS, Daemon
+from mytrading.runtime.host.clock import machine_now
 from tests.kit.run_configs import run_config
 
 FRAME = Frame("router", Header(1, 1, 1, b"", 0), ModeCleared(account="paper", at_ns=1), b"")
@@ -28,20 +29,22 @@ class Endless:
         return FRAME
 
 
-def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Path) -> None:
+def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """256 frames of 12 ms each kept risk from its heartbeat until the watchdog took it for hung."""
     daemon = Daemon("risk", run_config(tmp_path))
+    clock = [machine_now()]
+    monkeypatch.setattr("mytrading.runtime.daemon.daemon.machine_now", lambda: clock[-1])
     daemon.wake()
     endless = Endless(daemon.wake_pipe.fileno())
 
     def slow(_frame: Frame) -> None:
-        until = time.monotonic_ns() + DRAIN_NS // 3
-        while time.monotonic_ns() < until:
-            pass
+        clock.append(clock[-1] + DRAIN_NS // 3)
 
     try:
         daemon._drain(endless, slow)  # type: ignore[arg-type]
-        assert 1 <= daemon.handled <= 4
+        assert daemon.handled == 4
         before = daemon.handled
         daemon._drain(endless, lambda _: None)  # type: ignore[arg-type]
         assert before < daemon.handled <= before + DRAIN_LIMIT
@@ -49,14 +52,16 @@ def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Pat
         daemon.context.destroy(linger=0)
 
 
-def test_urgent_pipe_has_more_of_a_turn_than_the_others(tmp_path: Path) -> None:
+def test_urgent_pipe_has_more_of_a_turn_than_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A starved router took one report of a fill for each entry, and was six seconds behind with its stops."""
     daemon = Daemon("risk", run_config(tmp_path))
     taken: Counter[int] = Counter()
+    clock = [machine_now()]
+    monkeypatch.setattr("mytrading.runtime.daemon.daemon.machine_now", lambda: clock[-1])
 
     def slow(name: int, _frame: Frame) -> None:
         taken[name] += 1
-        time.sleep(DRAIN_NS / 2e9)
+        clock.append(clock[-1] + DRAIN_NS // 2)
 
     pipes = [os.pipe() for _ in range(2)]
     try:
@@ -67,7 +72,7 @@ def test_urgent_pipe_has_more_of_a_turn_than_the_others(tmp_path: Path) -> None:
         plain, urgent = (readable for readable, _ in pipes)
         daemon._urgent.add(urgent)  # type: ignore[arg-type]
         daemon._turn()
-        assert 1 <= taken[plain] <= 3 and taken[urgent] > taken[plain]
+        assert taken[plain] == 3 and taken[urgent] == 11
     finally:
         for end in (end for pipe in pipes for end in pipe):
             os.close(end)

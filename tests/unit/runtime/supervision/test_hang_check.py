@@ -118,13 +118,15 @@ def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[by
 def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_stopped_is_not(tmp_path: Path) -> None:
     config = run_config(tmp_path)
     path = control.lock_path(config)
-    loop = _HOLD.replace("sys.stdin.read()", "\nimport time\nwhile True: time.sleep(0.02)")
-    supervisor = subprocess.Popen([sys.executable, "-c", loop, str(path)])
+    loop = _HOLD.replace("sys.stdin.read()", "\nwhile sys.stdin.buffer.raw.read(1): pass")
+    supervisor = subprocess.Popen([sys.executable, "-c", loop, str(path)], stdin=subprocess.PIPE, bufsize=0)
+    assert supervisor.stdin is not None
     try:
         eventually(lambda: holder(path) == str(supervisor.pid), 20)
         guard, at = SupervisorGuard(config, SILENCE_NS), machine_now()
         for _ in range(8):  # a second of machine time passes with each look
             before = count_waits(supervisor.pid)
+            supervisor.stdin.write(b"1")
             eventually(lambda seen=before: count_waits(supervisor.pid) > seen, 20)
             guard.check(at := at + SECOND)
         assert supervisor.poll() is None
@@ -140,4 +142,4 @@ def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_s
         assert supervisor.wait(20) == -signal.SIGKILL
     finally:
         supervisor.kill()
-        supervisor.wait()
+        supervisor.communicate()
