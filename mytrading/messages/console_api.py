@@ -678,6 +678,21 @@ class ResearchJob(msgspec.Struct, kw_only=True):
     has_report: bool = False
 
 
+class PaperTrialStart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/paper (trader): run this strategy on paper money, beside this stack."""
+
+    strategy: ShortText
+
+
+class PaperTrialState(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/paper: none, starting, running, stopping or failed; `address` is that of its own console."""
+
+    state: str
+    strategy: str
+    address: str
+    error: str
+
+
 class AccountSetup(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/setup/accounts (admin): an account of config/accounts.toml, without its key."""
 
@@ -852,6 +867,8 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     LegDraftResult,
     ResearchRequest,
     ResearchJob,
+    PaperTrialStart,
+    PaperTrialState,
     AccountSetup,
     AccountAnswer,
     AccountChange,

@@ -617,6 +617,19 @@ export interface OrderRow {
   slices: number;
 }
 
+/** POST /api/paper (trader): run this strategy on paper money, beside this stack. */
+export interface PaperTrialStart {
+  strategy: string;
+}
+
+/** GET /api/paper: none, starting, running, stopping or failed; `address` is that of its own console. */
+export interface PaperTrialState {
+  state: string;
+  strategy: string;
+  address: string;
+  error: string;
+}
+
 /** POST /api/password; all other sessions of the user end. */
 export interface PasswordChange {
   password: string;

@@ -8,6 +8,7 @@ import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated
 import { Card, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
 import { type Leg, sentLeg } from "./builder_legs";
+import { PaperTrial } from "./paper_trial";
 
 interface FileKey {
   key: string;
@@ -165,6 +166,7 @@ export function LegSaving(props: Props) {
         {opened && !ofFile && <span className="muted small">a copy of {opened.name}, of its own from then on</span>}
         {ofFile && <To href={`/reports?strategy=${encodeURIComponent(name)}`}>Backtest this</To>}
       </div>
+      <PaperTrial strategy={ofFile ? name : ""} />
       {props.problem && version === "" && <p className="warn small">{props.problem}</p>}
       <ErrorNote error={files.error ?? error} />
       {result && result.problems.length > 0 && (

@@ -10,7 +10,6 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
-from litestar.params import FromPath
 
 from mytrading import __version__
 from mytrading.daemons.console import (
@@ -20,6 +19,7 @@ from mytrading.daemons.console import (
     legs_api,
     page_files,
     pages_api,
+    paper_api,
     reports_api,
     research_api,
     risk_api,
@@ -53,9 +53,10 @@ def schema(request: Request[Viewer, Any, State]) -> dict[str, Any]:
     return request.app.openapi_schema.to_schema()
 
 
-@get("/api/{topic:str}")
-async def show_topic(state: State, topic: FromPath[str]) -> TopicAnswer:
+@get(["/api/{topic:str}", *(f"/api/{name}" for name in TOPICS)])
+async def show_topic(request: Request[Viewer, Any, State], state: State) -> TopicAnswer:
     """The rows of a topic, read now."""
+    topic = request.url.path.rpartition("/")[2]
     if topic not in TOPICS:
         raise ApiRefused("NOT_FOUND", f"expected one of {', '.join(TOPICS)}; found {topic[:40]!r}")
     await state.reader.refresh((topic,))
@@ -86,6 +87,7 @@ def make_application(state: State) -> Litestar:
             *risk_api.ROUTES,
             *legs_api.ROUTES,
             *research_api.ROUTES,
+            *paper_api.ROUTES,
             *setup_api.ROUTES,
             *config_api.ROUTES,
             *page_files.ROUTES,

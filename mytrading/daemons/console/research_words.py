@@ -19,10 +19,16 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.]*=[A-Za-z0-9_.,:%+ -]+")
 
 
+def strategy_named(name: str) -> str:
+    """Return a text that may be the name of a strategy; raises `ApiRefused` for any other."""
+    if not _NAME.fullmatch(name):
+        raise ApiRefused("BAD_REQUEST", f"strategy: expected the name of one, found {name!r}", "strategy")
+    return name
+
+
 def research_words(asked: api.ResearchRequest, home: Path, report: str, profile: str) -> tuple[str, ...]:
     """Return the words of the command that a request stands for; raises `ApiRefused` with the field that is wrong."""
-    if not _NAME.fullmatch(asked.strategy):
-        raise ApiRefused("BAD_REQUEST", f"strategy: expected the name of one, found {asked.strategy!r}", "strategy")
+    strategy_named(asked.strategy)
     for text in asked.parameters:
         if not _PARAMETER.fullmatch(text):
             raise ApiRefused("BAD_REQUEST", f"parameters: expected NAME=VALUE, found {text!r}", "parameters")

@@ -15,6 +15,7 @@ from mytrading.daemons.console.chain_desk import ChainDesk
 from mytrading.daemons.console.doorkeeper import Doorkeeper
 from mytrading.daemons.console.live import LiveHub
 from mytrading.daemons.console.page_files import BUNDLE, PageFiles, read_build
+from mytrading.daemons.console.paper_trial import PaperTrial
 from mytrading.daemons.console.research_queue import ResearchQueue
 from mytrading.daemons.console.stack_reader import StackReader
 from mytrading.daemons.console.user_store import UserStore, code_path, store_path, wall_ms
@@ -42,13 +43,14 @@ class ConsoleServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = False
         self.store = UserStore(
-            store_path(config), code_path(config), rules.idle_minutes * 60_000, rules.session_hours * 3_600_000
+            store_path(config.state), code_path(config), rules.idle_minutes * 60_000, rules.session_hours * 3_600_000
         )
         self.build = read_build(bundle)
         self.desk = ChainDesk(config, calendar)
         self.reader = StackReader(config, clock, calendar, self.desk.instruments, self._wake)
         self.hub = LiveHub(self.reader.book, self.store, self._beat, self.desk.problem, self.build)
-        self.research = ResearchQueue(config, store_path(config).with_suffix(".research.json"), wall_ms)
+        self.research = ResearchQueue(config, store_path(config.state).with_suffix(".research.json"), wall_ms)
+        self.trial = PaperTrial(config, self.store)
         self.desk.serve(self.reader.book, self.hub.wanted_chains, self._wake)
         secure = rules.public_url.startswith("https://")
         state = State(
@@ -58,6 +60,7 @@ class ConsoleServer:
                 "calendar": calendar,
                 "desk": self.desk,
                 "research": self.research,
+                "trial": self.trial,
                 "store": self.store,
                 "reader": self.reader,
                 "hub": self.hub,

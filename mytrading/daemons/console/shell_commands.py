@@ -84,9 +84,14 @@ def run_shell(
         text = f"`mytrading {words[0]}` took longer than {seconds:g} s; ask it in a shell"
         raise ApiRefused("STACK_TIMEOUT", text, "", 5) from error
     if done.returncode and not (done.returncode in codes and done.stdout.strip()):
-        last = plain(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no word")
-        text = last.removeprefix("mytrading: ")[:MOST_ERROR]
+        text = error_of(done.stderr)
         if text.startswith("MOVED: "):
             raise ApiRefused("MOVED", text.removeprefix("MOVED: "))
         raise ApiRefused("NOT_FOUND" if done.returncode == _RAN_WRONG else "REFUSED", text)
     return done.stdout
+
+
+def error_of(said: str) -> str:
+    """Return the error of a command that failed: the last line of what it said on stderr."""
+    last = plain(said.strip().splitlines()[-1] if said.strip() else "no word")
+    return last.removeprefix("mytrading: ")[:MOST_ERROR]

@@ -84,14 +84,14 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def store_path(config: RunConfig) -> Path:
-    """Return the file of a stack's users."""
-    return config.state.parent / "console" / f"{config.state.name}.sqlite3"
+def store_path(state: Path) -> Path:
+    """Return the file of a stack's users, beside its `state` folder."""
+    return state.parent / "console" / f"{state.name}.sqlite3"
 
 
 def code_path(config: RunConfig) -> Path:
     """Return the file of the code by which the first user is made."""
-    return store_path(config).with_suffix(".code")
+    return store_path(config.state).with_suffix(".code")
 
 
 def new_code(config: RunConfig) -> str:
@@ -108,7 +108,7 @@ def new_code(config: RunConfig) -> str:
 
 def has_users(config: RunConfig) -> bool:
     """Return true if a stack's console has a user; creates nothing."""
-    if not (path := store_path(config)).exists():
+    if not (path := store_path(config.state)).exists():
         return False
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as found:
         try:
@@ -151,6 +151,18 @@ class UserStore:
             return self._db.execute(query, values).fetchall()
 
     # users
+
+    def copy_users(self, path: Path) -> None:
+        """Give a file of another console the users of this one, in place of its own; their sessions end."""
+        other = UserStore(path, path, self._idle_ms, self.life_ms)
+        try:
+            with self._lock:
+                rows = self._rows(_USER)
+            with other._change() as change:
+                change.execute("DELETE FROM users")
+                change.executemany(f"INSERT INTO users VALUES ({', '.join('?' * 9)})", rows)
+        finally:
+            other.close()
 
     def has_users(self) -> bool:
         """Return true once a user was made."""

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.daemons.console import actions_api
+from mytrading.messages.console_rows import TOPICS
 from mytrading.messages.control import Alert, CancelRequested, FlattenRequested, TradingState
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import OrderChanged
@@ -25,6 +26,12 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]
     made.add_user("tara", "trader")
     yield made
     made.stop()
+
+
+def test_rows_of_every_topic_are_answered_to_programs(console: ConsoleOfTest) -> None:
+    page = console.browser("asha")
+    assert {topic: page.get(f"/api/{topic}").status_code for topic in TOPICS} == dict.fromkeys(TOPICS, 200)
+    assert page.get("/api/nothing").json()["error"].startswith("expected one of stack, accounts")
 
 
 def test_command_carries_user_and_id_and_is_executed_once(console: ConsoleOfTest) -> None:

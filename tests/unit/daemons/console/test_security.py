@@ -51,7 +51,7 @@ def test_first_user_needs_the_code_of_the_shell_and_comes_once(tmp_path: Path) -
         assert (
             page.post("/api/first-user", code=new_code(made.config), name="eve", password=PASSWORD).status_code == 403
         )
-        assert store_path(made.config).stat().st_mode & 0o777 == 0o600
+        assert store_path(made.config.state).stat().st_mode & 0o777 == 0o600
         assert code_path(made.config).stat().st_mode & 0o777 == 0o600
     finally:
         made.stop()

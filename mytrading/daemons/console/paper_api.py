@@ -1,0 +1,41 @@
+"""Routes of the trial on paper money: a strategy run beside this stack, on the simulator."""
+
+from __future__ import annotations
+
+from litestar import get, post
+from litestar.datastructures import State
+from litestar.params import JSONBody
+
+from mytrading.daemons.console.accounts_api import ConsoleRequest
+from mytrading.daemons.console.actions_api import TRADER
+from mytrading.daemons.console.paper_trial import PaperTrial
+from mytrading.daemons.console.research_words import strategy_named
+from mytrading.messages import console_api as api
+
+
+@get("/api/paper", sync_to_thread=True)
+def show_paper(state: State) -> api.PaperTrialState:
+    """The trial, and the address of its own console."""
+    trial: PaperTrial = state.trial
+    return trial.status()
+
+
+@post("/api/paper", opt=TRADER, sync_to_thread=True, status_code=200)
+def start_paper(request: ConsoleRequest, state: State, data: JSONBody[api.PaperTrialStart]) -> api.PaperTrialState:
+    """Start a trial of a strategy on the simulator, in place of one that runs."""
+    trial: PaperTrial = state.trial
+    trial.start(strategy_named(data.strategy))
+    state.store.audit(request.user.name, request.user.ip, "paper trial", data.strategy, "done", "")
+    return trial.status()
+
+
+@post("/api/paper/stop", opt=TRADER, sync_to_thread=True, status_code=200)
+def stop_paper(request: ConsoleRequest, state: State) -> api.PaperTrialState:
+    """End the trial."""
+    trial: PaperTrial = state.trial
+    trial.stop()
+    state.store.audit(request.user.name, request.user.ip, "paper trial", "stop", "done", "")
+    return trial.status()
+
+
+ROUTES = [show_paper, start_paper, stop_paper]
