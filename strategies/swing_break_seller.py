@@ -135,7 +135,7 @@ class SwingBreakSeller(BaseStrategy):
         return calls + self.decide("PE", placed=sum(signal.action == "SELL" for signal in calls))
 
     def decide(self, right: str, placed: int = 0) -> list[Signal]:
-        """Another one rests: take it back, and place the best once it is gone. The best one rests: move it along."""
+        """Move the resting entry to the new break, or cancel one that is no longer the best and place the best next."""
         best, entries = self.best(right), self.entries(right)
         others = {name: entry for name, entry in entries.items() if best is None or name != best.instrument}
         if others:

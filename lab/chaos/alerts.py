@@ -25,7 +25,7 @@ _TOKEN = "chaos"  # of a stack of its own, on this machine alone
 _UNITS = 20
 _EVERY_S, _AGAIN_S, _ANSWER_S = 2.0, 1.0, 4.0
 _AGAIN = (0, 503)
-"""Nothing was done, or nobody knows: senders send such an alert again."""
+"""Statuses after which senders send an alert again: nothing was done, or the fate is unknown."""
 
 
 class Answered(NamedTuple):

@@ -29,7 +29,7 @@ class Trouble(NamedTuple):
     accounts: tuple[str, ...] = ("",)
     """Accounts with a server of their own; the first one's gives the quotes."""
     disk: bool = False
-    """Whether state and logs lie on a small file system that can be filled."""
+    """True if state and logs lie on a small file system that can be filled."""
 
 
 Draw = Callable[[Random, Trouble], Row]

@@ -139,7 +139,7 @@ def recoveries(broken: Iterable[Broken], beats: Sequence[Beat]) -> tuple[list[fl
 
 
 def _back(thing: Broken, beats: Sequence[Beat]) -> int:
-    """When the killed daemon was ready again, machine ns; 0 if it never was."""
+    """Machine ns at which the killed daemon was ready again; 0 if it never was."""
     later = (beat.at_ns for beat in beats if beat.daemon == thing.target and beat.at_ns > thing.begin_ns and beat.ready)
     return next(later, 0)
 

@@ -105,7 +105,7 @@ def _when_placed(entry: Order, at_ns: int, ours: Ours, broken: Sequence[Broken])
 
 
 def _was_on_its_way(entry: Order, since: int, at_ns: int, ours: Ours, broken: Sequence[Broken]) -> bool:
-    """Whether an entry had left risk when a limit was reached, and nothing that was broken kept it from arriving.
+    """True if an entry had left risk when a limit was reached, and no fault kept it from arriving.
 
     A level has to come to risk, and a withdrawal to the router, before either can follow it; what risk itself found
     holds for the next thing that it decides.

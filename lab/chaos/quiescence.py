@@ -1,4 +1,4 @@
-"""Whether a stack that is left in peace has come to rest: every fate known, nothing on its way, both sides agreeing.
+"""Rest of a stack that is left in peace: every fate known, nothing on its way, both sides agreeing.
 
 It reads the journals and books on disk, like the judge.
 """
@@ -40,7 +40,7 @@ def disagreeing(broker: records.Broker, ours: records.Ours) -> list[str]:
 
 
 def holding(ground: Ground) -> bool:
-    """Whether anybody owns a position still, and so may close it at any moment."""
+    """True if a strategy still owns a position, and so may close it at any moment."""
     return any(ours.net for ours in records.read_ours(ground.config).values())
 
 

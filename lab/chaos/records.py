@@ -81,7 +81,7 @@ class Ours(NamedTuple):
     levels: tuple[tuple[int, TradingState], ...]
     losses: tuple[Loss, ...] = ()
     commanded: dict[str, int] = {}  # noqa: RUF012  (never changed)
-    """When risk decided each entry and exit: machine ns by id."""
+    """Times at which risk decided each entry and exit: machine ns by id."""
     asked: tuple[FlattenRequested, ...] = ()
     """Requests of the operator to be flat."""
     flattens: dict[str, Flatten] = {}  # noqa: RUF012  (never changed)

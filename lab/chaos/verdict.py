@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """Whether all that must be zero is."""
+        """True if all figures that must be zero are."""
         return not any(self.must_be_zero.values())
 
 
@@ -163,7 +163,7 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
 
 
 def _after_starting(events: Sequence[LoggedEvent]) -> list[tuple[int, int]]:
-    """When a simulator that had just come up began to answer, after it had done nothing for seconds.
+    """Return the spans after silences of a simulator that had just come up, as begin and end.
 
     It makes up its day first, and whoever calls meanwhile waits at its door.
     """

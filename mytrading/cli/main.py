@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 _INTERRUPTED = 130
-"""As shells have it: 128 and the number of SIGINT."""
+"""Exit code of an interrupt as in shells: 128 and the number of SIGINT."""
 _OBJECTS_BETWEEN_LOOKS = 50_000
 """Made before Python looks for cycles again: modules that load leave none, and to look took a fifth of a command."""
 

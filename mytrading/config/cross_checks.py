@@ -28,7 +28,7 @@ from mytrading.messages.streams import STREAMS, Pattern
 
 _T = TypeVar("_T")
 INDEX_ITSELF = "is an index, which cannot be bought"
-"""Why a strategy cannot trade the index that it watches."""
+"""Reasons that a strategy cannot trade the index that it watches."""
 
 OPENALGO_PORT = 5555
 _HIGHEST_PORT = 65_535

@@ -47,7 +47,7 @@ class OrderType(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why an order exists; it decides priority, the clamp and what an unknown fate means."""
+    """The purpose of an order; it decides priority, the clamp and what an unknown fate means."""
 
     ENTRY = "entry"
     STOP = "stop"

@@ -45,7 +45,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstrumentRefusal(msgspec.Struct, frozen=True):
-    """Why nothing may be opened in the contracts of `subject` (an underlying, or empty for all) today."""
+    """Reason that no position may be opened today in contracts of `subject` (an underlying, or empty for all)."""
 
     subject: str
     reason: str

@@ -26,7 +26,7 @@ class StopKind(StrEnum):
 
 
 class DayKind(StrEnum):
-    """On which trading days a plan is entered: all, those on which its first dated leg expires, or the others."""
+    """The trading days on which a plan is entered: all, those on which its first dated leg expires, or the others."""
 
     ANY = "any"
     EXPIRY = "expiry"
@@ -48,7 +48,7 @@ class RollTrigger(StrEnum):
 
 
 class LegRoll(msgspec.Struct, frozen=True, kw_only=True):
-    """When a sold option is tested, and which strike takes its place, at most `times` a day.
+    """Roll of a sold option: when it is tested, and the strike that takes its place, at most `times` a day.
 
     By `delta` it is tested from that delta on (0.45), by `points` once the underlying is as near to its strike.
     """

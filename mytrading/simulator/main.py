@@ -77,7 +77,7 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
     calendar_file = options.config_dir / _CALENDAR
 
     def read_calendar() -> None:
-        """As the daemons of the stack follow it. A market that was made for today keeps today's ticks."""
+        """Read the calendar file again, as the daemons do; a market that was made for today keeps today's ticks."""
         venue.world.calendar.replace_with(calendar_of(tomllib.loads(calendar_file.read_text(encoding="utf-8"))))
 
     beside = [Follower(venue, options.follow).run()] if options.follow else []

@@ -68,5 +68,5 @@ class SignalRule:
     """Name in ENABLED_RULES; if empty, the class's name. Case and underscores do not count."""
 
     def deny(self, signal: Outgoing) -> str:  # noqa: ARG002  (the author's signature)
-        """Why the signal must not go out, in a sentence with numbers; empty if it may."""
+        """Return why the signal must not go out, in a sentence with numbers; empty if it may."""
         return ""

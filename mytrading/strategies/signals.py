@@ -125,7 +125,7 @@ def check_action(action: str) -> str:
 
 
 def duplicate_leg(legs: Iterable[Leg | LegRule]) -> str:
-    """Why legs cannot be in one signal: two of one instrument; "" if they can. Legs by rule have no contract yet."""
+    """Return why legs cannot be in one signal (two of one instrument), or "". Legs by rule have no contract yet."""
     names: set[str] = set()
     for leg in legs:
         if isinstance(leg, LegRule):

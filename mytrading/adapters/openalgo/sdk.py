@@ -48,7 +48,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
     def __init__(self, api_key: str, host: str = "http://127.0.0.1:5000", **options_of_sdk: Any) -> None:
         super().__init__(api_key=api_key, host=host, **options_of_sdk)
         self.rest = OpenAlgoClient(host, api_key, time.monotonic_ns)
-        """Ours; `client` is SDK 2.x's own pool, which its `instruments` goes through."""
+        """REST client of this package; `client` is SDK 2.x's own pool, which its `instruments` uses."""
 
     def close(self) -> None:
         """Close our connection, and the SDK's own pool where it has one (2.x)."""

@@ -247,7 +247,7 @@ class AccountBook:
         return row
 
     def _reasons_to_keep(self, account: AccountConfig) -> list[str]:
-        """Why an account should stay; a broker that cannot be asked is a reason too."""
+        """Return why an account should stay; a broker that does not answer is a reason too."""
         reasons = [f"the {profile} stack runs and uses it" for profile in running_profiles_of(account.id)]
         reasons += journaled_holdings(account.id)
         try:

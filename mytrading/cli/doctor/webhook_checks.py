@@ -47,7 +47,7 @@ def _file_problems(context: CheckContext, path: Path) -> list[str]:
 
 
 def _silent(context: CheckContext) -> str:
-    """Why the process does not answer; "" if it does. What is asked is no webhook's address, and changes nothing."""
+    """Return why the process does not answer, or "". The requested address is no webhook's and changes nothing."""
     place = read_webhook_endpoint(context.config)
     if place is None:
         return "the stack runs and does not listen for webhooks"

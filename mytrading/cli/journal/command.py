@@ -57,12 +57,12 @@ def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") 
     if as_json:
         print_json({"ok": not problems, "files": [finding._asdict() for finding in findings]})
     else:
-        for finding in findings:
-            again = f", {finding.decided_again} inputs decided again" if finding.decided_again else ""
-            print(f"{finding.daemon:<11} {Path(finding.file).name:<18} {finding.rows:>8} rows  "
-                  f"{finding.problem or 'in order' + again}")  # fmt: skip
-        if not findings:
-            print("no journals yet")
+        rows = [
+            {"daemon": finding.daemon, "file": Path(finding.file).name, "rows": finding.rows,
+             "decided again": finding.decided_again or None, "result": finding.problem or "in order"}
+            for finding in findings
+        ]  # fmt: skip
+        print_rows(rows, ("daemon", "file", "rows", "decided again", "result"), False, "no journals yet")
     if problems:
         fail(ERROR, f"{len(problems)} journal problem(s)")
 

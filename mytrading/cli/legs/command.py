@@ -313,7 +313,7 @@ def risk_notes(plan: LegPlan, product: Product) -> list[str]:
 
 
 def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
-    """Whether more is sold than bought above and below the market; legs of one profile cover none of another size."""
+    """Return whether more is sold than bought above and below the market; legs of one profile cover no other size."""
     from mytrading.core.accounting.margin_tables import sizing_key
 
     above = below = False

@@ -47,7 +47,7 @@ CheckReport = Annotated[Path | None, Option(help="Write report.html and report.j
 
 @dataclass(frozen=True, kw_only=True)
 class BacktestOptions(RunOptions):
-    """As of every run; the strategy may be named by a portfolio's file instead."""
+    """Options of every run; the strategy may be named by a portfolio's file instead."""
 
     name: StrategyName = ""
 

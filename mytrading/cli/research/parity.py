@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mytrading.backtest.data.columns import Columns
     from mytrading.backtest.parity.compare import ParityCase, ParityVerdict
 
+_COUNTS = ("", "stack", "backtest", "equal")
 _SHOWN = 40
 
 
@@ -123,9 +124,8 @@ def _show(verdict: ParityVerdict, every: bool) -> None:
     case = verdict.case
     print(f"{case.config.profile}, {case.record.day}: {', '.join(verdict.strategies)}")
     print(f"{case.source}: {case.quote_count:,} quotes, {case.bars:,} bars")
-    print(f"{'':<10}{'stack':>8}{'backtest':>10}{'equal':>8}")
-    for kind, there, here, same in verdict.counts:
-        print(f"{kind:<10}{there:>8,}{here:>10,}{same:>8,}")
+    counts = [dict(zip(_COUNTS, row, strict=True)) for row in verdict.counts]
+    print_rows(counts, _COUNTS, False, "")
     shown = verdict.differences if every else verdict.differences[:_SHOWN]
     rows: list[tuple[Any, ...]] = [(one, one.cause.value, one.stack, one.backtest, one.why) for one in shown]
     rows += [(one, "equal", one.what, one.what, "") for one in (verdict.agreed if every else ())]

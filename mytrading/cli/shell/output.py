@@ -56,7 +56,7 @@ def is_reader_gone(stream: TextIO) -> bool:
 
 
 FIRST_SECONDS, LINE_SECONDS = 2.0, 10.0
-"""When progress is a line on stderr for the first time where that is no terminal, and how often from then on."""
+"""Seconds to the first line of progress on a stderr that is no terminal, and between further ones."""
 
 
 @contextmanager

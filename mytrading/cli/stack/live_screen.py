@@ -270,7 +270,7 @@ def _ill_lines(rows: list[dict[str, Any]]) -> list[Text]:
 
 
 def _changed_ns(row: dict[str, Any]) -> int:
-    """When an order was last seen to change, market ns."""
+    """Market ns at which an order was last seen to change."""
     return int(row.get("updated_ns") or row["created_ns"])
 
 

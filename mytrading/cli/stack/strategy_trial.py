@@ -1,4 +1,4 @@
-"""Whether strategies take their parameters: each is loaded, and its `initialize` called, in a process of its own.
+"""Trial of strategies with their parameters: each is loaded, and its `initialize` called, in a process of its own.
 
 Author code runs in the child alone, which may hang, print or die there.
 """

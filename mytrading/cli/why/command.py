@@ -14,7 +14,7 @@ import typer
 
 from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
-from mytrading.cli.shell.output import print_json
+from mytrading.cli.shell.output import print_json, print_rows
 from mytrading.core.orders.flat_order import flatten_orders
 from mytrading.core.time import format_ist
 from mytrading.messages.codec import FrameError, StreamDecoder
@@ -50,11 +50,12 @@ def why(
     if as_json:
         print_json([{"at": _moment(step.market_ns), **step._asdict()} for step in steps])
         return
-    print(f"{'market time':<12}  {'ms':>10}  {'+ms':>9}  {'daemon':<10}  step")
-    for step in steps:
-        mark = _MARKS.get(step.kind, " ")
-        times = f"{_moment(step.market_ns):<12}  {step.ms:>10,.1f}  {step.step_ms:>9,.1f}"
-        print(f"{times}  {step.daemon:<10}  {mark} {step.kind:<8}  {step.what}")
+    rows = [
+        {"market time": _moment(step.market_ns), "ms": step.ms, "+ms": step.step_ms, "daemon": step.daemon,
+         "kind": f"{_MARKS.get(step.kind, ' ')} {step.kind}", "step": step.what}
+        for step in steps
+    ]  # fmt: skip
+    print_rows(rows, ("market time", "ms", "+ms", "daemon", "kind", "step"), False, "")
 
 
 def _moment(market_ns: int) -> str:

@@ -1,4 +1,4 @@
-"""When each exchange trades: dated sessions, holidays and special sessions, as `config/calendar.toml` lists them.
+"""Trading times of exchanges: dated sessions, holidays and special sessions, as `config/calendar.toml` lists them.
 
 Days are IST dates, moments are ns UTC. Nothing here asks what time it is; the caller passes market ns.
 """

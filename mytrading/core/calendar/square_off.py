@@ -1,4 +1,4 @@
-"""When closing of intraday positions begins, and from when on the venue closes them itself.
+"""Square-off times: when closing of intraday positions begins, and when the venue closes them itself.
 
 Pure. Done before the venue does it.
 """

@@ -297,7 +297,7 @@ class SignalGate:
         return None if status.repeats_adjustment(signal, now, data_received_ns(data)) else signal
 
     def _cannot_adjust(self, run: StrategyRun, draft: StrategySignal, held: list[str], status: SignalStatus) -> str:
-        """Why what is held cannot be changed as a draft says; empty if it can."""
+        """Return why the held position cannot be changed as a draft says; empty if it can."""
         state = self._state
         if not held:
             return "nothing is held that could be changed; BUY or SELL enters"

@@ -30,7 +30,7 @@ MAX_MEMORY_BYTES = 65_536
 
 
 class Fault(NamedTuple):
-    """Why a strategy stopped, and where in the author's file; `gone`: an operator removed that file."""
+    """Reason that a strategy stopped, and the place in the author's file; `gone`: an operator removed that file."""
 
     error: str
     where: str

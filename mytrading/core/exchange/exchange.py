@@ -262,11 +262,11 @@ class Exchange:
         return order if price is None else self.books.fill_order(order, price, now, self._part_of(order))
 
     def _works(self, instrument: str, now: int) -> bool:
-        """Whether orders of an instrument can fill now."""
+        """True if orders of an instrument can fill now."""
         return not self._rules.strict or self._calendar.is_open(instrument.partition(":")[0], now)
 
     def _square_off_due(self, day: date, now: int) -> bool:
-        """Whether the square-off of MIS is due or over; the analyzer goes by the hour alone.
+        """True if the square-off of MIS is due or over; the analyzer goes by the hour alone.
 
         An exchange does nothing of the kind before an evening session: its hour has no meaning on that day.
         """

@@ -1,4 +1,4 @@
-"""Whether an account's server answers: pings at intervals, and how many may fail before it counts as down.
+"""Health of an account's server, by pings at intervals: after how many failures it counts as down.
 
 Pure: machine time comes in as an argument. One failure means nothing, one answer ends all.
 """

@@ -27,7 +27,7 @@ class QuoteVerdict(Enum):
 
 
 class PriceRules(NamedTuple):
-    """When a price that jumped is believed. Machine ns.
+    """Terms on which a price that jumped is believed. Machine ns.
 
     It must be confirmed by a quote near it at least `settle_ns` later: a wrong tick may come in several frames at
     once. Prices that agree with nothing are believed with the `most`-th quote in a row, or the first one later than

@@ -92,7 +92,7 @@ class Condition(Enum):
 
 
 class SwitchReason(Enum):
-    """Why the source changed."""
+    """Reason of the change of source."""
 
     TAKEOVER = "takeover"
     FAILBACK = "failback"

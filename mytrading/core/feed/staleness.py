@@ -68,7 +68,7 @@ class Coverage(NamedTuple):
 
 
 class Freshness:
-    """When each instrument last ticked, in both times.
+    """Last ticks of instruments, in both times.
 
     A quote is fresh while its market age is within the limit or its machine age within `floor_ns`: at a market speed
     of 600 a machine second without quotes is ten market minutes, and no reason to worry.

@@ -32,7 +32,7 @@ class StackView:
         self.positions: dict[OwnerKey, Position] = {}
         self.goals: dict[str, Goal] = {}
         self.exit_reasons: dict[str, str] = {}
-        """Why an exit order was sent, by its client order id."""
+        """Reasons of exit orders, by client order id."""
         self.protections: dict[OwnerKey, Protection] = {}
         self.unmanaged: dict[NetKey, account_events.UnmanagedChanged] = {}
         self.mismatches: dict[NetKey, account_events.MismatchSeen] = {}

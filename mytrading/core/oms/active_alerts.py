@@ -30,7 +30,7 @@ class Unguarded(NamedTuple):
     exposed: Sequence[str] = ()
     """The accounts among them that have entries resting all the same."""
     risk: str = ""
-    """Why risk is away."""
+    """Reason that risk is away."""
     stops: Sequence[str] = ()
     """Stops that risk holds meanwhile."""
 

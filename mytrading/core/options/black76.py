@@ -39,7 +39,7 @@ _FAR = 700.0
 
 
 class Reason(IntEnum):
-    """Why a price has no implied volatility; `FOUND` where it has one."""
+    """Result of a search for implied volatility: `FOUND`, or why a price has none."""
 
     FOUND = 0
     BAD_INPUT = 1

@@ -256,7 +256,7 @@ class OptionChain:
 
 
 def _reason(code: int) -> str:
-    """Why an option has no volatility, in words."""
+    """Return why an option has no volatility, as text."""
     return black76.Reason(code).name.lower().replace("_", " ")
 
 

@@ -48,7 +48,7 @@ def parent_of_slices(slices: Sequence[Order]) -> Order:
 
 
 def _state(slices: Sequence[Order]) -> OrderState:
-    """A doubt about one is a doubt about all; what is filled in part stays so, even when the rest has ended."""
+    """Return a parent's state: unresolved if a slice is; partially filled once a slice is, also when the rest ended."""
     states = [order.state for order in slices]
     if len(set(states)) == 1:
         return states[0]

@@ -20,7 +20,7 @@ from mytrading.messages.orders import NO_CALL, EntryPlan, Order, PlacingCall
 S = OrderState
 
 TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST, S.RECORDED})
-"""Nothing more is expected; late reality may still move the ones the broker ended."""
+"""Final states; late reports may still move the ones that the broker ended."""
 
 RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
 """Known to be at the broker under its own id."""

@@ -1,1 +1,1 @@
-"""When to read the broker's books, and how far they are believed."""
+"""Schedule of reads of the broker's books, and confidence in them."""

@@ -25,7 +25,7 @@ class AccountProblems:
     busy_s: float = 0.0
     """Seconds for which the server wants no call, where that is long."""
     unread: str = ""
-    """Why a book could not be read."""
+    """Reason that a book could not be read."""
     odd: str = ""
     """Oddities in books that were read."""
     odd_rows: bool = False

@@ -1,4 +1,4 @@
-"""When to read which book, what order updates amount to, and what a series of reads says of the account's health.
+"""Schedule of reads of the books, fills by order updates, and an account's health by its series of reads.
 
 Pure: machine time comes in as an argument. A request never waits for the schedule, and the schedule never bursts after
 a failure.

@@ -61,7 +61,7 @@ class FeedAlerts:
         self.problems: ActiveAlerts = {}
         """Problems of subscriptions, bars and instruments as alerts; each part keeps those of its own codes."""
         self.rest_problem = ""
-        """Why prices of held instruments could not be read over REST; empty if they were."""
+        """Reason that prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
         """Raise new alerts and clear ended ones, and say in the notes of the heartbeat why the feed is degraded."""

@@ -43,7 +43,7 @@ class SourceConnection:
         self.problems: dict[str, str] = {}
         """Texts of its present alerts, by code."""
         self.lost_by = self.mute_note = ""
-        """Why it has no connection, and gives no quotes; empty while it does."""
+        """Reason that the source has no connection and gives no quotes; empty while it does."""
         self.active_since_ns = 0
         """Machine time from which its patience with acknowledgements and history counts."""
         self._down_until = self._errors = 0
@@ -183,7 +183,7 @@ class SourceConnections:
         self._calendar = calendar
         self._mode = feed_mode(rules.mode) or FeedMode.QUOTE
         self.backup_reason = ""
-        """Why a standby serves; empty while the primary does."""
+        """Reason that a standby serves; empty while the primary does."""
         self._wanted: dict[str, InstrumentTraits] = {}
         self._probes: list[str] = []
 

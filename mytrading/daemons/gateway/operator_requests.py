@@ -174,7 +174,7 @@ def _order_named(ctx: RequestContext, name: str) -> Order:
 
 
 def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
-    """Why lots and ticks forbid the change; nothing where the day's instruments lack the contract."""
+    """Return why lots and ticks forbid the change; empty if they do not, or the contract is not listed today."""
     instrument = InstrumentFile(ctx.config.state).book().get(order.instrument)
     if instrument is None:
         return ""

@@ -72,7 +72,7 @@ def _ready(beat: Heartbeat | None) -> bool:
 
 
 def _entries_closed(ctx: RequestContext) -> str:
-    """Why the traded account gets no entries although trading is at normal, and the cure; empty if it does."""
+    """Return why the traded account gets no entries although trading is at normal, and the cure; empty if it does."""
     account, view = ctx.config.venue.account, ctx.view
     if wrong := _wrong_mode(ctx):
         return wrong if RESUME in wrong else f"{wrong}; {RESUME} when the server is in order"
@@ -295,7 +295,7 @@ def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
 
 
 def _incomparable(view: StackView, mine: list[Position], funds: Funds | None, realised: float, machine_ns: int) -> str:
-    """Why the two realised figures cannot be compared; empty if they can."""
+    """Return why the two realised figures cannot be compared; empty if they can."""
     if funds is None:
         return "the broker's funds are not read yet"
     if funds.machine_ns and (age := machine_ns - funds.machine_ns) > OLD_NS:

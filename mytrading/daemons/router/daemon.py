@@ -134,7 +134,7 @@ class TradeManager(MachineDaemon):
             self._withdraw_entries(complaints[account], account)
 
     def _complaint(self, account: str, machine_ns: int) -> str:
-        """Why entries of an account may not rest at the broker; empty if they may."""
+        """Return why entries of an account may not rest at the broker; empty if they may."""
         if self.journal.short:
             return "the disk is full"
         if not self.orders.state.books_lost(account):

@@ -44,7 +44,7 @@ class KillWatch:
 
 
 class BooksWatch:
-    """When order and trade book of some accounts were last read; after `patience_ns` without they are lost."""
+    """Times at which order and trade book of accounts were last read; after `patience_ns` without, they are lost."""
 
     def __init__(self, accounts: Iterable[str], patience_ns: int) -> None:
         self._patience_ns = patience_ns

@@ -75,7 +75,7 @@ class Timers:
 
     def __init__(self, phase_ns: int = 0) -> None:
         self._heap: list[tuple[int, int, int, Callable[[int], None]]] = []
-        """When each is due, its number, interval and handler."""
+        """Timers: due time, number, interval and handler."""
         self._count = itertools.count()
         self._phase_ns = phase_ns
 

@@ -100,7 +100,7 @@ Key = tuple[str, int, int]
 
 
 def _is_for(held: Collection[int], kind: int, mode: int) -> bool:
-    """Whether a client that holds these modes gets a frame of this kind under this mode: no fuller one fits."""
+    """True if a client that holds these modes gets a frame of this kind under this mode: no fuller one fits."""
     return len(held) == 1 or not any(mode < other <= kind for other in held)
 
 

@@ -53,7 +53,7 @@ class NotSent(TransportFailed):
 
 
 class MaybeSent(TransportFailed):
-    """Some of the request was written; what became of it is unknown."""
+    """A part of the request was written; its effect is unknown."""
 
 
 class HttpReply(NamedTuple):

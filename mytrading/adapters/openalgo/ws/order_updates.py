@@ -47,7 +47,7 @@ class OrderUpdates:
         self.broker = self.problem = ""
         self.malformed = self.other_mode = self.mark = 0
         self.problem_of_last = ""
-        """Why the last malformed update could not be read."""
+        """Reason that the last malformed update could not be read."""
 
     def drain(self) -> list[OrderReport]:
         """Return queued order updates, oldest first, without repetitions; subscribe after a connect, and update the

@@ -44,7 +44,7 @@ class OrderReading(NamedTuple):
     denies_fill: bool = False
     """Order and trade book were read and show no more than is confirmed, although more was sighted."""
     net_denies_fill: bool | None = None
-    """Whether the position book shows no more than that either; None if it was not read."""
+    """True if the position book shows no more than that either; None if it was not read."""
     fewer: bool = False
     """Fewer units filled than are confirmed."""
     behind: bool = False
@@ -52,7 +52,7 @@ class OrderReading(NamedTuple):
     carried: bool = False
     """The order is of an earlier day: today's order book does not list it."""
     unmoved: bool | None = None
-    """Whether trades and net position show that nothing of it was filled; None if they cannot tell."""
+    """True if trades and net position show that nothing of it was filled; None if they leave it open."""
     tagged: bool = False
     """The book shows our own ids, so that an order it does not show is not there."""
     found: str = ""

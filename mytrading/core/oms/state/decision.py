@@ -26,7 +26,7 @@ from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.reports import ReadRequest
 
 IsOpen = Callable[[str, int], bool]
-"""Whether an exchange trades continuously at a market time."""
+"""Function: true if an exchange trades continuously at a market time."""
 SquaresOff = Callable[[str, int], int]
 """Market time at which the venue itself closes MIS of an exchange, on the day of a market time; 0 if it does not."""
 ALWAYS_OPEN: IsOpen = lambda _exchange, _now: True  # noqa: E731

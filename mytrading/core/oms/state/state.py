@@ -108,10 +108,10 @@ class State:
     books: Table[str, int]
     """Accounts whose order book has been read today."""
     sent: Table[str, tuple[int, ...]]
-    """When the calls of an account ended that may still count in its rate: ascending machine ns."""
+    """Ends of an account's calls that may still count in its rate: ascending machine ns."""
     paused: Table[str, int]
     reads: Table[str, tuple[int, ...]]
-    """When reads of an account were last asked for: ascending machine ns."""
+    """Times of the last requests for reads of an account: ascending machine ns."""
     touched: Table[NetKey, int]
     open_by_key: Table[NetKey, frozenset[str]]
     owners: Table[NetKey, frozenset[str]]
@@ -149,9 +149,9 @@ class State:
     delivered: Table[NetKey, int]
     """Units that strategies held as CNC when the day began: the position book need not show them any more."""
     rebuilt: Table[str, int]
-    """When the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""
+    """Time at which the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""
     calling: Table[tuple[str, str, Call], int]
-    """When the call left that is on its way, by account, order and kind."""
+    """Send times of calls on their way, by account, order and kind."""
     sizes: Table[str, Sizes]
     """Lot and freeze quantity by instrument, by the last command."""
     parts: Table[str, frozenset[str]]

@@ -324,7 +324,7 @@ class EntryPlanner:
         )
 
     def _overtaken(self, intent: Intent, account: str, now: int) -> Denial | None:
-        """Why an intent of one leg that is over was not judged: an entry of an earlier one kept it waiting."""
+        """Return why an intent of one leg that is over was not judged: an entry of an earlier one kept it waiting."""
         signal = intent.signal
         if len(intent.legs) != 1 or not is_expired(signal, now, self._state.wait_machine_ns):
             return None

@@ -18,7 +18,7 @@ _FUT = InstrumentKind.FUT
 
 
 class Denial(NamedTuple):
-    """Why an entry is not admitted: a code of the table, and a sentence with the numbers."""
+    """Reason that an entry is not admitted: a code of the table, and a sentence with the numbers."""
 
     code: str
     message: str
@@ -44,7 +44,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     """Price that values the order; 0 if there is none."""
     reduces: bool = False
     refused: str = ""
-    """Why nothing may be ordered of the instrument today."""
+    """Reason that no entry of the instrument is allowed today."""
     # readiness
     not_ready: str = ""
     missing_bars: str = ""
@@ -67,7 +67,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     """None on a day without one, which may be a `holiday`."""
     holiday: str = ""
     square_off_ns: int = 0
-    """When closing of MIS and intraday begins."""
+    """Market ns at which closing of MIS and intraday begins."""
     speed: float = 1.0
     """Of the market clock."""
     leaving: str = ""
@@ -85,7 +85,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     # the intent so far
     spent: bool = False
     begun: bool = False
-    """Another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`)."""
+    """True if another leg of the basket was ordered in the account, or its sold leg stopped there (`stopped_out`)."""
     stopped_out: bool = False
     entered: bool = False
     """Anything of the intent was ordered in any account."""

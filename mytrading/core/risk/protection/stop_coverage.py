@@ -57,7 +57,7 @@ class _Sighting(msgspec.Struct):
     alerted_already: bool = False
     again: bool = False
     began_ns: int = 0
-    """When the newest reading of a doubt began."""
+    """Start of the newest read that left a doubt."""
 
     def of(self, key: OwnerKey) -> UncoveredPosition:
         return UncoveredPosition(key, self.owned, self.covered, self.since_ns, self.alerted_already)
@@ -70,7 +70,7 @@ class StopCoverage:
         self._is_open = is_open
         self._events: dict[tuple[str, str], int] = {}
         self._rested: dict[OwnerKey, int] = {}
-        """When a stop or exit of an owner was last reported to rest at the broker."""
+        """Times at which a stop or exit of an owner was last reported to rest at the broker."""
         self._sightings: dict[OwnerKey, _Sighting] = {}
         self._doubts: dict[OwnerKey, _Sighting] = {}
         self.doubtful: frozenset[str] = frozenset()

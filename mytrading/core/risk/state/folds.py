@@ -101,7 +101,7 @@ def _signal(state: RiskState, signal: Signal) -> None:
 
 
 def adjustment_problem(state: RiskState, signal: Signal) -> str:
-    """Why an adjustment cannot take the place of the intent that stands; empty if it can."""
+    """Return why an adjustment cannot replace the present intent; empty if it can."""
     known = state.intents.get((signal.strategy, signal.watch))
     if known is not None and known.signal.id == signal.id:
         return ""

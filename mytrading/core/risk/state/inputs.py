@@ -30,7 +30,7 @@ from mytrading.messages.signals import SignalMessage
 
 
 class JournalDoubt(NamedTuple):
-    """Whether a journal that risk reads is in quarantine."""
+    """Quarantine of a journal that risk reads, or its end."""
 
     active: bool
 

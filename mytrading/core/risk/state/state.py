@@ -92,7 +92,7 @@ class RiskState:
         self.intents: dict[tuple[str, str], Intent] = {}
         self.watch_of_signal: dict[str, tuple[str, str]] = {}
         self.bound: dict[tuple[str, str], str] = {}
-        """For which watched instrument a strategy holds or orders an instrument."""
+        """Watched instruments for which a strategy holds or orders an instrument."""
         self.issued: dict[str, None] = {}
         self.closing: set[OwnerKey] = set()
         self.goals: dict[str, Goal] = {}
@@ -454,7 +454,7 @@ class RiskState:
         }
 
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
-        """Another watched instrument for which the strategy already trades `instrument`; empty if none."""
+        """Return another watched instrument for which the strategy already trades `instrument`; empty if none."""
         bound = self.bound.get((strategy, instrument), watch)
         if bound == watch or not self.owns(strategy, instrument):
             return ""
@@ -468,7 +468,7 @@ class RiskState:
         )
 
     def opposing_strategy(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
-        """Another strategy that holds, or has a working entry for, the opposite side of `units`; empty if none."""
+        """Return another strategy that holds, or has a working entry for, the side opposite to `units`; else empty."""
         for position in self.positions.of_instrument(instrument):
             other = position.strategy != strategy and (position.account, position.product) == (account, product)
             if other and position.open_units * units < 0:
