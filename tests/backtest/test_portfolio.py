@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.kit.project import ROOT, copy_project
 
 SAMPLE = ROOT / "tests" / "data" / "index-1m.csv.gz"
 DATA = (f"NIFTY={SAMPLE}",)
+LAST = date(2024, 2, 1)
 PAIR = ("SMA_Crossover", "Supertrend_Trend")
 TRIO = ("SMA_Crossover", "RSI_MeanReversion", "Options_Straddle")
 CODE = '''
@@ -68,12 +70,12 @@ class Holding(BaseStrategy):
 
 
 def together(names: tuple[str, ...], home: Path = ROOT, **given: Any) -> PortfolioResult:
-    request = RunRequest("", DATA, **{"capital": 1e8, **given})
+    request = RunRequest("", DATA, **{"capital": 1e8, "last": LAST, **given})
     return split_result(run(prepare_portfolio(home, names, request).spec))
 
 
 def alone(name: str, home: Path = ROOT, **given: Any) -> RunResult:
-    return run(prepare(home, RunRequest(name, DATA, machines=True, **{"capital": 1e8, **given})).spec)
+    return run(prepare(home, RunRequest(name, DATA, machines=True, **{"capital": 1e8, "last": LAST, **given})).spec)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ timeframe = "15m"
 """,
     )
     data = (*DATA, f"NSE:SBIN={SAMPLE}")
-    request = RunRequest("", data, capital=1e9, parameters={"Fast.slow_period": "30"})
+    request = RunRequest("", data, capital=1e9, last=LAST, parameters={"Fast.slow_period": "30"})
     found = split_result(run(prepare_portfolio(ROOT, read_portfolio(path), request).spec))
     fast, other = found.parts
     assert [part.spec.run.name for part in found.parts] == ["Fast", "SMA_Crossover"]

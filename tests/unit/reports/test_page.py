@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +15,20 @@ import pytest
 from mytrading.reports.document import (
     VERSION,
     ChartLine,
-    ChartPanel,
     ChartSeries,
     Report,
-    ReportCard,
     ReportChart,
-    ReportNote,
     ReportSection,
-    ReportTable,
     ReportValue,
-    TableColumn,
     decode_report,
     encode_report,
 )
 from mytrading.reports.page import render_report, write_report_files
-from tests.kit.pages import browse, needs_chromium
+from tests.kit.pages import HOSTILE, NINE, Seen, hostile
 from tests.kit.project import ROOT
 
-HOSTILE = "a</script><script>throw 1</script><b>"
-NINE = 1_710_301_500_000
-"""09:15 on 13 March 2024 in India, ms UTC."""
 SCRIPT = ROOT / "mytrading" / "reports" / "report.js"
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-
-
-class Seen(HTMLParser):
-    """Start tags with their attributes, and the text of scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1][0] == "script":
-            self.scripts[-1] += data
-
-
-def hostile() -> Report:
-    times = [NINE + 60_000 * minute for minute in range(3)]
-    curve = ChartSeries(name=HOSTILE, draw="line", x=times, y=[1e5, float("nan"), float("inf")])
-    chart = ReportChart(title=HOSTILE, series=[curve], panels=[ChartPanel(HOSTILE, "rupees")])
-    grid = ChartSeries(name="net", draw="heat", x=["1", "2"], y=["a", "b"], cells=[[1.0, None], [-3.0, 2.0]])
-    heat = ReportChart(x="category", series=[grid], diverging=True)
-    table = ReportTable(
-        (TableColumn(HOSTILE), TableColumn("Net", "rupees", signed=True), TableColumn("At", "time")),
-        [[HOSTILE, 1_234_567.5, NINE], ["plain", -9_876_543.25, NINE + 90_000], ["none", None, None]],
-    )
-    return Report(
-        version=VERSION, kind="test", title=HOSTILE, subtitle=HOSTILE, notes=[HOSTILE],
-        cards=[ReportCard(HOSTILE, ReportValue(HOSTILE)), ReportCard("Net", ReportValue(-1_500_000.0, "rupees", 0))],
-        sections=[ReportSection(HOSTILE, [chart, heat, table, ReportNote(HOSTILE)])],
-    )  # fmt: skip
 
 
 def test_report_is_the_same_after_being_written_and_read() -> None:
@@ -206,27 +161,6 @@ def test_panels_share_the_axis_and_times_are_those_of_india() -> None:
     assert [one["label"] for one in layout["xaxis"]["rangeselector"]["buttons"]] == ["1D", "1W", "1M", "3M", "all"]
     assert (layout["yaxis"]["title"]["text"], layout["shapes"][0]["y0"]) == ("₹ lakh", 2)
     assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
-
-
-@needs_chromium
-def test_browser_shows_the_hostile_report_and_draws_its_charts(tmp_path: Path) -> None:
-    page = write_report_files(hostile(), tmp_path / "runs" / "one" / "report.html")
-    text = browse(page, tmp_path / "profile")
-    seen = Seen(text)
-    assert len([tag for tag, found in seen.tags if "js-plotly-plot" in (found.get("class") or "")]) == 2
-    assert [found.get("class") for tag, found in seen.tags if tag == "td" and "bad" in (found.get("class") or "")]
-    assert "−₹98,76,543.25" in text and "−₹15,00,000" in text and "2024-03-13 09:16:30" in text
-    assert "throw 1" not in "".join(seen.scripts[2:])
-    assert len([tag for tag, _ in seen.tags if tag == "b"]) == 2, "those of the cards"
-
-
-@needs_chromium
-def test_browser_says_which_script_is_missing_and_still_shows_tables(tmp_path: Path) -> None:
-    page = write_report_files(hostile(), tmp_path / "report.html")
-    shutil.rmtree(tmp_path / "assets")
-    text = browse(page, tmp_path / "profile")
-    assert "not drawn, since assets/plotly-" in text
-    assert "₹12,34,567.50" in text
 
 
 def test_lines_and_marks_keep_their_place_in_the_data() -> None:

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from mytrading.cli.app import app
 from mytrading.cli.shell.failures import USAGE, Failure
 from mytrading.core.options.black76 import price_one
-from mytrading.reports.document import ReportPayoff, encode_report
-from tests.kit.pages import blocks_of, browse, needs_chromium, report_of
+from mytrading.reports.document import ReportPayoff
+from tests.kit.pages import blocks_of, report_of
 from tests.kit.project import ROOT, copy_project
 
 SPOT = 26_000.0
@@ -155,14 +155,3 @@ def test_sliders_value_legs_as_the_options_kernel_does(home: Path, template: str
         assert in_node(payoff, f"r.payoffProfit(p, {point}, p.years, 0)", home) == pytest.approx(value, abs=1.0)
     chance = in_node(payoff, "r.profitChance(p, p.spot, 0, 0)", home)
     assert chance == pytest.approx(body["probability_of_profit"], abs=1e-3)
-
-
-@needs_chromium
-def test_browser_draws_the_payoff_with_its_sliders(home: Path, tmp_path: Path) -> None:
-    run("legs", "new", "Mine", "--template", "iron-condor")
-    run("legs", "payoff", "Mine", *GIVEN)
-    text = browse(home / "runs" / "charts" / "Mine_payoff.html", tmp_path / "profile")
-    assert text.count('type="range"') == 3
-    assert "Probability of profit" in text and "at expiry" in text and "T+0" in text
-    assert "js-plotly-plot" in text
-    assert encode_report(report_of(home / "runs" / "charts", "Mine_payoff.json"))
