@@ -1,11 +1,12 @@
 """Webhooks behind nginx as docs/webhooks.md has it: a receiver that is down is 503, which TradingView sends again, and
-never 504, which it does not."""
+never 504, which it does not; and the name of a client's certificate is passed on if nginx has checked it."""
 
 from __future__ import annotations
 
 import http.client
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,8 +52,26 @@ http {{
             return 503;
         }}
     }}
+    {secure}
 }}
 """
+SECURE = """
+    map $ssl_client_s_dn $name {{ default ""; "~(^|,)CN=(?<cn>[^,]+)" $cn; }}
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {folder}/ca.pem;
+        ssl_certificate_key {folder}/ca.key;
+        ssl_client_certificate {folder}/ca.pem;
+        ssl_verify_client optional;
+        access_log off;
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Client-Certificate-CN $name;
+        }}
+    }}
+"""
+NAME = "TradingView Webhooks"
 
 
 def free_port() -> int:
@@ -60,8 +79,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def post(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def post(port: int, secure: ssl.SSLContext | None = None) -> int:
+    plain = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = plain if secure is None else http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=secure)
     try:
         headers = {"X-Forwarded-For": "6.6.6.6", "X-Client-Certificate-CN": "TradingView Webhooks"}
         connection.request("POST", f"/strategy/webhook/{TOKEN}", b"{}", headers)
@@ -72,13 +92,46 @@ def post(port: int) -> int:
         connection.close()
 
 
+def make_certificate(folder: Path, name: str, subject: str, issuer: str = "") -> None:
+    """A key and a certificate in files `name`, signed by those of `issuer`, or by itself."""
+    signed = ["-CA", f"{folder}/{issuer}.pem", "-CAkey", f"{folder}/{issuer}.key"] if issuer else []
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    files = ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
+    subprocess.run([*command, *signed, *files, "-subj", subject], check=True, capture_output=True)
+
+
 @pytest.fixture
-def proxied(tmp_path: Path) -> Iterator[tuple[Loop, int]]:
+def secure_port(tmp_path: Path) -> int:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed; `apt-get install openssl` brings it")
+    make_certificate(tmp_path, "ca", "/CN=Authority")
+    make_certificate(tmp_path, "sender", f"/O=Example, Inc./CN={NAME}", "ca")
+    make_certificate(tmp_path, "stranger", f"/CN={NAME}")
+    return free_port()
+
+
+@pytest.fixture
+def proxied(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Loop, int]]:
     assert NGINX is not None
     port = free_port()
     with Loop(("127.0.0.1",)) as loop:
         config = tmp_path / "nginx.conf"
-        config.write_text(CONFIG.format(folder=tmp_path, port=port, upstream=loop.server.port))
+        secure = ""
+        if "secure_port" in request.fixturenames:
+            other = request.getfixturevalue("secure_port")
+            secure = SECURE.format(folder=tmp_path, port=other, upstream=loop.server.port)
+        config.write_text(CONFIG.format(folder=tmp_path, port=port, upstream=loop.server.port, secure=secure))
         process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(config)])
         try:
             eventually(lambda: post(port) == 202)
@@ -104,3 +157,20 @@ def test_receiver_that_is_down_or_hangs_is_503_and_no_log_holds_the_token(
     logs = [path.read_text() for path in tmp_path.glob("*.log")]
     assert len(logs) == 2
     assert not any(TOKEN in text for text in logs)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "status", "name"), [("sender", 202, NAME), ("", 202, ""), ("stranger", 400, None)]
+)
+def test_name_of_a_checked_certificate_is_passed_on(
+    secure_port: int, proxied: tuple[Loop, int], tmp_path: Path, certificate: str, status: int, name: str | None
+) -> None:
+    loop, _ = proxied
+    context = ssl.create_default_context(cafile=f"{tmp_path}/ca.pem")
+    context.check_hostname = False
+    if certificate:
+        context.load_cert_chain(f"{tmp_path}/{certificate}.pem", f"{tmp_path}/{certificate}.key")
+    loop.requests.clear()
+    assert post(secure_port, context) == status
+    found = [request.certificate for request in loop.requests if isinstance(request, AlertRequest)]
+    assert found == ([] if name is None else [name])

@@ -159,7 +159,8 @@ class RiskManager(MachineDaemon):
 
     def forget_closed(self) -> None:
         """Let go of webhooks whose file is gone and that were flat at two looks: no signal is under way any more."""
-        flat = frozenset(name for name in self._webhooks.closing if self.risk.state.is_flat(name))
+        state = self.risk.state
+        flat = frozenset(name for name in self._webhooks.closing if not state.doubted and state.is_flat(name))
         for name in flat & self._flat:
             self._webhooks.forget(name)
         self._flat = flat

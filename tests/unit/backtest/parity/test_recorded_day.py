@@ -1,12 +1,21 @@
-"""When a daemon was behind, from what it read and when that was written."""
+"""When a daemon was behind, from what it read and when that was written; and whose signals a backtest cannot have."""
 
 from __future__ import annotations
 
-from mytrading.backtest.parity.facts import Absence
-from mytrading.backtest.parity.recorded_day import BEHIND_NS, lag_spans
+import time
+from pathlib import Path
+
+from mytrading.backtest.parity.explain import Explainer
+from mytrading.backtest.parity.facts import Absence, DayFacts, DaySide
+from mytrading.backtest.parity.recorded_day import BEHIND_NS, lag_spans, read_day
 from mytrading.core.time import SECOND
+from mytrading.core.webhooks.authentication import AlertRequest
 from mytrading.messages.codec import NO_HASH
+from mytrading.messages.signals import Signal
+from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, Row
+from tests.kit.webhook_process import webhook_process
+from tests.kit.webhooks import TOKEN, webhook
 
 SPEED = 10
 
@@ -44,3 +53,15 @@ def test_two_freezes_are_two_spans() -> None:
 
 def test_rows_of_a_daemon_whose_journal_is_not_there_say_nothing() -> None:
     assert lag_spans({"engine": day((SECOND, 9 * SECOND))["engine"]}) == []
+
+
+def test_signal_of_a_webhook_is_explained_by_its_journal(tmp_path: Path) -> None:
+    with webhook_process(tmp_path, {"alerts": webhook().file}) as receiver:
+        body = b'{"symbol": "SBIN", "action": "buy"}'
+        answer = receiver._alert(AlertRequest(TOKEN, body, "::1", machine_now(), time.time_ns()))
+        record = read_day(receiver.config, receiver.journal.day)
+    ((name, signal),) = record.side.signals.items()
+    assert (name, signal.strategy, type(signal)) == (answer.body["signal"], "alerts", Signal)
+    assert record.side.from_outside == {name}
+    (found,) = Explainer(record.side, DaySide(), DayFacts()).explain_day()
+    assert (found.kind, found.cause.value, "a webhook" in found.why) == ("signal", "person", True)

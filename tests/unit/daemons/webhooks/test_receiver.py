@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from mytrading.messages.commands import SignalDenied
 from mytrading.messages.webhooks import AlertJudged, AlertReceived, Sender
 from mytrading.runtime.host.clock import machine_now
 from tests.kit.webhook_process import journaled, webhook_process
-from tests.kit.webhooks import instruments
+from tests.kit.webhooks import at, instruments
 
 FILE = WebhookFile(
     sender=Sender.GENERIC,
@@ -129,6 +130,23 @@ def test_status_page_tells_the_rules_by_which_risk_denied_it(receiver: WebhookRe
     (after,) = receiver._status(status).body["results"]
     assert (after["verdict"], after["denied"]) == ("accepted", ["MAX_ORDER_SIZE", "FUNDS"])
     assert "rupees" not in str(after)
+
+
+def test_silent_webhook_is_an_alert_until_something_comes(tmp_path: Path) -> None:
+    def active(receiver: WebhookReceiver) -> list[tuple[str, str]]:
+        receiver._update_alerts()
+        return [(alert.code, alert.subject) for alert in receiver.alerts.active]
+
+    with webhook_process(tmp_path, {"alerts": replace(FILE, silence_days=2)}) as receiver:
+        ask(receiver, b'{"symbol": "SBIN", "action": "buy"}')
+        assert active(receiver) == []
+        moments = [at("10:00:00", date(2026, 1, day)) for day in (8, 9)]
+        for now, expected in zip(moments, ([], [("WEBHOOK_SILENT", "alerts")]), strict=True):
+            receiver.clock.now = lambda now=now: now  # type: ignore[misc, method-assign]
+            receiver.clock.moment = lambda now=now: (now, machine_now())  # type: ignore[misc, method-assign]
+            assert active(receiver) == expected
+        ask(receiver, b'{"symbol": "SBIN", "action": "sell"}')
+        assert active(receiver) == []
 
 
 def test_unknown_tokens_are_counted_by_themselves(receiver: WebhookReceiver) -> None:
