@@ -1,6 +1,6 @@
 """A pytest plugin: tests are collected once, then run by several processes forked from the one that collected them.
 
-`make` asks for it (`-p tests.kit.side_by_side`). Stacks, which wait more than they compute, run five at a time, those
+`make` asks for it (`-p tests.kit.side_by_side`). Stacks, which wait more than they compute, run six at a time, those
 that may take longest first; fast tests run three at a time, two of them beside stacks and with less of the cores; what
 starves the machine on purpose comes when the stacks have ended. Rule: what shares a stack never starts two of them, and
 a test of which nobody has reported has failed.
@@ -65,8 +65,8 @@ def lanes(items: list[pytest.Item]) -> tuple[Lane, Lane, Lane]:
     alone = [item for item in items if item.nodeid.startswith(ALONE)]
     stacks = [item for item in items if not item.nodeid.startswith((*FAST, ALONE))]
     return (
-        Lane(chunks(sorted(stacks, key=_longest_first)), 5),
-        Lane(chunks(fast), 2, 5) if stacks or alone else Lane(chunks(fast), 3),
+        Lane(chunks(sorted(stacks, key=_longest_first)), 6),
+        Lane(chunks(fast), 2, 10) if stacks or alone else Lane(chunks(fast), 3),
         Lane(chunks(alone), 1),
     )
 
@@ -287,15 +287,12 @@ def _settle(config: Any, niceness: int, number: int) -> None:
 
 
 class _Reporter:
-    """Sends on what the terminal of the run shows."""
+    """Sends on what the terminal of the run shows; not which test begins, as several do at a time."""
 
     def __init__(self, config: pytest.Config, pipe: Connection) -> None:
         self._config = config
         self._pipe = pipe
         self.begun = False  # before, it hears of the warnings so far
-
-    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        self._pipe.send(("pytest_runtest_logstart", {"nodeid": nodeid, "location": location}))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
