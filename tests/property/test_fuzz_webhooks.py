@@ -60,7 +60,7 @@ HEADERS = (
 
 @pytest.fixture
 def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookReceiver]:
-    monkeypatch.setattr(http_server, "_BODY_S", 0.2)
+    monkeypatch.setattr(http_server, "BODY_SECONDS", 0.2)
     mapped = tuple(SymbolMapping(symbol=name, instrument=f"NSE:{name}", quantity=50) for name in ("SBIN", "INFY"))
     files = {name: msgspec.structs.replace(file, symbols=mapped) for name, file in NAMES.items()}
     with webhook_process(tmp_path, files, proxies=("127.0.0.1",)) as made:

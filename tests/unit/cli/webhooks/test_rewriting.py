@@ -62,7 +62,7 @@ def test_mappings_are_taken_out_with_their_comments_and_appended() -> None:
 @pytest.mark.parametrize("after", [replace(FILE, symbols=(INFY, SBIN)), replace(FILE, mode="SHORT", symbols=(INFY,))])
 @pytest.mark.parametrize("text", [TEXT, TEXT.replace("[[symbols]]", "[[ symbols ]]"), "not TOML"])
 def test_file_says_what_it_should_however_it_is_written(after: WebhookFile, text: str) -> None:
-    rewritten(after, text)
+    assert read_webhook("alerts", rewritten(after, text)).file == after
 
 
 def test_mappings_in_one_line_are_written_anew() -> None:
