@@ -1,6 +1,7 @@
 /** The builder's table of legs: how each is chosen, the contract that it is now, and its own exits. */
 import type { ChainLine } from "../generated/api";
 import { number, percent, price, symbol } from "../ui/format";
+import { Scrolled } from "../ui/parts";
 import { type Found, HOW, type How, type Leg, startOf } from "./builder_legs";
 
 export interface ChosenLeg {
@@ -24,7 +25,7 @@ const EXITS = ["Stop", "Target", "Re-entries"];
 
 export function LegTable(props: Props) {
   return (
-    <div className="table">
+    <Scrolled label="legs">
       <table>
         <thead>
           <tr>
@@ -40,7 +41,7 @@ export function LegTable(props: Props) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scrolled>
   );
 }
 

@@ -1,12 +1,12 @@
 /** Cancel, modify and resolve an order. Each says whose order it is, and waits if the order changed since. */
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useAnswer } from "../api/hooks";
-import type { ActionTaken, OrderActionResult, OrderRow } from "../generated/api";
+import type { ActionTaken, OrderActionResult, OrderRow, RouterAnswer } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
 import { number, price } from "../ui/format";
-import { ErrorNote, Field } from "../ui/parts";
+import { ErrorNote, Field, type Tone } from "../ui/parts";
 import { OrderState } from "../ui/states";
 import { orderText } from "./orders";
 
@@ -108,11 +108,13 @@ export function ResolveDialog(props: Props) {
   const [fate, setFate] = useState<"" | "was" | "not">("");
   const [broker, setBroker] = useState("");
   const [force, setForce] = useState(false);
+  const [taken, setTaken] = useState<ActionTaken | null>(null);
   if (!order) return <Gone {...props} />;
+  if (taken) return <AnswerFollow taken={taken} onClose={props.onClose} />;
   const ready = fate === "not" || (fate === "was" && broker !== "");
   return (
     <ActionDialog
-      title="Resolve an order of unknown fate" action="resolve" button="Resolve" danger reasonNeeded changed={changed} onClose={props.onClose}
+      title="Resolve an order of unknown fate" action="resolve" button="Resolve" danger reasonNeeded changed={changed} onClose={props.onClose} onTaken={setTaken}
       body={ready ? { order: order.id, version: order.version, broker_order: fate === "was" ? broker : "", not_placed: fate === "not", force } : null}
     >
       <Seen order={order} moved={moved} look={look} />
@@ -145,18 +147,38 @@ function Gone(props: Props) {
 
 /** What became of a cancel or modify: asked each second until it is decided. */
 function OrderFollow(props: { order: string; taken: ActionTaken; onClose: () => void }) {
-  const request = props.taken.follow[0];
-  const path = request ? `/api/actions/order/${encodeURIComponent(props.order)}/${encodeURIComponent(request)}` : null;
+  const request = props.taken.follow.at(-1) ?? "";
   const [done, setDone] = useState(false);
-  const answer = useAnswer<OrderActionResult>(path, {}, done ? 0 : 1000);
+  const answer = useAnswer<OrderActionResult>(`/api/actions/order/${encodeURIComponent(props.order)}/${encodeURIComponent(request)}`, {}, done ? 0 : 1000);
   const over = Boolean(answer.data && answer.data.word !== "waiting");
   if (over !== done) setDone(over);
+  return (
+    <Outcome taken={props.taken} error={answer.error} tone={over ? (answer.data?.word === "refused" ? "bad" : "good") : ""} onClose={props.onClose}>
+      {answer.data ? answer.data.text || answer.data.word : "Waiting for the broker…"}
+    </Outcome>
+  );
+}
+
+/** What the router answered to a resolve or a claim, which it may refuse: asked each second until it has. */
+export function AnswerFollow(props: { taken: ActionTaken; onClose: () => void }) {
+  const [done, setDone] = useState(false);
+  const answer = useAnswer<RouterAnswer>(`/api/actions/answer/${encodeURIComponent(props.taken.follow.at(-1) ?? "")}`, {}, done ? 0 : 1000);
+  const over = Boolean(answer.data?.answered);
+  if (over !== done) setDone(over);
+  return (
+    <Outcome taken={props.taken} error={answer.error} tone={over ? (answer.data?.ok ? "good" : "bad") : ""} onClose={props.onClose}>
+      {over ? answer.data?.message || "Done." : "Waiting for the router…"}
+    </Outcome>
+  );
+}
+
+function Outcome(props: { taken: ActionTaken; error: Error | null; tone: Tone; onClose: () => void; children: ReactNode }) {
   return (
     <Dialog title="Taken" onClose={props.onClose}>
       <div className="inside">
         <p>{props.taken.text}</p>
-        <ErrorNote error={answer.error} />
-        {path && <div className={`note ${over ? (answer.data?.word === "refused" ? "bad" : "good") : ""}`}>{answer.data ? answer.data.text || answer.data.word : "Waiting for the broker…"}</div>}
+        <ErrorNote error={props.error} />
+        <div className={`note ${props.tone}`} role="status">{props.children}</div>
       </div>
     </Dialog>
   );

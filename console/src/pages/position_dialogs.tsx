@@ -1,11 +1,12 @@
 /** Close a position, or claim units that nobody owns. */
 import { useState } from "react";
-import type { PositionRow } from "../generated/api";
+import type { ActionTaken, PositionRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
-import { number, price, profit, units } from "../ui/format";
+import { number, profit, rupees, units } from "../ui/format";
 import { Field } from "../ui/parts";
+import { AnswerFollow } from "./order_dialogs";
 import { held } from "./positions";
 
 interface Props {
@@ -28,7 +29,7 @@ function Seen(props: { position: PositionRow; now: PositionRow | undefined; move
     <div className="note">
       <div className="strong">{held(position)}</div>
       <div>
-        {position.managed ? `of ${position.strategy}` : "owned by no strategy"}, average ₹{price(position.average_price)}, last ₹{price(now?.ltp)}, open P&L {profit(now?.unrealised)}
+        {position.managed ? `of ${position.strategy}` : "owned by no strategy"}, average {rupees(position.average_price)}, last {rupees(now?.ltp)}, open P&L {profit(now?.unrealised)}
       </div>
       {props.moved && now && (
         <button type="button" className="small" onClick={props.look}>
@@ -61,12 +62,14 @@ export function ClaimDialog(props: Props) {
   const [strategy, setStrategy] = useState("");
   const [stop, setStop] = useState("");
   const [paid, setPaid] = useState("");
+  const [taken, setTaken] = useState<ActionTaken | null>(null);
+  if (taken) return <AnswerFollow taken={taken} onClose={props.onClose} />;
   if (!seen.position) return <Gone {...props} />;
   const [stopAt, paidAt] = [rupeesOrNull(stop), rupeesOrNull(paid)];
   const ready = strategy && stopAt !== null && paidAt !== null;
   return (
     <ActionDialog
-      title="Claim units" action="claim" button="Claim" changed={seen.changed} onClose={props.onClose}
+      title="Claim units" action="claim" button="Claim" changed={seen.changed} onClose={props.onClose} onTaken={setTaken}
       body={ready ? { position: seen.position.id, version: seen.position.version, strategy, stop: stopAt, price: paidAt } : null}
     >
       <Seen {...seen} position={seen.position} />

@@ -3,8 +3,8 @@ import { useState } from "react";
 import { useRole } from "../api/session";
 import type { PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
-import { clock, number, percent, price, profit, symbol, units, words } from "../ui/format";
-import { Badge, Card, Figure, Figures, Page, Profit, Tabs, type Tone } from "../ui/parts";
+import { clock, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
+import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
 import { ClaimDialog, ClosePositionDialog } from "./position_dialogs";
@@ -141,13 +141,13 @@ function Structure({ row }: { row: StructureRow }) {
     >
       <div className="stack">
         <Figures>
-          <Figure name="Closes at a loss of">{row.max_loss === null ? "—" : `${profit(-Math.abs(row.max_loss), 0)}${left !== null ? `, ${profit(left, 0)} away` : ""}`}</Figure>
+          <Figure name="Closes at a loss of">{row.max_loss === null ? "—" : `${profit(-Math.abs(row.max_loss), 0)}${left !== null ? `, ${rupees(left, 0)} away` : ""}`}</Figure>
           <Figure name="Closes at a profit of">{profit(row.max_profit, 0)}</Figure>
           <Figure name="Trail">{row.trailing_stop === null ? "—" : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`}</Figure>
           <Figure name="By the clock">{clock(row.closes_ms)}</Figure>
           {row.supertrend && <Figure name="Supertrend">{row.supertrend}</Figure>}
         </Figures>
-        <div className="table">
+        <Scrolled label={`legs of ${row.strategy}, run of ${clock(row.opened_ms)}`}>
           <table>
             <thead>
               <tr>
@@ -173,7 +173,7 @@ function Structure({ row }: { row: StructureRow }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scrolled>
       </div>
     </Card>
   );

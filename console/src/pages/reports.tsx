@@ -7,7 +7,7 @@ import type { Report, ReportEntry } from "../generated/api";
 import { ReportView } from "../report/view";
 import { written } from "../report/values";
 import { moment, words } from "../ui/format";
-import { Badge, Card, ErrorNote, Page } from "../ui/parts";
+import { Badge, Card, ErrorNote, Page, Scrolled } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { ResearchQueue } from "./research_queue";
 
@@ -70,7 +70,7 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
   return (
     <Card title="Compared" plain actions={<button type="button" className="small" onClick={props.onClear}>Clear</button>}>
       <ErrorNote error={error} />
-      <div className="table">
+      <Scrolled label="figures compared">
         <table>
           <thead>
             <tr>
@@ -90,7 +90,7 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scrolled>
     </Card>
   );
 }

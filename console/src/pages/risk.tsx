@@ -5,7 +5,7 @@ import { useRole } from "../api/session";
 import type { LimitRow, ScenarioTable, StopRow, UnderlyingRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { moment, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
-import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
+import { Badge, Card, Empty, ErrorNote, Page, Profit, Scrolled, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { OrderTrial } from "./order_trial";
 
@@ -113,7 +113,7 @@ function Scenario() {
           <p className="muted small">
             Profit in ₹ of {table.positions} positions against now. Across: spot of {table.underlying} ({price(table.spot)}); down: implied volatility.
           </p>
-          <div className="table heat">
+          <Scrolled label="profit by spot and volatility" className="heat">
             <table>
               <thead>
                 <tr>
@@ -136,7 +136,7 @@ function Scenario() {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scrolled>
           {table.without_price.length > 0 && <div className="note care">Left out, no price: {table.without_price.map(symbol).join(", ")}</div>}
         </>
       )}

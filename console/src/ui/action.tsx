@@ -41,7 +41,9 @@ export function ActionDialog(props: Props) {
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const blocked = !link.fresh && !props.emergency ? "What is shown is old: actions wait until the connection is back." : (props.changed ?? "");
+  // the first try may have been executed, and have changed what is seen: the same request again only tells what came of it
+  const again = error instanceof ApiFailure && (error.status === 0 || error.code === "STACK_SILENT");
+  const blocked = !link.fresh && !props.emergency ? "What is shown is old: actions wait until the connection is back." : again ? "" : (props.changed ?? "");
 
   async function submit(event: FormEvent) {
     event.preventDefault();
@@ -82,7 +84,7 @@ export function ActionDialog(props: Props) {
             Cancel
           </button>
           <button type="submit" className={props.danger ? "danger" : "primary"} disabled={busy || !props.body || Boolean(blocked)} data-focus={props.emergency || undefined}>
-            {busy ? "Sending…" : error instanceof ApiFailure && error.status === 0 ? `${props.button} (same request again)` : props.button}
+            {busy ? "Sending…" : again ? `${props.button} (same request again)` : props.button}
           </button>
         </footer>
       </form>

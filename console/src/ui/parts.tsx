@@ -77,6 +77,15 @@ export function ErrorNote(props: { error: unknown }) {
   );
 }
 
+/** A table that may be wider or higher than its place: scrolled by pointer and by keyboard. */
+export function Scrolled(props: { label: string; className?: string; children: ReactNode }) {
+  return (
+    <div className={`table ${props.className ?? ""}`} tabIndex={0} role="region" aria-label={props.label}>
+      {props.children}
+    </div>
+  );
+}
+
 export function Empty(props: { children: ReactNode }) {
   return <div className="empty">{props.children}</div>;
 }

@@ -3,7 +3,7 @@ import { useAnswer } from "../api/hooks";
 import type { WhyStep } from "../generated/api";
 import { Dialog } from "./dialog";
 import { clock, number } from "./format";
-import { Badge, ErrorNote, type Tone } from "./parts";
+import { Badge, ErrorNote, Scrolled, type Tone } from "./parts";
 
 const TONES: Record<string, Tone> = { signal: "info", command: "info", send: "care", outcome: "care", fill: "good", stop: "bad" };
 
@@ -16,7 +16,7 @@ export function WhyDialog(props: { id: string; onClose: () => void }) {
         {answer.busy && !answer.data && <p className="muted">Reading the journals…</p>}
         {answer.data?.length === 0 && <p>No journal knows this id.</p>}
         {answer.data && answer.data.length > 0 && (
-          <div className="table">
+          <Scrolled label="steps of the chain">
             <table>
               <thead>
                 <tr>
@@ -43,7 +43,7 @@ export function WhyDialog(props: { id: string; onClose: () => void }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scrolled>
         )}
         <p className="muted small">Market time is India's. ms count machine time since the first step and since the step before.</p>
       </div>

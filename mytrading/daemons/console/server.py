@@ -42,6 +42,7 @@ class ConsoleServer:
         self._http: HttpThread | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = False
+        self._stopping = False
         self.store = UserStore(
             store_path(config.state), code_path(config), rules.idle_minutes * 60_000, rules.session_hours * 3_600_000
         )
@@ -120,6 +121,7 @@ class ConsoleServer:
 
     def stop(self) -> None:
         """Close the port, all sockets and the users' file."""
+        self._stopping = True
         if self._http is not None:
             self._http.stop()
         self.research.stop()
@@ -138,7 +140,7 @@ class ConsoleServer:
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         """A reader that fails ends the process, which is started again: pages never show what is no longer read."""
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not self._stopping and not task.cancelled() and (error := task.exception()) is not None:
             self._failed = True
             get_logger("console").critical("reader.failed", exc_info=error)
 
