@@ -8,7 +8,11 @@ STAMP := $(VENV)/.installed
 PAGES := $(VENV)/.console
 PAGE_FILES := $(shell find console -name node_modules -prune -o -type f -print 2>/dev/null)
 FAST := tests/property tests/contract tests/unit
-STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract tests
+# Every page of the console is driven by `make test-console`; tests/system/test_console_pages.py runs with the stacks.
+BROWSER := tests/console
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+ALL := --ignore=$(BROWSER) tests
+STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract $(ALL)
 # Several processes that share one collection: stacks, which wait more than they compute, and fast tests beside them.
 BESIDE := -p tests.kit.side_by_side
 # Compiled modules are kept whatever the environment says: a run of the tests starts hundreds of processes.
@@ -39,7 +43,7 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup console test-console paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
+.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -74,7 +78,13 @@ $(PAGES): $(PAGE_FILES) requirements-console.lock | $(STAMP)
 	@touch $@
 
 test-console: $(STAMP) $(PAGES) $(VENV)/.browser
-	@$(PYTEST) -q tests/console $(ARGS)
+	@$(PYTEST) -q $(BROWSER) $(ARGS)
+
+# What the tests of stacks look at the console's pages with, where Chromium is. A failure costs one line.
+browser-where-found: $(STAMP)
+	@if [ -z "$(CHROMIUM)" ]; then echo 'test: the pages of the web console are not looked at: no Chromium (apt-get install chromium)'; \
+	else $(MAKE) --no-print-directory $(PAGES) $(VENV)/.browser > $(VENV)/browser.log 2>&1 || \
+		echo 'test: the pages of the web console are not looked at ($(VENV)/browser.log says why); all else is tested'; fi
 
 $(VENV)/.browser: requirements-browser.lock | $(STAMP)
 	@$(INSTALL) --quiet --no-deps --require-hashes -r requirements-browser.lock
@@ -106,7 +116,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # Types are checked beside the tests; what mypy says comes last.
-test: $(STAMP)
+test: $(STAMP) browser-where-found
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@types=$$(mktemp); trap 'rm -f $$types' EXIT; \
@@ -115,7 +125,7 @@ test: $(STAMP)
 	wait $$checked; checked=$$?; cat $$types; exit $$(( tests + checked ))
 
 test-side-by-side: $(STAMP)
-	@$(PYTEST) $(BESIDE) tests $(ARGS); $(call TWICE,tests $(ARGS))
+	@$(PYTEST) $(BESIDE) $(ALL) $(ARGS); $(call TWICE,$(ALL) $(ARGS))
 
 test-fast: export TEST_EXAMPLES = $(SHARE)
 test-fast: $(STAMP)
@@ -157,7 +167,7 @@ $(PEERS)/.installed: requirements-bench.lock
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-bench.lock
 	@touch $@
 
-pictures: $(STAMP)
+pictures: $(STAMP) $(PAGES) $(VENV)/.browser
 	$(BIN)/python -m tests.kit.pictures $(ARGS)
 
 clean: $(STAMP)

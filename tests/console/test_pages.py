@@ -1,120 +1,136 @@
-"""The pages of the web console in a browser: login, dashboard, halt and resume, every page, under the strict policy."""
+"""Every page of the console: light and dark, on a screen and a phone, under the policy, and its charts as they move."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from typing import Any
+import re
 
 import pytest
 
-from mytrading.daemons.console.page_files import BUNDLE
-from tests.kit.console_browser import PASSWORD, ConsoleOfTest
-from tests.kit.project import ROOT
+from tests.kit.console_stack import ConsoleSite
+from tests.kit.console_viewer import PHONE, WIDE, PageViewer
+from tests.kit.waiting import eventually
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: make test-console installs it"
-)
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
-    pytest.mark.skipif(not (BUNDLE / "index.html").exists(), reason="the pages are not built: make console"),
-]
-WATCH = "addEventListener('securitypolicyviolation', e => console.error(`policy: ${e.violatedDirective} ${e.sample}`))"
-AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
-SERIOUS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
-  .filter(found => ["serious", "critical"].includes(found.impact))
-  .map(found => `${found.id}: ${found.nodes[0].html.slice(0, 200)}`)"""
-QUIET = ["--no-sandbox", "--disable-component-update", "--disable-background-networking"]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
 
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
-    made = ConsoleOfTest(tmp_path_factory.mktemp("console"), bundle=BUNDLE)
-    yield made
-    made.stop()
+@pytest.fixture(scope="module", autouse=True)
+def trading(site: ConsoleSite) -> None:
+    """Tables are looked at with rows in them."""
+    eventually(lambda: len(site.stack.ask("trades")) > 1 and len(site.stack.ask("orders")) > 8, 120)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
+def pages_of(viewer: PageViewer) -> list[str]:
+    links = viewer.page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    return [str(link).removeprefix("#") for link in links] + ["/strategies/Alternating"]
 
 
-class Viewer:
-    """A page of a browser, what it complained of, and what it asked of others than the console."""
-
-    def __init__(self, browser: Any, console: ConsoleOfTest, width: int) -> None:
-        self.problems: list[str] = []
-        self.url = console.server.url
-        self.page = browser.new_context(viewport={"width": width, "height": 780}).new_page()
-        self.page.set_default_timeout(15_000)
-        self.page.add_init_script(WATCH)
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", self._asked)
-
-    def _said(self, message: Any) -> None:
-        if message.type == "error":
-            self.problems.append(message.text)
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self.url, self.url.replace("http", "ws", 1))):
-            self.problems.append(f"foreign: {request.url}")
-
-    def log_in(self) -> None:
-        self.page.goto(self.url)
-        self.page.get_by_label("Name").fill("asha")
-        self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Log in").click()
-        self.page.get_by_role("heading", name="Dashboard").wait_for()
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_page_passes_axe_and_fits_a_screen_and_a_phone(site: ConsoleSite, colours: str) -> None:
+    found: dict[str, object] = {}
+    for width in (WIDE, PHONE):
+        viewer = site.viewer_of(width=width, color_scheme=colours)
+        viewer.open("/", "Dashboard")
+        names = pages_of(viewer)
+        assert len(names) >= 20
+        for name in names:
+            viewer.open(name)
+            viewer.page.locator("main :text('Waiting for data…')").first.wait_for(state="detached")
+            if wrong := viewer.serious_findings():
+                found[f"axe {width} {name}"] = wrong
+            if wide := viewer.too_wide():
+                found[f"width {width} {name}"] = wide
+        found |= {"problems": viewer.problems} if viewer.problems else {}
+        viewer.close()
+    assert found == {}
 
 
-@pytest.fixture(scope="module")
-def viewer(browser: Any, console: ConsoleOfTest) -> Viewer:
-    made = Viewer(browser, console, 1440)
-    made.log_in()
-    return made
+def test_halt_takes_two_taps_on_a_phone_and_two_keys_on_a_keyboard(site: ConsoleSite) -> None:
+    phone = site.viewer_of(width=PHONE, has_touch=True)
+    phone.open("/", "Dashboard")
+    phone.button("HALT", exact=True).tap()
+    phone.button("Halt everything").tap()
+    phone.button("HALTED").wait_for()
+    phone.button("HALTED").tap()
+    phone.button("Resume everything").tap()
+    phone.confirm()
+    phone.button("HALTED").wait_for(state="detached")
+    phone.page.keyboard.press("Alt+Shift+H")
+    phone.dialog("Emergency")
+    phone.page.keyboard.press("Escape")
+    assert not phone.page.get_by_role("dialog").count() and phone.problems == []
+    phone.close()
 
 
-def test_halt_and_resume_from_the_keyboard_reach_the_gateway_and_the_head(
-    viewer: Viewer, console: ConsoleOfTest
-) -> None:
-    page = viewer.page
-    page.keyboard.press("Alt+Shift+H")
-    page.get_by_role("dialog", name="Emergency").wait_for()
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="HALTED").wait_for()
-    assert console.audited(action="halt")[0]["user"] == "asha"
-    page.get_by_role("button", name="HALTED").click()
-    page.get_by_role("button", name="Resume everything").click()
-    asked = page.get_by_role("dialog", name="Confirm it is you")
-    if asked.is_visible():  # a login counts for a while
-        asked.get_by_label("Password").fill(PASSWORD)
-        asked.get_by_role("button", name="Confirm").click()
-    page.get_by_role("button", name="HALTED").wait_for(state="detached")
-    assert viewer.problems == []
+def test_head_tells_mode_time_session_feed_and_profit_on_every_page(viewer: PageViewer) -> None:
+    for name in ("/orders", "/builder", "/me"):
+        viewer.open(name)
+        head = viewer.page.locator("header.head")
+        assert head.locator(".mode").inner_text() == "PAPER"
+        assert re.search(r"\d\d:\d\d:\d\d", head.inner_text()) and "session" in head.inner_text()
+        assert viewer.page.title().startswith("[PAPER] ")
 
 
-def test_every_page_opens_without_an_error_and_passes_the_policy_and_the_checks_of_axe(viewer: Viewer) -> None:
-    page = viewer.page
-    page.evaluate(AXE.read_text())
-    names = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-    assert len(names) >= 15
-    for name in names:
-        page.goto(f"{viewer.url}/{name}")
-        page.locator("main h1").wait_for()
-        assert page.evaluate(SERIOUS) == [], name
-    assert viewer.problems == []
+def test_curve_of_the_day_shows_its_values_under_the_pointer(viewer: PageViewer) -> None:
+    curve = viewer.page.locator(".chart[role=img]").first
+    curve.locator("canvas").wait_for()
+    curve.locator(".u-over").hover()
+    assert re.search(r"\d\d:\d\d:\d\d", curve.locator(".u-legend").inner_text())
+    assert "Last: P&L ₹" in str(curve.get_attribute("aria-label"))
 
 
-def test_a_phone_halts_in_two_taps_and_nothing_is_wider_than_its_screen(browser: Any, console: ConsoleOfTest) -> None:
-    phone = Viewer(browser, console, 360)
-    phone.log_in()
-    assert phone.page.evaluate("document.documentElement.scrollWidth") == 360
-    phone.page.get_by_role("button", name="HALT", exact=True).click()
-    phone.page.get_by_role("button", name="Halt everything").click()
-    phone.page.get_by_role("button", name="HALTED").wait_for()
-    assert phone.problems == []
+def test_chain_has_forty_strikes_with_greeks_and_its_charts_grow(viewer: PageViewer) -> None:
+    viewer.open("/chain", "Option chain")
+    viewer.page.locator("tr.atm").wait_for()
+    lines = viewer.page.locator("table.chain tbody tr")
+    eventually(lambda: lines.count() >= 41, 30)
+    viewer.page.locator(".bars rect").first.wait_for()
+    viewer.page.locator(".chart canvas").wait_for()
+    assert "—" not in viewer.page.locator("tr.atm td").nth(3).inner_text(), "delta at the money"
+    days = viewer.page.locator("div", has=viewer.page.locator("dt", has_text="Days to expiry")).last
+    nearest = days.inner_text()
+    viewer.page.get_by_label("Expiry").select_option(index=1)
+    eventually(lambda: "—" not in days.inner_text() and days.inner_text() != nearest, 20)
+
+
+def test_strategy_has_candles_its_own_indicators_and_its_books(viewer: PageViewer) -> None:
+    viewer.open("/strategies/Alternating", "Alternating")
+    viewer.press("Draw candles")
+    viewer.button("Draw again").wait_for()
+    drawn = viewer.page.locator("section.card", has_text="Draw again")
+    drawn.locator("canvas, svg").first.wait_for()
+    assert viewer.row("orders of Alternating", "filled")
+
+
+def test_causal_chain_of_an_order_opens_from_its_row(viewer: PageViewer) -> None:
+    viewer.open("/orders", "Orders")
+    viewer.row("orders", "filled", "entry").get_by_role("button", name="Why").click()
+    steps = viewer.dialog(re.compile("^Why: ")).locator("tbody tr")
+    steps.filter(has_text="signal").first.wait_for()
+    assert steps.filter(has_text="fill").count() >= 1
+    viewer.page.keyboard.press("Escape")
+
+
+def test_rows_are_sorted_searched_chosen_and_those_out_of_sight_are_not_drawn(viewer: PageViewer) -> None:
+    viewer.open("/instruments", "Instruments")
+    viewer.row("instruments", "NIFTY")
+    table = viewer.table("instruments")
+    assert int(str(table.locator("table").get_attribute("aria-rowcount"))) > 300
+    assert table.locator("tbody tr").count() < 150
+    table.get_by_role("button", name="Strike").click()
+    highest = table.locator("tbody tr").first.inner_text()
+    table.get_by_role("button", name="Strike").click()
+    eventually(lambda: table.locator("tbody tr").first.inner_text() != highest, 10)
+    viewer.page.get_by_label("Search instruments").fill("no such row")
+    table.get_by_text("Nothing matches the filter.").wait_for()
+
+
+def test_logs_follow_and_are_chosen_by_process_and_text(viewer: PageViewer) -> None:
+    viewer.open("/logs", "Logs")
+    lines = viewer.page.get_by_role("log").locator("> div")
+    lines.first.wait_for()
+    viewer.page.get_by_label("Process").select_option("router")
+    eventually(lambda: {[*one.split("\n"), ""][1] for one in lines.all_inner_texts()} == {"router"}, 15)
+    viewer.page.get_by_label("Text (Enter)").fill("no line has this")
+    viewer.page.keyboard.press("Enter")
+    viewer.page.get_by_text("No line matches.").wait_for()
+    assert viewer.page.get_by_label("Level, and above").input_value() == "info"

@@ -160,17 +160,26 @@ class ConsoleOfTest:
         if home is not None:  # a project of the test's own, whose files are written
             self.config = msgspec.structs.replace(self.config, home=str(home))
         self.gateway = GatewayThread(self.config)
-        calendar = read_edited(
-            self.config.calendar_path, accepted_folder(self.config.state), Calendar.from_dict, keep=False
-        ).made
-        clock = MarketClock.load(self.config.clock_path)
-        self.server = ConsoleServer(self.config, clock, calendar, bundle or folder / "no bundle")
-        self.server.listen()
+        self.server = self._serve(bundle or folder / "no bundle")
         if not bare:
             first = self.browser()
             first.open_page()
             done = first.post("/api/first-user", code=new_code(self.config), name="asha", password=PASSWORD)
             assert done.status_code == 200, done.text
+
+    def _serve(self, bundle: Path) -> ConsoleServer:
+        folder = accepted_folder(self.config.state)
+        calendar = read_edited(self.config.calendar_path, folder, Calendar.from_dict, keep=False).made
+        made = ConsoleServer(self.config, MarketClock.load(self.config.clock_path), calendar, bundle)
+        made.listen()
+        return made
+
+    def restart(self, bundle: Path) -> None:
+        """Stop the console and start it again on the same port, with other pages."""
+        rules = msgspec.structs.replace(self.config.console, port=self.server.port)
+        self.server.stop()
+        self.config = msgspec.structs.replace(self.config, console=rules)
+        self.server = self._serve(bundle)
 
     def browser(self, name: str = "", origin: str = "") -> Browser:
         """A browser, logged in if a user is named."""

@@ -1,20 +1,25 @@
-"""The pictures of docs/pictures: reports, charts and the live screen as Chromium shows them.
+"""The pictures of docs/pictures: reports, charts, the live screen and the web console as Chromium shows them.
 
-`python -m tests.kit.pictures` (`make pictures`) makes them from the shipped sample; chart and live screen are of a
-stack on paper money, which it starts and stops. Words after it name single ones.
+`python -m tests.kit.pictures` (`make pictures`) makes them from the shipped sample; chart, live screen and console are
+of stacks on paper money, which it starts and stops. Words after it name single ones.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -22,16 +27,19 @@ from mytrading.cli.stack.live_screen import FOOTER, read_screen_data, render_scr
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.reports.document import Block, Report, ReportSection
 from mytrading.reports.page import write_report_files
+from tests.kit.console_viewer import PageViewer, console_url, launched_chromium, logged_in_state, why_no_pages
 from tests.kit.pages import CHROMIUM, report_of, run_chromium
 from tests.kit.project import ROOT
 from tests.kit.readme_strategy import follow_readme
 from tests.kit.stack import Stack
+from tests.kit.stack_project import RICH
 from tests.kit.waiting import eventually
 
 FOLDER = ROOT / "docs" / "pictures"
 SAMPLE = ROOT / "tests" / "data" / "index-1m.csv.gz"
 WIDTH = 1100
 MOST_BYTES = 150_000
+PNG = b"\x89PNG\r\n\x1a\n"
 _DATA = f"NIFTY={SAMPLE}"
 _HEIGHT = "<script>addEventListener('load', () => setTimeout(() => document.body.dataset.height = Math.ceil(" \
     "document.querySelector('#page, pre').getBoundingClientRect().bottom), 3000))</script>"  # fmt: skip
@@ -147,8 +155,84 @@ def live(studio: Studio) -> None:
     studio.shoot("chart", studio.home / "runs" / "pictures" / "chart.html")
 
 
+CONSOLE = (
+    ("console", "/", "1440x900", "light"), ("console-dark", "/positions", "1440x760", "dark"),
+    ("console-chain", "/chain", "1440x900", "light"), ("console-builder", "/builder", "1440x900", "light"),
+    ("console-risk", "/risk", "1440x900", "dark"), ("console-phone", "/", "360x780", "light"),
+    ("console-phone-halt", "halt", "360x780", "dark"),
+)  # fmt: skip
+"""Name, address, size and colours of the pictures of the web console."""
+
+
+_PIXELS = """async png => {
+  const found = await createImageBitmap(await (await fetch(`data:image/png;base64,${png}`)).blob());
+  const drawn = new OffscreenCanvas(found.width, found.height).getContext("2d");
+  drawn.drawImage(found, 0, 0);
+  const bytes = drawn.getImageData(0, 0, found.width, found.height).data;
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return [found.width, found.height, btoa(text)];
+}"""
+
+
+def with_palette(png: bytes, chromium: Any) -> bytes:
+    """The picture in its 256 commonest colours, others as the nearest of them: a third of the bytes."""
+    page = chromium.new_page()
+    width, height, data = page.evaluate(_PIXELS, b64encode(png).decode())
+    page.close()
+    pixels = np.frombuffer(b64decode(data), np.uint8).reshape(-1, 4)[:, :3].astype(np.int32)
+    colours, place, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    kept = colours[np.argsort(counts)[::-1][:256]]
+    nearest = np.array([((kept - colour) ** 2).sum(1).argmin() for colour in colours], np.uint8)
+    lines = np.zeros((height, width + 1), np.uint8)  # each begins with its filter, none
+    lines[:, 1:] = nearest[place.reshape(-1)].reshape(height, width)
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    palette = kept.astype(np.uint8).tobytes()
+    return (
+        PNG
+        + chunk(b"IHDR", head)
+        + chunk(b"PLTE", palette)
+        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
+        + chunk(b"IEND", b"")
+    )
+
+
+def console(studio: Studio) -> None:
+    """Pages of the web console while strategies trade, on a screen and a phone."""
+    if why := why_no_pages():
+        raise SystemExit(f"pictures: {why}")
+    folder = studio.home.parent / "console"
+    settings = {**RICH, "MAX_ORDER_SIZE": "500000", "MAX_POSITION_SIZE": "2000000", "CONSOLE_PORT": "0"}
+    names = "SMA_Crossover,Supertrend_Trend,Morning_Condor"
+    with launched_chromium() as chromium, Stack(
+        folder, MYTRADING_HOME=str(studio.home), ENABLED_STRATEGIES=names, CONSOLE_ENABLED="true", **settings
+    ) as stack:  # fmt: skip
+        stack.up("--simulator")
+        state, url = logged_in_state(chromium, stack), console_url(stack)
+        eventually(lambda: len(stack.ask("trades")) > 3 and any(row["quantity"] for row in stack.ask("positions")), 240)
+        for name, path, size, colours in CONSOLE:
+            width, height = map(int, size.split("x"))
+            viewer = PageViewer(chromium, url, width=width, state=state, color_scheme=colours)
+            viewer.page.set_viewport_size({"width": width, "height": height})
+            viewer.open("/" if path == "halt" else path)
+            if path == "halt":
+                viewer.button("HALT", exact=True).click()
+                viewer.dialog("Emergency")
+            eventually(lambda viewer=viewer: not viewer.page.get_by_text(re.compile("^(Waiting|Asking)")).count(), 30)  # type: ignore[misc]
+            viewer.page.wait_for_load_state("networkidle")
+            out = FOLDER / f"{name}.png"
+            out.write_bytes(with_palette(viewer.page.screenshot(), chromium))
+            print(f"{out.relative_to(ROOT)}: {out.stat().st_size:,} bytes")
+            viewer.close()
+
+
 PICTURES: dict[str, Callable[[Studio], None]] = {
     "backtest": backtest, "trades": trades, "condor": condor, "optimise": optimise, "payoff": payoff, "live": live,
+    "console": console,
 }  # fmt: skip
 
 

@@ -1,0 +1,226 @@
+"""What a person does to orders, positions and the whole stack, dialog by dialog, at a running stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kit.console_stack import SBIN, ConsoleSite
+from tests.kit.console_viewer import PageViewer
+from tests.kit.waiting import eventually
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(autouse=True)
+def cleared(site: ConsoleSite) -> Iterator[None]:
+    """Faults end, SBIN is flat and entries are on again, whatever a test has left."""
+    yield
+    site.stack.sim("fault", kind="clear")
+    if SBIN in site.stack.broker_net():
+        site.stack.run("positions", "close", SBIN, "--unmanaged", "--deadline", "60")
+    site.stack.ask("resume")
+    for name in ("Alternating", "Condor"):
+        site.stack.ask("resume", "--strategy", name)
+
+
+def assert_done(viewer: PageViewer) -> None:
+    """The dialog that follows an action tells that it was done, not only taken."""
+    note = viewer.dialog("Taken").locator(".note.good, .note.bad")
+    note.wait_for()
+    assert "good" in str(note.get_attribute("class")), note.inner_text()
+    viewer.page.keyboard.press("Escape")
+
+
+def claim(viewer: PageViewer, stop: float) -> None:
+    """Give the unmanaged units to `manual` from the page of positions."""
+    viewer.open("/positions", "Positions")
+    viewer.row("positions", "SBIN", "not ours").get_by_role("button", name="Claim").click()
+    dialog = viewer.dialog("Claim units")
+    dialog.get_by_label("Give them to").select_option("manual")
+    dialog.get_by_label("Stop at ₹").fill("9,9")
+    dialog.get_by_text("a price such as 98.50").wait_for()
+    assert dialog.get_by_role("button", name="Claim", exact=True).is_disabled()
+    dialog.get_by_label("Stop at ₹").fill(f"{round(stop)}")
+    dialog.get_by_role("button", name="Claim", exact=True).click()
+    assert_done(viewer)
+
+
+def close(viewer: PageViewer) -> None:
+    """Close what `manual` holds of SBIN from the page of positions."""
+    viewer.open("/positions", "Positions")
+    viewer.row("positions", "SBIN", "manual").get_by_role("button", name="Close").click()
+    viewer.dialog("Close the position").get_by_role("button", name=re.compile("^Close .* at the market")).click()
+    viewer.said("closing of NSE:SBIN of manual is taken")
+
+
+def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_closed(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    price = site.buy_by_hand(10)["average_price"]
+    claim(viewer, price * 0.9)
+    viewer.open("/orders", "Orders")
+    viewer.press("Live")
+    viewer.row("orders", "SBIN", "stop").get_by_role("button", name="Modify").click()
+    dialog = viewer.dialog("Modify the order")
+    dialog.get_by_label("New trigger ₹").fill("low")
+    dialog.get_by_text("a number such as 98.00").wait_for()
+    dialog.get_by_label("New trigger ₹").fill(str(round(price * 0.92)))
+    dialog.get_by_role("button", name="Modify the order").click()
+    assert_done(viewer)
+    (stop,) = [row for row in site.placed(SBIN) if row["order_status"] == "trigger pending"]
+    assert float(stop["trigger_price"]) == pytest.approx(price * 0.92, abs=0.6)
+
+    viewer.row("orders", "SBIN", "stop").get_by_role("button", name="Cancel").click()
+    dialog = viewer.dialog("Cancel the order")
+    assert dialog.get_by_role("button", name="Cancel the order").is_disabled(), "it protects a position"
+    dialog.get_by_label("I answer for the position").check()
+    dialog.get_by_label("Reason").fill("moved by hand")
+    dialog.get_by_role("button", name="Cancel the order").click()
+    assert_done(viewer)
+    assert [row for row in site.placed(SBIN) if row["order_status"] == "cancelled"]
+
+    close(viewer)
+    eventually(lambda: SBIN not in site.stack.broker_net(), 60)
+    assert sum(int(row["quantity"]) for row in site.placed(SBIN) if row["order_status"] == "complete") == 10
+
+
+def test_order_of_unknown_fate_is_resolved_and_its_position_is_closed(site: ConsoleSite, viewer: PageViewer) -> None:
+    for name in ("Alternating", "Condor"):
+        assert site.stack.ask("flatten", "--strategy", name)["flat"] is True
+    price = site.buy_by_hand(7)["average_price"]
+    claim(viewer, price * 0.9)
+    eventually(lambda: [row for row in site.placed(SBIN) if row["order_status"] == "trigger pending"], 30)
+    site.stack.sim("fault", kind="place_lost", count=1)
+    close(viewer)
+    viewer.open("/", "Dashboard")
+    viewer.page.locator("li", has_text="unknown order").get_by_role("link", name="Look").click()
+    viewer.press("Needs a person")
+    viewer.row("orders", "SBIN").get_by_role("button", name="Resolve").click()
+    dialog = viewer.dialog("Resolve an order of unknown fate")
+    button = dialog.get_by_role("button", name="Resolve", exact=True)
+    assert button.is_disabled()
+    dialog.get_by_label("It is the broker's order").check()
+    dialog.get_by_label("Order id at the broker").wait_for()
+    dialog.get_by_label("It was never placed").check()
+    dialog.get_by_label("Reason").fill("not at the terminal")
+    button.click()
+    viewer.confirm()
+    assert_done(viewer)
+    eventually(lambda: SBIN not in site.stack.broker_net(), 60)
+    assert not [row for row in site.stack.ask("orders") if row["state"] == "UNKNOWN"]
+
+
+def test_alert_is_acknowledged_and_the_order_that_it_is_about_resolved(site: ConsoleSite, viewer: PageViewer) -> None:
+    site.stack.sim("fault", kind="semi_auto", count=1, side="BUY")  # the server holds the next entry for approval
+    viewer.open("/alerts", "Alerts")
+    row = viewer.table("alerts").locator("tbody tr", has_text="ORDER_PARKED")
+    row.wait_for(timeout=60_000)
+    row.get_by_role("button", name="Acknowledge").click()
+    dialog = viewer.dialog("Acknowledge ORDER_PARKED")
+    dialog.get_by_label("Reason").fill("looked at")
+    dialog.get_by_role("button", name="Acknowledge").click()
+    viewer.said("is acknowledged")
+    row.locator("td", has_text="asha").wait_for()
+    assert not row.get_by_role("button", name="Acknowledge").count()
+    viewer.open("/orders", "Orders")
+    viewer.press("Needs a person")
+    viewer.row("orders", "parked").get_by_role("button", name="Resolve").click()
+    dialog = viewer.dialog("Resolve an order of unknown fate")
+    dialog.get_by_label("It was never placed").check()
+    dialog.get_by_label("Reason").fill("deleted there")
+    dialog.get_by_role("button", name="Resolve", exact=True).click()
+    viewer.confirm()
+    assert_done(viewer)
+    eventually(lambda: not [one for one in site.stack.ask("alerts") if one["code"] == "ORDER_PARKED"], 30)
+
+
+def emergency(viewer: PageViewer, wish: str, scope: str = "") -> None:
+    """Open the emergency dialog, choose what and of what, and press its button."""
+    viewer.press("HALT", exact=True)
+    dialog = viewer.dialog("Emergency")
+    dialog.get_by_role("button", name=wish, exact=True).click()
+    if scope:
+        dialog.get_by_label("Scope").select_option(label=scope)
+    dialog.get_by_label("Reason").fill(f"test of {wish}")
+    dialog.locator("footer button[type=submit]").click()
+
+
+def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSite, viewer: PageViewer) -> None:
+    page = viewer.page
+    emergency(viewer, "Halt", "paper")
+    viewer.said("paper: halt")
+    viewer.open("/risk", "Risk")
+    page.locator("li", has_text="test of Halt").wait_for()
+    emergency(viewer, "Reduce only")
+    viewer.button("REDUCE ONLY").wait_for()
+    emergency(viewer, "Resume")
+    viewer.confirm()
+    viewer.said("all accounts: normal")
+    page.locator("li", has_text="test of").first.wait_for(state="detached")
+    emergency(viewer, "Halt", "Alternating")
+    viewer.said("entries of Alternating are off")
+    emergency(viewer, "Resume", "Alternating")
+    viewer.said("entries of Alternating are on")
+    emergency(viewer, "Kill file")
+    viewer.button("KILL", exact=True).wait_for()
+    assert site.stack.ask("status")["kill"]["word"] == "halt"
+    emergency(viewer, "Resume")
+    viewer.confirm()
+    viewer.button("KILL", exact=True).wait_for(state="detached")
+    assert [row["action"] for row in site.api(viewer, "/api/audit?user=asha&limit=7")][::-1] == [
+        "halt", "halt", "resume", "switch", "switch", "kill", "unkill",
+    ]  # fmt: skip
+
+
+def test_flatten_is_followed_until_the_books_show_flat_twice(site: ConsoleSite, viewer: PageViewer) -> None:
+    eventually(lambda: site.stack.held(), 60)
+    emergency(viewer, "Flatten")
+    dialog = viewer.dialog("Flatten")
+    dialog.get_by_text("Flat: confirmed twice by the books").first.wait_for(timeout=120_000)
+    assert site.stack.broker_net() == {}
+
+
+def test_strategy_is_paused_and_enabled_from_each_page_that_lists_it(site: ConsoleSite, viewer: PageViewer) -> None:
+    page = viewer.page
+    for path, place in (("/", "main li"), ("/strategies", "main tr")):
+        viewer.open(path)
+        row = page.locator(place, has_text="Condor").first
+        row.get_by_role("button", name="Pause").click()
+        viewer.dialog("Pause Condor").get_by_role("button", name="Stop its entries").click()
+        row.get_by_role("button", name="Enable").click()
+        viewer.dialog("Enable Condor").get_by_role("button", name="Allow its entries").click()
+        row.get_by_role("button", name="Pause").wait_for()
+    rows = {row["name"]: row for row in site.api(viewer, "/api/strategies")["rows"].values()}
+    assert rows["Condor"]["enabled"] and rows["Condor"]["switched_by"] == "console:asha"
+
+
+def test_what_an_order_would_do_is_shown_rule_by_rule(site: ConsoleSite, viewer: PageViewer) -> None:
+    viewer.open("/risk", "Risk")
+    page = viewer.page
+    card = page.locator("section.card", has_text="What would this order do?")
+    card.get_by_label("Instrument").fill("NSE:NOBODY")
+    card.get_by_role("button", name="Ask risk").click()
+    card.get_by_text("Denied by").wait_for()
+    card.get_by_label("Instrument").fill(SBIN)
+    card.get_by_label("Type").select_option("SL")
+    card.get_by_label("Limit ₹").wait_for()
+    card.get_by_label("Type").select_option("MARKET")
+    card.get_by_label("Lots").fill("100000")
+    card.get_by_role("button", name="Ask risk").click()
+    eventually(lambda: card.locator("tbody tr", has_text="max order size").filter(has_text="denies").count(), 10)
+    assert not [row for row in site.stack.ask("orders") if row["instrument"] == SBIN and row["quantity"] >= 100_000]
+
+
+def test_scenario_prices_the_book_over_spot_volatility_and_days(site: ConsoleSite, viewer: PageViewer) -> None:
+    eventually(lambda: site.stack.held(), 60)
+    viewer.open("/risk", "Risk")
+    card = viewer.page.locator("section.card", has_text="Scenario of the book")
+    cells = card.locator(".heat tbody td")
+    cells.first.wait_for()
+    now = cells.all_inner_texts()
+    card.locator("select").last.select_option("3")
+    eventually(lambda: cells.count() == len(now) and cells.all_inner_texts() != now, 20)
+    assert len(now) >= 25

@@ -1,0 +1,261 @@
+"""What a person sets up in the browser: accounts, users, webhooks, hours and margins, strategies of legs, research."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.kit.console_browser import PASSWORD
+from tests.kit.console_stack import HOOK, ConsoleSite
+from tests.kit.console_viewer import PageViewer
+from tests.kit.waiting import eventually
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+
+
+def test_account_is_added_tested_made_primary_and_its_keys_encrypted_anew(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    venue = site.stack.config.venue
+    viewer.open("/accounts", "Accounts and funds")
+    card = viewer.page.locator("section.card", has_text="Servers and keys")
+    card.get_by_label("Name").fill("second")
+    card.get_by_label("Server").fill("http://127.0.0.1:9")
+    card.get_by_label("API key").fill(venue.api_key)
+    card.get_by_role("button", name="Add", exact=True).click()
+    viewer.confirm()
+    card.get_by_role("alert").wait_for()
+    card.get_by_label("Server").fill(venue.rest_url)
+    card.get_by_label("WebSocket").fill(venue.ws_url)
+    card.get_by_role("button", name="Add", exact=True).click()
+    viewer.said("second is kept")
+    assert card.get_by_label("API key").input_value() == ""
+    row = card.locator("li", has_text="second")
+    card.get_by_role("button", name="Test all").click()
+    row.locator(".badge", has_text=" ms").wait_for()
+    row.get_by_role("button", name="Change").click()
+    card.get_by_label("Product").select_option("NRML")
+    card.get_by_role("button", name="Change", exact=True).last.click()
+    row.get_by_text("NRML").wait_for()
+    card.get_by_role("button", name="Encrypt anew").click()
+    viewer.said("All keys are encrypted anew")
+    rows = site.api(viewer, "/api/audit?limit=20")
+    assert {"account add", "account edit", "account test", "account rotate-key"} <= {one["action"] for one in rows}
+    assert venue.api_key not in str(rows)
+
+
+def test_margin_calculator_answers_and_names_what_is_wrong(viewer: PageViewer) -> None:
+    viewer.open("/accounts", "Accounts and funds")
+    card = viewer.page.locator("section.card", has_text="What a margin pays for")
+    card.get_by_role("button", name="Compute").click()
+    card.get_by_text("Margin a lot").wait_for()
+    card.get_by_label("Profile or grade").fill("nonsense")
+    card.get_by_role("button", name="Compute").click()
+    assert "nonsense" in card.get_by_role("alert").inner_text()
+
+
+def test_user_is_made_changed_and_disabled_and_a_weak_password_is_refused(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    viewer.open("/users", "Users")
+    viewer.press("New user")
+    dialog = viewer.dialog("New user")
+    dialog.get_by_label("Name").fill("vera")
+    dialog.get_by_label("Password").fill("Password1!")
+    dialog.get_by_role("button", name="Save").click()
+    viewer.confirm()
+    dialog.get_by_role("alert").wait_for()
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Save").click()
+    row = viewer.row("users", "vera", "viewer")
+
+    other = site.viewer_of(state=None)
+    other.log_in("vera")
+    assert not other.button("HALT", exact=True).count(), "a viewer acts on nothing"
+    assert not other.page.get_by_role("link", name="Users").count()
+    row.get_by_role("button", name="Change vera").click()
+    dialog = viewer.dialog("Change vera")
+    dialog.get_by_label("disabled").check()
+    dialog.get_by_role("button", name="Save").click()
+    viewer.row("users", "vera", "disabled")
+    other.page.get_by_role("button", name="Log in").wait_for()
+    assert other.problems == []
+    other.close()
+
+
+def test_password_second_factor_and_sessions_of_ones_own(site: ConsoleSite, viewer: PageViewer) -> None:
+    viewer.open("/me", "My account")
+    page = viewer.page
+    page.get_by_label("Password now").fill("wrong")
+    page.get_by_label("New password", exact=True).fill(PASSWORD)
+    page.get_by_label("New password again").fill("another")
+    page.get_by_text("The two passwords differ.").wait_for()
+    page.get_by_label("New password again").fill(PASSWORD)
+    viewer.press("Change the password")
+    page.get_by_role("alert").wait_for()
+    viewer.press("Set it up")
+    dialog = viewer.dialog("Set up the second factor")
+    dialog.get_by_role("img", name="QR code of the secret").wait_for()
+    dialog.get_by_label("Code", exact=True).fill("000000")
+    dialog.get_by_role("button", name="Confirm").click()
+    dialog.get_by_role("alert").wait_for()
+    page.keyboard.press("Escape")
+
+    other = site.viewer_of(state=None)
+    other.log_in()
+    viewer.open("/orders")
+    viewer.open("/me")
+    rows = viewer.table("sessions").locator("tbody tr")
+    rows.get_by_role("button", name="End it").first.wait_for()
+    for _ in range(rows.get_by_role("button", name="End it").count()):
+        left = rows.count()
+        rows.get_by_role("button", name="End it").first.click()
+        eventually(lambda left=left: rows.count() < left, 10)  # type: ignore[misc]
+    other.page.get_by_role("button", name="Log in").wait_for()
+    assert rows.count() == 1
+    other.close()
+
+
+def test_webhook_is_changed_by_its_form_and_by_a_file_of_mappings(site: ConsoleSite, viewer: PageViewer) -> None:
+    viewer.open("/webhooks", "Webhooks")
+    card = viewer.page.locator("section.card", has_text=f"Change {HOOK}")
+    card.get_by_label("Further mappings").fill("TCS,NSE,3,CNC\nINFY,NOWHERE,x,MIS")
+    card.get_by_role("button", name="Preview").click()
+    viewer.confirm()
+    card.locator("li", has_text="line 2").wait_for()
+    assert "in order" not in card.locator("li", has_text="line 2").inner_text()
+    card.get_by_label("Further mappings").fill("TCS,NSE,3,CNC")
+    card.get_by_label("Entries in").fill("09:20-25:00")
+    card.get_by_role("button", name="Save").click()
+    card.get_by_role("alert").wait_for()
+    card.get_by_label("Entries in").fill("09:20-15:00")
+    card.get_by_role("button", name="Save").click()
+    viewer.said(f"{HOOK} is changed")
+    card.get_by_role("button", name="Refuse all alerts").click()
+    viewer.row("webhooks", HOOK, "locked")
+    card.get_by_role("button", name="Take alerts again").click()
+    card.get_by_role("button", name="Refuse all alerts").wait_for()
+    text = (site.home / "config" / "webhooks" / f"{HOOK}.toml").read_text(encoding="utf-8")
+    assert "NSE:TCS" in text and "15:00" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "name"),
+    [("/calendar", "Trading hours and holidays", "calendar"), ("/accounts", "Margins, lots and grades", "risk")],
+)
+def test_file_that_a_stack_follows_is_checked_compared_saved_and_put_back(
+    site: ConsoleSite, viewer: PageViewer, path: str, title: str, name: str
+) -> None:
+    viewer.open(path)
+    card = viewer.page.locator("section.card", has=viewer.page.get_by_role("heading", name=title))
+    card.get_by_role("button", name="Edit").click()
+    text = card.locator("textarea")
+    eventually(text.input_value, 10)
+    before = text.input_value()
+    text.fill(before + "\n[[[")
+    card.get_by_role("button", name="Check").click()
+    card.get_by_role("alert").wait_for()
+    assert card.get_by_role("button", name="Save").is_disabled()
+    text.fill("# looked at\n" + before)
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff", has_text="+# looked at").wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.confirm()
+    viewer.said(f"config/{name}.toml is written")
+    file = site.home / "config" / f"{name}.toml"
+    assert file.read_text(encoding="utf-8").startswith("# looked at\n")
+    card.get_by_label("Version").select_option(index=1)
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff", has_text="-# looked at").wait_for()
+
+
+def test_legs_are_built_saved_with_their_difference_backtested_and_compared(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    page.get_by_label("Template").select_option("Iron butterfly")
+    page.locator(".payoff").wait_for()
+    facts = page.locator("section.card", has_text="Facts at expiry")
+    assert "unlimited" not in facts.inner_text() and "%" in facts.inner_text()
+    page.get_by_label("Lots of leg 1").fill("2")
+    page.get_by_label("Choice of leg 1").select_option("delta")
+    page.get_by_label("Value of leg 1").fill("0.2")
+    page.get_by_label("Choice of leg 2").select_option("strike")
+    page.get_by_label("Remove leg 2").click()
+    page.get_by_label("Implied volatility").press("ArrowRight")
+    page.get_by_text(re.compile(r"Implied volatility \+")).wait_for()
+    page.locator(".payoff").hover()
+    card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
+    card.get_by_label("Name").fill("Fly")
+    card.get_by_label("Exit").fill("09:00")
+    card.get_by_role("button", name="Check").click()
+    card.get_by_role("alert").wait_for()
+    assert card.get_by_role("button", name="Save").is_disabled()
+    card.get_by_label("Exit").fill("15:00")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain").first.wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.said("fly.toml is written")
+    card.get_by_role("link", name="Backtest this").wait_for()
+    made = tomllib.loads(Path(site.home / "config" / "strategies" / "fly.toml").read_text(encoding="utf-8"))
+    assert [leg["strike"] for leg in made["legs"]][:1] == ["DELTA 0.2"] and len(made["legs"]) == 3
+
+    card.get_by_role("link", name="Backtest this").click()
+    new = page.locator("section.card", has=page.get_by_role("heading", name="New run"))
+    assert new.get_by_label("Strategy").input_value() == "Fly"
+    new.get_by_label("Data").fill("../outside.csv")
+    new.get_by_role("button", name="Queue").click()
+    new.locator(".field-error").wait_for()
+    for last in ("2024-01-30", "2024-01-31"):
+        new.get_by_label("Strategy").fill("Alternating")
+        new.get_by_label("Data").fill("NIFTY=data/index-1m.csv.gz")
+        new.get_by_label("From", exact=True).fill("2024-01-29")
+        new.get_by_label("To", exact=True).fill(last)
+        new.get_by_role("button", name="Queue").click()
+        page.locator("li", has_text="backtest Alternating").first.wait_for()
+    done = page.locator("li", has_text="backtest Alternating").locator(".badge", has_text="done")
+    eventually(lambda: done.count() == 2, 120)
+    rows = viewer.table("reports").locator("tbody tr")
+    eventually(lambda: rows.count() >= 2, 10)
+    for at in (0, 1):
+        rows.nth(at).get_by_role("button", name="Compare").click()
+    compared = page.locator("section.card", has=page.get_by_role("heading", name="Compared"))
+    compared.locator("tbody tr").first.wait_for()
+    rows.first.get_by_role("link").click()
+    page.locator("main svg, main canvas").first.wait_for()
+    assert page.locator("main h2").count() > 3
+
+
+def test_run_is_cancelled_and_a_failed_one_says_why(viewer: PageViewer) -> None:
+    viewer.open("/reports", "Research")
+    page = viewer.page
+    new = page.locator("section.card", has=page.get_by_role("heading", name="New run"))
+    new.get_by_label("Strategy").fill("Nobody")
+    new.get_by_role("button", name="Queue").click()
+    failed = page.locator("li", has_text="Nobody")
+    failed.locator(".badge", has_text="failed").wait_for(timeout=60_000)
+    assert "Nobody" in failed.locator(".grow").inner_text()
+    new.get_by_label("What").select_option("optimize")
+    new.get_by_label("Strategy").fill("Alternating")
+    new.get_by_label("Data").fill("NIFTY=data/index-1m.csv.gz")
+    new.get_by_label("Values").fill("signal_cooldown=0:60:1")
+    new.get_by_role("button", name="Queue").click()
+    running = page.locator("li", has_text="optimize Alternating")
+    running.get_by_role("button", name="Cancel").click()
+    running.locator(".badge", has_text="cancelled").wait_for()
+
+
+def test_settings_audit_and_calendar_are_read_and_filtered(viewer: PageViewer) -> None:
+    viewer.open("/settings", "Settings")
+    viewer.page.get_by_label("Search settings").fill("CONSOLE_PROXIES")
+    assert "127.0.0.1" in viewer.row("settings", "CONSOLE_PROXIES").inner_text()
+    viewer.open("/audit", "Audit")
+    viewer.page.get_by_label("Action").fill("first-user")
+    viewer.row("audit", "first-user", "asha")
+    viewer.open("/calendar", "Calendar")
+    viewer.page.get_by_label("Exchange", exact=True).select_option("MCX")
+    assert viewer.row("days", "MCX")
