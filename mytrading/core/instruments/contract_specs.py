@@ -14,7 +14,7 @@ from itertools import islice
 import msgspec
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.calendar.variance_clock import ClockWeights
+from mytrading.core.calendar.clock_weights import ClockWeights
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
 from mytrading.core.text.spelling import convert_parsed_file
 from mytrading.messages.instruments import Instrument, InstrumentKind

@@ -8,7 +8,8 @@ from datetime import date, time
 import numpy as np
 import pytest
 
-from mytrading.core.calendar.variance_clock import DAYS_A_YEAR, ClockWeights, VarianceClock
+from mytrading.core.calendar.clock_weights import ClockWeights
+from mytrading.core.calendar.variance_clock import DAYS_A_YEAR, VarianceClock
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import MINUTE, to_ns
 from tests.kit.backtest_specs import calendar
