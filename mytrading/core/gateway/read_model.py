@@ -21,6 +21,7 @@ from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 
 KEPT = 5000
+_REPEATED = (Quote, Heartbeat, CallBudget, AccountHealth, Funds, RiskPicture)
 
 
 class StackView:
@@ -56,6 +57,8 @@ class StackView:
         self.funds: dict[str, Funds] = {}
         self.risk: RiskPicture | None = None
         self.counts: Counter[str] = Counter()
+        self.changes = 0
+        """Messages applied so far but for levels that repeat: while it stays, so do orders, trades and signals."""
         self._day = 0
 
     def advance_to(self, market_ns: int) -> None:
@@ -71,6 +74,7 @@ class StackView:
     def apply(self, message: Any, machine_ns: int = 0) -> None:
         """Update the view by a message written at `machine_ns` (0: now); those of earlier runs are not counted."""
         counted = machine_ns == 0 or machine_ns >= self.since_machine_ns
+        self.changes += not isinstance(message, _REPEATED)
         match message:
             case Quote():
                 self.quotes[message.instrument] = message

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
+from litestar.plugins.core import MsgspecDIPlugin
 
 from mytrading import __version__
 from mytrading.daemons.console import (
@@ -72,9 +73,17 @@ async def live(socket: WebSocket[Viewer, Any, Any]) -> None:
     await socket.app.state.hub.serve(socket)
 
 
+class ConsoleApplication(Litestar):
+    """Litestar without its plug-ins for libraries that we do not use: they would load pydantic, 12 MB."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[Any]) -> list[Any]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def make_application(state: State) -> Litestar:
     """Return the application around `state`: its config, store, hub, reader, files, door and build."""
-    return Litestar(
+    return ConsoleApplication(
         [
             livez,
             schema,
@@ -117,6 +126,8 @@ def _bad_request(error: HTTPException) -> ApiError:
     extra = error.extra if isinstance(error.extra, list) and error.extra else [{}]
     first: Any = extra[0] if isinstance(extra[0], dict) else {}
     field, text = str(first.get("key", "")), str(first.get("message", error.detail))
+    if "expected" not in text.lower():
+        text = f"expected what GET /api/schema describes; {text}"
     return ApiError(code="BAD_REQUEST", error=f"{field}: {text}" if field else text, field=field)
 
 

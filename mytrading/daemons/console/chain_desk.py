@@ -47,12 +47,17 @@ class LiveChain(QuoteLease):
         settles = self.ends(options[0].exchange, self.expiry)
         self._chain = OptionChain(self.underlying, self.expiry, options, book.spot(self.underlying).id, settles, RATE)
         self._first = first_interest
+        self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Take the quotes that came; return the rows of the chain and of its head."""
         self.renew(set(self._chain.instruments(self._chain.spot_price(), AROUND)))
-        for quote in self.quotes(0):
-            self._chain.apply(quote)
+        news = [self._chain.apply(quote) for quote in self.quotes(0)]
+        if self._rows is None or any(news):
+            self._rows = self._figured()
+        return self._rows
+
+    def _figured(self) -> tuple[dict[str, Any], dict[str, Any]]:
         view = self._chain.view(self.now, AROUND)
         lines = {
             f"{row.strike:g}": ChainLine(
@@ -128,8 +133,10 @@ class ChainDesk:
         """How many chains are leased."""
         return len(self._chains)
 
-    def serve(self, book: TopicBook, wanted: Callable[[], frozenset[str]], changed: Callable[[], None]) -> None:
-        """Put the rows of `wanted` chains (UNDERLYING:EXPIRY) into `book`, and call `changed`."""
+    def serve(
+        self, book: TopicBook, wanted: Callable[[], frozenset[str]], changed: Callable[[list[str]], None]
+    ) -> None:
+        """Put the rows of `wanted` chains (UNDERLYING:EXPIRY) into `book`, and call `changed` with the topics."""
         self._book, self._wanted, self._changed = book, wanted, changed
 
     def instruments(self) -> InstrumentBook:
@@ -152,12 +159,12 @@ class ChainDesk:
     async def run(self) -> None:
         """Keep the chains until cancelled."""
         loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             wanted = self._wanted()
             if not wanted and not self._chains:
                 await asyncio.sleep(IDLE_S)
                 continue
-            began = loop.time()
             try:
                 tables = await loop.run_in_executor(self._thread, self._turn, wanted)
             except (OpsTimedOut, OpsRefused, NoSuchContract, OSError):
@@ -165,8 +172,9 @@ class ChainDesk:
                 continue
             changed = [topic for topic, rows in tables.items() if self._book.put(topic, rows)]
             if changed:
-                self._changed()
-            await asyncio.sleep(max(TURN_S - (loop.time() - began), 0.01))
+                self._changed(changed)
+            due = max(due + TURN_S, loop.time() + 0.01)
+            await asyncio.sleep(due - loop.time())
 
     def _turn(self, wanted: frozenset[str]) -> dict[str, Any]:
         for name in self._chains.keys() - wanted:

@@ -6,7 +6,7 @@ A viewer that reads slowly gets fewer and larger deltas, never a queue; one that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -65,12 +65,14 @@ class LiveHub:
         self.book, self.store, self.build = book, store, build
         self.viewers: set[LiveViewer] = set()
         self._beat, self._chain_problem = beat, chain_problem
-        self._beaten = (0, b"")
+        self._beaten = (0, "")
 
-    def wake(self) -> None:
-        """Have every viewer look at its topics; in the event loop."""
+    def wake(self, topics: Iterable[str]) -> None:
+        """Have those look who watch one of these topics, which have changed; in the event loop."""
+        changed = frozenset(topics)
         for viewer in self.viewers:
-            viewer.changed.set()
+            if not changed.isdisjoint(viewer.topics):
+                viewer.changed.set()
 
     def wanted(self) -> frozenset[str]:
         """Return the topics that somebody watches, chains left out."""
@@ -117,7 +119,7 @@ class LiveHub:
             with suppress(Exception):
                 await socket.close(mine.end_code or 1000)
 
-    def _hello(self, mine: LiveViewer) -> bytes:
+    def _hello(self, mine: LiveViewer) -> str:
         beat, session = self._beat(), mine.viewer.login
         return _encode(
             api.LiveHello(
@@ -129,7 +131,7 @@ class LiveHub:
                 market_ms=beat.market_ms,
                 topics=[*TOPICS, *CHAIN_TOPICS],
             )
-        )
+        ).decode()
 
     async def _tell(self, socket: WebSocket[Viewer, Any, Any], mine: LiveViewer) -> None:
         """Send beats and changes until the viewer is to end."""
@@ -141,15 +143,16 @@ class LiveHub:
                 if not self._is_alive(mine):
                     mine.end_code = SESSION_ENDED
                     return
+            due = []
             if now >= beat_at:
                 beat_at = now + int(BEAT_S * 1e9)
-                await self._send(socket, self._encoded_beat())
-            for topic, known in list(mine.topics.items()):
+                due.append(self._encoded_beat())
+            for topic, known in mine.topics.items():
                 newest = self.book.get(topic)
-                if newest is None or newest is known or topic not in mine.topics:
-                    continue
-                mine.topics[topic] = newest
-                await self._send(socket, newest.snapshot() if known is None else newest.delta(known))
+                if newest is not None and newest is not known:
+                    mine.topics[topic] = newest
+                    due.append(newest.snapshot() if known is None else newest.delta(known))
+            await self._send(socket, *due)
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(beat_at - machine_now(), 0) / 1e9):
                     await mine.changed.wait()
@@ -160,15 +163,18 @@ class LiveHub:
         now = self.store.session(session.digest)
         return now is not None and now.role == session.role
 
-    def _encoded_beat(self) -> bytes:
+    def _encoded_beat(self) -> str:
         beat = self._beat()
         if beat.wall_ms - self._beaten[0] > 200:
-            self._beaten = beat.wall_ms, _encode(beat)
+            self._beaten = beat.wall_ms, _encode(beat).decode()
         return self._beaten[1]
 
-    async def _send(self, socket: WebSocket[Viewer, Any, Any], message: bytes) -> None:
+    async def _send(self, socket: WebSocket[Viewer, Any, Any], *messages: str) -> None:
+        if not messages:
+            return
         async with asyncio.timeout(DEAF_S):
-            await socket.send_data(message.decode(), mode="text")
+            for message in messages:
+                await socket.send_data(message)
 
     async def _listen(self, socket: WebSocket[Viewer, Any, Any], mine: LiveViewer) -> None:
         """Take messages of the page until it is gone."""
@@ -214,4 +220,4 @@ class LiveHub:
         return f"expected one of {', '.join(TOPICS)}, or chain:UNDERLYING:EXPIRY; found {topic[:40]!r}"
 
     async def _refuse(self, socket: WebSocket[Viewer, Any, Any], topic: str, error: str) -> None:
-        await self._send(socket, _encode(api.LiveRefused(topic=topic[:80], error=error[:300])))
+        await self._send(socket, _encode(api.LiveRefused(topic=topic[:80], error=error[:300])).decode())

@@ -112,6 +112,7 @@ class ConsoleServer:
             lifespan="on",
             ws="websockets-sansio",
             ws_max_size=64 * 1024,
+            ws_per_message_deflate=False,  # it would be done for each page apart, and keep a window for each
             limit_concurrency=200,
             timeout_graceful_shutdown=1,
         )
@@ -148,8 +149,8 @@ class ConsoleServer:
         for task in self._tasks:
             task.cancel()
 
-    def _wake(self) -> None:
-        self.hub.wake()
+    def _wake(self, topics: list[str]) -> None:
+        self.hub.wake(topics)
 
     def _beat(self) -> LiveBeat:
         answered = self.reader.answered_ns

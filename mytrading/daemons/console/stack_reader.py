@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.book import InstrumentBook
@@ -32,10 +32,25 @@ POINTS = 5000
 MOST_ORDERS = 500
 _NEEDS_RISK = frozenset({"limits", "stops", "structures"})
 _NEEDS_ORDERS = frozenset({"orders", "needs"})
+LISTS_NS = 5_000_000_000
+"""Lists that no journaled row has changed are asked for again after so long."""
+_LISTS: dict[str, tuple[ops.Query[Any], Callable[[Any], views.Table]]] = {
+    "orders": (ops.OrdersQuery(limit=MOST_ORDERS), views.order_rows),
+    "trades": (ops.TradesQuery(limit=MOST_ORDERS), views.trade_rows),
+    "signals": (ops.SignalsQuery(limit=MOST_ORDERS), views.signal_rows),
+}
+
+
+class _KnownList(NamedTuple):
+    """Rows of a list, the mark of the gateway's books at which they were read, and when."""
+
+    mark: str
+    asked_ns: int
+    rows: views.Table
 
 
 class StackReader:
-    """The newest picture of the stack in `book`. `changed` is called in the event loop when a topic has."""
+    """The newest picture of the stack in `book`. `changed` is called in the event loop with the topics that have."""
 
     def __init__(
         self,
@@ -43,7 +58,7 @@ class StackReader:
         clock: MarketClock,
         calendar: Calendar,
         instruments: Callable[[], InstrumentBook],
-        changed: Callable[[], None],
+        changed: Callable[[list[str]], None],
     ) -> None:
         self.book = TopicBook()
         self.problem = "the stack was not asked yet"
@@ -60,7 +75,7 @@ class StackReader:
         self._points: deque[ProfitPoint] = deque(maxlen=POINTS)
         self._profit_ns = 0
         self._expiring: tuple[str, list[str]] = ("", [])
-        self._last_order = 0
+        self._lists: dict[str, _KnownList] = {}
 
     async def run(self, wanted: Callable[[], frozenset[str]]) -> None:
         """Read what is `wanted` until cancelled."""
@@ -76,7 +91,7 @@ class StackReader:
         tables = await asyncio.get_running_loop().run_in_executor(self._thread, self._read, wanted)
         changed = [topic for topic, rows in tables.items() if self.book.put(topic, rows)]
         if changed:
-            self._changed()
+            self._changed(changed)
 
     def stop(self) -> None:
         """End the thread, once what it asks is answered."""
@@ -84,6 +99,7 @@ class StackReader:
         self._thread.shutdown(wait=True)
 
     def _hang_up(self) -> None:
+        self._lists.clear()
         if self._ops is not None:
             self._ops.close()
             self._ops = None
@@ -104,7 +120,17 @@ class StackReader:
     def _tables(self, topics: frozenset[str], ask: Callable[[Any], Any]) -> dict[str, views.Table]:
         status, summary = ask(ops.StatusQuery()), ask(ops.SummaryQuery())
         risk = ask(ops.RiskQuery()) if topics & _NEEDS_RISK else {}
-        orders = views.order_rows(ask(ops.OrdersQuery(limit=MOST_ORDERS))) if topics & _NEEDS_ORDERS else {}
+        now, mark = machine_now(), str(status["books_mark"])
+
+        def listed(topic: str) -> views.Table:
+            """The rows of a list that only grows by journaled changes: asked for again once there were any."""
+            known = self._lists.get(topic)
+            if known is None or known.mark != mark or now - known.asked_ns > LISTS_NS:
+                query, made_of = _LISTS[topic]
+                known = self._lists[topic] = _KnownList(mark, now, made_of(ask(query)))
+            return known.rows
+
+        orders = listed("orders") if topics & _NEEDS_ORDERS else {}
         self._add_point(summary)
         made: dict[str, Callable[[], views.Table]] = {
             "stack": lambda: views.stack_rows(status, summary, self._config.system_name, self._session()),
@@ -115,8 +141,8 @@ class StackReader:
             "halts": lambda: views.halt_rows(status),
             "processes": lambda: views.process_rows(status),
             "orders": lambda: orders,
-            "trades": lambda: views.trade_rows(ask(ops.TradesQuery(limit=MOST_ORDERS))),
-            "signals": lambda: views.signal_rows(ask(ops.SignalsQuery(limit=MOST_ORDERS))),
+            "trades": lambda: listed("trades"),
+            "signals": lambda: listed("signals"),
             "limits": lambda: views.limit_rows(risk),
             "stops": lambda: views.stop_rows(risk),
             "structures": lambda: views.structure_rows(risk),

@@ -23,21 +23,22 @@ class TopicState:
         self.topic = topic
         self.version = version
         self.rows = rows
-        self._snapshot = b""
-        self._deltas: dict[int, bytes] = {}
+        self._snapshot = ""
+        self._deltas: dict[int, str] = {}
 
-    def snapshot(self) -> bytes:
+    def snapshot(self) -> str:
         """Return the encoded message with all rows."""
         if not self._snapshot:
-            self._snapshot = _encode(LiveSnapshot(topic=self.topic, version=self.version, rows=dict(self.rows)))
+            whole = LiveSnapshot(topic=self.topic, version=self.version, rows=dict(self.rows))
+            self._snapshot = _encode(whole).decode()
         return self._snapshot
 
-    def delta(self, before: TopicState) -> bytes:
+    def delta(self, before: TopicState) -> str:
         """Return the encoded message that leads from an earlier state here."""
         if before.version not in self._deltas:
             cells, gone = changes(before.rows, self.rows)
             made = LiveDelta(topic=self.topic, previous=before.version, version=self.version, set=cells, gone=gone)
-            self._deltas[before.version] = _encode(made)
+            self._deltas[before.version] = _encode(made).decode()
         return self._deltas[before.version]
 
 

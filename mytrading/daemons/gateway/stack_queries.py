@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -64,6 +65,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "ready": not wrong_mode and all(_ready(view.beats.get(name)) for name in ALL),
         "wrong_mode": wrong_mode,
         "entries_closed": _entries_closed(ctx),
+        "books_mark": f"{os.getpid()}.{ctx.view.changes}",
     }
 
 
