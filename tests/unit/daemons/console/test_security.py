@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
+import msgspec
 import pyotp
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mytrading.daemons.console.doorkeeper import HEADERS, MOST_API, MOST_AUTH
-from mytrading.daemons.console.user_store import code_path, new_code, store_path
+from mytrading.daemons.console.server import ConsoleServer, NotPrivate
+from mytrading.daemons.console.user_store import ROLES, code_path, new_code, store_path
+from mytrading.messages.run_config import ConsoleRules
+from mytrading.runtime.host.clock import MarketClock
 from tests.kit.console_browser import PASSWORD, Browser, ConsoleOfTest
+from tests.kit.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +89,29 @@ def test_logout_ends_the_session_and_its_socket_whatever_was_under_way(console: 
     assert again.get("/api/stack").status_code == 401
 
 
+def test_answer_that_was_under_way_at_the_logout_brings_the_session_not_back(console: ConsoleOfTest) -> None:
+    page = console.browser("vera")
+    cookies = dict(page.http.cookies)
+    console.gateway.silent.set()
+    try:
+        slow: list[httpx.Response] = []
+        under_way = threading.Thread(target=lambda: slow.append(page.get("/api/orders")))
+        asked = console.server.reader.asked
+        under_way.start()
+        eventually(lambda: console.server.reader.asked > asked, 10)
+        again = console.browser()
+        again.http.cookies.update(cookies)
+        again.csrf = page.csrf
+        assert again.post("/api/logout").status_code == 204
+        under_way.join()
+    finally:
+        console.gateway.silent.clear()
+    assert slow[0].status_code == 503, "it began before the end, and was answered after it"
+    late = console.browser()
+    late.http.cookies.update(cookies | dict(slow[0].cookies))
+    assert late.get("/api/stack").status_code == 401
+
+
 def test_each_limit_counts_for_itself(console: ConsoleOfTest) -> None:
     page = console.browser()
     page.open_page()
@@ -140,6 +171,41 @@ def test_viewer_may_look_and_not_act_and_its_try_is_audited(console: ConsoleOfTe
     assert page.get("/api/settings").status_code == 403
 
 
+OWN = {"/api/login", "/api/first-user", "/api/logout", "/api/confirm", "/api/password", "/api/totp/begin",
+       "/api/totp/confirm", "/api/totp/remove", "/api/sessions/{session}/revoke"}  # fmt: skip
+"""What everybody does with an own session and password."""
+OF_ADMINISTRATORS = ("/api/users", "/api/setup/", "/api/config/")
+STEP_UP = ("/api/actions/resume", "/api/actions/unkill", "/api/actions/resolve", "/api/webhooks/", *OF_ADMINISTRATORS)
+"""What needs the password again; trying whether a server answers does not."""
+
+
+def test_every_command_asks_for_its_role_and_some_for_the_password_and_each_refusal_is_audited(
+    console: ConsoleOfTest,
+) -> None:
+    paths = console.browser().get("/api/schema").json()["paths"]
+    commands = [path for path, methods in paths.items() if "post" in methods and path not in OWN]
+    assert len(commands) >= 25
+    console.add_user("tessa", "trader")
+    refusals = Counter[str]()
+    with_old_password = {name: console.browser(name) for name in ("vera", "tessa", "asha")}
+    with console.server.store._change() as db:
+        db.execute("UPDATE sessions SET confirmed_ms = 0")
+    for number, path in enumerate(commands):
+        needed = "admin" if path.startswith(OF_ADMINISTRATORS) else "trader"
+        for name, role in (("vera", "viewer"), ("tessa", "trader"), ("asha", "admin")):
+            page = with_old_password[name]
+            headers = {"x-csrf-token": page.csrf, "origin": page.origin, "x-forwarded-for": f"198.51.100.{number}"}
+            done = page.http.post(path.replace("{", "").replace("}", ""), json={"no such": 1}, headers=headers)
+            step_up = path.startswith(STEP_UP) and not path.endswith("/test")
+            expected = "ROLE" if ROLES.index(role) < ROLES.index(needed) else "CONFIRM_NEEDED" if step_up else ""
+            assert not expected or done.json()["code"] == expected, (path, name, done.text)
+            assert done.status_code in ((403,) if expected else (400, 404, 409)), (path, name, done.text)
+            refusals[name] += bool(expected)
+    for name, count in refusals.items():
+        rows = console.server.store.audited(name, "", "refused", 0, 500)
+        assert count > 5 and len(rows) >= count, name
+
+
 def test_password_is_asked_again_for_what_opens_trading(console: ConsoleOfTest) -> None:
     page = console.browser("tara")
     session = console.server.store.sessions("tara")[0]
@@ -193,3 +259,27 @@ def test_revoked_session_ends(console: ConsoleOfTest) -> None:
     left = [one.get("/api/stack").status_code for one in (page, other)]
     assert left == [200, 401] or left == [200, 200], left
     assert theirs["id"] not in {row["id"] for row in page.get("/api/sessions").json()}
+
+
+def test_address_that_others_reach_needs_a_proxy_with_a_certificate(console: ConsoleOfTest, tmp_path: Path) -> None:
+    def listening(**rules: Any) -> ConsoleServer:
+        state = msgspec.structs.replace(console.config, console=ConsoleRules(port=0, **rules), state_dir=str(tmp_path))
+        made = ConsoleServer(state, MarketClock.load(state.clock_path), console.server.desk._calendar, tmp_path)
+        try:
+            made.listen()
+        finally:
+            made.stop()
+        return made
+
+    for host in ("0.0.0.0", "::", "192.0.2.7"):
+        with pytest.raises(NotPrivate, match="CONSOLE_PUBLIC_URL"):
+            listening(host=host)
+        with pytest.raises(NotPrivate, match="CONSOLE_PUBLIC_URL"):
+            listening(host=host, public_url="http://console.example.in")
+    assert listening(host="0.0.0.0", public_url="https://console.example.in").port
+    assert listening(host="127.0.0.1").port
+
+
+def test_console_loads_no_library_for_models_that_it_does_not_have(console: ConsoleOfTest) -> None:
+    names = {type(plugin).__module__ for plugin in console.server._door._inner.plugins}  # type: ignore[attr-defined]
+    assert names and not [name for name in names if "pydantic" in name or "attrs" in name]
