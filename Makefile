@@ -43,7 +43,7 @@ PEERS := .venv-bench
 SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers pictures lint clean distclean
+.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers bench-console pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -61,6 +61,7 @@ help:
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
+	@echo 'make bench-console what Chromium makes of the web console; about 50 MB to download once; ARGS="--json"'
 	@echo 'make test-console every page of the web console in Chromium; about 50 MB to download once'
 	@echo 'make pictures    the pictures of the documents, with Chromium; ARGS="backtest chart"'
 	@echo 'make lint        ruff and mypy'
@@ -147,7 +148,7 @@ engines: $(STAMP)
 	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_backtest_lean.py tests/property/test_backtest_lean_legs.py $(ARGS)
 
 fuzz: $(STAMP)
-	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py tests/property/test_fuzz_webhooks.py $(ARGS)
+	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py tests/property/test_fuzz_webhooks.py tests/property/test_fuzz_console.py $(ARGS)
 
 flood: $(STAMP)
 	FLOOD_SIGNALS=$(or $(SIGNALS),10000) FLOOD_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s tests/system/test_flood.py $(ARGS)
@@ -157,6 +158,9 @@ chaos: $(STAMP)
 
 bench: $(STAMP)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/mytrading bench $(ARGS)
+
+bench-console: $(STAMP) $(PAGES) $(VENV)/.browser
+	$(BIN)/python -m lab.bench.console_browser $(ARGS)
 
 bench-peers: $(STAMP)
 	-@$(MAKE) --no-print-directory $(PEERS)/.installed

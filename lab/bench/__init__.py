@@ -28,6 +28,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from lab.bench.call_counts import measure_call_counts
     from lab.bench.client import measure_client
     from lab.bench.compiled import measure_compiled
+    from lab.bench.console import measure_console, measure_quote_beside_console
     from lab.bench.exit_after_cancel import measure_exit_after_cancel
     from lab.bench.exit_latency import measure_breach
     from lab.bench.feed import measure_burst, measure_frame, measure_subscribe
@@ -71,6 +72,8 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "webhook_to_order": measure_webhook_to_order,
         "quote_beside_webhooks": measure_quote_beside_webhooks,
         "webhook_load": measure_webhook_load,
+        "console": measure_console,
+        "quote_beside_console": measure_quote_beside_console,
     }
     unknown = [name for name in names if name not in groups]
     if unknown:

@@ -11,15 +11,16 @@ import msgspec
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """`limit` is what it is held against, measured in the same run; `ratio` is value over limit; None without one.
 
-    Where it could not be measured `value` is None and `why` says the reason. A `binding` one depends on the code alone:
-    where its goal is missed, the run fails and `why` says what to do.
+    Where it could not be measured `value` is None and `why` says the reason; `met` is None where the machine lacks what
+    the figure needs. A `binding` one depends on the code alone: where its goal is missed, the run fails and `why` says
+    what to do.
     """
 
     name: str
     value: float | None
     unit: str
     goal: str
-    met: bool
+    met: bool | None
     n: int
     limit: float | None = None
     ratio: float | None = None
@@ -81,9 +82,9 @@ def beside_peer(
     )
 
 
-def unmeasured(name: str, unit: str, goal: str, why: str) -> Figure:
+def unmeasured(name: str, unit: str, goal: str, why: str, met: bool | None = False) -> Figure:
     """A figure that could not be measured, such as beside a peer that is not installed."""
-    return Figure(name=name, value=None, unit=unit, goal=goal, met=False, n=0, why=f"not measured: {why}")
+    return Figure(name=name, value=None, unit=unit, goal=goal, met=met, n=0, why=f"not measured: {why}")
 
 
 def below(name: str, value: float, unit: str, most: float, n: int, bare: float | None = None) -> Figure:
