@@ -146,6 +146,7 @@ def test_whatever_a_page_says_over_its_socket_it_is_followed_or_refused(console:
     spoilt = cases(MESSAGES, SEED, COUNT)
     left = COUNT
     while left:
+        page.ip = f"10.200.{left >> 8 & 255}.{left & 255}"
         with page.live() as live:
             live.receive("hello")
             try:

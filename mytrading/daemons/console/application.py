@@ -102,7 +102,12 @@ def make_application(state: State) -> Litestar:
             *page_files.ROUTES,
         ],
         middleware=[DefineMiddleware(Authentication)],
-        exception_handlers={HTTPException: _refuse, Exception: _fail},
+        exception_handlers={
+            HTTPException: _refuse,
+            UnicodeDecodeError: _refuse_unreadable,
+            RecursionError: _refuse_unreadable,
+            Exception: _fail,
+        },
         state=state,
         openapi_config=OpenAPIConfig(title="MyTrading console", version=__version__, path="/unserved"),
         request_max_body_size=MOST_BODY,
@@ -129,6 +134,14 @@ def _bad_request(error: HTTPException) -> ApiError:
     if "expected" not in text.lower():
         text = f"expected what GET /api/schema describes; {text}"
     return ApiError(code="BAD_REQUEST", error=f"{field}: {text}" if field else text, field=field)
+
+
+def _refuse_unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A body that Litestar lets through to the decoder: text that is no UTF-8, or nested without an end."""
+    if request.method != "POST":
+        return _fail(request, error)
+    text = f"expected JSON in UTF-8 as GET /api/schema describes it; {error}"
+    return _response(ApiError(code="BAD_REQUEST", error=text[:300]), 400)
 
 
 def _fail(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
