@@ -20,6 +20,7 @@ import msgspec
 import psutil
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from lab.bench.results import Figure, below, percentile
 from lab.bench.stack import TURN_S, Lab, lab
@@ -55,7 +56,7 @@ class OpenPage(threading.Thread):
         self.times: dict[str, list[float]] = {topic: [] for topic in topics}
         self.snapshots: dict[str, bytes] = {}
         self._address = url.replace("http", "ws", 1) + "/api/live"
-        self._origin, self._cookie = url, cookie
+        self._origin, self._cookie = Origin(url), cookie
         self._ends = threading.Event()
         self._versions: dict[str, int] = {}
         self._decode = msgspec.json.Decoder(LiveText).decode
@@ -64,7 +65,7 @@ class OpenPage(threading.Thread):
     def run(self) -> None:
         """Take messages until the end."""
         headers = {"Cookie": self._cookie}
-        with connect(self._address, origin=self._origin, additional_headers=headers, max_size=None) as socket:  # type: ignore[arg-type]
+        with connect(self._address, origin=self._origin, additional_headers=headers, max_size=None) as socket:
             socket.send(json.dumps({"type": "watch", "topics": list(self.times)}))
             while not self._ends.is_set():
                 try:
