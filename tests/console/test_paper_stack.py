@@ -24,7 +24,10 @@ def test_trial_trades_beside_the_stack_and_is_gone_when_it_is_ended(tmp_path: Pa
 
     def trial(*states: str) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
-            now: dict[str, Any] = page.get("/api/paper").json()
+            answer = page.get("/api/paper")
+            if answer.status_code == 429:  # asked for long on a busy machine
+                return None
+            now: dict[str, Any] = answer.json()
             assert now["state"] != "failed", now
             return now if now["state"] in states and (now["address"] or now["state"] == "none") else None
 
