@@ -112,7 +112,7 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
           <>
             <Payoff legs={priced} spot={forward} sigma={forward * iv * Math.sqrt(days / 365)} days={Math.max(days - daysOn, 0)} ivShift={ivShift} breakevens={facts.breakevens} />
             <div className="form">
-              <Field label={`Day: in ${span(daysOn * 86_400)}, ${number(Math.max(days - daysOn, 0), 1)} days before expiry`}>
+              <Field label={`Day: ${daysOn ? `in ${span(daysOn * 86_400)}` : "now"}, ${number(Math.max(days - daysOn, 0), 1)} days before expiry`}>
                 <input type="range" min={0} max={Math.max(days, 0.01)} step={Math.max(days, 0.01) / 100} value={Math.min(daysOn, days)} onChange={(event) => setDaysOn(event.target.valueAsNumber)} />
               </Field>
               <Field label={`Implied volatility ${ivShift >= 0 ? "+" : "−"}${number(Math.abs(ivShift) * 100, 1)} points`}>

@@ -180,7 +180,7 @@ function Account({ row }: { row: AccountRow }) {
           <Figure name="Realised today"><Profit value={row.realised} /></Figure>
           <Figure name="Broker says realised" title={row.not_comparable || "Difference of our ledger from the broker's"}>
             <Profit value={row.broker_realised} />
-            {row.difference ? <span className="warn small"> differs by {profit(row.difference)}</span> : null}
+            {row.difference ? <span className="warn small nowrap"> differs by {profit(row.difference)}</span> : null}
           </Figure>
           <Figure name="Open positions">{number(row.positions)}</Figure>
         </Figures>
