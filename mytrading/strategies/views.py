@@ -10,31 +10,25 @@ from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument
 
 
-class PositionView(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PositionView:
     """A strategy's own position for one watched instrument.
 
     `quantity` is signed units of what is traded, `average_price` its entry price in rupees. `side` is +1 while the
-    strategy is in its long position, which may be a bought call or a sold put, −1 in its short one.
+    strategy is in its long position, which may be a bought call or a sold put, −1 in its short one. `is_long`,
+    `is_short` and `is_flat` say the same; they are kept, since strategies ask at every bar.
     """
 
     quantity: int = 0
     average_price: float = 0.0
     side: int = 0
+    is_long: bool = field(init=False, compare=False, repr=False)
+    is_short: bool = field(init=False, compare=False, repr=False)
+    is_flat: bool = field(init=False, compare=False, repr=False)
 
-    @property
-    def is_long(self) -> bool:
-        """True while the strategy holds the position that BUY signals."""
-        return self.side == 1
-
-    @property
-    def is_short(self) -> bool:
-        """True while the strategy holds the position that SELL signals."""
-        return self.side == -1
-
-    @property
-    def is_flat(self) -> bool:
-        """True while the strategy holds no position."""
-        return self.side == 0
+    def __post_init__(self) -> None:
+        for name, side in (("is_long", 1), ("is_short", -1), ("is_flat", 0)):
+            object.__setattr__(self, name, self.side == side)
 
 
 FLAT = PositionView()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +70,7 @@ class RunEvent(NamedTuple):
     text: str
 
 
+_STT = Charges._fields.index("stt")
 MOST_EVENTS = 2000
 """Events kept with their words; all are counted."""
 
@@ -78,7 +80,8 @@ class Ledger:
 
     def __init__(self, charge: ChargeOf) -> None:
         self._charge = charge
-        self._costs: dict[str, defaultdict[str, float]] = {}
+        self._costs: dict[str, list[float]] = {}
+        """By strategy, rupees of each charge, in the order of `Charges`."""
         self._stop_orders: set[str] = set()
         self._exit_words: dict[tuple[str, str], str] = {}
         self.exit_words: list[str] = []
@@ -119,9 +122,8 @@ class Ledger:
         """Record a fill of signed `units` of instrument `name` at `price` (rupees), with its computed costs."""
         charges, cost = self._charge(name, product, units, price, at_ns), 0.0
         if charges is not None:
-            cost, costs = charges.total, self._costs_of(strategy)
-            for kind, rupees in zip(charges._fields, charges, strict=True):
-                costs[kind] += rupees
+            cost, costs = sum(charges), self._costs_of(strategy)
+            costs[:] = map(add, costs, charges)
         key = (strategy, name)
         self._open_costs[key] = self._open_costs.get(key, 0.0) + cost
         self.fills.append(Fill(at_ns, name, strategy, units, price, cost))
@@ -137,13 +139,14 @@ class Ledger:
         key = (trade.strategy, trade.instrument)
         costs = self._open_costs.pop(key, 0.0)
         self.exit_words.append(self._exit_words.pop(key, ""))
-        self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
+        self.trades.append(Trade(*trade[:9], costs, self._legs.get(key, 0)))
 
     def record_settlement(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """Record a held contract's expiry: a fill at settlement `price` with `cost` in rupees, and a trade."""
         name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
         self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
-        self._costs_of(strategy)["stt"] += cost
+        if cost:
+            self._costs_of(strategy)[_STT] += cost
         self.note_exit(strategy, name, "expiry")
         self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
         self.record_trade(Trade(
@@ -196,20 +199,19 @@ class Ledger:
         part.events = [event for event in self.events if event.subject == name]
         part.counts = Counter(event.code for event in part.events)
         part.stops_given = {fill.instrument: self.stops_given.get(fill.instrument, set()) for fill in part.fills}
-        part._costs = {name: self._costs_of(name)}
+        part._costs = {key: costs for key, costs in self._costs.items() if key == name}
         return part
 
-    def _costs_of(self, strategy: str) -> defaultdict[str, float]:
-        return self._costs.setdefault(strategy, defaultdict(float))
+    def _costs_of(self, strategy: str) -> list[float]:
+        found = self._costs.get(strategy)
+        if found is None:
+            found = self._costs[strategy] = [0.0] * len(Charges._fields)
+        return found
 
     @property
     def costs_by_kind(self) -> dict[str, float]:
         """Return the rupees charged on all fills by charge: brokerage, stt, …"""
-        total: defaultdict[str, float] = defaultdict(float)
-        for costs in self._costs.values():
-            for kind, rupees in costs.items():
-                total[kind] += rupees
-        return dict(total)
+        return dict(zip(Charges._fields, map(sum, zip(*self._costs.values(), strict=True)), strict=False))
 
     @property
     def costs(self) -> float:

@@ -5,6 +5,7 @@ The rates stand in `config/fees.toml`, by segment and date.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -15,9 +16,10 @@ import msgspec
 from mytrading.core.text.spelling import convert_parsed_file
 from mytrading.core.time import day_number
 from mytrading.messages.enums import Product
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import Instrument
 
 _EPOCH = date(1970, 1, 1).toordinal()
+_BSE = frozenset(("BSE", "BFO", "BSE_INDEX"))
 SEGMENTS = ("equity_delivery", "equity_intraday", "future", "option")
 
 
@@ -39,6 +41,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     exchange: tuple[Rate, ...] = ()
     exchange_bse: tuple[Rate, ...] = ()
     stamp_buy: tuple[Rate, ...] = ()
+
+    @property
+    def dated(self) -> tuple[tuple[Rate, ...], ...]:
+        """All rates that change from a date on, by charge."""
+        return self.stt_buy, self.stt_sell, self.stt_exercise, self.exchange, self.exchange_bse, self.stamp_buy
 
 
 class Charges(NamedTuple):
@@ -84,8 +91,10 @@ class FeeSchedule:
 
     def __init__(self, file: FeeFile) -> None:
         self.file = file
-        self.rates = lru_cache(maxsize=256)(self._rates)
-        """The `DayRates` of a segment, at the BSE or not, on a day (proleptic ordinal)."""
+        self._rates = lru_cache(maxsize=256)(self._rates_on)
+        groups = [file.sebi, file.gst, *(group for segment in file.segments.values() for group in segment.dated)]
+        self._changes = [1, *sorted({rate.since.toordinal() for group in groups for rate in group})]
+        """Days (proleptic ordinals) from which on any rate is another than before."""
 
     def __reduce__(self) -> tuple[type[FeeSchedule], tuple[FeeFile]]:
         return FeeSchedule, (self.file,)
@@ -98,7 +107,11 @@ class FeeSchedule:
             raise ValueError(f"{source}: expected [segments.{missing[0]}]; add it with its rates")
         return cls(file)
 
-    def _rates(self, segment: str, bse: bool, day: int) -> DayRates:
+    def rates(self, segment: str, bse: bool, day: int) -> DayRates:
+        """Return the rates of a segment, at the BSE or not, on a day (proleptic ordinal)."""
+        return self._rates(segment, bse, self._changes[bisect_right(self._changes, day) - 1])
+
+    def _rates_on(self, segment: str, bse: bool, day: int) -> DayRates:
         found, on = self.file.segments[segment], date.fromordinal(day)
         exchange = found.exchange_bse if bse and found.exchange_bse else found.exchange
         stt = (found.stt_buy, found.stt_sell, found.stt_exercise)
@@ -112,13 +125,14 @@ class FeeSchedule:
     ) -> Charges:
         """Return the charges in rupees of a fill of signed `units` at `price`, by the rates at market `at_ns`.
         `as_future` charges an index like its future."""
-        if as_future or instrument.kind is InstrumentKind.FUT:
+        kind = instrument.kind
+        if as_future or (kind.is_derivative and not kind.is_option):
             segment = "future"
-        elif instrument.kind.is_option:
+        elif kind.is_option:
             segment = "option"
         else:
             segment = "equity_delivery" if product is Product.CNC else "equity_intraday"
-        rates = self.rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _EPOCH + day_number(at_ns))
+        rates = self.rates(segment, instrument.exchange in _BSE, _EPOCH + day_number(at_ns))
         turnover = abs(units) * price
         brokerage = rates.brokerage * turnover if rates.brokerage else rates.brokerage_most
         if rates.brokerage_most and brokerage > rates.brokerage_most:

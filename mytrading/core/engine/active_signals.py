@@ -148,13 +148,16 @@ class ActiveSignals:
     def apply_signal(self, signal: Signal) -> None:
         """Record a sent signal as the last one of its strategy and watched instrument, without orders yet."""
         key = (signal.strategy, signal.watch)
-        status = self._statuses.setdefault(key, SignalStatus())
+        status = self._statuses.get(key)
+        if status is None:
+            status = self._statuses[key] = SignalStatus()
         before, status.signal = status.signal, signal
         if before is not None:
             self._key_of.pop(before.id, None)
         self._key_of[signal.id] = key
         status.spent = status.filled = False
-        status.live_orders, status.rejected_in = set(), set()
+        status.live_orders.clear()
+        status.rejected_in.clear()
         if signal.rearmed or before is None or before.action is not signal.action:
             status.quiet_bars = None
         if signal.action is not Action.EXIT:
