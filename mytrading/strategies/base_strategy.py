@@ -200,10 +200,13 @@ class BaseStrategy:
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
         workspace = self._workspace
-        if back is _NEWEST and not instrument:
+        if not instrument:
             slots = workspace.slots
             if indicator in slots:
-                return workspace.newest[slots[indicator]]
+                if back is _NEWEST:
+                    return workspace.newest[slots[indicator]]
+                index = workspace.walked.cursor - 1 - back
+                return workspace.views[slots[indicator]][index] if index >= 0 else _NAN
         found = workspace.sources.get((indicator, instrument or workspace.current))
         if found is None:
             return workspace.indicator_value(indicator, back, instrument)

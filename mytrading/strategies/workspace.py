@@ -101,6 +101,10 @@ class StrategyWorkspace:
         """Index in `newest` by indicator as the strategy named it, for the current instrument; filled only while a loop
         walks through filled bars and moves `newest` with the cursor."""
         self.newest: tuple[float, ...] = ()
+        self.views: tuple[memoryview[float], ...] = ()
+        """The values of the indicators in `slots` at all bars."""
+        self.walked = BarSeries(0)
+        """The series that such a loop walks through."""
         self._checks: dict[str, list[tuple[IndicatorSeries, BarSeries, bool]]] = {}
         self._handle_of: dict[str, IndicatorHandle] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
@@ -233,6 +237,7 @@ class StrategyWorkspace:
         read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
         self.newest = tuple(values.value(series) for _, values, series in read)
         self.slots = {wanted: slot for slot, (wanted, _, _) in enumerate(read)}
+        self.views, self.walked = tuple(values.view for _, values, _ in read), self.series(instrument, "")
         return [values.all_values(series)[first:after].tolist() for _, values, series in read]
 
     def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[IndicatorSeries, BarSeries]:

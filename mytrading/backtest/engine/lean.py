@@ -26,7 +26,7 @@ from mytrading.core.exchange.books import required_cash
 from mytrading.core.ids import content_id
 from mytrading.core.instruments.contract_specs import MarginRates
 from mytrading.core.risk.pretrade.context import PreTradeContext, is_expired
-from mytrading.core.risk.pretrade.rule_table import find_denials
+from mytrading.core.risk.pretrade.rule_table import OF_THE_MOMENT, find_denials
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
 from mytrading.core.risk.runs.run import Run, RunLeg, reached_rules, run_basis
 from mytrading.core.risk.runs.run_events import breach_alerts, deny_while_ending
@@ -139,7 +139,8 @@ class LeanEngine:
         self._last_entry_ns = 0
         self._entry_times: list[int] = []
         self._admitted: set[int] = set()
-        """Signed units of entries that every rule admitted, while the contract is the same."""
+        """Signed units of entries that every rule admitted, while the contract is the same. Where no setting speaks of
+        sizes, counts or confidence (`LeanTerms.free`), only the moment, a spent signal or the stop denies more."""
         settings = self._settings
         self._plain_gate = not (settings.min_confidence or settings.signal_cooldown)
         self._loud = -2
@@ -306,7 +307,8 @@ class LeanEngine:
         known, self._signal, self._intent = self._intent, signal, None
         if signal.legs:
             intent = self._intent = Intent(signal=signal, since_ns=signal.created_ns)
-            if known is not None and intent.wants_same_position(known) and intent.inherits_spent(known):
+            same = known is not None and known.signal.legs[0].lots == signal.legs[0].lots
+            if known is not None and same and intent.wants_same_position(known) and intent.inherits_spent(known):
                 intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
         self._wanting = bool(signal.legs)
         if self._held is not None:
@@ -327,21 +329,25 @@ class LeanEngine:
         if not late and is_stale(self._quote, now, NEVER, environment.limits.stale_quote_seconds):
             raise NotCoveredError("an entry that waited for a price")
         units = leg.lots * instrument.lot_size
-        admitted = not late and self._is_admitted(intent, units, now)
+        free = not late and self._terms.free and units in self._admitted
+        admitted = free and not intent.spent and self._admits_from <= now < self._admits_until
         if admitted and self._settings.stop is StopPlan.NONE:
             return self._ordered(signal, PendingEntry(units, None, 0.0, leg.target_price))
+        minute = today = 0
+        if not free:
+            minute = self._entries_since(now - MINUTE + 1)
+            today = self._entries_since(self._opens_ns) if self._session is not None else 0
         case = PreTradeContext(
             signal=signal, leg=leg, now=now, machine_ns=NEVER, limits=environment.limits, instrument=instrument,
             strategy=self._settings, quote=self._quote, units=units,
             price=entry_price(leg, self._quote, side_of(units)), session=self._session, holiday=self._holiday,
             square_off_ns=self._squares_off_ns, speed=environment.square_off.speed, spent=bool(intent.spent),
             entries_per_minute=environment.rates.entries_per_minute,
-            entries_last_minute=self._entries_since(now - MINUTE + 1), last_entry_ns=self._last_entry_ns,
-            session_entries=self._entries_since(self._opens_ns) if self._session is not None else 0,
+            entries_last_minute=minute, last_entry_ns=self._last_entry_ns, session_entries=today,
         )  # fmt: skip
         stop = plan_stop(case)
         if not admitted or type(stop) is str:
-            if denied := find_denials(case):
+            if denied := find_denials(case, OF_THE_MOMENT) if free and type(stop) is not str else find_denials(case):
                 self._ledger.apply(
                     SignalDenied(
                         signal=signal.id, strategy=self._strategy, code=denied[0].code, at_ns=now, account=ACCOUNT,
@@ -359,15 +365,6 @@ class LeanEngine:
         if stop_holder(case) is StopPlan.BROKER:
             return self._ordered(signal, PendingEntry(units, levels, 0.0, leg.target_price))
         return self._ordered(signal, PendingEntry(units, None, levels.trigger, leg.target_price))
-
-    def _is_admitted(self, intent: Intent, units: int, now: int) -> bool:
-        """True if no rule can deny an entry but for its stop, since all of them admitted one as large of this contract.
-
-        No setting then speaks of sizes, counts or confidence (`LeanTerms.free`), and it is the middle of the session.
-        """
-        if not self._terms.free or units not in self._admitted or intent.spent:
-            return False
-        return self._admits_from <= now < self._admits_until
 
     def _ordered(self, signal: Signal, entry: PendingEntry) -> PendingEntry:
         count_entry(self._entry_times, signal.created_ns)
@@ -391,12 +388,13 @@ class LeanEngine:
         if waits or (held is not None and (held.rests or held.is_watched)):
             if not self._opens_ns <= start < self._closes_ns:
                 raise NotCoveredError("a bar outside trading hours while something is held or on its way")
-            self._open_bar(bar, start, listens=held is not None and held.run is not None)
-            held = self._held
-            if held is not None and (held.rests or held.is_watched):
-                if end > self._closes_ns:
-                    raise NotCoveredError("a bar that ends after the close while something is held")
-                self._walk_bar(bar, start, end)
+            if waits or end > self._closes_ns or held is None or not self._only_follows(held, bar):
+                self._open_bar(bar, start, listens=held is not None and held.run is not None)
+                held = self._held
+                if held is not None and (held.rests or held.is_watched):
+                    if end > self._closes_ns:
+                        raise NotCoveredError("a bar that ends after the close while something is held")
+                    self._walk_bar(bar, start, end)
         if self._restless:
             self._restless = False
             if self._retries:
@@ -431,7 +429,7 @@ class LeanEngine:
 
     def _quiet_prices(self, held: OpenTrade) -> tuple[float, float]:
         """Two prices between which nothing happens to the position."""
-        downs, ups, long = [-_FAR], [_FAR], held.units > 0
+        downs, ups, long, run, leg = [-_FAR], [_FAR], held.units > 0, held.run, held.leg
         stops, targets = (downs, ups) if long else (ups, downs)
         if held.rests and held.stop is not None:
             stops.append(held.stop.trigger)
@@ -439,7 +437,6 @@ class LeanEngine:
             stops.append(held.held_stop)
         if held.held_target:
             targets.append(held.held_target)
-        run, leg = held.run, held.leg
         if run is not None and leg is not None:
             gain = run.high
             if run.trails:
@@ -564,6 +561,28 @@ class LeanEngine:
         entry = self._judged(start)
         if entry is not None:
             self._enter(entry, opens, start)
+
+    def _only_follows(self, held: OpenTrade, bar: Bar) -> bool:
+        """Move the trail of the run through a bar in which nothing ends; False, with nothing moved, of another bar."""
+        run, leg, units = held.run, held.leg, held.units
+        if run is None or leg is None or held.held_stop or held.held_target:
+            return False
+        opens, low, high, close = bar.open, bar.low, bar.high, bar.close
+        worst, best = (low, high) if units > 0 else (high, low)
+        if not leg.floor < low <= high < leg.ceiling:
+            return False
+        if held.rests and held.stop is not None and held.is_beyond(worst, held.stop.trigger):
+            return False
+        before, follow = run.trail, self._follow
+        for price in (opens, worst, best, close):
+            profit = run.realised + units * (price - held.average)
+            follow(run, profit)
+            if not run.low < profit < run.high:
+                if run.trail is not before:
+                    run.trail = before
+                    run.update_profit_band()
+                return False
+        return True
 
     def _walk_bar(self, bar: Bar, start: int, end: int) -> None:
         """The path of a bar: from the open to the adverse extreme, to the other one, to the close."""
@@ -729,7 +748,8 @@ class LeanEngine:
         self._workspace.positions[self._name] = FLAT
         self._engine.active_signals.status_of(self._key).note_position_closed(side, now)
         intent = self._intent
-        if intent is not None and intent.opened(self._position(held, held.opened_ns)):
+        wanted = intent is not None and intent.signal.legs[0].lots * units > 0
+        if intent is not None and wanted and intent.opened(self._position(held, held.opened_ns)):
             intent.mark_closed_elsewhere(ACCOUNT, now)
 
     def _filled(self, units: int, price: float, now: int) -> tuple[Callable[..., None], tuple[Any, ...]]:

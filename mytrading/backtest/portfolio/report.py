@@ -56,7 +56,7 @@ def strategy_table(found: PortfolioResult) -> ReportTable:
     ]  # fmt: skip
     columns = (
         TableColumn("Strategy"), TableColumn("Trades", "integer"), TableColumn("Net", "rupees", signed=True),
-        TableColumn("Costs", "rupees"), TableColumn("Of net", "percent", 1), TableColumn("Of risk", "percent", 1),
+        TableColumn("Costs", "rupees"), TableColumn("Of profit", "percent", 1), TableColumn("Of risk", "percent", 1),
         TableColumn("Sharpe", "number", 2), TableColumn("Max drawdown", "percent", signed=True),
     )  # fmt: skip
     return ReportTable(columns, rows)

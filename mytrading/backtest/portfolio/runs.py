@@ -208,12 +208,12 @@ def split_result(result: RunResult) -> PortfolioResult:
 
 def portfolio_summary(found: PortfolioResult) -> dict[str, Any]:
     """Return the object that `--json` prints last: the whole, and `strategies` with the same keys each, their shares of
-    profit and risk, and `correlations` of their daily profits."""
+    profit (None where the whole lost) and risk, and `correlations` of their daily profits."""
     bodies = [output.summary(part) for part in found.parts]
     whole = output.summary(found.whole)
     net = whole["pnl"]["net"]
     shares = [
-        {"profit_share": round(body["pnl"]["net"] / net, 6) if net else None, "risk_share": _finite(float(risk))}
+        {"profit_share": round(body["pnl"]["net"] / net, 6) if net > 0 else None, "risk_share": _finite(float(risk))}
         for body, risk in zip(bodies, found.risk_shares, strict=True)
     ]
     names = [body["strategy"] for body in bodies]

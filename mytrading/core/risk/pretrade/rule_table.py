@@ -18,6 +18,8 @@ from mytrading.messages.commands import ADJUSTMENT_BROKEN, FORMER_CODES
 
 RULES: tuple[Rule, ...] = (*READINESS, *ORDER, *SESSION, *ACCOUNT)
 _ALWAYS = tuple((rule.code, rule.check) for rule in RULES if not rule.field)
+OF_THE_MOMENT = tuple((rule.code, rule.check) for rule in SESSION if not rule.field)
+"""Codes and checks of the rules that look at nothing but the time and the strategy's own times."""
 _GATED = tuple(rule for rule in RULES if rule.field)
 _FIELDS = attrgetter(*(rule.field for rule in _GATED))
 _DEFAULTS = {
