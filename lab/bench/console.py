@@ -157,13 +157,9 @@ class ConsoleLab(Lab):
 
 
 class ConsoleCost(NamedTuple):
-    """What the console took in `seconds`: megabytes, processor seconds, and when each page's chain changed.
-
-    `all_mb` is of supervisor and every process of the stack, pages that they share counted in each of them.
-    """
+    """What the console took in `seconds`: megabytes, processor seconds, and when each page's chain changed."""
 
     memory_mb: float
-    all_mb: float
     cpu_s: float
     seconds: float
     updates: list[list[float]]
@@ -179,16 +175,21 @@ def observe(stack: ConsoleLab, dashboards: int, chains: int, seconds: float) -> 
         times, began = process.cpu_times(), time.monotonic()
         time.sleep(seconds)
         later, took = process.cpu_times(), time.monotonic() - began
-        supervisor = process.parent()
-        assert supervisor is not None
-        every = [one.memory_info().rss / 1e6 for one in (supervisor, *supervisor.children(recursive=True))]
         memory = process.memory_info().rss / 1e6
     shown = pages[dashboards:]
     updates = [[at for at in page.times[stack.chain] if began <= at < began + took] for page in shown]
     rows = json.loads(shown[0].snapshots[stack.chain])["rows"].values()
     contracts = sum(row[side] is not None for row in rows for side in ("call", "put"))
     cpu = later.user + later.system - times.user - times.system
-    return ConsoleCost(memory, sum(every), cpu, took, updates, sum(page.gaps for page in pages), contracts)
+    return ConsoleCost(memory, cpu, took, updates, sum(page.gaps for page in pages), contracts)
+
+
+def memory_of_all(stack: ConsoleLab) -> float:
+    """Megabytes of supervisor and every process of the stack; what they share is counted in each of them."""
+    supervisor = psutil.Process(stack.pid).parent()
+    assert supervisor is not None
+    every = (supervisor, *supervisor.children(recursive=True))
+    return float(sum(one.memory_info().rss for one in every)) / 1e6
 
 
 def pace(name: str, updates: list[float], seconds: float, contracts: int, gaps: int) -> Figure:
@@ -212,12 +213,15 @@ def measure_console(progress: Callable[[str], None]) -> list[Figure]:
     with lab(ConsoleLab) as stack:
         assert isinstance(stack, ConsoleLab)
         stack.begin(SPEED)
+        every = memory_of_all(stack)
         found = observe(stack, 3, 2, MEASURED_S)
+        shown = memory_of_all(stack)
+    progress(f"all processes: {every:.0f} MB before the pages were open, {shown:.0f} MB after they were")
     slowest = min(found.updates, key=len)
     share = 100 * found.cpu_s / found.seconds
     return [
         below("console_memory", found.memory_mb, "MB", 90.0, 1),
-        below("paper_memory", found.all_mb, "MB", 600.0 - COMMAND_MB, 1),
+        below("paper_memory", every, "MB", 600.0 - COMMAND_MB, 1),
         below("console_cpu", share, "% of a core", 10.0, 5),
         pace("console_chain", slowest, found.seconds, found.contracts, found.gaps),
     ]

@@ -21,7 +21,7 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RUN_FILE, decode_run_config
 from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.journal.journal import RECORD, read_segment, segments
+from mytrading.runtime.journal.journal import OUTPUT, read_segment, segments
 
 FILLS, CHAIN_S, LOADS = 60, 60, 5
 MOST_FILL_MS, MOST_LOAD_KB, MOST_LOAD_S = 500.0, 250.0, 1.5
@@ -117,12 +117,14 @@ def _fills(stack: ConsoleLab, shown: dict[str, float]) -> list[float]:
     ahead = time.time_ns() - machine_now()
     for path in segments(config.journal_dir("router")):
         for row in read_segment(path):
-            if row.kind != RECORD or row.stream != "orders":
+            if row.kind != OUTPUT or row.stream != "orders":
                 continue
             change = decoder.body(row.body)
             if isinstance(change, OrderChanged) and change.event == "filled":
                 found.append((change.order.client_order_id, (row.machine_ns + ahead) / 1e6))
     found = found[-FILLS:]
+    if len(found) < FILLS:
+        raise RuntimeError(f"{len(found)} of {FILLS} fills are in the journal; see `mytrading bench latency`")
     if lost := [order for order, _ in found if order not in shown]:
         raise RuntimeError(f"{len(lost)} of {len(found)} fills never came to the page")
     return [shown[order] - at for order, at in found]
