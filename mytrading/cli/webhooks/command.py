@@ -32,7 +32,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 _LISTENS_S = 10.0
-_TAKEN_S = 2.0
 _ORDER_S = 15.0
 SCHEMA_FILE = "docs/webhook.schema.json"
 TRIAL_NS = 60_000_000_000
@@ -362,7 +361,7 @@ def test(
 
     with_trial(digest_of(token), until)
     try:
-        status, answer = trial.send(f"{place['url']}{_path(made)}/{token}", body, _TAKEN_S + 1)
+        status, answer = trial.send(f"{place['url']}{_path(made)}/{token}", body, _LISTENS_S)
         if status == 404:
             fail(TIMED_OUT, "the running stack did not take the webhook; see `mytrading logs webhooks`")
         states = trial.follow(place["url"], answer, _ORDER_S if status == 202 else 0.0)

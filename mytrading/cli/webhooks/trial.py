@@ -10,12 +10,12 @@ from typing import Any
 
 
 def send(url: str, body: bytes, patience_s: float) -> tuple[int, dict[str, Any]]:
-    """Post a body and return status and answer; a 404 is asked again for `patience_s` seconds, until the running stack
-    has taken the file's new token."""
+    """Post a body and return status and answer. It is sent again for `patience_s` seconds until the running stack has
+    taken the file's new token (404) and the instruments of a new webhook (503); neither did anything."""
     deadline = time.monotonic() + patience_s
     while True:
         status, answer = _call(url, body)
-        if status != 404 or time.monotonic() > deadline:
+        if status not in (404, 503) or time.monotonic() > deadline:
             return status, answer
         time.sleep(0.1)
 
