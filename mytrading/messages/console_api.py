@@ -421,6 +421,19 @@ class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
 
 
+class OperationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/performance: an operation of any process, durations in ms."""
+
+    operation: str
+    count: int
+    errors: int
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
 class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/instruments?query=&limit=."""
 
@@ -487,6 +500,30 @@ class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
     square_off: str
     state: str
     problem: str
+
+
+class WebhookMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """What a symbol of a sender trades: `quantity` in units, or `lots`; `trade` is a contract chosen by its price."""
+
+    symbol: str
+    instrument: str
+    product: str
+    quantity: int
+    lots: int
+    max_quantity: int
+    trade: str
+    legs: list[str]
+
+
+class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/webhooks/{name} (trader): its mappings, what it asks for besides its address, and texts by title to
+    paste at its sender."""
+
+    name: str
+    url: str
+    symbols: list[WebhookMapping]
+    guards: list[str]
+    texts: dict[str, str]
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -569,6 +606,24 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     at_risk: float | None
 
 
+class RiskEventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/risk/events?strategy=&limit=: a rule spoke. `threshold` and `value` are rupees of the run, a price of a
+    leg, or seconds of the day, by `kind`."""
+
+    id: str
+    at_ms: int
+    strategy: str
+    run: str
+    kind: str
+    threshold: float
+    value: float
+    action: str
+    accounts: list[str]
+    instruments: list[str]
+    exit_orders: list[str]
+    note: str
+
+
 class LegFileRow(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/legs: a strategy without code, config/strategies/NAME.toml."""
 
@@ -628,13 +683,15 @@ class LegDraftResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /api/research (trader): a run over history. `parameters` are K=V, of searches also K=LOW:HIGH:STEP or K=A,B.
+    """POST /api/research (trader): a run over history; `parity` compares the stack's day `first` (empty: the newest)
+    with a backtest of the quotes that it saw, and takes no data. `parameters` are K=V, of searches also K=LOW:HIGH:STEP
+    or K=A,B.
 
     `data` is `store`, `openalgo`, or files below the project's folder; empty texts and zeros stand for defaults.
     """
 
     request_id: RequestId
-    kind: Literal["backtest", "optimize", "walk-forward", "check"]
+    kind: Literal["backtest", "optimize", "walk-forward", "check", "parity"]
     strategy: ShortText
     data: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=20)]
     first: ShortText = ""
@@ -786,6 +843,39 @@ class LotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class MarginOfLeg(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Signed units (above 0 bought) of an instrument at a price in rupees."""
+
+    instrument: ShortText
+    units: Annotated[int, msgspec.Meta(ge=-10_000_000, le=10_000_000)]
+    price: Rupees
+
+
+class StructureMarginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/structure/margin: legs held together, their underlying at `spot`."""
+
+    legs: Annotated[list[MarginOfLeg], msgspec.Meta(max_length=20)]
+    spot: Rupees
+    product: Literal["MIS", "NRML"] = "NRML"
+
+
+class StructureMargin(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/structure/margin: rupees for all of them, hedges counted, and the sum of each by itself."""
+
+    margin: float
+    separate: float
+
+
+class BrokerBook(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/books/{book}, orders, trades, positions, holdings or funds: of an account, field by field. Where it
+    could not be read `problem` says why, and rows are those of `age_s` seconds ago. Hostile text."""
+
+    account: str
+    rows: list[dict[str, Any]]
+    age_s: float
+    problem: str
+
+
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/config/{name} (admin), `calendar` or `risk`: config/NAME.toml, which a running stack follows."""
 
@@ -855,12 +945,16 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     CalendarDay,
     FeedMonitor,
     WebhookRow,
+    WebhookMapping,
+    WebhookView,
+    OperationRow,
     DeliveryRow,
     ReportEntry,
     ScenarioTable,
     TrialRequest,
     TrialRule,
     TrialResult,
+    RiskEventRow,
     LegFileRow,
     LegFile,
     LegDraft,
@@ -876,6 +970,10 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     WebhookChanged,
     MarginRow,
     LotsAnswer,
+    MarginOfLeg,
+    StructureMarginRequest,
+    StructureMargin,
+    BrokerBook,
     ConfigFile,
     ConfigDraft,
     ConfigDraftResult,

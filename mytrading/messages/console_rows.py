@@ -315,6 +315,13 @@ class StructureRow(msgspec.Struct, frozen=True, kw_only=True):
     leaving: str
     opened_ms: int | None
     closes_ms: int | None
+    delta: float | None
+    """Of all legs together in units of the underlying; None while a price is missing."""
+    gamma: float | None
+    theta: float | None
+    """Rupees a day."""
+    vega: float | None
+    """Rupees a point of volatility."""
     legs: list[StructureLeg]
 
 
@@ -367,6 +374,17 @@ class ProcessRow(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float | None
     notes: list[str]
     figures: dict[str, float]
+
+
+class LogRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `log`, by `id`: the last lines of the log of all processes, as they come."""
+
+    id: str
+    wall_ms: int | None
+    process: str
+    level: str
+    event: str
+    text: str
 
 
 class ProfitPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -439,6 +457,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "needs": NeedRow,
     "processes": ProcessRow,
     "profit": ProfitPoint,
+    "log": LogRow,
 }
 """The topics without arguments, each with its rows."""
 CHAIN_TOPICS: dict[str, type[msgspec.Struct]] = {"chain": ChainLine, "chainhead": ChainHead}

@@ -86,6 +86,11 @@ def test_action_is_given_once_under_the_users_name(stack: Stack, page: Browser) 
     ]  # fmt: skip
 
 
+def test_books_are_shown_as_the_broker_has_them(stack: Stack, page: Browser) -> None:
+    (funds,) = page.get("/api/books/funds").json()
+    assert not funds["problem"] and funds["rows"] and funds["account"] in page.get("/api/accounts").json()["rows"]
+
+
 def test_what_an_order_would_do_is_answered_by_risk_and_leaves_no_trace(stack: Stack, page: Browser) -> None:
     found = page.get("/api/orders").json()["rows"].values()
     entry = next(row for row in found if row["purpose"] == "entry")

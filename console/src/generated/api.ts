@@ -112,6 +112,14 @@ export interface AuditEntry {
   request_id: string;
 }
 
+/** GET /api/books/{book}, orders, trades, positions, holdings or funds: of an account, field by field. Where it */
+export interface BrokerBook {
+  account: string;
+  rows: Record<string, unknown>[];
+  age_s: number;
+  problem: string;
+}
+
 /** GET /api/calendar?exchange=&days=: a day from today on. Sessions as "09:15–15:30". */
 export interface CalendarDay {
   day: string;
@@ -518,6 +526,16 @@ export interface LogLine {
   text: string;
 }
 
+/** Topic `log`, by `id`: the last lines of the log of all processes, as they come. */
+export interface LogRow {
+  id: string;
+  wall_ms: number | null;
+  process: string;
+  level: string;
+  event: string;
+  text: string;
+}
+
 /** POST /api/login. `totp` only where the user has a second factor: without it the answer is TOTP_NEEDED. */
 export interface LoginRequest {
   name: string;
@@ -541,6 +559,13 @@ export interface LotsAnswer {
   max_lots: number;
   orders: number[];
   why: string;
+}
+
+/** Signed units (above 0 bought) of an instrument at a price in rupees. */
+export interface MarginOfLeg {
+  instrument: string;
+  units: number;
+  price: number;
 }
 
 /** GET /api/margin: rupees of an account as risk counts them: free is cash less what is reserved and kept back. */
@@ -579,6 +604,18 @@ export interface NewUser {
   name: string;
   password: string;
   role: "admin" | "trader" | "viewer";
+}
+
+/** GET /api/performance: an operation of any process, durations in ms. */
+export interface OperationRow {
+  operation: string;
+  count: number;
+  errors: number;
+  mean: number;
+  p50: number;
+  p95: number;
+  p99: number;
+  max: number;
 }
 
 /** GET /api/actions/order/{order}/{request}: waiting, refused, cancelled, modified, replaced, filled or ended. */
@@ -805,10 +842,10 @@ export interface ResearchJob {
   has_report: boolean;
 }
 
-/** POST /api/research (trader): a run over history. `parameters` are K=V, of searches also K=LOW:HIGH:STEP or K=A,B. */
+/** POST /api/research (trader): a run over history; `parity` compares the stack's day `first` (empty: the newest) */
 export interface ResearchRequest {
   request_id: string;
-  kind: "backtest" | "check" | "optimize" | "walk-forward";
+  kind: "backtest" | "check" | "optimize" | "parity" | "walk-forward";
   strategy: string;
   data: string[];
   first?: string;
@@ -844,6 +881,22 @@ export interface ResumeAction {
   request_id: string;
   account?: string;
   reason?: string;
+}
+
+/** GET /api/risk/events?strategy=&limit=: a rule spoke. `threshold` and `value` are rupees of the run, a price of a */
+export interface RiskEventRow {
+  id: string;
+  at_ms: number;
+  strategy: string;
+  run: string;
+  kind: string;
+  threshold: number;
+  value: number;
+  action: string;
+  accounts: string[];
+  instruments: string[];
+  exit_orders: string[];
+  note: string;
 }
 
 /** GET /api/actions/answer/{request}: the router's answer to a resolve or a claim, once there is one. */
@@ -1021,6 +1074,19 @@ export interface StructureLeg {
   trailing: number | null;
 }
 
+/** POST /api/structure/margin: rupees for all of them, hedges counted, and the sum of each by itself. */
+export interface StructureMargin {
+  margin: number;
+  separate: number;
+}
+
+/** POST /api/structure/margin: legs held together, their underlying at `spot`. */
+export interface StructureMarginRequest {
+  legs: MarginOfLeg[];
+  spot: number;
+  product?: "MIS" | "NRML";
+}
+
 /** Topic `structures`, by `id`: a run of a strategy, its legs and what ends it. */
 export interface StructureRow {
   id: string;
@@ -1036,6 +1102,10 @@ export interface StructureRow {
   leaving: string;
   opened_ms: number | null;
   closes_ms: number | null;
+  delta: number | null;
+  gamma: number | null;
+  theta: number | null;
+  vega: number | null;
   legs: StructureLeg[];
 }
 
@@ -1154,6 +1224,18 @@ export interface WebhookChanged {
   rows: CsvRow[];
 }
 
+/** What a symbol of a sender trades: `quantity` in units, or `lots`; `trade` is a contract chosen by its price. */
+export interface WebhookMapping {
+  symbol: string;
+  instrument: string;
+  product: string;
+  quantity: number;
+  lots: number;
+  max_quantity: number;
+  trade: string;
+  legs: string[];
+}
+
 /** GET /api/webhooks (trader): one of them, without its address. `state` is OPEN, LOCKED or FAULTY. */
 export interface WebhookRow {
   name: string;
@@ -1164,6 +1246,15 @@ export interface WebhookRow {
   square_off: string;
   state: string;
   problem: string;
+}
+
+/** GET /api/webhooks/{name} (trader): its mappings, what it asks for besides its address, and texts by title to */
+export interface WebhookView {
+  name: string;
+  url: string;
+  symbols: WebhookMapping[];
+  guards: string[];
+  texts: Record<string, string>;
 }
 
 /** GET /api/why/{id}: a step of the chain behind an order, signal or goal. Times in ms of machine time. */
@@ -1196,6 +1287,7 @@ export interface Topics {
   needs: NeedRow;
   processes: ProcessRow;
   profit: ProfitPoint;
+  log: LogRow;
 }
 
 export interface ChainTopics {

@@ -7,6 +7,7 @@ import { Badge, Card, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Column, Table } from "../ui/table";
 import { AccountSetups, Margins } from "./account_setup";
+import { BrokerBooks } from "./broker_books";
 import { ConfigEditor } from "./config_editor";
 
 const key = (row: AccountRow): string => row.account;
@@ -55,6 +56,7 @@ export default function Accounts() {
       <Card plain>
         <Table label="accounts" csv="accounts" rows={rows} loaded={accounts.loaded} columns={columns} rowKey={key} choose={["role", "broker"]} />
       </Card>
+      <BrokerBooks />
       <Margins />
       <ConfigEditor name="risk" title="Margins, lots and grades" />
       <AccountSetups />

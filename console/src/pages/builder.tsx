@@ -3,28 +3,34 @@
  *
  * A drawing board: nothing here places an order. Legs are saved as a strategy without code.
  */
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { post } from "../api/client";
 import { Payoff } from "../charts/payoff";
 import { type PricedLeg, payoffFacts } from "../charts/payoff_math";
-import type { ChainCell, ChainHead, LegFile, UnderlyingRow } from "../generated/api";
+import type { ChainCell, ChainHead, LegFile, StructureMargin, UnderlyingRow } from "../generated/api";
 import { useChain } from "../live/hooks";
-import { compact, day, number, percent, profit, span } from "../ui/format";
+import { takeParameters } from "../shell/parameters";
+import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
-import { expiryDates, expiryWord, findContract, type Leg, MOST_LEGS, newLeg, readLegs, TEMPLATES } from "./builder_legs";
+import { expiryDates, expiryWord, findContract, type Leg, MOST_LEGS, newLeg, pickedLegs, readLegs, TEMPLATES } from "./builder_legs";
 import { LegSaving } from "./leg_saving";
 import { type ChosenLeg, LegTable } from "./leg_table";
 import { useOptionChoice } from "./option_choice";
 
 export default function Builder() {
-  const choice = useOptionChoice();
-  const [legs, setLegs] = useState<readonly Leg[]>(() => TEMPLATES["Iron condor"]?.() ?? []);
+  const [asked] = useState(takeParameters); // from the chain
+  const choice = useOptionChoice(asked.get("underlying") ?? "", asked.get("expiry") ?? "");
+  const [legs, setLegs] = useState<readonly Leg[]>(() => {
+    const picked = pickedLegs(asked.get("legs") ?? "");
+    return picked.length ? picked : (TEMPLATES["Iron condor"]?.() ?? []);
+  });
   const [opened, setOpened] = useState<LegFile | null>(null);
   const { row, expiry } = choice;
 
   function open(file: LegFile): void {
     const underlying = String(file.values.underlying ?? "NIFTY").toUpperCase().replace(/^.*:/, "");
     const read = readLegs(file.values, underlying);
-    choice.choose(underlying);
+    choice.choose(underlying, read.find((leg) => !leg.kept)?.expiry);
     setLegs(read);
     setOpened(file);
   }
@@ -104,6 +110,7 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
   const net = (of: (cell: ChainCell) => number | null): number | null =>
     !whole || priced.some((one) => of(one.cell) === null) ? null : priced.reduce((sum, one) => sum + one.quantity * (of(one.cell) ?? 0), 0);
   const premium = whole ? priced.reduce((sum, one) => sum - one.quantity * one.entry, 0) : null;
+  const margin = useMargin(whole ? priced : [], head?.spot ?? forward ?? 0);
   const bound = (value: number): string => (Number.isFinite(value) ? profit(value, 0) : "unlimited");
   return (
     <div className="columns">
@@ -132,6 +139,8 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
           <Figure name="Breakevens">{facts ? facts.breakevens.map((at) => number(at)).join(", ") || "none" : "—"}</Figure>
           <Figure name="Probability of profit" title="With the underlying lognormal around its forward at the volatility of the money">{percent(facts?.probability)}</Figure>
           <Figure name="Profit to loss">{facts && Number.isFinite(facts.maxLoss) && Number.isFinite(facts.maxProfit) ? number(facts.maxProfit / -facts.maxLoss, 2) : "—"}</Figure>
+          <Figure name="Margin together" title="By the tables of config/risk.toml; the broker's own figure may differ">{rupees(margin?.margin, 0)}</Figure>
+          <Figure name="Saved by hedges">{margin ? rupees(margin.separate - margin.margin, 0) : "—"}</Figure>
           <Figure name="Net Δ (units)">{number(net((cell) => cell.delta), 1)}</Figure>
           <Figure name="Net Γ">{number(net((cell) => cell.gamma), 3)}</Figure>
           <Figure name="Net Θ (₹ a day)">{compact(net((cell) => cell.theta))}</Figure>
@@ -140,6 +149,26 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
       </Card>
     </div>
   );
+}
+
+/** What the legs need, asked again when they are others, not with each price. */
+function useMargin(priced: readonly (PricedLeg & { cell: ChainCell })[], spot: number): StructureMargin | null {
+  const [found, setFound] = useState<StructureMargin | null>(null);
+  const legs = priced.map((one) => ({ instrument: one.cell.instrument, units: one.quantity, price: one.entry }));
+  const latest = useRef({ legs, spot });
+  latest.current = { legs, spot };
+  const held = legs.map((one) => `${one.units} ${one.instrument}`).join("\n");
+  useEffect(() => {
+    setFound(null);
+    if (!held) return;
+    let dropped = false;
+    const later = setTimeout(() => post<StructureMargin>("/api/structure/margin", { ...latest.current }).then((made) => dropped || setFound(made), () => {}), 400);
+    return () => {
+      dropped = true;
+      clearTimeout(later);
+    };
+  }, [held]);
+  return found;
 }
 
 function TemplateChoice(props: { onChoose: (name: string) => void }) {

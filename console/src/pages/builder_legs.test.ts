@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { expiryWord, newLeg, readLegs, sentLeg } from "./builder_legs";
+import { expiryWord, newLeg, pickedLegs, readLegs, sentLeg } from "./builder_legs";
 
 const EXPIRIES = ["2026-11-24", "2026-12-01", "2026-12-08", "2026-12-29", "2027-01-26"];
 const FILE = {
@@ -24,6 +24,12 @@ test("a changed leg sends its changes, a new one all of itself", () => {
   expect(sentLeg({ ...first, value: 7, lots: 3 }, "nearest")).toEqual({ from: 1, strike: "OTM 7", lots: 3 });
   expect(sentLeg({ ...sold, stop: "", value: 0.25 }, "nearest")).toEqual({ from: 2, strike: "DELTA 0.25", stop: null });
   expect(sentLeg(newLeg(1, "put", -2), "next", 2)).toEqual({ from: null, action: "BUY", strike: "ITM 2", right: "PE", expiry: "next", lots: 2 });
+});
+
+test("legs picked in a chain are contracts by strike", () => {
+  const legs = pickedLegs("BUY 26000 CE,SELL 25950.5 PE,nonsense");
+  expect(legs.map((leg) => sentLeg(leg, "next").strike)).toEqual(["STRIKE 26000", "STRIKE 25950.5"]);
+  expect(legs.map((leg) => [leg.side, leg.kind])).toEqual([[1, "call"], [-1, "put"]]);
 });
 
 test("an expiry has the word by which a file names it, or none", () => {

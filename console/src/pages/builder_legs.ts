@@ -38,6 +38,14 @@ const EMPTY = { lots: 1, how: "offset" as How, value: 0, expiry: "", stop: "", t
 /** A new leg; a sold one begins with a stop at twice its premium. */
 export const newLeg = (side: 1 | -1, kind: Right, value: number): Leg => ({ ...EMPTY, id: nextId++, side, kind, value, stop: side < 0 ? "100%" : "" });
 
+/** Legs picked in a chain, as `BUY 26000 CE,SELL 26500 CE`; what is none of these is left out. */
+export function pickedLegs(text: string): Leg[] {
+  return text.split(",").flatMap((word): Leg[] => {
+    const found = /^(BUY|SELL) (\d+(?:\.\d+)?) (CE|PE)$/.exec(word);
+    return found ? [{ ...newLeg(found[1] === "BUY" ? 1 : -1, found[3] === "CE" ? "call" : "put", Number(found[2])), how: "strike" }] : [];
+  });
+}
+
 export const TEMPLATES: Record<string, () => Leg[]> = {
   "Short straddle": () => [newLeg(-1, "call", 0), newLeg(-1, "put", 0)],
   "Short strangle": () => [newLeg(-1, "call", 4), newLeg(-1, "put", 4)],

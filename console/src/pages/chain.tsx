@@ -1,11 +1,13 @@
 /** The option chain: strikes around the money, at most ten times a second, while the page is looked at. */
-import { memo, useEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Link as To } from "wouter";
 import { Bars } from "../charts/bars";
 import { Curve } from "../charts/lazy";
 import type { ChainCell, ChainHead, ChainLine } from "../generated/api";
 import { useChain } from "../live/hooks";
 import { clock, compact, number, percent, price } from "../ui/format";
-import { Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
+import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
+import { MOST_LEGS } from "./builder_legs";
 import { useOptionChoice } from "./option_choice";
 
 export default function Chain() {
@@ -25,6 +27,8 @@ function Live(props: { underlying: string; expiry: string }) {
   const { lines, head } = useChain(props.underlying, props.expiry);
   const sorted = useMemo(() => [...lines.rows].sort((a, b) => a.strike - b.strike), [lines.rows]);
   const straddle = useSecondly(head);
+  const [picked, setPicked] = useState<readonly string[]>([]);
+  const pick = useCallback((leg: string) => setPicked((before) => (before.includes(leg) ? before.filter((one) => one !== leg) : [...before, leg].slice(-MOST_LEGS))), []);
   return (
     <>
       <Card>
@@ -41,7 +45,15 @@ function Live(props: { underlying: string; expiry: string }) {
         </Figures>
       </Card>
       <Card plain>
-        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} />}
+        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} onPick={pick} />}
+        {picked.length > 0 && (
+          <div className="inside row">
+            {picked.map((leg) => <Badge key={leg} tone="info">{leg}</Badge>)}
+            <To href={`/builder?${new URLSearchParams({ underlying: props.underlying, expiry: props.expiry, legs: picked.join(",") })}`}>Open in the builder</To>
+            <button type="button" className="small" onClick={() => setPicked([])}>Clear</button>
+            <span className="muted small">nothing is ordered</span>
+          </div>
+        )}
       </Card>
       {sorted.length > 0 && (
         <div className="columns">
@@ -101,7 +113,10 @@ const SIDE: readonly Shown[] = [
 ];
 const MIRRORED = [...SIDE].reverse();
 
-function ChainTable(props: { lines: readonly ChainLine[] }) {
+/** A leg picked in the chain, in words: BUY 26000 CE. */
+type Pick = (leg: string) => void;
+
+function ChainTable(props: { lines: readonly ChainLine[]; onPick: Pick }) {
   const place = useRef<HTMLDivElement>(null);
   const centred = useRef(false);
   useEffect(() => {
@@ -132,7 +147,7 @@ function ChainTable(props: { lines: readonly ChainLine[] }) {
         </thead>
         <tbody>
           {props.lines.map((line) => (
-            <Line key={line.strike} line={line} />
+            <Line key={line.strike} line={line} onPick={props.onPick} />
           ))}
         </tbody>
       </table>
@@ -140,13 +155,28 @@ function ChainTable(props: { lines: readonly ChainLine[] }) {
   );
 }
 
-const Line = memo(function Line({ line }: { line: ChainLine }) {
+/** Takes a contract to the builder, to buy or to sell. */
+const PickButtons = memo(function PickButtons({ strike, right, onPick }: { strike: number; right: "CE" | "PE"; onPick: Pick }) {
+  return (
+    <span className="picks hide-narrow">
+      {["BUY", "SELL"].map((side) => (
+        <button key={side} type="button" className="tiny" title={`${side} ${number(strike)} ${right}: to the builder`} aria-label={`${side} ${strike} ${right} in the builder`} onClick={() => onPick(`${side} ${strike} ${right}`)}>{side[0]}</button>
+      ))}
+    </span>
+  );
+});
+
+const Line = memo(function Line({ line, onPick }: { line: ChainLine; onPick: Pick }) {
   return (
     <tr className={line.at_money ? "atm" : ""}>
       {SIDE.map((column) => (
         <td key={`c${column.id}`} className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>{line.call ? column.write(line.call) : "—"}</td>
       ))}
-      <th scope="row" className="num strike">{number(line.strike, line.strike % 1 ? 2 : 0)}</th>
+      <th scope="row" className="num strike">
+        {line.call && <PickButtons strike={line.strike} right="CE" onPick={onPick} />}
+        {number(line.strike, line.strike % 1 ? 2 : 0)}
+        {line.put && <PickButtons strike={line.strike} right="PE" onPick={onPick} />}
+      </th>
       {MIRRORED.map((column) => (
         <td key={`p${column.id}`} className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>{line.put ? column.write(line.put) : "—"}</td>
       ))}

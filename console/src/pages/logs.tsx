@@ -1,35 +1,45 @@
-/** Logs of all processes: by process, level, text and trace, followed live. */
-import { useEffect, useRef, useState } from "react";
+/** Logs of all processes: by process, level, text and trace; followed as they come, or searched in the whole file. */
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useAnswer } from "../api/hooks";
 import type { LogLine } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { takeParameters } from "../shell/parameters";
 import { clock } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Field, Page, type Tone } from "../ui/parts";
+import { saveFile } from "../ui/table";
 
 const LEVELS = ["debug", "info", "warning", "error", "critical"];
 const TONES: Record<string, Tone> = { warning: "care", error: "bad", critical: "bad" };
-/** 20 such questions a minute are allowed to one address. */
-const EVERY_MS = 5000;
+const MOST = 1000;
+
+interface Wish {
+  process: string;
+  level: string;
+  text: string;
+  trace: string;
+}
+
+function fits(line: LogLine, wish: Wish): boolean {
+  if (wish.process && line.process !== wish.process) return false;
+  if (LEVELS.indexOf(line.level || "info") < LEVELS.indexOf(wish.level)) return false;
+  const said = `${line.event} ${line.text}`.toLowerCase();
+  return said.includes(wish.text.toLowerCase()) && said.includes(wish.trace.toLowerCase());
+}
 
 export default function Logs() {
   const processes = useTopic("processes").rows;
-  const [process, setProcess] = useState("");
-  const [level, setLevel] = useState("info");
-  const [text, setText] = useState("");
-  const [trace, setTrace] = useState("");
-  const [asked, setAsked] = useState({ text: "", trace: "" });
-  const [follow, setFollow] = useState(true);
-  const answer = useAnswer<LogLine[]>("/api/logs", { process, level, ...asked, limit: 400 }, follow ? EVERY_MS : 0);
-  const place = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (follow && answer.data && place.current) place.current.scrollTop = place.current.scrollHeight;
-  }, [answer.data, follow]);
+  const [wish, setWish] = useState<Wish>(() => {
+    const asked = takeParameters();
+    return { process: "", level: "info", text: asked.get("text") ?? "", trace: asked.get("trace") ?? "" };
+  });
+  const [asked, setAsked] = useState<Wish | null>(wish.trace || wish.text ? wish : null);
+  const change = (fields: Partial<Wish>) => setWish({ ...wish, ...fields });
   return (
     <Page
       title="Logs"
       actions={
         <label className="tick">
-          <input type="checkbox" checked={follow} onChange={(event) => setFollow(event.target.checked)} /> follow, every {EVERY_MS / 1000} s
+          <input type="checkbox" checked={asked === null} onChange={(event) => setAsked(event.target.checked ? null : wish)} /> follow
         </label>
       }
     >
@@ -38,51 +48,78 @@ export default function Logs() {
           className="form"
           onSubmit={(event) => {
             event.preventDefault();
-            setAsked({ text, trace });
+            setAsked({ ...wish });
           }}
         >
           <Field label="Process">
-            <select value={process} onChange={(event) => setProcess(event.target.value)}>
+            <select value={wish.process} onChange={(event) => change({ process: event.target.value })}>
               <option value="">all</option>
-              {processes.map((row) => (
-                <option key={row.name}>{row.name}</option>
-              ))}
+              {processes.map((row) => <option key={row.name}>{row.name}</option>)}
             </select>
           </Field>
           <Field label="Level, and above">
-            <select value={level} onChange={(event) => setLevel(event.target.value)}>
-              {LEVELS.map((one) => (
-                <option key={one}>{one}</option>
-              ))}
+            <select value={wish.level} onChange={(event) => change({ level: event.target.value })}>
+              {LEVELS.map((one) => <option key={one}>{one}</option>)}
             </select>
           </Field>
-          <Field label="Text (Enter)">
-            <input type="search" value={text} onChange={(event) => setText(event.target.value)} />
-          </Field>
-          <Field label="Trace: an order or signal (Enter)">
-            <input type="search" value={trace} onChange={(event) => setTrace(event.target.value)} />
-          </Field>
-          <button type="submit" className="hidden">Ask</button>
+          <Field label="Text"><input type="search" value={wish.text} onChange={(event) => change({ text: event.target.value })} /></Field>
+          <Field label="Trace: an order or signal"><input type="search" value={wish.trace} onChange={(event) => change({ trace: event.target.value })} /></Field>
+          <div className="row"><button type="submit">Search the whole log</button></div>
         </form>
       </Card>
-      <ErrorNote error={answer.error} />
-      <Card plain>
-        <div className="logs" ref={place} tabIndex={0} role="log" aria-label="Log lines">
-          {answer.data?.length === 0 && <Empty>No line matches.</Empty>}
-          {answer.data?.map((line, index) => (
-            // lines have no id of their own
-            <div key={`${line.wall_ms} ${index}`}>
-              <span className="muted nowrap">{clock(line.wall_ms)}</span>
-              <span className="nowrap">{line.process}</span>
-              {TONES[line.level] ? <Badge tone={TONES[line.level]}>{line.level}</Badge> : <span className="muted">{line.level}</span>}
-              <span className="text">
-                <strong>{line.event}</strong> {line.text}
-              </span>
-            </div>
-          ))}
-        </div>
-      </Card>
+      {asked ? <Searched wish={asked} /> : <Followed wish={wish} />}
       <p className="muted small">Times are wall time in India. Newest last.</p>
     </Page>
+  );
+}
+
+/** The last lines, as they come. */
+function Followed({ wish }: { wish: Wish }) {
+  const log = useTopic("log");
+  const lines = useMemo(() => log.rows.filter((line) => fits(line, wish)), [log.rows, wish]);
+  return <Lines lines={lines} loaded={log.loaded} />;
+}
+
+function Searched({ wish }: { wish: Wish }) {
+  const answer = useAnswer<LogLine[]>("/api/logs", { ...wish, limit: MOST });
+  return (
+    <>
+      <ErrorNote error={answer.error} />
+      <Lines lines={answer.data ?? []} loaded={!answer.busy} />
+    </>
+  );
+}
+
+function Lines({ lines, loaded }: { lines: readonly LogLine[]; loaded: boolean }) {
+  const place = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  // who has scrolled up reads on undisturbed
+  useEffect(() => {
+    if (place.current && atEnd.current && lines.length) place.current.scrollTop = place.current.scrollHeight;
+  }, [lines]);
+  const save = () => saveFile("log.txt", lines.map((line) => `${clock(line.wall_ms)} ${line.process} ${line.level} ${line.event} ${line.text}`).join("\n"), "text/plain");
+  return (
+    <Card plain title={`${lines.length} lines`} actions={<button type="button" className="small" onClick={save}>Download</button>}>
+      <div
+        className="logs" ref={place} tabIndex={0} role="log" aria-label="Log lines"
+        onScroll={(event) => {
+          const { scrollTop, clientHeight, scrollHeight } = event.currentTarget;
+          atEnd.current = scrollTop + clientHeight > scrollHeight - 40;
+        }}
+      >
+        {!lines.length && <Empty>{loaded ? "No line matches." : "Waiting for data…"}</Empty>}
+        {lines.map((line, index) => (
+          // lines of a search have no id of their own
+          <div key={"id" in line ? String(line.id) : `${line.wall_ms} ${index}`}>
+            <span className="muted nowrap">{clock(line.wall_ms)}</span>
+            <span className="nowrap">{line.process}</span>
+            {TONES[line.level] ? <Badge tone={TONES[line.level]}>{line.level}</Badge> : <span className="muted">{line.level}</span>}
+            <span className="text">
+              <strong>{line.event}</strong> {line.text}
+            </span>
+          </div>
+        ))}
+      </div>
+    </Card>
   );
 }

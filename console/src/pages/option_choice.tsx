@@ -3,6 +3,7 @@ import { type ReactNode, useState } from "react";
 import { useAnswer } from "../api/hooks";
 import type { UnderlyingRow } from "../generated/api";
 import { day } from "../ui/format";
+import { expiryDates } from "./builder_legs";
 
 export interface OptionChoice {
   /** The underlying with its expiries, null until they are known. */
@@ -17,13 +18,14 @@ export interface OptionChoice {
 
 const USUAL = "NIFTY";
 
-export function useOptionChoice(): OptionChoice {
+export function useOptionChoice(first = "", firstExpiry = ""): OptionChoice {
   const answer = useAnswer<UnderlyingRow[]>("/api/underlyings");
-  const [underlying, setUnderlying] = useState("");
-  const [wished, setWished] = useState("");
+  const [underlying, setUnderlying] = useState(first);
+  const [wished, setWished] = useState(firstExpiry);
   const rows = answer.data ?? [];
   const row = rows.find((one) => one.underlying === (underlying || USUAL)) ?? (underlying ? null : rows[0]) ?? null;
-  const expiry = (row?.expiries.includes(wished) ? wished : row?.expiries[0]) ?? "";
+  const date = expiryDates(row?.expiries ?? [])[wished] ?? wished; // a date, or a word of a file
+  const expiry = (row?.expiries.includes(date) ? date : row?.expiries[0]) ?? "";
   const choose = (name: string, date = "") => {
     setUnderlying(name);
     setWished(date);

@@ -3,7 +3,8 @@ import { useState } from "react";
 import { useRole } from "../api/session";
 import type { PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
-import { clock, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
+import { Emergency } from "../shell/emergency";
+import { clock, compact, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
 import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
@@ -52,30 +53,38 @@ function Units({ row }: { row: PositionRow }) {
 }
 
 const key = (row: PositionRow): string => row.id;
-const GROUPS = ["Strategy", "Account", "None"] as const;
+const GROUPS = ["Strategy", "Structure", "Account", "None"] as const;
 const NONE = "units that no strategy owns";
 const GROUP: Record<(typeof GROUPS)[number], ((row: PositionRow) => string) | undefined> = {
   Strategy: (row) => `${row.account} · ${row.managed ? row.strategy : NONE}`,
+  Structure: (row) => (row.managed ? structureName(row) : `${row.account} · ${NONE}`),
   Account: (row) => row.account,
   None: undefined,
 };
 
+const structureName = (row: { strategy: string; run: string }): string => `${row.strategy}, run ${row.run || "of no structure"}`;
+
 const sum = (values: readonly (number | null)[]): number | null => (values.includes(null) ? null : values.reduce<number>((total, value) => total + (value ?? 0), 0));
 
-function groupHead(name: string, rows: readonly PositionRow[]) {
+const headWith = (structures: readonly StructureRow[]) => (name: string, rows: readonly PositionRow[]) => groupHead(name, rows, structures.find((one) => structureName(one) === name));
+
+function groupHead(name: string, rows: readonly PositionRow[], structure: StructureRow | undefined) {
   return (
     <>
       {name} <span className="muted">open</span> <Profit value={sum(rows.map((row) => row.unrealised))} />{" "}
       <span className="muted">realised</span> <Profit value={sum(rows.map((row) => row.realised))} />
+      {structure && <span className="muted"> Δ {number(structure.delta, 1)} Γ {number(structure.gamma, 3)} Θ {compact(structure.theta)} a day, vega {compact(structure.vega)}</span>}
     </>
   );
 }
 
 export default function Positions() {
   const positions = useTopic("positions");
+  const structures = useTopic("structures").rows;
   const [flat, setFlat] = useState(false);
   const [group, setGroup] = useState<(typeof GROUPS)[number]>("Strategy");
   const [wish, setWish] = useState<{ kind: "close" | "claim"; id: string } | null>(null);
+  const [flatten, setFlatten] = useState("");
   const trader = useRole("trader");
   const [actions] = useState(() => (row: PositionRow, act: Act) => {
     if (row.managed) {
@@ -103,7 +112,7 @@ export default function Positions() {
       <Card plain>
         <Table
           label="positions" csv="positions" rows={rows} loaded={positions.loaded} columns={POSITION_COLUMNS} rowKey={key}
-          choose={["account", "strategy"]} {...(trader ? { actions } : {})} {...(GROUP[group] ? { group: GROUP[group], groupHead } : {})}
+          choose={["account", "strategy"]} {...(trader ? { actions } : {})} {...(GROUP[group] ? { group: GROUP[group], groupHead: headWith(structures) } : {})}
           empty="No open position."
           tools={
             <label className="tick small">
@@ -112,38 +121,34 @@ export default function Positions() {
           }
         />
       </Card>
-      <Structures />
+      <div className="columns">{structures.map((row) => <Structure key={row.id} row={row} onFlatten={trader ? setFlatten : null} />)}</div>
+      {flatten && <Emergency wish="Flatten" strategy={flatten} onClose={() => setFlatten("")} />}
       {wish?.kind === "close" && <ClosePositionDialog id={wish.id} onClose={() => setWish(null)} />}
       {wish?.kind === "claim" && <ClaimDialog id={wish.id} onClose={() => setWish(null)} />}
     </Page>
   );
 }
 
-/** Runs of strategies with several legs, and what ends each: loss, profit, trail, the clock. */
-function Structures() {
-  const structures = useTopic("structures");
-  if (!structures.rows.length) return null;
-  return (
-    <div className="columns">
-      {structures.rows.map((row) => (
-        <Structure key={row.id} row={row} />
-      ))}
-    </div>
-  );
-}
-
-function Structure({ row }: { row: StructureRow }) {
+/** A run of a strategy with its legs, and what ends it: loss, profit, trail, the clock. */
+function Structure({ row, onFlatten }: { row: StructureRow; onFlatten: ((strategy: string) => void) | null }) {
   const left = row.profit !== null && row.max_loss !== null ? row.profit + Math.abs(row.max_loss) : null;
   return (
     <Card
       title={`${row.strategy}, run of ${clock(row.opened_ms)}`}
-      actions={row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <Profit value={row.profit} className="strong" />}
+      actions={
+        <>
+          {row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <Profit value={row.profit} className="strong" />}
+          {onFlatten && <button type="button" className="small" onClick={() => onFlatten(row.strategy)}>Close all legs…</button>}
+        </>
+      }
     >
       <div className="stack">
         <Figures>
           <Figure name="Closes at a loss of">{row.max_loss === null ? "—" : `${profit(-Math.abs(row.max_loss), 0)}${left !== null ? `, ${rupees(left, 0)} away` : ""}`}</Figure>
           <Figure name="Closes at a profit of">{profit(row.max_profit, 0)}</Figure>
           <Figure name="Trail">{row.trailing_stop === null ? "—" : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`}</Figure>
+          <Figure name="Net Δ (units), Γ">{number(row.delta, 1)}, {number(row.gamma, 3)}</Figure>
+          <Figure name="Net Θ (₹ a day), vega (₹ a point)">{compact(row.theta)}, {compact(row.vega)}</Figure>
           <Figure name="By the clock">{clock(row.closes_ms)}</Figure>
           {row.supertrend && <Figure name="Supertrend">{row.supertrend}</Figure>}
         </Figures>

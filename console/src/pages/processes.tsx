@@ -1,8 +1,9 @@
 /** Processes of the stack: state, load, memory. */
-import type { ProcessRow } from "../generated/api";
+import { useAnswer } from "../api/hooks";
+import type { OperationRow, ProcessRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { number, span, words } from "../ui/format";
-import { Badge, Card, Page, type Tone } from "../ui/parts";
+import { Badge, Card, ErrorNote, Page, type Tone } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 
 const TONES: Record<string, Tone> = { RUNNING: "good", STARTING: "info", DEGRADED: "care", STOPPING: "care", SILENT: "bad", ABSENT: "bad" };
@@ -24,6 +25,31 @@ const COLUMNS: readonly Column<ProcessRow>[] = [
   { id: "notes", name: "Notes", value: (row) => row.notes.join("; "), cell: (row) => <span className="small wrap">{row.notes.join("; ")}</span> },
 ];
 
+const ms = (value: number): string => number(value, value < 10 ? 3 : 1);
+const OPERATIONS: readonly Column<OperationRow>[] = [
+  { id: "operation", name: "Operation", value: (row) => row.operation },
+  { id: "count", name: "Times", num: true, value: (row) => row.count, cell: (row) => number(row.count) },
+  { id: "mean", name: "Mean ms", num: true, extra: true, value: (row) => row.mean, cell: (row) => ms(row.mean) },
+  { id: "p50", name: "Half within ms", num: true, value: (row) => row.p50, cell: (row) => ms(row.p50) },
+  { id: "p95", name: "95 % within ms", num: true, extra: true, value: (row) => row.p95, cell: (row) => ms(row.p95) },
+  { id: "p99", name: "99 % within ms", num: true, value: (row) => row.p99, cell: (row) => ms(row.p99) },
+  { id: "max", name: "Longest ms", num: true, value: (row) => row.max, cell: (row) => ms(row.max) },
+  { id: "errors", name: "Errors", num: true, value: (row) => row.errors, cell: (row) => number(row.errors) },
+];
+const operationKey = (row: OperationRow): string => row.operation;
+const NO_OPERATIONS: readonly OperationRow[] = [];
+
+/** How long operations took since the start. */
+function Operations() {
+  const answer = useAnswer<OperationRow[]>("/api/performance", {}, 10_000);
+  return (
+    <Card title="Durations of operations" plain>
+      <ErrorNote error={answer.error} />
+      <Table label="operations" csv="operations" rows={answer.data ?? NO_OPERATIONS} loaded={answer.data !== null} columns={OPERATIONS} rowKey={operationKey} empty="Nothing was measured yet." />
+    </Card>
+  );
+}
+
 const key = (row: ProcessRow): string => row.name;
 
 export default function Processes() {
@@ -34,6 +60,7 @@ export default function Processes() {
       <Card plain>
         <Table plain label="processes" rows={processes.rows} loaded={processes.loaded} columns={COLUMNS} rowKey={key} />
       </Card>
+      <Operations />
     </Page>
   );
 }

@@ -4,9 +4,12 @@ import { Link as To, useParams } from "wouter";
 import { get } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import type { Report, ReportEntry } from "../generated/api";
+import { Curve } from "../charts/lazy";
+import type { CurveLine } from "../charts/curve";
+import { alignedCurves, equityOf } from "../report/equity";
 import { ReportView } from "../report/view";
 import { written } from "../report/values";
-import { moment, words } from "../ui/format";
+import { moment, rupees, words } from "../ui/format";
 import { Badge, Card, ErrorNote, Page, Scrolled } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { ResearchQueue } from "./research_queue";
@@ -66,10 +69,12 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
   useEffect(() => {
     for (const id of asked.split("\n")) get<Report>(addressOf(id)).then((report) => setReports((before) => ({ ...before, [id]: report })), setError);
   }, [asked]);
+  const drawn = props.ids.flatMap((id) => (reports[id] ? [{ id, report: reports[id] }] : []));
   const names = [...new Set(props.ids.flatMap((id) => reports[id]?.cards?.map((card) => card.name) ?? []))];
   return (
     <Card title="Compared" plain actions={<button type="button" className="small" onClick={props.onClear}>Clear</button>}>
       <ErrorNote error={error} />
+      <EquityCurves runs={drawn} />
       <Scrolled label="figures compared">
         <table>
           <thead>
@@ -94,3 +99,18 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
     </Card>
   );
 }
+
+/** Equity of several runs on one axis of days, as a change from where each began. */
+function EquityCurves(props: { runs: readonly { id: string; report: Report }[] }) {
+  const found = props.runs.flatMap(({ id, report }) => {
+    const series = equityOf(report);
+    return series ? [{ id, title: report.title, series }] : [];
+  });
+  if (found.length < 2) return null;
+  const [times, lines] = alignedCurves(found.map((one) => one.series));
+  const drawn = found.map((one, at): CurveLine => ({ name: `${at + 1} ${one.title}`, colour: COLOURS[at % COLOURS.length] ?? "accent", values: lines[at] ?? [] }));
+  return <div className="inside"><Curve label="Equity of the runs in rupees since the beginning of each" days times={times} lines={drawn} format={rupeesOf} height={260} /></div>;
+}
+
+const COLOURS = ["accent", "warn", "gain", "loss"] as const;
+const rupeesOf = (value: number): string => rupees(value, 0);

@@ -6,11 +6,12 @@ import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { ResearchJob, ResearchRequest } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { takeParameters } from "../shell/parameters";
 import { moment } from "../ui/format";
 import { Badge, Card, ErrorNote, Field, Share, type Tone } from "../ui/parts";
 
 const TONES: Record<string, Tone> = { waiting: "", running: "info", done: "good", failed: "bad", cancelled: "care", interrupted: "care" };
-const KINDS: Record<ResearchRequest["kind"], string> = { backtest: "Backtest", optimize: "Optimise parameters", "walk-forward": "Walk forward", check: "Check for faults" };
+const KINDS: Record<ResearchRequest["kind"], string> = { backtest: "Backtest", optimize: "Optimise parameters", "walk-forward": "Walk forward", check: "Check for faults", parity: "Live against backtest" };
 const list = (text: string): string[] => text.split(/[\s;]+/).filter(Boolean);
 
 export function ResearchQueue(props: { onEnded: () => void }) {
@@ -65,7 +66,7 @@ export function ResearchQueue(props: { onEnded: () => void }) {
 function NewRun(props: { onQueued: () => void }) {
   const strategies = useTopic("strategies").rows;
   const [kind, setKind] = useState<ResearchRequest["kind"]>("backtest");
-  const [strategy, setStrategy] = useState(() => new URLSearchParams(window.location.search).get("strategy") ?? "");
+  const [strategy, setStrategy] = useState(() => takeParameters().get("strategy") ?? "");
   const [data, setData] = useState("store");
   const [first, setFirst] = useState("");
   const [last, setLast] = useState("");
@@ -107,10 +108,10 @@ function NewRun(props: { onQueued: () => void }) {
           <input required list="research-strategies" value={strategy} onChange={(event) => setStrategy(event.target.value.trim())} />
         </Field>
         <datalist id="research-strategies">{strategies.map((row) => <option key={row.name} value={row.name} />)}</datalist>
-        <Field label="Data: store, openalgo, or files of the project" error={wrong("data")}><input required value={data} onChange={(event) => setData(event.target.value)} /></Field>
+        {kind !== "parity" && <Field label="Data: store, openalgo, or files of the project" error={wrong("data")}><input required value={data} onChange={(event) => setData(event.target.value)} /></Field>}
         <Field label="Option prices (empty, model, store or files)" error={wrong("options")}><input value={options} onChange={(event) => setOptions(event.target.value)} /></Field>
         <Field label="Instrument"><input placeholder="as the strategy's" value={instrument} onChange={(event) => setInstrument(event.target.value.trim())} /></Field>
-        <Field label="From"><input type="date" value={first} onChange={(event) => setFirst(event.target.value)} /></Field>
+        <Field label={kind === "parity" ? "Day (empty: the newest)" : "From"}><input type="date" value={first} onChange={(event) => setFirst(event.target.value)} /></Field>
         <Field label="To"><input type="date" value={last} onChange={(event) => setLast(event.target.value)} /></Field>
         <Field label={searches ? "Values: fast_period=5:30:5 slow_period=40,60" : "Parameters: fast_period=10 …"} error={wrong("parameters")} wide>
           <input required={searches} value={parameters} onChange={(event) => setParameters(event.target.value)} />

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
-import type { LimitRow, ScenarioTable, StopRow, UnderlyingRow } from "../generated/api";
+import type { LimitRow, RiskEventRow, ScenarioTable, StopRow, UnderlyingRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { moment, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Page, Profit, Scrolled, Share } from "../ui/parts";
@@ -35,6 +35,41 @@ const STOPS: readonly Column<StopRow>[] = [
   { id: "unrealised", name: "Open P&L", num: true, extra: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
   { id: "holder", name: "Held by", value: (row) => row.holder, cell: (row) => <Badge tone={row.holder === "none" ? "bad" : "good"}>{row.holder}</Badge> },
 ];
+
+/** Seconds of the day in India as a time, rupees or a price for all other rules. */
+const figure = (row: RiskEventRow, value: number): string =>
+  row.kind === "exit_time" || row.kind === "square_off" ? `${String(Math.floor(value / 3600)).padStart(2, "0")}:${String(Math.floor(value / 60) % 60).padStart(2, "0")}` : number(value, 2);
+
+const EVENTS: readonly Column<RiskEventRow>[] = [
+  { id: "at", name: "Time", value: (row) => row.at_ms, cell: (row) => moment(row.at_ms) },
+  { id: "strategy", name: "Strategy", value: (row) => row.strategy },
+  { id: "kind", name: "Rule", value: (row) => row.kind, cell: (row) => words(row.kind) },
+  { id: "limit", name: "Limit", num: true, value: (row) => row.threshold, cell: (row) => figure(row, row.threshold) },
+  { id: "value", name: "Was", num: true, value: (row) => row.value, cell: (row) => figure(row, row.value) },
+  { id: "action", name: "Did", value: (row) => row.action, cell: (row) => words(row.action) },
+  { id: "instruments", name: "Of", extra: true, value: (row) => row.instruments.map(symbol).join(", ") },
+  { id: "accounts", name: "Accounts", extra: true, value: (row) => row.accounts.join(", ") },
+  { id: "orders", name: "Exit orders", extra: true, value: (row) => row.exit_orders.join(", ") },
+  { id: "note", name: "Note", extra: true, value: (row) => row.note },
+];
+
+const eventKey = (row: RiskEventRow): string => row.id;
+const NO_EVENTS: readonly RiskEventRow[] = [];
+
+/** What rules did by themselves, of strategies that run and that are gone; read from the journals when asked. */
+function RiskEvents() {
+  const [asked, setAsked] = useState(false);
+  const answer = useAnswer<RiskEventRow[]>(asked ? "/api/risk/events" : null);
+  return (
+    <Card
+      title="Risk events, of removed strategies too" plain
+      actions={<button type="button" className="small" disabled={asked && answer.busy} onClick={() => (asked ? answer.again() : setAsked(true))}>{asked ? "Read again" : "Read the journals"}</button>}
+    >
+      <ErrorNote error={answer.error} />
+      {asked && <Table label="risk events" csv="risk_events" rows={answer.data ?? NO_EVENTS} loaded={!answer.busy} columns={EVENTS} rowKey={eventKey} choose={["strategy", "kind"]} sort={{ id: "at", desc: true }} empty="No rule has acted yet." />}
+    </Card>
+  );
+}
 
 const limitKey = (row: LimitRow): string => row.id;
 const stopKey = (row: StopRow): string => row.id;
@@ -72,6 +107,7 @@ export default function Risk() {
       </Card>
       {mayAct && <OrderTrial />}
       <Scenario />
+      <RiskEvents />
     </Page>
   );
 }

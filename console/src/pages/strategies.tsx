@@ -1,10 +1,12 @@
 /** Strategies: state, parameters, what each waits for; one of them with its books. */
 import { useState } from "react";
-import { Link as To, useParams } from "wouter";
+import { Link as To, useLocation, useParams } from "wouter";
+import { post, requestId } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
-import type { ClosedTradeRow, OrderRow, PositionRow, Report, SignalRow, StrategyRow } from "../generated/api";
+import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, SignalRow, StrategyRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { Emergency } from "../shell/emergency";
 import { number, percent, price, symbol, when } from "../ui/format";
 import { ChartView } from "../report/view";
 import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/parts";
@@ -80,6 +82,7 @@ function One({ name }: { name: string }) {
   const trader = useRole("trader");
   const [wish, setWish] = useState<StrategyRow | null>(null);
   const [why, setWhy] = useState("");
+  const [flatten, setFlatten] = useState(false);
   const [whyButton] = useState(() => (one: OrderRow | SignalRow) => <button type="button" className="small" onClick={() => setWhy(one.id)} aria-label={`Why ${one.id}`}>Why</button>);
   if (!row) return <Page title={name}><Card>{strategies.loaded ? "No strategy of this name runs." : "Waiting for data…"}</Card></Page>;
   const won = trades.filter((one) => one.realised > 0).length;
@@ -89,6 +92,9 @@ function One({ name }: { name: string }) {
       actions={
         <>
           <StrategyState row={row} />
+          <To href={`/logs?text=${encodeURIComponent(row.name)}`}>Log lines</To>
+          {trader && positions.length > 0 && <button type="button" onClick={() => setFlatten(true)}>Square off…</button>}
+          {trader && row.state !== "GONE" && <Parity strategy={row.name} />}
           {trader && row.state !== "GONE" && <button type="button" onClick={() => setWish(row)}>{row.enabled ? "Pause" : "Enable"}</button>}
         </>
       }
@@ -137,7 +143,24 @@ function One({ name }: { name: string }) {
       </div>
       {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
+      {flatten && <Emergency wish="Flatten" strategy={name} onClose={() => setFlatten(false)} />}
     </Page>
+  );
+}
+
+/** Queues a comparison of the day with a backtest of the quotes that the stack saw; its report is among the reports. */
+function Parity({ strategy }: { strategy: string }) {
+  const [, navigate] = useLocation();
+  const [error, setError] = useState<unknown>(null);
+  const queue = () => {
+    const body: ResearchRequest = { request_id: requestId(), kind: "parity", strategy, data: ["store"] };
+    post("/api/research", body).then(() => navigate("/reports"), setError);
+  };
+  return (
+    <>
+      <button type="button" onClick={queue} title="Signals, orders and fills of the newest day, each difference with its cause">Live against backtest</button>
+      <ErrorNote error={error} />
+    </>
   );
 }
 

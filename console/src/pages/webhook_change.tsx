@@ -1,8 +1,11 @@
-/** Changes of a webhook: mode, window, square-off, further mappings as CSV with a preview, and its lock. */
+/** A webhook: its mappings and texts; changes of mode, window and square-off, mappings as CSV, its lock and its end. */
 import { type FormEvent, useState } from "react";
 import { post } from "../api/client";
-import type { WebhookChange, WebhookChanged, WebhookRow } from "../generated/api";
+import { useAnswer } from "../api/hooks";
+import type { WebhookChange, WebhookChanged, WebhookMapping, WebhookRow, WebhookView } from "../generated/api";
+import { number, symbol } from "../ui/format";
 import { Badge, Card, ErrorNote, Field } from "../ui/parts";
+import { type Column, Table } from "../ui/table";
 import { toast } from "../ui/toast";
 
 export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
@@ -13,6 +16,7 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
   const [csv, setCsv] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const [removing, setRemoving] = useState(false);
   const [rows, setRows] = useState<WebhookChanged["rows"]>([]);
 
   async function send(body: WebhookChange) {
@@ -36,9 +40,33 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
     event.preventDefault();
     void send({ mode: mode as NonNullable<WebhookChange["mode"]>, window, square_off: squareOff, csv });
   };
+  async function remove() {
+    try {
+      await post<WebhookChanged>(`/api/webhooks/${encodeURIComponent(row.name)}/remove`);
+      toast("good", `${row.name} is removed: its address is unknown from now on.`);
+      props.onChanged();
+    } catch (failure) {
+      setError(failure);
+    }
+  }
   const locked = row.state === "LOCKED";
   return (
-    <Card title={`Change ${row.name}`} actions={<button type="button" className="small" disabled={busy} onClick={() => void send({ locked: !locked })}>{locked ? "Take alerts again" : "Refuse all alerts"}</button>}>
+    <Card
+      title={`Change ${row.name}`}
+      actions={
+        <>
+          <button type="button" className="small" disabled={busy} onClick={() => void send({ locked: !locked })}>{locked ? "Take alerts again" : "Refuse all alerts"}</button>
+          <button type="button" className="small danger" disabled={busy} onClick={() => setRemoving(true)}>Remove…</button>
+        </>
+      }
+    >
+      {removing && (
+        <div className="note care row" role="alert">
+          <span className="grow">Remove {row.name}? Its address is unknown at once. What it holds keeps its stops, limits and square-off.</span>
+          <button type="button" className="danger" onClick={() => void remove()}>Remove {row.name}</button>
+          <button type="button" onClick={() => setRemoving(false)}>Keep it</button>
+        </div>
+      )}
       <form className="form" onSubmit={save}>
         <Field label="Mode"><select value={mode} onChange={(event) => setMode(event.target.value)}>{["", "LONG", "SHORT", "BOTH"].map((one) => <option key={one} value={one}>{one || `as it is (${row.mode})`}</option>)}</select></Field>
         <Field label="Entries in"><input placeholder={row.window || "09:20-15:00"} maxLength={20} value={window} onChange={(event) => setWindow(event.target.value.trim())} /></Field>
@@ -57,6 +85,36 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
           <li key={one.line}><Badge tone={one.problem === "in order" ? "good" : "bad"}>{`line ${one.line}`}</Badge><code>{one.row}</code><span className="grow">{one.problem}</span></li>
         ))}
       </ul>
+    </Card>
+  );
+}
+
+const MAPPINGS: readonly Column<WebhookMapping>[] = [
+  { id: "symbol", name: "Symbol of the sender", value: (row) => row.symbol },
+  { id: "instrument", name: "Trades", value: (row) => row.instrument, cell: (row) => <>{symbol(row.instrument)} {row.trade || row.legs.join("; ")}</> },
+  { id: "product", name: "Product", value: (row) => row.product },
+  { id: "size", name: "Size", num: true, value: (row) => row.lots || row.quantity, cell: (row) => (row.lots ? `${number(row.lots)} lots` : `${number(row.quantity)} units`) },
+  { id: "most", name: "The alert's own, up to", num: true, value: (row) => row.max_quantity, cell: (row) => (row.max_quantity ? number(row.max_quantity) : "never") },
+];
+const mappingKey = (row: WebhookMapping): string => row.symbol;
+
+/** What a webhook maps, and the texts to paste at its sender. */
+export function WebhookDetails({ name }: { name: string }) {
+  const answer = useAnswer<WebhookView>(`/api/webhooks/${encodeURIComponent(name)}`);
+  const view = answer.data;
+  return (
+    <Card title={`Mappings of ${name}`} plain>
+      <ErrorNote error={answer.error} />
+      {view && <Table label={`mappings of ${name}`} csv={`mappings-${name}`} rows={view.symbols} columns={MAPPINGS} rowKey={mappingKey} empty="Nothing is mapped: import lines below." />}
+      {view && (
+        <div className="inside">
+          <details>
+            <summary>Texts to paste at the sender</summary>
+            {view.guards.length > 0 && <p className="muted small">It also asks for {view.guards.join(", ")}.</p>}
+            {Object.entries(view.texts).map(([title, text]) => <div key={title}><h3>{title}</h3><pre>{text}</pre></div>)}
+          </details>
+        </div>
+      )}
     </Card>
   );
 }

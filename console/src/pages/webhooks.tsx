@@ -6,7 +6,7 @@ import { number, words } from "../ui/format";
 import { Badge, Card, ErrorNote, Page, type Tone } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { WhyDialog } from "../ui/why";
-import { WebhookForm } from "./webhook_change";
+import { WebhookDetails, WebhookForm } from "./webhook_change";
 
 const HOOKS: readonly Column<WebhookRow>[] = [
   { id: "name", name: "Webhook", value: (row) => row.name },
@@ -56,6 +56,7 @@ export default function Webhooks() {
           <Table label={`alerts of ${shown}`} csv={`webhook-${shown}`} rows={deliveries.data ?? NO_DELIVERIES} loaded={!deliveries.busy} columns={DELIVERIES} rowKey={deliveryKey} choose={["verdict", "symbol"]} sort={{ id: "received", desc: true }} actions={actions} empty="Nothing arrived yet." />
         </Card>
       )}
+      {shown && <WebhookDetails key={shown} name={shown} />}
       {hooks.data?.filter((row) => row.name === shown).map((row) => <WebhookForm key={row.name} row={row} onChanged={hooks.again} />)}
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
     </Page>

@@ -19,9 +19,10 @@ const TELLS: Record<Wish, string> = {
   Resume: "Allows entries again. Asks for your password or code.",
 };
 
-export function Emergency(props: { wish: Wish; onClose: () => void }) {
+/** `strategy` is the scope that it opens with, everything if there is none. */
+export function Emergency(props: { wish: Wish; strategy?: string; onClose: () => void }) {
   const [wish, setWish] = useState(props.wish);
-  const [scope, setScope] = useState("");
+  const [scope, setScope] = useState(props.strategy ? `s:${props.strategy}` : "");
   const [flattens, setFlattens] = useState<readonly string[] | null>(null);
   const accounts = useTopic("accounts").rows;
   const strategies = useTopic("strategies").rows;

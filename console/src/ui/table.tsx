@@ -304,9 +304,14 @@ function useSteadyHand<Row>(items: readonly Item<Row>[], rowKey: (row: Row) => s
 /** Saves rows as a CSV file. */
 function download<Row>(name: string, columns: readonly Column<Row>[], rows: readonly Row[]): void {
   const lines = [columns.map((column) => csvCell(column.name)), ...rows.map((row) => columns.map((column) => csvCell(column.value(row))))];
+  saveFile(`${name}.csv`, lines.map((line) => line.join(",")).join("\r\n"), "text/csv");
+}
+
+/** Has the browser save a text as a file. */
+export function saveFile(name: string, text: string, type: string): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([lines.map((line) => line.join(",")).join("\r\n")], { type: "text/csv" }));
-  link.download = `${name}.csv`;
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
 }

@@ -1,4 +1,5 @@
 /** The causal chain behind an order, signal or goal: quote, signal, verdicts, command, send, outcome, fills, stop. */
+import { Link as To } from "wouter";
 import { useAnswer } from "../api/hooks";
 import type { WhyStep } from "../generated/api";
 import { Dialog } from "./dialog";
@@ -45,6 +46,7 @@ export function WhyDialog(props: { id: string; onClose: () => void }) {
             </table>
           </Scrolled>
         )}
+        <p className="small"><To href={`/logs?trace=${encodeURIComponent(props.id)}`} onClick={props.onClose}>Log lines with this id</To></p>
         <p className="muted small">Market time is India's. ms count machine time since the first step and since the step before.</p>
       </div>
     </Dialog>

@@ -18,6 +18,7 @@ from mytrading.daemons.console import (
     actions_api,
     config_api,
     legs_api,
+    margin_api,
     page_files,
     pages_api,
     paper_api,
@@ -25,6 +26,7 @@ from mytrading.daemons.console import (
     research_api,
     risk_api,
     setup_api,
+    webhook_api,
 )
 from mytrading.daemons.console.authentication import Authentication, Viewer
 from mytrading.daemons.console.refusals import ApiRefused
@@ -98,6 +100,8 @@ def make_application(state: State) -> Litestar:
             *research_api.ROUTES,
             *paper_api.ROUTES,
             *setup_api.ROUTES,
+            *margin_api.ROUTES,
+            *webhook_api.ROUTES,
             *config_api.ROUTES,
             *page_files.ROUTES,
         ],

@@ -48,6 +48,7 @@ HEAVY_PATHS = (
     "/api/legs/",
     "/api/setup",
     "/api/margin/",
+    "/api/books/",
     "/api/webhooks",
     "/api/audit.csv",
 )

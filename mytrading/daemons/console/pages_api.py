@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,17 +14,18 @@ from litestar.params import FromPath, QueryParameter
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
-from mytrading.daemons.console.actions_api import TRADER, query_gateway
+from mytrading.daemons.console.actions_api import query_gateway
+from mytrading.daemons.console.log_tail import log_line
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.runtime.observability.log_lines import last_lines, parse_log_line
+from mytrading.runtime.observability.metrics import merge_operations, read_snapshots
 
 MS = 1_000_000
 LEVELS = ("debug", "info", "warning", "error", "critical")
-_HEAD = ("time", "level", "component", "event", "source")
 Few = Annotated[int, QueryParameter(ge=1, le=1000)]
 Asked = Annotated[str, QueryParameter(max_length=64, name="query")]
 Short = Annotated[str, QueryParameter(max_length=64)]
@@ -62,7 +63,7 @@ def show_logs(
             continue
         if entry.get("level", "info") not in wanted or not all(word in line.casefold() for word in words):
             continue
-        found.append(_log_line(entry, line))
+        found.append(log_line(entry, line))
         if len(found) == limit:
             break
     return found[::-1]
@@ -79,7 +80,7 @@ def show_feed(state: State) -> api.FeedMonitor:
     current = names[rank] if rank < len(names) else ""
     lines = last_lines(Path(state.config.log_dir) / "main.log")
     entries = [(entry, line) for line in lines if '"feed.' in line and (entry := parse_log_line(line))]
-    told = [_log_line(entry, line) for entry, line in entries if str(entry.get("event", "")).startswith("feed.")]
+    told = [log_line(entry, line) for entry, line in entries if str(entry.get("event", "")).startswith("feed.")]
     return api.FeedMonitor(
         current=current,
         standby=[name for name in names if name != current],
@@ -95,20 +96,6 @@ def show_feed(state: State) -> api.FeedMonitor:
         reconnects=int(figures.get("reconnects", 0)),
         figures=figures,
         history=told[-100:],
-    )
-
-
-def _log_line(entry: dict[str, Any], line: str) -> api.LogLine:
-    try:
-        wall_ms = int(datetime.fromisoformat(str(entry.get("time"))).timestamp() * 1000)
-    except ValueError:
-        wall_ms = None
-    return api.LogLine(
-        wall_ms=wall_ms,
-        process=str(entry.get("component", "")),
-        level=str(entry.get("level", "")),
-        event=str(entry.get("event", "")),
-        text=" ".join(f"{key}={value}" for key, value in entry.items() if key not in _HEAD) if entry else line,
     )
 
 
@@ -187,17 +174,12 @@ def show_calendar(
     return found
 
 
-@get("/api/webhooks", opt=TRADER, sync_to_thread=True)
-def show_webhooks(state: State) -> list[api.WebhookRow]:
-    """All webhooks by name, without their addresses."""
-    return msgspec.convert(ask_shell(state.config, "webhook", "list", of_stack=False), list[api.WebhookRow])
-
-
-@get("/api/webhooks/{name:str}/deliveries", opt=TRADER, sync_to_thread=True)
-def show_deliveries(state: State, name: FromPath[str], limit: Few = 100) -> list[api.DeliveryRow]:
-    """The last alerts of a webhook with their verdicts."""
-    rows = ask_shell(state.config, "webhook", "log", "--limit", str(limit), "--", name[:64])
-    return msgspec.convert(rows, list[api.DeliveryRow])
+@get("/api/performance", sync_to_thread=True)
+def show_operations(state: State) -> list[api.OperationRow]:
+    """How long operations of all processes took since the start, those that took most first."""
+    found = merge_operations(read_snapshots(state.config.metrics_dir))
+    rows = [msgspec.convert({"operation": name, **one.figures()}, api.OperationRow) for name, one in found.items()]
+    return sorted(rows, key=lambda row: row.p99, reverse=True)
 
 
 ROUTES = [
@@ -208,6 +190,5 @@ ROUTES = [
     show_underlyings,
     show_calendar,
     show_feed,
-    show_webhooks,
-    show_deliveries,
+    show_operations,
 ]

@@ -29,6 +29,9 @@ def strategy_named(name: str) -> str:
 def research_words(asked: api.ResearchRequest, home: Path, report: str, profile: str) -> tuple[str, ...]:
     """Return the words of the command that a request stands for; raises `ApiRefused` with the field that is wrong."""
     strategy_named(asked.strategy)
+    written = ("--report", str(home / "runs" / report), "--profile", profile, "--", asked.strategy)
+    if asked.kind == "parity":
+        return ("parity", *((f"--date={asked.first}",) if asked.first else ()), *written)
     for text in asked.parameters:
         if not _PARAMETER.fullmatch(text):
             raise ApiRefused("BAD_REQUEST", f"parameters: expected NAME=VALUE, found {text!r}", "parameters")
@@ -50,9 +53,7 @@ def research_words(asked: api.ResearchRequest, home: Path, report: str, profile:
     if asked.kind == "walk-forward":
         options += [("--train", asked.train_days), ("--test", asked.test_days)]
     given = [f"{name}={value}" for name, value in options if value]
-    return (
-        asked.kind, *given, "--report", str(home / "runs" / report), "--profile", profile, "--", asked.strategy,
-    )  # fmt: skip
+    return (asked.kind, *given, *written)
 
 
 def _data(home: Path, text: str, field: str) -> str:

@@ -15,6 +15,7 @@ from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.daemons.console.actions_api import TRADER, query_gateway
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.scenario import scenario
+from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.control import OrderTrialResult
@@ -23,6 +24,7 @@ from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 ANSWER_S, ASK_S = 5.0, 0.15
 """How long risk's answer is waited for, and how often it is asked for."""
+MS = 1_000_000
 Short = Annotated[str, QueryParameter(max_length=64)]
 
 
@@ -76,4 +78,13 @@ def _trial_result(found: OrderTrialResult) -> api.TrialResult:
     return api.TrialResult(rules=rules, **numbers)
 
 
-ROUTES = [show_scenario, try_order]
+@get("/api/risk/events", sync_to_thread=True)
+def show_risk_events(
+    state: State, strategy: Short = "", limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200
+) -> list[api.RiskEventRow]:
+    """What rules did by themselves and why, of running and removed strategies, the newest last."""
+    rows = ask_shell(state.config, "risk", "events", f"--strategy={strategy}", f"--limit={limit}")
+    return msgspec.convert([{**row, "at_ms": row["at_ns"] // MS} for row in rows], list[api.RiskEventRow])
+
+
+ROUTES = [show_scenario, try_order, show_risk_events]

@@ -10,12 +10,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
 from mytrading.daemons.console import views
+from mytrading.daemons.console.log_tail import LogTail
+from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks, net_greeks
 from mytrading.daemons.console.topics import TopicBook
 from mytrading.messages import ops
 from mytrading.messages.console_rows import ProfitPoint
@@ -76,6 +79,7 @@ class StackReader:
         self._profit_ns = 0
         self._expiring: tuple[str, list[str]] = ("", [])
         self._lists: dict[str, _KnownList] = {}
+        self._log = LogTail(Path(config.log_dir) / "main.log")
 
     async def run(self, wanted: Callable[[], frozenset[str]]) -> None:
         """Read what is `wanted` until cancelled."""
@@ -96,6 +100,7 @@ class StackReader:
     def stop(self) -> None:
         """End the thread, once what it asks is answered."""
         self._thread.submit(self._hang_up)
+        self._thread.submit(self._log.close)
         self._thread.shutdown(wait=True)
 
     def _hang_up(self) -> None:
@@ -105,17 +110,18 @@ class StackReader:
             self._ops = None
 
     def _read(self, topics: frozenset[str]) -> Mapping[str, views.Table]:
-        """The rows of topics; nothing, with `problem` set, where the gateway does not answer."""
+        """The rows of topics; only the log, with `problem` set, where the gateway does not answer."""
         self.asked += 1
+        log: dict[str, views.Table] = {"log": self._log.rows()} if "log" in topics else {}
         try:
             self._ops = self._ops or Ops(self._config, PATIENCE_S)
             tables = self._tables(topics, self._ops.ask)
         except (OpsTimedOut, OpsRefused, OSError) as error:
             self.problem = str(error)
             self._hang_up()
-            return {}
+            return log
         self.problem, self.answered_ns = "", machine_now()
-        return tables
+        return {**tables, **log}
 
     def _tables(self, topics: frozenset[str], ask: Callable[[Any], Any]) -> dict[str, views.Table]:
         status, summary = ask(ops.StatusQuery()), ask(ops.SummaryQuery())
@@ -145,7 +151,7 @@ class StackReader:
             "signals": lambda: listed("signals"),
             "limits": lambda: views.limit_rows(risk),
             "stops": lambda: views.stop_rows(risk),
-            "structures": lambda: views.structure_rows(risk),
+            "structures": lambda: views.structure_rows(risk, lambda legs: self._greeks(legs, summary)),
             "needs": lambda: views.need_rows(
                 views.alert_rows(summary["alerts"]),
                 views.strategy_rows(summary["strategies"]),
@@ -155,6 +161,10 @@ class StackReader:
             "profit": lambda: {str(point.at_ms): point for point in self._points},
         }
         return {topic: made[topic]() for topic in topics if topic in made}
+
+    def _greeks(self, legs: list[GreekLeg], summary: Mapping[str, Any]) -> NetGreeks | None:
+        prices = {name: price for row in summary["strategies"] for name, price in row["prices"].items()}
+        return net_greeks(legs, self._instruments(), prices, self._clock.now())
 
     def _add_point(self, summary: Mapping[str, Any]) -> None:
         now = machine_now()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mytrading.core.orders.state_machine import LIVE
+from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks
 from mytrading.messages import console_rows as rows
 from mytrading.messages.enums import OrderState
 
@@ -344,8 +345,8 @@ def stop_rows(risk: Reply) -> Table:
 _STOP_FIELDS = tuple(name for name in rows.StopRow.__struct_fields__ if name not in ("id", "distance_share"))
 
 
-def structure_rows(risk: Reply) -> Table:
-    """Return the rows of the topic `structures`."""
+def structure_rows(risk: Reply, greeks: Callable[[list[GreekLeg]], NetGreeks | None]) -> Table:
+    """Return the rows of the topic `structures`; `greeks` are those of held legs together."""
     names = ("profit", "realised", "max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "leaving")
     legs = rows.StructureLeg.__struct_fields__
     return keyed(
@@ -356,10 +357,15 @@ def structure_rows(risk: Reply) -> Table:
             **{name: _shown(row[name]) for name in names},
             opened_ms=to_ms(row["opened_ns"]),
             closes_ms=to_ms(row["closes_ns"]),
+            **_net(greeks([GreekLeg(leg["instrument"], leg["quantity"], leg["ltp"]) for leg in row["legs"]])),
             legs=[rows.StructureLeg(**{name: _shown(leg[name]) for name in legs}) for leg in row["legs"]],
         )
         for row in risk.get("runs", ())
     )
+
+
+def _net(found: NetGreeks | None) -> dict[str, Any]:
+    return dict.fromkeys(NetGreeks._fields) if found is None else dict(found._asdict())
 
 
 _RESUME = "resume"

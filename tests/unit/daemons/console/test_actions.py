@@ -31,6 +31,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]
 def test_rows_of_every_topic_are_answered_to_programs(console: ConsoleOfTest) -> None:
     page = console.browser("asha")
     assert {topic: page.get(f"/api/{topic}").status_code for topic in TOPICS} == dict.fromkeys(TOPICS, 200)
+    assert page.get("/api/performance").json() == []
     assert page.get("/api/nothing").json()["error"].startswith("expected one of stack, accounts")
 
 

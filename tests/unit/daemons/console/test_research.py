@@ -88,6 +88,13 @@ def test_queue_is_worked_off_after_a_restart_and_what_ran_without_an_end_was_int
     assert ResearchQueue(queue.config, path, lambda: 7).jobs() == []
 
 
+def test_comparison_of_a_day_takes_no_data(tmp_path: Path) -> None:
+    asked = ResearchRequest(request_id="r", kind="parity", strategy="SMA", data=["gone.csv"], first="2026-11-23")
+    words = research_words(asked, tmp_path, "r", "paper")
+    report = str(tmp_path / "runs" / "r")
+    assert words == ("parity", "--date=2026-11-23", "--report", report, "--profile", "paper", "--", "SMA")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("strategy", "../evil"), ("strategy", "--help"), ("data", ["/etc/passwd"]), ("data", ["../x.csv"]),

@@ -8,7 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.daemons.console import risk_api
+from mytrading.messages.codec import encode_body
 from mytrading.messages.control import OrderTrial, OrderTrialResult
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
+from mytrading.messages.run_config import RUN_FILE, write_run_config
+from mytrading.runtime.journal.journal import RECORD, Entry, Journal
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.risk_bench import CALL, RiskBench
 
@@ -37,6 +41,22 @@ def test_rules_answer_with_numbers_and_nothing_is_journaled(console: ConsoleOfTe
     size = next(rule for rule in many["rules"] if rule["code"] == "MAX_ORDER_SIZE")
     assert size["denial"] and size["value"] > size["limit"] > 0
     assert console.gateway.rows == []
+
+
+def test_events_of_a_strategy_that_is_gone_are_shown(console: ConsoleOfTest) -> None:
+    config = console.config
+    started = config.state.with_name(config.profile)  # where the command looks for a stack of this profile
+    started.mkdir()
+    write_run_config(started / RUN_FILE, config)
+    event = RiskEventRecorded(
+        id="e1", strategy="Gone", run="r1", kind=RiskKind.MAX_LOSS, action=RiskAction.CLOSE_ALL, at_ns=7_000_000,
+        threshold=-5000.0, value=-5012.5, exit_orders=("o1",),
+    )  # fmt: skip
+    journal = Journal(config.journal_dir("risk"), "risk", "2026-11-23")
+    journal.append([Entry(RECORD, "records", encode_body(event))], 1, 1)
+    journal.close()
+    (row,) = console.browser("vera").get("/api/risk/events?strategy=gone").json()
+    assert (row["strategy"], row["at_ms"], row["value"], row["exit_orders"]) == ("Gone", 7, -5012.5, ["o1"])
 
 
 def test_who_may_not_ask_and_what_cannot_be_asked(console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch) -> None:

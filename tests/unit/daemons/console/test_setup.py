@@ -1,4 +1,4 @@
-"""Accounts, webhooks and the margin calculator from the page: by the shell's commands, with keys told to nobody."""
+"""Accounts and webhooks from the page: by the shell's commands, with keys told to nobody."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def test_mappings_are_previewed_then_taken_all_or_none(console: ConsoleOfTest) -
     page.post("/api/webhooks/Hook", locked=True)
     assert hook(console).locked
     assert console.audited(action="webhook edit")[0]["result"] == "done"
+    view = page.get("/api/webhooks/Hook").json()
+    assert [(row["symbol"], row["quantity"]) for row in view["symbols"]] == [("SBIN", 1), ("TCS", 3)]
+    assert view["texts"] and view["url"].endswith("/TOKEN")
+    assert page.post("/api/webhooks/Hook/remove").json()["changed"]
+    assert page.get("/api/webhooks").json() == [] and page.get("/api/webhooks/Hook").status_code in (404, 409)
 
 
 def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_told_nobody(console: ConsoleOfTest) -> None:
@@ -64,11 +69,3 @@ def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_told_no
     assert page.get("/api/setup/accounts").json() == []
     row = console.audited(action="account add")[0]
     assert row["result"] == "refused" and KEY not in str(row)
-
-
-def test_margin_pays_for_the_lots_of_the_formula(console: ConsoleOfTest) -> None:
-    page = console.browser("asha")
-    found = page.get("/api/margin/lots", params={"margin": 1_000_000, "grade": "A"}).json()
-    assert found["lots"] == int(1_000_000 * found["share"] // found["margin_per_lot"]) > 0
-    assert page.get("/api/margin/lots", params={"margin": 1}).json()["lots"] == 0
-    assert page.get("/api/margin/lots", params={"margin": 1, "grade": "Z"}).status_code in (404, 409)

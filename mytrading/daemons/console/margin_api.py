@@ -1,0 +1,91 @@
+"""Routes of money: what is free, what a margin pays for, what legs need together, and the brokers' own books."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get, post
+from litestar.datastructures import State
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from mytrading.core.accounting.margin import MarginLeg, margin_requirement
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import ist_date
+from mytrading.daemons.console.actions_api import query_gateway
+from mytrading.daemons.console.refusals import ApiRefused
+from mytrading.daemons.console.setup_api import FAILED
+from mytrading.daemons.console.shell_commands import ask_shell
+from mytrading.messages import console_api as api
+from mytrading.messages import ops
+from mytrading.messages.enums import Product
+
+BOOKS = ("orders", "trades", "positions", "holdings", "funds")
+_FREE = "margin_free:"
+Short = Annotated[str, QueryParameter(max_length=64)]
+Amount = Annotated[float, QueryParameter(ge=0.0, le=1e12)]
+
+
+@get("/api/margin", sync_to_thread=True)
+def show_margin(state: State) -> list[api.MarginRow]:
+    """What each account has free, and why it is not more."""
+    status = query_gateway(state, ops.StatusQuery())
+    row: dict[str, Any] = next((one for one in status["daemons"] if one["daemon"] == "risk"), {})
+    figures: dict[str, float] = dict(row.get("figures") or {})
+    names = sorted(name.removeprefix(_FREE) for name in figures if name.startswith(_FREE))
+    kinds = ("free", "cash", "reserved", "buffer")
+    return [
+        api.MarginRow(account=name, **{kind: figures.get(f"margin_{kind}:{name}", 0.0) for kind in kinds})
+        for name in names
+    ]
+
+
+@get("/api/margin/lots", sync_to_thread=True)
+def show_lots(
+    state: State,
+    margin: Amount,
+    instrument: Short = "NIFTY",
+    kind: Short = "sold",
+    grade: Short = "balanced",
+    premium: Amount = 0.0,
+    *,
+    expiry: Annotated[bool, QueryParameter()] = False,
+) -> api.LotsAnswer:
+    """How many lots a margin pays for, by the formula that sizes orders."""
+    words = [f"--margin={margin}", f"--instrument={instrument}", f"--type={kind}", f"--grade={grade}"]
+    words += [f"--premium={premium}", "--expiry" if expiry else "--no-expiry"]
+    return msgspec.convert(ask_shell(state.config, "margin", *words, codes=(FAILED,)), api.LotsAnswer)
+
+
+@post("/api/structure/margin", sync_to_thread=True, status_code=200)
+def show_structure_margin(state: State, data: JSONBody[api.StructureMarginRequest]) -> api.StructureMargin:
+    """What legs need together, by the tables of config/risk.toml, and each by itself: the benefit of hedges."""
+    book: InstrumentBook = state.desk.instruments()
+    text = Path(state.config.calendar_path).with_name("risk.toml").read_text(encoding="utf-8")
+    legs = []
+    for number, leg in enumerate(data.legs, 1):
+        contract = book.get(leg.instrument)
+        if contract is None:
+            what = f"legs[{number}].instrument: expected an instrument of today, found {leg.instrument!r}"
+            raise ApiRefused("BAD_REQUEST", what, f"legs[{number}].instrument")
+        legs.append(MarginLeg(contract, leg.units, leg.price, Product(data.product), data.spot))
+    try:
+        tables = RiskTables.from_dict(tomllib.loads(text))
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ApiRefused("REFUSED", f"config/risk.toml: {error}") from error
+    needed = margin_requirement(legs, tables, ist_date(state.clock.now()))
+    return api.StructureMargin(margin=round(needed.initial, 2), separate=round(needed.gross, 2))
+
+
+@get("/api/books/{book:str}", sync_to_thread=True)
+def show_broker_book(state: State, book: FromPath[str]) -> list[api.BrokerBook]:
+    """A book of every account as its broker has it now; one that cannot be read is named, with rows of before."""
+    if book not in BOOKS:
+        raise ApiRefused("NOT_FOUND", f"expected one of {', '.join(BOOKS)}; found {book[:40]!r}")
+    return msgspec.convert(ask_shell(state.config, "broker", book, codes=(FAILED,)), list[api.BrokerBook])
+
+
+ROUTES = [show_margin, show_lots, show_structure_margin, show_broker_book]

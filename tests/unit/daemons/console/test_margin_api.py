@@ -1,0 +1,53 @@
+"""Margins from the page: by the formula and the tables that size orders; and the books of brokers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.messages.instruments import InstrumentKind
+from tests.kit.console_browser import ConsoleOfTest
+from tests.kit.risk_bench import CALL, NEAR, option
+
+BOOK = InstrumentBook([option(CALL, InstrumentKind.CE), option(NEAR, InstrumentKind.CE, 22800)])
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    made = ConsoleOfTest(tmp_path_factory.mktemp("console"))
+    yield made
+    made.stop()
+
+
+def test_margin_pays_for_the_lots_of_the_formula(console: ConsoleOfTest) -> None:
+    page = console.browser("asha")
+    found = page.get("/api/margin/lots", params={"margin": 1_000_000, "grade": "A"}).json()
+    assert found["lots"] == int(1_000_000 * found["share"] // found["margin_per_lot"]) > 0
+    assert page.get("/api/margin/lots", params={"margin": 1}).json()["lots"] == 0
+    assert page.get("/api/margin/lots", params={"margin": 1, "grade": "Z"}).status_code in (404, 409)
+
+
+def test_legs_need_less_where_one_hedges_another(console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.server.desk, "instruments", lambda: BOOK)
+    page = console.browser("asha")
+    sold, bought = (
+        {"instrument": CALL, "units": -65, "price": 150.0},
+        {"instrument": NEAR, "units": 65, "price": 300.0},
+    )
+
+    def margin(*legs: dict[str, object]) -> dict[str, float]:
+        found: dict[str, float] = page.post("/api/structure/margin", legs=legs, spot=23_000.0).json()
+        return found
+
+    alone, hedged = margin(sold), margin(sold, bought)
+    assert alone["margin"] == alone["separate"] > 0
+    assert hedged["margin"] < hedged["separate"] and hedged["margin"] < alone["margin"]
+    assert hedged["separate"] == alone["separate"] + 65 * 300.0
+    refused = page.post("/api/structure/margin", legs=[{**sold, "instrument": "NFO:GONE"}], spot=1.0).json()
+    assert (refused["code"], refused["field"]) == ("BAD_REQUEST", "legs[1].instrument")
+
+
+def test_book_that_brokers_do_not_have_is_refused(console: ConsoleOfTest) -> None:
+    assert console.browser("asha").get("/api/books/--help").json()["code"] == "NOT_FOUND"
