@@ -118,7 +118,7 @@ function Strategies() {
                 {row.positions > 0 && <span className="muted small">{row.positions} open</span>}
               </div>
               <div className="muted small">
-                {row.problem || (row.enabled ? row.waits : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}
+                {row.problem || (row.enabled ? row.waits && `waits for ${row.waits}` : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}
               </div>
               <div className="muted small">{Object.entries(row.prices).map(([name, value]) => `${symbol(name)} ${price(value)}`).join(" · ")}</div>
             </div>

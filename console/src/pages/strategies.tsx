@@ -110,7 +110,7 @@ function One({ name }: { name: string }) {
             <Figure name="Won">{trades.length ? percent(won / trades.length, 0) : "—"}</Figure>
             <Figure name="Signals, refused">{signals.length}, {signals.filter((one) => one.denied.length).length}</Figure>
           </Figures>
-          <p className="muted">{row.enabled ? row.waits : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
+          <p className="muted">{row.enabled ? row.waits && `Waits for ${row.waits}` : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
           <div className="row">
             {Object.entries(row.prices).map(([watched, value]) => (
               <Badge key={watched}>{symbol(watched)} {price(value)}</Badge>

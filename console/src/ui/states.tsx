@@ -28,7 +28,7 @@ export const Confidence = (props: { value: string }) => <Badge tone={CONFIDENCE[
 
 const RESULT: Record<string, Tone> = { filled: "good", accepted: "info", denied: "bad", rejected: "bad", partial: "care", waiting: "care", expired: "" };
 
-export const Result = (props: { value: string }) => <Badge tone={RESULT[props.value] ?? ""}>{words(props.value)}</Badge>;
+export const Result = (props: { value: string }) => (props.value ? <Badge tone={RESULT[props.value] ?? ""}>{words(props.value)}</Badge> : <>—</>);
 
 export function Side(props: { value: string }) {
   return <span className={props.value === "BUY" ? "gain" : props.value === "SELL" ? "loss" : ""}>{props.value}</span>;

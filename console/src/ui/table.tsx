@@ -150,7 +150,7 @@ export function Table<Row extends object>(props: Props<Row>) {
             <Choice key={id} column={props.columns.find((column) => column.id === id)} rows={props.rows} value={chosen[id] ?? ""} onChange={(value) => setChosen((before) => ({ ...before, [id]: value }))} />
           ))}
           {props.tools}
-          <span className="muted small">{sorted.length === props.rows.length ? `${sorted.length}` : `${sorted.length} of ${props.rows.length}`} rows</span>
+          <span className="muted small">{sorted.length === props.rows.length ? `${sorted.length}` : `${sorted.length} of ${props.rows.length}`} {props.rows.length === 1 ? "row" : "rows"}</span>
           {props.csv && sorted.length > 0 && (
             <button type="button" className="small" onClick={() => download(props.csv ?? "", props.columns, sorted.map((row) => row.original))}>
               CSV
