@@ -230,6 +230,19 @@ def test_legs_are_built_saved_with_their_difference_backtested_and_compared(
     assert page.locator("main h2").count() > 3
 
 
+def test_saved_strategy_runs_on_paper_beside_the_stack_and_is_ended(site: ConsoleSite, viewer: PageViewer) -> None:
+    viewer.open("/builder", "Strategy builder")
+    card = viewer.page.locator("section.card", has=viewer.page.get_by_role("heading", name="As a strategy"))
+    card.locator("select").first.select_option("Condor")
+    card.get_by_role("button", name="Run on paper").click()
+    card.get_by_text("paper running").wait_for(timeout=120_000)
+    address = str(card.get_by_role("link", name=re.compile("^http")).get_attribute("href"))
+    assert address.startswith("http://127.0.0.1:") and not address.startswith(site.url)
+    card.get_by_role("button", name="End the trial").click()
+    card.get_by_role("button", name="End the trial").wait_for(state="detached", timeout=60_000)
+    assert not card.get_by_text("paper failed").count()
+
+
 def test_run_is_cancelled_and_a_failed_one_says_why(viewer: PageViewer) -> None:
     viewer.open("/reports", "Research")
     page = viewer.page
