@@ -223,7 +223,7 @@ class Breaker:
 
     def _fault(self, act: Act) -> None:
         taken = self._admin("fault", act.fault, act.account)
-        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=taken, account=act.account)
+        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, confirmed=taken, account=act.account)
 
     def _by_hand(self, act: Act) -> None:
         """Someone buys a little of what we trade too."""
@@ -231,7 +231,7 @@ class Breaker:
         order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
         began = machine_now()
         taken = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"}, act.account)
-        self._note(Kind.BY_HAND.value, act.target, began_ns=began, told=taken, account=act.account)
+        self._note(Kind.BY_HAND.value, act.target, began_ns=began, confirmed=taken, account=act.account)
 
     def _calm(self, act: Act = NOTHING) -> None:
         """All faults end but those of `act`, the brokers are logged in to, and an operator resumes what was halted."""
@@ -246,7 +246,7 @@ class Breaker:
         while not calm and time.monotonic() < until:
             calm = self._admin("fault", {"kind": "clear"}, account) and self._admin("login", {}, account)
             time.sleep(_STEP_S)
-        self._note(Kind.CALM.value, "", told=calm, account=account)
+        self._note(Kind.CALM.value, "", confirmed=calm, account=account)
         self._hiss[account] = rows
         for row in rows:
             self._fault(Act(0.0, Kind.FAULT, fault=row, account=account))

@@ -52,7 +52,7 @@ class Person:
         except FAILURES as error:
             what, done = str(error).splitlines()[0], False
         if what:
-            self._note("person", verb, what=what, told=done)
+            self._note("person", verb, what=what, confirmed=done)
 
     def look(self) -> None:
         """After a storm: trading goes on, for everybody."""
@@ -72,7 +72,7 @@ class Person:
             for name in self._parked():
                 reason = "chaos: turned down at the server"
                 self._stack.ask(ResolveCommand(request_id=new_request_id(), order=name, not_placed=True, reason=reason))
-                self._note("person", "decide", what=name, told=True)
+                self._note("person", "decide", what=name, confirmed=True)
 
     def _reduce(self, _: float) -> str:
         self._stack.ask(HaltCommand(request_id=new_request_id(), reason="chaos: operator reduces", reduce=True))

@@ -266,9 +266,9 @@ def read_broken(log: Path) -> tuple[Broken, ...]:
         account = str(row.get("account", ""))
         last = at
         if act == "fault":
-            faults.append((at, target, account, bool(row.get("told"))))
+            faults.append((at, target, account, bool(row.get("confirmed"))))
         elif act == "calm":
-            if row.get("told"):
+            if row.get("confirmed"):
                 found += [_fault(fault, at) for fault in faults if fault[2] == account]
                 faults = [fault for fault in faults if fault[2] != account]
         elif "began_ns" in row:

@@ -38,7 +38,7 @@ class LiveHello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     wall_ms: int
     market_ms: int | None
     topics: list[str]
-    """What may be watched; of `chain` and `chainhead` with `:UNDERLYING:EXPIRY`."""
+    """Topics that may be watched; of `chain` and `chainhead` with `:UNDERLYING:EXPIRY`."""
 
 
 class LiveSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
@@ -50,7 +50,7 @@ class LiveSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
 
 
 class LiveDelta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
-    """What changed since `previous`. `set` holds changed cells by row key (of a new row all of them), `gone` the keys
+    """Changes since `previous`. `set` holds changed cells by row key (of a new row all of them), `gone` the keys
     of removed rows. A page at another version than `previous` asks `again`."""
 
     topic: str
@@ -70,7 +70,7 @@ class LiveBeat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
     stale_s: float
     """Seconds since the newest answer of the gateway."""
     problem: str
-    """Why the stack does not answer, empty if it does."""
+    """Reason that the stack does not answer, empty if it does."""
 
 
 class LiveRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
@@ -106,7 +106,7 @@ LiveRequest = LiveWatch | LiveAgain | LiveAlive
 
 
 class SessionUser(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is logged in. `confirmed_s`: for so many seconds actions that need the password again are allowed."""
+    """User who is logged in. `confirmed_s`: for so many seconds actions that need the password again are allowed."""
 
     name: str
     role: RoleName

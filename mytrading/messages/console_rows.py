@@ -1,4 +1,4 @@
-"""What the web console shows: one struct for a row of each topic, as its viewers get it.
+"""Rows of the web console: one struct for a row of each topic, as its viewers get it.
 
 Every field is always there, so that a screen can tell "not known" (None, shown as –) from zero. Prices and money are
 rupees, quantities signed units where they are positions. `…_ms` is market time in ms since 1970 UTC, `…_wall_ms` wall
@@ -27,9 +27,9 @@ class StackRow(msgspec.Struct, frozen=True, kw_only=True):
     level_by: str
     level_ms: int | None
     entries_closed: str
-    """Why no entry is admitted although trading is at normal; empty if entries are."""
+    """Reason that no entry is admitted although trading is at normal; empty if entries are."""
     kill: str
-    """What the file KILL says, empty if there is none."""
+    """Text of the file KILL, empty if there is none."""
     ready: bool
     wrong_mode: str
     limits_reached: list[str]
@@ -196,7 +196,7 @@ class ClosedTradeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignalAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a signal in one account."""
+    """Outcome of a signal in one account."""
 
     account: str
     result: str
@@ -243,7 +243,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     first_ms: int | None
     last_ms: int | None
     seen_by: str
-    """Who has acknowledged it since it was raised or grew worse, empty for nobody."""
+    """Operator who has acknowledged it since it was raised or grew worse, or empty."""
     seen_ms: int | None
 
 
@@ -337,7 +337,7 @@ class HaltRow(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     at_ms: int | None
     cure: str
-    """What ends it, for the operator."""
+    """Remedy, for the operator."""
 
 
 class NeedRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -382,7 +382,7 @@ class OrderTrial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class RuleVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one pre-trade rule says: why it denies, empty if it does not. A rule of numbers tells what it compares:
+    """Result of one pre-trade rule: why it denies, empty if it does not. A rule of numbers gives what it compares:
     `value` with `limit`, both None for other rules."""
 
     code: str
@@ -393,7 +393,7 @@ class RuleVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class OrderTrialResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_result"):
-    """What risk would say to an order of this moment. `problem`: why it cannot be judged, empty with the rules.
+    """Risk's judgement of an order at this moment. `problem`: why it cannot be judged, empty with the rules.
 
     `exits`: it only reduces what is held, and exits are never judged. Rupees: `price` and `value` of the order, its
     `margin` alone, `margin_needed` with the buffer, `margin_free` of the account (None: unknown), `at_risk` down to its

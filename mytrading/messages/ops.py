@@ -196,7 +196,7 @@ class RiskQuery(Query[Any], frozen=True, kw_only=True, tag="risk"):
 
 
 class OrderTrialQuery(Query[OrderTrialAnswer], frozen=True, kw_only=True, tag="order_trial"):
-    """What would risk say to this order? Repeat it with its `id` until it is answered. Nothing is placed or journaled.
+    """Trial of an order by risk's rules. Repeat it with its `id` until it is answered. Nothing is placed or journaled.
 
     `lots` are signed; without an `account` it is that of the run, without a `product` that of the strategy.
     """

@@ -60,7 +60,7 @@ def test_file_of_the_server_agrees_with_it_and_one_without_a_holiday_does_not(ch
     assert path.read_text(encoding="utf-8") == whole.replace(HOLIDAY, "", 1), "a check writes nothing"
 
 
-def test_hours_that_the_server_gives_otherwise_are_told(check: Check, tmp_path: Path) -> None:
+def test_hours_that_the_server_gives_otherwise_are_reported(check: Check, tmp_path: Path) -> None:
     path = tmp_path / "config" / "calendar.toml"
     path.write_text(path.read_text(encoding="utf-8").replace("close = 15:40:00", "close = 15:35:00"), encoding="utf-8")
     code, body = check()
@@ -74,7 +74,7 @@ def test_hours_that_the_server_gives_otherwise_are_told(check: Check, tmp_path: 
      ({"OPENALGO_API_KEY": ""}, 4, "OPENALGO_API_KEY")],
     ids=["no server", "no key"],
 )  # fmt: skip
-def test_server_that_cannot_be_asked_is_told_and_no_agreement(
+def test_server_that_cannot_be_asked_is_reported_and_no_agreement(
     check: Check, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], code: int, why: str
 ) -> None:
     for name, value in settings.items():

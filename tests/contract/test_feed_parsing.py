@@ -90,7 +90,9 @@ def test_ltp_frame_invents_nothing() -> None:
         ({"ltp": 5.0, "mode": "full"}, 3, FeedMode.LTP),
     ],
 )
-def test_frame_is_tagged_with_its_subscription_and_told_by_what_it_holds(data: Any, tag: Any, mode: FeedMode) -> None:
+def test_frame_is_tagged_with_its_subscription_and_recognised_by_what_it_holds(
+    data: Any, tag: Any, mode: FeedMode
+) -> None:
     parsed = tick(frame(data, tag))
     assert parsed.mode is mode
     assert parsed.tag is feed_mode(tag)

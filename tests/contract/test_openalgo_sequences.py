@@ -113,7 +113,7 @@ def test_server_without_a_broker_session_answers_as_recorded(sandbox: RunningSim
     assert [call["name"] for call in after if call["status"] == 200] == ["logged out of the broker: search"]
 
 
-def test_socket_without_a_broker_session_is_told_so_and_stays_open(sandbox: RunningSimulator) -> None:
+def test_socket_without_a_broker_session_is_reported_and_stays_open(sandbox: RunningSimulator) -> None:
     (recorded,) = (call["frame"] for call in RECORDED["session"] if "frame" in call)
     assert recorded["code"] == "BROKER_ERROR"
     sandbox.call("/sim/fault", kind="session_lost", count=-1)
@@ -270,7 +270,7 @@ def states(simulator: RunningSimulator) -> dict[str, str]:
 
 
 class Listener:
-    """A connection that is spoken to in JSON."""
+    """A connection that speaks JSON."""
 
     def __init__(self, simulator: RunningSimulator, *, admitted: bool = False) -> None:
         self.socket = websocket.create_connection(simulator.ws, timeout=10)

@@ -244,7 +244,7 @@ def test_nonsense_on_the_wire_is_a_lost_connection() -> None:
         assert expect(feed, Connected).number == 2
 
 
-def test_close_code_of_the_server_is_told() -> None:
+def test_close_code_of_the_server_is_reported() -> None:
     def behave(_: BareServer, connection: socket.socket) -> None:
         connection.sendall(ADMITTED + frame((4401).to_bytes(2) + b"auth timeout", opcode=8))
         connection.recv(100)

@@ -1,4 +1,4 @@
-"""The simulator's baskets, slices, target positions, option rules, chains and calendar, spoken to in plain HTTP."""
+"""The simulator's baskets, slices, target positions, option rules, chains and calendar, over plain HTTP."""
 
 from __future__ import annotations
 

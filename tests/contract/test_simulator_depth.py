@@ -1,4 +1,4 @@
-"""Orders beyond what stands at the best price, and beyond the day's price band, spoken to in plain HTTP."""
+"""Orders beyond what stands at the best price, and beyond the day's price band, over plain HTTP."""
 
 from __future__ import annotations
 

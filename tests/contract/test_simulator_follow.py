@@ -67,9 +67,9 @@ def ltp(simulator: RunningSimulator, instrument: str) -> float:
 
 
 def received(simulator: RunningSimulator, stream: Stream, instrument: str, price: float, **fields: Any) -> None:
-    """Tell a price until the simulator has it: what is told before its socket connects is lost.
+    """Tell a price until the simulator has it: what is reported before its socket connects is lost.
 
-    Then no copy of it is under way any more: a price of the index that was never told is behind all of them.
+    Then no copy of it is under way any more: a price of the index that was never reported is behind all of them.
     """
 
     def reported() -> bool:
@@ -115,7 +115,7 @@ def test_follow_lists_a_contract_it_hears_of(simulator: RunningSimulator, stream
     assert simulator.status(body["orderid"]) == "complete"
 
 
-def test_follow_gives_no_price_to_what_it_was_not_told(simulator: RunningSimulator, stream: Stream) -> None:
+def test_follow_gives_no_price_to_what_it_did_not_receive(simulator: RunningSimulator, stream: Stream) -> None:
     received(simulator, stream, "NSE:SBIN", 812.0)
     assert ltp(simulator, "NSE:INFY") == 0
     status, body = simulator.place("INFY", product="MIS")

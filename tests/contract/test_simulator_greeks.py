@@ -1,4 +1,4 @@
-"""The simulator's greeks, synthetic future, bars by address and notices, spoken to in plain HTTP."""
+"""The simulator's greeks, synthetic future, bars by address and notices, over plain HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triggers that wait for days, spoken to in plain HTTP: set, changed, cancelled, fired, kept over a kill."""
+"""Triggers that wait for days, over plain HTTP: set, changed, cancelled, fired, kept over a kill."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_replay_of_two_days_of_bars_jumps_to_the_second_and_then_stands(tmp_path
         assert day(running) == "2024-03-14"
 
 
-def test_replay_of_parquet_begins_where_it_is_told(tmp_path: Path) -> None:
+def test_replay_of_parquet_begins_where_it_is_set_to(tmp_path: Path) -> None:
     (tmp_path / "bars.csv").write_text(BARS, encoding="utf-8")
     with duckdb.connect() as database:
         source, file = tmp_path / "bars.csv", tmp_path / "bars.parquet"

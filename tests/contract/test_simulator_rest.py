@@ -1,4 +1,4 @@
-"""The simulator's REST side, spoken to in plain HTTP: orders, books, data, errors, limits, faults, restarts."""
+"""The simulator's REST side, over plain HTTP: orders, books, data, errors, limits, faults, restarts."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_fault_books_fail_then_recover(simulator: RunningSimulator) -> None:
     assert simulator.call("orderbook")[1]["data"]["orders"] != []
 
 
-def test_receive_times_of_orders_are_told(simulator: RunningSimulator) -> None:
+def test_receive_times_of_orders_are_reported(simulator: RunningSimulator) -> None:
     _, body = patient(simulator, strategy="bench")
     _, reported = simulator.get("/sim/orders")
     assert reported["data"][-1]["orderid"] == body["orderid"]

@@ -106,13 +106,13 @@ for kind, got in (("ltp", client.get_ltp), ("quote", client.get_quotes), ("depth
     getattr(client, "unsubscribe_" + kind)(watched)
     out["unsubscribe_" + kind] = True
 if hasattr(client, "subscribe_orders"):
-    heard = []
-    out["subscribe_orders"] = client.subscribe_orders(on_order_update=heard.append)
+    updates = []
+    out["subscribe_orders"] = client.subscribe_orders(on_order_update=updates.append)
     client.placeorder(**ORDER, price_type="MARKET", quantity=3)
     deadline = time.monotonic() + 20
-    while not heard and time.monotonic() < deadline:
+    while not updates and time.monotonic() < deadline:
         time.sleep(0.02)
-    out["heard"] = [[update["symbol"], update["quantity"]] for update in heard[:1]]
+    out["order_updates"] = [[update["symbol"], update["quantity"]] for update in updates[:1]]
     out["get_orders"] = len(client.get_orders()["orders"]) > 0
     out["unsubscribe_orders"] = client.unsubscribe_orders()
 client.disconnect()
@@ -219,7 +219,7 @@ def test_sdk_2x_sets_changes_and_cancels_triggers(answers: dict[str, Any]) -> No
 def test_sdk_2x_hears_of_orders(answers: dict[str, Any]) -> None:
     found = answers["answers"]
     assert found["subscribe_orders"] is True
-    assert found["heard"] == [["SBIN", 3]]
+    assert found["order_updates"] == [["SBIN", 3]]
     assert found["get_orders"] is True
 
 

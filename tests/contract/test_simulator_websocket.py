@@ -33,7 +33,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimul
 
 
 class Listener:
-    """A connection that is spoken to in JSON."""
+    """A connection that speaks JSON."""
 
     def __init__(self, url: str) -> None:
         self.socket = websocket.create_connection(url, timeout=10)
@@ -206,7 +206,7 @@ def test_replay_sends_every_tick_of_the_file_in_order(tmp_path: Path) -> None:
                 seen[data["timestamp"]] = data["ltp"]
         times = list(seen)
         assert times == sorted(times)
-        reported = list(seen.values())[5:]  # what is told to a new subscriber may be older than the next tick
+        reported = list(seen.values())[5:]  # what is sent to a new subscriber may be older than the next tick
         offset = next(i for i in range(len(prices)) if prices[i : i + 40] == reported[:40])
         assert prices[offset : offset + len(reported)] == reported
         assert running.call("symbol", symbol="NIFTY14MAR2422400CE", exchange="NFO")[1]["data"]["lotsize"] == 50

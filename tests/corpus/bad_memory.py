@@ -117,7 +117,7 @@ class Rhythm(BaseStrategy):
 
 
 class BadEntryPriceOfItsOwn(Rhythm):
-    """Remembers in the instance what only a fill has told it."""
+    """Remembers in the instance what only a fill has shown it."""
 
     def prepare(self) -> None:
         self.entry = 0.0

@@ -155,7 +155,7 @@ def read(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def lacking(command: str, printed: set[str]) -> list[str]:
+def missing_keys(command: str, printed: set[str]) -> list[str]:
     """Paths that the command printed at 9f71261 and does not print now."""
     return sorted(set(read(FILE)[command]) - printed)
 

@@ -112,7 +112,7 @@ def test_frames_of_the_market_socket_become_possible_quotes_or_say_why_not() -> 
 
 
 @pytest.mark.parametrize("name", BOOKS)
-def test_books_are_read_or_refused_and_what_was_read_can_be_told(name: str) -> None:
+def test_books_are_read_or_refused_and_what_was_read_can_be_reported(name: str) -> None:
     parse: Callable[[HttpReply], Any] = {
         "orderbook": book_parsers.parse_orders,
         "tradebook": book_parsers.parse_trades,

@@ -104,7 +104,7 @@ class Ledger:
 
 @settings(max_examples=examples(15), deadline=None)
 @given(steps=STEPS, action=st.sampled_from([LimitAction.NO_ENTRIES, LimitAction.HALT, LimitAction.CLOSE_LEGS]))
-def test_limit_of_any_kind_is_told_once_when_it_is_reached_and_kept_through_restarts(
+def test_limit_of_any_kind_is_reported_once_when_it_is_reached_and_kept_through_restarts(
     steps: list[tuple[str, float]], action: LimitAction
 ) -> None:
     ledger = Ledger(action)

@@ -17,7 +17,7 @@ import pytest
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.warehouse import Warehouse
-from tests.golden.json_commands import lacking, paths
+from tests.golden.json_commands import missing_keys, paths
 from tests.kit.project import ROOT, copy_project
 from tests.kit.stack import Stack
 from tests.kit.waiting import PATIENCE, eventually
@@ -215,7 +215,7 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert len(done.stdout.splitlines()) == 1
         body = json.loads(done.stdout)
         assert set(body) >= SUMMARY
-        assert lacking("up --for", set(paths(body))) == []
+        assert missing_keys("up --for", set(paths(body))) == []
         assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied", "recorded"}
         assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
         assert stack.run("status").returncode == 3

@@ -70,7 +70,7 @@ class Looper(BaseStrategy):
 
 
 class Bench:
-    """The engine's surroundings: files it reads, sockets before and behind it."""
+    """The engine's environment: files it reads, sockets before and behind it."""
 
     def __init__(self, folder: Path, runs: tuple[StrategyRun, ...]) -> None:
         self.state = folder / "state"

@@ -172,7 +172,7 @@ def test_session_lost_refuses_orders_and_names_the_broker_session(bench: Bench) 
 
 
 @BOTH
-def test_rate_limited_is_told_apart_and_says_when_to_come_back(bench: Bench) -> None:
+def test_rate_limited_is_distinguished_and_says_when_to_come_back(bench: Bench) -> None:
     bench.fault("rate_limited", route="placeorder")
     done = bench.venue.send(Call.PLACE, bench.order())
     assert done.outcome is Outcome.RATE_LIMITED
@@ -241,7 +241,7 @@ def test_book_500_is_unknown_never_flat_and_alerted(bench: Bench) -> None:
 
 
 @BOTH
-def test_book_empty_leaves_an_order_that_the_stream_knows_standing(bench: Bench) -> None:
+def test_empty_book_leaves_an_order_that_the_stream_knows_as_it_is(bench: Bench) -> None:
     order = bench.rested()
     report = bench.wait_reported(order, bool)[-1]
     levels = OrderLevels()
@@ -322,7 +322,7 @@ def test_unknown_status_word_counts_as_live_and_is_alerted(bench: Bench) -> None
 
 
 @BOTH
-def test_partial_fill_is_told_by_the_stream_and_summed_by_the_trade_book(bench: Bench) -> None:
+def test_partial_fill_is_reported_by_the_stream_and_summed_by_the_trade_book(bench: Bench) -> None:
     bench.fault("partial_fill", fraction=0.4)
     order = bench.rested(**MARKET, quantity=50)
     reported = bench.wait_reported(order, lambda reported: reported and reported[-1].status is BrokerStatus.COMPLETE)
@@ -379,7 +379,7 @@ def test_book_hostile_hides_no_order_of_ours_and_ends_nobody(bench: Bench) -> No
 
 
 @BOTH
-def test_update_delayed_comes_after_the_book_has_told(bench: Bench) -> None:
+def test_update_delayed_comes_after_the_book_has_reported(bench: Bench) -> None:
     order = next(order for seconds in (2, 10, 50) if (order := booked_and_not_told(bench, seconds)))
     assert eventually(lambda: bench.reported(order), 60)[0].status is BrokerStatus.OPEN
 

@@ -178,7 +178,9 @@ def test_feed_killed_within_a_minute_is_ready_again_without_history(tmp_path: Pa
             assert again.wait_ready().figures["history_asked"] == 0
 
 
-def test_bars_of_a_killed_feed_are_whole_again_and_were_told_missing_meanwhile(tmp_path: Path, runtime: Path) -> None:
+def test_bars_of_a_killed_feed_are_whole_again_and_were_reported_missing_meanwhile(
+    tmp_path: Path, runtime: Path
+) -> None:
     with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as simulator:
         config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY,))
         with start_feed(config) as feed:

@@ -147,7 +147,7 @@ def test_backup_takes_over_from_a_primary_that_died(
         assert audited(tmp_path) == [("feed.takeover", "account1")]
 
 
-def test_backup_that_died_changes_nothing_but_is_told(
+def test_backup_that_died_changes_nothing_but_is_reported(
     simulator: RunningSimulator, backup: RunningSimulator, tmp_path: Path, runtime: Path
 ) -> None:
     with feeding(tmp_path, runtime, simulator, backup) as feed:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunConfig]:
-    """The journals of a router that placed an entry, was killed, and cancelled it when it was told to stop."""
+    """The journals of a router that placed an entry, was killed, and cancelled it when it stopped."""
     folder = tmp_path_factory.mktemp("again")
     with start_simulator(folder) as simulator, runtime_folder() as runtime, ExitStack() as stack:
         config = feed_config(folder / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))

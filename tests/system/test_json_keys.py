@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from mytrading.cli.app import app
-from tests.golden.json_commands import FILE, RARE, Keys, collect, lacking, paths, read, research
+from tests.golden.json_commands import FILE, RARE, Keys, collect, missing_keys, paths, read, research
 from tests.kit.in_process_command import asked
 from tests.kit.project import ROOT
 from tests.kit.stack import Stack
@@ -49,13 +49,13 @@ def bench(folder: Path) -> Keys:
 
 @pytest.mark.parametrize("command", [name for name in read(FILE) if name not in ELSEWHERE])
 def test_command_prints_every_key_it_printed(printed: Keys, command: str) -> None:
-    assert lacking(command, printed[command]) == []
+    assert missing_keys(command, printed[command]) == []
 
 
 def test_key_that_is_gone_is_found() -> None:
     body = [{"instrument": "NSE:SBIN", "purpose": "entry", "slices": [{"slice": 1}]}]
     assert set(paths(body)) == {"[].instrument", "[].purpose", "[].slices", "[].slices[].slice"}
-    assert "[].state" in lacking("orders", set(paths(body)))
+    assert "[].state" in missing_keys("orders", set(paths(body)))
     assert list(paths({"daemons": {"risk": {"restarts": 0}}})) == ["daemons", "daemons.*", "daemons.*.restarts"]
 
 

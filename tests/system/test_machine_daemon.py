@@ -38,7 +38,7 @@ def rows(config: RunConfig, daemon: str) -> list[Row]:
 
 
 def orders(config: RunConfig) -> int:
-    """Orders that the router has heard of."""
+    """Orders that the router knows."""
     read = JournalReader(config.journal_dir("router"), "orders").read(0)
     found = [StreamDecoder("orders").body(row.body) for row in read]
     return len({row.order.client_order_id for row in found if isinstance(row, OrderChanged)})

@@ -87,7 +87,7 @@ def test_unknown_order_is_a_usage_error(stack: Stack) -> None:
     assert done.returncode == 2 and "expected the id of an order, found 'nobody'" in done.stderr
 
 
-def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> None:
+def test_fill_that_comes_before_the_cancel_is_reported_and_booked(stack: Stack) -> None:
     name, price = rest(stack, "filled-first")
     stack.sim("fault", kind="rate_limited", route="cancelorder", count=-1)
     asking = stack.start("orders", "cancel", name, "--json", "--timeout", "30", stdout=subprocess.PIPE)

@@ -200,7 +200,7 @@ class Holder:
         )
 
     def has_reported(self, code: str, instrument: str) -> bool:
-        """True once there was an alert of this code about an instrument, standing or ended."""
+        """True once there was an alert of this code about an instrument, active or ended."""
         rows = self.stack.ask("alerts", "--all")
         return any(row["code"] == code and instrument in row["message"] for row in rows)
 

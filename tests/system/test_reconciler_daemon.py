@@ -99,7 +99,7 @@ def test_failing_books_are_unknown_not_flat(running: Running, simulator: Running
     running.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD" and alert.cleared, 15)
 
 
-def test_funds_that_fail_for_long_are_told_apart_from_the_books_until_they_are_read_again(
+def test_funds_that_fail_for_long_are_distinguished_from_the_books_until_they_are_read_again(
     simulator: RunningSimulator, tmp_path: Path, runtime: Path
 ) -> None:
     config = config_of(simulator, tmp_path, runtime)
@@ -119,7 +119,7 @@ def test_funds_that_fail_for_long_are_told_apart_from_the_books_until_they_are_r
         found.wait_newest(AccountHealth, lambda level: level.healthy and not level.funds_unread)
 
 
-def test_funds_that_fail_from_the_start_are_told_as_unread_too(
+def test_funds_that_fail_from_the_start_are_reported_as_unread_too(
     simulator: RunningSimulator, tmp_path: Path, runtime: Path
 ) -> None:
     simulator.call("/sim/fault", kind="book_500", route="funds", count=-1)

@@ -78,7 +78,9 @@ def entries(stack: Stack) -> int:
 
 
 @pytest.mark.parametrize(("daemon", "how"), [("router", "overwritten"), ("risk", "deleted"), ("engine", "truncated")])
-def test_lost_journal_is_told_learnt_again_and_entries_wait_for_a_person(stack: Stack, daemon: str, how: str) -> None:
+def test_lost_journal_is_reported_learnt_again_and_entries_wait_for_a_person(
+    stack: Stack, daemon: str, how: str
+) -> None:
     assert stack.run("halt", "nothing is to be on its way when the file goes").returncode == 0
     eventually(lambda: stack.is_settled() and not stack.disagreements(), 60)
     before = held(stack)

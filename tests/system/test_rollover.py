@@ -210,7 +210,7 @@ def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(
     await_reported(rolling, f"RollsInVain/paper/{BANK_NEAR}")
 
 
-def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_and_not_tried_on(
+def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_reported_and_not_tried_on(
     rolling: Rolling,
 ) -> None:
     """The strategy wants the same with each bar, on a later day than that of its position."""

@@ -31,7 +31,7 @@ def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
 
 
 def lost(bench: Bench) -> bool:
-    """Whether the router last told its machine that the books are lost."""
+    """True if the router last reported lost books to its machine."""
     (day,) = bench.config.journal_dir("router").glob("????-??-??.journal")
     rows = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day)]
     reported = [row.name for row in rows if isinstance(row, TimerFired) and row.name.startswith("books_")]

@@ -41,7 +41,7 @@ def test_resting_entry_is_cancelled_when_its_guardians_are_away(bench: Bench, si
     assert statuses(simulator) == ["cancelled"], "and no other entry after it"
 
 
-def test_router_told_to_stop_takes_its_resting_entries_along(bench: Bench, simulator: RunningSimulator) -> None:
+def test_router_asked_to_stop_takes_its_resting_entries_along(bench: Bench, simulator: RunningSimulator) -> None:
     bench.start("reconciler")
     router = bench.start("router")
     bench.command_a_resting_entry()

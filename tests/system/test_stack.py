@@ -230,7 +230,7 @@ def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -
 
 
 def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
-    reported = tmp_path / "told"
+    reported = tmp_path / "reported"
     command = f"sh -c 'echo $ALERT_CODE $ALERT_STATE >> {reported}'"
     settings = {"MYTRADING_MIN_FREE_BYTES": str(1 << 60), "ALERT_COMMAND": command}
     with Stack(tmp_path, **make_busy_project(tmp_path / "home", **settings)) as stack:
@@ -270,7 +270,7 @@ def test_server_that_must_not_be_traded_at_is_named_and_nothing_is_placed(
             starting.wait()
 
 
-def test_daemon_that_the_gateway_has_not_heard_yet_is_not_ready(plain: Stack) -> None:
+def test_daemon_that_the_gateway_has_not_seen_yet_is_not_ready(plain: Stack) -> None:
     """Router and reconciler stand still, so that the gateway's successor hears nothing of them."""
     assert plain.is_ready()
     held = [plain.kill(name, signal.SIGSTOP) for name in ("watchdog", "router", "reconciler")]

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.golden.json_commands import lacking, paths
+from tests.golden.json_commands import missing_keys, paths
 from tests.kit.in_process_command import asked
 from tests.kit.lockstep_stack import LockStepped
 from tests.kit.old_state import KILLED, STOPPED, UNTIL, OldState, moment
@@ -231,10 +231,10 @@ def _by_instrument(stack: Stack) -> dict[str, int]:
 
 def test_sealed_day_is_closed_as_it_was(upgraded: Upgraded) -> None:
     day = upgraded.stack.ask("day", "close", "--date", "2026-11-19", "--force")
-    assert lacking("day close", set(paths(day, "day close"))) == []
+    assert missing_keys("day close", set(paths(day, "day close"))) == []
     assert (day["orders"]["FILLED"], len(day["positions"]), day["problems"]) == (5, 5, [])
     listed = upgraded.stack.ask("instruments", "diff")
-    assert lacking("instruments diff", set(paths(listed))) == []
+    assert missing_keys("instruments diff", set(paths(listed))) == []
 
 
 # an upgrade that fails

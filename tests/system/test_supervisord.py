@@ -228,7 +228,7 @@ def test_what_a_stack_writes_is_unseen_by_others_whatever_the_operators_umask(tm
         os.umask(before)
 
 
-def test_shell_that_allows_too_few_open_files_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_that_allows_too_few_open_files_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Supervisor ended with an AttributeError of its own."""
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 64))
     with pytest.raises(SupervisorFailed, match=r"allows 64 open files, expected 256 .*ulimit -n 1024"):

@@ -298,7 +298,7 @@ def test_no_token_is_in_any_file_of_the_stack(hooks: AlertSender) -> None:
     assert modes == {0o600}
 
 
-def test_alert_is_told_from_the_request_to_the_fill(hooks: AlertSender) -> None:
+def test_alert_is_traced_from_the_request_to_the_fill(hooks: AlertSender) -> None:
     rows = hooks.stack.ask("webhook", "log", "long", "--limit", "0")
     assert "BODY_TOO_LARGE" in [row["code"] for row in rows]
     accepted = next(row for row in rows if row["signal"])

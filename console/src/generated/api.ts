@@ -474,7 +474,7 @@ export interface LiveBeat {
   problem: string;
 }
 
-/** What changed since `previous`. `set` holds changed cells by row key (of a new row all of them), `gone` the keys */
+/** Changes since `previous`. `set` holds changed cells by row key (of a new row all of them), `gone` the keys */
 export interface LiveDelta {
   type: "delta";
   topic: string;
@@ -941,7 +941,7 @@ export interface SessionInfo {
   profile: string;
 }
 
-/** Who is logged in. `confirmed_s`: for so many seconds actions that need the password again are allowed. */
+/** User who is logged in. `confirmed_s`: for so many seconds actions that need the password again are allowed. */
 export interface SessionUser {
   name: string;
   role: "admin" | "trader" | "viewer";
@@ -956,7 +956,7 @@ export interface SettingRow {
   origin: string;
 }
 
-/** What became of a signal in one account. */
+/** Outcome of a signal in one account. */
 export interface SignalAccount {
   account: string;
   result: string;

@@ -189,7 +189,7 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
 
 
 def _described(settings: TradingSettings) -> dict[str, Any]:
-    """What `check` says of the only strategy of these settings, which is one of legs."""
+    """Return what `check` prints of the only strategy of these settings, which is one of legs."""
     from mytrading.config.cross_checks import product_of
     from mytrading.config.run_config import strategy_run
     from mytrading.core.options.leg_grammar import spell_changes, spell_range

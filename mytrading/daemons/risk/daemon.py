@@ -415,7 +415,7 @@ class RiskManager(MachineDaemon):
         return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
 
     def ready(self) -> bool:
-        """True unless a journal that risk reads is quarantined; what else denies entries is told in their denials."""
+        """True unless a journal that risk reads is quarantined; other reasons are in the denials of entries."""
         return not self.quarantine.writers
 
     def figures(self) -> dict[str, float]:

@@ -131,7 +131,7 @@ class WebhookFolder:
             self._alerts.raise_(CODE, Severity.WARNING, subject, f"{subject} cannot be read, {holds}: {problem}")
 
     def _kept_copy(self, name: str) -> WebhookDefinition | None:
-        """What the file said last, without its token; None if that is not known."""
+        """Return the file's last valid content, without its token; None if that is not known."""
         with suppress(OSError, ValueError):
             return read_webhook(name, read_text(self._kept / f"{name}.toml"))
         return None

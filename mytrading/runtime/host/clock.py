@@ -121,7 +121,7 @@ class MarketClock:
     """Market time from the segments of a clock file; without a path, the wall clock.
 
     `now()` costs under a microsecond. A jump (the close of a generated day to the next open) is a new segment,
-    written by whoever drives the market; everybody else calls `refresh()` when told that the count has changed.
+    written by whoever drives the market; everybody else calls `refresh()` when the count has changed.
     """
 
     def __init__(self, segments: tuple[ClockSegment, ...] = (), path: Path | None = None) -> None:

@@ -46,7 +46,7 @@ ROUTES_OF: Mapping[Target, tuple[str, ...]] = MappingProxyType({Target.ORDERS: O
 
 @dataclass(frozen=True)
 class FaultKind:
-    """One kind of fault: `defaults` are its parameters, `count` how often it acts unless told otherwise (-1: for good).
+    """One kind of fault: `defaults` are its parameters, `count` how often it acts by default (-1: for good).
 
     The parameters `route`, `instrument`, `status` and `side` restrict where it acts; empty they restrict nothing.
     """

@@ -138,7 +138,7 @@ class Driver:
         self._venue.advance()
 
     def _start_if_ready(self, gate: StatusReader) -> None:
-        """Let a standing market begin when the whole stack is ready; a daemon that restarts later does not stop it."""
+        """Let a market at rest begin when the whole stack is ready; a daemon that restarts later does not stop it."""
         for message in gate.messages():
             if isinstance(message, Heartbeat):
                 self._beats[message.daemon] = message

@@ -91,7 +91,7 @@ def test_days_of_a_share_are_its_bars_in_both_forms(tmp_path: Path, form: object
 
 
 @pytest.mark.parametrize(("form", "volume"), [(new_contracts, 75_000.0), (old_contracts, 100.0)])
-def test_days_of_a_future_and_of_an_option_are_told_apart(tmp_path: Path, form: object, volume: float) -> None:
+def test_days_of_a_future_and_of_an_option_are_distinguished(tmp_path: Path, form: object, volume: float) -> None:
     folder = folder_of(tmp_path / "fo", form, 5)
     assert load_daily_bars(folder, FUTURE).table[:, 0].tolist()[:1] == [price(DAY) + 3]
     assert load_daily_bars(folder, FUTURE).table[4, 0] == volume

@@ -62,7 +62,7 @@ def test_entries_in_contracts_that_the_data_has_no_bars_of_are_not_judged_by_cha
     assert "entry_p" not in outcome.figures
 
 
-def test_seller_of_options_without_bars_of_one_is_told_what_it_needs() -> None:
+def test_seller_of_options_without_bars_of_one_learns_what_it_needs() -> None:
     (said,) = (note for note in prepare(ROOT, asked("Swing_Break_Seller")).notes if "watches options by rule" in note)
     assert "--data NFO:" in said
     assert not [note for note in prepare(ROOT, asked("SMA_Crossover")).notes if "by rule" in note]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.golden.json_commands import lacking, paths
+from tests.golden.json_commands import missing_keys, paths
 from tests.kit.fork_server import COMMAND, PIPE, Process, start
 from tests.kit.in_process_command import asked
 from tests.kit.project import ROOT
@@ -61,7 +61,7 @@ def test_short_chaos_leaves_nothing_doubled_lost_or_bare(running: dict[str, Proc
     reported = f"seed {body['seed']}\n{findings}"
     assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, reported
     assert body["problems"] == [], reported
-    assert lacking("chaos", set(paths(body))) == []
+    assert missing_keys("chaos", set(paths(body))) == []
     assert code == 0
     assert body["kills"] >= 1
     assert body["faults"] >= 20
@@ -73,4 +73,4 @@ def test_summary_of_both_has_the_keys_of_a_campaign(running: dict[str, Process])
     kept = {Path(ended(process).body["kept"]).parent for process in running.values()}
     done = asked(dict(os.environ), "chaos", "--summary", str(kept.pop() / "reports"), "--json")
     assert done.returncode == 0, done.stderr
-    assert lacking("chaos --summary", set(paths(json.loads(done.stdout)))) == []
+    assert missing_keys("chaos --summary", set(paths(json.loads(done.stdout)))) == []

@@ -1,4 +1,4 @@
-"""A benchmark or a run of chaos that is told to end leaves nothing running."""
+"""A benchmark or a run of chaos that is ended leaves nothing running."""
 
 from __future__ import annotations
 

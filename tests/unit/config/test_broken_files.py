@@ -121,7 +121,7 @@ def test_env_value_with_an_invisible_character_is_refused_without_showing_it(hom
     assert "abc" not in str(caught.value)
 
 
-def test_every_unknown_key_of_a_file_is_told_at_once(home: Path) -> None:
+def test_every_unknown_key_of_a_file_is_reported_at_once(home: Path) -> None:
     path = home / "config" / "risk.toml"
     text = path.read_text(encoding="utf-8").replace("step = 0.02", "stp = 0.02\nleest = 0.1", 1)
     path.write_text(text, encoding="utf-8")

@@ -101,7 +101,9 @@ def test_legs_are_intraday_by_themselves_only_if_all_are_mis(tmp_path: Path, tex
         (HEDGED, 'entry_time', 'intraday = false\nentry_time', "the broker squares MIS off every day"),
     ],
 )  # fmt: skip
-def test_product_that_a_leg_cannot_have_is_told(tmp_path: Path, text: str, old: str, new: str, reported: str) -> None:
+def test_product_that_a_leg_cannot_have_is_reported(
+    tmp_path: Path, text: str, old: str, new: str, reported: str
+) -> None:
     assert old in text
     found = said(tmp_path, text.replace(old, new, 1)).replace("condor.toml", f"{text.split(chr(34))[1].lower()}.toml")
     assert reported in found

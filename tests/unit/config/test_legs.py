@@ -74,7 +74,7 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
         ('entry_time = "09:20"\n', '', "entry_time is missing: Time of the daily entry"),
     ],
 )  # fmt: skip
-def test_mistake_is_told_with_line_key_value_and_what_may_stand_there(
+def test_mistake_is_reported_with_line_key_value_and_what_may_stand_there(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     assert old in FILE

@@ -67,13 +67,13 @@ def test_variable_for_a_strategy_that_is_gone_is_refused(home: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", ["default", "paper"])
-def test_empty_list_of_strategies_is_told(home: Path, profile: str) -> None:
+def test_empty_list_of_strategies_is_reported(home: Path, profile: str) -> None:
     settings = load(home, "ENABLED_STRATEGIES=\n", profile)
     assert [strategy.name for strategy in settings.running] == ["SMA_Crossover"]
     assert any("is empty, which counts as not given" in warning for warning in settings.warnings)
 
 
-def test_no_strategy_in_the_settings_file_is_told(home: Path) -> None:
+def test_no_strategy_in_the_settings_file_is_reported(home: Path) -> None:
     with (home / "config" / "settings.toml").open("a") as file:
         file.write("[system]\nenabled_strategies = []\n")
     settings = load(home)
@@ -136,7 +136,7 @@ def test_strategy_without_symbols_is_refused(home: Path) -> None:
     assert "symbols (config/strategies/sma_crossover.toml:6) = []: expected at least one instrument" in refusal(home)
 
 
-def test_one_line_that_is_wrong_for_both_directions_is_told_once(home: Path) -> None:
+def test_one_line_that_is_wrong_for_both_directions_is_reported_once(home: Path) -> None:
     file = home / "config" / "strategies" / "sma_crossover.toml"
     file.write_text('name = "SMA_Crossover"\nsymbols = ["NIFTY"]\ndirection = "both"\ntrade = "same"\n')
     text = refusal(home, "")
@@ -144,7 +144,7 @@ def test_one_line_that_is_wrong_for_both_directions_is_told_once(home: Path) -> 
     assert text.startswith("SMA_Crossover.trade (trade (config/strategies/sma_crossover.toml:4)): ")
 
 
-def test_direction_of_two_sides_is_told_its_word(home: Path) -> None:
+def test_direction_of_two_sides_is_answered_with_its_word(home: Path) -> None:
     text = refusal(home, f"{SMA}DIRECTION=long_short\n")
     assert "found 'long_short': write \"both\" for the two" in text
     assert "did you mean" not in text

@@ -31,7 +31,7 @@ def test_first_strategy_without_its_trade_is_refused_saying_which_file_to_write(
     assert 'into config/strategies/breakout.toml, say: trade = "NIFTY ATM CE nearest"' in str(caught.value)
 
 
-def test_env_file_that_a_profile_does_not_read_is_told(home: Path) -> None:
+def test_env_file_that_a_profile_does_not_read_is_reported(home: Path) -> None:
     assert not any(".env" in warning for warning in load_settings(home, "paper", {}).warnings)
     (home / ".env").write_text("ENABLED_STRATEGIES=RSI_MeanReversion\n")
     settings = load_settings(home, "paper", {})
@@ -39,7 +39,7 @@ def test_env_file_that_a_profile_does_not_read_is_told(home: Path) -> None:
     assert any(".env is not read with profile paper" in warning for warning in settings.warnings)
 
 
-def test_value_of_a_file_that_a_profile_overrules_is_told(home: Path) -> None:
+def test_value_of_a_file_that_a_profile_overrules_is_reported(home: Path) -> None:
     with (home / "config" / "settings.toml").open("a") as file:
         file.write('[system]\nenabled_strategies = ["RSI_MeanReversion"]\n')
     rows = load_settings(home, "paper", {"SMA_FAST_PERIOD": "4"}).warnings
@@ -51,7 +51,7 @@ def test_value_of_a_file_that_a_profile_overrules_is_told(home: Path) -> None:
     assert "symbols" not in strategy, "both say the same"
 
 
-def test_values_overruled_for_a_strategy_that_does_not_run_are_not_told(home: Path) -> None:
+def test_values_overruled_for_a_strategy_that_does_not_run_are_not_reported(home: Path) -> None:
     env = {"ENABLED_STRATEGIES": "RSI_MeanReversion"}
     assert not any("sma_crossover.toml" in row for row in load_settings(home, "paper", env).warnings)
     assert load_settings(home, "default", {}).warnings == ()

@@ -36,7 +36,7 @@ class Crossing(BaseStrategy):
         return bars.wishes(long=crosses_above(gap), short=crosses_below(gap))
 
 
-def test_class_of_0_1_signals_and_is_told_by_the_old_names() -> None:
+def test_class_of_0_1_signals_and_is_called_by_the_old_names() -> None:
     tester = StrategyTester(Crossing)
     tester.feed(100.0, 101.0, 99.0)
     assert tester.wished == tester.signals

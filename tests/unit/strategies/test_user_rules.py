@@ -51,7 +51,7 @@ def machine(rule: SignalRule | None, fault: str = "", **run: Any) -> EngineMachi
     return make_machine(Level, make_run(direction=Direction.BOTH, **run), rules=[found])
 
 
-def test_denied_entry_does_not_leave_and_is_told_once_a_minute() -> None:
+def test_denied_entry_does_not_leave_and_is_reported_once_a_minute() -> None:
     rule = Never()
     engine = machine(rule)
     (row,) = step(engine, make_bar(0, UP))

@@ -1,4 +1,4 @@
-"""What would this order do: an order typed in, judged by every pre-trade rule as an entry of a strategy, not placed.
+"""Trial of an order: one typed in, judged by every pre-trade rule as an entry of a strategy, not placed.
 
 Reads the state and changes nothing. Each rule answers, those of numbers with what they compare.
 """
@@ -46,7 +46,7 @@ _NUMBERS: dict[str, Callable[[PreTradeContext], _Numbers]] = {
     "CANCELS_PER_DAY": lambda case: (case.cancels_today, case.limits.max_cancels_per_day),
     "LOSS_PAUSE": lambda case: (case.losses, case.limits.max_consecutive_losses),
 }
-"""What the rules of numbers compare; a limit of 0 stands for none, where the rule says so."""
+"""Values that the rules of numbers compare; a limit of 0 stands for none, where the rule says so."""
 
 
 def try_order(state: RiskState, planner: EntryPlanner, trial: OrderTrial, now: int) -> OrderTrialResult:

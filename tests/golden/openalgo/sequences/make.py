@@ -38,7 +38,7 @@ def reported(frame: Entry) -> Entry:
 
 
 def bursts(entries: list[Entry]) -> list[Entry]:
-    """How many of many requests at once were let through, and what the others were told."""
+    """How many of many requests at once were let through, and what the others were answered."""
     return [
         {
             "path": entry["path"],

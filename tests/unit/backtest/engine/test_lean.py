@@ -122,7 +122,7 @@ def test_two_instruments_are_made_by_the_machines() -> None:
     assert run(spec_of(Cross, *data)).note == "several instruments"
 
 
-def test_fault_in_the_middle_of_a_trip_is_told_once_and_leaves_it_open() -> None:
+def test_fault_in_the_middle_of_a_trip_is_reported_once_and_leaves_it_open() -> None:
     found = both(spec_of(Breaks, begin_of(bars_of("wild"), 600), **LONG))
     assert found.fault is not None
     assert found.note == "the strategy failed"

@@ -204,7 +204,7 @@ DENIALS = [
 
 
 @pytest.mark.parametrize(("code", "cause"), DENIALS, ids=[code for code, _ in DENIALS])
-def test_denial_of_one_side_is_told_with_its_code(code: str, cause: Cause) -> None:
+def test_denial_of_one_side_is_reported_with_its_code(code: str, cause: Cause) -> None:
     found = explain([signal(), denied(code)], without(trip(), "s2", "o2"))
     assert causes(found) == [("order", cause.value), ("fill", cause.value)]
     assert code in found[0].why
@@ -426,7 +426,7 @@ ADJUSTMENTS = [("claim", Cause.OPERATOR), ("correction", Cause.OPERATOR), ("venu
 
 
 @pytest.mark.parametrize(("what", "cause"), ADJUSTMENTS, ids=[what for what, _ in ADJUSTMENTS])
-def test_adjustment_of_the_stack_is_told(what: str, cause: Cause) -> None:
+def test_adjustment_of_the_stack_is_reported(what: str, cause: Cause) -> None:
     position = Position(account="main", instrument=SBIN, product=Product.MIS, strategy="S", run="r")
     row = PositionAdjusted(position=position, cause=what, quantity=-10, price=100.0, at_ns=TEN + 5 * MINUTE)
     rows = without(trip(), "s2", "o2")

@@ -240,7 +240,7 @@ def test_costs_by_kind_are_those_of_the_fee_file_and_sum_to_all_costs() -> None:
     assert sum(body["costs_by_kind"].values()) == pytest.approx(body["costs"], abs=0.04)
 
 
-def test_exits_are_told_apart_and_marked() -> None:
+def test_exits_are_distinguished_and_marked() -> None:
     rows = [*flat(100.0, 3), (100.0, 100.0, 90.0, 91.0), *flat(91.0, 3), *flat(95.0, 4)]
     columns = bars(rows)
     plan = "1 BUY/95, 6 BUY/80, 8 EXIT"

@@ -87,7 +87,7 @@ def test_compiled_walk_of_any_signals_and_marks_is_the_plain_one(seed: int, stop
     assert [(int(row[0]), int(row[1]), row[2]) for row in rows[: int(figures[1])]] == trips
 
 
-def test_crossings_are_told_at_the_bar_that_comes_across_and_never_of_a_missing_value() -> None:
+def test_crossings_are_reported_at_the_bar_that_comes_across_and_never_of_a_missing_value() -> None:
     values = np.array([np.nan, 1.0, -1.0, 0.0, 2.0, np.nan, 3.0, 0.0, -1.0])
     assert np.flatnonzero(crosses_above(values)).tolist() == [4]
     assert np.flatnonzero(crosses_below(values)).tolist() == [2, 8]

@@ -62,7 +62,7 @@ def test_legs_that_name_none_of_the_file_are_refused(text: str, legs: Any, error
         merge_legs(text, "Condor", {"legs": legs})
 
 
-def test_mistake_is_told_at_its_field_and_a_good_file_is_written_beside_its_version(home: Path) -> None:
+def test_mistake_is_reported_at_its_field_and_a_good_file_is_written_beside_its_version(home: Path) -> None:
     path = home / "config" / "strategies" / "condor.toml"
     wrong = save({"legs": [{}, {"stop": "nonsense"}, {}, {}]}, "--check", "Condor")
     assert [one["field"] for one in wrong["problems"]] == ["legs[2].stop"] and not wrong["saved"]

@@ -217,7 +217,7 @@ def second_signal(rows: Sequence[tuple[int, Any]]) -> str:
     return [row.id for _, row in rows if isinstance(row, Signal) and row.action is Action.BUY][1]
 
 
-def test_day_that_equals_its_backtest_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_day_that_equals_its_backtest_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     day_of(tmp_path)
     code, found = body(capsys, "--within-ms", "0", "--report", str(tmp_path / "report"))
     assert code == 0
@@ -259,7 +259,7 @@ PEOPLE = {
 
 
 @pytest.mark.parametrize("act", PEOPLE.values(), ids=PEOPLE)
-def test_what_a_person_kept_back_is_told_so(act: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_person_kept_back_is_reported(act: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     day_of(tmp_path, without_entry, [("gateway", act, TEN + MINUTE)])
     code, found = body(capsys)
     assert code == 0
@@ -320,7 +320,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
-def test_what_cannot_be_compared_is_told_with_a_next_step(
+def test_what_cannot_be_compared_is_reported_with_a_next_step(
     arguments: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     day_of(tmp_path)

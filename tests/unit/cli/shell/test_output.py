@@ -107,7 +107,7 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["loaded []"]), done.stderr
 
 
-def surroundings(folder: Path) -> dict[str, str]:
+def environment_of(folder: Path) -> dict[str, str]:
     """An environment without anything of the person who tests."""
     home = {"HOME": str(folder), "XDG_STATE_HOME": str(folder)}
     return {"PATH": "/usr/bin:/bin", "MYTRADING_HOME": str(ROOT), **home}
@@ -142,7 +142,7 @@ def test_cli_failure_exits_with_its_code_and_says_why(
     code: int,
     word: str,
 ) -> None:
-    whole = patch.dict(os.environ, {**surroundings(tmp_path), **environment}, clear=True)
+    whole = patch.dict(os.environ, {**environment_of(tmp_path), **environment}, clear=True)
     with whole, chdir(ROOT), pytest.raises(SystemExit) as ended:
         run(arguments)
     said = capsys.readouterr().err
@@ -152,7 +152,7 @@ def test_cli_failure_exits_with_its_code_and_says_why(
 def test_failure_is_the_exit_code_of_the_process(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mytrading.cli.main", "status"],
-        env=surroundings(tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env=environment_of(tmp_path), cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, "up" in done.stderr) == (3, True), done.stderr
 

@@ -66,7 +66,7 @@ def test_two_running_stacks_are_a_question_of_usage(
     ("replay", "mytrading up --replay '/days/a day.csv.gz'"),
 ])  # fmt: skip
 @pytest.mark.parametrize("command", ["status", "orders", "chain NIFTY", "halt"])
-def test_stack_that_does_not_run_is_told_with_the_command_that_starts_it(
+def test_stack_that_does_not_run_is_reported_with_the_command_that_starts_it(
     base: Path, profile: str, start: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert code_of([*command.split(), "--profile", profile]) == NOT_RUNNING
@@ -94,7 +94,7 @@ def test_shell_is_offered_logs_and_profiles(base: Path) -> None:
     assert profile_names("s") == ["second"]
 
 
-def test_profile_that_was_never_started_is_told_beside_those_that_were(
+def test_profile_that_was_never_started_is_reported_beside_those_that_were(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert code_of(["orders", "--profile", "papre"]) == NOT_RUNNING
@@ -109,7 +109,7 @@ def test_kill_for_a_misspelt_profile_is_refused_and_writes_nothing(
     assert not (base / "papre").exists()
 
 
-def test_running_stack_with_a_damaged_run_file_is_told_with_how_to_end_it(
+def test_running_stack_with_a_damaged_run_file_is_reported_with_how_to_end_it(
     base: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (base / "paper" / RUN_FILE).write_bytes(b"\x00of another version")
@@ -137,7 +137,7 @@ def test_shell_completes_strategies_that_a_backtest_can_run() -> None:
 
 
 @pytest.mark.parametrize(("other", "where"), [("main", ""), ("second", " in main")])
-def test_stop_that_stays_is_told_with_its_account_where_there_are_several(other: str, where: str) -> None:
+def test_stop_that_stays_is_reported_with_its_account_where_there_are_several(other: str, where: str) -> None:
     stop = {"account": "main", "strategy": "S", "side": "SELL", "quantity": 20, "instrument": "NSE:A"}
     rows = [{**stop, "trigger_price": 98.5}, {**stop, "account": other, "trigger_price": 97.0, "filled_seen": 5}]
     first, second = remaining_stop_lines(rows)

@@ -80,7 +80,7 @@ def test_position_order_and_alert_are_seen_with_their_whole_instrument(width: in
     assert any("ORDER_STREAM_DOWN" in line for line in lines)
 
 
-def test_halt_is_told_in_full_on_a_narrow_screen() -> None:
+def test_halt_is_reported_in_full_on_a_narrow_screen() -> None:
     body = reported()
     body.status["trading"] = {"level": "halt", "reason": "lunch", "by": "asha"}
     lines = drawn(body, 60, 20)
@@ -88,7 +88,7 @@ def test_halt_is_told_in_full_on_a_narrow_screen() -> None:
     assert len(lines) <= 20 and FOOTER in lines[-1]
 
 
-def test_process_that_is_not_well_is_told_above_everything_but_the_profit() -> None:
+def test_process_that_is_not_well_is_reported_above_everything_but_the_profit() -> None:
     lines = drawn(reported(ill=True), 80, 24)
     (line,) = (number for number, line in enumerate(lines) if "feed DEGRADED: socket: refused" in line)
     assert line < next(number for number, line in enumerate(lines) if "strategy" in line)

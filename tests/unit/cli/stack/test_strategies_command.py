@@ -129,7 +129,7 @@ def test_enable_of_a_removed_strategy_is_refused_until_its_files_are_back(runnin
     assert "entries of SMA_Crossover are allowed" in run("enable", "sma_crossover")
 
 
-def test_unknown_name_is_told_each_known_one_once(running: Running) -> None:
+def test_unknown_name_is_answered_with_each_known_one_once(running: Running) -> None:
     with pytest.raises(Failure) as caught:
         run("remove", "NoSuchThing")
     assert str(caught.value).count("MACD_Momentum") <= 1

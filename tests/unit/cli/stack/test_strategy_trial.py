@@ -28,7 +28,7 @@ def tried(folder: Path, patience_s: float = 120.0, **bodies: str) -> list[str]:
     return [str(item) for item in try_strategies(folder, runs, patience_s)]
 
 
-def test_strategy_that_refuses_its_parameters_is_told_with_file_and_line(tmp_path: Path) -> None:
+def test_strategy_that_refuses_its_parameters_is_reported_with_file_and_line(tmp_path: Path) -> None:
     found = tried(
         tmp_path,
         Good="self.add_indicator('SMA', period=self.fast)",
@@ -42,7 +42,9 @@ def test_strategy_that_refuses_its_parameters_is_told_with_file_and_line(tmp_pat
     ("body", "patience_s", "word"),
     [("import os; os._exit(9)", 120.0, "ended with 9"), ("\n        while True: pass", 0.5, "within 0.5 s")],
 )
-def test_strategy_that_ends_or_holds_the_trial_is_told(tmp_path: Path, body: str, patience_s: float, word: str) -> None:
+def test_strategy_that_ends_or_holds_the_trial_is_reported(
+    tmp_path: Path, body: str, patience_s: float, word: str
+) -> None:
     (text,) = tried(tmp_path, patience_s, Wild=body)
     assert text.startswith("Wild cannot run") and word in text
 

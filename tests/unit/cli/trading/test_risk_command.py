@@ -63,7 +63,7 @@ def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) 
     assert "993,500.00" in text, "equity"
 
 
-def test_what_keeps_entries_waiting_is_told_of_every_account_and_once_of_all() -> None:
+def test_what_keeps_entries_waiting_is_reported_of_every_account_and_once_of_all() -> None:
     bench = CountingBench(("main", "b"))
     bench.machine.environment.needs_funds = True
     assert risk_snapshot(bench.machine, bench.now).waits == ""

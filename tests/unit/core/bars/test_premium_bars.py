@@ -48,7 +48,7 @@ def test_minute_that_a_leg_lacks_is_left_out_and_highs_of_legs_are_not_added_up(
     assert combined_bars({CALL: 1, PUT: 1}, {CALL: minutes[CALL]}, "X:Y") == combined_bars({}, minutes, "X:Y") == []
 
 
-def test_longer_bars_are_anchored_to_the_open_and_only_completed_ones_are_told() -> None:
+def test_longer_bars_are_anchored_to_the_open_and_only_completed_ones_are_reported() -> None:
     calendar = Calendar.from_dict(tomllib.loads((ROOT / "config" / "calendar.toml").read_text()))
     minutes = {CALL: [bar(CALL, k, 100 + k, 101 + k) for k in range(12)]}
     rows = premium_bars({CALL: 1}, minutes, "5m", calendar, OPEN + 12 * MINUTE)

@@ -1,4 +1,4 @@
-"""The calendar: sessions with dates, holidays, special sessions, and what a faulty file is told."""
+"""The calendar: sessions with dates, holidays, special sessions, and what is said of a faulty file."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_mistake_faults_with_a_message_and_this_file(body, at, message):
     assert int(fault.where.rpartition(":")[2]) > 0
 
 
-def test_indicators_of_one_kind_are_told_apart_by_period():
+def test_indicators_of_one_kind_are_distinguished_by_period():
     class Two(BaseStrategy):
         seen: ClassVar[list[tuple[float, float]]] = []
         initialize = two_averages

@@ -177,8 +177,8 @@ def test_next_candidate_is_signalled_for_once_the_brokers_of_all_accounts_have_r
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_next_candidate_is_not_tried_before_the_other_account_was_heard_of(order):
-    """The rejection of one may be told before anything of the other."""
+def test_next_candidate_is_not_tried_before_the_other_account_answered(order):
+    """The rejection of one may be reported before anything of the other."""
     machine = make_machine(Ranked, make_run(accounts=("a", "b")))
     (first,) = step(machine, make_bar(0, UP))
     assert step(machine, order_event(first, OrderState.REJECTED, account=order[0])) == ()
@@ -438,7 +438,7 @@ def test_exit_is_repeated_when_nothing_came_of_it():
     assert [len(signals(step(machine, make_bar(k, OUT)))) for k in range(3)] == [1, 1, 1]
 
 
-def test_opposite_signal_replaces_the_standing_one():
+def test_opposite_signal_replaces_the_present_one():
     machine = make_machine(Level)
     step(machine, make_bar(0, UP))
     step(machine, moved("Sample", SBIN, 1))
@@ -542,7 +542,7 @@ def test_ten_strategies_on_one_symbol_keep_their_own_positions():
     assert {row.strategy for row in again} == {run.name for run in runs} - {"S3"}
 
 
-def test_fault_stops_one_strategy_and_is_told_once():
+def test_fault_stops_one_strategy_and_is_reported_once():
     class Broken(BaseStrategy):
         def on_data(self, data):
             raise RuntimeError("no")
@@ -682,7 +682,7 @@ def test_quotes_reach_only_strategies_that_asked():
     assert step(machine, Quote(SBIN, OPEN + 1_000_000, 6_000, UP), now=OPEN + 1_000_000) == ()
 
 
-def test_fills_and_trades_are_told_to_the_strategy():
+def test_fills_and_trades_are_passed_to_the_strategy():
     seen = []
 
     class Listener(BaseStrategy):

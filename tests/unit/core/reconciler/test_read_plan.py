@@ -243,7 +243,7 @@ def test_hurry_makes_everything_due_even_while_backing_off() -> None:
 # order levels
 
 
-def test_update_is_told_once() -> None:
+def test_update_is_reported_once() -> None:
     levels = OrderLevels()
     assert levels.on_update(update(BrokerStatus.OPEN, 0)) is not None
     assert levels.on_update(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
@@ -374,7 +374,7 @@ def test_old_read_is_no_connection() -> None:
     assert not health.health_at(T0 + stale + 1).connected
 
 
-def test_funds_that_cannot_be_read_for_long_are_told_until_they_are_read() -> None:
+def test_funds_that_cannot_be_read_for_long_are_reported_until_they_are_read() -> None:
     health = HealthTracker("main")
     health.on_read(JOB, whole(T0), True, "")
     health.on_funds_read(T0)

@@ -37,7 +37,7 @@ def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_d
     assert watched.active_texts(62 * SECOND) == {}
 
 
-def test_order_call_above_the_limit_alarms_once_however_often_it_is_told() -> None:
+def test_order_call_above_the_limit_alarms_once_however_often_it_is_reported() -> None:
     watched = LatencyAlerts(RULES)
     watched.record_order(order("a", 1999), SECOND)
     assert watched.active_texts(SECOND) == {}

@@ -95,7 +95,7 @@ def test_late_fill_of_a_partly_filled_and_cancelled_entry_leaves_nothing_coming(
     assert bench.machine.state.pending_units("S", SHARE, "main") == 0
 
 
-def test_ended_order_that_is_told_again_has_no_intent_judged_before_the_next_tick() -> None:
+def test_ended_order_that_is_reported_again_has_no_intent_judged_before_the_next_tick() -> None:
     """A book that flaps tells hundreds of ended orders anew at once; each one judged every intent that waits."""
     bench = RiskBench()
     bench.quote()
@@ -293,7 +293,7 @@ def test_intents_that_waited_together_do_not_pass_a_limit_together() -> None:
     assert codes(bench.give(TimerFired(name="risk", machine_ns=bench.machine_ns))) == ["MAX_TOTAL_POSITIONS"]
 
 
-def test_intent_is_denied_when_nobody_was_heard_in_time() -> None:
+def test_intent_is_denied_when_no_heartbeat_came_in_time() -> None:
     bench = RiskBench()
     bench.machine.state.beats.clear()
     bench.machine.environment.patient_until = bench.machine_ns + 3 * SECOND
@@ -453,7 +453,7 @@ def test_intraday_position_three_minutes_after_the_venues_time_is_alarmed_once()
 
 @pytest.mark.parametrize("product", [Product.NRML, Product.MIS])
 def test_position_still_held_when_its_own_square_off_was_due_is_alarmed_once(product: Product) -> None:
-    """The exits are refused, as by a broker whose session is gone: only GOAL_STUCK told of it, a minute after."""
+    """The exits are refused, as by a broker whose session is gone: only GOAL_STUCK reported it, a minute after."""
     bench = RiskBench()
     own_time(bench)
     bench.product = product
@@ -545,17 +545,17 @@ def test_entry_is_denied_while_the_positions_were_not_read_for_minutes() -> None
     assert codes(bench.intent("a", Leg(instrument=CALL, lots=1))) == ["POSITION_IN_DOUBT"]
 
 
-@pytest.mark.parametrize("lacking", [{"behind": (WATCH,)}, {"holes": (WATCH,)}, {"holes": (CALL,)}])
-def test_entry_is_denied_while_bars_behind_it_are_missing_and_its_exit_is_not(lacking: dict[str, Any]) -> None:
+@pytest.mark.parametrize("gaps", [{"behind": (WATCH,)}, {"holes": (WATCH,)}, {"holes": (CALL,)}])
+def test_entry_is_denied_while_bars_behind_it_are_missing_and_its_exit_is_not(gaps: dict[str, Any]) -> None:
     """A feed that started again was waited for as a whole; a hole that history never filled was traded on."""
     bench = RiskBench()
     bench.quote()
-    bench.machine.apply(BarGaps(daemon="feed", **lacking))
+    bench.machine.apply(BarGaps(daemon="feed", **gaps))
     assert codes(bench.intent("a", Leg(instrument=CALL, lots=1))) == ["BARS_MISSING"]
     bench.machine.apply(BarGaps(daemon="feed", behind=(SHARE,)))
     (entry,) = bench.intent("b", Leg(instrument=CALL, lots=1))
     bench.fill(entry)
-    bench.machine.apply(BarGaps(daemon="feed", **lacking))
+    bench.machine.apply(BarGaps(daemon="feed", **gaps))
     assert [type(row) for row in bench.intent("c", action=Action.EXIT)] == [CloseGoal]
 
 

@@ -102,7 +102,7 @@ def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(ben
     assert bench.newest("FEED_GIVEN_UP").cleared
 
 
-def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(bench: Bench) -> None:
+def test_deaf_instrument_is_reported_with_its_dropped_frames_until_one_is_taken(bench: Bench) -> None:
     bench.health.deaf = {"NSE:SBIN": 31}
     bench.feed_alerts.update()
     reported = bench.newest("QUOTES_DROPPED", "NSE:SBIN")

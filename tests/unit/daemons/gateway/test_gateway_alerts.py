@@ -47,7 +47,7 @@ def test_refused_edit_of_an_engine_ends_when_its_successor_does_not_say_it() -> 
     assert StaleAlerts(0).ended([refused, fault], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [refused]
 
 
-def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_is_not() -> None:
+def test_alert_that_grows_worse_is_reported_to_a_person_again_and_one_that_repeats_is_not() -> None:
     kept, warning = ControlMachine(), msgspec.structs.replace(alert(), severity=Severity.WARNING)
     kept.apply(warning)
     assert not kept.is_change(msgspec.structs.replace(warning, count=2, message="other words"))
@@ -56,7 +56,7 @@ def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_i
     assert not kept.is_change(alert()) and not kept.is_change(warning)
 
 
-def test_alert_is_shown_with_the_words_it_was_told_with_last() -> None:
+def test_alert_is_shown_with_the_words_it_was_reported_with_last() -> None:
     control = ControlMachine()
     control.apply(alert())
     control.repeat(msgspec.structs.replace(alert(), count=2, message="nothing was kept", last_ns=5))

@@ -157,6 +157,6 @@ def test_defect_in_a_query_refuses_it_and_raises_an_alert_until_it_works(
         ([1], "expected a request (a verb in `type` and its fields), found list"),
     ],
 )
-def test_malformed_request_is_told_what_was_expected_and_found(tmp_path: Path, sent: Any, said: str) -> None:
+def test_malformed_request_is_answered_with_what_was_expected_and_found(tmp_path: Path, sent: Any, said: str) -> None:
     reply = ops_server(run_config(tmp_path)).reply(msgspec.msgpack.encode(sent))
     assert isinstance(reply, ops.ErrorReply) and said in reply.error, reply

@@ -133,7 +133,7 @@ def test_trial_order_gets_quotes_for_a_while_and_an_answer(risk: RiskManager, mo
     assert isinstance(sent[-1], WantInstruments) and share.id not in sent[-1].instruments
 
 
-def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_feed_learns_each_second_what_is_held(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[WantInstruments] = []
     monkeypatch.setattr(risk.status, "send", lambda _topic, message: reported.append(message))
     held = Position(account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="S", run="r", quantity=5)
@@ -182,7 +182,7 @@ def test_what_counts_of_the_files_is_in_the_journal_once_and_after_each_edit(ris
     assert ["B = 0.5\n" in row.text for row in taken] == [False, False, True]
 
 
-def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_eased(risk: RiskManager) -> None:
+def test_limit_that_is_nearly_used_up_is_reported_once_and_again_only_after_it_has_eased(risk: RiskManager) -> None:
     def use(share: float, reached: str = "") -> list[str]:
         risk._limits = (
             LimitUse(

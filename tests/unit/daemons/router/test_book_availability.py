@@ -40,7 +40,7 @@ def watched() -> tuple[Steps, BooksWatch]:
     return router, watch
 
 
-def test_books_are_lost_from_the_start_until_the_first_whole_read_and_each_is_told_once() -> None:
+def test_books_are_lost_from_the_start_until_the_first_whole_read_and_each_is_reported_once() -> None:
     router, watch = watched()
     watch.report_changes(router, 11 * SECOND)
     assert router.reported == [("books_lost main", True), ("books_back main", True)]

@@ -80,7 +80,7 @@ def test_request_is_written_before_the_sync_and_sent_after_it(router: TradeManag
 
 
 def test_alert_of_an_answer_is_not_ended_by_what_is_done_late_of_its_sending(router: TradeManager) -> None:
-    """Both came within the milliseconds in which counting and logging wait: the doubt was never told."""
+    """Both came within the milliseconds in which counting and logging wait: the doubt was never reported."""
     order = submitted("one").order
     unknown = msgspec.structs.replace(order, state=OrderState.UNKNOWN)
     alert = Alert(

@@ -100,7 +100,7 @@ def _through_the_wire(row: Any) -> Any:
 
 
 class Door:
-    """The gateway's socket: a thread that answers until it is told to end."""
+    """The gateway's socket: a thread that answers until it is stopped."""
 
     def __init__(self, board: Switchboard) -> None:
         self._board, self._context = board, zmq.Context()

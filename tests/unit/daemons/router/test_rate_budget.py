@@ -1,4 +1,4 @@
-"""What is told of the rate budget: what counts, what waits and since when, what was refused."""
+"""What is reported of the rate budget: what counts, what waits and since when, what was refused."""
 
 from __future__ import annotations
 

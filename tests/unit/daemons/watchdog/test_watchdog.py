@@ -1,4 +1,4 @@
-"""Whom the watchdog kills: what it heard and hears no more, and what holds a lock and was never heard."""
+"""Processes that the watchdog kills: heartbeats that ended, and a held lock without any heartbeat."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_daemon_that_hangs_before_its_first_heartbeat_is_killed(dog: Watchdog, s
     assert silent.wait(30) == -9
 
 
-def test_daemon_that_was_heard_by_an_earlier_process_has_time_to_start(
+def test_daemon_that_was_seen_by_an_earlier_process_has_time_to_start(
     dog: Watchdog, silent: subprocess.Popen[bytes]
 ) -> None:
     dog._beats["router"] = _LastBeat(silent.pid + 1, machine_now(), SILENCE_NS)
@@ -131,8 +131,8 @@ def test_daemon_that_does_not_run_and_is_not_started_is_an_alert_until_it_runs(d
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("INFO spawned: 'engine' with pid 7\nINFO exited: engine (exit status 78; expected)\n")
     look_for(dog, SECOND)
-    standing = [(alert.code, alert.subject) for alert in dog.alerts.active]
-    assert standing == [("DAEMON_STOPPED", "engine")]
+    active = [(alert.code, alert.subject) for alert in dog.alerts.active]
+    assert active == [("DAEMON_STOPPED", "engine")]
     with log.open("a") as file:
         file.write("INFO spawned: 'engine' with pid 8\n")
     dog._on_status(beat(8, DaemonState.RUNNING, "engine"))
@@ -146,10 +146,10 @@ def test_daemon_without_room_on_the_disk_is_an_alert_that_asks_for_room_until_it
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("INFO exited: router (exit status 74; not expected)\nINFO spawned: 'router' with pid 8\n")
     look_for(dog, SECOND)
-    standing = {alert.subject: alert for alert in dog.alerts.active}
-    assert standing["router"].code == "DAEMON_STOPPED"
-    assert "free space; it is tried again every 5 s" in standing["router"].message
-    assert "mytrading" not in standing["router"].message
+    active = {alert.subject: alert for alert in dog.alerts.active}
+    assert active["router"].code == "DAEMON_STOPPED"
+    assert "free space; it is tried again every 5 s" in active["router"].message
+    assert "mytrading" not in active["router"].message
     dog._on_status(beat(8, DaemonState.RUNNING))
     look_for(dog, SECOND)
     assert dog.alerts.active == ()
@@ -165,7 +165,7 @@ def test_daemon_that_is_absent_on_a_full_disk_is_asked_room_for(dog: Watchdog, m
 
 def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_path: Path) -> None:
     """It is the gateway that hands alerts over, so that nobody was called when it was the one that was down."""
-    reported = tmp_path / "told"
+    reported = tmp_path / "reported"
     config = msgspec.structs.replace(
         run_config(tmp_path), alert_command=f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {reported}'"
     )

@@ -9,7 +9,7 @@ from lab.bench.peer_runs import PEERS
 from tests.kit.project import ROOT
 
 
-def test_ends_of_even_and_of_growing_costs_are_told_apart() -> None:
+def test_ends_of_even_and_of_growing_costs_are_distinguished() -> None:
     even = [n * 1e-4 for n in range(5000)]
     grows = [n * n * 1e-8 for n in range(5000)]
     first, last = backtest._ends(even)

@@ -12,7 +12,7 @@ from lab.bench.stack import Lab
 
 
 class FakeLab(Lab):
-    """A stack that says what it is told to."""
+    """A stack with given answers."""
 
     def __init__(self, orders: list[dict[str, Any]], status: str = "") -> None:
         self.orders, self.status = orders, status

@@ -80,7 +80,7 @@ def test_request_that_ended_as_asked_or_with_a_reason_is_no_finding(case: str) -
 
 
 @pytest.mark.parametrize("case", BAD, ids=str)
-def test_request_that_came_to_nothing_is_told(case: str) -> None:
+def test_request_that_came_to_nothing_is_reported(case: str) -> None:
     request, said, *moves = BAD[case]
     (line,) = unanswered(ours(request, *moves))
     assert said in line

@@ -344,12 +344,12 @@ def test_trouble_of_another_accounts_server_excuses_nothing() -> None:
 
 
 def test_fault_that_a_slow_server_did_not_confirm_counts_if_its_record_shows_it(tmp_path: Path) -> None:
-    """A machine with other work: servers took what they were told, and answered after two seconds."""
+    """A machine with other work: servers accepted the faults, and answered after two seconds."""
     rows: list[dict[str, Any]] = [
-        {"at_ns": 10 * S, "act": "fault", "target": what, "told": False, "account": "main"}
+        {"at_ns": 10 * S, "act": "fault", "target": what, "confirmed": False, "account": "main"}
         for what in ("partial_fill", "status_flap")
     ]
-    rows.append({"at_ns": 20 * S, "act": "calm", "target": "", "told": True, "account": "main"})
+    rows.append({"at_ns": 20 * S, "act": "calm", "target": "", "confirmed": True, "account": "main"})
     log = tmp_path / "broken.jsonl"
     log.write_text("\n".join(json.dumps(row) for row in rows))
     broken = read_broken(log)
@@ -392,7 +392,7 @@ def test_flatten_that_nobody_took_up_is_lost() -> None:
     assert zeros(given._replace(ours=done)) == {}
 
 
-def test_unknowns_are_told_with_how_they_ended() -> None:
+def test_unknowns_are_reported_with_how_they_ended() -> None:
     unknown = order("a", OrderState.UNKNOWN, broker_order_id="", purpose=Purpose.STOP)
     ended = order("a", OrderState.GHOST, broker_order_id="", purpose=Purpose.STOP)
     moves = (Moved(10 * S, "unknown", unknown), Moved(14 * S, "ghost", ended))
@@ -423,7 +423,7 @@ def test_pause_of_the_whole_machine_is_noted_with_its_length(tmp_path: Path) -> 
 
 
 def test_watch_for_pauses_that_never_began_can_be_ended() -> None:
-    """A stack that did not come up was told as an error of the judge."""
+    """A stack that did not come up was reported as an error of the judge."""
     noted: list[float] = []
     Pauses(lambda _, seconds: noted.append(seconds)).stop()
     assert noted == []

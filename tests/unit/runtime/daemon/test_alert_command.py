@@ -1,4 +1,4 @@
-"""The operator's own command: what it is told, and that nothing it does disturbs the daemon."""
+"""The operator's own command: what it receives, and that nothing it does disturbs the daemon."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PYTHON = shlex.quote(sys.executable)
 
 
 def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Path) -> None:
-    script, out = tmp_path / "tell.py", tmp_path / "told.json"
+    script, out = tmp_path / "tell.py", tmp_path / "reported.json"
     script.write_text(
         "import json, os, sys\n"
         "facts = {k: v for k, v in os.environ.items() if k.startswith('ALERT_')}\n"
@@ -44,7 +44,7 @@ def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Pa
 
 def test_command_runs_whatever_a_server_wrote_into_the_alert(tmp_path: Path) -> None:
     """A NUL, a lone surrogate or a text of 200 kB kept the command from being run at all."""
-    out = tmp_path / "told"
+    out = tmp_path / "reported"
     script = tmp_path / "tell.py"
     script.write_text("import os, sys\nopen(sys.argv[1], 'a').write(ascii(os.environ['ALERT_MESSAGE']) + '\\n')\n")
     command = AlertCommand(f"{PYTHON} {script} {out}", lambda: None)
@@ -67,7 +67,7 @@ def test_command_runs_whatever_a_server_wrote_into_the_alert(tmp_path: Path) -> 
     ],
     ids=["fails", "missing", "hangs"],
 )
-def test_command_that_goes_wrong_is_logged_and_the_next_alert_is_told(
+def test_command_that_goes_wrong_is_logged_and_the_next_alert_is_reported(
     words: str, timeout_s: float, expected: str
 ) -> None:
     command = AlertCommand(words, lambda: None, timeout_s=timeout_s)

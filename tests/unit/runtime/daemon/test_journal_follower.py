@@ -102,7 +102,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 @pytest.mark.parametrize("lost", [1, 2, 3], ids=["the last row", "two rows", "the whole journal"])
 @pytest.mark.parametrize("way", ["frame", "journal"])
 def test_row_of_a_rebuilt_journal_is_read_by_whoever_had_read_further(pair: Pair, lost: int, way: str) -> None:
-    """Its sequence lay at or below the reader's cursor: an exit that risk gave after its recovery was never heard."""
+    """Its sequence lay at or below the reader's cursor: an exit that risk gave after its recovery was never read."""
     for row in pair.write("a", "b", "c"):
         pair.hear(row)
     pair.lose(lost)

@@ -1,4 +1,4 @@
-"""Files edited while the stack runs: a good edit is taken once, a broken one changes nothing and is told."""
+"""Files edited while the stack runs: a good edit is taken once, a broken one changes nothing and is reported."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Router(MachineDaemon):
 
 @pytest.fixture
 def begun(config: RunConfig) -> Router:
-    """A start over a journal of 250 rows, up to where it would begin to decide; `said` is what it told meanwhile."""
+    """A start over a journal of 250 rows, up to where it would begin to decide; `said`: reports meanwhile."""
     day = iso_day(MarketClock.load(config.clock_path).now())
     journal = Journal(config.journal_dir("router"), "router", day, 0)
     taken = FileTaken(name="calendar.toml", text=HOURS, at_ns=1)

@@ -1,11 +1,11 @@
-"""Frames of writers that are not followed are told once a minute with their number, not each by itself."""
+"""Frames of writers that are not followed are reported once a minute with their number, not each by itself."""
 
 from __future__ import annotations
 
 from mytrading.runtime.daemon.journal_follower import UNEXPECTED_NS, UnexpectedFrames
 
 
-def test_frames_of_a_stranger_are_told_once_a_minute_with_their_number() -> None:
+def test_frames_of_a_stranger_are_reported_once_a_minute_with_their_number() -> None:
     reported: list[tuple[str, str, int]] = []
     frames = UnexpectedFrames(lambda *what: reported.append(what))
     for at in range(5):

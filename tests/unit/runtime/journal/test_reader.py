@@ -25,7 +25,7 @@ def tail(folder: Path) -> tuple[JournalTail, list[str]]:
     return JournalTail(folder, "commands", lambda _, message: reported.append(getattr(message, "id", "?"))), reported
 
 
-def test_past_is_told_once_and_then_what_is_new(tmp_path: Path) -> None:
+def test_past_is_reported_once_and_then_what_is_new(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", DAY, 4096)
     journal.append([command("a"), command("input", INPUT), command("copy", RECORD)], 1, 1)
     following, reported = tail(tmp_path)

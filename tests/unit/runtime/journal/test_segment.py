@@ -109,7 +109,7 @@ def test_writer_that_never_waits_is_synced_now_and_then(tmp_path: Path, monkeypa
 
 
 def killed_while_it_appends(folder: Path, chosen: random.Random) -> list[bytes]:
-    """What a process had been told was appended before it was killed, at a random moment."""
+    """Rows that were appended for a process before it was killed, at a random moment."""
     reported, tell = os.pipe()
     child = os.fork()
     if child == 0:
@@ -134,7 +134,7 @@ def test_process_killed_at_any_moment_loses_nothing_and_its_successor_goes_on(tm
         expected += killed_while_it_appends(tmp_path, chosen)
         found = [body[:24].ljust(24) for path in tmp_path.glob("2026*") for body in bodies(path)]
         assert [body for body in found if body in set(expected)] == expected
-        expected = found  # a row may have been whole before anybody was told
+        expected = found  # a row may have been whole before its append returned
     journal = opened(tmp_path)
     journal.append([out(b"after")], 1, 1)
     assert bodies(journal.path)[-1] == b"after"

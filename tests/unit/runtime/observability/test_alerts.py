@@ -1,6 +1,6 @@
 """Alerts of a daemon: said once, repeated while they stand, counted, cleared once, and restored without a word.
 
-What comes and goes is told twice and stands until it has been well for the cool-down.
+What comes and goes is reported twice and stands until it has been well for the cool-down.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def test_rise_is_sent_once_and_counts_while_it_stands() -> None:
     for now in (1, 2, 3):
         said.raise_at(now, f"mute since {now}")
     assert [(alert.first_ns, alert.count) for alert in said.sent] == [(1, 1)]
-    (standing,) = said.alerts.active
-    assert (standing.first_ns, standing.last_ns, standing.count, standing.message) == (1, 3, 3, "mute since 3")
+    (active,) = said.alerts.active
+    assert (active.first_ns, active.last_ns, active.count, active.message) == (1, 3, 3, "mute since 3")
 
 
 def test_warning_that_grows_critical_is_sent_at_once_and_stays_critical() -> None:
@@ -47,8 +47,8 @@ def test_warning_that_grows_critical_is_sent_at_once_and_stays_critical() -> Non
         (Severity.WARNING, "it waits"),
         (Severity.CRITICAL, "it was given up"),
     ]
-    (standing,) = said.alerts.active
-    assert (standing.severity, standing.first_ns, standing.count) == (Severity.CRITICAL, 1, 3)
+    (active,) = said.alerts.active
+    assert (active.severity, active.first_ns, active.count) == (Severity.CRITICAL, 1, 3)
 
 
 def test_subjects_stand_apart() -> None:
@@ -80,7 +80,7 @@ def test_clear_is_sent_once_and_a_later_rise_is_new() -> None:
         (False, 1, 1), (True, 1, 5), (False, 7, 7)]  # fmt: skip
 
 
-def test_end_is_told_again_for_a_while_to_whoever_was_away() -> None:
+def test_end_is_reported_again_for_a_while_to_whoever_was_away() -> None:
     said = Said()
     said.raise_at(1)
     said.alerts.clear("FEED_MUTE", "NSE:SBIN")
@@ -90,7 +90,7 @@ def test_end_is_told_again_for_a_while_to_whoever_was_away() -> None:
     assert [alert.cleared for alert in said.sent] == [True] * END_REPEATS
 
 
-def test_end_is_told_no_more_once_it_rose_again() -> None:
+def test_end_is_reported_no_more_once_it_rose_again() -> None:
     said = Said()
     said.raise_at(1)
     said.alerts.clear("FEED_MUTE", "NSE:SBIN")
@@ -119,7 +119,7 @@ def flap(said: Said, seconds: int, by_operator: bool = False) -> None:
         said.alerts.end_flapping(said.machine_ns)
 
 
-def test_what_comes_and_goes_for_minutes_is_told_twice_and_stands_meanwhile() -> None:
+def test_what_comes_and_goes_for_minutes_is_reported_twice_and_stays_active_meanwhile() -> None:
     said = Said()
     flap(said, 300)
     assert [alert.cleared for alert in said.sent] == [False, True, False]
@@ -159,7 +159,7 @@ def test_what_a_person_ends_ends_at_once_however_often() -> None:
 class Flapping(Daemon):
     """Its feed is down and up again at the start, three times; notes what is news of it, and stops with the second end.
 
-    A standing alert is sent again every ten seconds of the machine's clock, and these may come at any moment of a run.
+    An active alert is sent again every ten seconds of the machine's clock, and these may come at any moment of a run.
     """
 
     reported: list[bool]
@@ -199,8 +199,8 @@ def test_followed_alerts_are_raised_when_they_change_and_cleared_when_they_are_g
         ("NSE:INFY", "mute", True),
     ]
     said.alerts.follow({key: ActiveAlert(Severity.CRITICAL, "gone", once=True)}, codes)
-    (standing,) = said.alerts.active
-    assert (standing.message, standing.count) == ("dead", 2)
+    (active,) = said.alerts.active
+    assert (active.message, active.count) == ("dead", 2)
 
 
 def test_followed_alert_that_came_back_stands_again_though_it_is_to_be_raised_once() -> None:

@@ -66,7 +66,7 @@ def test_second_watcher_gives_the_first_time_to_act(tmp_path: Path, victim: subp
     assert look_until(hung, SILENCE_NS + 3 * SECOND, 20 * SECOND) == [victim.pid]
 
 
-def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
+def test_process_that_stops_or_was_never_seen_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     hung = HangKiller(tmp_path / "lock", 0)
     assert look_until(hung, 0, 20 * SECOND) == []
     hung.on_heartbeat(victim.pid, 21 * SECOND)

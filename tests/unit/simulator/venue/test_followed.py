@@ -1,4 +1,4 @@
-"""What an exchange on followed quotes lists: the master contract of its stack, and what else it heard of or holds."""
+"""Instruments of an exchange on followed quotes: the stack's master contract, and others that it knows or holds."""
 
 from __future__ import annotations
 

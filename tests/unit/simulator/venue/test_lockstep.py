@@ -47,7 +47,7 @@ def test_step_is_over_when_both_ends_of_every_stream_agree() -> None:
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-def test_step_waits_for_a_daemon_that_was_not_heard(name: str) -> None:
+def test_step_waits_for_a_daemon_that_was_not_seen(name: str) -> None:
     done = {other: said for other, said in at_rest().items() if other != name}
     assert first_unfinished(done, MARK) == f"{name}: no report yet"
 

@@ -45,7 +45,7 @@ def test_tester_shows_signals_and_fills_them_at_the_close() -> None:
     assert tester.value("mean") == 54.5
 
 
-def test_tester_without_fills_leaves_the_strategy_flat_until_it_is_told_otherwise() -> None:
+def test_tester_without_fills_leaves_the_strategy_flat_until_it_is_set_otherwise() -> None:
     tester = StrategyTester(Follower, fills=False)
     tester.feed(101, 102, 103)
     assert tester.positions == {}

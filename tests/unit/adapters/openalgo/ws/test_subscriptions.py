@@ -199,7 +199,7 @@ def test_instrument_beyond_the_most_is_refused_and_a_known_one_is_not() -> None:
     assert list(made) == [SBIN, INFY]
 
 
-def test_first_tick_is_told_apart_from_the_acknowledgement() -> None:
+def test_first_tick_is_distinguished_from_the_acknowledgement() -> None:
     made = subscriptions(SBIN, INFY)
     accept(made, made.next_request(0))
     assert (made.accepted_count, made.ticked_count) == (2, 0)
@@ -235,7 +235,7 @@ def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
     assert made.next_request(0) is None
 
 
-def test_echo_of_a_fuller_frame_is_told_apart_and_a_change_of_mode_forgets_it() -> None:
+def test_echo_of_a_fuller_frame_is_distinguished_and_a_change_of_mode_forgets_it() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
     assert made.accept_frame(SBIN, LTP, 0) and made.accept_frame(SBIN, QUOTE, 0) and not made.accept_frame(SBIN, LTP, 0)

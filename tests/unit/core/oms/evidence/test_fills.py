@@ -174,7 +174,9 @@ def test_older_book_with_fewer_units_is_from_before_and_says_nothing_of_position
 
 
 @pytest.mark.parametrize("source", ["trades", "orders"])
-def test_fill_that_one_book_told_once_is_withdrawn_and_what_is_held_is_guarded(bench: OrderBench, source: str) -> None:
+def test_fill_that_one_book_reported_once_is_withdrawn_and_what_is_held_is_guarded(
+    bench: OrderBench, source: str
+) -> None:
     bench.enter("e1", 60, order_type=OrderType.LIMIT, price=100.0, stop_trigger=90.0, stop_limit=87.0)
     placed = bench.accept()
     bench.broker.trade(placed, 20, 100.0)
@@ -251,7 +253,7 @@ def test_end_seen_in_two_reads_is_believed(bench: OrderBench) -> None:
     assert bench.order("e1").state is OrderState.EXPIRED
 
 
-def test_end_told_by_stream_and_one_read_is_believed(bench: OrderBench) -> None:
+def test_end_reported_by_stream_and_one_read_is_believed(bench: OrderBench) -> None:
     placed = resting(bench)
     placed.status = BrokerStatus.REJECTED
     bench.report(placed, message="margin")

@@ -231,7 +231,7 @@ def test_fill_that_wins_against_the_cancel_leaves_nothing_to_replace() -> None:
 
 
 @pytest.mark.parametrize(("late", "left"), [(10, 50), (60, 0)])
-def test_fill_told_after_the_cancel_was_proven_is_taken_off_what_replaces_the_order(late: int, left: int) -> None:
+def test_fill_reported_after_the_cancel_was_proven_is_taken_off_what_replaces_the_order(late: int, left: int) -> None:
     bench = replacing_bench(in_place=False)
     placed = resting(bench)
     bench.ask_modify("e1", price=101.0)

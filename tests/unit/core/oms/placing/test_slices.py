@@ -93,7 +93,7 @@ def test_entry_that_cannot_be_sliced_is_denied_with_what_could_be(bench: OrderBe
     assert bench.calls == []
 
 
-def test_rejected_slice_leaves_the_others_and_is_told(bench: OrderBench) -> None:
+def test_rejected_slice_leaves_the_others_and_is_reported(bench: OrderBench) -> None:
     bench.enter("e1", 450, **SIZED)
     bench.end(placings(bench)[1], Outcome.REFUSED, message="margin")
     fill_all(bench)

@@ -651,7 +651,7 @@ def test_units_carried_under_another_product_are_kept_as_well(bench: OrderBench)
     bench.broker.net["NFO:B", Product.MIS] = 50
     apart(bench)
     level = bench.machine.position(ACCOUNT, "NFO:B", Product.NRML, "s1")
-    assert level is not None and level.quantity == 0, "they were converted: nothing of the instrument is lacking"
+    assert level is not None and level.quantity == 0, "they were converted: nothing of the instrument is missing"
 
 
 def test_carried_units_are_kept_for_a_time_while_the_trade_book_fails(bench: OrderBench) -> None:

@@ -190,7 +190,7 @@ def test_exit_that_is_wanted_beside_a_stop_filled_over_night_waits_for_the_posit
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in the evening", "after it ended in the morning"])
-def test_exit_of_which_one_source_alone_told_a_fill_is_not_sent_again(bench: OrderBench, late: bool) -> None:
+def test_exit_of_which_one_source_alone_reported_a_fill_is_not_sent_again(bench: OrderBench, late: bool) -> None:
     """Its second source never comes: it held the positions in doubt for ever, or was forgotten and sent again."""
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
@@ -206,7 +206,7 @@ def test_exit_of_which_one_source_alone_told_a_fill_is_not_sent_again(bench: Ord
     assert next(goal for goal in bench.machine.goals() if goal.id == "g1").state == "done"
 
 
-def test_entry_of_which_one_source_told_a_fill_in_the_evening_counts_and_is_guarded() -> None:
+def test_entry_of_which_one_source_reported_a_fill_in_the_evening_counts_and_is_guarded() -> None:
     bench = OrderBench()
     bench.read()
     bench.enter("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0, reference_price=100.0)

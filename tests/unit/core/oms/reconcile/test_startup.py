@@ -104,7 +104,7 @@ def test_what_the_broker_holds_beyond_ours_becomes_unmanaged_before_entries_go(b
     assert last_word(bench).unmanaged == ("+30 NFO:A MIS",)
 
 
-def test_what_was_closed_while_away_is_corrected_and_told(bench: OrderBench) -> None:
+def test_what_was_closed_while_away_is_corrected_and_reported(bench: OrderBench) -> None:
     bench.broker.by_hand(20)
     bench.crash((ACCOUNT,))
     bench.read()
@@ -114,7 +114,7 @@ def test_what_was_closed_while_away_is_corrected_and_told(bench: OrderBench) -> 
     assert "30 fewer" in text and bench.position().quantity == 20
 
 
-def test_order_that_was_out_when_the_process_died_is_adopted_and_told(bench: OrderBench) -> None:
+def test_order_that_was_out_when_the_process_died_is_adopted_and_reported(bench: OrderBench) -> None:
     bench.enter("e2", instrument="NFO:B")
     order = bench.calls[-1].order
     placed = bench.broker.place(order, bench.time)
@@ -126,7 +126,7 @@ def test_order_that_was_out_when_the_process_died_is_adopted_and_told(bench: Ord
     assert last_word(bench).adopted == (f"e2 is broker order {placed.id}",)
 
 
-def test_order_of_unknown_fate_is_told_and_keeps_nobody_else_waiting(bench: OrderBench) -> None:
+def test_order_of_unknown_fate_is_reported_and_keeps_nobody_else_waiting(bench: OrderBench) -> None:
     bench.enter("e2", instrument="NFO:B")
     bench.end(bench.calls[-1], Outcome.UNKNOWN)
     bench.crash((ACCOUNT,))
@@ -136,7 +136,7 @@ def test_order_of_unknown_fate_is_told_and_keeps_nobody_else_waiting(bench: Orde
     assert len(last_word(bench).unresolved) == 1 and last_word(bench).unresolved[0].startswith("e2: BUY")
 
 
-def test_position_in_an_expired_contract_is_not_restored_and_is_told() -> None:
+def test_position_in_an_expired_contract_is_not_restored_and_is_reported() -> None:
     bench = OrderBench()
     bench.hold("e1", instrument=OVER)
     bench.tick(10 * SECOND)
@@ -148,7 +148,7 @@ def test_position_in_an_expired_contract_is_not_restored_and_is_told() -> None:
     assert OVER in last_word(bench).expired[0]
 
 
-def test_expired_position_names_the_fill_of_its_stop_that_the_stream_alone_told() -> None:
+def test_expired_position_names_the_fill_of_its_stop_that_the_stream_alone_reported() -> None:
     bench = OrderBench()
     bench.read()
     bench.enter("e1", instrument=OVER, stop_trigger=90.0, stop_limit=85.0)
@@ -166,7 +166,7 @@ def test_expired_position_names_the_fill_of_its_stop_that_the_stream_alone_told(
     assert f"SELL 50 by broker order {stop.id}" in last_word(bench).expired[-1]
 
 
-def test_expired_position_that_nothing_was_told_of_names_no_fill() -> None:
+def test_expired_position_that_nothing_was_reported_of_names_no_fill() -> None:
     bench = OrderBench()
     bench.hold("e1", instrument=OVER)
     bench.crash((ACCOUNT,), now=AFTER)

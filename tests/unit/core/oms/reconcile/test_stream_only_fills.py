@@ -1,4 +1,4 @@
-"""A fill that only the stream told: believed at once, withdrawn when the books show the order ended without it."""
+"""A fill that only the stream reported: believed at once, withdrawn when the books show the order ended without it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stops(bench: OrderBench) -> list[OrderState]:
     return [order.state for order in bench.machine.orders() if order.purpose is Purpose.STOP]
 
 
-def test_fill_that_only_the_stream_told_is_withdrawn_with_its_stop(bench: OrderBench) -> None:
+def test_fill_that_only_the_stream_reported_is_withdrawn_with_its_stop(bench: OrderBench) -> None:
     unconfirmed(bench)
     assert bench.position().quantity_seen == 50
     read_on(bench, 5)
@@ -84,7 +84,7 @@ def test_reads_without_the_trade_book_withdraw_nothing(bench: OrderBench) -> Non
 
 
 def test_reads_that_began_before_the_sighting_withdraw_nothing(bench: OrderBench) -> None:
-    """Two snapshots of a cancelled order were under way when the stream told that it had filled all the same."""
+    """Two snapshots of a cancelled order were under way when the stream reported that it had filled all the same."""
     bench.enter("e1", 50, **PLAN)
     placed = bench.accept()
     bench.read()
@@ -167,7 +167,7 @@ def test_trade_that_appears_after_the_withdrawal_is_booked(bench: OrderBench) ->
     assert (bench.order("e1").state, bench.position().quantity) == (OrderState.FILLED, 50)
 
 
-def test_stop_that_only_the_stream_told_filled_is_placed_anew(bench: OrderBench) -> None:
+def test_stop_that_only_the_stream_reported_filled_is_placed_anew(bench: OrderBench) -> None:
     bench.hold("e1", 50, **PLAN)
     stop = bench.accept()
     bench.read()

@@ -76,12 +76,12 @@ class Legs(RiskBench):
         return self
 
     @property
-    def standing(self) -> Intent:
+    def present_intent(self) -> Intent:
         return self.machine.state.intents["S", WATCH]
 
     @property
     def settled(self) -> bool:
-        return self.standing.settled
+        return self.present_intent.settled
 
     def holds(self, account: str = "main") -> dict[str, int]:
         return {name: units for (where, name), units in self.units.items() if where == account and units}
@@ -558,9 +558,9 @@ def test_change_under_way_is_carried_into_the_next_day() -> None:
     opening = bench.machine.snapshot("2026-03-18")
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(opening), type=type(opening))
     assert again == opening
-    before = bench.standing
+    before = bench.present_intent
     bench.machine.apply(again)
-    after = bench.standing
+    after = bench.present_intent
     assert (after.before, after.sized, after.settled) == (before.before, before.sized, before.settled)
     bench.fund(1e9)
     bench.slow = set()

@@ -155,7 +155,7 @@ def test_hedge_of_a_stopped_leg_is_only_reported_where_that_is_wanted() -> None:
     rows = stopped_out(bench, complete(bench))
     assert (closed(rows), alarms(rows), entries(rows)) == ([], ["BASKET_BROKEN"], [])
     rows = bench.intent("b", HEDGE, SOLD)
-    assert (closed(rows), alarms(rows), entries(rows)) == ([], [], []), "told once, while the hedge is held"
+    assert (closed(rows), alarms(rows), entries(rows)) == ([], [], []), "reported once, while the hedge is held"
 
 
 def test_stopped_leg_is_sold_again_as_often_as_configured_and_then_given_up() -> None:

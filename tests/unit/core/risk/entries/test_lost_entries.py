@@ -90,7 +90,7 @@ def test_intent_that_waits_for_an_entry_which_becomes_lost_is_entered_then(bench
 
 
 class LostBench(RunBench):
-    """A bench with a limit of ₹2,000 a run, whose positions are told with the fills of entries."""
+    """A bench with a limit of ₹2,000 a run, whose positions are reported with the fills of entries."""
 
     def __init__(self, auto_exit: bool = True) -> None:
         super().__init__(StrategyRules(max_loss=2_000.0, auto_exit=auto_exit), product=Product.MIS)

@@ -123,7 +123,7 @@ def next_day(bench: RiskBench) -> RiskMachine:
     return machine
 
 
-def test_stop_that_fills_further_on_the_next_day_is_not_told_again() -> None:
+def test_stop_that_fills_further_on_the_next_day_is_not_reported_again() -> None:
     bench = guarded()
     bench.give(OrderChanged(event="x", order=stopped("s1", 2), machine_ns=bench.machine_ns))
     for machine in (bench.machine, next_day(bench)):
@@ -132,7 +132,7 @@ def test_stop_that_fills_further_on_the_next_day_is_not_told_again() -> None:
         assert events(machine.decide(message, bench.now)) == []
 
 
-def test_exit_order_of_the_next_day_is_told_of_the_event_that_led_to_it() -> None:
+def test_exit_order_of_the_next_day_knows_the_event_that_led_to_it() -> None:
     bench = RunBench(StrategyRules(max_loss=100.0))
     bench.take(SHARE, 10, 800.0)
     rows = bench.at(SHARE, 784.0)
@@ -213,7 +213,7 @@ def test_flatten_of_a_limit_names_its_exit_orders_in_an_account_with_a_dash_in_i
     assert (later.follows, later.exit_orders, later.accounts) == (event.id, ("f1",), ("zerodha-1",))
 
 
-def test_levels_of_legs_are_told_before_they_are_reached() -> None:
+def test_levels_of_legs_are_reported_before_they_are_reached() -> None:
     rules = StrategyRules(leg_stop_loss=LevelRule(kind=LevelKind.PERCENTAGE, value=10.0))
     bench = RunBench(rules)
     bench.take(CALL, 65, 100.0)

@@ -200,7 +200,7 @@ def test_fill_beyond_the_trigger_of_a_stop_at_the_broker_is_closed_at_once() -> 
 def test_fill_that_is_confirmed_beyond_a_stop_that_covers_it_is_left_to_the_stop(
     state: OrderState, covered: int, seen: int, closes: bool
 ) -> None:
-    """The exit took the triggered stop away, and nobody was told why: the position was bare until that was proven."""
+    """The exit took the triggered stop away, without an alert: the position was bare until that was proven."""
     bench = bench_with(StopPlan.BROKER)
     bench.quote(SHARE, 800.0)
     (entry,) = bench.intent("a", Leg(instrument=SHARE, lots=10))

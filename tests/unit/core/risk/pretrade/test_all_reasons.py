@@ -33,7 +33,7 @@ def denials(rows: tuple[Any, ...]) -> list[SignalDenied]:
     return [row for row in rows if isinstance(row, SignalDenied)]
 
 
-def test_too_many_lots_are_told_beside_every_other_reason() -> None:
+def test_too_many_lots_are_reported_beside_every_other_reason() -> None:
     bench = MarginBench()
     bench.fund(1_000.0)
     bench.give(HALT)
@@ -65,7 +65,7 @@ def test_cheap_hedge_is_below_no_least_size_but_the_same_leg_alone_is() -> None:
     assert denied.code == "MIN_ORDER_SIZE"
 
 
-def test_bought_option_waits_for_funds_and_is_denied_when_none_are_told() -> None:
+def test_bought_option_waits_for_funds_and_is_denied_when_none_are_reported() -> None:
     bench = MarginBench()
     bench.machine.environment.needs_funds = True
     assert bench.intent("a", Leg(instrument=CALL, lots=1)) == ()
@@ -136,7 +136,7 @@ def test_funds_read_too_long_ago_are_not_spent_whatever_the_reconciler_says_of_t
     assert entries(bench.intent("b", Leg(instrument=CALL, lots=1)))
 
 
-def test_funds_told_again_as_they_were_read_grow_old_all_the_same() -> None:
+def test_funds_reported_again_as_they_were_read_grow_old_all_the_same() -> None:
     bench = MarginBench()
     bench.machine.environment.needs_funds, bench.machine.environment.funds_stale = True, 120 * SECOND
     reported = Funds(account="main", available=1_000_000.0, used=0.0, machine_ns=bench.machine_ns)

@@ -1,4 +1,4 @@
-"""The pre-trade rules that stand by themselves: what each denies, with its numbers, and that all of them are heard."""
+"""The pre-trade rules: what each denies, with its numbers, and that all of them are checked."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def test_far_leg_that_is_refused_is_tried_again_then_given_up_with_the_near_leg_
     assert bench.held == {NEAR: 2 * LOT}
 
 
-def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_with_what_is_left() -> None:
+def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_reported_with_what_is_left() -> None:
     bench = RollBench("near")
     bench.turn(DUE)
     bench.tick()
@@ -335,7 +335,7 @@ def test_roll_waits_while_trading_is_halted_and_says_why_once() -> None:
 
 
 @pytest.mark.parametrize("why", ["halt", "limit"])
-def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_it_may(why: str) -> None:
+def test_roll_that_is_due_and_may_not_begin_is_reported_once_a_day_and_begins_when_it_may(why: str) -> None:
     bench = RollBench("far")
     if why == "limit":
         bench.parts = (replace(NONE_OF_IT, max_daily_loss=1_000.0), *bench.parts[1:])
@@ -361,7 +361,7 @@ def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_i
 
 
 @pytest.mark.parametrize("why", ["server", "position"])
-def test_roll_that_waits_for_a_server_or_a_book_is_told_once_it_lasts_and_begins_at_once_when_that_is_well(
+def test_roll_that_waits_for_a_server_or_a_book_is_reported_once_it_lasts_and_begins_at_once_when_that_is_well(
     why: str,
 ) -> None:
     bench = RollBench("far")
@@ -384,7 +384,7 @@ def test_roll_that_waits_for_a_server_or_a_book_is_told_once_it_lasts_and_begins
     assert bench.machine.rollover.alert_subjects(bench.now) == set()
 
 
-def test_roll_that_just_started_risk_finds_unready_is_not_told_of() -> None:
+def test_roll_that_just_started_risk_finds_unready_is_not_reported() -> None:
     bench = RollBench("far")
     bench.turn(DUE)
     bench.machine.environment.patient_until = bench.machine_ns + 1_500_000_000
@@ -392,7 +392,7 @@ def test_roll_that_just_started_risk_finds_unready_is_not_told_of() -> None:
     assert kinds(bench.wait_unwell(), Alert)
 
 
-def test_halt_after_a_wait_for_readiness_is_told_as_well() -> None:
+def test_halt_after_a_wait_for_readiness_is_reported_as_well() -> None:
     bench = RollBench("far")
     bench.turn(DUE)
     (alert,) = kinds(bench.wait_unwell(), Alert)
@@ -402,7 +402,7 @@ def test_halt_after_a_wait_for_readiness_is_told_as_well() -> None:
     assert "look" in alert.message
 
 
-def test_entry_of_an_earlier_day_that_is_told_again_is_booked_still_and_does_not_keep_the_roll() -> None:
+def test_entry_of_an_earlier_day_that_is_reported_again_is_booked_still_and_does_not_keep_the_roll() -> None:
     """The router was killed on the morning of the roll: it looked for the filled entry in a book that was new."""
     bench = RollBench("far")
     (entry,) = kinds(tuple(bench.rows), PlaceEntry)
@@ -475,7 +475,7 @@ def test_far_leg_gets_a_stop_as_entries_do() -> None:
     assert 0 < entry.stop_limit < entry.stop_trigger < 23_100
 
 
-def test_contract_without_a_later_one_is_told_once_a_day() -> None:
+def test_contract_without_a_later_one_is_reported_once_a_day() -> None:
     bench = RollBench()
     limits, rates, runs, account, calendar, _, square_off = bench.parts
     bench.parts = (limits, rates, runs, account, calendar, InstrumentBook([future(NEAR, "2026-03-30")]), square_off)

@@ -55,7 +55,7 @@ def test_stop_of_one_leg_moves_that_of_the_other_to_its_entry_price(way: str) ->
 
 @pytest.mark.parametrize("kind", [RiskKind.STOP, RiskKind.BROKER_STOP, RiskKind.LEG_TRAILING])
 def test_any_kind_of_stop_moves_the_others_and_a_target_or_an_alert_does_not(kind: RiskKind) -> None:
-    def told(word: RiskKind, action: RiskAction) -> list[float | None]:
+    def reported(word: RiskKind, action: RiskAction) -> list[float | None]:
         bench = straddle(StrategyRules(stop_to_cost=True))
         bench.machine.apply(
             RiskEventRecorded(
@@ -65,9 +65,9 @@ def test_any_kind_of_stop_moves_the_others_and_a_target_or_an_alert_does_not(kin
         )  # fmt: skip
         return [cost for _, _, cost in costs(bench)]
 
-    assert told(kind, RiskAction.CLOSE_LEG) == [None, 100.0]
-    assert told(kind, RiskAction.ALERT_ONLY) == [None, None]
-    assert told(RiskKind.TARGET, RiskAction.CLOSE_LEG) == [None, None]
+    assert reported(kind, RiskAction.CLOSE_LEG) == [None, 100.0]
+    assert reported(kind, RiskAction.ALERT_ONLY) == [None, None]
+    assert reported(RiskKind.TARGET, RiskAction.CLOSE_LEG) == [None, None]
 
 
 def test_legs_of_another_account_and_legs_that_come_later_keep_their_own_stops() -> None:

@@ -231,7 +231,7 @@ def test_proportional_allocation_shares_the_lots_by_free_margin() -> None:
 
 
 def shares(*funds: float, asks: bool = False) -> MarginBench:
-    """A bench that shares the lots of an intent to accounts a, b, c by what they have free; 0 is not told yet."""
+    """A bench that shares the lots of an intent to accounts a, b, c by what they have free; 0 is not reported yet."""
     names = tuple("abc"[: len(funds)])
     bench = MarginBench(SizingRule(allocation=AllocationMode.PROPORTIONAL), names)
     bench.machine.environment.needs_funds, bench.machine.environment.asks_broker = True, asks

@@ -76,7 +76,7 @@ def test_contract_of_a_lost_journal_belongs_to_the_watch_whose_underlying_it_has
     assert closed(bench.intent_of(WATCH)) == [CALL]
 
 
-def test_position_that_no_rule_explains_is_no_intents_to_close_and_a_person_is_told_once() -> None:
+def test_position_that_no_rule_explains_is_no_intents_to_close_and_a_person_is_alerted_once() -> None:
     bench = Rebuilt(position(SHARE))
     assert closed(bench.intent_of(WATCH)) == closed(bench.intent_of(SHARE)) == []
     bench.pass_time(1)
@@ -84,8 +84,8 @@ def test_position_that_no_rule_explains_is_no_intents_to_close_and_a_person_is_t
     assert bench.unbound() == [f"S {SHARE} main"]
 
 
-def test_position_that_is_opened_anew_and_unexplained_again_is_told_again() -> None:
-    """It was told once a day: the second one of a day would have stood without a word."""
+def test_position_that_is_opened_anew_and_unexplained_again_is_reported_again() -> None:
+    """It was reported once a day: the second one of a day would have stood without a word."""
     bench = Rebuilt(position(SHARE))
     bench.pass_time(1)
     claim = PositionAdjusted(
