@@ -7,6 +7,7 @@ figure is then marked as missed.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import tempfile
@@ -38,6 +39,8 @@ LIKE = 0.25
 SLACK = 2
 """Round trips that may be more or fewer: a tie of two averages, and the trip that is open at the end."""
 ROUNDS = 3
+_OBJECTS_BETWEEN_LOOKS = 50_000
+"""Made before Python looks for cycles again: as in the command `mytrading`."""
 _SCRIPT = Path(__file__).with_name("peer_runs.py")
 
 
@@ -96,6 +99,7 @@ def _figure(name: str, goal: float, peer: list[dict[str, Any]], own: list[dict[s
 
 def _own(file: str, name: str) -> dict[str, Any]:
     """Our run, with the one rate that the peers are given, after a short one that makes the kernels ready."""
+    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
     run(spec_of(made(2000)))
     bars = np.load(file)
     columns = Columns(INSTRUMENT, "1m", bars["start"], bars["table"])

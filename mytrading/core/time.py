@@ -6,7 +6,7 @@ whether an exchange trades on it is asked of the calendar.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 
 MILLISECOND = 1_000_000
@@ -81,5 +81,5 @@ def format_ist(ns: int, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 def to_ns(day: date, at: time) -> int:
     """Return the moment (ns UTC) of a date and a time of day in India."""
-    moment = datetime.combine(day, at, tzinfo=IST).astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (moment.days * DAY_SECONDS + moment.seconds) * SECOND + moment.microseconds * 1000
+    seconds = at.hour * 3600 + at.minute * 60 + at.second - IST_OFFSET_SECONDS
+    return ((day.toordinal() - _EPOCH_ORDINAL) * DAY_SECONDS + seconds) * SECOND + at.microsecond * 1000

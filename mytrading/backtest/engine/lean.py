@@ -23,7 +23,6 @@ from mytrading.core.engine.active_signals import SIDES, SignalStatus
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.engine.signal_gate import permitted_action
 from mytrading.core.exchange.books import required_cash
-from mytrading.core.ids import content_id
 from mytrading.core.instruments.contract_specs import MarginRates
 from mytrading.core.risk.pretrade.context import PreTradeContext, is_expired
 from mytrading.core.risk.pretrade.rule_table import OF_THE_MOMENT, find_denials
@@ -50,6 +49,8 @@ from mytrading.strategies.views import FLAT, PositionView
 _FAR = float("inf")
 _NEAR = 1e-7
 """The share of a price by which a bar counts as touching a level: a bar too many is looked at, none too few."""
+_NEAR_ROWS = 8
+"""Rows that are looked at one by one before numpy looks at all others."""
 _TOLD_TOGETHER = 1000
 """Records that the ledger gets at once."""
 _ACTIONS = {action.value: action for action in Action}
@@ -122,6 +123,7 @@ class LeanEngine:
         self._key = (self._strategy, self._name)
         self._exchange = self._name.partition(":")[0]
         self._start, (_, self._high, self._low, self._close) = columns.start_ns, columns.table[:4]
+        self._lows, self._highs = memoryview(self._low), memoryview(self._high)
         self._span = columns.span_ns
         # the day
         self._day = -1
@@ -423,32 +425,35 @@ class LeanEngine:
     def _first_touch(self, held: OpenTrade, row: int, last: int) -> int:
         """The first row before `last` whose prices come to something that can end the position or move its trail."""
         low, high = self._quiet_prices(held)
+        for near in range(row, min(row + _NEAR_ROWS, last)):
+            if self._lows[near] <= low or self._highs[near] >= high:
+                return near
         touched = (self._low[row:last] <= low) | (self._high[row:last] >= high)
         at = int(touched.argmax()) if row < last else 0
         return row + at if row < last and touched[at] else last
 
     def _quiet_prices(self, held: OpenTrade) -> tuple[float, float]:
         """Two prices between which nothing happens to the position."""
-        downs, ups, long, run, leg = [-_FAR], [_FAR], held.units > 0, held.run, held.leg
-        stops, targets = (downs, ups) if long else (ups, downs)
+        run, leg, side = held.run, held.leg, 1 if held.units > 0 else -1
+        worst, best = -_FAR, _FAR  # prices times the side: they rise with the profit
         if held.rests and held.stop is not None:
-            stops.append(held.stop.trigger)
+            worst = side * held.stop.trigger
         if held.held_stop:
-            stops.append(held.held_stop)
+            worst = max(worst, side * held.held_stop)
         if held.held_target:
-            targets.append(held.held_target)
+            best = side * held.held_target
         if run is not None and leg is not None:
             gain = run.high
             if run.trails:
                 rule = run.rules.trailing
                 waits = -_FAR if rule.from_entry else rule.activation
                 gain = min(gain, waits if run.trail.stop is None else run.trail.peak)
-            stops.append(held.average + run.low / held.units)
-            targets.append(held.average + gain / held.units)
-            downs.append(leg.floor)
-            ups.append(leg.ceiling)
-        room = held.average * _NEAR
-        return max(downs) + room, min(ups) - room
+            worst = max(worst, side * (held.average + run.low / held.units))
+            best = min(best, side * (held.average + gain / held.units))
+        low, high, room = worst if side > 0 else -best, best if side > 0 else -worst, held.average * _NEAR
+        if leg is not None:
+            low, high = max(low, leg.floor), min(high, leg.ceiling)
+        return low + room, high - room
 
     # the clock
 
@@ -573,16 +578,18 @@ class LeanEngine:
             return False
         if held.rests and held.stop is not None and held.is_beyond(worst, held.stop.trigger):
             return False
-        before, follow = run.trail, self._follow
-        for price in (opens, worst, best, close):
-            profit = run.realised + units * (price - held.average)
-            follow(run, profit)
-            if not run.low < profit < run.high:
-                if run.trail is not before:
-                    run.trail = before
-                    run.update_profit_band()
-                return False
-        return True
+        before, average, realised = run.trail, held.average, run.realised
+        profit = realised + units * (opens - average)
+        self._follow(run, profit)
+        if profit < run.high and run.low < realised + units * (worst - average):
+            profit = realised + units * (best - average)
+            self._follow(run, profit)
+            if profit < run.high and run.low < realised + units * (close - average):
+                return True
+        if run.trail is not before:
+            run.trail = before
+            run.update_profit_band()
+        return False
 
     def _walk_bar(self, bar: Bar, start: int, end: int) -> None:
         """The path of a bar: from the open to the adverse extreme, to the other one, to the close."""
@@ -695,8 +702,7 @@ class LeanEngine:
 
     def _begin_run(self, held: OpenTrade, now: int) -> None:
         rules, key = self._terms.rules, OwnerKey(ACCOUNT, self._name, self._product, self._strategy)
-        name = content_id("run", self._strategy, now)
-        run = Run(strategy=self._strategy, id=name, rules=rules, opened_ns=now, trails=self._terms.trails)
+        run = Run(strategy=self._strategy, id=f"{now}", rules=rules, opened_ns=now, trails=self._terms.trails)
         position = self._position(held, now)
         leg = RunLeg(key, position, self._name, held.units, held.average, 0, held.average, held.average)
         sign = 1 if held.units > 0 else -1
