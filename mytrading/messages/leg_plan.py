@@ -67,7 +67,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     the signal is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold.
     With a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1. `product`
     is what this leg is entered as, None for the product of its signal. After its stop or target closed it, it is
-    entered again up to `reentries` times a day.
+    entered again up to `reentries` times a day. `number` is its place among the legs of a plan, from 1, or 0.
     """
 
     lots: int
@@ -84,6 +84,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     product: Product | None = None
     roll: LegRoll | None = None
     reentries: int = 0
+    number: int = 0
 
 
 class Breakout(StrEnum):

@@ -15,7 +15,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `target_price` is where risk closes the leg with its profit, 0 for nowhere. The limit of its stop lies `stop_buffer`
     rupees beyond the stop's level, 0 for as far as the risk limits say. With a `profile` (or grade) of the risk file
     risk finds the lots, in each account by itself, and `lots` says bought (1) or sold (-1). `product` is that of this
-    leg alone, None for that of the signal.
+    leg alone, None for that of the signal. `number` is its place in the file of legs that wants it, from 1, 0 without.
     """
 
     instrument: str
@@ -29,6 +29,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop_buffer: float = 0.0
     profile: str = ""
     product: Product | None = None
+    number: int = 0
 
 
 class LegChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -102,12 +102,18 @@ class Ledger:
             handler(self, row)
 
     def _signalled(self, row: Signal) -> None:
-        """Which leg a contract is; what is held stays the leg as which it was bought or sold."""
+        """Which leg a contract is; what is held stays the leg as which it was bought or sold. A leg of a file has its
+        number there; of a class, one that replaces another has that one's, and further ones are counted on."""
         several, sells = len(row.legs) > 1, any(leg.lots < 0 for leg in row.legs)
-        for number, leg in enumerate(row.legs, 1):
+        instead = {change.opens: change.closes for change in row.changes if change.opens and change.closes}
+        most = max((self._legs.get((row.strategy, leg.instrument), 0) for leg in row.legs), default=0)
+        for place, leg in enumerate(row.legs, 1):
             key = (row.strategy, leg.instrument)
             if key not in self._open_costs:
-                self._legs[key] = number if several else 0
+                if row.changes and not leg.number:
+                    most = max(place, most + 1)
+                    place = self._legs.get((row.strategy, instead.get(leg.instrument, "")), most)
+                self._legs[key] = leg.number or (place if several else 0)
                 if leg.lots < 0 or not sells:
                     self.stops_given.setdefault(leg.instrument, set()).add(leg.stop_price > 0)
 

@@ -192,6 +192,7 @@ def _described(settings: TradingSettings) -> dict[str, Any]:
     """Return what `check` prints of the only strategy of these settings, which is one of legs."""
     from mytrading.config.cross_checks import product_of
     from mytrading.config.run_config import strategy_run
+    from mytrading.core.engine.leg_tracker import covers_by_sold_leg
     from mytrading.core.options.leg_grammar import spell_changes, spell_range
     from mytrading.core.risk.pretrade.planned_stops import planned_stops, stop_rules
 
@@ -205,6 +206,13 @@ def _described(settings: TradingSettings) -> dict[str, Any]:
     guards = [f"{stop.position}: {stop.text}" for stop in planned_stops(plan, rules)]
     changes = [f"legs[{number}]: {text}" for number, leg in enumerate(plan.legs, 1) if (text := spell_changes(leg))]
     changes += [spell_range(plan.range)] if plan.range is not None else []
+    covers = covers_by_sold_leg(plan.legs)
+    for place, leg in enumerate(plan.legs):
+        if (leg.reentries or leg.roll is not None) and (bought := covers.get(place)):
+            named = ", ".join(f"legs[{number + 1}]" for number in bought)
+            changes.append(
+                f"legs[{place + 1}]: sold again only with {named}, which is bought again first if it is gone"
+            )
     return {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards,
             "changes": changes}  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from mytrading.core.engine.leg_tracker import covers_by_sold_leg
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import ist_date, second_of_day
@@ -200,7 +201,7 @@ def resolve_legs(
         legs.append(
             Leg(
                 instrument=contract.id, lots=rule.lots, order_type=rule.order_type, limit_price=limit, stop_price=stop,
-                target_price=target, profile=rule.profile, product=rule.product,
+                target_price=target, profile=rule.profile, product=rule.product, number=rule.number,
             )
         )  # fmt: skip
     return tuple(legs)
@@ -290,12 +291,18 @@ def select_option_universe(
 
 
 def _later_rules(plan: LegPlan) -> Iterator[LegRule]:
-    """Yield the rules of contracts that legs of a plan may be rolled to, and of those that may be entered again."""
-    for leg in plan.legs:
+    """Yield the rules of contracts that legs of a plan may be rolled to, and of those that may be entered again, each
+    with what covers it and may have to come back."""
+    covers = covers_by_sold_leg(plan.legs)
+    again: set[int] = set()
+    for place, leg in enumerate(plan.legs):
         if leg.roll is not None:
             yield replace(leg, strike=leg.roll.strike)
         if leg.reentries:
-            yield leg
+            again.add(place)
+        if leg.roll is not None or leg.reentries:
+            again.update(covers.get(place, ()))
+    yield from (plan.legs[place] for place in sorted(again))
 
 
 class OptionChains:

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from mytrading.core.engine.leg_tracker import LegTracker
+from mytrading.core.engine.leg_tracker import LegTracker, numbered_legs
 from mytrading.core.time import SECOND, hhmm, ist_date, second_of_day
 from mytrading.messages.leg_plan import Breakout, LegPlan, LegRule, Operand, RangeRule
 from mytrading.messages.market import Bar
@@ -65,22 +65,27 @@ class LegStrategy(BaseStrategy):
                 return None
         if self._range is not None and not self._range.is_broken(data):
             return None
-        return self.create_signal("BUY", legs=plan.legs, reason=f"entry time {hhmm(plan.entry_time)}")
+        return self.create_signal("BUY", legs=numbered_legs(plan.legs), reason=f"entry time {hhmm(plan.entry_time)}")
 
     def _changed(self, data: Bar) -> StrategySignal | None:
-        """The roll of tested legs, else the re-entry of legs that a stop or target closed; None if nothing is due."""
+        """The roll of tested legs, else the re-entry of legs that a stop or target closed, each with what of its cover
+        is gone; None if nothing is due."""
         services, name, watch = self._workspace.services, self._workspace.strategy, self.instruments[0]
         due = self._tracker.due(
             self.today.isoformat(), services.last_signal(name, watch), self.legs,
             lambda instrument: services.closed_by(name, instrument), data.close, data.end_ns,
         )  # fmt: skip
+        covered = " with its cover" if due.cover else ""
         if due.rolls:
-            return self.adjust(*(self._rolled(leg, rule) for leg, rule in due.rolls), reason="tested: rolled")
+            changes = [self._rolled(leg, rule) for leg, rule in due.rolls]
+            changes += [self.add(rule) for rule in due.cover]
+            return self.adjust(*changes, reason=f"tested: rolled{covered}")
         if not due.reentries:
             return None
+        legs = sorted((*due.cover, *due.reentries), key=lambda rule: rule.number)
         if self.position.is_flat:
-            return self.create_signal("BUY", legs=due.reentries, reason="entered again")
-        return self.add(*due.reentries, reason="entered again")
+            return self.create_signal("BUY", legs=legs, reason=f"entered again{covered}")
+        return self.add(*legs, reason=f"entered again{covered}")
 
     def _value(self, operand: Operand, bar: Bar) -> float:
         if not operand.word:
@@ -95,7 +100,7 @@ class LegStrategy(BaseStrategy):
         made = self.replace(leg, rule.roll.strike)
         (change,) = made.changes
         assert isinstance(change.opens, LegRule)
-        opens = replace(change.opens, stop=rule.stop, target=rule.target, product=rule.product)
+        opens = replace(change.opens, stop=rule.stop, target=rule.target, product=rule.product, number=rule.number)
         return replace(made, changes=(replace(change, opens=opens),))
 
 

@@ -2,15 +2,21 @@
 
 Kept in the strategy's memory, so that a restart goes on with the counts. A roll or re-entry counts once the engine has
 signalled it, also if risk denies it.
+
+Invariant: a sold leg that bought legs of the plan cover is rolled or entered again only with that cover: what of it is
+gone by then, for whatever reason, comes back in the same signal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
+from mytrading.core.risk.protection.hedges import match_rule_covers
 from mytrading.messages.leg_plan import LegRoll, LegRule, RollTrigger
-from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.signals import Signal
 from mytrading.strategies.views import LegView
 
 KEY = "legs"
@@ -19,18 +25,21 @@ _DAY, _NAMES, _ENTRIES, _ROLLS, _GONE, _SEEN = "day", "names", "entries", "rolls
 
 
 class DueLegs(NamedTuple):
-    """Work due at a bar: legs to roll, with their rules, and rules of legs to enter again."""
+    """Work due at a bar: legs to roll, with their rules, rules of legs to enter again, and of cover of either that is
+    gone and comes back with them."""
 
     rolls: tuple[tuple[LegView, LegRule], ...] = ()
     reentries: tuple[LegRule, ...] = ()
+    cover: tuple[LegRule, ...] = ()
 
 
 class LegTracker:
     """The legs of one plan; `memory` is that of its strategy."""
 
     def __init__(self, rules: Sequence[LegRule], memory: Callable[[], dict[str, Any]]) -> None:
-        self._rules = tuple(rules)
+        self._rules = numbered_legs(rules)
         self._memory = memory
+        self._covers = covers_by_sold_leg(rules)
 
     @property
     def is_needed(self) -> bool:
@@ -55,9 +64,13 @@ class LegTracker:
         flat_by_stops = bool(held) or all(closed_by(names[-1]) for names in state[_NAMES])
         rolls: list[tuple[LegView, LegRule]] = []
         again: list[LegRule] = []
+        gone: set[int] = set()
         for number, rule in enumerate(self._rules):
             names = state[_NAMES][number]
-            view = next((views[name] for name in reversed(names) if name in views), None)
+            mine = (views[name] for name in reversed(names) if name in views)
+            view = next((one for one in mine if one.quantity * rule.lots > 0), None)
+            if view is None:
+                gone.add(number)
             if view is not None:
                 state[_GONE][number] = 0
                 roll = rule.roll
@@ -67,7 +80,9 @@ class LegTracker:
                 since = state[_GONE][number] = state[_GONE][number] or now
                 if since < now:  # a bar without the signal lies between
                     again.append(rule)
-        return DueLegs(tuple(rolls), tuple(again))
+        sold = [rule for _, rule in rolls] or again
+        cover = {place for rule in sold for place in self._covers.get(rule.number - 1, ()) if place in gone}
+        return DueLegs(tuple(rolls), tuple(again), tuple(self._rules[place] for place in sorted(cover)))
 
     def _state(self, day: str, last: Signal | None) -> dict[str, Any] | None:
         """The memory of the day, with what the last signal changed; None before the plan has entered on it."""
@@ -88,8 +103,8 @@ class LegTracker:
         return state
 
     def _note(self, state: dict[str, Any], last: Signal) -> None:
-        """Note the leg of each contract that a further signal opened: a roll names the one it replaces, re-entries
-        come in the order of the plan."""
+        """Note the leg of each contract that a further signal opened: a roll names the one it replaces, what was
+        entered again has the number of its leg."""
         opened = {leg.instrument: leg for leg in last.entry_legs}
         for change in last.changes:
             for number, names in enumerate(state[_NAMES]):
@@ -98,17 +113,28 @@ class LegTracker:
                     state[_ROLLS][number] += 1
                     opened.pop(change.opens, None)
         for leg in opened.values():
-            for number in range(len(self._rules)):
-                if self._stands_for(number, leg, state):
-                    state[_NAMES][number].append(leg.instrument)
-                    state[_ENTRIES][number] += 1
-                    state[_GONE][number] = 0
-                    break
+            number = leg.number - 1 if len(self._rules) > 1 else 0
+            if 0 <= number < len(self._rules):
+                state[_NAMES][number].append(leg.instrument)
+                state[_ENTRIES][number] += 1
+                state[_GONE][number] = 0
 
-    def _stands_for(self, number: int, leg: Leg, state: Mapping[str, Any]) -> bool:
-        """True if a leg of the plan was gone, may be entered again, and has side and right of this one."""
-        rule = self._rules[number]
-        return bool(state[_GONE][number]) and rule.lots * leg.lots > 0 and leg.instrument.endswith(rule.right)
+
+def numbered_legs(rules: Sequence[LegRule]) -> tuple[LegRule, ...]:
+    """Return the legs of a plan with their places in it, from 1, as their numbers; a leg that is alone has none."""
+    if len(rules) < 2:
+        return tuple(rules)
+    return tuple(replace(rule, number=number) for number, rule in enumerate(rules, 1))
+
+
+def covers_by_sold_leg(rules: Sequence[LegRule]) -> dict[int, tuple[int, ...]]:
+    """Return the places, from 0, of the bought legs of a plan that cover a sold one, by the place of that."""
+    places = {f"legs[{number}]": number - 1 for number in range(1, len(rules) + 1)}
+    found: dict[int, tuple[int, ...]] = {}
+    for cover in match_rule_covers(rules):
+        sold = places[cover.sold]
+        found[sold] = (*found.get(sold, ()), places[cover.bought])
+    return found
 
 
 def _is_tested(view: LegView, roll: LegRoll, spot: float) -> bool:

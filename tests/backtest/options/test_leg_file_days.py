@@ -112,6 +112,27 @@ def test_stopped_leg_is_entered_again_once_at_the_money_of_then(made: MakeSpec) 
     assert len(fills(result, "PE")) == 2, "the put falls, and is held to the end"
 
 
+@pytest.mark.parametrize("put", [True, False], ids=["beside a put", "alone"])
+def test_covered_leg_is_never_sold_without_its_cover(made: MakeSpec, put: bool) -> None:
+    """The fall takes the sold call to its target and its hedge, bare then, to the stop; both come back, hedge first."""
+    closes = path((0, SPOT), (75, SPOT), (150, SPOT - 160.0), (374, SPOT - 160.0))
+    bought = '\n[[legs]]\naction = "BUY"\nstrike = "OTM 6"\nright = "CE"\n'
+    legs = [bought, SELL.format("OTM 1", "CE", 'target = "40%"\nreentries = 1')]
+    if put:
+        legs.append(SELL.format("OTM 6", "PE", 'stop = "900%"'))
+    result = run(made(closes, *legs, stop="broker", more="stop_loss_percent = 5"))
+    found, held = fills(result, "CE"), 0
+    assert [sign for _, _, sign in found][:6] == [1, -1, 1, -1, 1, -1], found
+    assert found[4][0] == found[5][0], "both come back at once"
+    for _, _, sign in found:
+        held += sign
+        assert held >= 0, f"a call is sold bare: {found}"
+    numbers = {(trade.instrument[-2:], trade.side): trade.leg for trade in result.ledger.trades}
+    assert numbers == {("CE", "BUY"): 1, ("CE", "SELL"): 2} | ({("PE", "SELL"): 3} if put else {})
+    assert len(result.ledger.trades) == 5 if put else 4
+    assert result.engine == MACHINES
+
+
 @pytest.mark.parametrize(("side", "bar"), [("above", 80), ("below", 50), ("either", 50)])
 def test_plan_enters_with_the_bar_after_the_breakout_of_its_range(made: MakeSpec, side: str, bar: int) -> None:
     """The range of 09:15 to 09:45 is SPOT ± 10; minute 49 closes below, minute 79 above."""

@@ -109,6 +109,12 @@ class EntryPlanner:
                 "too, or replace the cover"
             )
             return [self._denied(intent, bare[0], account, (Denial("ADJUSTMENT_BARES", what),), now)]
+        if bare := sorted(self._opened_bare(signal, after)):
+            what = (
+                f"{', '.join(bare)} would be sold without the bought leg that is to cover it, which is gone or being "
+                f"closed in {account}; signal again with a cover"
+            )
+            return [self._denied(intent, bare[0], account, (Denial("ADJUSTMENT_BARES", what),), now)]
         admitted = IntentSized(signal=signal.id, account=account, lots=lots, why="as held and changed", at_ns=now)
         planned = replace(intent, sized={**intent.sized, account: lots}).in_account(account)
         opened = [leg for leg in planned.legs if leg.instrument in signal.opened]
@@ -130,6 +136,17 @@ class EntryPlanner:
         if question is not None and (not denied or self._is_for_the_broker([one for _, why in denied for one in why])):
             return question
         return [self._denied(intent, leg.instrument, account, reasons, now) for leg, reasons in denied] or [admitted]
+
+    def _opened_bare(self, signal: Signal, after: dict[str, int]) -> set[str]:
+        """The sold legs an adjustment opens that would lack cover it counts on: bought legs that it leaves as they are,
+        and that are gone or being closed in the account. `after`: signed units held there after it, by name."""
+        state = self._state
+        lost = {
+            leg.instrument: leg.lots * state.lot_of(leg.instrument)
+            for leg in signal.legs
+            if leg.lots > 0 and leg.instrument not in after and leg.instrument not in signal.opened
+        }
+        return state.sold_legs_left_bare({**after, **lost}, after) & signal.opened if lost else set()
 
     def _is_contract(self, name: str) -> bool:
         found = self._environment.instruments.get(name)

@@ -40,7 +40,7 @@ BASKET_BROKEN = Rule(
 ADJUSTMENTS = (
     Rule("ADJUSTMENT_WAITS", "A change of legs came before the last signal was carried out, or while a leg is closed.",
          "", lambda _: ""),
-    Rule("ADJUSTMENT_BARES", "A change of legs would leave a sold leg without the bought one that covers it.", "",
+    Rule("ADJUSTMENT_BARES", "A change of legs would leave, or sell, a leg without the bought one that covers it.", "",
          lambda _: ""),
     Rule(ADJUSTMENT_BROKEN, "A started change of legs failed; it is undone as far as possible.",
          "orphan_tries", lambda _: ""),

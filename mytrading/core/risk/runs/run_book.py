@@ -251,17 +251,28 @@ class RunBook:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
 
-    @staticmethod
-    def _move_to_cost(run: Run, row: RiskEventRecorded) -> None:
+    def _move_to_cost(self, run: Run, row: RiskEventRecorded) -> None:
         """Move stops to the entry prices: of all legs at a profit of the run, or of the others once a stop closed one.
-        A leg that comes later has its own stop."""
+        A leg that comes later has its own stop, and what the run bought as a hedge has none that could move: the sold
+        leg may be entered again."""
         at_stop = run.rules.stop_to_cost and row.kind in _STOPS and row.action is RiskAction.CLOSE_LEG
         if row.action is not RiskAction.MOVE_STOPS and not at_stop:
             return
+        hedges = {account: self._hedges_of(run, account) for account in row.accounts}
         for leg in run.legs.values():
+            if leg.instrument in hedges.get(leg.key.account, ()):
+                continue
             if leg.key.account in row.accounts and not (at_stop and leg.instrument in row.instruments):
                 leg.cost = leg.cost or leg.average_price
                 leg.update_price_band(run.rules)
+
+    def _hedges_of(self, run: Run, account: str) -> set[str]:
+        """The options that a run bought in an account to hedge those it sold there, whether these are held or not."""
+        units: dict[str, int] = {}
+        for key, (count, premium) in run.past.items():
+            if key[0] == account:
+                units[key[1]] = units.get(key[1], 0) + (count if premium > 0 else -count)
+        return {cover.bought for cover in self._state.match_covers(units) if cover.hedge}
 
     def _level(self, name: str, value: float) -> None:
         """A journaled level of a run that is there."""

@@ -166,6 +166,75 @@ def test_leg_that_something_else_closed_stays_closed() -> None:
     assert bars(machine, *[26_010.0] * 4, first=6) == [], "an operator or a rule of the run closed the rest"
 
 
+COVERED = (
+    LegRule(lots=1, strike="OTM 2", right="CE"),
+    LegRule(lots=-1, strike="OTM 1", right="CE", reentries=2, roll=replace(ROLL, strike="OTM 1")),
+    STRANGLE[1],
+)
+"""A sold call that a bought one covers, and a sold put that keeps the position while these are gone."""
+FAR, FARTHER = "NFO:NIFTY02DEC2526100CE", "NFO:NIFTY02DEC2526200CE"
+
+
+def covered() -> EngineMachine:
+    machine = machine_of(*COVERED)
+    quoted(machine, FAR)
+    assert [(leg.instrument, leg.number) for leg in entered(machine).legs] == [(FAR, 1), (CALL, 2), (PUT, 3)]
+    return machine
+
+
+@pytest.mark.parametrize("by_stop", [True, False], ids=["its stop", "something else"])
+def test_covered_leg_is_entered_again_with_its_cover_once_that_is_gone(by_stop: bool) -> None:
+    machine = covered()
+    stop_filled(machine, CALL, 6)
+    if by_stop:
+        stop_filled(machine, FAR, 6)
+    else:
+        fill(machine, FAR, 0, 6)
+    assert bars(machine, 26_110.0, first=6) == []
+    (signal,) = bars(machine, 26_110.0, first=7)
+    again = {FARTHER: 1, HIGHER: 2}
+    assert {change.opens: change.closes for change in signal.changes} == dict.fromkeys(again, "")
+    assert {leg.instrument: leg.number for leg in signal.entry_legs} == again
+    assert [leg.lots for leg in signal.entry_legs] == [1, -1]
+    assert signal.reason == "entered again with its cover"
+    for leg in signal.entry_legs:
+        ordered(machine, signal, leg.instrument, leg.lots, 8)
+    stop_filled(machine, HIGHER, 9)
+    assert bars(machine, 26_060.0, first=9) == []
+    (signal,) = bars(machine, 26_060.0, first=10)
+    assert [leg.number for leg in signal.entry_legs] == [2], "the cover is held"
+
+
+def test_whole_position_that_is_gone_is_entered_again_with_its_cover() -> None:
+    machine = machine_of(*COVERED[:2])
+    quoted(machine, FAR)
+    entered(machine)
+    stop_filled(machine, CALL, 6)
+    stop_filled(machine, FAR, 7)
+    assert bars(machine, 26_010.0, first=7) == []
+    (signal,) = bars(machine, 26_010.0, first=8)
+    assert [(leg.instrument, leg.lots) for leg in signal.legs] == [(FAR, 1), (CALL, -1)]
+    assert not signal.changes
+
+
+def test_rolled_leg_whose_cover_is_gone_is_covered_again_at_its_roll_and_at_its_reentry() -> None:
+    machine = covered()
+    fill(machine, FAR, 0, 6)
+    (signal,) = bars(machine, 26_045.0, first=6)
+    rolled, cover = FAR, HIGHER
+    assert [(change.closes, change.opens) for change in signal.changes] == [(CALL, rolled), ("", cover)]
+    assert [leg.number for leg in signal.entry_legs] == [2, 1]
+    fill(machine, CALL, 0, 7)
+    ordered(machine, signal, rolled, -1, 7)
+    ordered(machine, signal, cover, 1, 7)
+    assert bars(machine, 26_045.0, first=7) == [], "what was the cover before is the leg that is sold now"
+    stop_filled(machine, rolled, 8)
+    stop_filled(machine, cover, 8)
+    assert bars(machine, 26_010.0, first=8) == []
+    (signal,) = bars(machine, 26_010.0, first=9)
+    assert {leg.instrument: leg.lots for leg in signal.entry_legs} == {FAR: 1, CALL: -1}
+
+
 @pytest.mark.parametrize(
     ("breakout", "close", "enters"),
     [

@@ -301,6 +301,27 @@ def test_hedge_of_a_sold_leg_that_stays_is_not_closed() -> None:
     assert bench.sent == [("close", PUT, LOT)], "a denied change is no obstacle to the next"
 
 
+@pytest.mark.parametrize(("state", "code"), [("gone", "ADJUSTMENT_BARES"), ("being closed", "ADJUSTMENT_WAITS")])
+def test_leg_is_not_sold_beside_cover_that_is_lost_by_then(state: str, code: str) -> None:
+    """The engine saw the cover held; its stop comes before the new leg is judged."""
+    bench = Legs().opened({CALL: LOT, PUT: -LOT})
+    if state == "gone":
+        bench.hold_units("main", CALL, 0, "x", -LOT)
+    else:
+        goal = Goal(
+            id="x", account="main", instrument=CALL, product=Product.MIS, strategy="S", run="r", cause="x",
+            reason="stop: 80 is at or beyond 81", purpose=Purpose.EXIT,
+        )  # fmt: skip
+        bench.give(GoalChanged(goal=goal, at_ns=bench.now))
+    rows = bench.change("b", ("", NEAR), legs={CALL: 1, PUT: -1, NEAR: -1})
+    (denial,) = of(SignalDenied, rows)
+    assert denial.code == code
+    if state == "gone":
+        assert f"{NEAR} would be sold without the bought leg" in denial.message
+    bench.work()
+    assert NEAR not in bench.holds()
+
+
 def test_change_that_the_margin_does_not_allow_closes_nothing() -> None:
     bench = Legs().opened()
     bench.fund(1_000.0)

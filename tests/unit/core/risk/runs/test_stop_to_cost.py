@@ -10,7 +10,7 @@ from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.messages.control import Alert
 from mytrading.messages.exit_rules import LevelRule, StrategyRules
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
-from tests.kit.risk_bench import CALL, PUT
+from tests.kit.risk_bench import CALL, NEAR, PUT
 from tests.kit.risk_run_bench import RunBench, events, goals
 
 AFTER_STOP = StrategyRules(stop_to_cost=True, leg_stop_loss=LevelRule(value=30), leg_take_profit=LevelRule(value=60))
@@ -80,6 +80,25 @@ def test_legs_of_another_account_and_legs_that_come_later_keep_their_own_stops()
     bench.pass_time(5)
     bench.take(CALL, -65, 124.0, "second")
     assert ("second", CALL, None) in costs(bench)
+
+
+@pytest.mark.parametrize("sold_is_gone", [False, True])
+def test_bought_legs_that_hedge_have_no_stop_to_move(sold_is_gone: bool) -> None:
+    """The sold call may be entered again, which its hedge is to cover then."""
+    bench = RunBench(StrategyRules(stop_to_cost=True))
+    bench.take(CALL, 65, 20.0)
+    bench.take(NEAR, -65, 100.0)
+    bench.take(PUT, -65, 100.0)
+    if sold_is_gone:
+        bench.take(NEAR, 0, 0.0, realised=-1950.0)
+    bench.machine.apply(
+        RiskEventRecorded(
+            id="e", strategy="S", run="r", kind=RiskKind.BROKER_STOP, action=RiskAction.CLOSE_LEG, at_ns=bench.now,
+            accounts=("main",), instruments=(NEAR,), leg="trip", cause="e",
+        )
+    )  # fmt: skip
+    assert ("main", CALL, None) in costs(bench)
+    assert ("main", PUT, 100.0) in costs(bench)
 
 
 @pytest.mark.parametrize("killed", [False, True])
