@@ -154,7 +154,8 @@ def render_screen(data: LiveScreenData, width: int, height: int) -> Group:
     kept = min(max(len(positions), 1), _MOST_ROWS, max(room // 3, 1))
     if room >= (taken := _FRAME + 1 + min(kept, len(positions))):
         table = _table(_POSITIONS, width, map(_position_row, positions[:kept]))
-        shown.append(Panel(table, title=f"positions {len(positions)}", title_align="left"))
+        more = f", {len(positions) - kept} more" if len(positions) > kept else ""
+        shown.append(Panel(table, title=f"positions {len(positions)}{more}", title_align="left"))
         room -= taken
     events = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
     ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - events)

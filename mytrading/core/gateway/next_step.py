@@ -21,7 +21,12 @@ def next_step(
         more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
         return f"entry of {entries[0].instrument.partition(':')[2]}{more} to fill"
     if holds:
-        return f"its exit, at {clock_time(closes_ns)[:5]} at the latest" if closes_ns else "its exit"
+        if not closes_ns:
+            return "its exit"
+        named = run.rules.exit_time or (run.plan.exit_time if run.plan is not None else 0)
+        text = f"its exit, at {clock_time(closes_ns)[:5]} at the latest"
+        # at a high speed of the market the square-off begins minutes earlier, so that it is done in time
+        return f"{text} (square-off, before exit_time {hhmm(named)})" if named > second_of_day(closes_ns) else text
     second = second_of_day(now)
     if run.plan is not None and run.plan.entry_time:
         begins, ends = run.plan.entry_time, run.plan.entry_time + run.plan.entry_minutes * 60

@@ -184,7 +184,8 @@ def test_check_and_show_say_how_legs_change_and_what_the_entry_waits_for(home: P
     second = "rolled to OTM 2 once 50 points are left to its strike, at most once a day"
     ranged = "entered when a bar closes below the range of 09:15 to 09:45"
     said = json.loads(run("legs", "check", "Mine", "--json"))["changes"]
-    assert said == [f"legs[1]: {first}", f"legs[2]: {second}", ranged]
+    covered = "legs[1]: sold again only with legs[3], which is bought again first if it is gone"
+    assert said == [f"legs[1]: {first}", f"legs[2]: {second}", ranged, covered]
     shown = run("legs", "show", "Mine", "--spot", "22000", "--date", "2024-01-30")
     assert f"leg 1 while held: {first}\nleg 2 while held: {second}\n{ranged}\n" in shown
 

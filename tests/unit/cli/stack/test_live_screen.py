@@ -80,6 +80,14 @@ def test_position_order_and_alert_are_seen_with_their_whole_instrument(width: in
     assert any("ORDER_STREAM_DOWN" in line for line in lines)
 
 
+def test_positions_that_have_no_room_are_counted() -> None:
+    body = reported()
+    body.rows["positions"] *= 6
+    small, large = ("\n".join(drawn(body, 100, height)) for height in (24, 60))
+    assert f"positions 6, {6 - small.count('resting')} more" in small
+    assert large.count("resting") == 6 and "more" not in large
+
+
 def test_halt_is_reported_in_full_on_a_narrow_screen() -> None:
     body = reported()
     body.status["trading"] = {"level": "halt", "reason": "lunch", "by": "asha"}

@@ -48,6 +48,12 @@ def test_strategy_tells_its_signal_its_entry_or_its_exit() -> None:
     assert waits_for(RUN, at(10, 0)) == "a signal"
     assert waits_for(RUN, at(10, 0), entries=(order(instrument="NSE:SBIN"),)) == "entry of SBIN to fill"
     assert waits_for(RUN, at(10, 0), holds=True, closes_ns=at(15, 12)) == "its exit, at 15:12 at the latest"
+    timed = replace(RUN, rules=StrategyRules(exit_time=15 * 3600 + 600))
+    assert waits_for(timed, at(10, 0), holds=True, closes_ns=at(15, 10)) == "its exit, at 15:10 at the latest"
+    assert (
+        waits_for(timed, at(10, 0), holds=True, closes_ns=at(15, 5))
+        == "its exit, at 15:05 at the latest (square-off, before exit_time 15:10)"
+    )
     assert waits_for(RUN, at(10, 0), holds=True) == "its exit"
 
 
