@@ -112,7 +112,7 @@ def test_every_other_table_saves_a_file_without_formulas(
 def test_log_lines_of_others_are_text(viewer: PageViewer) -> None:
     viewer.open("/logs", "Logs")
     viewer.page.get_by_label("Level, and above").select_option("debug")
-    viewer.page.get_by_label("Text (Enter)").fill("onerror")
+    viewer.page.get_by_label("Text", exact=True).fill("onerror")
     viewer.page.keyboard.press("Enter")
     viewer.page.get_by_role("log").locator("> div", has_text="onerror").first.wait_for()
     assert is_inert(viewer)
