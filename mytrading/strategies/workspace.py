@@ -132,6 +132,7 @@ class StrategyWorkspace:
         """Release bars and values after a run, whose engine may stay in memory for a while."""
         for table in (self._series, self.values, self.sources, self._checks, self.slots):
             table.clear()
+        self.views, self.walked = (), BarSeries(0)
         self.services.indicator_cache.clear()
 
     def warm_up(self) -> None:
