@@ -130,7 +130,7 @@ def test_logs_follow_and_are_chosen_by_process_and_text(viewer: PageViewer) -> N
     lines.first.wait_for()
     viewer.page.get_by_label("Process").select_option("router")
     eventually(lambda: {[*one.split("\n"), ""][1] for one in lines.all_inner_texts()} == {"router"}, 15)
-    viewer.page.get_by_label("Text (Enter)").fill("no line has this")
+    viewer.page.get_by_label("Text", exact=True).fill("no line has this")
     viewer.page.keyboard.press("Enter")
     viewer.page.get_by_text("No line matches.").wait_for()
     assert viewer.page.get_by_label("Level, and above").input_value() == "info"
