@@ -183,14 +183,16 @@ class BacktestResults:
 
     @cached_property
     def trades(self) -> pd.DataFrame:
-        """One row a trade: entry and exit time and price, side, quantity, gross, costs and net in rupees, leg."""
+        """One row a trade: entry and exit time and price, side, quantity, gross, costs and net in rupees, leg,
+        and what ended it."""
         rows = self.result.ledger.trades
         frame = pd.DataFrame({
             "entry_time": _times(np.array([one.entry_ns for one in rows], np.int64)),
             "exit_time": _times(np.array([one.exit_ns for one in rows], np.int64)),
         })  # fmt: skip
-        for name in output.TRADE_COLUMNS[2:]:
+        for name in output.TRADE_COLUMNS[2:-1]:
             frame[name] = [getattr(one, name) for one in rows]
+        frame["ended_by"] = self.result.ledger.exit_words
         return frame
 
     @cached_property

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.engine.lean_terms import LeanTerms, NotCoveredError
-from mytrading.backtest.engine.ledger import Ledger, Trade
+from mytrading.backtest.engine.ledger import RULE_WORDS, Ledger, Trade
 from mytrading.backtest.engine.loop import PROGRESS_EVERY, Progress, on_tick
 from mytrading.core.engine.active_signals import SIDES, SignalStatus
 from mytrading.core.engine.machine import EngineMachine
@@ -638,14 +638,16 @@ class LeanEngine:
         """A price comes to what risk holds: a stop, a target, the rules of the run."""
         stopped = bool(held.held_stop) and held.is_beyond(price, held.held_stop)
         reached = not stopped and bool(held.held_target) and held.is_beyond(price, held.held_target, target=True)
-        closes = stopped or reached
-        if held.run is not None and held.leg is not None and self._judge_run(held, held.run, held.leg, price, now):
-            closes = True
-        if closes:
-            self._leave(held, price, now, "stop" if stopped else "target" if reached else "")
+        cause = "stop" if stopped else "target" if reached else ""
+        if held.run is not None and held.leg is not None:
+            ruled = self._judge_run(held, held.run, held.leg, price, now)
+            cause = cause or ruled
+        if cause:
+            self._leave(held, price, now, cause)
 
-    def _judge_run(self, held: OpenTrade, run: Run, leg: RunLeg, price: float, now: int) -> bool:
-        """Value the run at a price, move its trail, and report the first rule that applies; True if it closes."""
+    def _judge_run(self, held: OpenTrade, run: Run, leg: RunLeg, price: float, now: int) -> str:
+        """Value the run at a price, move its trail, and report the first rule that applies; the ledger's word for it
+        if it closes, else empty."""
         profit = run.realised + held.units * (price - held.average)
         self._follow(run, profit)
         rules = run.rules
@@ -656,14 +658,14 @@ class LeanEngine:
                 run.fired.add(breach.kind)
                 run.update_profit_band()
                 if breach.acts:
-                    return True
+                    return RULE_WORDS[breach.kind]
         if not leg.floor < price < leg.ceiling:
             for breach in leg.reached_rules(rules, price):
                 if f"{breach.kind} leg" not in run.fired:
                     self._tell(breach_alerts(f"{self._strategy} {leg.name}", breach, now))
                     run.fired.add(f"{breach.kind} leg")
-                    return breach.acts
-        return False
+                    return RULE_WORDS[breach.kind] if breach.acts else ""
+        return ""
 
     def _tell(self, rows: list[Any]) -> None:
         for row in rows:

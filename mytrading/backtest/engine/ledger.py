@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from mytrading.backtest.data.columns import Columns
 from mytrading.core.accounting.fees import Charges
 from mytrading.core.indicators import FloatArray
+from mytrading.core.risk.runs.run_events import STRATEGY_RISK
 from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.commands import CloseGoal, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Product, Purpose
+from mytrading.messages.enums import Product, Purpose, Severity
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
+from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
 ChargeOf = Callable[[str, Product, int, float, int], Charges | None]
@@ -71,6 +73,12 @@ class RunEvent(NamedTuple):
 
 
 _STT = Charges._fields.index("stt")
+RULE_WORDS: dict[str, str] = {
+    RiskKind.MAX_LOSS: "max loss", RiskKind.MAX_PROFIT: "max profit", RiskKind.TRAILING_STOP: "trailing stop",
+    RiskKind.LEG_STOP_LOSS: "stop loss", RiskKind.LEG_TAKE_PROFIT: "take profit", RiskKind.LEG_AT_COST: "stop at cost",
+    RiskKind.LEG_TRAILING: "trailing stop of the leg", RiskKind.SUPERTREND: "supertrend",
+}  # fmt: skip
+"""What ended a trade, by the rule of its run that risk's alert names."""
 MOST_EVENTS = 2000
 """Events kept with their words; all are counted."""
 
@@ -85,7 +93,7 @@ class Ledger:
         self._stop_orders: set[str] = set()
         self._exit_words: dict[tuple[str, str], str] = {}
         self.exit_words: list[str] = []
-        """By trade: `stop`, `target` or `expiry` where that ended it, else empty."""
+        """By trade: `stop`, `target`, `expiry` or one of `RULE_WORDS` where that ended it, else empty."""
         self._open_costs: dict[tuple[str, str], float] = {}
         self._legs: dict[tuple[str, str], int] = {}
         self.stops_given: dict[str, set[bool]] = {}
@@ -171,8 +179,9 @@ class Ledger:
             self._event(row.order.updated_ns, "ORDER_REJECTED", row.order.strategy, row.order.message)
 
     def _closing(self, row: CloseGoal) -> None:
-        word = row.reason.partition(":")[0]
-        self.note_exit(row.strategy, row.instrument, word if word in ("stop", "target") else "")
+        word, known = row.reason.partition(":")[0], self._exit_words.get((row.strategy, row.instrument), "")
+        by_rule = known if known in RULE_WORDS.values() else ""
+        self.note_exit(row.strategy, row.instrument, word if word in ("stop", "target") else by_rule)
 
     def _denied(self, row: SignalDenied | SignalExpired) -> None:
         denied = row if isinstance(row, SignalDenied) else None
@@ -185,6 +194,17 @@ class Ledger:
 
     def _alert(self, row: Alert) -> None:
         self._event(row.first_ns, row.code, row.subject, row.message)
+        if row.code == STRATEGY_RISK and row.severity is Severity.WARNING:
+            self._note_rule(row.subject)
+
+    def _note_rule(self, subject: str) -> None:
+        """Note the rule that closes a run or one leg of it; `subject`: strategy, for a leg also account, instrument and
+        product, and the rule. A stop or target that closes a leg at the same time stands."""
+        strategy, *leg, kind = subject.split(" ")
+        word = RULE_WORDS.get(kind, "")
+        for key in self._open_costs if word else ():
+            if key[0] == strategy and (not leg or key[1] == leg[1]) and not self._exit_words.get(key):
+                self._exit_words[key] = word
 
     def _fault(self, row: StrategyFaulted) -> None:
         self._event(row.at_ns, "FAULT", row.strategy, f"{row.error} ({row.where})")

@@ -124,7 +124,7 @@ def tone_of(value: float) -> Tone:
 
 TRADE_COLUMNS = (
     "entry_time", "exit_time", "instrument", "strategy", "side", "quantity", "entry_price", "exit_price", "gross",
-    "costs", "net", "leg",
+    "costs", "net", "leg", "ended_by",
 )  # fmt: skip
 
 
@@ -286,10 +286,11 @@ def write_files(result: RunResult, folder: Path) -> None:
     with (folder / "trades.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(TRADE_COLUMNS)
-        for one in result.ledger.trades:
+        for one, ended_by in zip(result.ledger.trades, result.ledger.exit_words, strict=True):
             prices = (f"{one.entry_price:.4f}", f"{one.exit_price:.4f}")
             money = (f"{value:.2f}" for value in (one.gross, one.costs, one.net))
             place = (one.instrument, one.strategy, one.side, one.quantity)
-            writer.writerow([iso_ist(one.entry_ns), iso_ist(one.exit_ns), *place, *prices, *money, one.leg or ""])
+            rest = (*place, *prices, *money, one.leg or "", ended_by)
+            writer.writerow([iso_ist(one.entry_ns), iso_ist(one.exit_ns), *rest])
     body = json.dumps(summary(result), indent=2, ensure_ascii=False)
     (folder / "metrics.json").write_text(body + "\n", encoding="utf-8")
