@@ -20,14 +20,14 @@ _LINE = re.compile(r"^# Sample: .*$", re.MULTILINE)
 
 
 def sample_line(name: str) -> str:
-    """The line of a strategy: what `mytrading backtest NAME --data NIFTY=SAMPLE` ends with."""
-    body = summary(run(prepare(ROOT, RunRequest(name, (f"NIFTY={SAMPLE}",))).spec))
+    """The line of a strategy: what `mytrading backtest NAME --data NIFTY=SAMPLE --options model` ends with."""
+    body = summary(run(prepare(ROOT, RunRequest(name, (f"NIFTY={SAMPLE}",), options=("model",))).spec))
     return f"# Sample: {describe(body)}"
 
 
 def describe(body: dict[str, Any]) -> str:
     """A result in one sentence."""
-    days = f"NIFTY, {body['from']} to {body['to']}, ₹{body['capital'] / 1e5:g} lakh"
+    days = f"NIFTY, {body['from']} to {body['to']}, options modelled, ₹{body['capital'] / 1e5:g} lakh"
     if not body["trades"]:
         return f"{days}: no trade."
     money = f"₹{body['pnl']['net']:,.0f} after costs of ₹{body['costs']:,.0f}".replace("₹-", "−₹")

@@ -25,12 +25,12 @@ def check_engines(spec: Spec, by_machines: RunResult) -> CheckOutcome:
         found.skipped = f"the machines make this run: {lean.note}" if lean.note else "the machines make this run"
         return found
     found.figures = {"fills": len(by_machines.ledger.fills), "events": len(by_machines.ledger.events)}
-    if difference := first_difference(lean.ledger, by_machines.ledger):
+    if difference := ledger_difference(lean.ledger, by_machines.ledger):
         found.add(difference, cure=_CURE)
     return found
 
 
-def first_difference(lean: Ledger, machines: Ledger) -> str:
+def ledger_difference(lean: Ledger, machines: Ledger) -> str:
     """Say where the ledgers of a lean run and one of the machines differ first; empty if nowhere."""
     for number, (here, there) in enumerate(zip_longest(lean.fills, machines.fills), 1):
         if here != there:

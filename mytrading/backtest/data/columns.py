@@ -119,14 +119,18 @@ def build_columns(
 
 
 def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:
-    """Return the timeframe by the most frequent spacing of bars (1m for one bar); `DataError` if unsupported."""
+    """Return the timeframe by the most frequent spacing of bars (1m for one bar), the shortest supported one of equals;
+    bars whole days apart are of a day. `DataError` if unsupported."""
     if len(start_ns) < 2:
         return "1m"
     steps, counts = np.unique(np.diff(start_ns), return_counts=True)
-    step = int(steps[np.argmax(counts)])
+    most = {int(step) for step in steps[counts == counts.max()]}
     for name, span in SPANS.items():
-        if span == step:
+        if span in most:
             return name
+    if not np.any(steps % DAY):
+        return "1d"
+    step = min(most)
     known = ", ".join(SPANS)
     raise DataError(f"{source}: most bars are {step / 1e9:g} s apart; expected one of {known}")
 

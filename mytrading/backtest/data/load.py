@@ -230,11 +230,12 @@ def _price(column: str, kind: str) -> str:
 
 
 def columns_from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
-    """Convert bar messages of one instrument to columns; `DataError`, naming `source`, if they are wrong."""
+    """Convert bar messages of one instrument and timeframe to columns; `DataError`, naming `source`, if they are
+    wrong."""
     start = np.array([bar.start_ns for bar in bars], dtype=np.int64)
     rows = [(bar.open, bar.high, bar.low, bar.close, float(bar.volume)) for bar in bars]
     table = np.array(rows, dtype=np.float64).reshape(len(bars), 5).T.copy()
-    return build_columns(instrument, start, table, source)
+    return build_columns(instrument, start, table, source, bars[0].timeframe if bars else "")
 
 
 def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:

@@ -403,7 +403,7 @@ def _whole_days(columns: Columns, session: str) -> Columns:
     if columns.span_ns < DAY or session == "exchange":
         return columns
     start = (columns.start_ns + IST_OFFSET) // DAY * DAY - IST_OFFSET
-    return build_columns(columns.instrument, start, columns.table, columns.instrument)
+    return build_columns(columns.instrument, start, columns.table, columns.instrument, columns.timeframe)
 
 
 def _models(request: RunRequest) -> Models:

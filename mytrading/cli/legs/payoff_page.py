@@ -55,8 +55,8 @@ def payoff_report(name: str, picture: dict[str, Any]) -> Report:
         title=f"{name} payoff",
         heading=name,
         subtitle=f"{picture['underlying']} at {picture['spot']:,.2f} on {moment}; before costs; the probability takes "
-        f"a lognormal price at the mean volatility of the legs; margin of each leg alone "
-        f"{rupees(round(picture['margin_gross'], 2))}",
+        f"a lognormal price at the mean volatility of the legs; margin {rupees(round(picture['margin'], 2))}; "
+        f"the legs one by one, without their hedges: {rupees(round(picture['margin_gross'], 2))}",
         cards=cards,
         sections=[ReportSection("Payoff", [payoff]), ReportSection("Legs", [ReportTable(columns, rows)])],
     )

@@ -53,7 +53,8 @@ Wished = SentSignal
 class StrategyTester:
     """One strategy on instruments that it watches and trades itself: shares in lots of one, or `contracts` as given.
 
-    `timeframes` and `parameters` that are not given are those of its file in `config/strategies`, if it has one.
+    `symbols`, `timeframes`, `direction` and `parameters` that are not given are those of its file in
+    `config/strategies`; without a file NSE:SBIN, 1m, both directions and the class's own.
     Numbers are fed as bars of `timeframe`, by default the first of given `timeframes`, else the shortest of the file's;
     all longer ones are made of them, anchored to the time of day of `start_ns`. Raises `StrategyError` for a wrong
     parameter, and whenever the strategy faults.
@@ -62,9 +63,9 @@ class StrategyTester:
     def __init__(
         self,
         strategy: type[BaseStrategy],
-        symbols: Sequence[str] = ("NSE:SBIN",),
+        symbols: Sequence[str] = (),
         timeframe: str = "",
-        direction: str = "both",
+        direction: str = "",
         start_ns: int = OPEN_NS,
         fills: bool = True,
         timeframes: Sequence[str] = (),
@@ -72,12 +73,13 @@ class StrategyTester:
         **parameters: Any,
     ) -> None:
         file = settings_of(strategy)
+        symbols = tuple(symbols) or file.symbols or ("NSE:SBIN",)
         given = tuple(timeframes)
         timeframes = given or ((timeframe,) if timeframe else file.timeframes) or ("1m",)
         self._timeframe = timeframe or (given[0] if given else min(timeframes, key=span_of))
         self._run = StrategyRun(
-            name=strategy_name(strategy), file=f"{strategy.__module__}.py", symbols=tuple(symbols),
-            timeframes=timeframes, direction=Direction(direction),
+            name=strategy_name(strategy), file=f"{strategy.__module__}.py", symbols=symbols,
+            timeframes=timeframes, direction=Direction(direction or file.direction or "both"),
             long=TradeRule(kind=TradeKind.SAME, side=Side.BUY), short=TradeRule(kind=TradeKind.SAME, side=Side.SELL),
             parameters={name: str(value) for name, value in _merged(file.parameters, parameters).items()},
         )  # fmt: skip

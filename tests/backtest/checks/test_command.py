@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.backtest.checks import monte_carlo
+from mytrading.backtest.checks import lean_agreement, monte_carlo
 from mytrading.backtest.checks.lookahead import mirror_after
 from mytrading.backtest.checks.source_lint import check_source
 from mytrading.backtest.data.columns import build_columns
+from mytrading.backtest.run import LEAN, RunResult, Spec, run
 from mytrading.cli.app import app
 from mytrading.cli.shell.failures import Failure
-from tests.kit.backtest_specs import bars_of, begin_of
+from mytrading.messages.run_config import StopPlan
+from tests.kit.backtest_specs import Cross, bars_of, begin_of, spec_of
 from tests.kit.pages import report_of, titles
 from tests.kit.project import ROOT
 
@@ -96,3 +100,34 @@ def test_seeded_generator_and_sorted_set_are_no_bad_habits(tmp_path: Path) -> No
         "        for name in sorted({'a', 'b'}):\n            pass\n"
     )
     assert check_source(file).findings == []
+
+
+def test_engines_that_differ_fail_the_check_and_the_machines_result_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, agreed = checked_with("SMA_Crossover", "--only", "engines")
+    assert code == 0 and agreed["checks"][-1]["figures"]["fills"] > 2
+
+    def run_worse(spec: Spec) -> RunResult:
+        found = run(spec)
+        assert found.engine == LEAN
+        first, *others = found.ledger.fills
+        found.ledger.fills[:] = [first._replace(price=first.price + 0.05), *others]
+        return found
+
+    monkeypatch.setattr(lean_agreement, "run", run_worse)
+    code, found = checked_with("SMA_Crossover", "--only", "engines")
+    (finding,) = found["findings"]
+    assert (code, found["holds"], finding["check"]) == (1, False, "engines")
+    assert re.match(
+        r"fill 1 is \+\d+ at [\d.]+ at .* by the lean engine, \+\d+ at [\d.]+ at .* by the machines", finding["what"]
+    )
+    assert "the machines' result stands" in finding["cure"]
+    assert found["checks"][0]["figures"]["trade_hash"] == agreed["checks"][0]["figures"]["trade_hash"]
+
+
+@pytest.mark.parametrize("lost", ["fills", "events", "trades"])
+def test_ledgers_that_lack_a_row_of_one_kind_differ(lost: str) -> None:
+    spec = spec_of(Cross, begin_of(bars_of("wild"), 400), stop=StopPlan.BROKER, stop_loss_pct=0.003)
+    lean, machines = run(spec).ledger, run(replace(spec, lean=False)).ledger
+    assert lean.events and lean_agreement.ledger_difference(lean, machines) == ""
+    del getattr(lean, lost)[-1]
+    assert lean_agreement.ledger_difference(lean, machines)

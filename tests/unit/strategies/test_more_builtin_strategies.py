@@ -30,11 +30,11 @@ def flat(closes: list[float], volume: int = 100) -> list[tuple[float, ...]]:
 
 def test_breakout_needs_price_volume_and_a_close_inside_before() -> None:
     quiet = [100.0 + 0.1 * math.sin(k) for k in range(30)]
-    tester = StrategyTester(load("bollinger_breakout"), period=20)
+    tester = StrategyTester(load("bollinger_breakout"), direction="both", period=20)
     tester.feed(*flat(quiet))
     assert tester.actions == []
     assert tester.feed((100, 103, 100, 103, 100)) == [], "the volume is as usual"
-    tester = StrategyTester(load("bollinger_breakout"), period=20)
+    tester = StrategyTester(load("bollinger_breakout"), direction="both", period=20)
     tester.feed(*flat(quiet), (100, 103, 100, 103, 400), (103, 104, 103, 104, 900))
     assert tester.actions == [(30, "BUY")], "the second bar was outside before"
     assert "above band" in tester.signals[0].reason
@@ -44,7 +44,7 @@ def test_breakout_needs_price_volume_and_a_close_inside_before() -> None:
 
 def test_breakout_of_an_index_is_judged_by_price_alone() -> None:
     quiet = [100.0 + 0.1 * math.sin(k) for k in range(30)]
-    tester = StrategyTester(load("bollinger_breakout"), period=20)
+    tester = StrategyTester(load("bollinger_breakout"), direction="both", period=20)
     tester.feed(*flat(quiet, volume=0), (100, 100, 97, 97, 0))
     assert tester.actions == [(30, "SELL")]
 
@@ -76,14 +76,14 @@ def test_macd_signals_where_the_histogram_turns_beyond_its_least() -> None:
             wanted.append((k, "SELL"))
             side = -1
     assert len(wanted) > 4
-    tester = StrategyTester(load("macd_momentum"))
+    tester = StrategyTester(load("macd_momentum"), direction="both")
     tester.feed(*closes)
     assert tester.actions == wanted
 
 
 def test_macd_refuses_periods_the_wrong_way_round() -> None:
     with pytest.raises(StrategyError, match="fast_period 26 must be below slow_period 12"):
-        StrategyTester(load("macd_momentum"), fast_period=26, slow_period=12)
+        StrategyTester(load("macd_momentum"), direction="both", fast_period=26, slow_period=12)
 
 
 def test_supertrend_signals_on_turns_with_its_line_as_stop() -> None:
@@ -93,7 +93,7 @@ def test_supertrend_signals_on_turns_with_its_line_as_stop() -> None:
     trend = supertrend(high, low, close, 7, 3.0)
     turns = [k for k in range(1, len(bars)) if trend.direction[k] * trend.direction[k - 1] < 0]
     assert len(turns) > 4
-    tester = StrategyTester(load("supertrend_trend"), stop_at_line=True)
+    tester = StrategyTester(load("supertrend_trend"), direction="both", stop_at_line=True)
     tester.feed(*bars)
     assert tester.actions == [(k, "BUY" if trend.direction[k] > 0 else "SELL") for k in turns]
     for item in tester.signals:
@@ -106,7 +106,7 @@ def test_scalper_takes_a_burst_and_leaves_at_the_target_the_stop_or_after_its_ti
     burst = (100.0, 100.3, 100.0, 100.3, 300)
     ends = {"target": (100.9, 1), "stop": (99.7, 1), "time": (100.4, 5)}
     for close, bars in ends.values():
-        tester = StrategyTester(load("scalping_quick"))
+        tester = StrategyTester(load("scalping_quick"), direction="both")
         tester.feed(*calm, burst)
         assert tester.actions == [(25, "BUY")]
         tester.feed(*flat([close] * bars))
@@ -114,7 +114,7 @@ def test_scalper_takes_a_burst_and_leaves_at_the_target_the_stop_or_after_its_ti
 
 
 def test_scalper_keeps_entry_and_rest_in_memory_for_a_restart() -> None:
-    tester = StrategyTester(load("scalping_quick"))
+    tester = StrategyTester(load("scalping_quick"), direction="both")
     tester.feed(*[(100.0, 100.0, 100.0, 100.0, 100)] * 25, (100.0, 100.3, 100.0, 100.3, 300))
     (kept,) = tester.memory.values()
     assert kept["entry"] == 100.3 and kept["entered_ns"] > 0
@@ -125,7 +125,7 @@ def test_scalper_keeps_entry_and_rest_in_memory_for_a_restart() -> None:
 
 def test_scalper_passes_over_a_move_without_volume_and_rests_after_a_trade() -> None:
     calm = [(100.0, 100.0, 100.0, 100.0, 100)] * 25
-    tester = StrategyTester(load("scalping_quick"), rest_seconds=120)
+    tester = StrategyTester(load("scalping_quick"), direction="both", rest_seconds=120)
     tester.feed(*calm, (100.0, 100.3, 100.0, 100.3, 150))
     assert tester.actions == []
     tester.feed((100.0, 100.0, 99.7, 99.7, 400), (99.7, 99.7, 99.0, 99.0, 100))

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.backtest.data.columns import DataError, resample
+from mytrading.backtest.data.columns import DataError, resample, timeframe_of
 from mytrading.backtest.data.feeds import sessions
 from mytrading.backtest.data.load import columns_from_bars, load_bars, load_instruments
-from mytrading.core.time import to_ns
+from mytrading.core.time import DAY as DAY_NS
+from mytrading.core.time import MINUTE, to_ns
+from mytrading.messages.market import Bar
 from tests.kit.backtest_specs import DAY, bars, calendar
 
 FIRST = to_ns(DAY, time(9, 15))
@@ -203,3 +206,27 @@ def test_bars_as_messages_become_the_same_columns() -> None:
     made = [columns.bar(row, int(columns.start_ns[row]) + columns.span_ns) for row in (0, 1)]
     again = columns_from_bars(made, columns.instrument, "test")
     assert again.table.tolist() == columns.table.tolist()
+
+
+def test_bars_as_messages_keep_their_timeframe_whatever_lies_between_them() -> None:
+    days = [Bar("NSE:NIFTY", "1d", FIRST + day * DAY_NS, FIRST + (day + 1) * DAY_NS, 9, 9, 9, 9) for day in (0, 3)]
+    assert columns_from_bars(days, "NSE:NIFTY", "a Friday and a Monday").timeframe == "1d"
+
+
+@pytest.mark.parametrize(
+    ("days", "timeframe"),
+    [
+        ((0, 3), "1d"),
+        ((0, 3, 4), "1d"),
+        ((0, 7, 14), "1d"),
+        ((0, 1 / 24, 3, 3 + 1 / 24), "1h"),
+        ((0, 1 / 96, 1), "15m"),
+    ],
+)
+def test_timeframe_is_the_most_frequent_spacing_that_is_one(days: tuple[float, ...], timeframe: str) -> None:
+    assert timeframe_of(np.array([int(day * DAY_NS) for day in days]), "a file") == timeframe
+
+
+def test_spacing_that_is_no_timeframe_is_named() -> None:
+    with pytest.raises(DataError, match=r"a file: most bars are 420 s apart; expected one of 1m, 3m"):
+        timeframe_of(np.arange(5) * 7 * MINUTE, "a file")

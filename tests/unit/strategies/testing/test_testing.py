@@ -161,7 +161,7 @@ def test_longer_bar_fed_by_hand_is_not_made_once_more() -> None:
     assert tester.memory["seen"][-1] == ["5m", 4.0, 77.0]
 
 
-def test_tester_reads_timeframes_and_parameters_of_the_strategys_file(tmp_path: Path) -> None:
+def test_tester_reads_the_strategys_file(tmp_path: Path) -> None:
     for folder in ("strategies", "config/strategies"):
         (tmp_path / folder).mkdir(parents=True)
     code = tmp_path / "strategies" / "mine.py"
@@ -178,6 +178,22 @@ def test_tester_reads_timeframes_and_parameters_of_the_strategys_file(tmp_path: 
     tester = StrategyTester(mine, timeframe="1h", level=2)
     tester.feed(1)
     assert tester.memory["last"] == ["1h", 2.0]
+    settings = 'name = "Mine"\nsymbols = ["NIFTY", "nse:tcs"]\ndirection = "short"\n'
+    file.write_text(settings)
+    with pytest.raises(StrategyError, match=r"of_mine\.toml: symbols: expected .* found 'NIFTY'"):
+        StrategyTester(mine)
+    (tmp_path / "config" / "symbols.toml").write_text('[names]\nNIFTY = "NSE_INDEX:NIFTY"\n')
+    code.write_text(code.read_text() + "        return self.create_signal('BUY' if data.close > 2 else 'SELL')\n")
+    (mine,) = load_file(code, BaseStrategy).classes
+    tester = StrategyTester(mine)
+    tester.feed(1, 3)
+    assert tester.positions == {"NSE_INDEX:NIFTY": 0}
+    assert [signal.action for signal in tester.signals] == ["SELL", "EXIT"]
+    tester.feed(1, symbol="NSE:TCS")
+    assert tester.positions["NSE:TCS"] == -1
+    tester = StrategyTester(mine, ["NSE:SBIN"], direction="both")
+    tester.feed(3)
+    assert tester.positions == {"NSE:SBIN": 1}
     file.rename(file.with_name("mine.toml")).write_text("timeframes = [")
     with pytest.raises(StrategyError, match=r"config/strategies/mine\.toml: expected TOML"):
         StrategyTester(mine)
