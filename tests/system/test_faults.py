@@ -241,7 +241,7 @@ def test_book_500_is_unknown_never_flat_and_alerted(bench: Bench) -> None:
 
 
 @BOTH
-def test_empty_book_leaves_an_order_that_the_stream_knows_as_it_is(bench: Bench) -> None:
+def test_book_empty_leaves_an_order_that_the_stream_knows_as_it_is(bench: Bench) -> None:
     order = bench.rested()
     report = bench.wait_reported(order, bool)[-1]
     levels = OrderLevels()

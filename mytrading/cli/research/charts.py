@@ -222,7 +222,7 @@ def _indicator_series(
         return [], {}
     try:
         columns = columns_from_bars(minutes, instrument, "stored bars")
-    except DataError:  # minutes too far apart to be bars of one length: candles can be drawn, indicators cannot
+    except DataError:  # candles can be drawn of prices that are missing or wrong, indicators cannot
         return [], {}
     curves = indicator_curves(run, mine[0], columns, calendar)
 

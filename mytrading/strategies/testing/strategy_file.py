@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mytrading.core.instruments.symbology import instrument_id, quoting_exchange
 from mytrading.core.text.spelling import name_key
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import StrategyError
@@ -51,14 +52,16 @@ def _words(given: Any) -> tuple[str, ...]:
 
 
 def _instrument(config: Path, file: str, name: str) -> str:
-    """The id of an instrument that a file names, by `symbols.toml` beside its folder."""
+    """The id of an instrument that a file names, by `symbols.toml` beside its folder; an index needs no short name."""
     if ":" in name:
         return name.upper()
-    listed = config / "symbols.toml"
+    listed, word = config / "symbols.toml", name.upper()
     names = tomllib.loads(listed.read_text(encoding="utf-8")).get("names", {}) if listed.is_file() else {}
-    if name.upper() not in names:
+    if word not in names and quoting_exchange(word) != "NSE":
+        return instrument_id(quoting_exchange(word), word)
+    if word not in names:
         raise StrategyError(
             f"config/strategies/{file}: symbols: expected EXCHANGE:SYMBOL or a short name of config/symbols.toml, "
             f"found {name!r}"
         )
-    return str(names[name.upper()])
+    return str(names[word])

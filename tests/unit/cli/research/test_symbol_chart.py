@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarStore
@@ -77,4 +78,7 @@ def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path, monkeypatch
     assert stop.y == [98.0, 98.0, 99.0, 99.0]
     assert chart.first == (float(minutes[150].start_ns // 10**6), float(minutes[-1].end_ns // 10**6))
     gaps = [bar for number, bar in enumerate(minutes) if number % 2]
-    assert strategy_overlay(config, run, body, name, gaps, {}).on_price == [], "two-minute bars are none of one length"
+    of_gaps = strategy_overlay(config, run, body, name, gaps, {})
+    assert {len(curve.x) for curve in of_gaps.on_price} == {len(gaps)}, "minutes with holes are minutes"
+    wrong = [*minutes[:-1], msgspec.structs.replace(minutes[-1], low=0.0)]
+    assert strategy_overlay(config, run, body, name, wrong, {}).on_price == [], "a price of nothing"

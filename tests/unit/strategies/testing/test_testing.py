@@ -178,11 +178,11 @@ def test_tester_reads_the_strategys_file(tmp_path: Path) -> None:
     tester = StrategyTester(mine, timeframe="1h", level=2)
     tester.feed(1)
     assert tester.memory["last"] == ["1h", 2.0]
-    settings = 'name = "Mine"\nsymbols = ["NIFTY", "nse:tcs"]\ndirection = "short"\n'
+    settings = 'name = "Mine"\nsymbols = ["NIFTY", "tcs"]\ndirection = "short"\n'
     file.write_text(settings)
-    with pytest.raises(StrategyError, match=r"of_mine\.toml: symbols: expected .* found 'NIFTY'"):
+    with pytest.raises(StrategyError, match=r"of_mine\.toml: symbols: expected .* found 'tcs'"):
         StrategyTester(mine)
-    (tmp_path / "config" / "symbols.toml").write_text('[names]\nNIFTY = "NSE_INDEX:NIFTY"\n')
+    (tmp_path / "config" / "symbols.toml").write_text('[names]\nTCS = "NSE:TCS"\n')
     code.write_text(code.read_text() + "        return self.create_signal('BUY' if data.close > 2 else 'SELL')\n")
     (mine,) = load_file(code, BaseStrategy).classes
     tester = StrategyTester(mine)
