@@ -13,12 +13,15 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 RATE = 0.0003
 """Of the value of each fill."""
 CASH = 1_000_000.0
+TARGET, TRAIL = 6.0, 2.0
+"""Rupees of the rules of a run: its target, and how far its stop trails, which begins at as much profit."""
 SHORT = 5
 """A short run has so many times fewer bars than the long one that it is taken from."""
 
@@ -56,8 +59,12 @@ def backtesting(bars: Any) -> tuple[float, int, float]:
     return seconds, len(trades), float(trades["PnL"].sum())
 
 
-def backtesting_long_short(bars: Any) -> tuple[float, int, float]:
-    """backtesting.py: Donchian 30 from arrays, reversing, with a stop of 0.2 % of the close before the entry."""
+def backtesting_long_short(bars: Any, *, ruled: bool = False) -> tuple[float, int, float]:
+    """backtesting.py: Donchian 30 from arrays, reversing, with a stop of 0.2 % of the close before the entry.
+
+    No entry from the square-off of a day on, which closes what is held. Where `ruled` a profit of `TARGET` rupees ends
+    a trade, and its stop follows the best price of a bar at `TRAIL` rupees once that is better than this.
+    """
     library = importlib.import_module("backtesting")
     frame = _frame(bars, ("Open", "High", "Low", "Close", "Volume")).tz_localize(None)
 
@@ -67,15 +74,33 @@ def backtesting_long_short(bars: Any) -> tuple[float, int, float]:
             self.lower = self.I(lambda: frame["Low"].rolling(30).min().shift(1))
 
         def next(self) -> None:
-            close = self.data.Close[-1]
-            if close > self.upper[-1] and not self.position.is_long:
+            row, close = len(self.data) - 1, self.data.Close[-1]
+            if over[row]:
+                if leaves[row]:
+                    self.position.close()
+            elif close > self.upper[-1] and not self.position.is_long:
                 self.position.close()
-                self.buy(size=1, sl=close * 0.998)
+                self.buy(size=1, sl=close * 0.998, tp=close + TARGET if ruled else None)
             elif close < self.lower[-1] and not self.position.is_short:
                 self.position.close()
-                self.sell(size=1, sl=close * 1.002)
+                self.sell(size=1, sl=close * 1.002, tp=close - TARGET if ruled else None)
 
-    test = library.Backtest(frame, Donchian, cash=CASH, commission=RATE, trade_on_close=False, finalize_trades=False)
+    class Trailing(Donchian):
+        def next(self) -> None:
+            for trade in self.trades:
+                if trade.is_long:
+                    best = self.data.High[-1]
+                    if best > trade.entry_price + TRAIL and best - TRAIL > trade.sl:
+                        trade.sl = best - TRAIL
+                else:
+                    best = self.data.Low[-1]
+                    if best < trade.entry_price - TRAIL and best + TRAIL < trade.sl:
+                        trade.sl = best + TRAIL
+            super().next()
+
+    over, leaves = bars["over"].tobytes(), bars["leaves"].tobytes()
+    kind = Trailing if ruled else Donchian
+    test = library.Backtest(frame, kind, cash=CASH, commission=RATE, trade_on_close=False, finalize_trades=False)
     started = time.process_time()
     stats = test.run()
     seconds = time.process_time() - started
@@ -164,9 +189,8 @@ def nautilus_trader(bars: Any) -> tuple[float, int, float]:
 
 PEERS: dict[str, Callable[[Any], tuple[float, int, float]]] = {
     "backtesting": backtesting,
-    **dict.fromkeys(
-        ("backtesting_long_short", "backtesting_bars_view", "backtesting_run_rules"), backtesting_long_short
-    ),
+    **dict.fromkeys(("backtesting_long_short", "backtesting_bars_view"), backtesting_long_short),
+    "backtesting_run_rules": partial(backtesting_long_short, ruled=True),
     "backtrader": backtrader,
     "nautilus_trader": nautilus_trader,
 }
@@ -186,7 +210,7 @@ def main(name: str, file: str) -> None:
     seconds, trades, profit = PEERS[name](bars)
     count = len(bars["start"])
     if added:
-        part = {"start": bars["start"][: count // SHORT], "table": bars["table"][:, : count // SHORT]}
+        part = {key: bars[key][..., : count // SHORT] for key in bars}
         seconds, count = seconds - PEERS[name](part)[0], count - count // SHORT
     figures = {"peer": name, "version": version(library), "bars": count, "seconds": seconds, "trades": trades}
     print(json.dumps({**figures, "net": None if profit != profit else round(profit, 2)}))

@@ -22,7 +22,14 @@ import numpy as np
 from lab.bench.backtest import INSTRUMENT, begin_of, long_short_spec, made, spec_of
 from lab.bench.peer_process import NotThereError, last_line
 from lab.bench.peer_runs import SHORT
-from lab.bench.peers_compiled import flat_costs, measure_chain, measure_stop_sweep, measure_sweep, measure_ticks
+from lab.bench.peers_compiled import (
+    flat_costs,
+    measure_chain,
+    measure_stop_sweep,
+    measure_sweep,
+    measure_ticks,
+    square_off_bars,
+)
 from lab.bench.results import Figure, unmeasured
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.run import run
@@ -33,9 +40,9 @@ GOALS = {
     "backtesting": 3.0, "backtesting_long_short": 3.0, "backtesting_bars_view": 1.0, "backtesting_run_rules": 2.0,
     "nautilus_trader": 25.0, "backtrader": 25.0,
 }  # fmt: skip
-"""Times the bars a second of each peer; the three of long and short strategies stand beside one run of the peer."""
-LIKE = 0.25
-"""The share by which round trips of a long/short strategy may differ: the peer knows no square-off or spent signal."""
+"""Times the bars a second of each peer, which trades by the same rules; `self.bars` stands beside its `self.I`."""
+LIKE = 0.02
+"""The share by which round trips of a long/short strategy may differ: the peer moves its trail at the end of a bar."""
 SLACK = 2
 """Round trips that may be more or fewer: a tie of two averages, and the trip that is open at the end."""
 ROUNDS = 3
@@ -60,7 +67,8 @@ def measure_event(python: str, names: list[str], bars: int = BARS, rounds: int =
     columns = made(bars)
     with tempfile.TemporaryDirectory(prefix="mtp") as folder:
         file = str(Path(folder) / "bars.npz")
-        np.savez(file, start=columns.start_ns, table=columns.table)
+        over, leaves = square_off_bars(columns)
+        np.savez(file, start=columns.start_ns, table=columns.table, over=over, leaves=leaves)
         ours = [sys.executable, "-m", "lab.bench.peers", "--own", file]
         found = []
         for name in names:

@@ -79,13 +79,18 @@ def sweep_given() -> Arrays:
 def stops_given() -> Arrays:
     """The same both ways with stops, and the bars after which the peer is to leave: before the square-off of a day."""
     given = sweep_given()
-    spec, start = spec_of(Columns(INSTRUMENT, "1m", given["start"], given["table"])), given["start"]
+    over, leaves = square_off_bars(Columns(INSTRUMENT, "1m", given["start"], given["table"]))
+    return {**given, "enters": ~over, "leaves": leaves, "stop": STOP}
+
+
+def square_off_bars(columns: Columns) -> tuple[Any, Any]:
+    """For each bar whether the square-off of its day has begun when it ends, and whether it is the first such bar."""
+    spec, start = spec_of(columns), columns.start_ns
     square_off = MarketContext(spec.calendar, spec.facts, [INSTRUMENT]).square_off()
     days = (start + _IST) // _DAY
     begins = {day: square_off.begins_ns(INSTRUMENT.partition(":")[0], day * _DAY) for day in set(days.tolist())}
     over = start + MINUTE >= np.array([begins[day] for day in days.tolist()])
-    leaves = over & ~np.append(False, over[:-1])
-    return {**given, "enters": ~over, "leaves": leaves, "stop": STOP}
+    return over, over & ~np.append(False, over[:-1])
 
 
 def own_stops(given: Arrays) -> tuple[float, Arrays, float]:

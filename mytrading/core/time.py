@@ -71,7 +71,8 @@ def hhmm(seconds: int) -> str:
 
 def clock_time(ns: int) -> str:
     """Format a moment (ns UTC) as time of day in India: 15:10:30."""
-    return format_ist(ns, "%H:%M:%S")
+    second = ns // SECOND + IST_OFFSET_SECONDS
+    return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
 def format_ist(ns: int, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:

@@ -35,7 +35,7 @@ from mytrading.strategies.views import FLAT, EntryView, LegView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
 
 _NAN = float("nan")
-_NEWEST = 0
+_NEWEST, _BEFORE = 0, 1
 
 
 class BaseStrategy:
@@ -205,6 +205,8 @@ class BaseStrategy:
             if indicator in slots:
                 if back is _NEWEST:
                     return workspace.newest[slots[indicator]]
+                if back is _BEFORE:
+                    return workspace.before[slots[indicator]]
                 index = workspace.walked.cursor - 1 - back
                 return workspace.views[slots[indicator]][index] if index >= 0 else _NAN
         found = workspace.sources.get((indicator, instrument or workspace.current))

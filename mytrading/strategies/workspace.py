@@ -99,8 +99,10 @@ class StrategyWorkspace:
         self.sources: dict[tuple[str | IndicatorHandle, str], tuple[IndicatorSeries, BarSeries]] = {}
         self.slots: dict[str | IndicatorHandle, int] = {}
         """Index in `newest` by indicator as the strategy named it, for the current instrument; filled only while a loop
-        walks through filled bars and moves `newest` with the cursor."""
+        walks through filled bars and moves `newest` and `before` with the cursor."""
         self.newest: tuple[float, ...] = ()
+        self.before: tuple[float, ...] = ()
+        """As `newest`, one bar earlier."""
         self.views: tuple[memoryview[float], ...] = ()
         """The values of the indicators in `slots` at all bars."""
         self.walked = BarSeries(0)

@@ -26,8 +26,8 @@ from mytrading.core.exchange.books import required_cash
 from mytrading.core.instruments.contract_specs import MarginRates
 from mytrading.core.risk.pretrade.context import PreTradeContext, is_expired
 from mytrading.core.risk.pretrade.rule_table import OF_THE_MOMENT, find_denials
-from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
-from mytrading.core.risk.runs.run import Run, RunLeg, reached_rules, run_basis
+from mytrading.core.risk.pretrade.stop_plan import ShareStop, StopLevels, plan_share_stop, plan_stop, stop_holder
+from mytrading.core.risk.runs.run import Run, RunBasis, RunLeg, reached_rules
 from mytrading.core.risk.runs.run_events import breach_alerts, deny_while_ending
 from mytrading.core.risk.runs.run_rules import intraday_square_off
 from mytrading.core.risk.sizing.lots import entry_price, side_of
@@ -38,6 +38,7 @@ from mytrading.core.risk.state.state import NEVER, is_stale
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE, day_number, ist_date, to_ns
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action, OrderType, Product
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import Position
@@ -145,6 +146,8 @@ class LeanEngine:
         sizes, counts or confidence (`LeanTerms.free`), only the moment, a spent signal or the stop denies more."""
         settings = self._settings
         self._plain_gate = not (settings.min_confidence or settings.signal_cooldown)
+        self._stop_share = settings.stop_loss_pct or environment.limits.default_stop_loss
+        self._owner = OwnerKey(ACCOUNT, self._name, self._product, self._strategy)
         self._loud = -2
         # cash at the exchange
         self._untold: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -171,13 +174,14 @@ class LeanEngine:
         workspace.current = name
         row = alarm = 0
         for bars in feed.walked(0):
-            all_warm = warm.find(0, row) < 0
+            all_warm, before = warm.find(0, row) < 0, workspace.newest
             for after, bar, values in bars:
                 if row >= alarm:
                     self._wake(row, bar)
                     alarm = self._alarm
                 series.cursor = row = after
-                workspace.newest = values
+                workspace.before = before
+                workspace.newest = before = values
                 if all_warm or warm[row - 1]:
                     workspace.now = bar.end_ns
                     data[name] = bar
@@ -335,6 +339,11 @@ class LeanEngine:
         admitted = free and not intent.spent and self._admits_from <= now < self._admits_until
         if admitted and self._settings.stop is StopPlan.NONE:
             return self._ordered(signal, PendingEntry(units, None, 0.0, leg.target_price))
+        plain = self._share_stop(leg, units, instrument) if free else None
+        if admitted and plain is not None:
+            if plain.can_rest and self._settings.stop is StopPlan.BROKER:
+                return self._ordered(signal, PendingEntry(units, plain.levels, 0.0, leg.target_price))
+            return self._ordered(signal, PendingEntry(units, None, plain.levels.trigger, leg.target_price))
         minute = today = 0
         if not free:
             minute = self._entries_since(now - MINUTE + 1)
@@ -347,7 +356,7 @@ class LeanEngine:
             entries_per_minute=environment.rates.entries_per_minute,
             entries_last_minute=minute, last_entry_ns=self._last_entry_ns, session_entries=today,
         )  # fmt: skip
-        stop = plan_stop(case)
+        stop = plan_stop(case) if plain is None else plain.levels
         if not admitted or type(stop) is str:
             if denied := find_denials(case, OF_THE_MOMENT) if free and type(stop) is not str else find_denials(case):
                 self._ledger.apply(
@@ -367,6 +376,14 @@ class LeanEngine:
         if stop_holder(case) is StopPlan.BROKER:
             return self._ordered(signal, PendingEntry(units, levels, 0.0, leg.target_price))
         return self._ordered(signal, PendingEntry(units, None, levels.trigger, leg.target_price))
+
+    def _share_stop(self, leg: Leg, units: int, instrument: Instrument) -> ShareStop | None:
+        """The stop of an entry at the last price; None where `plan_stop` must tell, or none is wanted."""
+        if leg.stop_buffer or self._settings.stop is StopPlan.NONE:
+            return None
+        price, share = self._quote.ltp, self._stop_share
+        level = leg.stop_price or price * (1 - share if units > 0 else 1 + share)
+        return plan_share_stop(instrument, side_of(units), level, price, self._environment.limits)
 
     def _ordered(self, signal: Signal, entry: PendingEntry) -> PendingEntry:
         count_entry(self._entry_times, signal.created_ns)
@@ -703,14 +720,14 @@ class LeanEngine:
             self._place_stop(held, opens, now)
 
     def _begin_run(self, held: OpenTrade, now: int) -> None:
-        rules, key = self._terms.rules, OwnerKey(ACCOUNT, self._name, self._product, self._strategy)
+        rules = self._terms.rules
         run = Run(strategy=self._strategy, id=f"{now}", rules=rules, opened_ns=now, trails=self._terms.trails)
         position = self._position(held, now)
-        leg = RunLeg(key, position, self._name, held.units, held.average, 0, held.average, held.average)
-        sign = 1 if held.units > 0 else -1
-        run.basis = run_basis({key: (abs(held.units), sign * held.cost)})
+        leg = RunLeg(self._owner, position, self._name, held.units, held.average, 0, held.average, held.average)
+        run.basis = RunBasis(held.units, held.cost) if held.units > 0 else RunBasis(-held.units, -held.cost)
         run.update_profit_band()
-        leg.update_price_band(rules)
+        if self._terms.levels:
+            leg.update_price_band(rules)
         held.run, held.leg = run, leg
         self._follow(run, held.units * (self._quote.ltp - held.average))
 

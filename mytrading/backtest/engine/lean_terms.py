@@ -37,12 +37,14 @@ class NotCoveredError(Exception):
 class LeanTerms:
     """Of a run that the lean engine covers: the rules in force, whether any of them ends a run or a leg, and trails.
 
-    `free`: no setting limits the size, the number or the confidence of entries.
+    `levels`: legs have a stop or a target of their own. `free`: no setting limits size, number or confidence of
+    entries.
     """
 
     rules: StrategyRules
     ruled: bool
     trails: bool
+    levels: bool
     free: bool
 
 
@@ -64,8 +66,9 @@ def lean_terms(
         return ", ".join(reasons)
     rules = rules_in_force(run, limits)
     trails = bool(rules.trailing.value) and limits.trailing_stop_enabled
-    ends = rules.max_loss, rules.max_profit, rules.leg_stop_loss.value, rules.leg_take_profit.value, trails
-    return LeanTerms(rules, any(ends), trails, _is_free(run, limits, rates))
+    levels = bool(rules.leg_stop_loss.value or rules.leg_take_profit.value)
+    ends = rules.max_loss, rules.max_profit, levels, trails
+    return LeanTerms(rules, any(ends), trails, levels, _is_free(run, limits, rates))
 
 
 def leg_terms(

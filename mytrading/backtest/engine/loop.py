@@ -200,7 +200,7 @@ class Loop:
                     if path.walk(name, bar.start_ns, end, opens, bar.high, bar.low, close):
                         self._update_flags()
                 series.cursor = index = after
-                workspace.newest = values
+                workspace.before, workspace.newest = workspace.newest, values
                 feed.last, feed.last_ns = bar.close, end
                 if self.restless or self._loses:
                     self._moment(end)

@@ -35,6 +35,13 @@ class StopLevels(NamedTuple):
     limit: float
 
 
+class ShareStop(NamedTuple):
+    """The prices of a stop, and whether the exchange would accept it as an order now."""
+
+    levels: StopLevels
+    can_rest: bool
+
+
 class PriceBand(NamedTuple):
     """The lowest and the highest price, in rupees, that the exchange is taken to accept."""
 
@@ -64,6 +71,24 @@ def plan_stop(case: PreTradeContext) -> StopLevels | str:
         return "" if case.is_hedge else problem
     band = price_band(case.instrument, *_prices(case))
     return stop_prices(case.instrument, case.side, _level_of(case), band, case.limits, case.leg.stop_buffer)
+
+
+def plan_share_stop(
+    instrument: Instrument, entry: Side, level: float, price: float, limits: RiskLimits
+) -> ShareStop | None:
+    """Return the stop at `level` of a market entry in a share at a last `price` (rupees) alone, without a last close.
+
+    None where only `plan_stop` tells: of other contracts, and of a level within a tick of the price.
+    """
+    tick = instrument.tick_size
+    if instrument.kind.is_derivative or price <= 0 or not (tick < price and _is_beyond(entry, level, price, tick)):
+        return None
+    band, room = price_band(instrument, price, None), LEAST_TICKS * tick
+    if entry is _BUY:
+        rests = level >= (band.lower + room if band.lower > 0 else 0.0) - _EPSILON
+    else:
+        rests = level <= band.upper - room + _EPSILON
+    return ShareStop(stop_prices(instrument, entry, level, band, limits), rests)
 
 
 def stop_problem(case: PreTradeContext) -> str:
@@ -104,7 +129,7 @@ def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     """Return a text if the level does not lie beyond the price on the side where it ends a loss, else ""."""
     entry, level, tick = _BUY if case.units > 0 else _SELL, _level_of(case), instrument.tick_size
     nearest = _nearest(case, entry)
-    if tick < nearest and (level + tick < nearest if entry is _BUY else level - tick > nearest):
+    if tick < nearest and _is_beyond(entry, level, nearest, tick):
         return ""  # however it is rounded to a tick
     trigger = max(_on_tick(level, tick, -1 if entry is _BUY else 1), tick)
     if trigger < nearest if entry is _BUY else trigger > nearest:
@@ -117,6 +142,11 @@ def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
         f"the stop of a {entry.value} must lie {side} the price: found {level:g} with {name} at {nearest:g}; "
         f"give create_signal a stop_price {side} it"
     )
+
+
+def _is_beyond(entry: Side, level: float, price: float, tick: float) -> bool:
+    """True of a stop's level that lies a tick and more beyond the price."""
+    return level + tick < price if entry is _BUY else level - tick > price
 
 
 def can_rest(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:

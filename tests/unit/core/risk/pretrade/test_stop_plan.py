@@ -11,6 +11,7 @@ from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.stop_plan import (
     PriceBand,
     StopLevels,
+    plan_share_stop,
     plan_stop,
     price_band,
     stop_holder,
@@ -154,3 +155,20 @@ def test_place_keeps_the_limit_inside_the_band_unless_the_trigger_itself_is_outs
     assert stop_prices(OPTION, Side.BUY, 80.0, PriceBand(79.0, 140.0), LIMITS) == StopLevels(80.0, 79.0)
     assert stop_prices(OPTION, Side.SELL, 120.0, PriceBand(60.0, 121.02), LIMITS) == StopLevels(120.0, 121.0)
     assert stop_prices(OPTION, Side.BUY, 80.0, PriceBand(85.0, 140.0), LIMITS) == StopLevels(80.0, 80.0)
+
+
+@given(st.sampled_from((10, -10)), st.integers(1, 40_000), st.floats(0.7, 1.3))
+def test_stop_of_a_share_alone_is_that_of_the_whole_plan_or_left_to_it(units: int, ticks: int, share: float) -> None:
+    price = ticks / 20
+    level = price * share
+    found = plan_share_stop(EQUITY, Side.BUY if units > 0 else Side.SELL, level, price, LIMITS)
+    whole = case(EQUITY, units, price, level)
+    if found is None:
+        near = level + EQUITY.tick_size >= price if units > 0 else level - EQUITY.tick_size <= price
+        assert near or price <= EQUITY.tick_size
+    else:
+        assert (found.levels, found.can_rest) == (plan_stop(whole), stop_holder(whole) is StopPlan.BROKER)
+
+
+def test_stop_of_an_option_is_left_to_the_whole_plan() -> None:
+    assert plan_share_stop(OPTION, Side.BUY, 70.0, 100.0, LIMITS) is None
