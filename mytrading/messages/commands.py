@@ -74,6 +74,8 @@ class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     instrument: str = ""
 
 
+BASKET_BROKEN = "BASKET_BROKEN"
+"""The code of the denial and of the alert of a basket that is given up."""
 ADJUSTMENT_BROKEN = "ADJUSTMENT_BROKEN"
 """The code of the denial of an adjustment that began and could not be carried out: it is taken back where it can be."""
 FORMER_CODES: Mapping[str, str] = MappingProxyType({"SIGNAL_SPENT": "WISH_SPENT"})

@@ -659,7 +659,7 @@ class LegDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class LegProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """A mistake of a file: `field` as legs[2].strike, counted from 1, empty if it is of none."""
+    """A mistake of a file: `field` as legs[2].strike, counted from 1, or parameters.period; empty if it is of none."""
 
     line: int
     field: str
@@ -680,6 +680,44 @@ class LegDraftResult(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
     guards: list[str]
     changes: list[str]
+
+
+class ParameterFile(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/strategies/{name}/parameters (trader): what the file of a strategy of code says, and which text it is.
+
+    Empty `file` and `digest`: it has no file yet. What the file leaves out has the default of the class.
+    """
+
+    file: str
+    digest: str
+    values: dict[str, Any]
+    versions: list[str]
+
+
+class ParameterDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/strategies/{name}/parameters (trader): values by name, None takes one out of the file. Or a `version`.
+
+    `expected` is the digest of the file that was seen; another is refused with MOVED. Only with `save` it is written,
+    and counts from the next start of the stack on.
+    """
+
+    values: dict[Annotated[str, msgspec.Meta(max_length=64)], str | int | float | bool | None] = {}
+    version: ShortText = ""
+    expected: ShortText = ""
+    save: bool = False
+
+
+class ParameterDraftResult(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/strategies/{name}/parameters: with `problems` nothing was written. `diff` is unified, by line; `notes`
+    say what the profile of this stack sets whatever the file says."""
+
+    file: str
+    saved: bool
+    digest: str
+    versions: list[str]
+    diff: list[str]
+    problems: list[LegProblem]
+    notes: list[str]
 
 
 class ResearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -959,6 +997,9 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     LegFile,
     LegDraft,
     LegDraftResult,
+    ParameterFile,
+    ParameterDraft,
+    ParameterDraftResult,
     ResearchRequest,
     ResearchJob,
     PaperTrialStart,

@@ -104,6 +104,8 @@ class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
     problem: str
     waits: str
+    closes_ms: int | None
+    """Market time at which the clock closes what it holds (square-off); None if it holds nothing."""
     prices: dict[str, float | None]
     watches: list[str]
     parameters: dict[str, Any]
@@ -345,12 +347,12 @@ class NeedRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kind: str
-    """alert, unknown_order, unmanaged, disputed, unprotected or fault."""
+    """alert, unknown_order, unmanaged, disputed, unprotected, broken_basket or fault."""
     severity: str
     subject: str
     text: str
     reference: str
-    """Id of the order, position, alert or strategy, by `kind`."""
+    """Id of the order, position, alert, signal or strategy, by `kind`."""
     since_ms: int | None
 
 

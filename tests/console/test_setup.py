@@ -272,3 +272,22 @@ def test_settings_audit_and_calendar_are_read_and_filtered(viewer: PageViewer) -
     viewer.open("/calendar", "Calendar")
     viewer.page.get_by_label("Exchange", exact=True).select_option("MCX")
     assert viewer.row("days", "MCX")
+
+
+def test_parameter_of_a_strategy_is_refused_then_changed_in_its_file(site: ConsoleSite, viewer: PageViewer) -> None:
+    viewer.open("/strategies/Alternating", "Alternating")
+    card = viewer.page.locator("section.card", has=viewer.page.get_by_role("heading", name="Parameters"))
+    card.get_by_role("button", name="Change").click()
+    field = card.get_by_label("calm_minutes")
+    field.fill("soon")
+    card.get_by_role("button", name="Check").click()
+    assert "a whole number" in card.locator(".field-error").inner_text()
+    assert card.get_by_role("button", name="Save").is_disabled()
+    field.fill("3")
+    card.get_by_role("button", name="Check").click()
+    card.get_by_text("+calm_minutes = 3").wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.said("It counts from the next start")
+    card.get_by_text("from the next start on: calm_minutes").wait_for()
+    (file,) = (site.home / "config" / "strategies").glob("alternating.toml")
+    assert tomllib.loads(file.read_text(encoding="utf-8"))["parameters"] == {"calm_minutes": 3}

@@ -55,8 +55,10 @@ stop = "200%"
 max_loss = 500000
 max_profit = 500000
 """
-SAYING = ALTERNATING.replace("confidence=1.0", f"confidence=1.0, reason={HOSTILE!r}")
-"""The busy strategy, with a reason that somebody else wrote."""
+SAYING = ALTERNATING.replace("confidence=1.0", f"confidence=1.0, reason={HOSTILE!r}").replace(
+    "    def on_data", "    calm_minutes: int = 0\n\n    def on_data"
+)
+"""The busy strategy, with a reason that somebody else wrote, and a parameter."""
 
 
 @dataclass(frozen=True)

@@ -431,7 +431,7 @@ export interface LegFileRow {
   legs: number;
 }
 
-/** A mistake of a file: `field` as legs[2].strike, counted from 1, empty if it is of none. */
+/** A mistake of a file: `field` as legs[2].strike, counted from 1, or parameters.period; empty if it is of none. */
 export interface LegProblem {
   line: number;
   field: string;
@@ -665,6 +665,33 @@ export interface PaperTrialState {
   strategy: string;
   address: string;
   error: string;
+}
+
+/** POST /api/strategies/{name}/parameters (trader): values by name, None takes one out of the file. Or a `version`. */
+export interface ParameterDraft {
+  values?: Record<string, string | number | boolean | null>;
+  version?: string;
+  expected?: string;
+  save?: boolean;
+}
+
+/** POST /api/strategies/{name}/parameters: with `problems` nothing was written. `diff` is unified, by line; `notes` */
+export interface ParameterDraftResult {
+  file: string;
+  saved: boolean;
+  digest: string;
+  versions: string[];
+  diff: string[];
+  problems: LegProblem[];
+  notes: string[];
+}
+
+/** GET /api/strategies/{name}/parameters (trader): what the file of a strategy of code says, and which text it is. */
+export interface ParameterFile {
+  file: string;
+  digest: string;
+  values: Record<string, unknown>;
+  versions: string[];
 }
 
 /** POST /api/password; all other sessions of the user end. */
@@ -1049,6 +1076,7 @@ export interface StrategyRow {
   enabled: boolean;
   problem: string;
   waits: string;
+  closes_ms: number | null;
   prices: Record<string, number | null>;
   watches: string[];
   parameters: Record<string, unknown>;

@@ -4,7 +4,7 @@ import { post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { ConfigDraft, ConfigDraftResult, ConfigFile } from "../generated/api";
-import { Card, ErrorNote, Field } from "../ui/parts";
+import { Card, Diff, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
 
 export function ConfigEditor(props: { name: string; title: string; onSaved?: () => void }) {
@@ -63,7 +63,7 @@ export function ConfigEditor(props: { name: string; title: string; onSaved?: () 
           </div>
           {result?.problem && <div className="note bad" role="alert">{result.problem}</div>}
           {result && !result.diff.length && <p className="muted">Nothing changes.</p>}
-          {result && result.diff.length > 0 && <pre className="diff" aria-label="Changes">{result.diff.map((line, at) => <span key={at} className={line.startsWith("+") ? "gain" : line.startsWith("-") ? "loss" : "muted"}>{`${line}\n`}</span>)}</pre>}
+          {result && <Diff lines={result.diff} label="Changes" />}
         </>
       )}
       {!open && <p className="muted small">config/{props.name}.toml</p>}

@@ -24,7 +24,7 @@ export default function Dashboard() {
   );
 }
 
-const PLACES: Record<string, string> = { alert: "/alerts", unknown_order: "/orders", unmanaged: "/positions", disputed: "/positions", unprotected: "/positions", fault: "/strategies" };
+const PLACES: Record<string, string> = { alert: "/alerts", unknown_order: "/orders", unmanaged: "/positions", disputed: "/positions", unprotected: "/positions", broken_basket: "/positions", fault: "/strategies" };
 
 function Needs() {
   const needs = useTopic("needs");
@@ -104,6 +104,7 @@ function Today() {
 function Strategies() {
   const strategies = useTopic("strategies");
   const trader = useRole("trader");
+  const now = useLink().beat?.market_ms ?? null;
   const [wish, setWish] = useState<StrategyRow | null>(null);
   return (
     <Card title="Strategies" plain actions={<To href="/strategies">All about them</To>}>
@@ -116,6 +117,7 @@ function Strategies() {
                 <To href={`/strategies/${encodeURIComponent(row.name)}`} className="strong">{row.name}</To>
                 <StrategyState row={row} />
                 {row.positions > 0 && <span className="muted small">{row.positions} open</span>}
+                {row.closes_ms !== null && now !== null && <span className="muted small nowrap">closes {row.closes_ms > now ? `in ${span((row.closes_ms - now) / 1000)}` : "now"}</span>}
               </div>
               <div className="muted small">
                 {row.problem || (row.enabled ? row.waits && `waits for ${row.waits}` : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}

@@ -5,7 +5,7 @@ import { ApiFailure, get, post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated/api";
-import { Card, ErrorNote, Field } from "../ui/parts";
+import { Card, Diff, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
 import { type Leg, sentLeg } from "./builder_legs";
 import { PaperTrial } from "./paper_trial";
@@ -174,7 +174,7 @@ export function LegSaving(props: Props) {
       )}
       {result && [...result.notes, ...result.guards, ...result.changes].map((text) => <p key={text} className="muted small">{text}</p>)}
       {result && !result.diff.length && <p className="muted">The file says this already.</p>}
-      {result && result.diff.length > 0 && <pre className="diff" aria-label={`Changes of ${result.file}`}>{result.diff.map((line, at) => <span key={at} className={line.startsWith("+") ? "gain" : line.startsWith("-") ? "loss" : "muted"}>{`${line}\n`}</span>)}</pre>}
+      {result && <Diff lines={result.diff} label={`Changes of ${result.file}`} />}
     </Card>
   );
 }

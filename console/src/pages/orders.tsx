@@ -4,6 +4,7 @@ import { useRole } from "../api/session";
 import { type Act, type Column, Table } from "../ui/table";
 import type { OrderRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { DayChoice, dayOf } from "../ui/days";
 import { number, price, symbol, when, words } from "../ui/format";
 import { Card, Page, Tabs } from "../ui/parts";
 import { OrderState, Side } from "../ui/states";
@@ -48,7 +49,8 @@ export default function Orders() {
   const [wish, setWish] = useState<Wish | null>(null);
   const trader = useRole("trader");
   const [actions] = useState(() => orderActions(setWish));
-  const rows = shown === "All" ? orders.rows : orders.rows.filter(FILTER[shown]);
+  const [day, setDay] = useState("");
+  const rows = shown === "All" && !day ? orders.rows : orders.rows.filter((row) => FILTER[shown](row) && (!day || dayOf(row.created_ms) === day));
   const close = () => setWish(null);
   return (
     <Page title="Orders" actions={<Tabs label="Which orders" names={SHOWN} value={shown} onChange={setShown} />}>
@@ -57,6 +59,7 @@ export default function Orders() {
           label="orders" csv="orders" rows={rows} loaded={orders.loaded} columns={ORDER_COLUMNS} rowKey={orderKey}
           choose={["account", "strategy", "purpose", "state"]} sort={{ id: "time", desc: true }}
           actions={trader ? actions.trader : actions.viewer} empty="No orders yet today."
+          tools={<DayChoice times={orders.rows.map((row) => row.created_ms)} value={day} onChange={setDay} />}
         />
       </Card>
       {wish?.kind === "why" && <WhyDialog id={wish.id} onClose={close} />}

@@ -7,7 +7,7 @@ import { useRole } from "../api/session";
 import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, SignalRow, StrategyRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { Emergency } from "../shell/emergency";
-import { number, percent, price, symbol, when } from "../ui/format";
+import { clock, number, percent, price, symbol, when } from "../ui/format";
 import { ChartView } from "../report/view";
 import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Result, Side, StrategyState } from "../ui/states";
@@ -16,6 +16,7 @@ import { type Column, Table } from "../ui/table";
 import { WhyDialog } from "../ui/why";
 import { ORDER_COLUMNS, orderKey } from "./orders";
 import { POSITION_COLUMNS } from "./positions";
+import { Parameters } from "./strategy_parameters";
 
 const COLUMNS: readonly Column<StrategyRow>[] = [
   { id: "name", name: "Strategy", value: (row) => row.name, cell: (row) => <To href={`/strategies/${encodeURIComponent(row.name)}`}>{row.name}</To> },
@@ -109,6 +110,7 @@ function One({ name }: { name: string }) {
             <Figure name="Round trips">{trades.length}</Figure>
             <Figure name="Won">{trades.length ? percent(won / trades.length, 0) : "—"}</Figure>
             <Figure name="Signals, refused">{signals.length}, {signals.filter((one) => one.denied.length).length}</Figure>
+            {row.closes_ms !== null && <Figure name="Closed by the clock">{clock(row.closes_ms)}</Figure>}
           </Figures>
           <p className="muted">{row.enabled ? row.waits && `Waits for ${row.waits}` : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
           <div className="row">
@@ -117,14 +119,7 @@ function One({ name }: { name: string }) {
             ))}
           </div>
         </Card>
-        <Card title="Parameters">
-          {Object.keys(row.parameters).length === 0 && <p className="muted">None.</p>}
-          <Figures>
-            {Object.entries(row.parameters).map(([parameter, value]) => (
-              <Figure key={parameter} name={parameter}>{typeof value === "object" ? JSON.stringify(value) : String(value)}</Figure>
-            ))}
-          </Figures>
-        </Card>
+        <Parameters row={row} />
       </div>
       <Chart name={name} />
       <Card title="Positions" plain>

@@ -1,6 +1,8 @@
-/** Completed round trips of the day. */
+/** Completed round trips. */
+import { useState } from "react";
 import type { ClosedTradeRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { DayChoice, dayOf } from "../ui/days";
 import { number, percent, price, span, symbol, when } from "../ui/format";
 import { Card, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Side } from "../ui/states";
@@ -24,21 +26,23 @@ const key = (row: ClosedTradeRow): string => row.id;
 
 export default function Trades() {
   const trades = useTopic("trades");
-  const total = trades.rows.reduce((sum, row) => sum + row.realised, 0);
-  const won = trades.rows.filter((row) => row.realised > 0).length;
+  const [day, setDay] = useState("");
+  const rows = day ? trades.rows.filter((row) => dayOf(row.closed_ms) === day) : trades.rows;
+  const total = rows.reduce((sum, row) => sum + row.realised, 0);
+  const won = rows.filter((row) => row.realised > 0).length;
   return (
     <Page title="Trades">
       <Card>
         <Figures>
-          <Figure name="Round trips">{number(trades.rows.length)}</Figure>
-          <Figure name="Won">{trades.rows.length ? `${won} (${percent(won / trades.rows.length, 0)})` : "—"}</Figure>
-          <Figure name="Realised today, before charges">
+          <Figure name="Round trips">{number(rows.length)}</Figure>
+          <Figure name="Won">{rows.length ? `${won} (${percent(won / rows.length, 0)})` : "—"}</Figure>
+          <Figure name="Realised, before charges">
             <Profit value={total} />
           </Figure>
         </Figures>
       </Card>
       <Card plain>
-        <Table label="trades" csv="trades" rows={trades.rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} empty="No position was closed yet today." />
+        <Table label="trades" csv="trades" rows={rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} empty="No position was closed yet today." tools={<DayChoice times={trades.rows.map((row) => row.closed_ms)} value={day} onChange={setDay} />} />
       </Card>
     </Page>
   );

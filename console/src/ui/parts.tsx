@@ -86,6 +86,18 @@ export function Scrolled(props: { label: string; className?: string; children: R
   );
 }
 
+/** Lines of a unified diff. */
+export function Diff(props: { lines: readonly string[]; label: string }) {
+  if (!props.lines.length) return null;
+  return (
+    <pre className="diff" aria-label={props.label}>
+      {props.lines.map((line, at) => (
+        <span key={at} className={line.startsWith("+") ? "gain" : line.startsWith("-") ? "loss" : "muted"}>{`${line}\n`}</span>
+      ))}
+    </pre>
+  );
+}
+
 export function Empty(props: { children: ReactNode }) {
   return <div className="empty">{props.children}</div>;
 }

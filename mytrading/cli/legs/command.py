@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -235,7 +234,7 @@ def save(
     A leg changes the one at its place; or legs say with `from` which one of the file each was, null for a new one.
     """
     from mytrading.cli.legs import saving
-    from mytrading.cli.shell.target import refuse_taken_name
+    from mytrading.cli.shell.target import refuse_taken_name, values_given
     from mytrading.runtime.host import file_versions
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
@@ -252,7 +251,9 @@ def save(
         fail(ERROR, f"MOVED: {source or own} was changed since it was shown; load it again")
     try:
         after = (
-            file_versions.version_text(path, version) if version else saving.merge_legs(seen, label, _values_given())
+            file_versions.version_text(path, version)
+            if version
+            else saving.merge_legs(seen, label, values_given("keys of the file"))
         )
     except ValueError as error:
         fail(USAGE, str(error))
@@ -283,17 +284,6 @@ def _draft_of(home: Path, name: str) -> tuple[Path, str, str]:
         if name_key(known) == name_key(name) and "[[legs]]" in (text := path.read_text(encoding="utf-8")):
             return path, known, text
     return home / "config" / "strategies" / f"{file_stem(name)}.toml", name, ""
-
-
-def _values_given() -> dict[str, Any]:
-    """The JSON object on standard input; ends the command if there is none."""
-    try:
-        found = json.loads(sys.stdin.read())
-    except ValueError as error:
-        fail(USAGE, f"standard input: expected a JSON object of keys of the file, found {error}")
-    if not isinstance(found, dict):
-        fail(USAGE, f"standard input: expected a JSON object of keys of the file, found {type(found).__name__}")
-    return found
 
 
 def risk_notes(plan: LegPlan, product: Product) -> list[str]:

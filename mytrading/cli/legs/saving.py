@@ -24,6 +24,7 @@ from mytrading.runtime.host.file_versions import VERSIONS
 FROM = "from"
 HEAD = "#:schema ../../docs/legs.schema.json\n"
 _PLACE = re.compile(r"^[^:\s]+:(?P<line>\d+): (?P<field>[A-Za-z_]+(?:\[\d+\])?(?:\.[a-z_]+)?)(?P<rest>.*)$", re.DOTALL)
+_SETTING = re.compile(r"^(?P<field>[a-z_]+\.\w+) \([^:\s]+:(?P<line>\d+)\)(?P<rest>.*)$", re.DOTALL)
 
 
 def merge_legs(text: str, name: str, values: Mapping[str, Any]) -> str:
@@ -141,7 +142,7 @@ def _link(source: Path, target: Path, *but: str) -> None:
 
 def place_of(problem: str) -> dict[str, Any]:
     """Return a problem with its line and the field that is wrong, `legs[2].strike` counted from 1; "" for none."""
-    found = _PLACE.match(problem)
+    found = _PLACE.match(problem) or _SETTING.match(problem)
     if found is None:
         return {"line": 0, "field": "", "text": problem}
     text = f"{found['field']}{found['rest']}"

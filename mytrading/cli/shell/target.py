@@ -5,7 +5,9 @@ With a stack that runs, its own configuration counts, not what the settings say 
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import time
 import tomllib
 from collections.abc import Callable
@@ -163,6 +165,17 @@ def settings_names(folder: Path) -> dict[Path, str]:
         except ValueError:
             names[path] = path.stem
     return names
+
+
+def values_given(what: str) -> dict[str, Any]:
+    """Return the JSON object of `what` on standard input; ends the command if there is none."""
+    try:
+        found = json.loads(sys.stdin.read())
+    except ValueError as error:
+        fail(USAGE, f"standard input: expected a JSON object of {what}, found {error}")
+    if not isinstance(found, dict):
+        fail(USAGE, f"standard input: expected a JSON object of {what}, found {type(found).__name__}")
+    return found
 
 
 def name_words(name: str) -> list[str]:

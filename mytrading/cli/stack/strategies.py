@@ -1,4 +1,4 @@
-"""`mytrading strategies`: those that run, each with its own books, and the switch of their entries.
+"""`mytrading strategies`: those that run, each with its own books, the switch of their entries, their parameters.
 
 A switch or a removal touches entries alone; stops and exits of what is held go on.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from mytrading.cli.shell import failures
-from mytrading.cli.shell.failures import ERROR, ask_gateway, fail, find_stack, project_folder
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, ask_gateway, fail, find_stack, project_folder
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.config.problems import hint, name_key
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Strategies that run; `show`, `chart`, `enable`, `disable` and `remove` are about one of them.",
+    help="Strategies that run; `show`, `chart`, `enable`, `disable`, `save` and `remove` are about one of them.",
     rich_markup_mode=None,
 )
 _SETTLES_S = 1.0
@@ -110,6 +110,34 @@ def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, 
         switch = found.ask(command).switch
     text = f"entries of {switch.strategy} are {'allowed' if enabled else 'off; stops and exits go on'}"
     print_result(msgspec.to_builtins(switch), as_json, text)
+
+
+@app.command()
+def save(
+    name: OwnerName,
+    version: Annotated[str, typer.Option("--version", help="Take this version of the file instead.")] = "",
+    expected: Annotated[
+        str, typer.Option("--expected", help="Digest of the file that was seen; refused if it changed since.")
+    ] = "",
+    only_check: Annotated[bool, typer.Option("--check", help="Show what would change, and write nothing.")] = False,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Change a strategy's parameters by JSON on standard input; null takes one out. The rest of its file stays.
+
+    A file with which the strategy would not start is not written. It counts from the next start on.
+    """
+    from mytrading.cli.shell.target import values_given
+    from mytrading.cli.stack.strategy_parameters import save_parameters
+
+    home = project_folder()
+    values = {} if version else values_given("parameters")
+    body = save_parameters(home, name, values, version, expected, profile, only_check=only_check)
+    problems = [row["text"] for row in body["problems"]]
+    said = "written; it counts from the next start on" if body["saved"] else "not written"
+    print_result(body, as_json, *body["diff"], *body["notes"], *problems, f"{body['file']}: {said}")
+    if problems and not only_check:
+        raise typer.Exit(CONFIGURATION)
 
 
 @app.command()

@@ -46,6 +46,7 @@ HEAVY_PATHS = (
     "/api/scenario",
     "/api/risk",
     "/api/legs/",
+    "/api/strategies/",
     "/api/setup",
     "/api/margin/",
     "/api/books/",

@@ -1,6 +1,6 @@
-"""Routes of the builder: files of legs, checked, compared with what is there, saved, and their versions.
+"""Routes of files of strategies, of legs and parameters of code: checked, compared, saved, with their versions.
 
-The command line does the work (`mytrading legs save`), so a file means the same here and there.
+The command line does the work (`mytrading legs save`, `strategies save`), so a file means the same here and there.
 """
 
 from __future__ import annotations
@@ -70,13 +70,49 @@ def write_leg_file(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.LegDraft]
 ) -> api.LegDraftResult:
     """What a change would make of a file: its mistakes by field, and the difference; with `save` it is written."""
-    words = ["legs", "save", *([] if data.save else ["--check"])]
+    words = ["legs", "save", *_options(data), *(["--from", data.source] if data.source else [])]
+    words += [] if data.expected else ["--new"]
+    return msgspec.convert(_saved(request, state, data, words, name), api.LegDraftResult)
+
+
+@get("/api/strategies/{name:str}/parameters", opt=TRADER, sync_to_thread=True)
+def show_parameters(state: State, name: FromPath[str]) -> api.ParameterFile:
+    """What the file of a strategy of code says of its parameters."""
+    home = Path(state.config.home)
+    for path in sorted((home / "config" / "strategies").glob("*.toml")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        values = _values(text)
+        if str(values.get("name", path.stem)) == name:
+            given = json.loads(json.dumps(values.get("parameters", {}), default=str))
+            digest, own = file_versions.digest_of_text(text), str(path.relative_to(home))
+            return api.ParameterFile(file=own, digest=digest, values=given, versions=file_versions.versions_of(path))
+    return api.ParameterFile(file="", digest="", values={}, versions=[])
+
+
+@post("/api/strategies/{name:str}/parameters", opt=TRADER, sync_to_thread=True, status_code=200)
+def write_parameters(
+    request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.ParameterDraft]
+) -> api.ParameterDraftResult:
+    """What a change would make of that file: its mistakes by field, and the difference; with `save` it is written."""
+    words = ["strategies", "save", *_options(data)]
+    made = _saved(request, state, data, words, name)
+    return msgspec.convert(made, api.ParameterDraftResult)
+
+
+def _options(data: api.LegDraft | api.ParameterDraft) -> list[str]:
+    words = [] if data.save else ["--check"]
     words += ["--version", data.version] if data.version else []
-    words += ["--from", data.source] if data.source else []
-    words += ["--expected", data.expected] if data.expected else ["--new"]
+    return words + (["--expected", data.expected] if data.expected else [])
+
+
+def _saved(
+    request: ConsoleRequest, state: State, data: api.LegDraft | api.ParameterDraft, words: list[str], name: str
+) -> Any:
+    """What the command line answers; a save, done or refused, is in the audit under the command's name."""
     row = None
     if data.save:
-        row = state.store.audit(request.user.name, request.user.ip, "legs save", name[:64], "asked", data.version)
+        action = " ".join(words[:2])
+        row = state.store.audit(request.user.name, request.user.ip, action, name[:64], "asked", data.version)
     try:
         made = ask_shell(state.config, *words, "--", name[:64], given=json.dumps(data.values))
     except ApiRefused as error:
@@ -85,7 +121,7 @@ def write_leg_file(
         raise
     if row is not None:
         state.store.settle(row, "done", made["kept_version"])
-    return msgspec.convert(made, api.LegDraftResult)
+    return made
 
 
-ROUTES = [show_leg_files, show_leg_file, write_leg_file]
+ROUTES = [show_leg_files, show_leg_file, write_leg_file, show_parameters, write_parameters]

@@ -157,6 +157,7 @@ class StackReader:
                 views.strategy_rows(summary["strategies"]),
                 views.position_rows(summary["positions"]),
                 orders,
+                listed("signals"),
             ),
             "profit": lambda: {str(point.at_ms): point for point in self._points},
         }

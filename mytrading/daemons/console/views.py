@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mytrading.core.orders.state_machine import LIVE
 from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks
 from mytrading.messages import console_rows as rows
+from mytrading.messages.commands import BASKET_BROKEN
 from mytrading.messages.enums import OrderState
 
 Reply = Mapping[str, Any]
@@ -148,6 +149,7 @@ def _strategy(row: Reply) -> rows.StrategyRow:
         enabled=row["enabled"],
         problem=row["problem"],
         waits=row["waits"],
+        closes_ms=to_ms(row["closes_ns"]),
         prices=row["prices"],
         watches=row["watches"],
         parameters=row["parameters"],
@@ -408,8 +410,8 @@ def halt_rows(status: Reply) -> Table:
     return keyed(found)
 
 
-def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table) -> Table:
-    """Return the rows of the topic `needs`: alerts, faults, orders of unknown fate, ill-kept positions."""
+def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table, signals: Table) -> Table:
+    """Return the rows of the topic `needs`: alerts, faults, doubtful orders, ill-kept positions, broken baskets."""
 
     def made(kind: str, severity: str, subject: str, text: str, reference: str, since_ms: int | None) -> rows.NeedRow:
         return rows.NeedRow(
@@ -444,7 +446,30 @@ def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table)
         elif row.stop_state in ("missing", "partial"):
             text = f"{units} in {row.account}: its stop is {row.stop_state}"
             found.append(made("unprotected", "critical", row.instrument, text, key, row.since_ms))
+    found += [
+        made("broken_basket", "critical", row.strategy, f"in {account}: {text}", f"{row.id}/{account}", row.created_ms)
+        for row, account, text in _broken_baskets(signals, positions)
+    ]
     return keyed(found)
+
+
+def _broken_baskets(signals: Table, positions: Table) -> Iterator[tuple[rows.SignalRow, str, str]]:
+    """The newest basket of each strategy, account by account, where it was given up and some of its legs are held."""
+    newest = {(row.strategy, row.watch): row for row in signals.values() if any(one.orders for one in row.accounts)}
+    for signal in newest.values():
+        for outcome in signal.accounts:
+            if BASKET_BROKEN not in outcome.reason:
+                continue
+            units = {
+                row.instrument: row.quantity or row.quantity_seen
+                for row in positions.values()
+                if row.managed and (row.strategy, row.account) == (signal.strategy, outcome.account)
+            }
+            held = [f"{units[leg.instrument]:+d} {leg.instrument}" for leg in signal.legs if units.get(leg.instrument)]
+            gone = [leg.instrument for leg in signal.legs if not units.get(leg.instrument)]
+            if held:
+                without = f" without {', '.join(gone)}" if gone else ""
+                yield signal, outcome.account, f"holds {', '.join(held)}{without}; {outcome.reason}"
 
 
 def process_rows(status: Reply) -> Table:

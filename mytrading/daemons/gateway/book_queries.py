@@ -224,6 +224,7 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "problem": f"{fault.where}: {fault.error}" if fault else "",
         "enabled": enabled,
         "waits": _waits(ctx, run, mine) if run is not None and state == "RUNNING" and enabled else "",
+        "closes_ns": _closes_ns(ctx, name),
         "prices": _prices(ctx, run) if run is not None else {},
         "switched": {name: getattr(switch, name) for name in ("enabled", "reason", "by", "at_ns")} if switch else None,
         "watches": list(run.symbols) if run is not None else [],
@@ -237,12 +238,16 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
 def _waits(ctx: RequestContext, run: StrategyRun, mine: list[Position]) -> str:
     """Return what a running strategy waits for, as text."""
     live = [order for order in ctx.view.orders.values() if order.strategy == run.name and order.state in LIVE]
-    runs = ctx.view.risk.runs if ctx.view.risk is not None else ()
-    closes_ns = min((row.closes_ns for row in runs if row.strategy == run.name and row.closes_ns), default=0)
     holds = any(position.open_units for position in mine)
     traded = any(position.bought or position.sold for position in mine)
     entries = [order for order in live if not order.purpose.reduces]
-    return next_step(run, ctx.clock.now(), entries, closes_ns, holds=holds, traded=traded)
+    return next_step(run, ctx.clock.now(), entries, _closes_ns(ctx, run.name), holds=holds, traded=traded)
+
+
+def _closes_ns(ctx: RequestContext, name: str) -> int:
+    """Market time (ns) at which the clock first closes something that a strategy holds; 0 if it holds nothing."""
+    runs = ctx.view.risk.runs if ctx.view.risk is not None else ()
+    return min((row.closes_ns for row in runs if row.strategy == name and row.closes_ns), default=0)
 
 
 def _prices(ctx: RequestContext, run: StrategyRun) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ import pytest
 from mytrading.cli.app import app
 from mytrading.config.settings import TradingSettings
 from mytrading.core.oms.state.alert_codes import EventAlert
-from mytrading.core.risk.state.decision_rows import BROKEN
+from mytrading.messages.commands import BASKET_BROKEN
 from mytrading.messages.run_config import STARTING_CASH, SimulatorRules
 from mytrading.messages.streams import ALL, OPTIONAL, STREAMS, Stream
 from mytrading.runtime.supervision.control import PROGRAMS
@@ -49,7 +49,7 @@ def test_page_of_commands_names_every_command_and_the_readme_the_page() -> None:
 def test_page_of_operations_names_every_event_alert_of_the_router() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("Event alerts are\n")[2]
     named = set(re.findall(r"`([A-Z_]+)`", text.partition("\nA state alert")[0]))
-    assert named == {*EventAlert, "ENTRY_LEFT", BROKEN}
+    assert named == {*EventAlert, "ENTRY_LEFT", BASKET_BROKEN}
 
 
 def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:

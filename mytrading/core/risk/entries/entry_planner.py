@@ -27,11 +27,11 @@ from mytrading.core.risk.sizing.lots import side_of
 from mytrading.core.risk.sizing.margin_check import MarginCheck, RequiredMargin
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
 from mytrading.core.risk.state import orphan_hedges
-from mytrading.core.risk.state.decision_rows import BROKEN, close_positions, risk_alert, withdraw_entries
+from mytrading.core.risk.state.decision_rows import close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import MACHINE_FLOOR_NS, BasketReserve, RiskState, is_stale
 from mytrading.core.time import SECOND
-from mytrading.messages.commands import ADJUSTMENT_BROKEN, PlaceEntry, SignalDenied
+from mytrading.messages.commands import ADJUSTMENT_BROKEN, BASKET_BROKEN, PlaceEntry, SignalDenied
 from mytrading.messages.enums import OrderType, Severity
 from mytrading.messages.journal_rows import IntentSized
 from mytrading.messages.orders import Position
@@ -441,13 +441,13 @@ class EntryPlanner:
         unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
         held = (p for p in state.positions_for(signal.strategy, signal.watch) if p.account == account and unwinds)
-        denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BROKEN, why),), now)
+        denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BASKET_BROKEN, why),), now)
         text = f"{signal.strategy} in {account}: {why}"
         return [
             *withdraw_entries(state, live, signal.id),
             *close_positions(state, held, signal.id, why, signal.trace_ns),
             replace(denial, unwinds=unwinds),
-            risk_alert(BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
+            risk_alert(BASKET_BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
         ]
 
     def _break_adjustment(self, intent: Intent, account: str, why: str, now: int) -> list[Any]:

@@ -10,15 +10,12 @@ from typing import Any
 
 from mytrading.core.ids import content_id
 from mytrading.core.risk.state.state import RiskState, withdrawal_id
-from mytrading.messages.commands import CloseGoal, SignalDenied, WithdrawEntries
+from mytrading.messages.commands import BASKET_BROKEN, CloseGoal, SignalDenied, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, Position
-
-BROKEN = "BASKET_BROKEN"
-"""The code of the denial and of the alert of a basket that is given up."""
 
 
 def withdraw_entries(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]:
@@ -144,9 +141,9 @@ def _give_up(state: RiskState, position: Position, bare: set[str], reason: str, 
         SignalDenied(
             signal=intent.signal.id,
             strategy=position.strategy,
-            code=BROKEN,
+            code=BASKET_BROKEN,
             message=f"{position.instrument}, which covers {covered}, is closed with its basket: {reason}",
-            codes=(BROKEN,),
+            codes=(BASKET_BROKEN,),
             at_ns=now,
             instrument=position.instrument,
             account=position.account,

@@ -1,4 +1,4 @@
-"""Files of legs from the builder: read, and saved by the shell's own command, under a name, with no lost edit."""
+"""Files of legs and parameters from the pages: read, and saved by the shell's own commands, with no lost edit."""
 
 from __future__ import annotations
 
@@ -42,3 +42,20 @@ def test_file_that_was_not_opened_and_what_a_viewer_asks_change_nothing(console:
     assert page.post("/api/legs/..%2Fx", values={}).status_code in (404, 409)
     assert page.get("/api/legs/Nobody").json()["code"] == "NOT_FOUND"
     assert console.browser("vera").post("/api/legs/Condor", values={}).json()["code"] == "ROLE"
+
+
+def test_parameters_of_a_strategy_of_code_are_checked_saved_and_audited(console: ConsoleOfTest) -> None:
+    page, path = console.browser("asha"), "/api/strategies/SMA_Crossover/parameters"
+    seen = page.get(path).json()
+    assert seen["file"] == "config/strategies/sma_crossover.toml" and seen["values"]["fast_period"] == 20
+    wrong = page.post(path, values={"fast_period": "soon"}, expected=seen["digest"]).json()
+    assert [row["field"] for row in wrong["problems"]] == ["parameters.fast_period"]
+    saved = page.post(path, values={"fast_period": 15}, expected=seen["digest"], save=True).json()
+    assert saved["saved"] and "+fast_period = 15" in saved["diff"]
+    assert "fast_period" in saved["notes"][0], "the paper profile has a value of its own"
+    assert page.get(path).json()["values"]["fast_period"] == 15
+    late = page.post(path, values={"fast_period": 16}, expected=seen["digest"], save=True)
+    assert (late.status_code, late.json()["code"]) == (409, "MOVED")
+    assert page.get("/api/strategies/Nobody/parameters").json()["file"] == ""
+    assert console.browser("vera").post(path, values={}).json()["code"] == "ROLE"
+    assert [row["result"] for row in console.audited(action="strategies save")] == ["refused", "done"]

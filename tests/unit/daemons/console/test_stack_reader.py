@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mytrading.messages.enums import OrderState
+from mytrading.messages.commands import BASKET_BROKEN, SignalDenied
+from mytrading.messages.enums import Action, OrderState, Product
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import OrderChanged
+from mytrading.messages.orders import OrderChanged, Position, PositionChanged
+from mytrading.messages.signals import Leg, Signal
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.order_samples import order
 
@@ -26,5 +28,47 @@ def test_list_is_read_again_once_the_books_have_changed_and_not_before(tmp_path:
         assert page.get("/api/orders").json()["rows"]["o1"]["state"] == "ACCEPTED"
         view.apply(OrderChanged(order=filled, event="filled", machine_ns=2))
         assert page.get("/api/orders").json()["rows"]["o1"]["state"] == "FILLED"
+    finally:
+        made.stop()
+
+
+def test_basket_that_was_given_up_needs_a_person_until_its_legs_are_closed(tmp_path: Path) -> None:
+    made = ConsoleOfTest(tmp_path)
+    call, put = "NFO:NIFTY30DEC2526000CE", "NFO:NIFTY30DEC2526000PE"
+
+    def hold(units: int) -> None:
+        position = Position(
+            account="main", instrument=put, product=Product.MIS, strategy="S", run="r", quantity=units,
+            quantity_seen=units, average_price=100.0,
+        )  # fmt: skip
+        view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=75, fill_price=100.0, at_ns=3))
+
+    try:
+        page, view = made.browser("asha"), made.gateway.server.context.view
+        signal = Signal(
+            id="s1", strategy="S", watch="NSE_INDEX:NIFTY", action=Action.BUY, created_ns=1, expires_ns=9,
+            expires_machine_ns=9, account="main", legs=(Leg(instrument=call, lots=-1), Leg(instrument=put, lots=-1)),
+        )  # fmt: skip
+        view.apply(signal)
+        filled = order(client_order_id="o1", cause="s1", strategy="S", account="main", state=OrderState.FILLED)
+        view.apply(OrderChanged(order=filled, event="filled", machine_ns=1))
+        hold(-75)
+        assert not page.get("/api/needs").json()["rows"], "a basket under way"
+        view.apply(
+            SignalDenied(
+                signal="s1",
+                strategy="S",
+                code=BASKET_BROKEN,
+                codes=(BASKET_BROKEN,),
+                message="no margin",
+                at_ns=2,
+                account="main",
+            )
+        )
+        (row,) = page.get("/api/needs").json()["rows"].values()
+        assert (row["kind"], row["severity"], row["subject"]) == ("broken_basket", "critical", "S")
+        assert f"in main: holds -75 {put} without {call}" in row["text"] and "no margin" in row["text"]
+        hold(0)
+        assert not page.get("/api/needs").json()["rows"]
     finally:
         made.stop()

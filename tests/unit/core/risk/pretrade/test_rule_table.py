@@ -14,9 +14,9 @@ from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.rule_table import ADJUSTMENTS, RULES, denials_page, find_denials
 from mytrading.core.risk.runs.run_events import RUN_ENDING
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, TOO_MANY_LOTS
-from mytrading.core.risk.state.decision_rows import BROKEN
 from mytrading.core.risk.state.state import EntryCounters
 from mytrading.core.time import to_ns
+from mytrading.messages.commands import BASKET_BROKEN
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import Action, Confidence, DaemonState, OrderType, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -154,7 +154,7 @@ def test_every_rule_that_speaks_is_listed_in_the_order_of_the_table() -> None:
 
 def test_page_names_every_code_that_is_given_beside_the_rules_and_none_that_is_not() -> None:
     listed = set(re.findall(r"^\| `(\w+)`", denials_page(), re.MULTILINE))
-    assert listed == {rule.code for rule in (*RULES, *ADJUSTMENTS)} | {TOO_MANY_LOTS, BROKEN}
+    assert listed == {rule.code for rule in (*RULES, *ADJUSTMENTS)} | {TOO_MANY_LOTS, BASKET_BROKEN}
     assert {SHORT_OF_MARGIN, RUN_ENDING} <= listed
 
 
