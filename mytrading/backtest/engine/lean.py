@@ -442,12 +442,15 @@ class LeanEngine:
     def _first_touch(self, held: OpenTrade, row: int, last: int) -> int:
         """The first row before `last` whose prices come to something that can end the position or move its trail."""
         low, high = self._quiet_prices(held)
-        for near in range(row, min(row + _NEAR_ROWS, last)):
-            if self._lows[near] <= low or self._highs[near] >= high:
+        lows, highs, far = self._lows, self._highs, row + _NEAR_ROWS
+        for near in range(row, far if far < last else last):
+            if lows[near] <= low or highs[near] >= high:
                 return near
-        touched = (self._low[row:last] <= low) | (self._high[row:last] >= high)
-        at = int(touched.argmax()) if row < last else 0
-        return row + at if row < last and touched[at] else last
+        if far >= last:
+            return last
+        touched = (self._low[far:last] <= low) | (self._high[far:last] >= high)
+        at = int(touched.argmax())
+        return far + at if touched[at] else last
 
     def _quiet_prices(self, held: OpenTrade) -> tuple[float, float]:
         """Two prices between which nothing happens to the position."""
@@ -460,15 +463,17 @@ class LeanEngine:
         if held.held_target:
             best = side * held.held_target
         if run is not None and leg is not None:
-            gain = run.high
+            gain, trail = run.high, run.trail
             if run.trails:
-                rule = run.rules.trailing
-                waits = -_FAR if rule.from_entry else rule.activation
-                gain = min(gain, waits if run.trail.stop is None else run.trail.peak)
-            worst = max(worst, side * (held.average + run.low / held.units))
-            best = min(best, side * (held.average + gain / held.units))
+                moves = trail.peak
+                if trail.stop is None:
+                    rule = run.rules.trailing
+                    moves = -_FAR if rule.from_entry else rule.activation
+                gain = moves if moves < gain else gain
+            lost, won = side * (held.average + run.low / held.units), side * (held.average + gain / held.units)
+            worst, best = lost if lost > worst else worst, won if won < best else best
         low, high, room = worst if side > 0 else -best, best if side > 0 else -worst, held.average * _NEAR
-        if leg is not None:
+        if leg is not None and self._terms.levels:
             low, high = max(low, leg.floor), min(high, leg.ceiling)
         return low + room, high - room
 
