@@ -434,6 +434,16 @@ class OperationRow(msgspec.Struct, frozen=True, kw_only=True):
     max: float
 
 
+class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/doctor (trader): a check of machine, server, key, broker session, mode or instruments, and its cure."""
+
+    check: str
+    account: str
+    verdict: Literal["ok", "warning", "failed", "not tested"]
+    found: str
+    cure: str
+
+
 class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/instruments?query=&limit=."""
 
@@ -898,10 +908,12 @@ class StructureMarginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 
 
 class StructureMargin(msgspec.Struct, frozen=True, kw_only=True):
-    """POST /api/structure/margin: rupees for all of them, hedges counted, and the sum of each by itself."""
+    """POST /api/structure/margin: rupees for all of them, hedges counted, and the sum of each by itself; `after` is
+    what the legs up to each need together, in the order in which they were given."""
 
     margin: float
     separate: float
+    after: list[float]
 
 
 class BrokerBook(msgspec.Struct, frozen=True, kw_only=True):
@@ -986,6 +998,7 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     WebhookMapping,
     WebhookView,
     OperationRow,
+    CheckRow,
     DeliveryRow,
     ReportEntry,
     ScenarioTable,

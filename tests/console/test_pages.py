@@ -134,3 +134,9 @@ def test_logs_follow_and_are_chosen_by_process_and_text(viewer: PageViewer) -> N
     viewer.page.keyboard.press("Enter")
     viewer.page.get_by_text("No line matches.").wait_for()
     assert viewer.page.get_by_label("Level, and above").input_value() == "info"
+
+
+def test_checks_of_servers_and_the_day_of_the_contracts_are_made_on_demand(viewer: PageViewer) -> None:
+    viewer.open("/processes", "Processes")
+    viewer.press("Check now")
+    assert viewer.row("checks", "contracts", "ok") and viewer.row("checks", "broker session")

@@ -215,6 +215,15 @@ export interface ChartSeries {
   signed?: boolean;
 }
 
+/** GET /api/doctor (trader): a check of machine, server, key, broker session, mode or instruments, and its cure. */
+export interface CheckRow {
+  check: string;
+  account: string;
+  verdict: "failed" | "not tested" | "ok" | "warning";
+  found: string;
+  cure: string;
+}
+
 /** POST /api/actions/claim: give unmanaged units to a strategy, or to `manual` to be closed. */
 export interface ClaimAction {
   request_id: string;
@@ -1102,10 +1111,11 @@ export interface StructureLeg {
   trailing: number | null;
 }
 
-/** POST /api/structure/margin: rupees for all of them, hedges counted, and the sum of each by itself. */
+/** POST /api/structure/margin: rupees for all of them, hedges counted, and the sum of each by itself; `after` is */
 export interface StructureMargin {
   margin: number;
   separate: number;
+  after: number[];
 }
 
 /** POST /api/structure/margin: legs held together, their underlying at `spot`. */

@@ -141,6 +141,9 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
           <Figure name="Profit to loss">{facts && Number.isFinite(facts.maxLoss) && Number.isFinite(facts.maxProfit) ? number(facts.maxProfit / -facts.maxLoss, 2) : "—"}</Figure>
           <Figure name="Margin together" title="By the tables of config/risk.toml; the broker's own figure may differ">{rupees(margin?.margin, 0)}</Figure>
           <Figure name="Saved by hedges">{margin ? rupees(margin.separate - margin.margin, 0) : "—"}</Figure>
+          <Figure name="Margin leg by leg" title="What the first leg needs, the first two, and so on: the order in which legs are bought and sold counts">
+            {margin && margin.after.length > 1 ? margin.after.map((one) => rupees(one, 0)).join(" → ") : "—"}
+          </Figure>
           <Figure name="Net Δ (units)">{number(net((cell) => cell.delta), 1)}</Figure>
           <Figure name="Net Γ">{number(net((cell) => cell.gamma), 3)}</Figure>
           <Figure name="Net Θ (₹ a day)">{compact(net((cell) => cell.theta))}</Figure>

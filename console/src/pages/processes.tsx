@@ -1,6 +1,8 @@
 /** Processes of the stack: state, load, memory. */
+import { useState } from "react";
 import { useAnswer } from "../api/hooks";
-import type { OperationRow, ProcessRow } from "../generated/api";
+import { useRole } from "../api/session";
+import type { CheckRow, OperationRow, ProcessRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { number, span, words } from "../ui/format";
 import { Badge, Card, ErrorNote, Page, type Tone } from "../ui/parts";
@@ -50,6 +52,37 @@ function Operations() {
   );
 }
 
+const VERDICTS: Record<string, Tone> = { ok: "good", warning: "care", failed: "bad" };
+const CHECKS: readonly Column<CheckRow>[] = [
+  { id: "check", name: "Check", value: (row) => [row.check, row.account].filter(Boolean).join(" of ") },
+  { id: "verdict", name: "Verdict", value: (row) => row.verdict, cell: (row) => <Badge tone={VERDICTS[row.verdict] ?? ""}>{row.verdict}</Badge> },
+  { id: "found", name: "Found", value: (row) => row.found, cell: (row) => <span className="small wrap">{row.found}</span> },
+  { id: "cure", name: "What to do", value: (row) => row.cure, cell: (row) => <span className="small wrap">{row.cure}</span> },
+];
+const checkKey = (row: CheckRow): string => `${row.check} ${row.account}`;
+
+/** What `mytrading doctor --quick` finds, asked for: it calls each account's server. */
+function Checks() {
+  const trader = useRole("trader");
+  const [asked, setAsked] = useState(false);
+  const answer = useAnswer<CheckRow[]>(asked ? "/api/doctor" : null);
+  if (!trader) return null;
+  return (
+    <Card
+      title="Machine, servers, broker sessions"
+      plain
+      actions={
+        <button type="button" className="small" disabled={asked && answer.busy} onClick={() => (asked ? answer.again() : setAsked(true))}>
+          {asked && answer.busy ? "Checking…" : "Check now"}
+        </button>
+      }
+    >
+      <ErrorNote error={answer.error} />
+      {answer.data && <Table plain label="checks" rows={answer.data} loaded columns={CHECKS} rowKey={checkKey} />}
+    </Card>
+  );
+}
+
 const key = (row: ProcessRow): string => row.name;
 
 export default function Processes() {
@@ -60,6 +93,7 @@ export default function Processes() {
       <Card plain>
         <Table plain label="processes" rows={processes.rows} loaded={processes.loaded} columns={COLUMNS} rowKey={key} />
       </Card>
+      <Checks />
       <Operations />
     </Page>
   );

@@ -47,6 +47,7 @@ HEAVY_PATHS = (
     "/api/risk",
     "/api/legs/",
     "/api/strategies/",
+    "/api/doctor",
     "/api/setup",
     "/api/margin/",
     "/api/books/",

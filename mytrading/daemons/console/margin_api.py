@@ -76,8 +76,10 @@ def show_structure_margin(state: State, data: JSONBody[api.StructureMarginReques
         tables = RiskTables.from_dict(tomllib.loads(text))
     except (ValueError, msgspec.ValidationError) as error:
         raise ApiRefused("REFUSED", f"config/risk.toml: {error}") from error
-    needed = margin_requirement(legs, tables, ist_date(state.clock.now()))
-    return api.StructureMargin(margin=round(needed.initial, 2), separate=round(needed.gross, 2))
+    today = ist_date(state.clock.now())
+    needed = margin_requirement(legs, tables, today)
+    after = [round(margin_requirement(legs[:count], tables, today).initial, 2) for count in range(1, len(legs) + 1)]
+    return api.StructureMargin(margin=round(needed.initial, 2), separate=round(needed.gross, 2), after=after)
 
 
 @get("/api/books/{book:str}", sync_to_thread=True)

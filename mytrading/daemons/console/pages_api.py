@@ -11,10 +11,11 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
 
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
-from mytrading.daemons.console.actions_api import query_gateway
+from mytrading.daemons.console.actions_api import TRADER, query_gateway
 from mytrading.daemons.console.log_tail import log_line
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
@@ -182,7 +183,24 @@ def show_operations(state: State) -> list[api.OperationRow]:
     return sorted(rows, key=lambda row: row.p99, reverse=True)
 
 
+@get("/api/doctor", opt=TRADER, sync_to_thread=True)
+def show_checks(state: State) -> list[api.CheckRow]:
+    """What `mytrading doctor --quick` finds now, which places nothing, and the day of the contracts in use."""
+    findings = ask_shell(state.config, "doctor", "--quick", codes=(1,))["findings"]
+    snapshot = InstrumentFile(state.config.state).snapshot()
+    today = ist_date(state.clock.now()).isoformat()
+    contracts = api.CheckRow(
+        check="contracts",
+        account="",
+        verdict="ok" if snapshot.day == today else "warning",
+        found=f"{len(snapshot.instruments)} of {snapshot.day or 'no day yet'}",
+        cure="" if snapshot.day == today else "download the master contract on the OpenAlgo page",
+    )
+    return [contracts, *(msgspec.convert(row, api.CheckRow) for row in findings)]
+
+
 ROUTES = [
+    show_checks,
     show_why,
     show_logs,
     show_settings,

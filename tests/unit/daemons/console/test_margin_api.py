@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -37,14 +38,15 @@ def test_legs_need_less_where_one_hedges_another(console: ConsoleOfTest, monkeyp
         {"instrument": NEAR, "units": 65, "price": 300.0},
     )
 
-    def margin(*legs: dict[str, object]) -> dict[str, float]:
-        found: dict[str, float] = page.post("/api/structure/margin", legs=legs, spot=23_000.0).json()
+    def margin(*legs: dict[str, object]) -> dict[str, Any]:
+        found: dict[str, Any] = page.post("/api/structure/margin", legs=legs, spot=23_000.0).json()
         return found
 
     alone, hedged = margin(sold), margin(sold, bought)
     assert alone["margin"] == alone["separate"] > 0
     assert hedged["margin"] < hedged["separate"] and hedged["margin"] < alone["margin"]
     assert hedged["separate"] == alone["separate"] + 65 * 300.0
+    assert hedged["after"] == [alone["margin"], hedged["margin"]]
     refused = page.post("/api/structure/margin", legs=[{**sold, "instrument": "NFO:GONE"}], spot=1.0).json()
     assert (refused["code"], refused["field"]) == ("BAD_REQUEST", "legs[1].instrument")
 

@@ -69,3 +69,12 @@ def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_told_no
     assert page.get("/api/setup/accounts").json() == []
     row = console.audited(action="account add")[0]
     assert row["result"] == "refused" and KEY not in str(row)
+
+
+def test_checks_of_doctor_come_with_the_day_of_the_contracts_and_to_traders_alone(console: ConsoleOfTest) -> None:
+    contracts, *others = console.browser("asha").get("/api/doctor").json()
+    assert (contracts["check"], contracts["verdict"]) == ("contracts", "warning") and "no day yet" in contracts["found"]
+    assert {"disk", "server"} <= {row["check"] for row in others}
+    assert all(row["cure"] for row in others if row["verdict"] == "failed")
+    console.add_user("dora", "viewer")
+    assert console.browser("dora").get("/api/doctor").json()["code"] == "ROLE"
