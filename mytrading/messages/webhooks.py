@@ -115,10 +115,15 @@ class AlertRemembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class WebhooksOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="webhooks_opened"):
-    """First row of a day's journal of `webhooks`: the alerts that still count, the oldest first, the strategies whose
-    entries an operator has switched off, and the market time of each webhook's last alert."""
+    """First row of a day's journal of `webhooks`: the alerts that can be asked for, the oldest first, the strategies
+    whose entries an operator has switched off, and the market time of each webhook's last alert.
+
+    `standing` are verdicts on older alerts that still count: the last signal of a symbol, or one whose repetition would
+    be a duplicate.
+    """
 
     day: str
     alerts: tuple[AlertRemembered, ...] = ()
     switched_off: tuple[str, ...] = ()
     last: dict[str, int] = {}
+    standing: tuple[AlertJudged, ...] = ()

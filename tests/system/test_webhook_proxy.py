@@ -15,6 +15,7 @@ import pytest
 
 from mytrading.core.webhooks.authentication import AlertRequest
 from tests.kit.alert_loop import Loop
+from tests.kit.project import ROOT
 from tests.kit.waiting import eventually
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
@@ -40,17 +41,7 @@ http {{
         listen 127.0.0.1:{port};
         access_log off;
         error_log {folder}/error.log crit;
-        location ~ ^/(strategy/webhook|chartink/webhook|webhook/status)/ {{
-            proxy_pass http://127.0.0.1:{upstream};
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Client-Certificate-CN "";
-            proxy_connect_timeout 1s;
-            proxy_read_timeout 1s;
-            error_page 502 504 =503 @down;
-        }}
-        location @down {{
-            return 503;
-        }}
+        {locations}
     }}
     {secure}
 }}
@@ -72,6 +63,14 @@ SECURE = """
     }}
 """
 NAME = "TradingView Webhooks"
+
+
+def locations(upstream: int) -> str:
+    """What the documents say of nginx, with another port and less patience."""
+    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    found = page.partition("    location ~")[2].partition("\n}\n")[0]
+    assert "8701;" in found and "proxy_read_timeout 3s" in found
+    return "location ~" + found.replace("8701;", f"{upstream};").replace("read_timeout 3s", "read_timeout 1s")
 
 
 def free_port() -> int:
@@ -131,7 +130,8 @@ def proxied(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Lo
         if "secure_port" in request.fixturenames:
             other = request.getfixturevalue("secure_port")
             secure = SECURE.format(folder=tmp_path, port=other, upstream=loop.server.port)
-        config.write_text(CONFIG.format(folder=tmp_path, port=port, upstream=loop.server.port, secure=secure))
+        shown = locations(loop.server.port)
+        config.write_text(CONFIG.format(folder=tmp_path, port=port, locations=shown, secure=secure))
         process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(config)])
         try:
             eventually(lambda: post(port) == 202)

@@ -14,7 +14,7 @@ def active_alerts(machine: WebhookMachine, now: int) -> ActiveAlerts:
     """Return the alerts that are active at market time `now`: webhooks that fire usually and have been silent."""
     return {
         (SILENT, name): ActiveAlert(
-            Severity.WARNING, f"no alert came to {name} for {days} days; look whether its sender still runs"
+            Severity.WARNING, f"no alert came to {name} for {days} trading days; look whether its sender still runs"
         )
         for name, days in machine.silent(now).items()
     }

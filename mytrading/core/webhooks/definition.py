@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import Calendar, Session
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.options.leg_grammar import CONTRACT_PRODUCTS, parse_time_of_day, parse_trade
 from mytrading.core.text.spelling import convert_parsed_file, nearest
@@ -30,7 +30,7 @@ from mytrading.messages.webhooks import AlertAction, Sender
 MOST_NAME = 50
 MOST_LEGS = 20
 ORDINARY_AMONG = 5
-"""Trading days that are looked at for an exchange's ordinary hours."""
+"""Ordinary trading days that are looked at for an exchange's hours."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,49}")
 _WORDS: dict[str, type[StrEnum]] = {
     "sender": Sender,
@@ -290,13 +290,15 @@ def parse_relative(mapping: SymbolMapping, trade: str) -> TradeRule:
 
 
 def window_problems(webhook: WebhookDefinition, calendar: Calendar, day: date) -> list[str]:
-    """Return what its window has against the hours of its exchanges: from the first opening to the last close of five
-    trading days from `day` on, so that a special session among them changes nothing."""
+    """Return what its window has against the ordinary hours of its exchanges: from the first opening to the last close
+    of five trading days from `day` on, special sessions left out."""
     found = []
     for exchange in dict.fromkeys(split_id(name)[0] for name in webhook.instruments):
-        sessions = [calendar.session(exchange, day) or calendar.next_session(exchange, day)]
+        sessions: list[Session] = []
+        session = calendar.session(exchange, day) or calendar.next_session(exchange, day)
         while len(sessions) < ORDINARY_AMONG:
-            sessions.append(calendar.next_session(exchange, ist_date(sessions[-1].open_ns)))
+            sessions += [] if session.name else [session]
+            session = calendar.next_session(exchange, ist_date(session.open_ns))
         opens = min(second_of_day(session.open_ns) for session in sessions)
         closes = max(second_of_day(session.close_ns) for session in sessions)
         hours = f"{exchange} trades from {_hhmm(opens)} to {_hhmm(closes)}"

@@ -7,6 +7,7 @@ symbol only the order of arrival counts: each signal replaces the one before it,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
 from mytrading.core.calendar import Calendar
@@ -15,7 +16,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.request_counter import RequestCounter
-from mytrading.core.time import DAY, SECOND, day_start, hhmm
+from mytrading.core.time import DAY, SECOND, day_start, hhmm, ist_date, second_of_day
 from mytrading.core.webhooks.authentication import SIGNATURE_SECONDS
 from mytrading.core.webhooks.decision_table import wanted_units
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookDefinition
@@ -40,6 +41,8 @@ LIMITED = "RATE_LIMITED"
 REMEMBERED_NS = 7 * DAY
 """How long an alert can be asked for."""
 MOST_REMEMBERED = 20_000
+"""Alerts whose status pages are kept, beside those so young that their signatures count. No decision depends on others:
+what still counts of them is in the first row of a day by itself."""
 FLOOR_NS = 2 * SECOND
 """Machine time that a signal has at least, however fast the market's clock runs."""
 PRICE_NS = 60 * SECOND
@@ -135,7 +138,7 @@ class WebhookMachine:
         """Strategies whose entries an operator has switched off."""
         self.last: dict[str, int] = {}
         """Market time of the last alert of each webhook."""
-        self._keys: dict[tuple[str, str], _Known] = {}
+        self._keys: dict[tuple[str, str], AlertJudged] = {}
         self._signatures: dict[tuple[str, str], _Known] = {}
         """The first alert with each signature, for as long as its time stamp could count; the oldest first."""
         self.requests = RequestCounter()
@@ -174,25 +177,39 @@ class WebhookMachine:
         return self._by_id.get(alert, "")
 
     def snapshot(self, day: str) -> WebhooksOpened:
-        """Return the first row of the journal of `day` (ISO date), with the alerts that can still be asked for."""
+        """Return the first row of the journal of `day` (ISO date), with the alerts that can still be asked for, and the
+        verdicts on others that still count: what was wanted last, and what duplicates are known by."""
         kept = [one for one in self.alerts.values() if self._machine_ns - one.received_ns <= REMEMBERED_NS]
-        off = tuple(sorted(self.switched_off))
-        return WebhooksOpened(day=day, alerts=tuple(kept), switched_off=off, last=dict(self.last))
+        known = {alert.id for alert in kept}
+        since = self._machine_ns - _LONGEST_WINDOW_NS
+        counts = [*self._wanted.values(), *(row for row in self._keys.values() if row.received_ns > since)]
+        return WebhooksOpened(
+            day=day,
+            alerts=tuple(kept),
+            switched_off=tuple(sorted(self.switched_off)),
+            last=dict(self.last),
+            standing=tuple(dict.fromkeys(row for row in counts if row.alert not in known)),
+        )
 
     def silent(self, now: int) -> dict[str, int]:
-        """Return the days without an alert of each webhook that is silent for longer than its file allows, while one of
-        its exchanges is open; a webhook that never had one is not among them."""
-        found = {}
+        """Return the trading days without an alert of each webhook that is silent for longer than its file allows,
+        while one of its exchanges is open; a webhook that never had one is not among them."""
+        found, calendar = {}, self.environment.calendar
         for name, webhook in self.environment.webhooks.items():
-            days = (now - self.last.get(name, now)) // DAY
-            if webhook.file.silence_days and days >= webhook.file.silence_days and self._is_any_open(webhook, now):
+            exchanges = {one for each in webhook.instruments if calendar.has_exchange(one := split_id(each)[0])}
+            if not webhook.file.silence_days or not any(calendar.is_open(one, now) for one in exchanges):
+                continue
+            days = self._trading_days(exchanges, self.last.get(name, now), now)
+            if days >= webhook.file.silence_days:
                 found[name] = days
         return found
 
-    def _is_any_open(self, webhook: WebhookDefinition, now: int) -> bool:
-        calendar = self.environment.calendar
-        exchanges = {split_id(name)[0] for name in webhook.instruments}
-        return any(calendar.has_exchange(one) and calendar.is_open(one, now) for one in exchanges)
+    def _trading_days(self, exchanges: Iterable[str], since: int, now: int) -> int:
+        """Whole trading days of any of these exchanges from market time `since` to `now`."""
+        calendar, day, days = self.environment.calendar, ist_date(since), 0
+        while (day := day + timedelta(days=1)) <= ist_date(now):
+            days += any(calendar.is_trading_day(one, day) for one in exchanges)
+        return max(days - (second_of_day(now) < second_of_day(since)), 0)
 
     # the state
 
@@ -214,15 +231,15 @@ class WebhookMachine:
 
     def _remember(self, alert: AlertRemembered) -> None:
         self.alerts[alert.status] = alert
+        young = self._machine_ns - _SIGNATURE_NS
         if alert.signature:
             self._signatures.setdefault((alert.webhook, alert.signature), _Known(alert.id, alert.received_ns))
-            old = self._machine_ns - _SIGNATURE_NS
-            while self._signatures and next(iter(self._signatures.values())).received_ns < old:
+            while self._signatures and next(iter(self._signatures.values())).received_ns < young:
                 del self._signatures[next(iter(self._signatures))]
         self._by_id[alert.id] = alert.status
-        while len(self.alerts) > MOST_REMEMBERED:
-            gone = self.alerts.pop(next(iter(self.alerts)))
-            self._by_id.pop(gone.id, None)
+        while len(self.alerts) > MOST_REMEMBERED and (old := next(iter(self.alerts.values()))).received_ns < young:
+            del self.alerts[old.status]
+            self._by_id.pop(old.id, None)
 
     def _judged(self, row: AlertJudged) -> None:
         if (status := self._by_id.get(row.alert)) is not None:
@@ -236,9 +253,13 @@ class WebhookMachine:
                 verdicts=(*known.verdicts, row),
                 signature=known.signature,
             )
+        self._stand(row)
+
+    def _stand(self, row: AlertJudged) -> None:
+        """Note what later alerts are compared with."""
         self.last[row.webhook] = max(row.at_ns, self.last.get(row.webhook, 0))
         if row.key and row.verdict in (AlertVerdict.ACCEPTED, AlertVerdict.NO_OP):
-            self._keys[row.webhook, row.key] = _Known(row.alert, row.received_ns)
+            self._keys[row.webhook, row.key] = row
             if len(self._keys) > MOST_REMEMBERED:
                 old = self._machine_ns - _LONGEST_WINDOW_NS
                 self._keys = {key: known for key, known in self._keys.items() if known.received_ns > old}
@@ -248,15 +269,13 @@ class WebhookMachine:
     def _reopen(self, row: WebhooksOpened) -> None:
         self.switched_off = set(row.switched_off)
         self.last = dict(row.last)
+        for judged in row.standing:
+            self._stand(judged)
         for alert in row.alerts:
             self._remember(alert)
             for judged in alert.verdicts:
                 self.notice(judged.received_ns)
-                self.last[judged.webhook] = max(judged.at_ns, self.last.get(judged.webhook, 0))
-                if judged.key and judged.verdict in (AlertVerdict.ACCEPTED, AlertVerdict.NO_OP):
-                    self._keys[judged.webhook, judged.key] = _Known(judged.alert, judged.received_ns)
-                if judged.signal:
-                    self._wanted[judged.webhook, judged.watch or judged.instrument] = judged
+                self._stand(judged)
 
     # decisions
 
@@ -439,11 +458,12 @@ class WebhookMachine:
         return content_id("meaning", intent.symbol, intent.action, str(size), str(quantity), alert.bar_time)
 
     def _first_with(self, webhook: WebhookDefinition, key: str, alert: AlertReceived) -> str:
-        """The id of the alert that this one repeats, "" for none. One alert never repeats itself."""
+        """The id of the alert that this one repeats, "" for none. One alert never repeats itself. Machine time is not
+        always later after a boot."""
         known = self._keys.get((webhook.name, key))
         if known is None or known.alert == alert.id:
             return ""
-        return known.alert if alert.received_ns - known.received_ns < webhook.duplicate_ns else ""
+        return known.alert if abs(alert.received_ns - known.received_ns) < webhook.duplicate_ns else ""
 
     def _time_refusal(
         self, webhook: WebhookDefinition, wanted: _Wanted, alert: AlertReceived, now: int

@@ -15,6 +15,10 @@ from mytrading.core.webhooks.authentication import (
     sign,
 )
 from mytrading.core.webhooks.definition import WebhookDefinition, WebhookGuards, WebhookToken
+from mytrading.core.webhooks.senders import decode_fields, read_alert
+from mytrading.messages.webhooks import Sender
+from tests.kit.alert_loop import Loop
+from tests.kit.project import ROOT
 from tests.kit.webhooks import TOKEN, webhook
 
 KEY = "k" * 40
@@ -82,6 +86,19 @@ def test_time_stamp_may_be_five_minutes_off(off: int, expected: str) -> None:
 )
 def test_header_that_is_no_signature_is_refused(header: str) -> None:
     assert code(WebhookGuards(hmac_key=KEY), request(signature=header)) == "BAD_SIGNATURE"
+
+
+def test_client_of_the_documents_signs_what_is_taken() -> None:
+    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    client = page.partition("```python\n")[2].partition("```")[0]
+    with Loop() as loop:
+        url = f"http://127.0.0.1:{loop.server.port}/strategy/webhook/{TOKEN}"
+        code_of = client.replace("https://alerts.example.in/strategy/webhook/…", url).replace('"…"', f'"{KEY}"')
+        exec(compile(code_of, "docs/webhooks.md", "exec"), {})
+    (sent,) = loop.requests
+    assert isinstance(sent, AlertRequest)
+    assert code(WebhookGuards(hmac_key=KEY), sent) == ""
+    assert read_alert(Sender.GENERIC, decode_fields(Sender.GENERIC, sent.body)).sender_id == "my-order-1"
 
 
 def test_only_listed_addresses_may_send() -> None:

@@ -177,7 +177,8 @@ def test_window_of_ordinary_hours_is_in_order_on_the_day_of_a_special_session() 
     evening = {"date": DAY, "exchanges": ["NSE"], "open": time(18, 0), "close": time(19, 0), "name": "Muhurat trading"}
     calendar = Calendar.from_dict({**CALENDAR, "special": [evening]})
     assert window_problems(webhook(start="09:20", end="15:00", square_off="15:10"), calendar, DAY) == []
-    assert window_problems(webhook(start="09:00", end="15:00"), calendar, DAY)
+    for late in ({"square_off": "16:00"}, {"square_off": "18:30"}, {"start": "09:00", "end": "15:00"}):
+        assert len(window_problems(webhook(**late), calendar, DAY)) == 1, late
 
 
 def test_addresses_of_senders_are_addresses() -> None:

@@ -342,6 +342,15 @@ def test_webhook_that_fires_daily_and_is_silent_is_told_while_its_exchange_is_op
     assert receiver.machine.silent(at("16:00:00", date(2026, 1, 9))) == {}
 
 
+def test_days_on_which_nothing_trades_are_no_silence() -> None:
+    receiver = Receiver(webhook(silence_days=2))
+    receiver.now = at("10:00:00", date(2026, 1, 23))  # a Friday before a holiday on Monday
+    receiver.post(BUY)
+    assert receiver.machine.silent(at("15:00:00", date(2026, 1, 27))) == {}
+    assert receiver.machine.silent(at("09:59:59", date(2026, 1, 28))) == {}
+    assert receiver.machine.silent(at("10:00:00", date(2026, 1, 28))) == {"alerts": 2}
+
+
 def test_smaller_position_of_the_same_side_is_refused() -> None:
     receiver = Receiver(webhook(mode="BOTH"))
     body = '{{"symbol": "SBIN", "action": "{}", "position_size": {}, "id": "{}"}}'
@@ -390,6 +399,52 @@ def test_contract_is_chosen_by_the_price_and_stays_while_it_is_held() -> None:
     held.held.clear()
     receiver.post(body.format("sell", 6))
     assert verdicts(receiver.post(body.format("buy", 7))[1]) == ["NO_PRICE"]
+
+
+def test_what_counts_of_forgotten_alerts_is_known_on_a_new_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver = Receiver(webhook(symbols=CALL, duplicate_seconds=3600))
+    body = '{{"symbol": "NIFTY", "action": "buy", "id": "{}"}}'
+    receiver.machine.environment.prices["NSE_INDEX:NIFTY"] = 26010.0, receiver.machine_ns
+    first, _ = receiver.post(body.format(1))
+    call = "NFO:NIFTY13JAN2626000CE"
+    monkeypatch.setattr("mytrading.core.webhooks.machine.MOST_REMEMBERED", 1)
+    for _ in range(3):
+        receiver.wait(700)
+        receiver.post("{")
+    assert receiver.machine.alert(first.status) is None
+    for _ in range(2):  # carried from day to day
+        receiver.rows = [receiver.machine.snapshot("2026-01-08")]
+        receiver.restart()
+    receiver.machine.environment.holdings = held = Held()
+    held.held[call] = 150
+    assert verdicts(receiver.post(body.format(1))[1]) == ["duplicate"]
+    _, rows = receiver.post(body.format(2))
+    assert (verdicts(rows), rows[0].instrument) == (["no_op"], call)
+    receiver.machine.notice(receiver.machine_ns + 8 * 86_400 * SECOND)
+    (standing,) = receiver.machine.snapshot("2026-01-16").standing
+    assert (standing.alert, standing.target) == (first.id, 150)
+
+
+def test_alert_whose_signature_may_come_again_is_remembered_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mytrading.core.webhooks.machine.MOST_REMEMBERED", 1)
+    receiver = Receiver(webhook(duplicate_seconds=0))
+    alert, _ = receiver.post(BUY)
+    signed = replace(alert, id="1", status="s1", signature="abc")
+    receiver.send(signed)
+    for _ in range(5):
+        receiver.post("{")
+    receiver.rows = [receiver.machine.snapshot("2026-01-08")]
+    receiver.restart()
+    assert verdicts(receiver.send(replace(signed, id="2", status="s2"))) == ["duplicate"]
+
+
+def test_alert_after_a_boot_with_an_earlier_clock_is_none_of_before() -> None:
+    receiver = Receiver()
+    receiver.post(BUY)
+    receiver.machine_ns -= 3600 * SECOND
+    assert verdicts(receiver.post(BUY)[1]) == ["accepted"]
+    receiver.wait(1)
+    assert verdicts(receiver.post(BUY)[1]) == ["duplicate"]
 
 
 def test_exit_goes_out_where_the_contract_chosen_before_is_forgotten() -> None:

@@ -153,3 +153,11 @@ def test_unknown_tokens_are_counted_by_themselves(receiver: WebhookReceiver) -> 
     receiver._unknown.most = 2
     assert [ask(receiver, token="wrong").status for _ in range(3)] == [404, 404, 429]
     assert ask(receiver).status == 400
+
+
+def test_status_pages_are_read_so_often_a_minute_from_one_address(receiver: WebhookReceiver) -> None:
+    receiver._status_calls.most = 2
+    asked = [StatusRequest("x" * 22, ip, machine_now()) for ip in ("::1", "::1", "::1", "::2")]
+    found = [receiver._status(one) for one in asked]
+    assert [one.status for one in found] == [404, 404, 429, 404]
+    assert 0 < found[2].retry_after <= 60
