@@ -248,6 +248,10 @@ def test_locked_webhook_takes_nothing(hooks: AlertSender) -> None:
     assert eventually(lambda: hooks.post("late", order("ONGC", "sell")).code == "WEBHOOK_LOCKED", 2)
     assert hooks.stack.run("webhook", "unlock", "late").returncode == 0
     assert eventually(lambda: hooks.post("late", order("ONGC", "sell")).code == "no_op", 2)
+    found = [
+        row["now"] for row in hooks.stack.ask("webhook", "replay", "late", "--dry") if row["was"] == "WEBHOOK_LOCKED"
+    ]
+    assert "WEBHOOK_LOCKED" not in found and found
 
 
 def test_disabled_strategy_enters_nothing(hooks: AlertSender) -> None:

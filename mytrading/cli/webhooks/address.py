@@ -47,4 +47,6 @@ def _of_settings(profile: str) -> tuple[str, list[str]]:
         rules = load_settings(project_home(), profile or "default", checked=False).webhooks
     except ConfigurationError as error:
         notes = [f"the settings cannot be read, so the address is that of the default port: {error}"]
+    if not rules.public_url and not rules.port:
+        notes.append("the port is known once a stack runs (WEBHOOK_PORT=0): `mytrading endpoints` names it")
     return rules.public_url.rstrip("/") or f"http://127.0.0.1:{rules.port}", notes

@@ -84,7 +84,7 @@ def judged_again(config: RunConfig, webhook: WebhookDefinition) -> list[dict[str
                     {
                         "alert": alert.id,
                         "symbol": row.symbol,
-                        "was": was.get((alert.id, row.symbol), ""),
+                        "was": was.get((alert.id, row.symbol)) or was.get((alert.id, ""), ""),  # of all of it
                         "now": _said(row),
                         "target": row.target,
                         "text": text,

@@ -63,6 +63,12 @@ def test_address_of_this_machine_is_flagged(home: Path) -> None:
     assert "senders on the internet cannot reach it; set WEBHOOK_PUBLIC_URL" in " ".join(done.output.split())
 
 
+def test_port_that_is_not_known_yet_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_PORT", "0")
+    done = webhook("add", "alerts", "--sender", "generic", *MAP)
+    assert "`mytrading endpoints` names it" in " ".join(done.output.split())
+
+
 def test_import_is_taken_whole_or_not_at_all_after_a_preview(home: Path, tmp_path: Path) -> None:
     assert webhook("add", "alerts", "--sender", "generic", *MAP).exit_code == 0
     before, rows = text_of(home), [f"S{number},NSE,{number + 1},MIS" for number in range(100)]
