@@ -41,7 +41,7 @@ class AlertRequest(NamedTuple):
 
 def digest_of(secret: str) -> str:
     """Return the SHA-256 digest of a token or secret as 64 hex digits; of any text, however wrong."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class FoundToken(NamedTuple):
@@ -145,4 +145,4 @@ def _is_listed(ip: str, listed: Iterable[str], presets: Mapping[str, Sequence[st
 
 
 def _same(first: str, second: str) -> bool:
-    return hmac.compare_digest(first.encode("utf-8", "surrogateescape"), second.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(first.encode("utf-8", "surrogatepass"), second.encode("utf-8", "surrogatepass"))

@@ -45,7 +45,7 @@ def test_token_names_its_webhook_and_no_other_text_does() -> None:
     found = book.find(TOKEN, 0)
     assert found is not None
     assert found.webhook.name == "alerts"
-    for wrong in ("", "x", TOKEN + "x", digest_of(TOKEN), "\x00", "é" * 500, "\udcff"):
+    for wrong in ("", "x", TOKEN + "x", digest_of(TOKEN), "\x00", "é" * 500, "\udcff", "\ud800"):
         assert book.find(wrong, 0) is None
 
 
@@ -119,7 +119,7 @@ def test_secret_of_the_body_is_compared_by_its_digest() -> None:
     guards = WebhookGuards(secret_digest=digest_of("hunter2"))
     assert check_secret(guards, "hunter2") is None
     assert check_secret(WebhookGuards(), "") is None
-    for wrong in ("", "hunter3"):
+    for wrong in ("", "hunter3", "\ud800"):
         found = check_secret(guards, wrong)
         assert found is not None
         assert found.code == "BAD_SECRET"
