@@ -14,6 +14,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from traceback import walk_tb
 from typing import Any
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
@@ -248,7 +249,16 @@ class WebhookReceiver(MachineDaemon):
         if self.journal.short or not self.hooks.environment.instruments:
             why = "the disk of the journal is full" if self.journal.short else "today's contracts are not loaded yet"
             return answers.refusal_answer(refusal("NOT_READY", f"nothing was done: {why}; send it again", None, 5))
-        alert = self._read(webhook, request, GUARDLESS if found.trial else webhook.file.guards)
+        try:
+            alert = self._read(webhook, request, GUARDLESS if found.trial else webhook.file.guards)
+        except Exception as error:  # noqa: BLE001 - a defect in reading one request changed nothing yet
+            *_, (frame, line) = walk_tb(error.__traceback__)  # not what it says, nor locals: they may hold a secret
+            place = f"{frame.f_code.co_filename}:{line}"
+            self.log.error(
+                "alert.unreadable", webhook=webhook.name, ip=request.ip, defect=type(error).__name__, at=place
+            )
+            why = "a defect, which the log of the process shows; its sender's other alerts are taken"
+            return answers.refusal_answer(refusal("NOT_READY", f"nothing was done: {why}", None, 60))
         if new := self._not_listed_yet(webhook, alert):
             return answers.refusal_answer(refusal("NOT_READY", f"nothing was done: {new}; send it again", None, 2))
         self._tail.poll()  # what it holds is to be known as of now

@@ -14,6 +14,7 @@ from mytrading.core.time import SECOND
 from mytrading.core.webhooks.answers import UNKNOWN, AlertAnswer
 from mytrading.core.webhooks.authentication import AlertRequest, digest_of, sign
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookGuards, WebhookToken
+from mytrading.daemons.webhooks import daemon
 from mytrading.daemons.webhooks.daemon import WebhookReceiver
 from mytrading.daemons.webhooks.http_server import StatusRequest
 from mytrading.messages.commands import SignalDenied
@@ -81,6 +82,21 @@ def test_body_that_was_cut_off_is_journaled(receiver: WebhookReceiver) -> None:
     assert receiver._alert(request._replace(token="wrong")) == UNKNOWN
     (row,) = (row for row in journaled(receiver) if isinstance(row, AlertReceived))
     assert row.body == "more than 1 bytes that were not read"
+
+
+def test_defect_in_reading_an_alert_is_a_503_and_tells_its_place_alone(
+    receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = b'{"symbol": "SBIN", "action": "buy", "secret": "of the sender"}'
+    with monkeypatch.context() as patched:
+        patched.setattr(daemon, "read_alert", lambda *_: {}["of the sender"])
+        answer = ask(receiver, body)
+    assert (answer.status, answer.body["code"], answer.retry_after) == (503, "NOT_READY", 60)
+    written = capsys.readouterr()
+    assert "alert.unreadable" in written.out + written.err and "KeyError" in written.out + written.err
+    assert "of the sender" not in written.out + written.err
+    assert codes(receiver) == []
+    assert ask(receiver, body).status == 202
 
 
 def test_alert_before_its_instrument_is_loaded_is_sent_again(receiver: WebhookReceiver) -> None:
