@@ -20,12 +20,15 @@ from tests.kit.plain_market import PlainBar, PlainTrip, average_cross, donchian,
 from tests.kit.project import ROOT
 
 INDIA = timezone(timedelta(hours=5, minutes=30))
-INFY = "NSE:INFY"
+INFY, BANKNIFTY = "NSE:INFY", "NSE_INDEX:BANKNIFTY"
+LOTS = 2
+UNITS_A_LOT = {NIFTY: 50, BANKNIFTY: 15}
+"""In March 2024, by the exchange's circulars."""
 TEMPERS = ("trend", "range", "wild", "gaps")
 
 
 class Pair(BaseStrategy):
-    """Sells the dearer of two shares and buys the other where their ratio is far from its mean, until it is back."""
+    """Sells the dearer of two and buys the other where their ratio is far from its mean, until it is back."""
 
     bars_of_mean: int = 60
     width: float = 0.004
@@ -112,7 +115,8 @@ def test_average_cross_of_20_and_50_bars_equals_the_trips_counted_apart(
     assert_equal_trips(traded(Averages, name, **guard, **way), bars, trips, NIFTY if name == "index-1m" else SBIN)
 
 
-def test_pair_of_two_shares_equals_the_trips_counted_apart() -> None:
+@pytest.mark.parametrize("names", [(SBIN, INFY), (NIFTY, BANKNIFTY)], ids=["shares", "indices"])
+def test_pair_equals_the_trips_counted_apart(names: tuple[str, str]) -> None:
     both = [read_minutes(f"bars-{temper}") for temper in ("wild", "range")]
     assert [bar[:2] for bar in both[0]] == [bar[:2] for bar in both[1]]
     ratios = [one.close / other.close for one, other in zip(*both, strict=True)]
@@ -129,12 +133,14 @@ def test_pair_of_two_shares_equals_the_trips_counted_apart() -> None:
             return "SELL" if (found > 0) == (side == 0) else "BUY"
         return "EXIT" if abs(found) < Pair.width / 4 else ""
 
-    data = [bars_of("wild"), bars_of("range", INFY)]
-    result = run(spec_of(Pair, *data, symbols=(SBIN, INFY), fees=fees()))
-    for side, (bars, name) in enumerate(zip(both, (SBIN, INFY), strict=True)):
+    data = [bars_of(temper, name) for temper, name in zip(("wild", "range"), names, strict=True)]
+    result = run(spec_of(Pair, *data, symbols=names, fees=fees(), lots=LOTS))
+    for side, (bars, name) in enumerate(zip(both, names, strict=True)):
         trips = plain_trips(bars, lambda number, side=side: decide(side, number))  # type: ignore[misc]
         assert len(trips) > 15
         assert_equal_trips(result, bars, trips, name)
+        units = {trade.quantity for trade in result.ledger.trades if trade.instrument == name}
+        assert units == {LOTS * UNITS_A_LOT.get(name, 1)}
 
 
 def test_calculations_that_results_are_held_against_use_nothing_of_the_package() -> None:
