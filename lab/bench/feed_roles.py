@@ -70,8 +70,10 @@ def reader(endpoint: str) -> None:
 
     It says that it is ready once it is connected: what the feed sends before is lost.
     """
-    subscriber = ZMQSubscriber("market", [endpoint])
-    subscriber.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED).recv_multipart()
+    subscriber = ZMQSubscriber("market", [])
+    connected = subscriber.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED)
+    subscriber.socket.connect(endpoint)
+    connected.recv_multipart()
     poller = zmq.Poller()
     poller.register(subscriber.socket, zmq.POLLIN)
     poller.register(sys.stdin.fileno(), zmq.POLLIN)
