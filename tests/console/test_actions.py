@@ -37,7 +37,7 @@ def assert_done(viewer: PageViewer) -> None:
 def claim(viewer: PageViewer, stop: float) -> None:
     """Give the unmanaged units to `manual` from the page of positions."""
     viewer.open("/positions", "Positions")
-    viewer.row("positions", "SBIN", "not ours").get_by_role("button", name="Claim").click()
+    viewer.press_in_row("Claim", "positions", "SBIN", "not ours")
     dialog = viewer.dialog("Claim units")
     dialog.get_by_label("Give them to").select_option("manual")
     dialog.get_by_label("Stop at ₹").fill("9,9")
@@ -51,7 +51,7 @@ def claim(viewer: PageViewer, stop: float) -> None:
 def close(viewer: PageViewer) -> None:
     """Close what `manual` holds of SBIN from the page of positions."""
     viewer.open("/positions", "Positions")
-    viewer.row("positions", "SBIN", "manual").get_by_role("button", name="Close").click()
+    viewer.press_in_row("Close", "positions", "SBIN", "manual")
     viewer.dialog("Close the position").get_by_role("button", name=re.compile("^Close .* at the market")).click()
     viewer.said("closing of NSE:SBIN of manual is taken")
 
@@ -63,7 +63,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     claim(viewer, price * 0.9)
     viewer.open("/orders", "Orders")
     viewer.press("Live")
-    viewer.row("orders", "SBIN", "stop").get_by_role("button", name="Modify").click()
+    viewer.press_in_row("Modify", "orders", "SBIN", "stop")
     dialog = viewer.dialog("Modify the order")
     dialog.get_by_label("New trigger ₹").fill("low")
     dialog.get_by_text("a number such as 98.00").wait_for()
@@ -73,7 +73,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     (stop,) = [row for row in site.placed(SBIN) if row["order_status"] == "trigger pending"]
     assert float(stop["trigger_price"]) == pytest.approx(price * 0.92, abs=0.6)
 
-    viewer.row("orders", "SBIN", "stop").get_by_role("button", name="Cancel").click()
+    viewer.press_in_row("Cancel", "orders", "SBIN", "stop")
     dialog = viewer.dialog("Cancel the order")
     assert dialog.get_by_role("button", name="Cancel the order").is_disabled(), "it protects a position"
     dialog.get_by_label("I answer for the position").check()
