@@ -15,7 +15,7 @@ export class ApiFailure extends Error {
   }
 }
 
-/** A new id for one wish of a person. All tries of the same wish carry the same one: at most one is executed. */
+/** New request id: all tries of one request carry the same id, and at most one of them is executed. */
 export function requestId(): string {
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

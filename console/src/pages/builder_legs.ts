@@ -62,9 +62,9 @@ export interface Found {
 }
 
 /** The contract that a leg chooses among lines sorted by strike, null if there is none. */
-export function findContract(lines: readonly ChainLine[], wish: Leg): Found | null {
+export function findContract(lines: readonly ChainLine[], leg: Leg): Found | null {
   const sided = lines.flatMap((line): Found[] => {
-    const cell = wish.kind === "call" ? line.call : line.put;
+    const cell = leg.kind === "call" ? line.call : line.put;
     return cell ? [{ line, cell }] : [];
   });
   const nearest = (far: (one: Found) => number | null): Found | null => {
@@ -77,18 +77,18 @@ export function findContract(lines: readonly ChainLine[], wish: Leg): Found | nu
     }
     return best;
   };
-  switch (wish.how) {
+  switch (leg.how) {
     case "offset": {
       const money = lines.findIndex((line) => line.at_money);
-      const line = lines[money + (wish.kind === "call" ? wish.value : -wish.value)];
+      const line = lines[money + (leg.kind === "call" ? leg.value : -leg.value)];
       return money < 0 || !line ? null : (sided.find((one) => one.line === line) ?? null);
     }
     case "strike":
-      return sided.find((one) => one.line.strike === wish.value) ?? null;
+      return sided.find((one) => one.line.strike === leg.value) ?? null;
     case "delta":
-      return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - Math.abs(wish.value))));
+      return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - Math.abs(leg.value))));
     case "premium":
-      return nearest((one) => (one.cell.ltp === null ? null : Math.abs(one.cell.ltp - wish.value)));
+      return nearest((one) => (one.cell.ltp === null ? null : Math.abs(one.cell.ltp - leg.value)));
   }
 }
 

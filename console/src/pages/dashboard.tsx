@@ -105,7 +105,7 @@ function Strategies() {
   const strategies = useTopic("strategies");
   const trader = useRole("trader");
   const now = useLink().beat?.market_ms ?? null;
-  const [wish, setWish] = useState<StrategyRow | null>(null);
+  const [switched, setSwitched] = useState<StrategyRow | null>(null);
   return (
     <Card title="Strategies" plain actions={<To href="/strategies">All about them</To>}>
       {!strategies.rows.length && <Empty>{strategies.loaded ? "No strategy runs." : "Waiting for data…"}</Empty>}
@@ -126,14 +126,14 @@ function Strategies() {
             </div>
             <Profit value={row.realised + row.unrealised} className="strong" />
             {trader && row.state !== "GONE" && (
-              <button type="button" className="small" onClick={() => setWish(row)}>
+              <button type="button" className="small" onClick={() => setSwitched(row)}>
                 {row.enabled ? "Pause" : "Enable"}
               </button>
             )}
           </li>
         ))}
       </ul>
-      {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
+      {switched && <SwitchDialog strategy={switched} onClose={() => setSwitched(null)} />}
     </Card>
   );
 }

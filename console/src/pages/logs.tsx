@@ -12,34 +12,34 @@ const LEVELS = ["debug", "info", "warning", "error", "critical"];
 const TONES: Record<string, Tone> = { warning: "care", error: "bad", critical: "bad" };
 const MOST = 1000;
 
-interface Wish {
+interface LogFilter {
   process: string;
   level: string;
   text: string;
   trace: string;
 }
 
-function fits(line: LogLine, wish: Wish): boolean {
-  if (wish.process && line.process !== wish.process) return false;
-  if (LEVELS.indexOf(line.level || "info") < LEVELS.indexOf(wish.level)) return false;
+function fits(line: LogLine, filter: LogFilter): boolean {
+  if (filter.process && line.process !== filter.process) return false;
+  if (LEVELS.indexOf(line.level || "info") < LEVELS.indexOf(filter.level)) return false;
   const said = `${line.event} ${line.text}`.toLowerCase();
-  return said.includes(wish.text.toLowerCase()) && said.includes(wish.trace.toLowerCase());
+  return said.includes(filter.text.toLowerCase()) && said.includes(filter.trace.toLowerCase());
 }
 
 export default function Logs() {
   const processes = useTopic("processes").rows;
-  const [wish, setWish] = useState<Wish>(() => {
+  const [filter, setFilter] = useState<LogFilter>(() => {
     const asked = takeParameters();
     return { process: "", level: "info", text: asked.get("text") ?? "", trace: asked.get("trace") ?? "" };
   });
-  const [asked, setAsked] = useState<Wish | null>(wish.trace || wish.text ? wish : null);
-  const change = (fields: Partial<Wish>) => setWish({ ...wish, ...fields });
+  const [asked, setAsked] = useState<LogFilter | null>(filter.trace || filter.text ? filter : null);
+  const change = (fields: Partial<LogFilter>) => setFilter({ ...filter, ...fields });
   return (
     <Page
       title="Logs"
       actions={
         <label className="tick">
-          <input type="checkbox" checked={asked === null} onChange={(event) => setAsked(event.target.checked ? null : wish)} /> follow
+          <input type="checkbox" checked={asked === null} onChange={(event) => setAsked(event.target.checked ? null : filter)} /> follow
         </label>
       }
     >
@@ -48,40 +48,40 @@ export default function Logs() {
           className="form"
           onSubmit={(event) => {
             event.preventDefault();
-            setAsked({ ...wish });
+            setAsked({ ...filter });
           }}
         >
           <Field label="Process">
-            <select value={wish.process} onChange={(event) => change({ process: event.target.value })}>
+            <select value={filter.process} onChange={(event) => change({ process: event.target.value })}>
               <option value="">all</option>
               {processes.map((row) => <option key={row.name}>{row.name}</option>)}
             </select>
           </Field>
           <Field label="Level, and above">
-            <select value={wish.level} onChange={(event) => change({ level: event.target.value })}>
+            <select value={filter.level} onChange={(event) => change({ level: event.target.value })}>
               {LEVELS.map((one) => <option key={one}>{one}</option>)}
             </select>
           </Field>
-          <Field label="Text"><input type="search" value={wish.text} onChange={(event) => change({ text: event.target.value })} /></Field>
-          <Field label="Trace: an order or signal"><input type="search" value={wish.trace} onChange={(event) => change({ trace: event.target.value })} /></Field>
+          <Field label="Text"><input type="search" value={filter.text} onChange={(event) => change({ text: event.target.value })} /></Field>
+          <Field label="Trace: an order or signal"><input type="search" value={filter.trace} onChange={(event) => change({ trace: event.target.value })} /></Field>
           <div className="row"><button type="submit">Search the whole log</button></div>
         </form>
       </Card>
-      {asked ? <Searched wish={asked} /> : <Followed wish={wish} />}
+      {asked ? <Searched filter={asked} /> : <Followed filter={filter} />}
       <p className="muted small">Times are wall time in India. Newest last.</p>
     </Page>
   );
 }
 
 /** The last lines, as they come. */
-function Followed({ wish }: { wish: Wish }) {
+function Followed({ filter }: { filter: LogFilter }) {
   const log = useTopic("log");
-  const lines = useMemo(() => log.rows.filter((line) => fits(line, wish)), [log.rows, wish]);
+  const lines = useMemo(() => log.rows.filter((line) => fits(line, filter)), [log.rows, filter]);
   return <Lines lines={lines} loaded={log.loaded} />;
 }
 
-function Searched({ wish }: { wish: Wish }) {
-  const answer = useAnswer<LogLine[]>("/api/logs", { ...wish, limit: MOST });
+function Searched({ filter }: { filter: LogFilter }) {
+  const answer = useAnswer<LogLine[]>("/api/logs", { ...filter, limit: MOST });
   return (
     <>
       <ErrorNote error={answer.error} />

@@ -21,14 +21,14 @@ const USUAL = "NIFTY";
 export function useOptionChoice(first = "", firstExpiry = ""): OptionChoice {
   const answer = useAnswer<UnderlyingRow[]>("/api/underlyings");
   const [underlying, setUnderlying] = useState(first);
-  const [wished, setWished] = useState(firstExpiry);
+  const [chosenExpiry, setChosenExpiry] = useState(firstExpiry);
   const rows = answer.data ?? [];
   const row = rows.find((one) => one.underlying === (underlying || USUAL)) ?? (underlying ? null : rows[0]) ?? null;
-  const date = expiryDates(row?.expiries ?? [])[wished] ?? wished; // a date, or a word of a file
+  const date = expiryDates(row?.expiries ?? [])[chosenExpiry] ?? chosenExpiry; // a date, or a word of a file
   const expiry = (row?.expiries.includes(date) ? date : row?.expiries[0]) ?? "";
   const choose = (name: string, date = "") => {
     setUnderlying(name);
-    setWished(date);
+    setChosenExpiry(date);
   };
   const fields = (
     <>
@@ -36,7 +36,7 @@ export function useOptionChoice(first = "", firstExpiry = ""): OptionChoice {
         {!row && <option value="">{underlying}</option>}
         {rows.map((one) => <option key={one.underlying}>{one.underlying}</option>)}
       </select>
-      <select aria-label="Expiry" value={expiry} onChange={(event) => setWished(event.target.value)}>
+      <select aria-label="Expiry" value={expiry} onChange={(event) => setChosenExpiry(event.target.value)}>
         {row?.expiries.map((one) => <option key={one} value={one}>{day(one)}</option>)}
       </select>
     </>

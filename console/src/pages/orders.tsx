@@ -41,17 +41,17 @@ const FILTER: Record<Shown, (row: OrderRow) => boolean> = {
   "Ended badly": (row) => ["REJECTED", "DENIED", "LOST", "GHOST", "UNKNOWN"].includes(row.state),
 };
 
-type Wish = { kind: "why" | "cancel" | "modify" | "resolve"; id: string };
+type ChosenAction = { kind: "why" | "cancel" | "modify" | "resolve"; id: string };
 
 export default function Orders() {
   const orders = useTopic("orders");
   const [shown, setShown] = useState<Shown>("All");
-  const [wish, setWish] = useState<Wish | null>(null);
+  const [chosen, setChosen] = useState<ChosenAction | null>(null);
   const trader = useRole("trader");
-  const [actions] = useState(() => orderActions(setWish));
+  const [actions] = useState(() => orderActions(setChosen));
   const [day, setDay] = useState("");
   const rows = shown === "All" && !day ? orders.rows : orders.rows.filter((row) => FILTER[shown](row) && (!day || dayOf(row.created_ms) === day));
-  const close = () => setWish(null);
+  const close = () => setChosen(null);
   return (
     <Page title="Orders" actions={<Tabs label="Which orders" names={SHOWN} value={shown} onChange={setShown} />}>
       <Card plain>
@@ -62,20 +62,20 @@ export default function Orders() {
           tools={<DayChoice times={orders.rows.map((row) => row.created_ms)} value={day} onChange={setDay} />}
         />
       </Card>
-      {wish?.kind === "why" && <WhyDialog id={wish.id} onClose={close} />}
-      {wish?.kind === "cancel" && <CancelDialog id={wish.id} onClose={close} />}
-      {wish?.kind === "modify" && <ModifyDialog id={wish.id} onClose={close} />}
-      {wish?.kind === "resolve" && <ResolveDialog id={wish.id} onClose={close} />}
+      {chosen?.kind === "why" && <WhyDialog id={chosen.id} onClose={close} />}
+      {chosen?.kind === "cancel" && <CancelDialog id={chosen.id} onClose={close} />}
+      {chosen?.kind === "modify" && <ModifyDialog id={chosen.id} onClose={close} />}
+      {chosen?.kind === "resolve" && <ResolveDialog id={chosen.id} onClose={close} />}
     </Page>
   );
 }
 
 export const orderKey = (row: OrderRow): string => row.id;
 
-function orderActions(setWish: (wish: Wish) => void) {
+function orderActions(setChosen: (chosen: ChosenAction) => void) {
 
   const why = (row: OrderRow) => (
-    <button type="button" className="small" onClick={() => setWish({ kind: "why", id: row.id })} aria-label={`Why ${row.id}`}>
+    <button type="button" className="small" onClick={() => setChosen({ kind: "why", id: row.id })} aria-label={`Why ${row.id}`}>
       Why
     </button>
   );
@@ -83,11 +83,11 @@ function orderActions(setWish: (wish: Wish) => void) {
     <>
       {row.live && !row.slices && (
         <>
-          <button type="button" className="small" onClick={act(() => setWish({ kind: "modify", id: row.id }))}>Modify</button>
-          <button type="button" className="small" onClick={act(() => setWish({ kind: "cancel", id: row.id }))}>Cancel</button>
+          <button type="button" className="small" onClick={act(() => setChosen({ kind: "modify", id: row.id }))}>Modify</button>
+          <button type="button" className="small" onClick={act(() => setChosen({ kind: "cancel", id: row.id }))}>Cancel</button>
         </>
       )}
-      {row.unknown && <button type="button" className="small danger" onClick={act(() => setWish({ kind: "resolve", id: row.id }))}>Resolve</button>}
+      {row.unknown && <button type="button" className="small danger" onClick={act(() => setChosen({ kind: "resolve", id: row.id }))}>Resolve</button>}
       {why(row)}
     </>
   );

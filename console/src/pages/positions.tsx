@@ -83,16 +83,16 @@ export default function Positions() {
   const structures = useTopic("structures").rows;
   const [flat, setFlat] = useState(false);
   const [group, setGroup] = useState<(typeof GROUPS)[number]>("Strategy");
-  const [wish, setWish] = useState<{ kind: "close" | "claim"; id: string } | null>(null);
+  const [chosen, setChosen] = useState<{ kind: "close" | "claim"; id: string } | null>(null);
   const [flatten, setFlatten] = useState("");
   const trader = useRole("trader");
   const [actions] = useState(() => (row: PositionRow, act: Act) => {
     if (row.managed) {
       return row.quantity || row.quantity_seen ? (
-        <button type="button" className="small" onClick={act(() => setWish({ kind: "close", id: row.id }))}>Close</button>
+        <button type="button" className="small" onClick={act(() => setChosen({ kind: "close", id: row.id }))}>Close</button>
       ) : null;
     }
-    return <button type="button" className="small" onClick={act(() => setWish({ kind: "claim", id: row.id }))}>Claim</button>;
+    return <button type="button" className="small" onClick={act(() => setChosen({ kind: "claim", id: row.id }))}>Claim</button>;
   });
   const open = positions.rows.filter((row) => row.quantity || row.quantity_seen);
   const rows = flat ? positions.rows : open;
@@ -122,9 +122,9 @@ export default function Positions() {
         />
       </Card>
       <div className="columns">{structures.map((row) => <Structure key={row.id} row={row} onFlatten={trader ? setFlatten : null} />)}</div>
-      {flatten && <Emergency wish="Flatten" strategy={flatten} onClose={() => setFlatten("")} />}
-      {wish?.kind === "close" && <ClosePositionDialog id={wish.id} onClose={() => setWish(null)} />}
-      {wish?.kind === "claim" && <ClaimDialog id={wish.id} onClose={() => setWish(null)} />}
+      {flatten && <Emergency kind="Flatten" strategy={flatten} onClose={() => setFlatten("")} />}
+      {chosen?.kind === "close" && <ClosePositionDialog id={chosen.id} onClose={() => setChosen(null)} />}
+      {chosen?.kind === "claim" && <ClaimDialog id={chosen.id} onClose={() => setChosen(null)} />}
     </Page>
   );
 }

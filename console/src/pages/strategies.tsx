@@ -38,14 +38,14 @@ export default function Strategies() {
 function All() {
   const strategies = useTopic("strategies");
   const trader = useRole("trader");
-  const [wish, setWish] = useState<StrategyRow | null>(null);
-  const [actions] = useState(() => (row: StrategyRow) => (row.state === "GONE" ? null : <button type="button" className="small" onClick={() => setWish(row)}>{row.enabled ? "Pause" : "Enable"}</button>));
+  const [switched, setSwitched] = useState<StrategyRow | null>(null);
+  const [actions] = useState(() => (row: StrategyRow) => (row.state === "GONE" ? null : <button type="button" className="small" onClick={() => setSwitched(row)}>{row.enabled ? "Pause" : "Enable"}</button>));
   return (
     <Page title="Strategies">
       <Card plain>
         <Table plain label="strategies" rows={strategies.rows} loaded={strategies.loaded} columns={COLUMNS} rowKey={key} {...(trader ? { actions } : {})} empty="No strategy runs: config/strategies." />
       </Card>
-      {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
+      {switched && <SwitchDialog strategy={switched} onClose={() => setSwitched(null)} />}
     </Page>
   );
 }
@@ -81,7 +81,7 @@ function One({ name }: { name: string }) {
   const trades = useTopic("trades").rows.filter((one) => one.strategy === name);
   const signals = useTopic("signals").rows.filter((one) => one.strategy === name);
   const trader = useRole("trader");
-  const [wish, setWish] = useState<StrategyRow | null>(null);
+  const [switched, setSwitched] = useState<StrategyRow | null>(null);
   const [why, setWhy] = useState("");
   const [flatten, setFlatten] = useState(false);
   const [whyButton] = useState(() => (one: OrderRow | SignalRow) => <button type="button" className="small" onClick={() => setWhy(one.id)} aria-label={`Why ${one.id}`}>Why</button>);
@@ -96,7 +96,7 @@ function One({ name }: { name: string }) {
           <To href={`/logs?text=${encodeURIComponent(row.name)}`}>Log lines</To>
           {trader && positions.length > 0 && <button type="button" onClick={() => setFlatten(true)}>Square off…</button>}
           {trader && row.state !== "GONE" && <Parity strategy={row.name} />}
-          {trader && row.state !== "GONE" && <button type="button" onClick={() => setWish(row)}>{row.enabled ? "Pause" : "Enable"}</button>}
+          {trader && row.state !== "GONE" && <button type="button" onClick={() => setSwitched(row)}>{row.enabled ? "Pause" : "Enable"}</button>}
         </>
       }
     >
@@ -136,9 +136,9 @@ function One({ name }: { name: string }) {
           <Table plain label={`signals of ${name}`} rows={signals} columns={SIGNALS} rowKey={idOf} sort={{ id: "time", desc: true }} actions={whyButton} empty="No signal yet today." />
         </Card>
       </div>
-      {wish && <SwitchDialog strategy={wish} onClose={() => setWish(null)} />}
+      {switched && <SwitchDialog strategy={switched} onClose={() => setSwitched(null)} />}
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
-      {flatten && <Emergency wish="Flatten" strategy={name} onClose={() => setFlatten(false)} />}
+      {flatten && <Emergency kind="Flatten" strategy={name} onClose={() => setFlatten(false)} />}
     </Page>
   );
 }

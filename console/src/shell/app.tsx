@@ -8,7 +8,7 @@ import { connection, useLink, useTopic } from "../live/hooks";
 import { Card, ErrorNote, Fence } from "../ui/parts";
 import { Toasts } from "../ui/toast";
 import { ConfirmHost } from "./confirm";
-import { Emergency, type Wish } from "./emergency";
+import { Emergency, type EmergencyKind } from "./emergency";
 import { Head } from "./head";
 import { Login } from "./login";
 import { PAGES, pageAt } from "./pages";
@@ -47,7 +47,7 @@ export function App() {
 function Shell(props: { mode: string }) {
   const link = useLink();
   const [menu, setMenu] = useState(false);
-  const [emergency, setEmergency] = useState<Wish | null>(null);
+  const [emergency, setEmergency] = useState<EmergencyKind | null>(null);
   const trader = useRole("trader");
   const [place] = useLocation();
   const page = pageAt(place);
@@ -109,7 +109,7 @@ function Shell(props: { mode: string }) {
           </Fence>
         </main>
       </div>
-      {emergency && <Emergency wish={emergency} onClose={() => setEmergency(null)} />}
+      {emergency && <Emergency kind={emergency} onClose={() => setEmergency(null)} />}
       <ConfirmHost />
       <Toasts />
     </div>

@@ -8,10 +8,10 @@ import { Dialog } from "../ui/dialog";
 import { profit, span } from "../ui/format";
 import { ErrorNote, Field, Tabs } from "../ui/parts";
 
-const WISHES = ["Halt", "Reduce only", "Flatten", "Kill file", "Resume"] as const;
-export type Wish = (typeof WISHES)[number];
+const KINDS = ["Halt", "Reduce only", "Flatten", "Kill file", "Resume"] as const;
+export type EmergencyKind = (typeof KINDS)[number];
 
-const TELLS: Record<Wish, string> = {
+const TELLS: Record<EmergencyKind, string> = {
   Halt: "No entry from now on. Positions stay, their stops and exits go on.",
   "Reduce only": "From now on only orders that reduce a position. Stops and exits go on.",
   Flatten: "Halts entries, cancels what rests and closes positions at the market, until the books show flat twice.",
@@ -20,8 +20,8 @@ const TELLS: Record<Wish, string> = {
 };
 
 /** `strategy` is the scope that it opens with, everything if there is none. */
-export function Emergency(props: { wish: Wish; strategy?: string; onClose: () => void }) {
-  const [wish, setWish] = useState(props.wish);
+export function Emergency(props: { kind: EmergencyKind; strategy?: string; onClose: () => void }) {
+  const [kind, setKind] = useState(props.kind);
   const [scope, setScope] = useState(props.strategy ? `s:${props.strategy}` : "");
   const [flattens, setFlattens] = useState<readonly string[] | null>(null);
   const accounts = useTopic("accounts").rows;
@@ -29,9 +29,9 @@ export function Emergency(props: { wish: Wish; strategy?: string; onClose: () =>
   const positions = useTopic("positions").rows;
   const stack = useStack();
 
-  const [kind, name] = [scope.slice(0, 1), scope.slice(2)];
-  const account = kind === "a" ? name : "";
-  const strategy = kind === "s" ? name : "";
+  const name = scope.slice(2);
+  const account = scope.startsWith("a") ? name : "";
+  const strategy = scope.startsWith("s") ? name : "";
   const held = positions.filter((row) => row.quantity !== 0 && (!account || row.account === account) && (!strategy || row.strategy === strategy));
   const open = held.some((row) => row.unrealised === null) ? null : held.reduce((sum, row) => sum + (row.unrealised ?? 0), 0);
   const killed = Boolean(stack?.kill);
@@ -50,20 +50,20 @@ export function Emergency(props: { wish: Wish; strategy?: string; onClose: () =>
       : strategy
         ? { action: "switch", body: { strategy, enabled: true }, button: `Allow entries of ${strategy}` }
         : { action: "resume", body: { account }, button: `Resume ${where}` },
-  }[wish];
-  const scoped = wish !== "Kill file" && !(wish === "Resume" && killed);
+  }[kind];
+  const scoped = kind !== "Kill file" && !(kind === "Resume" && killed);
   return (
     <ActionDialog
-      key={wish}
+      key={kind}
       title="Emergency"
       {...chosen}
-      danger={wish !== "Resume"}
+      danger={kind !== "Resume"}
       emergency
       onClose={props.onClose}
-      {...(wish === "Flatten" ? { onTaken: (taken) => setFlattens(taken.follow) } : {})}
+      {...(kind === "Flatten" ? { onTaken: (taken) => setFlattens(taken.follow) } : {})}
     >
-      <Tabs label="What to do" names={WISHES} value={wish} onChange={setWish} />
-      <p>{TELLS[wish]}</p>
+      <Tabs label="What to do" names={KINDS} value={kind} onChange={setKind} />
+      <p>{TELLS[kind]}</p>
       {scoped && (
         <Field label="Scope">
           <select value={scope} onChange={(event) => setScope(event.target.value)}>
@@ -75,7 +75,7 @@ export function Emergency(props: { wish: Wish; strategy?: string; onClose: () =>
                 </option>
               ))}
             </optgroup>
-            {wish !== "Reduce only" && (
+            {kind !== "Reduce only" && (
               <optgroup label="One strategy">
                 {strategies.map((row) => (
                   <option key={row.name} value={`s:${row.name}`}>
@@ -87,12 +87,12 @@ export function Emergency(props: { wish: Wish; strategy?: string; onClose: () =>
           </select>
         </Field>
       )}
-      {wish === "Flatten" && (
+      {kind === "Flatten" && (
         <p>
           Open there now: {held.length} position{held.length === 1 ? "" : "s"}, open P&L {profit(open)}.
         </p>
       )}
-      {wish === "Resume" && killed && <p>The file KILL says: {stack?.kill}. Remove it first; then resume.</p>}
+      {kind === "Resume" && killed && <p>The file KILL says: {stack?.kill}. Remove it first; then resume.</p>}
     </ActionDialog>
   );
 }

@@ -6,7 +6,7 @@ import { useLink, useStack } from "../live/hooks";
 import { ist, span } from "../ui/format";
 import { Profit } from "../ui/parts";
 import { toast } from "../ui/toast";
-import type { Wish } from "./emergency";
+import type { EmergencyKind } from "./emergency";
 import { applyTheme, type Theme, theme } from "./theme";
 
 interface Props {
@@ -14,7 +14,7 @@ interface Props {
   menu: boolean;
   onMenu: () => void;
   /** Null for a viewer, who may not halt. */
-  onEmergency: ((wish: Wish) => void) | null;
+  onEmergency: ((kind: EmergencyKind) => void) | null;
 }
 
 export function Head(props: Props) {

@@ -60,7 +60,7 @@ export function ActionDialog(props: Props) {
       (props.onTaken ?? props.onClose)(taken);
     } catch (failure) {
       setError(failure);
-      // refused for certain: another try is another wish. No answer, or none of the stack: the same wish again
+      // refused for certain: another try is a new request. No answer, or none of the stack: the same request again
       if (failure instanceof ApiFailure && failure.status >= 400 && failure.status < 500 && failure.code !== "CONFIRM_NEEDED") id.current = requestId();
     } finally {
       setBusy(false);

@@ -198,7 +198,7 @@ class ContractLookup:
 
 
 class EarlierSnapshots(NamedTuple):
-    """Snapshots of earlier days: `before` is the day to compare with, `last` the newest of which contracts may stay."""
+    """Snapshots of earlier days: `before` is compared with today's, `last` the newest whose contracts may be kept."""
 
     before: Snapshot | None = None
     last: Snapshot | None = None

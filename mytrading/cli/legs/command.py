@@ -233,7 +233,8 @@ def save(
 
     A leg changes the one at its place; or legs say with `from` which one of the file each was, null for a new one.
     """
-    from mytrading.cli.legs import saving
+    from mytrading.cli.legs.saving import merge_legs
+    from mytrading.cli.shell.file_edits import place_of, try_text
     from mytrading.cli.shell.target import refuse_taken_name, values_given
     from mytrading.runtime.host import file_versions
 
@@ -253,11 +254,11 @@ def save(
         after = (
             file_versions.version_text(path, version)
             if version
-            else saving.merge_legs(seen, label, values_given("keys of the file"))
+            else merge_legs(seen, label, values_given("keys of the file"))
         )
     except ValueError as error:
         fail(USAGE, str(error))
-    settings, problems = saving.try_text(home, path, after, label, profile)
+    settings, problems = try_text(home, path, after, label, profile)
     if settings is not None and not settings.strategies:
         problems = [f"{own}: enabled = false, so it never runs; take the line out"]
     described = _described(settings) if settings is not None and not problems else {}
@@ -267,7 +268,7 @@ def save(
     body = {
         "name": label, "file": own, "saved": writes, "digest": file_versions.digest_of_text(there),
         "kept_version": kept, "versions": file_versions.versions_of(path), "text": after,
-        "diff": file_versions.diff_of(before, after, own), "problems": [saving.place_of(text) for text in problems],
+        "diff": file_versions.diff_of(before, after, own), "problems": [place_of(text) for text in problems],
         **{key: described.get(key, []) for key in ("notes", "guards", "changes")},
     }  # fmt: skip
     said = "written" if writes else "nothing to change" if after == before else "not written"

@@ -10,8 +10,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AbstractTable
 
-from mytrading.cli.legs.saving import place_of, try_text
 from mytrading.cli.shell.failures import ERROR, USAGE, fail
+from mytrading.cli.shell.file_edits import comments_kept_with_tables, place_of, try_text
 from mytrading.cli.shell.target import file_stem, settings_names
 from mytrading.cli.stack.strategy_trial import try_strategies
 from mytrading.config.problems import hint, name_key
@@ -60,19 +60,23 @@ def merge_parameters(text: str, name: str, values: Mapping[str, Any]) -> str:
         table = tomlkit.table() if given is None else given
         if not isinstance(table, AbstractTable):
             raise ValueError(f"expected the table [{TABLE}], found {table!r}; edit the file")
-        for key, value in values.items():
-            if value is None:
-                table.pop(key, None)
-            elif isinstance(value, bool | int | float | str):
-                if key not in table or type(table[key].unwrap()) is not type(value) or table[key] != value:
-                    table[key] = value  # an equal value keeps its spelling
-            else:
-                raise ValueError(f"{TABLE}.{key}: expected a number, a text, true or false; found {value!r}")
+        with comments_kept_with_tables(document):
+            for key, value in values.items():
+                _put(table, key, value)
         if given is None and table:
             document[TABLE] = table
         return tomlkit.dumps(document)
     except TOMLKitError as error:
         raise ValueError(f"the file is no TOML: {error}; edit it") from error
+
+
+def _put(table: AbstractTable, key: str, value: Any) -> None:
+    if value is None:
+        table.pop(key, None)
+    elif not isinstance(value, bool | int | float | str):
+        raise ValueError(f"{TABLE}.{key}: expected a number, a text, true or false; found {value!r}")
+    elif key not in table or type(table[key].unwrap()) is not type(value) or table[key] != value:
+        table[key] = value  # an equal value keeps its spelling
 
 
 def _file_of(home: Path, name: str) -> tuple[Path, str, str]:

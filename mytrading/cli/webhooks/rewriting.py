@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AbstractTable, AoT, Comment, Null, Whitespace
+from tomlkit.items import AoT
 
+from mytrading.cli.shell.file_edits import comments_kept_with_tables
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookFileError, read_webhook, write_webhook
 
 
 def rewrite_webhook(name: str, text: str, after: WebhookFile) -> str:
-    """Return the `text` of a webhook's file changed so that it says `after`; written anew if that cannot be merged."""
+    """Return the `text` of a webhook's file changed to `after`; a new text, without its comments, if it
+    cannot be merged."""
     try:
         before = read_webhook(name, text).file
         document = tomlkit.parse(text)
-        heads = _take_comments(document)
-        _merge(document, before, after)
-        for table, comments in heads:
-            table.trivia.indent = comments + table.trivia.indent
+        with comments_kept_with_tables(document):
+            _merge(document, before, after)
         found = tomlkit.dumps(document)
         if read_webhook(name, found).file == after:
             return found
@@ -63,22 +63,3 @@ def _merge_symbols(document: Any, before: tuple[SymbolMapping, ...], after: tupl
         table = tomlkit.item(msgspec.to_builtins(row))
         table.trivia.indent = "\n"
         tables.append(table)
-
-
-def _take_comments(document: tomlkit.TOMLDocument) -> list[tuple[AbstractTable, str]]:
-    """Take out what stands before the heads of tables, and return it by table; as read, it is the end of what comes
-    before, and new keys would follow it."""
-    heads: list[tuple[AbstractTable, str]] = []
-    tables: list[AbstractTable] = []
-    for _, item in document.body:
-        tables += item.body if isinstance(item, AoT) else [item] if isinstance(item, AbstractTable) else []
-    for container, table in zip([document, *(table.value for table in tables)], tables, strict=False):
-        body = container.body
-        end = next((at for at, (_, item) in enumerate(body) if isinstance(item, AbstractTable | AoT)), len(body))
-        text = ""
-        while end and isinstance(body[end - 1][1], Comment | Whitespace):
-            end -= 1
-            text = body[end][1].as_string() + text
-            body[end] = (None, Null())
-        heads.append((table, text))
-    return heads

@@ -26,6 +26,7 @@ from mytrading.daemons.console.shell_commands import shell_environment, shell_wo
 from mytrading.messages.console_api import ResearchJob
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.text import plain
+from mytrading.runtime.host.file_versions import write_whole
 from mytrading.runtime.observability.logging import get_logger
 
 KEPT, MOST_WAITING = 50, 20
@@ -120,10 +121,8 @@ class ResearchQueue:
             self._keep()
 
     def _keep(self) -> None:
-        made = self.path.with_name(f".{self.path.name}.new")
         try:
-            made.write_bytes(msgspec.json.encode([one.job for one in self._runs.values()]))
-            made.replace(self.path)
+            write_whole(self.path, msgspec.json.encode([one.job for one in self._runs.values()]))
         except OSError as error:  # a full disk ends no run
             get_logger("console").warning("research.not_kept", path=str(self.path), error=str(error))
 

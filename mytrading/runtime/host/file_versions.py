@@ -48,7 +48,12 @@ def write_version(path: Path, before: str, after: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         kept = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{digest_of_text(before)}"
         (folder / f"{kept}.toml").write_text(before, encoding="utf-8")
-    made = path.with_name(f".{path.name}.new")
-    made.write_text(after, encoding="utf-8")
-    made.replace(path)
+    write_whole(path, after.encode())
     return kept
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; raises `OSError`, and the previous file stays. One writer at a time."""
+    made = path.with_name(f".{path.name}.new")
+    made.write_bytes(data)
+    made.replace(path)

@@ -47,6 +47,12 @@ def test_parameter_is_changed_in_its_line_alone_and_taken_back_by_version(home: 
     assert save({}, "--version", version)["saved"] and (home / FILE).read_text(encoding="utf-8") == before
 
 
+def test_comment_above_the_next_table_stays_with_it_when_a_parameter_is_added() -> None:
+    text = 'name = "SMA_Crossover"\n\n[parameters]\nfast_period = 20\n\n# the stop of each trade\n[stop]\npercent = 1\n'
+    made = merge_parameters(text, "SMA_Crossover", {"slow_period": 50})
+    assert made == text.replace("fast_period = 20\n", "fast_period = 20\nslow_period = 50\n")
+
+
 def test_value_that_the_strategy_would_not_start_with_is_named_and_not_written(home: Path) -> None:
     before = (home / FILE).read_text(encoding="utf-8")
     (row,) = save({"fast_period": "soon"})["problems"]
