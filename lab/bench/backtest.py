@@ -47,7 +47,7 @@ START_S = 1.5
 START_BARS = 1000
 FILLS, THOUSAND = 30_000, 1000
 FLAT = 1.25
-"""How much dearer the last thousand of these fills may be than the first."""
+"""Largest ratio of the cost of the last thousand of these fills to that of the first."""
 MEMORY = 2.0
 """Times the columns."""
 INSTRUMENT = "NSE:SBIN"
@@ -261,7 +261,7 @@ def _speeds(columns: Columns, progress: Callable[[str], None]) -> list[Figure]:
 
 
 def _fill_cost(progress: Callable[[str], None]) -> Figure:
-    """What a fill through the machines costs in the last thousand of all beside the first, in processor time."""
+    """Return the cost of a fill through the machines, in processor time: the last thousand over the first."""
     progress(f"{FILLS:,} fills through the machines")
     columns = made(FILLS * 11 // 5)
     spec = spec_of(columns)

@@ -1,4 +1,4 @@
-"""How many functions the hot paths go through: with cold caches, after some idle milliseconds, each costs some 2 µs.
+"""Function calls of the hot paths, counted: with cold caches, after some idle milliseconds, each costs some 2 µs.
 
 A count depends on the code alone and not on the machine, so a path that grew by more than a tenth fails the run. A
 figure of `NOTED` may be lowered; one that has to be raised needs its reason here.

@@ -33,7 +33,7 @@ SDK_CALLS = 20
 PAUSE_S = 0.12
 """Between two calls: the exchange takes ten a second."""
 AIM = 100.0
-"""How many times faster than the plain SDK a call is meant to be."""
+"""Intended speed of a call, as a multiple of the plain SDK's."""
 
 
 def measure_client(progress: Callable[[str], None]) -> list[Figure]:

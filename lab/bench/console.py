@@ -1,4 +1,4 @@
-"""What the web console costs with pages open: its memory and processor time, its chains' pace, and an order's way.
+"""Cost of the web console with pages open: its memory and processor time, its chains' pace, and an order's way.
 
 Pages are played by sockets of this process that take every message as a browser does, but draw nothing. What a browser
 makes of them is measured by `lab.bench.console_browser`.
@@ -34,12 +34,12 @@ SPEED = "10"
 """Market seconds a second: every contract has a new price ten times a second."""
 ROUNDS, ORDERS, WARM_UP = 5, 8, 4
 COMMAND_MB = 55.0
-"""What `mytrading up` itself takes, which shows the live screen; it does not run here."""
+"""Megabytes of `mytrading up` itself, which shows the live screen; it does not run here."""
 NAME, PASSWORD = "bench", "Nifty-lantern!73-otter"
 
 
 class LiveText(msgspec.Struct):
-    """What a page looks at first in a message of the live socket."""
+    """Fields of a message of the live socket that a page reads first."""
 
     type: str
     topic: str = ""
@@ -157,7 +157,7 @@ class ConsoleLab(Lab):
 
 
 class ConsoleCost(NamedTuple):
-    """What the console took in `seconds`: megabytes, processor seconds, and when each page's chain changed."""
+    """Resources of the console over `seconds`: megabytes, processor seconds, and the times at which a chain changed."""
 
     memory_mb: float
     cpu_s: float

@@ -1,4 +1,4 @@
-"""What Chromium makes of the web console: `python -m lab.bench.console_browser`, which `make bench-console` runs.
+"""The web console in Chromium, timed: `python -m lab.bench.console_browser`, which `make bench-console` runs.
 
 One stack, one page at a time: from a fill in the router's journal to its row in the document, the pace of a chain in
 the document, and what the first load takes. Times of the page and of the journal are put on one clock before.

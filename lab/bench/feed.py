@@ -98,11 +98,11 @@ class WatchedFeed:
         self.reader.answer()
 
     def seen(self) -> Any:
-        """What the reader has."""
+        """Return the counts and last numbers that the reader has received."""
         return self.reader.ask("seen")
 
     def wait(self, condition: Callable[[Any], bool], seconds: float) -> Any:
-        """What the reader has once `condition` holds, asked twenty times a second."""
+        """Poll the reader until `condition` holds; return its counts, `TimeoutError` after so many seconds."""
         deadline = time.monotonic() + seconds
         while not condition(seen := self.seen()):
             if time.monotonic() > deadline:
@@ -156,7 +156,7 @@ def feed_config(folder: Path, server: Exchange, watch: tuple[str, ...]) -> RunCo
 
 
 class Burst(NamedTuple):
-    """How many quotes a second for how long over how many instruments, and frames to find the limits with."""
+    """Load of a round: quotes a second, seconds, instruments, and the frames with which limits are found."""
 
     rate: int = 20_000
     seconds: float = 30.0
@@ -261,7 +261,7 @@ def _limit_figures(burst: Burst, own: float, bare: float, checked: float) -> lis
 
 
 def _wait_last(lab: FeedLab, expected: dict[str, int]) -> int:
-    """How many instruments do not show their last number, once all do or ten seconds have passed."""
+    """Return the number of instruments without their last number, once none is left or ten seconds have passed."""
     try:
         lab.wait(lambda seen: seen["last"] == expected, 10.0)
     except TimeoutError:

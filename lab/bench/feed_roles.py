@@ -44,7 +44,7 @@ def bare(url: str, count: str, check: str, *symbols: str) -> None:
 
 
 class _Seen:
-    """What the reader has of the bus."""
+    """Messages of the bus as the reader counts them."""
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}

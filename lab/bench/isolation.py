@@ -1,4 +1,4 @@
-"""What a bad strategy does to the exits of the others: the way of an exit that risk decides, with and without it.
+"""Exits of strategies beside a bad one: the time of an exit that risk decides, with and without the bad strategy.
 
 Several strategies hold the same shares, each with a stop a little below the one before, and risk watches them. A quote
 beyond one of them leads to one exit, timed from before the simulator writes the quote's frame to the arrival of the
@@ -24,7 +24,7 @@ IN_A_MOMENT = 4
 HOLDERS = 12
 """Strategies that hold each share: as many exits of one share, one after the other."""
 MOST = 1.5
-"""How many times a good moment's p99 a bad one's may be: less is within what two quiet runs differ by."""
+"""Largest ratio of the p99 beside a bad strategy to the p99 without: two quiet runs differ by as much."""
 GOOD, SPIN, LEAK = "good", "spin", "leak"
 LEVELS = {GOOD: 500.0, SPIN: 520.0, LEAK: 480.0}
 """The price of the bad strategy's instrument that makes it so."""
@@ -34,7 +34,7 @@ _AFTER_S = 0.2
 _WAIT_S = 10.0
 _HELD_S = 120.0
 _FIRST_STOP, _STEP = 0.015, 0.006
-"""How far below its price the first strategy's stop lies, and each other one's below the one before, as fractions."""
+"""Distance of the first strategy's stop below its price, and of each further stop below the last, as fractions."""
 _BEYOND = 0.998
 _PRICE = 500.0
 _LEAK_MB = 1024
@@ -186,7 +186,7 @@ def _names() -> list[str]:
 
 
 def _stops() -> dict[str, float]:
-    """How far below its price each strategy's stop lies, as a fraction, the nearest first."""
+    """Return each strategy's stop distance below its price, as a fraction, the nearest first."""
     return {f"BenchHolds{number:02d}": round(_FIRST_STOP + number * _STEP, 4) for number in range(HOLDERS)}
 
 

@@ -53,7 +53,7 @@ Arrays = dict[str, Any]
 
 
 def flat_costs() -> FeeSchedule:
-    """The one rate that the peers are given."""
+    """Return fees of one rate for all segments, as the peers have them."""
     return FeeSchedule.from_dict({"segments": {name: {"brokerage": RATE} for name in SEGMENTS}})
 
 
@@ -244,7 +244,10 @@ def measure_ticks(python: str) -> list[Figure]:
 
 
 def _both(python: str, peer: str, given: Arrays) -> tuple[dict[str, Any], dict[str, Any], Arrays, Arrays]:
-    """What ours and the peer say, and found; the seconds of ours are the mean of a run before and one after."""
+    """Run ours and the peer; return both summaries, then both sets of arrays found.
+
+    Our seconds are the mean of a run before the peer's and one after it.
+    """
     with tempfile.TemporaryDirectory(prefix="mtp") as folder:
         np.savez(Path(folder, "given.npz"), **given)
         command = [sys.executable, "-m", __name__, peer, folder]

@@ -1,4 +1,4 @@
-"""What risk's own work costs: one signal through all pre-trade rules, one quote through the limits of what is held.
+"""Cost of risk's own work: one signal through all pre-trade rules, one quote through the limits of open positions.
 
 Nothing is warmed up that would be cold in a running stack; the value is the median of many rounds.
 """

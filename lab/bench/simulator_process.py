@@ -20,7 +20,7 @@ API_KEY = "bench-key"
 
 
 class Exchange(NamedTuple):
-    """Where it serves."""
+    """Addresses of a simulator in a process of its own."""
 
     rest: str
     ws: str

@@ -1,4 +1,4 @@
-"""What strategies cost: a bar's close to the signals of 50 of them, and the import of what authors import.
+"""Cost of strategies: from a bar's close to the signals of 50 of them, and the import of the authors' package.
 
 The strategies want something new on every bar, so that the way measured ends in signals.
 """

@@ -40,7 +40,7 @@ def _serve(connection: socket.socket) -> None:
 
 
 def _after_request(data: bytes) -> bytes | None:
-    """What follows the first request, None while it is not whole."""
+    """Return the bytes after the first request; None while that is not whole."""
     head, end, body = data.partition(b"\r\n\r\n")
     fields = (line.partition(b":") for line in head.lower().split(b"\r\n")[1:])
     length = next((int(value) for name, _, value in fields if name == b"content-length"), 0)

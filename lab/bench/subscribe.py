@@ -30,7 +30,7 @@ def measure_subscribe_simulator(progress: Callable[[str], None], instruments: in
 
 
 def _listed(running: Exchange) -> tuple[str, ...]:
-    """Everything that is listed, by instrument id."""
+    """Return the ids of all listed instruments."""
     return tuple(
         f"{name}:{row['symbol']}"
         for name in EXCHANGES

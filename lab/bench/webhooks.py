@@ -33,7 +33,7 @@ LOAD_A_SECOND, LOAD_S, LOADED = 100, 60, 100
 _SYMBOLS = ("SBIN", "INFY", "TCS", "ITC", "WIPRO")
 """The first is the one whose quotes are pushed, so that its price is never old."""
 _TRADED = _SYMBOLS[1:]
-"""Those of the webhooks 1 to 4, which trade beside the quotes."""
+"""Symbols of the webhooks 1 to 4, which trade beside the quotes."""
 _FLAT = [number for number in range(len(_SYMBOLS), ANSWERING) if number % len(_SYMBOLS)]
 """Webhooks of the same shares that hold nothing."""
 
@@ -67,7 +67,7 @@ class HookLab(Lab):
 
     @property
     def port(self) -> int:
-        """Where the process listens, once it does."""
+        """Wait until the process listens; return its port, RuntimeError after 20 s."""
         deadline = time.monotonic() + 20
         while (place := read_webhook_endpoint(decode_run_config(self.state / RUN_FILE))) is None:
             if time.monotonic() > deadline:

@@ -88,7 +88,7 @@ class Breaker:
             helper.join(_MENDS_S + _CALMS_S)
 
     def decide(self) -> None:
-        """Someone looks once more at what the server holds for approval."""
+        """Have the operator decide once more on the orders that the server holds for approval."""
         self._person.decide()
 
     def close(self) -> None:
@@ -226,7 +226,7 @@ class Breaker:
         self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, confirmed=taken, account=act.account)
 
     def _by_hand(self, act: Act) -> None:
-        """Someone buys a little of what we trade too."""
+        """Buy a few shares of a traded symbol at the broker, as an operator would by hand."""
         exchange, _, symbol = act.target.partition(":")
         order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
         began = machine_now()

@@ -22,7 +22,7 @@ _ON_ITS_WAY_S = 3.0
 _BEFORE_S = 10.0
 """Seconds after which the effects of a fault are over, recovery included."""
 _ITS_WAY = frozenset({"", "gateway", "risk", "router", "simulator", "supervisord"})
-"""Whose trouble keeps an order, or a limit, from its destination."""
+"""Processes whose trouble keeps an order, or a limit, from its destination."""
 _MOVED = 1.02
 """A price may have moved so much between the quote that risk went by and the fill."""
 

@@ -92,14 +92,14 @@ class Ours(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """Something that was done to the stack, from when to when: `what` is a kind of act or the name of a fault."""
+    """An act against the stack, with its begin and end: `what` is a kind of act or the name of a fault."""
 
     begin_ns: int
     end_ns: int
     what: str
     target: str
     account: str = ""
-    """Whose server it was done to, empty for what is not done to a server."""
+    """Account whose server the act was against; empty if it was against no server."""
     sure: bool = True
     """False of a fault whose server gave no answer in time: it may be on, or not."""
 

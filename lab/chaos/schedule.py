@@ -44,7 +44,7 @@ class Kind(StrEnum):
     BY_HAND = "by_hand"
     """An order that somebody else places on the account."""
     PERSON = "person"
-    """Somebody at the command line; `target` is the verb."""
+    """An operator at the command line; `target` is the verb."""
     CALM = "calm"
     """All faults end but those of `rows`, and the operator resumes."""
 

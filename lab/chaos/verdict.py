@@ -27,7 +27,7 @@ _UP_S = 30
 """For so long after its start a simulator may still be making up its day."""
 _COUNTED = ("duplicated", "lost", "position_differs", "bare_seconds", "rate_breaches", "limit_breaches")
 _ON_THE_WAY = frozenset({"", "router", "reconciler", "simulator", "supervisord"})
-"""Whose trouble keeps a stop from its place; an empty target is the whole machine's."""
+"""Processes whose trouble keeps a stop from its place; an empty target is the whole machine's."""
 
 
 class Bounds(NamedTuple):

@@ -87,7 +87,7 @@ class Spec:
     options: OptionTerms | None = None
     """Given, contracts that the data is not of are listed, priced and traded."""
     tables: RiskTables = field(default_factory=RiskTables)
-    """What futures and sold options need in margin."""
+    """Margin rates of futures and sold options."""
     legs: RunChanges | None = None
     """Given, the run is of a file of legs, and its parameters are values of that file."""
     partners: tuple[Spec, ...] = ()
@@ -109,7 +109,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run led to. `seconds` are those of the loop; `bars` those walked through, of all instruments.
+    """Result of a run. `seconds` are those of the loop; `bars` those walked through, of all instruments.
 
     `engine` is LEAN or MACHINES; `note` says why the machines made a run, or some days of one, for want of a lean one.
     """
@@ -206,7 +206,7 @@ def _run_machines(spec: Spec, progress: Progress, machine: type[EngineMachine]) 
 
 
 class _Parts(NamedTuple):
-    """What a run is made of, whichever engine makes it."""
+    """Parts of a run, the same for each engine."""
 
     world: MarketContext
     ledger: Ledger

@@ -513,7 +513,7 @@ class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookMapping(msgspec.Struct, frozen=True, kw_only=True):
-    """What a symbol of a sender trades: `quantity` in units, or `lots`; `trade` is a contract chosen by its price."""
+    """Mapping of a sender's symbol: `quantity` in units, or `lots`; `trade` is a contract chosen by its price."""
 
     symbol: str
     instrument: str

@@ -189,7 +189,7 @@ class ClockTick(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="tick")
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert"):
-    """Something an operator should know; one per (code, subject) until it clears, with a count of repeats."""
+    """Alert to operators; one per (code, subject) until it clears, with a count of repeats."""
 
     code: str
     severity: Severity

@@ -31,7 +31,7 @@ class TrendExit(StrEnum):
 
 
 class TrendSource(StrEnum):
-    """Whose bars make the Supertrend: the watched instrument's, or the combined premium of what is held."""
+    """Bars of a Supertrend: the watched instrument's, or those of the combined premium of the position."""
 
     UNDERLYING = "underlying"
     PREMIUM = "premium"

@@ -147,7 +147,7 @@ class OperatorRequestTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 
 
 class AlertAcknowledged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert_acknowledged"):
-    """Somebody has seen the alert that began at `first_ns`, at this severity: it stays active until its cause ends."""
+    """Acknowledgement of the alert that began at `first_ns`, at this severity; it stays active until its cause ends."""
 
     daemon: str
     code: str

@@ -132,7 +132,7 @@ class LeaseGranted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AlertSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert_seen"):
-    """It is journaled that the alert was seen."""
+    """Reply to a command that acknowledges an alert: the acknowledgement is journaled."""
 
     code: str
     subject: str

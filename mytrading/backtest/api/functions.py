@@ -47,7 +47,7 @@ Data: TypeAlias = "Source | Sequence[Source] | Mapping[str, Source]"
 
 
 class RunOptionsByName(TypedDict, total=False):
-    """What `backtest` and `optimize` take by name, as the options of the commands: see docs/backtest.md."""
+    """Keyword arguments of `backtest` and `optimize`, as the options of the commands: see docs/backtest.md."""
 
     instrument: str
     universe: str
@@ -165,7 +165,7 @@ def optimize(
 
 
 class BacktestResults:
-    """What a backtest led to, as frames. `result` has all of it, `notes` what a reader should know."""
+    """Results of a backtest as frames. `result` is the run itself, `notes` are its warnings to a reader."""
 
     def __init__(self, prepared: Prepared, result: RunResult) -> None:
         self.result = result
@@ -173,7 +173,7 @@ class BacktestResults:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What `mytrading backtest --json` prints."""
+        """Return the object that `mytrading backtest --json` prints."""
         return output.summary(self.result)
 
     @cached_property
@@ -244,7 +244,7 @@ class BacktestResults:
 
 @dataclass(frozen=True)
 class SearchResults:
-    """What a search found. `space` has its axes, `done` all trials in the order in which they ended."""
+    """Results of a search. `space` has its axes, `done` all trials in the order in which they ended."""
 
     prepared: Prepared
     space: Space

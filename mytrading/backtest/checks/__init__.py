@@ -1,1 +1,1 @@
-"""What can be wrong with a strategy that a backtest alone does not show: `mytrading check`."""
+"""Faults of a strategy that a backtest alone does not show: `mytrading check`."""

@@ -94,7 +94,7 @@ def _plain(value: Any) -> str:
 
 
 class Decision(NamedTuple):
-    """What a strategy signalled at a market time (ns); `where` is the line that made it, no part of equality."""
+    """A strategy's signal at a market time (ns); `where` is the line that made it, no part of equality."""
 
     at_ns: int
     instrument: str
@@ -230,7 +230,7 @@ def build_machine(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
 
 
 def _story(spec: Spec, log: Log) -> Iterator[Any]:
-    """What the engine learnt, in order, with every bar in its place; no bar if it fails before the first."""
+    """Yield the engine's events in order, with every bar in its place; no bar if it fails before the first."""
     host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
     feeds = [Feed(columns, host, spec.calendar) for columns in spec.data] if host.fault is None else []
     steps = merge_steps(feeds) if feeds else iter(())

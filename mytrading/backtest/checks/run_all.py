@@ -44,7 +44,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class CheckResults:
-    """What all checks said. `entries` and `orders` are None where there were too few trades."""
+    """Results of all checks. `entries` and `orders` are None where there were too few trades."""
 
     spec: Spec
     whole: Log
@@ -65,7 +65,7 @@ class CheckResults:
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What to examine: the strategy's file (None if it has none), which checks, µs of the budget."""
+    """Subject of the checks: the strategy's file (None if it has none), which checks, µs of the budget."""
 
     file: Path | None = None
     only: Sequence[str] = CHECKS

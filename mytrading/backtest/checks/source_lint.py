@@ -63,7 +63,7 @@ def check_source(file: Path | None) -> CheckOutcome:
 
 
 class _Names:
-    """What names of a file mean: imports, and containers of the module and of its classes."""
+    """Names of a file by meaning: imports, and containers of the module and of its classes."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.imports: dict[str, str] = {}

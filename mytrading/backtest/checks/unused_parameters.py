@@ -85,7 +85,7 @@ def _other_texts(value: str) -> Iterator[str]:
 
 
 def _effect(spec: Spec, observer: Observer, whole: Log, name: str, value: Parameter) -> str:
-    """Which value led to something else; empty if none did."""
+    """Return the first value of a parameter that changes the decisions, as text; empty if none does."""
     keys = [one.key for one in whole.decisions]
     for other in _others(value):
         run = replace(spec.run, parameters={**spec.run.parameters, name: other})

@@ -34,7 +34,7 @@ from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Bar
 
 WRITE_SECONDS = 10.0
-"""How long answered bars may wait for being written."""
+"""Seconds for which answered bars may wait for being written."""
 _MOST_UNANSWERED = 3
 """So many requests in a row without any answer end a download."""
 _DAY = timedelta(days=1)
@@ -60,7 +60,7 @@ class PlannedDownload(NamedTuple):
 
 @dataclass
 class DownloadedSeries:
-    """What came of one instrument: requests made, bars received, bars new in the store, and requests that failed."""
+    """Download of one instrument: requests made, bars received, bars new in the store, and requests that failed."""
 
     instrument: str
     requests: int = 0
@@ -70,7 +70,7 @@ class DownloadedSeries:
 
 
 class DownloadOutcome(NamedTuple):
-    """What came of a download; `stopped` says why it ended before its end, empty if it did not."""
+    """Outcome of a download; `stopped` is the reason for which it ended early, empty if it did not."""
 
     series: tuple[DownloadedSeries, ...]
     stopped: str = ""

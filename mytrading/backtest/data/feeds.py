@@ -1,4 +1,4 @@
-"""What a strategy sees of an instrument's bars: its own timeframes, in the order of time.
+"""An instrument's bars as a strategy sees them: its own timeframes, in the order of time.
 
 Indicators are computed once over whole columns, which the strategy's series take over uncopied. A longer bar is shown
 when it is complete, never before.
@@ -107,7 +107,7 @@ class Feed(BarTape):
 
 
 class BarStep(NamedTuple):
-    """Something happens: to row `row` of a feed's bars, or of its `frame`-th timeframe."""
+    """One event of a run: at row `row` of a feed's bars, or of its `frame`-th timeframe."""
 
     phase: int
     feed: Feed

@@ -66,7 +66,7 @@ def missing_days(columns: Columns, calendar: Calendar) -> list[date]:
 
 
 def _pairs(starts: NDArray[np.int64], ends: NDArray[np.int64], least_ns: int) -> list[tuple[int, int]]:
-    """Those of the stretches that are long enough to be a hole."""
+    """Return (start, end) of the stretches that last at least `least_ns`."""
     wide = ends - starts >= least_ns
     return list(zip(starts[wide].tolist(), ends[wide].tolist(), strict=True))
 

@@ -78,7 +78,7 @@ _PRICES = ("open", "high", "low", "close")
 _EXPECTED = f"a time ({', '.join(_TIMES)}), {', '.join(_PRICES)}, and if there is one volume"
 _SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
 _ZONE = r"\d:\d\d(:\d\d([.]\d+)?)? ?(Z|z|[+-]\d\d(:?\d\d)?)$"
-"""How a text with a time of day ends that names its zone."""
+"""End of a text with a time of day that names its zone."""
 Rows = dict[str, tuple[NDArray[np.int64], FloatArray]]
 """By instrument, when its bars start (ns UTC) and a table of shape (5, n) as in `Columns`.
 

@@ -23,7 +23,7 @@ from mytrading.core.time import DAY, ist_date
 from mytrading.runtime.host.paths import data_dir
 
 STORE = "store"
-"""What `--data` and `--options` call the store."""
+"""Name of the store in `--data` and `--options`."""
 
 
 class StoredSeries(NamedTuple):
@@ -40,7 +40,7 @@ class StoredSeries(NamedTuple):
 
 
 class ImportedSeries(NamedTuple):
-    """What a file added: the bars in it of one instrument, and how many of them are new in the store."""
+    """Import of one instrument from a file: its bars there, and how many of them are new in the store."""
 
     instrument: str
     interval: str

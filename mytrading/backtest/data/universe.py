@@ -131,7 +131,7 @@ class InstrumentMeasures(NamedTuple):
 
 @dataclass(frozen=True)
 class UniverseFilter:
-    """What an instrument must have to stay in a universe, over `days` daily bars; 0 asks for nothing. `top` keeps so
+    """Terms of an instrument for staying in a universe, over `days` daily bars; 0 is no term. `top` keeps so
     many of the highest turnover. Volatilities are shares of 1 a year."""
 
     min_volume: float = 0.0

@@ -1,4 +1,4 @@
-"""What a backtest assumes: how orders meet the market (as objects that can be mixed), sessions, contracts and lots.
+"""Assumptions of a backtest: how orders meet the market (as objects that can be mixed), sessions, contracts, lots.
 
 A fill model sees the present bar and nothing after it. An index cannot be traded; where a strategy trades "the same" as
 an index it watches, the index stands in for its nearest future: at its own price, in the future's lots of the day.
@@ -32,7 +32,7 @@ _UNKNOWN_VOLUME = float("inf")
 
 
 class Slippage(Protocol):
-    """What a market order, or a stop that triggered, pays beyond the price."""
+    """Price beyond the quote that a market order, or a triggered stop, pays, in rupees a unit."""
 
     def per_unit(self, price: float, tick: float) -> float:
         """Return the slippage in rupees a unit at this price for an instrument with this tick size."""

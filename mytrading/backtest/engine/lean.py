@@ -151,7 +151,7 @@ class LeanEngine:
         self._loud = -2
         # cash at the exchange
         self._untold: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        """What the ledger records, in order: many calls in a row take half the time of as many single ones."""
+        """Calls of the ledger that wait, in order: many in a row take half the time of as many single ones."""
         self._cash = capital
         self._unbooked = self._delivered = 0.0
         self._alarm = 0
@@ -575,7 +575,7 @@ class LeanEngine:
             self._meet(held, opens, start)
 
     def _turn(self, intent: Intent, opens: float, start: int, *, cancels: bool) -> None:
-        """What was held is closed: the entry of the other side is judged, and filled at the same open.
+        """Enter the other side once the position is closed: the entry is judged, and filled at the same open.
 
         One that is too late ends with the answer to the cancel of a stop at the broker, if there was one.
         """

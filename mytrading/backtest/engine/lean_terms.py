@@ -1,4 +1,4 @@
-"""Which runs the lean engine covers: everything that it does not know of makes a run one for the machines.
+"""Coverage of the lean engine: a feature unknown to it makes a run one for the machines.
 
 Each term names what could otherwise deny an entry, end a position, move a fill or call the author's code.
 """
@@ -93,7 +93,7 @@ def _of_leg_data(run: StrategyRun, data: Sequence[Columns]) -> Iterator[str]:
 
 
 def _of_plan(run: StrategyRun, plan: LegPlan) -> Iterator[str]:
-    """What a plan says beyond market orders for options, entered once a day and closed at a time of the same day."""
+    """Yield the features of a plan beyond market orders for options, entered once and closed at a time of one day."""
     known = LegPlan(
         legs=plan.legs, entry_time=plan.entry_time, entry_minutes=plan.entry_minutes, exit_time=plan.exit_time,
         square_off_time=plan.square_off_time, days=plan.days, when=plan.when, range=plan.range,

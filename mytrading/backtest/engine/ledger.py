@@ -1,4 +1,4 @@
-"""What a run did: fills, trades with their costs, denials, a hash over all fills, and the equity curve."""
+"""Record of a run: fills, trades with their costs, denials, a hash over all fills, and the equity curve."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
 ChargeOf = Callable[[str, Product, int, float, int], Charges | None]
-"""What a fill costs: of instrument, product, signed units, price, market ns; None for nothing."""
+"""Charges of a fill by instrument, product, signed units, price, market ns; None for none."""
 
 
 class Fill(NamedTuple):
@@ -64,7 +64,7 @@ class Trade(NamedTuple):
 
 
 class RunEvent(NamedTuple):
-    """Something an operator should read: a denial, an alert, a fault."""
+    """A denial, an alert or a fault of a run, for its report."""
 
     at_ns: int
     code: str
@@ -78,7 +78,7 @@ RULE_WORDS: dict[str, str] = {
     RiskKind.LEG_STOP_LOSS: "stop loss", RiskKind.LEG_TAKE_PROFIT: "take profit", RiskKind.LEG_AT_COST: "stop at cost",
     RiskKind.LEG_TRAILING: "trailing stop of the leg", RiskKind.SUPERTREND: "supertrend",
 }  # fmt: skip
-"""What ended a trade, by the rule of its run that risk's alert names."""
+"""Words for the end of a trade, by the rule of its run that risk's alert names."""
 MOST_EVENTS = 2000
 """Events kept with their words; all are counted."""
 
@@ -110,8 +110,8 @@ class Ledger:
             handler(self, row)
 
     def _signalled(self, row: Signal) -> None:
-        """Which leg a contract is; what is held stays the leg as which it was bought or sold. A leg of a file has its
-        number there; of a class, one that replaces another has that one's, and further ones are counted on."""
+        """Number the signal's contracts as legs; an open position keeps its number. A leg of a file has its
+        number there; in a class a replacement has that of the leg it replaces, and further legs count on."""
         several, sells = len(row.legs) > 1, any(leg.lots < 0 for leg in row.legs)
         instead = {change.opens: change.closes for change in row.changes if change.opens and change.closes}
         most = max((self._legs.get((row.strategy, leg.instrument), 0) for leg in row.legs), default=0)
@@ -331,6 +331,6 @@ def _add(
 
 
 def _worth(units: FloatArray, close: FloatArray, exits: FloatArray) -> FloatArray:
-    """What a unit can be closed at: the bid of what was bought, the ask of what was sold, else the close."""
+    """Return closing prices a unit: the bid of long positions, the ask of short ones, else the close."""
     side = np.where(units > 0, exits[0], exits[1])
     return np.where(np.isnan(side), close, side)

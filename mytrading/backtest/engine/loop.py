@@ -468,7 +468,7 @@ class Loop:
             )
 
     def _settlement(self, instrument: Instrument) -> float:
-        """What a contract is worth at the end of its last day: its own last price."""
+        """Return a contract's value at the end of its last day in rupees: its own last price, 0 without bars."""
         feed = self._feeds.get(instrument.id)
         return feed.last if feed is not None else 0.0
 

@@ -1,4 +1,4 @@
-"""How far prices off the underlying were from those that a bhavcopy recorded, day by day.
+"""Error of prices off the underlying against those that a bhavcopy recorded, day by day.
 
 A day's opening prices are compared with the market's prices at the underlying's first price, its closing prices with
 those at its last; recorded bars of contracts are left aside.

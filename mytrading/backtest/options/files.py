@@ -45,7 +45,7 @@ class FoundOptionFiles(NamedTuple):
 
 
 class OptionRecords(NamedTuple):
-    """What a reader of sources has to know of the run: the days in question, and the bars of its underlyings."""
+    """Facts of a run for readers of sources: the days in question, and the bars of its underlyings."""
 
     data: Sequence[Columns]
     calendar: Calendar
@@ -242,7 +242,7 @@ def pairs_of(rows: Iterable[BhavRow], expiry: date) -> list[Pair]:
 
 
 def _as_bars(file: Bhavcopy, run: OptionRecords) -> Rows:
-    """Where the data is of days, a file's own open, high, low and close are recorded bars."""
+    """Return a file's open, high, low and close as recorded bars by contract; none unless the run's bars are daily."""
     if run.data[0].timeframe != "1d":
         return {}
     found: Rows = {}

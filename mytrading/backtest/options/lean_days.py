@@ -93,7 +93,7 @@ class LegEnd(NamedTuple):
 
 
 class BasketEnd(NamedTuple):
-    """How a basket ends: the row and the moment (ns), each leg's price then, the order in which legs are closed.
+    """End of a basket: the row and the moment (ns), each leg's price then, the order in which legs are closed.
 
     `counted` legs are still watched when the bar of that row ends for them; `breach` is the rule, None for the time.
     """
@@ -247,7 +247,7 @@ class LeanDays(OptionLoop):
         self._feed.last, self._feed.last_ns = float(self._closes_of[last - 1]), int(self._ends[last - 1])
 
     def _ask(self, row: int) -> StrategySignal | None:
-        """What the plan wants at the end of a bar."""
+        """Return the plan's signal at the end of a bar, None for none; `NotCoveredError` if the strategy fails."""
         host = self._feed.host
         self._feed.series.cursor = row
         drafts = host.on_bar(self._feed.shown_bar(0, row), loaded=True)
@@ -284,7 +284,7 @@ class LeanDays(OptionLoop):
         return [leg.instrument for leg in known] if known else super()._candidates(host, signal, now)
 
     def _choose(self, draft: StrategySignal, row: int, now: int) -> tuple[Leg, ...]:
-        """What the rules of the legs lead to: it follows from the quotes of this moment alone."""
+        """Return the contracts that the rules of the legs choose, from the quotes of this moment alone."""
         engine = self._machines.engine
         engine.contracts.chains.forget_quotes()
         engine.prices[self._name] = float(self._closes_of[row])
@@ -564,14 +564,14 @@ class LeanDays(OptionLoop):
         return BasketEnd(row, int(self._starts[first + row]), opens, basket.closing_order)
 
     def _closed(self, leg: OpenedLeg, price: float, row: int) -> tuple[float, float]:
-        """What a leg is closed at in a bar while the contract trades at a price, and the profit in rupees."""
+        """Return the exit price of a leg in a bar while the contract trades at `price`, and the profit in rupees."""
         size = abs(leg.units)
         at = booked_price(size, self._fill_price(leg, price, row, -leg.units))
         change = at * size - leg.entered * size
         return at, change if leg.units > 0 else -change
 
     def _fill_price(self, leg: OpenedLeg, price: float, row: int, units: int) -> float:
-        """What so many signed units are filled at in a bar, while the contract trades at a price."""
+        """Return the fill price of signed units in a bar while the contract trades at `price`."""
         half = float(leg.prices.half[row])
         sides = sides_around(price, half, leg.contract.tick_size) if half else None
         return self._venue.mark_of(leg.contract, price, sides).opposite(Side.BUY if units > 0 else Side.SELL)

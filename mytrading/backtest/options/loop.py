@@ -64,11 +64,11 @@ class Priced(NamedTuple):
     gaps: dict[str, int]
     """By contract, bars that nobody recorded amid its recorded ones, while it was held or ordered."""
     quotes: QuoteCounts
-    """How far recorded bid and ask went."""
+    """Bars and fills with a recorded bid and ask."""
     exits: Mapping[str, FloatArray]
     """By contract that has any, bid and ask at the end of each of its bars: shape (2, n), NaN where there are none."""
     calibration: tuple[DayError, ...]
-    """How far prices off the underlying were from those of the bhavcopies given, day by day."""
+    """Error of prices off the underlying against the bhavcopies given, day by day."""
 
     def shares(self) -> dict[str, float]:
         """Return the share (0 to 1) of each price source in the bars at which a contract was held or ordered."""
@@ -405,7 +405,7 @@ class OptionLoop(Loop):
         return (leg.quoted(price, self._venue.now) if leg is not None else None) or (None, None)
 
     def _profit(self) -> float:
-        """What is held is worth what it could be closed at, where bid and ask were recorded."""
+        """Return the profit of open positions in rupees, valued at bid or ask where those were recorded."""
         total = super()._profit()
         for position in self._risk.state.open_positions():
             leg = self._legs.get(position.instrument)
@@ -509,7 +509,7 @@ class OptionLoop(Loop):
             self._expire()
 
     def _settlement(self, instrument: Instrument) -> float:
-        """What the underlying's end of the day makes of a contract that expires."""
+        """Return the settlement price of an expiring contract, rupees, from the underlying at the end of the day."""
         if self._market.underlying(instrument) and instrument.expiry <= ist_date(self._venue.now - 1).isoformat():
             return self._market.settlement(instrument)
         return super()._settlement(instrument)

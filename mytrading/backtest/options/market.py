@@ -1,4 +1,4 @@
-"""What options and futures of an underlying cost at each of its bars, and which of them are listed on a day.
+"""Prices of an underlying's options and futures at each of its bars, and the contracts listed on a day.
 
 A price is the recorded one where there is one, else follows from the underlying by volatilities that were read off
 prices, else by the surface's shape. A bar's prices follow from that bar of the underlying and from what was before it,
@@ -111,7 +111,7 @@ def sides_around(price: float, half: float, tick: float) -> Sides:
 SHAPE_SETTINGS = ("skew", "smile", "near", "near_days", "carry", "rate", "spread_ticks", "wing_ticks")
 """Settings of a `Shape` that a run may change."""
 MODELLED, CALIBRATED, RECORDED = 0, 1, 2
-"""Where a price came from: the surface's own shape, volatilities read off prices, or a price that was made."""
+"""Source of a price: the surface's own shape, volatilities read off prices, or a price that was made."""
 SOURCES = ("modelled", "calibrated", "recorded")
 
 
@@ -223,7 +223,7 @@ class DayPrices(NamedTuple):
 
 
 class OptionMoment(NamedTuple):
-    """What a contract costs at a moment, its bid and its ask, rupees, and whether those two were recorded."""
+    """A contract's price, bid and ask at a moment, rupees, and whether those two were recorded."""
 
     price: float
     bid: float
@@ -273,7 +273,7 @@ class OptionTape:
 
 
 class Horizon(NamedTuple):
-    """How the pricing of one expiry sees some moments: arrays of one shape, and the volatilities that hold then."""
+    """Inputs of the pricing of one expiry at some moments: arrays of one shape, and the volatilities that hold then."""
 
     clock: Floats
     """Years to the expiry on the variance clock."""
@@ -507,7 +507,7 @@ class OptionMarket:
         return None
 
     def _horizon(self, contract: Instrument, day: date, spot: Floats, at: NDArray[np.int64]) -> Horizon:
-        """How a contract's expiry sees prices of the underlying at moments of a day."""
+        """Return the pricing inputs of a contract's expiry for prices of the underlying at moments of a day."""
         tape, shape, smile = self._tapes[contract.underlying], self.terms.shape, self.smile_on(contract, day)
         years = np.maximum(self.ends(contract.exchange, contract.expiry) - at, 0) / _YEAR
         clock = self._clocks[contract.underlying].years_to(date.fromisoformat(contract.expiry), day, at)

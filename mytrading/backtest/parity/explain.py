@@ -1,4 +1,4 @@
-"""Why a day and its backtest differ: things are paired, and each difference gets one cause or is left unexplained.
+"""Causes of differences between a day and its backtest: facts are paired, each difference gets one cause or none.
 
 Pure. Ids come from content and market time, so what both sides decided alike has the same id; the rest is paired by
 likeness and time. A cause is named only where a record shows it, and a price is explained by quotes between the order
@@ -44,7 +44,7 @@ T = TypeVar("T", Signal, Order)
 
 
 class Cause(StrEnum):
-    """Why the two sides differ.
+    """Cause of a difference between the two sides.
 
     `latency`: the stack came to it later. `model`: a venue fills otherwise than a backtest does. `data`: one side did
     not see a quote or bar, or saw it late. `denial`: one side was denied. `person`: somebody did something that a
@@ -445,7 +445,7 @@ def explain_fills(
 
 
 def _lone_fill(whose: str, order: Order, fill: OrderFill, by_stack: bool, facts: DayFacts) -> Explanation:
-    """Why an order got nothing where the other side's, `by_stack` the stack's, got a fill."""
+    """Explain why an order got nothing where the other side's, `by_stack` the stack's, got a fill."""
     state = order.state
     if order.links.request:
         return Explanation(Cause.OPERATOR, f"{whose} order was withdrawn or changed by an operator")

@@ -1,4 +1,4 @@
-"""What is known of a day: what each side did, the quotes, what operators did, and which daemons were away.
+"""Facts of a day: the acts of each side, the quotes, the acts of operators, and absences of daemons.
 
 Stack and backtest are folded from the same messages. A fact is what a record says; `explain` says what follows from it.
 """
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class RowSubject(NamedTuple):
-    """What a row of the comparison is about; a signal has no account yet, and its instrument is the watched one."""
+    """Subject of a row of the comparison; a signal has no account yet, and its instrument is the watched one."""
 
     account: str
     strategy: str
@@ -33,7 +33,7 @@ class RowSubject(NamedTuple):
 
 
 class OrderFill(NamedTuple):
-    """What an order got in all: signed units at their average price, from its first part to its last (market ns)."""
+    """Fill of an order in all: signed units at their average price, from its first part to its last (market ns)."""
 
     account: str
     strategy: str

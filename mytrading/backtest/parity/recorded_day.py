@@ -40,7 +40,7 @@ BEHIND_NS = 500_000_000
 """Machine time from writing to reading from which on a daemon counts as behind; a hop takes a thousandth of it."""
 DECIDES = ("engine", "risk", "router")
 OUTSIDE = ("gateway", "webhooks")
-"""Whose signals no strategy made."""
+"""Writers of signals that no strategy made."""
 _READ = (*DECIDES, *OUTSIDE)
 AWAY_NS = 60 * SECOND
 """Market time before a restart (times the speed) in which a daemon may have been gone already."""

@@ -1,4 +1,4 @@
-"""What a run held of options and futures: the greeks of the whole over time, and the payoff of each run at its entry.
+"""Options and futures of a run: the greeks of the whole over time, and the payoff of each entry.
 
 Volatilities are implied by the run's own prices over calendar years, as in the live chain; forwards carry the spot at
 the chain's rate.
@@ -51,7 +51,7 @@ class PositionGreeks(NamedTuple):
 
 
 class EntryPayoff(NamedTuple):
-    """What a run's legs could earn, as seen at its entry with the underlying at `spot`."""
+    """Payoff of a run's legs as seen at its entry with the underlying at `spot`."""
 
     run: TradedRun
     spot: float

@@ -238,7 +238,7 @@ def is_contract_on(contract: str, columns: Columns) -> bool:
 
 
 def _marks(trades: Sequence[tuple[Trade, str]]) -> dict[str, list[FillMark]]:
-    """What was bought, sold, and what a stop ended, thinned; each trade with the ledger's word for its exit."""
+    """Return the marks of buys, sales and stops, thinned; each trade comes with the ledger's word for its exit."""
     found: dict[str, list[FillMark]] = {"bought": [], "sold": [], "stop": []}
     shown = [trades[row] for row in charts.sample_row_numbers(len(trades), charts.POINTS // 2)] if trades else []
     for trade, word in shown:

@@ -26,7 +26,7 @@ _AT_ONCE = 2_000_000
 
 
 class Overfitting(NamedTuple):
-    """What cross-validation found; of too few trials or days `problem` says so, and figures are NaN."""
+    """Result of cross-validation; with too few trials or days `problem` says so, and figures are NaN."""
 
     probability: float = math.nan
     """Share (0 to 1) of choices in which the best trial was no better than the middle of all on the other half."""

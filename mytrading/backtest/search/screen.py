@@ -59,7 +59,7 @@ class ScreenError(ValueError):
 
 @dataclass(frozen=True)
 class ScreenData:
-    """What all trials share: the bars, what may happen at each, and what a fill costs.
+    """Data that all trials share: the bars, what may happen at each, and what a fill costs.
 
     Signals are one a bar of `bars`, in the strategy's timeframe. What is walked are the bars of the data, from which
     those are made: `marks`, `opens` and `closes` are theirs.
@@ -74,7 +74,7 @@ class ScreenData:
     closes: FloatArray
     marks: NDArray[np.uint8]
     ends: NDArray[np.int64]
-    """How many bars there are up to the end of each day."""
+    """Number of bars up to the end of each day."""
     units: FloatArray
     slip: float
     buy_rate: float
@@ -85,7 +85,7 @@ class ScreenData:
     lows: FloatArray
     highs: FloatArray
     stop: float
-    """How far from its price a position is stopped, as a share of it; 0 for nowhere."""
+    """Stop distance of a position as a share of its price; 0 without a stop."""
     tick: float
 
 
@@ -129,7 +129,7 @@ def screen_data(spec: Spec) -> ScreenData:
 
 
 def _stop_share(spec: Spec, instrument: Instrument | None) -> float:
-    """How far away the stop of every position lies, as a share of its price; 0 without a stop."""
+    """Return the stop distance of every position as a share of its price; 0 without a stop."""
     if spec.run.stop is StopPlan.NONE:
         return 0.0
     option = instrument is not None and instrument.kind.is_option
@@ -152,7 +152,7 @@ def _frame(spec: Spec) -> tuple[Columns, BarFrame]:
 
 
 def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> tuple[float, float]:
-    """What a buy and a sale cost as fractions of turnover."""
+    """Return the charges of a buy and of a sale as fractions of turnover."""
     instrument = world.instrument(columns.instrument)
     if spec.fees is None or instrument is None:
         return 0.0, 0.0
@@ -394,7 +394,7 @@ def _next_or_stop(
 
 @kernel(nogil=True)
 def _stop_level(price: float, side: float, stop: float, tick: float) -> float:
-    """Where the stop of an entry at a price lies: on the next tick that triggers later, never earlier."""
+    """Return the stop price of an entry, rounded to the tick that triggers later, never earlier."""
     ticks = price * (1.0 - side * stop) / tick
     whole = math.floor(ticks + _EPSILON) if side > 0.0 else math.ceil(ticks - _EPSILON)
     return math.floor(max(whole * tick, tick) * 1e4 + 0.5) / 1e4
@@ -402,7 +402,7 @@ def _stop_level(price: float, side: float, stop: float, tick: float) -> float:
 
 @kernel(nogil=True)
 def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, float]:
-    """What a bar does to what waits for its open: it may be over, and the clock may close what is held."""
+    """Return (leaving, entering) at a bar's open: a pending entry may be over, the clock may close the position."""
     if mark & BEGINS or (mark & LATE and held != 0.0):
         entering = 0.0
     if mark & SQUARE_OFF and held != 0.0:
@@ -412,7 +412,7 @@ def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, 
 
 @kernel(nogil=True)
 def _signalled(signal: float, mark: int, held: float, leaving: bool, longs: bool, shorts: bool) -> tuple[bool, float]:
-    """What is to happen at the next open: whether it leaves, and the side it enters on (0: none)."""
+    """Return (leaving, entering) for the next open: whether the position is closed, and the side entered (0: none)."""
     if signal != signal:
         return leaving, 0.0
     if (signal > 0.0 and not longs) or (signal < 0.0 and not shorts):

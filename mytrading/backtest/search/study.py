@@ -40,7 +40,7 @@ class StudyError(ValueError):
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """How to search. `trials` 0 means all points of a grid, or 100 of another method."""
+    """Plan of a search. `trials` 0 means all points of a grid, or 100 of another method."""
 
     space: Space
     objective: str

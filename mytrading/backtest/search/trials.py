@@ -29,11 +29,11 @@ OBJECTIVES = (
     "sharpe", "sortino", "calmar", "omega", "total_return", "annual_return", "max_drawdown", "profit_factor",
     "average_trade", "win_rate", "stability", "annual_volatility", "downside_risk", NET,
 )  # fmt: skip
-"""What a search can maximise (or minimise): a metric of the report, or rupees after costs."""
+"""Objectives that a search can maximise (or minimise): a metric of the report, or rupees after costs."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one set of parameters. `net` is rupees after costs; `returns` simple returns by day.
+    """Result of one set of parameters. `net` is rupees after costs; `returns` simple returns by day.
 
     `objective` is NaN and `problem` says why where the parameters give no figure.
     """

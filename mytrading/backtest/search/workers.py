@@ -1,4 +1,4 @@
-"""Who runs trials: processes of this machine, or the workers of a Dask cluster.
+"""Workers that run trials: processes of this machine, or those of a Dask cluster.
 
 Both give futures of the standard library. A worker opens its payload once and then only runs trials, so that a thousand
 of them read the bars once.

@@ -29,7 +29,7 @@ _FIXED = frozenset(
     (*NOT_OF_LEGS, "underlying", "legs", "enabled", "options", "timeframes", "product", "accounts", "group",
      "allocation", "allocation_factors")
 )  # fmt: skip
-"""What says which data and which accounts a run has, or is an option of the command."""
+"""Keys that set the data and accounts of a run, or are options of the command."""
 _INSTEAD = {"lots": "profile", "profile": "lots"}
 _SAME_LEVEL = {**PERCENT_KEYS, **{new: old for old, new in PERCENT_KEYS.items()}}
 _TIMES = ("exit_time", "square_off_time")
@@ -37,7 +37,7 @@ _TIMES = ("exit_time", "square_off_time")
 
 @dataclass(frozen=True)
 class LegOverrides:
-    """What a file of legs says, in a form that values can be changed in; it travels to workers."""
+    """Contents of a file of legs, in a form in which values can be changed; it travels to workers."""
 
     table: Mapping[str, Any]
     config: StrategyConfig

@@ -108,7 +108,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What to run, and what a reader of its results has to know."""
+    """A run ready to be made, and notes for readers of its results."""
 
     spec: Spec
     notes: tuple[str, ...]
@@ -354,7 +354,7 @@ def _run(
 
 
 def _substitutes(kinds: Iterable[TradeKind], symbols: Sequence[str]) -> Iterator[str]:
-    """What is traded in place of what the rules name; the result says of an index that it is traded as its future."""
+    """Yield notes on instruments traded in place of those that the rules name (of an index the result says it)."""
     if TradeKind.OPTION in kinds:
         yield (
             "what is watched is traded in place of the options that its rules name, since there are no prices of them "

@@ -1,4 +1,4 @@
-"""What an operator pastes at the sender: alert texts, AFL and commands, without any broker key."""
+"""Texts that an operator pastes at the sender: alert texts, AFL and commands, without any broker key."""
 
 from __future__ import annotations
 

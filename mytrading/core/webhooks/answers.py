@@ -1,6 +1,6 @@
 """Answers to senders: status, headers and JSON of each outcome, in one shape: `verdict`, then `code` and `message`.
 
-202 means that the alert is in the journal and goes to risk, not that an order was sent: the status address tells.
+202 means that the alert is in the journal and goes to risk, not that an order was sent: see the status address.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mytrading.core.webhooks.refusals import refusal, status_of
 from mytrading.messages.webhooks import AlertJudged, AlertReceived, AlertRefusal, AlertRemembered, AlertVerdict
 
 STATUS_PATH = "/webhook/status"
-NOTE = "journaled; whether risk and the broker take it is told at the status address"
+NOTE = "journaled; the status address says whether risk and the broker take it"
 
 
 class AlertAnswer(NamedTuple):
@@ -34,7 +34,7 @@ def refusal_answer(found: AlertRefusal, alert: AlertReceived | None = None) -> A
 
 
 UNKNOWN = refusal_answer(refusal("UNKNOWN_WEBHOOK", "no webhook has this address"))
-"""The one answer to tokens that are unknown, rotated or malformed."""
+"""Answer to tokens that are unknown, rotated or malformed: the same for all, so that it reveals nothing."""
 
 
 def answer(alert: AlertReceived, rows: Sequence[AlertJudged], status_of_alert: Callable[[str], str]) -> AlertAnswer:
@@ -56,7 +56,7 @@ def answer(alert: AlertReceived, rows: Sequence[AlertJudged], status_of_alert: C
 
 
 def _answer_for_several(alert: AlertReceived, rows: Sequence[AlertJudged]) -> AlertAnswer:
-    """202 if one of the stocks goes to risk, else 200 if one is there already, else what refuses all of them."""
+    """Return 202 if one of the stocks goes to risk, else 200 if one is there already, else the common refusal."""
     verdicts = {row.verdict for row in rows}
     body: dict[str, Any] = {"id": alert.id, "status_url": f"{STATUS_PATH}/{alert.status}"}
     body["results"] = [_result(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Who may send: the token in the path names the webhook, and its file may ask for more.
+"""Authentication of senders: the token in the path names the webhook, and its file may ask for more.
 
 The token is looked up by its digest. Signature, addresses and certificate are checked before a body is parsed; the
 secret of a body is checked after that, since it is in it. Comparisons take the same time whatever they find.
@@ -45,7 +45,7 @@ def digest_of(secret: str) -> str:
 
 
 class FoundToken(NamedTuple):
-    """What a token stands for. A `trial` is from this machine's operator: its guards are not asked for."""
+    """Webhook of a token. A `trial` is from this machine's operator: its guards are not asked for."""
 
     webhook: WebhookDefinition
     until_ns: int = 0

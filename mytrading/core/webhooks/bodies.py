@@ -89,7 +89,7 @@ def _too_deep() -> AlertRefused:
 
 
 def _levels(value: Any) -> int:
-    """How deep lists and objects are nested, counted up to one more than may be."""
+    """Return the nesting depth of lists and objects, counted up to one more than is allowed."""
     level = [value]
     for depth in range(_DEEPEST + 1):
         level = [

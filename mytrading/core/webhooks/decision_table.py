@@ -15,7 +15,7 @@ from mytrading.messages.webhooks import AlertAction, AlertIntent, AlertRefusal, 
 
 
 class WantedPosition(Enum):
-    """What a cell of the table says. A `size` is the position_size of the alert, `mapped` the mapping's quantity."""
+    """Target of a cell of the table. A `size` is the position_size of the alert, `mapped` the mapping's quantity."""
 
     FLAT = "target 0"
     LONG_MAPPED = "long, quantity of the mapping"

@@ -39,7 +39,7 @@ _WORDS: dict[str, type[StrEnum]] = {
     "product": Product,
 }
 _PLACE = re.compile(r" - at `\$\.?(?P<key>[^`]*)`")
-"""Where the converter of parsed files found something else than it expected."""
+"""Place in a parsed file at which its converter found something else than it expected."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PRESETS = ("tradingview",)
 """Names that `ips` may hold beside addresses and networks: lists of `config/webhook_senders.toml`."""
@@ -77,7 +77,7 @@ class WebhookFileError(ValueError):
 
 
 class SymbolMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a sender's `symbol` trades: an instrument id, a product and a quantity, in units or in lots.
+    """Order terms of a sender's `symbol`: an instrument id, a product and a quantity, in units or in lots.
 
     With a `trade` such as `ATM CE weekly` or `FUTURE` that contract of the instrument is traded, chosen by its price
     when a position is opened; it needs lots. With `legs` such as `SELL OTM 3 CE weekly` all of them are opened and
@@ -108,7 +108,7 @@ class WebhookToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class WebhookGuards(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a request needs besides the token, each only if it is set.
+    """Guards of a request besides the token, each only if it is set.
 
     `secret_digest` is the SHA-256 (hex) of the field `secret` of the body, `hmac_key` the key of the header
     X-Signature, `ips` addresses, networks or "tradingview", `certificate` the common name of a client's certificate.

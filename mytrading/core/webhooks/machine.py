@@ -39,7 +39,7 @@ from mytrading.messages.webhooks import (
 LIMITED = "RATE_LIMITED"
 """Code of a request over that; the first of each minute is journaled, and none of them counts."""
 REMEMBERED_NS = 7 * DAY
-"""How long an alert can be asked for."""
+"""Nanoseconds for which an alert can be queried."""
 MOST_REMEMBERED = 20_000
 """Alerts whose status pages are kept, beside those so young that their signatures count. No decision depends on others:
 what still counts of them is in the first row of a day by itself."""
@@ -52,7 +52,7 @@ _SIGNATURE_NS = SIGNATURE_SECONDS * SECOND
 
 
 class Holdings(Protocol):
-    """What a strategy holds, as the stream `orders` says; it tells a no-op and nothing else."""
+    """Positions of strategies as the stream `orders` shows them; used to recognise a no-op and for nothing else."""
 
     def units(self, strategy: str, instrument: str) -> int | None:
         """Return the signed units held in all accounts, None while something of it is on its way or not known."""
@@ -63,7 +63,7 @@ class Holdings(Protocol):
 
 
 class WebhookEnvironment:
-    """What decisions need besides the state: the webhooks, calendar, contracts, and facts of the run."""
+    """Inputs of decisions besides the state: the webhooks, calendar, contracts, and facts of the run."""
 
     def __init__(self, calendar: Calendar, mode: Mode, accounts: Iterable[str], validity_seconds: float) -> None:
         self.calendar = calendar
@@ -91,7 +91,7 @@ class _Nothing:
 
 
 class _MappedSymbol(NamedTuple):
-    """Where an alert's position is: a webhook, and one of its mappings."""
+    """Position that an alert is about: a webhook, and one of its mappings."""
 
     webhook: WebhookDefinition
     mapping: SymbolMapping
@@ -313,7 +313,7 @@ class WebhookMachine:
         )
 
     def _whole_refusal(self, webhook: WebhookDefinition) -> AlertRefusal | None:
-        """Why nothing of any alert of this webhook counts now."""
+        """Return the refusal of all alerts of this webhook now; None if they count."""
         file, environment = webhook.file, self.environment
         if file.locked:
             return refusal(
@@ -449,7 +449,7 @@ class WebhookMachine:
         )
 
     def _key(self, webhook: WebhookDefinition, alert: AlertReceived, intent: AlertIntent) -> str:
-        """What makes two alerts the same: the sender's id, or for TradingView the body, or else its meaning."""
+        """Return the key that two equal alerts share: the sender's id, TradingView's body, or else the meaning."""
         if alert.sender_id:
             return content_id("id", alert.sender_id, intent.symbol)
         if webhook.file.sender is Sender.TRADINGVIEW:
@@ -468,7 +468,7 @@ class WebhookMachine:
     def _time_refusal(
         self, webhook: WebhookDefinition, wanted: _Wanted, alert: AlertReceived, now: int
     ) -> AlertRefusal | None:
-        """Why this is not the time: exits need an open exchange, entries the webhook's window besides."""
+        """Return the refusal by time, None if there is none: exits need an open exchange, entries also the window."""
         exchange, _ = split_id(wanted.contract)
         calendar = self.environment.calendar
         if not calendar.has_exchange(exchange) or not calendar.is_open(exchange, now):
@@ -493,7 +493,7 @@ class WebhookMachine:
         return None
 
     def _partial_exit(self, place: _MappedSymbol, wanted: _Wanted) -> AlertRefusal | None:
-        """Why a smaller position of the same side is not to be had: risk reduces one to nothing alone."""
+        """Return the refusal of a smaller position of the same side, None for others: risk reduces to nothing alone."""
         last = self._wanted.get(place.key)
         if place.mapping.legs:  # of which a size never counts
             return None

@@ -80,7 +80,7 @@ def _answer(state: State, token: str, *, new: bool) -> Response[api.SessionInfo]
 
 @get("/api/session", opt=OPEN)
 async def show_session(request: ConsoleRequest, state: State) -> Response[api.SessionInfo]:
-    """Who is logged in, and the token that every POST of the page carries."""
+    """Return the session of the viewer, and the token that every POST of the page carries."""
     token = request.user.token
     usable = 20 <= len(token) <= 100 and token.isascii()
     return _answer(state, token if usable else new_token(), new=not usable)

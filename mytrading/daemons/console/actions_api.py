@@ -24,7 +24,7 @@ from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision.kill_file import KillFile
 
 ANSWER_S = 1.5
-"""How long the gateway's answer to a command is awaited, twice."""
+"""Seconds for which the gateway's answer to a command is awaited, twice."""
 TRADER: dict[str, Any] = {"role": "trader"}
 CONFIRMED: dict[str, Any] = {"role": "trader", "confirmed": True}
 _STRICTER = {"": 0, "reduce": 1, "halt": 2, "flatten": 3}
@@ -265,7 +265,7 @@ def acknowledge(request: ConsoleRequest, state: State, data: JSONBody[api.Acknow
 
 @get("/api/actions/flatten/{name:str}", sync_to_thread=True)
 def show_flatten(state: State, name: FromPath[str]) -> api.FlattenProgress:
-    """How far a flatten or a close has come."""
+    """Return the progress of a flatten or a close."""
     row = query_gateway(state, ops.FlattensQuery(ids=(name,)))[0]
     return api.FlattenProgress(
         id=row["id"],
@@ -279,7 +279,7 @@ def show_flatten(state: State, name: FromPath[str]) -> api.FlattenProgress:
 
 @get("/api/actions/order/{order:str}/{name:str}", sync_to_thread=True)
 def show_order_request(state: State, order: FromPath[str], name: FromPath[str]) -> api.OrderActionResult:
-    """What became of a cancel or a change of an order."""
+    """Return the outcome of a cancel or a change of an order."""
     found = query_gateway(state, ops.OrderRequestQuery(order=order, request=name, cancel=name.startswith("cancel-")))
     return api.OrderActionResult(word=found.word, text=found.text)
 

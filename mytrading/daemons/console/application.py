@@ -71,7 +71,7 @@ async def show_topic(request: Request[Viewer, Any, State], state: State) -> Topi
 
 @websocket("/api/live")
 async def live(socket: WebSocket[Viewer, Any, Any]) -> None:
-    """What changes, as it does."""
+    """Send changes of the watched topics as they happen."""
     await socket.app.state.hub.serve(socket)
 
 
@@ -131,7 +131,7 @@ def _refuse(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
 
 
 def _bad_request(error: HTTPException) -> ApiError:
-    """What is wrong with a body, with the first field that is."""
+    """Return the error of a malformed body, with the first wrong field."""
     extra = error.extra if isinstance(error.extra, list) and error.extra else [{}]
     first: Any = extra[0] if isinstance(extra[0], dict) else {}
     field, text = str(first.get("key", "")), str(first.get("message", error.detail))

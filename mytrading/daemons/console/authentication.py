@@ -1,4 +1,4 @@
-"""Who asks: the session behind a request or a socket, its role, and whether the request may come from where it does.
+"""Authentication of viewers: the session behind a request or a socket, its role, and the request's allowed origin.
 
 Litestar's own session middleware takes any id from a cookie and writes sessions back after their end; this one knows
 only tokens that it made, and a session that has ended stays so.
@@ -26,7 +26,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Viewer(NamedTuple):
-    """Who made a request: the session, None if nobody is logged in, the address, and the cookie as sent."""
+    """Viewer behind a request: the session, None if nobody is logged in, the address, and the cookie as sent."""
 
     session: ConsoleSession | None
     ip: str
@@ -39,7 +39,7 @@ class Viewer(NamedTuple):
 
     @property
     def by(self) -> str:
-        """Who gives a command, as journals name it."""
+        """Return the name of the operator as journals have it."""
         return f"console:{self.name}"
 
     @property

@@ -130,7 +130,7 @@ class ChainDesk:
 
     @property
     def count(self) -> int:
-        """How many chains are leased."""
+        """Number of leased chains."""
         return len(self._chains)
 
     def serve(

@@ -55,7 +55,7 @@ def show_config_file(state: State, name: FromPath[str]) -> api.ConfigFile:
 def write_config_file(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.ConfigDraft]
 ) -> api.ConfigDraftResult:
-    """What another text would change, and whether it is in order; with `save` it is written."""
+    """Return the changes that another text makes, and its mistakes; with `save` the file is written."""
     path = _path(state, name)
     before = path.read_text(encoding="utf-8")
     if data.expected != file_versions.digest_of_text(before):
@@ -77,7 +77,7 @@ def write_config_file(
 
 
 def _problem(config: RunConfig, name: str, text: str) -> str:
-    """Why the stack would refuse this text; empty if it would not."""
+    """Return the reason for which the stack would refuse this text; empty if it would not."""
     try:
         CHECKS[name](config, tomllib.loads(text))
     except Exception as error:  # noqa: BLE001 - what a file of a person may hold has no bounds

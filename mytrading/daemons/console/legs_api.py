@@ -69,7 +69,7 @@ def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
 def write_leg_file(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.LegDraft]
 ) -> api.LegDraftResult:
-    """What a change would make of a file: its mistakes by field, and the difference; with `save` it is written."""
+    """Return a changed file of legs: its mistakes by field, and the difference; with `save` it is written."""
     words = ["legs", "save", *_options(data), *(["--from", data.source] if data.source else [])]
     words += [] if data.expected else ["--new"]
     return msgspec.convert(_saved(request, state, data, words, name), api.LegDraftResult)
@@ -77,7 +77,7 @@ def write_leg_file(
 
 @get("/api/strategies/{name:str}/parameters", opt=TRADER, sync_to_thread=True)
 def show_parameters(state: State, name: FromPath[str]) -> api.ParameterFile:
-    """What the file of a strategy of code says of its parameters."""
+    """Return the parameters in the file of a strategy of code."""
     home = Path(state.config.home)
     for path in sorted((home / "config" / "strategies").glob("*.toml")):
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -93,7 +93,7 @@ def show_parameters(state: State, name: FromPath[str]) -> api.ParameterFile:
 def write_parameters(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.ParameterDraft]
 ) -> api.ParameterDraftResult:
-    """What a change would make of that file: its mistakes by field, and the difference; with `save` it is written."""
+    """Return that file changed: its mistakes by field, and the difference; with `save` it is written."""
     words = ["strategies", "save", *_options(data)]
     made = _saved(request, state, data, words, name)
     return msgspec.convert(made, api.ParameterDraftResult)
@@ -108,7 +108,7 @@ def _options(data: api.LegDraft | api.ParameterDraft) -> list[str]:
 def _saved(
     request: ConsoleRequest, state: State, data: api.LegDraft | api.ParameterDraft, words: list[str], name: str
 ) -> Any:
-    """What the command line answers; a save, done or refused, is in the audit under the command's name."""
+    """Return the command line's answer; a save, done or refused, is in the audit under the command's name."""
     row = None
     if data.save:
         action = " ".join(words[:2])

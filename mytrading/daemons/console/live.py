@@ -48,7 +48,7 @@ class LiveViewer:
         self.changed = asyncio.Event()
         self.heard_ns = machine_now()
         self.end_code = 0
-        """Why the socket is to be closed, 0 if it is not."""
+        """Close code of the socket, 0 while it stays open."""
 
     def end(self, code: int) -> None:
         """Have the socket closed with a code."""
@@ -211,7 +211,7 @@ class LiveHub:
                 mine.changed.set()
 
     async def _problem(self, topic: str) -> str:
-        """Why a topic cannot be watched; empty if it can."""
+        """Return the reason for which a topic cannot be watched; empty if it can."""
         if topic in TOPICS:
             return ""
         kind, _, chain = topic.partition(":")

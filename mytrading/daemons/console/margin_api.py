@@ -31,7 +31,7 @@ Amount = Annotated[float, QueryParameter(ge=0.0, le=1e12)]
 
 @get("/api/margin", sync_to_thread=True)
 def show_margin(state: State) -> list[api.MarginRow]:
-    """What each account has free, and why it is not more."""
+    """Return the free margin of each account, with its cash, reservations and buffer."""
     status = query_gateway(state, ops.StatusQuery())
     row: dict[str, Any] = next((one for one in status["daemons"] if one["daemon"] == "risk"), {})
     figures: dict[str, float] = dict(row.get("figures") or {})
@@ -54,7 +54,7 @@ def show_lots(
     *,
     expiry: Annotated[bool, QueryParameter()] = False,
 ) -> api.LotsAnswer:
-    """How many lots a margin pays for, by the formula that sizes orders."""
+    """Return the lots that a margin pays for, by the formula that sizes orders."""
     words = [f"--margin={margin}", f"--instrument={instrument}", f"--type={kind}", f"--grade={grade}"]
     words += [f"--premium={premium}", "--expiry" if expiry else "--no-expiry"]
     return msgspec.convert(ask_shell(state.config, "margin", *words, codes=(FAILED,)), api.LotsAnswer)
@@ -62,7 +62,7 @@ def show_lots(
 
 @post("/api/structure/margin", sync_to_thread=True, status_code=200)
 def show_structure_margin(state: State, data: JSONBody[api.StructureMarginRequest]) -> api.StructureMargin:
-    """What legs need together, by the tables of config/risk.toml, and each by itself: the benefit of hedges."""
+    """Return the margin of legs together, by the tables of config/risk.toml, and of each alone: the hedge benefit."""
     book: InstrumentBook = state.desk.instruments()
     text = Path(state.config.calendar_path).with_name("risk.toml").read_text(encoding="utf-8")
     legs = []

@@ -138,7 +138,7 @@ def _instrument(one: Instrument) -> api.InstrumentRow:
 
 @get("/api/underlyings", sync_to_thread=True)
 def show_underlyings(state: State) -> list[api.UnderlyingRow]:
-    """What has options today, with the expiries that are not past."""
+    """Return the underlyings with options today, with the expiries that are not past."""
     book: InstrumentBook = state.desk.instruments()
     lots = {one.underlying: one.lot_size for one in book if one.kind is InstrumentKind.CE}
     now = state.clock.now()
@@ -177,7 +177,7 @@ def show_calendar(
 
 @get("/api/performance", sync_to_thread=True)
 def show_operations(state: State) -> list[api.OperationRow]:
-    """How long operations of all processes took since the start, those that took most first."""
+    """Return the times of operations of all processes since the start, the slowest first."""
     found = merge_operations(read_snapshots(state.config.metrics_dir))
     rows = [msgspec.convert({"operation": name, **one.figures()}, api.OperationRow) for name, one in found.items()]
     return sorted(rows, key=lambda row: row.p99, reverse=True)
@@ -185,7 +185,7 @@ def show_operations(state: State) -> list[api.OperationRow]:
 
 @get("/api/doctor", opt=TRADER, sync_to_thread=True)
 def show_checks(state: State) -> list[api.CheckRow]:
-    """What `mytrading doctor --quick` finds now, which places nothing, and the day of the contracts in use."""
+    """Return the findings of `mytrading doctor --quick`, which places nothing, and the day of the contracts in use."""
     findings = ask_shell(state.config, "doctor", "--quick", codes=(1,))["findings"]
     snapshot = InstrumentFile(state.config.state).snapshot()
     today = ist_date(state.clock.now()).isoformat()

@@ -1,4 +1,4 @@
-"""What the console refuses, as exceptions that become the JSON body `ApiError`."""
+"""Refusals of the console, as exceptions that become the JSON body `ApiError`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from mytrading.messages.enums import OrderType, Product
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 ANSWER_S, ASK_S = 5.0, 0.15
-"""How long risk's answer is waited for, and how often it is asked for."""
+"""Seconds for which risk's answer is awaited, and between two queries for it."""
 MS = 1_000_000
 Short = Annotated[str, QueryParameter(max_length=64)]
 
@@ -32,7 +32,7 @@ Short = Annotated[str, QueryParameter(max_length=64)]
 def show_scenario(
     state: State, underlying: Short = "", days: Annotated[float, QueryParameter(ge=0.0, le=365.0)] = 0.0
 ) -> api.ScenarioTable:
-    """What the book of an underlying, or of the first that is held, would make if spot and volatility moved."""
+    """Return the profit of an underlying's positions, or the first held one's, if spot and volatility moved."""
     book: InstrumentBook = state.desk.instruments()
     positions = query_gateway(state, ops.PositionsQuery())
     held = sorted({one.underlying for row in positions if (one := book.get(row["instrument"])) is not None})
@@ -49,7 +49,7 @@ def show_scenario(
 
 @post("/api/risk/trial", opt=TRADER, sync_to_thread=True, status_code=200)
 def try_order(state: State, data: JSONBody[api.TrialRequest]) -> api.TrialResult:
-    """What every pre-trade rule says to an order. It is asked of risk, and neither placed nor journaled."""
+    """Return the result of every pre-trade rule for an order that is neither placed nor journaled."""
     query = ops.OrderTrialQuery(
         id=uuid4().hex,
         strategy=data.strategy,
@@ -82,7 +82,7 @@ def _trial_result(found: OrderTrialResult) -> api.TrialResult:
 def show_risk_events(
     state: State, strategy: Short = "", limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200
 ) -> list[api.RiskEventRow]:
-    """What rules did by themselves and why, of running and removed strategies, the newest last."""
+    """Return the acts of automatic rules with their reasons, of running and removed strategies, the newest last."""
     rows = ask_shell(state.config, "risk", "events", f"--strategy={strategy}", f"--limit={limit}")
     return msgspec.convert([{**row, "at_ms": row["at_ns"] // MS} for row in rows], list[api.RiskEventRow])
 

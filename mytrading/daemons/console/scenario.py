@@ -1,4 +1,4 @@
-"""What the whole book would make or lose if spot and volatility moved: each contract priced anew by Black's formula.
+"""Profit of the whole book if spot and volatility moved: each contract priced anew by Black's formula.
 
 It shows and decides nothing. A contract whose volatility cannot be found is named, and counts for nothing.
 """

@@ -32,7 +32,7 @@ def checked_name(name: str) -> str:
 
 
 def audited(request: ConsoleRequest, state: State, action: str, target: str, do: Callable[[], Any]) -> Any:
-    """What `do` returns, with a row of the audit for it, also where it is refused."""
+    """Call `do` and return its result, with a row of the audit for it, also where it is refused."""
     row = state.store.audit(request.user.name, request.user.ip, action, target, "asked", "")
     try:
         found = do()

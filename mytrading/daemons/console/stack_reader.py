@@ -29,7 +29,7 @@ from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut
 
 POLL_S = 0.25
 PATIENCE_S = 1.0
-"""How long an answer of the gateway is awaited; then the page is grey, and it is asked again."""
+"""Seconds for which an answer of the gateway is awaited; then the page is grey, and the query is repeated."""
 PROFIT_NS = 5_000_000_000
 POINTS = 5000
 MOST_ORDERS = 500
@@ -64,8 +64,8 @@ class StackReader:
         changed: Callable[[list[str]], None],
     ) -> None:
         self.book = TopicBook()
-        self.problem = "the stack was not asked yet"
-        """Why the gateway does not answer; empty if it does."""
+        self.problem = "the stack was not queried yet"
+        """Reason for which the gateway does not answer; empty if it does."""
         self.answered_ns = 0
         """Machine time of its newest answer."""
         self.asked = 0

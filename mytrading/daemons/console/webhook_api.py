@@ -39,7 +39,7 @@ def show_deliveries(state: State, name: FromPath[str], limit: Few = 100) -> list
 
 @get("/api/webhooks/{name:str}", opt=TRADER, sync_to_thread=True)
 def show_webhook(state: State, name: FromPath[str]) -> api.WebhookView:
-    """What a webhook maps, and the texts to paste at its sender, with TOKEN in place of the address's secret."""
+    """Return a webhook's mappings, and the texts to paste at its sender, with TOKEN in place of the secret."""
     found = ask_shell(state.config, "webhook", "show", "--", checked_name(name))
     return msgspec.convert(found, api.WebhookView)
 

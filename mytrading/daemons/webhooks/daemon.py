@@ -269,7 +269,7 @@ class WebhookReceiver(MachineDaemon):
         return answers.answer(alert, judged, self.hooks.status_of_alert)
 
     def _not_listed_yet(self, webhook: WebhookDefinition, alert: AlertReceived) -> str:
-        """What the feed has still to bring for an alert of a webhook that is new or has other mappings; "" if nothing,
+        """Return the data that an alert of a webhook with new mappings still needs from the feed; "" if nothing,
         or if that has taken longer than it may."""
         if alert.refusal is not None or machine_now() > self._new_until.get(webhook.name, 0):
             return ""
