@@ -45,11 +45,11 @@ def chaos(
         if value not in known:
             fail(USAGE, f"--{name}: expected {', '.join(known)}, found {value!r}")
     with exit_on_errors():
-        from lab.chaos import Asked, run_chaos, show_summary
+        from lab.chaos import ChaosOptions, run_chaos, show_summary
 
         if summary is not None:
             raise typer.Exit(show_summary(summary, as_json))
 
         raise typer.Exit(
-            run_chaos(Asked(minutes, seed, runs, as_json, keep, real_windows, personality, stop, report, disk))
+            run_chaos(ChaosOptions(minutes, seed, runs, as_json, keep, real_windows, personality, stop, report, disk))
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Asked(NamedTuple):
+class ChaosOptions(NamedTuple):
     """Options of the command line."""
 
     minutes: float
@@ -27,8 +27,8 @@ class Asked(NamedTuple):
     disk: int = 0
 
 
-def run_chaos(asked: Asked) -> int:
-    """Run as often as asked, seed after seed; the last line is one object with `--json`. 1 if any run failed.
+def run_chaos(options: ChaosOptions) -> int:
+    """Run `options.runs` times, seed after seed; the last line is one object with `--json`. 1 if any run failed.
 
     SIGTERM and SIGINT end it, with 128 and the signal's number, after the stack of the run has been stopped.
     """
@@ -38,27 +38,27 @@ def run_chaos(asked: Asked) -> int:
     from lab.chaos.summary import summed, table, write_report
     from lab.unwind_on_signal import unwound_by_signals
 
-    if asked.disk and (problem := in_own_namespace(sys.argv[1:])):
+    if options.disk and (problem := in_own_namespace(sys.argv[1:])):
         _progress(problem)
         return 1
-    roles = PERSONALITIES[1:] if asked.personality == "all" else (asked.personality,)
+    roles = PERSONALITIES[1:] if options.personality == "all" else (options.personality,)
     reports = []
-    for number in range(asked.runs):
-        seed = asked.seed + number
-        folder = new_folder(seed, asked.keep)
-        wanted = Wanted(folder, seed, roles[number % len(roles)], asked.real_windows, asked.stop, disk=asked.disk)
+    for number in range(options.runs):
+        seed = options.seed + number
+        folder = new_folder(seed, options.keep)
+        wanted = Wanted(folder, seed, roles[number % len(roles)], options.real_windows, options.stop, disk=options.disk)
         with unwound_by_signals():
-            report = run(wanted, asked.minutes / asked.runs, asked.keep is not None, _progress)
+            report = run(wanted, options.minutes / options.runs, options.keep is not None, _progress)
         reports.append(report.body)
-        if asked.report is not None:
-            write_report(report.body, asked.report)
+        if options.report is not None:
+            write_report(report.body, options.report)
         if not report.good:
             _progress(f"seed {seed} FAILED, kept in {report.kept}; the first of {len(report.findings)} findings:")
             for line in report.findings[:10]:
                 _progress(f"  {line}")
     body = summed(reports)
     body.pop("samples", None)
-    print(json.dumps(body) if asked.as_json else table(reports), flush=True)
+    print(json.dumps(body) if options.as_json else table(reports), flush=True)
     return 0 if body["good"] else 1
 
 

@@ -39,7 +39,7 @@ from mytrading.runtime.supervision.control import SupervisorFailed
 Progress = Callable[[str], None]
 
 _LOOK_S = 1.0
-_TOLD = 10
+_SHOWN = 10
 """Findings that the report itself holds; all of them stand in findings.txt."""
 _EXITS_S = 30.0
 """Once all is settled the strategies' own exits are waited for so long: one of them would be on its way at the end."""
@@ -171,7 +171,7 @@ def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str
         **verdict.figures,
         "problems": problems,
         "findings": len(findings),
-        "found": list(findings[:_TOLD]),
+        "found": list(findings[:_SHOWN]),
         "kept": str(kept) if kept is not None else "",
     }
     if kept is not None:

@@ -38,7 +38,7 @@ def counted(ours: Ours) -> Counter[str]:
 
 
 def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
-    if asked.order not in ours.orders or asked.order in ours.unheard_of:
+    if asked.order not in ours.orders or asked.order in ours.unknown_orders:
         return ""  # of another account, or not in the router's memory any more, which it said
     rows = [row for row in ours.moves if row.order.client_order_id == asked.order]
     begin = next((place for place, row in enumerate(rows) if row.order.links.request == asked.id), None)
@@ -47,7 +47,7 @@ def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
         return f"{what} was never answered"
     if rows[begin].event == "request_refused":
         return ""
-    met = _is_cancelling if isinstance(asked, CancelRequested) else _TermsMet(asked, rows[begin].order)
+    met = _is_cancelling if isinstance(asked, CancelRequested) else _TermsReached(asked, rows[begin].order)
     if not any(met(row) for row in _until_the_next(asked.id, rows[begin:])):
         return f"{what} was taken up and nothing followed"
     last = ours.orders[asked.order]
@@ -68,7 +68,7 @@ def _is_cancelling(row: Moved) -> bool:
     return row.order.evidence.cancel.wanted or not is_live(row.order)
 
 
-class _TermsMet:
+class _TermsReached:
     """True for a row that shows what was asked, wants it, tells why not, or of an order that ends."""
 
     def __init__(self, asked: ModifyRequested, order: Order) -> None:

@@ -49,7 +49,7 @@ def duplicated(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
 def lost(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
     """A line for each command or order whose fate is not known, or not what it is at the broker."""
     taken_up = {*ours.orders, *(order.links.parent for order in ours.orders.values())}
-    found = [line for command in ours.commands if (line := _unheard(command, ours, taken_up))]
+    found = [line for command in ours.commands if (line := _untaken(command, ours, taken_up))]
     found += [
         f"exit {goal.id} of {goal.strategy} in {goal.instrument} is {goal.state} after {goal.attempts} attempts"
         for goal in ours.goals.values()
@@ -65,7 +65,7 @@ def disagreements(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
     return [line for order in ours.orders.values() if (line := _astray(order, by_tag.get(order.client_order_id)))]
 
 
-def _unheard(command: object, ours: Ours, taken_up: Set[str]) -> str:
+def _untaken(command: object, ours: Ours, taken_up: Set[str]) -> str:
     if isinstance(command, PlaceEntry) and command.id not in taken_up:
         return f"entry {command.id} was commanded and the router has no record of it"
     if isinstance(command, CloseGoal) and command.id not in ours.goals:

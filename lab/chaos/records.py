@@ -87,7 +87,7 @@ class Ours(NamedTuple):
     flattens: dict[str, Flatten] = {}  # noqa: RUF012  (never changed)
     requests: tuple[CancelRequested | ModifyRequested, ...] = ()
     """Requests of the operator for single orders, of any account."""
-    unheard_of: frozenset[str] = frozenset()
+    unknown_orders: frozenset[str] = frozenset()
     """Orders for which the router said that it does not know them."""
 
 
@@ -187,10 +187,10 @@ class Fold:
         self._levels: list[tuple[int, TradingState]] = []
         self._losses: list[Loss] = []
         self._commanded: dict[str, int] = {}
-        self._asked: list[FlattenRequested] = []
+        self._flatten_requests: list[FlattenRequested] = []
         self._flattens: dict[str, Flatten] = {}
         self._requests: list[CancelRequested | ModifyRequested] = []
-        self._unheard_of: set[str] = set()
+        self._unknown_orders: set[str] = set()
 
     def begin(self, orders: Iterable[Order]) -> None:
         """Learn what the day began with."""
@@ -214,11 +214,11 @@ class Fold:
             self._commands.append(message)
             self._commanded[message.id] = row.machine_ns
         elif isinstance(message, FlattenRequested):
-            self._asked.append(message)
+            self._flatten_requests.append(message)
         elif isinstance(message, CancelRequested | ModifyRequested):
             self._requests.append(message)
         elif isinstance(message, Alert) and message.code == "REQUEST_UNKNOWN":
-            self._unheard_of.add(message.subject)
+            self._unknown_orders.add(message.subject)
         elif isinstance(message, FlattenChanged):
             self._flattens[message.flatten.id] = message.flatten
         elif isinstance(message, TradingState):
@@ -249,10 +249,10 @@ class Fold:
             tuple(self._levels),
             tuple(self._losses),
             self._commanded,
-            tuple(self._asked),
+            tuple(self._flatten_requests),
             self._flattens,
             tuple(self._requests),
-            frozenset(self._unheard_of),
+            frozenset(self._unknown_orders),
         )
 
 

@@ -137,14 +137,14 @@ def test_alert_is_acknowledged_and_the_order_that_it_is_about_resolved(site: Con
     eventually(lambda: not [one for one in site.stack.ask("alerts") if one["code"] == "ORDER_PARKED"], 30)
 
 
-def emergency(viewer: PageViewer, wish: str, scope: str = "") -> None:
+def emergency(viewer: PageViewer, action: str, scope: str = "") -> None:
     """Open the emergency dialog, choose what and of what, and press its button."""
     viewer.press("HALT", exact=True)
     dialog = viewer.dialog("Emergency")
-    dialog.get_by_role("button", name=wish, exact=True).click()
+    dialog.get_by_role("button", name=action, exact=True).click()
     if scope:
         dialog.get_by_label("Scope").select_option(label=scope)
-    dialog.get_by_label("Reason").fill(f"test of {wish}")
+    dialog.get_by_label("Reason").fill(f"test of {action}")
     dialog.locator("footer button[type=submit]").click()
 
 

@@ -261,7 +261,7 @@ def set_clock(stack: Stack, day: str) -> None:
     write_clock_file(path, ClockFile(segments=(*segments, segment), last_seen_machine_ns=segment.machine_ns))
 
 
-def start_standing(stack: Stack, day: str, clock: str) -> None:
+def start_paused(stack: Stack, day: str, clock: str) -> None:
     """Start, and stop the market at a moment before the stack is ready for its first step."""
     up = [COMMAND, "up", "--detach", "--simulator", "--speed", "0"]
     started = subprocess.Popen(up, env=stack.environment, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -292,10 +292,10 @@ def by_hand(stack: Stack, product: str, quantity: int) -> dict[str, Any]:
 def build(stack: Stack, killed: bool) -> None:
     """Everything that the state is to hold. A halt withdraws entries that rest, so one state has each."""
     set_clock(stack, THURSDAY)
-    start_standing(stack, THURSDAY, "09:24:00")
+    start_paused(stack, THURSDAY, "09:24:00")
     stack.down()
     set_clock(stack, FRIDAY)
-    start_standing(stack, FRIDAY, "09:38:00")
+    start_paused(stack, FRIDAY, "09:38:00")
     by_hand(stack, "MIS", 5)
     stop = round(by_hand(stack, "CNC", 7)["average_price"] * 0.9)
     stack.ask("positions", "claim", SBIN, "--strategy", "manual", "--product", "CNC", "--stop", str(stop))
@@ -344,7 +344,7 @@ def make(target: Path, killed: bool) -> None:
             stack.kill_all() if killed else stack.down()
             copy = Path(name) / "copy"
             shutil.copytree(folder, copy)
-            start_standing(stack, FRIDAY, UNTIL)
+            start_paused(stack, FRIDAY, UNTIL)
             after = picture(stack)
             stack.down()
         folder.rename(Path(name) / "used")

@@ -21,7 +21,7 @@ from tests.kit.webhook_stack import AlertSender
 SBIN = "NSE:SBIN"
 HOSTILE = "=HYPERLINK(\"//evil.example\")<img src=x onerror='window.pwned=1'>"
 """What a spreadsheet would run, and a careless page too."""
-HOOK = "Desk_Alerts"
+HOOK = "Chart_Alerts"
 CONDOR = """name = "Condor"
 underlying = "NIFTY"
 product = "MIS"

@@ -116,10 +116,10 @@ def drive(machine: EngineMachine, bars: Iterable[Bar], fills: bool = True) -> li
 
 
 def _fill(machine: EngineMachine, signal: Signal, held: dict[tuple[str, str], int]) -> None:
-    wished = {leg.instrument: leg.lots for leg in signal.legs}
+    targets = {leg.instrument: leg.lots for leg in signal.legs}
     mine = {instrument for strategy, instrument in held if strategy == signal.strategy}
-    for instrument in mine | set(wished):
-        lots = wished.get(instrument, 0)
+    for instrument in mine | set(targets):
+        lots = targets.get(instrument, 0)
         step(machine, moved(signal.strategy, instrument, lots))
         held[signal.strategy, instrument] = lots
 

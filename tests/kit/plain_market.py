@@ -100,17 +100,17 @@ def plain_trips(bars: Sequence[PlainBar], decide: Decide, stop: float = 0.0, tic
             if stopped:
                 spent = trips[-1].side
         word = decide(number)
-        wish = {"BUY": 1, "SELL": -1}.get(word, 0)
-        if spent and wish != spent:
+        side_of_signal = {"BUY": 1, "SELL": -1}.get(word, 0)
+        if spent and side_of_signal != spent:
             spent = 0
         if bar.minute + 1 >= SQUARE_OFF:
             continue
         if word == "EXIT" and side:
             waiting = 2
-        elif wish and wish != side and wish != spent:
-            waiting = wish
-            raw = bar.close * (1 - wish * stop) / tick
-            steps = math.floor(round(raw, 6)) if wish > 0 else math.ceil(round(raw, 6))
+        elif side_of_signal and side_of_signal != side and side_of_signal != spent:
+            waiting = side_of_signal
+            raw = bar.close * (1 - side_of_signal * stop) / tick
+            steps = math.floor(round(raw, 6)) if side_of_signal > 0 else math.ceil(round(raw, 6))
             wanted_level = round(steps * tick, 6)
     if side:
         raise ValueError("something is held at the end of the data; give whole days")

@@ -184,14 +184,14 @@ class _Run:
 
     def _listen(self) -> None:
         """Wait for news of any process, and pass them on."""
-        heard = wait([*(worker.reports for worker in self._workers.values()), *self._workers])
+        ready = wait([*(worker.reports for worker in self._workers.values()), *self._workers])
         for end, worker in list(self._workers.items()):
-            if worker.reports in heard:
+            if worker.reports in ready:
                 try:
                     self._pass_on(*worker.reports.recv())
                 except EOFError:
                     self._forget(end)
-            elif end in heard:
+            elif end in ready:
                 self._forget(end)
 
     def _pass_on(self, hook: str, arguments: dict[str, Any]) -> None:

@@ -156,8 +156,8 @@ def test_whatever_a_page_says_over_its_socket_it_is_followed_or_refused(console:
                     live.socket.send(data if random.random() < 0.02 else text)
                     if random.random() < 0.1:
                         live.send(type="watch", topics=["no such topic"])
-                        while "no such topic" not in (told := live.receive("refused"))["error"]:
-                            assert "expected" in told["error"], told
+                        while "no such topic" not in (answer := live.receive("refused"))["error"]:
+                            assert "expected" in answer["error"], answer
                             refused += 1
             except ConnectionClosed:
                 closed += 1

@@ -380,11 +380,11 @@ def test_book_hostile_hides_no_order_of_ours_and_ends_nobody(bench: Bench) -> No
 
 @BOTH
 def test_update_delayed_comes_after_the_book_has_reported(bench: Bench) -> None:
-    order = next(order for seconds in (2, 10, 50) if (order := booked_and_not_told(bench, seconds)))
+    order = next(order for seconds in (2, 10, 50) if (order := booked_and_not_reported(bench, seconds)))
     assert eventually(lambda: bench.reported(order), 60)[0].status is BrokerStatus.OPEN
 
 
-def booked_and_not_told(bench: Bench, late: float) -> Order | None:
+def booked_and_not_reported(bench: Bench, late: float) -> Order | None:
     """An order whose update is `late` seconds late; None where the machine stood still for so long."""
     bench.fault("update_delayed", seconds=late)
     begun = time.monotonic()
@@ -515,6 +515,6 @@ def test_ws_mute_is_alerted_with_the_socket_up_and_cured(bench: Bench) -> None:
 def test_every_fault_has_a_test_of_its_name() -> None:
     text = (ROOT / "tests" / "system" / "test_faults.py").read_text(encoding="utf-8")
     renamed = {"delay_ms": "delay_within"}
-    untold = [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text]
+    untested = [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text]
     frames = (ROOT / "tests" / "unit" / "simulator" / "faults" / "test_registry.py").read_text(encoding="utf-8")
-    assert [name for name in untold if f'"{name}"' not in frames] == [], "altered frames: see the simulator's tests"
+    assert [name for name in untested if f'"{name}"' not in frames] == [], "altered frames: see the simulator's tests"

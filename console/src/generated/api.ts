@@ -1262,7 +1262,7 @@ export interface WebhookChanged {
   rows: CsvRow[];
 }
 
-/** What a symbol of a sender trades: `quantity` in units, or `lots`; `trade` is a contract chosen by its price. */
+/** Mapping of a sender's symbol: `quantity` in units, or `lots`; `trade` is a contract chosen by its price. */
 export interface WebhookMapping {
   symbol: string;
   instrument: string;

@@ -58,7 +58,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
 
     def _make_request(self, endpoint: str, payload: Mapping[str, Any]) -> Row:
         """Send a POST request of any method of the SDK; failures come as the SDK's dictionaries."""
-        answer = self._asked(endpoint, payload)
+        answer = self._request(endpoint, payload)
         if isinstance(answer, HttpReply) and answer.status != 200:
             text = f"HTTP {answer.status}: {answer.body.decode(errors='replace')}"
             return {"status": "error", "message": text, "code": answer.status, "error_type": "http_error"}
@@ -66,14 +66,14 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
 
     def _post(self, endpoint: str, payload: Mapping[str, Any]) -> Row:
         """Send a request of SDK 2.x's `strategy...` methods: a refusal keeps the server's fields, as its legs."""
-        answer = self._asked(endpoint, payload)
+        answer = self._request(endpoint, payload)
         if not isinstance(answer, HttpReply):
             return answer
         if answer.status != 200:
             return {"status": "error", **_object(answer), "code": answer.status}
         return _object(answer)
 
-    def _asked(self, endpoint: str, payload: Mapping[str, Any]) -> HttpReply | Row:
+    def _request(self, endpoint: str, payload: Mapping[str, Any]) -> HttpReply | Row:
         deadline = Deadline.ORDER if endpoint in _ORDER_CALLS else Deadline.BULK
         try:
             return self.rest.call(endpoint, _with_price_types(payload), deadline)

@@ -28,7 +28,7 @@ STORE = "store"
 
 class StoredSeries(NamedTuple):
     """The bars of one instrument and interval in the store. `holes` are (start, end) in ns inside sessions, `missing`
-    trading days without any bar; both None where they cannot be told (options, exchanges not in the calendar)."""
+    trading days without any bar; both None where they are not known (options, exchanges not in the calendar)."""
 
     instrument: str
     interval: str
@@ -137,9 +137,9 @@ def list_stored(
             continue
         first, last = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
         exchange, symbol = split_id(instrument)
-        told = exchange in calendar.exchanges and not parse_symbol(symbol, exchange).kind.is_option
-        inside = holes(columns, calendar, least_ns) if told and columns.span_ns < DAY else [] if told else None
-        days = missing_days(columns, calendar) if told else None
+        known = exchange in calendar.exchanges and not parse_symbol(symbol, exchange).kind.is_option
+        inside = holes(columns, calendar, least_ns) if known and columns.span_ns < DAY else [] if known else None
+        days = missing_days(columns, calendar) if known else None
         yield StoredSeries(instrument, stored, first, last, len(columns), inside, days)
 
 

@@ -52,7 +52,7 @@ _NEAR = 1e-7
 """The share of a price by which a bar counts as touching a level: a bar too many is looked at, none too few."""
 _NEAR_ROWS = 8
 """Rows that are looked at one by one before numpy looks at all others."""
-_TOLD_TOGETHER = 1000
+_RECORDED_TOGETHER = 1000
 """Records that the ledger gets at once."""
 _ACTIONS = {action.value: action for action in Action}
 
@@ -150,7 +150,7 @@ class LeanEngine:
         self._owner = OwnerKey(ACCOUNT, self._name, self._product, self._strategy)
         self._loud = -2
         # cash at the exchange
-        self._untold: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._unrecorded: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         """Calls of the ledger that wait, in order: many in a row take half the time of as many single ones."""
         self._cash = capital
         self._unbooked = self._delivered = 0.0
@@ -165,7 +165,7 @@ class LeanEngine:
                 self._walk_frame()
         finally:
             self._workspace.slots.clear()
-        self._tell_ledger()
+        self._write_ledger()
         self._engine.stop()
 
     def _walk(self) -> None:
@@ -676,7 +676,7 @@ class LeanEngine:
         if not run.low < profit < run.high:
             reached = reached_rules(rules, run.trail, profit, trails=run.trails, fired=run.fired)
             for breach in reached[:1]:
-                self._tell(breach_alerts(self._strategy, breach, now))
+                self._record(breach_alerts(self._strategy, breach, now))
                 run.fired.add(breach.kind)
                 run.update_profit_band()
                 if breach.acts:
@@ -684,12 +684,12 @@ class LeanEngine:
         if not leg.floor < price < leg.ceiling:
             for breach in leg.reached_rules(rules, price):
                 if f"{breach.kind} leg" not in run.fired:
-                    self._tell(breach_alerts(f"{self._strategy} {leg.name}", breach, now))
+                    self._record(breach_alerts(f"{self._strategy} {leg.name}", breach, now))
                     run.fired.add(f"{breach.kind} leg")
                     return RULE_WORDS[breach.kind] if breach.acts else ""
         return ""
 
-    def _tell(self, rows: list[Any]) -> None:
+    def _record(self, rows: list[Any]) -> None:
         for row in rows:
             self._ledger.apply(row)
 
@@ -716,7 +716,7 @@ class LeanEngine:
             raise NotCoveredError(f"the capital is too small for an entry: it needs ₹{needed:,.0f}")
         average = price * size / size
         held = self._held = OpenTrade(units, average, price * size, now, stop, held_stop, held_target)
-        self._untold.append(self._filled(units, price, now))
+        self._unrecorded.append(self._filled(units, price, now))
         self._workspace.last_fill_ns = now
         self._workspace.positions[self._name] = PositionView(units, average, 1 if units > 0 else -1)
         if self._terms.ruled:
@@ -763,13 +763,13 @@ class LeanEngine:
         gross = side * (got - paid)
         word = "BUY" if side > 0 else "SELL"
         trade = Trade(held.opened_ns, now, self._name, self._strategy, word, size, paid / size, got / size, gross, 0.0)
-        self._untold += (
+        self._unrecorded += (
             self._filled(-units, price, now),
             (self._ledger.note_exit, (self._strategy, self._name, cause)),
             (self._ledger.record_trade, (trade,)),
         )
-        if len(self._untold) > _TOLD_TOGETHER:
-            self._tell_ledger()
+        if len(self._unrecorded) > _RECORDED_TOGETHER:
+            self._write_ledger()
         if self._product is Product.CNC and day_number(held.opened_ns) != self._day:
             self._unbooked += gross  # delivered shares: their cash is free with the next day
             self._delivered += paid
@@ -785,10 +785,10 @@ class LeanEngine:
     def _filled(self, units: int, price: float, now: int) -> tuple[Callable[..., None], tuple[Any, ...]]:
         return self._ledger.record_fill, (now, self._name, self._strategy, self._product, units, price)
 
-    def _tell_ledger(self) -> None:
-        for record, what in self._untold:
+    def _write_ledger(self) -> None:
+        for record, what in self._unrecorded:
             record(*what)
-        self._untold.clear()
+        self._unrecorded.clear()
 
     def _position(self, held: OpenTrade, opened_ns: int) -> Position:
         return Position(

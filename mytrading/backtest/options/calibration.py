@@ -127,7 +127,9 @@ def describe(found: dict[str, Any]) -> str:
     """Describe in one sentence what `summarize` found."""
     parts = []
     for key, name in (("other_days", "days before expiry"), ("expiry_days", "expiry days")):
-        errors = [f"at the {moment} {_told(found[key][moment])}" for moment in ("open", "close") if found[key][moment]]
+        errors = [
+            f"at the {moment} {_error_text(found[key][moment])}" for moment in ("open", "close") if found[key][moment]
+        ]
         parts += [f"on {found[key]['days']} {name} {', '.join(errors)}"] if errors else []
     own = sum(day["in_sample"] for day in found["days"])
     if own:
@@ -138,7 +140,7 @@ def describe(found: dict[str, Any]) -> str:
     return f"prices off the underlying differ from the bhavcopies' by (mean size) {'; '.join(parts)}"
 
 
-def _told(error: dict[str, float | None]) -> str:
+def _error_text(error: dict[str, float | None]) -> str:
     percent = error["atm_percent"]
     straddle = f", the straddle at the money by {percent:.1f} %" if percent is not None else ""
     return f"₹{error['mean']:,.2f} (median ₹{error['median']:,.2f}{straddle})"

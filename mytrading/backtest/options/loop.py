@@ -219,7 +219,7 @@ class OptionLoop(Loop):
         self.gaps: Counter[str] = Counter()
         """The same bars that lay in a hole of the contract's record, by contract."""
         self._on_row_before: Callable[[Any], None] = self._machines.on_row
-        self._machines.on_row = self._hear
+        self._machines.on_row = self._on_row
         self.missing: Counter[str] = Counter()
         """The others among them, of contracts that bid and ask were recorded of."""
         self._position_moved = False
@@ -451,8 +451,8 @@ class OptionLoop(Loop):
             if self._at_close:
                 self._venue.set_price(name, price)
 
-    def _hear(self, row: Any) -> None:
-        """Contracts that a signal names have bars from now on."""
+    def _on_row(self, row: Any) -> None:
+        """Follow the contracts that a signal names from now on."""
         self._on_row_before(row)
         self._position_moved |= isinstance(row, PositionChanged)
         if isinstance(row, RiskEventRecorded):  # it may have moved stops

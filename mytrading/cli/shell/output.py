@@ -142,13 +142,13 @@ def _progress_lines(what: str, total: int | None, every: float) -> Iterator[Prog
     """Print the line every so many seconds until the block ends, also while nothing is updated."""
     line, ended = ProgressLine(what, total), threading.Event()
 
-    def tell() -> None:
+    def print_lines() -> None:
         pause = min(FIRST_SECONDS, every)
         while not ended.wait(pause):
             print_note(line.text())
             pause = every
 
-    printer = threading.Thread(target=tell, name="progress", daemon=True)
+    printer = threading.Thread(target=print_lines, name="progress", daemon=True)
     printer.start()
     try:
         yield line

@@ -76,7 +76,7 @@ class Console(Daemon):
             "port": server.port,
             "viewers": len(server.hub.viewers),
             "rounds": server.reader.asked,
-            "chains": server.desk.count,
+            "chains": server.chains.count,
         }
 
     def teardown(self) -> None:

@@ -46,7 +46,7 @@ class LiveViewer:
         self.viewer = viewer
         self.topics: dict[str, TopicState | None] = {}
         self.changed = asyncio.Event()
-        self.heard_ns = machine_now()
+        self.last_request_ns = machine_now()
         self.end_code = 0
         """Close code of the socket, 0 while it stays open."""
 
@@ -79,10 +79,10 @@ class LiveHub:
         return frozenset(name for viewer in self.viewers for name in viewer.topics if name in TOPICS)
 
     def wanted_chains(self) -> frozenset[str]:
-        """Return the chains (UNDERLYING:EXPIRY) that a viewer watches who was heard of lately."""
+        """Return the chains (UNDERLYING:EXPIRY) of viewers that sent a request lately."""
         oldest = machine_now() - SILENT_NS
-        heard = (viewer for viewer in self.viewers if viewer.heard_ns >= oldest)
-        return frozenset(name.partition(":")[2] for viewer in heard for name in viewer.topics if name not in TOPICS)
+        recent = (viewer for viewer in self.viewers if viewer.last_request_ns >= oldest)
+        return frozenset(name.partition(":")[2] for viewer in recent for name in viewer.topics if name not in TOPICS)
 
     def count_of(self, session_digest: str) -> int:
         """Return how many sockets a session has open."""
@@ -110,7 +110,7 @@ class LiveHub:
         reader = asyncio.create_task(self._listen(socket, mine))
         try:
             await self._send(socket, self._hello(mine))
-            await self._tell(socket, mine)
+            await self._send_changes(socket, mine)
         except (WebSocketDisconnect, WebSocketException, OSError, TimeoutError):
             mine.end_code = mine.end_code or TOO_SLOW
         finally:
@@ -133,7 +133,7 @@ class LiveHub:
             )
         ).decode()
 
-    async def _tell(self, socket: WebSocket[Viewer, Any, Any], mine: LiveViewer) -> None:
+    async def _send_changes(self, socket: WebSocket[Viewer, Any, Any], mine: LiveViewer) -> None:
         """Send beats and changes until the viewer is to end."""
         beat_at = check_at = machine_now()
         while not mine.end_code:
@@ -191,7 +191,7 @@ class LiveHub:
         except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
             await self._refuse(socket, "", f"expected watch, again or alive: {error}")
             return
-        mine.heard_ns = machine_now()
+        mine.last_request_ns = machine_now()
         match message:
             case api.LiveAlive():
                 if (session := self.store.session(mine.viewer.login.digest)) is not None:

@@ -63,7 +63,7 @@ def show_lots(
 @post("/api/structure/margin", sync_to_thread=True, status_code=200)
 def show_structure_margin(state: State, data: JSONBody[api.StructureMarginRequest]) -> api.StructureMargin:
     """Return the margin of legs together, by the tables of config/risk.toml, and of each alone: the hedge benefit."""
-    book: InstrumentBook = state.desk.instruments()
+    book: InstrumentBook = state.chains.instruments()
     text = Path(state.config.calendar_path).with_name("risk.toml").read_text(encoding="utf-8")
     legs = []
     for number, leg in enumerate(data.legs, 1):

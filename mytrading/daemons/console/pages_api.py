@@ -28,7 +28,7 @@ from mytrading.runtime.observability.metrics import merge_operations, read_snaps
 MS = 1_000_000
 LEVELS = ("debug", "info", "warning", "error", "critical")
 Few = Annotated[int, QueryParameter(ge=1, le=1000)]
-Asked = Annotated[str, QueryParameter(max_length=64, name="query")]
+SearchWords = Annotated[str, QueryParameter(max_length=64, name="query")]
 Short = Annotated[str, QueryParameter(max_length=64)]
 
 
@@ -81,7 +81,7 @@ def show_feed(state: State) -> api.FeedMonitor:
     current = names[rank] if rank < len(names) else ""
     lines = last_lines(Path(state.config.log_dir) / "main.log")
     entries = [(entry, line) for line in lines if '"feed.' in line and (entry := parse_log_line(line))]
-    told = [log_line(entry, line) for entry, line in entries if str(entry.get("event", "")).startswith("feed.")]
+    feed_lines = [log_line(entry, line) for entry, line in entries if str(entry.get("event", "")).startswith("feed.")]
     return api.FeedMonitor(
         current=current,
         standby=[name for name in names if name != current],
@@ -96,7 +96,7 @@ def show_feed(state: State) -> api.FeedMonitor:
         switches=int(figures.get("source_switches", 0)),
         reconnects=int(figures.get("reconnects", 0)),
         figures=figures,
-        history=told[-100:],
+        history=feed_lines[-100:],
     )
 
 
@@ -108,11 +108,11 @@ def show_settings(state: State) -> list[api.SettingRow]:
 
 
 @get("/api/instruments", sync_to_thread=True)
-def show_instruments(state: State, words: Asked = "", limit: Few = 100) -> list[api.InstrumentRow]:
+def show_instruments(state: State, words: SearchWords = "", limit: Few = 100) -> list[api.InstrumentRow]:
     """Today's instruments whose id, underlying, expiry, kind or strike holds each word of `query`."""
     wanted = words.upper().split()
     found: list[api.InstrumentRow] = []
-    for one in state.desk.instruments():
+    for one in state.chains.instruments():
         text = f"{one.id} {one.underlying} {one.expiry} {one.kind.value} {one.strike:g}".upper()
         if all(word in text for word in wanted):
             found.append(_instrument(one))
@@ -139,7 +139,7 @@ def _instrument(one: Instrument) -> api.InstrumentRow:
 @get("/api/underlyings", sync_to_thread=True)
 def show_underlyings(state: State) -> list[api.UnderlyingRow]:
     """Return the underlyings with options today, with the expiries that are not past."""
-    book: InstrumentBook = state.desk.instruments()
+    book: InstrumentBook = state.chains.instruments()
     lots = {one.underlying: one.lot_size for one in book if one.kind is InstrumentKind.CE}
     now = state.clock.now()
     rows = [

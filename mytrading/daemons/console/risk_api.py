@@ -33,7 +33,7 @@ def show_scenario(
     state: State, underlying: Short = "", days: Annotated[float, QueryParameter(ge=0.0, le=365.0)] = 0.0
 ) -> api.ScenarioTable:
     """Return the profit of an underlying's positions, or the first held one's, if spot and volatility moved."""
-    book: InstrumentBook = state.desk.instruments()
+    book: InstrumentBook = state.chains.instruments()
     positions = query_gateway(state, ops.PositionsQuery())
     held = sorted({one.underlying for row in positions if (one := book.get(row["instrument"])) is not None})
     name = underlying or (held[0] if held else "")

@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from mytrading.core.calendar import Calendar
 from mytrading.daemons.console.accounts_api import FailedLogins
 from mytrading.daemons.console.application import make_application
-from mytrading.daemons.console.chain_desk import ChainDesk
+from mytrading.daemons.console.chain_subscriptions import ChainSubscriptions
 from mytrading.daemons.console.doorkeeper import Doorkeeper
 from mytrading.daemons.console.live import LiveHub
 from mytrading.daemons.console.page_files import BUNDLE, PageFiles, read_build
@@ -47,19 +47,19 @@ class ConsoleServer:
             store_path(config.state), code_path(config), rules.idle_minutes * 60_000, rules.session_hours * 3_600_000
         )
         self.build = read_build(bundle)
-        self.desk = ChainDesk(config, calendar)
-        self.reader = StackReader(config, clock, calendar, self.desk.instruments, self._wake)
-        self.hub = LiveHub(self.reader.book, self.store, self._beat, self.desk.problem, self.build)
+        self.chains = ChainSubscriptions(config, calendar)
+        self.reader = StackReader(config, clock, calendar, self.chains.instruments, self._wake)
+        self.hub = LiveHub(self.reader.book, self.store, self._beat, self.chains.problem, self.build)
         self.research = ResearchQueue(config, store_path(config.state).with_suffix(".research.json"), wall_ms)
         self.trial = PaperTrial(config, self.store)
-        self.desk.serve(self.reader.book, self.hub.wanted_chains, self._wake)
+        self.chains.serve(self.reader.book, self.hub.wanted_chains, self._wake)
         secure = rules.public_url.startswith("https://")
         state = State(
             {
                 "config": config,
                 "clock": clock,
                 "calendar": calendar,
-                "desk": self.desk,
+                "chains": self.chains,
                 "research": self.research,
                 "trial": self.trial,
                 "store": self.store,
@@ -127,14 +127,14 @@ class ConsoleServer:
             self._http.stop()
         self.research.stop()
         self.reader.stop()
-        self.desk.stop()
+        self.chains.stop()
         self.store.close()
 
     async def _begin(self, app: Litestar) -> None:
         app.state.loop = asyncio.get_running_loop()
         self._tasks = [
             asyncio.create_task(self.reader.run(self.hub.wanted)),
-            asyncio.create_task(self.desk.run()),
+            asyncio.create_task(self.chains.run()),
         ]
         for task in self._tasks:
             task.add_done_callback(self._on_end)

@@ -84,7 +84,7 @@ class WebhookReceiver(MachineDaemon):
         self._new_until: dict[str, int] = {}
         """Machine time until which the feed may still load what a webhook names."""
         self._unknown = RequestCounter()
-        self._told = RequestCounter(1)
+        self._logged = RequestCounter(1)
         self._status_calls = RequestCounter(MOST_QUESTIONS)
         self._counts = {"alerts": 0, "accepted": 0, "refused": 0, "duplicates": 0, "unknown": 0, "limited": 0}
         self._trades = trade_logger()
@@ -234,7 +234,7 @@ class WebhookReceiver(MachineDaemon):
         found = self._tokens.find(request.token, request.wall_ns)
         if found is None:
             self._counts["unknown"] += 1
-            self._tell("token.unknown", request)
+            self._log_rarely("token.unknown", request)
             wait = self._unknown.add(request.ip, request.received_ns)
             limited = refusal("RATE_LIMITED", "expected an address that is a webhook's", None, wait)
             return answers.refusal_answer(limited) if wait else answers.UNKNOWN
@@ -243,7 +243,7 @@ class WebhookReceiver(MachineDaemon):
             self._counts["limited"] += 1
             text = f"expected at most {self.hooks.requests.most} requests a minute from one address"
             limited = refusal("RATE_LIMITED", text, None, wait)
-            if self._tell("requests.limited", request, webhook.name, seconds=wait) and not self.journal.short:
+            if self._log_rarely("requests.limited", request, webhook.name, seconds=wait) and not self.journal.short:
                 self.step("internal", self._received(webhook, request, limited), keep=True)
             return answers.refusal_answer(limited)
         if self.journal.short or not self.hooks.environment.instruments:
@@ -283,11 +283,11 @@ class WebhookReceiver(MachineDaemon):
                 return f"{mapping.instrument} is not loaded yet"
         return ""
 
-    def _tell(self, event: str, request: AlertRequest, webhook: str = "", **fields: object) -> bool:
-        """Log what comes too often for a row each, once a minute for each address and webhook; true if it was."""
-        if told := not self._told.add((event, webhook, request.ip), request.received_ns):
+    def _log_rarely(self, event: str, request: AlertRequest, webhook: str = "", **fields: object) -> bool:
+        """Log a frequent event once a minute for each address and webhook; true if it was logged."""
+        if logged := not self._logged.add((event, webhook, request.ip), request.received_ns):
             self.log.warning(event, ip=request.ip, webhook=webhook, **fields)
-        return told
+        return logged
 
     def _read(self, webhook: WebhookDefinition, request: AlertRequest, guards: WebhookGuards) -> AlertReceived:
         """The request as it is journaled: without its token and without secrets."""

@@ -110,9 +110,9 @@ def test_rsi_mean_reversion_fixture_signals_when_zones_are_left():
             expected.append((k, "BUY"))
         if before >= 70 > now:
             expected.append((k, "SELL"))
-    wished = [pair for k, pair in enumerate(expected) if k == 0 or expected[k - 1][1] != pair[1]]
-    assert len(wished) > 4
-    assert actions(make_machine(load("rsi_mean_reversion"), make_run("RSI_MeanReversion")), closes) == wished
+    changes = [pair for k, pair in enumerate(expected) if k == 0 or expected[k - 1][1] != pair[1]]
+    assert len(changes) > 4
+    assert actions(make_machine(load("rsi_mean_reversion"), make_run("RSI_MeanReversion")), closes) == changes
 
 
 def test_rsi_mean_reversion_levels_are_parameters():

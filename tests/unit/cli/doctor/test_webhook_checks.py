@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def test_webhook_in_order_is_told_with_its_address(project: Project) -> None:
+def test_webhook_in_order_is_shown_with_its_address(project: Project) -> None:
     found = project.check(webhook_text(start="09:20", end="15:00"))
     assert (found.verdict.value, found.found) == ("ok", "1 in order, at https://alerts.example.in")
 

@@ -63,7 +63,7 @@ def test_address_of_this_machine_is_flagged(home: Path) -> None:
     assert "senders on the internet cannot reach it; set WEBHOOK_PUBLIC_URL" in " ".join(done.output.split())
 
 
-def test_port_that_is_not_known_yet_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_that_is_not_known_yet_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_PORT", "0")
     done = webhook("add", "alerts", "--sender", "generic", *MAP)
     assert "`mytrading endpoints` names it" in " ".join(done.output.split())

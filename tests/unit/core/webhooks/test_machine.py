@@ -281,7 +281,7 @@ def test_symbol_is_found_with_its_exchange_before_it() -> None:
     assert found == ["accepted", "UNMAPPED_SYMBOL"]
 
 
-def test_instrument_that_is_not_listed_is_told() -> None:
+def test_instrument_that_is_not_listed_is_refused() -> None:
     row = '[[symbols]]\nsymbol = "SBIN"\ninstrument = "NSE:GONE"\nquantity = 5\n'
     assert verdicts(Receiver(webhook(symbols=row)).post(BUY)[1]) == ["UNKNOWN_INSTRUMENT"]
 
@@ -329,7 +329,7 @@ def test_new_day_begins_with_the_alerts_of_the_week() -> None:
     assert receiver.machine.alert(alert.status) is None
 
 
-def test_webhook_that_fires_daily_and_is_silent_is_told_while_its_exchange_is_open() -> None:
+def test_webhook_that_fires_daily_and_is_silent_raises_an_alert_while_its_exchange_is_open() -> None:
     receiver = Receiver(webhook(silence_days=2))
     assert receiver.machine.silent(receiver.now) == {}
     receiver.post(BUY)

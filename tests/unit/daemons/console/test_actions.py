@@ -62,7 +62,7 @@ def test_alert_that_is_acknowledged_needs_nobody_any_more(console: ConsoleOfTest
     assert page.post("/api/actions/acknowledge", request_id="seen-2", alert="nonsense").json()["code"] == "REFUSED"
 
 
-def test_refusal_of_the_gateway_is_told_and_audited(console: ConsoleOfTest) -> None:
+def test_refusal_of_the_gateway_is_shown_and_audited(console: ConsoleOfTest) -> None:
     done = console.browser("tara").post("/api/actions/halt", request_id="nowhere", account="other")
     assert (done.status_code, done.json()["code"]) == (409, "REFUSED")
     assert "other" in done.json()["error"]
@@ -82,7 +82,7 @@ def test_row_that_moved_under_one_of_two_browsers_is_left_alone(console: Console
     assert (late.status_code, late.json()["code"]) == (409, "MOVED") and "65" in late.json()["error"]
     assert not [row for row in console.gateway.rows if isinstance(row, CancelRequested)]
     now = second.get("/api/orders").json()["rows"]["two"]["version"]
-    for page in (second, first):  # the same wish from another tab, by its id
+    for page in (second, first):  # the same request from another tab, by its id
         page.post("/api/actions/cancel", request_id="right", order="two", version=now)
     assert [row.order for row in console.gateway.rows if isinstance(row, CancelRequested)] == ["two"]
 
@@ -104,7 +104,7 @@ def test_answer_that_was_lost_is_had_by_the_same_id_and_the_command_counts_once(
     assert [row["result"] for row in console.audited(action="flatten")[:2]] == ["done", "failed"]
 
 
-def test_page_is_told_that_the_gateway_hangs_and_a_halt_is_given_by_the_file(
+def test_page_learns_that_the_gateway_hangs_and_a_halt_is_given_by_the_file(
     console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(actions_api, "ANSWER_S", 0.2)

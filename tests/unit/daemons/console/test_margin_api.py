@@ -31,7 +31,7 @@ def test_margin_pays_for_the_lots_of_the_formula(console: ConsoleOfTest) -> None
 
 
 def test_legs_need_less_where_one_hedges_another(console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.server.desk, "instruments", lambda: BOOK)
+    monkeypatch.setattr(console.server.chains, "instruments", lambda: BOOK)
     page = console.browser("asha")
     sold, bought = (
         {"instrument": CALL, "units": -65, "price": 150.0},

@@ -266,7 +266,7 @@ def test_revoked_session_ends(console: ConsoleOfTest) -> None:
 def test_address_that_others_reach_needs_a_proxy_with_a_certificate(console: ConsoleOfTest, tmp_path: Path) -> None:
     def listening(**rules: Any) -> ConsoleServer:
         state = msgspec.structs.replace(console.config, console=ConsoleRules(port=0, **rules), state_dir=str(tmp_path))
-        made = ConsoleServer(state, MarketClock.load(state.clock_path), console.server.desk._calendar, tmp_path)
+        made = ConsoleServer(state, MarketClock.load(state.clock_path), console.server.chains._calendar, tmp_path)
         try:
             made.listen()
         finally:

@@ -1,4 +1,4 @@
-"""Accounts and webhooks from the page: by the shell's commands, with keys told to nobody."""
+"""Accounts and webhooks from the page: by the shell's commands, with keys shown to nobody."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def test_mappings_are_previewed_then_taken_all_or_none(console: ConsoleOfTest) -
     assert page.get("/api/webhooks").json() == [] and page.get("/api/webhooks/Hook").status_code in (404, 409)
 
 
-def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_told_nobody(console: ConsoleOfTest) -> None:
+def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_shown_nowhere(
+    console: ConsoleOfTest,
+) -> None:
     assert console.browser("tara").get("/api/setup/accounts").json()["code"] == "ROLE"
     page = console.browser("asha")
     asked = {"new": True, "host": "http://127.0.0.1:9", "key": KEY}

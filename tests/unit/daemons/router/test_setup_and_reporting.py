@@ -34,7 +34,7 @@ def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: 
     first = config.order_accounts[0]
     accounts = (msgspec.structs.replace(first, broker="Zerodha"), msgspec.structs.replace(first, id="b", broker="dhan"))
     limits = build_order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
-    assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unheard")] == [False, True, True]
+    assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unknown")] == [False, True, True]
     assert limits.modify_rules(first.id).most == 20
 
 
@@ -43,7 +43,7 @@ def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> 
     config = run_config(tmp_path)
     config = msgspec.structs.replace(config, rates=rates, accounts=config.order_accounts)
     limits = build_order_machine(config).limits
-    names = (config.venue.account, "unheard")
+    names = (config.venue.account, "unknown")
     assert [limits.modify_rules(name).most for name in names] == [9, 9]
     assert (limits.churn_instrument, limits.churn_account) == (3, 8)
 

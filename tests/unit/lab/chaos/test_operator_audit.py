@@ -28,11 +28,11 @@ CHANGING = replace(RESTS, links=OrderLinks(request="m1"))
 WANTS = replace(CHANGING, evidence=with_modify(NO_EVIDENCE, wanted=OrderTerms(99.0, 0.0, 10)))
 
 
-def ours(request: Any, *moves: tuple[str, Order], unheard_of: tuple[str, ...] = ()) -> Ours:
+def ours(request: Any, *moves: tuple[str, Order], unknown_orders: tuple[str, ...] = ()) -> Ours:
     rows = tuple(Moved(at, event, each) for at, (event, each) in enumerate([("accepted", RESTS), *moves]))
     last = {"a": rows[-1].order}
     return Ours(
-        (), last, {}, rows, Counter(), {}, {}, (), requests=(request,), unheard_of=frozenset(unheard_of)
+        (), last, {}, rows, Counter(), {}, {}, (), requests=(request,), unknown_orders=frozenset(unknown_orders)
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_request_that_came_to_nothing_is_reported(case: str) -> None:
 
 
 def test_request_for_an_order_that_the_router_said_it_does_not_know_is_answered() -> None:
-    assert unanswered(ours(CANCEL, unheard_of=("a",))) == []
+    assert unanswered(ours(CANCEL, unknown_orders=("a",))) == []
 
 
 def test_request_that_came_to_nothing_counts_among_the_lost() -> None:
@@ -116,4 +116,4 @@ def test_fold_keeps_requests_and_what_the_router_did_not_know() -> None:
         fold.take(Row(1, 1, RECORD, "status", 0, "", 0, 0, b"", 1, 1, body, b""), message)
     result = fold.result()
     assert result.requests == (CANCEL, MODIFY)
-    assert result.unheard_of == {"x"}
+    assert result.unknown_orders == {"x"}

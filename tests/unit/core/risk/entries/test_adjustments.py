@@ -181,8 +181,8 @@ class Legs(RiskBench):
         self.give(OrderChanged(event="filled", order=order, machine_ns=self.machine_ns))
         return self.hold_units(account, name, 0, order.client_order_id, units)
 
-    def killed(self, unheard: str = "") -> None:
-        """Risk is killed and learns its journal anew; what others report, but `unheard`, is here at once."""
+    def killed(self, missing: str = "") -> None:
+        """Risk is killed and learns its journal anew; what others report, but `missing`, is here at once."""
         other = Legs(self.accounts, OrphanLegs.UNWIND)
         other.machine.environment.strategies.update(self.machine.environment.strategies)
         state = other.machine.state
@@ -192,10 +192,10 @@ class Legs(RiskBench):
             other.machine.apply(row)
         self.machine = other.machine
         self.machine.environment.patient_until = self.machine_ns + PATIENCE
-        self.report(unheard)
+        self.report(missing)
 
-    def report(self, unheard: str = "") -> None:
-        """Daemons, books, funds and quotes are reported, all but `unheard`."""
+    def report(self, missing: str = "") -> None:
+        """Daemons, books, funds and quotes are reported, all but `missing`."""
         self.beat()
         self.fund(1e9)
         state = self.machine.state
@@ -204,8 +204,8 @@ class Legs(RiskBench):
         }  # fmt: skip
         for name, price in PRICES.items():
             self.machine.apply(Quote(name, self.now, self.machine_ns, price, price - 0.05, price + 0.05))
-        if unheard:
-            tables[unheard].clear()
+        if missing:
+            tables[missing].clear()
 
     def clock(self) -> tuple[Any, ...]:
         return self.give(TimerFired(name="risk", machine_ns=self.machine_ns))
@@ -641,16 +641,16 @@ def verdicts(bench: Legs) -> list[str]:
     return [row.code for row in of(SignalDenied, bench.rows) + of(Alert, bench.rows)]
 
 
-@pytest.mark.parametrize("unheard", ["funds", "beats", "books", "quotes"])
+@pytest.mark.parametrize("missing", ["funds", "beats", "books", "quotes"])
 @pytest.mark.parametrize("later_s", [0, 65], ids=["signal in time", "signal expired"])
-def test_sale_of_a_change_waits_for_what_was_not_reported_since_the_start_of_risk(unheard: str, later_s: float) -> None:
+def test_sale_of_a_change_waits_for_what_was_not_reported_since_the_start_of_risk(missing: str, later_s: float) -> None:
     bench = before_the_sale(later_s)
-    bench.killed(unheard)
+    bench.killed(missing)
     bench.work()
     bench.clock()
     assert (bench.sent[-1], verdicts(bench)) == (("close", CALL, -LOT), [])
     bench.machine_ns += 2 * SECOND
-    bench.killed(unheard)
+    bench.killed(missing)
     bench.machine_ns += PATIENCE - SECOND
     bench.clock()
     assert (bench.waiting(), verdicts(bench)) == ([], []), "a second start is as patient"
@@ -662,11 +662,11 @@ def test_sale_of_a_change_waits_for_what_was_not_reported_since_the_start_of_ris
 
 
 @pytest.mark.parametrize(
-    ("unheard", "code"), [("funds", "MARGIN_UNKNOWN"), ("books", "NOT_READY"), ("quotes", "NO_QUOTE")]
+    ("missing", "code"), [("funds", "MARGIN_UNKNOWN"), ("books", "NOT_READY"), ("quotes", "NO_QUOTE")]
 )
-def test_change_is_broken_with_its_alert_when_nobody_has_reported_in_time(unheard: str, code: str) -> None:
+def test_change_is_broken_with_its_alert_when_nobody_has_reported_in_time(missing: str, code: str) -> None:
     bench = before_the_sale(65)
-    bench.killed(unheard)
+    bench.killed(missing)
     bench.work()
     bench.machine_ns += PATIENCE
     bench.clock()

@@ -1,4 +1,4 @@
-"""Option chains for pages: quotes leased while somebody looks, ten pictures a second, one lease for all its viewers.
+"""Option chains for pages: quotes leased while a viewer watches, ten updates a second, one lease for all its viewers.
 
 A lease ends ten seconds after its last renewal, so nothing has to be given back when this process dies.
 """
@@ -34,7 +34,7 @@ _KEPT_INTEREST = 20_000
 
 
 class LiveChain(QuoteLease):
-    """One chain with its lease. `first_interest` is kept by the desk: open interest as first seen, by instrument."""
+    """One chain with its quote lease. `first_interest` outlives it: open interest as first seen, by instrument."""
 
     def __init__(
         self, config: RunConfig, calendar: Calendar, book: InstrumentBook, name: str, first_interest: dict[str, int]
@@ -116,8 +116,8 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None or value != value else round(value, digits)
 
 
-class ChainDesk:
-    """All chains that somebody looks at. `instruments` are the day's, read when they are needed."""
+class ChainSubscriptions:
+    """Option chains that viewers watch, each leased once. `instruments` are the day's, read when they are needed."""
 
     def __init__(self, config: RunConfig, calendar: Calendar) -> None:
         self._config, self._calendar = config, calendar
