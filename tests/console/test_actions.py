@@ -110,7 +110,7 @@ def test_order_of_unknown_fate_is_resolved_and_its_position_is_closed(site: Cons
     viewer.confirm()
     assert_done(viewer)
     eventually(lambda: SBIN not in site.stack.broker_net(), 60)
-    assert not [row for row in site.stack.ask("orders") if row["state"] == "UNKNOWN"]
+    assert not [row for row in site.orders() if row["state"] == "UNKNOWN"]
 
 
 def test_alert_is_acknowledged_and_the_order_that_it_is_about_resolved(site: ConsoleSite, viewer: PageViewer) -> None:
@@ -211,7 +211,7 @@ def test_what_an_order_would_do_is_shown_rule_by_rule(site: ConsoleSite, viewer:
     card.get_by_label("Lots").fill("100000")
     card.get_by_role("button", name="Ask risk").click()
     eventually(lambda: card.locator("tbody tr", has_text="max order size").filter(has_text="denies").count(), 10)
-    assert not [row for row in site.stack.ask("orders") if row["instrument"] == SBIN and row["quantity"] >= 100_000]
+    assert not [row for row in site.orders() if row["instrument"] == SBIN and row["quantity"] >= 100_000]
 
 
 def test_scenario_prices_the_book_over_spot_volatility_and_days(site: ConsoleSite, viewer: PageViewer) -> None:

@@ -131,7 +131,7 @@ def test_missed_delta_is_asked_for_again_and_silence_greys_the_page(site: Consol
     wire.dropped = set()
     wire.until(lambda: {"type": "again", "topic": "orders"} in wire.asked)
     wire.until(lambda: sum(one["type"] == "snapshot" and one["topic"] == "orders" for one in wire.seen) >= 2)
-    newest = str(site.stack.ask("orders")[-1]["client_order_id"])
+    newest = str(site.orders()[-1]["client_order_id"])
     eventually(lambda: viewer.button(f"Why {newest}").count() == 1, 20)
     wire.dropped = {"beat", "delta", "snapshot"}
     grey(viewer)
@@ -148,10 +148,10 @@ def test_page_that_slept_shows_what_is_and_not_what_was(site: ConsoleSite) -> No
     viewer.row("orders", "Alternating")
     lid = viewer.context.new_cdp_session(viewer.page)
     lid.send("Page.setWebLifecycleState", {"state": "frozen"})
-    known = len(site.stack.ask("orders"))
-    eventually(lambda: len(site.stack.ask("orders")) > known + 2, 60)
+    known = len(site.orders())
+    eventually(lambda: len(site.orders()) > known + 2, 60)
     lid.send("Page.setWebLifecycleState", {"state": "active"})
-    newest = str(site.stack.ask("orders")[-1]["client_order_id"])
+    newest = str(site.orders()[-1]["client_order_id"])
     eventually(lambda: viewer.button(f"Why {newest}").count() == 1, 60)
     assert viewer.problems == []
     viewer.close()
@@ -189,7 +189,7 @@ def test_lost_answer_is_asked_for_with_the_same_id_and_the_position_is_closed_on
     site: ConsoleSite, viewer: PageViewer
 ) -> None:
     site.buy_by_hand(9)
-    site.stack.ask("positions", "claim", SBIN, "--strategy", "manual")
+    site.claim_for_manual()
     sent = posts_of(viewer)
     viewer.page.route("**/api/actions/close", lambda route: (route.fetch(), route.abort()))
     viewer.open("/positions", "Positions")
@@ -208,7 +208,7 @@ def test_lost_answer_is_asked_for_with_the_same_id_and_the_position_is_closed_on
 
 def test_position_that_changed_under_the_pointer_is_left_alone(site: ConsoleSite) -> None:
     site.buy_by_hand(5)
-    site.stack.ask("positions", "claim", SBIN, "--strategy", "manual")
+    site.claim_for_manual()
     seeing, blind = site.viewer_of(), site.viewer_of()
     wire = Interposed(blind)
     dialogs = []
@@ -218,7 +218,7 @@ def test_position_that_changed_under_the_pointer_is_left_alone(site: ConsoleSite
         dialogs.append(viewer.dialog("Close the position"))
     wire.dropped = {"delta positions", "snapshot positions"}
     site.buy_by_hand(3)
-    site.stack.ask("positions", "claim", SBIN, "--strategy", "manual")
+    site.claim_for_manual()
     dialogs[0].get_by_text("The position changed: now +8 units.").wait_for()
     assert dialogs[0].get_by_role("button", name=re.compile("^Close 5 units")).is_disabled()
     dialogs[1].get_by_role("button", name=re.compile("^Close 5 units")).click()

@@ -25,7 +25,7 @@ def hostile(site: ConsoleSite) -> None:
     eventually(lambda: sender.is_taken(HOOK), 20)
     for body in ({"symbol": HOSTILE, "action": "BUY"}, {"symbol": "SBIN", "action": HOSTILE, "comment": HOSTILE}):
         assert sender.post(HOOK, body, path).status in (200, 400, 422)
-    eventually(lambda: [row for row in site.stack.ask("orders") if row["state"] == "REJECTED"], 120)
+    eventually(lambda: [row for row in site.orders() if row["state"] == "REJECTED"], 120)
     site.stack.sim("fault", kind="clear")
 
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 @pytest.fixture(scope="module", autouse=True)
 def trading(site: ConsoleSite) -> None:
     """Tables are looked at with rows in them."""
-    eventually(lambda: len(site.stack.ask("trades")) > 1 and len(site.stack.ask("orders")) > 8, 120)
+    eventually(lambda: len(site.stack.ask("trades")) > 1 and len(site.orders()) > 8, 120)
 
 
 def pages_of(viewer: PageViewer) -> list[str]:

@@ -86,6 +86,17 @@ class ConsoleSite:
             lambda: [row for row in self.rows(SBIN, "(unmanaged)") if row["quantity"] == quantity], 60
         )[0]  # fmt: skip
 
+    def claim_for_manual(self) -> None:
+        """Give the unmanaged SBIN to `manual`, which is refused until a closing of SBIN before it has ended."""
+        words = ("positions", "claim", SBIN, "--strategy", "manual")
+        eventually(lambda: "is being closed" not in (done := self.stack.run(*words)).stderr and done, 60)
+        assert self.rows(SBIN, "manual")
+
+    def orders(self) -> list[dict[str, Any]]:
+        """All orders of the day, oldest first."""
+        found: list[dict[str, Any]] = self.stack.ask("orders", "--limit", "0")
+        return found
+
     def rows(self, instrument: str, strategy: str) -> list[dict[str, Any]]:
         """What a strategy holds of an instrument, as the command line shows it."""
         found = self.stack.ask("positions")
