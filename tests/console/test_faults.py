@@ -193,7 +193,7 @@ def test_lost_answer_is_asked_for_with_the_same_id_and_the_position_is_closed_on
     sent = posts_of(viewer)
     viewer.page.route("**/api/actions/close", lambda route: (route.fetch(), route.abort()))
     viewer.open("/positions", "Positions")
-    viewer.press_in_row("Close", "positions", "SBIN", "manual")
+    viewer.press_in_row("Close", "positions", "SBIN", "manual", "+9")
     dialog = viewer.dialog("Close the position")
     dialog.get_by_role("button", name=re.compile("^Close 9 units")).click()
     dialog.get_by_role("alert").filter(has_text="did not answer").wait_for()
@@ -214,7 +214,7 @@ def test_position_that_changed_under_the_pointer_is_left_alone(site: ConsoleSite
     dialogs = []
     for viewer in (seeing, blind):
         viewer.open("/positions", "Positions")
-        viewer.press_in_row("Close", "positions", "SBIN", "manual")
+        viewer.press_in_row("Close", "positions", "SBIN", "manual", "+5")
         dialogs.append(viewer.dialog("Close the position"))
     wire.dropped = {"delta positions", "snapshot positions"}
     site.buy_by_hand(3)
