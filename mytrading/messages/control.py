@@ -8,6 +8,8 @@ from mytrading.messages.enums import DaemonState, LimitAction, LimitKind, OrderT
 
 KILL = "KILL file"
 """In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
+FLATTEN = "flatten-"
+"""The beginning of ids of flattens that an operator asked for; the rest is the id of the command and the account."""
 
 
 class TradingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="trading_state"):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
-from mytrading.core.engine.leg_strategy import LegStrategy, closing_second
+from mytrading.core.engine.leg_strategy import LegStrategy
+from mytrading.core.engine.leg_tracker import closing_second
 from mytrading.core.risk.runs.run import rules_in_force
 from mytrading.core.time import DAY
 from mytrading.messages.enums import Product, Side

@@ -25,7 +25,7 @@ from mytrading.backtest.options.leg_columns import BasketPath, LegPath, ProfitRe
 from mytrading.backtest.options.loop import LegTape, OptionLoop, OptionWorld
 from mytrading.backtest.options.market import DayPrices, sides_around
 from mytrading.core.engine.contract_selection import ContractSelector
-from mytrading.core.engine.leg_strategy import closing_second
+from mytrading.core.engine.leg_tracker import closing_second
 from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.exchange.books import required_cash
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from mytrading.core.engine.leg_tracker import LegTracker, numbered_legs
+from mytrading.core.engine.leg_tracker import LegTracker, closing_second, numbered_legs
 from mytrading.core.time import SECOND, hhmm, ist_date, second_of_day
 from mytrading.messages.leg_plan import Breakout, LegPlan, LegRule, Operand, RangeRule
 from mytrading.messages.market import Bar
@@ -23,8 +23,6 @@ from mytrading.strategies.views import LegView
 from mytrading.strategies.workspace import IndicatorHandle
 
 COLUMNS = ("open", "high", "low", "close", "volume")
-SQUARE_OFF_LEAD = 180
-"""Seconds before a square-off time at which closing begins, so that it is done by then."""
 
 
 class LegStrategy(BaseStrategy):
@@ -131,12 +129,6 @@ class BreakoutRange:
 def leg_strategy(plan: LegPlan) -> type[LegStrategy]:
     """Return a strategy class that trades this plan, for the engine to instantiate."""
     return type("LegStrategy", (LegStrategy,), {"plan": plan, "__module__": LegStrategy.__module__})
-
-
-def closing_second(plan: LegPlan) -> int:
-    """Return the second of the day (IST) at which closing begins; 0 if the plan names none."""
-    times = [plan.exit_time, plan.square_off_time - SQUARE_OFF_LEAD if plan.square_off_time else 0]
-    return min((at for at in times if at), default=0)
 
 
 def missed_entry_window(plan: LegPlan, bars: Iterable[Bar], now: int) -> str:

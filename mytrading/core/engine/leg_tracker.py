@@ -10,17 +10,21 @@ gone by then, for whatever reason, comes back in the same signal.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
 from mytrading.core.risk.protection.hedges import match_rule_covers
-from mytrading.messages.leg_plan import LegRoll, LegRule, RollTrigger
+from mytrading.messages.leg_plan import LegPlan, LegRoll, LegRule, RollTrigger
 from mytrading.messages.signals import Signal
-from mytrading.strategies.views import LegView
+
+if TYPE_CHECKING:
+    from mytrading.strategies.views import LegView  # loads numpy, which the gateway has no use for
 
 KEY = "legs"
 """The name in a strategy's memory."""
+SQUARE_OFF_LEAD = 180
+"""Seconds before a square-off time at which closing begins, so that it is done by then."""
 _DAY, _NAMES, _ENTRIES, _ROLLS, _GONE, _SEEN = "day", "names", "entries", "rolls", "gone_ns", "signal"
 
 
@@ -31,6 +35,16 @@ class DueLegs(NamedTuple):
     rolls: tuple[tuple[LegView, LegRule], ...] = ()
     reentries: tuple[LegRule, ...] = ()
     cover: tuple[LegRule, ...] = ()
+
+
+class WaitingLeg(NamedTuple):
+    """A leg that a stop or target closed, by its place in the plan from 0, with the contract that it held last, and how
+    often it may be entered again today."""
+
+    place: int
+    rule: LegRule
+    instrument: str
+    left: int
 
 
 class LegTracker:
@@ -76,13 +90,30 @@ class LegTracker:
                 roll = rule.roll
                 if roll is not None and state[_ROLLS][number] < roll.times and _is_tested(view, roll, spot):
                     rolls.append((view, rule))
-            elif flat_by_stops and rule.reentries > state[_ENTRIES][number] and closed_by(names[-1]):
+            elif flat_by_stops and self._left(state, number) and closed_by(names[-1]):
                 since = state[_GONE][number] = state[_GONE][number] or now
                 if since < now:  # a bar without the signal lies between
                     again.append(rule)
         sold = [rule for _, rule in rolls] or again
         cover = {place for rule in sold for place in self._covers.get(rule.number - 1, ()) if place in gone}
         return DueLegs(tuple(rolls), tuple(again), tuple(self._rules[place] for place in sorted(cover)))
+
+    def waiting(
+        self, day: str, last: Signal | None, held: frozenset[str], closed_by: Callable[[str], str]
+    ) -> list[WaitingLeg]:
+        """Return the legs that are entered again on a `day` (ISO) once a bar has ended, after the last signal, with
+        these instruments held."""
+        state = self._state(day, last)
+        if state is None or not (held or all(closed_by(names[-1]) for names in state[_NAMES])):
+            return []
+        return [
+            WaitingLeg(number, rule, names[-1], left)
+            for number, (rule, names) in enumerate(zip(self._rules, state[_NAMES], strict=True))
+            if (left := self._left(state, number)) and closed_by(names[-1]) and held.isdisjoint(names)
+        ]
+
+    def _left(self, state: dict[str, Any], number: int) -> int:
+        return max(self._rules[number].reentries - int(state[_ENTRIES][number]), 0)
 
     def _state(self, day: str, last: Signal | None) -> dict[str, Any] | None:
         """The memory of the day, with what the last signal changed; None before the plan has entered on it."""
@@ -125,6 +156,12 @@ def numbered_legs(rules: Sequence[LegRule]) -> tuple[LegRule, ...]:
     if len(rules) < 2:
         return tuple(rules)
     return tuple(replace(rule, number=number) for number, rule in enumerate(rules, 1))
+
+
+def closing_second(plan: LegPlan) -> int:
+    """Return the second of the day (IST) at which closing begins; 0 if the plan names none."""
+    times = [plan.exit_time, plan.square_off_time - SQUARE_OFF_LEAD if plan.square_off_time else 0]
+    return min((at for at in times if at), default=0)
 
 
 def covers_by_sold_leg(rules: Sequence[LegRule]) -> dict[int, tuple[int, ...]]:

@@ -15,9 +15,9 @@ from mytrading.core.engine.contract_selection import Meaning, infer_meaning
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.orders.state_machine import TERMINAL
 from mytrading.messages.control import CancelRequested
-from mytrading.messages.enums import Action, OrderState, Purpose
+from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.orders import Goal, Order, Position
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.views import FLAT, EntryView, PositionView
@@ -177,35 +177,6 @@ class PendingEntries:
     def has_live_order(self, strategy: str, watch: str) -> bool:
         """True while an entry order of the strategy for this watched instrument may still fill."""
         return bool(self._live.get((strategy, watch)))
-
-
-class ProtectiveExits:
-    """Stops and targets that closed the last position of a strategy in an instrument."""
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, str], str] = {}
-
-    def open_day(self) -> None:
-        """Forget what closed the positions of the last day."""
-        self._found.clear()
-
-    def apply_order(self, order: Order) -> None:
-        """Record a stop that filled; an entry in the instrument begins another position."""
-        place = (order.strategy, order.instrument)
-        if order.purpose is Purpose.ENTRY:
-            self._found.pop(place, None)
-        elif order.purpose is Purpose.STOP and (order.filled or order.filled_seen):
-            self._found[place] = "stop"
-
-    def apply_goal(self, goal: Goal) -> None:
-        """Record an exit that risk began because a price came to a stop or target that it holds."""
-        word = goal.reason.partition(":")[0]
-        if word in ("stop", "target"):
-            self._found[goal.strategy, goal.instrument] = word
-
-    def closed_by(self, strategy: str, instrument: str) -> str:
-        """Return stop or target if that closed the strategy's last position in an instrument, else ""."""
-        return self._found.get((strategy, instrument), "")
 
 
 class OperatorCancels:

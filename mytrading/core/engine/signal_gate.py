@@ -21,7 +21,8 @@ from mytrading.core.engine.active_signals import (
     signal_id,
 )
 from mytrading.core.engine.contract_selection import ContractSelector, resolve_leg
-from mytrading.core.engine.position_views import OperatorCancels, PendingEntries, PositionViews, ProtectiveExits
+from mytrading.core.engine.position_views import OperatorCancels, PendingEntries, PositionViews
+from mytrading.core.engine.protective_exits import ProtectiveExits
 from mytrading.core.engine.strategy_host import CallGuard, StrategyHost
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.text.spelling import name_key

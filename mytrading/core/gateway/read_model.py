@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.engine.protective_exits import ProtectiveExits
 from mytrading.core.orders.state_machine import PROVEN, RESTING
 from mytrading.core.time import day_number
 from mytrading.messages import account_events, orders
@@ -34,6 +35,7 @@ class StackView:
         self.goals: dict[str, Goal] = {}
         self.exit_reasons: dict[str, str] = {}
         """Reasons of exit orders, by client order id."""
+        self.protective_exits = ProtectiveExits()
         self.protections: dict[OwnerKey, Protection] = {}
         self.unmanaged: dict[NetKey, account_events.UnmanagedChanged] = {}
         self.mismatches: dict[NetKey, account_events.MismatchSeen] = {}
@@ -69,6 +71,7 @@ class StackView:
                 position.owner: replace(position, realised=0.0, bought=0, sold=0) for position in self.open_positions()
             }
             self.adjusted &= self.positions.keys()
+            self.protective_exits.open_day()
         self._day = max(self._day, day)
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
@@ -100,6 +103,7 @@ class StackView:
                 self.counts["round_trips"] += counted
             case orders.GoalChanged(goal=goal):
                 self.goals[goal.id] = goal
+                self.protective_exits.apply_goal(goal)
                 if goal.order:
                     self.exit_reasons[goal.order] = goal.reason
                 if goal.state == "done":
@@ -152,6 +156,7 @@ class StackView:
 
     def _apply_order(self, message: orders.OrderChanged, counted: bool) -> None:
         self.orders[message.order.client_order_id] = message.order
+        self.protective_exits.apply_order(message.order)
         if counted:
             self.counts[message.event] += 1
         if len(self.orders) > KEPT:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mytrading.core.gateway.leg_reentries import leg_reentries
 from mytrading.core.gateway.next_step import next_step
 from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
 from mytrading.core.gateway.row_versions import order_version, position_version
@@ -241,7 +242,14 @@ def _waits(ctx: RequestContext, run: StrategyRun, mine: list[Position]) -> str:
     holds = any(position.open_units for position in mine)
     traded = any(position.bought or position.sold for position in mine)
     entries = [order for order in live if not order.purpose.reduces]
-    return next_step(run, ctx.clock.now(), entries, _closes_ns(ctx, run.name), holds=holds, traded=traded)
+    now, again = ctx.clock.now(), []
+    if run.plan is not None:
+        signals = (row for row in ctx.view.signals if row.strategy == run.name and row.watch == run.symbols[0])
+        again = leg_reentries(
+            run.plan, signals, mine, lambda instrument: ctx.view.protective_exits.closed_by(run.name, instrument), now
+        )
+    closes_ns = _closes_ns(ctx, run.name)
+    return next_step(run, now, entries, closes_ns, holds=holds, traded=traded, reentries=again)
 
 
 def _closes_ns(ctx: RequestContext, name: str) -> int:

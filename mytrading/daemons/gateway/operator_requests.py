@@ -294,7 +294,7 @@ def _flatten_row(
 ) -> control.FlattenRequested:
     held = sorted({found.instrument for found in ctx.view.open_positions() if found.account == account})
     return control.FlattenRequested(
-        id=f"flatten-{request.request_id}-{account}", account=account, at_ns=ctx.clock.now(),
+        id=f"{control.FLATTEN}{request.request_id}-{account}", account=account, at_ns=ctx.clock.now(),
         deadline_machine_ns=machine_now() + int(request.deadline * 1e9), reason=reason, strategy=strategy,
         instrument=instrument, product=product, by=request.by,
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in _sizes(ctx, held).items()},

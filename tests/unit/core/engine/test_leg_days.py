@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from mytrading.core.engine.leg_strategy import BreakoutRange, leg_strategy
 from mytrading.core.engine.leg_tracker import LegTracker
 from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.gateway.leg_reentries import leg_reentries
+from mytrading.messages.control import FLATTEN
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.journal_rows import StrategyMemory
 from mytrading.messages.leg_plan import Breakout, LegPlan, LegRoll, LegRule, LegStop, RangeRule, RollTrigger
-from mytrading.messages.orders import OrderChanged
+from mytrading.messages.orders import Goal, GoalChanged, OrderChanged
 from mytrading.messages.signals import Signal
 from tests.kit.engine_bench import MINUTE, NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
 from tests.kit.order_samples import order_of
@@ -147,6 +149,49 @@ def test_stopped_leg_is_added_again_one_bar_later_as_often_as_the_file_says() ->
     assert bars(machine, 26_110.0, first=8) == []
     stop_filled(machine, HIGHER, 9)
     assert bars(machine, *[26_110.0] * 3, first=9) == [], "no second time"
+
+
+def test_screens_name_the_time_at_which_the_engine_enters_a_stopped_leg_again() -> None:
+    legs = (LegRule(lots=-1, strike="OTM 1", right="CE", reentries=1), STRANGLE[1])
+    plan = LegPlan(legs=legs, entry_time=ENTRY, exit_time=15 * 3600)
+    machine, signals = machine_of(*legs), []
+    signals.append(entered(machine))
+    rows = {CALL: -75, PUT: -75}
+
+    def said(minute: int, plan: LegPlan = plan) -> list[tuple[str, int, int]]:
+        held = [replace(moved("Legs", name, units).position, updated_ns=OPEN + 6 * MINUTE + 1) for name, units in
+                rows.items()]  # fmt: skip
+        closed_by = lambda name: machine.protective_exits.closed_by("Legs", name)  # noqa: E731
+        found = leg_reentries(plan, signals, held, closed_by, OPEN + minute * MINUTE + 2)
+        return [(one.leg, (one.at_ns - OPEN) // MINUTE, one.left) for one in found]
+
+    assert said(6) == []
+    stop_filled(machine, CALL, 6)
+    rows[CALL] = 0
+    assert said(6) == said(7) == [("leg 1, SELL OTM 1 CE", 8, 1)]
+    assert said(6, replace(plan, exit_time=9 * 3600 + 15 * 60 + 8 * 60)) == [], "closing has begun by then"
+    assert bars(machine, 26_110.0, first=6) == []
+    (signal,) = bars(machine, 26_110.0, first=7)
+    assert signal.created_ns == OPEN + 8 * MINUTE
+    signals.append(signal)
+    assert said(8) == []
+    ordered(machine, signal, HIGHER, -1, 8)
+    rows[HIGHER] = -75
+    stop_filled(machine, HIGHER, 9)
+    rows[HIGHER] = 0
+    assert said(9) == [], "no second time"
+
+
+def test_leg_that_an_operator_closed_is_not_entered_again_whatever_reason_he_gave() -> None:
+    machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", reentries=2), STRANGLE[1])
+    entered(machine)
+    goal = Goal(id="g", account="main", instrument=CALL, product=Product.MIS, strategy="Legs", run="r1",
+                cause=f"{FLATTEN}request-main", reason="stop: enough of it", purpose=Purpose.EXIT)  # fmt: skip
+    step(machine, GoalChanged(goal=goal, at_ns=OPEN))
+    fill(machine, CALL, 0, 6)
+    assert bars(machine, *[26_010.0] * 4, first=6) == []
+    step(machine, GoalChanged(goal=replace(goal, cause="c"), at_ns=OPEN))
+    assert len(bars(machine, *[26_010.0] * 2, first=10)) == 1, "by a rule it is"
 
 
 def test_position_that_stops_closed_whole_is_entered_again() -> None:

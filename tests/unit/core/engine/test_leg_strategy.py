@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.engine.leg_strategy import closing_second, leg_strategy, missed_entry_window
+from mytrading.core.engine.leg_strategy import leg_strategy, missed_entry_window
+from mytrading.core.engine.leg_tracker import closing_second
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.control import CancelRequested, StrategySwitch
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.gateway.leg_reentries import LegReentry
 from mytrading.core.gateway.next_step import next_step
 from mytrading.core.time import to_ns
 from mytrading.messages.enums import Side
@@ -55,6 +56,14 @@ def test_strategy_tells_its_signal_its_entry_or_its_exit() -> None:
         == "its exit, at 15:05 at the latest (square-off, before exit_time 15:10)"
     )
     assert waits_for(RUN, at(10, 0), holds=True) == "its exit"
+
+
+def test_leg_that_is_entered_again_is_told_before_the_exit() -> None:
+    again = (LegReentry("leg 1, SELL OTM 4 CE", at(10, 2), "at the market", 2),)
+    text = "re-entry of leg 1, SELL OTM 4 CE at 10:02 at the market, 2 left today"
+    assert waits_for(CONDOR, at(10, 0), traded=True, reentries=again) == text
+    holding = waits_for(CONDOR, at(10, 0), holds=True, traded=True, closes_ns=at(15, 10), reentries=again)
+    assert holding == f"{text}; its exit, at 15:10 at the latest"
 
 
 def test_times_of_the_strategy_bound_when_it_enters() -> None:
