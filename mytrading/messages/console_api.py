@@ -354,6 +354,16 @@ class CloseAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: Text = ""
 
 
+class CloseRunAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/actions/close-run: close a run of a strategy, which is all that it holds; its entries stay allowed.
+    Refused with MOVED if `run` is over. Role trader."""
+
+    request_id: RequestId
+    run: Annotated[str, msgspec.Meta(min_length=6, max_length=64)]
+    deadline_s: Seconds = 60.0
+    reason: Text = ""
+
+
 class AcknowledgeAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """POST /api/actions/acknowledge: an active alert (the key of its row) was seen. Role trader."""
 
@@ -983,6 +993,7 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     ResolveAction,
     ClaimAction,
     CloseAction,
+    CloseRunAction,
     AcknowledgeAction,
     FlattenProgress,
     OrderActionResult,

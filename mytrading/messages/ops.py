@@ -24,6 +24,8 @@ Units = Annotated[int, msgspec.Meta(ge=0, le=999_999_999)]
 Rupees = Annotated[float, msgspec.Meta(ge=0.0, lt=1e12)]
 Seconds = Annotated[float, msgspec.Meta(gt=0.0, lt=86_400.0)]
 
+SHORTEST_ID = 6
+"""At least so many characters of an id may stand for it."""
 DEADLINE_S = 60.0
 MOST_ROWS = 200
 
@@ -363,6 +365,15 @@ class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"
     expected: str = ""
 
 
+class CloseRunCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close_run"):
+    """Close a run of a strategy, which is all that it holds, in all accounts; its entries stay allowed. `run` is the
+    id, or its beginning; one that is over is refused."""
+
+    run: Annotated[str, msgspec.Meta(min_length=SHORTEST_ID, max_length=64)]
+    deadline: Seconds = DEADLINE_S
+    reason: str = ""
+
+
 class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flatten"):
     """Halt entries and close all positions, of one account or one strategy if named, within `deadline` seconds."""
 
@@ -374,7 +385,7 @@ class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flat
 
 OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
-    | ResolveCommand | ClaimCommand | CloseCommand | FlattenCommand | AcknowledgeCommand
+    | ResolveCommand | ClaimCommand | CloseCommand | CloseRunCommand | FlattenCommand | AcknowledgeCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kit.console_stack import SBIN, ConsoleSite
+from tests.kit.console_stack import SBIN, ConsoleSite, bodies_of
 from tests.kit.console_viewer import PageViewer
 from tests.kit.waiting import eventually
 
@@ -173,6 +173,22 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     assert [row["action"] for row in site.api(viewer, "/api/audit?user=asha&limit=7")][::-1] == [
         "halt", "halt", "resume", "switch", "switch", "kill", "unkill",
     ]  # fmt: skip
+
+
+def test_run_is_closed_and_its_strategy_stays_on(site: ConsoleSite, viewer: PageViewer) -> None:
+    viewer.open("/positions", "Positions")
+    card = viewer.page.locator("section.card", has_text="Condor, run of")
+    card.get_by_role("button", name="Close the run…").click()
+    dialog = viewer.dialog("Close the run")
+    with viewer.page.expect_request("**/api/actions/close-run") as asked:
+        dialog.get_by_role("button", name="Close 4 legs at the market").click()
+    viewer.dialog("Flatten").get_by_text("Flat: confirmed twice by the books").first.wait_for(timeout=120_000)
+    assert not [row for row in site.stack.ask("positions") if row["strategy"] == "Condor" and row["quantity"]]
+    assert [row["enabled"] for row in site.stack.ask("strategies") if row["name"] == "Condor"] == [True]
+    (body,) = bodies_of([asked.value])
+    late = site.stack.run("positions", "close", "--run", body["run"])
+    assert late.returncode == 2 and "MOVED: expected a run that holds something" in late.stderr
+    viewer.page.keyboard.press("Escape")
 
 
 def test_flatten_is_followed_until_the_books_show_flat_twice(site: ConsoleSite, viewer: PageViewer) -> None:

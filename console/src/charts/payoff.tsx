@@ -13,7 +13,7 @@ interface Props {
   breakevens: readonly number[];
 }
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [760, 330, 62, 26, 12];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [760, 330, 90, 26, 12];
 const POINTS = 240;
 
 export function Payoff(props: Props) {

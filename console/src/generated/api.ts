@@ -246,6 +246,14 @@ export interface CloseAction {
   reason?: string;
 }
 
+/** POST /api/actions/close-run: close a run of a strategy, which is all that it holds; its entries stay allowed. */
+export interface CloseRunAction {
+  request_id: string;
+  run: string;
+  deadline_s?: number;
+  reason?: string;
+}
+
 /** Topic `trades`, by `id`: a round trip from flat to flat. */
 export interface ClosedTradeRow {
   id: string;

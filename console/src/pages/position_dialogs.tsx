@@ -1,10 +1,11 @@
-/** Close a position, or claim units that nobody owns. */
+/** Close a position or a whole run, or claim units that nobody owns. */
 import { useState } from "react";
-import type { ActionTaken, PositionRow } from "../generated/api";
+import type { ActionTaken, PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { FlattenDialog } from "../shell/emergency";
 import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
-import { number, profit, rupees, units } from "../ui/format";
+import { clock, number, profit, rupees, symbol, units } from "../ui/format";
 import { Field } from "../ui/parts";
 import { AnswerFollow } from "./order_dialogs";
 import { held } from "./positions";
@@ -50,6 +51,26 @@ export function ClosePositionDialog(props: Props) {
     >
       <Seen {...seen} position={seen.position} />
       <p>An exit goal: its orders go on until the books show it flat. Only this owner's units are closed, and never more than are held.</p>
+    </ActionDialog>
+  );
+}
+
+/** Closes all that a strategy holds, and leaves its entries on; `row` is the run as it was when the button was pressed. */
+export function CloseRunDialog({ row, onClose }: { row: StructureRow; onClose: () => void }) {
+  const now = useTopic("structures").rows.find((one) => one.id === row.id);
+  const [flattens, setFlattens] = useState<readonly string[] | null>(null);
+  if (flattens) return <FlattenDialog ids={flattens} onClose={onClose} />;
+  const legs = now?.legs ?? [];
+  return (
+    <ActionDialog
+      title="Close the run" action="close-run" button={`Close ${number(legs.length)} ${legs.length === 1 ? "leg" : "legs"} at the market`} danger changed={now ? "" : "The run is over."}
+      body={{ run: row.run }} onClose={onClose} onTaken={(taken) => setFlattens(taken.follow)}
+    >
+      <div className="note">
+        <div className="strong">{row.strategy}, run of {clock(row.opened_ms)}: P&L {profit(now?.profit)}</div>
+        {legs.map((leg) => <div key={`${leg.account} ${leg.instrument} ${leg.product}`}>{units(leg.quantity)} {symbol(leg.instrument)} {leg.product} in {leg.account}</div>)}
+      </div>
+      <p>All that {row.strategy} holds is closed: sold legs first, then what covers them, until the books show it flat twice. Its entries stay allowed once that is done; to end them too, flatten the strategy.</p>
     </ActionDialog>
   );
 }

@@ -3,12 +3,11 @@ import { useState } from "react";
 import { useRole } from "../api/session";
 import type { PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
-import { Emergency } from "../shell/emergency";
 import { clock, compact, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
 import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
-import { ClaimDialog, ClosePositionDialog } from "./position_dialogs";
+import { ClaimDialog, ClosePositionDialog, CloseRunDialog } from "./position_dialogs";
 
 const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
 
@@ -84,7 +83,7 @@ export default function Positions() {
   const [flat, setFlat] = useState(false);
   const [group, setGroup] = useState<(typeof GROUPS)[number]>("Strategy");
   const [chosen, setChosen] = useState<{ kind: "close" | "claim"; id: string } | null>(null);
-  const [flatten, setFlatten] = useState("");
+  const [closing, setClosing] = useState<StructureRow | null>(null);
   const trader = useRole("trader");
   const [actions] = useState(() => (row: PositionRow, act: Act) => {
     if (row.managed) {
@@ -121,8 +120,8 @@ export default function Positions() {
           }
         />
       </Card>
-      <div className="columns">{structures.map((row) => <Structure key={row.id} row={row} onFlatten={trader ? setFlatten : null} />)}</div>
-      {flatten && <Emergency kind="Flatten" strategy={flatten} onClose={() => setFlatten("")} />}
+      <div className="columns">{structures.map((row) => <Structure key={row.id} row={row} onClose={trader ? setClosing : null} />)}</div>
+      {closing && <CloseRunDialog key={closing.id} row={closing} onClose={() => setClosing(null)} />}
       {chosen?.kind === "close" && <ClosePositionDialog id={chosen.id} onClose={() => setChosen(null)} />}
       {chosen?.kind === "claim" && <ClaimDialog id={chosen.id} onClose={() => setChosen(null)} />}
     </Page>
@@ -130,7 +129,7 @@ export default function Positions() {
 }
 
 /** A run of a strategy with its legs, and what ends it: loss, profit, trail, the clock. */
-function Structure({ row, onFlatten }: { row: StructureRow; onFlatten: ((strategy: string) => void) | null }) {
+function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: StructureRow) => void) | null }) {
   const left = row.profit !== null && row.max_loss !== null ? row.profit + Math.abs(row.max_loss) : null;
   return (
     <Card
@@ -138,7 +137,7 @@ function Structure({ row, onFlatten }: { row: StructureRow; onFlatten: ((strateg
       actions={
         <>
           {row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <Profit value={row.profit} className="strong" />}
-          {onFlatten && <button type="button" className="small" onClick={() => onFlatten(row.strategy)}>Close all legs…</button>}
+          {onClose && row.legs.length > 0 && <button type="button" className="small" onClick={() => onClose(row)}>Close the run…</button>}
         </>
       }
     >

@@ -4,7 +4,7 @@ import { Link as To, useLocation, useParams } from "wouter";
 import { post, requestId } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
-import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, SignalRow, StrategyRow } from "../generated/api";
+import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, SignalRow, StrategyRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { Emergency } from "../shell/emergency";
 import { clock, number, percent, price, symbol, when } from "../ui/format";
@@ -15,6 +15,7 @@ import { SwitchDialog } from "../ui/switch";
 import { type Column, Table } from "../ui/table";
 import { WhyDialog } from "../ui/why";
 import { ORDER_COLUMNS, orderKey } from "./orders";
+import { CloseRunDialog } from "./position_dialogs";
 import { POSITION_COLUMNS } from "./positions";
 import { Parameters } from "./strategy_parameters";
 
@@ -32,7 +33,7 @@ const key = (row: StrategyRow): string => row.name;
 
 export default function Strategies() {
   const { name } = useParams();
-  return name ? <One name={decodeURIComponent(name)} /> : <All />;
+  return name ? <One key={name} name={decodeURIComponent(name)} /> : <All />;
 }
 
 function All() {
@@ -84,6 +85,8 @@ function One({ name }: { name: string }) {
   const [switched, setSwitched] = useState<StrategyRow | null>(null);
   const [why, setWhy] = useState("");
   const [flatten, setFlatten] = useState(false);
+  const run = useTopic("structures").rows.find((one) => one.strategy === name && one.legs.length > 0);
+  const [closing, setClosing] = useState<StructureRow | null>(null);
   const [whyButton] = useState(() => (one: OrderRow | SignalRow) => <button type="button" className="small" onClick={() => setWhy(one.id)} aria-label={`Why ${one.id}`}>Why</button>);
   if (!row) return <Page title={name}><Card>{strategies.loaded ? "No strategy of this name runs." : "Waiting for data…"}</Card></Page>;
   const won = trades.filter((one) => one.realised > 0).length;
@@ -94,6 +97,7 @@ function One({ name }: { name: string }) {
         <>
           <StrategyState row={row} />
           <To href={`/logs?text=${encodeURIComponent(row.name)}`}>Log lines</To>
+          {trader && run && <button type="button" onClick={() => setClosing(run)} title="Closes what it holds now; its entries stay on">Close the run…</button>}
           {trader && positions.length > 0 && <button type="button" onClick={() => setFlatten(true)}>Square off…</button>}
           {trader && row.state !== "GONE" && <Parity strategy={row.name} />}
           {trader && row.state !== "GONE" && <button type="button" onClick={() => setSwitched(row)}>{row.enabled ? "Pause" : "Enable"}</button>}
@@ -138,6 +142,7 @@ function One({ name }: { name: string }) {
       </div>
       {switched && <SwitchDialog strategy={switched} onClose={() => setSwitched(null)} />}
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
+      {closing && <CloseRunDialog key={closing.id} row={closing} onClose={() => setClosing(null)} />}
       {flatten && <Emergency kind="Flatten" strategy={name} onClose={() => setFlatten(false)} />}
     </Page>
   );

@@ -98,7 +98,7 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; onClo
 }
 
 /** How flattens go on, until the books showed flat twice. */
-function FlattenDialog(props: { ids: readonly string[]; onClose: () => void }) {
+export function FlattenDialog(props: { ids: readonly string[]; onClose: () => void }) {
   const [rows, setRows] = useState<readonly FlattenProgress[]>([]);
   const [error, setError] = useState<unknown>(null);
   const key = props.ids.join(" ");

@@ -187,7 +187,7 @@ export function Table<Row extends object>(props: Props<Row>) {
                 <TableRow key={props.rowKey(item.row)} row={item.row} columns={props.columns as readonly Column<object>[]} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
               ) : (
                 <tr key={`group ${item.group}`} className="grouped">
-                  <td colSpan={width}>{props.groupHead ? props.groupHead(item.group, item.rows) : item.group}</td>
+                  <td colSpan={width}><div>{props.groupHead ? props.groupHead(item.group, item.rows) : item.group}</div></td>
                 </tr>
               ),
             )}

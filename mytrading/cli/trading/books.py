@@ -28,6 +28,9 @@ Row = dict[str, Any]
 OrderId = Annotated[str, Argument(help="The order's id as `mytrading orders` shows it, or the broker's.")]
 Timeout = Annotated[float, Option("--timeout", min=0.0, help="Seconds to wait for the result.")]
 Instrument = Annotated[str, Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=options.held_instruments)]
+HeldInstrument = Annotated[
+    str, Argument(help="Such as NFO:NIFTY30DEC2526000CE; none with --run.", autocompletion=options.held_instruments)
+]
 ProductName = Annotated[str, Option("--product", "-p", help="MIS, NRML or CNC, if several are held.")]
 
 UnresolvedId = Annotated[
@@ -284,13 +287,27 @@ def _product(name: str) -> Product | None:
 
 @positions_app.command()
 def close(
-    instrument: Instrument,
+    instrument: HeldInstrument = "",
+    run: str = Option("", "--run", help="All that a strategy holds, by its run's id or the beginning of it."),
     strategy: str = Option("", "--strategy", "-s", help="Owner, if several hold it.", autocompletion=OWNERS),
     unmanaged: bool = Option(False, "--unmanaged", help="Close unmanaged units; `manual` claims them first."),
     deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Close what an owner holds of an instrument, and wait until the broker's books show it. Exit 5 if not in time."""
+    """Close what an owner holds of an instrument, or a strategy's whole run, and wait until the broker's books show it.
+    Exit 5 if not in time."""
+    if bool(instrument) == bool(run):
+        fail(USAGE, "expected an instrument, or --run with the id that `mytrading positions --json` and `risk` show")
+    if run:
+        if unmanaged or strategy or account or product:
+            fail(USAGE, "--run closes all that its strategy holds: no --unmanaged, --strategy, --account or --product")
+        if len(run) < ops.SHORTEST_ID:
+            fail(USAGE, f"--run: expected an id, or at least {ops.SHORTEST_ID} characters of it, found {run!r}")
+        whole = ops.CloseRunCommand(request_id=request, run=run, deadline=deadline, reason=reason)
+        with find_stack(profile) as found:
+            closing = found.ask(whole)
+            rows = wait_until_flat(found, closing.flatten, deadline)
+        return print_flatten_result(rows, as_json, f"{closing.strategy} holds nothing; its entries stay allowed")
     if unmanaged and strategy:
         fail(USAGE, "--unmanaged units have no strategy: use one of --unmanaged and --strategy")
     kind, where = _product(product), account
@@ -312,3 +329,4 @@ def close(
         )  # fmt: skip
         rows = wait_until_flat(found, closing.flatten, deadline)
     print_flatten_result(rows, as_json, f"{closing.strategy} holds nothing of {instrument}")
+    return None

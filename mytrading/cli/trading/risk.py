@@ -93,7 +93,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
         for row in runs
     ]
     ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
-    print_rows(rows, ("strategy", "since", "profit", "realised", *ends), False, "")
+    print_rows(rows, ("strategy", "run", "since", "profit", "realised", *ends), False, "")
     print()
     levels = ("stop_loss", "take_profit", "trailing", "cost")
     legs = [{**leg, "strategy": row["strategy"]} for row in runs for leg in row["legs"]]

@@ -181,7 +181,7 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: con
 def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequested) -> str:
     """The exit that is closing the new owner there: it takes in all that its owner gets meanwhile."""
     goal = next(entries.open_exit_goals(oms, key, request.strategy), None)
-    level = flatten.covering_flatten(oms, OwnerKey(*key, request.strategy))
+    level = oms.state.covering_flatten(OwnerKey(*key, request.strategy))
     if goal is not None:
         found = f"{goal.reason}: exit {goal.id} is {goal.state}"
     elif level is not None:

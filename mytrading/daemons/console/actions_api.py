@@ -251,6 +251,17 @@ def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]
     return api.ActionTaken(request_id=data.request_id, text=text, follow=list(reply.flatten))
 
 
+@post("/api/actions/close-run", opt=TRADER, sync_to_thread=True, status_code=200)
+def close_run(request: ConsoleRequest, state: State, data: JSONBody[api.CloseRunAction]) -> api.ActionTaken:
+    """Close a run of a strategy, which is all that it holds."""
+    command = ops.CloseRunCommand(
+        request_id=data.request_id, by=request.user.by, run=data.run, deadline=data.deadline_s, reason=data.reason
+    )
+    reply = _give(request, state, command, data.run)
+    text = f"closing of all that {reply.strategy} holds is taken; its entries stay allowed"
+    return api.ActionTaken(request_id=data.request_id, text=text, follow=list(reply.flatten))
+
+
 @post("/api/actions/acknowledge", opt=TRADER, sync_to_thread=True, status_code=200)
 def acknowledge(request: ConsoleRequest, state: State, data: JSONBody[api.AcknowledgeAction]) -> api.ActionTaken:
     """An alert was seen: it needs nobody any more, and stays active until its cause ends."""
@@ -292,7 +303,7 @@ def show_answer(state: State, name: FromPath[str]) -> api.RouterAnswer:
 
 
 ROUTES = [
-    halt, reduce, resume, flatten, kill, unkill, switch, cancel, modify, resolve, claim, close, acknowledge,
+    halt, reduce, resume, flatten, kill, unkill, switch, cancel, modify, resolve, claim, close, close_run, acknowledge,
     show_flatten,
     show_order_request, show_answer,
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed,
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, describe_order, is_live
+from mytrading.core.risk.runs.run import run_id_of
 from mytrading.daemons.gateway.book_queries import resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import control, ops
@@ -165,7 +166,7 @@ def _order_named(ctx: RequestContext, name: str) -> Order:
     if name in orders:
         return orders[name]
     of_broker = [order for order in orders.values() if name and order.broker_order_id == name]
-    begun = [order for key, order in orders.items() if len(name) >= 6 and key.startswith(name)]
+    begun = [order for key, order in orders.items() if len(name) >= ops.SHORTEST_ID and key.startswith(name)]
     if len(of_broker or begun) == 1:
         return (of_broker or begun)[0]
     close = get_close_matches(name, orders, 1)
@@ -267,6 +268,24 @@ def _position_named(ctx: RequestContext, request: ops.CloseCommand) -> Position:
     raise RequestRefused(f"expected an instrument that is held ({names}), found {name!r}{more}")
 
 
+def close_run(ctx: RequestContext, request: ops.CloseRunCommand) -> Decided:
+    """Return the rows to journal that close all that a strategy holds, if the named run is what it holds now."""
+    held = ctx.view.open_positions()
+    owners = {row.run: row.strategy for row in (ctx.view.risk.runs if ctx.view.risk is not None else ())}
+    owners |= {run_id_of(position): position.strategy for position in held}
+    holding = {position.strategy for position in held}
+    runs = {run: strategy for run, strategy in owners.items() if strategy in holding}
+    found = [run for run in runs if run == request.run] or [run for run in runs if run.startswith(request.run)]
+    if len({runs[run] for run in found}) != 1:
+        known = ", ".join(f"{run} of {strategy}" for run, strategy in sorted(runs.items())) or "none"
+        what = f"expected a run that holds something ({known}), found {request.run!r}: nothing was done"
+        raise RequestRefused(f"MOVED: {what}")
+    strategy, reason = runs[found[0]], request.reason or "run closed by hand"
+    accounts = sorted({position.account for position in held if position.strategy == strategy})
+    rows = [_flatten_row(ctx, request, account, reason, strategy) for account in accounts]
+    return Decided(tuple(rows), ops.FlattenTaken(flatten=tuple(row.id for row in rows), strategy=strategy))
+
+
 def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
     """Return the rows to journal that halt entries and close all positions of all accounts, one, or one strategy."""
     strategy, account = request.strategy, ctx.account(request.account)
@@ -285,7 +304,7 @@ def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
 
 def _flatten_row(
     ctx: RequestContext,
-    request: ops.FlattenCommand | ops.CloseCommand,
+    request: ops.FlattenCommand | ops.CloseCommand | ops.CloseRunCommand,
     account: str,
     reason: str,
     strategy: str = "",

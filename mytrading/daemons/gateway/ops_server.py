@@ -53,6 +53,7 @@ COMMANDS: dict[type, Callable[[RequestContext, Any], Decided]] = {
     ops.ResolveCommand: operator_requests.resolve,
     ops.ClaimCommand: operator_requests.claim,
     ops.CloseCommand: operator_requests.close,
+    ops.CloseRunCommand: operator_requests.close_run,
     ops.FlattenCommand: operator_requests.flatten,
 }
 

@@ -8,11 +8,12 @@ from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import is_covered
 from mytrading.core.orders.state_machine import LIVE, describe_order
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Severity
-from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.orders import Flatten, Goal, Order, Position
+from mytrading.messages.keys import NetKey
+from mytrading.messages.orders import Flatten, Position
 from mytrading.messages.reports import BooksRead
 
 PROOFS = 2
@@ -28,18 +29,8 @@ def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
         product=request.product, opened_ns=oms.now, opened_machine_ns=oms.machine, by=request.by,
     )  # fmt: skip
     oms.change_flatten(level)
-    entries.withdraw_entries(oms, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
+    entries.withdraw_entries(oms, lambda order: is_covered(level, order), f"withdrawn: {request.reason}")
     oms.request_read(request.account, "flatten", positions=True)
-
-
-def covering_flatten(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
-    """Return the first unfinished flatten request whose scope covers this owner; None if there is none."""
-    return next((level for level in _levels(oms, owned.account) if _covers(level, owned)), None)
-
-
-def _covers(level: Flatten, thing: Order | Position | Goal | OwnerKey) -> bool:
-    same = thing.account == level.account and level.instrument in ("", thing.instrument)
-    return same and level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
 
 
 def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
@@ -75,7 +66,7 @@ def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, h
 
 def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
     keys = sorted(key for key in oms.state.owners if key.account == level.account)
-    return [position for key in keys for position in oms.state.holders(key) if _covers(level, position)]
+    return [position for key in keys for position in oms.state.holders(key) if is_covered(level, position)]
 
 
 def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
@@ -92,7 +83,7 @@ def describe_remaining(oms: OrderDecision, level: Flatten) -> list[str]:
         for position in _held(oms, level)
     ]
     keys = sorted(key for key in oms.state.open_by_key if key.account == level.account)
-    live = [order for key in keys for order in oms.open_orders(key) if order.state in LIVE and _covers(level, order)]
+    live = [order for key in keys for order in oms.open_orders(key) if order.state in LIVE and is_covered(level, order)]
     return held + [describe_order(order) for order in live]
 
 
@@ -113,7 +104,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
 
 def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     state, began = oms.state, read.began_machine_ns
-    keys = sorted({position.net for position in state.positions.values() if _covers(level, position)})
+    keys = sorted({position.net for position in state.positions.values() if is_covered(level, position)})
     moved = any((state.touched.get(key) or 0) >= began for key in keys)
     if moved or began <= max(level.proof_machine_ns, level.read_machine_ns):
         return

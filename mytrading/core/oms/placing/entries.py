@@ -71,6 +71,9 @@ def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
     switch = state.switches.get(order.strategy)
     if switch is not None and not switch.enabled:
         return f"SWITCHED_OFF: strategy {order.strategy} is switched off; enable it to allow entries"
+    closing = state.covering_flatten(order.owner) if state.open_flattens else None
+    if closing is not None:  # it would be closed as soon as it is filled
+        return f"CLOSING: {order.strategy} is being closed ({closing.reason}); signal again when it is flat"
     if order.account in state.wrong_mode:
         return f"WRONG_MODE: account {order.account} answered in another mode; clear it when it is in order"
     if (halted := state.halted.get(key)) is not None:

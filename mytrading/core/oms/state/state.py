@@ -188,6 +188,11 @@ class State:
         names = sorted(self.owners.get(key) or ())
         return [found for name in names if (found := self.positions.get(OwnerKey(*key, name)))]
 
+    def covering_flatten(self, owner: OwnerKey) -> Flatten | None:
+        """Return the first unfinished flatten whose scope covers this owner; None if there is none."""
+        names = (name for name, account in self.open_flattens.sorted_items() if account == owner.account)
+        return next((level for name in names if is_covered(level := self.flattens[name], owner)), None)
+
     def trading_level(self, account: str) -> TradingLevel:
         """Return an account's trading level: the strictest of its own, that of all accounts and the KILL file's."""
         strictest = TradingLevel.NORMAL
@@ -274,6 +279,12 @@ def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, mem
         return
     changed = present | {name} if member else present - {name}
     state.put_if(index, key, changed, changed)
+
+
+def is_covered(level: Flatten, thing: Order | Position | OwnerKey) -> bool:
+    """True if a flatten is about this order, position or owner."""
+    same = thing.account == level.account and level.instrument in ("", thing.instrument)
+    return same and level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
 
 
 def needs_read_or_call(order: Order) -> bool:

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from mytrading.daemons.console import actions_api
 from mytrading.messages.console_rows import TOPICS
 from mytrading.messages.control import Alert, CancelRequested, FlattenRequested, TradingState
-from mytrading.messages.enums import OrderState, Severity
-from mytrading.messages.orders import OrderChanged
+from mytrading.messages.enums import OrderState, Product, Severity
+from mytrading.messages.orders import OrderChanged, Position, PositionChanged
 from mytrading.runtime.supervision.kill_file import KillFile
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.hypothesis_budget import examples
@@ -87,6 +87,28 @@ def test_row_that_moved_under_one_of_two_browsers_is_left_alone(console: Console
     assert [row.order for row in console.gateway.rows if isinstance(row, CancelRequested)] == ["two"]
 
 
+def test_run_is_closed_once_for_an_id_and_not_once_it_is_over(console: ConsoleOfTest) -> None:
+    view, name = console.gateway.server.context.view, console.config.strategies[0].name
+
+    def hold(units: int) -> None:
+        position = Position(
+            account="main", instrument="NFO:A", product=Product.MIS, strategy=name, run="run-one", quantity=units,
+            quantity_seen=units,
+        )  # fmt: skip
+        view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=1, fill_price=1.0, at_ns=1))
+
+    hold(-75)
+    pages = console.browser("tara"), console.browser("asha")
+    body = {"request_id": "close-1", "run": "run-one", "reason": "run"}
+    first, again = pages[0].post("/api/actions/close-run", **body), pages[0].post("/api/actions/close-run", **body)
+    assert first.json() == again.json() and first.json()["follow"] == ["flatten-close-1-main"], first.text
+    rows = [row for row in console.gateway.rows if isinstance(row, FlattenRequested) and row.reason == "run"]
+    assert [(row.strategy, row.by) for row in rows] == [(name, "console:tara")]
+    hold(0)
+    late = pages[1].post("/api/actions/close-run", request_id="close-2", run="run-one")
+    assert (late.status_code, late.json()["code"]) == (409, "MOVED")
+
+
 def test_answer_that_was_lost_is_had_by_the_same_id_and_the_command_counts_once(
     console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +158,7 @@ def test_whatever_is_sent_is_answered_with_an_error_that_a_page_can_show(console
     page, draw = console.browser("asha"), random.Random(4)
     values = [None, 1, -1, 1e308, "", "x" * 600, "<script>", "=1+1", [], {}, True, "\u0000", "2026-11-26"]
     names = ["request_id", "account", "reason", "order", "version", "price", "quantity", "position", "strategy", "x"]
-    verbs = ["halt", "flatten", "switch", "cancel", "modify", "resolve", "claim", "close"]
+    verbs = ["halt", "flatten", "switch", "cancel", "modify", "resolve", "claim", "close", "close-run"]
     for _ in range(examples(60)):
         fields = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
         done = page.post(f"/api/actions/{draw.choice(verbs)}", **fields)

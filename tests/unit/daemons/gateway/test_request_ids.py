@@ -35,6 +35,7 @@ COMMANDS: tuple[ops.OperatorCommand, ...] = (
     ops.ResolveCommand(request_id="r", by="me", order="s1", not_placed=True),
     msgspec.structs.replace(CLAIM, request_id="r"),
     ops.CloseCommand(request_id="r", by="me", instrument="NFO:A"),
+    ops.CloseRunCommand(request_id="r", by="me", run="run-one"),
     ops.FlattenCommand(request_id="r", by="me"),
 )
 
@@ -72,7 +73,7 @@ def test_command_that_is_repeated_is_executed_once_and_answered_alike(
             control.apply(row)
 
     server = ops_server(run_config(tmp_path), control=control, record=record)
-    bench.hold("o1")
+    bench.hold("o1", run="run-one")
     bench.enter("s1", instrument="NFO:C", order_type=OrderType.LIMIT, price=99.0)
     bench.accept()
     view = server.context.view

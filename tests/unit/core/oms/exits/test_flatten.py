@@ -69,6 +69,23 @@ def test_flatten_closes_all_owners_and_is_done_after_two_reads(bench: OrderBench
     assert not any(bench.broker.net.values())
 
 
+def test_entry_of_what_is_being_closed_is_denied_until_that_is_done(bench: OrderBench) -> None:
+    """A strategy whose run is closed keeps its entries: what it enters meanwhile would be closed at once."""
+    held(bench)
+    flatten(bench, strategy="s1")
+    bench.enter("again", instrument="NFO:B")
+    assert bench.order("again").state is OrderState.DENIED
+    assert bench.order("again").message.startswith("CLOSING: s1 is being closed (flatten)")
+    bench.enter("other", strategy="s2", instrument="NFO:B")
+    assert bench.order("other").state is OrderState.SUBMITTED
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    assert level(bench).state == "done"
+    bench.enter("later")
+    assert bench.order("later").state is OrderState.SUBMITTED
+
+
 def test_flatten_that_waits_for_a_parked_entry_says_so_and_ends_when_it_is_decided(bench: OrderBench) -> None:
     bench.enter("e1")
     bench.end(bench.calls[0], Outcome.PARKED)
