@@ -223,6 +223,8 @@ def console(studio: Studio) -> None:
                 viewer.button("HALT", exact=True).click()
                 viewer.dialog("Emergency")
             eventually(lambda viewer=viewer: not viewer.page.get_by_text(re.compile("^(Waiting|Asking)")).count(), 30)  # type: ignore[misc]
+            if path == "/builder":  # the margin is asked for when the legs have stood still for a moment
+                viewer.page.locator("dt:text('Margin together') + dd", has_text=re.compile("[0-9]")).wait_for()
             viewer.page.wait_for_load_state("networkidle")
             out = FOLDER / f"{name}.png"
             out.write_bytes(with_palette(viewer.page.screenshot(), chromium))

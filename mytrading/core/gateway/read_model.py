@@ -43,6 +43,8 @@ class StackView:
         self.answers: dict[str, orders.RequestAnswered] = {}
         self.adjusted: set[OwnerKey] = set()
         """Owners' positions that moved without an order of ours."""
+        self.booked_machine_ns: dict[str, int] = {}
+        """Machine time of the newest fill in the positions, by account."""
         self.halted: dict[NetKey, account_events.InstrumentHalted] = {}
         self.stopped: dict[tuple[str, str], account_events.EntriesStopped] = {}
         self.recoveries: dict[str, account_events.RecoveryChanged] = {}
@@ -87,6 +89,8 @@ class StackView:
                 self.positions[message.position.owner] = message.position
                 if isinstance(message, orders.PositionAdjusted) and message.quantity:
                     self.adjusted.add(message.position.owner)
+                elif isinstance(message, orders.PositionChanged) and message.fill_quantity:
+                    self.booked_machine_ns[message.position.account] = machine_ns
             case Heartbeat():
                 self.beats[message.daemon] = message
             case Signal():

@@ -278,7 +278,7 @@ def compare_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
 def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
     mine = [position for position in view.positions.values() if position.account == account]
     ours, funds = profit(mine, view.quotes), view.funds.get(account)
-    reason = _incomparable(view, mine, funds, ours.realised, machine_ns)
+    reason = _incomparable(view, account, mine, funds, ours.realised, machine_ns)
     difference = round(ours.realised - funds.realised, 2) + 0.0 if funds is not None else None  # -0.0 shows as 0.00
     return {
         "account": account,
@@ -296,17 +296,27 @@ def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
     }
 
 
-def _incomparable(view: StackView, mine: list[Position], funds: Funds | None, realised: float, machine_ns: int) -> str:
+def _incomparable(
+    view: StackView, account: str, mine: list[Position], funds: Funds | None, realised: float, machine_ns: int
+) -> str:
     """Return why the two realised figures cannot be compared; empty if they can."""
     if funds is None:
         return "the broker's funds are not read yet"
     if funds.machine_ns and (age := machine_ns - funds.machine_ns) > OLD_NS:
         return f"the broker's funds were last read {age / 1e9:.0f} s ago"
+    if funds.machine_ns and view.booked_machine_ns.get(account, 0) > (funds.began_machine_ns or funds.machine_ns):
+        return "units were filled since the broker's funds were read"
     if abs(realised) > CENT and abs(funds.realised) < CENT:
         return "the broker reports no realised profit"
-    accounts = {position.account for position in mine} or {""}
-    if any(row.quantity and row.account in accounts for row in view.unmanaged.values()):
+    if any(row.quantity and row.account == account for row in view.unmanaged.values()):
         return "the broker counts unmanaged positions too"
     if view.adjusted & {p.owner for p in mine}:
         return "units were claimed or corrected, whose price is not the broker's"
+    owners: dict[tuple[str, str], set[str]] = {}
+    for position in mine:
+        if position.open_units or position.bought or position.sold:
+            owners.setdefault((position.instrument, position.product), set()).add(position.strategy)
+    if shared := next(((what, names) for what, names in owners.items() if len(names) > 1), None):
+        (instrument, _), names = shared
+        return f"{' and '.join(sorted(names))} traded {instrument}, which the broker counts as one position"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
@@ -55,6 +56,32 @@ def test_unmanaged_and_corrected_units_are_reasons() -> None:
     corrected.apply(PositionAdjusted(position=position, cause="claim", quantity=5, price=1.0, at_ns=1))
     assert "unmanaged" in compare_profits(foreign, SECOND)[0]["not_comparable"]
     assert "claimed or corrected" in compare_profits(corrected, SECOND)[0]["not_comparable"]
+
+
+def test_fill_after_the_funds_were_asked_for_is_waited_for() -> None:
+    made = view(100.0)
+    position = next(iter(made.positions.values()))
+    later = PositionChanged(position=position, client_order_id="o", fill_quantity=-1, fill_price=1.0, at_ns=2)
+    made.apply(later, 3 * SECOND)
+    assert "filled since" in compare_profits(made, 6 * SECOND)[0]["not_comparable"]
+    asked = {"began_machine_ns": 2 * SECOND, "machine_ns": 4 * SECOND}
+    made.apply(Funds(account="main", available=1.0, used=0.0, realised=100.0, **asked))
+    assert "filled since" in compare_profits(made, 6 * SECOND)[0]["not_comparable"], "it may be later"
+    asked = {"began_machine_ns": 4 * SECOND, "machine_ns": 5 * SECOND}
+    made.apply(Funds(account="main", available=1.0, used=0.0, realised=100.0, **asked))
+    assert compare_profits(made, 6 * SECOND)[0]["difference"] == 20.0
+
+
+def test_contract_that_two_strategies_traded_has_no_profit_of_its_own_at_the_broker() -> None:
+    made = view(100.0)
+    position = next(iter(made.positions.values()))
+    again = replace(position, run="r2")
+    made.apply(PositionChanged(position=again, client_order_id="p", fill_quantity=1, fill_price=1.0, at_ns=1))
+    assert compare_profits(made, SECOND)[0]["not_comparable"] == "", "runs of one strategy follow each other"
+    other = replace(position, strategy="t")
+    made.apply(PositionChanged(position=other, client_order_id="q", fill_quantity=1, fill_price=1.0, at_ns=1))
+    (row,) = compare_profits(made, SECOND)
+    assert row["difference"] is None and row["not_comparable"].startswith("s and t traded NSE:A")
 
 
 def test_resume_of_all_ends_the_halts_of_single_accounts_and_of_one_only_its_own() -> None:
