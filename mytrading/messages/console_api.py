@@ -520,6 +520,10 @@ class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
     square_off: str
     state: str
     problem: str
+    token_made_wall_ms: int | None
+    """Wall time at which its address was made; None where that is not known."""
+    old_token_until_wall_ms: int | None
+    """Until then the address before it holds too; None if none does."""
 
 
 class WebhookMapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -845,9 +849,14 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     key: Secret = ""
 
 
+Mappings = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=200)]
+"""SENDER=EXCHANGE:SYMBOL,PRODUCT,QUANTITY each, as option `--map` of `mytrading webhook`."""
+
+
 class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """POST /api/webhooks/{name} (trader, confirmed): what is not empty changes. `csv` holds further mappings, symbol,
-    exchange, quantity, product[, instrument symbol] by line; all of them are taken or none. `locked` refuses alerts."""
+    exchange, quantity, product[, instrument symbol] by line; all of them are taken or none. `maps` are added, or
+    replace those of their symbols, and symbols in `unmap` are mapped no more. `locked` refuses alerts."""
 
     mode: Literal["", "LONG", "SHORT", "BOTH"] = ""
     window: ShortText = ""
@@ -855,6 +864,43 @@ class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     csv: Annotated[str, msgspec.Meta(max_length=50_000)] = ""
     preview: bool = False
     locked: bool | None = None
+    maps: Mappings = []
+    unmap: Annotated[list[ShortText], msgspec.Meta(max_length=200)] = []
+
+
+class NewWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/webhooks/{name}/add (trader, confirmed): a webhook with at least one mapping in `maps` or `csv`.
+    `secret` and `signed` ask for further proofs, each made here; `positional`: no window, no square-off."""
+
+    sender: Literal["tradingview", "chartink", "amibroker", "generic"]
+    maps: Mappings = []
+    csv: Annotated[str, msgspec.Meta(max_length=50_000)] = ""
+    mode: Literal["", "LONG", "SHORT", "BOTH"] = ""
+    window: ShortText = ""
+    square_off: ShortText = ""
+    positional: bool = False
+    secret: bool = False
+    signed: bool = False
+    ips: Annotated[list[ShortText], msgspec.Meta(max_length=20)] = []
+    certificate: ShortText = ""
+
+
+class NewAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /api/webhooks/{name}/rotate (trader, confirmed): the old address holds for `overlap_minutes` more."""
+
+    overlap_minutes: Annotated[float, msgspec.Meta(ge=0.0, le=1440.0)] = 0.0
+
+
+class WebhookAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/webhooks/{name}/add or /rotate: the address with its token, shown this once; of a new webhook also its
+    `secret` and `hmac_key`, empty if it asks for none. With `rows` lines are faulty, and nothing was made."""
+
+    name: str
+    url: str
+    secret: str = ""
+    hmac_key: str = ""
+    notes: list[str] = []
+    rows: list[CsvRow] = []
 
 
 class CsvRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -1032,6 +1078,9 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     AccountAnswer,
     AccountChange,
     WebhookChange,
+    NewWebhook,
+    NewAddress,
+    WebhookAddress,
     WebhookChanged,
     MarginRow,
     LotsAnswer,

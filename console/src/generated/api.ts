@@ -616,11 +616,31 @@ export interface NeedRow {
   since_ms: number | null;
 }
 
+/** POST /api/webhooks/{name}/rotate (trader, confirmed): the old address holds for `overlap_minutes` more. */
+export interface NewAddress {
+  overlap_minutes?: number;
+}
+
 /** POST /api/users. */
 export interface NewUser {
   name: string;
   password: string;
   role: "admin" | "trader" | "viewer";
+}
+
+/** POST /api/webhooks/{name}/add (trader, confirmed): a webhook with at least one mapping in `maps` or `csv`. */
+export interface NewWebhook {
+  sender: "amibroker" | "chartink" | "generic" | "tradingview";
+  maps?: string[];
+  csv?: string;
+  mode?: "" | "BOTH" | "LONG" | "SHORT";
+  window?: string;
+  square_off?: string;
+  positional?: boolean;
+  secret?: boolean;
+  signed?: boolean;
+  ips?: string[];
+  certificate?: string;
 }
 
 /** GET /api/performance: an operation of any process, durations in ms. */
@@ -1254,6 +1274,16 @@ export interface UserEntry {
   last_login_wall_ms: number | null;
 }
 
+/** POST /api/webhooks/{name}/add or /rotate: the address with its token, shown this once; of a new webhook also its */
+export interface WebhookAddress {
+  name: string;
+  url: string;
+  secret: string;
+  hmac_key: string;
+  notes: string[];
+  rows: CsvRow[];
+}
+
 /** POST /api/webhooks/{name} (trader, confirmed): what is not empty changes. `csv` holds further mappings, symbol, */
 export interface WebhookChange {
   mode?: "" | "BOTH" | "LONG" | "SHORT";
@@ -1262,6 +1292,8 @@ export interface WebhookChange {
   csv?: string;
   preview?: boolean;
   locked?: boolean | null;
+  maps?: string[];
+  unmap?: string[];
 }
 
 /** POST /api/webhooks/{name}: `rows` only of a preview, or where lines are faulty and nothing was taken. */
@@ -1292,6 +1324,8 @@ export interface WebhookRow {
   square_off: string;
   state: string;
   problem: string;
+  token_made_wall_ms: number | null;
+  old_token_until_wall_ms: number | null;
 }
 
 /** GET /api/webhooks/{name} (trader): its mappings, what it asks for besides its address, and texts by title to */

@@ -1,5 +1,6 @@
 /** Active alerts: how urgent, of what, how often, since when, and who has seen them. They clear when their cause ends. */
 import { useState } from "react";
+import { Link as To } from "wouter";
 import { useRole } from "../api/session";
 import type { AlertRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
@@ -23,6 +24,19 @@ const COLUMNS: readonly Column<AlertRow>[] = [
   { id: "seen", name: "Seen by", value: (row) => row.seen_by, cell: (row) => (row.seen_by ? <span title={when(row.seen_ms)}>{row.seen_by}</span> : <span className="muted">nobody</span>) },
 ];
 
+/** Whether alerts leave this machine: the operator's own command, and how often it failed. */
+function Notifications() {
+  const figures = useTopic("processes").rows.find((row) => row.name === "gateway")?.figures;
+  if (!figures) return null;
+  const { alerts_handed_over: handed, alert_command_failed: failed } = figures;
+  return (
+    <p className="muted small">
+      {handed === undefined ? "No ALERT_COMMAND is set: alerts are told here, on the live screen and in the shell alone." : `Told to ALERT_COMMAND since the gateway began: ${number(handed)}.`}{" "}
+      {failed ? <><span className="loss">{number(failed)} failed.</span> <To href="/logs?text=alert_command">Log lines</To></> : null}
+    </p>
+  );
+}
+
 const key = (row: AlertRow): string => row.id;
 
 export default function Alerts() {
@@ -38,6 +52,7 @@ export default function Alerts() {
   );
   return (
     <Page title="Alerts">
+      <Notifications />
       <Card plain>
         <Table label="alerts" csv="alerts" rows={alerts.rows} loaded={alerts.loaded} columns={COLUMNS} rowKey={key} choose={["daemon"]} sort={{ id: "severity", desc: true }} actions={mayAct ? actions : undefined} empty="No active alert." />
       </Card>

@@ -4,9 +4,10 @@ import { post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import type { WebhookChange, WebhookChanged, WebhookMapping, WebhookRow, WebhookView } from "../generated/api";
 import { number, symbol } from "../ui/format";
-import { Badge, Card, ErrorNote, Field } from "../ui/parts";
+import { Card, ErrorNote, Field } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { toast } from "../ui/toast";
+import { CsvProblems, RotateDialog } from "./webhook_address";
 
 export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
   const { row } = props;
@@ -14,6 +15,8 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
   const [window, setWindow] = useState("");
   const [squareOff, setSquareOff] = useState("");
   const [csv, setCsv] = useState("");
+  const [maps, setMaps] = useState("");
+  const [rotating, setRotating] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [removing, setRemoving] = useState(false);
@@ -28,6 +31,7 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
       if (done.changed) {
         toast("good", `${row.name} is changed; a running stack takes it within two seconds.`);
         setCsv("");
+        setMaps("");
         props.onChanged();
       }
     } catch (failure) {
@@ -38,7 +42,7 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
   }
   const save = (event: FormEvent) => {
     event.preventDefault();
-    void send({ mode: mode as NonNullable<WebhookChange["mode"]>, window, square_off: squareOff, csv });
+    void send({ mode: mode as NonNullable<WebhookChange["mode"]>, window, square_off: squareOff, csv, maps: maps.split("\n").map((one) => one.trim()).filter(Boolean) });
   };
   async function remove() {
     try {
@@ -55,11 +59,13 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
       title={`Change ${row.name}`}
       actions={
         <>
+          <button type="button" className="small" disabled={busy} onClick={() => setRotating(true)}>New address…</button>
           <button type="button" className="small" disabled={busy} onClick={() => void send({ locked: !locked })}>{locked ? "Take alerts again" : "Refuse all alerts"}</button>
           <button type="button" className="small danger" disabled={busy} onClick={() => setRemoving(true)}>Remove…</button>
         </>
       }
     >
+      {rotating && <RotateDialog name={row.name} onClose={() => setRotating(false)} onChanged={props.onChanged} />}
       {removing && (
         <div className="note care row" role="alert">
           <span className="grow">Remove {row.name}? Its address is unknown at once. What it holds keeps its stops, limits and square-off.</span>
@@ -71,20 +77,19 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
         <Field label="Mode"><select value={mode} onChange={(event) => setMode(event.target.value)}>{["", "LONG", "SHORT", "BOTH"].map((one) => <option key={one} value={one}>{one || `as it is (${row.mode})`}</option>)}</select></Field>
         <Field label="Entries in"><input placeholder={row.window || "09:20-15:00"} maxLength={20} value={window} onChange={(event) => setWindow(event.target.value.trim())} /></Field>
         <Field label="Square-off"><input placeholder={row.square_off || "15:15"} maxLength={8} value={squareOff} onChange={(event) => setSquareOff(event.target.value.trim())} /></Field>
+        <Field label="Mappings, one a line, new or in place of those of their symbols: RELIANCE=NSE:RELIANCE,MIS,1" wide>
+          <textarea rows={2} maxLength={20000} value={maps} onChange={(event) => setMaps(event.target.value)} />
+        </Field>
         <Field label="Further mappings: symbol,exchange,quantity,product[,instrument symbol]" wide>
-          <textarea rows={4} maxLength={50000} value={csv} onChange={(event) => setCsv(event.target.value)} />
+          <textarea rows={3} maxLength={50000} value={csv} onChange={(event) => setCsv(event.target.value)} />
         </Field>
         <div className="row">
           <button type="button" disabled={busy || !csv.trim()} onClick={() => void send({ csv, preview: true })}>Preview</button>
-          <button type="submit" className="primary" disabled={busy || !(mode || window || squareOff || csv.trim())}>Save</button>
+          <button type="submit" className="primary" disabled={busy || !(mode || window || squareOff || csv.trim() || maps.trim())}>Save</button>
         </div>
       </form>
       <ErrorNote error={error} />
-      <ul className="list">
-        {rows.map((one) => (
-          <li key={one.line}><Badge tone={one.problem === "in order" ? "good" : "bad"}>{`line ${one.line}`}</Badge><code>{one.row}</code><span className="grow">{one.problem}</span></li>
-        ))}
-      </ul>
+      <CsvProblems rows={rows} />
     </Card>
   );
 }
@@ -99,13 +104,35 @@ const MAPPINGS: readonly Column<WebhookMapping>[] = [
 const mappingKey = (row: WebhookMapping): string => row.symbol;
 
 /** What a webhook maps, and the texts to paste at its sender. */
-export function WebhookDetails({ name }: { name: string }) {
+export function WebhookDetails({ name, onChanged }: { name: string; onChanged: () => void }) {
   const answer = useAnswer<WebhookView>(`/api/webhooks/${encodeURIComponent(name)}`);
   const view = answer.data;
+  const [gone, setGone] = useState("");
+  const [error, setError] = useState<unknown>(null);
+  const [actions] = useState(() => (row: WebhookMapping) => <button type="button" className="small" onClick={() => setGone(row.symbol)} aria-label={`Unmap ${row.symbol}`}>Unmap</button>);
+  async function unmap() {
+    const body: WebhookChange = { unmap: [gone] };
+    try {
+      await post<WebhookChanged>(`/api/webhooks/${encodeURIComponent(name)}`, body);
+      toast("good", `${gone} is mapped no more; what is held of it keeps its stops and square-off.`);
+      setGone("");
+      setError(null);
+      onChanged();
+    } catch (failure) {
+      setError(failure);
+    }
+  }
   return (
     <Card title={`Mappings of ${name}`} plain>
-      <ErrorNote error={answer.error} />
-      {view && <Table label={`mappings of ${name}`} csv={`mappings-${name}`} rows={view.symbols} columns={MAPPINGS} rowKey={mappingKey} empty="Nothing is mapped: import lines below." />}
+      <ErrorNote error={answer.error ?? error} />
+      {gone && (
+        <div className="note care row" role="alert">
+          <span className="grow">Alerts for {gone} are refused from then on. What is held of it keeps its stops and square-off.</span>
+          <button type="button" className="danger" onClick={() => void unmap()}>Unmap {gone}</button>
+          <button type="button" onClick={() => setGone("")}>Keep it</button>
+        </div>
+      )}
+      {view && <Table label={`mappings of ${name}`} csv={`mappings-${name}`} rows={view.symbols} columns={MAPPINGS} rowKey={mappingKey} actions={actions} empty="Nothing is mapped: import lines below." />}
       {view && (
         <div className="inside">
           <details>

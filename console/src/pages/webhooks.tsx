@@ -2,10 +2,11 @@
 import { useState } from "react";
 import { useAnswer } from "../api/hooks";
 import type { DeliveryRow, WebhookRow } from "../generated/api";
-import { number, words } from "../ui/format";
+import { number, when, words } from "../ui/format";
 import { Badge, Card, ErrorNote, Page, type Tone } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { WhyDialog } from "../ui/why";
+import { NewWebhookDialog } from "./webhook_address";
 import { WebhookDetails, WebhookForm } from "./webhook_change";
 
 const HOOKS: readonly Column<WebhookRow>[] = [
@@ -15,6 +16,7 @@ const HOOKS: readonly Column<WebhookRow>[] = [
   { id: "symbols", name: "Symbols", num: true, extra: true, value: (row) => row.symbols, cell: (row) => number(row.symbols) },
   { id: "window", name: "Entries in", extra: true, value: (row) => row.window },
   { id: "square_off", name: "Square-off", extra: true, value: (row) => row.square_off },
+  { id: "made", name: "Address of", value: (row) => row.token_made_wall_ms, cell: (row) => <>{row.token_made_wall_ms ? when(row.token_made_wall_ms) : <span className="muted" title="Made before that was noted; a new address is">not known</span>}{row.old_token_until_wall_ms !== null && row.old_token_until_wall_ms > Date.now() && <span className="warn small"> the one before holds until {when(row.old_token_until_wall_ms)}</span>}</> },
   { id: "state", name: "State", value: (row) => row.state, cell: (row) => <><Badge tone={row.problem ? "bad" : "info"}>{words(row.state)}</Badge> <span className="small loss">{row.problem}</span></> },
 ];
 
@@ -40,15 +42,22 @@ export default function Webhooks() {
   const hooks = useAnswer<WebhookRow[]>("/api/webhooks");
   const [name, setName] = useState("");
   const [why, setWhy] = useState("");
+  const [adding, setAdding] = useState(false);
+  const [changes, setChanges] = useState(0);
+  const changed = () => {
+    setChanges(changes + 1);
+    hooks.again();
+  };
   const shown = name || hooks.data?.[0]?.name || "";
   const deliveries = useAnswer<DeliveryRow[]>(shown ? `/api/webhooks/${encodeURIComponent(shown)}/deliveries` : null, { limit: 200 }, EVERY_MS);
   const [pick] = useState(() => (row: WebhookRow) => <button type="button" className="small" onClick={() => setName(row.name)} aria-label={`Alerts of ${row.name}`}>Alerts</button>);
   const [actions] = useState(() => (row: DeliveryRow) => (row.signal ? <button type="button" className="small" onClick={() => setWhy(row.signal)} aria-label={`Why ${row.signal}`}>Why</button> : null));
   return (
-    <Page title="Webhooks">
+    <Page title="Webhooks" actions={<button type="button" className="primary" onClick={() => setAdding(true)}>New webhook</button>}>
+      {adding && <NewWebhookDialog onClose={() => setAdding(false)} onChanged={(made) => { setName(made); changed(); }} />}
       <ErrorNote error={hooks.error} />
       <Card plain>
-        <Table plain label="webhooks" rows={hooks.data ?? NO_HOOKS} loaded={!hooks.busy} columns={HOOKS} rowKey={hookKey} actions={pick} empty="No webhook is set up: mytrading webhook add." />
+        <Table plain label="webhooks" rows={hooks.data ?? NO_HOOKS} loaded={!hooks.busy} columns={HOOKS} rowKey={hookKey} actions={pick} empty="No webhook is set up: make one above, or by mytrading webhook add." />
       </Card>
       {shown && (
         <Card title={`Alerts of ${shown}`} plain actions={<span className="muted small">every {EVERY_MS / 1000} s</span>}>
@@ -56,8 +65,8 @@ export default function Webhooks() {
           <Table label={`alerts of ${shown}`} csv={`webhook-${shown}`} rows={deliveries.data ?? NO_DELIVERIES} loaded={!deliveries.busy} columns={DELIVERIES} rowKey={deliveryKey} choose={["verdict", "symbol"]} sort={{ id: "received", desc: true }} actions={actions} empty="Nothing arrived yet." />
         </Card>
       )}
-      {shown && <WebhookDetails key={shown} name={shown} />}
-      {hooks.data?.filter((row) => row.name === shown).map((row) => <WebhookForm key={row.name} row={row} onChanged={hooks.again} />)}
+      {shown && <WebhookDetails key={`${shown} ${changes}`} name={shown} onChanged={changed} />}
+      {hooks.data?.filter((row) => row.name === shown).map((row) => <WebhookForm key={row.name} row={row} onChanged={changed} />)}
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
     </Page>
   );

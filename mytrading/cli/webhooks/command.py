@@ -100,7 +100,7 @@ def add(
     if positional and (window or square_off):
         fail(USAGE, "--positional: a positional webhook has neither --window nor --square-off")
     start, end = files.parse_window(window) if window else ("", "")
-    symbols = _mappings(mapping, csv_file, intraday=not positional)
+    symbols = _mappings(mapping, csv_file, as_json, intraday=not positional)
     files.refuse_unlisted(profile, symbols)
     token, own, key = files.new_secret(), files.new_secret(), files.new_secret()
     made = files.save(
@@ -108,7 +108,7 @@ def add(
         name,
         WebhookFile(
             sender=chosen,
-            token=WebhookToken(digest=digest_of(token)),
+            token=WebhookToken(digest=digest_of(token), made_ns=time.time_ns()),
             symbols=symbols,
             mode=mode or ("BOTH" if chosen is Sender.CHARTINK else "LONG"),
             intraday=not positional,
@@ -163,6 +163,8 @@ def list_(as_json: AsJson = False) -> None:
                     "square_off": "",
                     "state": "FAULTY",
                     "problem": error.problems[0],
+                    "token_made_ns": 0,
+                    "old_token_until_ns": 0,
                 }
             )
             continue
@@ -178,9 +180,11 @@ def list_(as_json: AsJson = False) -> None:
                 "square_off": file.square_off,
                 "state": "LOCKED" if file.locked else "OPEN",
                 "problem": "",
+                "token_made_ns": file.token.made_ns,
+                "old_token_until_ns": file.token.previous_until_ns if file.token.previous else 0,
             }
         )
-    columns = ("name", "sender", "mode", "symbols", "window", "square_off", "state", "problem")
+    columns = ("name", "sender", "mode", "symbols", "window", "square_off", "token_made_ns", "state", "problem")
     print_rows(rows, columns, as_json, "no webhooks; `mytrading webhook add NAME --sender …` makes one")
 
 
@@ -251,12 +255,16 @@ def edit(
     window: Window = "",
     square_off: SquareOffTime = "",
     mapping: Mapping = None,
+    unmapped: Annotated[
+        list[str] | None, Option("--unmap", help="A sender's symbol that is mapped no more; repeatable.")
+    ] = None,
     csv_file: Csv = None,
     preview: Annotated[bool, Option("--preview", help="Show what would be taken, and change nothing.")] = False,
     live: Annotated[bool | None, Option("--live/--no-live", help="Allow live orders.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a webhook. Mappings are added; one of the same symbol is replaced by --map, and refused by --csv."""
+    """Change a webhook. Mappings are added; one of the same symbol is replaced by --map, and refused by --csv.
+    What is held of a symbol that is mapped no more keeps its stops and square-off."""
     from msgspec.structs import replace
 
     from mytrading.cli.webhooks import files
@@ -264,7 +272,12 @@ def edit(
     home = project_folder()
     before = files.load(home, name).file
     added = {row.symbol.upper(): row for row in _options(mapping)}
-    rows = [added.pop(row.symbol.upper(), row) for row in before.symbols] + list(added.values())
+    gone = {symbol.upper() for symbol in unmapped or ()}
+    if unknown := gone - {row.symbol.upper() for row in before.symbols}:
+        known = ", ".join(row.symbol for row in before.symbols)
+        fail(USAGE, f"--unmap: expected a mapped symbol ({known}), found {', '.join(sorted(unknown))}")
+    kept = [row for row in before.symbols if row.symbol.upper() not in gone]
+    rows = [added.pop(row.symbol.upper(), row) for row in kept] + list(added.values())
     if csv_file is not None:
         rows += _imported(csv_file, [row.symbol for row in rows], as_json, intraday=before.intraday, preview=preview)
     start, end = files.parse_window(window) if window else (before.start, before.end)
@@ -421,10 +434,10 @@ def _options(given: list[str] | None) -> list[Any]:
     return found
 
 
-def _mappings(given: list[str] | None, csv_file: Path | None, *, intraday: bool) -> tuple[Any, ...]:
+def _mappings(given: list[str] | None, csv_file: Path | None, as_json: bool, *, intraday: bool) -> tuple[Any, ...]:
     rows = _options(given)
     if csv_file is not None:
-        rows += _imported(csv_file, [row.symbol for row in rows], False, intraday=intraday)
+        rows += _imported(csv_file, [row.symbol for row in rows], as_json, intraday=intraday)
     if not rows:
         fail(USAGE, "--map: expected at least one, say --map RELIANCE=NSE:RELIANCE,MIS,1")
     return tuple(rows)
@@ -458,12 +471,13 @@ def _print_address(made: Any, token: str, as_json: bool, profile: str, secret: s
     lines = [url, *(f"{name}: {value}" for name, value in (("secret", secret), ("key of X-Signature", key)) if value)]
     for title, text in texts.alert_texts(made, url, secret).items():
         lines += ["", f"{title}:", text]
+    notes += texts.address_flags(url)
     if as_json:
-        print(json.dumps(body))  # one line, for programs
+        print(json.dumps({**body, "notes": notes}))  # one line, for programs
     else:
         print_result(body, False, *lines)
         notes.insert(0, "the address is shown this once")
-    print_notes([*notes, *texts.address_flags(url)])
+    print_notes(notes)
 
 
 def _path(made: Any) -> str:

@@ -160,7 +160,7 @@ def schema() -> dict[str, Any]:
 
 def with_new_token(file: WebhookFile, token: str, overlap_minutes: float, wall_ns: int) -> WebhookFile:
     """Return the file with another token; the one before it holds for `overlap_minutes` more, 0 for not at all."""
-    fresh = replace(file.token, digest=digest_of(token), previous="", previous_until_ns=0)
+    fresh = replace(file.token, digest=digest_of(token), made_ns=wall_ns, previous="", previous_until_ns=0)
     if overlap_minutes:
         until = wall_ns + round(overlap_minutes * 60e9)
         fresh = replace(fresh, previous=file.token.digest, previous_until_ns=until)

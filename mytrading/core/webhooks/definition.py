@@ -98,9 +98,11 @@ class SymbolMapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class WebhookToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SHA-256 digests (hex) of the token in the URL: the one that holds, and the one before it until
     `previous_until_ns` (ns since 1970 by the wall clock). `trial` is that of `mytrading webhook test`, as short-lived.
+    `made_ns` is when the token was made, 0 if that is not known.
     """
 
     digest: str
+    made_ns: int = 0
     previous: str = ""
     previous_until_ns: int = 0
     trial: str = ""

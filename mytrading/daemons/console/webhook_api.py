@@ -1,10 +1,12 @@
 """Routes of webhooks: what each maps and what was sent to it, its changes, and its end.
 
-The commands of the shell do the work. An address is shown by them alone, once.
+The commands of the shell do the work. An address is in one answer alone, and in no log or audit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -19,6 +21,7 @@ from mytrading.daemons.console.actions_api import CONFIRMED, TRADER
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.setup_api import FAULTY, audited, checked_name
 from mytrading.daemons.console.shell_commands import ask_shell
+from mytrading.daemons.console.views import to_ms
 from mytrading.messages import console_api as api
 
 Few = Annotated[int, QueryParameter(ge=1, le=1000)]
@@ -27,7 +30,11 @@ Few = Annotated[int, QueryParameter(ge=1, le=1000)]
 @get("/api/webhooks", opt=TRADER, sync_to_thread=True)
 def show_webhooks(state: State) -> list[api.WebhookRow]:
     """All webhooks by name, without their addresses."""
-    return msgspec.convert(ask_shell(state.config, "webhook", "list", of_stack=False), list[api.WebhookRow])
+    rows = ask_shell(state.config, "webhook", "list", of_stack=False)
+    for row in rows:
+        row["token_made_wall_ms"] = to_ms(row.pop("token_made_ns"))
+        row["old_token_until_wall_ms"] = to_ms(row.pop("old_token_until_ns"))
+    return msgspec.convert(rows, list[api.WebhookRow])
 
 
 @get("/api/webhooks/{name:str}/deliveries", opt=TRADER, sync_to_thread=True)
@@ -57,12 +64,10 @@ def change_webhook(
             return api.WebhookChanged(changed=True, rows=[])
         words = [f"--{key}={value}" for key, value in (("mode", data.mode), ("window", data.window)) if value]
         words += [f"--square-off={data.square_off}"] if data.square_off else []
+        words += [f"--map={one}" for one in data.maps] + [f"--unmap={one}" for one in data.unmap]
         words += ["--preview"] if data.preview else []
-        with TemporaryDirectory() as folder:
-            if data.csv:
-                file = Path(folder) / "mappings.csv"
-                file.write_text(data.csv, encoding="utf-8")
-                words.append(f"--csv={file}")
+        with _mapping_file(data.csv) as csv_words:
+            words += csv_words
             if not words or (data.preview and not data.csv):
                 what = "mappings to preview" if data.preview else "something to change"
                 raise ApiRefused("BAD_REQUEST", f"expected {what}, found nothing", "csv" if data.preview else "")
@@ -76,6 +81,55 @@ def change_webhook(
     return changed
 
 
+@contextmanager
+def _mapping_file(text: str) -> Iterator[list[str]]:
+    """The option that imports these lines, from a file that goes with the block; none for none."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "mappings.csv"
+        if text:
+            file.write_text(text, encoding="utf-8")
+        yield [f"--csv={file}"] if text else []
+
+
+@post("/api/webhooks/{name:str}/add", opt=CONFIRMED, sync_to_thread=True, status_code=200)
+def add_webhook(
+    request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.NewWebhook]
+) -> api.WebhookAddress:
+    """Make a webhook; its address, and what else a sender must know, is in this answer alone."""
+
+    def do() -> api.WebhookAddress:
+        own = checked_name(name)
+        given = {"mode": data.mode, "window": data.window, "square-off": data.square_off,
+                 "certificate": data.certificate}  # fmt: skip
+        words = [f"--sender={data.sender}", *(f"--{key}={value}" for key, value in given.items() if value)]
+        words += [f"--map={one}" for one in data.maps] + [f"--ip={one}" for one in data.ips]
+        flags = {"positional": data.positional, "secret": data.secret, "hmac": data.signed}
+        words += [f"--{key}" for key, value in flags.items() if value]
+        with _mapping_file(data.csv) as csv_words:
+            codes = (FAULTY,) if data.csv else ()
+            found = ask_shell(state.config, "webhook", "add", *words, *csv_words, "--", own, codes=codes)
+        if isinstance(found, list):
+            return api.WebhookAddress(name=own, url="", rows=msgspec.convert(found, list[api.CsvRow]))
+        return msgspec.convert(found, api.WebhookAddress)
+
+    made: api.WebhookAddress = audited(request, state, "webhook add", name[:40], do)
+    return made
+
+
+@post("/api/webhooks/{name:str}/rotate", opt=CONFIRMED, sync_to_thread=True, status_code=200)
+def rotate_webhook(
+    request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.NewAddress]
+) -> api.WebhookAddress:
+    """Give a webhook another address, which is in this answer alone."""
+    found = audited(
+        request, state, "webhook rotate", name[:40],
+        lambda: ask_shell(
+            state.config, "webhook", "rotate", f"--overlap={data.overlap_minutes:g}", "--", checked_name(name)
+        ),
+    )  # fmt: skip
+    return msgspec.convert(found, api.WebhookAddress)
+
+
 @post("/api/webhooks/{name:str}/remove", opt=CONFIRMED, sync_to_thread=True, status_code=200)
 def remove_webhook(request: ConsoleRequest, state: State, name: FromPath[str]) -> api.WebhookChanged:
     """Remove a webhook: its address is unknown at once; what it holds keeps its stops and its square-off."""
@@ -86,4 +140,6 @@ def remove_webhook(request: ConsoleRequest, state: State, name: FromPath[str]) -
     return api.WebhookChanged(changed=True, rows=[])
 
 
-ROUTES = [show_webhooks, show_webhook, show_deliveries, change_webhook, remove_webhook]
+ROUTES = [
+    show_webhooks, show_webhook, show_deliveries, add_webhook, change_webhook, rotate_webhook, remove_webhook
+]  # fmt: skip

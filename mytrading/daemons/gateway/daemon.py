@@ -220,6 +220,10 @@ class Gateway(MachineDaemon):
             self.status.send(TRIAL_TOPIC, trial)
         return reply
 
+    def figures(self) -> dict[str, float]:
+        """Return how many alerts went to ALERT_COMMAND, and how many of its runs failed; nothing without one."""
+        return dict(self._command.counts) if self._command is not None else {}
+
     def ready(self) -> bool:
         """True unless a journal that the gateway reads is quarantined (unreadable, or rows were lost)."""
         return not self.quarantine.writers

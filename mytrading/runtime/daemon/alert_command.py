@@ -31,13 +31,17 @@ class AlertCommand:
         self._words = shlex.split(command)
         self._timeout_s = timeout_s
         self._log = get_logger("alert_command")
+        self.counts = {"alerts_handed_over": 0.0, "alert_command_failed": 0.0}
+        """Alerts handed over since the start, and runs that failed or were skipped, as figures of a heartbeat."""
         self._pool: WorkerPool[Alert, list[str], str] = WorkerPool(
             "alert_command", 1, lambda: self._words, self._run, lambda _, error: str(error), wake
         )
 
     def hand_over(self, alert: Alert) -> None:
         """Queue a run of the operator's command for this alert, skipped if too many wait; returns at once."""
+        self.counts["alerts_handed_over"] += 1
         if self._pool.waiting >= MOST_WAITING:
+            self.counts["alert_command_failed"] += 1
             self._log.error("alert_command.skipped", code=alert.code, subject=alert.subject, waiting=MOST_WAITING)
             return
         self._pool.submit(alert)
@@ -46,6 +50,7 @@ class AlertCommand:
         """Log each run of the command that failed since the last call."""
         for problem in self._pool.results():
             if problem:
+                self.counts["alert_command_failed"] += 1
                 self._log.error("alert_command.failed", problem=problem, next_step="mend ALERT_COMMAND")
 
     def stop(self) -> None:

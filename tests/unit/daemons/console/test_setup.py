@@ -58,6 +58,36 @@ def test_mappings_are_previewed_then_taken_all_or_none(console: ConsoleOfTest) -
     assert page.get("/api/webhooks").json() == [] and page.get("/api/webhooks/Hook").status_code in (404, 409)
 
 
+def test_webhook_is_made_and_its_address_changed_and_each_is_shown_once(console: ConsoleOfTest) -> None:
+    page = console.browser("tara")
+    asked = {"sender": "generic", "positional": True, "secret": True, "signed": True}
+    page.post("/api/confirm", password="Nifty-lantern!73-otter")
+    faulty = page.post("/api/webhooks/Desk/add", **asked, csv=GOOD + BAD).json()
+    assert not faulty["url"] and [row["problem"] == "" for row in faulty["rows"]] == [False, False]
+    assert "SBIN=x" in page.post("/api/webhooks/Desk/add", **asked, maps=["SBIN=x"]).json()["error"]
+    file = Path(console.config.home) / "config" / "webhooks" / "Desk.toml"
+    assert not file.exists()
+    made = page.post("/api/webhooks/Desk/add", **asked, maps=["SBIN=NSE:SBIN,CNC,1"], csv=GOOD).json()
+    token, text = made["url"].rpartition("/")[2], file.read_text(encoding="utf-8")
+    written = read_webhook("Desk", text).file
+    assert (written.token.digest, written.guards.secret_digest) == (digest_of(token), digest_of(made["secret"]))
+    assert made["hmac_key"] == written.guards.hmac_key and any("this machine's own" in one for one in made["notes"])
+    assert token not in text and made["secret"] not in text and file.stat().st_mode & 0o077 == 0
+    again = page.post("/api/webhooks/Desk/add", **asked, maps=["SBIN=NSE:SBIN,CNC,1"])
+    assert again.json()["code"] == "REFUSED" and "exists" in again.json()["error"]
+    changed = page.post("/api/webhooks/Desk/rotate", overlap_minutes=5).json()
+    after = read_webhook("Desk", file.read_text(encoding="utf-8")).file.token
+    assert (after.digest, after.previous) == (digest_of(changed["url"].rpartition("/")[2]), digest_of(token))
+    row = next(one for one in page.get("/api/webhooks").json() if one["name"] == "Desk")
+    assert row["old_token_until_wall_ms"] - row["token_made_wall_ms"] == 300_000
+    assert page.post("/api/webhooks/Desk", maps=["SBIN=NSE:SBIN,CNC,2"], unmap=["TCS"]).json()["changed"]
+    assert [(one.symbol, one.quantity) for one in read_webhook("Desk", file.read_text()).file.symbols] == [("SBIN", 2)]
+    assert "expected a mapped symbol (SBIN)" in page.post("/api/webhooks/Desk", unmap=["TCS"]).json()["error"]
+    audited = console.audited(user="tara")
+    assert {"webhook add", "webhook rotate"} <= {one["action"] for one in audited}
+    assert not any(word in str(audited) for word in (token, made["secret"], made["hmac_key"], changed["url"]))
+
+
 def test_account_whose_server_does_not_answer_is_not_kept_and_its_key_is_shown_nowhere(
     console: ConsoleOfTest,
 ) -> None:

@@ -82,6 +82,7 @@ def test_command_that_goes_wrong_is_logged_and_the_next_alert_is_reported(
     command._log = _Recorder(said)  # type: ignore[assignment]
     eventually(lambda: problems() and len(said) == 2, 10)
     assert all(expected in text for text in said)
+    assert command.counts == {"alerts_handed_over": 2, "alert_command_failed": 2}
     command.stop()
 
 
