@@ -424,6 +424,15 @@ class ChainLine(msgspec.Struct, frozen=True, kw_only=True):
     put: ChainCell | None
 
 
+class ChainFuture(msgspec.Struct, frozen=True, kw_only=True):
+    """A future on the underlying of a chain."""
+
+    instrument: str
+    expiry: str
+    lot: int
+    ltp: float | None
+
+
 class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
     """Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key ""."""
 
@@ -441,6 +450,8 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
     """Contracts without a quote."""
     market_ms: int | None
+    futures: list[ChainFuture]
+    """The nearest two, those that a file of legs calls nearest and next; none where none is listed."""
 
 
 TOPICS: dict[str, type[msgspec.Struct]] = {

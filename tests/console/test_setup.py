@@ -259,6 +259,32 @@ def test_legs_are_built_saved_with_their_difference_backtested_and_compared(
     assert page.locator("main h2").count() > 3
 
 
+def test_future_is_a_leg_with_a_price_a_straight_payoff_and_a_line_of_the_file(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    page.get_by_label("Template").select_option("Bull call spread")
+    page.get_by_label("Contract type of leg 1").select_option("future")
+    assert page.get_by_label("Choice of leg 1").is_disabled()
+    facts = page.locator("section.card", has_text="Facts at expiry")
+    page.locator(".payoff").wait_for()
+    delta = facts.locator("div", has=page.locator("dt", has_text="Net Δ")).last
+    eventually(lambda: float(delta.inner_text().split()[-1].replace("−", "-")) > 40, 20)
+    page.get_by_label("Remove leg 2").click()
+    eventually(lambda: "unlimited" in facts.inner_text(), 20)
+    page.get_by_label("Expiry of leg 1").select_option("next")
+    card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
+    card.get_by_label("Name").fill("Far_Future")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain").first.wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.said("far_future.toml is written")
+    made = tomllib.loads(Path(site.home / "config" / "strategies" / "far_future.toml").read_text(encoding="utf-8"))
+    (leg,) = made["legs"]
+    assert (leg["kind"], leg["expiry"], leg["action"]) == ("future", "next", "BUY") and "strike" not in leg
+
+
 def test_saved_strategy_runs_on_paper_beside_the_stack_and_is_ended(site: ConsoleSite, viewer: PageViewer) -> None:
     viewer.open("/builder", "Strategy builder")
     card = viewer.page.locator("section.card", has=viewer.page.get_by_role("heading", name="As a strategy"))

@@ -29,6 +29,17 @@ test("an iron condor is bounded on both sides", () => {
   expect(facts.breakevens).toEqual([23647, 24353]);
 });
 
+test("a future is a straight line, which a bought put bounds below and a sold call above", () => {
+  const future: PricedLeg = { kind: "future", strike: 24000, quantity: 75, entry: 24060, iv: 0 };
+  expect([23000, 24000, 24500].map((at) => profitAt([future], at, 5, 0.02))).toEqual([-75000, 0, 37500]);
+  expect(payoffFacts([future], 24000, 0.15, 7)).toMatchObject({ breakevens: [24000], maxProfit: Number.POSITIVE_INFINITY, maxLoss: -75 * 24000 });
+  const guarded = payoffFacts([future, leg("put", 23800, 75, 60)], 24000, 0.15, 7);
+  expect(guarded.maxLoss).toBeCloseTo(-75 * 260);
+  expect(guarded.breakevens).toEqual([24060]);
+  const covered = payoffFacts([future, leg("call", 24200, -75, 80)], 24000, 0.15, 7);
+  expect([covered.maxProfit, covered.breakevens[0]]).toEqual([75 * 280, 23920]);
+});
+
 test("a long call: unlimited profit, loss of its premium; before expiry it is worth more than at it", () => {
   const legs = [leg("call", 24000, 75, 150)];
   const facts = payoffFacts(legs, 24000, 0.15, 7);

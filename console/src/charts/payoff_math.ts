@@ -1,11 +1,12 @@
 /**
- * Profit of option legs at expiry and before, by Black's formula on the forward. For pictures only: nothing acts on it.
+ * Profit of option and futures legs at expiry and before, by Black's formula on the forward. For pictures only: nothing acts on it.
  *
  * Prices in rupees, quantities in signed units, volatility as a fraction a year, time in days of 365.
  */
 
 export interface PricedLeg {
-  kind: "call" | "put";
+  kind: "call" | "put" | "future";
+  /** Of a future the forward at which it was entered: it moves with that, rupee for rupee. */
   strike: number;
   quantity: number;
   /** Price paid or received for a unit. */
@@ -33,7 +34,8 @@ export function black(kind: "call" | "put", forward: number, strike: number, iv:
 
 /** Profit in rupees with the underlying at `at`, `days` before expiry, all volatilities moved by `ivShift`. */
 export function profitAt(legs: readonly PricedLeg[], at: number, days: number, ivShift: number): number {
-  return legs.reduce((sum, leg) => sum + leg.quantity * (black(leg.kind, at, leg.strike, Math.max(leg.iv + ivShift, 0), days) - leg.entry), 0);
+  const gain = (leg: PricedLeg): number => (leg.kind === "future" ? at - leg.strike : black(leg.kind, at, leg.strike, Math.max(leg.iv + ivShift, 0), days) - leg.entry);
+  return legs.reduce((sum, leg) => sum + leg.quantity * gain(leg), 0);
 }
 
 export interface PayoffFacts {
@@ -49,7 +51,7 @@ export interface PayoffFacts {
 export function payoffFacts(legs: readonly PricedLeg[], forward: number, iv: number, days: number): PayoffFacts {
   const kinks = [...new Set(legs.map((leg) => leg.strike))].sort((a, b) => a - b);
   const last = kinks.at(-1) ?? forward;
-  const slope = legs.reduce((sum, leg) => sum + (leg.kind === "call" ? leg.quantity : 0), 0);
+  const slope = legs.reduce((sum, leg) => sum + (leg.kind === "put" ? 0 : leg.quantity), 0);
   const far = last + 2 * forward;
   const places = [0, ...kinks, far];
   const values = places.map((at) => profitAt(legs, at, 0, 0));

@@ -154,6 +154,14 @@ export interface ChainCell {
   vega: number | null;
 }
 
+/** A future on the underlying of a chain. */
+export interface ChainFuture {
+  instrument: string;
+  expiry: string;
+  lot: number;
+  ltp: number | null;
+}
+
 /** Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key "". */
 export interface ChainHead {
   underlying: string;
@@ -168,6 +176,7 @@ export interface ChainHead {
   atm_iv: number | null;
   missing: number;
   market_ms: number | null;
+  futures: ChainFuture[];
 }
 
 /** Topic `chain:UNDERLYING:EXPIRY`, by the strike as text. */

@@ -1,5 +1,5 @@
 /**
- * Builder of option structures over live quotes: templates, legs by strike, delta or premium, payoff and its facts.
+ * Builder of option structures over live quotes: templates, legs by strike, delta or premium, futures, payoff and its facts.
  *
  * A drawing board: nothing here places an order. Legs are saved as a strategy without code.
  */
@@ -12,7 +12,7 @@ import { useChain } from "../live/hooks";
 import { takeParameters } from "../shell/parameters";
 import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
-import { expiryDates, expiryWord, findContract, type Leg, MOST_LEGS, newLeg, pickedLegs, readLegs, TEMPLATES } from "./builder_legs";
+import { expiryDates, expiryWord, findContract, findFuture, type Leg, MOST_LEGS, newLeg, pickedLegs, readLegs, TEMPLATES } from "./builder_legs";
 import { LegSaving } from "./leg_saving";
 import { type ChosenLeg, LegTable } from "./leg_table";
 import { useOptionChoice } from "./option_choice";
@@ -65,13 +65,17 @@ function Board(props: BoardProps) {
   const word = expiryWord(props.expiry, row.expiries);
 
   const chosen = legs.map((leg): ChosenLeg => {
+    if (leg.kind === "future" && !leg.kept) {
+      const at = findFuture(head?.futures ?? [], leg, head?.forward ?? null);
+      return { leg, elsewhere: at || !head ? "" : "no such future is listed", at };
+    }
     const date = leg.expiry ? dates[leg.expiry] : props.expiry;
     const elsewhere = date === props.expiry ? "" : date ? `expires ${day(date)}` : `no ${leg.expiry} expiry is listed`;
     return { leg, elsewhere, at: leg.kept || elsewhere ? null : findContract(sorted, leg) };
   });
   const priced = chosen.flatMap(({ leg, at }): (PricedLeg & { cell: ChainCell })[] =>
-    at && at.cell.ltp !== null && at.cell.iv !== null
-      ? [{ kind: leg.kind, strike: at.line.strike, quantity: leg.side * leg.lots * times * (at.cell.lot || row.lot), entry: at.cell.ltp, iv: at.cell.iv, cell: at.cell }]
+    at && at.cell.ltp !== null && (at.cell.iv !== null || leg.kind === "future")
+      ? [{ kind: leg.kind, strike: at.line.strike, quantity: leg.side * leg.lots * times * (at.cell.lot || row.lot), entry: at.cell.ltp, iv: at.cell.iv ?? 0, cell: at.cell }]
       : [],
   );
 
@@ -92,7 +96,7 @@ function Board(props: BoardProps) {
       <Structure legs={legs} priced={priced} head={head} />
       <LegSaving
         key={props.opened?.digest} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={props.opened} onOpen={props.onOpen}
-        problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.kept && !leg.expiry) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them` : ""}
+        problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.kept && !leg.expiry && leg.kind !== "future") ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them` : ""}
       />
     </>
   );
@@ -109,7 +113,7 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
   const facts = whole ? payoffFacts(priced, forward, iv, days) : null;
   const net = (of: (cell: ChainCell) => number | null): number | null =>
     !whole || priced.some((one) => of(one.cell) === null) ? null : priced.reduce((sum, one) => sum + one.quantity * (of(one.cell) ?? 0), 0);
-  const premium = whole ? priced.reduce((sum, one) => sum - one.quantity * one.entry, 0) : null;
+  const premium = whole ? priced.reduce((sum, one) => sum - (one.kind === "future" ? 0 : one.quantity * one.entry), 0) : null;
   const margin = useMargin(whole ? priced : [], head?.spot ?? forward ?? 0);
   const bound = (value: number): string => (Number.isFinite(value) ? profit(value, 0) : "unlimited");
   return (

@@ -1,8 +1,8 @@
 /** Legs of the builder: templates, the contracts that they choose in a chain, and what a file of legs says of them. */
-import type { ChainCell, ChainLine } from "../generated/api";
+import type { ChainCell, ChainFuture, ChainLine } from "../generated/api";
 
 export type How = "offset" | "delta" | "premium" | "strike";
-export type Right = "call" | "put";
+export type Right = "call" | "put" | "future";
 
 /** A leg as a file has it: the keys that the builder knows, null for one that is taken out; others of the file stay. */
 export type FileLeg = Record<string, string | number | null>;
@@ -25,7 +25,7 @@ export interface Leg {
   from: number | null;
   /** What the file says, so that only changes are written. */
   was: FileLeg | null;
-  /** A leg that the builder cannot price (a future, shares, another underlying), in words; it stays as it is. */
+  /** A leg that the builder cannot price (shares, another underlying), in words; it stays as it is. */
   kept: string;
 }
 
@@ -64,7 +64,7 @@ export interface Found {
 /** The contract that a leg chooses among lines sorted by strike, null if there is none. */
 export function findContract(lines: readonly ChainLine[], leg: Leg): Found | null {
   const sided = lines.flatMap((line): Found[] => {
-    const cell = leg.kind === "call" ? line.call : line.put;
+    const cell = leg.kind === "future" ? null : leg.kind === "call" ? line.call : line.put;
     return cell ? [{ line, cell }] : [];
   });
   const nearest = (far: (one: Found) => number | null): Found | null => {
@@ -92,6 +92,15 @@ export function findContract(lines: readonly ChainLine[], leg: Leg): Found | nul
   }
 }
 
+/** The future that a leg names, as a contract that moves with the forward; null if none is listed. */
+export function findFuture(futures: readonly ChainFuture[], leg: Leg, forward: number | null): Found | null {
+  const date = expiryDates(futures.map((one) => one.expiry))[leg.expiry || "nearest"];
+  const found = futures.find((one) => one.expiry === date);
+  if (!found || forward === null) return null;
+  const none = { bid: null, ask: null, volume: null, open_interest: null, open_interest_change: null, iv: null };
+  return { line: { strike: forward, at_money: false, call: null, put: null }, cell: { ...none, instrument: found.instrument, lot: found.lot, ltp: found.ltp, delta: 1, gamma: 0, theta: 0, vega: 0 } };
+}
+
 /** The value with which another way to choose begins: that of the contract chosen so far. */
 export function startOf(how: How, at: Found | null): Partial<Leg> {
   const value = { offset: 0, delta: Math.abs(Math.round((at?.cell.delta ?? 0.3) * 100) / 100), premium: Math.round(at?.cell.ltp ?? 50), strike: at?.line.strike ?? 0 }[how];
@@ -111,12 +120,14 @@ const moneyness = (value: number): string => (value === 0 ? "ATM" : `${value > 0
 
 /** A leg in the words of a file. */
 export function writtenLeg(leg: Leg, expiry: string, times = 1): FileLeg {
+  const future = leg.kind === "future";
   const strike = { offset: moneyness(leg.value), delta: `DELTA ${Math.abs(leg.value)}`, premium: `PREMIUM ${leg.value}`, strike: `STRIKE ${leg.value}` }[leg.how];
   return {
     action: leg.side > 0 ? "BUY" : "SELL",
-    strike,
-    right: leg.kind === "call" ? "CE" : "PE",
-    expiry: leg.expiry || expiry,
+    kind: future ? "future" : null,
+    strike: future ? null : strike,
+    right: future ? null : leg.kind === "call" ? "CE" : "PE",
+    expiry: leg.expiry || (future ? "nearest" : expiry),
     ...(leg.profile ? {} : { lots: leg.lots * times }),
     stop: leg.stop.trim() || null,
     target: leg.target.trim() || null,
@@ -145,9 +156,10 @@ function readLeg(one: Record<string, unknown>, from: number, underlying: string)
   const right = text("right").toUpperCase();
   const instrument = text("instrument").toUpperCase();
   const another = instrument !== "" && instrument.replace(/^.*:/, "") !== underlying;
-  const kept = text("kind", "option").toLowerCase() !== "option" || another || how === undefined || (right !== "CE" && right !== "PE");
+  const kind = text("kind", "option").toLowerCase();
+  const kept = another || (kind !== "future" && (kind !== "option" || how === undefined || (right !== "CE" && right !== "PE")));
   const leg: Leg = {
-    id: nextId++, side, from, kind: right === "PE" ? "put" : "call", how: how ?? "offset",
+    id: nextId++, side, from, kind: kind === "future" ? "future" : right === "PE" ? "put" : "call", how: how ?? "offset",
     value: word === "ITM" ? -Number(size) : Number(size), lots: Number(one.lots ?? 1), profile: text("profile"),
     expiry: text("expiry", "nearest").toLowerCase().trim().replace(/[\s-]+/g, "_"),
     stop: text("stop"), target: text("target"), reentries: Number(one.reentries ?? 0), was: null,

@@ -19,7 +19,7 @@ interface Props {
   onRemove: (id: number) => void;
 }
 
-const NAMES = ["Side", "Option", "Lots", "Chosen by", "Value", "Contract"];
+const NAMES = ["Side", "Contract type", "Lots", "Chosen by", "Value", "Contract"];
 const FIGURES = ["Last ₹", "IV", "Δ"];
 const EXITS = ["Stop", "Target", "Re-entries"];
 
@@ -47,6 +47,7 @@ export function LegTable(props: Props) {
 
 function LegLine(props: Props & { chosen: ChosenLeg; number: number }) {
   const { leg, at, elsewhere } = props.chosen;
+  const future = leg.kind === "future";
   const change = (fields: Partial<Leg>) => props.onChange(leg.id, fields);
   const label = (what: string): string => `${what} of leg ${props.number}`;
   const remove = <td><button type="button" className="small" aria-label={`Remove leg ${props.number}`} onClick={() => props.onRemove(leg.id)}>✕</button></td>;
@@ -67,9 +68,10 @@ function LegLine(props: Props & { chosen: ChosenLeg; number: number }) {
         </select>
       </td>
       <td>
-        <select aria-label={label("Option")} value={leg.kind} onChange={(event) => change({ kind: event.target.value as Leg["kind"] })}>
+        <select aria-label={label("Contract type")} value={leg.kind} onChange={(event) => change({ kind: event.target.value as Leg["kind"], ...(future || event.target.value === "future" ? { expiry: "" } : {}) })}>
           <option value="call">call</option>
           <option value="put">put</option>
+          <option value="future">future</option>
         </select>
       </td>
       <td>
@@ -80,12 +82,16 @@ function LegLine(props: Props & { chosen: ChosenLeg; number: number }) {
         )}
       </td>
       <td>
-        <select aria-label={label("Choice")} value={leg.how} onChange={(event) => change(startOf(event.target.value as How, at))}>
+        <select aria-label={label("Choice")} value={leg.how} disabled={future} onChange={(event) => change(startOf(event.target.value as How, at))}>
           {Object.entries(HOW).map(([how, name]) => <option key={how} value={how}>{name}</option>)}
         </select>
       </td>
       <td>
-        {leg.how === "strike" ? (
+        {future ? (
+          <select aria-label={label("Expiry")} value={leg.expiry || "nearest"} onChange={(event) => change({ expiry: event.target.value })}>
+            {["nearest", "next", ...(["", "nearest", "next"].includes(leg.expiry) ? [] : [leg.expiry])].map((word) => <option key={word}>{word}</option>)}
+          </select>
+        ) : leg.how === "strike" ? (
           <select aria-label={label("Strike")} value={leg.value} onChange={(event) => change({ value: Number(event.target.value) })}>
             {!props.lines.some((line) => line.strike === leg.value) && <option value={leg.value}>{number(leg.value)}</option>}
             {props.lines.map((line) => <option key={line.strike} value={line.strike}>{number(line.strike)}</option>)}

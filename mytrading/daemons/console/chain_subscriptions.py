@@ -18,7 +18,7 @@ from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.options import black76
 from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
 from mytrading.daemons.console.topics import TopicBook
-from mytrading.messages.console_rows import ChainCell, ChainHead, ChainLine
+from mytrading.messages.console_rows import ChainCell, ChainFuture, ChainHead, ChainLine
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
@@ -26,6 +26,8 @@ from mytrading.runtime.streams.quote_lease import QuoteLease
 
 AROUND = 20
 """Strikes each side of the money."""
+FUTURES = 2
+"""Futures of the underlying beside a chain, the nearest."""
 RATE = 0.065
 TURN_S = 0.1
 IDLE_S = 0.5
@@ -46,13 +48,24 @@ class LiveChain(QuoteLease):
         self._expiries = book.live_expiries(self.underlying, InstrumentKind.CE, self.now)
         settles = self.ends(options[0].exchange, self.expiry)
         self._chain = OptionChain(self.underlying, self.expiry, options, book.spot(self.underlying).id, settles, RATE)
+        live = book.live_expiries(self.underlying, InstrumentKind.FUT, self.now)
+        listed = (
+            book.future(self.underlying, n) for n in range(len(book.expiries(self.underlying, InstrumentKind.FUT)))
+        )
+        self._futures = [future for future in listed if future.expiry in live[:FUTURES]]
+        self._future_prices: dict[str, float] = {}
         self._first = first_interest
         self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Take the quotes that came; return the rows of the chain and of its head."""
-        self.renew(set(self._chain.instruments(self._chain.spot_price(), AROUND)))
-        news = [self._chain.apply(quote) for quote in self.quotes(0)]
+        futures = {future.id for future in self._futures}
+        self.renew({*self._chain.instruments(self._chain.spot_price(), AROUND), *futures})
+        news = []
+        for quote in self.quotes(0):
+            if quote.instrument in futures:
+                self._future_prices[quote.instrument] = quote.ltp
+            news.append(self._chain.apply(quote) or quote.instrument in futures)
         if self._rows is None or any(news):
             self._rows = self._figured()
         return self._rows
@@ -108,6 +121,10 @@ class LiveChain(QuoteLease):
             atm_iv=_rounded(sum(ivs) / len(ivs), 5) if ivs else None,
             missing=sum(side.ltp is None for side in shown),
             market_ms=view.at_ns // 1_000_000,
+            futures=[
+                ChainFuture(instrument=one.id, expiry=one.expiry, lot=one.lot_size, ltp=self._future_prices.get(one.id))
+                for one in self._futures
+            ],
         )
 
 
