@@ -282,7 +282,7 @@ def test_further_accounts_are_each_asked_for_server_key_mode_and_funds(
     assert "paper order" in machine and "egress address" in machine
     assert second.startswith("second, trading, http://127.0.0.1:")
     assert [line.split()[:2] for line in second.splitlines()[1:]] == [
-        ["ok", "server"], ["ok", "key"], ["ok", "mode"], ["ok", "funds"],
+        ["verdict", "check"], ["ok", "server"], ["ok", "key"], ["ok", "mode"], ["ok", "funds"],
     ]  # fmt: skip
     assert "spare, backup" in spare and "it takes no orders" in spare
 
@@ -317,4 +317,4 @@ def test_trading_account_with_a_wrong_key_fails_by_name_and_a_backup_is_one_to_l
     assert "checks failed: key of second\n" in said.err
     assert "mytrading account edit second --new-key" in said.out
     spare = said.out.partition("account spare")[2]
-    assert "look    key" in spare and "key has to pass first" in spare
+    assert ["look", "key"] in [line.split()[:2] for line in spare.splitlines()] and "key has to pass first" in spare

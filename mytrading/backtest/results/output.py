@@ -9,6 +9,7 @@ import csv
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,17 @@ def metric_label(name: str) -> str:
     return _LABELS.get(name) or name.replace("_", " ")
 
 
-def metric_row(name: str, value: float | None) -> list[str]:
-    """Return a table row of a metric: its name, its value with unit, its explanation."""
-    return [metric_label(name), format_metric(name, value), describe_metric(name)]
+METRIC_COLUMNS = ("metric", "value", "meaning")
+"""Columns of a table of metrics."""
+
+
+def metric_rows(metrics: Mapping[str, float | None]) -> list[dict[str, str]]:
+    """Return table rows (`METRIC_COLUMNS`) of the metrics that have a value: name, value with unit, explanation."""
+    return [
+        dict(zip(METRIC_COLUMNS, (metric_label(name), format_metric(name, value), describe_metric(name)), strict=True))
+        for name, value in metrics.items()
+        if value is not None
+    ]
 
 
 _UNITS: dict[str, Unit] = {

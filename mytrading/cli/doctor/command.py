@@ -6,9 +6,9 @@ Doctor changes nothing that stays, and never the mode.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_note
+from mytrading.cli.shell.output import print_json, print_note, print_rows, progress_bar
 from mytrading.config.problems import ConfigurationError
 
 if TYPE_CHECKING:
     from mytrading.cli.doctor.checks import Check, CheckContext, Checks, Finding
+    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 _SHOWN = {"ok": "ok", "warning": "look", "failed": "FAILED", "not tested": "–"}
@@ -50,7 +51,7 @@ def doctor(
             except ConfigurationError as error:
                 rows = [Finding(Verdict.FAILED, str(error), "mend it; `mytrading config check`", "configuration")]
                 if not as_json:
-                    _print(rows[0])
+                    _print_table(rows)
     bad = [row for row in rows if row.verdict is Verdict.FAILED]
     if as_json:
         print_json({"ok": not bad, "findings": [row.body for row in rows]})
@@ -72,22 +73,28 @@ def _examine(context: CheckContext, quick: bool, as_json: bool) -> list[Finding]
     if webhook_paths(context.config.webhooks_dir):
         looks.insert(1, run_checks(context, (("webhooks", (), check_webhooks),)))
     rows: list[Finding] = []
-    for row in chain(*looks, check_other_accounts(context, _account_checks(quick))):
-        if not as_json:
-            if row.account and row.account != rows[-1].account:
-                config = context.config
-                account = next(one for one in (*config.sources, *config.accounts) if one.id == row.account)
-                role = "source of quotes" if account == config.source else account.role.value
-                print(f"\naccount {row.account}, {role}, {account.rest_url}", flush=True)
-            _print(row)
-        rows.append(row)
+    with progress_bar("checks", None, as_json) as update:
+        for row in chain(*looks, check_other_accounts(context, _account_checks(quick))):
+            rows.append(row)
+            update(completed=len(rows), note=row.title)
+    if not as_json:
+        _print_sections(context.config, rows)
     return rows
 
 
-def _print(row: Finding) -> None:
-    print(f"{_SHOWN[row.verdict.value]:<7} {row.check:<15} {row.found}", flush=True)
-    if row.cure:
-        print(f"{'':<23} → {row.cure}", flush=True)
+def _print_sections(config: RunConfig, rows: Sequence[Finding]) -> None:
+    """Print a table of the machine and the primary account, then one of each further account, below its name."""
+    for name, section in groupby(rows, lambda row: row.account):
+        if name:
+            account = next(one for one in (*config.sources, *config.accounts) if one.id == name)
+            role = "source of quotes" if account == config.source else account.role.value
+            print(f"\naccount {name}, {role}, {account.rest_url}")
+        _print_table(list(section))
+
+
+def _print_table(rows: Sequence[Finding]) -> None:
+    table = [{**row.body, "verdict": _SHOWN[row.verdict.value]} for row in rows]
+    print_rows(table, ("verdict", "check", "found", "cure"), False, "")
 
 
 def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:

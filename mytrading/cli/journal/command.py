@@ -300,9 +300,10 @@ def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
         print_json(body)
         return
     print(f"{body['profile']}: {'runs' if body['running'] else 'does not run'}, layout {body['layout']}")
-    for name in ("named_dir", "runtime_dir", "state_dir", "log_dir"):
-        print(f"{name:<12} {body[name]}")
+    places = {name: body[name] for name in ("named_dir", "runtime_dir", "state_dir", "log_dir")}
     if body["webhooks"] is not None:
-        print(f"{'webhooks':<12} {body['webhooks']['url']}")
+        places["webhooks"] = body["webhooks"]["url"]
+    print_rows([{"name": name, "place": place} for name, place in places.items()], ("name", "place"), False, "")
+    print()
     columns = ("stream", "writer", "pattern", "delivery", "endpoint", "journal")
     print_rows(body["streams"], columns, False, "no streams")

@@ -23,7 +23,7 @@ from mytrading.cli.research.run_options import (
 )
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, report_errors
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_note, print_notes, progress_bar
+from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.time import ist_date
 from mytrading.runtime.host.paths import project_home
 
@@ -149,8 +149,8 @@ def _portfolio(
     if as_json:
         print_json({**body, "notes": notes, "report": str(report / "report.html") if report else None})
     else:
-        for line in _portfolio_lines(body, found.whole):
-            print(line)
+        _show_portfolio(body)
+        _show_denials(found.whole)
         print_notes(notes)
         if report is not None:
             print_note(f"written to {report}: report.html, and a folder for each strategy")
@@ -158,29 +158,33 @@ def _portfolio(
         raise typer.Exit(ERROR)
 
 
-def _portfolio_lines(body: dict[str, Any], whole: RunResult) -> Iterator[str]:
+def _show_portfolio(body: dict[str, Any]) -> None:
     from mytrading.backtest.results.output import format_metric
 
     for name, fault in body["faults"].items():
-        yield f"mytrading: {name} stopped: {fault}"
-    yield from _lines({**body, "stops": []})
-    for one in body["strategies"]:
-        money, found = one["pnl"]["net"], one["metrics"]
-        risk = "–" if one["risk_share"] is None else f"{one['risk_share']:.0%}"
-        yield (
-            f"{one['strategy']}: {one['trades']:,} trades, ₹{money:,.2f} after costs, max drawdown "
-            f"{format_metric('max_drawdown_bars', found['max_drawdown_bars'])}, "
-            f"Sharpe {format_metric('sharpe', found['sharpe'])}, {risk} of the risk"
-        )
+        print(f"mytrading: {name} stopped: {fault}")
+    _show_summary({**body, "stops": []})
+    rows = [
+        {
+            "strategy": one["strategy"],
+            "trades": one["trades"],
+            "net": one["pnl"]["net"],
+            "max drawdown": format_metric("max_drawdown_bars", one["metrics"]["max_drawdown_bars"]),
+            "Sharpe": format_metric("sharpe", one["metrics"]["sharpe"]),
+            "share of risk": "" if one["risk_share"] is None else f"{one['risk_share']:.0%}",
+        }
+        for one in body["strategies"]
+    ]
+    print()
+    print_rows(rows, tuple(rows[0]), False, "")
     names = list(body["correlations"])
     for number, name in enumerate(names):
         for other in names[number + 1 :]:
             value = body["correlations"][name][other]
-            yield f"correlation of daily profits, {name} and {other}: {'–' if value is None else format(value, '.2f')}"
+            print(f"correlation of daily profits, {name} and {other}: {'–' if value is None else format(value, '.2f')}")
     for one in body["strategies"]:
         for stop in one["stops"]:
-            yield f"stop of {one['strategy']}, {stop['position']}: {stop['text']}"
-    yield from _denials(whole)
+            print(f"stop of {one['strategy']}, {stop['position']}: {stop['text']}")
 
 
 def fetch_columns(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
@@ -210,46 +214,51 @@ def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: b
     if result.fault is not None:
         print_note(f"mytrading: the strategy stopped at {result.fault.where}: {result.fault.error}")
     if result.fault is None or result.ledger.fills:
-        for line in (*_lines(body), *_denials(result)):
-            print(line)
+        _show_summary(body)
+        _show_denials(result)
     print_notes(notes)
     if report is not None:
         print_note(f"written to {report}: report.html, report.json, trades.csv, metrics.json")
 
 
-def _lines(body: dict[str, Any]) -> Iterator[str]:
+def _show_summary(body: dict[str, Any]) -> None:
     from mytrading.backtest.results import output
 
-    found, money = body["metrics"], body["pnl"]
+    print(*_run_lines(body), "", sep="\n")
+    print_rows(output.metric_rows(body["metrics"]), output.METRIC_COLUMNS, False, "no metrics")
+    if body["options"] is not None:
+        print(output.option_prices_text(body["options"]))
+    for instrument, units in body["open"].items():
+        print(f"still open: {units:+d} {instrument}, valued at the last close")
+
+
+def _run_lines(body: dict[str, Any]) -> Iterator[str]:
+    money = body["pnl"]
     yield f"{body['strategy']} on {', '.join(body['instruments'])} {body['timeframe']}, {body['from']} to {body['to']}"
-    yield f"bars        {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
-    yield f"engine      {body['engine']}" + (f": {body['engine_note']}" if body["engine_note"] else "")
-    yield f"trades      {body['trades']:,} (hash {body['trade_hash']})"
+    yield f"bars: {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
+    yield f"engine: {body['engine']}" + (f": {body['engine_note']}" if body["engine_note"] else "")
+    yield f"trades: {body['trades']:,} (hash {body['trade_hash']})"
     share = body["costs"] / money["gross"] if money["gross"] > 0 else 0.0
     eaten = f" ({share:.0%} of it went to costs)" if share > _MUCH else ""
-    yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}{eaten}"
+    yield f"profit: ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}{eaten}"
     for stop in body["stops"]:
         yield f"stop of {stop['position']}: {stop['text']}"
-    for name, value in found.items():
-        if value is not None:
-            label, shown, meaning = output.metric_row(name, value)
-            yield f"{label:<30}{shown:<16}{meaning}"
-    if body["options"] is not None:
-        yield output.option_prices_text(body["options"])
-    for instrument, units in body["open"].items():
-        yield f"still open: {units:+d} {instrument}, valued at the last close"
 
 
-def _denials(result: RunResult) -> Iterator[str]:
-    """Yield counts of denials and faults, each kind with its first one as text."""
-    from mytrading.backtest.results.output import iso_ist
-
+def _show_denials(result: RunResult) -> None:
+    """Print the counts of denials and faults, each kind with its first one."""
     first = {event.code: event for event in reversed(result.ledger.events)}
+    rows: list[dict[str, Any]] = []
     for code, count in sorted(result.ledger.counts.items()):
-        example = f", first at {iso_ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
-        yield f"{code:<30}{count:,}{example}"
-    if not result.ledger.trades and not result.ledger.counts:
-        yield "no trade: the strategy wanted none, and nothing was denied"
+        event = first.get(code)
+        rows.append(
+            {"event": code, "count": count, "first_ns": event and event.at_ns, "text": event.text if event else ""}
+        )
+    if rows:
+        print()
+        print_rows(rows, ("event", "count", "first_ns", "text"), False, "")
+    elif not result.ledger.trades:
+        print("no trade: the strategy wanted none, and nothing was denied")
 
 
 # check
@@ -304,13 +313,23 @@ def _show_checks(found: CheckResults, notes: Sequence[str], report: Path | None,
         written = str(report / "report.html") if report else None
         print_json({**json_body(found), "notes": list(notes), "report": written})
         return
-    for outcome in found.outcomes:
-        print(f"{outcome.check:<12}{outcome.verdict:<12}{outcome.details}".rstrip())
-        for finding in outcome.findings:
-            where = f"{finding.where}: " if finding.where else ""
-            print(f"  {'!' if finding.must else '·'} {where}{finding.what}")
-            if finding.cure:
-                print(f"    → {finding.cure}")
+    print_rows(
+        [
+            {"check": outcome.check, "verdict": outcome.verdict, "details": outcome.details}
+            for outcome in found.outcomes
+        ],
+        ("check", "verdict", "details"),
+        False,
+        "no checks",
+    )
+    findings = [
+        {"check": outcome.check, "severity": "fails" if finding.must else "hint", **vars(finding)}
+        for outcome in found.outcomes
+        for finding in outcome.findings
+    ]
+    if findings:
+        print()
+        print_rows(findings, ("check", "severity", "where", "what", "cure"), False, "")
     print_notes(notes)
     if report is not None:
         print_note(f"written to {report}: report.html, report.json")

@@ -344,11 +344,12 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
         row["parameters"] = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
         row["return"] = f"{row['return']:.2%}"
     print_rows(rows, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
-    for key in ("total_return", "sharpe", "max_drawdown"):
-        if metrics.get(key) is not None:
-            print(f"{output.metric_label(key):<28}{output.format_metric(key, metrics[key])}")
+    table = output.metric_rows({name: metrics.get(name) for name in ("total_return", "sharpe", "max_drawdown")})
     shown_ratio = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
-    print(f"{'efficiency':<28}{shown_ratio}  ({why or 'return after the choice over that before it'})")
+    meaning = why or "return after the choice over that before it"
+    table.append({"metric": "efficiency", "value": shown_ratio, "meaning": meaning})
+    print()
+    print_rows(table, output.METRIC_COLUMNS, False, "")
     print_note(f"written to {folder}: report.html, report.json")
 
 

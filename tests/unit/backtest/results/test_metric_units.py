@@ -42,4 +42,5 @@ def test_every_metric_of_returns_and_round_trips_is_known() -> None:
 
 
 def test_row_of_a_table_says_what_the_figure_is_of() -> None:
-    assert output.metric_row("annual_volatility", 0.05) == ["annual volatility", "5.00%", "a year"]
+    rows = output.metric_rows({"annual_volatility": 0.05, "sharpe": None})
+    assert rows == [{"metric": "annual volatility", "value": "5.00%", "meaning": "a year"}]

@@ -75,7 +75,7 @@ def test_drawdown_on_the_card_is_the_deepest_of_the_chart_and_that_of_days_is_la
     shown = {card.name: card.value for card in build_report(result, ()).cards}
     assert shown["Max drawdown"].unit == "percent"
     assert shown["Max drawdown"].value == pytest.approx(found["max_drawdown_bars"], abs=1e-9)
-    assert output.metric_row("max_drawdown", found["max_drawdown"])[0] == "max drawdown, daily closes"
+    assert output.metric_label("max_drawdown") == "max drawdown, daily closes"
 
 
 def test_drawdown_begins_at_the_capital_and_not_at_the_first_bar() -> None:
