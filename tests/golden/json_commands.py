@@ -24,7 +24,7 @@ from unittest.mock import patch
 from tests.kit.in_process_command import asked
 from tests.kit.project import ROOT
 from tests.kit.stack import Stack
-from tests.kit.stack_project import DAY, HEAD, OPENS, WIDE, make_project, write_ticks
+from tests.kit.stack_project import BUSY, DAY, HEAD, OPENS, WIDE, make_project, write_ticks
 from tests.kit.waiting import eventually
 
 Keys = dict[str, set[str]]
@@ -67,18 +67,8 @@ class Resting(BaseStrategy):
 '''
 )
 SETTINGS = {
-    "Alternating": """
-name = "Alternating"
-symbols = ["NIFTY"]
-timeframes = ["1m"]
-direction = "long"
-product = "MIS"
-lots = 1
-signal_cooldown = 0
-
-[trade]
-long = "NIFTY ATM CE nearest"
-
+    "Alternating": BUSY
+    + """
 [risk]
 max_loss = 50000
 max_profit = 150

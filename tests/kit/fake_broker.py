@@ -224,6 +224,19 @@ class OpenCall:
     began: int
 
 
+def owner_task(name: str) -> dict[str, Any]:
+    """Fields that every command of the strategy s1 for NFO:A has; `name` is its id."""
+    return {
+        "id": name,
+        "account": ACCOUNT,
+        "instrument": "NFO:A",
+        "product": Product.MIS,
+        "strategy": "s1",
+        "run": "run1",
+        "cause": f"signal-{name}",
+    }
+
+
 class OrderBench:
     """The harness in small: apply, decide, journal, apply; calls wait until a test says how they end."""
 
@@ -296,14 +309,8 @@ class OrderBench:
         return self.step(TimerFired(name="second", machine_ns=self.time))
 
     def enter(self, name: str, quantity: int = 50, **fields: Any) -> list[Any]:
-        command: dict[str, Any] = {
-            "id": name,
-            "account": ACCOUNT,
-            "instrument": "NFO:A",
-            "product": Product.MIS,
-            "strategy": "s1",
-            "run": "run1",
-            "cause": f"signal-{name}",
+        command = {
+            **owner_task(name),
             "side": Side.BUY,
             "quantity": quantity,
             "expires_ns": NEVER,
@@ -312,17 +319,7 @@ class OrderBench:
         return self.step(PlaceEntry(**{**command, **fields}))
 
     def close(self, name: str, **fields: Any) -> list[Any]:
-        command: dict[str, Any] = {
-            "id": name,
-            "account": ACCOUNT,
-            "instrument": "NFO:A",
-            "product": Product.MIS,
-            "strategy": "s1",
-            "run": "run1",
-            "cause": f"signal-{name}",
-            "reason": "exit",
-        }
-        return self.step(CloseGoal(**{**command, **fields}))
+        return self.step(CloseGoal(**{**owner_task(name), "reason": "exit", **fields}))
 
     def end(self, call: OpenCall, outcome: Outcome, broker_order_id: str = "", **fields: Any) -> list[Any]:
         """The machine learns how a call ended."""
@@ -360,6 +357,12 @@ class OrderBench:
         call = call or next(c for c in self.calls if c.call is Call.MODIFY)
         done = self.broker.modify(call.order)
         return self.end(call, outcome or (Outcome.ACCEPTED if done else Outcome.REFUSED))
+
+    def answer_calls(self) -> None:
+        """The broker takes every open call: placed, cancelled and modified as asked."""
+        answers = {Call.PLACE: self.accept, Call.CANCEL: self.cancel, Call.MODIFY: self.modify}
+        for call in list(self.calls):
+            answers[call.call](call)
 
     def ask_modify(self, name: str, **fields: Any) -> list[Any]:
         """A person wants an order changed; each request has an id of its own."""

@@ -12,7 +12,7 @@ from mytrading.core.time import MINUTE
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.runtime.journal.reader import JournalTail
 from tests.kit.stack import Stack
-from tests.kit.stack_project import DAY, OPENS, make_project, write_ticks
+from tests.kit.stack_project import BUSY, DAY, OPENS, make_project, write_ticks
 from tests.kit.waiting import eventually
 
 STRATEGY = '''
@@ -30,21 +30,7 @@ class EvenMinutes(BaseStrategy):
             return None
         return self.create_signal("EXIT" if data.end_ns // 60_000_000_000 % 2 else "BUY", confidence=1.0)
 '''
-SETTINGS = """
-name = "EvenMinutes"
-symbols = ["NIFTY"]
-timeframes = ["1m"]
-direction = "long"
-product = "MIS"
-lots = 1
-signal_cooldown = 0
-
-[trade]
-long = "NIFTY ATM CE nearest"
-
-[parameters]
-first_minute = FIRST
-"""
+SETTINGS = BUSY.replace("Alternating", "EvenMinutes") + "\n[parameters]\nfirst_minute = FIRST\n"
 
 
 def make_ticks(path: Path, first_minute: int = OPENS // 60) -> Path:

@@ -291,13 +291,7 @@ class Trading(RuleBasedStateMachine):
 
     def _quiet_turn(self) -> None:
         bench = self.bench
-        for call in list(bench.calls):
-            if call.call is Call.CANCEL:
-                bench.cancel(call)
-            elif call.call is Call.MODIFY:
-                bench.modify(call)
-            else:
-                bench.accept(call)
+        bench.answer_calls()
         for placed in bench.broker.orders.values():
             order = bench.machine.state.orders.get(placed.client_order_id)
             if placed.open and order is not None and self._fills(order, placed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.messages.enums import Call, OrderState, Purpose
+from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Order
 from tests.kit.fake_broker import SECOND, OrderBench, Placed
 
@@ -42,12 +42,6 @@ def guarded(bench: OrderBench, quantity: int = 50) -> Placed:
 def settle(bench: OrderBench, turns: int = 12) -> None:
     """Every call is answered well, every second read."""
     for _ in range(turns):
-        for call in list(bench.calls):
-            if call.call is Call.CANCEL:
-                bench.cancel(call)
-            elif call.call is Call.MODIFY:
-                bench.modify(call)
-            else:
-                bench.accept(call)
+        bench.answer_calls()
         bench.tick(1 * SECOND)
         bench.read()

@@ -49,6 +49,17 @@ signal_cooldown = 0
 long = "NIFTY ATM CE nearest"
 """
 """Settings of `Alternating` with an option at the money: an order each minute."""
+SHARES = """
+name = "{name}"
+symbols = ["INFY"]
+timeframes = ["1m"]
+direction = "long"
+product = "CNC"
+lots = 20
+stop = "none"
+signal_cooldown = 0
+"""
+"""Settings of a strategy `name` that buys 20 shares without a stop."""
 WIDE: Mapping[str, object] = {
     "max_order_size": 20_000_000,
     "max_position_size": 20_000_000,

@@ -10,22 +10,12 @@ import pytest
 
 from tests.kit.limit_stack import RECORDED, push
 from tests.kit.stack import Stack
-from tests.kit.stack_project import ALTERNATING, HEAD, WIDE, make_project, named
+from tests.kit.stack_project import ALTERNATING, HEAD, SHARES, WIDE, make_project, named
 from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 CODE = HEAD + ALTERNATING + named("Alternating", "First", "Second")
-SETTINGS = """
-name = "{name}"
-symbols = ["INFY"]
-timeframes = ["1m"]
-direction = "long"
-product = "CNC"
-lots = 20
-stop = "none"
-signal_cooldown = 0
-"""
 FAR = {**WIDE, "max_drawdown": 0.5, "r_value": 100, "daily_r_action": "alert"}
 CASES = {
     "alert": ("DAILY_LOSS", {"max_daily_loss": 500, "max_daily_loss_action": "alert"}),
@@ -37,7 +27,7 @@ CASES = {
 
 
 def make_home(home: Path, limits: dict[str, Any]) -> dict[str, str]:
-    settings = {name: SETTINGS.format(name=name) for name in ("First", "Second")}
+    settings = {name: SHARES.format(name=name) for name in ("First", "Second")}
     return make_project(home, CODE, settings, FAR | limits, PAPER_TRADING_INITIAL_CAPITAL="1000000")
 
 

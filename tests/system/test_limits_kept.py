@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.limit_stack import RECORDED, push
 from tests.kit.stack import Stack
-from tests.kit.stack_project import ALTERNATING, HEAD, RICH, WIDE, make_project, named
+from tests.kit.stack_project import ALTERNATING, HEAD, RICH, SHARES, WIDE, make_project, named
 from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -18,18 +18,13 @@ ACTIONS = {"AlertsOnly": "alert", "EntersNoMore": "no_entries", "Closes": "close
            "Halts": "halt"}  # fmt: skip
 ENDED = ACTIONS.keys() - {"AlertsOnly"}
 CODE = HEAD + ALTERNATING + named("Alternating", *ACTIONS)
-SETTINGS = """
-name = "{name}"
-symbols = ["INFY"]
-timeframes = ["1m"]
-direction = "long"
-product = "CNC"
-lots = 20
-stop = "none"
-signal_cooldown = 0
+SETTINGS = (
+    SHARES
+    + """
 max_daily_loss = 200
 limit_action = "{action}"
 """
+)
 
 
 def make_home(home: Path) -> dict[str, str]:

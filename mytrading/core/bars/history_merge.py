@@ -88,11 +88,6 @@ class HistoryMerge:
         return instrument in self._joins
 
     @property
-    def waiting_instruments(self) -> list[str]:
-        """Instruments whose live bars are withheld until history is fetched."""
-        return [name for name, join in self._joins.items() if join.holding]
-
-    @property
     def instruments_with_gaps(self) -> tuple[str, ...]:
         """Instruments with a missing bar before one that was delivered or stored."""
         return tuple(name for name, join in self._joins.items() if join.hole)

@@ -12,6 +12,7 @@ from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Purpo
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import UnknownExit
 from tests.kit.fake_broker import SECOND, OrderBench, Placed
+from tests.kit.oms_protection import settle
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 
@@ -50,15 +51,6 @@ def into_the_dark(bench: OrderBench, turns: int = 60, purposes: tuple[Purpose, .
         bench.tick(2 * SECOND)
         bench.read()
     return lost
-
-
-def settle(bench: OrderBench, turns: int = 12) -> None:
-    """Every call is answered well, every second read."""
-    for _ in range(turns):
-        for call in list(bench.calls):
-            {Call.CANCEL: bench.cancel, Call.MODIFY: bench.modify, Call.PLACE: bench.accept}[call.call](call)
-        bench.tick(1 * SECOND)
-        bench.read()
 
 
 def guarded(bench: OrderBench, quantity: int = 50) -> Placed:
