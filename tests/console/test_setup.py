@@ -273,6 +273,8 @@ def test_future_is_a_leg_with_a_price_a_straight_payoff_and_a_line_of_the_file(
     eventually(lambda: float(delta.inner_text().split()[-1].replace("−", "-")) > 40, 20)
     page.get_by_label("Remove leg 2").click()
     eventually(lambda: "unlimited" in facts.inner_text(), 20)
+    margin = facts.locator("div", has=page.locator("dt", has_text="Margin together")).last
+    eventually(lambda: "₹" in margin.inner_text(), 20)
     page.get_by_label("Expiry of leg 1").select_option("next")
     card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
     card.get_by_label("Name").fill("Far_Future")

@@ -29,7 +29,7 @@ export interface Leg {
   kept: string;
 }
 
-export const HOW: Record<How, string> = { offset: "strikes out of the money", delta: "delta nearest", premium: "premium ₹ nearest", strike: "strike ₹" };
+export const HOW: Record<How, string> = { offset: "strikes from ATM", delta: "delta nearest", premium: "premium ₹ nearest", strike: "strike ₹" };
 export const MOST_LEGS = 20;
 
 let nextId = 1;

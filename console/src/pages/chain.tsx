@@ -141,7 +141,7 @@ function ChainTable(props: { lines: readonly ChainLine[]; onPick: Pick }) {
         <thead>
           <tr>
             {heads(SIDE, "call")}
-            <th scope="col" className="num"><span>Strike</span></th>
+            <th scope="col" className="middle"><span>Strike</span></th>
             {heads(MIRRORED, "put")}
           </tr>
         </thead>

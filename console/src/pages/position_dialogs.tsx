@@ -67,7 +67,8 @@ export function CloseRunDialog({ row, onClose }: { row: StructureRow; onClose: (
       body={{ run: row.run }} onClose={onClose} onTaken={(taken) => setFlattens(taken.follow)}
     >
       <div className="note">
-        <div className="strong">{row.strategy}, run of {clock(row.opened_ms)}: P&L {profit(now?.profit)}</div>
+        <div className="strong">{row.strategy}, run of {clock(row.opened_ms)}</div>
+        <div>P&L {profit(now?.profit)}</div>
         {legs.map((leg) => <div key={`${leg.account} ${leg.instrument} ${leg.product}`}>{units(leg.quantity)} {symbol(leg.instrument)} {leg.product} in {leg.account}</div>)}
       </div>
       <p>All that {row.strategy} holds is closed: sold legs first, then what covers them, until the books show it flat twice. Its entries stay allowed once that is done; to end them too, flatten the strategy.</p>

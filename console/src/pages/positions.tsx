@@ -20,7 +20,7 @@ function Stop({ row }: { row: PositionRow }) {
       {row.stop_distance !== null && (
         <span className="muted small">
           {" "}
-          {price(row.stop_distance)} away{share !== null && `, ${percent(share)}`}
+          {price(row.stop_distance)} away{share !== null && `, ${percent(share, 0)}`}
         </span>
       )}
     </span>
@@ -128,8 +128,16 @@ export default function Positions() {
   );
 }
 
+/** Prices at which a run's own rules close a leg; a column is there where a leg has one. */
+const LEG_LEVELS: readonly (readonly [string, (leg: StructureRow["legs"][number]) => number | null])[] = [
+  ["Stop ₹", (leg) => leg.stop_loss],
+  ["Target ₹", (leg) => leg.take_profit],
+  ["Trail ₹", (leg) => leg.trailing],
+];
+
 /** A run of a strategy with its legs, and what ends it: loss, profit, trail, the clock. */
 function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: StructureRow) => void) | null }) {
+  const levels = LEG_LEVELS.filter(([, of]) => row.legs.some((leg) => of(leg) !== null));
   const left = row.profit !== null && row.max_loss !== null ? row.profit + Math.abs(row.max_loss) : null;
   return (
     <Card
@@ -155,7 +163,7 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
           <table>
             <thead>
               <tr>
-                {["Leg", "Units", "Average ₹", "Last ₹", "P&L", "Stop ₹", "Target ₹", "Trail ₹"].map((name, index) => (
+                {["Leg", "Units", "Average ₹", "Last ₹", "P&L", ...levels.map(([name]) => name)].map((name, index) => (
                   <th key={name} scope="col" className={index ? "num" : ""}>
                     <span>{name}</span>
                   </th>
@@ -170,9 +178,7 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
                   <td className="num">{price(leg.average_price)}</td>
                   <td className="num">{price(leg.ltp)}</td>
                   <td className="num"><Profit value={leg.profit} /></td>
-                  <td className="num">{price(leg.stop_loss)}</td>
-                  <td className="num">{price(leg.take_profit)}</td>
-                  <td className="num">{price(leg.trailing)}</td>
+                  {levels.map(([name, of]) => <td key={name} className="num">{price(of(leg))}</td>)}
                 </tr>
               ))}
             </tbody>

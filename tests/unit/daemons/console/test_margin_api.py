@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.messages.instruments import InstrumentKind
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.risk_bench import CALL, NEAR, option
 
-BOOK = InstrumentBook([option(CALL, InstrumentKind.CE), option(NEAR, InstrumentKind.CE, 22800)])
+FUTURE = replace(option("NFO:NIFTY27AUG26FUT", InstrumentKind.CE), kind=InstrumentKind.FUT, strike=0.0)
+BOOK = InstrumentBook([option(CALL, InstrumentKind.CE), option(NEAR, InstrumentKind.CE, 22800), FUTURE])
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,10 @@ def test_legs_need_less_where_one_hedges_another(console: ConsoleOfTest, monkeyp
     assert hedged["margin"] < hedged["separate"] and hedged["margin"] < alone["margin"]
     assert hedged["separate"] == alone["separate"] + 65 * 300.0
     assert hedged["after"] == [alone["margin"], hedged["margin"]]
+    future = {"instrument": FUTURE.id, "units": -65, "price": 23_050.0}
+    naked = margin(future)
+    assert naked["margin"] == naked["separate"] > 65 * 23_050.0 / 20
+    assert margin(future, sold)["separate"] == pytest.approx(naked["margin"] + alone["margin"])
     refused = page.post("/api/structure/margin", legs=[{**sold, "instrument": "NFO:GONE"}], spot=1.0).json()
     assert (refused["code"], refused["field"]) == ("BAD_REQUEST", "legs[1].instrument")
 
