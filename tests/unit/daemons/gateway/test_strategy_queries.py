@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,12 +11,14 @@ import pytest
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.request_context import RequestRefused
 from mytrading.messages.control import StrategySwitch
-from mytrading.messages.enums import OrderState, Product, Purpose, Side
+from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
+from mytrading.messages.leg_plan import LegPlan, LegRule
 from mytrading.messages.market import Quote
 from mytrading.messages.ops import OrdersQuery, StrategiesQuery, StrategyQuery, SwitchCommand
 from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged, TradeClosed
-from mytrading.messages.signals import StrategyStarted
-from tests.kit.gateway_queries import NAME, ask
+from mytrading.messages.signals import Leg, Signal, StrategyStarted
+from tests.kit.gateway_queries import NAME, ask, ops_server
+from tests.kit.run_configs import run_config
 from tests.kit.sliced_orders import order
 
 CALL = "NFO:NIFTY30DEC2526000CE"
@@ -108,6 +111,30 @@ def test_list_shows_what_a_strategy_waits_for_and_the_prices_of_what_it_watches(
     (row,) = ask(view, tmp_path, StrategiesQuery())
     assert row["waits"].startswith("entry of ") and row["waits"].endswith(" to fill")
     assert row["prices"][watched] == 26_081.35
+
+
+def test_strategy_of_legs_waits_for_the_re_entry_of_a_leg_that_its_stop_closed(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    legs = (LegRule(lots=-1, strike="OTM 4", right="CE", reentries=2),)
+    run = msgspec.structs.replace(config.strategies[0], plan=LegPlan(legs=legs, entry_time=33_600))
+    server = ops_server(msgspec.structs.replace(config, strategies=(run,)), StackView())
+    view, now = server.context.view, server.context.clock.now()
+    view.apply(StrategyStarted(strategy=NAME, parameters={}, watches=run.symbols, warm_bars=0, at_ns=now))
+    view.apply(
+        Signal(
+            id="s1", strategy=NAME, watch=run.symbols[0], action=Action.BUY, created_ns=now, expires_ns=now,
+            expires_machine_ns=1, account="main", legs=(Leg(instrument=CALL, lots=-1),),
+        )
+    )  # fmt: skip
+    hold(view, "main", -75, 0.0)
+    stopped = order(1, OrderState.FILLED, purpose=Purpose.STOP, parent="", slice=0)
+    stopped = msgspec.structs.replace(stopped, strategy=NAME, instrument=CALL, filled=75, filled_seen=75)
+    (row,) = server.answer(StrategiesQuery())
+    assert row["waits"] == "its exit"
+    view.apply(OrderChanged(event="filled", order=stopped, machine_ns=1))
+    hold(view, "main", 0, -500.0)
+    (row,) = server.answer(StrategiesQuery())
+    assert re.fullmatch(r"re-entry of leg 1, SELL OTM 4 CE at \d\d:\d\d at the market, 2 left today", row["waits"])
 
 
 def test_exit_order_tells_why_it_was_sent_also_when_it_is_done(tmp_path: Path) -> None:
