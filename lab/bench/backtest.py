@@ -150,7 +150,7 @@ class DonchianBars(BaseStrategy):
 
 
 def measure_backtest(progress: Callable[[str], None]) -> list[Figure]:
-    """All figures of the event backtest."""
+    """Measure the event backtest; return its figures."""
     progress(f"making {BARS:,} bars")
     columns = made(BARS)
     return [

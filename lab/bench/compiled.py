@@ -45,7 +45,7 @@ print(json.dumps({"seconds": min(took)}))
 
 
 def measure_compiled(progress: Callable[[str], None]) -> list[Figure]:
-    """All three."""
+    """Measure the compiled paths; return three figures."""
     return [*_supertrend(progress), _greeks(progress), _ticks(progress)]
 
 

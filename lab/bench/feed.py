@@ -165,7 +165,7 @@ class Burst(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """All that are sent."""
+        """Number of frames that are sent."""
         return int(self.rate * self.seconds)
 
     def last_numbers(self, count: int) -> dict[str, int]:

@@ -53,7 +53,7 @@ class _Seen:
         self.at_ns = 0
 
     def take(self, message: object, sent_ns: int) -> None:
-        """One decoded message and when it was put on the bus."""
+        """Count a decoded message and note when it was put on the bus."""
         if type(message) is Quote:
             number = (message.volume or FIRST) - FIRST
             self.last[message.instrument] = number

@@ -233,7 +233,7 @@ def _push(stack: Lab, name: str, price: float) -> int:
 
 
 def _arrivals(stack: Lab, wanted: int, pause_s: float = 0.5) -> dict[str, Iterator[int]]:
-    """When the exits of each share came to the simulator, machine ns, in their order; those that come in time."""
+    """Return the arrival times of each share's exits at the simulator, machine ns, ascending, without late ones."""
     until = time.monotonic() + _WAIT_S
     rows: list[dict[str, Any]] = []
     while len(rows) < wanted and time.monotonic() < until:

@@ -42,7 +42,7 @@ NAME, STOPPED = "Condor", "Stopped_Condor"
 
 
 def measure_legs(progress: Callable[[str], None]) -> list[Figure]:
-    """All figures of files of legs."""
+    """Measure files of legs; return their figures."""
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
         spec, file = condor(Path(folder), NAME)
         stopped, _ = condor(Path(folder), STOPPED)

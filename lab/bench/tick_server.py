@@ -63,7 +63,7 @@ class Client:
         self._lock = threading.Lock()
 
     def send(self, frames: bytes) -> None:
-        """All of it, whenever the peer takes it."""
+        """Send all bytes, as fast as the peer takes them."""
         with self._lock:
             self.connection.sendall(frames)
 
@@ -131,7 +131,7 @@ class TickServer:
         self._admission.set()
 
     def state(self, _: dict[str, Any]) -> Any:
-        """When each client was admitted and how many symbols it has."""
+        """Return each client's time of admission and number of symbols."""
         return [{"admitted_ns": client.admitted_ns, "symbols": len(client.symbols)} for client in self._clients]
 
     def frames(self, command: dict[str, Any]) -> Any:

@@ -81,7 +81,7 @@ class AlertSource:
             number += 1
 
     def _send(self, symbol: str, action: str, number: int, tries: int = 1000) -> None:
-        """One alert, sent again while nobody has taken it; an entry is given up when the run ends."""
+        """Send an alert until it is taken; an entry is given up when the run ends."""
         body = json.dumps({"symbol": symbol, "action": action, "id": f"chaos-{number}"})
         for _ in range(tries):
             found = self._post(body)

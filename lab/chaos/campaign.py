@@ -57,7 +57,7 @@ class Report(NamedTuple):
 
 
 def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Report:
-    """One run in `wanted.folder`, which is removed afterwards unless it failed or is to be kept."""
+    """Make a run in `wanted.folder`, which is removed afterwards unless it failed or is to be kept."""
     wanted.folder.mkdir(parents=True, exist_ok=True)
     ground = prepare(wanted)
     acts = plan(wanted.seed, minutes * 60.0, ground.trouble)

@@ -234,7 +234,7 @@ class Breaker:
         self._note(Kind.BY_HAND.value, act.target, began_ns=began, confirmed=taken, account=act.account)
 
     def _calm(self, act: Act = NOTHING) -> None:
-        """All faults end but those of `act`, the brokers are logged in to, and an operator resumes what was halted."""
+        """End all faults but those of `act`, log in to the brokers, and resume the halts as an operator would."""
         for account in self._ground.books:
             rows = act.rows if account == act.account else ()
             self._beside(self._calm_down, account, rows)

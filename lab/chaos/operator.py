@@ -38,7 +38,7 @@ Row = dict[str, Any]
 
 
 class Person:
-    """One who acts on a stack; `note` writes down what was asked and whether it was taken."""
+    """Operator of a stack; `note` records each request and whether it was accepted."""
 
     def __init__(self, stack: TradingOrchestrator, note: Callable[..., None]) -> None:
         self._stack = stack

@@ -234,7 +234,7 @@ class Fold:
             self._losses.append(Loss(machine_ns, message.at_ns))
 
     def result(self) -> Ours:
-        """All that was learnt."""
+        """Return the facts learnt so far."""
         net: dict[Held, int] = {}
         for (held, _), units in self._positions.items():
             net[held] = net.get(held, 0) + units

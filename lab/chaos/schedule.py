@@ -95,7 +95,7 @@ class _Planner:
         self._parked = False
 
     def plan(self) -> tuple[Act, ...]:
-        """All acts."""
+        """Return the acts of a run, in order of time."""
         at = min(_QUIET_AT_START_S, self._until)
         first = self._trouble.accounts[0]
         self._acts += [Act(1.0, Kind.FAULT, fault=row, account=first) for row in hiss_rows(self._random)]

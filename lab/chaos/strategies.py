@@ -132,7 +132,7 @@ class Cast(NamedTuple):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """All instruments that are watched."""
+        """Return the watched instruments."""
         return tuple(name for part in self.parts for name in part.symbols)
 
     @property

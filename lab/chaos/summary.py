@@ -21,7 +21,7 @@ _ADDED = ("kills", "faults", "orders", "of_slices", "limits_reached", "flattens"
 
 
 def summed(reports: list[Body]) -> Body:
-    """All runs as one: what is counted added up, times spread over all of them; one run as it is."""
+    """Return runs as one report: counts added up, times spread over all of them; a single run as it is."""
     good = all(_good(body) for body in reports)
     if len(reports) == 1:
         return {"good": good, **reports[0]}

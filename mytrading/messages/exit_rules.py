@@ -68,7 +68,7 @@ class TrendRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them. Losses and profits in positive rupees, times in seconds after midnight in India (0: none).
+    """Exit rules of a strategy's runs. Losses and profits are positive rupees, times seconds of the IST day (0: none).
 
     Without the matching `auto_exit…` a breach raises an alert and closes nothing. A leg's stop trails if it has a
     value, or is enabled without one, at the risk section's distance. With `stop_to_cost` the stops of the other legs

@@ -36,7 +36,7 @@ _OPEN = ("OPENALGO_API_KEY",)
 
 
 def default_of(variable: Variable) -> str:
-    """What counts when a variable is not set."""
+    """Return the default of a variable."""
     section, _, name = variable.path.partition(".")
     if section not in SECTIONS:
         return variable.default
@@ -59,7 +59,7 @@ def _template_line(variable: Variable) -> str:
 
 
 def note_of(variable: Variable) -> str:
-    """What a variable means, and whether it may stand in `.env`."""
+    """Return the meaning of a variable, and whether it may stand in `.env`."""
     return f"only in the environment: {variable.note}" if variable.outside else variable.note
 
 

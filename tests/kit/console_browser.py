@@ -89,7 +89,7 @@ class Browser:
         return self.http.get(path, **options)
 
     def open_page(self) -> dict[str, Any]:
-        """What a page asks for first; keeps its token."""
+        """Send the first request of a page; keeps its token."""
         found: dict[str, Any] = self.get("/api/session").json()
         self.csrf = found["csrf"]
         return found

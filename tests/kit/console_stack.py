@@ -20,7 +20,7 @@ from tests.kit.webhook_stack import AlertSender
 
 SBIN = "NSE:SBIN"
 HOSTILE = "=HYPERLINK(\"//evil.example\")<img src=x onerror='window.pwned=1'>"
-"""What a spreadsheet would run, and a careless page too."""
+"""Text that a spreadsheet would run, and a careless page too."""
 HOOK = "Chart_Alerts"
 CONDOR = """name = "Condor"
 underlying = "NIFTY"
@@ -78,7 +78,7 @@ class ConsoleSite:
         return AlertSender(self.stack)
 
     def buy_by_hand(self, quantity: int) -> dict[str, Any]:
-        """Somebody buys SBIN at the broker's own terminal; the row of the unmanaged units once they are shown."""
+        """Buy SBIN at the broker's own terminal; return the row of the unmanaged units once it is shown."""
         fields = {"symbol": "SBIN", "exchange": "NSE", "product": "MIS", "pricetype": "MARKET", "price": "0"}
         done = self.stack.post("placeorder", strategy="by hand", action="BUY", quantity=str(quantity), **fields)
         assert done["status"] == "success", done
@@ -98,7 +98,7 @@ class ConsoleSite:
         return found
 
     def rows(self, instrument: str, strategy: str) -> list[dict[str, Any]]:
-        """What a strategy holds of an instrument, as the command line shows it."""
+        """Return a strategy's positions in an instrument, as the command line shows them."""
         found = self.stack.ask("positions")
         return [row for row in found if (row["instrument"], row["strategy"]) == (instrument, strategy)]
 
@@ -113,7 +113,7 @@ class ConsoleSite:
         ]
 
     def api(self, viewer: PageViewer, path: str) -> Any:
-        """What the console answers a viewer's browser; a stack that is too busy for it is asked again."""
+        """Return the console's answer to a viewer's browser; a stack that is too busy for it is asked again."""
         done = eventually(lambda: found if (found := viewer.context.request.get(f"{self.url}{path}")).ok else None, 20)
         return done.json()
 
@@ -143,5 +143,5 @@ def console_site(folder: Path, chromium: Any) -> Iterator[ConsoleSite]:
 
 
 def bodies_of(requests: list[Any]) -> list[dict[str, Any]]:
-    """What POSTs of a page carried."""
+    """Return the bodies of a page's POSTs."""
     return [json.loads(request.post_data) for request in requests if request.method == "POST"]

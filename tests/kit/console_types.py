@@ -16,7 +16,7 @@ from tests.kit.project import ROOT
 FILE = ROOT / "console" / "src" / "generated" / "api.ts"
 _HEAD = "// Written by `python -m tests.kit.console_types` from mytrading/messages/console_*.py. Do not edit.\n"
 REPORT = [kind for kind in vars(document).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
-"""What a `report.json` is made of; it leaves out what has its default."""
+"""Types of a `report.json`; it leaves out fields that have their default."""
 
 
 def _named(reference: str) -> str:

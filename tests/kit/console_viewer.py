@@ -41,7 +41,7 @@ _addresses = count(1)
 
 
 def why_no_pages() -> str:
-    """Why the pages cannot be looked at here; empty where they can."""
+    """Return the reason for which pages cannot be shown here; empty where they can."""
     if not CHROMIUM:
         return "no Chromium on this machine: apt-get install chromium"
     if importlib.util.find_spec("playwright") is None:
@@ -67,7 +67,7 @@ class PageViewer:
     """A page of a browser of its own, with an address of its own, since rates of requests count by address."""
 
     opened: ClassVar[list[PageViewer]] = []
-    """Those that are open, for the pictures of a failed test."""
+    """Open viewers, for the pictures of a failed test."""
 
     def __init__(self, chromium: Any, url: str, *, width: int = WIDE, state: Any = None, **options: Any) -> None:
         self.url = url
@@ -185,7 +185,7 @@ class PageViewer:
     # what is asked of every page
 
     def serious_findings(self) -> list[str]:
-        """What axe finds wrong with the page as it is now, where that is serious or critical."""
+        """Return the serious and critical findings of axe on the page as it is now."""
         if self.page.evaluate("typeof axe") == "undefined":
             self.page.evaluate(AXE.read_text())
         found: list[str] = self.page.evaluate(_SERIOUS)

@@ -93,7 +93,7 @@ def make_machine(
 
 
 def step(machine: EngineMachine, message: Any, now: int | None = None) -> tuple[Any, ...]:
-    """What the harness does with an input."""
+    """Decide on an input, as the harness does, and return the rows."""
     at = now if now is not None else getattr(message, "end_ns", OPEN)
     machine.apply(message)
     rows = machine.decide(message, at)

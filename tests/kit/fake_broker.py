@@ -431,7 +431,7 @@ class OrderBench:
         return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began))
 
     def stands(self, code: str, subject: str) -> bool:
-        """Whether a raised alert goes on by the state of the machine."""
+        """True while the machine's state keeps a raised alert active."""
         return code not in STATE_ALERTS or (code, subject) in self.machine.active_alerts(
             [(code, subject)], Unguarded(), {}
         )

@@ -34,7 +34,7 @@ ALL_BOOKS = ReadJob("test", orders=True, trades=True, positions=True, funds=True
 
 @dataclass
 class Bench:
-    """Everything on one simulator. `mode` is the server's; orders get ids of their own."""
+    """Client and streams on one simulator. `mode` is the server's; orders get ids of their own."""
 
     simulator: RunningSimulator
     mode: ServerMode

@@ -1,4 +1,4 @@
-"""How long what was filled stood without its stop: from the first sighting of a fill to the acceptance that covers it.
+"""Time of filled units without a stop: from the first sighting of a fill to the acceptance of the stop that covers it.
 
 Times are those of the journal's rows (machine ns), so the figure is what the router knew and when, not what a clock
 elsewhere says.
@@ -92,5 +92,5 @@ class FillToStop:
         return sorted(found.seconds for found in self.covered if (found.after, found.how) == ("fill", "stop"))
 
     def open(self, machine_ns: int) -> list[tuple[OwnerKey, float]]:
-        """Who is uncovered still, and for how many seconds."""
+        """Return the owners that are uncovered still, with their seconds."""
         return [(owner, (machine_ns - began) / 1e9) for owner, (began, _) in sorted(self._since.items())]

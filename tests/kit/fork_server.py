@@ -352,7 +352,7 @@ def _prepare() -> None:
 
 
 def _play_in_place(_options: ServerOptions, program: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """What supervisor does in a fork of itself: become the program."""
+    """Become the program, as supervisor does in a fork of itself."""
     if not _is_ours(arguments):
         os.execve(program, arguments, environment)
     code = 70

@@ -73,7 +73,7 @@ def denied(stack: Stack) -> bool:
 
 
 def entries(stack: Stack) -> int:
-    """How many the exchange has got."""
+    """Return the number of entries at the exchange."""
     return sum(row["action"] == "BUY" for row in stack.rest("orderbook")["orders"])
 
 

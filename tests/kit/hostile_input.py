@@ -1,4 +1,4 @@
-"""What a broken or hostile server may send: answers and frames of the right shape with something wrong somewhere.
+"""Input from a broken or hostile server: answers and frames of the right shape with something wrong somewhere.
 
 Used by the fuzz tests. The same seed gives the same cases, so that a case that failed can be had again by its number.
 """

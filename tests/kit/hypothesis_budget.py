@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries. Used by `conftest` and by tests that say a number of their own.
+"""Number of examples that hypothesis tries. Used by `conftest` and by tests that say a number of their own.
 
 `make test` tries all, `make test-fast` the share of them that `TEST_EXAMPLES` says, in per cent. Rule: the
 examples of a share are the first ones of all, the same each time.

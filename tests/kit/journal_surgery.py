@@ -78,6 +78,6 @@ def put(path: Path, at: int, data: bytes) -> None:
 
 
 def end_of(path: Path) -> int:
-    """Where the last whole frame ends."""
+    """Return the byte at which the last whole frame ends."""
     with opened(path) as file:
         return [frame.end for frame in frames_from(file)][-1]

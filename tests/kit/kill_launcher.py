@@ -40,12 +40,12 @@ BOUNDARIES = {
     "router": ("received", "decided", "torn", "committed", "sent", "answered"),
     "reconciler": ("received", "decided", "sent", "answered"),
 }
-"""What a daemon passes; `torn` is half a frame of its journal. The feed's commit is that of a bar; the reconciler keeps
+"""Boundaries that a daemon passes; `torn` is half a frame of its journal. The feed commits a bar; the reconciler keeps
 no journal; only the last two call."""
 
 
 ALERT_BOUNDARIES = ("received", "decided", "torn", "committed", "halfway", "sent", "answered")
-"""What `webhooks` passes with an alert; `halfway` is after the first of its signals. Not in lock-step."""
+"""Boundaries that `webhooks` passes with an alert; `halfway` is after the first of its signals. Not in lock-step."""
 
 
 class Trap:
@@ -57,7 +57,7 @@ class Trap:
 
     @property
     def phase(self) -> str:
-        """Whether it waits for an entry or an exit; empty if there is none."""
+        """Return `entry` or `exit`, whichever the process waits for; empty for neither."""
         try:
             return self._path.read_text().split()[1]
         except (FileNotFoundError, IndexError):

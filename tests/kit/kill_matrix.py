@@ -36,7 +36,7 @@ class Matrix:
         self.cell = 0
 
     def kill(self, daemon: str, boundary: str, phase: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What a window brought in the uninterrupted run and in this one, with the daemon killed in it at the first
+        """Return the rows of a window in the uninterrupted run and in this one, the daemon killed in it at the first
         entry or exit (`phase`)."""
         before, stack, trap = self.market.end_state(), self.market.stack, self.traps / daemon
         old = stack.pid(daemon)
@@ -59,7 +59,7 @@ class Matrix:
 
 
 def news(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What came between two states."""
+    """Return the rows between two states."""
     return {
         "orders": {name: order for name, order in after["orders"].items() if before["orders"].get(name) != order},
         "positions": {name: held[0] for name, held in after["positions"].items() if held[0]},

@@ -89,11 +89,11 @@ class LockStepped:
         return int(self.state()["market_ns"])
 
     def state(self) -> Any:
-        """What the exchange says of itself."""
+        """Return the state of the exchange by its own report."""
         return self.reported("state")
 
     def end_state(self) -> dict[str, Any]:
-        """What must not depend on who was killed: orders, positions, trades and profit of ours, and the exchange's."""
+        """Return facts that must not depend on kills: orders, positions, trades and profit of ours and the exchange."""
         orders: dict[str, Any] = {}
         positions: dict[str, Any] = {}
         trades: list[Any] = []

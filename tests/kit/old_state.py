@@ -21,7 +21,7 @@ from tests.kit.waiting import eventually
 
 STOPPED, KILLED = "state-9f71261.tar.xz", "state-9f71261-killed.tar.xz"
 DAY, UNTIL = "2026-11-20", "09:44:00"
-"""Where the market of both stood."""
+"""Market day and time of both states."""
 
 
 class OldState:
@@ -58,7 +58,7 @@ class OldState:
             yield market
 
     def files(self) -> dict[str, bytes]:
-        """What the folder holds, but for what reading a database makes: an index, and an empty log."""
+        """Return the files of the folder without those that reading a database makes: an index, and an empty log."""
         paths = (path for path in self.state.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
         found = {str(path.relative_to(self.state)): path.read_bytes() for path in paths}
         return {name: content for name, content in found.items() if content or not name.endswith("-wal")}

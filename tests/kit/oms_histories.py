@@ -46,7 +46,7 @@ class Trading(RuleBasedStateMachine):
     late_most = 4 * SECOND
     reversal_allowed = False
     plan_of: ClassVar[dict[str, dict[str, float]]] = {}
-    """What each instrument's entries carry: a stop plan, lot and freeze quantity."""
+    """Terms of each instrument's entries: a stop plan, lot and freeze quantity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -306,7 +306,7 @@ class Trading(RuleBasedStateMachine):
         return order.purpose.reduces
 
     def teardown(self) -> None:
-        """Everything works again for a while: nothing may be left open, and the books must agree."""
+        """Let all calls succeed for a while: nothing may be left open, and the books must agree."""
         bench = self.bench
         bench.check_purity = False
         for _ in range(80):
@@ -486,7 +486,7 @@ PACE = settings(
 
 MOST = 3
 ENDS = ("ok", "ok", "silent", "lost", "late", "not sent", "limited", "refused", "fills", "ends")
-"""How a modify call ends: made (told or not), lost, late, not made, refused, or too late for the order."""
+"""Ends of a modify call: made (told or not), lost, late, not made, refused, or too late for the order."""
 
 
 class TradingWithChanges(TradingWithStops):
@@ -546,7 +546,7 @@ class TradingWithChanges(TradingWithStops):
     def change_anew(
         self, instrument: str, owner: str, of: str, ticks: int, quantity: int, end: str, delay: int
     ) -> None:
-        """Something comes to rest, and is changed at once."""
+        """Place a resting order, and change it at once."""
         if of == "entry":
             self.rest(instrument, owner)
         else:
@@ -565,7 +565,7 @@ class TradingWithChanges(TradingWithStops):
 
     @rule(instrument=INSTRUMENTS, owner=OWNERS)
     def guard(self, instrument: str, owner: str) -> None:
-        """Something is held, and its stop rests."""
+        """Open a position whose stop rests."""
         self._hold(instrument, owner, 2)
         for call in [call for call in self.bench.calls if call.order.purpose is Purpose.STOP]:
             if call.call is Call.PLACE:

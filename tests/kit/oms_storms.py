@@ -54,7 +54,7 @@ ACTS = {
     "hand": 0.3,
     "night": 0.02,
 }
-"""What may happen in a step, and how often."""
+"""Acts of a step, with their weights."""
 
 
 class _Fate(NamedTuple):
@@ -336,7 +336,7 @@ class Storm:
         )
 
     def _act_hand(self, instrument: str, _owner: str) -> None:
-        """Somebody sells a part at the terminal, in a quantity that no order of ours has."""
+        """Sell a part at the terminal, in a quantity that no order of ours has."""
         net = self.bench.broker.net.get((instrument, Product.MIS), 0)
         units = min(7, abs(net))
         if units and self.bench.time >= self._lag_until:
@@ -420,7 +420,7 @@ class Storm:
                 assert beyond <= allowed, f"{instrument} was reversed by {beyond}, ghosts {ghosts}"
 
     def judge(self) -> None:
-        """What must be true when all is calm again."""
+        """Check the invariants that hold when all is calm again."""
         bench = self.bench
         for order in bench.machine.orders():
             assert order.state is not OrderState.SUBMITTED and order.filled == order.filled_seen, order
@@ -442,7 +442,7 @@ class Storm:
         assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
     def _guarded(self, instrument: str, held: dict[int, int]) -> None:
-        """What is held is guarded by stops of the other side at the broker, unit for unit; `held` by sign."""
+        """Check that positions are guarded by stops of the other side at the broker, unit for unit; `held` by sign."""
         stops = {1: 0, -1: 0}
         for placed in self.bench.broker.orders.values():
             order = self.bench.machine.state.orders.get(placed.client_order_id)

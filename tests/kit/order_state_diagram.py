@@ -49,7 +49,7 @@ def _matrix() -> str:
 
 
 def written(begin: str = BEGIN, end: str = END) -> str:
-    """What stands between two marks of the document, with them."""
+    """Return the text between two marks of the document, with the marks."""
     text = FILE.read_text(encoding="utf-8")
     return text[text.index(begin) : text.index(end) + len(end)]
 

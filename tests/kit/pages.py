@@ -36,7 +36,7 @@ def browse(page: Path, profile: Path, *more: str) -> str:
 
 
 def run_chromium(page: Path, profile: Path, *words: str, width: int, height: int) -> str:
-    """What Chromium prints of a page on the disk, without a network, with these options beside its usual ones."""
+    """Return Chromium's output for a page on the disk, without a network, with these options beside its usual ones."""
     done = subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", f"--window-size={width},{height}",

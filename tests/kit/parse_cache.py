@@ -1,4 +1,4 @@
-"""What a command does once in its life, and a run of the tests thousands of times, is done once a run here.
+"""Cached parsing: a command does it once in its life, a run of the tests would do it thousands of times.
 
 Used by `conftest` and by the fork server. Rule: only what follows from its arguments alone is remembered, and nobody
 gets an object that another one may change.

@@ -147,7 +147,7 @@ def average_cross(bars: Sequence[PlainBar], fast: int, slow: int) -> Decide:
 
 
 class PlainRates(NamedTuple):
-    """What an execution costs, as shares of its turnover; `brokerage` at most `most` rupees, 0 for `most` flat."""
+    """Charges of an execution, as shares of its turnover; `brokerage` at most `most` rupees, 0 for `most` flat."""
 
     brokerage: float
     most: float

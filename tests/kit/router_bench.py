@@ -97,7 +97,7 @@ class Bench:
         self.risk.append(rows, machine_now(), machine_now())
 
     def clear_mode(self, account: str = "main") -> None:
-        """What `mytrading resume` has the gateway journal for an account in the wrong mode."""
+        """Journal the row of the gateway for `mytrading resume` of an account in the wrong mode."""
         gateway = Journal(self.config.journal_dir("gateway"), "gateway", "2026-11-20")
         row = ModeCleared(account=account, at_ns=1)
         gateway.append([Entry(OUTPUT, "control", encode_body(row))], machine_now(), machine_now())
@@ -109,7 +109,7 @@ class Bench:
         return next((order for order in reversed(found) if order.client_order_id == name), None)
 
     def closed(self, goal: str) -> bool:
-        """Whether the router's journal shows an exit goal done."""
+        """True if the router's journal shows an exit goal done."""
         done = (row.goal for row in self._orders() if isinstance(row, GoalChanged) and row.goal.state == "done")
         return goal in {level.id for level in done}
 
@@ -128,7 +128,7 @@ class Bench:
         return [_decode(row) for row in JournalReader(self.config.journal_dir("router"), "orders").read(0)]
 
     def said(self, text: str) -> bool:
-        """Whether the daemons have written this."""
+        """True if the daemons have written this."""
         return text in self.log.read_text(errors="replace")
 
 

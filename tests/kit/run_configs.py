@@ -14,7 +14,7 @@ from tests.kit.project import ROOT
 
 
 def run_config(folder: Path, replay: str = "") -> RunConfig:
-    """What `up --simulator` would run with, its state in `folder`/state, its logs in `folder`/logs."""
+    """Return the configuration of `up --simulator`, its state in `folder`/state, its logs in `folder`/logs."""
     overrides = {"simulator.replay": replay} if replay else {}
     settings = load_settings(ROOT, "replay" if replay else "paper", {}, overrides)
     state = folder / "state"

@@ -1,4 +1,4 @@
-"""What is asked once in a run of the tests, whichever worker needs it first: the others read its answer.
+"""Values made once in a run of the tests, by the worker that needs them first: the others read its answer.
 
 Used by fixtures whose making takes seconds of a core. Rule: what is made is JSON, and nobody changes it.
 """
@@ -22,7 +22,7 @@ def share(folder: Path) -> None:
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[], Any]) -> Any:
-    """What `make` gives, made by the first worker that comes; what it raises, the next one meets again."""
+    """Return the value of `make`, called by the first worker that comes; an exception is raised for each of them."""
     folder = _shared.get("folder") or factory.getbasetemp()
     kept = folder / f"{name}.json"
     with (folder / f"{name}.lock").open("w") as lock:

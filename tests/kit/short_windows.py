@@ -16,7 +16,7 @@ from mytrading.messages.run_config import Windows
 
 
 def short(**_: float) -> Windows:
-    """What the settings say of windows does not count here."""
+    """Return short windows, whatever the settings say."""
     return replace(SHORT_WINDOWS, mismatch_gap=1.0, orders_every=2.0, positions_every=3.0)
 
 

@@ -27,9 +27,9 @@ TICK_SECONDS = 5
 """Of a generated market: half of what a stack computes is quotes, and a second of a test has twelve of them yet."""
 SHORT_WINDOWS = Path(__file__).with_name("short_windows.py")
 STARTING = ("up", "down")
-"""What starts and stops processes is a process itself."""
+"""Commands that start and stop processes: run as processes of their own."""
 SHOWING = ("status", "orders", "positions", "trades", "signals", "alerts", "perf", "risk")
-"""What changes nothing is asked again where the gateway is too busy to answer, as on a machine of many stacks."""
+"""Commands that change nothing: repeated where the gateway is too busy to answer, as on a machine of many stacks."""
 PROCESSES = (
     "supervisord",
     "watchdog",
@@ -126,7 +126,7 @@ class Stack:
 
     @property
     def config(self) -> RunConfig:
-        """What the stack was started with."""
+        """Return the configuration that the stack was started with."""
         return decode_run_config(self.state / "run.msgpack")
 
     def log(self) -> str:
@@ -226,7 +226,7 @@ class Stack:
         return orders, positions
 
     def disagreements(self) -> list[str]:
-        """Everything in which our books, the exchange's books and the journal differ; empty when all agree."""
+        """Return the differences between our books, the exchange's books and the journal; empty when all agree."""
         found: list[str] = []
         orders, positions = self.journaled()
         ours = Counter[str]()

@@ -1,4 +1,4 @@
-"""What an order machine knows, as bytes to compare: for tests that decide twice, or replay a journal."""
+"""State of an order machine, as bytes to compare: for tests that decide twice, or replay a journal."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE = float(os.environ.get("MYTRADING_TEST_PATIENCE", "1"))
-"""How much longer than on a quiet machine to wait for what must come about, where several stacks share the cores."""
+"""Factor on all waits, above 1 where several stacks share the cores."""
 
 T = TypeVar("T")
 

@@ -47,6 +47,6 @@ def webhook_process(
 
 
 def journaled(receiver: WebhookReceiver) -> list[Any]:
-    """What the receiver has journaled, oldest first."""
+    """Return the rows that the receiver has journaled, oldest first."""
     decoders = {stream: StreamDecoder(stream) for stream in ("internal", "records", "signals")}
     return [decoders[row.stream].body(row.body) for row in read_segment(segments(receiver.journal.folder)[-1])]

@@ -60,7 +60,7 @@ class AlertSender:
         self.paths: dict[str, str] = {}
         """Path with token, by name."""
         self.extra: dict[str, dict[str, Any]] = {}
-        """What else was printed once, by name."""
+        """Further output that was printed once, by name."""
 
     def add(self, name: str, *arguments: str, sender: str = "generic") -> str:
         """Make a webhook; returns its path."""
@@ -84,7 +84,7 @@ class AlertSender:
 
     @property
     def port(self) -> int:
-        """Where the process listens now."""
+        """Port on which the process listens now."""
         place = eventually(lambda: self.stack.ask("endpoints")["webhooks"], 20)
         return int(place["port"])
 

@@ -159,7 +159,7 @@ class Receiver:
 
 
 def verdicts(rows: tuple[Any, ...]) -> list[str]:
-    """What was decided on each symbol: the verdict, or the code of its refusal."""
+    """Return the decision on each symbol: the verdict, or the code of its refusal."""
     judged = [row for row in rows if isinstance(row, AlertJudged)]
     return [row.refusal.code if row.refusal is not None else row.verdict.value for row in judged]
 

@@ -82,7 +82,7 @@ class FillLimits:
 
 @dataclass(frozen=True)
 class Models:
-    """All of them. `at_close` fills what a bar's close led to at that close, else it is filled at the next bar's open.
+    """Models of a run. With `at_close` orders of a bar's close are filled at that close, else at the next bar's open.
 
     `latency_ns` is the way of a call to the exchange: the price it meets lies that far on the straight line from the
     open of its bar to the close. Inside a bar a call arrives at once if its way is shorter than a third of the bar.

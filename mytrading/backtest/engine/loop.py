@@ -445,7 +445,7 @@ class Loop:
         venue.moving = False
 
     def _closes(self) -> list[int]:
-        """When the sessions of the day end at the exchanges of the data, market ns."""
+        """Return the ends of the day's sessions at the exchanges of the data, market ns."""
         calendar, today = self._world.calendar, ist_date(self.day * DAY - IST_OFFSET)
         exchanges = {name.partition(":")[0] for name in self._feeds}.intersection(calendar.exchanges)
         sessions = [calendar.session(exchange, today) for exchange in exchanges]

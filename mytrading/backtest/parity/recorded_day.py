@@ -169,7 +169,7 @@ def _equities(messages: Iterable[Any]) -> dict[str, float]:
 
 
 def _openings(engine: Sequence[RecordedRow], first_ns: int) -> list[Opening]:
-    """When the strategies opened; at the day's beginning where the engine ran on from the day before."""
+    """Return the market times at which strategies opened: the day's beginning where the engine ran on overnight."""
     found: dict[int, dict[str, tuple[str, ...]]] = {}
     for row in engine:
         if isinstance(row.message, StrategyStarted):
@@ -238,7 +238,7 @@ def _until(act: Interference, ends: Sequence[int]) -> Interference:
 
 
 def _absences(runs: Sequence[RecordedRow], openings: Sequence[Opening], silence: Silence) -> list[Absence]:
-    """When daemons were away: before each start but the first of the day, until they decide again."""
+    """Return the absences of daemons: before each start but the first of the day, until they decide again."""
     found: list[Absence] = []
     for row in runs:
         if not row.place:

@@ -67,7 +67,7 @@ class ScreenData:
 
     bars: WholeBars
     ends_ns: NDArray[np.int64]
-    """When each of `bars` is complete."""
+    """Market ns at which each of `bars` is complete."""
     lasts: NDArray[np.int64] | None
     """The walked bar that completes each of `bars`; None if they are the same bars."""
     opens: FloatArray
@@ -190,7 +190,7 @@ def _marks(spec: Spec, world: MarketContext, columns: Columns, end: NDArray[np.i
 
 
 def _square_off(spec: Spec, world: MarketContext, columns: Columns, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """When closing begins on each bar's day; 0 where the clock closes nothing."""
+    """Return the market ns at which closing begins on each bar's day; 0 where the clock closes nothing."""
     run, name = spec.run, columns.instrument
     environment = RiskEnvironment(
         spec.limits, spec.rates, [run], "", spec.calendar, InstrumentBook(()), world.square_off()

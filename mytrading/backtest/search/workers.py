@@ -87,7 +87,7 @@ MISSING = (
 
 
 class WorkersError(RuntimeError):
-    """There are no workers to be had; the message says what to do."""
+    """No workers are available; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)

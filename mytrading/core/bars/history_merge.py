@@ -76,7 +76,7 @@ class _Join:
 
 
 class HistoryMerge:
-    """One join per instrument. `gaps` counts minutes for which neither quotes nor history give a whole bar."""
+    """Joins live bars with history, by instrument. `gaps` counts minutes without a whole bar from quotes or history."""
 
     def __init__(self, margin_ns: int) -> None:
         """History is requested `margin_ns` of market time after the minute it is needed for."""

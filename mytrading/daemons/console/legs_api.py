@@ -52,7 +52,7 @@ def _values(text: str) -> dict[str, Any]:
 
 @get("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True)
 def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
-    """One of them: text, keys, versions and digest, which a change of it names."""
+    """Return a file of legs: text, keys, versions, and the digest that a change of it names."""
     row = next((row for row in _leg_files(state) if row.name == name), None)
     if row is None:
         raise ApiRefused("NOT_FOUND", f"expected a file of legs, found {plain(name)[:64]!r}; load the list again")

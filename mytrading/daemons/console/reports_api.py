@@ -37,7 +37,7 @@ def show_reports(state: State) -> list[api.ReportEntry]:
 
 @get("/api/reports/{name:path}", sync_to_thread=True)
 def show_report(state: State, name: FromPath[Path]) -> Response[bytes]:
-    """One of them, whole. Names are looked up among those found, so that none leads out of the folder."""
+    """Return a whole report. Its name is looked up among those found, so that none leads out of the folder."""
     wanted = str(name).strip("/")
     path = _reports(Path(state.config.home) / RUNS).get(wanted)
     if path is None or path.stat().st_size > LARGEST:

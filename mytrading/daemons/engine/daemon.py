@@ -154,7 +154,7 @@ class StrategyEngine(MachineDaemon):
             self._open_again("hole.filled", "strategies start again from whole bars", instruments=sorted(filled))
 
     def _look(self) -> None:
-        """Each tenth of a second: new contracts, history that came late, and in real time what the clock brings."""
+        """Poll each tenth of a second for new contracts and late history, and in real time for events of the clock."""
         if self._universe.is_choice_due(self.clock.now()):
             self._choose_options()
         if not self._opened:

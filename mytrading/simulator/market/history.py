@@ -107,7 +107,7 @@ def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> 
 
 
 def _merged(bars: Bars, edges: NDArray[np.int64], starts: NDArray[np.int64]) -> Bars:
-    """One bar of those from each edge to the next; the first edge is 0, and without bars there is none."""
+    """Merge the bars from each edge to the next into one; the first edge is 0, and without bars there is none."""
     if not len(bars.start):
         return bars
     ends = np.append(edges[1:], len(bars.start)) - 1

@@ -193,7 +193,7 @@ def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
 
 
 def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades, ...]:
-    """Each trade once, as far as they have ids; one id with other figures is another trade."""
+    """Return each trade once, as far as trades have ids; one id with other figures is another trade."""
     totals: dict[str, BrokerTrades] = {}
     listed: set[tuple[str, BrokerTrades]] = set()
     for name, row in trades:

@@ -333,7 +333,7 @@ class Limits:
         return rows
 
     def _marks(self, now: int) -> list[LevelMoved]:
-        """Each minute what is held would be closed at, so that a restart and the next day know it."""
+        """Return each minute's closing prices of open positions, so that a restart and the next day know them."""
         memory = self._state.memory
         if 0 <= now - memory.marked_ns < MARK_EVERY_NS:
             return []
