@@ -175,16 +175,17 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     ]  # fmt: skip
 
 
-def test_run_is_closed_and_its_strategy_stays_on(site: ConsoleSite, viewer: PageViewer) -> None:
+def test_run_is_closed_and_entries_stay_on(site: ConsoleSite, viewer: PageViewer) -> None:
+    site.buy_by_hand(4)
+    site.stack.ask("positions", "claim", SBIN, "--strategy", "manual")
     viewer.open("/positions", "Positions")
-    card = viewer.page.locator("section.card", has_text="Condor, run of")
+    card = viewer.page.locator("section.card", has_text="manual, run of")
     card.get_by_role("button", name="Close the run…").click()
     dialog = viewer.dialog("Close the run")
     with viewer.page.expect_request("**/api/actions/close-run") as asked:
-        dialog.get_by_role("button", name="Close 4 legs at the market").click()
+        dialog.get_by_role("button", name="Close 1 leg at the market").click()
     viewer.dialog("Flatten").get_by_text("Flat: confirmed twice by the books").first.wait_for(timeout=120_000)
-    assert not [row for row in site.stack.ask("positions") if row["strategy"] == "Condor" and row["quantity"]]
-    assert [row["enabled"] for row in site.stack.ask("strategies") if row["name"] == "Condor"] == [True]
+    assert SBIN not in site.stack.broker_net() and all(row["enabled"] for row in site.stack.ask("strategies"))
     (body,) = bodies_of([asked.value])
     late = site.stack.run("positions", "close", "--run", body["run"])
     assert late.returncode == 2 and "MOVED: expected a run that holds something" in late.stderr
