@@ -40,7 +40,7 @@ EXPLAIN = if grep -q 'connection broken by\|connection error' $(VENV)/pip.log; t
 PEER_PYTHON ?= python3.12
 PEERS := .venv-bench
 # Per cent of the examples of hypothesis that `make test-fast` tries; `make test` tries all.
-SHARE ?= 30
+SHARE ?= 15
 ARGS ?=
 
 .PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers bench-console pictures lint clean distclean

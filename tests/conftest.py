@@ -8,7 +8,8 @@ import pytest
 import zmq
 from hypothesis import settings
 
-from tests.kit import parse_cache
+from mytrading.cli.stack import strategy_trial
+from tests.kit import fork_server, parse_cache
 from tests.kit.feed_process import runtime_folder
 from tests.kit.hypothesis_budget import examples
 from tests.kit.process_leaks import pytest_configure, pytest_sessionfinish
@@ -40,9 +41,10 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_pure_is_done_twice() -> Iterator[None]:
-    """Commands are built, and shipped files parsed, once for all tests."""
+    """Commands are built, shipped files parsed, and modules loaded to try a strategy, once for all tests."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         parse_cache.remember(monkeypatch.setattr)
+        fork_server.fork_in(strategy_trial, put=monkeypatch.setattr)
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.run_config import AccountRun, write_run_config
 from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
 from tests.kit.feed_process import feed_config
+from tests.kit.fork_server import PIPE, start
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 from tests.kit.waiting import PATIENCE, eventually
@@ -227,8 +227,7 @@ def test_two_shells_that_add_an_account_at_once_keep_both_under_one_key(
     program = "import sys; from mytrading.cli.main import run; run(sys.argv[1:])"
     given = ("--host", simulator.rest, "--ws-url", simulator.ws, "--key-stdin")
     shells = [
-        subprocess.Popen([sys.executable, "-c", program, "account", "add", name, *given], stdin=subprocess.PIPE)
-        for name in ("one", "two")
+        start([sys.executable, "-c", program, "account", "add", name, *given], stdin=PIPE) for name in ("one", "two")
     ]
     for shell in shells:
         assert shell.stdin is not None
@@ -248,7 +247,7 @@ def test_account_whose_server_takes_long_to_answer_keeps_no_other_command_waitin
     assert simulator.call("/sim/fault", kind="delay_ms", count=1, route="ping", ms=3000)[0] == 200
     program = "import sys; from mytrading.cli.main import run; run(sys.argv[1:])"
     given = ("--host", simulator.rest, "--ws-url", simulator.ws, "--key-stdin")
-    slow = subprocess.Popen([sys.executable, "-c", program, "account", "add", "slow", *given], stdin=subprocess.PIPE)
+    slow = start([sys.executable, "-c", program, "account", "add", "slow", *given], stdin=PIPE)
     try:
         assert slow.stdin is not None
         slow.stdin.write(f"{API_KEY}\n".encode())

@@ -16,6 +16,7 @@ import zmq
 from websockets.sync.client import ClientConnection, connect
 
 from mytrading.core.calendar import Calendar
+from mytrading.daemons.console import paper_trial, research_queue, shell_commands
 from mytrading.daemons.console.server import ConsoleServer
 from mytrading.daemons.console.user_store import new_code
 from mytrading.daemons.gateway.ops_server import OpsServer
@@ -26,11 +27,14 @@ from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.host.paths import state_key
 from mytrading.runtime.streams.endpoints import endpoint_of
+from tests.kit.fork_server import be_there, fork_in
 from tests.kit.gateway_queries import ops_server
 from tests.kit.run_configs import run_config
 
 PASSWORD = "Nifty-lantern!73-otter"
 _addresses = count(1)
+
+fork_in(paper_trial, research_queue, shell_commands)
 
 
 class GatewayThread:
@@ -81,7 +85,7 @@ class Browser:
     def __init__(self, url: str, origin: str = "") -> None:
         self.url, self.origin = url, origin or url
         self.ip = f"203.0.113.{next(_addresses)}"
-        self.http = httpx.Client(base_url=url, timeout=20, headers={"x-forwarded-for": self.ip})
+        self.http = httpx.Client(base_url=url, timeout=20, headers={"x-forwarded-for": self.ip}, verify=False)
         self.csrf = ""
 
     def get(self, path: str, **options: Any) -> httpx.Response:
@@ -155,6 +159,7 @@ class ConsoleOfTest:
     def __init__(
         self, folder: Path, *, bare: bool = False, bundle: Path | None = None, home: Path | None = None, **rules: Any
     ) -> None:
+        be_there()  # for what the console's threads start
         made = msgspec.structs.replace(ConsoleRules(port=0, proxies=("127.0.0.1",)), **rules)
         self.config = msgspec.structs.replace(run_config(folder), console=made)
         if home is not None:  # a project of the test's own, whose files are written

@@ -3,10 +3,10 @@ keep a process busy.
 
 `start` and `run` are used like `subprocess.Popen` and `subprocess.run`. A run of the tests has one fork server, made
 with the first process, or at once where several workers share it (`tests.kit.side_by_side`), and ended with the run.
-What a stack starts itself (supervisor, its programs, their successors) is forked there too. A command that is not ours
-is started as usual. Rule: a forked process has arguments, environment, session, signals and streams of its own, as
-`/proc` shows them; that a start from nothing leads to the same is tested without this module
-(`tests/system/test_cli.py`, `test_supervisord.py`).
+What a stack starts itself (supervisor, its programs, their successors) is forked there too, and what the modules given
+to `fork_in` start. A command that is not ours is started as usual. Rule: a forked process has arguments, environment,
+session, niceness, signals and streams of its own, as `/proc` shows them; that a start from nothing leads to the same is
+tested without this module (`tests/system/test_cli.py`, `test_supervisord.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import IO, Any
 
 import msgspec
@@ -60,11 +60,12 @@ _ROOM = 4096, 16_384
 def start(arguments: Sequence[str | os.PathLike[str]], **options: Any) -> Process:
     """Start a process as `subprocess.Popen` does: forked, if it is one of the package's."""
     words = [os.fspath(word) for word in arguments]
+    niceness, words = (int(words[2]), words[3:]) if words[:2] == ["nice", "-n"] else (0, words)
     path = (options.get("env") or os.environ).get("PYTHONPATH")  # of other code than this process has
     plain = not {"preexec_fn", "shell", "pass_fds", "bufsize"} & options.keys()
     if _is_ours(words) and plain and path == os.environ.get("PYTHONPATH"):
-        return Forked(words, **options)
-    return subprocess.Popen(words, **options)
+        return Forked(words, niceness=niceness, **options)
+    return subprocess.Popen(arguments, **options)
 
 
 def run(
@@ -72,6 +73,8 @@ def run(
 ) -> subprocess.CompletedProcess[Any]:
     """Start a process, with its output captured, and wait for its end as `subprocess.run` does."""
     given = options.pop("input", None)
+    check = options.pop("check", False)
+    options.pop("capture_output", None)  # it always is
     streams = {"stdin": None if given is None else PIPE, "stdout": PIPE, "stderr": PIPE}
     with start(arguments, **{**streams, **options}) as process:
         try:
@@ -79,7 +82,22 @@ def run(
         except BaseException:
             process.kill()
             raise
-    return subprocess.CompletedProcess(arguments, process.returncode, out, errors)
+    done = subprocess.CompletedProcess(arguments, process.returncode, out, errors)
+    if check:
+        done.check_returncode()
+    return done
+
+
+_FORKING = SimpleNamespace(
+    **{**{name: getattr(subprocess, name) for name in dir(subprocess) if not name.startswith("__")},
+       "Popen": start, "run": run}
+)  # fmt: skip
+
+
+def fork_in(*modules: ModuleType, put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Fork what these modules start of the package with `subprocess`; `put` as in `parse_cache.remember`."""
+    for module in modules:
+        put(module, "subprocess", _FORKING)
 
 
 def _is_ours(words: list[str]) -> bool:
@@ -89,6 +107,8 @@ def _is_ours(words: list[str]) -> bool:
         return False
     if words[1] == "-m":
         return words[2].startswith("mytrading.")
+    if words[1] == "-c":
+        return "from mytrading." in words[2]
     return words[1].startswith(str(ROOT / "tests")) and words[1].endswith(".py")
 
 
@@ -98,14 +118,14 @@ class Forked:
     def __init__(
         self, arguments: list[str], *, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None,
         stdin: Any = None, stdout: Any = None, stderr: Any = None, text: bool = False, umask: int = -1,
-        start_new_session: bool = False,
+        start_new_session: bool = False, niceness: int = 0,
     ) -> None:  # fmt: skip
         self.args = arguments
         self.returncode: int | None = None
         self._mutex = threading.Lock()
         request = {
             "arguments": arguments, "environment": dict(os.environ if env is None else env), "umask": umask,
-            "folder": os.fspath(cwd or Path.cwd()), "session": start_new_session,
+            "folder": os.fspath(cwd or Path.cwd()), "session": start_new_session, "niceness": niceness,
         }  # fmt: skip
         given: list[int] = []
         ours: list[int] = []
@@ -240,6 +260,12 @@ def _address() -> str:
     return _known["address"] or _launched(os.getpid())
 
 
+def be_there() -> None:
+    """Start the fork server, if there is none. Linux ends it with the thread that did: whose threads start processes
+    calls this first, in a thread that stays."""
+    _address()
+
+
 def share(address: str) -> None:
     """Use the fork server at this socket, as processes forked from this one do."""
     _known["address"] = address
@@ -325,9 +351,7 @@ def _load() -> None:
     for name in PACKAGES:
         for found in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
             importlib.import_module(found.name)
-    standard = {name: getattr(subprocess, name) for name in dir(subprocess) if not name.startswith("__")}
-    for module in (control, instruments):  # they start processes of the package
-        module.subprocess = SimpleNamespace(**{**standard, "Popen": start})
+    fork_in(control, instruments)  # they start processes of the package
     ServerOptions.execve = _play_in_place
     _prepare()
     gc.collect()
@@ -391,7 +415,8 @@ def _keep(channel: socket.socket) -> None:
 
 
 def _settle(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Give a fork the session, descriptors and folder that were asked for."""
+    """Give a fork the session, niceness, descriptors and folder that were asked for."""
+    os.nice(request["niceness"])
     if request["session"]:
         os.setsid()
     else:
@@ -450,7 +475,7 @@ def _play(arguments: list[str]) -> int:
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__):  # a program may have put another in place of its first
         try:
             stream.flush()
         except (OSError, ValueError):
@@ -469,6 +494,10 @@ def _main(arguments: list[str]) -> object:
         sys.path[0] = str(Path.cwd())
         sys.modules.pop(f"{arguments[2]}.__main__", None)  # run as the program, not as the module that was loaded
         runpy.run_module(arguments[2], run_name="__main__", alter_sys=True)
+    elif arguments[1] == "-c":
+        sys.argv = ["-c", *arguments[3:]]
+        sys.path[0] = ""
+        exec(arguments[2], {"__name__": "__main__"})
     else:
         sys.path[0] = str(Path(arguments[1]).parent)
         runpy.run_path(arguments[1], run_name="__main__")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -24,11 +21,8 @@ from mytrading.reports.document import (
     encode_report,
 )
 from mytrading.reports.page import render_report, write_report_files
+from tests.kit.page_script import in_node, needs_node
 from tests.kit.pages import HOSTILE, NINE, Seen, hostile
-from tests.kit.project import ROOT
-
-SCRIPT = ROOT / "mytrading" / "reports" / "report.js"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
 def test_report_is_the_same_after_being_written_and_read() -> None:
@@ -78,13 +72,6 @@ def test_second_report_of_a_folder_writes_no_second_script(tmp_path: Path) -> No
     before = library.stat().st_mtime_ns
     write_report_files(hostile(), runs / "b" / "report.html")
     assert [path.stat().st_mtime_ns for path in (runs / "assets").iterdir()] == [before]
-
-
-def in_node(expression: str) -> Any:
-    """What an expression gives; `r` are the functions of the page's script."""
-    text = f"const r = require({json.dumps(str(SCRIPT))}); console.log(JSON.stringify({expression}))"
-    done = subprocess.run(["node", "-e", text], capture_output=True, text=True, timeout=60, check=True)
-    return json.loads(done.stdout)
 
 
 @needs_node

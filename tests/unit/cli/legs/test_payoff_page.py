@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -18,13 +17,12 @@ from mytrading.cli.app import app
 from mytrading.cli.shell.failures import USAGE, Failure
 from mytrading.core.options.black76 import price_one
 from mytrading.reports.document import ReportPayoff
+from tests.kit.page_script import in_node, needs_node
 from tests.kit.pages import blocks_of, report_of
-from tests.kit.project import ROOT, copy_project
+from tests.kit.project import copy_project
 
 SPOT = 26_000.0
 GIVEN = ("--spot", "26000", "--iv", "14%", "--date", "2026-01-28")
-SCRIPT = ROOT / "mytrading" / "reports" / "report.js"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
 @pytest.fixture
@@ -118,18 +116,6 @@ def test_page_lies_below_runs_with_its_data(home: Path) -> None:
     assert (home / "runs" / "assets").is_dir()
 
 
-def in_node(payoff: ReportPayoff, expression: str, folder: Path) -> Any:
-    """What an expression gives; `r` are the functions of the page's script, `p` is the payoff."""
-    import msgspec
-
-    data = folder / "payoff.json"
-    data.write_bytes(msgspec.json.encode(payoff))
-    text = f"const r = require({json.dumps(str(SCRIPT))}), p = require({json.dumps(str(data))});"
-    done = subprocess.run(["node", "-e", f"{text} console.log(JSON.stringify({expression}))"], capture_output=True,
-                          text=True, timeout=60, check=True)  # fmt: skip
-    return json.loads(done.stdout)
-
-
 @needs_node
 @pytest.mark.parametrize("template", ["iron-condor", "calendar", "covered-call"])
 def test_sliders_value_legs_as_the_options_kernel_does(home: Path, template: str) -> None:
@@ -137,6 +123,7 @@ def test_sliders_value_legs_as_the_options_kernel_does(home: Path, template: str
     body = json.loads(run("legs", "payoff", "Mine", *GIVEN, "--json"))
     (payoff,) = blocks_of(report_of(home / "runs" / "charts", "Mine_payoff.json"), "Payoff")
     assert isinstance(payoff, ReportPayoff)
+    given = msgspec.to_builtins(payoff)
     for spot, gone, shift in ((26_000.0, 0.0, 0.0), (25_800.0, 0.4, 0.02), (26_300.0, 0.9, -0.03)):
         passed = gone * payoff.years
         expected = 0.0
@@ -148,10 +135,8 @@ def test_sliders_value_legs_as_the_options_kernel_does(home: Path, template: str
             else:
                 worth = spot + (leg.price - payoff.spot) * (1 - gone)
             expected += leg.units * (worth - leg.price)
-        assert in_node(payoff, f"r.payoffProfit(p, {spot}, {passed}, {shift})", home) == pytest.approx(
-            expected, abs=1e-4
-        )
+        assert in_node(f"r.payoffProfit(p, {spot}, {passed}, {shift})", given) == pytest.approx(expected, abs=1e-4)
     for point, value in body["payoff"][::9]:
-        assert in_node(payoff, f"r.payoffProfit(p, {point}, p.years, 0)", home) == pytest.approx(value, abs=1.0)
-    chance = in_node(payoff, "r.profitChance(p, p.spot, 0, 0)", home)
+        assert in_node(f"r.payoffProfit(p, {point}, p.years, 0)", given) == pytest.approx(value, abs=1.0)
+    chance = in_node("r.profitChance(p, p.spot, 0, 0)", given)
     assert chance == pytest.approx(body["probability_of_profit"], abs=1e-3)

@@ -32,10 +32,11 @@ from mytrading.runtime.journal.journal import (
 )
 from mytrading.runtime.journal.segment import AHEAD_BYTES, SYNC_EVERY
 from mytrading.runtime.recovery.journal_rebuild import set_aside
+from tests.kit.hypothesis_budget import examples
 from tests.kit.journal_surgery import end_of, flip, frame_with, put
 
 DAY = "2026-11-23"
-KILLS = 60
+KILLS = examples(60)
 STARTS = 7
 """A start is tried at each so many bytes; what a reader finds, at every one."""
 

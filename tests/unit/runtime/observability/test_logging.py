@@ -24,6 +24,7 @@ from mytrading.runtime.observability.logging import (
     performance_logger,
     trade_logger,
 )
+from tests.kit.fork_server import start
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +164,7 @@ for number in range(2000):
 
 def test_file_shared_by_processes_and_rotated_loses_and_mixes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "main.log"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(n)]) for n in range(3)]
+    writers = [start([sys.executable, "-c", WRITER, str(path), str(n)]) for n in range(3)]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     parts = list(tmp_path.glob("main*.log"))
     rows = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
