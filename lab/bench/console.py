@@ -185,7 +185,7 @@ def observe(stack: ConsoleLab, dashboards: int, chains: int, seconds: float) -> 
 
 
 def memory_of_all(stack: ConsoleLab) -> float:
-    """Megabytes of supervisor and every process of the stack; what they share is counted in each of them."""
+    """Megabytes of supervisor and every process of the stack; shared memory is counted in each of them."""
     supervisor = psutil.Process(stack.pid).parent()
     assert supervisor is not None
     every = (supervisor, *supervisor.children(recursive=True))

@@ -1,4 +1,4 @@
-"""Ours beside peers: the event backtest here, what is compiled in `peers_compiled`, on the same data and costs.
+"""MyTrading beside peers: the event backtest here, compiled paths in `peers_compiled`, on the same data and costs.
 
 `make bench-peers` makes the peers' own environment and runs this; they are not installed beside us. Each run has a
 process of its own, ours as well, and they take turns. A peer that did not make the same round trips is no peer; its

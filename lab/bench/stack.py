@@ -133,7 +133,7 @@ class Lab:
 
 @contextmanager
 def lab(furnished: Callable[[Path], Lab] = Lab) -> Iterator[Lab]:
-    """A stack's home; whatever was started there is stopped at the end."""
+    """A stack's home; all processes started there are stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
         found = furnished(Path(folder))
         try:

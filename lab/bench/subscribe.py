@@ -1,6 +1,6 @@
 """Thousands of instruments subscribed at the real simulator, until each has shown a tick on the bus.
 
-What is watched is all that the simulator lists, whatever it is.
+All instruments that the simulator lists are watched.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figures of a run beside the verdict: what was done, what came of it, and how long things took.
+"""Figures of a run beside the verdict: acts, orders, and how long things took.
 
 Pure. Times in which something stood in the way are listed apart, never left out.
 """

@@ -86,7 +86,7 @@ monthly = [{{ from = 2010-01-01, weekday = 1 }}]
 
 
 class Part(NamedTuple):
-    """A strategy: what it watches, lots, what it does, what it trades for what it watches."""
+    """A strategy: its watched instruments, lots, behaviour, and the contract traded for each instrument."""
 
     name: str
     symbols: tuple[str, ...]

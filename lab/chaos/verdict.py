@@ -1,4 +1,4 @@
-"""The verdict on a run: what must be zero, and what else is worth knowing, from the records of both sides.
+"""Verdict on a run: counts that must be zero, and further figures, from the records of both sides.
 
 Pure: records in, figures out. The simulator's own records are the truth; our journals are what is judged by it, and
 every figure that is not zero comes with a line that says where.
@@ -81,7 +81,7 @@ def with_alerts(verdict: Verdict, answered: int, wrong: Sequence[str]) -> Verdic
 
 
 def _found(evidence: Evidence, bounds: Bounds) -> tuple[dict[str, float], list[str], list[Stretch], int]:
-    """Of one account: what must be zero, a line for each thing found, its bare stretches, and calls that gathered."""
+    """Return one account's counts that must be zero, a line for each finding, bare stretches, and gathered calls."""
     broker, ours = evidence.broker, evidence.ours
     doubled = order_audit.duplicated(broker.orders, ours)
     lost = [*order_audit.lost(broker.orders, ours), *unanswered(ours)]

@@ -141,7 +141,7 @@ class _Loader:
                 self._set_strategy(name_key(name), target, value)
 
     def _take_legs(self, file: Path, name: str, values: dict[str, Value]) -> dict[str, Value]:
-        """Note a strategy of legs; what is left are the settings that every strategy has."""
+        """Note a strategy of legs; only the settings that every strategy has are left."""
         place = str(file.relative_to(self.home))
         if (other := self._known.get(name_key(name))) is not None:
             self.problems.append(f"{place}: {other.file} has a strategy {other.name} already; give one another name")

@@ -207,7 +207,7 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class UserChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /api/users/{name}: what is None stays as it is. Its sessions end."""
+    """POST /api/users/{name}: a field that is None stays as it is. The user's sessions end."""
 
     role: RoleName | None = None
     disabled: bool | None = None
@@ -470,7 +470,7 @@ class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnderlyingRow(msgspec.Struct, frozen=True, kw_only=True):
-    """GET /api/underlyings: what has options, with its live expiries (ISO dates), nearest first."""
+    """GET /api/underlyings: an underlying with options, with its live expiries (ISO dates), nearest first."""
 
     underlying: str
     expiries: list[str]
@@ -854,9 +854,10 @@ Mappings = Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec
 
 
 class WebhookChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /api/webhooks/{name} (trader, confirmed): what is not empty changes. `csv` holds further mappings, symbol,
-    exchange, quantity, product[, instrument symbol] by line; all of them are taken or none. `maps` are added, or
-    replace those of their symbols, and symbols in `unmap` are mapped no more. `locked` refuses alerts."""
+    """POST /api/webhooks/{name} (trader, confirmed): fields that are not empty change. `csv` holds further
+    mappings, symbol, exchange, quantity, product[, instrument symbol] by line; all of them are taken or none.
+    `maps` are added, or replace those of their symbols, and symbols in `unmap` are mapped no more. `locked`
+    refuses alerts."""
 
     mode: Literal["", "LONG", "SHORT", "BOTH"] = ""
     window: ShortText = ""

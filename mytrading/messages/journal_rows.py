@@ -1,4 +1,4 @@
-"""Rows that only journals hold: the start of a run, the turn of a day, what is in doubt, levels that must survive."""
+"""Rows that only journals hold: the start of a run, the turn of a day, doubts, levels that must survive."""
 
 from __future__ import annotations
 

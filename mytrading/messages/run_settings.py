@@ -209,7 +209,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Section `logging`: what is logged and how long it is kept."""
+    """Section `logging`: log levels, and how long logs are kept."""
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], setting("LOG_LEVEL", case="upper")] = (
         "INFO"

@@ -1,4 +1,4 @@
-"""The state folder of a stack as a whole: what is in it, and a consistent copy of it.
+"""The state folder of a stack as a whole: its contents, and a consistent copy of it.
 
 The originals are only read, and no copy holds an API key, encrypted or not.
 """

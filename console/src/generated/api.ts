@@ -1252,7 +1252,7 @@ export interface TrialRule {
   limit: number | null;
 }
 
-/** GET /api/underlyings: what has options, with its live expiries (ISO dates), nearest first. */
+/** GET /api/underlyings: an underlying with options, with its live expiries (ISO dates), nearest first. */
 export interface UnderlyingRow {
   underlying: string;
   expiries: string[];
@@ -1265,7 +1265,7 @@ export interface UnkillAction {
   reason?: string;
 }
 
-/** POST /api/users/{name}: what is None stays as it is. Its sessions end. */
+/** POST /api/users/{name}: a field that is None stays as it is. The user's sessions end. */
 export interface UserChange {
   role?: "admin" | "trader" | "viewer" | null;
   disabled?: boolean | null;
@@ -1293,7 +1293,7 @@ export interface WebhookAddress {
   rows: CsvRow[];
 }
 
-/** POST /api/webhooks/{name} (trader, confirmed): what is not empty changes. `csv` holds further mappings, symbol, */
+/** POST /api/webhooks/{name} (trader, confirmed): fields that are not empty change. `csv` holds further */
 export interface WebhookChange {
   mode?: "" | "BOTH" | "LONG" | "SHORT";
   window?: string;

@@ -1,7 +1,7 @@
 """Bhavcopies, the exchanges' end-of-day files: all futures and options of a day, or the bar of one instrument.
 
 The form used since July 2024 (UDiFF) is known, and the one before; files may be plain, gzipped or zipped. A file is
-read as it is or refused with its line, what was expected and what was found. What did not trade that day has no bar; no
+read as it is or refused with its line, what was expected and what was found. Untraded contracts have no bar; no
 price of another day stands in for it.
 """
 

@@ -27,7 +27,7 @@ _decoder = msgspec.msgpack.Decoder(Snapshot)
 
 
 class InstrumentFile:
-    """The files in a state folder; what is not there yet holds nothing. `ends` says when an expiry is past."""
+    """Instrument files in a state folder; a missing file counts as empty. `ends` says when an expiry is past."""
 
     def __init__(self, state: Path, ends: Ends = end_of_day) -> None:
         self.path = state / FILE

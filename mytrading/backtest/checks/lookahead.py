@@ -1,4 +1,4 @@
-"""Look-ahead: what was decided up to a bar may not change when the bars after it are taken away, or become others.
+"""Look-ahead: decisions up to a bar may not change when the bars after it are removed or replaced.
 
 Whole runs are compared with runs that end at a sampled bar, and with runs whose later bars are mirrored; indicators are
 compared value by value. Samples lie where the strategy decides, for that is where a peek shows.

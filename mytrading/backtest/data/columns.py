@@ -1,6 +1,6 @@
 """Bars of one instrument as columns, checked once.
 
-What is in a `Columns` is sorted, has no holes inside a bar and never changes; whatever is wrong with a file is said
+Rows of a `Columns` are sorted, have no holes inside a bar and never change; anything wrong with a file is said
 before a run begins.
 """
 

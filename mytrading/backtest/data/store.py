@@ -1,4 +1,4 @@
-"""The bar store of research as columns: what lies in it, what is missing, and what files add to it.
+"""The bar store of research as columns: its contents, its gaps, and imports of files.
 
 `mytrading data` fills it (`adapters.storage.bar_archive` holds the files); backtests read it by `--data store`.
 """

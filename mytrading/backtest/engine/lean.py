@@ -553,7 +553,7 @@ class LeanEngine:
     # prices
 
     def _open_bar(self, bar: Bar, start: int, *, listens: bool) -> None:
-        """The open: what was on its way is filled, then a stop that the open has passed, then what risk holds."""
+        """Process an open: fill pending orders, then a stop that the open has passed, then levels held by risk."""
         opens, held = bar.open, self._held
         if self._exits:
             self._exits = False

@@ -1,4 +1,4 @@
-"""A day of a stack as its journals, tape and bars have it: what it did, what operators did to it, and what it saw.
+"""A day of a stack as its journals, tape and bars have it: its acts, those of operators, and its market data.
 
 Read-only, while the stack runs or when it is down. Of a journal only what the daemon wrote itself counts: what it read
 of others is in theirs. The market comes moment after moment, nothing before the stack could have seen it.

@@ -1,1 +1,1 @@
-"""The command doctor: what it looks at, where, and what it finds."""
+"""The command doctor: its checks, their targets, and their findings."""

@@ -97,7 +97,7 @@ def write(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Add the holidays of NSE and BSE that config/calendar.toml does not list; what it lists is never removed."""
+    """Add the holidays of NSE and BSE that config/calendar.toml does not list; listed ones are never removed."""
     if source not in ("library", "openalgo"):
         fail(USAGE, f"--source: expected library or openalgo, found {source!r}")
     with exit_on_errors():

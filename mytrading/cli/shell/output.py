@@ -105,7 +105,7 @@ class ProgressLine:
     def update(
         self, completed: int | None = None, total: int | None = None, note: str | None = None, advance: int = 0
     ) -> None:
-        """Take in what is known now; what is not given stays. `advance` counts from what was completed before."""
+        """Update the given values; the others stay. `advance` counts from what was completed before."""
         if completed is not None or advance:
             self.completed = completed if completed is not None else self.completed + advance
             self._first = self._first or (self._clock(), self.completed)

@@ -1,4 +1,4 @@
-"""The day's master contract judged: what must be listed, what is wrong with it, and what changed since yesterday.
+"""Validation of the day's master contract: required contracts, errors, and changes since yesterday.
 
 What cannot be shown to be in order is refused with a reason that names the contract, what was found and what was
 expected; what was known of it before stays for what is held.

@@ -1,6 +1,6 @@
 """Effects of time alone: reads asked for again, calls without an answer, recovery after a stop, the turn of a day.
 
-Recovery never repeats a call; what was out, or may have been, when the process died is of unknown fate.
+Recovery never repeats a call; an order whose call was out, or may have been, when the process died is of unknown fate.
 """
 
 from __future__ import annotations

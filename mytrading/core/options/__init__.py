@@ -1,1 +1,1 @@
-"""Options: chains and strikes, what they are worth, how volatile, and what legs of them earn."""
+"""Options: chains and strikes, prices, volatilities, greeks, and payoffs of legs."""

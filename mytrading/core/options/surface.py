@@ -131,7 +131,7 @@ def fit_smile(pairs: Sequence[Pair], years: float, clock_years: float, rate: flo
 
 
 def round_to_ticks(prices: Floats, tick: float) -> Floats:
-    """Round prices to the nearest tick, but at least one tick: what is worth nothing is still offered at that."""
+    """Round prices to the nearest tick, but at least one tick: a worthless option is still offered at that."""
     return np.asarray(np.round(np.maximum(np.round(prices / tick), 1.0) * tick, 6))
 
 

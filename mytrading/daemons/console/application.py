@@ -1,4 +1,4 @@
-"""The console's application: its routes, who may use them, and how errors are answered."""
+"""The console's application: its routes, the roles that may use them, and answers to errors."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ Watched = Callable[[str], Awaitable[str]]
 
 
 class LiveViewer:
-    """One open socket: what it watches, and the state of each topic that it was sent last."""
+    """An open socket: its topics, and the state of each that was sent last."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer

@@ -1,4 +1,4 @@
-"""Routes of money: what is free, what a margin pays for, what legs need together, and the brokers' own books."""
+"""Routes of money: free margin, lots that a margin pays for, margin of legs together, and the brokers' own books."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def show_logs(
 
 @get("/api/feed", sync_to_thread=True)
 def show_feed(state: State) -> api.FeedMonitor:
-    """The connections of the feed: which serves, which stand by, what they send, and what became of them."""
+    """Return the connections of the feed: the serving one, those standing by, their figures and their history."""
     status = query_gateway(state, ops.StatusQuery())
     row: dict[str, Any] = next((one for one in status["daemons"] if one["daemon"] == "feed"), {})
     figures: dict[str, float] = dict(row.get("figures") or {})
@@ -102,7 +102,7 @@ def show_feed(state: State) -> api.FeedMonitor:
 
 @get("/api/settings", opt={"role": "admin"}, sync_to_thread=True)
 def show_settings(state: State) -> list[api.SettingRow]:
-    """Every setting with its origin, as the files say now; a running stack keeps those that it was started with."""
+    """Return every setting with its origin, as in the files now; a running stack keeps those of its start."""
     rows = ask_shell(state.config, "config", "show")
     return [api.SettingRow(name=row["name"], value=str(row["value"]), origin=row["origin"]) for row in rows]
 

@@ -47,7 +47,7 @@ def queue_research(request: ConsoleRequest, state: State, data: JSONBody[api.Res
 
 @post("/api/research/{job:str}/cancel", opt=TRADER, sync_to_thread=True, status_code=200)
 def cancel_research(request: ConsoleRequest, state: State, job: FromPath[str]) -> list[api.ResearchJob]:
-    """End a run; what it has written stays."""
+    """End a run; its files stay."""
     queue: ResearchQueue = state.research
     if not queue.cancel(job):
         raise ApiRefused("REFUSED", "expected a run that waits or is under way; load the list again")

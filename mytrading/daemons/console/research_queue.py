@@ -37,7 +37,7 @@ _LAST = 300
 
 @dataclass
 class _Run:
-    """A run: what was asked, and how far it is. Changed under the queue's lock alone."""
+    """A run: its request and its progress. Changed under the queue's lock alone."""
 
     job: ResearchJob
     process: subprocess.Popen[str] | None = field(default=None, repr=False)

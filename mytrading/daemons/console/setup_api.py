@@ -49,7 +49,7 @@ def _accounts(state: State) -> list[api.AccountSetup]:
 
 @get("/api/setup/accounts", opt=ADMIN, sync_to_thread=True)
 def show_accounts(state: State) -> list[api.AccountSetup]:
-    """The accounts of the project, without their keys; a running stack keeps those that it was started with."""
+    """Return the accounts of the project, without their keys; a running stack keeps those of its start."""
     return _accounts(state)
 
 

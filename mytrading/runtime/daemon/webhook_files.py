@@ -37,7 +37,7 @@ _NO_TOKEN = WebhookToken(digest="0" * 64)
 
 
 class WebhookFolder:
-    """Follows the folder. `webhooks` are those that count, by name, in the order of their names.
+    """Follows the folder of webhooks. `webhooks` are the accepted files by name, in the order of names.
 
     Without `alerts` an unreadable file is passed over in silence: one daemon that complains is enough.
     """

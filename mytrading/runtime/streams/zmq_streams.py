@@ -61,7 +61,7 @@ class _Sender:
         self._epoch = int(time.time())
 
     def close(self) -> None:
-        """Close the socket; what is still queued has a tenth of a second to leave."""
+        """Close the socket; queued frames have a tenth of a second to leave."""
         self._socket.close()
 
 

@@ -41,7 +41,7 @@ CHANNELS = (
     ("router", "orders", "engine"),
     ("router", "orders", "risk"),
 )
-"""Writer, stream, reader: what was sent must have been worked through."""
+"""Writer, stream, reader: all sent frames must have been processed."""
 
 MARKED = ("feed", "reconciler")
 """Daemons that listen to the exchange itself."""

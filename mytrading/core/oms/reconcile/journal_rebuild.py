@@ -1,4 +1,4 @@
-"""A journal that lost rows: what it begins with instead; entries that may have been sent are of unknown fate."""
+"""Rebuilding of a journal that lost rows: its first rows, with entries that may have been sent as of unknown fate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start of the router: what it finds in each account is compared and recorded before entries may go.
+"""The start of the router: each account's books are compared and differences recorded before entries may go.
 
 An account has recovered once one read of all its books, begun after the start, agrees with the journal and its record.
 """

@@ -1,4 +1,4 @@
-"""Memory of the limits of the day: equity and its peak, what was reached, halts, the last prices of a day.
+"""Memory of the limits of the day: equity and its peak, reached limits, halts, the last prices of a day.
 
 All of it is journaled as levels; of peaks the last second may be missing.
 """

@@ -1,6 +1,6 @@
 """Matching of bought legs to sold ones: hedges that need no stop of their own, and cover that keeps one.
 
-A unit covers one sold unit, never two; what is bought beyond what is sold covers nothing.
+A unit covers one sold unit, never two; units bought beyond those sold cover nothing.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class RunBook:
         return RunLeg(key, start, position.instrument, 0, 0.0, patience, best, best)
 
     def _book(self, run: Run, leg: RunLeg, position: Position) -> None:
-        """Take a position's new level; what it realised since the last one is the run's."""
+        """Take a position's new level; the profit realised since the last one is the run's."""
         same_day = iso_day(leg.position.updated_ns) == iso_day(position.updated_ns)
         run.realised += position.realised - (leg.position.realised if same_day else 0.0)
         if position.trip_quantity:

@@ -1,4 +1,4 @@
-"""Margin as risk needs it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
+"""Margin for risk: the need of a leg or a basket in an account, the free margin there, and the learnt buffer.
 
 A requirement is the figure of the table or the answer of the broker for the same legs, as `broker_margin` says.
 """

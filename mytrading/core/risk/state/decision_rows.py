@@ -1,4 +1,4 @@
-"""Rows that withdraw entries and close positions, what was sold before what covers it, and alerts.
+"""Rows that withdraw entries and close positions (sold units before the units that cover them), and alerts.
 
 An entry is withdrawn once and a position closed once for each cause, whatever is repeated; the router does the rest.
 """

@@ -1,4 +1,4 @@
-"""The intent of a strategy, and how it counts in an account: its legs there, their lots, what it wants closed."""
+"""The intent of a strategy, and its effect in an account: its legs there, their lots, and closes that it wants."""
 
 from __future__ import annotations
 
