@@ -9,7 +9,7 @@ import { type Column, Table } from "../ui/table";
 import { toast } from "../ui/toast";
 import { CsvProblems, RotateDialog } from "./webhook_address";
 
-export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
+export function WebhookForm(props: { row: WebhookRow; onChanged: (mappings: boolean) => void }) {
   const { row } = props;
   const [mode, setMode] = useState("");
   const [window, setWindow] = useState("");
@@ -32,7 +32,7 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
         toast("good", `${row.name} is changed; a running stack takes it within two seconds.`);
         setCsv("");
         setMaps("");
-        props.onChanged();
+        props.onChanged(Boolean(body.csv || body.maps?.length));
       }
     } catch (failure) {
       setError(failure);
@@ -48,7 +48,7 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
     try {
       await post<WebhookChanged>(`/api/webhooks/${encodeURIComponent(row.name)}/remove`);
       toast("good", `${row.name} is removed: its address is unknown from now on.`);
-      props.onChanged();
+      props.onChanged(false);
     } catch (failure) {
       setError(failure);
     }
@@ -65,7 +65,7 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: () => void }) {
         </>
       }
     >
-      {rotating && <RotateDialog name={row.name} onClose={() => setRotating(false)} onChanged={props.onChanged} />}
+      {rotating && <RotateDialog name={row.name} onClose={() => setRotating(false)} onChanged={() => props.onChanged(false)} />}
       {removing && (
         <div className="note care row" role="alert">
           <span className="grow">Remove {row.name}? Its address is unknown at once. What it holds keeps its stops, limits and square-off.</span>

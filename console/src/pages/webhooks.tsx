@@ -44,8 +44,8 @@ export default function Webhooks() {
   const [why, setWhy] = useState("");
   const [adding, setAdding] = useState(false);
   const [changes, setChanges] = useState(0);
-  const changed = () => {
-    setChanges(changes + 1);
+  const changed = (mappings: boolean) => {
+    if (mappings) setChanges(changes + 1);
     hooks.again();
   };
   const shown = name || hooks.data?.[0]?.name || "";
@@ -54,7 +54,7 @@ export default function Webhooks() {
   const [actions] = useState(() => (row: DeliveryRow) => (row.signal ? <button type="button" className="small" onClick={() => setWhy(row.signal)} aria-label={`Why ${row.signal}`}>Why</button> : null));
   return (
     <Page title="Webhooks" actions={<button type="button" className="primary" onClick={() => setAdding(true)}>New webhook</button>}>
-      {adding && <NewWebhookDialog onClose={() => setAdding(false)} onChanged={(made) => { setName(made); changed(); }} />}
+      {adding && <NewWebhookDialog onClose={() => setAdding(false)} onChanged={(made) => { setName(made); changed(false); }} />}
       <ErrorNote error={hooks.error} />
       <Card plain>
         <Table plain label="webhooks" rows={hooks.data ?? NO_HOOKS} loaded={!hooks.busy} columns={HOOKS} rowKey={hookKey} actions={pick} empty="No webhook is set up: make one above, or by mytrading webhook add." />
@@ -65,7 +65,7 @@ export default function Webhooks() {
           <Table label={`alerts of ${shown}`} csv={`webhook-${shown}`} rows={deliveries.data ?? NO_DELIVERIES} loaded={!deliveries.busy} columns={DELIVERIES} rowKey={deliveryKey} choose={["verdict", "symbol"]} sort={{ id: "received", desc: true }} actions={actions} empty="Nothing arrived yet." />
         </Card>
       )}
-      {shown && <WebhookDetails key={`${shown} ${changes}`} name={shown} onChanged={changed} />}
+      {shown && <WebhookDetails key={`${shown} ${changes}`} name={shown} onChanged={() => changed(true)} />}
       {hooks.data?.filter((row) => row.name === shown).map((row) => <WebhookForm key={row.name} row={row} onChanged={changed} />)}
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
     </Page>
