@@ -1,4 +1,4 @@
-"""What holds for every run of the tests, and the fixtures that several files share."""
+"""Settings of every run of the tests, and the fixtures that several files share."""
 
 import gc
 from collections.abc import Generator, Iterator

@@ -1,4 +1,4 @@
-"""What cleaning removes and what it leaves, and that every target which needs the environment makes it."""
+"""Files that cleaning removes and leaves, and that every target which needs the environment makes it."""
 
 from __future__ import annotations
 

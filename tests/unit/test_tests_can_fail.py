@@ -27,7 +27,7 @@ def test_constant(): assert True
 
 
 def checks(function: ast.AST) -> bool:
-    """Whether the body of a test asserts something, expects an exception, or calls a helper named `assert_…`."""
+    """True if the body of a test asserts something, expects an exception, or calls a helper named `assert_…`."""
     waiting = list(ast.iter_child_nodes(function))
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""What an order looks like on the wire, and what the dry-run venue makes of it."""
+"""Orders on the wire, and their outcome at the dry-run venue."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a command line is begun: the command, the module, and `main.py`, which only starts the stack."""
+"""Entry points of the command line: the command, the module, and `main.py`, which only starts the stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.kit.run_configs import run_config
 
 
 def ended(tmp_path: Path, *line: str) -> subprocess.CompletedProcess[str]:
-    """What a fresh Python says in a folder that is no project: nothing it refuses may need one."""
+    """Run a fresh Python in a folder that is no project: no refusal may need one."""
     environment = {name: value for name, value in os.environ.items() if name != "MYTRADING_HOME"}
     environment["PYTHONPATH"] = str(ROOT)
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""What most tests of settings start from."""
+"""Fixtures that most tests of settings start from."""
 
 from __future__ import annotations
 

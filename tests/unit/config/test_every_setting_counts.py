@@ -98,7 +98,7 @@ OTHER = {
 """A value other than the default for variables that do not simply take the number 7."""
 
 STOPS = ("ENABLED_TIMEFRAMES",)
-"""Whose other value is a reason not to start."""
+"""Variables whose other value is a reason not to start."""
 
 ALLOWS = ("MYTRADING_TRANSPORT_INSECURE",)
 """Without which what else is given is a reason not to start."""
@@ -113,7 +113,7 @@ BESIDES = {
     "ENABLED_EXCHANGES": {"ENABLE_STRATEGY_ENGINE": "false"},
     "ENABLED_INSTRUMENT_TYPES": {"ENABLE_STRATEGY_ENGINE": "false"},
 }
-"""What else must be given for a variable (or all that begin so) to count."""
+"""Further variables that must be set for a variable (or all that begin so) to count."""
 
 OUTSIDE = {
     "MYTRADING_HOME": "mytrading/runtime/host/paths.py",
@@ -149,7 +149,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 """Under which names each part of the run file goes in the code."""
 
 SETTINGS = [row for row in VARIABLES.values() if row.path and not row.path.startswith("backtest.")]
-"""Those that a stack runs by; tests/backtest/options/test_options.py has those of backtests."""
+"""Settings of a stack; tests/backtest/options/test_options.py has those of backtests."""
 
 
 @pytest.fixture(scope="module")

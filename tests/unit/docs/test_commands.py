@@ -23,7 +23,7 @@ INLINE = re.compile(r"`([^`]+)`")
 SHOWN = re.compile(r"(?:^|(?<!from)[\s;&|(]|\$ )(?:\.venv/bin/|python -m )?mytrading (?=[\w-])(.*)")
 OPTION = re.compile(r"--[\w-]+")
 END = re.compile(r"\s+(?:#|[|&;>)]|…).*|\s*`.*|\s{3}.*")
-"""Where a command ends in its line: a comment, a pipe, what a document leaves out, or a column of its own words."""
+"""End of a command in its line: a comment, a pipe, what a document leaves out, or a column of its own words."""
 
 
 def documents() -> list[Path]:
@@ -40,7 +40,7 @@ def lines_of_code(text: str) -> Iterator[str]:
 
 
 def shown(path: Path) -> list[str]:
-    """What a document lets follow on `mytrading`."""
+    """Return the words after `mytrading` in a document's line."""
     found = (SHOWN.search(line) for line in lines_of_code(path.read_text(encoding="utf-8")))
     return [END.sub("", match[1]) for match in found if match]
 
@@ -52,7 +52,7 @@ def tree() -> Any:
 
 
 def problem(line: str) -> str:
-    """What the command line would not know of a command, "" if it knows all."""
+    """Return the first word of a command that the command line does not know, "" if it knows all."""
     command = tree()
     for word in words_of(line):
         option = word.partition("=")[0]

@@ -1,4 +1,4 @@
-"""What documents, docstrings and comments name is there: files, folders, modules, and the targets of links."""
+"""Names in documents, docstrings and comments exist: files, folders, modules, and the targets of links."""
 
 from __future__ import annotations
 

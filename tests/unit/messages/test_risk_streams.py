@@ -1,4 +1,4 @@
-"""Where what risk decides goes: to the router, or into its own journal."""
+"""Destination of risk's decisions: the router, or its own journal."""
 
 from __future__ import annotations
 

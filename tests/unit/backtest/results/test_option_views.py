@@ -1,4 +1,4 @@
-"""What a run held of options: greeks over time and payoffs at entry, beside sums over the legs by the kernel."""
+"""Options of a run: greeks over time and payoffs at entry, beside sums over the legs by the kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hours are cut out of a chart's time axis, how candles are put together, and how files are written."""
+"""Reports: hours cut out of a chart's time axis, candles put together, and files written."""
 
 from __future__ import annotations
 

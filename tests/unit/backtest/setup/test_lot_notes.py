@@ -1,4 +1,4 @@
-"""What a backtest says of lots that no dated row of the contract facts is about."""
+"""Notes of a backtest on lots without a dated row in the contract facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `up` says before it starts the processes: nothing if all is in order, else cause and cure on stderr."""
+"""Checks of `up` before it starts the processes: no output if all is in order, else cause and cure on stderr."""
 
 from __future__ import annotations
 

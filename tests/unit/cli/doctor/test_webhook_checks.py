@@ -26,7 +26,7 @@ class Project:
         self.config.calendar_path.write_bytes((ROOT / "config" / "calendar.toml").read_bytes())
 
     def check(self, text: str, mode: int = 0o600, public_url: str = "https://alerts.example.in") -> Finding:
-        """What doctor finds where the webhook's file says this."""
+        """Return doctor's finding on a webhook with this file."""
         self.file.write_text(text)
         self.file.chmod(mode)
         rules = WebhookRules(port=8701, public_url=public_url)

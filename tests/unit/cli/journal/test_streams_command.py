@@ -1,4 +1,4 @@
-"""What `tail` prints of a message, and which topics it refuses."""
+"""Messages as `tail` prints them, and topics that it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stack a command is about where several were started, and what is said of one that cannot be read."""
+"""Choice of the stack by commands where several were started, and the error on one that cannot be read."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ HEAD = "from mytrading.strategies import BaseStrategy, StrategyError\nprint('a w
 
 
 def tried(folder: Path, patience_s: float = 120.0, **bodies: str) -> list[str]:
-    """What is refused of strategies whose `initialize` has these bodies."""
+    """Return the refusals of strategies whose `initialize` has these bodies."""
     for name, body in bodies.items():
         text = f"class {name}(BaseStrategy):\n    fast: int = 5\n    def initialize(self):\n        {body}\n"
         (folder / f"{name.lower()}.py").write_text(HEAD + text, encoding="utf-8")

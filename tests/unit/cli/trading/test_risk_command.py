@@ -1,4 +1,4 @@
-"""What `mytrading risk` and `mytrading kill` say."""
+"""Output of `mytrading risk` and `mytrading kill`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.kit.risk_run_bench import RunBench
 
 
 def body() -> dict[str, object]:
-    """What the gateway answers for a bench that lost its limit."""
+    """Return the gateway's answer for a bench that lost its limit."""
     bench = holding(msgspec.structs.replace(LARGE, max_daily_loss=6_500))
     price(bench, 90.0)
     shown = risk_snapshot(bench.machine, bench.now, entries=3, denied=1)

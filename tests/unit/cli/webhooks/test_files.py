@@ -31,7 +31,7 @@ PLACES = {
     "{{strategy.order.id}}": "Long",
     "{{timenow}}": "2026-01-07T04:30:01Z",
 }
-"""What TradingView puts in the place of its placeholders."""
+"""Values of TradingView's placeholders."""
 
 
 def test_option_maps_a_symbol() -> None:

@@ -1,4 +1,4 @@
-"""What authors may write beside plain signals: hints, withdrawals, timers, memory, indicators of one instrument."""
+"""The authors' API beside plain signals: hints, withdrawals, timers, memory, indicators of one instrument."""
 
 from __future__ import annotations
 

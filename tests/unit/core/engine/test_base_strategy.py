@@ -1,4 +1,4 @@
-"""What authors write against: parameters, indicators, bars, positions, signals, and how mistakes are answered."""
+"""The authors' base class: parameters, indicators, bars, positions, signals, and errors on mistakes."""
 
 from __future__ import annotations
 

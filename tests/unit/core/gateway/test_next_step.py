@@ -1,4 +1,4 @@
-"""What a strategy waits for, as screens tell it."""
+"""Next step of a strategy, as screens show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the screens say when a day ends while the stack runs on, and of what was carried into a day."""
+"""Screens at the turn of a day while the stack runs on, and of positions carried into a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the screens say of a position's stop."""
+"""A position's stop on the screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a signal came to in each of its accounts, and in all of them together."""
+"""Outcome of a signal in each of its accounts, and in all of them together."""
 
 from __future__ import annotations
 

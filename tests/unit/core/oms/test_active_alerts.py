@@ -1,4 +1,4 @@
-"""How long the state alerts of the order machine are active: as long as its state says so."""
+"""State alerts of the order machine: active as long as its state says so."""
 
 from __future__ import annotations
 

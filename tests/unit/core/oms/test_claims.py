@@ -20,7 +20,7 @@ def bench() -> OrderBench:
 
 
 def foreign(bench: OrderBench, units: int, instrument: str = "NFO:A") -> None:
-    """Somebody trades at the terminal; two reads show it."""
+    """Trade at the terminal; two reads show it."""
     key = (instrument, Product.MIS)
     bench.broker.net[key] = bench.broker.net.get(key, 0) + units
     bench.read()

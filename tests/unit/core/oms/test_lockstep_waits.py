@@ -1,4 +1,4 @@
-"""What lock-step waits for in the router: calls, fates and confirmations, never a price."""
+"""Lock-step waits in the router: for calls, fates and confirmations, never a price."""
 
 from __future__ import annotations
 

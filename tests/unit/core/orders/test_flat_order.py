@@ -1,4 +1,4 @@
-"""What commands print of an order: the keys of version 0.1, whatever the nesting of the message."""
+"""An order as commands print it: the keys of version 0.1, whatever the nesting of the message."""
 
 from __future__ import annotations
 

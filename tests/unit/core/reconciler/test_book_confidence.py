@@ -1,4 +1,4 @@
-"""How sure we are of an account: what was read, and when."""
+"""Confidence in an account's books, by the reads and their times."""
 
 from __future__ import annotations
 

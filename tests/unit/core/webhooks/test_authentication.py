@@ -1,4 +1,4 @@
-"""Who may send: tokens and their rotation, signatures, addresses, certificates and secrets."""
+"""Authentication of senders: tokens and their rotation, signatures, addresses, certificates and secrets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a password must be, each rule by its name."""
+"""Rules on passwords, each by its name."""
 
 from __future__ import annotations
 

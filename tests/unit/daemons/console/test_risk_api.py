@@ -1,4 +1,4 @@
-"""What an order would do, as the page of risk asks it: of risk's own machine, through the gateway, without a trace."""
+"""Order trials of the risk page: by risk's own machine, through the gateway, without a trace."""
 
 from __future__ import annotations
 

@@ -173,12 +173,12 @@ def test_viewer_may_look_and_not_act_and_its_try_is_audited(console: ConsoleOfTe
 
 OWN = {"/api/login", "/api/first-user", "/api/logout", "/api/confirm", "/api/password", "/api/totp/begin",
        "/api/totp/confirm", "/api/totp/remove", "/api/sessions/{session}/revoke"}  # fmt: skip
-"""What everybody does with an own session and password."""
+"""Routes that every user has for the own session and password."""
 CALCULATED = {"/api/structure/margin"}
-"""What changes nothing and is posted for the length of what it asks; everybody may."""
+"""Routes that change nothing and are posted for the length of the request; every user may call them."""
 OF_ADMINISTRATORS = ("/api/users", "/api/setup/", "/api/config/")
 STEP_UP = ("/api/actions/resume", "/api/actions/unkill", "/api/actions/resolve", "/api/webhooks/", *OF_ADMINISTRATORS)
-"""What needs the password again; trying whether a server answers does not."""
+"""Routes that need the password again; trying whether a server answers does not."""
 
 
 def test_every_command_asks_for_its_role_and_some_for_the_password_and_each_refusal_is_audited(

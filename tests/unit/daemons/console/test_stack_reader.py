@@ -1,4 +1,4 @@
-"""What the reader asks the gateway for, and when: lists once they have changed, for all pages together."""
+"""Queries of the reader to the gateway: lists once they have changed, for all pages together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the feed says of its connections: which alerts rise, how loud, and that each clears."""
+"""Alerts of the feed on its connections: their causes and severities, and that each clears."""
 
 from __future__ import annotations
 

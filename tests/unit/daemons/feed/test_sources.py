@@ -188,7 +188,7 @@ def connections(calendar: Calendar) -> SourceConnections:
 
 
 def modes(connection: SourceConnection, machine_ns: int) -> dict[str, str]:
-    """What a connection asks for, after an acknowledgement of all of it."""
+    """Return the requests of a connection, after an acknowledgement of all of them."""
     asked: dict[str, str] = {}
     while (request := connection.subscriptions.next_request(machine_ns)) is not None:
         if request["action"] == "subscribe":

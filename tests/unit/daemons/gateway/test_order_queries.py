@@ -1,4 +1,4 @@
-"""What the gateway says of orders with slices, and of the rate budget."""
+"""Replies of the gateway on orders with slices, and on the rate budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `up` and `status` call ready: every daemon said so just now, and no wrong mode stands."""
+"""Readiness for `up` and `status`: every daemon reported it just now, and no account is in the wrong mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway says of one strategy: its own books, which add up over its accounts."""
+"""Replies of the gateway on one strategy: its own books, which add up over its accounts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ PATIENCE = 30 * SECOND
 
 
 class Steps:
-    """What of a router the watch needs; it keeps what was journaled."""
+    """Stub of the router for the watch; keeps the journaled rows."""
 
     def __init__(self) -> None:
         self.orders = OrderMachine()

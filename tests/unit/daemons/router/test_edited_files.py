@@ -33,7 +33,7 @@ LAST_SECONDS = to_ns(date(2026, 11, 23), time(15, 14, 50))
 NO_DAY = ("[holidays.NSE]\n", '[holidays.NSE]\n2026-11-23 = "a test"\n')
 STILL = ["initialized", "denied"]
 PLACED = ["initialized"]
-"""It waits for the mode of the server, which nobody reads here."""
+"""State of an order that waits for the mode of the server, which is not read here."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def config(tmp_path: Path) -> Iterator[RunConfig]:
 
 
 def stop_clock(router: TradeManager, now: int) -> None:
-    """It is this market time from here on."""
+    """Stop the market clock at this time."""
     router.clock.now = lambda: now  # type: ignore[method-assign]
     router.clock.moment = lambda: (now, machine_now())  # type: ignore[method-assign]
 
@@ -87,7 +87,7 @@ def entered(router: TradeManager, name: str) -> list[str]:
 
 
 def judged(config: RunConfig, since: int = 0) -> tuple[int, list[str]]:
-    """How many inputs were decided again, in all day files or those from one on, and what came out otherwise."""
+    """Decide all inputs of the day files again, or of those from one on; return their number and the differences."""
     found = redecide(config, segments(config.journal_dir("router"))[since:]).values()
     return sum(each.inputs for each in found), [each.problem for each in found if each.problem]
 

@@ -24,7 +24,7 @@ def path() -> Iterator[ExitPath]:
 
 
 def received(connection: socket.socket) -> bytes:
-    """What has come on it."""
+    """Messages received on the socket."""
     connection.setblocking(False)
     with suppress(BlockingIOError):
         return connection.recv(1 << 16)

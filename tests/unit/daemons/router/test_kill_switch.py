@@ -89,7 +89,7 @@ class Switchboard:
             self.view.apply(FlattenChanged(flatten=level, at_ns=self.bench.now))
 
     def entries(self) -> tuple[Any, ...]:
-        """What risk answers to a signal."""
+        """Return risk's commands for a signal."""
         self.risk_bench.quote(CALL)
         self.signals += 1
         return self.risk_bench.intent(f"w{self.signals}", Leg(instrument=CALL, lots=1))
@@ -266,7 +266,7 @@ def test_switch_of_a_strategy_keeps_who_and_why_and_shows_them(board: Switchboar
 
 
 class Watched:
-    """What the router's daemon gives to its look at the file."""
+    """Services of the router's daemon for its check of the KILL file."""
 
     name = "router"
 

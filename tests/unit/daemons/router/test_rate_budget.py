@@ -1,4 +1,4 @@
-"""What is reported of the rate budget: what counts, what waits and since when, what was refused."""
+"""Reports of the rate budget: counted, waiting and refused calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the router says while risk, which holds stops itself, is away or has a journal in doubt."""
+"""Alerts of the router while risk, which holds stops itself, is away or has a journal in doubt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the router makes of its configuration, and what it writes about orders."""
+"""Setup of the router from its configuration, and its log of orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the strategies of webhooks hold, from the messages of the router."""
+"""Positions of webhooks' strategies, from the messages of the router."""
 
 from __future__ import annotations
 

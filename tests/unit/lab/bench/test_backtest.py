@@ -1,4 +1,4 @@
-"""What the benchmarks of backtests judge by: costs at both ends of a run, the same round trips, a lock with hashes."""
+"""Criteria of the backtest benchmarks: costs at both ends of a run, the same round trips, a lock with hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks beside peers judge by, and that a peer which is not installed is reported and ends nothing."""
+"""Criteria of the benchmarks beside peers, and that a peer which is not installed is reported and ends nothing."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ from tests.kit.chaos_evidence import BOUNDS, SBIN, evidence, order, placed
 
 
 def zeros(given: Evidence, bounds: Bounds = BOUNDS) -> dict[str, float]:
-    """What is not zero."""
+    """Return the counts that are not zero."""
     return {name: value for name, value in judge(given, bounds).must_be_zero.items() if value}
 
 

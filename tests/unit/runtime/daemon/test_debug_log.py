@@ -1,4 +1,4 @@
-"""What `--log-level DEBUG` adds to the main log: heartbeats, and each decision with what led to it."""
+"""Lines that `--log-level DEBUG` adds to the main log: heartbeats, and each decision with its input."""
 
 from __future__ import annotations
 

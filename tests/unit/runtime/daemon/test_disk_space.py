@@ -1,4 +1,4 @@
-"""How much room the disk has left: where the state lies, and where the journals do."""
+"""Free space of the disks: of the state folder, and of the journals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_folder_that_is_not_there_yet_has_what_the_one_above_it_has(tmp_path: Pa
 
 
 def failed(code: int) -> sqlite3.OperationalError:
-    """What SQLite says, in words that tell nothing of the disk."""
+    """Return SQLite's error, whose words do not name the disk."""
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = code
     return error

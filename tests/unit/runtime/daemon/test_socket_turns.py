@@ -1,4 +1,4 @@
-"""How long a daemon stays with one socket while others, and its timers, wait."""
+"""Turns of a daemon at one socket while others, and its timers, wait."""
 
 from __future__ import annotations
 

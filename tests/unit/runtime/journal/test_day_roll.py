@@ -32,7 +32,7 @@ CURSORS = {("engine", "signals"): Cursor(1, 7, b"12345678")}
 SEAL = Entry(RECORD, "records", b"sealed")
 OPENING = [Entry(RECORD, "records", b"opened"), Entry(RECORD, "records", b"doubt")]
 CALLS = ("open", "pwrite", "fdatasync", "fsync", "posix_fallocate", "ftruncate", "close")
-"""What a roll asks the file system for, beside the new name."""
+"""Calls of a roll to the file system, beside the new name."""
 STEPS = 16
 
 
@@ -48,7 +48,7 @@ def roll(journal: Journal) -> None:
 
 
 def finished(folder: Path) -> Journal:
-    """What a start does: go on where it stopped, the cut roll first."""
+    """Start again: go on at the same place, the cut roll first."""
     journal = Journal(folder, "risk", DAY, 4096)
     if journal.sealed_for:
         assert journal.sealed_for == NEXT

@@ -11,7 +11,7 @@ from mytrading.runtime.recovery.quarantine import OWN, Quarantine
 
 
 class Process:
-    """What a daemon gives its quarantine, at a market time that a test sets."""
+    """Services of a daemon for its quarantine, at a market time that a test sets."""
 
     def __init__(self) -> None:
         self.now = 10

@@ -47,7 +47,7 @@ def victim(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def look_until(hung: HangKiller, start: int, end: int) -> list[int]:
-    """What looks each second from `start` to `end` (machine ns) have killed."""
+    """Check each second from `start` to `end` (machine ns); return the killed processes."""
     return [pid for at in range(start, end + 1, SECOND) if (pid := hung.check(at))]
 
 

@@ -1,4 +1,4 @@
-"""What is queued for a client that lags: the newest market data, and every order update."""
+"""Queue of a client that lags: the newest market data, and every order update."""
 
 from __future__ import annotations
 

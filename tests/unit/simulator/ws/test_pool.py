@@ -1,4 +1,4 @@
-"""Which mode the broker sends behind the simulator's socket, and the leak of OpenAlgo's pool."""
+"""Mode that the broker sends behind the simulator's socket, and the leak of OpenAlgo's pool."""
 
 from __future__ import annotations
 

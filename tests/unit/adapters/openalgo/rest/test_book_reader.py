@@ -1,4 +1,4 @@
-"""How long one visit to the books may take, since whoever waits for a fill waits for its end."""
+"""Time limits of a visit to the books: an order that waits for a fill waits for the visit's end."""
 
 from __future__ import annotations
 

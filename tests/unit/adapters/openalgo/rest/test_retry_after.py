@@ -1,4 +1,4 @@
-"""How long a server that answered 429 is left alone."""
+"""Pause after a server answered 429."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes over the order stream in a flood is handled in parts, and none of it is lost."""
+"""A flood of order updates is handled in parts, and none of it is lost."""
 
 from __future__ import annotations
 

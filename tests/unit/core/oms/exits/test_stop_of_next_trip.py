@@ -35,7 +35,7 @@ def live(order: Order) -> bool:
 
 
 def close_by_hand(bench: OrderBench) -> None:
-    """Somebody sells it at the broker: two reads show it, and the stop's cancel is out."""
+    """Sell the position at the broker: two reads show it, and the stop's cancel is out."""
     bench.broker.by_hand(0)
     bench.broker.by_hand(10, instrument="NFO:B")  # a book that is empty altogether would be doubted
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Who must be well for entries to rest: silence, unreadiness and a lost order stream count after ten seconds."""
+"""Conditions for entries to rest: silence, unreadiness and a lost order stream count after ten seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held when the order stream loses fills, or a book calls an order complete that is being cancelled."""
+"""Positions when the order stream loses fills, or a book calls an order complete that is being cancelled."""
 
 from __future__ import annotations
 

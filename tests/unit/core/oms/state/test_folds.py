@@ -1,4 +1,4 @@
-"""What a replay reads of a report is all that the order machine learns of it."""
+"""A replay reads all that the order machine learns of a report."""
 
 from __future__ import annotations
 

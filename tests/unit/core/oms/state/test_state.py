@@ -1,4 +1,4 @@
-"""What a decision put into the machine's tables, and dropped there, is taken back whole."""
+"""Changes of a decision to the machine's tables are taken back whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANGES = st.lists(st.tuples(KEYS, st.none() | st.integers(0, 3)), max_size=12)
 
 
 def changed(state: State, changes: list[tuple[str, int | None]]) -> dict[str, int]:
-    """What a dict would be after the same changes; None drops a key."""
+    """Return a dict after the same changes; None drops a key."""
     model = dict(state.flags)
     for key, value in changes:
         if value is None:

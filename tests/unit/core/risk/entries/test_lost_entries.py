@@ -108,7 +108,7 @@ class LostBench(RunBench):
         self.take_in(entry, entry.quantity * entry.side.sign, price)
 
     def flat(self, entry: PlaceEntry, realised: float) -> None:
-        """What an entry brought is closed, and the router says that this is done."""
+        """Close the units of an entry, with the router's report that this is done."""
         self.realised += realised
         self.take_in(entry, 0, 0.0)
         for goal in [row for row in self.rows if isinstance(row, CloseGoal)]:

@@ -1,4 +1,4 @@
-"""What an order would do: judged as the same entry of a strategy is, with numbers, and without any trace."""
+"""Order trials: judged as the same entry of a strategy is, with numbers, and without any trace."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_smart_orders_are_called_by_nothing_that_trades() -> None:
 
 
 def sliced(bench: RiskBench, entry: PlaceEntry, *quantities: int) -> list[Order]:
-    """What the router makes of an entry above the freeze quantity, reported row by row."""
+    """Report the router's slices of an entry above the freeze quantity, row by row."""
     made = []
     for number, quantity in enumerate(quantities, 1):
         order = order_of(

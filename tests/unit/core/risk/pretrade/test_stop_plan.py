@@ -1,4 +1,4 @@
-"""Where a stop lies: on the tick, never early, with a limit beyond it that the exchange takes; or why there is none."""
+"""Level of a stop: on the tick, never early, with a limit beyond it that the exchange takes; or why there is none."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.kit.risk_bench import SHARE, TODAY, RiskBench
 
 KEY = ("main", SHARE, "MIS", "S")
 HOW = ("", "replayed", "snapshot")
-"""How risk goes on before the late fill: itself, killed and replayed from its rows, or over the turn of a day."""
+"""State of risk before the late fill: as it was, killed and replayed from its rows, or over the turn of a day."""
 
 
 class LateBench(RiskBench):

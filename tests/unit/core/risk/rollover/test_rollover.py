@@ -155,13 +155,13 @@ class RollBench(RiskBench):
         return decisions(self.give(TimerFired(name="risk", machine_ns=self.machine_ns)))
 
     def trust(self, confidence: Confidence) -> tuple[Any, ...]:
-        """What the router says of the near position against the broker's book."""
+        """Report the router's confidence in the near position against the broker's book."""
         position = replace(self.machine.state.open_positions()[0], confidence=confidence)
         return self.give(PositionChanged(position=position, client_order_id="", fill_quantity=0, fill_price=0.0,
                                          at_ns=self.now))  # fmt: skip
 
     def close_position(self, instrument: str) -> tuple[Any, ...]:
-        """What the router does about a goal: the position is flat, the goal done."""
+        """Fulfil a goal as the router does: the position is flat, the goal done."""
         rows = self.hold_units(instrument, -self.held[instrument])
         goal = Goal(
             id="g", account="main", instrument=instrument, product=Product.NRML, strategy="S", run="r", cause="c",
@@ -175,7 +175,7 @@ def kinds(rows: tuple[Any, ...], *wanted: type) -> list[Any]:
 
 
 def orders(rows: tuple[Any, ...]) -> list[tuple[str, str, int]]:
-    """What goes to the router, as (what, instrument, signed units)."""
+    """Return the commands to the router, as (kind, instrument, signed units)."""
     reported: list[tuple[str, str, int]] = []
     for row in rows:
         if isinstance(row, PlaceEntry):

@@ -1,4 +1,4 @@
-"""What ends a run: losses, profits, trailing stops and legs' levels, once each, on fresh prices, across restarts."""
+"""Ends of a run: losses, profits, trailing stops and legs' levels, once each, on fresh prices, across restarts."""
 
 from __future__ import annotations
 
