@@ -61,7 +61,7 @@ class Child:
             raise RuntimeError(f"a process of the benchmark ended with {self._process.wait()}")
         return line.strip() if line.startswith("ready") else json.loads(line)
 
-    def tell(self, line: str) -> None:
+    def send_line(self, line: str) -> None:
         """Say something, whose answer is read later."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
@@ -69,7 +69,7 @@ class Child:
 
     def ask(self, line: str) -> Any:
         """Say something and wait for the answer."""
-        self.tell(line)
+        self.send_line(line)
         return self.answer()
 
     def do(self, what: str, **fields: Any) -> Any:

@@ -26,7 +26,7 @@ from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 ACCOUNT = "backtest"
-"""The one account of a run."""
+"""Account id of every run."""
 _NO_FACTS = Underlying(exchange="NSE", reference_price=0.0)
 _UNKNOWN_VOLUME = float("inf")
 
