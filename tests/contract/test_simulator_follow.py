@@ -35,7 +35,7 @@ class Stream:
         segment = ClockSegment(machine_now(), market_ns, speed)
         write_clock_file(self.clock, ClockFile(segments=(segment,), last_seen_machine_ns=7))
 
-    def tell(self, instrument: str, ltp: float, **fields: Any) -> None:
+    def send_quote(self, instrument: str, ltp: float, **fields: Any) -> None:
         bid, ask = round(ltp - 0.05, 2), round(ltp + 0.05, 2)
         reported = Quote(instrument, TEN, machine_now(), ltp, **{"bid": bid, "ask": ask, "open": ltp, **fields})
         self._publisher.send(f"shown/{instrument}", reported)
@@ -73,11 +73,11 @@ def received(simulator: RunningSimulator, stream: Stream, instrument: str, price
     """
 
     def reported() -> bool:
-        stream.tell(instrument, price, **fields)
+        stream.send_quote(instrument, price, **fields)
         return ltp(simulator, instrument) == price
 
     def is_last() -> bool:
-        stream.tell(INDEX, stream.reported)
+        stream.send_quote(INDEX, stream.reported)
         return ltp(simulator, INDEX) == stream.reported
 
     eventually(reported, 10)

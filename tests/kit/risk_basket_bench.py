@@ -58,7 +58,7 @@ class Basket(RiskBench):
         other.rows = list(self.rows)
         return other
 
-    def tell(self, entry: PlaceEntry, state: OrderState, filled: int = 0) -> tuple[Any, ...]:
+    def report_order(self, entry: PlaceEntry, state: OrderState, filled: int = 0) -> tuple[Any, ...]:
         order = order_of(
             client_order_id=entry.id, account=entry.account, instrument=entry.instrument, product=entry.product,
             strategy="S", run=entry.run, cause=entry.cause, purpose=Purpose.ENTRY, side=entry.side,
@@ -83,7 +83,7 @@ class Basket(RiskBench):
     def filled(self, entry: PlaceEntry) -> tuple[Any, ...]:
         units = entry.quantity * entry.side.sign
         return (
-            *self.tell(entry, OrderState.FILLED, entry.quantity),
+            *self.report_order(entry, OrderState.FILLED, entry.quantity),
             *self.held(entry.account, entry.instrument, units, entry.id, units),
         )
 

@@ -32,7 +32,7 @@ class Venue:
     def end(self, entry: PlaceEntry, state: OrderState, filled: int) -> None:
         self.done.add(entry.id)
         key = (entry.account, entry.instrument)
-        self.bench.tell(entry, state, filled)
+        self.bench.report_order(entry, state, filled)
         if filled:
             units = filled * entry.side.sign
             self.held[key] = self.held.get(key, 0) + units

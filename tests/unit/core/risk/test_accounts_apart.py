@@ -16,7 +16,7 @@ def broken_in_main(bench: Basket) -> PlaceEntry:
     """The sold leg of main is refused, its hedge is being closed for long; the hedge of the second account."""
     first, second = entries(bench.intent("a", HEDGE, SOLD))
     (sold,) = entries(bench.filled(first))
-    goals = [row for row in bench.tell(sold, OrderState.REJECTED) if isinstance(row, CloseGoal)]
+    goals = [row for row in bench.report_order(sold, OrderState.REJECTED) if isinstance(row, CloseGoal)]
     assert [(goal.account, goal.instrument) for goal in goals] == [("main", CALL)]
     assert second.account == "second"
     return second
@@ -54,7 +54,7 @@ def test_basket_that_waits_for_a_close_of_its_own_account_is_unwound_once_it_is_
     bench = Basket(("main",))
     bench.quote(PUT)
     (old,) = entries(bench.intent("a", Leg(instrument=PUT, lots=1)))
-    bench.tell(old, OrderState.ACCEPTED)
+    bench.report_order(old, OrderState.ACCEPTED)
     (hedge,) = entries((*bench.intent("b", HEDGE, SOLD), *bench.quote()))
     assert closed(bench.filled(old)) == [PUT], "filled after it was withdrawn"
     assert entries(bench.filled(hedge)) == []
@@ -67,7 +67,7 @@ def test_account_whose_close_outlasts_the_intent_is_left_out_by_itself() -> None
     bench.quote(PUT)
     (old, other) = entries(bench.intent("a", Leg(instrument=PUT, lots=1)))
     bench.filled(old)
-    bench.tell(other, OrderState.REJECTED)
+    bench.report_order(other, OrderState.REJECTED)
     rows = (*bench.intent("b", Leg(instrument=CALL, lots=1)), *bench.quote())
     assert (closed(rows), [entry.account for entry in entries(rows)]) == ([PUT], ["second"])
     bench.filled(entries(rows)[0])

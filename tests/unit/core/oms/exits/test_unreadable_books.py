@@ -26,7 +26,7 @@ def guarded(bench: OrderBench) -> Placed:
     return stop
 
 
-def tell(bench: OrderBench, what: str) -> None:
+def set_condition(bench: OrderBench, what: str) -> None:
     """The process says that the books are lost, or back."""
     message = TimerFired(name=what + ACCOUNT, machine_ns=bench.time)
     bench.journal.append(message)
@@ -42,11 +42,11 @@ def wait(bench: OrderBench, seconds: int) -> None:
 
 def test_exit_leaves_the_stop_while_the_books_are_lost_and_goes_on_when_they_are_back(bench: OrderBench) -> None:
     stop = guarded(bench)
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.close("g1")
     wait(bench, 30)
     assert bench.calls == [] and stop.status is BrokerStatus.TRIGGER_PENDING
-    tell(bench, BOOKS_BACK)
+    set_condition(bench, BOOKS_BACK)
     assert [call.call for call in bench.calls] == [Call.CANCEL]
     bench.cancel()
     bench.read()
@@ -57,7 +57,7 @@ def test_exit_leaves_the_stop_while_the_books_are_lost_and_goes_on_when_they_are
 
 def test_exit_that_waits_for_lost_books_asks_for_them_each_second_and_alarms_at_its_deadline(bench: OrderBench) -> None:
     guarded(bench)
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.close("g1")
     wanted = bench.reads_wanted
     wait(bench, 70)
@@ -68,13 +68,13 @@ def test_exit_that_waits_for_lost_books_asks_for_them_each_second_and_alarms_at_
 
 def test_stop_that_fills_while_the_books_are_lost_is_the_exit(bench: OrderBench) -> None:
     stop = guarded(bench)
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.close("g1")
     bench.broker.trade(stop, 50, 89.0)
     bench.report(stop)
     wait(bench, 3)
     bench.read()
-    tell(bench, BOOKS_BACK)
+    set_condition(bench, BOOKS_BACK)
     bench.tick()
     assert bench.position().quantity == 0 and bench.calls == []
     assert [goal.state for goal in bench.machine.goals()] == ["done"]
@@ -82,7 +82,7 @@ def test_stop_that_fills_while_the_books_are_lost_is_the_exit(bench: OrderBench)
 
 def test_exit_without_a_stop_goes_at_once_though_the_books_are_lost(bench: OrderBench) -> None:
     bench.hold()
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.close("g1")
     (call,) = bench.calls
     assert (call.order.purpose, call.order.quantity) == (Purpose.EXIT, 50)
@@ -93,17 +93,17 @@ def test_exit_that_rests_is_not_cancelled_while_the_books_are_lost(bench: OrderB
     bench.close("g1")
     resting = bench.accept()
     bench.report(resting)
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     wait(bench, 20)
     assert bench.calls == [] and resting.open
-    tell(bench, BOOKS_BACK)
+    set_condition(bench, BOOKS_BACK)
     assert [call.call for call in bench.calls] == [Call.CANCEL]
 
 
 def test_stop_that_was_being_taken_away_when_the_books_were_lost_is_taken_away(bench: OrderBench) -> None:
     guarded(bench)
     bench.close("g1")
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.end(bench.calls[0], Outcome.RATE_LIMITED, retry_after_ns=SECOND)
     wait(bench, 3)
     assert [call.call for call in bench.calls] == [Call.CANCEL]
@@ -111,7 +111,7 @@ def test_stop_that_was_being_taken_away_when_the_books_were_lost_is_taken_away(b
 
 def test_half_a_stop_is_made_whole_and_kept_while_the_books_are_lost(bench: OrderBench) -> None:
     guarded(bench)
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.enter("e2", 25, **PLAN)
     more = bench.accept()
     bench.broker.trade(more, 25, 100.0)
@@ -124,11 +124,11 @@ def test_half_a_stop_is_made_whole_and_kept_while_the_books_are_lost(bench: Orde
 
 def test_lost_books_are_lost_after_a_restart_until_they_are_said_to_be_back(bench: OrderBench) -> None:
     stop = guarded(bench)
-    tell(bench, BOOKS_LOST)
+    set_condition(bench, BOOKS_LOST)
     bench.close("g1")
     bench.crash()
     wait(bench, 5)
     assert bench.machine.state.books_lost(ACCOUNT) and stop.open and bench.calls == []
     assert bench.order(stop.client_order_id).state is OrderState.ACCEPTED
-    tell(bench, BOOKS_BACK)
+    set_condition(bench, BOOKS_BACK)
     assert not bench.machine.state.books_lost(ACCOUNT)

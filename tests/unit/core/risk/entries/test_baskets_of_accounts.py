@@ -34,8 +34,8 @@ def test_sold_leg_waits_until_its_hedge_is_held() -> None:
     bench = Basket()
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     assert hedge.instrument == CALL
-    assert bench.tell(hedge, OrderState.ACCEPTED) == ()
-    assert entries(bench.tell(hedge, OrderState.FILLED, 65)) == []
+    assert bench.report_order(hedge, OrderState.ACCEPTED) == ()
+    assert entries(bench.report_order(hedge, OrderState.FILLED, 65)) == []
     (sold,) = entries(bench.held("main", CALL, 65, hedge.id, 65))
     assert (sold.instrument, sold.quantity, sold.side.sign) == (NEAR, 65, -1)
 
@@ -61,7 +61,7 @@ def test_rejected_hedge_stops_the_sold_leg_of_its_account_only() -> None:
     bench = Basket(("main", "second"))
     first, second = entries(bench.intent("a", HEDGE, SOLD))
     assert [first.account, second.account] == ["main", "second"]
-    rows = bench.tell(first, OrderState.REJECTED)
+    rows = bench.report_order(first, OrderState.REJECTED)
     (denied,) = [row for row in rows if isinstance(row, SignalDenied)]
     assert (denied.code, denied.account) == ("BASKET_BROKEN", "main")
     assert any(isinstance(row, Alert) for row in rows)
@@ -75,7 +75,7 @@ def test_rejected_sold_leg_closes_the_hedge() -> None:
     bench = Basket()
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     (sold,) = entries(bench.filled(hedge))
-    rows = bench.tell(sold, OrderState.REJECTED)
+    rows = bench.report_order(sold, OrderState.REJECTED)
     (goal,) = [row for row in rows if isinstance(row, CloseGoal)]
     assert goal.instrument == CALL
     assert "could not be had" in goal.reason
@@ -85,10 +85,10 @@ def test_rejected_sold_leg_is_tried_again_under_its_own_id_then_the_hedge_is_clo
     bench = Basket(orphans=OrphanLegs.RETRY, tries=1)
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     (sold,) = entries(bench.filled(hedge))
-    (again,) = entries(bench.tell(sold, OrderState.REJECTED))
+    (again,) = entries(bench.report_order(sold, OrderState.REJECTED))
     assert (again.instrument, again.quantity) == (NEAR, 65)
     assert again.id != sold.id
-    rows = bench.tell(again, OrderState.REJECTED)
+    rows = bench.report_order(again, OrderState.REJECTED)
     assert [row.instrument for row in rows if isinstance(row, CloseGoal)] == [CALL]
     assert entries(rows) == []
 
@@ -97,7 +97,7 @@ def test_orphan_is_only_reported_where_that_is_wanted() -> None:
     bench = Basket(orphans=OrphanLegs.REPORT)
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     (sold,) = entries(bench.filled(hedge))
-    rows = bench.tell(sold, OrderState.REJECTED)
+    rows = bench.report_order(sold, OrderState.REJECTED)
     assert not any(isinstance(row, CloseGoal) for row in rows)
     assert [row.code for row in rows if isinstance(row, Alert)] == ["BASKET_BROKEN"]
 
@@ -135,8 +135,8 @@ def test_broken_basket_takes_back_what_is_on_its_way() -> None:
     third = Leg(instrument="NFO:NIFTY24MAR2623000PE", lots=1)
     bench.quote(third.instrument)
     first, second = entries(bench.intent("a", HEDGE, third, SOLD))
-    bench.tell(second, OrderState.ACCEPTED)
-    rows = bench.tell(first, OrderState.REJECTED)
+    bench.report_order(second, OrderState.ACCEPTED)
+    rows = bench.report_order(first, OrderState.REJECTED)
     assert [row.instrument for row in rows if isinstance(row, WithdrawEntries)] == [second.instrument]
     late = bench.filled(second)
     assert [row.instrument for row in late if isinstance(row, CloseGoal)] == [second.instrument]
@@ -258,7 +258,7 @@ REPLACING = with_modify(NO_EVIDENCE, wanted=OrderTerms(quantity=65), by_replacem
 def test_leg_that_is_being_replaced_is_no_failed_one() -> None:
     bench = Basket()
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
-    bench.tell(hedge, OrderState.ACCEPTED)
+    bench.report_order(hedge, OrderState.ACCEPTED)
     gone = replace(bench.machine.state.orders[hedge.id], state=OrderState.CANCELLED, evidence=REPLACING)
     rows = bench.give(OrderChanged(event="cancelled", order=gone, machine_ns=bench.machine_ns))
     assert rows == (), "its end is not the end of the leg"
@@ -282,7 +282,7 @@ def test_leg_that_is_being_replaced_is_no_failed_one() -> None:
 def test_leg_whose_replacement_fails_has_failed() -> None:
     bench = Basket()
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
-    bench.tell(hedge, OrderState.ACCEPTED)
+    bench.report_order(hedge, OrderState.ACCEPTED)
     gone = replace(bench.machine.state.orders[hedge.id], state=OrderState.CANCELLED, evidence=REPLACING)
     bench.give(OrderChanged(event="cancelled", order=gone, machine_ns=bench.machine_ns))
     links = OrderLinks(replaces=hedge.id)
@@ -297,7 +297,7 @@ def test_restart_at_any_row_goes_on_as_if_there_had_been_none(cut: int) -> None:
     script = [
         lambda d: d.intent("a", HEDGE, SOLD),
         *[lambda d, n=n: d.filled(entries(tuple(d.rows))[n]) for n in range(2)],
-        lambda d: d.tell(entries(tuple(d.rows))[2], OrderState.REJECTED),
+        lambda d: d.report_order(entries(tuple(d.rows))[2], OrderState.REJECTED),
         lambda d: d.filled(entries(tuple(d.rows))[3]),
         lambda d: d.filled(entries(tuple(d.rows))[4]),
         lambda d: d.give(TimerFired(name="risk", machine_ns=d.machine_ns)),
@@ -387,8 +387,8 @@ def lost_leg(orphans: OrphanLegs = OrphanLegs.REPORT) -> tuple[Basket, PlaceEntr
     bench = Basket(orphans=orphans)
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     (sold,) = entries(bench.filled(hedge))
-    bench.tell(sold, OrderState.UNKNOWN)
-    bench.tell(sold, OrderState.LOST)
+    bench.report_order(sold, OrderState.UNKNOWN)
+    bench.report_order(sold, OrderState.LOST)
     bench.pass_time(1)
     return bench, sold
 

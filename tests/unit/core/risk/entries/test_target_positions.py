@@ -136,7 +136,7 @@ def sliced(bench: RiskBench, entry: PlaceEntry, *quantities: int) -> list[Order]
     return made
 
 
-def tell(bench: RiskBench, order: Order, **fields: Any) -> tuple[Any, ...]:
+def report(bench: RiskBench, order: Order, **fields: Any) -> tuple[Any, ...]:
     changed = replace(order, **fields)
     return bench.give(OrderChanged(event=changed.state.value.lower(), order=changed, machine_ns=bench.machine_ns))
 
@@ -157,15 +157,15 @@ def test_slices_count_together_at_every_moment() -> None:
     (entry,) = bench.intent("a", Leg(instrument=CALL, lots=40))
     first, second = sliced(bench, entry, 27 * LOT, 13 * LOT)
     for order in (first, second, first):
-        assert tell(bench, order) == ()
+        assert report(bench, order) == ()
         assert bench.machine.state.pending_units("S", CALL, "main") == 40 * LOT
     assert bench.intent("again", Leg(instrument=CALL, lots=40)) == ()
     assert bench.intent("a", Leg(instrument=CALL, lots=40)) == ()
-    tell(bench, first, state=OrderState.FILLED, filled=first.quantity)
+    report(bench, first, state=OrderState.FILLED, filled=first.quantity)
     bench.hold(CALL, first.quantity, order=first.client_order_id)
     assert bench.machine.state.pending_units("S", CALL, "main") == 13 * LOT
-    tell(bench, second, state=OrderState.REJECTED)
-    tell(bench, first, state=OrderState.FILLED, filled=first.quantity)
+    report(bench, second, state=OrderState.REJECTED)
+    report(bench, first, state=OrderState.FILLED, filled=first.quantity)
     assert bench.machine.state.pending_units("S", CALL, "main") == 0
     assert bench.intent("a", Leg(instrument=CALL, lots=40)) == ()
 
@@ -175,7 +175,7 @@ def test_slices_are_withdrawn_by_one_command_and_count_as_one_entry() -> None:
     bench.quote()
     (entry,) = bench.intent("a", Leg(instrument=CALL, lots=40))
     for order in sliced(bench, entry, 27 * LOT, 13 * LOT):
-        tell(bench, order, state=OrderState.ACCEPTED)
+        report(bench, order, state=OrderState.ACCEPTED)
     rows = bench.intent("b", action=Action.EXIT)
     assert [type(row) for row in rows] == [WithdrawEntries]
     assert bench.pass_time(0.25) == ()

@@ -92,16 +92,16 @@ def stopped(name: str, filled: int) -> Order:
 def test_stop_that_filled_at_the_broker_leaves_one_event_whatever_it_is_sliced_into() -> None:
     bench = guarded()
 
-    def tell(order: Order) -> tuple[Any, ...]:
+    def report(order: Order) -> tuple[Any, ...]:
         return bench.give(OrderChanged(event="x", order=order, machine_ns=bench.machine_ns))
 
-    assert events(tell(stopped("s1", 0))) == []
-    (event,) = events(tell(stopped("s1", 2)))
+    assert events(report(stopped("s1", 0))) == []
+    (event,) = events(report(stopped("s1", 2)))
     assert (event.kind, event.threshold, event.value, event.exit_orders) == (
         RiskKind.BROKER_STOP, 784.0, 783.9, ("s1",),
     )  # fmt: skip
-    assert events(tell(stopped("s1", 5))) == []
-    (second,) = events(tell(stopped("s2", 5)))
+    assert events(report(stopped("s1", 5))) == []
+    (second,) = events(report(stopped("s2", 5)))
     assert (second.follows, second.exit_orders) == (event.id, ("s2",))
 
 
