@@ -188,7 +188,8 @@ class _Run:
         for end, worker in list(self._workers.items()):
             if worker.reports in ready:
                 try:
-                    self._pass_on(*worker.reports.recv())
+                    for hook, arguments in worker.reports.recv():
+                        self._pass_on(hook, arguments)
                 except EOFError:
                     self._forget(end)
             elif end in ready:
@@ -287,23 +288,26 @@ def _settle(config: Any, niceness: int, number: int) -> None:
 
 
 class _Reporter:
-    """Sends on what the terminal of the run shows; not which test begins, as several do at a time."""
+    """Sends on what the terminal of the run shows, once a test; not which test begins, as several do at a time."""
 
     def __init__(self, config: pytest.Config, pipe: Connection) -> None:
         self._config = config
         self._pipe = pipe
+        self._said: list[tuple[str, Any]] = []
         self.begun = False  # before, it hears of the warnings so far
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._pipe.send(("pytest_runtest_logreport", data))
+        self._said.append(("pytest_runtest_logreport", data))
 
     def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
-        self._pipe.send(("pytest_runtest_logfinish", {"nodeid": nodeid, "location": location}))
+        self._said.append(("pytest_runtest_logfinish", {"nodeid": nodeid, "location": location}))
+        self._pipe.send(self._said)
+        self._said = []
 
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
         if not self.begun:
             return
         given = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
         with suppress(pickle.PicklingError, TypeError, AttributeError):  # of a class that only its test knows
-            self._pipe.send(("pytest_warning_recorded", given))
+            self._pipe.send([("pytest_warning_recorded", given)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import sys
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mytrading.adapters.storage.bar_archive import BarArchive, BarArchiveError, join_ranges, uncovered_ranges
+from tests.kit.fork_server import start
+from tests.kit.waiting import PATIENCE
 
 SBIN = "NSE:SBIN"
 
@@ -72,19 +74,19 @@ def test_damaged_file_is_named(tmp_path: Path) -> None:
         archive.read(SBIN, "1m")
 
 
-def _add(folder: Path, first: int) -> None:
-    for number in range(first, first + 5):
-        BarArchive(folder).add(SBIN, "1m", *bars(number))
+ADD = """
+import sys
+from pathlib import Path
+import numpy as np
+from mytrading.adapters.storage.bar_archive import BarArchive
+for number in range(int(sys.argv[2]), int(sys.argv[2]) + 5):
+    BarArchive(Path(sys.argv[1])).add("NSE:SBIN", "1m", np.array([number]), np.full((5, 1), 10.0))
+"""
 
 
 def test_two_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_add, args=(tmp_path, first)) for first in (0, 100)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0]
+    writers = [start([sys.executable, "-c", ADD, str(tmp_path), str(first)]) for first in (0, 100)]
+    assert [writer.wait(60 * PATIENCE) for writer in writers] == [0, 0]
     assert BarArchive(tmp_path).read(SBIN, "1m").start_ns.tolist() == [*range(5), *range(100, 105)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdo
     until = machine_now() + 1_200_000_000
     while machine_now() < until:
         dog.beat_if_due()
+        time.sleep(0.001)  # its work, which need not take a core here
     assert len(beats) == 2
 
 
