@@ -206,6 +206,10 @@ class _Run:
             config.hook.pytest_warning_recorded.call_historic(kwargs=arguments)
         else:
             getattr(config.hook, hook)(**arguments)
+        if hook == "pytest_runtest_logreport" and report.failed:  # a run that is cut off has named what failed
+            terminal = config.pluginmanager.get_plugin("terminalreporter")
+            terminal.line("")
+            terminal.line(f"failed at {report.when}: {report.nodeid}", red=True)
         if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)
 

@@ -83,6 +83,8 @@ def test_each_test_runs_once_and_what_comes_last_after_all_stacks(output: str) -
 def test_failure_is_shown_with_what_was_printed_and_warned(output: str) -> None:
     assert "assert (1 + 1) == 3" in output
     assert "said before" in output and "heard of" in output
+    at_once, _, later = output.partition("FAILURES")
+    assert len(re.findall(r"^failed at call: tests/", at_once, re.MULTILINE)) == 1 and "failed at" not in later
 
 
 def test_test_that_no_process_reported_has_failed(output: str) -> None:
