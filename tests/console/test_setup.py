@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import time
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
+import pyotp
 import pytest
+import segno
 
+from mytrading.daemons.console.user_store import store_path
 from tests.kit.console_browser import PASSWORD
 from tests.kit.console_stack import HOOK, ConsoleSite
 from tests.kit.console_viewer import PageViewer
 from tests.kit.waiting import eventually
+
+_DARK = """(path, viewBox) => {
+  const [left, , width] = viewBox.split(" ").map(Number), size = width + 2 * left, matrix = path.getScreenCTM();
+  const isDark = (x, y) => {
+    const at = new DOMPoint(x + 0.5, y + 0.5).matrixTransform(matrix);
+    return document.elementFromPoint(at.x, at.y) === path;
+  };
+  return Array.from({length: size}, (_, y) => Array.from({length: size}, (_, x) => isDark(x, y)));
+}"""
+"""Which modules of the QR code are painted, row by row."""
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
@@ -102,7 +118,22 @@ def test_password_second_factor_and_sessions_of_ones_own(site: ConsoleSite, view
     dialog.get_by_label("Code", exact=True).fill("000000")
     dialog.get_by_role("button", name="Confirm").click()
     dialog.get_by_role("alert").wait_for()
-    page.keyboard.press("Escape")
+    secret = dialog.locator("code").inner_text()
+    authenticator = pyotp.TOTP(secret)
+    issuer = f"MyTrading {site.stack.config.profile}"
+    uri = authenticator.provisioning_uri(name="asha", issuer_name=issuer)
+    shown = dialog.locator(".qr path").evaluate(_DARK, dialog.get_by_role("img").get_attribute("viewBox"))
+    assert shown == [[bool(dark) for dark in line] for line in segno.make(uri, error="m").matrix]
+    dialog.get_by_label("Code", exact=True).fill(authenticator.now())
+    dialog.get_by_role("button", name="Confirm").click()
+    viewer.said("The second factor is on.")
+    with closing(sqlite3.connect(store_path(site.stack.state))) as users, users:
+        users.execute("UPDATE sessions SET confirmed_ms = 0")
+    viewer.press("Remove it")
+    asked = viewer.dialog("Confirm it is you")
+    asked.get_by_label("Password or 6-digit code").fill(authenticator.at(time.time() + 30))
+    asked.get_by_role("button", name="Confirm").click()
+    viewer.button("Set it up").wait_for()
 
     other = site.viewer_of(state=None)
     other.log_in()

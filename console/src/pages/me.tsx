@@ -129,9 +129,9 @@ function TotpDialog(props: { secret: TotpSecret; onClose: () => void }) {
     <Dialog title="Set up the second factor" onClose={props.onClose}>
       <form onSubmit={save}>
         <p>Scan this with an authenticator, or type the secret, then enter the code that it shows.</p>
-        <svg className="qr" viewBox={`-2 -2 ${size + 4} ${size + 4}`} role="img" aria-label="QR code of the secret" shapeRendering="crispEdges">
-          <rect x={-2} y={-2} width={size + 4} height={size + 4} fill="#fff" />
-          <path d={path} stroke="#000" fill="none" />
+        <svg className="qr" viewBox={`-4 -4 ${size + 8} ${size + 8}`} role="img" aria-label="QR code of the secret" shapeRendering="crispEdges">
+          <rect x={-4} y={-4} width={size + 8} height={size + 8} fill="#fff" />
+          <path d={path} fill="#000" />
         </svg>
         <code>{props.secret.secret}</code>
         <Field label="Code"><input required inputMode="numeric" autoComplete="one-time-code" value={code} onChange={(event) => setCode(event.target.value.trim())} /></Field>

@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from mytrading.core.time import SECOND
 from mytrading.daemons.console import passwords
-from mytrading.daemons.console.authentication import Viewer, csrf_of, new_token
+from mytrading.daemons.console.authentication import Viewer, audit, csrf_of, new_token
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.user_store import ConsoleUser, digest_of
 from mytrading.messages import console_api as api
@@ -124,14 +124,14 @@ def make_first_user(
     """Make the first user, an administrator, by the code that `mytrading console code` prints."""
     _check_name(data.name)
     if state.store.has_users():
-        _audit(request, state, "first-user", data.name, "refused", "a user exists")
+        audit(request, "first-user", data.name, "refused", "a user exists")
         raise ApiRefused("ROLE", "expected no user, found one: an administrator adds further ones")
     hashed = _checked(data.password, data.name)
     if not state.store.add_first(data.code, data.name, hashed):
-        _audit(request, state, "first-user", data.name, "refused", "wrong code")
+        audit(request, "first-user", data.name, "refused", "wrong code")
         text = "expected the code that `mytrading console code` prints, less than 15 minutes old"
         raise ApiRefused("WRONG_LOGIN", text, "code")
-    _audit(request, state, "first-user", data.name, "done", "")
+    audit(request, "first-user", data.name, "done")
     return _begin(request, state, data.name)
 
 
@@ -139,29 +139,37 @@ def make_first_user(
 def log_in(request: ConsoleRequest, state: State, data: JSONBody[api.LoginRequest]) -> Response[api.SessionInfo]:
     """Begin a session; the answer to an unknown name is that to a wrong password, and takes as long."""
     user = _proven(request, state, "login", data.name, data.password, data.totp)
-    _audit(request, state, "login", user.name, "done", "", user.name)
+    audit(request, "login", user.name, "done", user=user.name)
     return _begin(request, state, user.name)
 
 
-def _proven(request: ConsoleRequest, state: State, action: str, name: str, password: str, totp: str) -> ConsoleUser:
-    """The user whose password and code these are; raises `ApiRefused`, and writes the audit."""
+def _proven(
+    request: ConsoleRequest, state: State, action: str, name: str, password: str, totp: str, *, either: bool = False
+) -> ConsoleUser:
+    """The user whose password and code these are; raises `ApiRefused`, and writes the audit.
+
+    `either`: one of them is enough, of a user who gave both at the login.
+    """
     failed: FailedLogins = state.failed
     if seconds := failed.seconds_left(name):
-        _audit(request, state, action, name, "refused", "too many wrong passwords")
+        audit(request, action, name, "refused", "too many wrong passwords")
         raise ApiRefused("TOO_MANY", f"too many wrong passwords for this name; wait {seconds} s", "", seconds)
     user: ConsoleUser | None = state.store.user(name)
-    right = passwords.is_password(user.password if user is not None else passwords.NOBODY, password)
+    by_code = either and not password and user is not None and bool(user.totp)
+    right = by_code or passwords.is_password(user.password if user is not None else passwords.NOBODY, password)
     if user is None or user.disabled or not right:
         failed.add(name)
-        _audit(request, state, action, name, "refused", "wrong name or password")
+        audit(request, action, name, "refused", "wrong name or password")
+        if either:
+            raise ApiRefused("WRONG_LOGIN", "expected your present password", "password")
         raise ApiRefused("WRONG_LOGIN", "expected the name and password of a user")
-    if user.totp:
+    if user.totp and (by_code or not either):
         if not totp:
             raise ApiRefused("TOTP_NEEDED", "expected the code of your authenticator too", "totp")
         step = passwords.code_step(user.totp, totp, user.totp_step)
         if not step or not state.store.take_totp_step(user.name, step):
             failed.add(name)
-            _audit(request, state, action, name, "refused", "wrong or used code")
+            audit(request, action, name, "refused", "wrong or used code")
             raise ApiRefused("WRONG_LOGIN", "expected the present code of your authenticator, not used before", "totp")
     failed.clear(name)
     return user
@@ -171,15 +179,15 @@ def _proven(request: ConsoleRequest, state: State, action: str, name: str, passw
 def log_out(request: ConsoleRequest, state: State) -> None:
     """End the session and its sockets."""
     _end(state, request.user.login.digest)
-    _audit(request, state, "logout", request.user.name, "done", "")
+    audit(request, "logout", request.user.name, "done")
 
 
 @post("/api/confirm", opt={"role": "viewer"}, sync_to_thread=True, status_code=200)
 def confirm(request: ConsoleRequest, state: State, data: JSONBody[api.ConfirmRequest]) -> Response[api.SessionInfo]:
-    """Give the password again, for actions that need it."""
-    _proven(request, state, "confirm", request.user.name, data.password, data.totp)
+    """Give the password again, or a code of the authenticator, for actions that need it."""
+    _proven(request, state, "confirm", request.user.name, data.password, data.totp, either=True)
     state.store.confirm(request.user.login.digest)
-    _audit(request, state, "confirm", request.user.name, "done", "")
+    audit(request, "confirm", request.user.name, "done")
     return _answer(state, request.user.token, new=False)
 
 
@@ -189,14 +197,10 @@ def change_password(
 ) -> Response[api.SessionInfo]:
     """Change one's own password: all sessions of the user end, and this browser gets a new one."""
     name = request.user.name
-    user = state.store.user(name)
-    if user is None or not passwords.is_password(user.password, data.password):
-        state.failed.add(name)
-        _audit(request, state, "password", name, "refused", "wrong password")
-        raise ApiRefused("WRONG_LOGIN", "expected your present password", "password")
+    _proven(request, state, "password", name, data.password, "", either=True)
     state.store.change(name, password=_checked(data.new_password, name))
     _end_all_of(state, name)
-    _audit(request, state, "password", name, "done", "")
+    audit(request, "password", name, "done")
     return _begin(request, state, name)
 
 
@@ -216,7 +220,7 @@ def confirm_totp(request: ConsoleRequest, state: State, data: JSONBody[api.TotpC
     if not step:
         raise ApiRefused("WRONG_LOGIN", "expected the present code of the new authenticator", "totp")
     state.store.change(request.user.name, totp=user.totp_new, totp_new="", totp_step=step)
-    _audit(request, state, "totp", request.user.name, "done", "on")
+    audit(request, "totp", request.user.name, "done", "on")
     return _answer(state, request.user.token, new=False)
 
 
@@ -224,7 +228,7 @@ def confirm_totp(request: ConsoleRequest, state: State, data: JSONBody[api.TotpC
 def remove_totp(request: ConsoleRequest, state: State) -> Response[api.SessionInfo]:
     """End the second factor."""
     state.store.change(request.user.name, totp="", totp_new="")
-    _audit(request, state, "totp", request.user.name, "done", "off")
+    audit(request, "totp", request.user.name, "done", "off")
     return _answer(state, request.user.token, new=False)
 
 
@@ -256,7 +260,7 @@ def revoke_session(request: ConsoleRequest, state: State, session: FromPath[str]
     for one in state.store.sessions("" if mine.role == "admin" else mine.name):
         if one.id == session:
             _end(state, one.digest)
-            _audit(request, state, "session revoke", one.name, "done", one.ip)
+            audit(request, "session revoke", one.name, "done", one.ip)
             return
     raise ApiRefused("NOT_FOUND", "expected the id of a session that lives; load the list again")
 
@@ -274,7 +278,7 @@ def add_user(request: ConsoleRequest, state: State, data: JSONBody[api.NewUser])
     _check_name(data.name)
     if not state.store.add(data.name, data.role, _checked(data.password, data.name)):
         raise ApiRefused("REFUSED", f"expected a name that is free, found {data.name}", "name")
-    _audit(request, state, "user add", data.name, "done", data.role)
+    audit(request, "user add", data.name, "done", data.role)
     return _entry_of(state, data.name)
 
 
@@ -301,7 +305,7 @@ def change_user(
         state.store.change(user.name, **columns)
         _end_all_of(state, user.name)
     shown = ", ".join(f"{key} {value}" for key, value in columns.items() if key in ("role", "disabled"))
-    _audit(request, state, "user change", user.name, "done", shown or ", ".join(columns))
+    audit(request, "user change", user.name, "done", shown or ", ".join(columns))
     return _entry_of(state, user.name)
 
 
@@ -340,12 +344,6 @@ def download_audit(state: State) -> Response[str]:
 def plain_cell(value: object) -> object:
     """Return a value of a CSV file that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
-def _audit(
-    request: ConsoleRequest, state: State, action: str, target: str, result: str, details: str, user: str = ""
-) -> None:
-    state.store.audit(user or request.user.name, request.user.ip, action, target, result, details)
 
 
 ROUTES = [

@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
+from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
@@ -51,7 +52,7 @@ def _give(
     """Send a command, with a row of the audit before and after it. `silent` is done where the gateway is, and returns
     what is answered; raises `ApiRefused`."""
     verb, details = ops.verb_of(command), msgspec.json.encode(command).decode()
-    row = state.store.audit(request.user.name, request.user.ip, verb, target, "asked", details, command.request_id)
+    row = audit(request, verb, target, "asked", details, command.request_id)
     try:
         reply = _ask(state, command)
     except OpsRefused as error:
@@ -138,7 +139,7 @@ def flatten(request: ConsoleRequest, state: State, data: JSONBody[api.FlattenAct
 def kill(request: ConsoleRequest, state: State, data: JSONBody[api.KillAction]) -> api.ActionTaken:
     """Write the file KILL, which risk and the router read themselves."""
     word = "reduce" if data.reduce else "halt"
-    row = state.store.audit(request.user.name, request.user.ip, "kill", word, "asked", data.reason, data.request_id)
+    row = audit(request, "kill", word, "asked", data.reason, data.request_id)
     try:
         _write_kill(request, state, word, data.reason)
     except OSError as error:
@@ -155,10 +156,7 @@ def unkill(request: ConsoleRequest, state: State, data: JSONBody[api.UnkillActio
     file = KillFile(state.config.state)
     was_there = file.remove()
     above = file.read()
-    state.store.audit(
-        request.user.name, request.user.ip, "unkill", "", "done" if was_there else "refused", data.reason,
-        data.request_id,
-    )  # fmt: skip
+    audit(request, "unkill", "", "done" if was_there else "refused", data.reason, data.request_id)
     if above is not None:
         raise ApiRefused(
             "REFUSED", f"the file {above.name} still says {above.word}: it is not this stack's own; remove it"

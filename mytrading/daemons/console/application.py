@@ -28,7 +28,7 @@ from mytrading.daemons.console import (
     setup_api,
     webhook_api,
 )
-from mytrading.daemons.console.authentication import Authentication, Viewer
+from mytrading.daemons.console.authentication import Authentication, Viewer, audit_refusal
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages.console_api import ApiError
 from mytrading.messages.console_rows import TOPICS
@@ -120,14 +120,16 @@ def make_application(state: State) -> Litestar:
     )
 
 
-def _refuse(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _refuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    status = error.status_code
     if isinstance(error, ApiRefused):
         body = ApiError(code=error.code, error=error.error, field=error.field, retry_after_s=error.retry_after_s)
-        return _response(body, error.status_code)
-    if isinstance(error, ValidationException) or error.status_code == 400:
-        return _response(_bad_request(error), 400)
-    code = {404: "NOT_FOUND", 405: "NOT_FOUND", 413: "BAD_REQUEST"}.get(error.status_code, "BAD_REQUEST")
-    return _response(ApiError(code=code, error=f"expected another request: {error.detail}"), error.status_code)
+    elif isinstance(error, ValidationException) or status == 400:
+        body, status = _bad_request(error), 400
+    else:
+        code = {404: "NOT_FOUND", 405: "NOT_FOUND", 413: "BAD_REQUEST"}.get(status, "BAD_REQUEST")
+        body = ApiError(code=code, error=f"expected another request: {error.detail}")
+    return _refusal(request, body, status)
 
 
 def _bad_request(error: HTTPException) -> ApiError:
@@ -145,15 +147,16 @@ def _refuse_unreadable(request: Request[Any, Any, Any], error: Exception) -> Res
     if request.method != "POST":
         return _fail(request, error)
     text = f"expected JSON in UTF-8 as GET /api/schema describes it; {error}"
-    return _response(ApiError(code="BAD_REQUEST", error=text[:300]), 400)
+    return _refusal(request, ApiError(code="BAD_REQUEST", error=text[:300]), 400)
 
 
 def _fail(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     get_logger("console").error("request.failed", path=request.scope["path"], exc_info=error)
     text = "a defect in the console; see `mytrading logs console`"
-    return _response(ApiError(code="DEFECT", error=text), 500)
+    return _refusal(request, ApiError(code="DEFECT", error=text), 500)
 
 
-def _response(body: ApiError, status: int) -> Response[bytes]:
+def _refusal(request: Request[Any, Any, Any], body: ApiError, status: int) -> Response[bytes]:
+    audit_refusal(request, body.error)
     headers = {"retry-after": str(body.retry_after_s)} if body.retry_after_s else {}
     return Response(msgspec.json.encode(body), status_code=status, media_type=MediaType.JSON, headers=headers)

@@ -11,7 +11,10 @@ import hmac
 import secrets
 from typing import Any, NamedTuple
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.enums import ScopeType
 from litestar.middleware import AbstractAuthenticationMiddleware
 from litestar.middleware.authentication import AuthenticationResult
 
@@ -103,10 +106,39 @@ class Authentication(AbstractAuthenticationMiddleware):
         except ApiRefused as error:
             if not is_socket and method not in SAFE:
                 store.audit(viewer.name, viewer.ip, scope["path"], "", "refused", error.error)
+                scope["state"]["audited"] = True
             raise
         if session is not None and method not in SAFE:
             store.touch(session)
         return AuthenticationResult(user=viewer, auth=session)
+
+
+def audit(
+    request: Request[Viewer, Any, State],
+    action: str,
+    target: str,
+    result: str,
+    details: str = "",
+    request_id: str = "",
+    user: str = "",
+) -> int:
+    """Write a row of the audit about a request, of its viewer unless `user` is another; returns the row's id."""
+    who, store = request.user, request.app.state.store
+    request.scope["state"]["audited"] = True
+    row: int = store.audit(user or who.name, who.ip, action, target, result, details, request_id)
+    return row
+
+
+def audit_refusal(request: Request[Viewer, Any, State], why: str) -> None:
+    """Write a row of the audit about an action that was refused before it came to one of its own."""
+    scope = request.scope
+    if (
+        scope["type"] == ScopeType.HTTP
+        and request.method not in SAFE
+        and "user" in scope
+        and "audited" not in scope["state"]
+    ):
+        audit(request, scope["path"], "", "refused", why)
 
 
 def _check_origin(connection: ASGIConnection[Any, Any, Any, Any], origins: frozenset[str], is_socket: bool) -> None:

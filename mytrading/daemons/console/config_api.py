@@ -18,6 +18,7 @@ from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.risk.sizing.lots import unknown_sizings
 from mytrading.daemons.console.accounts_api import ADMIN, CONFIRMED_ADMIN, ConsoleRequest
+from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages.run_config import RunConfig
@@ -69,7 +70,7 @@ def write_config_file(
     kept = file_versions.write_version(path, before, after) if writes else ""
     if data.save:
         result = "done" if not problem else "refused"
-        state.store.audit(request.user.name, request.user.ip, "config", path.name, result, problem or kept)
+        audit(request, "config", path.name, result, problem or kept)
     return api.ConfigDraftResult(
         saved=writes, problem=problem, diff=file_versions.diff_of(before, after, f"config/{path.name}"),
         digest=file_versions.digest_of_text(after if writes else before), versions=file_versions.versions_of(path),

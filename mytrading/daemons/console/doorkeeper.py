@@ -38,7 +38,10 @@ _OURS = frozenset(name.encode() for name in HEADERS)
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 MOST_ALL, MOST_AUTH, MOST_API, MOST_HEAVY = 1000, 10, 100, 20
 """Requests a minute of one address: all together, logins, of the API, and those that cost much."""
+MOST_EMERGENCY = 100
+"""Halts and the like a minute of one address. Nothing else counts with them: a page that asked much must still halt."""
 AUTH_PATHS = frozenset({"/api/login", "/api/first-user", "/api/password", "/api/confirm", "/api/totp/confirm"})
+EMERGENCY_PATHS = frozenset(f"/api/actions/{name}" for name in ("halt", "reduce", "flatten", "kill"))
 HEAVY_PATHS = (
     "/api/why",
     "/api/logs",
@@ -70,6 +73,7 @@ class Doorkeeper:
         self._auth = RequestCounter(MOST_AUTH)
         self._api = RequestCounter(MOST_API)
         self._heavy = RequestCounter(MOST_HEAVY)
+        self._emergency = RequestCounter(MOST_EMERGENCY)
         self._hosts: frozenset[str] = frozenset()
         self.origins: frozenset[str] = frozenset()
         """Origins of pages that may act and open sockets."""
@@ -119,6 +123,9 @@ class Doorkeeper:
         return None
 
     def _counters(self, path: str) -> Iterable[tuple[RequestCounter, str]]:
+        if path in EMERGENCY_PATHS:
+            yield self._emergency, "of these requests"
+            return
         yield self._all, "requests"
         if path in AUTH_PATHS:
             yield self._auth, "logins"

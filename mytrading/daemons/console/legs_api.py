@@ -17,6 +17,7 @@ from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
 from mytrading.daemons.console.actions_api import TRADER
+from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
@@ -112,7 +113,7 @@ def _saved(
     row = None
     if data.save:
         action = " ".join(words[:2])
-        row = state.store.audit(request.user.name, request.user.ip, action, name[:64], "asked", data.version)
+        row = audit(request, action, name[:64], "asked", data.version)
     try:
         made = ask_shell(state.config, *words, "--", name[:64], given=json.dumps(data.values))
     except ApiRefused as error:

@@ -8,6 +8,7 @@ from litestar.params import JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
 from mytrading.daemons.console.actions_api import TRADER
+from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.paper_trial import PaperTrial
 from mytrading.daemons.console.research_words import strategy_named
 from mytrading.messages import console_api as api
@@ -25,7 +26,7 @@ def start_paper(request: ConsoleRequest, state: State, data: JSONBody[api.PaperT
     """Start a trial of a strategy on the simulator, in place of one that runs."""
     trial: PaperTrial = state.trial
     trial.start(strategy_named(data.strategy))
-    state.store.audit(request.user.name, request.user.ip, "paper trial", data.strategy, "done", "")
+    audit(request, "paper trial", data.strategy, "done", "")
     return trial.status()
 
 
@@ -34,7 +35,7 @@ def stop_paper(request: ConsoleRequest, state: State) -> api.PaperTrialState:
     """End the trial."""
     trial: PaperTrial = state.trial
     trial.stop()
-    state.store.audit(request.user.name, request.user.ip, "paper trial", "stop", "done", "")
+    audit(request, "paper trial", "stop", "done", "")
     return trial.status()
 
 

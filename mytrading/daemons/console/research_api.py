@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
 from mytrading.daemons.console.actions_api import TRADER
+from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.research_queue import ResearchQueue
 from mytrading.daemons.console.research_words import research_words
@@ -36,10 +37,7 @@ def queue_research(request: ConsoleRequest, state: State, data: JSONBody[api.Res
     )  # fmt: skip
     queue: ResearchQueue = state.research
     taken = queue.add(job)
-    state.store.audit(
-        request.user.name, request.user.ip, "research", data.strategy, "done" if taken else "refused", shown,
-        data.request_id,
-    )  # fmt: skip
+    audit(request, "research", data.strategy, "done" if taken else "refused", shown, data.request_id)
     if not taken:
         raise ApiRefused("REFUSED", "too many runs wait; cancel some, or wait for them")
     return queue.jobs()
@@ -51,7 +49,7 @@ def cancel_research(request: ConsoleRequest, state: State, job: FromPath[str]) -
     queue: ResearchQueue = state.research
     if not queue.cancel(job):
         raise ApiRefused("REFUSED", "expected a run that waits or is under way; load the list again")
-    state.store.audit(request.user.name, request.user.ip, "research cancel", job[:64], "done", "")
+    audit(request, "research cancel", job[:64], "done", "")
     return queue.jobs()
 
 

@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ADMIN, CONFIRMED_ADMIN, ConsoleRequest
+from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
@@ -33,7 +34,7 @@ def checked_name(name: str) -> str:
 
 def audited(request: ConsoleRequest, state: State, action: str, target: str, do: Callable[[], Any]) -> Any:
     """Call `do` and return its result, with a row of the audit for it, also where it is refused."""
-    row = state.store.audit(request.user.name, request.user.ip, action, target, "asked", "")
+    row = audit(request, action, target, "asked", "")
     try:
         found = do()
     except ApiRefused as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyotp
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from mytrading.daemons.console.accounts_api import FREE_TRIES
 from mytrading.daemons.console.doorkeeper import HEADERS, MOST_API, MOST_AUTH
 from mytrading.daemons.console.server import ConsoleServer, NotPrivate
 from mytrading.daemons.console.user_store import ROLES, code_path, new_code, store_path
@@ -128,6 +130,17 @@ def test_each_limit_counts_for_itself(console: ConsoleOfTest) -> None:
     assert console.browser().get("/api/session").status_code == 200, "another address has its own"
 
 
+def test_halt_is_taken_from_an_address_that_has_asked_as_much_as_it_may(console: ConsoleOfTest) -> None:
+    page = console.browser("tara")
+    while page.get("/api/session").status_code != 429:
+        pass
+    while page.get("/livez").status_code != 429:
+        pass
+    for action in ("halt", "reduce", "flatten", "kill"):
+        assert page.post(f"/api/actions/{action}", request_id=f"busy-{action}").status_code == 200, action
+    assert page.post("/api/actions/switch", request_id="busy-switch", strategy="x", enabled=True).status_code == 429
+
+
 def test_wrong_passwords_slow_down_a_name_from_any_address(console: ConsoleOfTest) -> None:
     answers = []
     for _ in range(7):
@@ -137,6 +150,15 @@ def test_wrong_passwords_slow_down_a_name_from_any_address(console: ConsoleOfTes
     assert answers[0]["code"] == "WRONG_LOGIN"
     assert answers[-1]["code"] == "TOO_MANY"
     assert {row["result"] for row in console.audited(user="", action="login")} >= {"refused"}
+
+
+def test_wrong_passwords_in_a_change_of_password_slow_down_too(console: ConsoleOfTest) -> None:
+    console.add_user("wally", "viewer")
+    page = console.browser("wally")
+    for _ in range(FREE_TRIES):
+        done = page.post("/api/password", password="wrong", new_password=PASSWORD)
+        assert (done.json()["code"], done.json()["field"]) == ("WRONG_LOGIN", "password")
+    assert page.post("/api/password", password=PASSWORD, new_password=PASSWORD).json()["code"] == "TOO_MANY"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +230,30 @@ def test_every_command_asks_for_its_role_and_some_for_the_password_and_each_refu
         assert count > 5 and len(rows) >= count, name
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/actions/halt", {"request_id": "no such id!"}),
+        ("/api/actions/close", {"request_id": "close-1", "position": "none", "version": "1"}),
+        ("/api/users", {"name": "weakling", "password": "weak", "role": "viewer"}),
+        ("/api/users/asha", {"disabled": True}),
+        ("/api/config/risk", {"text": "", "expected": "another", "save": True}),
+        ("/api/paper", {"strategy": "../x"}),
+    ],
+)
+def test_action_that_is_refused_for_what_it_says_is_audited_once(
+    console: ConsoleOfTest, path: str, body: dict[str, Any]
+) -> None:
+    page = console.browser("asha")
+    before = len(console.server.store.audited("", "", "", 0, 10_000))
+    done = page.post(path, **body)
+    assert done.status_code in (400, 409)
+    rows = console.server.store.audited("", "", "", 0, 10_000)
+    assert len(rows) == before + 1
+    assert (rows[0].user, rows[0].ip, rows[0].action, rows[0].result) == ("asha", page.ip, path, "refused")
+    assert rows[0].details == done.json()["error"]
+
+
 def test_password_is_asked_again_for_what_opens_trading(console: ConsoleOfTest) -> None:
     page = console.browser("tara")
     session = console.server.store.sessions("tara")[0]
@@ -238,6 +284,11 @@ def test_second_factor_is_needed_once_confirmed_and_no_code_counts_twice(console
     assert page.post("/api/totp/confirm", totp=code).json()["user"]["totp"] is True
     assert console.browser().log_in("totto").json()["code"] == "TOTP_NEEDED"
     assert console.browser().log_in("totto", totp=code).json()["code"] == "WRONG_LOGIN", "it was used"
+    assert page.post("/api/confirm", totp=code).json()["code"] == "WRONG_LOGIN", "it was used"
+    next_code = pyotp.TOTP(secret).at(time.time() + 30)
+    assert page.post("/api/confirm", totp=next_code).status_code == 200, "as the page asks: a code or the password"
+    assert page.post("/api/confirm", password=PASSWORD).status_code == 200
+    assert page.post("/api/confirm", password="wrong", totp="").json()["code"] == "WRONG_LOGIN"
 
 
 def test_every_answer_carries_the_policy_and_is_not_stored(console: ConsoleOfTest) -> None:
