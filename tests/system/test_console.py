@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.kit.console_browser import PASSWORD, Browser
+from tests.kit.project import ROOT
 from tests.kit.stack import PROCESSES, Stack
 from tests.kit.waiting import eventually
 
@@ -146,3 +148,20 @@ def test_halt_works_by_the_file_kill_while_the_gateway_hangs(stack: Stack, page:
     kill = eventually(lambda: stack.ask("status")["kill"], 60)
     assert kill["word"] == "halt" and "console:asha" in kill["why"]
     assert page.post("/api/actions/unkill", request_id="unkill").status_code == 200
+
+
+def test_lost_password_is_set_in_the_shell_and_ends_what_was_open(stack: Stack, page: Browser) -> None:
+    def reset(name: str, given: str) -> subprocess.CompletedProcess[str]:
+        words = [*stack.command, "console", "password", name, "--stdin", "--json"]
+        return subprocess.run(
+            words, env=stack.environment, cwd=ROOT, input=f"{given}\n", capture_output=True, text=True
+        )
+
+    assert page.get("/api/positions").status_code == 200
+    assert "expected at least 8 characters" in reset("asha", "short").stderr
+    assert "expected the name of a user (asha), found nobody" in reset("nobody", f"New-{PASSWORD}").stderr
+    assert page.get("/api/positions").status_code == 200, "what was refused changed nothing"
+    assert reset("Asha", f"New-{PASSWORD}").returncode == 0
+    assert page.get("/api/positions").status_code == 401
+    assert page.log_in("asha").status_code == 401
+    assert page.log_in("asha", f"New-{PASSWORD}").status_code == 200

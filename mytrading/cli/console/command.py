@@ -1,16 +1,18 @@
-"""`mytrading console`: its address, and the code by which its first user is made."""
+"""`mytrading console`: its address, the code by which its first user is made, and a new password for a lost one."""
 
 from __future__ import annotations
 
+import sys
 import time
+from typing import Annotated
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, fail, find_stack
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note
 
-app = typer.Typer(name="console", help="The web console: its address, and its first user.", no_args_is_help=True)
+app = typer.Typer(name="console", help="The web console: address, first user, lost password.", no_args_is_help=True)
 PATIENCE_S = 5.0
 """A console that has just been started is given so long to listen."""
 
@@ -53,3 +55,41 @@ def code(as_json: AsJson = False, profile: Profile = "") -> None:
         return
     print(made)
     print_note(f"good for {CODE_S // 60} minutes; `mytrading console url` prints where to give it")
+
+
+@app.command()
+def password(
+    name: Annotated[str, typer.Argument(help="Name of the user.")],
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the password as one line of standard input.")] = False,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Give a user a new password, who is enabled, and without a second factor; all its sessions end. For a lost one."""
+    from contextlib import closing
+
+    from mytrading.daemons.console.passwords import WeakPassword, check_password, hash_password
+    from mytrading.daemons.console.user_store import UserStore, code_path, has_users, store_path
+
+    with find_stack(profile) as found:
+        config = found.config
+    if not has_users(config):
+        fail(ERROR, "the console has no user yet; `mytrading console code` prints the code for the first one")
+    if stdin:
+        given = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        given = str(typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        fail(USAGE, "no terminal to ask for the password on: give it on standard input with --stdin")
+    try:
+        check_password(given, name)
+    except WeakPassword as error:
+        fail(USAGE, f"password: {error}")
+    with closing(UserStore(store_path(config.state), code_path(config), 0, 0)) as store:
+        if not store.reset(name, hash_password(given)):
+            names = ", ".join(one.name for one in store.users())
+            fail(ERROR, f"expected the name of a user ({names}), found {name}")
+        store.audit("shell", "", "password", name, "done", "second factor and sessions ended")
+    if as_json:
+        print_json({"user": name, "reset": True, "profile": config.profile})
+        return
+    print(f"{name} logs in with the new password, without a second factor")

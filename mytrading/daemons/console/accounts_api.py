@@ -30,7 +30,8 @@ ConsoleRequest = Request[Viewer, Any, State]
 
 
 class FailedLogins:
-    """Counts wrong passwords by name, known or not, so that guessing gets slower whatever address it comes from."""
+    """Counts wrong passwords by name, known or not, so that guessing gets slower whatever address it comes from. Those
+    given again within a session count by its digest."""
 
     def __init__(self) -> None:
         self._failed: dict[str, tuple[int, int]] = {}
@@ -148,17 +149,19 @@ def _proven(
 ) -> ConsoleUser:
     """The user whose password and code these are; raises `ApiRefused`, and writes the audit.
 
-    `either`: one of them is enough, of a user who gave both at the login.
+    `either`: one of them is enough, of a user who gave both at the login. Wrong ones of a session count for it alone:
+    who guesses at a name from elsewhere does not keep its user from resuming.
     """
     failed: FailedLogins = state.failed
-    if seconds := failed.seconds_left(name):
+    guesser = request.user.login.digest if either else name
+    if seconds := failed.seconds_left(guesser):
         audit(request, action, name, "refused", "too many wrong passwords")
         raise ApiRefused("TOO_MANY", f"too many wrong passwords for this name; wait {seconds} s", "", seconds)
     user: ConsoleUser | None = state.store.user(name)
     by_code = either and not password and user is not None and bool(user.totp)
     right = by_code or passwords.is_password(user.password if user is not None else passwords.NOBODY, password)
     if user is None or user.disabled or not right:
-        failed.add(name)
+        failed.add(guesser)
         audit(request, action, name, "refused", "wrong name or password")
         if either:
             raise ApiRefused("WRONG_LOGIN", "expected your present password", "password")
@@ -168,10 +171,10 @@ def _proven(
             raise ApiRefused("TOTP_NEEDED", "expected the code of your authenticator too", "totp")
         step = passwords.code_step(user.totp, totp, user.totp_step)
         if not step or not state.store.take_totp_step(user.name, step):
-            failed.add(name)
+            failed.add(guesser)
             audit(request, action, name, "refused", "wrong or used code")
             raise ApiRefused("WRONG_LOGIN", "expected the present code of your authenticator, not used before", "totp")
-    failed.clear(name)
+    failed.clear(guesser)
     return user
 
 
@@ -289,9 +292,6 @@ def change_user(
     """Change role, password or second factor of a user, or disable it; its sessions end."""
     if (user := state.store.user(name)) is None:
         raise ApiRefused("NOT_FOUND", "expected the name of a user; load the list again")
-    demoted = data.disabled or data.role not in (None, "admin")
-    if demoted and user.role == "admin" and state.store.is_last_admin(user.name):
-        raise ApiRefused("REFUSED", "expected another administrator to be left; make one first")
     columns: dict[str, Any] = {}
     if data.role is not None:
         columns["role"] = data.role
@@ -302,7 +302,8 @@ def change_user(
     if data.reset_totp:
         columns |= {"totp": "", "totp_new": ""}
     if columns:
-        state.store.change(user.name, **columns)
+        if not state.store.change_keeping_admin(user.name, **columns):
+            raise ApiRefused("REFUSED", "expected another administrator to be left; make one first")
         _end_all_of(state, user.name)
     shown = ", ".join(f"{key} {value}" for key, value in columns.items() if key in ("role", "disabled"))
     audit(request, "user change", user.name, "done", shown or ", ".join(columns))

@@ -41,7 +41,7 @@ MOST_ALL, MOST_AUTH, MOST_API, MOST_HEAVY = 1000, 10, 100, 20
 MOST_EMERGENCY = 100
 """Halts and the like a minute of one address. Nothing else counts with them: a page that asked much must still halt."""
 AUTH_PATHS = frozenset({"/api/login", "/api/first-user", "/api/password", "/api/confirm", "/api/totp/confirm"})
-EMERGENCY_PATHS = frozenset(f"/api/actions/{name}" for name in ("halt", "reduce", "flatten", "kill"))
+EMERGENCY_PATHS = frozenset(f"/api/actions/{name}" for name in ("halt", "reduce", "flatten", "kill", "switch"))
 HEAVY_PATHS = (
     "/api/why",
     "/api/logs",

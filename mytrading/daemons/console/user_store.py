@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,6 +117,10 @@ def has_users(config: RunConfig) -> bool:
             return False
 
 
+class _NoAdminLeft(Exception):
+    """A change that would leave the console without an enabled administrator."""
+
+
 class UserStore:
     """The file, open; safe from several threads. Idle and absolute lives of sessions are in ms."""
 
@@ -204,14 +208,33 @@ class UserStore:
 
     def change(self, name: str, **columns: Any) -> None:
         """Set columns of a user. A change of role or password, or a ban, ends its sessions elsewhere (`end_all`)."""
-        names = ", ".join(f"{column} = ?" for column in columns)
         with self._change() as db:
-            db.execute(f"UPDATE users SET {names} WHERE name = ?", (*columns.values(), name))
+            self._set(db, name, columns)
 
-    def is_last_admin(self, name: str) -> bool:
-        """Return true if no other enabled administrator is left."""
-        rows = self._rows("SELECT name FROM users WHERE role = 'admin' AND NOT disabled AND name <> ?", name)
-        return not rows
+    @staticmethod
+    def _set(db: sqlite3.Connection, name: str, columns: dict[str, Any]) -> None:
+        names = ", ".join(f"{column} = ?" for column in columns)
+        db.execute(f"UPDATE users SET {names} WHERE name = ?", (*columns.values(), name))
+
+    def change_keeping_admin(self, name: str, **columns: Any) -> bool:
+        """Set columns of a user; false, and nothing is set, if no enabled administrator would be left."""
+        with self._lock, suppress(_NoAdminLeft):
+            with self._change() as db:
+                self._set(db, name, columns)
+                if not db.execute("SELECT 1 FROM users WHERE role = 'admin' AND NOT disabled").fetchone():
+                    raise _NoAdminLeft
+            return True
+        return False
+
+    def reset(self, name: str, password: str) -> bool:
+        """Let a user in again by the hash of a new password: enabled, without a second factor, all sessions ended.
+
+        False if there is no such user.
+        """
+        with self._change() as db:
+            self._set(db, name, {"password": password, "totp": "", "totp_new": "", "disabled": 0})
+            db.execute("DELETE FROM sessions WHERE name = ? COLLATE NOCASE", (name,))
+            return bool(db.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone())
 
     def take_totp_step(self, name: str, step: int) -> bool:
         """Mark an authenticator's code as used; false if it was, in another request at the same time."""
