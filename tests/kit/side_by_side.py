@@ -1,9 +1,9 @@
 """A pytest plugin: tests are collected once, then run by several processes forked from the one that collected them.
 
 `make` asks for it (`-p tests.kit.side_by_side`). Stacks, which wait more than they compute, run six at a time, those
-that may take longest first; fast tests run three at a time, two of them beside stacks and with less of the cores; what
-starves the machine on purpose comes when the stacks have ended. Rule: what shares a stack never starts two of them, and
-a test of which nobody has reported has failed.
+that may take longest first; fast tests, many of which wait for a simulator, run five at a time, and two beside stacks
+with less of the cores; what starves the machine on purpose comes when the stacks have ended. Rule: what shares a
+stack never starts two of them, and a test of which nobody has reported has failed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def lanes(items: list[pytest.Item]) -> tuple[Lane, Lane, Lane]:
     stacks = [item for item in items if not item.nodeid.startswith((*FAST, ALONE))]
     return (
         Lane(chunks(sorted(stacks, key=_longest_first)), 6),
-        Lane(chunks(fast), 2, 10) if stacks or alone else Lane(chunks(fast), 3),
+        Lane(chunks(fast), 2, 10) if stacks or alone else Lane(chunks(fast), 5),
         Lane(chunks(alone), 1),
     )
 
