@@ -72,7 +72,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         folder = tmp_path_factory.mktemp("sdk")
         with start_simulator(folder) as running:
             command = [sys.executable, "-c", SCRIPT, running.rest, API_KEY]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=folder)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.strip().splitlines()[-1])
 

@@ -475,11 +475,14 @@ def _play(arguments: list[str]) -> int:
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__):  # a program may have put another in place of its first
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
             code = 120
+    if sys.__stdout__ is not None:  # a program may have put another in its place; Python is silent about this one
+        with suppress(OSError, ValueError):
+            sys.__stdout__.flush()
     return code & 0xFF
 
 
