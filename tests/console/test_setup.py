@@ -231,6 +231,18 @@ def test_file_that_a_stack_follows_is_checked_compared_saved_and_put_back(
     card.locator("pre.diff", has_text="-# looked at").wait_for()
 
 
+def test_edited_trading_hours_are_those_of_the_pages(site: ConsoleSite, viewer: PageViewer) -> None:
+    file = site.home / "config" / "calendar.toml"
+    before = file.read_text(encoding="utf-8")
+    assert before.count("close = 15:40:00") >= 1
+    try:
+        file.write_text(before.replace("close = 15:40:00", "close = 15:41:00"), encoding="utf-8")
+        eventually(lambda: "–15:41" in str(site.api(viewer, "/api/calendar?exchange=NFO&days=5")), 20)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    eventually(lambda: "–15:40" in str(site.api(viewer, "/api/calendar?exchange=NFO&days=5")), 20)
+
+
 def test_legs_are_built_saved_with_their_difference_backtested_and_compared(
     site: ConsoleSite, viewer: PageViewer
 ) -> None:

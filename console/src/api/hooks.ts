@@ -13,7 +13,9 @@ export interface Answer<Body> {
 
 /** Asks `path` (null: nothing). Old data stay while a newer answer is on its way; `everyMs` repeats it, not when hidden. */
 export function useAnswer<Body>(path: string | null, parameters: Record<string, string | number | undefined> = {}, everyMs = 0): Answer<Body> {
-  const [state, setState] = useState<{ data: Body | null; error: Error | null; busy: boolean; atMs: number | null }>({ data: null, error: null, busy: path !== null, atMs: null });
+  const [state, setState] = useState<{ data: Body | null; error: Error | null; busy: boolean; atMs: number | null; path: string | null; key: string | null }>({
+    data: null, error: null, busy: path !== null, atMs: null, path: null, key: null,
+  });
   const [turn, setTurn] = useState(0);
   const key = path === null ? null : `${path} ${JSON.stringify(parameters)}`;
   const asked = useRef(parameters);
@@ -23,8 +25,9 @@ export function useAnswer<Body>(path: string | null, parameters: Record<string, 
     let dropped = false;
     setState((before) => ({ ...before, busy: true }));
     get<Body>(path, asked.current).then(
-      (data) => dropped || setState({ data, error: null, busy: false, atMs: Date.now() }),
-      (error: Error) => dropped || setState((before) => ({ ...before, error, busy: false })),
+      (data) => dropped || setState({ data, error: null, busy: false, atMs: Date.now(), path, key }),
+      // what another question was answered is no answer to this one
+      (error: Error) => dropped || setState((before) => ({ ...before, ...(before.key === key ? {} : { data: null, atMs: null }), error, busy: false, path, key })),
     );
     return () => {
       dropped = true;
@@ -36,5 +39,6 @@ export function useAnswer<Body>(path: string | null, parameters: Record<string, 
     const timer = setInterval(() => document.hidden || again(), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, key, again]);
-  return { ...state, again };
+  const { data, error, busy, atMs } = state;
+  return state.path === path ? { data, error, busy, atMs, again } : { data: null, error: null, busy: path !== null, atMs: null, again };
 }

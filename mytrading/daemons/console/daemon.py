@@ -1,7 +1,7 @@
 """The console daemon: pages for operators over HTTP, in a thread; a loop that only beats.
 
 gateway ─► StackReader (one reader, four times a second, what somebody watches) ─► LiveHub ─► every open page
-market  ─► ChainDesk (leased quotes of chains that somebody looks at) ────────────┘
+market  ─► ChainSubscriptions (leased quotes of chains that somebody looks at) ───┘
 POST of a page ─► typed command to the gateway, with who gave it ─► journal
 
 It decides nothing and nothing waits for it: killed, attacked or without a port, it costs the stack nothing.
@@ -18,7 +18,7 @@ from mytrading.daemons.console.server import ConsoleServer, NotPrivate
 from mytrading.messages.enums import Severity
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.daemon.daemon import Daemon
-from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
+from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.host.http_thread import PortTaken
 from mytrading.runtime.streams.endpoints import console_endpoint_file
 
@@ -34,8 +34,8 @@ class Console(Daemon):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__("console", config)
-        calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
-        self._server = ConsoleServer(config, self.clock, calendar)
+        self._calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
+        self._server = ConsoleServer(config, self.clock, self._calendar)
 
     def setup(self) -> None:
         """Open the port; without it, try again every few seconds."""
@@ -43,6 +43,9 @@ class Console(Daemon):
         self._listen()
         self.every(BIND_S, lambda _: self._listen())
         self.every(WATCH_S, lambda _: self._watch())
+        edits = EditedFiles(self.alerts, self.log)
+        edits.follow(self.config.calendar_path, lambda read: self._calendar.replace_with(Calendar.from_dict(read)))
+        self.every(WATCH_S, lambda _: edits.poll())
 
     def _listen(self) -> None:
         """Open the port unless it is open. A taken one is an alert, and tried again: nothing else waits for it."""
