@@ -1,8 +1,7 @@
 """Bhavcopies, the exchanges' end-of-day files: all futures and options of a day, or the bar of one instrument.
 
-The form used since July 2024 (UDiFF) is known, and the one before; files may be plain, gzipped or zipped. A file is
-read as it is or refused with its line, what was expected and what was found. Untraded contracts have no bar; no
-price of another day stands in for it.
+Two forms are read: UDiFF (since July 2024) and the one before; files may be plain, gzipped or zipped. The first wrong
+line refuses the whole file, with the expected and the found value. A contract that did not trade has no bar.
 """
 
 from __future__ import annotations

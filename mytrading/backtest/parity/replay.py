@@ -47,7 +47,7 @@ Progress = Callable[[int], None]
 
 @dataclass
 class ReplayContext:
-    """Inputs of a day's replay. `carried` are the rows by which each machine learns the state before the day.
+    """Inputs of a day's replay. `carried`: journal rows of each machine's state before the day.
 
     `capitals` are rupees by account, `funds` what the broker reported of them during the day, oldest first. In an
     account without a report entries are sized by its capital and no margin is asked for, so that no order is denied for

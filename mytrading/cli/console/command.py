@@ -1,4 +1,4 @@
-"""`mytrading console`: its address, the code by which its first user is made, and a new password for a lost one."""
+"""`mytrading console`: print its address and the first user's code, and reset a lost password."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class ProgressLine:
     def update(
         self, completed: int | None = None, total: int | None = None, note: str | None = None, advance: int = 0
     ) -> None:
-        """Update the given values; the others stay. `advance` counts from what was completed before."""
+        """Update the line: None leaves a value as it is, `advance` adds to `completed`."""
         if completed is not None or advance:
             self.completed = completed if completed is not None else self.completed + advance
             self._first = self._first or (self._clock(), self.completed)

@@ -30,8 +30,11 @@ def leg_reentries(
     closed_by: Callable[[str], str],
     now: int,
 ) -> list[LegReentry]:
-    """Return what is entered again next, the soonest first. `signals` and `positions` are those of the strategy, flat
-    ones too; `closed_by` says stop or target of an instrument that one of them closed."""
+    """Return the re-entries that wait, the soonest first.
+
+    `signals` and `positions` are those of the strategy, flat positions included. `closed_by` returns "stop" or "target"
+    for an instrument that one of them closed.
+    """
     if not any(rule.reentries for rule in plan.legs):
         return []
     memory: dict[str, Any] = {}

@@ -177,8 +177,11 @@ class WebhookMachine:
         return self._by_id.get(alert, "")
 
     def snapshot(self, day: str) -> WebhooksOpened:
-        """Return the first row of the journal of `day` (ISO date), with the alerts that can still be asked for, and the
-        verdicts on others that still count: what was wanted last, and what duplicates are known by."""
+        """Return the first row of the journal of `day` (ISO date).
+
+        It carries alerts whose status can still be read, and of older ones the verdicts that decide later alerts: the
+        last target position, and the keys that identify duplicates.
+        """
         kept = [one for one in self.alerts.values() if self._machine_ns - one.received_ns <= REMEMBERED_NS]
         known = {alert.id for alert in kept}
         since = self._machine_ns - _LONGEST_WINDOW_NS

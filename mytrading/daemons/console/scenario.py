@@ -1,6 +1,6 @@
-"""Profit of the whole book if spot and volatility moved: each contract priced anew by Black's formula.
+"""Scenario matrix: profit of the positions in one underlying at other spots and volatilities, by Black's formula.
 
-It shows and decides nothing. A contract whose volatility cannot be found is named, and counts for nothing.
+For display alone. A contract without an implied volatility is listed as left out.
 """
 
 from __future__ import annotations
