@@ -603,13 +603,15 @@ class TrialRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class TrialRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A pre-trade rule and its answer: `denial` is empty if it lets the order pass; numbers where it compares some."""
+    """A pre-trade rule and its answer: `denial` is empty if it lets the order pass; numbers where it compares some.
+    `unknown`: what it lacks to judge the order, empty if it did."""
 
     code: str
     when: str
     denial: str
     value: float | None
     limit: float | None
+    unknown: str = ""
 
 
 class TrialResult(msgspec.Struct, frozen=True, kw_only=True):

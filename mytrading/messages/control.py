@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.enums import DaemonState, LimitAction, LimitKind, OrderType, Product, Severity, TradingLevel
+from mytrading.messages.instruments import Instrument
 
 KILL = "KILL file"
 """In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
@@ -368,6 +369,7 @@ class OrderTrial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     Prices are rupees, 0 for none; `product` None is that of the strategy. `asked_machine_ns` is when it was first
     asked: repeated until it is answered, it waits a moment for a quote of an instrument that nobody watches yet.
+    `contract` is the server's, of an instrument that is not among the stack's own; None of one that is.
     """
 
     id: str
@@ -381,17 +383,19 @@ class OrderTrial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     trigger_price: float = 0.0
     stop_price: float = 0.0
     product: Product | None = None
+    contract: Instrument | None = None
 
 
 class RuleVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Result of one pre-trade rule: why it denies, empty if it does not. A rule of numbers gives what it compares:
-    `value` with `limit`, both None for other rules."""
+    `value` with `limit`, both None for other rules. `unknown`: why it could not be judged, empty if it was."""
 
     code: str
     when: str
     denial: str = ""
     value: float | None = None
     limit: float | None = None
+    unknown: str = ""
 
 
 class OrderTrialResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_result"):

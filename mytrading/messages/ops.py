@@ -14,6 +14,7 @@ from mytrading.messages.control import (
     WithdrawRequested,
 )
 from mytrading.messages.enums import OrderType, Product
+from mytrading.messages.instruments import Instrument
 
 Reply = TypeVar("Reply")
 
@@ -200,7 +201,8 @@ class RiskQuery(Query[Any], frozen=True, kw_only=True, tag="risk"):
 class OrderTrialQuery(Query[OrderTrialAnswer], frozen=True, kw_only=True, tag="order_trial"):
     """Trial of an order by risk's rules. Repeat it with its `id` until it is answered. Nothing is placed or journaled.
 
-    `lots` are signed; without an `account` it is that of the run, without a `product` that of the strategy.
+    `lots` are signed; without an `account` it is that of the run, without a `product` that of the strategy. `contract`
+    is what the server says of an instrument that is not among the stack's own.
     """
 
     id: RequestId
@@ -213,6 +215,7 @@ class OrderTrialQuery(Query[OrderTrialAnswer], frozen=True, kw_only=True, tag="o
     trigger_price: Rupees = 0.0
     stop_price: Rupees = 0.0
     product: Product | None = None
+    contract: Instrument | None = None
 
 
 class RestingQuery(Query[Any], frozen=True, kw_only=True, tag="resting"):

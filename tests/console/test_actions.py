@@ -221,6 +221,12 @@ def test_what_an_order_would_do_is_shown_rule_by_rule(site: ConsoleSite, viewer:
     card.get_by_label("Instrument").fill("NSE:NOBODY")
     card.get_by_role("button", name="Ask risk").click()
     card.get_by_text("Denied by").wait_for()
+    card.get_by_label("Instrument").fill("NSE:HDFCBANK")  # of the server, not of this stack
+    card.get_by_role("button", name="Ask risk").click()
+    unlisted = card.locator("tbody tr", has_text="unknown instrument")
+    unlisted.get_by_text("not among the contracts of this stack").wait_for()
+    size = card.locator("tbody tr", has_text="max order size")
+    eventually(lambda: re.search(r"\d{3}", size.locator("td").nth(2).inner_text()), 10)
     card.get_by_label("Instrument").fill(SBIN)
     card.get_by_label("Type").select_option("SL")
     card.get_by_label("Limit ₹").wait_for()

@@ -1250,6 +1250,7 @@ export interface TrialRule {
   denial: string;
   value: number | null;
   limit: number | null;
+  unknown: string;
 }
 
 /** GET /api/underlyings: an underlying with options, with its live expiries (ISO dates), nearest first. */

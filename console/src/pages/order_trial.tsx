@@ -9,11 +9,11 @@ import { Badge, Card, ErrorNote, Field, Figure, Figures } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 
 const RULES: readonly Column<TrialRule>[] = [
-  { id: "answer", name: "Answer", value: (row) => (row.denial ? 0 : 1), cell: (row) => <Badge tone={row.denial ? "bad" : "good"}>{row.denial ? "denies" : "passes"}</Badge> },
+  { id: "answer", name: "Answer", value: (row) => (row.denial ? 0 : row.unknown ? 1 : 2), cell: (row) => <Badge tone={row.denial ? "bad" : row.unknown ? "care" : "good"}>{row.denial ? "denies" : row.unknown ? "cannot tell" : "passes"}</Badge> },
   { id: "code", name: "Rule", value: (row) => row.code, cell: (row) => <span title={row.when}>{words(row.code)}</span> },
   { id: "value", name: "This order", num: true, value: (row) => row.value, cell: (row) => number(row.value, 2) },
   { id: "limit", name: "Limit", num: true, value: (row) => row.limit, cell: (row) => (row.value === null ? "—" : number(row.limit, 2)) },
-  { id: "why", name: "Why", value: (row) => row.denial || row.when, cell: (row) => <span className={row.denial ? "wrap" : "wrap muted"}>{row.denial || row.when}</span> },
+  { id: "why", name: "Why", value: (row) => row.denial || row.unknown || row.when, cell: (row) => <span className={row.denial || row.unknown ? "wrap" : "wrap muted"}>{row.denial || row.unknown || row.when}</span> },
 ];
 const ruleKey = (row: TrialRule): string => row.code;
 type Kind = NonNullable<TrialRequest["order_type"]>;
@@ -111,20 +111,24 @@ export function OrderTrial() {
 function Judged({ result }: { result: TrialResult }) {
   if (result.exits) return <div className="note care">It only reduces what the strategy holds ({units(result.held)} units): an exit, which no rule denies.</div>;
   const denied = result.rules.filter((row) => row.denial);
+  const unknown = result.rules.filter((row) => row.unknown);
+  const open = unknown.length ? ` ${unknown.length} cannot tell: ${[...new Set(unknown.map((row) => row.unknown))].join("; ")}.` : "";
+  const known = (value: number): number | null => (result.price > 0 ? value : null);
   return (
     <>
-      <div className={`note ${denied.length ? "bad" : "good"}`} role="status">
-        {denied.length ? `Denied by ${denied.length} of ${result.rules.length} rules: ${denied.map((row) => words(row.code)).join(", ")}.` : `All ${result.rules.length} rules let it pass now.`}
+      <div className={`note ${denied.length ? "bad" : open ? "care" : "good"}`} role="status">
+        {denied.length ? `Denied by ${denied.length} of ${result.rules.length} rules: ${denied.map((row) => words(row.code)).join(", ")}.` : open ? `${result.rules.length - unknown.length} of ${result.rules.length} rules let it pass now.` : `All ${result.rules.length} rules let it pass now.`}
+        {open}
       </div>
       <Figures>
         <Figure name="Units">{units(result.units)}</Figure>
         <Figure name="Held before">{units(result.held)}</Figure>
-        <Figure name="At ₹">{price(result.price)}</Figure>
-        <Figure name="Value">{rupees(result.value, 0)}</Figure>
-        <Figure name="Margin alone">{rupees(result.margin, 0)}</Figure>
-        <Figure name="Margin with buffer">{rupees(result.margin_needed, 0)}</Figure>
+        <Figure name="At ₹">{price(known(result.price))}</Figure>
+        <Figure name="Value">{rupees(known(result.value), 0)}</Figure>
+        <Figure name="Margin alone">{rupees(known(result.margin), 0)}</Figure>
+        <Figure name="Margin with buffer">{rupees(known(result.margin_needed), 0)}</Figure>
         <Figure name="Margin free">{rupees(result.margin_free, 0)}</Figure>
-        <Figure name="Stop ₹">{result.stop ? `${price(result.stop)} (${result.stop_holder})` : "none"}</Figure>
+        <Figure name="Stop ₹">{result.stop ? `${price(result.stop)} (${result.stop_holder})` : known(0) === null ? "—" : "none"}</Figure>
         <Figure name="At risk">{rupees(result.at_risk, 0)}</Figure>
       </Figures>
       <Table plain label="pre-trade rules" rows={result.rules} loaded columns={RULES} rowKey={ruleKey} sort={{ id: "answer", desc: false }} empty="No rule." />

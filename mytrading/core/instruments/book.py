@@ -54,6 +54,13 @@ class InstrumentBook:
         """Return the instrument of this id (EXCHANGE:SYMBOL); None if not listed."""
         return self._by_id.get(instrument)
 
+    def with_contract(self, contract: Instrument) -> InstrumentBook:
+        """Return a book that also finds `contract` by its id; chains and expiries stay those of this book."""
+        book = InstrumentBook((), self._ends)
+        book._by_id = {**self._by_id, contract.id: contract}
+        book._options, book._futures = self._options, self._futures
+        return book
+
     def find(self, exchange: str, symbol: str) -> Instrument | None:
         """Return the instrument of this symbol at an exchange; None if not listed."""
         return self._by_id.get(instrument_id(exchange, symbol))

@@ -28,7 +28,7 @@ from mytrading.core.risk.state.decision_rows import close_positions, drop_repeat
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import adjustment_problem, fold
 from mytrading.core.risk.state.intent import Intent
-from mytrading.core.risk.state.state import Place, RiskState
+from mytrading.core.risk.state.state import Place, RiskState, is_stale
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import OrderTrial, OrderTrialResult, StrategySwitch, TradingState
 from mytrading.messages.instruments import Snapshot
@@ -329,6 +329,12 @@ class RiskMachine:
     def try_order(self, trial: OrderTrial, now: int) -> OrderTrialResult:
         """Return what every pre-trade rule says to an order at market time `now`; nothing is placed or changed."""
         return try_order(self.state, self._entries, trial, now)
+
+    def has_fresh_quote(self, instrument: str, now: int) -> bool:
+        """True if the last quote of an instrument is not too old at market time `now` to be traded on."""
+        quote = self.state.quotes.get(instrument)
+        limit = self.environment.limits.stale_quote_seconds
+        return quote is not None and not is_stale(quote, now, self.state.wait_machine_ns, limit)
 
     def wanted_instruments(self) -> tuple[str, ...]:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""

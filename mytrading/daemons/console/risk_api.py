@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Annotated
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.control import OrderTrialResult
 from mytrading.messages.enums import OrderType, Product
+from mytrading.messages.instruments import Instrument
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 ANSWER_S, ASK_S = 5.0, 0.15
@@ -61,6 +63,7 @@ def try_order(state: State, data: JSONBody[api.TrialRequest]) -> api.TrialResult
         trigger_price=data.trigger_price,
         stop_price=data.stop_price,
         product=Product(data.product) if data.product else None,
+        contract=_server_contract(state, data.instrument),
     )
     until = time.monotonic() + ANSWER_S
     while (found := query_gateway(state, query).result) is None:
@@ -68,6 +71,20 @@ def try_order(state: State, data: JSONBody[api.TrialRequest]) -> api.TrialResult
             raise ApiRefused("STACK_SILENT", "risk does not answer; see `mytrading status`", "", 2)
         time.sleep(ASK_S)
     return _trial_result(found)
+
+
+def _server_contract(state: State, name: str) -> Instrument | None:
+    """What the server lists under the name of an instrument that is not among the stack's own; None if it has none, or
+    does not answer."""
+    book: InstrumentBook = state.chains.instruments()
+    exchange, _, symbol = name.partition(":")
+    if name in book or not symbol:
+        return None
+    words = ("instruments", "search", "--server", f"--exchange={exchange}", "--limit=0", "--", symbol)
+    with suppress(ApiRefused):
+        found = msgspec.convert(ask_shell(state.config, *words), list[Instrument])
+        return next((one for one in found if one.id == name), None)
+    return None
 
 
 def _trial_result(found: OrderTrialResult) -> api.TrialResult:

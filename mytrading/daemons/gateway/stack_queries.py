@@ -264,6 +264,7 @@ def order_trial(ctx: RequestContext, request: ops.OrderTrialQuery) -> ops.OrderT
         trigger_price=request.trigger_price,
         stop_price=request.stop_price,
         product=request.product,
+        contract=request.contract,
     )
     return ops.OrderTrialAnswer(result=ctx.trials.ask(trial))
 

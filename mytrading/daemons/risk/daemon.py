@@ -221,7 +221,8 @@ class RiskManager(MachineDaemon):
         trial, now = frame.message, machine_now()
         if not isinstance(trial, OrderTrial):
             return
-        known = trial.instrument in self.risk.state.quotes or trial.instrument not in self.risk.environment.instruments
+        listed = trial.contract is not None or trial.instrument in self.risk.environment.instruments
+        known = not listed or self.risk.has_fresh_quote(trial.instrument, self.clock.now())
         if not self.lock_step:
             self._tried[trial.instrument] = now + TRIED_NS
             self._follow_instruments()

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.risk.pretrade.rule_table import RULES
 from mytrading.messages.commands import PlaceEntry, SignalDenied
 from mytrading.messages.control import OrderTrial, OrderTrialResult, TradingState
 from mytrading.messages.enums import OrderType, TradingLevel
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.signals import Leg
 from tests.kit.risk_bench import CALL, PUT, RiskBench
 from tests.kit.risk_margin_bench import LOT, MarginBench
@@ -72,9 +74,49 @@ def test_lots_are_those_of_the_order_whatever_is_held_and_what_only_reduces_is_n
     assert (less.exits, less.rules) == (True, ())
 
 
-def test_what_cannot_be_judged_says_so() -> None:
+INFY = Instrument(id="NSE:INFY", exchange="NSE", symbol="INFY", kind=InstrumentKind.EQ, underlying="INFY")
+
+
+NO_FUNDS = "what is free of margin is not known: the broker has not reported its funds"
+
+
+def unknown(found: OrderTrialResult) -> dict[str, str]:
+    return {rule.code: rule.unknown for rule in found.rules if rule.unknown}
+
+
+def test_share_that_only_the_server_lists_is_denied_as_its_signal_is_and_judged_by_its_numbers() -> None:
     bench = RiskBench()
-    assert set(denied(trial(bench, 1, PUT))) >= {"NO_QUOTE"}
-    assert "UNKNOWN_INSTRUMENT" in denied(trial(bench, 1, "NFO:NOSUCH"))
+    bench.quote(INFY.id, 1500.0)
+    found = trial(bench, 10, INFY.id, contract=INFY)
+    (row,) = bench.intent("a", Leg(instrument=INFY.id, lots=10))
+    assert isinstance(row, SignalDenied)
+    assert "UNKNOWN_INSTRUMENT" in row.codes
+    assert set(denied(found)) == {"UNKNOWN_INSTRUMENT"}
+    assert "not among the contracts of this stack" in denied(found)["UNKNOWN_INSTRUMENT"]
+    assert (found.units, found.value, unknown(found)) == (
+        10,
+        pytest.approx(15_000.5),
+        {"INSUFFICIENT_MARGIN": NO_FUNDS},
+    )
+    assert INFY.id not in bench.machine.environment.instruments
+    assert "MAX_ORDER_SIZE" in denied(trial(bench, 100, INFY.id, contract=INFY))
+    listed = trial(bench, 1, contract=replace(INFY, id=CALL))  # the stack's own contract counts
+    assert (listed.units, "UNKNOWN_INSTRUMENT" in denied(listed)) == (LOT, False)
+
+
+def test_rules_that_lack_a_price_or_a_contract_say_so_and_show_no_figures() -> None:
+    bench = RiskBench()
+    unquoted = trial(bench, 1, PUT)
+    assert set(denied(unquoted)) == {"NO_QUOTE"}
+    assert set(unknown(unquoted)) >= {"MAX_ORDER_SIZE", "STALE_QUOTE", "STOP_LEVEL", "INSUFFICIENT_MARGIN"}
+    assert unknown(unquoted)["MAX_ORDER_SIZE"] == f"no price of {PUT}: no quote of it has come"
+    assert all(rule.value is None for rule in unquoted.rules if rule.unknown)
+    nowhere = trial(bench, 1, "NFO:NOSUCH")
+    assert "UNKNOWN_INSTRUMENT" in denied(nowhere)
+    assert "not a listed contract" in unknown(nowhere)["WHOLE_LOTS"]
+
+
+def test_account_that_the_strategy_does_not_trade_in_is_refused() -> None:
+    bench = RiskBench()
     asked = OrderTrial(id="t", account="other", strategy="S", instrument=CALL, lots=1, asked_machine_ns=0)
     assert "main" in bench.machine.try_order(asked, bench.now).problem
