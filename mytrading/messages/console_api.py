@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from mytrading.messages.console_rows import ListRow
 from mytrading.messages.ops import RequestId, Rupees, Seconds, Units
 
 Text = Annotated[str, msgspec.Meta(max_length=500)]
@@ -399,6 +400,14 @@ class RouterAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # pages
+
+
+class ListPage(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/lists/{orders|trades|signals}: a further page of a list, or one of a day; `rows` as in its topic."""
+
+    rows: list[Any]
+    extent: ListRow
+    """Of the day that was asked for; `older` is where the page after this one begins."""
 
 
 class WhyStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -1017,6 +1026,7 @@ class ConfigDraftResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 REST_TYPES: tuple[type[msgspec.Struct], ...] = (
+    ListPage,
     ApiError,
     SessionInfo,
     LoginRequest,

@@ -231,6 +231,24 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int | None
 
 
+class ListRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `lists`, by `name`: how much there is of orders, trades or signals, whose topics hold the first page."""
+
+    name: str
+    total: int
+    """Rows that the gateway keeps, slices not counted."""
+    forgotten: int
+    """Rows of before those, which stand in the journals alone."""
+    older: str
+    """Where the next page begins; empty: the topic holds all."""
+    days: list[str]
+    """Days of its rows, the newest first."""
+    won: int
+    """Of trades: those with a profit."""
+    realised: float
+    """Of trades: their profit in rupees."""
+
+
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     """Topic `alerts`, by `id`: active ones."""
 
@@ -462,6 +480,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "positions": PositionRow,
     "trades": ClosedTradeRow,
     "signals": SignalRow,
+    "lists": ListRow,
     "alerts": AlertRow,
     "limits": LimitRow,
     "stops": StopRow,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -184,6 +184,18 @@ class TradesQuery(Query[Any], frozen=True, kw_only=True, tag="trades"):
 class SignalsQuery(Query[Any], frozen=True, kw_only=True, tag="signals"):
     """Signals with their results by account."""
 
+    limit: Limit = MOST_ROWS
+
+
+class ListQuery(Query[Any], frozen=True, kw_only=True, tag="list"):
+    """A page of orders, trades or signals: the newest by their last change, and all that have not ended.
+
+    `before`: the page that begins at the `older` of another. `day` (YYYY-MM-DD): rows that began then.
+    """
+
+    name: Literal["orders", "trades", "signals"]
+    before: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    day: Annotated[str, msgspec.Meta(max_length=10)] = ""
     limit: Limit = MOST_ROWS
 
 
@@ -393,7 +405,7 @@ OperatorCommand = (
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery
     | RestingQuery | StrategiesQuery | StrategyQuery | FlattensQuery | AnswerQuery | OrderRequestQuery
-    | QuoteLeaseQuery | OrderTrialQuery | OperatorCommand
+    | QuoteLeaseQuery | OrderTrialQuery | ListQuery | OperatorCommand
 )  # fmt: skip
 
 VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(OpsRequest)}

@@ -478,6 +478,23 @@ export interface LimitRow {
   reached: string;
 }
 
+/** GET /api/lists/{orders|trades|signals}: a further page of a list, or one of a day; `rows` as in its topic. */
+export interface ListPage {
+  rows: unknown[];
+  extent: ListRow;
+}
+
+/** Topic `lists`, by `name`: how much there is of orders, trades or signals, whose topics hold the first page. */
+export interface ListRow {
+  name: string;
+  total: number;
+  forgotten: number;
+  older: string;
+  days: string[];
+  won: number;
+  realised: number;
+}
+
 /** From the page: a new snapshot of a topic. */
 export interface LiveAgain {
   type: "again";
@@ -1369,6 +1386,7 @@ export interface Topics {
   positions: PositionRow;
   trades: ClosedTradeRow;
   signals: SignalRow;
+  lists: ListRow;
   alerts: AlertRow;
   limits: LimitRow;
   stops: StopRow;

@@ -3,8 +3,7 @@ import { useState } from "react";
 import { useRole } from "../api/session";
 import { type Act, type Column, Table } from "../ui/table";
 import type { OrderRow } from "../generated/api";
-import { useTopic } from "../live/hooks";
-import { DayChoice, dayOf } from "../ui/days";
+import { useKeptList } from "../live/list";
 import { number, price, symbol, when, words } from "../ui/format";
 import { Card, Page, Tabs } from "../ui/parts";
 import { OrderState, Side } from "../ui/states";
@@ -44,22 +43,22 @@ const FILTER: Record<Shown, (row: OrderRow) => boolean> = {
 type ChosenAction = { kind: "why" | "cancel" | "modify" | "resolve"; id: string };
 
 export default function Orders() {
-  const orders = useTopic("orders");
+  const orders = useKeptList("orders", orderedAt);
   const [shown, setShown] = useState<Shown>("All");
   const [chosen, setChosen] = useState<ChosenAction | null>(null);
   const trader = useRole("trader");
   const [actions] = useState(() => orderActions(setChosen));
-  const [day, setDay] = useState("");
-  const rows = shown === "All" && !day ? orders.rows : orders.rows.filter((row) => FILTER[shown](row) && (!day || dayOf(row.created_ms) === day));
+  const rows = shown === "All" ? orders.rows : orders.rows.filter(FILTER[shown]);
   const close = () => setChosen(null);
   return (
     <Page title="Orders" actions={<Tabs label="Which orders" names={SHOWN} value={shown} onChange={setShown} />}>
+      {orders.note}
       <Card plain>
         <Table
           label="orders" csv="orders" rows={rows} loaded={orders.loaded} columns={ORDER_COLUMNS} rowKey={orderKey}
           choose={["account", "strategy", "purpose", "state"]} sort={{ id: "time", desc: true }}
           actions={trader ? actions.trader : actions.viewer} empty="No orders yet today."
-          tools={<DayChoice times={orders.rows.map((row) => row.created_ms)} value={day} onChange={setDay} />}
+          tools={orders.tools}
         />
       </Card>
       {chosen?.kind === "why" && <WhyDialog id={chosen.id} onClose={close} />}
@@ -71,6 +70,7 @@ export default function Orders() {
 }
 
 export const orderKey = (row: OrderRow): string => row.id;
+const orderedAt = (row: OrderRow): number | null => row.created_ms;
 
 function orderActions(setChosen: (chosen: ChosenAction) => void) {
 

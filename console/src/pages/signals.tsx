@@ -1,7 +1,7 @@
 /** Signals of strategies and webhooks with what became of each in every account; refused ones with rule and numbers. */
 import { useState } from "react";
 import type { SignalRow } from "../generated/api";
-import { useTopic } from "../live/hooks";
+import { useKeptList } from "../live/list";
 import { price, symbol, units, when } from "../ui/format";
 import { Card, Page, Tabs } from "../ui/parts";
 import { Result, Side } from "../ui/states";
@@ -38,10 +38,11 @@ function Accounts({ row }: { row: SignalRow }) {
 }
 
 const key = (row: SignalRow): string => row.id;
+const signalledAt = (row: SignalRow): number | null => row.created_ms;
 const SHOWN = ["All", "Refused"] as const;
 
 export default function Signals() {
-  const signals = useTopic("signals");
+  const signals = useKeptList("signals", signalledAt);
   const [shown, setShown] = useState<(typeof SHOWN)[number]>("All");
   const [why, setWhy] = useState("");
   const [actions] = useState(() => (row: SignalRow) => (
@@ -52,8 +53,9 @@ export default function Signals() {
   const rows = shown === "All" ? signals.rows : signals.rows.filter((row) => row.denied.length);
   return (
     <Page title="Signals" actions={<Tabs label="Which signals" names={SHOWN} value={shown} onChange={setShown} />}>
+      {signals.note}
       <Card plain>
-        <Table label="signals" csv="signals" rows={rows} loaded={signals.loaded} columns={COLUMNS} rowKey={key} choose={["strategy", "action", "result"]} sort={{ id: "time", desc: true }} actions={actions} empty="No signal yet today." />
+        <Table label="signals" csv="signals" rows={rows} loaded={signals.loaded} columns={COLUMNS} rowKey={key} choose={["strategy", "action", "result"]} sort={{ id: "time", desc: true }} actions={actions} empty="No signal yet today." tools={signals.tools} />
       </Card>
       {why && <WhyDialog id={why} onClose={() => setWhy("")} />}
     </Page>

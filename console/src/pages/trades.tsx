@@ -1,8 +1,6 @@
 /** Completed round trips. */
-import { useState } from "react";
 import type { ClosedTradeRow } from "../generated/api";
-import { useTopic } from "../live/hooks";
-import { DayChoice, dayOf } from "../ui/days";
+import { useKeptList } from "../live/list";
 import { number, percent, price, span, symbol, when } from "../ui/format";
 import { Card, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Side } from "../ui/states";
@@ -23,26 +21,29 @@ const COLUMNS: readonly Column<ClosedTradeRow>[] = [
 ];
 
 const key = (row: ClosedTradeRow): string => row.id;
+const closedAt = (row: ClosedTradeRow): number | null => row.closed_ms;
 
 export default function Trades() {
-  const trades = useTopic("trades");
-  const [day, setDay] = useState("");
-  const rows = day ? trades.rows.filter((row) => dayOf(row.closed_ms) === day) : trades.rows;
-  const total = rows.reduce((sum, row) => sum + row.realised, 0);
-  const won = rows.filter((row) => row.realised > 0).length;
+  const trades = useKeptList("trades", closedAt);
+  const { total, won, realised } = trades.extent ?? {
+    total: trades.rows.length,
+    won: trades.rows.filter((row) => row.realised > 0).length,
+    realised: trades.rows.reduce((sum, row) => sum + row.realised, 0),
+  };
   return (
     <Page title="Trades">
       <Card>
         <Figures>
-          <Figure name="Round trips">{number(rows.length)}</Figure>
-          <Figure name="Won">{rows.length ? `${won} (${percent(won / rows.length, 0)})` : "—"}</Figure>
+          <Figure name="Round trips">{number(total)}</Figure>
+          <Figure name="Won">{total ? `${number(won)} (${percent(won / total, 0)})` : "—"}</Figure>
           <Figure name="Realised, before charges">
-            <Profit value={total} />
+            <Profit value={realised} />
           </Figure>
         </Figures>
       </Card>
+      {trades.note}
       <Card plain>
-        <Table label="trades" csv="trades" rows={rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} empty="No position was closed yet today." tools={<DayChoice times={trades.rows.map((row) => row.closed_ms)} value={day} onChange={setDay} />} />
+        <Table label="trades" csv="trades" rows={trades.rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} empty="No position was closed yet today." tools={trades.tools} />
       </Card>
     </Page>
   );

@@ -61,6 +61,8 @@ class StackView:
         self.funds: dict[str, Funds] = {}
         self.risk: RiskPicture | None = None
         self.counts: Counter[str] = Counter()
+        self.forgotten: Counter[str] = Counter()
+        """Orders, trades and signals that were too many to keep; the journals have them."""
         self.changes = 0
         """Messages applied so far but for levels that repeat: while it stays, so do orders, trades and signals."""
         self._day = 0
@@ -94,16 +96,16 @@ class StackView:
             case Heartbeat():
                 self.beats[message.daemon] = message
             case Signal():
-                self.signals.append(message)
+                self._keep(self.signals, message, "signals")
                 self.counts["signals"] += counted
             case SignalDenied() | SignalExpired():
                 self.denials.append(message)
                 self.counts["denials"] += counted
             case SignalVetoed():
-                self.held_back.append(message)
+                self._keep(self.held_back, message, "signals")
                 self.counts["denials"] += counted
             case TradeClosed():
-                self.trades.append(message)
+                self._keep(self.trades, message, "trades")
                 self.counts["round_trips"] += counted
             case orders.GoalChanged(goal=goal):
                 self.goals[goal.id] = goal
@@ -146,6 +148,10 @@ class StackView:
             case DayOpened():
                 self._open_day(message)
 
+    def _keep(self, rows: deque[Any], message: Any, name: str) -> None:
+        self.forgotten[name] += len(rows) == rows.maxlen
+        rows.append(message)
+
     def _open_day(self, message: DayOpened) -> None:
         """Take what the router carried into a day; orders of the day before stay for screens."""
         self.orders.update((order.client_order_id, order) for order in message.orders)
@@ -168,6 +174,7 @@ class StackView:
                 if self.orders[key].state in PROVEN:
                     del self.orders[key]
                     self.exit_reasons.pop(key, None)
+                    self.forgotten["orders"] += 1
 
     def open_positions(self) -> list[Position]:
         """Return the positions with booked or observed units other than zero."""

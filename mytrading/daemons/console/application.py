@@ -50,7 +50,7 @@ def livez() -> dict[str, bool]:
     return {"alive": True}
 
 
-@get("/api/schema", opt={"open": True}, sync_to_thread=False, include_in_schema=False)
+@get("/api/schema", sync_to_thread=False, include_in_schema=False)
 def schema(request: Request[Viewer, Any, State]) -> dict[str, Any]:
     """The description of this API, as OpenAPI."""
     return request.app.openapi_schema.to_schema()

@@ -129,6 +129,11 @@ def audit(
     return row
 
 
+def leave_out_of_audit(request: Request[Viewer, Any, State]) -> None:
+    """Have no row of the audit written about a request that changes nothing, also where it is refused."""
+    request.scope["state"]["audited"] = True
+
+
 def audit_refusal(request: Request[Viewer, Any, State], why: str) -> None:
     """Write a row of the audit about an action that was refused before it came to one of its own."""
     scope = request.scope

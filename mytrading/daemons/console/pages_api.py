@@ -15,10 +15,12 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
+from mytrading.daemons.console import views
 from mytrading.daemons.console.actions_api import TRADER, query_gateway
 from mytrading.daemons.console.log_tail import log_line
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
+from mytrading.daemons.console.stack_reader import LISTS
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -30,6 +32,19 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 Few = Annotated[int, QueryParameter(ge=1, le=1000)]
 SearchWords = Annotated[str, QueryParameter(max_length=64, name="query")]
 Short = Annotated[str, QueryParameter(max_length=64)]
+Position = Annotated[str, QueryParameter(max_length=200)]
+
+
+@get("/api/lists/{name:str}", sync_to_thread=True)
+def show_list(
+    state: State, name: FromPath[str], before: Position = "", day: Short = "", limit: Few = 500
+) -> api.ListPage:
+    """A further page of orders, trades or signals: `before` the `older` of another, of a `day` (YYYY-MM-DD) or all."""
+    if name not in LISTS:
+        raise ApiRefused("NOT_FOUND", f"expected one of {', '.join(LISTS)}; found {name[:40]!r}")
+    query = ops.ListQuery(name=name, before=before, day=day[:10], limit=limit)  # type: ignore[arg-type]
+    page = query_gateway(state, query)
+    return api.ListPage(rows=list(LISTS[name](page["rows"]).values()), extent=views.list_row(name, page))
 
 
 @get("/api/why/{name:str}", sync_to_thread=True)
@@ -200,6 +215,7 @@ def show_checks(state: State) -> list[api.CheckRow]:
 
 
 ROUTES = [
+    show_list,
     show_checks,
     show_why,
     show_logs,

@@ -21,7 +21,7 @@ from mytrading.daemons.console.log_tail import LogTail
 from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks, net_greeks
 from mytrading.daemons.console.topics import TopicBook
 from mytrading.messages import ops
-from mytrading.messages.console_rows import ProfitPoint
+from mytrading.messages.console_rows import ListRow, ProfitPoint
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.host.clock import MarketClock, machine_now
@@ -32,24 +32,27 @@ PATIENCE_S = 1.0
 """Seconds for which an answer of the gateway is awaited; then the page is grey, and the query is repeated."""
 PROFIT_NS = 5_000_000_000
 POINTS = 5000
-MOST_ORDERS = 500
+MOST_ENDED = 500
+"""Rows of a list that have ended which pages hold, beside all that have not; older ones are asked for."""
 _NEEDS_RISK = frozenset({"limits", "stops", "structures"})
 _NEEDS_ORDERS = frozenset({"orders", "needs"})
 LISTS_NS = 5_000_000_000
 """Lists that no journaled row has changed are asked for again after so long."""
-_LISTS: dict[str, tuple[ops.Query[Any], Callable[[Any], views.Table]]] = {
-    "orders": (ops.OrdersQuery(limit=MOST_ORDERS), views.order_rows),
-    "trades": (ops.TradesQuery(limit=MOST_ORDERS), views.trade_rows),
-    "signals": (ops.SignalsQuery(limit=MOST_ORDERS), views.signal_rows),
+LISTS: dict[str, Callable[[Any], views.Table]] = {
+    "orders": views.order_rows,
+    "trades": views.trade_rows,
+    "signals": views.signal_rows,
 }
+"""Lists of which pages hold the first page, each with what makes rows of its replies."""
 
 
 class _KnownList(NamedTuple):
-    """Rows of a list, the mark of the gateway's books at which they were read, and when."""
+    """Rows of a list and how much of it they are, the mark of the gateway's books at which they were read, and when."""
 
     mark: str
     asked_ns: int
     rows: views.Table
+    extent: ListRow
 
 
 class StackReader:
@@ -132,8 +135,9 @@ class StackReader:
             """The rows of a list that only grows by journaled changes: asked for again once there were any."""
             known = self._lists.get(topic)
             if known is None or known.mark != mark or now - known.asked_ns > LISTS_NS:
-                query, made_of = _LISTS[topic]
-                known = self._lists[topic] = _KnownList(mark, now, made_of(ask(query)))
+                page = ask(ops.ListQuery(name=topic, limit=MOST_ENDED))  # type: ignore[arg-type]
+                known = _KnownList(mark, now, LISTS[topic](page["rows"]), views.list_row(topic, page))
+                self._lists[topic] = known
             return known.rows
 
         orders = listed("orders") if topics & _NEEDS_ORDERS else {}
@@ -161,7 +165,10 @@ class StackReader:
             ),
             "profit": lambda: {str(point.at_ms): point for point in self._points},
         }
-        return {topic: made[topic]() for topic in topics if topic in made}
+        tables = {topic: made[topic]() for topic in topics if topic in made}
+        if "lists" in topics:
+            tables["lists"] = {name: known.extent for name, known in self._lists.items()}
+        return tables
 
     def _greeks(self, legs: list[GreekLeg], summary: Mapping[str, Any]) -> NetGreeks | None:
         prices = {name: price for row in summary["strategies"] for name, price in row["prices"].items()}

@@ -285,6 +285,14 @@ def signal_rows(signals: Iterable[Reply]) -> Table:
     )
 
 
+def list_row(name: str, page: Reply) -> rows.ListRow:
+    """Return how much of a list its page is: a row of the topic `lists`."""
+    return rows.ListRow(name=name, **{field: page[field] for field in _EXTENT})
+
+
+_EXTENT = [field for field in rows.ListRow.__struct_fields__ if field != "name"]
+
+
 def alert_rows(alerts: Iterable[Reply]) -> Table:
     """Return the rows of the topic `alerts`."""
     return keyed(

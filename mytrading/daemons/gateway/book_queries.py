@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -53,14 +54,13 @@ def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]
     rows = group_slices(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
     if request.live:
         rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
-    return [
-        {
-            **order_row(parent),
-            **({"reason": reason} if (reason := ctx.view.exit_reasons.get(parent.client_order_id)) else {}),
-            **({"slices": [order_row(part) for part in slices]} if slices else {}),
-        }
-        for parent, slices in newest(rows, request.limit)
-    ]
+    return [order_group_row(ctx, parent, slices) for parent, slices in newest(rows, request.limit)]
+
+
+def order_group_row(ctx: RequestContext, parent: Order, slices: Iterable[Order]) -> dict[str, Any]:
+    """Return the JSON row of an order with the reason of an exit, and with its `slices` if it is sliced."""
+    reason, parts = ctx.view.exit_reasons.get(parent.client_order_id), [order_row(part) for part in slices]
+    return {**order_row(parent), **({"reason": reason} if reason else {}), **({"slices": parts} if parts else {})}
 
 
 def resting(ctx: RequestContext, _: ops.RestingQuery) -> dict[str, Any]:
@@ -138,20 +138,27 @@ def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]
 
 def signals(ctx: RequestContext, request: ops.SignalsQuery) -> list[dict[str, Any]]:
     """Return JSON rows of signals, vetoed ones too, oldest first, with their result in each account."""
+    rows: list[Signal | SignalVetoed] = [*ctx.view.signals, *ctx.view.held_back]
+    rows.sort(key=lambda row: row.at_ns if isinstance(row, SignalVetoed) else row.created_ns)
+    made = signal_rows(ctx)
+    return [made(row) for row in newest(rows, request.limit)]
+
+
+def signal_rows(ctx: RequestContext) -> Callable[[Signal | SignalVetoed], dict[str, Any]]:
+    """Return what makes the JSON row of a signal, with its result in each account."""
     denials: dict[str, list[SignalDenied | SignalExpired]] = {}
     for denial in ctx.view.denials:
         denials.setdefault(denial.signal, []).append(denial)
     by_cause: dict[str, list[Order]] = {}
     for order in ctx.view.orders.values():
         by_cause.setdefault(order.cause, []).append(order)
-    rows: list[Signal | SignalVetoed] = [*ctx.view.signals, *ctx.view.held_back]
-    rows.sort(key=lambda row: row.at_ns if isinstance(row, SignalVetoed) else row.created_ns)
-    return [
-        _vetoed(row)
-        if isinstance(row, SignalVetoed)
-        else _signal(ctx, row, by_cause.get(row.id, []), denials.get(row.id, []))
-        for row in newest(rows, request.limit)
-    ]
+
+    def made(row: Signal | SignalVetoed) -> dict[str, Any]:
+        if isinstance(row, SignalVetoed):
+            return _vetoed(row)
+        return _signal(ctx, row, by_cause.get(row.id, []), denials.get(row.id, []))
+
+    return made
 
 
 def _signal(

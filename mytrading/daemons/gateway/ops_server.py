@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.daemons.gateway import book_queries, operator_requests, stack_queries
+from mytrading.daemons.gateway import book_queries, list_pages, operator_requests, stack_queries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import ops
 from mytrading.messages.codec import UNREADABLE, encode_body
@@ -34,6 +34,7 @@ QUERIES: dict[type, Callable[[RequestContext, Any], Any]] = {
     ops.PositionsQuery: book_queries.positions,
     ops.TradesQuery: book_queries.trades,
     ops.SignalsQuery: book_queries.signals,
+    ops.ListQuery: list_pages.list_page,
     ops.RestingQuery: book_queries.resting,
     ops.StrategiesQuery: book_queries.strategies,
     ops.StrategyQuery: book_queries.strategy,

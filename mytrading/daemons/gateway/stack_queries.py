@@ -179,7 +179,7 @@ def summary(ctx: RequestContext, _: ops.SummaryQuery) -> dict[str, Any]:
         "pnl": {"realised": round(view.realised(), 2), "unrealised": round(view.unrealised(), 2)},
         "latency_ms": {"quote_to_order": _latency(ctx)},
         "strategies": strategies(ctx, ops.StrategiesQuery()),
-        "alerts": alerts(ctx, ops.AlertsQuery()),
+        "alerts": alerts(ctx, ops.AlertsQuery(limit=0)),
     }
 
 

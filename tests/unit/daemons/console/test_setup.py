@@ -44,6 +44,8 @@ def test_mappings_are_previewed_then_taken_all_or_none(console: ConsoleOfTest) -
     assert page.post("/api/confirm", password="Nifty-lantern!73-otter").status_code == 200
     shown = page.post("/api/webhooks/Hook", csv=GOOD + BAD, preview=True).json()
     assert not shown["changed"] and [row["problem"] == "in order" for row in shown["rows"]] == [True, False]
+    assert page.post("/api/webhooks/Hook", preview=True).status_code == 400
+    assert not [row for row in console.audited(user="tara") if "webhook" in row["action"]], "it changed nothing"
     refused = page.post("/api/webhooks/Hook", csv=GOOD + BAD).json()
     assert not refused["changed"] and len(hook(console).symbols) == 1
     assert page.post("/api/webhooks/Hook", csv=GOOD).json() == {"changed": True, "rows": []}

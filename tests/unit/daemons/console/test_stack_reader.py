@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mytrading.daemons.console.stack_reader import MOST_ENDED
 from mytrading.messages.commands import BASKET_BROKEN, SignalDenied
-from mytrading.messages.enums import Action, OrderState, Product
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Action, OrderState, Product, Severity
 from mytrading.messages.market import Quote
+from mytrading.messages.ops import MOST_ROWS
 from mytrading.messages.orders import OrderChanged, Position, PositionChanged
 from mytrading.messages.signals import Leg, Signal
 from tests.kit.console_browser import ConsoleOfTest
@@ -28,6 +31,36 @@ def test_list_is_read_again_once_the_books_have_changed_and_not_before(tmp_path:
         assert page.get("/api/orders").json()["rows"]["o1"]["state"] == "ACCEPTED"
         view.apply(OrderChanged(order=filled, event="filled", machine_ns=2))
         assert page.get("/api/orders").json()["rows"]["o1"]["state"] == "FILLED"
+    finally:
+        made.stop()
+
+
+def test_old_order_of_unknown_fate_and_old_alerts_wait_for_a_person_beside_hundreds_of_newer_ones(
+    tmp_path: Path,
+) -> None:
+    made = ConsoleOfTest(tmp_path)
+    try:
+        page, context = made.browser("asha"), made.gateway.server.context
+        for number in range(MOST_ENDED + 20):
+            state = OrderState.FILLED if number else OrderState.UNKNOWN
+            one = order(client_order_id=f"o{number}", state=state, created_ns=number, updated_ns=number)
+            context.view.apply(OrderChanged(order=one, event="changed", machine_ns=1))
+        for number in range(MOST_ROWS + 1):
+            context.control.apply(
+                Alert(daemon="risk", code="TEST", subject=f"a{number}", message="", severity=Severity.WARNING,
+                      first_ns=1, last_ns=1)
+            )  # fmt: skip
+        needs = page.get("/api/needs").json()["rows"]
+        assert "unknown_order|o0" in needs and sum(row["kind"] == "alert" for row in needs.values()) == MOST_ROWS + 1
+        shown = page.get("/api/orders").json()["rows"]
+        assert len(shown) == MOST_ENDED + 1 and shown["o0"]["unknown"] and "o1" not in shown
+        extent = page.get("/api/lists").json()["rows"]["orders"]
+        assert extent["total"] == MOST_ENDED + 20
+        older = page.get("/api/lists/orders", params={"before": extent["older"]}).json()
+        assert [row["id"] for row in older["rows"]] == [f"o{number}" for number in range(1, 20)]
+        assert not older["extent"]["older"]
+        assert page.get("/api/lists/orders?before=x").json()["code"] == "REFUSED"
+        assert page.get("/api/lists/fills").status_code == 404
     finally:
         made.stop()
 
