@@ -411,7 +411,10 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WhyStep(msgspec.Struct, frozen=True, kw_only=True):
-    """GET /api/why/{id}: a step of the chain behind an order, signal or goal. Times in ms of machine time."""
+    """GET /api/why/{id}, /api/why?row=ID: a step of the chain behind an order, signal, goal, position, trade or alert.
+
+    Times in ms of machine time.
+    """
 
     at_ms: int
     ms: float

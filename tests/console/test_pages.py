@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.kit.console_stack import ConsoleSite
+from tests.kit.console_stack import SBIN, ConsoleSite
 from tests.kit.console_viewer import PHONE, WIDE, PageViewer
 from tests.kit.waiting import eventually
 
@@ -108,6 +108,31 @@ def test_causal_chain_of_an_order_opens_from_its_row(viewer: PageViewer) -> None
     steps.filter(has_text="signal").first.wait_for()
     assert steps.filter(has_text="fill").count() >= 1
     viewer.page.keyboard.press("Escape")
+
+
+def steps_of(viewer: PageViewer, path: str, text: str, kind: str) -> str:
+    """Open the chain of a row by keyboard; its steps once one of this kind is there."""
+    viewer.open(path)
+    opens = viewer.page.get_by_role("button", name="Why")
+    row = viewer.table(path.removeprefix("/")).locator("tbody tr", has_text=text).filter(has=opens).first
+    row.get_by_role("button", name="Why").press("Enter")
+    steps = viewer.dialog(re.compile("^Why: ")).locator("tbody tr")
+    steps.filter(has=viewer.page.locator(".badge", has_text=kind)).first.wait_for()
+    said = "\n".join(steps.all_inner_texts())
+    viewer.page.keyboard.press("Escape")
+    return said
+
+
+def test_causal_chain_opens_from_trades_positions_and_alerts(site: ConsoleSite, viewer: PageViewer) -> None:
+    assert "fill" in steps_of(viewer, "/trades", "Alternating", "signal")
+    site.buy_by_hand(3)
+    assert "no order of this stack led to" in steps_of(viewer, "/positions", "not ours", "report")
+    site.claim_for_manual()
+    assert "claim requested" in steps_of(viewer, "/positions", "manual", "operator")
+    assert site.stack.run("positions", "close", SBIN, "--strategy", "manual", "--deadline", "60").returncode == 0
+    site.stack.run("kill", "halt", "looked at")
+    assert "looked at" in steps_of(viewer, "/alerts", "KILL_FILE", "alone")
+    site.stack.run("kill", "--remove")
 
 
 def test_rows_are_sorted_searched_chosen_and_those_out_of_sight_are_not_drawn(viewer: PageViewer) -> None:

@@ -1364,7 +1364,7 @@ export interface WebhookView {
   texts: Record<string, string>;
 }
 
-/** GET /api/why/{id}: a step of the chain behind an order, signal or goal. Times in ms of machine time. */
+/** GET /api/why/{id}, /api/why?row=ID: a step of the chain behind an order, signal, goal, position, trade or alert. */
 export interface WhyStep {
   at_ms: number;
   ms: number;

@@ -9,6 +9,7 @@ import { number, when } from "../ui/format";
 import { Card, Page } from "../ui/parts";
 import { Severity } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
+import { WhyButton, WhyDialog } from "../ui/why";
 
 const RANK: Record<string, number> = { critical: 2, warning: 1, info: 0 };
 
@@ -38,24 +39,31 @@ function Notifications() {
 }
 
 const key = (row: AlertRow): string => row.id;
+const named = (row: AlertRow): string => `${row.code} ${row.subject}`.trim();
 
 export default function Alerts() {
   const alerts = useTopic("alerts");
   const mayAct = useRole("trader");
   const [chosen, setChosen] = useState<AlertRow | null>(null);
-  const [actions] = useState(() => (row: AlertRow, act: Act) =>
-    row.seen_by ? null : (
-      <button type="button" className="small" onClick={act(() => setChosen(row))}>
-        Acknowledge
-      </button>
-    ),
-  );
+  const [why, setWhy] = useState<AlertRow | null>(null);
+  const [viewed] = useState(() => (row: AlertRow) => <WhyButton name={named(row)} onPress={() => setWhy(row)} />);
+  const [acted] = useState(() => (row: AlertRow, act: Act) => (
+    <>
+      {!row.seen_by && (
+        <button type="button" className="small" onClick={act(() => setChosen(row))}>
+          Acknowledge
+        </button>
+      )}
+      {viewed(row)}
+    </>
+  ));
   return (
     <Page title="Alerts">
       <Notifications />
       <Card plain>
-        <Table label="alerts" csv="alerts" rows={alerts.rows} loaded={alerts.loaded} columns={COLUMNS} rowKey={key} choose={["daemon"]} sort={{ id: "severity", desc: true }} actions={mayAct ? actions : undefined} empty="No active alert." />
+        <Table label="alerts" csv="alerts" rows={alerts.rows} loaded={alerts.loaded} columns={COLUMNS} rowKey={key} choose={["daemon"]} sort={{ id: "severity", desc: true }} actions={mayAct ? acted : viewed} empty="No active alert." />
       </Card>
+      {why && <WhyDialog id={why.id} name={named(why)} onClose={() => setWhy(null)} />}
       {chosen && (
         <ActionDialog title={`Acknowledge ${chosen.code}`} action="acknowledge" body={{ alert: chosen.id }} button="Acknowledge" onClose={() => setChosen(null)}>
           <p>{chosen.message}</p>

@@ -7,7 +7,7 @@ import { useKeptList } from "../live/list";
 import { number, price, symbol, when, words } from "../ui/format";
 import { Card, Page, Tabs } from "../ui/parts";
 import { OrderState, Side } from "../ui/states";
-import { WhyDialog } from "../ui/why";
+import { WhyButton, WhyDialog } from "../ui/why";
 import { CancelDialog, ModifyDialog, ResolveDialog } from "./order_dialogs";
 
 export const ORDER_COLUMNS: readonly Column<OrderRow>[] = [
@@ -73,12 +73,7 @@ export const orderKey = (row: OrderRow): string => row.id;
 const orderedAt = (row: OrderRow): number | null => row.created_ms;
 
 function orderActions(setChosen: (chosen: ChosenAction) => void) {
-
-  const why = (row: OrderRow) => (
-    <button type="button" className="small" onClick={() => setChosen({ kind: "why", id: row.id })} aria-label={`Why ${row.id}`}>
-      Why
-    </button>
-  );
+  const why = (row: OrderRow) => <WhyButton name={row.id} onPress={() => setChosen({ kind: "why", id: row.id })} />;
   const trader = (row: OrderRow, act: Act) => (
     <>
       {row.live && !row.slices && (

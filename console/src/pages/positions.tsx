@@ -7,6 +7,7 @@ import { clock, compact, number, percent, price, profit, rupees, symbol, units, 
 import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
+import { WhyButton, WhyDialog } from "../ui/why";
 import { ClaimDialog, ClosePositionDialog, CloseRunDialog } from "./position_dialogs";
 
 const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
@@ -52,6 +53,7 @@ function Units({ row }: { row: PositionRow }) {
 }
 
 const key = (row: PositionRow): string => row.id;
+const owned = (row: PositionRow): string => `${symbol(row.instrument)} ${row.product} in ${row.account}, ${row.managed ? row.strategy : "units that no strategy owns"}`;
 const GROUPS = ["Strategy", "Structure", "Account", "None"] as const;
 const NONE = "units that no strategy owns";
 const GROUP: Record<(typeof GROUPS)[number], ((row: PositionRow) => string) | undefined> = {
@@ -83,16 +85,19 @@ export default function Positions() {
   const [flat, setFlat] = useState(false);
   const [group, setGroup] = useState<(typeof GROUPS)[number]>("Strategy");
   const [chosen, setChosen] = useState<{ kind: "close" | "claim"; id: string } | null>(null);
+  const [why, setWhy] = useState<PositionRow | null>(null);
   const [closing, setClosing] = useState<StructureRow | null>(null);
   const trader = useRole("trader");
-  const [actions] = useState(() => (row: PositionRow, act: Act) => {
-    if (row.managed) {
-      return row.quantity || row.quantity_seen ? (
+  const [viewed] = useState(() => (row: PositionRow) => <WhyButton name={owned(row)} onPress={() => setWhy(row)} />);
+  const [acted] = useState(() => (row: PositionRow, act: Act) => (
+    <>
+      {row.managed && (row.quantity || row.quantity_seen) ? (
         <button type="button" className="small" onClick={act(() => setChosen({ kind: "close", id: row.id }))}>Close</button>
-      ) : null;
-    }
-    return <button type="button" className="small" onClick={act(() => setChosen({ kind: "claim", id: row.id }))}>Claim</button>;
-  });
+      ) : null}
+      {!row.managed && <button type="button" className="small" onClick={act(() => setChosen({ kind: "claim", id: row.id }))}>Claim</button>}
+      {viewed(row)}
+    </>
+  ));
   const open = positions.rows.filter((row) => row.quantity || row.quantity_seen);
   const rows = flat ? positions.rows : open;
   const unmanaged = open.filter((row) => !row.managed).length;
@@ -111,7 +116,7 @@ export default function Positions() {
       <Card plain>
         <Table
           label="positions" csv="positions" rows={rows} loaded={positions.loaded} columns={POSITION_COLUMNS} rowKey={key}
-          choose={["account", "strategy"]} {...(trader ? { actions } : {})} {...(GROUP[group] ? { group: GROUP[group], groupHead: headWith(structures) } : {})}
+          choose={["account", "strategy"]} actions={trader ? acted : viewed} {...(GROUP[group] ? { group: GROUP[group], groupHead: headWith(structures) } : {})}
           empty="No open position."
           tools={
             <label className="tick small">
@@ -122,6 +127,7 @@ export default function Positions() {
       </Card>
       <div className="columns">{structures.map((row) => <Structure key={row.id} row={row} onClose={trader ? setClosing : null} />)}</div>
       {closing && <CloseRunDialog key={closing.id} row={closing} onClose={() => setClosing(null)} />}
+      {why && <WhyDialog id={why.id} name={owned(why)} onClose={() => setWhy(null)} />}
       {chosen?.kind === "close" && <ClosePositionDialog id={chosen.id} onClose={() => setChosen(null)} />}
       {chosen?.kind === "claim" && <ClaimDialog id={chosen.id} onClose={() => setChosen(null)} />}
     </Page>

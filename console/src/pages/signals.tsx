@@ -6,7 +6,7 @@ import { price, symbol, units, when } from "../ui/format";
 import { Card, Page, Tabs } from "../ui/parts";
 import { Result, Side } from "../ui/states";
 import { type Column, Table } from "../ui/table";
-import { WhyDialog } from "../ui/why";
+import { WhyButton, WhyDialog } from "../ui/why";
 
 const COLUMNS: readonly Column<SignalRow>[] = [
   { id: "time", name: "Time", value: (row) => row.created_ms, cell: (row) => when(row.created_ms) },
@@ -45,11 +45,7 @@ export default function Signals() {
   const signals = useKeptList("signals", signalledAt);
   const [shown, setShown] = useState<(typeof SHOWN)[number]>("All");
   const [why, setWhy] = useState("");
-  const [actions] = useState(() => (row: SignalRow) => (
-    <button type="button" className="small" onClick={() => setWhy(row.id)} aria-label={`Why ${row.id}`}>
-      Why
-    </button>
-  ));
+  const [actions] = useState(() => (row: SignalRow) => <WhyButton name={row.id} onPress={() => setWhy(row.id)} />);
   const rows = shown === "All" ? signals.rows : signals.rows.filter((row) => row.denied.length);
   return (
     <Page title="Signals" actions={<Tabs label="Which signals" names={SHOWN} value={shown} onChange={setShown} />}>

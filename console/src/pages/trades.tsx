@@ -1,10 +1,12 @@
 /** Completed round trips. */
+import { useState } from "react";
 import type { ClosedTradeRow } from "../generated/api";
 import { useKeptList } from "../live/list";
 import { number, percent, price, span, symbol, when } from "../ui/format";
 import { Card, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Side } from "../ui/states";
 import { type Column, Table } from "../ui/table";
+import { WhyButton, WhyDialog } from "../ui/why";
 
 const COLUMNS: readonly Column<ClosedTradeRow>[] = [
   { id: "closed", name: "Closed", value: (row) => row.closed_ms, cell: (row) => when(row.closed_ms) },
@@ -21,10 +23,13 @@ const COLUMNS: readonly Column<ClosedTradeRow>[] = [
 ];
 
 const key = (row: ClosedTradeRow): string => row.id;
+const named = (row: ClosedTradeRow): string => `${row.side} ${number(row.quantity)} ${symbol(row.instrument)} of ${row.strategy}, closed ${when(row.closed_ms)}`;
 const closedAt = (row: ClosedTradeRow): number | null => row.closed_ms;
 
 export default function Trades() {
   const trades = useKeptList("trades", closedAt);
+  const [why, setWhy] = useState<ClosedTradeRow | null>(null);
+  const [actions] = useState(() => (row: ClosedTradeRow) => <WhyButton name={named(row)} onPress={() => setWhy(row)} />);
   const { total, won, realised } = trades.extent ?? {
     total: trades.rows.length,
     won: trades.rows.filter((row) => row.realised > 0).length,
@@ -43,8 +48,9 @@ export default function Trades() {
       </Card>
       {trades.note}
       <Card plain>
-        <Table label="trades" csv="trades" rows={trades.rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} empty="No position was closed yet today." tools={trades.tools} />
+        <Table label="trades" csv="trades" rows={trades.rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} actions={actions} empty="No position was closed yet today." tools={trades.tools} />
       </Card>
+      {why && <WhyDialog id={why.id} name={named(why)} onClose={() => setWhy(null)} />}
     </Page>
   );
 }

@@ -1,4 +1,4 @@
-/** The causal chain behind an order, signal or goal: quote, signal, verdicts, command, send, outcome, fills, stop. */
+/** The causal chain behind a row: quote, signal, verdicts, command, send, outcome, fills, stop, or that it stands alone. */
 import { Link as To } from "wouter";
 import { useAnswer } from "../api/hooks";
 import type { WhyStep } from "../generated/api";
@@ -6,16 +6,25 @@ import { Dialog } from "./dialog";
 import { clock, number } from "./format";
 import { Badge, ErrorNote, Scrolled, type Tone } from "./parts";
 
-const TONES: Record<string, Tone> = { signal: "info", command: "info", send: "care", outcome: "care", fill: "good", stop: "bad" };
+const TONES: Record<string, Tone> = { signal: "info", command: "info", send: "care", outcome: "care", fill: "good", stop: "bad", alert: "bad" };
 
-export function WhyDialog(props: { id: string; onClose: () => void }) {
-  const answer = useAnswer<WhyStep[]>(`/api/why/${encodeURIComponent(props.id)}`);
+/** Button of a row that opens its chain; `name` says which row to those who do not see it. */
+export function WhyButton(props: { name: string; onPress: () => void }) {
   return (
-    <Dialog title={`Why: ${props.id}`} broad onClose={props.onClose}>
+    <button type="button" className="small" onClick={props.onPress} aria-label={`Why ${props.name}`}>
+      Why
+    </button>
+  );
+}
+
+/** `id` is that of an order, signal, position, trade or alert; `name` its words, the id if there are none. */
+export function WhyDialog(props: { id: string; name?: string; onClose: () => void }) {
+  const answer = useAnswer<WhyStep[]>("/api/why", { row: props.id });
+  return (
+    <Dialog title={`Why: ${props.name ?? props.id}`} broad onClose={props.onClose}>
       <div className="inside">
         <ErrorNote error={answer.error} />
         {answer.busy && !answer.data && <p className="muted">Reading the journals…</p>}
-        {answer.data?.length === 0 && <p>No journal knows this id.</p>}
         {answer.data && answer.data.length > 0 && (
           <Scrolled label="steps of the chain">
             <table>
@@ -46,7 +55,7 @@ export function WhyDialog(props: { id: string; onClose: () => void }) {
             </table>
           </Scrolled>
         )}
-        <p className="small"><To href={`/logs?trace=${encodeURIComponent(props.id)}`} onClick={props.onClose}>Log lines with this id</To></p>
+        {!props.id.includes("|") && <p className="small"><To href={`/logs?trace=${encodeURIComponent(props.id)}`} onClick={props.onClose}>Log lines with this id</To></p>}
         <p className="muted small">Market time is India's. ms count machine time since the first step and since the step before.</p>
       </div>
     </Dialog>

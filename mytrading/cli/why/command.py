@@ -1,45 +1,45 @@
 """`mytrading why`: the chain behind an order, from quote and signal through command, send and outcome to the stop.
 
 It reads the journals of all daemons, whether the stack runs or not. Only ancestors and descendants of an id are shown,
-never what merely shares a signal with it.
+never what merely shares a signal with it. The chain of a position, a closed trade or an alert is that of the orders and
+signals that it consists of or names (`subjects`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
 import typer
 
 from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
 from mytrading.cli.shell.output import print_json, print_rows
-from mytrading.core.orders.flat_order import flatten_orders
+from mytrading.cli.why.journal_entries import ChainEntry, Journals, parent_ids, subject_id
+from mytrading.cli.why.subjects import roots_of_id, roots_of_subject
 from mytrading.core.time import format_ist
-from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.run_config import RunConfig
-from mytrading.messages.streams import unions
-from mytrading.operations.journal_verify import journal_files
-from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_segment
+from mytrading.runtime.journal.journal import INPUT
 
 MS = 1_000_000
 _MARKS = {"quote": "·", "signal": "»", "command": "→", "send": "⇒", "outcome": "⇐", "fill": "●", "stop": "■"}
-_LEVELS = {"order": "order", "goal": "goal", "protection": "protection", "flatten": "flatten"}
-"""Types whose subject is the whole level they carry."""
-_LINKS = ("cause", "goal", "signal", "alert")
 _ROUNDS = 8
 
 
 def why(
     order: str = typer.Argument(
-        ..., metavar="ID", help="Order (ours or the broker's), signal or goal.", autocompletion=order_ids
+        ...,
+        metavar="ID",
+        help="Order (ours or the broker's), signal or goal; a position as 'ACCOUNT|PRODUCT|INSTRUMENT|STRATEGY', an "
+        "alert as 'DAEMON|CODE|SUBJECT'.",
+        autocompletion=order_ids,
     ),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
     """The chain of an order: quote or alert, signal, decision, command, send, outcome, reports, fills and stop.
 
+    That of a position: of its orders since it was flat. That of an alert: of the order, position or strategy it names.
     Market time is that of India; ms are machine time since the first step, and since the one before. Works while the
     stack runs and when it is down.
     """
@@ -62,15 +62,6 @@ def _moment(market_ns: int) -> str:
     return f"{format_ist(market_ns, '%H:%M:%S')}.{market_ns // 1_000_000 % 1000:03d}"
 
 
-class ChainEntry(NamedTuple):
-    """A row of a journal, decoded, and its place among those of its daemon."""
-
-    daemon: str
-    place: int
-    row: Row
-    body: dict[str, Any]
-
-
 class Step(NamedTuple):
     """One step of a chain. `ms` counts from the first step, `step_ms` from the one before, in machine time."""
 
@@ -84,93 +75,33 @@ class Step(NamedTuple):
     subject: str
 
 
-class Journals:
-    """All rows of a run's journals; only those that name an id in question are decoded."""
-
-    def __init__(self, config: RunConfig) -> None:
-        self._decoders = {name: StreamDecoder(name) for name in unions()}
-        self._rows: dict[str, list[Row]] = {}
-        for daemon, path in journal_files(config):
-            kept = self._rows.setdefault(daemon, [])
-            try:
-                kept.extend(read_segment(path))
-            except JournalDamaged:
-                continue  # `journal verify` reports it; what can be read is shown
-
-    def entries_mentioning(self, ids: Iterable[str]) -> list[ChainEntry]:
-        """Return the journal rows whose bytes contain one of the ids, decoded."""
-        wanted = [name.encode() for name in ids if name]
-        return [
-            entry
-            for daemon, rows in self._rows.items()
-            for index, row in enumerate(rows)
-            if any(name in row.body for name in wanted)
-            if (entry := self._decoded(daemon, index)) is not None
-        ]
-
-    def input_behind(self, entry: ChainEntry) -> ChainEntry | None:
-        """Return the input row that led to the decision `entry` (equal machine time); None if there is none."""
-        rows = self._rows[entry.daemon]
-        for index in range(entry.place - 1, max(entry.place - 50, -1), -1):
-            row = rows[index]
-            if row.machine_ns != entry.row.machine_ns:
-                return None
-            if row.kind == INPUT:
-                return self._decoded(entry.daemon, index)
-        return None
-
-    def _decoded(self, daemon: str, index: int) -> ChainEntry | None:
-        row = self._rows[daemon][index]
-        try:
-            body = flatten_orders(msgspec.to_builtins(self._decoders[row.stream].body(row.body)))
-        except (FrameError, KeyError):
-            return None
-        return ChainEntry(daemon, index, row, body if isinstance(body, dict) else {"type": body[0], "values": body[1:]})
-
-
-def subject_id(body: dict[str, Any]) -> str:
-    """Return the id of what a decoded row is about (order, goal, flatten, signal, …); "" if it has none."""
-    inner = body.get(_LEVELS.get(str(body.get("type")), ""))
-    if isinstance(inner, dict):
-        return str(inner.get("client_order_id") or inner.get("id") or "")
-    for name in ("client_order_id", "signal", "alert", "id"):
-        if body.get(name):
-            return str(body[name])
-    return ""
-
-
-def parent_ids(body: dict[str, Any]) -> set[str]:
-    """Return the ids that a decoded row names as causes of its subject: its signal, goal or causing order."""
-    inner = body.get(_LEVELS.get(str(body.get("type")), ""))
-    level = inner if isinstance(inner, dict) else body
-    found = {str(level[name]) for name in _LINKS if isinstance(level.get(name), str) and level[name]}
-    if body.get("type") == "resolve_requested":
-        found.add(str(body["order"]))
-    return found - {subject_id(body)}
-
-
 def order_chain(config: RunConfig, wanted: str) -> list[Step]:
-    """Return the steps of an order (our id or the broker's), signal, goal or request; empty if no journal has it."""
+    """Return the steps of an order (our id or the broker's), signal, goal, request, position, closed trade or alert;
+    empty if no journal has it."""
     source = Journals(config)
-    roots = _roots(source.entries_mentioning([wanted]), wanted)
-    if not roots:
+    roots, own = _begin(source, wanted)
+    if not roots and not own:
         return []
-    ids = _closure(source, roots)
+    ids = _closure(source, roots) if roots else set()
     entries = {(e.daemon, e.place): e for e in source.entries_mentioning(ids) if subject_id(e.body) in ids}
+    entries |= {(e.daemon, e.place): e for e in own}
     for entry in list(entries.values()):
         if entry.row.kind != INPUT and (led := source.input_behind(entry)) is not None:
             entries.setdefault((led.daemon, led.place), led)
-    return _steps(list(entries.values()))
+    steps = _steps(list(entries.values()))
+    if not roots and own[-1].body["type"] == "alert":
+        last = steps[-1]
+        steps.append(last._replace(step_ms=0.0, kind="alone", what=_ALONE))
+    return steps
 
 
-def _roots(entries: list[ChainEntry], wanted: str) -> set[str]:
-    roots = {subject for entry in entries if (subject := subject_id(entry.body)) == wanted}
-    by_broker = {
-        str(entry.body["order"]["client_order_id"])
-        for entry in entries
-        if entry.body.get("type") == "order" and entry.body["order"].get("broker_order_id") == wanted
-    }
-    return roots or by_broker
+_ALONE = "the alert names no order, signal, position or strategy of the journals: it stands alone"
+
+
+def _begin(source: Journals, wanted: str) -> tuple[set[str], list[ChainEntry]]:
+    """Return the ids to follow, and the rows that belong to the subject itself, which has no id of its own."""
+    found = roots_of_subject(source, wanted)
+    return (found.ids, found.rows) if found else (roots_of_id(source, wanted), [])
 
 
 def _closure(source: Journals, roots: set[str]) -> set[str]:
@@ -277,6 +208,23 @@ def _position(body: dict[str, Any]) -> Wording:
     return "fill", f"{position['strategy']} {position['instrument']} {moved} {held} (realised {realised:,.2f})"
 
 
+def _adjusted(body: dict[str, Any]) -> Wording:
+    position = body["position"]
+    moved = f"{body['quantity']:+d} at {body.get('price', 0.0):,.2f}, now {position.get('quantity', 0)}"
+    return "fill", f"{position['strategy']} {position['instrument']} {moved}, without an order: {body['cause']}"
+
+
+def _unmanaged(body: dict[str, Any]) -> Wording:
+    price = f" at {body['average_price']:,.2f}" if body.get("average_price") else ""
+    whose = "which no order of this stack led to and no strategy owns" if body["quantity"] else "nothing is left over"
+    return "report", f"units in {body['account']} beyond all owners': {body['quantity']:+d}{price}, {whose}"
+
+
+def _raised(body: dict[str, Any]) -> Wording:
+    name = f"{body['code']} {body['subject']}"
+    return "alert", f"{name}: over" if body.get("cleared") else f"{body['severity']} {name}: {body['message']}"
+
+
 def _goal(body: dict[str, Any]) -> Wording:
     goal = body["goal"]
     return "exit", f"exit of {goal['instrument']} is {goal.get('state', 'open')}, attempt {goal.get('attempts', 0)}"
@@ -328,6 +276,7 @@ def _input(kind: str, body: dict[str, Any]) -> Wording | None:
 
 
 _DECIDED: dict[str, Callable[[dict[str, Any]], Wording]] = {
+    "alert": _raised,
     "alert_judged": _alert,
     "order": _order,
     "place_entry": _place,
@@ -336,6 +285,8 @@ _DECIDED: dict[str, Callable[[dict[str, Any]], Wording]] = {
     "signal_expired": lambda body: ("denied", f"EXPIRED: {body['strategy']}'s signal came too late"),
     "call_outcome": _outcome,
     "position": _position,
+    "position_adjusted": _adjusted,
+    "unmanaged": _unmanaged,
     "goal": _goal,
     "protection": _protection,
     "flatten": _flatten,

@@ -32,6 +32,8 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 Few = Annotated[int, QueryParameter(ge=1, le=1000)]
 SearchWords = Annotated[str, QueryParameter(max_length=64, name="query")]
 Short = Annotated[str, QueryParameter(max_length=64)]
+MOST_ID = 300
+RowId = Annotated[str, QueryParameter(min_length=1, max_length=MOST_ID)]
 Position = Annotated[str, QueryParameter(max_length=200)]
 
 
@@ -49,7 +51,17 @@ def show_list(
 
 @get("/api/why/{name:str}", sync_to_thread=True)
 def show_why(state: State, name: FromPath[str]) -> list[api.WhyStep]:
-    """The chain behind an order, a signal or a goal."""
+    """Return the chain behind an order, a signal or a goal."""
+    return _chain(state, name)
+
+
+@get("/api/why", sync_to_thread=True)
+def show_why_of_row(state: State, row: RowId) -> list[api.WhyStep]:
+    """Return the chain behind a row of a topic by its id: an order, signal, position, trade or alert."""
+    return _chain(state, row)
+
+
+def _chain(state: State, name: str) -> list[api.WhyStep]:
     return [
         api.WhyStep(
             at_ms=step["market_ns"] // MS,
@@ -59,7 +71,7 @@ def show_why(state: State, name: FromPath[str]) -> list[api.WhyStep]:
             kind=step["kind"],
             what=step["what"],
         )
-        for step in ask_shell(state.config, "why", "--", name[:64])
+        for step in ask_shell(state.config, "why", "--", name[:MOST_ID].replace("\0", ""))
     ]
 
 
@@ -218,6 +230,7 @@ ROUTES = [
     show_list,
     show_checks,
     show_why,
+    show_why_of_row,
     show_logs,
     show_settings,
     show_instruments,
