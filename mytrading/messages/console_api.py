@@ -587,17 +587,33 @@ class ReportEntry(msgspec.Struct, frozen=True, kw_only=True):
     made_wall_ms: int
 
 
+class ScenarioGap(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held and left out of a scenario, since it cannot be priced."""
+
+    instrument: str
+    units: int
+    reason: str
+
+
 class ScenarioTable(msgspec.Struct, frozen=True, kw_only=True):
-    """GET /api/scenario?underlying=&days=: profit in rupees over the whole book, `profit[volatility][spot]`."""
+    """GET /api/scenario?underlying=&days=: profit in rupees of the whole book (`underlying` empty, all move by the same
+    share) or of one underlying, `profit[volatility][spot]`.
+
+    `positions` contracts are in it, those of `left_out` are not. `spots`: prices by underlying. `last_known`: no quote
+    came of these, so their last known price counts. `underlyings`: all that are held. `at_ms`: when, market time.
+    """
 
     underlying: str
-    spot: float
+    spots: dict[str, float]
     days: float
     spot_moves: list[float]
     volatility_moves: list[float]
     profit: list[list[float]]
     positions: int
-    without_price: list[str]
+    left_out: list[ScenarioGap]
+    last_known: list[str] = []
+    underlyings: list[str] = []
+    at_ms: int = 0
 
 
 class TrialRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -1074,6 +1090,7 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     CheckRow,
     DeliveryRow,
     ReportEntry,
+    ScenarioGap,
     ScenarioTable,
     TrialRequest,
     TrialRule,

@@ -244,6 +244,8 @@ def test_scenario_prices_the_book_over_spot_volatility_and_days(site: ConsoleSit
     cells = card.locator(".heat tbody td")
     cells.first.wait_for()
     now = cells.all_inner_texts()
-    card.locator("select").last.select_option("3")
+    assert card.get_by_label("Underlying").input_value() == "" and len(now) >= 25
+    card.get_by_label("Date").select_option("3")
     eventually(lambda: cells.count() == len(now) and cells.all_inner_texts() != now, 20)
-    assert len(now) >= 25
+    card.get_by_label("Underlying").select_option("NIFTY")
+    card.get_by_text("spot of NIFTY").wait_for()

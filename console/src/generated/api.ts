@@ -996,16 +996,26 @@ export interface RouterAnswer {
   message: string;
 }
 
-/** GET /api/scenario?underlying=&days=: profit in rupees over the whole book, `profit[volatility][spot]`. */
+/** What is held and left out of a scenario, since it cannot be priced. */
+export interface ScenarioGap {
+  instrument: string;
+  units: number;
+  reason: string;
+}
+
+/** GET /api/scenario?underlying=&days=: profit in rupees of the whole book (`underlying` empty, all move by the same */
 export interface ScenarioTable {
   underlying: string;
-  spot: number;
+  spots: Record<string, number>;
   days: number;
   spot_moves: number[];
   volatility_moves: number[];
   profit: number[][];
   positions: number;
-  without_price: string[];
+  left_out: ScenarioGap[];
+  last_known: string[];
+  underlyings: string[];
+  at_ms: number;
 }
 
 /** GET /api/sessions: one of them; an admin sees those of all users. */

@@ -2,12 +2,13 @@
 import { useState } from "react";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
-import type { LimitRow, RiskEventRow, ScenarioTable, StopRow, UnderlyingRow } from "../generated/api";
+import type { LimitRow, RiskEventRow, StopRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
-import { moment, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
-import { Badge, Card, Empty, ErrorNote, Page, Profit, Scrolled, Share } from "../ui/parts";
+import { moment, number, percent, price, rupees, symbol, units, words } from "../ui/format";
+import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { OrderTrial } from "./order_trial";
+import { Scenario } from "./scenario";
 
 const inR = (row: LimitRow): boolean => row.kind.endsWith("_R");
 const amount = (row: LimitRow, value: number | null): string =>
@@ -109,73 +110,5 @@ export default function Risk() {
       <Scenario />
       <RiskEvents />
     </Page>
-  );
-}
-
-function Scenario() {
-  const [days, setDays] = useState(0);
-  const [underlying, setUnderlying] = useState("");
-  const held = useTopic("positions").rows.some((row) => row.quantity !== 0);
-  const underlyings = useAnswer<UnderlyingRow[]>(held ? "/api/underlyings" : null);
-  const answer = useAnswer<ScenarioTable>(held ? "/api/scenario" : null, { days, underlying });
-  const table = answer.data;
-  const worst = table ? Math.max(...table.profit.flat().map(Math.abs), 1) : 1;
-  return (
-    <Card
-      title="Scenario of the book, all accounts and strategies"
-      actions={
-        <>
-          <select aria-label="Underlying" value={underlying || (table?.underlying ?? "")} onChange={(event) => setUnderlying(event.target.value)}>
-            {!underlyings.data?.some((row) => row.underlying === table?.underlying) && <option>{table?.underlying ?? ""}</option>}
-            {underlyings.data?.map((row) => <option key={row.underlying}>{row.underlying}</option>)}
-          </select>
-          <label className="row small">
-            in{" "}
-            <select value={days} onChange={(event) => setDays(Number(event.target.value))}>
-              {[0, 1, 2, 3, 5, 7, 14].map((one) => (
-                <option key={one} value={one}>{one === 0 ? "0 days" : one === 1 ? "1 day" : `${one} days`}</option>
-              ))}
-            </select>
-          </label>
-          <button type="button" className="small" onClick={answer.again} disabled={answer.busy || !held}>Compute again</button>
-        </>
-      }
-    >
-      <ErrorNote error={answer.error} />
-      {!held && <p className="muted">No open position: nothing to compute.</p>}
-      {held && table && !table.positions && <p className="muted">No position of {table.underlying}.</p>}
-      {held && table && table.positions > 0 && (
-        <>
-          <p className="muted small">
-            Profit in ₹ of {table.positions} positions against now. Across: spot of {table.underlying} ({price(table.spot)}); down: implied volatility.
-          </p>
-          <Scrolled label="profit by spot and volatility" className="heat">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col"><span>IV \ spot</span></th>
-                  {table.spot_moves.map((move) => (
-                    <th key={move} scope="col"><span>{move > 0 ? "+" : ""}{percent(move)}</span></th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {table.volatility_moves.map((move, row) => (
-                  <tr key={move}>
-                    <th scope="row"><span>{move > 0 ? "+" : ""}{percent(move, 0)}</span></th>
-                    {table.profit[row]?.map((value, column) => (
-                      <td key={table.spot_moves[column]} style={{ background: `color-mix(in srgb, var(--${value < 0 ? "loss" : "gain"}) ${Math.round((Math.abs(value) / worst) * 38)}%, transparent)` }}>
-                        {profit(value, 0)}
-                      </td>
-                    ))}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Scrolled>
-          {table.without_price.length > 0 && <div className="note care">Left out, no price: {table.without_price.map(symbol).join(", ")}</div>}
-        </>
-      )}
-    </Card>
   );
 }

@@ -12,7 +12,7 @@ from litestar import get, post
 from litestar.datastructures import State
 from litestar.params import JSONBody, QueryParameter
 
-from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.daemons.console.actions_api import TRADER, query_gateway
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.scenario import scenario
@@ -34,17 +34,14 @@ Short = Annotated[str, QueryParameter(max_length=64)]
 def show_scenario(
     state: State, underlying: Short = "", days: Annotated[float, QueryParameter(ge=0.0, le=365.0)] = 0.0
 ) -> api.ScenarioTable:
-    """Return the profit of an underlying's positions, or the first held one's, if spot and volatility moved."""
+    """Return the profit of the whole book, or of one underlying's positions, if spot and volatility moved."""
     book: InstrumentBook = state.chains.instruments()
     positions = query_gateway(state, ops.PositionsQuery())
-    held = sorted({one.underlying for row in positions if (one := book.get(row["instrument"])) is not None})
-    name = underlying or (held[0] if held else "")
-    if not name:
-        raise ApiRefused("NOT_FOUND", "expected a position, found none: name an underlying")
+    watched = [run["prices"] for run in query_gateway(state, ops.SummaryQuery())["strategies"]]
+    known = {name: price for prices in watched for name, price in prices.items() if price}
+    known |= {row["instrument"]: row["ltp"] for row in positions if row.get("ltp")}
     try:
-        return scenario(state.config, state.calendar, book, positions, name, days)
-    except NoSuchContract as error:
-        raise ApiRefused("REFUSED", str(error)) from error
+        return scenario(state.config, state.calendar, book, positions, known, underlying, days)
     except (OpsRefused, OpsTimedOut) as error:
         raise ApiRefused("STACK_SILENT", str(error), "", 2) from error
 
