@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,11 +121,9 @@ class ConsoleSite:
 def console_site(folder: Path, chromium: Any) -> Iterator[ConsoleSite]:
     """The stack, up and trading, its first user made in a browser."""
     home = folder / "home"
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]  # one that it has again after a restart
     environment = make_project(
         home, HEAD + SAYING, {"Alternating": BUSY, "Condor": CONDOR}, WIDE,
-        **RICH, CONSOLE_ENABLED="true", CONSOLE_PORT=str(port), CONSOLE_PROXIES="127.0.0.1", WEBHOOK_PORT="0",
+        **RICH, CONSOLE_ENABLED="true", CONSOLE_PORT="0", CONSOLE_PROXIES="127.0.0.1", WEBHOOK_PORT="0",
     )  # fmt: skip
     (home / "data").mkdir()
     shutil.copy(ROOT / "tests" / "data" / "index-1m.csv.gz", home / "data")

@@ -21,12 +21,16 @@ OTHERS = [name for name in PROCESSES if name not in ("console", "webhooks")]
 
 
 @pytest.fixture(scope="module")
-def taken() -> Iterator[int]:
+def other_program() -> Iterator[socket.socket]:
+    """What listens on the port that is set."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        yield holder
+
+
+@pytest.fixture(scope="module")
+def taken(other_program: socket.socket) -> int:
     """A port that another program has."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        yield int(holder.getsockname()[1])
+    return int(other_program.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -120,25 +124,29 @@ def test_order_that_changed_since_it_was_shown_is_not_touched(stack: Stack, page
     assert (done.status_code, done.json()["code"]) == (409, "MOVED")
 
 
-def reached(stack: Stack, page: Browser) -> httpx.Response | None:
-    """An answer of the console that runs now; None until it serves."""
-    page.http.base_url = address(stack)["url"]
+def reached(page: Browser) -> httpx.Response | None:
+    """An answer of the console at the page's address; None while it does not serve."""
     try:
         return page.get("/api/stack")
     except httpx.TransportError:
         return None
 
 
-def test_killed_console_comes_back_and_no_other_process_notices(stack: Stack, page: Browser) -> None:
+def test_killed_console_comes_back_at_its_address_and_no_other_process_notices(
+    stack: Stack, page: Browser, other_program: socket.socket
+) -> None:
     before = {name: stack.pid(name) for name in OTHERS}
+    other_program.close()  # the port that is set is free now: the pages would not find the console there
     with page.live() as live:
         live.receive("hello")
         killed = stack.kill("console")
         eventually(lambda: stack.pid("console") not in (0, killed), 30)
     assert {name: stack.pid(name) for name in OTHERS} == before
-    answer = eventually(lambda: reached(stack, page), 20)
-    page.url = page.origin = str(page.http.base_url).rstrip("/")
+    answer = eventually(lambda: reached(page), 20)
     assert answer.status_code == 200, "the session outlives the process"
+    with page.live() as live:
+        live.receive("hello")
+    assert address(stack)["url"] == page.url
 
 
 def test_halt_works_by_the_file_kill_while_the_gateway_hangs(stack: Stack, page: Browser) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -29,15 +31,27 @@ def url(as_json: AsJson = False, profile: Profile = "") -> None:
         if not config.console.enabled:
             fail(NOT_RUNNING, "this stack runs without its web console; start it without --no-console")
         deadline = time.monotonic() + PATIENCE_S
-        while (place := read_console_endpoint(config)) is None and time.monotonic() < deadline:
+        while not (listens := _listens(place := read_console_endpoint(config))) and time.monotonic() < deadline:
             time.sleep(0.05)
-    if place is None:
+    if place is None or not listens:
         fail(NOT_RUNNING, "the web console does not listen; `mytrading alerts` and `mytrading logs console` say why")
     shown = place["public"] or place["url"]
     if as_json:
         print_json({**place, "address": shown, "profile": config.profile, "listening": True})
     else:
         print(shown)
+
+
+def _listens(place: dict[str, Any] | None) -> bool:
+    """True if a console listens where it last said; one that was killed no longer does."""
+    if place is None:
+        return False
+    found = urlsplit(place["url"])
+    try:
+        socket.create_connection((found.hostname or "", found.port or 0), timeout=PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 @app.command()

@@ -25,12 +25,21 @@ from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.host.http_thread import HttpThread, bind_port
 from mytrading.runtime.host.paths import state_key
 from mytrading.runtime.observability.logging import get_logger
+from mytrading.runtime.streams.endpoints import console_port_file
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class NotPrivate(Exception):
     """An address that others reach, without TLS before it; the message says what to set."""
+
+
+def _port_in(file: Path) -> int:
+    """The port that a file names; 0 if it names none."""
+    try:
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 class ConsoleServer:
@@ -95,7 +104,10 @@ class ConsoleServer:
         return self._http is not None and self._http.is_alive and not self._failed
 
     def listen(self) -> None:
-        """Open the port and serve. Raises `PortTaken`, or `NotPrivate` for an address that is not safe."""
+        """Open the port, that of earlier in this run where it may be any, and serve.
+
+        Raises `PortTaken`, or `NotPrivate` for an address that is not safe.
+        """
         rules = self._config.console
         if rules.host not in LOOPBACK and not rules.public_url.startswith("https://"):
             raise NotPrivate(
@@ -104,7 +116,10 @@ class ConsoleServer:
             )
         next_free = self._config.simulator.embedded
         other = self._config.webhooks.port
-        listening = bind_port(rules.host, rules.port, next_free=next_free, setting="CONSOLE_PORT", other=other)
+        file = console_port_file(self._config)
+        listening = bind_port(
+            rules.host, rules.port, next_free=next_free, setting="CONSOLE_PORT", other=other, before=_port_in(file)
+        )
         self._http = HttpThread(
             self._door,
             listening,
@@ -116,6 +131,7 @@ class ConsoleServer:
             limit_concurrency=200,
             timeout_graceful_shutdown=1,
         )
+        file.write_text(str(self._http.port), encoding="ascii")
         self._door.listen_on(self._http.port)
         self._http.start()
         self.research.start()

@@ -16,12 +16,16 @@ class PortTaken(Exception):
     """Another program listens on the port; the message says what to do."""
 
 
-def bind_port(host: str, port: int, *, next_free: bool, setting: str, other: int = 0) -> socket.socket:
+def bind_port(host: str, port: int, *, next_free: bool, setting: str, other: int = 0, before: int = 0) -> socket.socket:
     """Return a socket that listens on a port, 0 for any. `next_free`: one of the next fifty will do, but for that of an
-    `other` process. Raises `PortTaken` with the `setting` that names another."""
+    `other` process. Of those that will do that of `before` is tried first. Raises `PortTaken` with the `setting` that
+    names another."""
     last: OSError | None = None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for number in range(port, min(port + (_NEXT_PORTS if next_free and port else 1), 65536)):
+    numbers = list(range(port, min(port + (_NEXT_PORTS if next_free and port else 1), 65536)))
+    if before in numbers or (before and not port):
+        numbers.insert(0, before)
+    for number in numbers:
         if port != number == other:
             continue
         made = socket.socket(family, socket.SOCK_STREAM)

@@ -69,6 +69,11 @@ def console_endpoint_file(config: RunConfig) -> Path:
     return Path(config.runtime_dir) / "console.json"
 
 
+def console_port_file(config: RunConfig) -> Path:
+    """Return the file in which the process `console` keeps its port for the rest of the run."""
+    return Path(config.runtime_dir) / "console.port"
+
+
 def read_console_endpoint(config: RunConfig) -> dict[str, Any] | None:
     """Return port and address of the web console; None if it does not listen."""
     with suppress(OSError, ValueError):

@@ -16,3 +16,17 @@ def test_taken_port_is_refused_or_the_next_one_is_had() -> None:
             assert other.getsockname()[1] > port
         with bind_port("127.0.0.1", port, next_free=True, setting="CONSOLE_PORT", other=port + 1) as other:
             assert other.getsockname()[1] > port + 1
+
+
+def test_port_of_before_is_had_again_where_any_or_the_next_will_do() -> None:
+    with bind_port("127.0.0.1", 0, next_free=False, setting="CONSOLE_PORT") as holder:
+        before = holder.getsockname()[1]
+        with bind_port("127.0.0.1", 0, next_free=False, setting="CONSOLE_PORT", before=before) as other:
+            assert other.getsockname()[1] != before, "it is taken"
+    for port, next_free in ((0, False), (before - 3, True)):
+        with bind_port("127.0.0.1", port, next_free=next_free, setting="CONSOLE_PORT", before=before) as again:
+            assert again.getsockname()[1] == before
+    with bind_port("127.0.0.1", 0, next_free=False, setting="CONSOLE_PORT") as free:
+        port = free.getsockname()[1]
+    with bind_port("127.0.0.1", port, next_free=False, setting="CONSOLE_PORT", before=before) as own:
+        assert own.getsockname()[1] == port, "a port that was set is that port"
