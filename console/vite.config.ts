@@ -45,6 +45,8 @@ export default defineConfig(({ command }) => {
       emptyOutDir: true,
       target: "es2023",
       assetsInlineLimit: 0,
+      // one sheet, loaded with the page: one that a chart loads later may be what fails
+      cssCodeSplit: false,
       modulePreload: { polyfill: false },
     },
     server: { proxy },

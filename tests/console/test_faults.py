@@ -6,13 +6,15 @@ import json
 import re
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mytrading.daemons.console.page_files import BUNDLE, read_build
+from mytrading.messages.console_rows import ProfitPoint
+from mytrading.runtime.host.clock import MarketClock
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.console_stack import SBIN, ConsoleSite, bodies_of
 from tests.kit.console_viewer import PageViewer
@@ -256,6 +258,63 @@ def test_two_browsers_see_each_others_actions_and_a_logout_ends_all_pages_of_its
     assert viewer.page.get_by_role("heading", name="Dashboard").is_visible()
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    """A console with its pages, without a stack."""
+    made = ConsoleOfTest(tmp_path_factory.mktemp("alone"), bundle=BUNDLE)
+    yield made
+    made.stop()
+
+
+def test_page_first_shown_while_the_console_is_gone_comes_with_it(alone: ConsoleOfTest, chromium: Any) -> None:
+    viewer = PageViewer(chromium, alone.server.url)
+    viewer.log_in()
+    viewer.page.get_by_text("P&L today").wait_for()
+    viewer.page.evaluate("window.loadedOnce = true")
+
+    def look() -> None:
+        grey(viewer)
+        viewer.page.get_by_role("link", name="Instruments").click()
+        viewer.page.get_by_role("status").filter(has_text="This page is shown once the console answers").wait_for()
+
+    alone.restart(BUNDLE, meanwhile=look)
+    viewer.page.get_by_role("heading", name="Instruments").wait_for()
+    assert viewer.page.evaluate("window.loadedOnce") and viewer.problems == []
+    viewer.close()
+
+
+def test_page_whose_script_was_lost_on_the_way_is_loaded_again_with_the_whole(
+    alone: ConsoleOfTest, chromium: Any
+) -> None:
+    viewer = PageViewer(chromium, alone.server.url)
+    viewer.log_in()
+    lost: list[str] = []
+    viewer.page.route("**/assets/calendar-*.js", lambda route: (lost.append(route.request.url), route.abort()), times=1)
+    viewer.page.get_by_role("link", name="Calendar").click()
+    viewer.page.get_by_role("heading", name="Calendar").wait_for()
+    assert len(lost) == 1 and viewer.problems == []
+    viewer.close()
+
+
+def test_chart_whose_script_was_lost_says_so_and_the_page_around_it_works(tmp_path: Path, chromium: Any) -> None:
+    console = ConsoleOfTest(tmp_path, bundle=BUNDLE)
+    try:
+        now_ms = MarketClock.load(console.config.clock_path).now() // 1_000_000
+        for at_ms in (now_ms - 2, now_ms - 1):
+            console.server.reader._curve.add(ProfitPoint(at_ms=at_ms, realised=1.0, unrealised=0.0))
+        viewer = PageViewer(chromium, console.server.url)
+        viewer.page.route("**/assets/curve-*.js", lambda route: route.abort(), times=1)
+        viewer.log_in()
+        viewer.page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()
+        assert viewer.page.get_by_text("Orders placed").is_visible()
+        viewer.press("Load the page again")
+        viewer.page.locator(".uplot").first.wait_for()
+        assert viewer.problems == []
+        viewer.close()
+    finally:
+        console.stop()
+
+
 def upgraded(folder: Path) -> Path:
     """The pages once more, as another build: its mark and the names of its files are others."""
     shutil.copytree(BUNDLE, folder)
@@ -271,12 +330,11 @@ def upgraded(folder: Path) -> Path:
 
 
 def test_page_of_before_an_upgrade_says_so_and_is_of_the_new_build_once_loaded_again(
-    tmp_path: Path, chromium: Any
+    tmp_path: Path, alone: ConsoleOfTest, chromium: Any
 ) -> None:
-    console = ConsoleOfTest(tmp_path, bundle=BUNDLE)
-    viewer = PageViewer(chromium, console.server.url)
+    viewer = PageViewer(chromium, alone.server.url)
     viewer.log_in()
-    console.restart(upgraded(tmp_path / "bundle"))
+    alone.restart(upgraded(tmp_path / "bundle"))
     banner = viewer.page.get_by_role("alert").filter(has_text="The console was updated")
     banner.wait_for()
     banner.get_by_role("button", name="Reload").click()
@@ -285,4 +343,3 @@ def test_page_of_before_an_upgrade_says_so_and_is_of_the_new_build_once_loaded_a
     assert "upgraded-build" in viewer.page.locator("main").inner_text()
     assert not banner.count() and viewer.problems == []
     viewer.close()
-    console.stop()

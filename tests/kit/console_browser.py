@@ -179,11 +179,10 @@ class ConsoleOfTest:
         made.listen()
         return made
 
-    def restart(self, bundle: Path) -> None:
-        """Stop the console and start it again on the same port, with other pages."""
-        rules = msgspec.structs.replace(self.config.console, port=self.server.port)
+    def restart(self, bundle: Path, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Stop the console and start it again at the same address, with other pages."""
         self.server.stop()
-        self.config = msgspec.structs.replace(self.config, console=rules)
+        meanwhile()
         self.server = self._serve(bundle)
 
     def browser(self, name: str = "", origin: str = "") -> Browser:

@@ -1,8 +1,9 @@
 /** Charts are loaded when a page first shows one. */
-import { type ComponentProps, lazy, Suspense } from "react";
+import { type ComponentProps, Suspense } from "react";
+import { latePart } from "../live/late_parts";
 import type CurveChart from "./curve";
 
-const LazyCurve = lazy(() => import("./curve"));
+const LazyCurve = latePart(() => import("./curve"));
 
 export function Curve(props: ComponentProps<typeof CurveChart>) {
   return (

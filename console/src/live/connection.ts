@@ -65,6 +65,11 @@ export class Connection {
     this.#setLink(START);
   }
 
+  /** True if the console was there and its socket has closed: what is asked of it now would fail. */
+  get isLost(): boolean {
+    return this.#link.hello !== null && this.#socket?.readyState !== WebSocket.OPEN;
+  }
+
   /** Keeps a topic watched until the returned function is called. */
   watch(name: string, listener: () => void): () => void {
     let watchers = this.#watchers.get(name);

@@ -1,15 +1,16 @@
 /** A report drawn from its `report.json`: verdict, figures, notes, tables, charts. */
-import { lazy, Suspense, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { Payoff } from "../charts/payoff";
 import { payoffFacts, type PricedLeg } from "../charts/payoff_math";
 import type { Report, ReportChart, ReportPayoff, ReportSection, ReportTable } from "../generated/api";
+import { latePart } from "../live/late_parts";
 import { number, profit } from "../ui/format";
 import { Card, Figure, Figures } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { type Cell, cellText, cellTone, valueOf, written } from "./values";
 import { HeatMap, XyChart } from "./xy_chart";
 
-const TimeChart = lazy(() => import("./time_chart"));
+const TimeChart = latePart(() => import("./time_chart"));
 
 export function ReportView({ report }: { report: Report }) {
   return (

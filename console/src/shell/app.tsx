@@ -96,7 +96,7 @@ function Shell(props: { mode: string }) {
         <Navigation open={menu} />
         <main id="content">
           <Fence key={page?.path}>
-            <Suspense fallback={<p className="muted">Loading…</p>}>
+            <Suspense fallback={<Loading />}>
               <Switch>
                 {PAGES.map((one) => (
                   <Route key={one.path} path={one.named ? `${one.path}/:name?` : one.path} component={one.component} />
@@ -113,6 +113,17 @@ function Shell(props: { mode: string }) {
       <ConfirmHost />
       <Toasts />
     </div>
+  );
+}
+
+/** In place of a page that is not loaded yet. */
+function Loading() {
+  const link = useLink();
+  const lost = link.hello !== null && !link.fresh;
+  return (
+    <p className="muted" role="status">
+      {lost ? `This page is shown once the console answers: ${link.problem}.` : "Loading…"}
+    </p>
   );
 }
 

@@ -7,7 +7,6 @@ of the profit curve each five seconds).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
 from mytrading.daemons.console import views
 from mytrading.daemons.console.log_tail import LogTail
+from mytrading.daemons.console.profit_curve import ProfitCurve
 from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks, net_greeks
 from mytrading.daemons.console.topics import TopicBook
 from mytrading.messages import ops
@@ -31,7 +31,7 @@ POLL_S = 0.25
 PATIENCE_S = 1.0
 """Seconds for which an answer of the gateway is awaited; then the page is grey, and the query is repeated."""
 PROFIT_NS = 5_000_000_000
-POINTS = 5000
+CURVE_FILE = "profit-curve.bin"
 MOST_ENDED = 500
 """Rows of a list that have ended which pages hold, beside all that have not; older ones are asked for."""
 _NEEDS_RISK = frozenset({"limits", "stops", "structures"})
@@ -78,7 +78,7 @@ class StackReader:
         self._changed = changed
         self._thread = ThreadPoolExecutor(1, "console.reader")
         self._ops: Ops | None = None
-        self._points: deque[ProfitPoint] = deque(maxlen=POINTS)
+        self._curve = ProfitCurve(config.state / CURVE_FILE)
         self._profit_ns = 0
         self._expiring: tuple[str, list[str]] = ("", [])
         self._lists: dict[str, _KnownList] = {}
@@ -163,7 +163,7 @@ class StackReader:
                 orders,
                 listed("signals"),
             ),
-            "profit": lambda: {str(point.at_ms): point for point in self._points},
+            "profit": self._curve.rows,
         }
         tables = {topic: made[topic]() for topic in topics if topic in made}
         if "lists" in topics:
@@ -180,9 +180,7 @@ class StackReader:
             return
         self._profit_ns = now
         pnl, at_ms = summary["pnl"], int(summary["market_ns"]) // views.MS
-        if self._points and ist_date(self._points[-1].at_ms * views.MS) != ist_date(at_ms * views.MS):
-            self._points.clear()
-        self._points.append(ProfitPoint(at_ms=at_ms, realised=pnl["realised"], unrealised=pnl["unrealised"]))
+        self._curve.add(ProfitPoint(at_ms=at_ms, realised=pnl["realised"], unrealised=pnl["unrealised"]))
 
     def _session(self) -> tuple[str, str, list[str]]:
         """State and text of the derivatives' session, and the underlyings whose options expire today."""
