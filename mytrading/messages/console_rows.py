@@ -170,6 +170,8 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     unrealised: float | None
     realised: float
     stop: float | None
+    stop_wanted: float | None
+    """The trigger that an operator requested for it and that does not rest at the broker yet; None without one."""
     stop_state: str
     """resting, triggered, partial, missing, closing, engine, hedge or none."""
     stop_distance: float | None

@@ -207,14 +207,24 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     elsewhere: int = 0
 
 
+class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """New prices (rupees) that an operator requested for a stop, by the client order id of the `order` they named."""
+
+    trigger: float
+    limit: float
+    order: str
+
+
 class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     """The stop that guards what one owner holds of one (account, instrument, product), from first fill to flat.
 
-    `side` is that of the stop orders, `trigger` and `limit` their prices in rupees. `attempts` counts the stop orders
-    made, `failures` those that ended without our request, `order` is the newest. `triggered_machine_ns` is when one was
-    first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (an operator
-    took the stop away and answers for the position until it is flat). `ghosts` counts stops of unknown fate that were
-    given up, the first of them at `ghost_machine_ns`: what is placed after that is not given up again.
+    `side` is that of the stop orders, `trigger` and `limit` their prices in rupees, those in force. A change that an
+    operator requested is `moving` until its stops rest there, or the broker refused it (None: there is none).
+    `attempts` counts the stop orders made, `failures` those that ended without our request, `order` is the newest.
+    `triggered_machine_ns` is when one was first seen triggered and unfilled. `state` is open, done, handed (an exit
+    goal took over), or released (an operator took the stop away and answers for the position until it is flat).
+    `ghosts` counts stops of unknown fate that were given up, the first of them at `ghost_machine_ns`: what is placed
+    after that is not given up again.
 
     After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
     read that began after `waits_machine_ns` (0: it does not wait).
@@ -231,10 +241,11 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     ghosts: int = 0
     ghost_machine_ns: int = 0
     waits_machine_ns: int = 0
+    moving: StopMove | None = None
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):
-    """A protection began, made another stop order, saw one trigger, or ended."""
+    """A protection began, made another stop order, saw one trigger, moves or moved, or ended."""
 
     protection: Protection
     at_ns: int

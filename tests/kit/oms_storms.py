@@ -436,6 +436,7 @@ class Storm:
             net = bench.broker.net.get((instrument, Product.MIS), 0)
             assert net == owned + unmanaged.get(instrument, 0), f"{instrument}: {net}, {owned} owned, {unmanaged}"
             self._guarded(instrument, {sign: sum(max(0, p.quantity * sign) for p in held) for sign in (1, -1)})
+        self._levels_in_force()
         sent = [row.machine_ns for row in bench.rows if isinstance(row, OrderChanged) and row.event in CALL_EVENTS]
         for first, after in zip(sent, sent[bench.limits.calls_per_second :], strict=False):
             assert after - first >= SECOND, "more calls in a second than the budget"
@@ -449,3 +450,15 @@ class Storm:
             if placed.open and placed.instrument == instrument and order is not None and order.purpose is Purpose.STOP:
                 stops[-order.side.sign] += placed.quantity - placed.filled
         assert stops == held, f"{held} of {instrument} is guarded by {stops}"
+
+    def _levels_in_force(self) -> None:
+        """Check that every protection says where its stops at the broker are, and that no move is left over."""
+        orders = self.bench.machine.state.orders
+        for level in self.bench.machine.state.open_protections():
+            names = [
+                order.broker_order_id for order in orders.values() if order.owner == level.owner and is_live(order)
+            ]
+            resting = [placed for name in names if (placed := self.bench.broker.orders.get(name)) and placed.open]
+            triggers = {placed.trigger_price for placed in resting if placed.order_type is OrderType.SL}
+            settled = not triggers or (level.moving is None and triggers == {level.trigger})
+            assert settled, f"{level}: stops rest at {triggers}"

@@ -14,7 +14,7 @@ from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
-from mytrading.messages.orders import GoalChanged, Order, OrderChanged
+from mytrading.messages.orders import GoalChanged, Order, OrderChanged, Protection, ProtectionChanged
 from mytrading.messages.run_config import RunConfig, write_run_config
 from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
 from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal, JournalReader, Row
@@ -43,6 +43,8 @@ class Bench:
         self.log = Path(config.state_dir) / "daemons.log"
         self._run = Path(config.state_dir) / "run.msgpack"
         self._stack = stack
+        self.running: dict[str, Process] = {}
+        """The newest process of each daemon."""
         self.risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
 
     def start(self, daemon: str) -> Process:
@@ -55,6 +57,7 @@ class Bench:
         )
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
+        self.running[daemon] = process
         return process
 
     def resting_entry(
@@ -107,6 +110,11 @@ class Bench:
         """The present level of an order in the router's journal; None if the router does not know it."""
         found = [row.order for row in self._orders() if isinstance(row, OrderChanged)]
         return next((order for order in reversed(found) if order.client_order_id == name), None)
+
+    def protection(self, strategy: str) -> Protection:
+        """The present stop protection of what a strategy holds, in the router's journal."""
+        found = [row.protection for row in self._orders() if isinstance(row, ProtectionChanged)]
+        return next(level for level in reversed(found) if level.strategy == strategy)
 
     def closed(self, goal: str) -> bool:
         """True if the router's journal shows an exit goal done."""

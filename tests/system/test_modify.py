@@ -19,6 +19,7 @@ from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.ops import PaperOrderCommand
 from mytrading.messages.run_config import write_run_config
+from mytrading.operations.journal_verify import verify_journals
 from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
 from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
 from mytrading.runtime.streams.ops_client import Ops
@@ -108,10 +109,12 @@ def test_router_would_decide_all_of_it_again_the_same(stack: Stack) -> None:
 # a stop, with risk's journal and the gateway's written by the test
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[tuple[Bench, Any]]:
-    with start_simulator(tmp_path) as simulator, runtime_folder() as runtime, ExitStack() as closing:
-        config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Any]]:
+    """Ten shares bought at 988, with a stop at 960."""
+    folder = tmp_path_factory.mktemp("stop")
+    with start_simulator(folder) as simulator, runtime_folder() as runtime, ExitStack() as closing:
+        config = feed_config(folder / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         write_run_config(Path(config.state_dir) / "run.msgpack", config)
         in_session = to_ns(date(2026, 11, 20), time(11, 0))
@@ -119,6 +122,14 @@ def bench(tmp_path: Path) -> Iterator[tuple[Bench, Any]]:
         made = Bench(config, closing)
         made.start("reconciler")
         made.start("router")
+        simulator.push("SBIN", 988.0)
+        entry = PlaceEntry(
+            id="e1", account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="T", run="r1", cause="e1",
+            side=Side.BUY, quantity=10, expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0,
+            stop_trigger=960.0, stop_limit=955.0,
+        )  # fmt: skip
+        made.command(entry)
+        eventually(lambda: open_stop(simulator), 30)
         yield made, simulator
 
 
@@ -128,27 +139,49 @@ def open_stop(simulator: Any) -> dict[str, Any]:
     return dict(found[0]) if len(found) == 1 else {}
 
 
-def test_stop_is_moved_in_place_by_a_call_that_answers_500_and_kept_without_force(bench: tuple[Bench, Any]) -> None:
-    stack, simulator = bench
-    simulator.push("SBIN", 988.0)
-    entry = PlaceEntry(
-        id="e1", account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="T", run="r1", cause="e1",
-        side=Side.BUY, quantity=10, expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0,
-        stop_trigger=960.0, stop_limit=955.0,
-    )  # fmt: skip
-    stack.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
-    stop = eventually(lambda: open_stop(simulator), 30)
-    simulator.call("/sim/fault", kind="place_500_but_placed", route="modifyorder", count=1)
+def request(stack: Bench, *signals: CancelRequested | ModifyRequested) -> None:
+    """Write requests into the gateway's journal, where the router finds them."""
     gateway = Journal(stack.config.journal_dir("gateway"), "gateway", "2026-11-20")
-    signals = (
-        ModifyRequested(id="m1", order=stop["strategy"], at_ns=1, trigger_price=970.0),
-        CancelRequested(id="c1", order=stop["strategy"], at_ns=2),
-    )
     for signal in signals:
         gateway.append([Entry(OUTPUT, "control", encode_body(signal))], machine_now(), machine_now())
     gateway.close()
+
+
+def test_stop_is_moved_in_place_by_a_call_that_answers_500_and_kept_without_force(bench: tuple[Bench, Any]) -> None:
+    stack, simulator = bench
+    stop = open_stop(simulator)
+    simulator.call("/sim/fault", kind="place_500_but_placed", route="modifyorder", count=1)
+    request(
+        stack,
+        ModifyRequested(id="m1", order=stop["strategy"], at_ns=1, trigger_price=970.0),
+        CancelRequested(id="c1", order=stop["strategy"], at_ns=2),
+    )
     moved = eventually(lambda: (found := open_stop(simulator)).get("trigger_price") == 970.0 and found, 30)
     assert (moved["orderid"], moved["price"], int(moved["quantity"])) == (stop["orderid"], 965.0, 10)
     eventually(lambda: (order := stack.order(stop["strategy"])) and order.trigger_price == 970.0, 20)
     order = eventually(lambda: (found := stack.order(stop["strategy"])) and found.links.request == "c1" and found, 20)
     assert (order.links.request, order.evidence.modify.calls, order.evidence.cancel.wanted) == ("c1", 1, False)
+
+
+def test_move_that_the_exchange_refuses_leaves_the_level_in_force_also_after_the_router_was_killed_meanwhile(
+    bench: tuple[Bench, Any],
+) -> None:
+    stack, simulator = bench
+    name, before = (stop := open_stop(simulator))["strategy"], stop["trigger_price"]
+    simulator.call("/sim/fault", kind="delay_ms", route="modifyorder", ms=600_000)
+    request(stack, ModifyRequested(id="m2", order=name, at_ns=3, trigger_price=1471.0))
+    eventually(lambda: (found := stack.order(name)) and found.evidence.modify.out, 20)
+    level = stack.protection("T")
+    assert (level.trigger, level.moving and level.moving.trigger) == (before, 1471.0), "in force is what rests"
+    stack.running["router"].kill()
+    stack.running["router"].wait()
+    simulator.call("/sim/fault", kind="delay_ms", count=0)
+    stack.start("router")
+    eventually(lambda: not stack.protection("T").moving, 40)
+    level, order = stack.protection("T"), stack.order(name)
+    assert order is not None and (level.trigger, level.limit) == (before, stop["price"])
+    said = f"refused: the broker refused trigger 1471 (limit 1466); trigger {before:g} (limit {stop['price']:g}) stays"
+    assert order.message.startswith(said), order.message
+    assert order.evidence.modify.wanted is None, "it is not tried again"
+    assert open_stop(simulator)["trigger_price"] == before
+    assert [found.problem for found in verify_journals(stack.config, "router") if found.problem] == []

@@ -780,6 +780,7 @@ export interface PositionRow {
   unrealised: number | null;
   realised: number;
   stop: number | null;
+  stop_wanted: number | null;
   stop_state: string;
   stop_distance: number | null;
   target: number | null;

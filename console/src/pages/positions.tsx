@@ -18,6 +18,7 @@ function Stop({ row }: { row: PositionRow }) {
   return (
     <span className="nowrap" title={`stop ${words(row.stop_state)}`}>
       {row.stop !== null && price(row.stop)} <Badge tone={STOPS[row.stop_state] ?? ""}>{words(row.stop_state)}</Badge>
+      {row.stop_wanted !== null && <span className="small"> to move to {price(row.stop_wanted)}</span>}
       {row.stop_distance !== null && (
         <span className="muted small">
           {" "}

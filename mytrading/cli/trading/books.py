@@ -241,8 +241,9 @@ def positions(
     if context.invoked_subcommand is not None:
         return
     rows = ask_gateway(profile, ops.PositionsQuery(all=everything))
+    wanted = ("stop_wanted",) if any(row.get("stop_wanted") is not None for row in rows) else ()
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",
-               "stop", "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
+               "stop", *wanted, "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
     shown = rows if as_json else [{**row, "age": _age(row.get("age_s"))} for row in rows]
     print_rows(shown, _columns(rows, *columns), as_json, "no open positions")
 

@@ -233,7 +233,9 @@ def _goal(body: dict[str, Any]) -> Wording:
 def _protection(body: dict[str, Any]) -> Wording:
     level = body["protection"]
     failed = f", {level['failures']} failed" if level.get("failures") else ""
-    return "stop", f"stop of {level['instrument']} at {level['trigger']:g} is {level.get('state', 'open')}{failed}"
+    moves = f", to be moved to {move['trigger']:g}" if (move := level.get("moving")) else ""
+    state = level.get("state", "open")
+    return "stop", f"stop of {level['instrument']} at {level['trigger']:g} is {state}{moves}{failed}"
 
 
 def _flatten(body: dict[str, Any]) -> Wording:

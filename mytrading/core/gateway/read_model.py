@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.engine.protective_exits import ProtectiveExits
-from mytrading.core.orders.state_machine import PROVEN, RESTING
+from mytrading.core.orders.state_machine import PROVEN, RESTING, first_trigger
 from mytrading.core.time import day_number
 from mytrading.messages import account_events, orders
 from mytrading.messages.commands import SignalDenied, SignalExpired
@@ -207,15 +207,25 @@ class StackView:
         ]
 
     def stop_of(self, position: Position) -> dict[str, Any]:
-        """Return a position's stop: `stop` (rupees or None), `stop_covers` (units of live stops) and `stop_state`.
+        """Return a position's stop: `stop` (rupees or None), `stop_wanted` (the trigger that it is to get, None if it
+        is to stay), `stop_covers` (units of live stops) and `stop_state`.
 
         The state is resting, triggered, partial (not all covered), missing, closing (an exit has taken over) or none.
+        What rests is shown by the orders at the broker; the level in force is shown where none rests.
         """
         live = self.stop_orders(position)
         covered = sum(order.quantity - order.filled_seen for order in live)
         level = self.protections.get(position.owner)
-        found = {"stop": level.trigger if level and level.state != "done" else None, "stop_covers": covered}
-        return {**found, "stop_state": self._stop_state(position, level, live, covered)}
+        stop = wanted = None
+        if level is not None and level.state != "done":
+            stop = first_trigger(live) or level.trigger
+            wanted = (level.moving or level).trigger
+        return {
+            "stop": stop,
+            "stop_wanted": wanted if wanted != stop else None,
+            "stop_covers": covered,
+            "stop_state": self._stop_state(position, level, live, covered),
+        }
 
     def _stop_state(self, position: Position, level: Protection | None, live: list[Order], covered: int) -> str:
         if any(goal.owner == position.owner for goal in self.goals.values()):

@@ -16,14 +16,22 @@ from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import order_updates, position_corrections, unknown_orders
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, is_live, same_fingerprint, with_cancel
+from mytrading.core.orders.state_machine import (
+    ABSENT,
+    LIVE,
+    TRIGGERED,
+    UNRESOLVED,
+    is_live,
+    same_fingerprint,
+    with_cancel,
+)
 from mytrading.core.time import SECOND
 from mytrading.messages import control
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import Order, Position, Protection
+from mytrading.messages.orders import Order, Position, Protection, StopMove
 from mytrading.messages.reports import BrokerOrder
 
 REFUSED = "refused: "
@@ -66,11 +74,14 @@ def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
     if order.purpose is not Purpose.STOP:
         return None
     level = oms.state.protections.get(order.owner)
-    return level if level is not None and level.state == "open" else None
+    return level if level is not None and level.state == "open" and level.side is order.side else None
 
 
 def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
-    """Request new terms for the order an operator names, or record the refusal; a stop's protection gets the prices."""
+    """Request new terms for the order an operator names, or record the refusal.
+
+    A stop's protection moves to the prices once the broker's book shows them; until then it keeps its own.
+    """
     if (order := _requested(oms, message)) is None:
         return
     wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
@@ -80,7 +91,8 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
         return
     order = oms.change(order, "requested", links=links, message="")
     if (level := _protection_of(oms, order)) is not None:
-        oms.change_protection(level, trigger=wanted.trigger_price, limit=wanted.price)
+        move = StopMove(trigger=wanted.trigger_price, limit=wanted.price, order=order.client_order_id)
+        oms.change_protection(level, moving=move)
     else:
         modify.request_terms(oms, order, wanted)
 
@@ -101,7 +113,9 @@ def why_not_modify(order: Order, wanted: OrderTerms) -> str:
         return "it is being cancelled"
     if order.purpose.reduces and order.purpose is not Purpose.STOP:
         return "an exit is tried, and re-priced, until the position is flat"
-    if wanted == modify.current_terms(order):
+    if order.purpose is Purpose.STOP and (order.state in TRIGGERED or order.filled_seen):
+        return "it has triggered; what it does not fill within seconds is closed at the market"
+    if wanted == modify.wanted_terms(order):
         return "expected another price, trigger or quantity than it has, found none"
     kind = order.order_type
     if wanted.price != order.price and kind not in (OrderType.LIMIT, OrderType.SL):

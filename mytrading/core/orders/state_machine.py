@@ -6,6 +6,7 @@ that is already known.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +25,9 @@ TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.
 
 RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
 """Known to be at the broker under its own id."""
+
+TRIGGERED = RESTING - {S.ACCEPTED}
+"""Of a stop: it has triggered, and fills or waits for a price within its limit."""
 
 UNRESOLVED = frozenset({S.UNKNOWN, S.PARKED})
 """May or may not be at the broker: blocks entries of its side and counts in the clamp."""
@@ -113,6 +117,16 @@ def is_of_day(order: Order, day: str) -> bool:
 def is_untriggered_stop(order: Order) -> bool:
     """True for a stop order that the broker has accepted and that has not triggered."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
+
+
+def first_trigger(orders: Iterable[Order]) -> float | None:
+    """Return the trigger (rupees) that the price reaches first, of the stops of one side that rest at the broker; None
+    without such a stop."""
+    resting = [order for order in orders if order.purpose is Purpose.STOP and order.state in RESTING]
+    triggers = [order.trigger_price for order in resting if order.trigger_price]
+    if not triggers:
+        return None
+    return max(triggers) if resting[0].side is Side.SELL else min(triggers)
 
 
 def with_wanted_terms(order: Order) -> Order:

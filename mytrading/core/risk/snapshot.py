@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mytrading.core.accounting.pnl import unrealised
+from mytrading.core.orders.state_machine import first_trigger
 from mytrading.core.risk.exits.price_levels import stop_level
 from mytrading.core.risk.limits.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
@@ -82,6 +83,8 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
         holder = "engine"
     else:
         holder = "broker" if level else "hedge" if risk.state.is_hedge(position) else "none"
+        mine = (order for order in risk.state.orders.of_instrument(position.instrument) if order.owner == key)
+        level = (first_trigger(mine) or level) if level else level
     distance = (quote.ltp - level) * side_of(units).sign if quote is not None and level else None
     return HeldStop(
         account=position.account,

@@ -226,6 +226,7 @@ def _position(row: Reply) -> rows.PositionRow:
         unrealised=row.get("unrealised"),
         realised=row.get("realised", 0.0),
         stop=stop,
+        stop_wanted=row.get("stop_wanted"),
         stop_state=row.get("stop_state", "none"),
         stop_distance=round(abs(ltp - stop), 2) if stop is not None and ltp is not None else None,
         target=row.get("held_target") or None,

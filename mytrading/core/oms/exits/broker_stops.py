@@ -13,15 +13,14 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.slicing import Sizes, closing_slices
-from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, is_untriggered_stop
+from mytrading.core.orders.state_machine import LIVE, RESTING, SENT, TRIGGERED, UNRESOLVED, is_untriggered_stop
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protection
+from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protection, StopMove
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
 """Prefix of the message of a stop that ended because we withdrew it."""
-_MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
 def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None:
@@ -99,14 +98,28 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         if entries.is_closing(oms, level.net, level.strategy):
             return  # the exit waits for the books: what stops there are stay, and none is placed beside it
         level = oms.change_protection(level, state="open", failures=0, triggered_machine_ns=0)
-    level = _watch(oms, level, stops)
+    level = _watch(oms, _end_move(oms, level, stops), stops)
     if level.state == "open":
+        wanted = level.moving or level
         for stop in stops:  # one that has triggered is left alone
             waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
             if waits and not stop.filled_seen:
                 quantity = modify.wanted_terms(stop).quantity
-                modify.request_terms(oms, stop, OrderTerms(level.limit, level.trigger, quantity))
+                modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
         _cover(oms, level, _stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
+
+
+def _end_move(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
+    """Take the prices that an operator requested as those in force, once every stop rests at them."""
+    move = level.moving
+    if move is None or not stops or not all(_rests_at(stop, move) for stop in stops):
+        return level
+    return oms.change_protection(level, trigger=move.trigger, limit=move.limit, moving=None)
+
+
+def _rests_at(stop: Order, move: StopMove) -> bool:
+    there = modify.lies_at(modify.current_terms(stop), move)
+    return there and stop.state in RESTING and not modify.is_modify_pending(stop)
 
 
 def stops_differ_from_positions(state: State) -> bool:
@@ -144,7 +157,7 @@ def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protect
     """Hand over to an exit where a stop has triggered and does not fill, or where none can be kept at the broker."""
     if level.failures >= oms.limits.stop_failures:
         return _hand_over(oms, level, f"{level.failures} stops did not stay at the broker")
-    moving = any(order.state in _MOVING and order.filled_seen < order.quantity for order in stops)
+    moving = any(order.state in TRIGGERED and order.filled_seen < order.quantity for order in stops)
     if moving and not level.triggered_machine_ns:
         return oms.change_protection(level, triggered_machine_ns=oms.machine)
     if not moving and level.triggered_machine_ns:
@@ -210,6 +223,9 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
     failed = [order for order in slices.orders_by_id(oms, level.order) if _failed(order)]
+    if level.moving is not None and (refused := [order for order in failed if _is_refused_move(order, level.moving)]):
+        level = oms.change_protection(modify.refuse_move(oms, level, refused[-1], refused[-1].message), order="")
+        failed = []  # at the prices before it rested: such a stop follows at once
     failures = level.failures
     if failed:
         if any(order.message.startswith(TRIGGER_CROSSED) for order in failed):
@@ -228,6 +244,10 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
         return
     oms.change_protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     slices.create_closing_orders(oms, order, quantity)
+
+
+def _is_refused_move(order: Order, move: StopMove) -> bool:
+    return order.state is not OrderState.GHOST and modify.lies_at(modify.wanted_terms(order), move)
 
 
 def _failed(order: Order) -> bool:
@@ -250,9 +270,10 @@ def _name(level: Protection, attempt: int) -> str:
 
 def build_stop_order(oms: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
     """Build the stop order of a protection's attempt with this number; nothing is emitted."""
+    wanted = level.moving or level
     return Order(
         client_order_id=_name(level, attempt), account=level.account, instrument=level.instrument,
         product=level.product, strategy=level.strategy, run=level.run, cause=level.cause, purpose=Purpose.STOP,
         side=level.side, quantity=quantity, order_type=OrderType.SL, state=OrderState.INITIALIZED, created_ns=oms.now,
-        updated_ns=oms.now, price=level.limit, trigger_price=level.trigger,
+        updated_ns=oms.now, price=wanted.limit, trigger_price=wanted.trigger,
     )  # fmt: skip

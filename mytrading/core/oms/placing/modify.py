@@ -15,7 +15,7 @@ from mytrading.core.orders.state_machine import is_live, with_cancel, with_modif
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Purpose, Severity
 from mytrading.messages.order_evidence import ModifyState, OrderEvidence, OrderTerms
-from mytrading.messages.orders import CallOutcome, Order, OrderChanged
+from mytrading.messages.orders import CallOutcome, Order, OrderChanged, Protection, StopMove
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
 SAME = 1e-4
@@ -149,10 +149,10 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         limits = oms.limits
         until = at + backoff(limits.retry_most, limits.slow, order.evidence.modify.calls)
         evidence = replace(order.evidence, modify=reset_modify(order.evidence.modify, not_before_machine_ns=until))
-        oms.change(order, "modify_refused", message=f"refused: {outcome.message}", evidence=evidence)
+        wanted = wanted_terms(order)
+        refused = oms.change(order, "modify_refused", message=f"refused: {outcome.message}", evidence=evidence)
         if order.purpose is Purpose.STOP:
-            what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
-            oms.alert(StateAlert.STOP_NOT_MOVED, Severity.WARNING, order.client_order_id, what)
+            _stop_refused(oms, refused, wanted, outcome.message)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
         oms.record_illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
@@ -160,6 +160,45 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         evidence = with_modify(order.evidence, out=False, answered_machine_ns=at)
         oms.change(order, "modify_answered", evidence=evidence, message=outcome.message or order.message)
     oms.request_read(order.account, "modify", positions=order.purpose.reduces)
+
+
+def _stop_refused(oms: OrderDecision, order: Order, wanted: OrderTerms, why: str) -> None:
+    level = oms.state.protections.get(order.owner)
+    if level is not None and level.moving is not None and lies_at(wanted, level.moving):
+        refuse_move(oms, level, order, why)
+        return
+    what = f"stop {order.broker_order_id} of {order.instrument} stays as it is, {order.quantity} at {_prices(order)}"
+    what += f"; the broker refused {wanted.quantity} at {_prices(wanted)} and it is tried again: {why}"
+    oms.alert(StateAlert.STOP_NOT_MOVED, Severity.WARNING, order.client_order_id, what)
+
+
+def refuse_move(oms: OrderDecision, level: Protection, refused: Order, why: str) -> Protection:
+    """End an operator's change of a stop that the broker refused for the order `refused`: an alert, and the reply.
+
+    In force is then what still rests there; where the stop had been taken away to be replaced, what rested before.
+    """
+    if (move := level.moving) is None:
+        return level
+    trigger, limit = (refused.trigger_price, refused.price) if is_live(refused) else (level.trigger, level.limit)
+    kept, wanted = _prices(OrderTerms(limit, trigger)), _prices(OrderTerms(move.limit, move.trigger))
+    stays = "stays in force" if is_live(refused) else "is placed again"
+    said = f"the broker refused {wanted}; {kept} {stays}, and nothing more is tried: {why}"
+    oms.alert(
+        StateAlert.STOP_NOT_MOVED, Severity.WARNING, refused.client_order_id,
+        f"stop of {level.strategy} in {level.instrument}: {said}",
+    )  # fmt: skip
+    if (asked := oms.state.orders.get(move.order)) is not None:
+        oms.change(asked, "request_refused", message=f"refused: {said}")
+    return oms.change_protection(level, trigger=trigger, limit=limit, moving=None)
+
+
+def lies_at(terms: OrderTerms, move: StopMove) -> bool:
+    """True if the prices of these terms are those that an operator requested for a stop."""
+    return abs(terms.trigger_price - move.trigger) < SAME and abs(terms.price - move.limit) < SAME
+
+
+def _prices(terms: Order | OrderTerms) -> str:
+    return f"trigger {terms.trigger_price:g} (limit {terms.price:g})"
 
 
 def record_unanswered_modify(oms: OrderDecision, order: Order) -> None:

@@ -182,16 +182,20 @@ def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     place = (read.account, row.instrument, row.side)
     levels = (one for one in oms.state.open_protections() if (one.account, one.instrument, one.side) == place)
     same = (level for level in levels if row.product in (None, level.product))
-    prices = ((level, abs(row.trigger_price - level.trigger), abs(row.price - level.limit)) for level in same)
-    alike = [level for level, trigger_apart, limit_apart in prices if max(trigger_apart, limit_apart) < modify.SAME]
+    alike = [level for level in same if _has_prices(row, level) or (level.moving and _has_prices(row, level.moving))]
     if not alike or _is_sought(oms, alike[0].net, row):
         return False
     level = max(alike, key=lambda level: broker_stops.uncovered_units(oms, level))
     attempt = broker_stops.next_unused_attempt(oms, level)
     order = broker_stops.build_stop_order(oms, level, row.quantity, attempt)
+    order = replace(order, price=row.price, trigger_price=row.trigger_price)
     oms.change_protection(level, attempts=attempt, order=order.client_order_id)
     _take_over(oms, read, order, row)
     return True
+
+
+def _has_prices(row: BrokerOrder, level: orders.Protection | orders.StopMove) -> bool:
+    return max(abs(row.trigger_price - level.trigger), abs(row.price - level.limit)) < modify.SAME
 
 
 def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:

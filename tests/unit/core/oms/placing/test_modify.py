@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from mytrading.core.gateway.outcomes import result_of
 from mytrading.core.oms import OmsLimits
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import TRIGGER_CROSSED, Order, Protection, StopMove
 from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
-from tests.kit.oms_protection import guarded, live, settle, stops
+from tests.kit.oms_protection import entered, guarded, live, settle, stops
+from tests.kit.state_digest import state_digest
 
 LIMIT = {"order_type": OrderType.LIMIT, "price": 100.0}
 
@@ -321,17 +323,110 @@ def test_stop_of_a_broker_without_modify_is_replaced_by_one_at_the_new_level() -
     assert live(bench) == 50 and "STOP_FAILED" not in bench.codes()
 
 
-def test_stop_whose_move_is_refused_stays_and_is_alarmed(bench: OrderBench) -> None:
-    stop = guarded(bench)
-    bench.ask_modify(stops(bench)[0].client_order_id, trigger_price=92.0)
-    bench.end(modifies(bench)[0], Outcome.REFUSED, message="trigger above the market")
-    bench.tick(1 * SECOND)
-    assert stop.open and modifies(bench) == [] and "STOP_NOT_MOVED" in bench.codes()
+def level(bench: OrderBench) -> Protection:
+    (found,) = bench.machine.state.protections.sorted_values()
+    return found
+
+
+def test_level_in_force_follows_a_requested_move_only_when_the_book_shows_it(bench: OrderBench) -> None:
+    guarded(bench)
     name = stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=92.0)
+    bench.modify()
+    assert (level(bench).trigger, level(bench).moving) == (90.0, StopMove(trigger=92.0, limit=89.0, order=name))
+    bench.read()
+    assert (level(bench).trigger, level(bench).limit, level(bench).moving) == (92.0, 89.0, None)
+
+
+def refuse_all_moves(bench: OrderBench, turns: int = 8) -> int:
+    """Let time pass while the broker refuses every change; returns how many changes were called for."""
+    asked = 0
+    for _ in range(turns):
+        for call in modifies(bench):
+            asked += 1
+            bench.end(call, Outcome.REFUSED, message="outside the price band")
+        later(bench, 30)
+    return asked
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "killed before the answer"])
+def test_move_of_a_stop_that_the_broker_refuses_changes_nothing_and_is_not_tried_again(
+    bench: OrderBench, killed: bool
+) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=1471.0)
+    if killed:
+        bench.crash()
+        settled = bench.machine.state.protections.sorted_values()[0]
+        assert (settled.trigger, settled.moving is not None) == (90.0, True)
+        later(bench), later(bench)
+    assert refuse_all_moves(bench) == 1
+    assert stop.open and (stop.trigger_price, stop.modifies, live(bench)) == (90.0, 0, 50)
+    assert (level(bench).trigger, level(bench).limit, level(bench).moving) == (90.0, 87.0, None)
+    said = "the broker refused trigger 1471 (limit 1468); trigger 90 (limit 87) stays in force"
+    assert bench.order(name).message.startswith(f"refused: {said}"), bench.order(name).message
+    assert said in next(alert.message for alert in bench.alerts if alert.code == "STOP_NOT_MOVED")
     assert bench.stands("STOP_NOT_MOVED", name)
-    settle(bench, 8)
-    assert stop.trigger_price == 92.0, "it is tried again"
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+    bench.ask_modify(name, trigger_price=92.0)
+    settle(bench, 3)
+    assert (stop.trigger_price, level(bench).trigger) == (92.0, 92.0)
     assert not bench.stands("STOP_NOT_MOVED", name)
+
+
+def test_refusal_for_one_of_several_stops_keeps_them_all_where_they_were(bench: OrderBench) -> None:
+    entered(bench, 100, 50)
+    first = bench.accept()
+    entry = bench.broker.orders[bench.order("e1").broker_order_id]
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    second = bench.accept()
+    bench.read()
+    bench.ask_modify(first.client_order_id, trigger_price=92.0)
+    calls = {call.order.broker_order_id: call for call in modifies(bench)}
+    bench.modify(calls[first.id])
+    bench.end(calls[second.id], Outcome.REFUSED, message="no")
+    settle(bench, 4)
+    assert (first.trigger_price, second.trigger_price, level(bench).trigger) == (90.0, 90.0, 90.0)
+    assert live(bench) == 100 and level(bench).moving is None
+
+
+def test_stop_that_is_replaced_to_be_moved_and_refused_is_placed_where_it_was() -> None:
+    """Without it the position would be closed after three refusals, or at once if the price had passed the stop."""
+    bench = replacing_bench(in_place=False)
+    guarded(bench)
+    name = stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=1471.0)
+    while not (placing := [call for call in bench.calls if call.call is Call.PLACE]):
+        settle(bench, 1) if bench.calls else later(bench)
+    assert placing[0].order.trigger_price == 1471.0
+    bench.end(placing[0], Outcome.REFUSED, message=f"{TRIGGER_CROSSED}trigger must be below the last price")
+    bench.tick(0)
+    assert [call.order.trigger_price for call in bench.calls] == [90.0], "at once"
+    settle(bench, 4)
+    assert live(bench) == 50 and bench.machine.goals() == []
+    assert (level(bench).trigger, level(bench).failures, level(bench).moving) == (90.0, 0, None)
+    found = result_of(bench.order(name), bench.machine.orders(), bench.order(name).links.request, cancel=False)
+    assert found.word == "refused" and "trigger 90 (limit 87) is placed again" in found.text
+
+
+def test_pending_move_of_a_stop_is_withdrawn_by_a_request_for_the_prices_it_has(bench: OrderBench) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=92.0)
+    bench.end(modifies(bench)[0], Outcome.NOT_SENT)
+    bench.ask_modify(name, trigger_price=90.0)
+    settle(bench, 4)
+    assert (stop.modifies, stop.trigger_price, level(bench).trigger, level(bench).moving) == (0, 90.0, 90.0, None)
+
+
+def test_stop_that_has_triggered_is_not_moved(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.broker.trigger(stop)
+    bench.report(stop)
+    bench.ask_modify(stops(bench)[0].client_order_id, trigger_price=92.0)
+    assert bench.order(stops(bench)[0].client_order_id).message.startswith("refused: it has triggered")
+    assert level(bench).moving is None
 
 
 def test_stop_is_made_smaller_in_place_when_less_is_held(bench: OrderBench) -> None:
