@@ -98,6 +98,9 @@ def test_unmanaged_units_are_shown_claimed_guarded_and_closed(stack: Stack) -> N
     assert "10 of NSE:SBIN MIS in paper are unmanaged" in refused(
         stack, 1, "positions", "claim", SBIN, "--strategy", "manual", "--quantity", "11"
     )
+    beyond = refused(stack, 2, "positions", "claim", SBIN, "--strategy", "manual", "--stop", "9999")
+    assert "STOP_LEVEL: the stop of units that were bought must lie below the price" in beyond
+    assert (found := rows_of(stack, SBIN)[0])["strategy"] == "(unmanaged)" and found["quantity"] == 10
     trigger = round(row["average_price"] * 0.9)
     stack.ask("positions", "claim", SBIN, "--strategy", "manual", "--stop", str(trigger))
     (stop,) = eventually(lambda: stops(stack), 20)

@@ -117,12 +117,14 @@ def test_limit_leg_rests_at_its_price_is_moved_and_filled_at_once(stack: Stack) 
     assert len(entries(stack, CALL)) == 1, "the very order was changed: nothing was placed anew"
 
 
-def test_market_beside_a_price_and_market_of_a_stop_are_refused(stack: Stack) -> None:
+def test_market_beside_a_price_and_market_and_a_trigger_beyond_the_price_of_a_stop_are_refused(stack: Stack) -> None:
     (stop,) = eventually(lambda: stops(stack, CALL), 60)
     both = stack.run("orders", "modify", stop["client_order_id"], "--market", "--price", "5")
     assert both.returncode == 2 and "expected --market alone" in both.stderr
     done = stack.run("orders", "modify", stop["client_order_id"], "--market")
     assert done.returncode == 1 and "expected a live LIMIT order, found a live SL order" in done.stderr
+    beyond = stack.run("orders", "modify", stop["client_order_id"], "--trigger", "0.05")
+    assert beyond.returncode == 2 and "STOP_LEVEL: the stop of units that were sold must lie above" in beyond.stderr
 
 
 def test_strategy_that_holds_is_removed_by_force_and_keeps_its_stop(stack: Stack, home: Path) -> None:

@@ -15,6 +15,13 @@ import msgspec
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.outcomes import result_of
 from mytrading.core.gateway.row_versions import why_order_moved, why_position_moved
+from mytrading.core.gateway.stop_prices import (
+    KnownPrice,
+    cost_of_today,
+    instrument_by_name,
+    why_stop_is_refused,
+    why_stop_would_not_rest,
+)
 from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed, why_not_modify
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
@@ -24,7 +31,8 @@ from mytrading.daemons.gateway.book_queries import resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import control, ops
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import Product, TradingLevel
+from mytrading.messages.enums import Product, Purpose, Side, TradingLevel
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import AlertAcknowledged
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
@@ -116,7 +124,7 @@ def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
     """Return the row to journal that changes an order's price, trigger or quantity; `RequestRefused` if it cannot."""
     order = _order_seen(ctx, request)
     terms = new_terms(order, request.price, request.trigger, request.quantity)
-    if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
+    if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms) or _beyond_price(ctx, order, terms):
         raise RequestRefused(f"order {order.client_order_id}: {why}")
     row = control.ModifyRequested(
         id=f"modify-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), price=request.price,
@@ -192,6 +200,22 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
     return f"quantity must be whole lots: {quantity} is no multiple of lot size {lot} ({symbol}); use {fits}"
 
 
+def _beyond_price(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
+    """Return why a stop cannot be moved to its new trigger, by the price; empty for other orders and changes."""
+    if order.purpose is not Purpose.STOP or terms.trigger_price == order.trigger_price:
+        return ""
+    held = ctx.view.positions.get(order.owner)
+    known = _known_price(ctx, order.instrument, order.product, held.average_price if held is not None else 0.0)
+    return why_stop_is_refused(order.side, terms.trigger_price, _instrument(ctx, order.instrument), known)
+
+
+def _known_price(ctx: RequestContext, instrument: str, product: Product, average_price: float) -> KnownPrice:
+    return KnownPrice(
+        ctx.view.quotes.get(instrument), ctx.clock.now(), machine_now(), ctx.config.risk.stale_quote_seconds,
+        cost_of_today(product, average_price),
+    )  # fmt: skip
+
+
 def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     """Return the row to journal that gives units without an owner to a strategy, or to `manual` to be closed."""
     found = _unmanaged_named(ctx, request)
@@ -200,6 +224,8 @@ def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
     price, quote = request.price, ctx.view.quotes.get(found.instrument)
+    if request.stop:
+        _check_claimed_stop(ctx, found, request)
     if not price and strategy == MANUAL and quote is not None and not found.average_price:
         price = quote.ltp  # claimed only to be closed, at an unknown cost: no limit goes by it
     row = control.ClaimRequested(
@@ -209,6 +235,20 @@ def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
         freeze=sizes.freeze, to_close=request.to_close, by=request.by,
     )  # fmt: skip
     return Decided((row,), ops.ClaimTaken(request=row.id, account=row.account, product=row.product))
+
+
+def _instrument(ctx: RequestContext, name: str) -> Instrument:
+    return InstrumentFile(ctx.config.state).book().get(name) or instrument_by_name(name)
+
+
+def _check_claimed_stop(ctx: RequestContext, found: UnmanagedChanged, request: ops.ClaimCommand) -> None:
+    """Raise `RequestRefused` if the stop of a claim would be refused, so that the claimed units would be closed."""
+    side = Side.SELL if found.quantity > 0 else Side.BUY
+    known = _known_price(ctx, found.instrument, found.product, found.average_price)
+    instrument = _instrument(ctx, found.instrument)
+    beyond = why_stop_is_refused(side, request.stop, instrument, known)
+    if why := beyond or why_stop_would_not_rest(side, request.stop, instrument, known):
+        raise RequestRefused(f"{found.instrument}: {why}")
 
 
 def _stop_limit(ctx: RequestContext, found: UnmanagedChanged, stop: float) -> float:
