@@ -297,7 +297,8 @@ def _leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: 
     products = {f"legs[{number}]": leg.product or product for number, leg in enumerate(plan.legs, 1)}
     for cover in match_rule_covers(plan.legs):  # bought legs that would end before a sold one that they cover
         if products[cover.bought] is Product.MIS and products[cover.sold] is not Product.MIS:
-            yield f"{settings.file_of(name)}: {short_lived_hedge(cover.bought, cover.sold, products[cover.sold])}"
+            why = short_lived_hedge(cover.bought, cover.sold, products[cover.sold])
+            yield f"{settings.file_of(name)}: {cover.bought}.product: {why}"
     for place, leg in zip(products, plan.legs, strict=True):
         label = f"{settings.file_of(name)}: {place}"
         if leg.product is not None and leg.product not in settings.risk.enabled_products:
@@ -307,11 +308,11 @@ def _leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: 
         if leg.kind is not LegKind.EQUITY:
             exchange, kind = _DERIVATIVES_OF.get(exchange, exchange), leg.right or "FUT"
         if kind == "INDEX":
-            yield f"{label}: {leg.watch} is an index, which cannot be bought; expected kind option or future"
+            yield f"{label}.kind: {leg.watch} is an index, which cannot be bought; expected kind option or future"
             continue
         yield from _not_enabled(settings, label, exchange, kind)
         if why := product_refusal(leg.watch, products[place], leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
-            yield f"{label}: {why}"
+            yield f"{label}.product: {why}"
 
 
 def _profile_problems(

@@ -278,12 +278,16 @@ def clamped_strike_warnings(plan: LegPlanConfig, text: str, file: str) -> list[s
 
 
 def unknown_symbol_problems(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
-    """Return a problem if the plan names an unknown instrument; empty if all are known."""
-    try:
-        plan.plan(symbols)
-    except UnknownSymbol as error:
-        return [f"{file}: {error}"]
-    return []
+    """Return a problem for each name of an instrument that is unknown, with its key; empty if all are known."""
+    named = {"underlying": plan.underlying}
+    named |= {f"legs[{number}].instrument": leg.instrument for number, leg in enumerate(plan.legs, 1) if leg.instrument}
+    problems = []
+    for key, name in named.items():
+        try:
+            symbols.resolve(name)
+        except UnknownSymbol as error:
+            problems.append(f"{file}: {key}: {error}")
+    return problems
 
 
 def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
@@ -316,11 +320,12 @@ def schema() -> dict[str, Any]:
     body = LegPlanConfig.model_json_schema()
     of_all = pydantic_model_of(StrategyConfig).model_json_schema()
     shared = {key: value for key, value in of_all["properties"].items() if key not in (*NOT_OF_LEGS, "parameters")}
+    name = {"default": "", "description": "Name of the strategy; default: that of the file.", "type": "string"}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A strategy of legs",
         "description": "config/strategies/NAME.toml with [[legs]]; see docs/leg-strategies.md.",
         **{key: value for key, value in body.items() if key in ("type", "required", "additionalProperties")},
-        "properties": {**shared, **body["properties"], "risk": {"type": "object"}},
+        "properties": {"name": name, **shared, **body["properties"], "risk": {"type": "object"}},
         "$defs": {**of_all.get("$defs", {}), **body.get("$defs", {})},
     }

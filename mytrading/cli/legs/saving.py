@@ -38,7 +38,7 @@ def merge_legs(text: str, name: str, values: Mapping[str, Any]) -> str:
 
 
 def _put(place: Any, key: str, value: Any) -> None:
-    if key.startswith("risk_") and isinstance(place.get("risk"), AbstractTable):  # a key of the table [risk]
+    if key.startswith("risk_") and key not in place and isinstance(place.get("risk"), AbstractTable):  # of [risk]
         place, key = place["risk"], key.removeprefix("risk_")
     if value is None:
         place.pop(key, None)

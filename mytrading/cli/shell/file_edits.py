@@ -20,8 +20,20 @@ from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import TradingSettings
 from mytrading.runtime.host.file_versions import VERSIONS
 
-_PLACE = re.compile(r"^[^:\s]+:(?P<line>\d+): (?P<field>[A-Za-z_]+(?:\[\d+\])?(?:\.[a-z_]+)?)(?P<rest>.*)$", re.DOTALL)
-_SETTING = re.compile(r"^(?P<field>[a-z_]+\.\w+) \([^:\s]+:(?P<line>\d+)\)(?P<rest>.*)$", re.DOTALL)
+_ORIGIN = r"(?: \((?P<origin>(?:[^()]|\([^()]*\))*)\))?"
+_FIELD = r"(?P<field>legs\[\d+\](?:\.\w+)?|[a-z_]+(?:\.\w+)?)"
+_SPELLINGS = tuple(
+    re.compile(rf"^{head}(?P<rest>.*)$", re.DOTALL)
+    for head in (
+        rf"config/strategies/[^:]+\.toml(?P<origin>:\d+)?: {_FIELD}(?=[: ])",
+        rf"{_FIELD} \((?P<origin>config/strategies/[^:]+\.toml:\d+)\)",
+        rf"[A-Za-z]\w*\.(?P<field>[a-z_]+){_ORIGIN}",
+    )
+)
+"""A problem as it is written: FILE:LINE: FIELD, FIELD (FILE:LINE), and STRATEGY.FIELD (FIELD (FILE:LINE))."""
+_AFTER_FIELD = (":", " = ", " is missing", " names ")
+_OF_LEG = re.compile(r"^: (?P<key>[a-z_]+)(?:, [a-z_]+)*: ")
+"""Behind `legs[2]`: the keys that do not fit each other, the first of which is named."""
 
 
 @contextmanager
@@ -78,8 +90,11 @@ def _link(source: Path, target: Path, *but: str) -> None:
 
 def place_of(problem: str) -> dict[str, Any]:
     """Return a problem with its line and the field that is wrong, `legs[2].strike` counted from 1; "" for none."""
-    found = _PLACE.match(problem) or _SETTING.match(problem)
-    if found is None:
+    found = next((match for spelling in _SPELLINGS if (match := spelling.match(problem))), None)
+    if found is None or not (found["field"].endswith("]") or found["rest"].startswith(_AFTER_FIELD)):
         return {"line": 0, "field": "", "text": problem}
-    text = f"{found['field']}{found['rest']}"
-    return {"line": int(found["line"]), "field": found["field"], "text": text}
+    field, rest, line = found["field"], found["rest"], re.search(r":(\d+)", found["origin"] or "")
+    text = f"{field}{rest}"
+    if field.endswith("]") and (keys := _OF_LEG.match(rest)):
+        field = f"{field}.{keys['key']}"
+    return {"line": int(line[1]) if line else 0, "field": field, "text": text}

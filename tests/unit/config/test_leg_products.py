@@ -91,9 +91,9 @@ def test_legs_are_intraday_by_themselves_only_if_all_are_mis(tmp_path: Path, tex
     ("text", "old", "new", "reported"),
     [
         (COVERED, '"cnc"', '"NMRL"', "covered.toml:10: legs[1].product = 'NMRL': expected MIS, NRML, CNC"),
-        (COVERED, '"cnc"', '"NRML"', "legs[1]: product NRML is for derivatives, NSE:SBIN is not one; use MIS or CNC"),
-        (COVERED, 'product = "NRML"', 'product = "CNC"', "legs[2]: product CNC is for shares"),
-        (COVERED, '"BUY"', '"SELL"', "legs[1]: shares cannot be sold short with product CNC"),
+        (COVERED, '"cnc"', '"NRML"', "legs[1].product: product NRML is for derivatives, NSE:SBIN is not one; use MIS"),
+        (COVERED, 'product = "NRML"', 'product = "CNC"', "legs[2].product: product CNC is for shares"),
+        (COVERED, '"BUY"', '"SELL"', "legs[1].product: shares cannot be sold short with product CNC"),
         (COVERED, '"cnc"', '"MIS"', "legs[1] is bought as MIS, which ends today, and would leave legs[2], sold as "
                                     "NRML, bare; buy it as NRML, or sell the other as MIS"),
         (HEDGED, '"NRML"\n\n[[legs]]\naction = "SELL"\n', '"MIS"\n\n[[legs]]\naction = "SELL"\nproduct = "NRML"\n',

@@ -51,6 +51,12 @@ def test_keys_of_a_table_of_risk_are_changed_there() -> None:
     assert made == TEXT + "\n[risk]\nmax_loss = 4000 # a day's pay\n"
 
 
+def test_key_of_risk_is_changed_where_the_file_has_it() -> None:
+    text = 'name = "Condor"\nrisk_max_loss = 5000\n\n[risk]\nmax_profit = 9000\n'
+    made = merge_legs(text, "Condor", {"risk_max_loss": 4000, "risk_max_profit": None, "risk_trailing": 20})
+    assert made == 'name = "Condor"\nrisk_max_loss = 4000\n\n[risk]\ntrailing = 20\n'
+
+
 @pytest.mark.parametrize(
     ("text", "legs", "error"),
     [(TEXT, [{"from": 9}], r"legs\[1\].from: expected the number of a leg of the file \(1 to 4\), each once; found 9"),
@@ -73,6 +79,33 @@ def test_mistake_is_reported_at_its_field_and_a_good_file_is_written_beside_its_
     assert refused.value.code == ERROR
     back = save({}, "--version", made["kept_version"], "Condor")
     assert back["saved"] and path.read_text(encoding="utf-8") == TEXT
+
+
+@pytest.mark.parametrize(
+    ("change", "leg", "fields"),
+    [({"exit_time": "09:10"}, {}, ["exit_time"]), ({"breakout": "above"}, {}, ["breakout"]),
+     ({"accounts": ["nobody"]}, {}, ["accounts"]), ({"max_lots": "many"}, {}, ["max_lots"]),
+     ({"sizing": "Bold"}, {}, ["sizing"]), ({"sizing": "risk"}, {}, ["risk_per_trade"]),
+     ({"risk_max_loss": -1}, {}, ["risk_max_loss"]), ({"enabled": False}, {}, ["enabled"]),
+     ({"underlying": "NIFTI"}, {}, ["underlying"]), ({"intraday": False}, {}, ["intraday"]),
+     ({}, {"order_type": "LIMIT"}, ["legs[2].limit"]), ({}, {"roll_to": "OTM 3"}, ["legs[2].roll_to"]),
+     ({}, {"lots": None, "profile": "Bold"}, ["legs[2].profile"]), ({}, {"profile": "A"}, ["legs[2].lots"]),
+     ({}, {"product": "CNC"}, ["legs[2].product"]), ({}, {"instrument": "NIFTI"}, ["legs[2].instrument"]),
+     ({}, {"right": None}, ["legs[2].right"]), ({}, {"reentries": 99}, ["legs[2].reentries"])],
+)  # fmt: skip
+def test_each_mistake_names_its_field_and_no_file_beside_it(
+    home: Path, change: dict[str, Any], leg: dict[str, Any], fields: list[str]
+) -> None:
+    problems = save({**change, "legs": [{}, leg, {}, {}]}, "--check", "Condor")["problems"]
+    assert [one["field"] for one in problems] == fields
+    assert not [one for one in problems if one["text"].startswith("config/")]
+
+
+def test_mistake_of_the_table_of_risk_names_its_field_and_line(home: Path) -> None:
+    path = home / "config" / "strategies" / "condor.toml"
+    path.write_text(TEXT + "\n[risk]\nmax_loss = 5000\n", encoding="utf-8")
+    (wrong,) = save({"risk_max_loss": -1}, "--check", "Condor")["problems"]
+    assert (wrong["field"], wrong["line"]) == ("risk.max_loss", len(TEXT.splitlines()) + 3)
 
 
 def test_copy_is_a_file_of_its_own_and_no_file_that_is_there_is_taken_for_a_new_one(home: Path) -> None:

@@ -35,6 +35,15 @@ def test_file_is_shown_with_its_keys_and_a_change_of_it_is_saved_once(console: C
     assert [row["result"] for row in console.audited(action="legs save")] == ["refused", "done"]
 
 
+def test_each_mistake_of_a_draft_comes_with_the_path_of_its_field(console: ConsoleOfTest) -> None:
+    page = console.browser("asha")
+    digest = page.get("/api/legs/Condor").json()["digest"]
+    legs = [{"from": 1}, {"from": 2, "order_type": "LIMIT"}, {"from": 3}, {"from": 4, "quantity": 0}]
+    made = page.post("/api/legs/Condor", values={"when": "nonsense", "legs": legs}, expected=digest).json()
+    assert [row["field"] for row in made["problems"]] == ["when", "legs[2].limit", "legs[4].quantity"]
+    assert not made["saved"]
+
+
 def test_file_that_was_not_opened_and_what_a_viewer_asks_change_nothing(console: ConsoleOfTest) -> None:
     page = console.browser("asha")
     unseen = page.post("/api/legs/condor", values={"legs": []}, save=True).json()
