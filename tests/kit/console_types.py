@@ -1,19 +1,24 @@
-"""TypeScript types of the web console, made from its structs: `python -m tests.kit.console_types` writes them."""
+"""TypeScript of the web console, made from its structs and the schema of files of legs.
+
+`python -m tests.kit.console_types` writes it.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 from types import UnionType
 from typing import Any, get_args
 
 import msgspec
 
+from mytrading.config.leg_plan import schema
 from mytrading.messages.console_api import REST_TYPES, LiveMessage, LiveRequest
 from mytrading.messages.console_rows import CHAIN_TOPICS, TOPICS
 from mytrading.reports import document
 from tests.kit.project import ROOT
 
 FILE = ROOT / "console" / "src" / "generated" / "api.ts"
+KEYS_FILE = FILE.with_name("leg_keys.ts")
 _HEAD = "// Written by `python -m tests.kit.console_types` from mytrading/messages/console_*.py. Do not edit.\n"
 REPORT = [kind for kind in vars(document).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
 """Types of a `report.json`; it leaves out fields that have their default."""
@@ -83,10 +88,64 @@ def typescript() -> str:
     return "\n".join([_HEAD, *parts])
 
 
-def main(path: Path = FILE) -> None:
-    """Write the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(typescript(), encoding="utf-8")
+_KEYS_HEAD = """// Written by `python -m tests.kit.console_types` from the schema of files of legs. Do not edit.
+
+/** A key of a file of legs: what it holds, and what counts where it is left out. */
+export interface FileKey {
+  kind: "text" | "time" | "number" | "yes" | "list" | "choice";
+  /** What it is for, with its unit. */
+  note: string;
+  /** What counts where it is left out; empty for nothing. */
+  usual: string;
+  choices?: readonly string[];
+}
+"""
+_STRUCTURE = ("legs", "risk")
+"""Keys of a file that hold tables: keys of `[risk]` are spelt `risk_…` here."""
+
+
+def leg_keys() -> str:
+    """Return the file with the keys of a file of legs, and of a leg, as it should be."""
+    made = schema()
+    kinds = made["$defs"]
+    tables = {"FILE_KEYS": made["properties"], "LEG_KEYS": kinds["LegConfig"]["properties"]}
+    parts = [_KEYS_HEAD]
+    for name, keys in tables.items():
+        rows = [f"  {key}: {_file_key(key, found, kinds)}," for key, found in keys.items() if key not in _STRUCTURE]
+        word = name.title().replace("_Keys", "KeyName")
+        parts.append("\n".join([f"export const {name} = {{", *rows, "} as const satisfies Record<string, FileKey>;"]))
+        parts.append(f"export type {word} = keyof typeof {name};\n")
+    return "\n".join(parts)
+
+
+def _file_key(key: str, found: dict[str, Any], kinds: dict[str, Any]) -> str:
+    real = kinds[_named(found["$ref"])] if "$ref" in found else found
+    kind = (real.get("anyOf") or [real])[0].get("type")
+    words = {"number": "number", "integer": "number", "boolean": "yes", "array": "list"}
+    usual = "" if "default:" in found["description"] else found.get("default")
+    made: dict[str, Any] = {
+        "kind": "choice" if "enum" in real else "time" if key.endswith("_time") else words.get(kind, "text"),
+        "note": found["description"].replace("`", ""),
+        "usual": _usual(usual),
+    }
+    if "enum" in real:
+        made["choices"] = [word for word in real["enum"] if word]
+    return "{ " + ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in made.items()) + " }"
+
+
+def _usual(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def main() -> None:
+    """Write the files."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(typescript(), encoding="utf-8")
+    KEYS_FILE.write_text(leg_keys(), encoding="utf-8")
 
 
 if __name__ == "__main__":

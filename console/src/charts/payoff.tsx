@@ -1,7 +1,7 @@
 /** Payoff: profit at expiry (solid), at a chosen day and volatility (dashed), breakevens, spot and its 1 and 2 sigma. */
 import { useRef, useState } from "react";
 import { compact, number, profit } from "../ui/format";
-import { type PricedLeg, profitAt } from "./payoff_math";
+import { payoffReach, type PricedLeg, profitAt } from "./payoff_math";
 
 interface Props {
   legs: readonly PricedLeg[];
@@ -11,6 +11,8 @@ interface Props {
   days: number;
   ivShift: number;
   breakevens: readonly number[];
+  /** A price of the underlying whose profit is told while nothing is pointed at; null for the spot. */
+  chosen?: number | null;
 }
 
 const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [760, 330, 90, 26, 12];
@@ -18,10 +20,11 @@ const POINTS = 240;
 
 export function Payoff(props: Props) {
   const { legs, spot, sigma } = props;
-  const [at, setAt] = useState<number | null>(null);
+  const [pointed, setAt] = useState<number | null>(null);
+  const at = pointed ?? props.chosen ?? null;
   const place = useRef<SVGSVGElement>(null);
   const strikes = legs.map((leg) => leg.strike);
-  const reach = Math.max(2.6 * sigma, ...strikes.map((strike) => Math.abs(strike - spot) * 1.25), spot * 0.01);
+  const reach = payoffReach(legs, spot, sigma);
   const [low, high] = [spot - reach, spot + reach];
   const xs = [...new Set([...Array.from({ length: POINTS + 1 }, (_, index) => low + ((high - low) * index) / POINTS), ...strikes])].filter((x) => x >= low && x <= high).sort((a, b) => a - b);
   const end = xs.map((x) => profitAt(legs, x, 0, 0));

@@ -47,3 +47,20 @@ test("a long call: unlimited profit, loss of its premium; before expiry it is wo
   expect(facts.breakevens).toEqual([24150]);
   expect(profitAt(legs, 24000, 5, 0)).toBeGreaterThan(profitAt(legs, 24000, 0, 0));
 });
+
+test("a calendar spread loses no more than it cost, and gains at the strike where the near leg ends worthless", () => {
+  const [near, far] = [7, 14].map((days) => black("call", 26000, 26000, 0.12, days));
+  const legs: PricedLeg[] = [
+    { kind: "call", strike: 26000, quantity: -75, entry: near ?? 0, iv: 0.12 },
+    { kind: "call", strike: 26000, quantity: 75, entry: far ?? 0, iv: 0.12, laterDays: 7 },
+  ];
+  const cost = 75 * ((far ?? 0) - (near ?? 0));
+  const facts = payoffFacts(legs, 26000, 0.12, 7);
+  expect(profitAt(legs, 26000, 7, 0)).toBeCloseTo(0, 6);
+  expect(facts.maxProfit).toBeCloseTo(75 * (near ?? 0) - cost, 0);
+  expect(facts.maxLoss).toBeCloseTo(-cost, 0);
+  expect(facts.breakevens).toHaveLength(2);
+  for (const at of facts.breakevens) expect(Math.abs(profitAt(legs, at, 0, 0))).toBeLessThan(cost * 0.01);
+  expect(facts.probability).toBeGreaterThan(0.4);
+  expect(facts.probability).toBeLessThan(0.8);
+});

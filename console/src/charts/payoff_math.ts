@@ -12,6 +12,10 @@ export interface PricedLeg {
   /** Price paid or received for a unit. */
   entry: number;
   iv: number;
+  /** Days by which it expires after the first leg does; until then it keeps a value of time. */
+  laterDays?: number;
+  /** What the forward of its expiry is above that of the first one. */
+  basis?: number;
 }
 
 const DAYS = 365;
@@ -32,9 +36,10 @@ export function black(kind: "call" | "put", forward: number, strike: number, iv:
   return sign * (forward * normal(sign * d1) - strike * normal(sign * (d1 - deviation)));
 }
 
-/** Profit in rupees with the underlying at `at`, `days` before expiry, all volatilities moved by `ivShift`. */
+/** Profit in rupees with the underlying at `at`, `days` before the first expiry, all volatilities moved by `ivShift`. */
 export function profitAt(legs: readonly PricedLeg[], at: number, days: number, ivShift: number): number {
-  const gain = (leg: PricedLeg): number => (leg.kind === "future" ? at - leg.strike : black(leg.kind, at, leg.strike, Math.max(leg.iv + ivShift, 0), days) - leg.entry);
+  const gain = (leg: PricedLeg): number =>
+    leg.kind === "future" ? at - leg.strike : black(leg.kind, at + (leg.basis ?? 0), leg.strike, Math.max(leg.iv + ivShift, 0), days + (leg.laterDays ?? 0)) - leg.entry;
   return legs.reduce((sum, leg) => sum + leg.quantity * gain(leg), 0);
 }
 
@@ -47,9 +52,23 @@ export interface PayoffFacts {
   probability: number;
 }
 
-/** Exact facts of the profit at expiry, which is a straight line between strikes. */
+const CURVE_POINTS = 800;
+
+/** Prices, up to six deviations from the forward, between which the profit is taken for straight where some legs expire later. */
+function curvePoints(legs: readonly PricedLeg[], forward: number, iv: number, days: number): number[] {
+  const latest = Math.max(...legs.map((leg) => leg.laterDays ?? 0), 0);
+  if (!latest) return [];
+  const reach = 6 * Math.max(iv * Math.sqrt((days + latest) / DAYS), 0.01);
+  return Array.from({ length: CURVE_POINTS + 1 }, (_, at) => forward * Math.exp(reach * ((2 * at) / CURVE_POINTS - 1)));
+}
+
+/** The reach of a picture on each side of the spot: 2.6 deviations, and every strike. */
+export const payoffReach = (legs: readonly PricedLeg[], spot: number, sigma: number): number =>
+  Math.max(2.6 * sigma, ...legs.map((leg) => Math.abs(leg.strike - spot) * 1.25), spot * 0.01);
+
+/** Facts of the profit at the first expiry: exact where all legs expire then, since it is a straight line between strikes. */
 export function payoffFacts(legs: readonly PricedLeg[], forward: number, iv: number, days: number): PayoffFacts {
-  const kinks = [...new Set(legs.map((leg) => leg.strike))].sort((a, b) => a - b);
+  const kinks = [...new Set([...legs.map((leg) => leg.strike), ...curvePoints(legs, forward, iv, days)])].sort((a, b) => a - b);
   const last = kinks.at(-1) ?? forward;
   const slope = legs.reduce((sum, leg) => sum + (leg.kind === "put" ? 0 : leg.quantity), 0);
   const far = last + 2 * forward;

@@ -1,8 +1,9 @@
 /** Live data for components: `useTopic("orders")` is the typed rows, `useLink()` whether they are fresh. */
-import { useCallback, useMemo, useSyncExternalStore } from "react";
+import { useCallback, useMemo, useRef, useSyncExternalStore } from "react";
 import type { ChainHead, ChainLine, Topics } from "../generated/api";
 import { expireSession } from "../api/session";
 import { Connection, type Link } from "./connection";
+import type { Topic } from "./topics";
 
 declare const __BUILD__: string;
 
@@ -31,11 +32,45 @@ export function useStack(): Topics["stack"] | null {
   return useTopic("stack").rows[0] ?? null;
 }
 
+export interface Chain {
+  lines: Rows<ChainLine>;
+  head: ChainHead | null;
+}
+
 /** Lines and head of one option chain, while the component is shown. */
-export function useChain(underlying: string, expiry: string): { lines: Rows<ChainLine>; head: ChainHead | null } {
+export function useChain(underlying: string, expiry: string): Chain {
   const lines = useNamed<ChainLine>(`chain:${underlying}:${expiry}`);
   const head = useNamed<ChainHead>(`chainhead:${underlying}:${expiry}`);
   return { lines, head: head.rows[0] ?? null };
+}
+
+/** The chains of several expiries of one underlying, by expiry. */
+export function useChains(underlying: string, expiries: readonly string[]): ReadonlyMap<string, Chain> {
+  const key = [...new Set(expiries)].sort().join(" ");
+  const names = useMemo(() => key.split(" ").flatMap((expiry) => [`chain:${underlying}:${expiry}`, `chainhead:${underlying}:${expiry}`]), [underlying, key]);
+  const latest = useRef<readonly Topic[]>([]);
+  const subscribe = useCallback(
+    (listener: () => void) => {
+      const ends = names.map((name) => connection.watch(name, listener));
+      return () => {
+        for (const end of ends) end();
+      };
+    },
+    [names],
+  );
+  const topics = useSyncExternalStore(subscribe, () => {
+    const now = names.map((name) => connection.topic(name));
+    if (now.length !== latest.current.length || now.some((topic, at) => topic !== latest.current[at])) latest.current = now;
+    return latest.current;
+  });
+  return useMemo(() => {
+    const made = new Map<string, Chain>();
+    key.split(" ").forEach((expiry, at) => {
+      const [lines, head] = [topics[2 * at], topics[2 * at + 1]];
+      made.set(expiry, { lines: { loaded: (lines?.version ?? -1) >= 0, rows: (lines?.rows ?? []) as unknown as readonly ChainLine[] }, head: (head?.rows[0] as unknown as ChainHead | undefined) ?? null });
+    });
+    return made;
+  }, [key, topics]);
 }
 
 export function useLink(): Link {

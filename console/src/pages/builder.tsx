@@ -6,13 +6,15 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { post } from "../api/client";
 import { Payoff } from "../charts/payoff";
-import { type PricedLeg, payoffFacts } from "../charts/payoff_math";
-import type { ChainCell, ChainHead, LegFile, StructureMargin, UnderlyingRow } from "../generated/api";
-import { useChain } from "../live/hooks";
+import { payoffFacts, payoffReach, type PricedLeg, profitAt } from "../charts/payoff_math";
+import type { ChainCell, LegFile, StructureMargin, UnderlyingRow } from "../generated/api";
+import { type Chain, useChains } from "../live/hooks";
 import { takeParameters } from "../shell/parameters";
 import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
-import { expiryDates, expiryWord, findContract, findFuture, type Leg, MOST_LEGS, newLeg, pickedLegs, readLegs, TEMPLATES } from "./builder_legs";
+import { findContract, findFuture, kindOf, type Leg, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
+import { expiryDates, expiryWord, MOST_LEGS } from "./expiries";
+import { afterChange, NO_MISTAKES } from "./leg_problems";
 import { LegSaving } from "./leg_saving";
 import { type ChosenLeg, LegTable } from "./leg_table";
 import { useOptionChoice } from "./option_choice";
@@ -28,9 +30,8 @@ export default function Builder() {
   const { row, expiry } = choice;
 
   function open(file: LegFile): void {
-    const underlying = String(file.values.underlying ?? "NIFTY").toUpperCase().replace(/^.*:/, "");
-    const read = readLegs(file.values, underlying);
-    choice.choose(underlying, read.find((leg) => !leg.kept)?.expiry);
+    const read = readLegs(file.values);
+    choice.choose(underlyingOf(file), read.find((leg) => kindOf(leg) === "call" || kindOf(leg) === "put")?.keys.expiry);
     setLegs(read);
     setOpened(file);
   }
@@ -56,74 +57,117 @@ interface BoardProps {
   onOpen: (file: LegFile) => void;
 }
 
+/** What is known of a leg with a price: for the payoff, and the cell of the chain. */
+type LegAtPrice = PricedLeg & { cell: ChainCell };
+
 function Board(props: BoardProps) {
-  const { row, legs, setLegs } = props;
-  const { lines, head } = useChain(row.underlying, props.expiry);
-  const sorted = useMemo(() => [...lines.rows].sort((a, b) => a.strike - b.strike), [lines.rows]);
+  const { row, legs, setLegs, opened } = props;
   const [times, setTimes] = useState(1);
+  const [wrong, setWrong] = useState(NO_MISTAKES);
+  useEffect(() => {
+    setTimes(1); // the lots of the file are as they stand there
+    setWrong(NO_MISTAKES);
+  }, [opened]);
   const dates = expiryDates(row.expiries);
   const word = expiryWord(props.expiry, row.expiries);
+  const dateOf = (leg: Leg): string | undefined => (leg.keys.expiry ? dates[leg.keys.expiry] : props.expiry);
+  const ofChain = (leg: Leg): boolean => otherInstrument(leg, row.underlying) === "" && (kindOf(leg) === "call" || kindOf(leg) === "put");
+  const asked = legs.flatMap((leg) => (ofChain(leg) ? dateOf(leg) ?? [] : []));
+  const first = [...asked].sort()[0] ?? props.expiry;
+  const chains = useChains(row.underlying, [props.expiry, ...asked]);
+  const sorted = useMemo(() => new Map([...chains].map(([expiry, { lines }]) => [expiry, [...lines.rows].sort((a, b) => a.strike - b.strike)])), [chains]);
+  const head = chains.get(first)?.head ?? null;
 
   const chosen = legs.map((leg): ChosenLeg => {
-    if (leg.kind === "future" && !leg.kept) {
+    const none = { leg, at: null, lines: [], loaded: true };
+    const other = otherInstrument(leg, row.underlying);
+    if (kindOf(leg) === "equity") return { ...none, elsewhere: `shares${other && ` of ${other}`}: not priced on this page` };
+    if (other) return { ...none, elsewhere: `of ${other}: not priced on this page` };
+    const date = dateOf(leg);
+    if (kindOf(leg) === "future") {
       const at = findFuture(head?.futures ?? [], leg, head?.forward ?? null);
-      return { leg, elsewhere: at || !head ? "" : "no such future is listed", at };
+      return { ...none, elsewhere: at || !head ? "" : "no such future is listed", at, loaded: head !== null };
     }
-    const date = leg.expiry ? dates[leg.expiry] : props.expiry;
-    const elsewhere = date === props.expiry ? "" : date ? `expires ${day(date)}` : `no ${leg.expiry} expiry is listed`;
-    return { leg, elsewhere, at: leg.kept || elsewhere ? null : findContract(sorted, leg) };
+    const chain = chains.get(date ?? "");
+    const lines = sorted.get(date ?? "") ?? [];
+    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: date ? "" : `no ${leg.keys.expiry} expiry is listed`, at: findContract(lines, leg) };
   });
-  const priced = chosen.flatMap(({ leg, at }): (PricedLeg & { cell: ChainCell })[] =>
-    at && at.cell.ltp !== null && (at.cell.iv !== null || leg.kind === "future")
-      ? [{ kind: leg.kind, strike: at.line.strike, quantity: leg.side * leg.lots * times * (at.cell.lot || row.lot), entry: at.cell.ltp, iv: at.cell.iv ?? 0, cell: at.cell }]
-      : [],
-  );
+  const priced = chosen.flatMap(({ leg, at }): LegAtPrice[] => {
+    const kind = kindOf(leg);
+    if (!at || at.cell.ltp === null || kind === "equity" || (at.cell.iv === null && kind !== "future")) return [];
+    const own = kind === "future" ? null : (chains.get(dateOf(leg) ?? "")?.head ?? null);
+    const laterDays = own && head ? Math.max(own.days - head.days, 0) : 0;
+    const basis = laterDays && own?.forward && head?.forward ? own.forward - head.forward : 0;
+    const lots = Math.max(Math.round(Number(leg.keys.lots || 1)) || 1, 1) * times;
+    return [{ kind, strike: at.line.strike, quantity: sideOf(leg) * lots * (at.cell.lot || row.lot), entry: at.cell.ltp, iv: at.cell.iv ?? 0, laterDays, basis, cell: at.cell }];
+  });
+  const unpriced = chosen.filter((one) => one.elsewhere).map(({ leg }) => legs.indexOf(leg) + 1);
+
+  function change(id: number, keys: LegTexts): void {
+    setLegs((before) => before.map((one) => (one.id === id ? { ...one, keys: { ...one.keys, ...keys } } : one)));
+    setWrong((before) => afterChange(before, Object.keys(keys), id));
+  }
 
   return (
     <>
       <Card title="Legs" plain actions={<TemplateChoice onChoose={(name) => setLegs(TEMPLATES[name]?.() ?? [])} />}>
-        <LegTable
-          legs={chosen} lines={sorted} loaded={lines.loaded}
-          onChange={(id, fields) => setLegs((before) => before.map((one) => (one.id === id ? { ...one, ...fields } : one)))}
-          onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))}
-        />
+        <LegTable legs={chosen} wrong={wrong.legs} onChange={change} onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))} />
         <div className="inside row">
           <button type="button" disabled={legs.length >= MOST_LEGS} onClick={() => setLegs([...legs, newLeg(-1, "call", 2)])}>Add a leg</button>
           <label className="row small">Times <input className="short" type="number" min={1} max={100} value={times} onChange={(event) => setTimes(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></label>
           <span className="muted small">1 lot is {number(row.lot)} units. Prices are the last ones, as if entered now, before charges.</span>
         </div>
       </Card>
-      <Structure legs={legs} priced={priced} head={head} />
+      <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} />
       <LegSaving
-        key={props.opened?.digest} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={props.opened} onOpen={props.onOpen}
-        problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.kept && !leg.expiry && leg.kind !== "future") ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them` : ""}
+        key={opened?.digest} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={props.onOpen} wrong={wrong} onWrong={setWrong}
+        problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.keys.expiry && (kindOf(leg) === "call" || kindOf(leg) === "put")) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them; choose one for each leg` : ""}
       />
     </>
   );
 }
 
+interface StructureProps {
+  legs: readonly Leg[];
+  priced: readonly LegAtPrice[];
+  /** Of the chain that expires first. */
+  head: Chain["head"];
+  /** Numbers of the legs that have no price on this page. */
+  unpriced: readonly number[];
+}
+
 /** Payoff and facts of the legs, if all of them have a price here. */
-function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: readonly (PricedLeg & { cell: ChainCell })[]; head: ChainHead | null }) {
+function Structure({ legs, priced, head, unpriced }: StructureProps) {
   const [daysOn, setDaysOn] = useState(0);
   const [ivShift, setIvShift] = useState(0);
+  const [move, setMove] = useState(0);
   const forward = head?.forward ?? head?.spot ?? null;
   const days = head?.days ?? 0;
   const iv = head?.atm_iv ?? null;
   const whole = priced.length === legs.length && legs.length > 0 && forward !== null && iv !== null;
   const facts = whole ? payoffFacts(priced, forward, iv, days) : null;
+  const calendar = priced.some((one) => one.laterDays);
   const net = (of: (cell: ChainCell) => number | null): number | null =>
     !whole || priced.some((one) => of(one.cell) === null) ? null : priced.reduce((sum, one) => sum + one.quantity * (of(one.cell) ?? 0), 0);
   const premium = whole ? priced.reduce((sum, one) => sum - (one.kind === "future" ? 0 : one.quantity * one.entry), 0) : null;
   const margin = useMargin(whole ? priced : [], head?.spot ?? forward ?? 0);
   const bound = (value: number): string => (Number.isFinite(value) ? profit(value, 0) : "unlimited");
+  const sigma = (forward ?? 0) * (iv ?? 0) * Math.sqrt(days / 365);
+  const reach = forward === null ? 0 : Math.floor((payoffReach(priced, forward, sigma) / forward) * 1000) / 1000;
+  const moved = Math.max(-reach, Math.min(move, reach));
+  const chosen = forward === null ? 0 : forward * (1 + moved);
+  const left = Math.max(days - daysOn, 0);
   return (
     <div className="columns">
       <Card title="Payoff, ₹">
-        {facts && forward !== null && iv !== null ? (
+        {facts && forward !== null ? (
           <>
-            <Payoff legs={priced} spot={forward} sigma={forward * iv * Math.sqrt(days / 365)} days={Math.max(days - daysOn, 0)} ivShift={ivShift} breakevens={facts.breakevens} />
+            <Payoff legs={priced} spot={forward} sigma={sigma} days={left} ivShift={ivShift} breakevens={facts.breakevens} chosen={moved ? chosen : null} />
             <div className="form">
-              <Field label={`Day: ${daysOn ? `in ${span(daysOn * 86_400)}` : "now"}, ${number(Math.max(days - daysOn, 0), 1)} days before expiry`}>
+              <Field label={`Underlying at ${number(chosen)}, ${moved < 0 ? "−" : "+"}${percent(Math.abs(moved))}: ${profit(profitAt(priced, chosen, left, ivShift), 0)} on the day`}>
+                <input type="range" min={-reach} max={reach} step={0.001} value={moved} onChange={(event) => setMove(event.target.valueAsNumber)} />
+              </Field>
+              <Field label={`Day: ${daysOn ? `in ${span(daysOn * 86_400)}` : "now"}, ${number(left, 1)} days before ${calendar ? "the first expiry" : "expiry"}`}>
                 <input type="range" min={0} max={Math.max(days, 0.01)} step={Math.max(days, 0.01) / 100} value={Math.min(daysOn, days)} onChange={(event) => setDaysOn(event.target.valueAsNumber)} />
               </Field>
               <Field label={`Implied volatility ${ivShift >= 0 ? "+" : "−"}${number(Math.abs(ivShift) * 100, 1)} points`}>
@@ -132,10 +176,10 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
             </div>
           </>
         ) : (
-          <Empty>{legs.some((leg) => leg.kept) ? "Not drawn: a leg of the file has no price on this page." : legs.length ? "Waiting for a price of each leg." : "Choose a template or add a leg."}</Empty>
+          <Empty>{unpriced.length ? `Not drawn: leg ${unpriced.join(", ")} has no price on this page.` : legs.length ? "Waiting for a price of each leg." : "Choose a template or add a leg."}</Empty>
         )}
       </Card>
-      <Card title="Facts at expiry">
+      <Card title={calendar ? "Facts at the first expiry" : "Facts at expiry"}>
         <Figures>
           <Figure name={(premium ?? 0) >= 0 ? "Premium received" : "Premium paid"}>{profit(premium, 0)}</Figure>
           <Figure name="Most profit">{facts ? bound(facts.maxProfit) : "—"}</Figure>
@@ -159,7 +203,7 @@ function Structure({ legs, priced, head }: { legs: readonly Leg[]; priced: reado
 }
 
 /** What the legs need, asked again when they are others, not with each price. */
-function useMargin(priced: readonly (PricedLeg & { cell: ChainCell })[], spot: number): StructureMargin | null {
+function useMargin(priced: readonly LegAtPrice[], spot: number): StructureMargin | null {
   const [found, setFound] = useState<StructureMargin | null>(null);
   const legs = priced.map((one) => ({ instrument: one.cell.instrument, units: one.quantity, price: one.entry }));
   const latest = useRef({ legs, spot });

@@ -1,48 +1,93 @@
 /** Legs of the builder: templates, the contracts that they choose in a chain, and what a file of legs says of them. */
-import type { ChainCell, ChainFuture, ChainLine } from "../generated/api";
+import type { ChainCell, ChainFuture, ChainLine, LegFile } from "../generated/api";
+import { LEG_KEYS, type LegKeyName } from "../generated/leg_keys";
+import { expiryDates } from "./expiries";
 
 export type How = "offset" | "delta" | "premium" | "strike";
-export type Right = "call" | "put" | "future";
+export type Right = "call" | "put" | "future" | "equity";
 
-/** A leg as a file has it: the keys that the builder knows, null for one that is taken out; others of the file stay. */
+/** The keys of a leg as text, the way a file spells them; empty or left out: what is usual. */
+export type LegTexts = Readonly<Partial<Record<LegKeyName, string>>>;
+/** What is sent of a leg, or what its file says: null for a key that is not there. */
 export type FileLeg = Record<string, string | number | null>;
 
 export interface Leg {
   id: number;
-  side: 1 | -1;
-  kind: Right;
-  lots: number;
-  how: How;
-  value: number;
-  /** Word of a file: nearest, next, monthly, next_monthly; empty follows the chain that is shown. */
-  expiry: string;
-  stop: string;
-  target: string;
-  reentries: number;
-  /** A risk profile that decides the lots; empty for none. */
-  profile: string;
+  /** An empty `expiry` follows the chain that is shown. */
+  keys: LegTexts;
   /** Its place in the opened file, counted from 1; null for a new one. */
   from: number | null;
   /** What the file says, so that only changes are written. */
   was: FileLeg | null;
-  /** A leg that the builder cannot price (shares, another underlying), in words; it stays as it is. */
-  kept: string;
+}
+
+/** How a leg chooses its strike, of which `value`; null for words that are none of these. */
+export interface StrikeRule {
+  how: How;
+  value: number;
 }
 
 export const HOW: Record<How, string> = { offset: "strikes from ATM", delta: "delta nearest", premium: "premium ₹ nearest", strike: "strike ₹" };
-export const MOST_LEGS = 20;
 
 let nextId = 1;
-const EMPTY = { lots: 1, how: "offset" as How, value: 0, expiry: "", stop: "", target: "", reentries: 0, profile: "", from: null, was: null, kept: "" };
+
+const KINDS: Record<Right, LegTexts> = {
+  call: { kind: "", right: "CE" },
+  put: { kind: "", right: "PE" },
+  future: { kind: "future", right: "", strike: "" },
+  equity: { kind: "equity", right: "", strike: "", expiry: "", lots: "", profile: "" },
+};
+
+export const sideOf = ({ keys }: Leg): 1 | -1 => (keys.action === "BUY" ? 1 : -1);
+
+export function kindOf({ keys }: Leg): Right {
+  if (keys.kind === "future" || keys.kind === "equity") return keys.kind;
+  return keys.right === "PE" ? "put" : "call";
+}
+
+export function strikeOf({ keys }: Leg): StrikeRule | null {
+  const found = /^(ATM|OTM|ITM|DELTA|PREMIUM|STRIKE)(?:\s+(\d+(?:\.\d+)?))?$/i.exec((keys.strike || "ATM").trim());
+  if (!found) return null;
+  const word = (found[1] ?? "").toUpperCase();
+  const value = Number(found[2] ?? 0);
+  if (word === "ATM" || word === "OTM" || word === "ITM") return { how: "offset", value: word === "ITM" ? -value : word === "OTM" ? value : 0 };
+  return { how: word.toLowerCase() as How, value };
+}
+
+const moneyness = (value: number): string => (value === 0 ? "ATM" : `${value > 0 ? "OTM" : "ITM"} ${Math.abs(value)}`);
+
+/** A rule of a strike in the words of a file. */
+export const strikeWords = ({ how, value }: StrikeRule): string => (how === "offset" ? moneyness(value) : `${how.toUpperCase()} ${Math.abs(value)}`);
+
+/** The keys that make a leg another contract; those that it has no use for are taken out. */
+export function asKind(leg: Leg, kind: Right): LegTexts {
+  const before = kindOf(leg);
+  const option = kind === "call" || kind === "put";
+  const listed = kind !== "equity" && before === "equity" ? { lots: "1", quantity: "" } : {};
+  return {
+    ...KINDS[kind],
+    ...listed,
+    ...(option ? { strike: leg.keys.strike || "ATM" } : { roll_at: "", roll_to: "", rolls: "" }),
+    ...(option && before !== "future" && before !== "equity" ? {} : { expiry: "" }),
+    ...(kind === "equity" && before !== "equity" ? { quantity: "1" } : {}),
+  };
+}
 
 /** A new leg; a sold one begins with a stop at twice its premium. */
-export const newLeg = (side: 1 | -1, kind: Right, value: number): Leg => ({ ...EMPTY, id: nextId++, side, kind, value, stop: side < 0 ? "100%" : "" });
+export const newLeg = (side: 1 | -1, kind: "call" | "put", strike: StrikeRule | number): Leg => ({
+  id: nextId++,
+  keys: { ...KINDS[kind], action: side > 0 ? "BUY" : "SELL", strike: strikeWords(typeof strike === "number" ? { how: "offset", value: strike } : strike), lots: "1", stop: side < 0 ? "100%" : "" },
+  from: null,
+  was: null,
+});
+
+const withKeys = (leg: Leg, keys: LegTexts): Leg => ({ ...leg, keys: { ...leg.keys, ...keys } });
 
 /** Legs picked in a chain, as `BUY 26000 CE,SELL 26500 CE`; what is none of these is left out. */
 export function pickedLegs(text: string): Leg[] {
   return text.split(",").flatMap((word): Leg[] => {
     const found = /^(BUY|SELL) (\d+(?:\.\d+)?) (CE|PE)$/.exec(word);
-    return found ? [{ ...newLeg(found[1] === "BUY" ? 1 : -1, found[3] === "CE" ? "call" : "put", Number(found[2])), how: "strike" }] : [];
+    return found ? [newLeg(found[1] === "BUY" ? 1 : -1, found[3] === "CE" ? "call" : "put", { how: "strike", value: Number(found[2]) })] : [];
   });
 }
 
@@ -54,6 +99,8 @@ export const TEMPLATES: Record<string, () => Leg[]> = {
   "Bull call spread": () => [newLeg(1, "call", 0), newLeg(-1, "call", 4)],
   "Bear put spread": () => [newLeg(1, "put", 0), newLeg(-1, "put", 4)],
   "Long straddle": () => [newLeg(1, "call", 0), newLeg(1, "put", 0)],
+  "Calendar spread": () => [withKeys(newLeg(1, "call", 0), { expiry: "next" }), withKeys(newLeg(-1, "call", 0), { expiry: "nearest" })],
+  "Covered call": () => [withKeys(newLeg(1, "call", 0), { ...KINDS.future, expiry: "monthly", stop: "2%" }), withKeys(newLeg(-1, "call", 3), { expiry: "monthly" })],
 };
 
 export interface Found {
@@ -63,8 +110,10 @@ export interface Found {
 
 /** The contract that a leg chooses among lines sorted by strike, null if there is none. */
 export function findContract(lines: readonly ChainLine[], leg: Leg): Found | null {
+  const kind = kindOf(leg);
+  const rule = strikeOf(leg);
   const sided = lines.flatMap((line): Found[] => {
-    const cell = leg.kind === "future" ? null : leg.kind === "call" ? line.call : line.put;
+    const cell = kind === "call" ? line.call : kind === "put" ? line.put : null;
     return cell ? [{ line, cell }] : [];
   });
   const nearest = (far: (one: Found) => number | null): Found | null => {
@@ -77,93 +126,89 @@ export function findContract(lines: readonly ChainLine[], leg: Leg): Found | nul
     }
     return best;
   };
-  switch (leg.how) {
+  if (!rule) return null;
+  switch (rule.how) {
     case "offset": {
       const money = lines.findIndex((line) => line.at_money);
-      const line = lines[money + (leg.kind === "call" ? leg.value : -leg.value)];
+      const line = lines[money + (kind === "call" ? rule.value : -rule.value)];
       return money < 0 || !line ? null : (sided.find((one) => one.line === line) ?? null);
     }
     case "strike":
-      return sided.find((one) => one.line.strike === leg.value) ?? null;
+      return sided.find((one) => one.line.strike === rule.value) ?? null;
     case "delta":
-      return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - Math.abs(leg.value))));
+      return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - rule.value)));
     case "premium":
-      return nearest((one) => (one.cell.ltp === null ? null : Math.abs(one.cell.ltp - leg.value)));
+      return nearest((one) => (one.cell.ltp === null ? null : Math.abs(one.cell.ltp - rule.value)));
   }
 }
 
 /** The future that a leg names, as a contract that moves with the forward; null if none is listed. */
 export function findFuture(futures: readonly ChainFuture[], leg: Leg, forward: number | null): Found | null {
-  const date = expiryDates(futures.map((one) => one.expiry))[leg.expiry || "nearest"];
+  const date = expiryDates(futures.map((one) => one.expiry))[leg.keys.expiry || "nearest"];
   const found = futures.find((one) => one.expiry === date);
   if (!found || forward === null) return null;
   const none = { bid: null, ask: null, volume: null, open_interest: null, open_interest_change: null, iv: null };
   return { line: { strike: forward, at_money: false, call: null, put: null }, cell: { ...none, instrument: found.instrument, lot: found.lot, ltp: found.ltp, delta: 1, gamma: 0, theta: 0, vega: 0 } };
 }
 
-/** The value with which another way to choose begins: that of the contract chosen so far. */
-export function startOf(how: How, at: Found | null): Partial<Leg> {
+/** The strike with which another way to choose begins: that of the contract chosen so far. */
+export function startOf(how: How, at: Found | null): LegTexts {
   const value = { offset: 0, delta: Math.abs(Math.round((at?.cell.delta ?? 0.3) * 100) / 100), premium: Math.round(at?.cell.ltp ?? 50), strike: at?.line.strike ?? 0 }[how];
-  return { how, value };
+  return { strike: strikeWords({ how, value }) };
 }
 
-/** The dates that the words of a file name today; `expiries` are the listed ones, nearest first. */
-export function expiryDates(expiries: readonly string[]): Record<string, string | undefined> {
-  const months = expiries.filter((one, at) => expiries[at + 1]?.slice(0, 7) !== one.slice(0, 7));
-  return { nearest: expiries[0], next: expiries[1], monthly: months[0], next_monthly: months[1] };
-}
+/** What a text says for a key that holds numbers; text that is none stays, for the check to say so. */
+export const asNumber = (text: string): string | number => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text.trim());
 
-/** The word that names an expiry today, empty if no word does. */
-export const expiryWord = (expiry: string, expiries: readonly string[]): string => Object.entries(expiryDates(expiries)).find(([, date]) => date === expiry)?.[0] ?? "";
-
-const moneyness = (value: number): string => (value === 0 ? "ATM" : `${value > 0 ? "OTM" : "ITM"} ${Math.abs(value)}`);
-
-/** A leg in the words of a file. */
+/** A leg as a file has it, each key. */
 export function writtenLeg(leg: Leg, expiry: string, times = 1): FileLeg {
-  const future = leg.kind === "future";
-  const strike = { offset: moneyness(leg.value), delta: `DELTA ${Math.abs(leg.value)}`, premium: `PREMIUM ${leg.value}`, strike: `STRIKE ${leg.value}` }[leg.how];
-  return {
-    action: leg.side > 0 ? "BUY" : "SELL",
-    kind: future ? "future" : null,
-    strike: future ? null : strike,
-    right: future ? null : leg.kind === "call" ? "CE" : "PE",
-    expiry: leg.expiry || (future ? "nearest" : expiry),
-    ...(leg.profile ? {} : { lots: leg.lots * times }),
-    stop: leg.stop.trim() || null,
-    target: leg.target.trim() || null,
-    reentries: leg.reentries || null,
-  };
+  const kind = kindOf(leg);
+  const made: FileLeg = {};
+  for (const key of Object.keys(LEG_KEYS) as LegKeyName[]) {
+    const text = (leg.keys[key] ?? "").trim();
+    made[key] = text === "" ? null : LEG_KEYS[key].kind === "number" ? asNumber(text) : text;
+  }
+  if (kind !== "equity" && !made.expiry) made.expiry = kind === "future" ? "nearest" : expiry;
+  if (made.profile) made.lots = null;
+  for (const key of ["lots", "quantity"]) if (typeof made[key] === "number") made[key] *= times;
+  return made;
 }
 
 /** What is sent of a leg: which one of the file it was, and what changed; all of a new one. */
 export function sentLeg(leg: Leg, expiry: string, times = 1): FileLeg {
-  if (leg.kept) return { from: leg.from };
   const now = Object.entries(writtenLeg(leg, expiry, times));
   const was = leg.was;
   return { from: leg.from, ...Object.fromEntries(was ? now.filter(([key, value]) => value !== was[key]) : now.filter(([, value]) => value !== null)) };
 }
 
-/** The legs of a file, those that the builder cannot price as `kept`; `underlying` is the file's own. */
-export function readLegs(values: Record<string, unknown>, underlying: string): Leg[] {
-  return (Array.isArray(values.legs) ? values.legs : []).map((one: Record<string, unknown>, index) => readLeg(one, index + 1, underlying));
+/** The underlying of a file by its short name. */
+export const underlyingOf = (file: LegFile): string => String(file.values.underlying ?? "NIFTY").toUpperCase().replace(/^.*:/, "");
+
+/** The legs of a file. */
+export function readLegs(values: Record<string, unknown>): Leg[] {
+  return (Array.isArray(values.legs) ? values.legs : []).map((one: Record<string, unknown>, index) => readLeg(one, index + 1));
 }
 
-function readLeg(one: Record<string, unknown>, from: number, underlying: string): Leg {
-  const text = (key: string, usual = ""): string => String(one[key] ?? usual);
-  const side = text("action").toUpperCase() === "BUY" ? 1 : -1;
-  const [word = "ATM", size = "0"] = text("strike", "ATM").toUpperCase().trim().split(/\s+/);
-  const how = ({ DELTA: "delta", PREMIUM: "premium", STRIKE: "strike", ATM: "offset", OTM: "offset", ITM: "offset" } as Record<string, How>)[word];
-  const right = text("right").toUpperCase();
-  const instrument = text("instrument").toUpperCase();
-  const another = instrument !== "" && instrument.replace(/^.*:/, "") !== underlying;
-  const kind = text("kind", "option").toLowerCase();
-  const kept = another || (kind !== "future" && (kind !== "option" || how === undefined || (right !== "CE" && right !== "PE")));
-  const leg: Leg = {
-    id: nextId++, side, from, kind: kind === "future" ? "future" : right === "PE" ? "put" : "call", how: how ?? "offset",
-    value: word === "ITM" ? -Number(size) : Number(size), lots: Number(one.lots ?? 1), profile: text("profile"),
-    expiry: text("expiry", "nearest").toLowerCase().trim().replace(/[\s-]+/g, "_"),
-    stop: text("stop"), target: text("target"), reentries: Number(one.reentries ?? 0), was: null,
-    kept: kept ? Object.entries(one).map(([key, value]) => `${key} ${String(value)}`).join(", ") : "",
-  };
-  return { ...leg, was: writtenLeg(leg, leg.expiry) };
+function readLeg(one: Record<string, unknown>, from: number): Leg {
+  const keys: Partial<Record<LegKeyName, string>> = {};
+  for (const key of Object.keys(LEG_KEYS) as LegKeyName[]) keys[key] = asChoice(LEG_KEYS[key], String(one[key] ?? ""));
+  if (keys.kind === "option") keys.kind = "";
+  if (keys.kind !== "equity") {
+    keys.expiry ||= "nearest";
+    keys.lots ||= "1";
+  }
+  const leg: Leg = { id: nextId++, keys, from, was: null };
+  return { ...leg, was: { ...writtenLeg(leg, "nearest"), ...(typeof one.lots === "number" ? { lots: one.lots } : {}) } };
+}
+
+/** A word of a file as the choice that it means there, whatever its case and its hyphens; other text as it is. */
+export function asChoice(key: { kind: string; choices?: readonly string[] }, text: string): string {
+  const plain = (word: string): string => word.trim().toLowerCase().replace(/[\s-]+/g, "_");
+  return key.choices?.find((word) => plain(word) === plain(text)) ?? text;
+}
+
+/** The instrument that a leg is of, if it is not `underlying` itself; empty if it is. */
+export function otherInstrument({ keys }: Leg, underlying: string): string {
+  const named = (keys.instrument ?? "").trim().toUpperCase();
+  return named === "" || named.replace(/^.*:/, "") === underlying ? "" : named;
 }

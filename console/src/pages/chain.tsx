@@ -7,7 +7,7 @@ import type { ChainCell, ChainHead, ChainLine } from "../generated/api";
 import { useChain } from "../live/hooks";
 import { clock, compact, number, percent, price } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
-import { MOST_LEGS } from "./builder_legs";
+import { MOST_LEGS } from "./expiries";
 import { useOptionChoice } from "./option_choice";
 
 export default function Chain() {

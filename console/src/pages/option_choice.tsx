@@ -3,7 +3,7 @@ import { type ReactNode, useState } from "react";
 import { useAnswer } from "../api/hooks";
 import type { UnderlyingRow } from "../generated/api";
 import { day } from "../ui/format";
-import { expiryDates } from "./builder_legs";
+import { expiryDates } from "./expiries";
 
 export interface OptionChoice {
   /** The underlying with its expiries, null until they are known. */

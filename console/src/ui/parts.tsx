@@ -90,7 +90,7 @@ export function Scrolled(props: { label: string; className?: string; children: R
 export function Diff(props: { lines: readonly string[]; label: string }) {
   if (!props.lines.length) return null;
   return (
-    <pre className="diff" aria-label={props.label}>
+    <pre className="diff" tabIndex={0} role="region" aria-label={props.label}>
       {props.lines.map((line, at) => (
         <span key={at} className={line.startsWith("+") ? "gain" : line.startsWith("-") ? "loss" : "muted"}>{`${line}\n`}</span>
       ))}

@@ -1,0 +1,200 @@
+"""The strategy builder in Chromium: each key of a file of legs has a control, and each mistake stands at its field."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.console_stack import ConsoleSite
+from tests.kit.console_viewer import PHONE, PageViewer
+from tests.kit.project import ROOT
+from tests.kit.waiting import eventually
+
+WHEEL = """# a wheel, by hand
+name = "Wheel"
+underlying = "NIFTY"
+product = "MIS"
+entry_time = "09:20"
+exit_time = 15:10:00 # before the close
+stop_loss_pct = 0.3
+days = "non-expiry"
+
+# the hedge
+[[legs]]
+action = "buy"
+strike = "otm 8"
+right = "ce"
+
+[[legs]]
+action = "SELL"
+strike = "DELTA 0.3"
+right = "CE"
+stop = "30%" # tested in June
+
+[risk]
+max_loss = 5000
+"""
+ELSEWHERE = {"legs": "the table", "risk": "its keys, as risk_…", "underlying": "chosen at the head of the page"}
+OF_LEG = {"right": "chosen with the contract type", "quantity": "in place of lots, of shares"}
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+
+
+@pytest.fixture
+def file(site: ConsoleSite) -> Iterator[Path]:
+    path = site.home / "config" / "strategies" / "wheel.toml"
+    path.write_text(WHEEL, encoding="utf-8")
+    yield path
+    path.unlink()
+
+
+def opened(viewer: PageViewer, name: str) -> Any:
+    viewer.open("/builder", "Strategy builder")
+    card = viewer.page.locator("section.card", has=viewer.page.get_by_role("heading", name="As a strategy"))
+    card.locator("select").first.select_option(name)
+    eventually(lambda: card.get_by_label("Name", exact=True).input_value() == name, 20)
+    return card
+
+
+def names(viewer: PageViewer) -> set[str]:
+    found: list[str] = viewer.page.locator("main [name]").evaluate_all("all => all.map(one => one.name)")
+    return set(found)
+
+
+def wrong(viewer: PageViewer, path: str) -> str:
+    """What stands at the field of this path, as a screen reader tells it."""
+    field = viewer.page.locator(f'[name="{path}"]')
+    assert field.get_attribute("aria-invalid") == "true", path
+    told = [viewer.page.locator(f"#{one}") for one in str(field.get_attribute("aria-describedby")).split()]
+    assert told[0].is_visible(), path
+    return str(told[0].inner_text())
+
+
+def test_each_key_of_a_file_of_legs_has_a_control(viewer: PageViewer, file: Path) -> None:
+    schema = json.loads((ROOT / "docs" / "legs.schema.json").read_text(encoding="utf-8"))
+    opened(viewer, "Wheel")
+    assert {f"legs[1].{key}" for key in schema["$defs"]["LegConfig"]["properties"] if key not in OF_LEG} <= names(
+        viewer
+    )
+    assert {key for key in schema["properties"] if key not in ELSEWHERE} <= names(viewer)
+    viewer.page.get_by_label("Contract type of leg 1").select_option("shares")
+    assert "legs[1].quantity" in names(viewer)
+
+
+def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
+    site: ConsoleSite, viewer: PageViewer, file: Path
+) -> None:
+    page, card = viewer.page, opened(viewer, "Wheel")
+    page.get_by_role("button", name="More of leg 2").click()
+    page.locator('[name="legs[2].order_type"]').select_option("LIMIT")
+    page.locator('[name="legs[2].product"]').select_option("CNC")
+    page.get_by_role("button", name="More of leg 2").click()
+    page.get_by_label("Stop of leg 2").fill("a third")
+    page.get_by_role("button", name="More of leg 1").click()
+    page.locator('[name="legs[1].reentries"]').fill("many")
+    card.get_by_label("Exit", exact=True).fill("09:00")
+    card.get_by_role("button", name="Check").click()
+    card.get_by_role("alert").wait_for()
+    assert "expected '30%'" in wrong(viewer, "legs[2].stop")
+    assert "integer" in wrong(viewer, "legs[1].reentries")
+    assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
+    assert card.get_by_role("button", name="Save").is_disabled()
+    assert viewer.serious_findings() == []
+
+    page.get_by_label("Stop of leg 2").fill("40%")
+    assert page.get_by_label("Stop of leg 2").get_attribute("aria-invalid") is None
+    page.locator('[name="legs[1].reentries"]').fill("")
+    card.get_by_role("button", name="Check").click()
+    eventually(lambda: page.locator('[name="legs[2].limit"][aria-invalid=true]').count(), 20)
+    assert "order_type LIMIT" in wrong(viewer, "legs[2].limit")
+    page.locator('[name="legs[2].limit"]').fill("5%")
+    page.locator('[name="legs[2].profile"]').fill("Balancedd")
+    card.get_by_text("Exits of the whole").click()
+    card.locator('[name="risk_max_loss"]').fill("-4")
+    card.get_by_role("button", name="Check").click()
+    eventually(lambda: page.locator('[name="exit_time"][aria-invalid=true]').count(), 20)
+    assert "after entry_time" in wrong(viewer, "exit_time")
+    card.get_by_label("Exit", exact=True).fill("15:00")
+    card.get_by_role("button", name="Check").click()
+    eventually(lambda: page.locator('[name="risk_max_loss"][aria-invalid=true]').count(), 20)
+    card.locator('[name="risk_max_loss"]').fill("4000")
+    card.get_by_role("button", name="Check").click()
+    eventually(lambda: page.locator('[name="legs[2].profile"][aria-invalid=true]').count(), 20)
+    assert "did you mean balanced" in wrong(viewer, "legs[2].profile")
+    assert "CNC is for shares" in wrong(viewer, "legs[2].product")
+    page.locator('[name="legs[2].profile"]').fill("Balanced")
+    page.locator('[name="legs[1].profile"]').fill("Balanced")
+    page.locator('[name="legs[2].product"]').select_option("")
+    card.get_by_text("Trailing, profit locked in").click()
+    card.locator('[name="risk_trailing"]').fill("20")
+    card.locator('[name="risk_trailing_type"]').select_option("percentage")
+    card.locator('[name="risk_stop_to_cost"]').evaluate("one => one.closest('details').open = true")
+    card.locator('[name="risk_stop_to_cost"]').select_option("yes")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain").first.wait_for()
+    table = viewer.table("legs")
+    assert table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    assert viewer.too_wide() == [] and viewer.serious_findings() == []
+    card.get_by_role("button", name="Save").click()
+    viewer.said("wheel.toml is written")
+    text = file.read_text(encoding="utf-8")
+    for kept in ("# a wheel, by hand", "# before the close", "# the hedge", "# tested in June", 'strike = "otm 8"'):
+        assert kept in text
+    made = tomllib.loads(text)
+    assert (made["legs"][1]["order_type"], made["legs"][1]["limit"], made["legs"][1]["stop"]) == ("LIMIT", "5%", "40%")
+    assert made["risk"] == {"max_loss": 4000, "trailing": 20, "trailing_type": "percentage", "stop_to_cost": True}
+    assert made["stop_loss_pct"] == 0.3 and made["days"] == "non-expiry"
+
+    card.get_by_label("Version").select_option(index=1)
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain", has_text='+stop = "30%"').wait_for()
+    card.get_by_role("button", name="Save").click()
+    eventually(lambda: file.read_text(encoding="utf-8") == WHEEL, 20)
+
+
+def test_times_count_once_and_a_leg_of_another_expiry_is_priced_and_drawn(
+    site: ConsoleSite, viewer: PageViewer, file: Path
+) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    page.get_by_label("Template").select_option("Calendar spread")
+    page.locator(".payoff").wait_for()
+    facts = page.locator("section.card", has=page.get_by_role("heading", name="Facts at the first expiry"))
+    assert "unlimited" not in facts.inner_text()
+    contracts = page.locator("tbody tr:not(.below) td.text").all_inner_texts()
+    assert len(contracts) == 2 and contracts[0] != contracts[1]
+    slider = page.get_by_label("Underlying at")
+    slider.press("ArrowRight")
+    page.get_by_text("+0.1 %").wait_for()
+    page.get_by_label("Times").fill("2")
+    card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
+    card.get_by_label("Name", exact=True).fill("Far_Near")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain").first.wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.said("far_near.toml is written")
+    path = site.home / "config" / "strategies" / "far_near.toml"
+    made = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert [(leg["lots"], leg["expiry"]) for leg in made["legs"]] == [(2, "next"), (2, "nearest")]
+    eventually(lambda: page.get_by_label("Times").input_value() == "1", 20)
+    card.get_by_role("button", name="Check").click()
+    card.get_by_text("The file says this already").wait_for()
+    path.unlink()
+
+
+def test_builder_fits_a_phone(site: ConsoleSite, file: Path) -> None:
+    phone = site.viewer_of(width=PHONE)
+    card = opened(phone, "Wheel")
+    phone.page.get_by_role("button", name="More of leg 1").click()
+    for section in card.locator("details").all():
+        section.evaluate("one => one.open = true")
+    phone.page.locator(".payoff").wait_for()
+    assert phone.too_wide() == [] and phone.serious_findings() == [] and phone.problems == []
+    detail = phone.page.get_by_role("group", name="More of leg 1")
+    assert detail.evaluate("one => one.getBoundingClientRect().right") <= PHONE
+    phone.close()
