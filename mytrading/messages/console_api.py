@@ -521,6 +521,41 @@ class FeedMonitor(msgspec.Struct, frozen=True, kw_only=True):
     history: list[LogLine]
 
 
+class FeedSourceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection of the feed: the `active` one serves. `condition` is well, doubtful or sick; `age_s` since its last
+    quote."""
+
+    name: str
+    active: bool
+    connected: bool
+    condition: str
+    age_s: float
+    subscribed: int
+    ticked: int
+    connections: int
+    problem: str
+
+
+class FeedSubscriptionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument that the feed subscribes: `wanted_by` settings, strategies, daemons, screens, positions, orders.
+    `state` is live, waiting or refused; `age_s` of its last price is None before the first of its `ticks`."""
+
+    instrument: str
+    wanted_by: list[str]
+    state: str
+    mode: str
+    ticks: int
+    age_s: float | None
+    problem: str
+
+
+class FeedSubscriptions(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/feed/subscriptions: what the feed subscribes now, and at which sources."""
+
+    sources: list[FeedSourceRow]
+    subscriptions: list[FeedSubscriptionRow]
+
+
 class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/webhooks (trader): one of them, without its address. `state` is OPEN, LOCKED or FAULTY."""
 
@@ -1083,6 +1118,9 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     UnderlyingRow,
     CalendarDay,
     FeedMonitor,
+    FeedSourceRow,
+    FeedSubscriptionRow,
+    FeedSubscriptions,
     WebhookRow,
     WebhookMapping,
     WebhookView,

@@ -424,7 +424,57 @@ class OrderTrialResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     at_risk: float | None = None
 
 
+class FeedReportAsked(msgspec.Struct, frozen=True, kw_only=True, tag="feed_report_asked"):
+    """A screen looks at the feed, which answers with a `FeedReport`. `asked_machine_ns` is when, machine time."""
+
+    asked_machine_ns: int
+
+
+class FeedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection to a source of market data: the `active` one serves, the others stand by.
+
+    `condition` is well, doubtful or sick, `age_s` the seconds since its last quote, `connections` how often it was
+    connected since the start. `problem`: why it has no connection or gives no quotes, empty while it does.
+    """
+
+    name: str
+    active: bool
+    connected: bool
+    condition: str
+    age_s: float
+    subscribed: int
+    ticked: int
+    connections: int
+    problem: str
+
+
+class FeedSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument that the feed subscribes at the active source.
+
+    `wanted_by`: daemons, "watched" (settings, strategies, webhooks), "position" and "order"; empty while it is about to
+    be dropped. `state` is live, waiting (not acknowledged yet) or refused, with the server's `problem`. `mode` is LTP,
+    Quote or Depth. `ticks` are the frames since it was subscribed, `age_s` the seconds since its last price, None
+    before the first.
+    """
+
+    instrument: str
+    wanted_by: tuple[str, ...]
+    state: str
+    mode: str
+    ticks: int
+    age_s: float | None
+    problem: str
+
+
+class FeedReport(msgspec.Struct, frozen=True, kw_only=True, tag="feed_report"):
+    """Sources and subscriptions of the feed at a moment (machine time), by rank and in the order of subscribing."""
+
+    at_machine_ns: int
+    sources: tuple[FeedSource, ...]
+    subscriptions: tuple[FeedSubscription, ...]
+
+
 StatusMessage = (
     Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | CallBudget | StepDone | RiskPicture | OrderTrial
-    | OrderTrialResult
+    | OrderTrialResult | FeedReportAsked | FeedReport
 )  # fmt: skip

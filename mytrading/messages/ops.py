@@ -230,6 +230,11 @@ class OrderTrialQuery(Query[OrderTrialAnswer], frozen=True, kw_only=True, tag="o
     contract: Instrument | None = None
 
 
+class FeedQuery(Query[Any], frozen=True, kw_only=True, tag="feed"):
+    """Sources and subscriptions of the feed: the last `report`, None before the first. Asking makes a newer one, to be
+    had a moment later; `at_machine_ns` says of when it is, and `now_machine_ns` what time it is."""
+
+
 class RestingQuery(Query[Any], frozen=True, kw_only=True, tag="resting"):
     """Live entries, and stops at the broker."""
 
@@ -405,7 +410,7 @@ OperatorCommand = (
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery
     | RestingQuery | StrategiesQuery | StrategyQuery | FlattensQuery | AnswerQuery | OrderRequestQuery
-    | QuoteLeaseQuery | OrderTrialQuery | ListQuery | OperatorCommand
+    | QuoteLeaseQuery | OrderTrialQuery | FeedQuery | ListQuery | OperatorCommand
 )  # fmt: skip
 
 VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(OpsRequest)}

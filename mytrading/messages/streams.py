@@ -93,6 +93,8 @@ def step_topic(daemon: str) -> str:
 
 TRIAL_TOPIC = "trial"
 """The topic of `status` with orders that a screen asks risk about, and its answers."""
+FEED_REPORT_TOPIC = "subscriptions"
+"""The topic of `status` on which a screen asks for the feed's sources and subscriptions, and gets them."""
 
 
 def screen_topic(instrument: str) -> str:

@@ -161,6 +161,26 @@ def test_logs_follow_and_are_chosen_by_process_and_text(viewer: PageViewer) -> N
     assert viewer.page.get_by_label("Level, and above").input_value() == "info"
 
 
+def test_feed_lists_subscriptions_by_who_wants_them_and_draws_a_thousand(viewer: PageViewer) -> None:
+    viewer.open("/feed", "Feed")
+    viewer.row("subscriptions", "NIFTY", "Alternating").wait_for()
+    assert viewer.row("sources", "in use", "well")
+    viewer.page.get_by_label("Wanted by").select_option("Chart_Alerts")
+    table = viewer.table("subscriptions").locator("table")
+    eventually(lambda: table.get_attribute("aria-rowcount") == "2", 10)
+    row = {"wanted_by": ["engine"], "state": "live", "mode": "Quote", "ticks": 3, "age_s": 2.0, "problem": ""}
+    many = [{**row, "instrument": f"NSE:GEN{number:05d}"} for number in range(1000)]
+    viewer.page.route(
+        "**/api/feed/subscriptions", lambda route: route.fulfill(json={"sources": [], "subscriptions": many})
+    )
+    viewer.page.get_by_label("Wanted by").select_option("")
+    eventually(lambda: table.get_attribute("aria-rowcount") == "1001", 15)
+    assert table.locator("tbody tr").count() < 150
+    viewer.page.get_by_role("row", name="1 to 5 s 1,000").wait_for()
+    viewer.page.get_by_label("Search subscriptions").fill("GEN00777")
+    eventually(lambda: table.get_attribute("aria-rowcount") == "2", 10)
+
+
 def test_checks_of_servers_and_the_day_of_the_contracts_are_made_on_demand(viewer: PageViewer) -> None:
     viewer.open("/processes", "Processes")
     viewer.press("Check now")

@@ -21,7 +21,7 @@ from mytrading.daemons.console.server import ConsoleServer
 from mytrading.daemons.console.user_store import new_code
 from mytrading.daemons.gateway.ops_server import OpsServer
 from mytrading.messages.codec import encode_body
-from mytrading.messages.control import OrderTrial, OrderTrialResult
+from mytrading.messages.control import FeedReport, OrderTrial, OrderTrialResult
 from mytrading.messages.run_config import ConsoleRules, RunConfig
 from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.host.clock import MarketClock
@@ -47,6 +47,8 @@ class GatewayThread:
         """Requests are executed, and their answers lost."""
         self.judge: Callable[[OrderTrial], OrderTrialResult] | None = None
         """Risk, which answers trial orders; none answers none."""
+        self.feed: Callable[[], FeedReport] | None = None
+        """The feed, which reports its subscriptions; none reports none."""
         self.server: OpsServer = ops_server(config, record=self._record)
         self._config = config
         self._ends = threading.Event()
@@ -71,6 +73,8 @@ class GatewayThread:
                         socket.send_multipart([*parts[:-1], reply])
                     for trial in self.server.context.trials.take_unsent() if self.judge is not None else ():
                         self.server.context.trials.receive(self.judge(trial))
+                    if self.feed is not None and self.server.context.feed.asked:
+                        self.server.context.feed.newest = self.feed()
         context.destroy(0)
 
     def stop(self) -> None:

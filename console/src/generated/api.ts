@@ -350,6 +350,36 @@ export interface FeedMonitor {
   history: LogLine[];
 }
 
+/** A connection of the feed: the `active` one serves. `condition` is well, doubtful or sick; `age_s` since its last */
+export interface FeedSourceRow {
+  name: string;
+  active: boolean;
+  connected: boolean;
+  condition: string;
+  age_s: number;
+  subscribed: number;
+  ticked: number;
+  connections: number;
+  problem: string;
+}
+
+/** An instrument that the feed subscribes: `wanted_by` settings, strategies, daemons, screens, positions, orders. */
+export interface FeedSubscriptionRow {
+  instrument: string;
+  wanted_by: string[];
+  state: string;
+  mode: string;
+  ticks: number;
+  age_s: number | null;
+  problem: string;
+}
+
+/** GET /api/feed/subscriptions: what the feed subscribes now, and at which sources. */
+export interface FeedSubscriptions {
+  sources: FeedSourceRow[];
+  subscriptions: FeedSubscriptionRow[];
+}
+
 /** POST /api/first-user: the code of the shell, and the administrator to be. */
 export interface FirstUserRequest {
   code: string;

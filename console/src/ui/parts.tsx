@@ -114,12 +114,12 @@ export function Tabs<Name extends string>(props: { names: readonly Name[]; value
   );
 }
 
-/** A share from 0 to 1 as a bar; the number stands beside it. */
-export function Share(props: { value: number | null | undefined; label: string }) {
+/** A share from 0 to 1 as a bar; the number stands beside it. Near 1 it warns, unless it is `calm`. */
+export function Share(props: { value: number | null | undefined; label: string; calm?: boolean }) {
   const share = Math.min(Math.max(props.value ?? 0, 0), 1);
   return (
     <div className="bar" role="meter" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(share * 100)} aria-label={props.label}>
-      <div className={share >= 0.9 ? "bad" : share >= 0.7 ? "care" : ""} style={{ width: `${share * 100}%` }} />
+      <div className={props.calm ? "" : share >= 0.9 ? "bad" : share >= 0.7 ? "care" : ""} style={{ width: `${share * 100}%` }} />
     </div>
   );
 }

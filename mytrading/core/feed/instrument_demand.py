@@ -12,6 +12,8 @@ from mytrading.messages.orders import OrderChanged, OrderMessage, PositionAdjust
 
 DROP_AFTER_NS = MINUTE
 """Machine time for which an instrument stays subscribed after its last request: it is often wanted again."""
+REQUESTED_NS = 5 * SECOND
+"""A request is repeated each second: one that is older has ended."""
 LEASE_NS = 10 * SECOND
 MOST_LEASED = 1000
 """Instruments of one screen; a chain of 41 strikes has 83."""
@@ -30,6 +32,8 @@ class InstrumentDemand:
         self._exchanges = frozenset(exchanges)
         self._watched: frozenset[str] = frozenset()
         self._requested: dict[str, int] = {}
+        self._requests: dict[str, tuple[frozenset[str], int]] = {}
+        """By daemon its last request, and when."""
         self._orders: dict[str, str] = {}
         self._positions: dict[OwnerKey, str] = {}
         self._held: dict[str, frozenset[str]] = {}
@@ -41,9 +45,11 @@ class InstrumentDemand:
         self._watched = frozenset(usable)
         return usable
 
-    def request(self, instruments: Iterable[str], machine_ns: int) -> list[str]:
+    def request(self, instruments: Iterable[str], machine_ns: int, daemon: str = "") -> list[str]:
         """Record that a daemon requested quotes at this time; returns the instruments of a known exchange."""
         usable = [name for name in instruments if self._is_usable(name)]
+        if daemon:
+            self._requests[daemon] = frozenset(usable), machine_ns
         self._requested.update(dict.fromkeys(usable, machine_ns))
         return usable
 
@@ -73,6 +79,17 @@ class InstrumentDemand:
     def held(self) -> frozenset[str]:
         """Return the instruments with an open position."""
         return frozenset(self._positions.values()).union(*self._held.values())
+
+    def wanted_by(self, machine_ns: int) -> dict[str, tuple[str, ...]]:
+        """Return by instrument who wants it: "watched" by the configuration, daemons, "position", "order"."""
+        reasons: dict[str, list[str]] = {name: ["watched"] for name in self._watched}
+        for daemon, (names, at) in sorted(self._requests.items()):
+            for name in names if machine_ns - at <= REQUESTED_NS else ():
+                reasons.setdefault(name, []).append(daemon)
+        for word, names in (("position", self.held()), ("order", frozenset(self._orders.values()))):
+            for name in names:
+                reasons.setdefault(name, []).append(word)
+        return {name: tuple(words) for name, words in reasons.items()}
 
     def unwanted(self, subscribed: Iterable[str], machine_ns: int) -> list[str]:
         """Return subscribed instruments not configured, without position or live order, and not requested lately."""
@@ -104,6 +121,14 @@ class QuoteLeases:
             self._leases[who] = wanted, machine_ns + LEASE_NS
         else:
             self._leases.pop(who, None)
+
+    def screens(self, machine_ns: int) -> dict[str, list[str]]:
+        """Return by leased instrument the screens that show it."""
+        found: dict[str, list[str]] = {}
+        for who, (names, until) in self._leases.items():
+            for name in names if until > machine_ns else ():
+                found.setdefault(name, []).append(who)
+        return found
 
     def wanted(self, machine_ns: int) -> tuple[str, ...]:
         """Return all leased instruments, sorted; drops leases that have expired."""

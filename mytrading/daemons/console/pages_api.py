@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import get
@@ -95,36 +95,6 @@ def show_logs(
         if len(found) == limit:
             break
     return found[::-1]
-
-
-@get("/api/feed", sync_to_thread=True)
-def show_feed(state: State) -> api.FeedMonitor:
-    """Return the connections of the feed: the serving one, those standing by, their figures and their history."""
-    status = query_gateway(state, ops.StatusQuery())
-    row: dict[str, Any] = next((one for one in status["daemons"] if one["daemon"] == "feed"), {})
-    figures: dict[str, float] = dict(row.get("figures") or {})
-    names = [source.id for source in state.config.sources]
-    rank = int(figures.get("source", 0))
-    current = names[rank] if rank < len(names) else ""
-    lines = last_lines(Path(state.config.log_dir) / "main.log")
-    entries = [(entry, line) for line in lines if '"feed.' in line and (entry := parse_log_line(line))]
-    feed_lines = [log_line(entry, line) for entry, line in entries if str(entry.get("event", "")).startswith("feed.")]
-    return api.FeedMonitor(
-        current=current,
-        standby=[name for name in names if name != current],
-        well=int(figures.get("sources_well", 0)),
-        silent_s=figures.get("source_age_s"),
-        subscribed=int(figures.get("subscribed", 0)),
-        ticked=int(figures.get("ticked", 0)),
-        fresh=int(figures.get("fresh", 0)),
-        expected=int(figures.get("expected", 0)),
-        quotes=int(figures.get("quotes_in", 0)),
-        bars=int(figures.get("bars", 0)),
-        switches=int(figures.get("source_switches", 0)),
-        reconnects=int(figures.get("reconnects", 0)),
-        figures=figures,
-        history=feed_lines[-100:],
-    )
 
 
 @get("/api/settings", opt={"role": "admin"}, sync_to_thread=True)
@@ -236,6 +206,5 @@ ROUTES = [
     show_instruments,
     show_underlyings,
     show_calendar,
-    show_feed,
     show_operations,
 ]

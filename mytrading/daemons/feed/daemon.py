@@ -24,14 +24,15 @@ from mytrading.daemons.feed.alerts import FeedAlerts
 from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketPublisher, MarketSteps, QuoteIntake
+from mytrading.daemons.feed.report import feed_report
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestQuotes
 from mytrading.daemons.feed.sources import SourceConnections
 from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor, SubscriptionManager
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
+from mytrading.messages.control import ClockTick, FeedReportAsked, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import RunConfig, TradeRule
-from mytrading.messages.streams import step_topic
+from mytrading.messages.streams import FEED_REPORT_TOPIC, step_topic
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import Progress
@@ -137,6 +138,7 @@ class DataManager(Daemon):
         topics = (*REQUESTERS, *(step_topic(name) for name in REQUESTERS)) if self.lock_step else REQUESTERS
         every_s = 0.0 if self.lock_step else TICK_S
         self.subscribe("status", self._on_message, topics=topics, writers=REQUESTERS, every_s=every_s)
+        self.subscribe("status", self._on_message, topics=(FEED_REPORT_TOPIC,), writers=("gateway",), every_s=TICK_S)
         self.subscribe("status", self._on_message, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
         self.subscribe("orders", lambda frame: self.subscriptions.on_order_message(frame.message), every_s=TICK_S)
         if len(self.connections.all) > 1:
@@ -188,6 +190,9 @@ class DataManager(Daemon):
         elif isinstance(message, WantInstruments):
             self.steps.on_request(message)
             self.subscriptions.on_request(message)
+        elif isinstance(message, FeedReportAsked):
+            report = feed_report(self.connections, self.demand, self.health, machine_now())
+            self.status.send(FEED_REPORT_TOPIC, report)
         elif isinstance(message, AccountHealth):
             self.connections.set_ping_down(message.account, message.ping_down, machine_now())
         elif isinstance(message, Heartbeat) and message.daemon == NAME:

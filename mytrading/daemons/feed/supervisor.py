@@ -191,7 +191,7 @@ class SubscriptionManager:
     def on_request(self, message: WantInstruments) -> None:
         """Subscribe a daemon's `instruments`, keep bars of those in `bars`, and record its positions (`held`)."""
         self.demand.set_held(message.daemon, message.held)
-        wanted = self.demand.request(message.instruments, machine_now())
+        wanted = self.demand.request(message.instruments, machine_now(), message.daemon)
         kept = {name for name in message.bars if name in wanted and self.bars.keep_history(name, message.bar_days)}
         for instrument in wanted:
             if instrument in kept and self.connections.active.serves(instrument):

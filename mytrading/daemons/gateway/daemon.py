@@ -21,6 +21,8 @@ from mytrading.messages.codec import MAX_FRAME, Frame, encode_body
 from mytrading.messages.control import (
     Alert,
     CallBudget,
+    FeedReport,
+    FeedReportAsked,
     Heartbeat,
     OrderTrialResult,
     RiskPicture,
@@ -31,7 +33,7 @@ from mytrading.messages.journal_rows import ControlOpened, RiskOpened
 from mytrading.messages.ops import OpsReply
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
-from mytrading.messages.streams import ALL, OPTIONAL, TRIAL_TOPIC, screen_topic
+from mytrading.messages.streams import ALL, FEED_REPORT_TOPIC, OPTIONAL, TRIAL_TOPIC, screen_topic
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
@@ -96,7 +98,8 @@ class Gateway(MachineDaemon):
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
         self.every(WATCH_S, self._watchdog.check)
         self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).check)
-        self.subscribe("status", self._on_status, topics=(*ALL, *OPTIONAL, TRIAL_TOPIC), every_s=STATUS_S)
+        topics = (*ALL, *OPTIONAL, TRIAL_TOPIC, FEED_REPORT_TOPIC)
+        self.subscribe("status", self._on_status, topics=topics, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
@@ -167,6 +170,8 @@ class Gateway(MachineDaemon):
             self.view.apply(message)
         elif isinstance(message, OrderTrialResult):
             self.server.context.trials.receive(message)
+        elif isinstance(message, FeedReport):
+            self.server.context.feed.newest = message
 
     def _end_stale(self, machine_ns: int) -> None:
         for alert in self._stale.ended(list(self.control.alerts.values()), self.view.beats, machine_ns):
@@ -218,6 +223,9 @@ class Gateway(MachineDaemon):
         reply = self.server.reply(data)
         for trial in self.server.context.trials.take_unsent():
             self.status.send(TRIAL_TOPIC, trial)
+        if (feed := self.server.context.feed).asked:
+            feed.asked = False
+            self.status.send(FEED_REPORT_TOPIC, FeedReportAsked(asked_machine_ns=machine_now()))
         return reply
 
     def figures(self) -> dict[str, float]:

@@ -30,6 +30,7 @@ QUERIES: dict[type, Callable[[RequestContext, Any], Any]] = {
     ops.RiskQuery: stack_queries.risk,
     ops.QuoteLeaseQuery: stack_queries.quote_lease,
     ops.OrderTrialQuery: stack_queries.order_trial,
+    ops.FeedQuery: stack_queries.feed,
     ops.OrdersQuery: book_queries.orders,
     ops.PositionsQuery: book_queries.positions,
     ops.TradesQuery: book_queries.trades,

@@ -13,7 +13,7 @@ from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.order_trials import OrderTrials
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.text.spelling import name_key, nearest
-from mytrading.messages.control import Heartbeat
+from mytrading.messages.control import FeedReport, Heartbeat
 from mytrading.messages.run_config import RunConfig, StrategyRun
 from mytrading.runtime.daemon.webhook_files import WebhookFolder
 from mytrading.runtime.host.clock import MarketClock
@@ -57,6 +57,14 @@ class Totals:
         return self._now.get(daemon, (0, {}))[1].get(name, 0.0) + self._done.get(daemon, {}).get(name, 0.0)
 
 
+@dataclass
+class FeedReports:
+    """The newest report of the feed, and whether a screen asked for another."""
+
+    newest: FeedReport | None = None
+    asked: bool = False
+
+
 @dataclass(frozen=True)
 class RequestContext:
     """The stack as the gateway knows it."""
@@ -68,6 +76,7 @@ class RequestContext:
     totals: Totals
     leases: QuoteLeases = field(default_factory=QuoteLeases)
     trials: OrderTrials = field(default_factory=OrderTrials)
+    feed: FeedReports = field(default_factory=FeedReports)
     webhooks: WebhookFolder | None = None
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mytrading.core.accounting.pnl import profit
 from mytrading.core.feed.instrument_demand import LEASE_NS, MOST_LEASED
@@ -16,7 +18,7 @@ from mytrading.core.time import MINUTE, SECOND
 from mytrading.daemons.gateway.book_queries import newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
-from mytrading.messages.control import Alert, Heartbeat, OrderTrial
+from mytrading.messages.control import Alert, FeedSubscription, Heartbeat, OrderTrial
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds
@@ -243,6 +245,40 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
         )
     ctx.leases.renew(request.who, request.instruments, machine_now())
     return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)
+
+
+def feed(ctx: RequestContext, request: ops.FeedQuery) -> dict[str, Any]:  # noqa: ARG001
+    """Return the newest report of the feed, where who wants an instrument is named: strategies and screens."""
+    ctx.feed.asked = True
+    now, report = machine_now(), ctx.feed.newest
+    if report is None:
+        return {"now_machine_ns": now, "report": None}
+    screens, watchers = ctx.leases.screens(now), _watchers(ctx)
+    rows = [
+        replace(row, wanted_by=tuple(_who_wants(row, watchers, screens.get(row.instrument, []))))
+        for row in report.subscriptions
+    ]
+    return {"now_machine_ns": now, "report": replace(report, subscriptions=tuple(rows))}
+
+
+def _watchers(ctx: RequestContext) -> dict[str, list[str]]:
+    """By instrument the setting and the strategies that watch it."""
+    found: dict[str, list[str]] = {name: ["ENABLED_SYMBOLS"] for name in ctx.config.data.watch}
+    for run in ctx.runs:
+        for name in run.symbols:
+            found.setdefault(name, []).append(run.name)
+    return found
+
+
+def _who_wants(row: FeedSubscription, watchers: dict[str, list[str]], screens: list[str]) -> Iterator[str]:
+    """The gateway asks for screens, whose names end with the id of their process."""
+    for word in row.wanted_by:
+        if word == "watched":
+            yield from watchers.get(row.instrument, [word])
+        elif word == "gateway":
+            yield from [f"screen {name.rpartition('-')[0] or name}" for name in screens] or ["screen"]
+        else:
+            yield word
 
 
 def order_trial(ctx: RequestContext, request: ops.OrderTrialQuery) -> ops.OrderTrialAnswer:

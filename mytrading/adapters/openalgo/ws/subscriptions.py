@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode, feed_mode
 
@@ -25,16 +25,27 @@ FULLER_NS = 2_000_000_000
 Request = dict[str, Any]
 
 
+class SubscriptionProgress(NamedTuple):
+    """How far a subscription is: its mode, whether the server accepted it, frames taken, and what it refused."""
+
+    instrument: str
+    mode: str
+    accepted: bool
+    frames: int
+    error: str
+
+
 @dataclass(slots=True, eq=False)
 class _Item:
     """`accepted` is what the server acknowledged last and `held` all that it did; `taken` the mode of the last frame
-    that was taken, at `taken_ns`, 0 before the first."""
+    that was taken, at `taken_ns`, 0 before the first; `frames` counts those."""
 
     mode: FeedMode
     accepted: FeedMode | None = None
     held: set[FeedMode] = field(default_factory=set)
     taken: int = 0
     taken_ns: int = 0
+    frames: int = 0
     request: str = ""
     sent_ns: int = 0
     not_before: int = 0
@@ -84,6 +95,12 @@ class Subscriptions:
     def refused(self) -> dict[str, str]:
         """Return the refusal text of each refused instrument."""
         return {name: item.error for name, item in self._items.items() if item.error}
+
+    def progress(self) -> Iterator[SubscriptionProgress]:
+        """Yield each subscription with how far it is."""
+        for name, item in self._items.items():
+            mode = (item.accepted or item.mode).wire_name
+            yield SubscriptionProgress(name, mode, item.accepted is not None, item.frames, item.error)
 
     def is_accepted(self, instrument: str) -> bool:
         """True if the server has accepted the instrument on this connection."""
@@ -141,6 +158,7 @@ class Subscriptions:
         if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
             return False
         item.taken, item.taken_ns = mode, received_ns
+        item.frames += 1
         return True
 
     def _release(self, instrument: str, item: _Item, least: FeedMode) -> None:
