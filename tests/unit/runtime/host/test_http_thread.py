@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from mytrading.runtime.host.http_thread import PortTaken, bind_port
@@ -30,3 +32,12 @@ def test_port_of_before_is_had_again_where_any_or_the_next_will_do() -> None:
         port = free.getsockname()[1]
     with bind_port("127.0.0.1", port, next_free=False, setting="CONSOLE_PORT", before=before) as own:
         assert own.getsockname()[1] == port, "a port that was set is that port"
+
+
+def test_answer_is_sent_at_once_and_not_after_the_acknowledgement_of_its_head() -> None:
+    listening = bind_port("127.0.0.1", 0, next_free=False, setting="CONSOLE_PORT")
+    with listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
