@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed
 PAGES := $(VENV)/.console
 PAGE_FILES := $(shell find console -name node_modules -prune -o -type f -print 2>/dev/null)
 FAST := tests/property tests/contract tests/unit
+# Some of them take seconds or start a Python of their own: `make test` runs those too.
+QUICK := -m 'not slow and not long' $(FAST)
 # Every page of the console is driven by `make test-console`; tests/system/test_console_pages.py runs with the stacks.
 BROWSER := tests/console
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -50,7 +52,7 @@ help:
 	@echo 'make console     build the pages of the web console, which `make setup` does too'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, all tests: seven to ten minutes on two cores'
-	@echo 'make test-fast   unit, property and contract tests, about two minutes; ARGS="-k trailing"'
+	@echo 'make test-fast   unit, property and contract tests but the slow ones, some 80 seconds; ARGS="-k trailing"'
 	@echo 'make test-stacks whole backtests and the tests that start the real processes; see docs/testing.md'
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
@@ -130,7 +132,7 @@ test-side-by-side: $(STAMP)
 
 test-fast: export TEST_EXAMPLES = $(SHARE)
 test-fast: $(STAMP)
-	@$(PYTEST) -q $(BESIDE) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
+	@$(PYTEST) -q $(BESIDE) $(QUICK) $(ARGS); $(call TWICE,-q $(QUICK) $(ARGS))
 
 test-stacks: $(STAMP)
 	@$(PYTEST) $(BESIDE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))

@@ -60,6 +60,7 @@ def test_only_days_that_are_not_covered_are_asked_for(data: Command) -> None:
     assert (again["requests"], again["bars"], again["added"]) == (1, 288, 0)
 
 
+@pytest.mark.slow
 def test_nifty_50_is_all_that_were_members_and_each_is_known(data: Command) -> None:
     found = answer(data("download", "--universe", "nifty50", "-i", "1d", *DAYS, "--json"))
     assert len(found["instruments"]) == found["requests"] == 50
@@ -146,6 +147,7 @@ def test_store_without_the_bars_says_how_to_fetch_them(data: Command, command: C
     ), err
 
 
+@pytest.mark.slow
 def test_options_by_rule_are_those_around_the_prices_of_their_weeks(data: Command, command: Command) -> None:
     code, out, err = data(
         "download",

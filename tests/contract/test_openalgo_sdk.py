@@ -12,6 +12,8 @@ import pytest
 from tests.kit.shared_fixtures import once
 from tests.kit.simulator_process import API_KEY, start_simulator
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, sys
 from mytrading import ExtendedOpenAlgoAPI

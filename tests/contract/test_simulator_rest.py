@@ -280,6 +280,7 @@ def test_books_survive_kill_and_restart_on_the_same_ports(tmp_path: Path) -> Non
             assert fresh["orderid"] not in (filled["orderid"], resting["orderid"])
 
 
+@pytest.mark.slow
 def test_market_of_a_simulator_without_a_clock_file_goes_on_where_a_kill_stopped_it(tmp_path: Path) -> None:
     def tick(running: RunningSimulator) -> int:
         return int(running.get("/sim/state")[1]["data"]["tick"])
@@ -297,6 +298,7 @@ def test_market_of_a_simulator_without_a_clock_file_goes_on_where_a_kill_stopped
         assert order["order_status"] == "open" and tick(third) > 4_400
 
 
+@pytest.mark.slow
 def test_command_announces_itself_serves_and_ends_within_two_seconds_of_sigterm(tmp_path: Path) -> None:
     process = launch_simulator(tmp_path)
     try:
@@ -337,6 +339,7 @@ def _swallow(running: RunningSimulator) -> None:
         running.place()
 
 
+@pytest.mark.slow
 def test_square_off_closes_intraday_positions_and_keeps_carried_ones(tmp_path: Path) -> None:
     with start_simulator(tmp_path, start="2026-11-20 15:14:00", speed=10) as running:
         option = first_option(running)["symbol"]
@@ -353,6 +356,7 @@ def test_square_off_closes_intraday_positions_and_keeps_carried_ones(tmp_path: P
         assert "square-off time (15:15 IST)" in running.place()[1]["message"]
 
 
+@pytest.mark.slow
 def test_market_jumps_from_a_settled_expiry_to_the_next_open(tmp_path: Path) -> None:
     with start_simulator(tmp_path, start="2026-11-23 15:25", speed=400) as running:
         option = first_option(running)["symbol"]

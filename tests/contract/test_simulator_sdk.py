@@ -16,6 +16,7 @@ from tests.kit.shared_fixtures import once
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 from tests.kit.waiting import eventually
 
+pytestmark = pytest.mark.slow
 NEEDS_2X = pytest.mark.skipif(sys.version_info < (3, 12), reason="SDK 2.x needs Python 3.12")
 
 SCRIPT = """

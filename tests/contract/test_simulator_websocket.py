@@ -167,6 +167,7 @@ def test_muted_feed_sends_nothing_and_dropped_feed_closes(simulator: RunningSimu
     simulator.call("/sim/fault", kind="ws_mute", count=0)
 
 
+@pytest.mark.slow
 def test_client_that_reads_nothing_blocks_nobody_and_then_gets_the_newest(tmp_path: Path) -> None:
     with start_simulator(tmp_path, speed=400) as running:
         rows = running.get("/api/v1/instruments", "&exchange=NFO")[1]["data"]
@@ -191,6 +192,7 @@ def _time(frame: Frame) -> int:
     return int(frame["data"]["timestamp"]) if "data" in frame else 0
 
 
+@pytest.mark.slow
 def test_replay_sends_every_tick_of_the_file_in_order(tmp_path: Path) -> None:
     with gzip.open(TICKS, "rt") as stream:
         rows = [line.strip().split(",") for line in stream][1:]

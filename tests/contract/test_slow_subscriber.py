@@ -54,7 +54,7 @@ class Reader:
             self.read, self.gaps = (int(word) for word in line.split())
 
     def stall(self) -> None:
-        """It reads no more, and is known to have stopped."""
+        """Stop the reader; on return it has stopped."""
         os.kill(self.process.pid, signal.SIGSTOP)
         eventually(lambda: psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
 
@@ -128,6 +128,7 @@ def drained(lively: ZMQSubscriber, count: int) -> None:
     eventually(all_of_them)
 
 
+@pytest.mark.slow
 def test_stalled_reader_neither_blocks_the_publisher_nor_grows_it_and_learns_of_the_gap(
     endpoint: str, reader: Reader, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:

@@ -7,6 +7,10 @@ examples of a share are the first ones of all, the same each time.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+Case = TypeVar("Case")
 
 LEAST = 3
 SHARE = int(os.environ.get("TEST_EXAMPLES") or 100)
@@ -16,3 +20,8 @@ SHARE = int(os.environ.get("TEST_EXAMPLES") or 100)
 def examples(count: int) -> int:
     """`count`, or the share of it that this run tries."""
     return max(min(count, LEAST), count * SHARE // 100)
+
+
+def cases(every: Sequence[Case]) -> Sequence[Case]:
+    """All cases of a test that counts them up itself, or the share of them that this run tries, evenly spread."""
+    return every[:: max(100 // SHARE, 1)]

@@ -26,6 +26,7 @@ def repository() -> list[str]:
     return [str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PATTERNS)
 def test_repository_holds_no_secret(what: str) -> None:
     expression = re.compile(PATTERNS[what])

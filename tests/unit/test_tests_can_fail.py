@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+import pytest
+
 from tests.kit.project import ROOT
 
 RAISING = {"raises", "warns", "fail"}
@@ -59,6 +61,7 @@ def test_test_that_checks_nothing_is_found() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_test_of_ours_checks_something() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line} {name}: assert the outcome, not only wait for it"

@@ -53,7 +53,8 @@ def _unknown(found: object, kind: inspect.Type, place: str) -> Iterator[str]:
         allowed = {field.encode_name: field.type for field in kind.fields}
         for key, value in found.items():
             if key in allowed:
-                yield from _unknown(value, allowed[key], _below(place, key))
+                if isinstance(value, Mapping | list):  # else it holds no key
+                    yield from _unknown(value, allowed[key], _below(place, key))
             else:
                 near = nearest(str(key), allowed)
                 meant = f"did you mean {near}? " if near else ""

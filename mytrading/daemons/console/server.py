@@ -20,7 +20,7 @@ from mytrading.daemons.console.research_queue import ResearchQueue
 from mytrading.daemons.console.stack_reader import StackReader
 from mytrading.daemons.console.user_store import UserStore, code_path, store_path, wall_ms
 from mytrading.messages.console_api import LiveBeat
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.run_config import ConsoleRules, RunConfig
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.host.http_thread import HttpThread, bind_port
 from mytrading.runtime.host.paths import state_key
@@ -40,6 +40,15 @@ def _port_in(file: Path) -> int:
         return int(file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
+
+
+def check_address(rules: ConsoleRules) -> None:
+    """Raise `NotPrivate` if the console's address is one that others reach, without TLS before it."""
+    if rules.host not in LOOPBACK and not rules.public_url.startswith("https://"):
+        raise NotPrivate(
+            f"CONSOLE_HOST is {rules.host}, which others reach, without TLS: put a reverse proxy with a certificate"
+            " before it and name its address in CONSOLE_PUBLIC_URL (https://…), or leave the host at 127.0.0.1"
+        )
 
 
 class ConsoleServer:
@@ -109,11 +118,7 @@ class ConsoleServer:
         Raises `PortTaken`, or `NotPrivate` for an address that is not safe.
         """
         rules = self._config.console
-        if rules.host not in LOOPBACK and not rules.public_url.startswith("https://"):
-            raise NotPrivate(
-                f"CONSOLE_HOST is {rules.host}, which others reach, without TLS: put a reverse proxy with a certificate"
-                " before it and name its address in CONSOLE_PUBLIC_URL (https://…), or leave the host at 127.0.0.1"
-            )
+        check_address(rules)
         next_free = self._config.simulator.embedded
         other = self._config.webhooks.port
         file = console_port_file(self._config)

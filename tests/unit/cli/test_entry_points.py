@@ -46,6 +46,7 @@ def test_command_asked_for_alone_is_the_one_of_the_whole_program() -> None:
     assert app_of("statu") is app
 
 
+@pytest.mark.slow
 def test_main_file_with_a_command_ends_with_2_and_says_what_to_type(tmp_path: Path) -> None:
     done = ended(tmp_path, str(ROOT / "main.py"), "optimize", "SMA_Crossover", "--param", "fast_period=5:50:5")
     assert done.returncode == 2

@@ -249,6 +249,7 @@ def fields() -> list[str]:
     return [f"{owner}.{field}" for owner in RECEIVERS for field in getattr(run_config, owner).__struct_fields__]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", fields())
 def test_field_of_the_run_file_has_a_reader(accesses: Accesses, field: str) -> None:
     assert readers(accesses, *field.split(".")), f"nobody reads {field}: use it, or remove it"

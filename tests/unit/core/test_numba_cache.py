@@ -63,6 +63,7 @@ def ran(folder: Path, inner: str, monkeypatch: pytest.MonkeyPatch) -> tuple[floa
     return outer(1.0), sum(outer.stats.cache_hits.values())
 
 
+@pytest.mark.slow
 def test_kernel_whose_callee_in_another_file_changed_is_compiled_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

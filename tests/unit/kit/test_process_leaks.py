@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.kit.project import ROOT
 
@@ -42,6 +43,7 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_run_that_leaves_a_process_behind_fails_names_it_and_ends_it(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, "1 passed" in done.stdout) == (1, True), done.stdout + done.stderr

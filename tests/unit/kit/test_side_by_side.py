@@ -75,11 +75,13 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_each_test_runs_once_and_what_comes_last_after_all_stacks(output: str) -> None:
     assert "3 failed, 9 passed, 1 warning" in output, output
     assert "test_that_comes_when" not in output
 
 
+@pytest.mark.slow
 def test_failure_is_shown_with_what_was_printed_and_warned(output: str) -> None:
     assert "assert (1 + 1) == 3" in output
     assert "said before" in output and "heard of" in output
@@ -87,6 +89,7 @@ def test_failure_is_shown_with_what_was_printed_and_warned(output: str) -> None:
     assert len(re.findall(r"^failed at call: tests/", at_once, re.MULTILINE)) == 1 and "failed at" not in later
 
 
+@pytest.mark.slow
 def test_test_that_no_process_reported_has_failed(output: str) -> None:
     found = re.findall(r"^FAILED (\S+) - not reported", output, re.MULTILINE)
     assert [name.partition("::")[2] for name in found] == ["test_whose_process_ends", "test_that_was_to_come_after_it"]

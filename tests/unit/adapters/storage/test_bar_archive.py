@@ -84,6 +84,7 @@ for number in range(int(sys.argv[2]), int(sys.argv[2]) + 5):
 """
 
 
+@pytest.mark.slow
 def test_two_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
     writers = [start([sys.executable, "-c", ADD, str(tmp_path), str(first)]) for first in (0, 100)]
     assert [writer.wait(60 * PATIENCE) for writer in writers] == [0, 0]

@@ -21,6 +21,7 @@ from mytrading.core.time import DAY as DAY_NS
 from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.market import Bar
 from tests.kit.backtest_specs import DAY, bars, calendar
+from tests.kit.hypothesis_budget import examples
 
 FIRST = to_ns(DAY, time(9, 15))
 ROWS = ["100,101,99,100.5,7", "100.5,102,100,101,8", "101,101.5,100,100.2,9"]
@@ -62,7 +63,7 @@ FIELDS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(st.tuples(FIELDS, FIELDS), min_size=1, max_size=4),
     st.sampled_from(STAMPS),

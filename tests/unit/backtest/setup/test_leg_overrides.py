@@ -165,6 +165,7 @@ def test_value_or_key_that_cannot_be_is_refused_before_the_first_trial(home: Pat
     assert said in str(refused.value)
 
 
+@pytest.mark.slow
 def test_search_over_a_file_of_legs_ranks_its_values(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

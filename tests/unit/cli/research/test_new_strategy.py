@@ -22,6 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_written_strategy_passes_its_test_and_is_linted(home: Path) -> None:
     found = CliRunner().invoke(app, ["new-strategy", "Opening_Range", "--json"])
     assert found.exit_code == 0, found.output

@@ -95,6 +95,7 @@ def test_ops_without_a_gateway_times_out_naming_the_verb(tmp_path: Path) -> None
     assert not issubclass(OpsTimedOut, OpsRefused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["version"]])
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     code = (
@@ -149,6 +150,7 @@ def test_cli_failure_exits_with_its_code_and_says_why(
     assert (ended.value.code, word in said) == (code, True), said
 
 
+@pytest.mark.slow
 def test_failure_is_the_exit_code_of_the_process(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mytrading.cli.main", "status"],

@@ -97,6 +97,7 @@ def test_columns_of_truth_values_and_times_are_no_numbers(capsys: pytest.Capture
     assert capsys.readouterr().out.splitlines()[1].startswith("True     1970")
 
 
+@pytest.mark.slow
 def test_help_loads_no_rich() -> None:
     code = "import sys; import mytrading.cli.app; sys.exit(any(name.startswith('rich') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -54,6 +54,7 @@ def test_no_values_give_no_values():
     assert len(sma(np.empty(0), 5)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["mytrading.core.indicators", "mytrading.core.engine.machine"])
 def test_import_loads_neither_pandas_nor_what_daemons_must_not(module):
     heavy = "{'pandas', 'polars', 'numba', 'pydantic', 'duckdb', 'zmq', 'openalgo'}"
@@ -62,6 +63,7 @@ def test_import_loads_neither_pandas_nor_what_daemons_must_not(module):
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_import_leaves_pandas_importable():
     code = "import mytrading.core.indicators, pandas; print(pandas.Series([1, 2]).sum())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"

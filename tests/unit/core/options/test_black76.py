@@ -74,8 +74,9 @@ def test_normal_cdf_keeps_its_lower_tail() -> None:
 
 
 def test_price_and_volatility_are_right_wherever_a_tick_of_time_value_is_left() -> None:
+    count = examples(3000)
     bands = dict.fromkeys(("a tick or two", "deep in the money", "in an hour", "over a year", "over half its bound"), 0)
-    for (forward, strike, years, volatility, rate, call), premium, value in contracts(3000, 1):
+    for (forward, strike, years, volatility, rate, call), premium, value in contracts(count, 1):
         assert price_one(forward, strike, years, volatility, rate, call) == pytest.approx(premium, rel=GOAL)
         found, reason = implied_one(premium, forward, strike, years, rate, call)
         assert reason == Reason.FOUND
@@ -85,7 +86,7 @@ def test_price_and_volatility_are_right_wherever_a_tick_of_time_value_is_left() 
         bands["in an hour"] += years < 60 * MINUTE
         bands["over a year"] += years > 1.0
         bands["over half its bound"] += value > 0.5 * min(forward, strike)
-    assert min(bands.values()) > 50, bands
+    assert min(bands.values()) > count / 60, bands
 
 
 @pytest.mark.parametrize("inside", [0.0, 50.0, 1_000.0, 12_000.0, 23_000.0])
@@ -234,6 +235,7 @@ def test_compiled_and_plain_functions_agree() -> None:
     assert count >= 300
 
 
+@pytest.mark.slow
 def test_options_one_by_one_need_no_compiler() -> None:
     script = (
         "import sys\n"

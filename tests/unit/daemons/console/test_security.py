@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mytrading.daemons.console.accounts_api import FREE_TRIES
 from mytrading.daemons.console.doorkeeper import HEADERS, MOST_API, MOST_AUTH
-from mytrading.daemons.console.server import ConsoleServer, NotPrivate
+from mytrading.daemons.console.server import ConsoleServer, NotPrivate, check_address
 from mytrading.daemons.console.user_store import ROLES, code_path, new_code, store_path
 from mytrading.messages.run_config import ConsoleRules
 from mytrading.runtime.host.clock import MarketClock
@@ -351,10 +351,11 @@ def test_address_that_others_reach_needs_a_proxy_with_a_certificate(console: Con
         return made
 
     for host in ("0.0.0.0", "::", "192.0.2.7"):
-        with pytest.raises(NotPrivate, match="CONSOLE_PUBLIC_URL"):
-            listening(host=host)
-        with pytest.raises(NotPrivate, match="CONSOLE_PUBLIC_URL"):
-            listening(host=host, public_url="http://console.example.in")
+        for address in ("", "http://console.example.in"):
+            with pytest.raises(NotPrivate, match="CONSOLE_PUBLIC_URL"):
+                check_address(ConsoleRules(host=host, public_url=address))
+    with pytest.raises(NotPrivate, match="CONSOLE_PUBLIC_URL"):
+        listening(host="0.0.0.0")
     assert listening(host="0.0.0.0", public_url="https://console.example.in").port
     assert listening(host="127.0.0.1").port
 

@@ -44,6 +44,7 @@ def test_list_that_was_fetched_is_in_the_warehouse_soon_and_not_before_it_is_due
     assert Warehouse(tmp_path).instruments(TODAY) == [SBIN]
 
 
+@pytest.mark.slow
 def test_child_that_failed_is_begun_again_later(keeper: InstrumentArchiver, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("no database")
     InstrumentFile(tmp_path).write(snapshot(TODAY))
@@ -86,6 +87,7 @@ def test_warehouse_that_is_no_database_is_said_at_once(tmp_path: Path) -> None:
         Warehouse(tmp_path, patience_s=60.0).instrument_days()
 
 
+@pytest.mark.slow
 def test_warehouse_that_another_process_has_is_waited_for(keeper: InstrumentArchiver, tmp_path: Path) -> None:
     InstrumentFile(tmp_path).write(snapshot(TODAY))
     with duckdb.connect(str(tmp_path / FILE)):

@@ -21,6 +21,7 @@ def test_speed_beside_a_peer_counts_only_with_the_same_results() -> None:
     assert not beside_peer("x", 90.0, 10.0, "pairs/s", 3.0, "peer", 5, same=False).met
 
 
+@pytest.mark.slow
 def test_peer_that_is_not_installed_is_reported_as_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "vectorbt" not in sys.modules
     found = peers_compiled.measure_chain(sys.executable)

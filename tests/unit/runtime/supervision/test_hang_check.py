@@ -94,6 +94,7 @@ def test_pid_that_no_longer_holds_the_lock_is_left_alone(tmp_path: Path, victim:
 _SPIN = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.nice(int(sys.argv[2]))\nwhile True: pass"
 
 
+@pytest.mark.slow
 def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[bytes]) -> None:
     """A process that others left no core was killed as if it hung."""
     core = str(min(os.sched_getaffinity(0)))

@@ -107,6 +107,7 @@ def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
     assert crowded.opening_price("GEN00001", following) == pytest.approx(last.ltp, rel=0.02)
 
 
+@pytest.mark.slow
 def test_days_go_back_ten_years_and_lead_into_those_of_ticks() -> None:
     made, now = world(), to_ns(ANCHOR, time(12))
     rows = MarketHistory(made).rows(nifty(), 0, date(2010, 1, 1), ANCHOR, now)

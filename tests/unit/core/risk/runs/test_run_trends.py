@@ -223,6 +223,7 @@ def test_premium_has_no_price_while_a_leg_has_none_and_begins_anew_with_other_pr
     assert bench.machine.runs.trend_bars() == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("exits", "loaded"), [("None", "False"), ("TrendExit.BREAKOUT", "True")])
 def test_numba_is_loaded_only_if_a_strategy_has_a_trend_rule(exits: str, loaded: str) -> None:
     script = (
