@@ -25,7 +25,7 @@ __all__ = ["pytest_configure", "pytest_sessionfinish"]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is made here stays to the end: nobody looks through half a million objects for garbage time and again."""
+    """Objects made while collecting stay to the end: nobody looks through half a million for garbage again."""
     gc.disable()
     try:
         return (yield)

@@ -66,7 +66,7 @@ def modules() -> list[tuple[str, Path]]:
 
 
 class Module(NamedTuple):
-    """What the tests want to know of a module: what it imports, its classes, what it subscribes to, its statements."""
+    """Facts of a module for these tests: its imports, classes, subscriptions and statements."""
 
     imports: frozenset[str]
     at_the_top: frozenset[str]
@@ -296,7 +296,7 @@ def test_tests_lie_in_the_folder_of_the_code_that_they_test(layer: str) -> None:
 
 
 def test_no_test_file_imports_another() -> None:
-    """What several need lies in `tests/kit`."""
+    """Helpers of several files lie in `tests/kit`."""
     files = [
         file
         for file in (ROOT / "tests").rglob("test_*.py")
@@ -331,7 +331,7 @@ def test_daemon_loads_nothing_heavy(daemon: str) -> None:
 
 @pytest.mark.parametrize("daemon", ALL)
 def test_daemon_reads_the_streams_of_the_table(daemon: str) -> None:
-    """What a daemon subscribes to, pulls or follows is what the table says it reads, and nothing else."""
+    """Streams that a daemon subscribes to, pulls or follows are those that the table says it reads."""
     calls = {name for _, path in modules() if path.parent == PACKAGE / "daemons" / daemon for name in look(path).reads}
     table = {name for name, stream in STREAMS.items() if daemon in stream.readers}
     assert calls == table

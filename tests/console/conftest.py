@@ -38,7 +38,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(autouse=True)
 def closed_windows() -> Iterator[None]:
-    """What a failed test left open is closed: a user has only so many pages."""
+    """Windows that a failed test left open are closed: a user has only so many pages."""
     yield
     for page in list(PageViewer.opened):
         page.close()

@@ -1,4 +1,4 @@
-"""What a person does to orders, positions and the whole stack, dialog by dialog, at a running stack."""
+"""A person's commands for orders, positions and the whole stack, dialog by dialog, at a running stack."""
 
 from __future__ import annotations
 

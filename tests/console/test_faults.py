@@ -1,4 +1,4 @@
-"""What a page does while something behind it fails: it says so, acts once, never on what has changed, and recovers."""
+"""Pages while something behind them fails: they say so, act once, never on what has changed, and recover."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def hostile(site: ConsoleSite) -> None:
 
 
 def is_inert(viewer: PageViewer) -> bool:
-    """Nothing of the text became an element, and nothing of it ran."""
+    """The text became no element, and none of it ran."""
     return bool(viewer.page.evaluate("window.pwned === undefined && !document.querySelector('main img, dialog img')"))
 
 

@@ -1,4 +1,4 @@
-"""What a person sets up in the browser: accounts, users, webhooks, hours and margins, strategies of legs, research."""
+"""Setup in the browser: accounts, users, webhooks, hours and margins, strategies of legs, research."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.kit.waiting import PATIENCE, eventually
 
 
 class Done(NamedTuple):
-    """How a command ended."""
+    """Exit code and output of a command that has ended."""
 
     code: int
     out: str

@@ -97,7 +97,7 @@ def test_paper_order_without_a_stack_is_placed_and_cancelled_by_doctor_itself(
 
 
 def trials(simulator: RunningSimulator) -> list[str]:
-    """How the trial orders at the server stand."""
+    """Status of each trial order at the server."""
     rows = simulator.call("orderbook")[1]["data"]["orders"]
     return [row["order_status"] for row in rows if row["strategy"].startswith("doctor-")]
 
@@ -222,7 +222,7 @@ class _Address(BaseHTTPRequestHandler):
         self.wfile.write(b"203.0.113.9\n")
 
     def log_message(self, *_: Any) -> None:
-        """Nothing on the console."""
+        """Requests are not printed."""
 
 
 def test_egress_address_is_compared_with_the_registered_ones(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:

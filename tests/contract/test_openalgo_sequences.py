@@ -259,7 +259,7 @@ def test_square_off_ends_orders_and_positions_of_the_day_as_recorded(tmp_path: P
 
 
 def states(simulator: RunningSimulator) -> dict[str, str]:
-    """What became of the three orders that rest."""
+    """Statuses of the three orders that rested."""
     names = {("LIMIT", "MIS"): "MIS LIMIT", ("SL-M", "MIS"): "MIS SL-M", ("LIMIT", "CNC"): "CNC LIMIT"}
     rows = simulator.call("orderbook")[1]["data"]["orders"]
     named = ((names.get((row["pricetype"], row["product"])), row["order_status"]) for row in rows)

@@ -45,7 +45,7 @@ Seen = dict[str, set[str]]
 
 
 def kind(found: Any) -> str:
-    """What a shape is: object, list, or the type of a value."""
+    """Kind of a shape: object, list, or the type of a value."""
     return {dict: "object", list: "list"}.get(type(found), found)
 
 
@@ -107,7 +107,7 @@ def lists_differ(found: list[Any], expected: list[Any], seen: Seen, where: str) 
 
 
 class Ids:
-    """This server's ids for the orders and triggers that the calls of one file name."""
+    """Ids of this server for the orders and triggers that the calls of one file name."""
 
     def __init__(self, simulator: RunningSimulator) -> None:
         self._simulator = simulator

@@ -28,7 +28,7 @@ def edited(text: str) -> str:
 
 
 def rests(simulator: RunningSimulator) -> bool:
-    """Whether the new holiday is reported."""
+    """True once the new holiday is reported."""
     _, body = simulator.call("market/holidays", year=2026)
     return any(row["date"] == "2026-11-25" for row in body["data"])
 

@@ -31,7 +31,7 @@ class BadWithoutEffect(BaseStrategy):
 
 
 class BadOverwritten(BaseStrategy):
-    """Whatever is configured, ten it is."""
+    """The configured number is overwritten: always ten."""
 
     caught_by: ClassVar[str] = "parameters"
 
@@ -83,7 +83,7 @@ class BadDivision(BaseStrategy):
 
 
 class BadMemory(BaseStrategy):
-    """What JSON cannot hold cannot be kept."""
+    """A value that JSON cannot hold cannot be kept."""
 
     caught_by: ClassVar[str] = "runs"
 

@@ -97,7 +97,7 @@ class BadModuleList(Coin):
 
 
 class BadModuleTable(Coin):
-    """What comes after a bar is kept for the next run."""
+    """The table of a module outlives a run: prices after a bar are there for the next one."""
 
     def heads(self, data: Bar) -> bool:
         TABLE[data.start_ns] = data.close
@@ -128,7 +128,7 @@ class BadCounterOfTheClass(Coin):
 
 
 class BadFile(Coin):
-    """What it reads may be the very data it is tested on."""
+    """A file read by the strategy may be the very data it is tested on."""
 
     caught_by = "source"
 
@@ -199,7 +199,7 @@ class BadNaN(Coin):
 
 
 class BadSilence(Coin):
-    """Nobody will know that it does nothing."""
+    """Exceptions are swallowed: nobody will know that the strategy does nothing."""
 
     caught_by = "source"
 

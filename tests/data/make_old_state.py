@@ -307,7 +307,7 @@ def build(stack: Stack, killed: bool) -> None:
 
 
 def picture(stack: Stack) -> dict[str, Any]:
-    """What the command line shows."""
+    """Answers of the commands in `SHOWN`, by command."""
     return {command: stack.ask(*command.split()) for command in SHOWN}
 
 

@@ -235,7 +235,7 @@ def _without_a_stack(found: Collector) -> None:
 
 
 def _books(found: Collector) -> None:
-    """What the stack has done; its parts come one by one."""
+    """Answers about the stack's books; its parts come one by one."""
     stack = found.stack
     eventually(lambda: stack.ask("trades"), 60)
     eventually(lambda: {"stop", "exit"} <= {row["purpose"] for row in stack.ask("orders")}, 30)
@@ -299,7 +299,7 @@ def _server(found: Collector) -> None:
 
 
 def _orders(found: Collector) -> None:
-    """What a person does to orders and positions."""
+    """Answers of a person's commands for orders and positions."""
     stack = found.stack
     (entry,) = eventually(lambda: _rows(stack, "Resting", "ACCEPTED"), 30)
     eventually(lambda: stack.ask("risk")["runs"], 30)
@@ -319,7 +319,7 @@ def _orders(found: Collector) -> None:
 
 
 def _risen(stack: Stack) -> None:
-    """What `Alternating` holds now is worth its `max_profit`."""
+    """Push prices until the position of `Alternating` is worth its `max_profit`."""
     for row in stack.ask("positions"):
         if row["strategy"] == "Alternating" and row["quantity"]:
             exchange, symbol = row["instrument"].split(":")

@@ -23,7 +23,7 @@ makes the market stand."""
 
 
 def minute(cell: int) -> str:
-    """When the window before a cell ends: half a minute after an exit."""
+    """End of the window before a cell: half a minute after an exit."""
     at = FIRST + STEP * cell
     return f"{at // 60:02d}:{at % 60:02d}:30"
 

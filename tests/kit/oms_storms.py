@@ -58,7 +58,7 @@ ACTS = {
 
 
 class _Fate(NamedTuple):
-    """When a call reaches the broker and when it is answered (seconds; None: never), and how."""
+    """Fate of a call: when it reaches the broker and when it is answered (seconds; None: never), and how."""
 
     reaches: float | None
     answers: float

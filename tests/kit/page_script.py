@@ -32,7 +32,7 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
 
 
 def in_node(expression: str, given: Any = None) -> Any:
-    """What an expression gives; `r` are the functions of the page's script, `p` is what is given, as JSON."""
+    """Value of an expression; `r` are the functions of the page's script, `p` is what is given, as JSON."""
     node = _node()
     assert node.stdin is not None and node.stdout is not None
     node.stdin.write(json.dumps({"expression": expression, "given": given}) + "\n")

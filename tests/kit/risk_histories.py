@@ -205,7 +205,7 @@ class SignalHistory(RuleBasedStateMachine):
         )
 
     def teardown(self) -> None:
-        """When the router has done all it was told, and quotes come, what is held is what was wanted last."""
+        """Positions in the end: once the router has done all, and quotes come, the last target is held."""
         self._work_off()
         self._replayed_rows_give_the_same_state()
         assert not set(self._held()) - {name for name, _ in self.intended}, (

@@ -19,7 +19,7 @@ FATES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), max_size=
 
 
 class Venue:
-    """What became of each command, and what each account holds."""
+    """Commands with their outcomes, and the positions of each account."""
 
     def __init__(self, bench: Basket) -> None:
         self.bench = bench

@@ -1,4 +1,4 @@
-"""What a calendar remembers of days and sessions never shows: it answers as one made just for the question."""
+"""Cached days and sessions of a calendar never show: it answers as one made just for the question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever comes to the web console, by request or socket, it answers, says what it expected, and never fails.
+"""Hostile requests and frames to the web console: each is answered with what was expected, and none is a defect.
 
 The console without its process, over real sockets. `make fuzz CASES=10000` tries that many.
 """

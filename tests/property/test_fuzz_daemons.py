@@ -1,4 +1,4 @@
-"""Whatever comes to a daemon from outside, it goes on: the feed's socket, the router's answers, the gateway's requests.
+"""Hostile input to daemons, which go on: the feed's socket, the router's answers, the gateway's requests.
 
 The daemons' own code without their processes. `make fuzz CASES=100000` tries that many at each edge.
 """
@@ -147,7 +147,7 @@ def test_gateway_answers_any_request(gateway: Gateway) -> None:
 
 
 def written(gateway: Gateway) -> list[Any]:
-    """What the gateway has journaled for itself."""
+    """Rows that the gateway has journaled for itself."""
     decoder = StreamDecoder("records")
     rows = read_segment(segments(gateway.journal.folder)[-1])
     return [decoder.body(row.body) for row in rows if row.stream == "records"]

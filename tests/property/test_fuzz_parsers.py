@@ -1,4 +1,4 @@
-"""Whatever a server sends, a parser gives a value that can be sent on, or says that there is none; it never raises.
+"""Hostile input to parsers: each gives a value that can be sent on, or says that there is none, and never raises.
 
 `make fuzz CASES=100000` tries that many for each parser; the same SEED= gives the same cases.
 """

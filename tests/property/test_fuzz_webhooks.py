@@ -1,4 +1,4 @@
-"""Whatever comes to the port of webhooks, it is answered and never with 500: paths, headers, bodies, and their framing.
+"""Hostile paths, headers, bodies and framing at the port of webhooks: each is answered, none with 500.
 
 The process's own code without its process, over real sockets. `make fuzz CASES=10000` tries that many.
 """

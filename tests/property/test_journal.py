@@ -1,4 +1,4 @@
-"""Whatever is appended, reopened, rolled or cut off, the journal reads back as one unbroken chain."""
+"""A journal reads back as one unbroken chain, in whatever order it is appended to, reopened, rolled and cut off."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class OneLeg(SignalHistory):
         self.bench.intent(f"s{self.serial}", leg, action=Action.BUY if lots > 0 else Action.SELL)
 
     def teardown(self) -> None:
-        """What is held in the end is the other test's subject, and of intents that do not turn."""
+        """Positions in the end are the other test's subject, for intents that do not turn."""
 
 
 TestOneLeg = OneLeg.TestCase

@@ -1,4 +1,4 @@
-"""Whatever the sources do, the feed goes to one that is well, leaves a well one only for good, and never ping-pongs."""
+"""Failover between sources: the feed goes to one that is well, leaves a well one only for good, never ping-pongs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever alerts, resends, kills and clock jumps come: what is held in the end is what the decision table says of the
+"""Positions after any alerts, resends, kills and clock jumps: in the end those that the decision table says of the
 last alert that counted.
 
 The machine with its real journal on the disk. A kill takes the process before its rows are synced, so that nothing of
@@ -119,7 +119,7 @@ STEPS = st.one_of(
 
 
 class Expected:
-    """What the decision table says, kept in a test's own words."""
+    """Positions by the decision table, worked out in a test's own words."""
 
     def __init__(self, mode: str) -> None:
         self.mode = mode

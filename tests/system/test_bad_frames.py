@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def refused(stack: Stack, daemon: str) -> list[dict[str, object]]:
-    """What a daemon logged of frames that it refused."""
+    """Log events of a daemon about frames that it refused."""
     lines = (Path(stack.config.log_dir) / "main.log").read_text().splitlines()
     rows = [json.loads(line) for line in lines if "frame.refused" in line]
     return [row for row in rows if row["component"] == daemon]

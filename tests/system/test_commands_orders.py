@@ -1,4 +1,4 @@
-"""What a person does to orders and positions, on one real stack whose exchange misbehaves on request."""
+"""A person's commands for orders and positions, on one real stack whose exchange misbehaves on request."""
 
 from __future__ import annotations
 

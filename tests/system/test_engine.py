@@ -142,7 +142,7 @@ class Bench:
         return self.process.pid
 
     def bar(self, bar: Bar, frame: bool = True) -> None:
-        """What the feed does with a bar: store first, then publish (or not, as if the frame were lost)."""
+        """Handle a bar as the feed does: store first, then publish (or not, as if the frame were lost)."""
         self.store.add([bar])
         if frame:
             self.market.send(bar.instrument, bar)
@@ -151,7 +151,7 @@ class Bench:
         return [row for row in self.rows if isinstance(row, kind)]
 
     def said(self) -> str:
-        """What the engine has logged."""
+        """Log events of the engine."""
         return "".join(path.read_text() for path in Path(self.config.log_dir).glob("*.log"))
 
     def kill(self) -> None:

@@ -198,7 +198,7 @@ def test_flood_of_signals_exceeds_no_limit_and_loses_none(flood: Flood, simulato
 
 
 def counts(signals: list[Signal], commands: list[Any]) -> Counter[str]:
-    """What became of each signal: reported by risk, met already, or replaced by a newer one of its pair."""
+    """Signals by outcome: reported by risk, met already, or replaced by a newer one of its pair."""
     ends: dict[str, str] = {}
     words = {PlaceEntry: "ordered", CloseGoal: "exited", WithdrawEntries: "withdrew"}
     for row in commands:

@@ -26,7 +26,7 @@ def may_mount(folder: Path) -> bool:
 def seen_on_a_small_disk(
     module: str, mounted: Path, size: str, *arguments: str, timeout: float = 170
 ) -> dict[str, Any]:
-    """What a module of `tests` prints that runs where a file system of so many bytes is mounted."""
+    """Output of a module of `tests` run where a file system of so many bytes is mounted."""
     mounted.mkdir(parents=True, exist_ok=True)
     if not may_mount(mounted):
         pytest.skip("expected to be allowed to mount a tmpfs in a namespace of one's own")

@@ -1,4 +1,4 @@
-"""What 9f71261 printed with `--json` is printed still: every key of every command, every verb, option and denial code.
+"""Keys of `--json`, verbs, options and denial codes of 9f71261: each is there still.
 
 A key that has a better name now stays beside it for a release. `tests/golden/json_commands.py` runs the commands.
 """
@@ -35,7 +35,7 @@ MUST = {
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """What this tree prints."""
+    """Keys by command, as this tree prints them."""
     folder = tmp_path_factory.mktemp("keys")
     return collect(folder / "stack") | research(folder / "research") | bench(folder)
 
@@ -65,7 +65,7 @@ def test_keys_that_programs_read_are_in_the_golden_file(command: str) -> None:
 
 
 def test_key_that_is_printed_now_and_then_is_a_word_of_the_program_still() -> None:
-    """Nobody can be made to print it in every run; what writes it has to name it."""
+    """A key that no run can be made to print is at least named where it is written."""
     folders = [ROOT / "mytrading", ROOT / "lab"]
     source = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     words = set(re.findall(r"\w+", source))

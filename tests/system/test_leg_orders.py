@@ -55,7 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[Stac
 
 
 def ask(stack: Stack, *words: str) -> Any:
-    """What a question brings; it is put again while the gateway of a starved machine does not answer."""
+    """Answer to a question, which is put again while the gateway of a starved machine does not answer."""
     done = eventually(lambda: found if "did not answer" not in (found := asked_of(stack, *words)).stderr else None, 60)
     assert done.returncode == 0, f"{words}: exit {done.returncode}: {done.stderr}"
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -42,7 +42,7 @@ def recorded(stack: Stack) -> dict[str, str]:
 
 
 def entries(stack: Stack) -> dict[str, int]:
-    """How many entries of each strategy were filled."""
+    """Filled entries by strategy."""
     rows = [row for row in stack.ask("orders", "-n", "0") if row["purpose"] == "entry" and row["filled"]]
     return {name: sum(row["strategy"] == name for row in rows) for name in ACTIONS}
 

@@ -50,7 +50,7 @@ WHOLE = {"personality": "paper"}
 
 @pytest.fixture(scope="module", params=[AS_SERVED, pytest.param(WHOLE, marks=pytest.mark.long)], ids=["live", "paper"])
 def kind(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Which server gives the quotes."""
+    """Kind of the server that gives the quotes."""
     chosen: dict[str, str] = request.param
     return chosen
 
@@ -69,7 +69,7 @@ def clock(place: Path, server: RunningSimulator) -> Path:
 
 @pytest.fixture(scope="module")
 def server(place: Path, kind: dict[str, str]) -> Iterator[RunningSimulator]:
-    """What stands for the real server: at ten in the morning, with lots of its own."""
+    """A simulator that stands for the real server: at ten in the morning, with lots of its own."""
     shutil.copytree(ROOT / "config", place / "config")
     facts = place / "config" / "instruments.toml"
     reported = facts.read_text(encoding="utf-8")
@@ -109,7 +109,7 @@ def begin(clock: Path) -> TradingOrchestrator:
 
 
 def held(stack: Stack) -> dict[str, int]:
-    """What our books show."""
+    """Positions of our books."""
     return {row["instrument"]: row["quantity"] for row in stack.ask("positions") if row["quantity"]}
 
 
@@ -162,7 +162,7 @@ def chain_is_whole(stack: Stack) -> None:
 
 
 def follows_a_price(stack: Stack, server: RunningSimulator, instrument: str) -> None:
-    """What the server says of a price is what the stack's exchange says a moment later."""
+    """A price of the server is that of the stack's exchange a moment later."""
     exchange, symbol = instrument.split(":")
     asked = {"symbol": symbol, "exchange": exchange}
     price = round(float(server.call("quotes", **asked)[1]["data"]["ltp"]) * 1.02 * 20) / 20

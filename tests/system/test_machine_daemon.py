@@ -50,7 +50,7 @@ def commands_read(config: RunConfig) -> int:
 
 
 def events(config: RunConfig) -> list[str]:
-    """What has happened to orders, by the router's journal."""
+    """Order events of the router's journal."""
     read = JournalReader(config.journal_dir("router"), "orders").read(0)
     found = [StreamDecoder("orders").body(row.body) for row in read]
     return [row.event for row in found if isinstance(row, OrderChanged)]
@@ -70,7 +70,7 @@ def newest(config: RunConfig, daemon: str) -> Path:
 
 
 def resume(bench: Bench) -> None:
-    """What the gateway writes when a person says so."""
+    """Resume a scope, as the gateway writes it for a person."""
     gateway = Journal(bench.config.journal_dir("gateway"), "gateway", DAY)
     state = TradingState(level=TradingLevel.NORMAL, generation=1, reason="looked", at_ns=1)
     gateway.append([Entry(OUTPUT, "control", encode_body(state))], 1, 1)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 
 
 def test_setup_says_what_it_fetches_and_names_a_missing_network_in_a_folder_with_blanks(tmp_path: Path) -> None:
-    """It said nothing for minutes, and of a missing network that pip found no version of a package."""
+    """Guards against minutes of silence, and a missing network reported as a package without versions."""
     folder = tmp_path / "a folder, so called"
     folder.mkdir()
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):

@@ -60,7 +60,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def ask(stack: Stack, *words: str) -> Any:
-    """What a question brings; it is put again while the gateway of a starved machine does not answer."""
+    """Answer to a question, which is put again while the gateway of a starved machine does not answer."""
 
     def answer() -> Any:
         done = asked(stack.environment, *words, "--json")

@@ -90,7 +90,7 @@ VALID_SECONDS = "900"
 
 
 class Decision(NamedTuple):
-    """What a signal says, whoever runs the strategy: the bar's end (market ns), its close, signed lots by contract."""
+    """One signal, whoever runs the strategy: the bar's end (market ns), its close, signed lots by contract."""
 
     id: str
     bar_ns: int
@@ -112,7 +112,7 @@ def decisions(side: DaySide) -> list[Decision]:
 
 
 def traded(side: DaySide) -> list[tuple[str, int]]:
-    """What was bought and sold on the day, oldest first."""
+    """Trades of the day, oldest first."""
     return [(one.instrument, one.units) for one in side.fills.values() if FIRST_NS < one.at_ns < LAST_NS]
 
 
@@ -157,7 +157,7 @@ def make_home(home: Path) -> dict[str, str]:
 
 
 def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
-    """What `mytrading backtest` hears of its engine, which it does not print, and the hash of the trades."""
+    """The day of a backtest's engine, which `mytrading backtest` does not print, and the hash of the trades."""
     side = DaySide()
 
     class Noting(EngineMachine):
@@ -170,7 +170,7 @@ def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
 
 
 def did(stack: Stack) -> DaySide:
-    """What a stack did, by its journals."""
+    """The day of a stack, by its journals."""
     return read_day(stack.config, recorded_days(stack.config)[-1]).side
 
 

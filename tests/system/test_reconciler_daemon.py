@@ -72,7 +72,7 @@ def test_level_is_repeated_until_the_router_shows_it(running: Running, simulator
     running.orders.send("router", OrderChanged(event="filled", order=our_order(name), machine_ns=1))
 
     def is_quiet() -> bool:
-        """Nothing of it for three seconds of the reconciler's own."""
+        """True after three seconds of the reconciler's own without a word of it."""
         before, beats = reported(), len(running.all(Heartbeat))
         eventually(lambda: len(running.all(Heartbeat)) >= beats + 4, 8)
         return reported() == before

@@ -143,7 +143,7 @@ def lost_tails(config: RunConfig) -> int:
 
 
 def test_backup_of_a_running_stack_is_consistent(stack: Stack) -> None:
-    """What a test before this one has lost is seen in the stack too, until more is written there."""
+    """Rows lost by a test before this one are missed in the stack too, until more is written there."""
     before = lost_tails(stack.config)
     body = stack.ask("state", "backup")
     names = {str(Path(piece["path"]).parent) for piece in verify_backup(Path(body["file"]))["files"]}

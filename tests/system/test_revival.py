@@ -1,4 +1,4 @@
-"""Who starts whom again: supervisor killed or frozen, an engine that ends as if asked, and forks of it."""
+"""Revival of what was ended: supervisor killed or frozen, an engine that ends as if asked, and forks of it."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def lost(bench: Bench) -> bool:
 
 
 def written(bench: Bench) -> list[Any]:
-    """What the router has journaled on its stream of orders."""
+    """Rows that the router has journaled on its stream of orders."""
     rows = JournalReader(bench.config.journal_dir("router"), "orders").read(0)
     return [StreamDecoder("orders").body(row.body) for row in rows]
 

@@ -65,7 +65,7 @@ def test_router_that_cannot_cancel_says_which_entry_may_rest(bench: Bench, simul
 
 
 def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(tmp_path: Path) -> None:
-    """Nobody serves, so no book is read and the entry cannot leave; then the market's clock goes on to midnight."""
+    """Without a server no book is read and the entry cannot leave; then the market's clock goes on to midnight."""
     evening = ClockSegment(machine_now(), MIDNIGHT - 3600 * SECOND, 1.0)
     with router_bench(tmp_path, "http://127.0.0.1:9", "ws://127.0.0.1:9", evening) as bench:
         config = bench.config

@@ -1,4 +1,4 @@
-"""What belongs to another user is in the way: nothing is started, or what was started is stopped again."""
+"""Files of another user in the way: no program is started, or those that were are stopped again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_home_that_cannot_be_written_names_the_setting_of_another_folder(tmp_pat
 
 
 def test_up_for_seconds_whose_view_fails_stops_the_stack(tmp_path: Path) -> None:
-    """It ended with an error, and eight processes went on trading unasked."""
+    """Guards against an error that leaves eight processes trading unasked."""
     with ordinary(tmp_path) as stack:
         process = subprocess.Popen(
             [*stack.command, "up", "--simulator", "--for", "120"],

@@ -33,7 +33,7 @@ def busy() -> Iterator[None]:
 
 @pytest.mark.usefixtures("busy")
 def test_stack_that_others_leave_a_tenth_of_the_machine_starts_and_nobody_is_killed(tmp_path: Path) -> None:
-    """Who was starting, or only waited for a core, was killed after thirty or five seconds, and started again."""
+    """Guards against killing daemons, after thirty or five seconds, that start or only wait for a core."""
     with Stack(tmp_path) as stack:
         command = ["nice", "-n", str(NICE), COMMAND, "up", "--detach", "--simulator"]
         done = subprocess.run(command, env=stack.environment, cwd=ROOT, capture_output=True, text=True, timeout=400)

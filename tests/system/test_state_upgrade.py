@@ -46,7 +46,7 @@ class Upgraded:
         self.picture, self.market, self.stack = old.picture, market, market.stack
 
     def rows(self, command: str) -> tuple[list[Row], list[Row]]:
-        """What the old code printed, and what is printed now."""
+        """Rows of a table as the old code printed it, and as it is printed now."""
         return self.picture[command], self.stack.ask(*command.split())
 
     def new(self, command: str, strategy: str) -> list[Row]:

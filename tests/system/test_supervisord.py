@@ -76,7 +76,7 @@ def supervised(tmp_path: Path, commands: Mapping[str, str]) -> Iterator[RunConfi
 
 
 def supervisorctl(folder: Path, *words: str) -> str:
-    """What `supervisorctl` prints when it is typed in the folder, with nothing of ours in the environment."""
+    """Output of `supervisorctl` typed in the folder, without a variable of ours in the environment."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MYTRADING_")}
     command = [str(Path(sys.executable).with_name("supervisorctl")), "-c", "supervisord.conf", *words]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=30)
@@ -151,7 +151,7 @@ def test_program_that_found_the_disk_full_is_tried_again_later_and_never_given_u
 
 
 def test_program_that_found_its_lock_taken_is_tried_again_later_and_never_given_up(config: RunConfig) -> None:
-    """It was started again without a pause for as long as the other process held the lock."""
+    """Guards against starts without a pause for as long as the other process holds the lock."""
     assert eventually(lambda: state(config, "engine") == "FATAL", 20)
     assert control.start_counts(config)["router"] == 1, "five ends took less time than the wait for the lock"
     assert eventually(lambda: control.start_counts(config)["router"] == 2, 20)

@@ -109,7 +109,7 @@ def clock(second: int) -> str:
 
 
 def breakdowns(ticks: list[tuple[int, float]]) -> list[str]:
-    """When bars ended with which the trend turned down."""
+    """Ends of the bars with which the trend turned down."""
     bars = [[value for second, value in ticks if second // 180 == number] for number in range(MINUTES // 3)]
     high, low, close = (np.array(column) for column in zip(*((max(b), min(b), b[-1]) for b in bars), strict=True))
     _, direction = supertrend(high, low, close, 7, 3.0)
@@ -132,7 +132,7 @@ def run_to(market: LockStepped, at: str) -> None:
 
 
 def ended(stack: Stack) -> dict[str, str]:
-    """When the trend ended which strategy's first run."""
+    """Moment at which the trend ended the first run of each strategy."""
     rows = json.loads(stack.run("risk", "events", "--json").stdout)
     assert {row["kind"] for row in rows} <= {"supertrend"}
     assert len({row["run"] for row in rows}) == len(rows), "each rule speaks once in a run"

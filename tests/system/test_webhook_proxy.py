@@ -66,7 +66,7 @@ NAME = "TradingView Webhooks"
 
 
 def locations(upstream: int) -> str:
-    """What the documents say of nginx, with another port and less patience."""
+    """Locations of nginx as the documents give them, with another port and less patience."""
     page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
     found = page.partition("    location ~")[2].partition("\n}\n")[0]
     assert "8701;" in found and "proxy_read_timeout 3s" in found

@@ -63,7 +63,7 @@ def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStra
 
 
 def lines_of(file: Path, name: str) -> range:
-    """Where a class stands: the text of the whole file is read, and every other class has its own mistake."""
+    """The lines of a class: the text of the whole file is read, and every other class has its own mistake."""
     (found,) = (
         node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef) and node.name == name
     )

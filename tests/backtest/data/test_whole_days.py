@@ -85,7 +85,7 @@ def home_of(folder: Path, *, exits: bool) -> Path:
 
 
 def opening(strike: int, right: str, day: date) -> float:
-    """What a contract opens at on a day: no two alike."""
+    """Opening price of a contract on a day: no two alike."""
     return 60.0 + day.day + (strike - 21_000) / 100 + (5 if right == "CE" else 0)
 
 

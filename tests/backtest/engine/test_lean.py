@@ -1,4 +1,4 @@
-"""Which runs the lean engine covers, and that it makes them; others are the machines', and the result says why."""
+"""Choice of the engine: runs that the lean engine covers are its own, others the machines', and the result says why."""
 
 from __future__ import annotations
 

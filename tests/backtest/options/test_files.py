@@ -47,7 +47,7 @@ def spot_on(day: date) -> float:
 
 
 def true_iv(strike: float) -> float:
-    """What the files of these tests are made with."""
+    """Implied volatility with which the files of these tests are made."""
     return 0.16 - 0.00002 * (strike - 21_500)
 
 

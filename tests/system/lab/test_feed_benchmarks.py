@@ -9,7 +9,7 @@ from mytrading.adapters.openalgo.ws.market_frames import FeedMode, FrameParser, 
 
 
 def quiet(_: str) -> None:
-    """Where progress goes."""
+    """Sink of a benchmark's progress: dropped."""
 
 
 def test_frame_of_the_server_is_a_quote_that_carries_its_number() -> None:

@@ -505,7 +505,7 @@ def test_hash_of_the_configuration_is_the_same_for_the_same_settings(home: Path)
 
 
 def test_what_can_be_set_and_stand_in_a_file_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not change between two loads, and was half the time of each."""
+    """The list does not change between two loads, and was half the time of each."""
     load_settings(PROJECT, "paper", {})
     compared: list[str] = []
     looked_at: list[type] = []

@@ -124,6 +124,6 @@ def test_fee_rows_that_are_said_to_be_unverified_stand_in_the_fee_file() -> None
 
 
 def fee_rows(fees: dict[str, Any], name: str) -> list[date]:
-    """When the rates of a charge begin, over all segments."""
+    """First days of a charge's rates, over all segments."""
     rows = [*fees.get(name, ()), *(row for one in fees["segments"].values() for row in one.get(name, ()))]
     return [row["from"] for row in rows]

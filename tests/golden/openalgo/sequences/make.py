@@ -38,7 +38,7 @@ def reported(frame: Entry) -> Entry:
 
 
 def bursts(entries: list[Entry]) -> list[Entry]:
-    """How many of many requests at once were let through, and what the others were answered."""
+    """Bursts of requests: how many were let through, and the answers to the others."""
     return [
         {
             "path": entry["path"],
@@ -58,7 +58,7 @@ def square_off(entries: list[Entry]) -> Entry:
 
 
 def conversation(entries: list[Entry]) -> Iterator[Entry]:
-    """What was said over a WebSocket, each with the next answer."""
+    """Frames sent over a WebSocket, each with the next answer."""
     answers = [entry for entry in entries if entry["dir"] in ("send", "recv") and not _unasked(entry)]
     for asked, answer in pairwise(answers):
         if asked["dir"] == "send" and answer["dir"] == "recv":

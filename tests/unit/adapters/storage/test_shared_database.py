@@ -51,7 +51,7 @@ def test_store_of_bars_closed_on_a_low_disk_keeps_its_log(tmp_path: Path) -> Non
 
 
 def test_process_that_ends_by_an_error_on_a_low_disk_keeps_the_log(tmp_path: Path) -> None:
-    """Nothing is closed on that way; the interpreter does it, and SQLite removed the log."""
+    """Connections are closed by the interpreter on that way, and SQLite removed the log with them."""
     done = subprocess.run([sys.executable, "-c", _ENDS, str(tmp_path)], cwd=ROOT)
     assert done.returncode == 74
     assert beside(tmp_path / "bars.sqlite")["-wal"][1] * 512 >= RESERVE
@@ -101,6 +101,6 @@ def test_connection_that_is_closed_takes_no_lock_from_another_of_its_process(tmp
 
 
 def descriptors(path: Path) -> int:
-    """How often this process has the index open."""
+    """Number of descriptors that this process has open of the index."""
     links = (item.readlink().name for item in Path("/proc/self/fd").iterdir() if item.is_symlink())
     return sum(name.startswith(f"{path.name}-shm") for name in links)

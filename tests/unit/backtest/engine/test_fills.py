@@ -1,4 +1,4 @@
-"""When and at what price orders fill."""
+"""Fills of orders: their bars and prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a daemon was behind, from what it read and when that was written; and whose signals a backtest cannot have."""
+"""Delays of a recorded day, from rows read and when they were written; and signals that a backtest cannot have."""
 
 from __future__ import annotations
 

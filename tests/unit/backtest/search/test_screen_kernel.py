@@ -16,7 +16,7 @@ def _slow_walk(
     units: list[float], *, shorts: bool, slip: float, rates: tuple[float, float], reach: list[tuple[float, float]],
     stop: float,
 ) -> tuple[list[float], list[tuple[int, int, float]]]:  # fmt: skip
-    """What the compiled walk says, bar by bar and in plain words: profit at each day's end, and round trips."""
+    """The compiled walk bar by bar, in plain code: profit at each day's end, and round trips."""
     held = entering = price = banked = level = 0.0
     since, leaving, rests = 0, False, False
     equity, trips = [0.0] * len(units), []

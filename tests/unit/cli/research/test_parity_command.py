@@ -130,7 +130,7 @@ def writer_of(row: Any) -> str:
 
 
 def what_it_does(config: RunConfig) -> list[tuple[int, Any]]:
-    """What a stack without latency does on the day: rows with their market times."""
+    """The day of a stack without latency: rows with their market times."""
     rows: list[tuple[int, Any]] = []
 
     class RecordingSide(DaySide):

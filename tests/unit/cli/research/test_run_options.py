@@ -13,7 +13,7 @@ from mytrading.cli.research.run_options import expand_options
 
 @dataclass(frozen=True, kw_only=True)
 class Meal:
-    """What is eaten."""
+    """Arguments of a command: a dish and its salt."""
 
     dish: Annotated[str, typer.Argument(help="Its name.")]
     salt: Annotated[int, typer.Option("--salt", "-s", help="Grains.")] = 3
@@ -21,7 +21,7 @@ class Meal:
 
 @dataclass(frozen=True, kw_only=True)
 class Feast(Meal):
-    """With more of it."""
+    """A meal for guests."""
 
     guests: Annotated[int, typer.Option(help="How many.")]
 

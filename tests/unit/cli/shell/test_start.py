@@ -216,7 +216,7 @@ def test_profile_whose_name_would_lead_elsewhere_is_refused_and_makes_no_folder(
 def test_stacks_of_one_profile_in_several_state_folders_have_logs_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They wrote into one folder, so that the consoles and logs of either were those of both."""
+    """Guards against one folder for both, in which either had the consoles and logs of the other."""
     usual = prepare_stack(StartOptions(simulator=True)).config
     assert (Path(usual.log_dir).name, named_dir(usual).name) == ("paper", "paper")
     names = set()

@@ -1,4 +1,4 @@
-"""When the venue closes intraday positions itself: kept for a day, and never beyond an edit of the calendar."""
+"""Times at which venues close intraday positions: kept for a day, and never beyond an edit of the calendar."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_claim_after_the_goal_has_ended_is_given_and_stays(bench: OrderBench) ->
 def test_claim_while_a_flatten_is_not_proven_is_refused_in_its_scope(
     bench: OrderBench, scope: dict[str, str], named: bool
 ) -> None:
-    """Nothing is held and no goal stands: the flatten would open one for what is claimed."""
+    """No position is held and no goal stands: the flatten would open one for the claimed position."""
     foreign(bench, 75)
     until = bench.time + 30 * SECOND
     bench.step(

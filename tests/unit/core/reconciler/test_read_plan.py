@@ -1,4 +1,4 @@
-"""When books are read, what order updates amount to, and what the account's health is said to be."""
+"""The reconciler's plan: times of reads, the weight of order updates, and the reported health of the account."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ def test_proof_waits_like_every_read_for_a_server_that_fails_or_wants_quiet() ->
 
 
 def test_read_that_ends_after_a_proof_beside_it_is_void() -> None:
-    """It began before the cancel, and would show alive what the proof has shown to have ended."""
+    """A read begun before the cancel would show orders alive that the proof has shown to have ended."""
     plan = started()
     proof = books(5, 8, orders=(), trades=())
     assert plan.void_if_outdated(proof) == proof

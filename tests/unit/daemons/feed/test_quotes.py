@@ -113,7 +113,7 @@ def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrume
 
 @pytest.mark.parametrize("prices", [(0.0,) * 11, (900.0,) + (0.0,) * 9 + (1500.0,)])
 def test_instrument_of_which_every_price_is_held_or_refused_is_deaf(bench: Bench, prices: tuple[float, ...]) -> None:
-    """It stayed in the coverage, and no alert named it: such frames counted as taken."""
+    """Guards against a deaf instrument that stays in the coverage, unnamed by any alert, since such frames counted."""
     bench.frame(0, 3, ltp=500.0)
     for second, price in enumerate(prices):
         bench.frame(second * SECOND, 3, ltp=price)

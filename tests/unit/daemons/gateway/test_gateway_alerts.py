@@ -114,7 +114,7 @@ def test_command_is_run_once_for_a_rise_and_once_for_an_end_however_often_it_was
             handed.append((alert.count, alert.cleared))
 
         def stop(self) -> None:
-            """Nothing was begun."""
+            """No-op: there is no process."""
 
     with runtime_folder() as runtime:
         gateway = Gateway(msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(runtime)))

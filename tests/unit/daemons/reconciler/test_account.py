@@ -1,4 +1,4 @@
-"""When the reconciler reads the books of an account: by the windows of the run file."""
+"""Times at which the reconciler reads the books of an account: by the windows of the run file."""
 
 from __future__ import annotations
 

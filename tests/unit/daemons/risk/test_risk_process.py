@@ -240,7 +240,7 @@ def test_alert_of_a_rule_of_a_run_ends_with_its_day(risk: RiskManager) -> None:
 
 
 def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_after_its_start(tmp_path: Path) -> None:
-    """What the router wrote meanwhile is learnt from its journal, and nothing is decided row by row."""
+    """Rows that the router wrote meanwhile are learnt from its journal, and no decision is made row by row."""
     future, call = "NFO:NIFTY24NOV26FUT", "NFO:NIFTY24NOV2626000CE"
     legs = [
         Instrument(id=name, exchange="NFO", symbol=name[4:], kind=kind, underlying="NIFTY", expiry="2026-11-24",

@@ -1,4 +1,4 @@
-"""When the router counts the books of an account as lost, and when as back."""
+"""Availability of an account's books: when the router counts them as lost, and when as back."""
 
 from __future__ import annotations
 

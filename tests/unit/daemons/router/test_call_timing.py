@@ -1,4 +1,4 @@
-"""When the router's calls leave: their requests are written while the disk takes the decision, and sent after it."""
+"""Timing of the router's calls: their requests are written while the disk takes the decision, and sent after it."""
 
 from __future__ import annotations
 

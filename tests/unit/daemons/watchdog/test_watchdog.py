@@ -165,7 +165,7 @@ def test_daemon_that_is_absent_on_a_full_disk_is_asked_room_for(dog: Watchdog, m
 
 
 def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_path: Path) -> None:
-    """It is the gateway that hands alerts over, so that nobody was called when it was the one that was down."""
+    """Alerts are handed over by the gateway, so that nobody was called when the gateway itself was down."""
     reported = tmp_path / "reported"
     config = msgspec.structs.replace(
         run_config(tmp_path), alert_command=f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {reported}'"

@@ -22,10 +22,10 @@ class Echo:
     """A machine whose every input leads to one decision."""
 
     def notice(self, _machine_ns: int) -> None:
-        """It has no timers."""
+        """No-op: this daemon has no timers."""
 
     def apply(self, _row: Any) -> None:
-        """It remembers nothing."""
+        """No-op: this daemon keeps no state."""
 
     def decide(self, message: Any, _now: int) -> tuple[Any, ...]:
         return (ModeCleared(account="paper", at_ns=1),)
@@ -38,7 +38,7 @@ class EchoDaemon(MachineDaemon):
         super().__init__("gateway", config, Echo())  # type: ignore[arg-type]
 
     def _commit(self, *_: Any) -> None:
-        """There is no journal."""
+        """No-op: this daemon has no journal."""
 
 
 @pytest.fixture

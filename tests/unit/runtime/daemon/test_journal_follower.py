@@ -82,7 +82,7 @@ class Pair:
             self.risk.append([Entry(row.kind, row.stream, row.body) for row in left], 1, 1)
 
     def begin_epoch(self) -> None:
-        """What risk does at its start once it knows that it lost rows, the router's journal not naming them."""
+        """Begin a new epoch, as risk does at its start for lost rows that the router's journal does not name."""
         self.risk.begin_epoch({COMMANDS: self.risk.written(COMMANDS)})
 
     @property
@@ -147,7 +147,7 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
 
 
 def test_reader_that_takes_long_over_each_row_beats_in_between(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It beat after each hundredth row alone: seconds late it was killed as hung, and began with the same rows anew."""
+    """Guards against a heartbeat after each hundredth row alone: late by seconds, the reader was killed as hung."""
     now, reported = machine_now(), list[Any]()
     pair.router.state = DaemonState.RUNNING
     monkeypatch.setattr(pair.router.status, "send", lambda _, message: reported.append((now, message)))
@@ -254,7 +254,7 @@ class _Caller(MachineDaemon):
 
 
 def test_what_led_to_a_call_is_applied_a_turn_later_and_in_its_order(tmp_path: Path) -> None:
-    """Whoever hears of an order wakes up on the cores on which its request is on its way."""
+    """Readers of an order's rows wake up on the cores that its request needs."""
     caller = _Caller("risk", run_config(tmp_path), _Learner())
     caller.open_journal()
     received: list[str] = []

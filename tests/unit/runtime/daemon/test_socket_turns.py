@@ -80,7 +80,7 @@ def test_urgent_pipe_has_more_of_a_turn_than_the_others(tmp_path: Path, monkeypa
 
 
 def test_frame_that_is_alone_is_handled_without_asking_for_another_by_an_exception(tmp_path: Path) -> None:
-    """That nothing more waits is what a daemon finds after nearly every frame."""
+    """An empty socket is found by a daemon after nearly every frame."""
     daemon = Daemon("risk", run_config(tmp_path))
 
     class Alone(Endless):

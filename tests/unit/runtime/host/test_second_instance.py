@@ -80,7 +80,7 @@ def test_second_instance_does_not_take_the_endpoint_of_the_first(
 
 
 def test_stop_waits_for_a_supervisor_that_is_being_started(tmp_path: Path) -> None:
-    """It took no requests yet when it was asked to stop, and ran on."""
+    """Guards against a supervisor that takes no requests yet when it is asked to stop, and runs on."""
     config = run_config(tmp_path)
     starting = InstanceLock(config.lock_dir / "start.lock")
     starting.acquire()

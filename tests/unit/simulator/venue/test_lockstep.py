@@ -1,4 +1,4 @@
-"""When the next step of the market may come: counts at both ends of every stream, and nobody who waits."""
+"""Condition of the market's next step: counts at both ends of every stream, and nobody who waits."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *_args: object) -> None:
-        """Nothing is printed."""
+        """Requests are not printed."""
 
 
 @contextmanager

@@ -172,7 +172,7 @@ def test_stop_whose_end_a_book_took_back_ends_at_once_when_we_cancel_it(bench: O
 
 
 def test_stop_that_a_flapping_book_ended_lives_fifteen_seconds_after_the_book_is_well(bench: OrderBench) -> None:
-    """It took thirty: the first clean sight was not taken down, since the book had flapped just before."""
+    """Guards against thirty: the first clean read was not counted, since the book had flapped just before."""
     stop = guarded(bench)
     for _ in range(3):
         shown(bench, stop, BrokerStatus.CANCELLED)

@@ -226,7 +226,7 @@ def test_flatten_keeps_what_covers_a_sold_one_whose_stop_stays_while_the_books_a
 
 
 def test_flatten_is_sliced_by_the_sizes_that_it_brings(bench: OrderBench) -> None:
-    """What a person claimed was never ordered here, so that no command of the day had reported its freeze quantity."""
+    """A claimed position was never ordered here, so that no command of the day had reported its freeze quantity."""
     bench.broker.net["NFO:A", Product.MIS] = 450
     bench.read()
     bench.tick(6 * SECOND)

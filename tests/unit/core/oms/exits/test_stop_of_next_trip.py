@@ -144,7 +144,7 @@ def test_fill_after_a_released_position_was_closed_is_guarded_again(bench: Order
 
 
 def test_second_fill_of_a_trip_joins_the_stop_that_was_moved(bench: OrderBench) -> None:
-    """Whoever adds to a position is guarded where that is guarded, as ever."""
+    """Lots added to a position are guarded where that is guarded, as ever."""
     bench.enter("e2", **LOWER)
     rest = bench.accept()
     bench.broker.trade(rest, 50, 80.0)

@@ -405,7 +405,7 @@ def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
 
 
 def test_answer_with_the_id_of_an_order_from_before_the_call_is_of_unknown_fate(bench: OrderBench) -> None:
-    """It was bound to it: what somebody held was owned and guarded, and what our own order filled was nobody's."""
+    """Guards against a wrong match: a stranger's fills were owned and guarded, and those of our own order nobody's."""
     bench.enter("hand", 50)
     foreign = bench.broker.place(bench.calls[0].order, bench.time)
     bench = OrderBench()

@@ -426,7 +426,7 @@ def test_hedge_that_stays_because_it_covers_another_leg_is_named() -> None:
 
 
 def test_position_of_one_leg_that_is_replaced_stays_in_its_run() -> None:
-    """It is flat in between: the limits and the trailing stop of the run go on with what it has realised."""
+    """The position is flat in between: the limits and the trailing stop of the run go on with what it has realised."""
     bench = Legs().opened({PUT: -LOT})
     books = bench.machine.runs.books
     assert books.runs["S"].id == "r"

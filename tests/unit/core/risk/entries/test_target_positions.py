@@ -106,7 +106,7 @@ def test_flat_target_given_twice_closes_once() -> None:
 
 
 def test_smart_orders_are_called_by_nothing_that_trades() -> None:
-    """They act on the whole account: what others hold, what a person holds, and a flat target may open a position."""
+    """Smart orders act on the whole account, others' and a person's positions too, and a flat target may open one."""
     named = re.compile(r"place_?smart", re.IGNORECASE)
     users = {
         str(path.relative_to(ROOT))

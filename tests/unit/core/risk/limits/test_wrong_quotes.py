@@ -132,7 +132,7 @@ def test_run_is_closed_by_no_single_quote_that_moves_it_far_and_by_the_second() 
 
 
 def test_intent_that_is_over_while_a_second_quote_is_awaited_says_so() -> None:
-    """It waited without a word, and was over without a reason."""
+    """Guards against an intent that waits without a word, and is over without a reason."""
     bench = run_bench()
     assert bench.intent("b", Leg(instrument=SHARE, lots=100), Leg(instrument=CALL, lots=1)) == ()
     for _ in range(119):

@@ -303,7 +303,7 @@ def test_hedge_is_not_stopped_while_a_contract_is_not_listed() -> None:
 
 
 def test_sold_leg_with_a_stop_of_eighty_per_cent_is_admitted_and_held_by_the_engine() -> None:
-    """It was denied at each entry while the check of its file said that all was in order."""
+    """Guards against denials at each entry of a leg whose file was checked as in order."""
     bench, found = entered(HEDGE, replace(SOLD, stop_price=360.0))
     assert (found[NEAR].stop_trigger, found[NEAR].held_stop) == (0.0, 360.0)
     assert armed(bench) == {NEAR: 360.0}
@@ -328,7 +328,7 @@ def sold_call(stop: float) -> Basket:
 
 
 def test_lot_added_where_the_stop_of_its_position_could_not_rest_now_is_denied_with_the_figure() -> None:
-    """It was given to the engine, while the router sent one for it at the level of the position, beyond the band."""
+    """Guards against two stops: the engine's, and one that the router sent at the position's level, beyond the band."""
     bench = sold_call(260.0)
     bench.quote(NEAR, 150.0)
     (denied,) = bench.intent("b", replace(SOLD, lots=-2, stop_price=260.0))

@@ -85,7 +85,7 @@ def test_position_that_no_rule_explains_is_no_intents_to_close_and_a_person_is_a
 
 
 def test_position_that_is_opened_anew_and_unexplained_again_is_reported_again() -> None:
-    """It was reported once a day: the second one of a day would have stood without a word."""
+    """Guards against one report a day: the second unexplained position of a day would have stood without a word."""
     bench = Rebuilt(position(SHARE))
     bench.pass_time(1)
     claim = PositionAdjusted(
