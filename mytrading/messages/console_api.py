@@ -289,7 +289,7 @@ class UnkillAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class SwitchAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /api/actions/switch: entries of one strategy on or off. Role trader."""
+    """POST /api/actions/switch: entries of one strategy on or off. Role trader; confirmed to switch them on."""
 
     request_id: RequestId
     strategy: ShortText

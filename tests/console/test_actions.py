@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from mytrading.daemons.console.user_store import store_path
 from tests.kit.console_stack import SBIN, ConsoleSite, bodies_of
 from tests.kit.console_viewer import PageViewer
 from tests.kit.waiting import eventually
@@ -163,6 +166,7 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     emergency(viewer, "Halt", "Alternating")
     viewer.said("entries of Alternating are off")
     emergency(viewer, "Resume", "Alternating")
+    viewer.confirm()
     viewer.said("entries of Alternating are on")
     emergency(viewer, "Kill file")
     viewer.button("KILL", exact=True).wait_for()
@@ -200,6 +204,12 @@ def test_flatten_is_followed_until_the_books_show_flat_twice(site: ConsoleSite, 
     assert site.stack.broker_net() == {}
 
 
+def forget_the_passwords(site: ConsoleSite) -> None:
+    """Make every session one whose password was given long ago."""
+    with closing(sqlite3.connect(store_path(site.stack.state))) as users, users:
+        users.execute("UPDATE sessions SET confirmed_ms = 0")
+
+
 def test_strategy_is_paused_and_enabled_from_each_page_that_lists_it(site: ConsoleSite, viewer: PageViewer) -> None:
     page = viewer.page
     for path, place in (("/", "main li"), ("/strategies", "main tr")):
@@ -208,7 +218,12 @@ def test_strategy_is_paused_and_enabled_from_each_page_that_lists_it(site: Conso
         row.get_by_role("button", name="Pause").click()
         viewer.dialog("Pause Condor").get_by_role("button", name="Stop its entries").click()
         row.get_by_role("button", name="Enable").click()
-        viewer.dialog("Enable Condor").get_by_role("button", name="Allow its entries").click()
+        forget_the_passwords(site)
+        dialog = viewer.dialog("Enable Condor")
+        dialog.get_by_text("Asks for your password").wait_for()
+        dialog.get_by_role("button", name="Allow its entries").click()
+        viewer.dialog("Confirm it is you").wait_for()
+        viewer.confirm()
         row.get_by_role("button", name="Pause").wait_for()
     rows = {row["name"]: row for row in site.api(viewer, "/api/strategies")["rows"].values()}
     assert rows["Condor"]["enabled"] and rows["Condor"]["switched_by"] == "console:asha"

@@ -1242,7 +1242,7 @@ export interface StructureRow {
   legs: StructureLeg[];
 }
 
-/** POST /api/actions/switch: entries of one strategy on or off. Role trader. */
+/** POST /api/actions/switch: entries of one strategy on or off. Role trader; confirmed to switch them on. */
 export interface SwitchAction {
   request_id: string;
   strategy: string;

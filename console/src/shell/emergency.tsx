@@ -16,7 +16,7 @@ const TELLS: Record<EmergencyKind, string> = {
   "Reduce only": "From now on only orders that reduce a position. Stops and exits go on.",
   Flatten: "Halts entries, cancels what rests and closes positions at the market, until the books show flat twice.",
   "Kill file": "Writes the file KILL: entries stop even if the gateway hangs, until the file is removed here or in the shell.",
-  Resume: "Allows entries again. Asks for your password or code.",
+  Resume: "Allows entries again. Asks for your password or code, unless you gave it within ten minutes.",
 };
 
 /** `strategy` is the scope that it opens with, everything if there is none. */

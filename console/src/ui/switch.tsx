@@ -14,7 +14,7 @@ export function SwitchDialog(props: { strategy: StrategyRow; onClose: () => void
       <p>
         {seen.enabled
           ? `No new entry of ${seen.name}. Its ${seen.positions} open position${seen.positions === 1 ? "" : "s"} (open P&L ${profit(seen.unrealised)}) keep stops and exits.`
-          : `${seen.name} may enter again with its next signal.`}
+          : `${seen.name} may enter again with its next signal. Asks for your password or code, unless you gave it within ten minutes.`}
       </p>
     </ActionDialog>
   );

@@ -16,7 +16,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
-from mytrading.daemons.console.authentication import audit
+from mytrading.daemons.console.authentication import audit, check_confirmed
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
@@ -167,7 +167,9 @@ def unkill(request: ConsoleRequest, state: State, data: JSONBody[api.UnkillActio
 
 @post("/api/actions/switch", opt=TRADER, sync_to_thread=True, status_code=200)
 def switch(request: ConsoleRequest, state: State, data: JSONBody[api.SwitchAction]) -> api.ActionTaken:
-    """Entries of one strategy on or off."""
+    """Entries of one strategy on or off; on needs the password again, as whatever opens trading does."""
+    if data.enabled:
+        check_confirmed(request.user)
     command = ops.SwitchCommand(
         request_id=data.request_id, by=request.user.by, strategy=data.strategy, enabled=data.enabled,
         reason=data.reason,

@@ -101,8 +101,8 @@ class Authentication(AbstractAuthenticationMiddleware):
                     raise ApiRefused("ROLE", text)
             if not is_socket and method not in SAFE:
                 _check_csrf(connection, token)
-            if needs.get("confirmed") and not viewer.confirmed_s:
-                raise ApiRefused("CONFIRM_NEEDED", "expected the password again: this action needs it")
+            if needs.get("confirmed"):
+                check_confirmed(viewer)
         except ApiRefused as error:
             if not is_socket and method not in SAFE:
                 store.audit(viewer.name, viewer.ip, scope["path"], "", "refused", error.error)
@@ -111,6 +111,12 @@ class Authentication(AbstractAuthenticationMiddleware):
         if session is not None and method not in SAFE:
             store.touch(session)
         return AuthenticationResult(user=viewer, auth=session)
+
+
+def check_confirmed(viewer: Viewer) -> None:
+    """Raise `ApiRefused` unless the viewer gave the password lately: the page asks for it, and sends the same again."""
+    if not viewer.confirmed_s:
+        raise ApiRefused("CONFIRM_NEEDED", "expected the password again: this action needs it")
 
 
 def audit(

@@ -286,10 +286,18 @@ def test_password_is_asked_again_for_what_opens_trading(console: ConsoleOfTest) 
     with console.server.store._change() as db:
         db.execute("UPDATE sessions SET confirmed_ms = 0 WHERE digest = ?", (session.digest,))
     assert page.post("/api/actions/resume", request_id="again").json()["code"] == "CONFIRM_NEEDED"
+    switch = {"request_id": "switch", "strategy": "x"}
+    enabled = page.post("/api/actions/switch", enabled=True, **switch).json()
+    assert enabled["code"] == "CONFIRM_NEEDED", "nor does a strategy begin again without it"
+    assert console.audited(user="tara", result="refused")[0]["details"] == enabled["error"]
     assert page.post("/api/actions/halt", request_id="stop").status_code == 200, "a halt never is"
+    assert page.post("/api/actions/switch", enabled=False, **switch).json()["code"] == "REFUSED", (
+        "nor a pause: there is no x"
+    )
     assert page.post("/api/confirm", password="wrong").status_code == 401
     assert page.post("/api/confirm", password=PASSWORD).status_code == 200
     assert page.post("/api/actions/resume", request_id="again").status_code == 200
+    assert page.post("/api/actions/switch", enabled=True, **switch).json()["code"] == "REFUSED", "not for the password"
 
 
 def test_change_of_role_ends_the_sessions_and_the_last_administrator_stays(console: ConsoleOfTest) -> None:
