@@ -338,8 +338,11 @@ def _control(found: Collector) -> None:
     found.ask("kill", "halt", "test")
     found.ask("status")
     found.ask("kill", "--remove")
+    found.stack.ask("simulator", "fault", "book_500:x99999")
+    found.ask("flatten", "--deadline", "1", code=5)
+    found.ask("risk")  # lists flattens that have not ended, as this one cannot while no book is read
+    found.stack.ask("simulator", "fault", "--clear")
     found.ask("flatten")
-    found.ask("risk")  # a flatten that has ended is listed for a while only
     found.ask("resume")
     found.ask("resume", "--strategy", "Alternating")
     found.ask("risk events")
