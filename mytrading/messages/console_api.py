@@ -426,13 +426,23 @@ class WhyStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
-    """GET /api/logs?process=&level=&text=&trace=&limit=: newest last."""
+    """A line of the log by its fields; one without fields is all text."""
 
     wall_ms: int | None
     process: str
     level: str
     event: str
     text: str
+
+
+class LogSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/logs?process=&level=&text=&trace=&limit=&before=: lines that fit, the newest last, of `looked_bytes` of
+    the log back to `back_to_ms`. `older` is the `before` that goes on; empty if the whole log was looked through."""
+
+    lines: list[LogLine]
+    older: str
+    back_to_ms: int | None
+    looked_bytes: int
 
 
 class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -1113,6 +1123,7 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     RouterAnswer,
     WhyStep,
     LogLine,
+    LogSearch,
     SettingRow,
     InstrumentRow,
     UnderlyingRow,

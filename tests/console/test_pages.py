@@ -158,6 +158,22 @@ def test_logs_follow_and_are_chosen_by_process_and_text(viewer: PageViewer) -> N
     viewer.page.get_by_label("Text", exact=True).fill("no line has this")
     viewer.page.keyboard.press("Enter")
     viewer.page.get_by_text("No line matches.").wait_for()
+    viewer.page.get_by_text("Looked through the whole log").wait_for()
+    page = {"lines": [], "older": "7:1500", "back_to_ms": 1_795_408_200_000, "looked_bytes": 2_000_000}
+    older = {
+        **page,
+        "older": "",
+        "lines": [{"wall_ms": 1, "process": "router", "level": "info", "event": "found", "text": ""}],
+    }
+    viewer.page.route(
+        "**/api/logs?*", lambda route: route.fulfill(json=older if "before=7" in route.request.url else page)
+    )
+    viewer.page.get_by_label("Text", exact=True).fill("long ago")
+    viewer.page.keyboard.press("Enter")
+    viewer.page.get_by_text("No line matches so far.").wait_for()
+    viewer.page.get_by_text("back to 23 Nov 2026").wait_for()
+    viewer.press("Search older lines")
+    lines.filter(has_text="found").wait_for()
     assert viewer.page.get_by_label("Level, and above").input_value() == "info"
 
 

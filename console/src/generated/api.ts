@@ -590,7 +590,7 @@ export interface LiveWatch {
   topics: string[];
 }
 
-/** GET /api/logs?process=&level=&text=&trace=&limit=: newest last. */
+/** A line of the log by its fields; one without fields is all text. */
 export interface LogLine {
   wall_ms: number | null;
   process: string;
@@ -607,6 +607,14 @@ export interface LogRow {
   level: string;
   event: string;
   text: string;
+}
+
+/** GET /api/logs?process=&level=&text=&trace=&limit=&before=: lines that fit, the newest last, of `looked_bytes` of */
+export interface LogSearch {
+  lines: LogLine[];
+  older: string;
+  back_to_ms: number | null;
+  looked_bytes: number;
 }
 
 /** POST /api/login. `totp` only where the user has a second factor: without it the answer is TOTP_NEEDED. */

@@ -1,5 +1,6 @@
 /** Feed monitor: the source in use and those in reserve, each subscription with its age, counts, and its connections. */
 import { useMemo, useState } from "react";
+import { Link as To } from "wouter";
 import { useAnswer } from "../api/hooks";
 import type { FeedMonitor, FeedSourceRow, FeedSubscriptionRow, FeedSubscriptions } from "../generated/api";
 import { clock, number, percent, span, symbol, words } from "../ui/format";
@@ -72,7 +73,7 @@ export default function Feed() {
             <Ages rows={listed.data?.subscriptions ?? NO_ROWS} />
           </div>
           <Subscribed rows={listed.data?.subscriptions ?? NO_ROWS} loaded={listed.data !== null} />
-          <Card title="What happened to its connections" plain>
+          <Card title="What happened to its connections" plain actions={<To href="/logs?process=feed&text=feed.">All of it, in the log</To>}>
             {!feed.history.length && <Empty>Nothing since the start.</Empty>}
             <ul className="list">
               {[...feed.history].reverse().map((line, index) => (

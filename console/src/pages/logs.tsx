@@ -1,16 +1,16 @@
-/** Logs of all processes: by process, level, text and trace; followed as they come, or searched in the whole file. */
-import { useEffect, useMemo, useRef, useState } from "react";
-import { useAnswer } from "../api/hooks";
-import type { LogLine } from "../generated/api";
+/** Logs of all processes: by process, level, text and trace; followed as they come, or searched back through all files. */
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { get } from "../api/client";
+import type { LogLine, LogSearch } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { takeParameters } from "../shell/parameters";
-import { clock } from "../ui/format";
+import { clock, moment, number } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Field, Page, type Tone } from "../ui/parts";
 import { saveFile } from "../ui/table";
 
 const LEVELS = ["debug", "info", "warning", "error", "critical"];
 const TONES: Record<string, Tone> = { warning: "care", error: "bad", critical: "bad" };
-const MOST = 1000;
+const MOST = 500;
 
 interface LogFilter {
   process: string;
@@ -30,9 +30,9 @@ export default function Logs() {
   const processes = useTopic("processes").rows;
   const [filter, setFilter] = useState<LogFilter>(() => {
     const asked = takeParameters();
-    return { process: "", level: "info", text: asked.get("text") ?? "", trace: asked.get("trace") ?? "" };
+    return { process: asked.get("process") ?? "", level: "info", text: asked.get("text") ?? "", trace: asked.get("trace") ?? "" };
   });
-  const [asked, setAsked] = useState<LogFilter | null>(filter.trace || filter.text ? filter : null);
+  const [asked, setAsked] = useState<LogFilter | null>(filter.trace || filter.text || filter.process ? filter : null);
   const change = (fields: Partial<LogFilter>) => setFilter({ ...filter, ...fields });
   return (
     <Page
@@ -80,24 +80,55 @@ function Followed({ filter }: { filter: LogFilter }) {
   return <Lines lines={lines} loaded={log.loaded} />;
 }
 
+/** Slices of a search, the newest first: each further one goes on where the one before it ended. */
 function Searched({ filter }: { filter: LogFilter }) {
-  const answer = useAnswer<LogLine[]>("/api/logs", { ...filter, limit: MOST });
+  const [slices, setSlices] = useState<readonly LogSearch[]>([]);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const newest = useRef(0);
+  const look = useCallback(async (before: string, earlier: readonly LogSearch[]) => {
+    const turn = ++newest.current;
+    setBusy(true);
+    setError(null);
+    try {
+      const found = await get<LogSearch>("/api/logs", { ...filter, before, limit: MOST });
+      if (turn === newest.current) setSlices([...earlier, found]);
+    } catch (failure) {
+      if (turn === newest.current) setError(failure);
+    } finally {
+      if (turn === newest.current) setBusy(false);
+    }
+  }, [filter]);
+  useEffect(() => {
+    setSlices([]);
+    void look("", []);
+  }, [look]);
+  const lines = useMemo(() => [...slices].reverse().flatMap((slice) => slice.lines), [slices]);
+  const last = slices.at(-1);
+  const looked = slices.reduce((sum, slice) => sum + slice.looked_bytes, 0);
   return (
     <>
-      <ErrorNote error={answer.error} />
-      <Lines lines={answer.data ?? []} loaded={!answer.busy} />
+      <ErrorNote error={error} />
+      <p className="row small" role="status">
+        {!last && (busy ? "Searching…" : "")}
+        {last && (last.older ? `Looked through ${size(looked)}, back to ${moment(last.back_to_ms)}.` : `Looked through the whole log, ${size(looked)}${last.back_to_ms ? `, back to ${moment(last.back_to_ms)}` : ""}.`)}
+        {last?.older && <button type="button" className="small" disabled={busy} onClick={() => void look(last.older, slices)}>{busy ? "Searching…" : "Search older lines"}</button>}
+      </p>
+      <Lines lines={lines} loaded={last !== undefined || error !== null} open={Boolean(last?.older)} />
     </>
   );
 }
 
-function Lines({ lines, loaded }: { lines: readonly LogLine[]; loaded: boolean }) {
+const size = (bytes: number): string => (bytes < 1e5 ? `${number(bytes / 1e3, 1)} kB` : `${number(bytes / 1e6, 1)} MB`);
+
+function Lines({ lines, loaded, open }: { lines: readonly LogLine[]; loaded: boolean; open?: boolean }) {
   const place = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   // who has scrolled up reads on undisturbed
   useEffect(() => {
     if (place.current && atEnd.current && lines.length) place.current.scrollTop = place.current.scrollHeight;
   }, [lines]);
-  const save = () => saveFile("log.txt", lines.map((line) => `${clock(line.wall_ms)} ${line.process} ${line.level} ${line.event} ${line.text}`).join("\n"), "text/plain");
+  const save = () => saveFile("log.txt", lines.map((line) => `${moment(line.wall_ms)} ${line.process} ${line.level} ${line.event} ${line.text}`).join("\n"), "text/plain");
   return (
     <Card plain title={`${lines.length} lines`} actions={<button type="button" className="small" onClick={save}>Download</button>}>
       <div
@@ -107,11 +138,11 @@ function Lines({ lines, loaded }: { lines: readonly LogLine[]; loaded: boolean }
           atEnd.current = scrollTop + clientHeight > scrollHeight - 40;
         }}
       >
-        {!lines.length && <Empty>{loaded ? "No line matches." : "Waiting for data…"}</Empty>}
+        {!lines.length && <Empty>{loaded ? (open ? "No line matches so far." : "No line matches.") : "Waiting for data…"}</Empty>}
         {lines.map((line, index) => (
           // lines of a search have no id of their own
           <div key={"id" in line ? String(line.id) : `${line.wall_ms} ${index}`}>
-            <span className="muted nowrap">{clock(line.wall_ms)}</span>
+            <span className="muted nowrap" title={moment(line.wall_ms)}>{clock(line.wall_ms)}</span>
             <span className="nowrap">{line.process}</span>
             {TONES[line.level] ? <Badge tone={TONES[line.level]}>{line.level}</Badge> : <span className="muted">{line.level}</span>}
             <span className="text">

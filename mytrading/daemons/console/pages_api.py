@@ -17,18 +17,16 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
 from mytrading.daemons.console import views
 from mytrading.daemons.console.actions_api import TRADER, query_gateway
-from mytrading.daemons.console.log_tail import log_line
+from mytrading.daemons.console.log_search import LEVELS, LogFilter, UnknownPlace, search_log
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.daemons.console.stack_reader import LISTS
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.runtime.observability.log_lines import last_lines, parse_log_line
 from mytrading.runtime.observability.metrics import merge_operations, read_snapshots
 
 MS = 1_000_000
-LEVELS = ("debug", "info", "warning", "error", "critical")
 Few = Annotated[int, QueryParameter(ge=1, le=1000)]
 SearchWords = Annotated[str, QueryParameter(max_length=64, name="query")]
 Short = Annotated[str, QueryParameter(max_length=64)]
@@ -77,24 +75,22 @@ def _chain(state: State, name: str) -> list[api.WhyStep]:
 
 @get("/api/logs", sync_to_thread=True)
 def show_logs(
-    state: State, process: Short = "", level: Short = "", text: Short = "", trace: Short = "", limit: Few = 200
-) -> list[api.LogLine]:
-    """The last lines of the log: of one process, from a level on, and with a text or an id in them."""
+    state: State,
+    process: Short = "",
+    level: Short = "",
+    text: Short = "",
+    trace: Short = "",
+    before: Short = "",
+    limit: Few = 200,
+) -> api.LogSearch:
+    """Return a slice of a search of the whole log: lines of a process, from a level on, with a text or an id."""
     if level and level not in LEVELS:
         raise ApiRefused("BAD_REQUEST", f"level: expected one of {', '.join(LEVELS)}; found {level!r}", "level")
-    wanted = frozenset(LEVELS[LEVELS.index(level) :]) if level else frozenset(LEVELS)
-    words = [word.casefold() for word in (text, trace) if word]
-    found: list[api.LogLine] = []
-    for line in reversed(last_lines(Path(state.config.log_dir) / "main.log")):
-        entry = parse_log_line(line)
-        if process and entry.get("component") != process:
-            continue
-        if entry.get("level", "info") not in wanted or not all(word in line.casefold() for word in words):
-            continue
-        found.append(log_line(entry, line))
-        if len(found) == limit:
-            break
-    return found[::-1]
+    wanted = LogFilter(process, level, (text, trace))
+    try:
+        return search_log(Path(state.config.log_dir) / "main.log", wanted, limit, before)
+    except UnknownPlace as error:
+        raise ApiRefused("BAD_REQUEST", str(error), "before") from error
 
 
 @get("/api/settings", opt={"role": "admin"}, sync_to_thread=True)
