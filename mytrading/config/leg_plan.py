@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from mytrading.config.problems import hint, nearest
+from mytrading.config.problems import expectation, hint, nearest
 from mytrading.config.sources import Lines, key_lines, locate_key
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
@@ -293,7 +293,7 @@ def unknown_symbol_problems(plan: LegPlanConfig, symbols: SymbolConfig, file: st
 def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
     """One of pydantic's findings: place, key, value, and the expected value."""
     where = tuple(detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
+    message = expectation(detail["msg"])
     value = detail["input"]
     label = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
     place = locate_key(file, lines, where)
@@ -312,7 +312,7 @@ def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
     if isinstance(value, Mapping):
         return f"{place}: {label + ': ' if label else ''}{message}"
     shown = "" if "; found " in message or ", found " in message else f" = {value!r}"
-    return f"{place}: {label}{shown}: {message.replace('Input should be', 'expected')}"
+    return f"{place}: {label}{shown}: {message}"
 
 
 def schema() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from mytrading.config.sources import Value
 
-__all__ = ["ConfigurationError", "describe_error", "describe_expected", "hint", "name_key", "nearest"]
+__all__ = ["ConfigurationError", "describe_error", "describe_expected", "expectation", "hint", "name_key", "nearest"]
 
 
 class ConfigurationError(Exception):
@@ -39,7 +40,15 @@ def _mentions(detail: ErrorDetails, value: Value) -> bool:
 
 def describe_expected(detail: ErrorDetails) -> str:
     """Return what pydantic expected instead of a value, with the nearest allowed word as a suggestion."""
-    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    text = expectation(detail["msg"])
     words = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
     choices = [word.strip("'") for word in words if word]
     return text + (hint(str(detail["input"]), choices) if choices and isinstance(detail["input"], str) else "")
+
+
+def expectation(message: str) -> str:
+    """Return the message of a pydantic error as what was expected, in plain words."""
+    text = message.removeprefix("Value error, ").replace("Input should be a valid integer", "expected a whole number")
+    return re.sub(
+        r", (unable to parse|unable to interpret|got a number).*", "", text.replace("Input should be", "expected")
+    )

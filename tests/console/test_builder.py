@@ -101,7 +101,7 @@ def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
     card.get_by_role("button", name="Check").click()
     card.get_by_role("alert").wait_for()
     assert "expected '30%'" in wrong(viewer, "legs[2].stop")
-    assert "integer" in wrong(viewer, "legs[1].reentries")
+    assert "a whole number" in wrong(viewer, "legs[1].reentries")
     assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
     assert card.get_by_role("button", name="Save").is_disabled()
     assert viewer.serious_findings() == []
@@ -198,3 +198,23 @@ def test_builder_fits_a_phone(site: ConsoleSite, file: Path) -> None:
     detail = phone.page.get_by_role("group", name="More of leg 1")
     assert detail.evaluate("one => one.getBoundingClientRect().right") <= PHONE
     phone.close()
+
+
+def test_file_opens_from_its_strategy_and_one_of_an_unlisted_underlying_is_changed_without_prices(
+    viewer: PageViewer, file: Path
+) -> None:
+    page = viewer.page
+    viewer.open("/strategies/Condor", "Condor")
+    page.get_by_role("link", name="Builder", exact=True).last.click()
+    card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
+    eventually(lambda: card.get_by_label("Name", exact=True).input_value() == "Condor", 20)
+    assert page.get_by_label("Stop of leg 2").input_value() == "200%"
+
+    file.write_text(WHEEL.replace('"NIFTY"', '"SENSEX"'), encoding="utf-8")
+    card.locator("select").first.select_option("Wheel")
+    page.get_by_text("No options of SENSEX are listed today").wait_for()
+    page.get_by_label("Stop of leg 2").fill("45%")
+    page.get_by_label("Target of leg 2").fill("60%")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain", has_text='+target = "60%"').wait_for()
+    assert not card.locator("pre.diff .gain", has_text="underlying").count()

@@ -46,8 +46,8 @@ export function useChain(underlying: string, expiry: string): Chain {
 
 /** The chains of several expiries of one underlying, by expiry. */
 export function useChains(underlying: string, expiries: readonly string[]): ReadonlyMap<string, Chain> {
-  const key = [...new Set(expiries)].sort().join(" ");
-  const names = useMemo(() => key.split(" ").flatMap((expiry) => [`chain:${underlying}:${expiry}`, `chainhead:${underlying}:${expiry}`]), [underlying, key]);
+  const key = [...new Set(expiries)].sort().join(" ").trim();
+  const names = useMemo(() => key.split(" ").filter(Boolean).flatMap((expiry) => [`chain:${underlying}:${expiry}`, `chainhead:${underlying}:${expiry}`]), [underlying, key]);
   const latest = useRef<readonly Topic[]>([]);
   const subscribe = useCallback(
     (listener: () => void) => {
@@ -65,7 +65,7 @@ export function useChains(underlying: string, expiries: readonly string[]): Read
   });
   return useMemo(() => {
     const made = new Map<string, Chain>();
-    key.split(" ").forEach((expiry, at) => {
+    key.split(" ").filter(Boolean).forEach((expiry, at) => {
       const [lines, head] = [topics[2 * at], topics[2 * at + 1]];
       made.set(expiry, { lines: { loaded: (lines?.version ?? -1) >= 0, rows: (lines?.rows ?? []) as unknown as readonly ChainLine[] }, head: (head?.rows[0] as unknown as ChainHead | undefined) ?? null });
     });

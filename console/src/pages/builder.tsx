@@ -4,7 +4,7 @@
  * A drawing board: nothing here places an order. Legs are saved as a strategy without code.
  */
 import { useEffect, useMemo, useRef, useState } from "react";
-import { post } from "../api/client";
+import { get, post } from "../api/client";
 import { Payoff } from "../charts/payoff";
 import { payoffFacts, payoffReach, type PricedLeg, profitAt } from "../charts/payoff_math";
 import type { ChainCell, LegFile, StructureMargin, UnderlyingRow } from "../generated/api";
@@ -13,21 +13,23 @@ import { takeParameters } from "../shell/parameters";
 import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
 import { findContract, findFuture, kindOf, type Leg, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
-import { expiryDates, expiryWord, MOST_LEGS } from "./expiries";
+import { expiryDates, expiryName, expiryWord, MOST_LEGS } from "./expiries";
 import { afterChange, NO_MISTAKES } from "./leg_problems";
 import { LegSaving } from "./leg_saving";
 import { type ChosenLeg, LegTable } from "./leg_table";
 import { useOptionChoice } from "./option_choice";
 
 export default function Builder() {
-  const [asked] = useState(takeParameters); // from the chain
+  const [asked] = useState(takeParameters); // from the chain, or from a strategy
   const choice = useOptionChoice(asked.get("underlying") ?? "", asked.get("expiry") ?? "");
   const [legs, setLegs] = useState<readonly Leg[]>(() => {
     const picked = pickedLegs(asked.get("legs") ?? "");
     return picked.length ? picked : (TEMPLATES["Iron condor"]?.() ?? []);
   });
   const [opened, setOpened] = useState<LegFile | null>(null);
-  const { row, expiry } = choice;
+  const [error, setError] = useState<unknown>(null);
+  // without a list of contracts a file can be changed all the same
+  const row = choice.row ?? (choice.loaded || choice.error ? { underlying: opened ? underlyingOf(opened) : "NIFTY", expiries: [], lot: 0 } : null);
 
   function open(file: LegFile): void {
     const read = readLegs(file.values);
@@ -36,14 +38,15 @@ export default function Builder() {
     setOpened(file);
   }
 
+  const named = asked.get("file");
+  useEffect(() => {
+    if (named) get<LegFile>(`/api/legs/${encodeURIComponent(named)}`).then(open, setError);
+  }, [named]);
+
   return (
     <Page title="Strategy builder" actions={choice.fields}>
-      <ErrorNote error={choice.error} />
-      {row && expiry ? (
-        <Board row={row} expiry={expiry} legs={legs} setLegs={setLegs} opened={opened} onOpen={open} />
-      ) : (
-        <Card>{choice.loaded ? "No instrument with options is known." : "Waiting for data…"}</Card>
-      )}
+      <ErrorNote error={choice.error ?? error} />
+      {row ? <Board row={row} expiry={choice.expiry} legs={legs} setLegs={setLegs} opened={opened} onOpen={open} /> : <Card>Waiting for data…</Card>}
     </Page>
   );
 }
@@ -69,8 +72,8 @@ function Board(props: BoardProps) {
     setWrong(NO_MISTAKES);
   }, [opened]);
   const dates = expiryDates(row.expiries);
-  const word = expiryWord(props.expiry, row.expiries);
-  const dateOf = (leg: Leg): string | undefined => (leg.keys.expiry ? dates[leg.keys.expiry] : props.expiry);
+  const word = props.expiry ? expiryWord(props.expiry, row.expiries) : "nearest";
+  const dateOf = (leg: Leg): string | undefined => (leg.keys.expiry ? dates[leg.keys.expiry] : props.expiry || undefined);
   const ofChain = (leg: Leg): boolean => otherInstrument(leg, row.underlying) === "" && (kindOf(leg) === "call" || kindOf(leg) === "put");
   const asked = legs.flatMap((leg) => (ofChain(leg) ? dateOf(leg) ?? [] : []));
   const first = [...asked].sort()[0] ?? props.expiry;
@@ -90,7 +93,7 @@ function Board(props: BoardProps) {
     }
     const chain = chains.get(date ?? "");
     const lines = sorted.get(date ?? "") ?? [];
-    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: date ? "" : `no ${leg.keys.expiry} expiry is listed`, at: findContract(lines, leg) };
+    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: date ? "" : `no ${expiryName(leg.keys.expiry || "nearest")} expiry is listed`, at: findContract(lines, leg) };
   });
   const priced = chosen.flatMap(({ leg, at }): LegAtPrice[] => {
     const kind = kindOf(leg);
@@ -111,11 +114,12 @@ function Board(props: BoardProps) {
   return (
     <>
       <Card title="Legs" plain actions={<TemplateChoice onChoose={(name) => setLegs(TEMPLATES[name]?.() ?? [])} />}>
+        {!row.expiries.length && <p className="inside warn">No options of {row.underlying} are listed today: legs can be changed and saved, without prices.</p>}
         <LegTable legs={chosen} wrong={wrong.legs} onChange={change} onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))} />
         <div className="inside row">
           <button type="button" disabled={legs.length >= MOST_LEGS} onClick={() => setLegs([...legs, newLeg(-1, "call", 2)])}>Add a leg</button>
           <label className="row small">Times <input className="short" type="number" min={1} max={100} value={times} onChange={(event) => setTimes(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></label>
-          <span className="muted small">1 lot is {number(row.lot)} units. Prices are the last ones, as if entered now, before charges.</span>
+          <span className="muted small">{row.lot > 0 && `1 lot is ${number(row.lot)} units. `}Prices are the last ones, as if entered now, before charges.</span>
         </div>
       </Card>
       <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} />

@@ -10,3 +10,6 @@ export function expiryDates(expiries: readonly string[]): Record<string, string 
 
 /** The word that names an expiry today, empty if no word does. */
 export const expiryWord = (expiry: string, expiries: readonly string[]): string => Object.entries(expiryDates(expiries)).find(([, date]) => date === expiry)?.[0] ?? "";
+
+/** A word of a file as it is shown. */
+export const expiryName = (word: string): string => word.replaceAll("_", " ");

@@ -13,6 +13,8 @@ interface ControlProps {
   /** Ids of what describes it. */
   described?: string;
   className?: string;
+  /** Shown in an empty text field instead of what is usual. */
+  example?: string;
   onChange: (value: string) => void;
 }
 
@@ -29,14 +31,14 @@ export const marked = (path: string, wrong: string | undefined, described = "") 
 const usualOf = (of: FileKey): string => (of.usual && of.usual !== "0" ? of.usual : "");
 
 /** The control of a key: times, numbers and words are typed, choices chosen; empty is what is usual. */
-export function KeyControl({ path, of, value, wrong, label, described, className, onChange }: ControlProps) {
+export function KeyControl({ path, of, value, wrong, label, described, className, example, onChange }: ControlProps) {
   const same = { ...marked(path, wrong, described), "aria-label": label, className, title: of.note };
   const choices = of.kind === "yes" ? ["yes", "no"] : of.choices;
   if (!choices) {
     return (
       <input
         {...same} type={of.kind === "time" ? "time" : "text"} inputMode={of.kind === "number" ? "decimal" : undefined}
-        maxLength={200} placeholder={usualOf(of) || "usual"} value={value} onChange={(event) => onChange(event.target.value)}
+        maxLength={200} placeholder={example || usualOf(of) || "usual"} value={value} onChange={(event) => onChange(event.target.value)}
       />
     );
   }

@@ -1,11 +1,12 @@
 /** Saves the builder's legs as a strategy without code: checked by field, compared with the file, kept in versions. */
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link as To } from "wouter";
-import { ApiFailure, get, post } from "../api/client";
+import { get, post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated/api";
 import { FILE_KEYS } from "../generated/leg_keys";
+import { useTopic } from "../live/hooks";
 import { Badge, Card, Diff, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
 import { asChoice, asNumber, type Leg, sentLeg, underlyingOf } from "./builder_legs";
@@ -59,6 +60,7 @@ interface Props {
 export function LegSaving(props: Props) {
   const mayAct = useRole("trader");
   const files = useAnswer<LegFileRow[]>("/api/legs");
+  const known = useTopic("accounts").rows.map((row) => row.account).join(", ");
   const { opened } = props;
   const before = Object.fromEntries(PLACED.map((key) => [key, opened ? shown(opened.values, key) : ""]));
   const [name, setName] = useState(opened?.name ?? "");
@@ -102,7 +104,7 @@ export function LegSaving(props: Props) {
       const found = byField(made.problems, version ? [] : props.legs.map((leg) => leg.id));
       props.onWrong(() => found);
     } catch (failure) {
-      setError(failure instanceof ApiFailure && failure.code === "MOVED" && ofFile ? `${failure.message}: open the file again` : failure);
+      setError(failure);
     } finally {
       setBusy(false);
     }
@@ -114,7 +116,7 @@ export function LegSaving(props: Props) {
   const told = toldOf(wrong, props.legs.map((leg) => leg.id));
   const field = (key: PlacedKey, hint = true) => (
     <KeyField
-      key={key} path={key} of={FILE_KEYS[key]} name={PLACES[key][1]} value={form[key] ?? ""} wrong={wrong.file[key]} hint={hint}
+      key={key} path={key} of={FILE_KEYS[key]} name={PLACES[key][1]} value={form[key] ?? ""} wrong={wrong.file[key]} hint={hint} example={key === "accounts" && known ? `${known}` : ""}
       onChange={(value) => {
         setForm({ ...form, [key]: value });
         props.onWrong((now) => afterChange(now, [key]));

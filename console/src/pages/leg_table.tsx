@@ -5,6 +5,7 @@ import { LEG_KEYS, type LegKeyName } from "../generated/leg_keys";
 import { compact, number, percent, price, symbol } from "../ui/format";
 import { Badge, Figure, Figures, Scrolled } from "../ui/parts";
 import { asKind, type Found, HOW, type How, kindOf, type Leg, type LegTexts, type Right, sideOf, startOf, strikeOf, strikeWords } from "./builder_legs";
+import { expiryName } from "./expiries";
 import { KeyControl, KeyField, marked, Wrong } from "./key_field";
 import type { Mistakes } from "./leg_problems";
 
@@ -105,7 +106,7 @@ function LegLines(props: Props & { chosen: ChosenLeg; number: number }) {
         <td>
           <select {...marked(path("expiry"), wrong.expiry)} className="short" aria-label={label("Expiry")} value={listed ? text("expiry") : ""} disabled={!listed} onChange={(event) => change({ expiry: event.target.value })}>
             <option value="">{kind === "future" ? "nearest" : listed ? "as shown" : "none"}</option>
-            {LEG_KEYS.expiry.choices.filter((word) => kind !== "future" || word !== "nearest" || text("expiry") === word).map((word) => <option key={word} value={word}>{word.replace("_", " ")}</option>)}
+            {LEG_KEYS.expiry.choices.filter((word) => kind !== "future" || word !== "nearest" || text("expiry") === word).map((word) => <option key={word} value={word}>{expiryName(word)}</option>)}
           </select>
         </td>
         <td>
@@ -124,7 +125,7 @@ function LegLines(props: Props & { chosen: ChosenLeg; number: number }) {
             {Object.entries(HOW).map(([how, name]) => <option key={how} value={how}>{name}</option>)}
           </select>
         </td>
-        <td>{option && <StrikeValue {...control("strike")} rule={rule} label={label(rule?.how === "strike" ? "Strike" : "Value")} lines={lines} onRule={(strike) => change({ strike })} />}</td>
+        <td>{option && <StrikeValue key={rule?.how} {...control("strike")} rule={rule} label={label(rule?.how === "strike" ? "Strike" : "Value")} lines={lines} onRule={(strike) => change({ strike })} />}</td>
         <td className="text">{at ? symbol(at.cell.instrument) : <span className="warn">{elsewhere || (loaded ? "no such strike in the chain" : "waiting for the chain")}</span>}</td>
         <td className="num">{price(at?.cell.ltp)}</td>
         <td className="num">{percent(at?.cell.iv)}</td>

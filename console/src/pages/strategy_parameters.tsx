@@ -30,7 +30,7 @@ export function Parameters({ row }: { row: StrategyRow }) {
       actions={
         <>
           {editable && <button type="button" className="small" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? "Close" : "Change"}</button>}
-          {row.kind === "legs" && <To href="/builder">Builder</To>}
+          {row.kind === "legs" && <To href={`/builder?file=${encodeURIComponent(row.name)}`}>Builder</To>}
         </>
       }
     >
