@@ -10,13 +10,15 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from mytrading.core.oms.operator_requests import REFUSED
-from mytrading.core.orders.state_machine import LIVE, is_live
+from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, is_live
 from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Order
 from mytrading.messages.signals import Signal
 
 WAITING = "waiting"
+_ON_ITS_WAY = UNRESOLVED | {OrderState.INITIALIZED, OrderState.SUBMITTED}
+_NEVER_RESTED = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.GHOST, OrderState.LOST})
 
 
 class RequestResult(NamedTuple):
@@ -54,8 +56,7 @@ def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
             return RequestResult(WAITING, "the change is requested and not yet in the order book", name)
         return RequestResult("modified", f"the order book shows {_terms(order)}", name)
     if (after := _successor(order, orders)) is not None:
-        text = f"replaced by order {after.client_order_id}: {_terms(after)}"
-        return RequestResult("replaced", text, after.client_order_id)
+        return _replaced(after)
     replaced = order.purpose is Purpose.STOP and order.message.startswith("withdrawn: replaced")
     if order.evidence.modify.wanted or replaced:
         return RequestResult(WAITING, "the old order has ended, the new one is not placed yet", name)
@@ -63,6 +64,19 @@ def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
     if order.state is OrderState.FILLED:
         return RequestResult("filled", f"it filled: {sums}, requested {_terms(order)}", name)
     return RequestResult("ended", f"it ended {order.state} meanwhile, {sums} filled", name)
+
+
+def _replaced(after: Order) -> RequestResult:
+    """The result of a change for which the order was taken away, by the order `after` it."""
+    name = after.client_order_id
+    if after.state in _ON_ITS_WAY:
+        return RequestResult(WAITING, f"the old order has ended, order {name} for it is {after.state}", name)
+    if after.state in _NEVER_RESTED:
+        why = f": {after.message}" if after.message else ""
+        return RequestResult(
+            "refused", f"order {name} for it ended {after.state}{why}; the old order is cancelled", name
+        )
+    return RequestResult("replaced", f"replaced by order {name}: {_terms(after)}", name)
 
 
 def _successor(order: Order, orders: Iterable[Order]) -> Order | None:

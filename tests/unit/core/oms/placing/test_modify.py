@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.gateway.outcomes import result_of
+from mytrading.core.gateway.outcomes import RequestResult, result_of
 from mytrading.core.oms import OmsLimits
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.commands import CloseGoal
@@ -299,6 +299,28 @@ def test_partly_filled_order_is_replaced_where_the_broker_changes_none() -> None
 def test_account_has_its_own_brokers_rules() -> None:
     limits = OmsLimits(modify_by_account={ACCOUNT: ModifyRules(in_place=False)})
     assert not limits.modify_rules(ACCOUNT).in_place and limits.modify_rules("other").in_place
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_change_by_another_order_is_done_when_that_rests_and_refused_when_it_is(accepted: bool) -> None:
+    def result() -> RequestResult:
+        first = bench.order("e1")
+        return result_of(first, bench.machine.orders(), first.links.request, cancel=False)
+
+    bench = replacing_bench(in_place=False)
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.cancel()
+    while not (placing := [call for call in bench.calls if call.call is Call.PLACE]):
+        later(bench)
+    assert result().word == "waiting", "it is on its way"
+    if accepted:
+        bench.accept(placing[0])
+        assert result().word == "replaced"
+        return
+    bench.end(placing[0], Outcome.REFUSED, message="no margin")
+    assert result().word == "refused"
+    assert "ended REJECTED: no margin; the old order is cancelled" in result().text
 
 
 # stops
