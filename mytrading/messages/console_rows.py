@@ -472,6 +472,8 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
     market_ms: int | None
     futures: list[ChainFuture]
     """The nearest two, those that a file of legs calls nearest and next; none where none is listed."""
+    problem: str = ""
+    """Why the chain cannot be shown; empty if it can."""
 
 
 TOPICS: dict[str, type[msgspec.Struct]] = {

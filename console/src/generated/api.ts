@@ -177,6 +177,7 @@ export interface ChainHead {
   missing: number;
   market_ms: number | null;
   futures: ChainFuture[];
+  problem: string;
 }
 
 /** Topic `chain:UNDERLYING:EXPIRY`, by the strike as text. */

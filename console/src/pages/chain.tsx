@@ -29,6 +29,7 @@ function Live(props: { underlying: string; expiry: string }) {
   const straddle = useSecondly(head);
   const [picked, setPicked] = useState<readonly string[]>([]);
   const pick = useCallback((leg: string) => setPicked((before) => (before.includes(leg) ? before.filter((one) => one !== leg) : [...before, leg].slice(-MOST_LEGS))), []);
+  if (head?.problem) return <ErrorNote error={head.problem} />;
   return (
     <>
       <Card>

@@ -17,10 +17,13 @@ from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.options import black76
 from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
+from mytrading.core.time import SECOND
 from mytrading.daemons.console.topics import TopicBook
 from mytrading.messages.console_rows import ChainCell, ChainFuture, ChainHead, ChainLine
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.streams.quote_lease import QuoteLease
 
@@ -32,6 +35,7 @@ RATE = 0.065
 TURN_S = 0.1
 IDLE_S = 0.5
 RETRY_S = 2.0
+RETRY_NS = 2 * SECOND
 _KEPT_INTEREST = 20_000
 
 
@@ -41,13 +45,15 @@ class LiveChain(QuoteLease):
     def __init__(
         self, config: RunConfig, calendar: Calendar, book: InstrumentBook, name: str, first_interest: dict[str, int]
     ) -> None:
-        super().__init__(config, f"console {name}"[:48], session_ends(calendar), book)
         self.underlying, _, self.expiry = name.partition(":")
-        options = book.options(self.underlying, self.expiry)
+        options, spot = book.options(self.underlying, self.expiry), book.spot(self.underlying)
+        if not options:
+            raise NoSuchContract(f"options of {self.underlying} that expire on {self.expiry}: none is listed any more")
+        super().__init__(config, f"console {name}"[:48], session_ends(calendar), book)
         self._lots = {option.id: option.lot_size for option in options}
         self._expiries = book.live_expiries(self.underlying, InstrumentKind.CE, self.now)
         settles = self.ends(options[0].exchange, self.expiry)
-        self._chain = OptionChain(self.underlying, self.expiry, options, book.spot(self.underlying).id, settles, RATE)
+        self._chain = OptionChain(self.underlying, self.expiry, options, spot.id, settles, RATE)
         live = book.live_expiries(self.underlying, InstrumentKind.FUT, self.now)
         listed = (
             book.future(self.underlying, n) for n in range(len(book.expiries(self.underlying, InstrumentKind.FUT)))
@@ -133,14 +139,27 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None or value != value else round(value, digits)
 
 
+def _no_chain(name: str, problem: str) -> ChainHead:
+    """The head of a chain that cannot be shown, with the reason."""
+    underlying, _, expiry = name.partition(":")
+    blank = dict.fromkeys(ChainHead.__struct_fields__)
+    filled = {"underlying": underlying, "expiry": expiry, "expiries": [], "futures": [], "days": 0.0, "missing": 0}
+    return ChainHead(**{**blank, **filled, "problem": problem})
+
+
 class ChainSubscriptions:
-    """Option chains that viewers watch, each leased once. `instruments` are the day's, read when they are needed."""
+    """Option chains that viewers watch, each leased once. `instruments` are the day's, read when they are needed.
+
+    A chain that fails says why in its head, and is tried again after two seconds; the others go on.
+    """
 
     def __init__(self, config: RunConfig, calendar: Calendar) -> None:
         self._config, self._calendar = config, calendar
         self._file = InstrumentFile(config.state, session_ends(calendar))
         self._known: InstrumentBook | None = None
         self._chains: dict[str, LiveChain] = {}
+        self._again_ns: dict[str, int] = {}
+        """Machine time from which a chain that failed is tried again."""
         self._first: dict[str, int] = {}
         self._thread = ThreadPoolExecutor(1, "console.chains")
         black76.interpret()
@@ -184,7 +203,7 @@ class ChainSubscriptions:
                 continue
             try:
                 tables = await loop.run_in_executor(self._thread, self._turn, wanted)
-            except (OpsTimedOut, OpsRefused, NoSuchContract, OSError):
+            except (OpsTimedOut, OSError):  # the gateway is silent, for all chains
                 await asyncio.sleep(RETRY_S)
                 continue
             changed = [topic for topic, rows in tables.items() if self._book.put(topic, rows)]
@@ -194,14 +213,30 @@ class ChainSubscriptions:
             await asyncio.sleep(due - loop.time())
 
     def _turn(self, wanted: frozenset[str]) -> dict[str, Any]:
-        for name in self._chains.keys() - wanted:
+        for name in (self._chains.keys() | self._again_ns.keys()) - wanted:
             self._end(name)
         tables: dict[str, Any] = {}
         for name in wanted:
+            if machine_now() >= self._again_ns.get(name, 0):
+                tables[f"chain:{name}"], tables[f"chainhead:{name}"] = self._rows(name)
+        return tables
+
+    def _rows(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The rows of a chain and of its head; of one that fails, no rows and the reason."""
+        try:
             if name not in self._chains:
                 self._begin(name)
-            tables[f"chain:{name}"], tables[f"chainhead:{name}"] = self._chains[name].turn()
-        return tables
+            self._again_ns.pop(name, None)
+            return self._chains[name].turn()
+        except (OpsTimedOut, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one chain, the others and the pages go on
+            self._give_back(name)
+            self._again_ns[name] = machine_now() + RETRY_NS
+            if isinstance(error, OpsRefused | NoSuchContract):
+                return {}, {"": _no_chain(name, str(error))}
+            get_logger("console").error("chain.failed", chain=name, exc_info=error)
+            return {}, {"": _no_chain(name, "a defect in the console; see `mytrading logs console`")}
 
     def _begin(self, name: str) -> None:
         if len(self._first) > _KEPT_INTEREST:
@@ -209,11 +244,16 @@ class ChainSubscriptions:
         self._chains[name] = LiveChain(self._config, self._calendar, self.instruments(), name, self._first)
 
     def _end(self, name: str) -> None:
-        chain = self._chains.pop(name)
-        with suppress(OpsTimedOut, OpsRefused, OSError):  # a lease that is not given back ends by itself
-            chain.__exit__(None, None, None)
+        self._give_back(name)
+        self._again_ns.pop(name, None)
         for topic in (f"chain:{name}", f"chainhead:{name}"):
             self._book.drop(topic)
+
+    def _give_back(self, name: str) -> None:
+        """End a chain's lease; one that cannot be given back ends by itself."""
+        if (chain := self._chains.pop(name, None)) is not None:
+            with suppress(OpsTimedOut, OpsRefused, OSError):
+                chain.__exit__(None, None, None)
 
     def stop(self) -> None:
         """End the thread; leases end by themselves."""

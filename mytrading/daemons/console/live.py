@@ -66,6 +66,8 @@ class LiveHub:
         self.viewers: set[LiveViewer] = set()
         self._beat, self._chain_problem = beat, chain_problem
         self._beaten = (0, "")
+        self.now = machine_now
+        """The clock by which a silent page gives up its chains."""
 
     def wake(self, topics: Iterable[str]) -> None:
         """Have those look who watch one of these topics, which have changed; in the event loop."""
@@ -80,7 +82,7 @@ class LiveHub:
 
     def wanted_chains(self) -> frozenset[str]:
         """Return the chains (UNDERLYING:EXPIRY) of viewers that sent a request lately."""
-        oldest = machine_now() - SILENT_NS
+        oldest = self.now() - SILENT_NS
         recent = (viewer for viewer in self.viewers if viewer.last_request_ns >= oldest)
         return frozenset(name.partition(":")[2] for viewer in recent for name in viewer.topics if name not in TOPICS)
 
@@ -191,7 +193,7 @@ class LiveHub:
         except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
             await self._refuse(socket, "", f"expected watch, again or alive: {error}")
             return
-        mine.last_request_ns = machine_now()
+        mine.last_request_ns = self.now()
         match message:
             case api.LiveAlive():
                 if (session := self.store.session(mine.viewer.login.digest)) is not None:
