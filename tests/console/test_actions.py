@@ -62,7 +62,10 @@ def close(viewer: PageViewer) -> None:
 def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_closed(
     site: ConsoleSite, viewer: PageViewer
 ) -> None:
-    price = site.buy_by_hand(10)["average_price"]
+    def filled() -> int:
+        return sum(int(row["quantity"]) for row in site.placed(SBIN) if row["order_status"] == "complete")
+
+    before, price = filled(), site.buy_by_hand(10)["average_price"]
     claim(viewer, price * 0.9)
     viewer.open("/orders", "Orders")
     viewer.press("Live")
@@ -76,7 +79,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     (stop,) = [row for row in site.placed(SBIN) if row["order_status"] == "trigger pending"]
     assert float(stop["trigger_price"]) == pytest.approx(price * 0.92, abs=0.6)
 
-    viewer.press_in_row("Cancel", "orders", "SBIN", "stop")
+    viewer.press_in_row("Cancel", "orders", "SBIN", "stop", f"at {round(price * 0.92):,}.00")
     dialog = viewer.dialog("Cancel the order")
     assert dialog.get_by_role("button", name="Cancel the order").is_disabled(), "it protects a position"
     dialog.get_by_label("I answer for the position").check()
@@ -87,7 +90,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
 
     close(viewer)
     eventually(lambda: SBIN not in site.stack.broker_net(), 60)
-    assert sum(int(row["quantity"]) for row in site.placed(SBIN) if row["order_status"] == "complete") == 10
+    assert filled() == before + 10
 
 
 def test_order_of_unknown_fate_is_resolved_and_its_position_is_closed(site: ConsoleSite, viewer: PageViewer) -> None:

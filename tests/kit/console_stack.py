@@ -77,7 +77,11 @@ class ConsoleSite:
         return AlertSender(self.stack)
 
     def buy_by_hand(self, quantity: int) -> dict[str, Any]:
-        """Buy SBIN at the broker's own terminal; return the row of the unmanaged units once it is shown."""
+        """Buy SBIN at the broker's own terminal; return the row of the unmanaged units once it is shown.
+
+        A closing of before is waited for: what it still looks at can be given to nobody.
+        """
+        eventually(lambda: not self.stack.ask("status")["flattens"], 60)
         fields = {"symbol": "SBIN", "exchange": "NSE", "product": "MIS", "pricetype": "MARKET", "price": "0"}
         done = self.stack.post("placeorder", strategy="by hand", action="BUY", quantity=str(quantity), **fields)
         assert done["status"] == "success", done
@@ -86,9 +90,9 @@ class ConsoleSite:
         )[0]  # fmt: skip
 
     def claim_for_manual(self) -> None:
-        """Give the unmanaged SBIN to `manual`, which is refused until a closing of SBIN before it has ended."""
-        words = ("positions", "claim", SBIN, "--strategy", "manual")
-        eventually(lambda: "is being closed" not in (done := self.stack.run(*words)).stderr and done, 60)
+        """Give the unmanaged SBIN to `manual`."""
+        done = self.stack.run("positions", "claim", SBIN, "--strategy", "manual")
+        assert done.returncode == 0, done.stderr
         assert self.rows(SBIN, "manual")
 
     def orders(self) -> list[dict[str, Any]]:

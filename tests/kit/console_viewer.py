@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -158,16 +159,18 @@ class PageViewer:
         return found.first
 
     def press_in_row(self, button: str, label: str, *texts: str) -> None:
-        """Press a button of a row, as a person does: once more where the rows had just changed places, which the page
-        says and for which it does nothing."""
-        for _ in range(5):
+        """Press a button of a row. The table is narrowed to the first text, so that no row that comes moves this one; a
+        press in the moment after it changed its place does nothing, which the page says, and is repeated."""
+        self.page.get_by_label(f"Search {label}").fill(texts[0])
+        until = time.monotonic() + _WAIT_MS / 1000
+        while time.monotonic() < until:
             self.row(label, *texts).get_by_role("button", name=button).click()
             moved = self.page.get_by_text("The rows had just changed places").last
             self.page.get_by_role("dialog").or_(moved).first.wait_for()
             if self.page.get_by_role("dialog").count():
                 return
             moved.locator("..").get_by_role("button").first.click()
-        raise AssertionError(f"the rows of {label} never stood still")
+        raise AssertionError(f"the row of {', '.join(texts)} in {label} moved for {_WAIT_MS / 1000:g} s")
 
     def said(self, text: str | re.Pattern[str]) -> Any:
         """A note at the corner with this text; it is waited for."""
