@@ -142,9 +142,9 @@ def _rounded(value: float | None, digits: int) -> float | None:
 def _no_chain(name: str, problem: str) -> ChainHead:
     """The head of a chain that cannot be shown, with the reason."""
     underlying, _, expiry = name.partition(":")
-    blank = dict.fromkeys(ChainHead.__struct_fields__)
-    filled = {"underlying": underlying, "expiry": expiry, "expiries": [], "futures": [], "days": 0.0, "missing": 0}
-    return ChainHead(**{**blank, **filled, "problem": problem})
+    blank: dict[str, Any] = dict.fromkeys(ChainHead.__struct_fields__)
+    blank |= {"underlying": underlying, "expiry": expiry, "expiries": [], "futures": [], "days": 0.0, "missing": 0}
+    return ChainHead(**{**blank, "problem": problem})
 
 
 class ChainSubscriptions:
