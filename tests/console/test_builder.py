@@ -218,3 +218,24 @@ def test_file_opens_from_its_strategy_and_one_of_an_unlisted_underlying_is_chang
     card.get_by_role("button", name="Check").click()
     card.locator("pre.diff .gain", has_text='+target = "60%"').wait_for()
     assert not card.locator("pre.diff .gain", has_text="underlying").count()
+
+
+def test_own_file_is_a_template_that_stays_as_it_is(viewer: PageViewer, file: Path) -> None:
+    page = viewer.page
+    card = opened(viewer, "Wheel")
+    page.get_by_label("Stop of leg 2").fill("45%")
+    page.get_by_label("Template").select_option(label="Wheel")
+    eventually(lambda: card.get_by_label("Name", exact=True).input_value() == "", 20)
+    assert page.get_by_label("Stop of leg 2").input_value() == "30%"
+    assert card.get_by_role("button", name="Check").is_disabled()
+    card.get_by_label("Name", exact=True).fill("Wheel_Copy")
+    page.get_by_label("Lots of leg 2").fill("3")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain").first.wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.said("wheel_copy.toml is written")
+    made = file.with_name("wheel_copy.toml")
+    assert made.read_text(encoding="utf-8").startswith('# a wheel, by hand\nname = "Wheel_Copy"\n')
+    assert tomllib.loads(made.read_text(encoding="utf-8"))["legs"][1]["lots"] == 3
+    assert file.read_text(encoding="utf-8") == WHEEL
+    made.unlink()

@@ -5,9 +5,11 @@
  */
 import { useEffect, useMemo, useRef, useState } from "react";
 import { get, post } from "../api/client";
+import { useAnswer } from "../api/hooks";
+import { useRole } from "../api/session";
 import { Payoff } from "../charts/payoff";
 import { payoffFacts, payoffReach, type PricedLeg, profitAt } from "../charts/payoff_math";
-import type { ChainCell, LegFile, StructureMargin, UnderlyingRow } from "../generated/api";
+import type { ChainCell, LegFile, LegFileRow, StructureMargin, UnderlyingRow } from "../generated/api";
 import { type Chain, useChains } from "../live/hooks";
 import { takeParameters } from "../shell/parameters";
 import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
@@ -15,7 +17,7 @@ import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/part
 import { findContract, findFuture, kindOf, type Leg, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
 import { expiryDates, expiryName, expiryWord, MOST_LEGS } from "./expiries";
 import { afterChange, NO_MISTAKES } from "./leg_problems";
-import { LegSaving } from "./leg_saving";
+import { LegSaving, type OpenedFile } from "./leg_saving";
 import { type ChosenLeg, LegTable } from "./leg_table";
 import { useOptionChoice } from "./option_choice";
 
@@ -26,21 +28,21 @@ export default function Builder() {
     const picked = pickedLegs(asked.get("legs") ?? "");
     return picked.length ? picked : (TEMPLATES["Iron condor"]?.() ?? []);
   });
-  const [opened, setOpened] = useState<LegFile | null>(null);
+  const [opened, setOpened] = useState<OpenedFile | null>(null);
   const [error, setError] = useState<unknown>(null);
   // without a list of contracts a file can be changed all the same
   const row = choice.row ?? (choice.loaded || choice.error ? { underlying: opened ? underlyingOf(opened) : "NIFTY", expiries: [], lot: 0 } : null);
 
-  function open(file: LegFile): void {
+  function open(file: LegFile, asTemplate = false): void {
     const read = readLegs(file.values);
     choice.choose(underlyingOf(file), read.find((leg) => kindOf(leg) === "call" || kindOf(leg) === "put")?.keys.expiry);
     setLegs(read);
-    setOpened(file);
+    setOpened((before) => ({ ...file, asTemplate, turn: (before?.turn ?? 0) + 1 }));
   }
 
   const named = asked.get("file");
   useEffect(() => {
-    if (named) get<LegFile>(`/api/legs/${encodeURIComponent(named)}`).then(open, setError);
+    if (named) get<LegFile>(`/api/legs/${encodeURIComponent(named)}`).then((file) => open(file), setError);
   }, [named]);
 
   return (
@@ -56,8 +58,8 @@ interface BoardProps {
   expiry: string;
   legs: readonly Leg[];
   setLegs: (change: readonly Leg[] | ((before: readonly Leg[]) => readonly Leg[])) => void;
-  opened: LegFile | null;
-  onOpen: (file: LegFile) => void;
+  opened: OpenedFile | null;
+  onOpen: (file: LegFile, asTemplate?: boolean) => void;
 }
 
 /** What is known of a leg with a price: for the payoff, and the cell of the chain. */
@@ -65,6 +67,9 @@ type LegAtPrice = PricedLeg & { cell: ChainCell };
 
 function Board(props: BoardProps) {
   const { row, legs, setLegs, opened } = props;
+  const mayAct = useRole("trader");
+  const files = useAnswer<LegFileRow[]>(mayAct ? "/api/legs" : null);
+  const [error, setError] = useState<unknown>(null);
   const [times, setTimes] = useState(1);
   const [wrong, setWrong] = useState(NO_MISTAKES);
   useEffect(() => {
@@ -106,6 +111,15 @@ function Board(props: BoardProps) {
   });
   const unpriced = chosen.filter((one) => one.elsewhere).map(({ leg }) => legs.indexOf(leg) + 1);
 
+  async function open(name: string, asTemplate = false) {
+    setError(null);
+    try {
+      props.onOpen(await get<LegFile>(`/api/legs/${encodeURIComponent(name)}`), asTemplate);
+    } catch (failure) {
+      setError(failure);
+    }
+  }
+
   function change(id: number, keys: LegTexts): void {
     setLegs((before) => before.map((one) => (one.id === id ? { ...one, keys: { ...one.keys, ...keys } } : one)));
     setWrong((before) => afterChange(before, Object.keys(keys), id));
@@ -113,7 +127,8 @@ function Board(props: BoardProps) {
 
   return (
     <>
-      <Card title="Legs" plain actions={<TemplateChoice onChoose={(name) => setLegs(TEMPLATES[name]?.() ?? [])} />}>
+      <Card title="Legs" plain actions={<TemplateChoice own={(files.data ?? []).map((one) => one.name)} onChoose={(name) => setLegs(TEMPLATES[name]?.() ?? [])} onOwn={(name) => void open(name, true)} />}>
+        <ErrorNote error={files.error ?? error} />
         {!row.expiries.length && <p className="inside warn">No options of {row.underlying} are listed today: legs can be changed and saved, without prices.</p>}
         <LegTable legs={chosen} wrong={wrong.legs} onChange={change} onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))} />
         <div className="inside row">
@@ -124,7 +139,7 @@ function Board(props: BoardProps) {
       </Card>
       <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} />
       <LegSaving
-        key={opened?.digest} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={props.onOpen} wrong={wrong} onWrong={setWrong}
+        key={opened?.turn ?? 0} files={files} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={open} wrong={wrong} onWrong={setWrong}
         problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.keys.expiry && (kindOf(leg) === "call" || kindOf(leg) === "put")) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them; choose one for each leg` : ""}
       />
     </>
@@ -226,11 +241,14 @@ function useMargin(priced: readonly LegAtPrice[], spot: number): StructureMargin
   return found;
 }
 
-function TemplateChoice(props: { onChoose: (name: string) => void }) {
+/** The legs of a structure, or a copy of an own file with all its settings. */
+function TemplateChoice(props: { own: readonly string[]; onChoose: (name: string) => void; onOwn: (name: string) => void }) {
+  const list = (names: readonly string[], first: string) => names.map((name) => <option key={name} value={`${first}${name}`}>{name}</option>);
   return (
-    <select aria-label="Template" value="" onChange={(event) => props.onChoose(event.target.value)}>
+    <select aria-label="Template" value="" onChange={(event) => (event.target.value.startsWith("/") ? props.onOwn(event.target.value.slice(1)) : props.onChoose(event.target.value))}>
       <option value="">Template…</option>
-      {Object.keys(TEMPLATES).map((name) => <option key={name}>{name}</option>)}
+      <optgroup label="Structures">{list(Object.keys(TEMPLATES), "")}</optgroup>
+      {props.own.length > 0 && <optgroup label="A copy of your own">{list(props.own, "/")}</optgroup>}
     </select>
   );
 }

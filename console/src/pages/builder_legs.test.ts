@@ -64,6 +64,7 @@ test("legs picked in a chain are contracts by strike", () => {
 test("the strike of a file is read as a rule; other words are none, choose nothing and stay", () => {
   const rules = ["ATM", "itm 3", "OTM 4", "DELTA 0.3", "premium 120", "STRIKE 26000"].map((strike) => strikeOf(only({ action: "BUY", right: "CE", strike })));
   expect(rules.map((rule) => [rule?.how, rule?.value])).toEqual([["offset", 0], ["offset", -3], ["offset", 4], ["delta", 0.3], ["premium", 120], ["strike", 26000]]);
+  expect(["OTM 0", "ITM 0", "OTM 25", "ITM 21"].map((strike) => strikeOf(only({ action: "BUY", right: "CE", strike }))?.value)).toEqual([1, -1, 20, -20]);
   const odd = only({ action: "BUY", right: "CE", strike: "near 3" });
   expect([strikeOf(odd), findContract([], odd), sentLeg(odd, "next")]).toEqual([null, null, { from: 1 }]);
 });

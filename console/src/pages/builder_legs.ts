@@ -28,6 +28,8 @@ export interface StrikeRule {
 }
 
 export const HOW: Record<How, string> = { offset: "strikes from ATM", delta: "delta nearest", premium: "premium ₹ nearest", strike: "strike ₹" };
+/** Strikes from the money at most. */
+export const MOST_STRIKES = 20;
 
 let nextId = 1;
 
@@ -50,7 +52,8 @@ export function strikeOf({ keys }: Leg): StrikeRule | null {
   if (!found) return null;
   const word = (found[1] ?? "").toUpperCase();
   const value = Number(found[2] ?? 0);
-  if (word === "ATM" || word === "OTM" || word === "ITM") return { how: "offset", value: word === "ITM" ? -value : word === "OTM" ? value : 0 };
+  const strikes = Math.min(Math.max(value, 1), MOST_STRIKES); // as the file is read
+  if (word === "ATM" || word === "OTM" || word === "ITM") return { how: "offset", value: word === "ITM" ? -strikes : word === "OTM" ? strikes : 0 };
   return { how: word.toLowerCase() as How, value };
 }
 

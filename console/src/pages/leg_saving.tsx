@@ -1,8 +1,8 @@
 /** Saves the builder's legs as a strategy without code: checked by field, compared with the file, kept in versions. */
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link as To } from "wouter";
-import { get, post } from "../api/client";
-import { useAnswer } from "../api/hooks";
+import { post } from "../api/client";
+import type { Answer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated/api";
 import { FILE_KEYS } from "../generated/leg_keys";
@@ -42,7 +42,15 @@ function sent(text: string, key: PlacedKey): unknown {
   }
 }
 
+/** A file that the page shows; as a template it gets another name and stays as it is. */
+export interface OpenedFile extends LegFile {
+  asTemplate: boolean;
+  /** Counts the openings: each begins with what the file says. */
+  turn: number;
+}
+
 interface Props {
+  files: Answer<LegFileRow[]>;
   underlying: string;
   legs: readonly Leg[];
   /** The word of a file for the expiry that is shown. */
@@ -51,19 +59,18 @@ interface Props {
   times: number;
   /** Why these legs cannot be written; empty if they can. */
   problem: string;
-  opened: LegFile | null;
-  onOpen: (file: LegFile) => void;
+  opened: OpenedFile | null;
+  onOpen: (name: string) => Promise<void>;
   wrong: Mistakes;
   onWrong: (change: (before: Mistakes) => Mistakes) => void;
 }
 
 export function LegSaving(props: Props) {
   const mayAct = useRole("trader");
-  const files = useAnswer<LegFileRow[]>("/api/legs");
   const known = useTopic("accounts").rows.map((row) => row.account).join(", ");
-  const { opened } = props;
+  const { files, opened } = props;
   const before = Object.fromEntries(PLACED.map((key) => [key, opened ? shown(opened.values, key) : ""]));
-  const [name, setName] = useState(opened?.name ?? "");
+  const [name, setName] = useState(opened && !opened.asTemplate ? opened.name : "");
   const [form, setForm] = useState<Readonly<Record<string, string>>>(opened ? before : NEW);
   const [version, setVersion] = useState("");
   const [busy, setBusy] = useState(false);
@@ -80,15 +87,6 @@ export function LegSaving(props: Props) {
     if (result?.problems.length) document.querySelector<HTMLElement>("main [aria-invalid=true]")?.focus();
   }, [result]);
 
-  async function open(row: LegFileRow) {
-    setError(null);
-    try {
-      props.onOpen(await get<LegFile>(`/api/legs/${encodeURIComponent(row.name)}`));
-    } catch (failure) {
-      setError(failure);
-    }
-  }
-
   async function send(save: boolean) {
     setBusy(true);
     setError(null);
@@ -98,7 +96,7 @@ export function LegSaving(props: Props) {
       if (made.saved) {
         toast("good", `${made.file} is written. It runs once ENABLED_STRATEGIES names it, from the next start on.`);
         files.again();
-        await open({ name: made.name, file: made.file, legs: props.legs.length });
+        await props.onOpen(made.name);
       }
       setResult(made);
       const found = byField(made.problems, version ? [] : props.legs.map((leg) => leg.id));
@@ -133,13 +131,7 @@ export function LegSaving(props: Props) {
     <Card title="As a strategy">
       <div className="form">
         <Field label="Open">
-          <select
-            value=""
-            onChange={(event) => {
-              const row = files.data?.find((one) => one.name === event.target.value);
-              if (row) void open(row);
-            }}
-          >
+          <select value="" onChange={(event) => void props.onOpen(event.target.value)}>
             <option value="">a file of legs…</option>
             {files.data?.map((row) => <option key={row.name} value={row.name}>{row.name}</option>)}
           </select>
@@ -159,12 +151,12 @@ export function LegSaving(props: Props) {
       <div className="row">
         <button type="button" disabled={busy || !usable} onClick={() => void send(false)}>Check</button>
         <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
-        {opened && !ofFile && <span className="muted small">a copy of {opened.name}, of its own from then on</span>}
+        {opened && !ofFile && <span className="muted small">{name ? "" : "give it a name: "}a copy of {opened.name}, of its own from then on</span>}
         {ofFile && <To href={`/reports?strategy=${encodeURIComponent(name)}`}>Backtest this</To>}
       </div>
       <PaperTrial strategy={ofFile ? name : ""} />
       {props.problem && version === "" && <p className="warn small">{props.problem}</p>}
-      <ErrorNote error={files.error ?? error} />
+      <ErrorNote error={error} />
       {(told || wrong.other.length > 0) && (
         <div className="note bad" role="alert">{[...(told ? [told] : []), ...wrong.other].map((text) => <div key={text}>{text}</div>)}</div>
       )}

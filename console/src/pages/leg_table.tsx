@@ -4,7 +4,7 @@ import type { ChainLine } from "../generated/api";
 import { LEG_KEYS, type LegKeyName } from "../generated/leg_keys";
 import { compact, number, percent, price, symbol } from "../ui/format";
 import { Badge, Figure, Figures, Scrolled } from "../ui/parts";
-import { asKind, type Found, HOW, type How, kindOf, type Leg, type LegTexts, type Right, sideOf, startOf, strikeOf, strikeWords } from "./builder_legs";
+import { asKind, type Found, HOW, type How, kindOf, type Leg, type LegTexts, MOST_STRIKES, type Right, sideOf, startOf, strikeOf, strikeWords } from "./builder_legs";
 import { expiryName } from "./expiries";
 import { KeyControl, KeyField, marked, Wrong } from "./key_field";
 import type { Mistakes } from "./leg_problems";
@@ -185,7 +185,7 @@ function StrikeValue({ rule, lines, onRule, ...control }: StrikeProps) {
   }
   return (
     <input
-      {...same} className="short" type="number" step={rule.how === "delta" ? 0.05 : 1} value={typed ?? rule.value} onBlur={() => setTyped(null)}
+      {...same} className="short" type="number" step={rule.how === "delta" ? 0.05 : 1} {...(rule.how === "offset" ? { min: -MOST_STRIKES, max: MOST_STRIKES } : {})} value={typed ?? rule.value} onBlur={() => setTyped(null)}
       onChange={(event) => {
         setTyped(event.target.value);
         onRule(words(event.target.valueAsNumber || 0));
