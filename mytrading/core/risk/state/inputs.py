@@ -16,6 +16,8 @@ from mytrading.messages.control import (
     CallBudget,
     ClockTick,
     ControlMessage,
+    FeedReport,
+    FeedReportAsked,
     Heartbeat,
     OrderTrial,
     OrderTrialResult,
@@ -39,7 +41,7 @@ JournaledInput = SignalMessage | OrderMessage | ControlMessage | Quote | Bar | D
 ObservedLevel = Heartbeat | BarGaps | Funds | AccountHealth | BrokerHeld | JournalDoubt
 OtherMessage = (
     MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture | OrderTrial
-    | OrderTrialResult
+    | OrderTrialResult | FeedReport | FeedReportAsked
 )  # fmt: skip
 """Messages of the streams that risk reads which change nothing in it: wiring, or meant for others."""
 
