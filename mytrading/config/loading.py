@@ -56,18 +56,16 @@ def load_settings(
     profile: str = "default",
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
-    known: Sequence[KnownStrategy] | None = None,
     *,
     checked: bool = True,
 ) -> TradingSettings:
     """Load the settings of the project in `home`; `ConfigurationError` lists every problem.
 
     `environ` defaults to the process's. `overrides` are the command line's, by dotted path ("logging.level") or
-    variable name. `known` defaults to the strategies declared in `strategies/`. `checked=False` permits settings
+    variable name. `checked=False` permits settings
     that contradict each other.
     """
-    found = known if known is not None else discover_strategies(home / "strategies")
-    loader = _Loader(home, profile_by_name(profile), found)
+    loader = _Loader(home, profile_by_name(profile), discover_strategies(home / "strategies"))
     loader.read_files()
     loader.read_profile()
     if not loader.profile.simulated:

@@ -98,9 +98,11 @@ def _look(daemon: str, path: Path) -> StoredDay:
     return StoredDay(daemon, path, layout, run.schema if run else 0, run.version if run else "")
 
 
-def files_to_upgrade(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
-    """Return the files of an old layout, or of a schema before `oldest`, which this version refuses."""
-    return [file for file in files if file.layout < journal_format.LAYOUT or (file.version and file.schema < oldest)]
+def files_to_upgrade(files: Sequence[StoredDay]) -> list[StoredDay]:
+    """Return the files of an old layout, or of a schema before `OLDEST_SCHEMA`, which this version refuses."""
+    return [
+        file for file in files if file.layout < journal_format.LAYOUT or (file.version and file.schema < OLDEST_SCHEMA)
+    ]
 
 
 def files_of_newer_version(files: Sequence[StoredDay]) -> list[StoredDay]:

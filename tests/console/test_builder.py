@@ -67,7 +67,7 @@ def names(viewer: PageViewer) -> set[str]:
 
 
 def wrong(viewer: PageViewer, path: str) -> str:
-    """What stands at the field of this path, as a screen reader tells it."""
+    """Error at the field of this path, as a screen reader tells it."""
     field = viewer.page.locator(f'[name="{path}"]')
     assert field.get_attribute("aria-invalid") == "true", path
     told = [viewer.page.locator(f"#{one}") for one in str(field.get_attribute("aria-describedby")).split()]

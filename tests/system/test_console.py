@@ -22,7 +22,7 @@ OTHERS = [name for name in PROCESSES if name not in ("console", "webhooks")]
 
 @pytest.fixture(scope="module")
 def other_program() -> Iterator[socket.socket]:
-    """What listens on the port that is set."""
+    """Socket of another program on the port that is set."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
         yield holder
 

@@ -119,12 +119,12 @@ class BarReader:
         newest = db.execute(f"{sql} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
         return [Bar(*row) for row in newest.fetchall()[::-1]]
 
-    def last_end(self, instrument: str, timeframe: str = "1m") -> int:
-        """Return the end (market ns) of the newest bar, 0 if there is none."""
+    def last_end(self, instrument: str) -> int:
+        """Return the end (market ns) of the newest minute bar, 0 if there is none."""
         if (db := self._connection()) is None:
             return 0
-        sql = "SELECT end_ns FROM bars WHERE instrument = ? AND timeframe = ? ORDER BY start_ns DESC LIMIT 1"
-        row = db.execute(sql, (instrument, timeframe)).fetchone()
+        sql = "SELECT end_ns FROM bars WHERE instrument = ? AND timeframe = '1m' ORDER BY start_ns DESC LIMIT 1"
+        row = db.execute(sql, (instrument,)).fetchone()
         return int(row[0]) if row else 0
 
     def close(self) -> None:

@@ -71,12 +71,12 @@ def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckO
     return True
 
 
-def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
-    """Return the bar end times (ns) after which to drop or alter bars: at `count` decisions, else evenly spread."""
+def sample_ends(spec: Spec, whole: Log) -> list[int]:
+    """Return the bar end times (ns) after which to drop or alter bars: at some decisions, else evenly spread."""
     ends = bar_ends(spec)
     decided = sorted({one.at_ns for one in whole.decisions if one.at_ns < int(ends[-1])})
-    picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}
-    rows = np.linspace(len(ends) // 3, len(ends) - 2, 2 if len(picked) > 2 else count).astype(int)
+    picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(_SAMPLES, len(decided))).astype(int)}
+    rows = np.linspace(len(ends) // 3, len(ends) - 2, 2 if len(picked) > 2 else _SAMPLES).astype(int)
     return sorted(picked | {int(ends[row]) for row in rows if row >= 0})
 
 

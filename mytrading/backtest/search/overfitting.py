@@ -41,7 +41,7 @@ class Overfitting(NamedTuple):
     problem: str = ""
 
 
-def overfitting_of(trials: Sequence[Trial], blocks: int = BLOCKS) -> Overfitting:
+def overfitting_of(trials: Sequence[Trial]) -> Overfitting:
     """Judge a search by the daily returns of its trials; those of another length than most are left out."""
     lengths = Counter(len(trial.returns) for trial in trials if trial.returns)
     days = max(lengths, key=lambda length: (lengths[length], length), default=0)
@@ -51,7 +51,7 @@ def overfitting_of(trials: Sequence[Trial], blocks: int = BLOCKS) -> Overfitting
             days=days, trials=len(mine),
             problem=f"needs 2 trials with {LEAST_DAYS} days of returns, found {len(mine)} with {days}",
         )  # fmt: skip
-    return cross_validate(np.array(mine).T, min(blocks, days // 2 // 2 * 2))
+    return cross_validate(np.array(mine).T, min(BLOCKS, days // 2 // 2 * 2))
 
 
 def cross_validate(returns: NDArray[np.float64], blocks: int) -> Overfitting:

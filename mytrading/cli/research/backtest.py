@@ -21,7 +21,7 @@ from mytrading.cli.research.run_options import (
     read_parameters,
     require_choice,
 )
-from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, report_errors
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, exit_on_write_error, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.time import ist_date
@@ -87,7 +87,7 @@ def backtest(
         from mytrading.backtest.results.output import write_files
         from mytrading.backtest.results.report import write_report
 
-        with report_errors(report), progress_bar(WRITING, None, as_json):
+        with exit_on_write_error(report), progress_bar(WRITING, None, as_json):
             write_files(result, report)
             write_report(result, prepared.notes, report / "report.html")
     _show(result, prepared, report, as_json)
@@ -143,7 +143,7 @@ def _portfolio(
     if report is not None:
         from mytrading.backtest.portfolio.report import write_portfolio
 
-        with report_errors(report), progress_bar(WRITING, None, as_json):
+        with exit_on_write_error(report), progress_bar(WRITING, None, as_json):
             write_portfolio(found, prepared.notes, report)
     body, notes = portfolio_summary(found), [*prepared.notes, *stand_in_notes(found.whole)]
     if as_json:
@@ -282,7 +282,7 @@ def check(
     if report is not None:
         from mytrading.backtest.checks.report import write_report
 
-        with report_errors(report):
+        with exit_on_write_error(report):
             write_report(found, prepared.notes, report / "report.html")
     _show_checks(found, prepared.notes, report, as_json)
     if not found.passes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from typer import Argument, Option
 
 from mytrading.cli.research.run_options import parse_day
-from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack, report_errors
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_write_error, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, journal_days, strategy_names
 from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.text.spelling import name_key
@@ -58,7 +58,7 @@ def parity(
     if report is not None:
         from mytrading.backtest.parity.report import write_report
 
-        with report_errors(report):
+        with exit_on_write_error(report):
             written = write_report(verdict, report)
     if as_json:
         print_json({**summary(verdict), "report": str(written) if written is not None else None})

@@ -19,7 +19,7 @@ from typer import Option
 
 from mytrading.cli.research.backtest import WRITING, prepare_run
 from mytrading.cli.research.run_options import RunOptions, expand_options, require_choice
-from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, report_errors
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, exit_on_write_error, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_notes, print_rows, progress_bar
 from mytrading.core.time import iso_day_of
@@ -146,7 +146,7 @@ def _search(
     record = TrialsFile(folder, fingerprint(found.spec, payload.source, plan, settings.min_trades))
     with closing(record):
         try:
-            with report_errors(folder):
+            with exit_on_write_error(folder):
                 before = known_trials(plan, record.read(fresh), points)
         except StudyError as error:
             fail(USAGE, str(error))
@@ -266,7 +266,7 @@ def walk_forward(
     except WalkError as error:
         fail(USAGE, str(error))
     folder = settings.folder("walk-forward")
-    with report_errors(folder):
+    with exit_on_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(EACCES, "no permission")
@@ -324,7 +324,7 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     from mytrading.backtest.search.report import write_walk_forward
 
     title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
-    with report_errors(folder):
+    with exit_on_write_error(folder):
         write_walk_forward(folder / "report.html", title, found.notes, steps, plan.objective)
     rows = [_row(step) for step in steps]
     metrics = {name: value if math.isfinite(value) else None for name, value in walk.summary(steps).items()}

@@ -65,8 +65,8 @@ def _exit_code(error: Exception) -> int:
 
 
 @contextmanager
-def report_errors(folder: Path | None) -> Iterator[None]:
-    """Turn an `OSError` while a report is written to `folder` into the end of the command."""
+def exit_on_write_error(folder: Path | None) -> Iterator[None]:
+    """End the command with a reason on an `OSError` while files are written to `folder`."""
     try:
         yield
     except OSError as error:

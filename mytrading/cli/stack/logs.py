@@ -76,9 +76,9 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
     return folder / "main.log", name
 
 
-def follow_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
+def follow_lines(path: Path) -> Iterator[str | None]:
     """Yield each new line of a log, None while there is none; reopens the file after a rotation. Never ends."""
-    position = path.stat().st_size if path.exists() and not from_start else 0
+    position = path.stat().st_size if path.exists() else 0
     inode = path.stat().st_ino if path.exists() else 0
     pending = b""
     while True:

@@ -411,13 +411,13 @@ def replay(
     """Judge alerts of the past once more, by the file as it is now, and show what would differ."""
     from mytrading.cli.shell.failures import find_stack
     from mytrading.cli.webhooks import files
-    from mytrading.cli.webhooks.history import judged_again
+    from mytrading.cli.webhooks.history import compare_verdicts
 
     if not dry:
         fail(USAGE, "expected --dry: alerts of the past are judged again, never sent")
     made = files.load(project_folder(), name)
     with find_stack(profile) as found:
-        rows = judged_again(found.config, made)
+        rows = compare_verdicts(found.config, made)
     rows = rows[-limit:] if limit else rows
     print_rows(rows, ("alert", "symbol", "was", "now", "target", "text"), as_json, f"no alert came to {name}")
 

@@ -49,7 +49,7 @@ def delivery_rows(config: RunConfig, webhook: str) -> list[dict[str, Any]]:
     return rows
 
 
-def judged_again(config: RunConfig, webhook: WebhookDefinition) -> list[dict[str, Any]]:
+def compare_verdicts(config: RunConfig, webhook: WebhookDefinition) -> list[dict[str, Any]]:
     """Return for each symbol of each journaled alert the verdict that it had and the one it would have, by the webhook
     as given and today's contracts; positions count as unknown, so nothing is a no-op. Contracts by rule are those that
     were chosen then, where any were: prices of the past are not on record."""

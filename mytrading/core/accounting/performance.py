@@ -1,6 +1,6 @@
 """Return, risk and their ratios of a series of returns, as empyrical defines them, and figures of round trips.
 
-Returns are simple returns of equal periods (0.01 is 1 %). A figure that the returns cannot give is NaN, never 0.
+Returns are simple returns of trading days (0.01 is 1 %). A figure that the returns cannot give is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ def total_return(returns: Array) -> float:
     return float(np.prod(1.0 + returns) - 1.0) if len(returns) else _NAN
 
 
-def annual_return(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+def annual_return(returns: Array) -> float:
     """Return the annualised compound return; NaN without returns, or if equity falls to 0 or less."""
     if not len(returns):
         return _NAN
     end = 1.0 + total_return(returns)
-    return float(end ** (periods / len(returns)) - 1.0) if end > 0 else _NAN
+    return float(end ** (DAYS_A_YEAR / len(returns)) - 1.0) if end > 0 else _NAN
 
 
-def annual_volatility(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+def annual_volatility(returns: Array) -> float:
     """Return the annualised standard deviation (sample) of returns; NaN of fewer than two."""
-    return float(np.std(returns, ddof=1) * np.sqrt(periods)) if len(returns) > 1 else _NAN
+    return float(np.std(returns, ddof=1) * np.sqrt(DAYS_A_YEAR)) if len(returns) > 1 else _NAN
 
 
-def sharpe(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+def sharpe(returns: Array) -> float:
     """Return the annualised Sharpe ratio with a risk-free rate of 0; NaN if returns do not vary."""
     deviation = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
-    return float(np.mean(returns) / deviation * np.sqrt(periods)) if deviation else _NAN
+    return float(np.mean(returns) / deviation * np.sqrt(DAYS_A_YEAR)) if deviation else _NAN
 
 
-def downside_risk(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+def downside_risk(returns: Array) -> float:
     """Return the annualised root mean square of negative returns; NaN of fewer than two returns."""
     if len(returns) < 2:
         return _NAN
-    return float(np.sqrt(np.mean(np.square(np.minimum(returns, 0.0)))) * np.sqrt(periods))
+    return float(np.sqrt(np.mean(np.square(np.minimum(returns, 0.0)))) * np.sqrt(DAYS_A_YEAR))
 
 
-def sortino(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+def sortino(returns: Array) -> float:
     """Return the annualised Sortino ratio, mean over downside risk; NaN without downside risk."""
-    risk = downside_risk(returns, periods)
-    return float(np.mean(returns) * periods / risk) if risk > 0 else _NAN
+    risk = downside_risk(returns)
+    return float(np.mean(returns) * DAYS_A_YEAR / risk) if risk > 0 else _NAN
 
 
 def drawdowns(returns: Array) -> Array:
@@ -62,10 +62,10 @@ def max_drawdown(returns: Array) -> float:
     return float(np.min(drawdowns(returns))) if len(returns) else _NAN
 
 
-def calmar(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+def calmar(returns: Array) -> float:
     """Return the Calmar ratio, annual return over the deepest drawdown; NaN without a drawdown."""
     deepest = max_drawdown(returns)
-    return annual_return(returns, periods) / abs(deepest) if deepest < 0 else _NAN
+    return annual_return(returns) / abs(deepest) if deepest < 0 else _NAN
 
 
 def omega(returns: Array) -> float:
@@ -82,16 +82,16 @@ def tail_ratio(returns: Array) -> float:
     return abs(float(np.percentile(returns, 95))) / low if low else _NAN
 
 
-def value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
-    """Return the quantile of returns at `cutoff`, negative for a loss; NaN without returns."""
-    return float(np.percentile(returns, 100 * cutoff)) if len(returns) else _NAN
+def value_at_risk(returns: Array) -> float:
+    """Return the 5 % quantile of returns, negative for a loss; NaN without returns."""
+    return float(np.percentile(returns, 5)) if len(returns) else _NAN
 
 
-def conditional_value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
-    """Return the mean of the worst `cutoff` (0.05: 5 %) of returns; NaN without returns."""
+def conditional_value_at_risk(returns: Array) -> float:
+    """Return the mean of the worst 5 % of returns; NaN without returns."""
     if not len(returns):
         return _NAN
-    index = int((len(returns) - 1) * cutoff)
+    index = int((len(returns) - 1) * 0.05)
     return float(np.mean(np.partition(returns, index)[: index + 1]))
 
 
@@ -103,21 +103,21 @@ def stability(returns: Array) -> float:
     return float(np.corrcoef(np.arange(len(path)), path)[0, 1] ** 2) if float(np.std(path)) else _NAN
 
 
-def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
-    """Return every figure of this module by name for a series of returns; `periods` of them make a year."""
+def return_figures(returns: Array) -> dict[str, float]:
+    """Return every figure of this module by name for a series of daily returns."""
     return {
         "total_return": total_return(returns),
-        "annual_return": annual_return(returns, periods),
-        "annual_volatility": annual_volatility(returns, periods),
-        "sharpe": sharpe(returns, periods),
-        "sortino": sortino(returns, periods),
+        "annual_return": annual_return(returns),
+        "annual_volatility": annual_volatility(returns),
+        "sharpe": sharpe(returns),
+        "sortino": sortino(returns),
         "max_drawdown": max_drawdown(returns),
-        "calmar": calmar(returns, periods),
+        "calmar": calmar(returns),
         "omega": omega(returns),
         "tail_ratio": tail_ratio(returns),
         "value_at_risk": value_at_risk(returns),
         "conditional_value_at_risk": conditional_value_at_risk(returns),
-        "downside_risk": downside_risk(returns, periods),
+        "downside_risk": downside_risk(returns),
         "stability": stability(returns),
     }
 

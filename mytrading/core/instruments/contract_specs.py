@@ -299,18 +299,13 @@ def list_instruments(
 
 
 def list_options(
-    name: str,
-    underlying: Underlying,
-    calendar: Calendar,
-    day: date,
-    span: tuple[float, float],
-    strikes_each: int = STRIKES_EACH,
+    name: str, underlying: Underlying, calendar: Calendar, day: date, span: tuple[float, float]
 ) -> list[Instrument]:
-    """List the options on `name`: strikes over the day's price `span` and `strikes_each` beyond either side."""
+    """List the options on `name`: strikes over the day's price `span` and `STRIKES_EACH` beyond either side."""
     step = underlying.strike_step
     if not step:
         return []
-    first, last = round(span[0] / step) - strikes_each, round(span[1] / step) + strikes_each
+    first, last = round(span[0] / step) - STRIKES_EACH, round(span[1] / step) + STRIKES_EACH
     strikes = [k * step for k in range(max(first, 1), last + 1)]
     return [
         make_derivative(name, underlying, right, expiry, strike, day)

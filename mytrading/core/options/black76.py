@@ -55,18 +55,14 @@ class Reason(IntEnum):
 class Greeks(NamedTuple):
     """Derivatives of the premium of each option, rupees of premium, float64 arrays of one length.
 
-    `delta` a rupee of the forward; `gamma` a rupee of the forward, of delta; `theta_year` a year of time passing and
-    `theta` a calendar day; `vega_year` for 1.00 of volatility and `vega` a percentage point; `rho_year` for 1.00 of the
-    rate, the forward held, and `rho` a percentage point.
+    `delta` a rupee of the forward; `gamma` a rupee of the forward, of delta; `theta` a calendar day; `vega` a
+    percentage point of volatility; `rho` a percentage point of the rate, the forward held.
     """
 
     delta: Floats
     gamma: Floats
-    theta_year: Floats
     theta: Floats
-    vega_year: Floats
     vega: Floats
-    rho_year: Floats
     rho: Floats
 
 
@@ -270,7 +266,7 @@ def greeks(forward: float, strikes: Floats, years: float, volatilities: Floats, 
     out = np.empty((5, strikes.size))
     _compiled()["_greeks_into"](forward, strikes, years, volatilities, rate, calls, out)
     delta, gamma, theta, vega, rho = out
-    return Greeks(delta, gamma, theta, theta / DAYS_A_YEAR, vega, vega / 100.0, rho, rho / 100.0)
+    return Greeks(delta, gamma, theta / DAYS_A_YEAR, vega / 100.0, rho / 100.0)
 
 
 def carried_forward(spot: Floats | float, years: Floats | float, carry: float) -> Floats:

@@ -104,8 +104,8 @@ def _end(state: State, *digests: str) -> None:
     state.loop.call_soon_threadsafe(state.hub.end_sessions, *digests)
 
 
-def _end_all_of(state: State, name: str, but: str = "") -> None:
-    _end(state, *(one.digest for one in state.store.sessions(name) if one.digest != but))
+def _end_all_of(state: State, name: str) -> None:
+    _end(state, *(one.digest for one in state.store.sessions(name)))
 
 
 def _checked(password: str, name: str) -> str:

@@ -147,7 +147,7 @@ class RiskManager(MachineDaemon):
         self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
         self.every(1.0, lambda _: self.edits.poll())
         self.every(POLL_S, lambda _: self._take_webhooks())
-        self.every(FORGET_S, lambda _: self.forget_closed())
+        self.every(FORGET_S, lambda _: self.drop_deleted_webhooks())
         if self.risk.runs.series.sources:
             self._fill_trends(0)
             if not self.lock_step:
@@ -157,8 +157,8 @@ class RiskManager(MachineDaemon):
         if self._webhooks.poll():
             self.risk.take_strategies(self._webhooks.runs)
 
-    def forget_closed(self) -> None:
-        """Let go of webhooks whose file is gone and that were flat at two looks: no signal is under way any more."""
+    def drop_deleted_webhooks(self) -> None:
+        """Remove webhooks whose file was deleted once they were flat at two checks: no signal is under way any more."""
         state = self.risk.state
         flat = frozenset(name for name in self._webhooks.closing if not state.doubted and state.is_flat(name))
         for name in flat & self._flat:

@@ -189,7 +189,7 @@ class MachineDaemon(Daemon):
         if not any(rebuilt.kept.values()):
             names = [name for name in ("gateway", "risk", "router") if name != self.name]
             records = [
-                self.decode(row) for name in names for row in journal_rebuild.first_records(self.config, name, day)
+                self.decode(row) for name in names for row in journal_rebuild.carried_records(self.config, name, day)
             ]
             self.record(self.opening_rows_of_rebuild(records))
         found = journal_rebuild.find_lost_rows(self.config, self.name, day, rebuilt.kept, self.follower.cursors)

@@ -24,8 +24,8 @@ class BadProfile(Exception):
     """A profile's name that is none; the message says what one looks like."""
 
 
-def project_home(start: Path | None = None) -> Path:
-    """Return `MYTRADING_HOME`, else the folder of supervisord.conf at or above `start` (None: working folder).
+def project_home() -> Path:
+    """Return `MYTRADING_HOME`, else the folder of supervisord.conf at or above the working folder.
 
     Raises `NoProject`.
     """
@@ -34,7 +34,7 @@ def project_home(start: Path | None = None) -> Path:
         if (home / MARKER).is_file():
             return home
         raise NoProject(f"MYTRADING_HOME: expected a folder with {MARKER}, found {named}; name the project folder")
-    here = (start or Path.cwd()).resolve()
+    here = Path.cwd().resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
         if (folder / MARKER).is_file():
             return folder

@@ -207,12 +207,12 @@ class PerformanceMonitor:
             operations=tuple(entry.snapshot(*key) for key, entry in list(self._operations.items())),
         )
 
-    def write_snapshot(self, path: Path, process: str = "") -> None:
-        """Write the `snapshot` as JSON to `path`, atomically; if the disk takes none the file before stays."""
+    def write_snapshot(self, path: Path) -> None:
+        """Write the `snapshot` as JSON to `path` (PROCESS.json), atomically; a full disk keeps the file before."""
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.encode(self.snapshot(process or path.stem)))
+            temporary.write_bytes(msgspec.json.encode(self.snapshot(path.stem)))
             temporary.replace(path)
         except OSError:
             with suppress(OSError):

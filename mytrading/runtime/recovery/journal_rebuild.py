@@ -130,8 +130,8 @@ def find_lost_rows(
     return FoundRows(sorted([*copies, *read], key=lambda entry: entry.machine_ns), len(copies), ends)
 
 
-def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
-    """Return the rows of kind RECORD with which a daemon's first day file from `day` on (else its newest) begins."""
+def carried_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
+    """Return the rows of carried-over state that begin a daemon's first day file from `day` on, else its newest."""
     rows: list[Row] = []
     for path in _days(config.journal_dir(daemon), day)[:1]:
         for row in _readable(path):

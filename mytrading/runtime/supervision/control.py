@@ -15,7 +15,7 @@ import xmlrpc.client
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from mytrading.messages.run_config import RUN_FILE, RunConfig
 from mytrading.runtime.host.run_key import VARIABLE as RUN_KEY
@@ -206,10 +206,10 @@ def _launch(config: RunConfig, run_key: str) -> int:
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
 
 
-def open_output(path: Path, mode: str = "wb") -> IO[bytes]:
-    """Open a file in a binary `mode` for a process's output; /dev/null where the disk takes no file."""
+def open_output(path: Path) -> IO[bytes]:
+    """Open a file for a process's output, emptied; /dev/null where the disk takes no file."""
     try:
-        return cast("IO[bytes]", path.open(mode))
+        return path.open("wb")
     except OSError:
         return Path(os.devnull).open("wb")
 

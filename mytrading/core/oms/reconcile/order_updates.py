@@ -340,7 +340,7 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
     if abs(dearer) > 1e-6:
         repriced = position_ledger.reprice(position, after.filled * after.side.sign, dearer, oms.now)
         oms.record_adjustment(repriced, "correction", 0)
-    oms.record_sighting(after)
+    oms.record_quantity_seen(after)
 
 
 def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
@@ -387,7 +387,7 @@ def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
     ended = {"end": None, "flapped": False} if order.state in TERMINAL else {}
     evidence = replace(order.evidence, fills=left, **ended)
     changed = oms.change(order, "sighting_withdrawn", evidence=evidence, filled_seen=order.filled, message=what)
-    oms.record_sighting(changed)
+    oms.record_quantity_seen(changed)
     text = f"{what}: {gone} units are taken back, and the stop that was placed for them"
     oms.alert(EventAlert.FILL_WITHDRAWN, Severity.WARNING, order.client_order_id, text)
     return changed

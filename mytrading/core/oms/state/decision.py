@@ -188,8 +188,8 @@ class OrderDecision:
         """Return the confidence of a position; a flat one is never disputed, as no later read could clear it."""
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
-    def record_sighting(self, order: orders.Order) -> None:
-        """Emit the position of the order's owner if its units with unconfirmed fills (`quantity_seen`) changed."""
+    def record_quantity_seen(self, order: orders.Order) -> None:
+        """Emit the position of the order's owner if `quantity_seen`, its units with unconfirmed fills, changed."""
         position = self.position(order)
         seen = position.quantity + self._sighted(order)
         if seen != position.quantity_seen:

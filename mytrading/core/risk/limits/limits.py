@@ -94,7 +94,7 @@ class Limits:
         self.take_strategies(environment.strategies.values())
 
     def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
-        """Set the limits of strategies as these runs say."""
+        """Set the limits of strategies by their run configurations."""
         for run in runs:
             most = (run.max_daily_loss, run.max_drawdown, run.daily_stop_r, run.daily_target_r)
             self._by_scope[STRATEGY, run.name] = tuple(

@@ -423,7 +423,7 @@ class RiskState:
         return sold_legs_exposed(units, self._contracts(units), instrument) if units.get(instrument, 0) > 0 else set()
 
     def sold_legs_left_bare(self, before: dict[str, int], after: dict[str, int]) -> set[str]:
-        """Return the sold legs of both (signed units by instrument) of which more units are without cover `after`."""
+        """Return legs sold `before` and `after` (signed units by instrument) with more uncovered units after."""
         bare = []
         for units in (before, after):
             left = {name: -size for name, size in units.items() if size < 0}

@@ -38,16 +38,16 @@ def test_round_trips_give_win_rate_and_profit_factor() -> None:
     assert found["average_loss"] == -5.0
 
 
-def test_figures_of_a_year_compound_its_periods() -> None:
-    returns = np.array([0.01, 0.02])
-    assert performance.annual_return(returns, periods=4) == pytest.approx((1.01 * 1.02) ** 2 - 1)
-    assert performance.annual_volatility(returns, periods=4) == pytest.approx(math.sqrt(0.00005) * 2)
+def test_figures_of_a_year_compound_its_days() -> None:
+    returns = np.array([0.001, 0.002])
+    assert performance.annual_return(returns) == pytest.approx((1.001 * 1.002) ** 126 - 1)
+    assert performance.annual_volatility(returns) == pytest.approx(math.sqrt(0.0000005 * 252))
     assert math.isnan(performance.annual_return(np.array([-1.0, 0.5]))), "nothing is left that could grow"
 
 
 def test_calmar_is_the_annual_return_over_the_deepest_drawdown() -> None:
     returns = np.array([0.1, -0.5, 0.2])
-    assert performance.calmar(returns, periods=3) == pytest.approx((1.1 * 0.5 * 1.2 - 1) / 0.5)
+    assert performance.calmar(returns) == pytest.approx(((1.1 * 0.5 * 1.2) ** 84 - 1) / 0.5)
     assert math.isnan(performance.calmar(np.array([0.1, 0.2])))
 
 

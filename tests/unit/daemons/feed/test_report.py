@@ -1,4 +1,4 @@
-"""What the feed tells screens of its subscriptions: who wants them, how far they are, and how old their prices are."""
+"""The feed's report to screens: subscriptions with who wants them, how far they are, and how old their prices are."""
 
 from __future__ import annotations
 

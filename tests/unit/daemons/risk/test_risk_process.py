@@ -159,7 +159,7 @@ def test_removed_webhook_is_squared_off_by_its_file_until_it_was_flat_at_two_loo
             risk._take_webhooks()
             assert list(risk._webhooks.closing) == ["alerts"]
             assert risk.risk.environment.strategies["alerts"].square_off == "15:10"
-            risk.forget_closed()
+            risk.drop_deleted_webhooks()
     risk._take_webhooks()
     assert risk._webhooks.closing == {}
 
