@@ -84,6 +84,7 @@ def test_each_key_of_a_file_of_legs_has_a_control(viewer: PageViewer, file: Path
     assert {key for key in schema["properties"] if key not in ELSEWHERE} <= names(viewer)
     viewer.page.get_by_label("Contract type of leg 1").select_option("shares")
     assert "legs[1].quantity" in names(viewer)
+    viewer.page.get_by_text("Not drawn: no contract with a price here for leg 1.").wait_for()
 
 
 def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
@@ -188,7 +189,7 @@ def test_times_count_once_and_a_leg_of_another_expiry_is_priced_and_drawn(
 
 
 def test_builder_fits_a_phone(site: ConsoleSite, file: Path) -> None:
-    phone = site.viewer_of(width=PHONE)
+    phone = site.viewer_of(width=PHONE, color_scheme="dark")
     card = opened(phone, "Wheel")
     phone.page.get_by_role("button", name="More of leg 1").click()
     for section in card.locator("details").all():

@@ -109,7 +109,9 @@ function Board(props: BoardProps) {
     const lots = Math.max(Math.round(Number(leg.keys.lots || 1)) || 1, 1) * times;
     return [{ kind, strike: at.line.strike, quantity: sideOf(leg) * lots * (at.cell.lot || row.lot), entry: at.cell.ltp, iv: at.cell.iv ?? 0, laterDays, basis, cell: at.cell }];
   });
-  const unpriced = chosen.filter((one) => one.elsewhere).map(({ leg }) => legs.indexOf(leg) + 1);
+  const numbersOf = (found: (one: ChosenLeg) => boolean): number[] => chosen.flatMap((one, at) => (found(one) ? [at + 1] : []));
+  const unpriced = numbersOf(({ elsewhere, at, loaded }) => elsewhere !== "" || (loaded && !at));
+  const waiting = numbersOf(({ leg, at }) => !at || at.cell.ltp === null || (at.cell.iv === null && kindOf(leg) !== "future"));
 
   async function open(name: string, asTemplate = false) {
     setError(null);
@@ -137,7 +139,7 @@ function Board(props: BoardProps) {
           <span className="muted small">{row.lot > 0 && `1 lot is ${number(row.lot)} units. `}Prices are the last ones, as if entered now, before charges.</span>
         </div>
       </Card>
-      <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} />
+      <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} waiting={waiting} />
       <LegSaving
         key={opened?.turn ?? 0} files={files} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={open} wrong={wrong} onWrong={setWrong}
         problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.keys.expiry && (kindOf(leg) === "call" || kindOf(leg) === "put")) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them; choose one for each leg` : ""}
@@ -153,10 +155,14 @@ interface StructureProps {
   head: Chain["head"];
   /** Numbers of the legs that have no price on this page. */
   unpriced: readonly number[];
+  /** Numbers of the legs without a price so far. */
+  waiting: readonly number[];
 }
 
+const legNumbers = (found: readonly number[]): string => `leg${found.length > 1 ? "s" : ""} ${found.join(", ")}`;
+
 /** Payoff and facts of the legs, if all of them have a price here. */
-function Structure({ legs, priced, head, unpriced }: StructureProps) {
+function Structure({ legs, priced, head, unpriced, waiting }: StructureProps) {
   const [daysOn, setDaysOn] = useState(0);
   const [ivShift, setIvShift] = useState(0);
   const [move, setMove] = useState(0);
@@ -195,7 +201,7 @@ function Structure({ legs, priced, head, unpriced }: StructureProps) {
             </div>
           </>
         ) : (
-          <Empty>{unpriced.length ? `Not drawn: leg ${unpriced.join(", ")} has no price on this page.` : legs.length ? "Waiting for a price of each leg." : "Choose a template or add a leg."}</Empty>
+          <Empty>{unpriced.length ? `Not drawn: no contract with a price here for ${legNumbers(unpriced)}.` : waiting.length ? `Waiting for the price and volatility of ${legNumbers(waiting)}.` : legs.length ? "Waiting for data…" : "Choose a template or add a leg."}</Empty>
         )}
       </Card>
       <Card title={calendar ? "Facts at the first expiry" : "Facts at expiry"}>
