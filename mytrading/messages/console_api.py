@@ -407,7 +407,7 @@ class ListPage(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: list[Any]
     extent: ListRow
-    """Of the day that was asked for; `older` is where the page after this one begins."""
+    """Of the day and the strategy that were asked for; `older` is where the page after this one begins."""
 
 
 class WhyStep(msgspec.Struct, frozen=True, kw_only=True):

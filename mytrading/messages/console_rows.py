@@ -249,6 +249,8 @@ class ListRow(msgspec.Struct, frozen=True, kw_only=True):
     """Of trades: those with a profit."""
     realised: float
     """Of trades: their profit in rupees."""
+    refused: int
+    """Of signals: those that a rule denied."""
 
 
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):

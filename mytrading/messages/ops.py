@@ -190,12 +190,13 @@ class SignalsQuery(Query[Any], frozen=True, kw_only=True, tag="signals"):
 class ListQuery(Query[Any], frozen=True, kw_only=True, tag="list"):
     """A page of orders, trades or signals: the newest by their last change, and all that have not ended.
 
-    `before`: the page that begins at the `older` of another. `day` (YYYY-MM-DD): rows that began then.
+    `before`: the page that begins at the `older` of another. `day` (YYYY-MM-DD): rows that began then; empty for all.
     """
 
     name: Literal["orders", "trades", "signals"]
     before: Annotated[str, msgspec.Meta(max_length=200)] = ""
     day: Annotated[str, msgspec.Meta(max_length=10)] = ""
+    strategy: Annotated[str, msgspec.Meta(max_length=64)] = ""
     limit: Limit = MOST_ROWS
 
 

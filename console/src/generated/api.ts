@@ -524,6 +524,7 @@ export interface ListRow {
   days: string[];
   won: number;
   realised: number;
+  refused: number;
 }
 
 /** From the page: a new snapshot of a topic. */

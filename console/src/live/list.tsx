@@ -16,8 +16,8 @@ type ListName = "orders" | "trades" | "signals";
 export interface KeptList<Row> {
   readonly rows: readonly Row[];
   readonly loaded: boolean;
-  /** Of all that is kept, or of the chosen day; null until it is known. */
-  readonly extent: Pick<ListRow, "total" | "won" | "realised"> | null;
+  /** Of all that is kept, or of the chosen day and strategy; null where it is that of the rows. */
+  readonly extent: Pick<ListRow, "total" | "won" | "realised" | "refused"> | null;
   /** Choice of the day, and buttons for older rows, for the line above the table. */
   readonly tools: ReactNode;
   /** What went wrong with older rows, for above the table. */
@@ -26,27 +26,29 @@ export interface KeptList<Row> {
 
 const REPEAT_MS = 15_000;
 
-export function useKeptList<Name extends ListName>(name: Name, atMs: (row: Topics[Name]) => number | null): KeptList<Topics[Name]> {
+/** `atMs` is the time by which a row has its day; with a `strategy` the list is of its rows alone. */
+export function useKeptList<Name extends ListName>(name: Name, atMs: (row: Topics[Name]) => number | null, strategy = ""): KeptList<Topics[Name]> {
   type Row = Topics[Name];
   const live = useTopic(name);
   const whole = useTopic("lists").rows.find((row) => row.name === name) ?? null;
   const [day, setDay] = useState("");
   const [before, setBefore] = useState("");
-  const asks = before !== "" || (day !== "" && whole !== null && whole.older !== "");
-  const answer = useAnswer<ListPage>(asks ? `/api/lists/${name}` : null, { before, day }, before ? 0 : REPEAT_MS);
+  const chosen = day !== "" || strategy !== "";
+  const asks = before !== "" || (chosen && whole !== null && whole.older !== "");
+  const answer = useAnswer<ListPage>(asks ? `/api/lists/${name}` : null, { before, day, strategy }, before ? 0 : REPEAT_MS);
   const rows = useMemo((): readonly Row[] => {
-    const now = day ? live.rows.filter((row) => dayOf(atMs(row)) === day) : live.rows;
+    const now = chosen ? live.rows.filter((row) => (!day || dayOf(atMs(row)) === day) && (!strategy || row.strategy === strategy)) : live.rows;
     if (!asks) return now;
     const asked = (answer.data?.rows ?? []) as Row[];
     // what is asked for is of a moment ago: a row of the topic is newer
     return before ? asked : [...new Map([...asked, ...now].map((row) => [row.id, row])).values()];
-  }, [live.rows, answer.data, asks, before, day, atMs]);
+  }, [live.rows, answer.data, asks, before, chosen, day, strategy, atMs]);
 
-  const extent = asks ? (answer.data?.extent ?? null) : day ? null : whole;
+  const extent = asks ? (answer.data?.extent ?? null) : chosen ? null : whole;
   const older = asks ? (answer.data?.extent.older ?? "") : (whole?.older ?? "");
   const partly = before !== "" || older !== "";
-  const choose = (chosen: string) => {
-    setDay(chosen);
+  const choose = (one: string) => {
+    setDay(one);
     setBefore("");
   };
   return {
@@ -67,6 +69,6 @@ export function useKeptList<Name extends ListName>(name: Name, atMs: (row: Topic
         )}
       </>
     ),
-    note: <ErrorNote error={answer.error} />,
+    note: answer.error ? <ErrorNote error={answer.error} /> : null,
   };
 }

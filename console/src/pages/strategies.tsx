@@ -6,6 +6,7 @@ import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, SignalRow, StrategyRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
+import { useKeptList } from "../live/list";
 import { Emergency } from "../shell/emergency";
 import { clock, number, percent, price, symbol, when } from "../ui/format";
 import { ChartView } from "../report/view";
@@ -70,6 +71,8 @@ const SIGNALS: readonly Column<SignalRow>[] = [
 ];
 
 const idOf = (row: { id: string }): string => row.id;
+const createdAt = (row: { created_ms: number | null }): number | null => row.created_ms;
+const closedAt = (row: { closed_ms: number | null }): number | null => row.closed_ms;
 const without = <Row,>(columns: readonly Column<Row>[]): readonly Column<Row>[] => columns.filter((column) => column.id !== "strategy");
 const ORDERS = without(ORDER_COLUMNS);
 const POSITIONS = without(POSITION_COLUMNS);
@@ -77,10 +80,10 @@ const POSITIONS = without(POSITION_COLUMNS);
 function One({ name }: { name: string }) {
   const strategies = useTopic("strategies");
   const row = strategies.rows.find((one) => one.name === name);
-  const orders = useTopic("orders").rows.filter((one) => one.strategy === name);
+  const orders = useKeptList("orders", createdAt, name);
   const positions = useTopic("positions").rows.filter((one) => one.strategy === name && (one.quantity || one.quantity_seen));
-  const trades = useTopic("trades").rows.filter((one) => one.strategy === name);
-  const signals = useTopic("signals").rows.filter((one) => one.strategy === name);
+  const trades = useKeptList("trades", closedAt, name);
+  const signals = useKeptList("signals", createdAt, name);
   const trader = useRole("trader");
   const [switched, setSwitched] = useState<StrategyRow | null>(null);
   const [why, setWhy] = useState("");
@@ -89,7 +92,9 @@ function One({ name }: { name: string }) {
   const [closing, setClosing] = useState<StructureRow | null>(null);
   const [whyButton] = useState(() => (one: OrderRow | SignalRow) => <button type="button" className="small" onClick={() => setWhy(one.id)} aria-label={`Why ${one.id}`}>Why</button>);
   if (!row) return <Page title={name}><Card>{strategies.loaded ? "No strategy of this name runs." : "Waiting for data…"}</Card></Page>;
-  const won = trades.filter((one) => one.realised > 0).length;
+  const closed = trades.extent?.total ?? trades.rows.length;
+  const won = trades.extent?.won ?? trades.rows.filter((one) => one.realised > 0).length;
+  const refused = signals.extent?.refused ?? signals.rows.filter((one) => one.denied.length).length;
   return (
     <Page
       title={row.name}
@@ -111,9 +116,9 @@ function One({ name }: { name: string }) {
             <Figure name="P&L"><Profit value={row.realised + row.unrealised} className="big" /></Figure>
             <Figure name="Realised"><Profit value={row.realised} /></Figure>
             <Figure name="Open"><Profit value={row.unrealised} /></Figure>
-            <Figure name="Round trips">{trades.length}</Figure>
-            <Figure name="Won">{trades.length ? percent(won / trades.length, 0) : "—"}</Figure>
-            <Figure name="Signals, refused">{signals.length}, {signals.filter((one) => one.denied.length).length}</Figure>
+            <Figure name="Round trips">{closed}</Figure>
+            <Figure name="Won">{closed ? percent(won / closed, 0) : "—"}</Figure>
+            <Figure name="Signals, refused">{signals.extent?.total ?? signals.rows.length}, {refused}</Figure>
             {row.closes_ms !== null && <Figure name="Closed by the clock">{clock(row.closes_ms)}</Figure>}
           </Figures>
           <p className="muted">{row.enabled ? row.waits && `Waits for ${row.waits}` : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
@@ -126,18 +131,19 @@ function One({ name }: { name: string }) {
         <Parameters row={row} />
       </div>
       <Chart name={name} />
+      {orders.note ?? trades.note ?? signals.note}
       <Card title="Positions" plain>
         <Table plain label={`positions of ${name}`} rows={positions as PositionRow[]} columns={POSITIONS} rowKey={idOf} empty="No open position." />
       </Card>
-      <Card title="Orders" plain>
-        <Table plain label={`orders of ${name}`} rows={orders} columns={ORDERS} rowKey={orderKey} sort={{ id: "time", desc: true }} actions={whyButton} empty="No order yet today." />
+      <Card title="Orders" plain actions={orders.tools}>
+        <Table plain label={`orders of ${name}`} rows={orders.rows} columns={ORDERS} rowKey={orderKey} sort={{ id: "time", desc: true }} actions={whyButton} empty="No order yet today." />
       </Card>
       <div className="columns">
-        <Card title="Trades" plain>
-          <Table plain label={`trades of ${name}`} rows={trades} columns={TRADES} rowKey={idOf} sort={{ id: "closed", desc: true }} empty="No trade yet today." />
+        <Card title="Trades" plain actions={trades.tools}>
+          <Table plain label={`trades of ${name}`} rows={trades.rows} columns={TRADES} rowKey={idOf} sort={{ id: "closed", desc: true }} empty="No trade yet today." />
         </Card>
-        <Card title="Signals" plain>
-          <Table plain label={`signals of ${name}`} rows={signals} columns={SIGNALS} rowKey={idOf} sort={{ id: "time", desc: true }} actions={whyButton} empty="No signal yet today." />
+        <Card title="Signals" plain actions={signals.tools}>
+          <Table plain label={`signals of ${name}`} rows={signals.rows} columns={SIGNALS} rowKey={idOf} sort={{ id: "time", desc: true }} actions={whyButton} empty="No signal yet today." />
         </Card>
       </div>
       {switched && <SwitchDialog strategy={switched} onClose={() => setSwitched(null)} />}

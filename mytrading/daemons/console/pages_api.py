@@ -37,12 +37,13 @@ Position = Annotated[str, QueryParameter(max_length=200)]
 
 @get("/api/lists/{name:str}", sync_to_thread=True)
 def show_list(
-    state: State, name: FromPath[str], before: Position = "", day: Short = "", limit: Few = 500
+    state: State, name: FromPath[str], before: Position = "", day: Short = "", strategy: Short = "", limit: Few = 500
 ) -> api.ListPage:
-    """A further page of orders, trades or signals: `before` the `older` of another, of a `day` (YYYY-MM-DD) or all."""
+    """A further page of orders, trades or signals: `before` the `older` of another; of a `day` (YYYY-MM-DD), a strategy
+    or all."""
     if name not in LISTS:
         raise ApiRefused("NOT_FOUND", f"expected one of {', '.join(LISTS)}; found {name[:40]!r}")
-    query = ops.ListQuery(name=name, before=before, day=day[:10], limit=limit)  # type: ignore[arg-type]
+    query = ops.ListQuery(name=name, before=before, day=day[:10], strategy=strategy, limit=limit)  # type: ignore[arg-type]
     page = query_gateway(state, query)
     return api.ListPage(rows=list(LISTS[name](page["rows"]).values()), extent=views.list_row(name, page))
 

@@ -18,23 +18,31 @@ from mytrading.messages.signals import Signal, SignalVetoed
 
 
 class _Entry(NamedTuple):
-    """A row of a list that is not made yet: its last change and its id, when it began, and whether it has ended."""
+    """A row of a list that is not made yet: its last change and its id, when it began, and whether it has ended.
+
+    `refused`: a signal that a rule denied, in one account or all.
+    """
 
     at: tuple[int, str]
     began_ns: int
+    strategy: str
     ended: bool
     subject: Any
+    refused: bool = False
 
 
 def list_page(ctx: RequestContext, request: ops.ListQuery) -> dict[str, Any]:
     """Return `rows` of a list, oldest first, with `total`, `forgotten`, `days`, and `older`, the next page's `before`.
 
     Without `before` the first page: the `limit` newest rows that have ended, and all that have not. `total` counts what
-    is kept (of the `day`), `forgotten` what is kept no longer. Of trades: how many `won`, and rupees `realised`.
+    is kept (of the `day` and the `strategy`), `forgotten` what is kept no longer. Of trades: how many `won`, and rupees
+    `realised`; of signals: how many were `refused`.
     """
     before = _position(request.before)
     kept = _ENTRIES[request.name](ctx)
     days = sorted({day_number(entry.began_ns) for entry in kept}, reverse=True)
+    if request.strategy:
+        kept = [entry for entry in kept if entry.strategy == request.strategy]
     if request.day:
         kept = [entry for entry in kept if iso_day_of(day_number(entry.began_ns)) == request.day]
     ended = [entry for entry in kept if entry.ended and (before is None or entry.at < before)]
@@ -52,6 +60,7 @@ def list_page(ctx: RequestContext, request: ops.ListQuery) -> dict[str, Any]:
         "days": [iso_day_of(day) for day in days],
         "won": sum(rupees > 0 for rupees in trades),
         "realised": round(sum(trades), 2),
+        "refused": sum(entry.refused for entry in kept),
     }
 
 
@@ -70,6 +79,7 @@ def _orders(ctx: RequestContext) -> list[_Entry]:
         _Entry(
             (parent.updated_ns, parent.client_order_id),
             parent.created_ns,
+            parent.strategy,
             all(order.state in PROVEN for order in slices or (parent,)),
             (parent, slices),
         )
@@ -79,7 +89,7 @@ def _orders(ctx: RequestContext) -> list[_Entry]:
 
 def _trades(ctx: RequestContext) -> list[_Entry]:
     return [
-        _Entry((row.closed_ns, f"{row.run} {row.account} {row.instrument}"), row.closed_ns, ended=True, subject=row)
+        _Entry((row.closed_ns, f"{row.run} {row.account} {row.instrument}"), row.closed_ns, row.strategy, True, row)
         for row in ctx.view.trades
     ]
 
@@ -92,10 +102,14 @@ def _signals(ctx: RequestContext) -> list[_Entry]:
     newest = {(row.strategy, row.watch): row.id for row in ctx.view.signals if row.id in causes}
     stays = living.union(newest.values())
     rows: list[Signal | SignalVetoed] = [*ctx.view.signals, *ctx.view.held_back]
+    denied = {row.signal for row in ctx.view.denials}
     named = [
         (row.at_ns, row.signal, row) if isinstance(row, SignalVetoed) else (row.created_ns, row.id, row) for row in rows
     ]
-    return [_Entry((at_ns, name), at_ns, name not in stays, row) for at_ns, name, row in named]
+    return [
+        _Entry((at, name), at, row.strategy, name not in stays, row, isinstance(row, SignalVetoed) or name in denied)
+        for at, name, row in named
+    ]
 
 
 _ENTRIES: dict[str, Callable[[RequestContext], list[_Entry]]] = {

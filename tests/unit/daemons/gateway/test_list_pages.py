@@ -10,6 +10,7 @@ import pytest
 from mytrading.core.gateway.read_model import KEPT, StackView
 from mytrading.core.time import DAY, iso_day
 from mytrading.daemons.gateway.request_context import RequestRefused
+from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.ops import ListQuery
 from mytrading.messages.orders import Order, OrderChanged, TradeClosed
@@ -117,8 +118,13 @@ def test_signals_with_live_orders_and_the_newest_of_each_strategy_stay(tmp_path:
     view = seen(working, order(client_order_id="f", cause="s2", state=OrderState.FILLED))
     for one in (signal(1, "Slow"), signal(2, "Held"), *map(signal, range(3, 13))):
         view.apply(one)
+    denial = SignalDenied(signal="s4", strategy="Busy", code="LATE", codes=("LATE",), message="", at_ns=1, account="m")
+    view.apply(denial)
     page = ask(view, tmp_path, ListQuery(name="signals", limit=2))
-    assert [row["id"] for row in page["rows"]] == ["s1", "s2", "s11", "s12"] and page["total"] == 12
+    assert [row["id"] for row in page["rows"]] == ["s1", "s2", "s11", "s12"]
+    assert (page["total"], page["refused"]) == (12, 1)
+    own = ask(view, tmp_path, ListQuery(name="signals", strategy="Slow", limit=2))
+    assert ([row["id"] for row in own["rows"]], own["total"], own["refused"]) == (["s1"], 1, 0)
 
 
 def test_what_is_kept_no_longer_is_counted(tmp_path: Path) -> None:
