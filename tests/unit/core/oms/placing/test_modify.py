@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.gateway.outcomes import RequestResult, result_of
 from mytrading.core.oms import OmsLimits
@@ -11,7 +12,7 @@ from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import TRIGGER_CROSSED, Order, Protection, StopMove
+from mytrading.messages.orders import TRIGGER_CROSSED, Order, Protection, ProtectionChanged, StopMove
 from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
 from tests.kit.oms_protection import entered, guarded, live, settle, stops
 from tests.kit.state_digest import state_digest
@@ -440,6 +441,20 @@ def test_pending_move_of_a_stop_is_withdrawn_by_a_request_for_the_prices_it_has(
     bench.ask_modify(name, trigger_price=90.0)
     settle(bench, 4)
     assert (stop.modifies, stop.trigger_price, level(bench).trigger, level(bench).moving) == (0, 90.0, 90.0, None)
+
+
+def test_level_that_an_older_release_left_where_nothing_rests_is_ended_by_a_request_for_what_rests(
+    bench: OrderBench,
+) -> None:
+    """That release wrote a requested level at once, and tried a refused move again for ever."""
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench._commit((ProtectionChanged(protection=replace(level(bench), trigger=1471.0), at_ns=bench.now),))
+    bench.tick(1 * SECOND)
+    assert refuse_all_moves(bench, 3) > 1
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="outside the price band")
+    bench.ask_modify(name, trigger_price=90.0)
+    assert refuse_all_moves(bench, 3) == 0
+    assert (stop.open, level(bench).trigger, level(bench).moving) == (True, 90.0, None)
 
 
 def test_stop_that_has_triggered_is_not_moved(bench: OrderBench) -> None:
