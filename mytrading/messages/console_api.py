@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from mytrading.messages.console_rows import ListRow
+from mytrading.messages.control import FeedSource, FeedSubscription
 from mytrading.messages.ops import RequestId, Rupees, Seconds, Units
 
 Text = Annotated[str, msgspec.Meta(max_length=500)]
@@ -531,39 +532,11 @@ class FeedMonitor(msgspec.Struct, frozen=True, kw_only=True):
     history: list[LogLine]
 
 
-class FeedSourceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection of the feed: the `active` one serves. `condition` is well, doubtful or sick; `age_s` since its last
-    quote."""
-
-    name: str
-    active: bool
-    connected: bool
-    condition: str
-    age_s: float
-    subscribed: int
-    ticked: int
-    connections: int
-    problem: str
-
-
-class FeedSubscriptionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An instrument that the feed subscribes: `wanted_by` settings, strategies, daemons, screens, positions, orders.
-    `state` is live, waiting or refused; `age_s` of its last price is None before the first of its `ticks`."""
-
-    instrument: str
-    wanted_by: list[str]
-    state: str
-    mode: str
-    ticks: int
-    age_s: float | None
-    problem: str
-
-
 class FeedSubscriptions(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/feed/subscriptions: what the feed subscribes now, and at which sources."""
 
-    sources: list[FeedSourceRow]
-    subscriptions: list[FeedSubscriptionRow]
+    sources: tuple[FeedSource, ...]
+    subscriptions: tuple[FeedSubscription, ...]
 
 
 class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -1129,8 +1102,8 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     UnderlyingRow,
     CalendarDay,
     FeedMonitor,
-    FeedSourceRow,
-    FeedSubscriptionRow,
+    FeedSource,
+    FeedSubscription,
     FeedSubscriptions,
     WebhookRow,
     WebhookMapping,

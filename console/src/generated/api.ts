@@ -351,8 +351,8 @@ export interface FeedMonitor {
   history: LogLine[];
 }
 
-/** A connection of the feed: the `active` one serves. `condition` is well, doubtful or sick; `age_s` since its last */
-export interface FeedSourceRow {
+/** A connection to a source of market data: the `active` one serves, the others stand by. */
+export interface FeedSource {
   name: string;
   active: boolean;
   connected: boolean;
@@ -364,8 +364,8 @@ export interface FeedSourceRow {
   problem: string;
 }
 
-/** An instrument that the feed subscribes: `wanted_by` settings, strategies, daemons, screens, positions, orders. */
-export interface FeedSubscriptionRow {
+/** An instrument that the feed subscribes at the active source. */
+export interface FeedSubscription {
   instrument: string;
   wanted_by: string[];
   state: string;
@@ -377,8 +377,8 @@ export interface FeedSubscriptionRow {
 
 /** GET /api/feed/subscriptions: what the feed subscribes now, and at which sources. */
 export interface FeedSubscriptions {
-  sources: FeedSourceRow[];
-  subscriptions: FeedSubscriptionRow[];
+  sources: FeedSource[];
+  subscriptions: FeedSubscription[];
 }
 
 /** POST /api/first-user: the code of the shell, and the administrator to be. */

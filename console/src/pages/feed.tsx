@@ -2,7 +2,7 @@
 import { useMemo, useState } from "react";
 import { Link as To } from "wouter";
 import { useAnswer } from "../api/hooks";
-import type { FeedMonitor, FeedSourceRow, FeedSubscriptionRow, FeedSubscriptions } from "../generated/api";
+import type { FeedMonitor, FeedSource, FeedSubscription, FeedSubscriptions } from "../generated/api";
 import { clock, number, percent, span, symbol, words } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
@@ -11,9 +11,9 @@ const EVERY_MS = 5000;
 /** Ages in seconds up to which instruments are counted together. */
 const AGES: readonly [string, number][] = [["up to 1 s", 1], ["1 to 5 s", 5], ["5 to 30 s", 30], ["30 s to 5 min", 300], ["over 5 min", Number.POSITIVE_INFINITY]];
 
-const state = (row: FeedSubscriptionRow): string => (row.state === "live" && !row.ticks ? "no quote yet" : row.state);
+const state = (row: FeedSubscription): string => (row.state === "live" && !row.ticks ? "no quote yet" : row.state);
 
-const SUBSCRIPTIONS: readonly Column<FeedSubscriptionRow>[] = [
+const SUBSCRIPTIONS: readonly Column<FeedSubscription>[] = [
   { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={row.instrument}>{symbol(row.instrument)}</span> },
   { id: "state", name: "State", value: state, cell: (row) => <Badge tone={row.state === "refused" ? "bad" : row.state === "live" && row.ticks ? "good" : "care"}>{state(row)}</Badge> },
   { id: "age", name: "Last tick", num: true, value: (row) => row.age_s, cell: (row) => <span className={row.age_s !== null && row.age_s > 30 ? "warn" : ""}>{span(row.age_s)}</span> },
@@ -23,9 +23,9 @@ const SUBSCRIPTIONS: readonly Column<FeedSubscriptionRow>[] = [
   { id: "mode", name: "Mode", extra: true, value: (row) => row.mode },
   { id: "problem", name: "Server said", extra: true, value: (row) => row.problem, cell: (row) => <span className="wrap">{row.problem}</span> },
 ];
-const subscriptionKey = (row: FeedSubscriptionRow): string => row.instrument;
+const subscriptionKey = (row: FeedSubscription): string => row.instrument;
 
-const SOURCES: readonly Column<FeedSourceRow>[] = [
+const SOURCES: readonly Column<FeedSource>[] = [
   { id: "name", name: "Source", value: (row) => row.name, cell: (row) => <span className="strong">{row.name}</span> },
   { id: "role", name: "Role", value: (row) => (row.active ? "in use" : "stands by"), cell: (row) => <Badge tone={row.active ? "info" : ""}>{row.active ? "in use" : "stands by"}</Badge> },
   { id: "condition", name: "Condition", value: (row) => row.condition, cell: (row) => <Badge tone={row.condition === "well" ? "good" : row.condition === "sick" ? "bad" : "care"}>{row.connected ? row.condition : "not connected"}</Badge> },
@@ -35,7 +35,7 @@ const SOURCES: readonly Column<FeedSourceRow>[] = [
   { id: "connections", name: "Connected", num: true, value: (row) => row.connections, cell: (row) => `${number(row.connections)} ×` },
   { id: "problem", name: "Problem", value: (row) => row.problem, cell: (row) => <span className="wrap">{row.problem}</span> },
 ];
-const sourceKey = (row: FeedSourceRow): string => row.name;
+const sourceKey = (row: FeedSource): string => row.name;
 const NO_ROWS: readonly never[] = [];
 
 export default function Feed() {
@@ -100,7 +100,7 @@ export default function Feed() {
 }
 
 /** How many instruments have a last tick of which age. */
-function Ages({ rows }: { rows: readonly FeedSubscriptionRow[] }) {
+function Ages({ rows }: { rows: readonly FeedSubscription[] }) {
   const counts = AGES.map(() => 0);
   for (const row of rows) {
     if (row.age_s === null) continue;
@@ -126,7 +126,7 @@ function Ages({ rows }: { rows: readonly FeedSubscriptionRow[] }) {
   );
 }
 
-function Subscribed({ rows, loaded }: { rows: readonly FeedSubscriptionRow[]; loaded: boolean }) {
+function Subscribed({ rows, loaded }: { rows: readonly FeedSubscription[]; loaded: boolean }) {
   const [who, setWho] = useState("");
   const names = useMemo(() => [...new Set(rows.flatMap((row) => row.wanted_by))].sort(), [rows]);
   const shown = useMemo(() => (who ? rows.filter((row) => row.wanted_by.includes(who)) : rows), [rows, who]);
