@@ -63,8 +63,9 @@ class UnlikeDay(Exception):
 class OpenedLeg(NamedTuple):
     """A leg of the basket: signed units, its price as it was judged, and what it was entered at, rupees.
 
-    Something of its own acts at prices at or below `floor`, at or above `ceiling`. `held_stop` is the stop that risk
-    holds, which sleeps while the leg hedges others; 0: none. With `rests` its stop is an order at the broker.
+    A level of its own (stop, target, trailing) is reached at or below `floor`, at or above `ceiling`. `held_stop` is
+    the stop that risk holds, which sleeps while the leg hedges others; 0: none. With `rests` its stop is an order at
+    the broker.
     """
 
     contract: Instrument
@@ -79,7 +80,7 @@ class OpenedLeg(NamedTuple):
     rests: bool = False
 
     def is_beyond(self, price: float) -> bool:
-        """True at a price at which something of the leg's own acts."""
+        """True if a stop, target or other level of the leg itself is reached at a price."""
         return price <= self.floor or price >= self.ceiling
 
 

@@ -42,7 +42,7 @@ class FailedLogins:
         self._lock = threading.Lock()
 
     def seconds_left(self, name: str) -> int:
-        """Return how long a name has to wait; 0 if it does not."""
+        """Return how long a name has to wait before its next try; 0 if it does not."""
         with self._lock:
             count, at_ns = self._failed.get(name.casefold(), (0, 0))
         wait_s = min(2 ** min(count - FREE_TRIES, 10), LONGEST_WAIT_S) if count >= FREE_TRIES else 0
@@ -56,7 +56,7 @@ class FailedLogins:
             self._failed[name.casefold()] = (self._failed.get(name.casefold(), (0, 0))[0] + 1, machine_now())
 
     def clear(self, name: str) -> None:
-        """Forget the wrong ones: a right one came."""
+        """Reset the count of a name after a right password."""
         with self._lock:
             self._failed.pop(name.casefold(), None)
 
@@ -191,7 +191,7 @@ def log_out(request: ConsoleRequest, state: State) -> None:
 
 @post("/api/confirm", opt={"role": "viewer"}, sync_to_thread=True, status_code=200)
 def confirm(request: ConsoleRequest, state: State, data: JSONBody[api.ConfirmRequest]) -> Response[api.SessionInfo]:
-    """Give the password again, or a code of the authenticator, for actions that need it."""
+    """Confirm a login by password or authenticator code, for actions that ask for it again."""
     _proven(request, state, "confirm", request.user.name, data.password, data.totp, either=True)
     state.store.confirm(request.user.login.digest)
     audit(request, "confirm", request.user.name, "done")
@@ -213,7 +213,7 @@ def change_password(
 
 @post("/api/totp/begin", opt={"role": "viewer", "confirmed": True}, sync_to_thread=True, status_code=200)
 def begin_totp(request: ConsoleRequest, state: State) -> api.TotpSecret:
-    """Make the secret of a second factor; it counts once a code of it was given."""
+    """Make the secret of a second factor, which is in force once a code of it was given."""
     secret, uri, path, size = passwords.new_totp(request.user.name, f"MyTrading {state.config.profile}")
     state.store.change(request.user.name, totp_new=secret)
     return api.TotpSecret(secret=secret, uri=uri, qr_svg=path, qr_size=size)
@@ -233,7 +233,7 @@ def confirm_totp(request: ConsoleRequest, state: State, data: JSONBody[api.TotpC
 
 @post("/api/totp/remove", opt={"role": "viewer", "confirmed": True}, sync_to_thread=True, status_code=200)
 def remove_totp(request: ConsoleRequest, state: State) -> Response[api.SessionInfo]:
-    """End the second factor."""
+    """Remove the user's second factor."""
     state.store.change(request.user.name, totp="", totp_new="")
     audit(request, "totp", request.user.name, "done", "off")
     return _answer(state, request.user.token, new=False)
@@ -241,7 +241,7 @@ def remove_totp(request: ConsoleRequest, state: State) -> Response[api.SessionIn
 
 @get("/api/sessions", opt={"role": "viewer"}, sync_to_thread=True)
 def list_sessions(request: ConsoleRequest, state: State) -> list[api.SessionEntry]:
-    """The user's own sessions, of an administrator those of all."""
+    """List the user's own sessions, for an administrator those of all users."""
     mine = request.user.login
     found = state.store.sessions("" if mine.role == "admin" else mine.name)
     return [
@@ -262,7 +262,7 @@ def list_sessions(request: ConsoleRequest, state: State) -> list[api.SessionEntr
 
 @post("/api/sessions/{session:str}/revoke", opt={"role": "viewer"}, sync_to_thread=True, status_code=204)
 def revoke_session(request: ConsoleRequest, state: State, session: FromPath[str]) -> None:
-    """End one of one's own sessions, as an administrator any."""
+    """End one of the user's own sessions, for an administrator any."""
     mine = request.user.login
     for one in state.store.sessions("" if mine.role == "admin" else mine.name):
         if one.id == session:
@@ -274,7 +274,7 @@ def revoke_session(request: ConsoleRequest, state: State, session: FromPath[str]
 
 @get("/api/users", opt=ADMIN, sync_to_thread=True)
 def list_users(state: State) -> list[api.UserEntry]:
-    """All users by name."""
+    """List all users by name."""
     found: list[api.UserEntry] = state.store.users()
     return found
 
@@ -328,14 +328,14 @@ def show_audit(
     before: FromQuery[int] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
 ) -> list[api.AuditEntry]:
-    """Rows of the audit, the newest first."""
+    """List rows of the audit, the newest first."""
     found: list[api.AuditEntry] = state.store.audited(user, action, result, before, limit)
     return found
 
 
 @get("/api/audit.csv", opt=ADMIN)
 async def download_audit(state: State) -> Stream:
-    """The whole audit as CSV, the newest row first; no cell of it is a formula to a spreadsheet."""
+    """Send the whole audit as CSV, the newest row first; no cell of it is a formula to a spreadsheet."""
     headers = {"content-disposition": 'attachment; filename="audit.csv"'}
     return Stream(_audit_csv(state.store), media_type="text/csv", headers=headers)
 

@@ -37,7 +37,7 @@ def _ask(state: State, request: Any) -> Any:
 
 
 def query_gateway(state: State, request: Any) -> Any:
-    """A reply of the gateway; raises `ApiRefused`."""
+    """Send a query to the gateway and return its reply; raises `ApiRefused`."""
     try:
         return _ask(state, request)
     except OpsRefused as error:
@@ -100,19 +100,19 @@ def _stop(request: ConsoleRequest, state: State, data: api.HaltAction, reduce: b
 
 @post("/api/actions/halt", opt=TRADER, sync_to_thread=True, status_code=200)
 def halt(request: ConsoleRequest, state: State, data: JSONBody[api.HaltAction]) -> api.ActionTaken:
-    """No entries from now on."""
+    """Halt entries until an operator resumes trading."""
     return _stop(request, state, data, reduce=False)
 
 
 @post("/api/actions/reduce", opt=TRADER, sync_to_thread=True, status_code=200)
 def reduce(request: ConsoleRequest, state: State, data: JSONBody[api.HaltAction]) -> api.ActionTaken:
-    """Only what reduces positions from now on."""
+    """Reduce: permit only orders that reduce positions, until an operator resumes trading."""
     return _stop(request, state, data, reduce=True)
 
 
 @post("/api/actions/resume", opt=CONFIRMED, sync_to_thread=True, status_code=200)
 def resume(request: ConsoleRequest, state: State, data: JSONBody[api.ResumeAction]) -> api.ActionTaken:
-    """Trade again."""
+    """Resume trading in an account, or in all of them."""
     command = ops.ResumeCommand(
         request_id=data.request_id, by=request.user.by, account=data.account, reason=data.reason
     )
@@ -167,7 +167,7 @@ def unkill(request: ConsoleRequest, state: State, data: JSONBody[api.UnkillActio
 
 @post("/api/actions/switch", opt=TRADER, sync_to_thread=True, status_code=200)
 def switch(request: ConsoleRequest, state: State, data: JSONBody[api.SwitchAction]) -> api.ActionTaken:
-    """Entries of one strategy on or off; on needs the password again, as whatever opens trading does."""
+    """Switch entries of a strategy on or off; on needs the password again, as all that opens trading does."""
     if data.enabled:
         check_confirmed(request.user)
     command = ops.SwitchCommand(
@@ -187,7 +187,7 @@ def _order_taken(request_id: str, reply: ops.OrderRequestTaken, what: str) -> ap
 
 @post("/api/actions/cancel", opt=TRADER, sync_to_thread=True, status_code=200)
 def cancel(request: ConsoleRequest, state: State, data: JSONBody[api.CancelAction]) -> api.ActionTaken:
-    """Cancel a live order, if it still is as it was shown."""
+    """Cancel a live order, unless it has changed since the page showed it."""
     command = ops.CancelCommand(
         request_id=data.request_id, by=request.user.by, order=data.order, force=data.force, reason=data.reason,
         expected=data.version,
@@ -197,7 +197,7 @@ def cancel(request: ConsoleRequest, state: State, data: JSONBody[api.CancelActio
 
 @post("/api/actions/modify", opt=TRADER, sync_to_thread=True, status_code=200)
 def modify(request: ConsoleRequest, state: State, data: JSONBody[api.ModifyAction]) -> api.ActionTaken:
-    """Change the terms of an order, if it still is as it was shown."""
+    """Change price, trigger or quantity of an order, unless it has changed since the page showed it."""
     command = ops.ModifyCommand(
         request_id=data.request_id, by=request.user.by, order=data.order, price=data.price, trigger=data.trigger,
         quantity=data.quantity, reason=data.reason, expected=data.version,
@@ -207,7 +207,7 @@ def modify(request: ConsoleRequest, state: State, data: JSONBody[api.ModifyActio
 
 @post("/api/actions/resolve", opt=CONFIRMED, sync_to_thread=True, status_code=200)
 def resolve(request: ConsoleRequest, state: State, data: JSONBody[api.ResolveAction]) -> api.ActionTaken:
-    """End doubt about an order."""
+    """Resolve an order of unknown fate by what the operator saw at the broker."""
     command = ops.ResolveCommand(
         request_id=data.request_id, by=request.user.by, order=data.order, broker_order=data.broker_order,
         not_placed=data.not_placed, force=data.force, reason=data.reason, expected=data.version,
@@ -240,7 +240,7 @@ def claim(request: ConsoleRequest, state: State, data: JSONBody[api.ClaimAction]
 
 @post("/api/actions/close", opt=TRADER, sync_to_thread=True, status_code=200)
 def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]) -> api.ActionTaken:
-    """Close what an owner holds of an instrument."""
+    """Close a strategy's position in an instrument, or unmanaged units of it."""
     account, product, instrument, strategy = _position_named(data.position)
     command = ops.CloseCommand(
         request_id=data.request_id, by=request.user.by, instrument=instrument, strategy=strategy, account=account,
@@ -253,7 +253,7 @@ def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]
 
 @post("/api/actions/close-run", opt=TRADER, sync_to_thread=True, status_code=200)
 def close_run(request: ConsoleRequest, state: State, data: JSONBody[api.CloseRunAction]) -> api.ActionTaken:
-    """Close a run of a strategy, which is all that it holds."""
+    """Close all positions of a strategy's run."""
     command = ops.CloseRunCommand(
         request_id=data.request_id, by=request.user.by, run=data.run, deadline=data.deadline_s, reason=data.reason
     )
@@ -264,7 +264,7 @@ def close_run(request: ConsoleRequest, state: State, data: JSONBody[api.CloseRun
 
 @post("/api/actions/acknowledge", opt=TRADER, sync_to_thread=True, status_code=200)
 def acknowledge(request: ConsoleRequest, state: State, data: JSONBody[api.AcknowledgeAction]) -> api.ActionTaken:
-    """An alert was seen: it needs nobody any more, and stays active until its cause ends."""
+    """Acknowledge an alert as seen; it stays active until its cause ends."""
     daemon, code, subject = (*data.alert.split("|", 2), "", "")[:3]
     command = ops.AcknowledgeCommand(
         request_id=data.request_id, by=request.user.by, daemon=daemon, code=code, subject=subject, reason=data.reason

@@ -58,21 +58,21 @@ class PageFiles:
 
 @get("/", opt=OPEN, sync_to_thread=False, include_in_schema=False)
 def show_index(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
-    """The page; 503 with what to do where it was not built."""
+    """Answer the page; 503 with what to do where it was not built."""
     found: Response[bytes] = state.files.answer("index.html", request.headers.get("accept-encoding", ""))
     return found
 
 
 @get("/assets/{name:str}", opt=OPEN, sync_to_thread=False, include_in_schema=False)
 def show_asset(request: Request[Any, Any, Any], state: State, name: FromPath[str]) -> Response[bytes]:
-    """A file of the page whose name changes with its content."""
+    """Answer a script or style of the page, whose name changes with its content."""
     found: Response[bytes] = state.files.answer(f"assets/{name}", request.headers.get("accept-encoding", ""))
     return found
 
 
 @get("/{name:str}", opt=OPEN, sync_to_thread=False, include_in_schema=False)
 def show_file(request: Request[Any, Any, Any], state: State, name: FromPath[str]) -> Response[bytes]:
-    """An icon or the manifest."""
+    """Answer an icon or the manifest of the page."""
     found: Response[bytes] = state.files.answer(name, request.headers.get("accept-encoding", ""))
     return found
 

@@ -16,7 +16,7 @@ from mytrading.messages import console_api as api
 
 @get("/api/paper", sync_to_thread=True)
 def show_paper(state: State) -> api.PaperTrialState:
-    """The trial, and the address of its own console."""
+    """Return the state of the paper trial, and the address of its own console."""
     trial: PaperTrial = state.trial
     return trial.status()
 
@@ -32,7 +32,7 @@ def start_paper(request: ConsoleRequest, state: State, data: JSONBody[api.PaperT
 
 @post("/api/paper/stop", opt=TRADER, sync_to_thread=True, status_code=200)
 def stop_paper(request: ConsoleRequest, state: State) -> api.PaperTrialState:
-    """End the trial."""
+    """Stop the paper trial."""
     trial: PaperTrial = state.trial
     trial.stop()
     audit(request, "paper trial", "stop", "done", "")

@@ -38,7 +38,7 @@ class PaperTrial:
         self._error = ""
 
     def status(self) -> PaperTrialState:
-        """Return what runs, and where its own console listens."""
+        """Return the state of the paper trial, and where its own console listens."""
         found = self._running()
         if self._busy:
             return PaperTrialState(state=self._busy, strategy=self._strategy, address="", error="")
@@ -50,11 +50,11 @@ class PaperTrial:
         return PaperTrialState(state="running", strategy=strategy, address=str(place.get("url", "")), error="")
 
     def start(self, strategy: str) -> None:
-        """Start it with this strategy and an empty state, after the end of one that runs; in a thread of its own."""
+        """Start a paper trial of this strategy with an empty state, after the end of one that runs; in a thread."""
         self._begin("starting", strategy, ("up", "--simulator", "--fresh", "--detach"))
 
     def stop(self) -> None:
-        """Stop it; in a thread of its own."""
+        """Stop the paper trial, in a thread."""
         self._begin("stopping", self._strategy, ())
 
     def _begin(self, what: str, strategy: str, words: tuple[str, ...]) -> None:

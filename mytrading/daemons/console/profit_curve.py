@@ -42,7 +42,7 @@ class ProfitCurve:
         self._take(point)
 
     def rows(self) -> dict[str, ProfitPoint]:
-        """Return the points by their time."""
+        """Return the points of the day's profit, by their wall time (ms) as text."""
         return {str(point.at_ms): point for point in self._points}
 
     def _take(self, point: ProfitPoint) -> None:

@@ -20,14 +20,14 @@ from mytrading.messages import console_api as api
 
 @get("/api/research", sync_to_thread=True)
 def show_research(state: State) -> list[api.ResearchJob]:
-    """The runs of this console, the newest first."""
+    """List the research runs of this console, the newest first."""
     queue: ResearchQueue = state.research
     return queue.jobs()
 
 
 @post("/api/research", opt=TRADER, sync_to_thread=True, status_code=200)
 def queue_research(request: ConsoleRequest, state: State, data: JSONBody[api.ResearchRequest]) -> list[api.ResearchJob]:
-    """Queue a run; one of an id that was queued already is that one."""
+    """Queue a research run; a repeated id is the run that has it."""
     report = f"console/{data.kind}-{data.strategy}-{data.request_id[-12:]}"
     words = research_words(data, Path(state.config.home), report, state.config.profile)
     shown = " ".join(words[: words.index("--report")])
@@ -45,7 +45,7 @@ def queue_research(request: ConsoleRequest, state: State, data: JSONBody[api.Res
 
 @post("/api/research/{job:str}/cancel", opt=TRADER, sync_to_thread=True, status_code=200)
 def cancel_research(request: ConsoleRequest, state: State, job: FromPath[str]) -> list[api.ResearchJob]:
-    """End a run; its files stay."""
+    """Cancel a research run; its files stay."""
     queue: ResearchQueue = state.research
     if not queue.cancel(job):
         raise ApiRefused("REFUSED", "expected a run that waits or is under way; load the list again")

@@ -287,7 +287,7 @@ def signal_rows(signals: Iterable[Reply]) -> Table:
 
 
 def list_row(name: str, page: Reply) -> rows.ListRow:
-    """Return how much of a list its page is: a row of the topic `lists`."""
+    """Return how many rows of a list its page shows, and of how many: a row of the topic `lists`."""
     return rows.ListRow(name=name, **{field: page[field] for field in _EXTENT})
 
 
