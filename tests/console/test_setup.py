@@ -338,7 +338,7 @@ def test_saved_strategy_runs_on_paper_beside_the_stack_and_is_ended(site: Consol
     address = str(card.get_by_role("link", name=re.compile("^http")).get_attribute("href"))
     assert address.startswith("http://127.0.0.1:") and not address.startswith(site.url)
     card.get_by_role("button", name="End the trial").click()
-    card.get_by_role("button", name="End the trial").wait_for(state="detached", timeout=60_000)
+    eventually(lambda: not card.get_by_text(re.compile("^paper (running|stopping)")).count(), 60)
     assert not card.get_by_text("paper failed").count()
 
 
