@@ -196,7 +196,8 @@ def test_builder_fits_a_phone(site: ConsoleSite, file: Path) -> None:
         section.evaluate("one => one.open = true")
     phone.page.locator(".payoff").wait_for()
     assert phone.too_wide() == [] and phone.serious_findings() == [] and phone.problems == []
-    detail = phone.page.get_by_role("group", name="More of leg 1")
+    table, detail = phone.table("legs"), phone.page.get_by_role("group", name="More of leg 1")
+    assert table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
     assert detail.evaluate("one => one.getBoundingClientRect().right") <= PHONE
     phone.close()
 

@@ -92,24 +92,24 @@ function LegLines(props: Props & { chosen: ChosenLeg; number: number }) {
   return (
     <>
       <tr>
-        <td>
+        <td data-name="Side">
           <select {...marked(path("action"), wrong.action)} aria-label={label("Side")} value={sideOf(leg)} onChange={(event) => change({ action: event.target.value === "1" ? "BUY" : "SELL" })}>
             <option value={1}>BUY</option>
             <option value={-1}>SELL</option>
           </select>
         </td>
-        <td>
+        <td data-name="Contract type">
           <select {...marked(path("kind"), wrong.kind ?? wrong.right)} aria-label={label("Contract type")} value={kind} onChange={(event) => change(asKind(leg, event.target.value as Right))}>
             {Object.entries(KIND_NAMES).map(([word, name]) => <option key={word} value={word}>{name}</option>)}
           </select>
         </td>
-        <td>
+        <td data-name="Expiry">
           <select {...marked(path("expiry"), wrong.expiry)} className="short" aria-label={label("Expiry")} value={listed ? text("expiry") : ""} disabled={!listed} onChange={(event) => change({ expiry: event.target.value })}>
             <option value="">{kind === "future" ? "nearest" : listed ? "as shown" : "none"}</option>
             {LEG_KEYS.expiry.choices.filter((word) => kind !== "future" || word !== "nearest" || text("expiry") === word).map((word) => <option key={word} value={word}>{expiryName(word)}</option>)}
           </select>
         </td>
-        <td>
+        <td data-name={listed ? "Lots" : "Shares"}>
           {text("profile") ? (
             <span title="The risk profile decides the lots; priced here as one lot">{text("profile")}</span>
           ) : (
@@ -119,19 +119,19 @@ function LegLines(props: Props & { chosen: ChosenLeg; number: number }) {
             />
           )}
         </td>
-        <td>
+        <td data-name="Chosen by">
           <select aria-label={label("Choice")} value={rule?.how ?? ""} disabled={!option} onChange={(event) => change(startOf(event.target.value as How, at))}>
             {!rule && <option value="">as written</option>}
             {Object.entries(HOW).map(([how, name]) => <option key={how} value={how}>{name}</option>)}
           </select>
         </td>
-        <td>{option && <StrikeValue key={rule?.how} {...control("strike")} rule={rule} label={label(rule?.how === "strike" ? "Strike" : "Value")} lines={lines} onRule={(strike) => change({ strike })} />}</td>
-        <td className="text">{at ? symbol(at.cell.instrument) : <span className="warn">{elsewhere || (loaded ? "no such strike in the chain" : "waiting for the chain")}</span>}</td>
-        <td className="num">{price(at?.cell.ltp)}</td>
-        <td className="num">{percent(at?.cell.iv)}</td>
-        <td className="num">{number(at?.cell.delta, 2)}</td>
-        <td><KeyControl {...control("stop")} label={label("Stop")} className="short" /></td>
-        <td><KeyControl {...control("target")} label={label("Target")} className="short" /></td>
+        <td data-name="Value">{option && <StrikeValue key={rule?.how} {...control("strike")} rule={rule} label={label(rule?.how === "strike" ? "Strike" : "Value")} lines={lines} onRule={(strike) => change({ strike })} />}</td>
+        <td className="text wider" data-name="Contract">{at ? symbol(at.cell.instrument) : <span className="warn">{elsewhere || (loaded ? "no such strike in the chain" : "waiting for the chain")}</span>}</td>
+        <td className="num" data-name="Last ₹">{price(at?.cell.ltp)}</td>
+        <td className="num" data-name="IV">{percent(at?.cell.iv)}</td>
+        <td className="num" data-name="Δ">{number(at?.cell.delta, 2)}</td>
+        <td data-name="Stop"><KeyControl {...control("stop")} label={label("Stop")} className="short" /></td>
+        <td data-name="Target"><KeyControl {...control("target")} label={label("Target")} className="short" /></td>
         <td className="acting">
           <div className="acts">
             <button type="button" className="small" aria-expanded={open} onClick={() => setOpen(!open)}>
