@@ -98,6 +98,9 @@ def test_strategy_has_candles_its_own_indicators_and_its_books(viewer: PageViewe
     viewer.button("Draw again").wait_for()
     drawn = viewer.page.locator("section.card", has_text="Draw again")
     drawn.locator("canvas, svg").first.wait_for()
+    drawn.get_by_text("contracts bought").wait_for()
+    drawn.get_by_label("Bars").select_option("1m")
+    drawn.get_by_text("1m bars").wait_for()
     assert viewer.row("orders of Alternating", "filled")
 
 

@@ -75,6 +75,7 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
     <Card title="Compared" plain actions={<button type="button" className="small" onClick={props.onClear}>Clear</button>}>
       <ErrorNote error={error} />
       <EquityCurves runs={drawn} />
+      {drawn.filter(({ report }) => !report.cards?.length).map(({ id, report }) => <p key={id} className="inside muted small">{report.title} is a {words(report.kind)}: it has no figures to compare; open it.</p>)}
       <Scrolled label="figures compared">
         <table>
           <thead>

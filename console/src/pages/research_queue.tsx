@@ -74,6 +74,8 @@ function NewRun(props: { onQueued: () => void }) {
   const [options, setOptions] = useState("");
   const [parameters, setParameters] = useState("");
   const [trials, setTrials] = useState(100);
+  const [trainDays, setTrainDays] = useState(60);
+  const [testDays, setTestDays] = useState(20);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const searches = kind === "optimize" || kind === "walk-forward";
@@ -85,6 +87,7 @@ function NewRun(props: { onQueued: () => void }) {
     setError(null);
     const body: ResearchRequest = {
       request_id: requestId(), kind, strategy, data: list(data), first, last, instrument, options: list(options), parameters: list(parameters), trials: searches ? trials : 0,
+      train_days: kind === "walk-forward" ? trainDays : 0, test_days: kind === "walk-forward" ? testDays : 0,
     };
     try {
       await post("/api/research", body);
@@ -117,9 +120,19 @@ function NewRun(props: { onQueued: () => void }) {
           <input required={searches} value={parameters} onChange={(event) => setParameters(event.target.value)} />
         </Field>
         {searches && <Field label="Trials"><input type="number" min={1} value={trials} onChange={(event) => setTrials(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></Field>}
+        {kind === "walk-forward" && <Days label="Days to choose on" value={trainDays} onChange={setTrainDays} />}
+        {kind === "walk-forward" && <Days label="Days to judge on" value={testDays} onChange={setTestDays} />}
         <div className="row"><button type="submit" className="primary" disabled={busy}>{busy ? "Asking…" : "Queue"}</button><span className="muted small">runs one at a time, beside trading, at the lowest priority</span></div>
       </form>
       <ErrorNote error={error} />
     </Card>
+  );
+}
+
+function Days(props: { label: string; value: number; onChange: (days: number) => void }) {
+  return (
+    <Field label={props.label}>
+      <input type="number" min={1} max={5000} value={props.value} onChange={(event) => props.onChange(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} />
+    </Field>
   );
 }

@@ -1,5 +1,5 @@
 /** Strategies: state, parameters, what each waits for; one of them with its books. */
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { Link as To, useLocation, useParams } from "wouter";
 import { post, requestId } from "../api/client";
 import { useAnswer } from "../api/hooks";
@@ -170,21 +170,36 @@ function Parity({ strategy }: { strategy: string }) {
   );
 }
 
+const TIMEFRAMES = ["1m", "3m", "5m", "10m", "15m", "30m", "1h"];
+
 /** Candles of what it watches with indicators, fills and stops, and the premium of its legs: asked for, since it costs. */
 function Chart({ name }: { name: string }) {
   const [asked, setAsked] = useState(false);
-  const answer = useAnswer<Report>(asked ? `/api/strategies/${encodeURIComponent(name)}/chart` : null);
+  const [timeframe, setTimeframe] = useState("");
+  const answer = useAnswer<Report>(asked ? `/api/strategies/${encodeURIComponent(name)}/chart` : null, { timeframe });
+  // kept while the data are: a chart is drawn anew for another one
+  const charts = useMemo(
+    () => (answer.data?.sections ?? []).flatMap((section) => section.blocks.flatMap((block) => (block.type === "chart" ? [{ ...block, title: block.title || section.title }] : []))),
+    [answer.data],
+  );
   return (
     <Card
       title="Chart"
       actions={
-        <button type="button" className="small" disabled={answer.busy && asked} onClick={() => (asked ? answer.again() : setAsked(true))}>
-          {asked ? (answer.busy ? "Drawing…" : "Draw again") : "Draw candles, indicators, fills"}
-        </button>
+        <>
+          <select aria-label="Bars" value={timeframe} onChange={(event) => setTimeframe(event.target.value)}>
+            <option value="">bars of its exit</option>
+            {TIMEFRAMES.map((one) => <option key={one}>{one}</option>)}
+          </select>
+          <button type="button" className="small" disabled={answer.busy && asked} onClick={() => (asked ? answer.again() : setAsked(true))}>
+            {asked ? (answer.busy ? "Drawing…" : "Draw again") : "Draw candles, indicators, fills"}
+          </button>
+        </>
       }
     >
       <ErrorNote error={answer.error} />
-      {answer.data?.sections?.flatMap((section) => section.blocks.filter((block) => block.type === "chart").map((block, index) => <ChartView key={`${section.title}${index}`} chart={block} />))}
+      {answer.data?.subtitle && <p className="muted small">{answer.data.subtitle}</p>}
+      {charts.map((chart, index) => <ChartView key={`${chart.title}${index}`} chart={chart} />)}
       {!asked && <p className="muted small">From the bars that the feed stored.</p>}
     </Card>
   );

@@ -7,7 +7,7 @@ import { useEffect, useRef } from "react";
 import type { ChartSeries, ReportChart } from "../generated/api";
 import { colour, onTheme } from "../shell/theme";
 import { ist } from "../ui/format";
-import { shadesOf, written } from "./values";
+import { isBeforeHole, shadesOf, written } from "./values";
 
 const IST_S = 19_800;
 export default function TimeChart({ chart }: { chart: ReportChart }) {
@@ -73,7 +73,7 @@ function draw(element: HTMLElement, chart: ReportChart): IChartApi {
     autoSize: true,
     layout: { background: { type: ColorType.Solid, color: "transparent" }, textColor: muted, fontSize: 11, attributionLogo: false, panes: { separatorColor: line, enableResize: false } },
     grid: { vertLines: { color: line }, horzLines: { color: line } },
-    timeScale: { timeVisible: true, minBarSpacing: 0.02, secondsVisible: false, borderColor: line },
+    timeScale: { timeVisible: true, minBarSpacing: 0.02, maxBarSpacing: 40, secondsVisible: false, borderColor: line },
     rightPriceScale: { borderColor: line },
     localization: { locale: "en-IN" },
   });
@@ -110,7 +110,7 @@ function draw(element: HTMLElement, chart: ReportChart): IChartApi {
       case "line":
       case "step": {
         const series = made.addSeries(LineSeries, { ...common, color: shade, lineWidth: 1, lineStyle: one.dashed ? LineStyle.Dashed : LineStyle.Solid, lineType: one.draw === "step" ? LineType.WithSteps : LineType.Simple }, pane);
-        series.setData(points(one, (time, at) => { const value = valueAt(one, at); return value === null ? { time } : { time, value }; }));
+        series.setData(points(one, (time, at) => { const value = valueAt(one, at); return value === null ? { time } : { time, value, ...(isBeforeHole(one.y, at) ? { color: "transparent" } : {}) }; }));
         api = series;
         break;
       }
@@ -136,6 +136,10 @@ function draw(element: HTMLElement, chart: ReportChart): IChartApi {
     });
     createSeriesMarkers(base, marks);
   });
+  for (const [pane, base] of bases) {
+    const moments = (chart.lines ?? []).filter((one) => one.axis === "x" && typeof one.value === "number" && (one.panel ?? 0) === pane);
+    if (moments.length) createSeriesMarkers(base, moments.map((one): SeriesMarker<Time> => ({ time: (Math.floor(Number(one.value) / 1000) + IST_S) as UTCTimestamp, position: "aboveBar", shape: "arrowDown", color: muted, text: one.text ?? "" })));
+  }
   for (const one of chart.lines ?? []) {
     if (one.axis === "y" && typeof one.value === "number") bases.get(one.panel ?? 0)?.createPriceLine({ price: one.value, title: one.text ?? "", color: muted, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true });
   }

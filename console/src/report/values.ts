@@ -62,3 +62,6 @@ export function shadesOf(all: readonly ChartSeries[]): string[] {
     return shade;
   });
 }
+
+/** Whether a curve stops after this point: the library draws over holes, so the stroke that leaves it must not be seen. */
+export const isBeforeHole = (values: readonly Scalar[], at: number): boolean => typeof values[at] === "number" && at + 1 < values.length && typeof values[at + 1] !== "number";

@@ -1,8 +1,11 @@
 /** A report's chart over numbers or categories, as SVG: lines, bars and points; and heat maps as tables. */
 import type { ChartSeries, ReportChart } from "../generated/api";
+import { Scrolled } from "../ui/parts";
 import { type Scalar, shadesOf, written } from "./values";
 
-const [WIDTH, LEFT, BOTTOM, TOP] = [760, 72, 40, 10];
+const [LEFT, RIGHT, BOTTOM, TOP] = [72, 14, 40, 10];
+/** Units of the drawing: fewer on a phone, where its text would become too small to read. */
+const drawnWidth = (): number => (window.innerWidth < 640 ? 420 : 760);
 const numbers = (values: readonly Scalar[]): number[] => values.filter((value): value is number => typeof value === "number");
 
 export function XyChart({ chart }: { chart: ReportChart }) {
@@ -35,10 +38,12 @@ function Panel({ chart, index }: { chart: ReportChart; index: number }) {
   const upright = [...ys, ...(bars ? [0] : []), ...numbers(lines.filter((one) => one.axis === "y").map((one) => one.value))];
   const [least, most] = [Math.min(...upright), Math.max(...upright)];
   const height = Math.max(((chart.height ?? 360) * (panel.share ?? 1)) / Math.max(chart.panels?.length ?? 1, 1), 150);
-  const x = (value: number): number => LEFT + ((value - low) / (high - low || 1)) * (WIDTH - LEFT - 10);
+  const WIDTH = drawnWidth();
+  const x = (value: number): number => LEFT + ((value - low) / (high - low || 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value: number): number => TOP + ((most - value) / (most - least || 1)) * (height - TOP - BOTTOM);
+  const whole = xs.every(Number.isInteger) && high - low >= 4;
   const wide = Math.max(((WIDTH - LEFT) / Math.max(names.length || (high - low) / (step || 1), 1)) * 0.8, 1);
-  const ticks = category ? names.map((_, at) => at).filter((at) => at % Math.ceil(names.length / 8) === 0) : [0, 0.25, 0.5, 0.75, 1].map((share) => low + (high - low) * share);
+  const ticks = category ? names.map((_, at) => at).filter((at) => at % Math.ceil(names.length / 8) === 0) : (WIDTH < 500 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((share) => low + (high - low) * share).map((value) => (whole ? Math.round(value) : value));
   return (
     <figure className="xy">
       {panel.title && <figcaption className="muted small">{panel.title}</figcaption>}
@@ -47,13 +52,13 @@ function Panel({ chart, index }: { chart: ReportChart; index: number }) {
           const value = least + (most - least) * share;
           return (
             <g key={share}>
-              <line x1={LEFT} x2={WIDTH - 10} y1={y(value)} y2={y(value)} className="axis" />
+              <line x1={LEFT} x2={WIDTH - RIGHT} y1={y(value)} y2={y(value)} className="axis" />
               <text x={LEFT - 6} y={y(value) + 4} textAnchor="end">{written(value, panel.unit ?? "number", panel.unit === "integer" ? 0 : undefined)}</text>
             </g>
           );
         })}
         {ticks.map((value) => (
-          <text key={value} x={x(value)} y={height - 22} textAnchor="middle">{category ? names[value] : written(value, chart.x_unit ?? "number", chart.x_unit === "integer" || high - low > 50 ? 0 : undefined)}</text>
+          <text key={value} x={x(value)} y={height - 22} textAnchor={x(value) > WIDTH - 40 ? "end" : "middle"}>{category ? names[value] : written(value, chart.x_unit ?? "number", chart.x_unit === "integer" || whole || high - low > 50 ? 0 : undefined)}</text>
         ))}
         {chart.x_title && <text x={(WIDTH + LEFT) / 2} y={height - 6} textAnchor="middle">{chart.x_title}</text>}
         {series.map((one, order) => {
@@ -85,11 +90,11 @@ function Panel({ chart, index }: { chart: ReportChart; index: number }) {
         })}
         {lines.map((one) => {
           const at = place(one.value);
-          if (one.axis === "y" && typeof one.value === "number") return <line key={`y${one.value}`} x1={LEFT} x2={WIDTH - 10} y1={y(one.value)} y2={y(one.value)} className="guide" />;
+          if (one.axis === "y" && typeof one.value === "number") return <line key={`y${one.value}`} x1={LEFT} x2={WIDTH - RIGHT} y1={y(one.value)} y2={y(one.value)} className="guide" />;
           return at === null ? null : (
             <g key={`x${one.value}`}>
               <line x1={x(at)} x2={x(at)} y1={TOP} y2={height - BOTTOM} className="guide" />
-              {one.text && <text x={x(at) + 4} y={TOP + 9}>{one.text}</text>}
+              {one.text && <text x={x(at) + (x(at) > WIDTH * 0.7 ? -4 : 4)} y={TOP + 9} textAnchor={x(at) > WIDTH * 0.7 ? "end" : "start"}>{one.text}</text>}
             </g>
           );
         })}
@@ -131,7 +136,7 @@ export function HeatMap({ chart, series }: { chart: ReportChart; series: ChartSe
     return `color-mix(in srgb, var(--accent) ${Math.round((chart.reverse ? 1 - share : share) * 45)}%, transparent)`;
   };
   return (
-    <div className="table heat">
+    <Scrolled label={`${series.name} by ${chart.panels?.[0]?.title ?? ""} and ${chart.x_title ?? ""}`} className="heat">
       <table>
         <thead>
           <tr>
@@ -150,6 +155,6 @@ export function HeatMap({ chart, series }: { chart: ReportChart; series: ChartSe
           ))}
         </tbody>
       </table>
-    </div>
+    </Scrolled>
   );
 }

@@ -6,7 +6,8 @@ stored; there is no stand-in for a missing one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mytrading.cli.research.stop_history import StopSteps
     from mytrading.core.calendar import Calendar
     from mytrading.orchestrator import TradingOrchestrator
+    from mytrading.reports.charts import FillMark
     from mytrading.reports.document import ChartLine, ChartSeries, Report, ReportChart
 
 TIMEFRAMES = ("1m", "3m", "5m", "10m", "15m", "30m", "1h")
@@ -199,7 +201,10 @@ def strategy_overlay(
 
     home = Path(config.home)
     on_price, panels = _indicator_series(run, home, instrument, minutes, load_calendar(home)) if run else ([], {})
-    return StrategyOverlay(body["name"], on_price, panels, _trading_series(body, instrument, minutes, stops))
+    contracts = _contract_fills(body, instrument, minutes) if run else []
+    return StrategyOverlay(
+        body["name"], on_price, panels, [*_trading_series(body, instrument, minutes, stops), *contracts]
+    )
 
 
 def _indicator_series(
@@ -237,32 +242,50 @@ def _indicator_series(
     )
 
 
-def _fill_series(body: dict[str, Any], instrument: str) -> list[ChartSeries]:
-    from mytrading.reports.charts import FillMark, fill_series
+def _fills(body: dict[str, Any], is_drawn: Callable[[str], bool]) -> dict[int, list[FillMark]]:
+    """The entries and exits of a strategy in the instruments that are drawn: bought 1, sold -1."""
+    from mytrading.reports.charts import FillMark
 
     sides: dict[int, list[FillMark]] = {1: [], -1: []}
     for trade in body["trades"]:
-        if trade["instrument"] == instrument:
+        if is_drawn(trade["instrument"]):
             way = 1 if trade["side"] == "BUY" else -1
-            word = f"{trade['quantity']:,} {instrument}"
+            word = f"{trade['quantity']:,} {trade['instrument']}"
             entry, leave = trade["entry_price"], trade["exit_price"]
             sides[way].append(FillMark(trade["opened_ns"], entry, f"entry of {word} at {entry:,.2f}"))
             text = f"exit of {word} at {leave:,.2f}, {rupees(round(trade.get('realised', 0.0), 2))} before costs"
             sides[-way].append(FillMark(trade["closed_ns"], leave, text))
     for row in body["positions"]:
-        if row["instrument"] == instrument and row["quantity"] and row["opened_ns"]:
+        if is_drawn(row["instrument"]) and row["quantity"] and row["opened_ns"]:
             price = row["average_price"]
-            text = f"holds {row['quantity']:+,} at {price:,.2f}"
+            text = f"holds {row['quantity']:+,} {row['instrument']} at {price:,.2f}"
             sides[1 if row["quantity"] > 0 else -1].append(FillMark(row["opened_ns"], price, text))
-    return fill_series("", sides[1], sides[-1])
+    return sides
+
+
+def _contract_fills(body: dict[str, Any], watched: str, minutes: Sequence[Bar]) -> list[ChartSeries]:
+    """Fills in contracts of the watched instrument, at its own price in that minute; none before the stored bars."""
+    from mytrading.core.instruments.symbology import parse_symbol, split_id
+    from mytrading.reports.charts import fill_series
+
+    name, starts = split_id(watched)[1], [bar.start_ns for bar in minutes]
+
+    def at_own_price(mark: FillMark) -> FillMark | None:
+        place = bisect_right(starts, mark.at_ns) - 1
+        return mark._replace(price=minutes[place].close) if place >= 0 else None
+
+    sides = _fills(body, lambda one: one != watched and parse_symbol(split_id(one)[1]).underlying == name)
+    bought, sold = ([made for mark in sides[way] if (made := at_own_price(mark))] for way in (1, -1))
+    return fill_series("contracts", bought, sold, hollow=True)
 
 
 def _trading_series(body: dict[str, Any], instrument: str, bars: Sequence[Bar], stops: StopSteps) -> list[ChartSeries]:
     """A strategy's fills in an instrument and its stop over time, as far as `bars` go."""
     from mytrading.cli.research.stop_history import stop_curve
-    from mytrading.reports.charts import chart_times, line_series
+    from mytrading.reports.charts import chart_times, fill_series, line_series
 
-    found = _fill_series(body, instrument)
+    sides = _fills(body, lambda one: one == instrument)
+    found = fill_series("", sides[1], sides[-1])
     if bars:
         held = [row for row in body["positions"] if row["instrument"] == instrument and row["quantity"]]
         times, prices = stop_curve(stops.get(instrument, ()), held, bars[0].start_ns, bars[-1].end_ns)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import msgspec
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import run_shell
@@ -20,6 +21,7 @@ MOST = 200
 """So many reports are listed, the newest."""
 LARGEST = 64_000_000
 _DEPTH = 4
+Timeframe = Annotated[str, QueryParameter(max_length=4)]
 
 
 class _ReportHead(msgspec.Struct, frozen=True):
@@ -46,11 +48,13 @@ def show_report(state: State, name: FromPath[Path]) -> Response[bytes]:
 
 
 @get("/api/strategies/{name:str}/chart", sync_to_thread=True)
-def show_strategy_chart(state: State, name: FromPath[str]) -> Response[bytes]:
-    """The chart of a strategy: candles, its indicators, fills and stops, the premium of its legs with Supertrend."""
+def show_strategy_chart(state: State, name: FromPath[str], timeframe: Timeframe = "") -> Response[bytes]:
+    """The chart of a strategy: candles, its indicators, fills and stops, the premium of its legs with Supertrend.
+    Without a `timeframe` (1m, 5m, …) bars are those of its exit's Supertrend."""
     with TemporaryDirectory() as folder:
         page = Path(folder) / "chart.html"
-        run_shell(state.config, "strategies", "chart", "--out", str(page), "--", name[:64])
+        words = ("strategies", "chart", "--out", str(page), f"--timeframe={timeframe}")
+        run_shell(state.config, *words, "--", name[:64])
         written = next(Path(folder).glob("*.json"), None)
         if written is None:
             raise ApiRefused("NOT_FOUND", f"{plain(name)[:64]} has nothing to draw yet")

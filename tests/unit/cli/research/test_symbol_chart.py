@@ -10,7 +10,7 @@ import pytest
 
 from mytrading.adapters.storage.bar_store import BarStore
 from mytrading.cli.research.charts import stored_bars, strategy_overlay, supertrend_rows, symbol_report
-from mytrading.core.time import MINUTE, to_ns
+from mytrading.core.time import MINUTE, SECOND, to_ns
 from mytrading.messages.market import Bar
 from tests.kit.pages import charts_of, series_of
 from tests.kit.run_configs import run_config
@@ -80,5 +80,16 @@ def test_strategy_adds_its_indicators_fills_and_stop(tmp_path: Path, monkeypatch
     gaps = [bar for number, bar in enumerate(minutes) if number % 2]
     of_gaps = strategy_overlay(config, run, body, name, gaps, {})
     assert {len(curve.x) for curve in of_gaps.on_price} == {len(gaps)}, "minutes with holes are minutes"
+    at = OPEN + 60 * MINUTE + 20 * SECOND
+    contract = {**trade, "instrument": "NFO:NIFTY01DEC2626000CE", "side": "BUY", "quantity": 65, "entry_price": 210.0,
+                "opened_ns": at}  # fmt: skip
+    other = {**trade, "instrument": "NFO:BANKNIFTY01DEC2658000CE"}
+    index = strategy_overlay(
+        config, run, {**body, "trades": [contract, other], "positions": []}, "NSE_INDEX:NIFTY", minutes, {}
+    )
+    bought, sold = index.trading
+    assert (bought.name, bought.x, bought.y) == ("contracts bought", [at // 10**6], [closes[60]])
+    assert (sold.name, sold.y) == ("contracts sold", [closes[90]])
+    assert bought.text and "65 NFO:NIFTY01DEC2626000CE at 210.00" in bought.text[0]
     wrong = [*minutes[:-1], msgspec.structs.replace(minutes[-1], low=0.0)]
     assert strategy_overlay(config, run, body, name, wrong, {}).on_price == [], "a price of nothing"
