@@ -30,6 +30,7 @@ from mytrading.runtime.streams.endpoints import endpoint_of
 from tests.kit.fork_server import be_there, fork_in
 from tests.kit.gateway_queries import ops_server
 from tests.kit.run_configs import run_config
+from tests.kit.waiting import eventually
 
 PASSWORD = "Nifty-lantern!73-otter"
 _addresses = count(1)
@@ -214,6 +215,7 @@ class ConsoleOfTest:
         return [msgspec.structs.asdict(row) for row in found]
 
     def stop(self) -> None:
-        """Stop the console, then its gateway."""
+        """Stop the console, then its gateway; a trial that starts ends first, as it would log into another test."""
+        eventually(lambda: self.server.trial.status().state not in ("starting", "stopping"), 60)
         self.server.stop()
         self.gateway.stop()
