@@ -29,6 +29,9 @@ _DARK = """(path, viewBox) => {
 }"""
 """Which modules of the QR code are painted, row by row."""
 
+GRADES = {"A": 95, "B": 65, "C": 36}
+"""Per cent of the free margin that a trade of a grade may take."""
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
 
@@ -71,6 +74,85 @@ def test_margin_calculator_answers_and_names_what_is_wrong(viewer: PageViewer) -
     card.get_by_label("Profile or grade").fill("nonsense")
     card.get_by_role("button", name="Compute").click()
     assert "nonsense" in card.get_by_role("alert").inner_text()
+
+
+def test_grade_that_is_edited_is_the_one_that_the_calculator_and_the_stack_count_with(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    viewer.open("/accounts", "Accounts and funds")
+    heading = viewer.page.get_by_role("heading", name="Margins, lots and grades")
+    edited, calculator = viewer.page.locator("section.card", has=heading), "What a margin pays for"
+    card = viewer.page.locator("section.card", has_text=calculator)
+
+    def lots(grade: str) -> int:
+        card.get_by_label("Profile or grade").fill(grade)
+        card.get_by_role("button", name="Compute").click()
+        card.get_by_text(f"({GRADES[grade]}%)").wait_for()
+        return int(card.locator("dd").first.inner_text())
+
+    assert (lots("A"), lots("B"), lots("C")) == (3, 2, 1)  # of ₹10,00,000 at ₹2,50,000 a lot
+    edited.get_by_role("button", name="Edit").click()
+    text = edited.locator("textarea")
+    eventually(text.input_value, 10)
+    before = text.input_value()
+    text.fill(before.replace("C = 0.36", "C = 0.80"))
+    edited.get_by_role("button", name="Check").click()
+    edited.locator("pre.diff", has_text="+C = 0.80").wait_for()
+    edited.get_by_role("button", name="Save").click()
+    viewer.confirm()
+    viewer.said("config/risk.toml is written")
+    try:
+        card.get_by_label("Profile or grade").fill("A")
+        card.get_by_role("button", name="Compute").click()
+        card.get_by_text("(95%)").wait_for()
+        card.get_by_label("Profile or grade").fill("C")
+        card.get_by_role("button", name="Compute").click()
+        card.get_by_text("(80%)").wait_for()
+        assert card.locator("dd").first.inner_text() == "3"
+        assert not site.stack.ask("alerts") or "EDIT_REFUSED" not in str(site.stack.ask("alerts"))
+    finally:
+        (site.home / "config" / "risk.toml").write_text(before, encoding="utf-8")
+
+
+def test_role_that_is_changed_counts_at_once_and_the_stack_and_the_audit_say_who_acted(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    viewer.open("/users", "Users")
+    viewer.press("New user")
+    dialog = viewer.dialog("New user")
+    dialog.get_by_label("Name").fill("tara")
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Save").click()
+    viewer.confirm()
+    viewer.row("users", "tara", "viewer")
+    other = site.viewer_of(state=None)
+    other.log_in("tara")
+    assert not other.button("HALT", exact=True).count()
+    viewer.row("users", "tara").get_by_role("button", name="Change tara").click()
+    dialog = viewer.dialog("Change tara")
+    dialog.get_by_label("Role").select_option("trader")
+    dialog.get_by_role("button", name="Save").click()
+    viewer.row("users", "tara", "trader")
+    other.page.get_by_role("button", name="Log in").wait_for()  # what the viewer had open has ended
+    other.log_in("tara")
+    other.page.keyboard.press("Alt+Shift+H")
+    other.dialog("Emergency")
+    other.page.keyboard.press("Enter")
+    other.button("HALTED").wait_for()
+    try:
+        assert site.stack.ask("status")["trading"]["by"] == "console:tara"
+        rows = site.api(viewer, "/api/audit?limit=50")
+        halt = next(row for row in rows if row["action"] == "halt" and row["result"] == "done")
+        assert halt["user"] == "tara" and '"by":"console:tara"' in halt["details"].replace(" ", "")
+        assert any(row["user"] == "asha" and row["target"] == "tara" and "trader" in row["details"] for row in rows)
+        assert not [row for row in rows if row["user"] == "asha" and row["action"] == "halt"]
+        viewer.open("/audit", "Audit")
+        viewer.page.get_by_label("User", exact=True).fill("tara")
+        viewer.row("audit", "tara", "halt", "done")
+    finally:
+        site.stack.run("resume")
+    assert other.problems == []
+    other.close()
 
 
 def test_user_is_made_changed_and_disabled_and_a_weak_password_is_refused(
@@ -199,6 +281,20 @@ def test_new_webhook_shows_its_address_once(site: ConsoleSite, viewer: PageViewe
     dialog.get_by_role("button", name="Make a new address").click()
     assert dialog.get_by_label("Address").input_value().rpartition("/")[2] != token
     assert token not in str(site.api(viewer, "/api/audit"))
+    address, again = dialog.get_by_label("Address").input_value(), "Remove From_Page"
+    viewer.page.keyboard.press("Escape")
+    viewer.press("Remove…")
+    viewer.press("Keep it")
+    assert viewer.row("webhooks", "From_Page")
+    viewer.press("Remove…")
+    viewer.press(again, exact=True, within=viewer.page.get_by_role("alert"))
+    viewer.confirm()
+    viewer.said("From_Page is removed")
+    viewer.table("webhooks").get_by_text("From_Page").first.wait_for(state="detached")
+    assert not (site.home / "config" / "webhooks" / "From_Page.toml").exists()
+    alert = {"symbol": "SBIN", "action": "buy"}
+    eventually(lambda: viewer.context.request.post(address, data=alert).status == 404, 20)
+    assert [row["result"] for row in site.api(viewer, "/api/audit?action=webhook%20remove")] == ["done"]
 
 
 @pytest.mark.parametrize(
