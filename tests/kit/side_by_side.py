@@ -30,6 +30,7 @@ from tests.kit import fork_server, parse_cache, shared_fixtures
 from tests.kit.project import ROOT
 
 FAST = ("tests/property/", "tests/contract/", "tests/unit/")
+WAITING = "tests/contract/"
 ALONE = "tests/system/lab/test_chaos.py"
 _BY_FILE = (*FAST, ALONE, "tests/test_", "tests/independent/")
 """Their files share what they have read or made among all their tests."""
@@ -66,7 +67,7 @@ def lanes(items: list[pytest.Item]) -> tuple[Lane, Lane, Lane]:
     stacks = [item for item in items if not item.nodeid.startswith((*FAST, ALONE))]
     return (
         Lane(chunks(sorted(stacks, key=_longest_first)), 6),
-        Lane(chunks(fast), 2, 10) if stacks or alone else Lane(chunks(fast), 5),
+        Lane(mixed(chunks(fast)), 2, 10) if stacks or alone else Lane(mixed(chunks(fast)), 5),
         Lane(chunks(alone), 1),
     )
 
@@ -79,6 +80,15 @@ def chunks(items: list[pytest.Item]) -> list[Chunk]:
         together = path.startswith(_BY_FILE) or name.partition("[")[0] in sharing(item.path)
         found.setdefault(path if together else item.nodeid, []).append(item)
     return list(found.values())
+
+
+def mixed(found: list[Chunk]) -> list[Chunk]:
+    """The same pieces, those that wait for simulators spread among those that compute, four to one."""
+    waiting = [chunk for chunk in found if chunk[0].nodeid.startswith(WAITING)]
+    computing = [chunk for chunk in found if not chunk[0].nodeid.startswith(WAITING)]
+    for number, chunk in enumerate(waiting):
+        computing.insert(5 * number, chunk)
+    return computing
 
 
 @cache

@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.kit.project import ROOT
-from tests.kit.side_by_side import sharing
+from tests.kit.side_by_side import mixed, sharing
 
 STACKS = """
 from pathlib import Path
@@ -99,3 +100,12 @@ def test_shared_fixture_is_found_through_others(tmp_path: Path) -> None:
     file = tmp_path / "test_file.py"
     file.write_text(STACKS + "\n@pytest.fixture\ndef more(made): ...\ndef test_more(more): ...\n")
     assert {name for name in sharing(file) if name.startswith("test")} == {"test_of_a_shared_fixture", "test_more"}
+
+
+def test_tests_that_wait_are_spread_among_those_that_compute_and_none_is_lost() -> None:
+    names = [
+        f"tests/{layer}/test_{number}.py" for layer, count in (("contract", 3), ("unit", 9)) for number in range(count)
+    ]
+    found = [chunk[0].nodeid for chunk in mixed([[SimpleNamespace(nodeid=name)] for name in names])]
+    assert sorted(found) == sorted(names)
+    assert [place for place, name in enumerate(found) if "contract" in name] == [0, 5, 10]
