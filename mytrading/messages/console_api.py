@@ -977,6 +977,35 @@ class MarginRow(msgspec.Struct, frozen=True, kw_only=True):
     buffer: float
 
 
+class RequirementRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lot of an underlying needs, in rupees, by the table that holds from `since` (ISO date) on: on the day of
+    expiry and on others. They are for a lot of `units`, 0 for any. `lot`, `freeze` (largest order, units) and
+    `most_lots` are those of today, None where nothing tells them."""
+
+    underlying: str
+    since: str
+    sold: float
+    sold_expiry: float
+    both_sold: float
+    both_sold_expiry: float
+    future: float
+    future_expiry: float
+    bought: float
+    units: int
+    lot: int | None
+    freeze: int | None
+    most_lots: int | None
+
+
+class MarginTables(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/margin/tables: config/risk.toml as it counts on `day`. `shares` of free margin by profile and grade."""
+
+    day: str
+    requirements: list[RequirementRow]
+    shares: dict[str, float]
+    most_lots_per_leg: int
+
+
 class LotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/margin/lots?margin=&instrument=&kind=&grade=&expiry=&premium=: lots that a margin pays for, and why."""
 
@@ -1138,6 +1167,8 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     WebhookAddress,
     WebhookChanged,
     MarginRow,
+    RequirementRow,
+    MarginTables,
     LotsAnswer,
     MarginOfLeg,
     StructureMarginRequest,

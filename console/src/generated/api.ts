@@ -660,6 +660,14 @@ export interface MarginRow {
   buffer: number;
 }
 
+/** GET /api/margin/tables: config/risk.toml as it counts on `day`. `shares` of free margin by profile and grade. */
+export interface MarginTables {
+  day: string;
+  requirements: RequirementRow[];
+  shares: Record<string, number>;
+  most_lots_per_leg: number;
+}
+
 /** POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too. */
 export interface ModifyAction {
   request_id: string;
@@ -952,6 +960,23 @@ export interface ReportValue {
   unit?: "date" | "duration" | "integer" | "number" | "percent" | "price" | "rupees" | "text" | "time";
   digits?: number | null;
   tone?: "" | "bad" | "good" | "warn";
+}
+
+/** What a lot of an underlying needs, in rupees, by the table that holds from `since` (ISO date) on: on the day of */
+export interface RequirementRow {
+  underlying: string;
+  since: string;
+  sold: number;
+  sold_expiry: number;
+  both_sold: number;
+  both_sold_expiry: number;
+  future: number;
+  future_expiry: number;
+  bought: number;
+  units: number;
+  lot: number | null;
+  freeze: number | null;
+  most_lots: number | null;
 }
 
 /** GET /api/research: a run that waits, runs, or ended (done, failed, cancelled, interrupted), with its progress. */

@@ -8,7 +8,7 @@ import { Confidence } from "../ui/states";
 import { type Column, Table } from "../ui/table";
 import { AccountSetups, Margins } from "./account_setup";
 import { BrokerBooks } from "./broker_books";
-import { ConfigEditor } from "./config_editor";
+import { MarginTablesCards } from "./margin_tables";
 
 const key = (row: AccountRow): string => row.account;
 
@@ -58,7 +58,7 @@ export default function Accounts() {
       </Card>
       <BrokerBooks />
       <Margins />
-      <ConfigEditor name="risk" title="Margins, lots and grades" />
+      <MarginTablesCards />
       <AccountSetups />
     </Page>
   );

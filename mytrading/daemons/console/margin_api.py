@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from mytrading.core.accounting.margin import MarginLeg, margin_requirement
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.orders.slicing import Sizes
 from mytrading.core.time import ist_date
 from mytrading.daemons.console.actions_api import query_gateway
 from mytrading.daemons.console.refusals import ApiRefused
@@ -43,6 +45,57 @@ def show_margin(state: State) -> list[api.MarginRow]:
     ]
 
 
+@get("/api/margin/tables", sync_to_thread=True)
+def show_tables(state: State) -> api.MarginTables:
+    """Return what lots need, and the shares of profiles and grades, by the tables of config/risk.toml for today."""
+    tables, today = _risk_tables(state), ist_date(state.clock.now())
+    book: InstrumentBook = state.chains.instruments()
+    lots: dict[str, tuple[str, int, int]] = {}
+    for one in book:
+        if one.kind.is_derivative and one.expiry < lots.get(one.underlying, ("9",))[0]:
+            lots[one.underlying] = one.expiry, one.lot_size, one.freeze_qty
+    names = dict.fromkeys(name for row in tables.margin for name in row.underlyings)
+    return api.MarginTables(
+        day=today.isoformat(),
+        requirements=[row for name in names if (row := _requirement(tables, name, today, lots.get(name))) is not None],
+        shares={name: tables.share_of(name).share for name in (*tables.profiles, *tables.grades)},
+        most_lots_per_leg=tables.max_lots_per_leg,
+    )
+
+
+def _requirement(
+    tables: RiskTables, name: str, today: date, listed: tuple[str, int, int] | None
+) -> api.RequirementRow | None:
+    """The figures of an underlying, with the lot and the freeze quantity of its nearest contract, else of the table."""
+    if (found := tables.figures_of(name, today)) is None:
+        return None
+    table = tables.lots_of(name, today)
+    lot, freeze = listed[1:] if listed is not None else (table.lot, table.freeze) if table is not None else (0, 0)
+    return api.RequirementRow(
+        underlying=name,
+        since=found.since.isoformat(),
+        sold=found.sold.other,
+        sold_expiry=found.sold.expiry,
+        both_sold=found.both_sold.other,
+        both_sold_expiry=found.both_sold.expiry,
+        future=found.future.other,
+        future_expiry=found.future.expiry,
+        bought=found.bought.other,
+        units=found.lots.get(name, 0),
+        lot=lot or None,
+        freeze=freeze or None,
+        most_lots=Sizes(lot, freeze).most_lots or None if lot and freeze else None,
+    )
+
+
+def _risk_tables(state: State) -> RiskTables:
+    text = Path(state.config.calendar_path).with_name("risk.toml").read_text(encoding="utf-8")
+    try:
+        return RiskTables.from_dict(tomllib.loads(text))
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ApiRefused("REFUSED", f"config/risk.toml: {error}") from error
+
+
 @get("/api/margin/lots", sync_to_thread=True)
 def show_lots(
     state: State,
@@ -64,7 +117,7 @@ def show_lots(
 def show_structure_margin(state: State, data: JSONBody[api.StructureMarginRequest]) -> api.StructureMargin:
     """Return the margin of legs together, by the tables of config/risk.toml, and of each alone: the hedge benefit."""
     book: InstrumentBook = state.chains.instruments()
-    text = Path(state.config.calendar_path).with_name("risk.toml").read_text(encoding="utf-8")
+    tables = _risk_tables(state)
     legs = []
     for number, leg in enumerate(data.legs, 1):
         contract = book.get(leg.instrument)
@@ -72,10 +125,6 @@ def show_structure_margin(state: State, data: JSONBody[api.StructureMarginReques
             what = f"legs[{number}].instrument: expected an instrument of today, found {leg.instrument!r}"
             raise ApiRefused("BAD_REQUEST", what, f"legs[{number}].instrument")
         legs.append(MarginLeg(contract, leg.units, leg.price, Product(data.product), data.spot))
-    try:
-        tables = RiskTables.from_dict(tomllib.loads(text))
-    except (ValueError, msgspec.ValidationError) as error:
-        raise ApiRefused("REFUSED", f"config/risk.toml: {error}") from error
     today = ist_date(state.clock.now())
     needed = margin_requirement(legs, tables, today)
     after = [round(margin_requirement(legs[:count], tables, today).initial, 2) for count in range(1, len(legs) + 1)]
@@ -90,4 +139,4 @@ def show_broker_book(state: State, book: FromPath[str]) -> list[api.BrokerBook]:
     return msgspec.convert(ask_shell(state.config, "broker", book, codes=(FAILED,)), list[api.BrokerBook])
 
 
-ROUTES = [show_margin, show_lots, show_structure_margin, show_broker_book]
+ROUTES = [show_margin, show_tables, show_lots, show_structure_margin, show_broker_book]
