@@ -980,7 +980,7 @@ class MarginRow(msgspec.Struct, frozen=True, kw_only=True):
 class RequirementRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a lot of an underlying needs, in rupees, by the table that holds from `since` (ISO date) on: on the day of
     expiry and on others. They are for a lot of `units`, 0 for any. `lot`, `freeze` (largest order, units) and
-    `most_lots` are those of today, None where nothing tells them."""
+    `most_lots` are those of today by `lot_source`, None where nothing tells them, and then it says why."""
 
     underlying: str
     since: str
@@ -995,6 +995,7 @@ class RequirementRow(msgspec.Struct, frozen=True, kw_only=True):
     lot: int | None
     freeze: int | None
     most_lots: int | None
+    lot_source: str
 
 
 class MarginTables(msgspec.Struct, frozen=True, kw_only=True):

@@ -977,6 +977,7 @@ export interface RequirementRow {
   lot: number | null;
   freeze: number | null;
   most_lots: number | null;
+  lot_source: string;
 }
 
 /** GET /api/research: a run that waits, runs, or ended (done, failed, cancelled, interrupted), with its progress. */

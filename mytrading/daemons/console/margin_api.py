@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +11,12 @@ from litestar import get, post
 from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.accounting.margin import MarginLeg, margin_requirement
-from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.accounting.margin_tables import MarginFigures, RiskTables
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.orders.slicing import Sizes
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.risk.sizing.size_calculator import Lot, UnknownLot, lot_on
 from mytrading.core.time import ist_date
 from mytrading.daemons.console.actions_api import query_gateway
 from mytrading.daemons.console.refusals import ApiRefused
@@ -49,43 +50,50 @@ def show_margin(state: State) -> list[api.MarginRow]:
 def show_tables(state: State) -> api.MarginTables:
     """Return what lots need, and the shares of profiles and grades, by the tables of config/risk.toml for today."""
     tables, today = _risk_tables(state), ist_date(state.clock.now())
-    book: InstrumentBook = state.chains.instruments()
-    lots: dict[str, tuple[str, int, int]] = {}
-    for one in book:
-        if one.kind.is_derivative and one.expiry < lots.get(one.underlying, ("9",))[0]:
-            lots[one.underlying] = one.expiry, one.lot_size, one.freeze_qty
+    listed = InstrumentFile(state.config.state).snapshot()
+    facts = _contract_facts(state)
+
+    def lot_today(name: str) -> Lot:
+        try:
+            return lot_on(name, today, listed.instruments, listed.day, tables, facts, state.calendar)
+        except UnknownLot as error:
+            return Lot(0, 0, str(error))
+
     names = dict.fromkeys(name for row in tables.margin for name in row.underlyings)
+    found = [(name, figures) for name in names if (figures := tables.figures_of(name, today)) is not None]
     return api.MarginTables(
         day=today.isoformat(),
-        requirements=[row for name in names if (row := _requirement(tables, name, today, lots.get(name))) is not None],
+        requirements=[_requirement(name, figures, lot_today(name)) for name, figures in found],
         shares={name: tables.share_of(name).share for name in (*tables.profiles, *tables.grades)},
         most_lots_per_leg=tables.max_lots_per_leg,
     )
 
 
-def _requirement(
-    tables: RiskTables, name: str, today: date, listed: tuple[str, int, int] | None
-) -> api.RequirementRow | None:
-    """The figures of an underlying, with the lot and the freeze quantity of its nearest contract, else of the table."""
-    if (found := tables.figures_of(name, today)) is None:
-        return None
-    table = tables.lots_of(name, today)
-    lot, freeze = listed[1:] if listed is not None else (table.lot, table.freeze) if table is not None else (0, 0)
+def _requirement(name: str, figures: MarginFigures, lot: Lot) -> api.RequirementRow:
     return api.RequirementRow(
         underlying=name,
-        since=found.since.isoformat(),
-        sold=found.sold.other,
-        sold_expiry=found.sold.expiry,
-        both_sold=found.both_sold.other,
-        both_sold_expiry=found.both_sold.expiry,
-        future=found.future.other,
-        future_expiry=found.future.expiry,
-        bought=found.bought.other,
-        units=found.lots.get(name, 0),
-        lot=lot or None,
-        freeze=freeze or None,
-        most_lots=Sizes(lot, freeze).most_lots or None if lot and freeze else None,
+        since=figures.since.isoformat(),
+        sold=figures.sold.other,
+        sold_expiry=figures.sold.expiry,
+        both_sold=figures.both_sold.other,
+        both_sold_expiry=figures.both_sold.expiry,
+        future=figures.future.other,
+        future_expiry=figures.future.expiry,
+        bought=figures.bought.other,
+        units=figures.lots.get(name, 0),
+        lot=lot.size or None,
+        freeze=lot.freeze or None,
+        most_lots=lot.max_lots or None,
+        lot_source=lot.source,
     )
+
+
+def _contract_facts(state: State) -> ContractFacts:
+    text = Path(state.config.calendar_path).with_name("instruments.toml").read_text(encoding="utf-8")
+    try:
+        return ContractFacts.from_dict(tomllib.loads(text))
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ApiRefused("REFUSED", f"config/instruments.toml: {error}") from error
 
 
 def _risk_tables(state: State) -> RiskTables:

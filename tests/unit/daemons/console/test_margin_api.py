@@ -57,19 +57,17 @@ def test_legs_need_less_where_one_hedges_another(console: ConsoleOfTest, monkeyp
     assert (refused["code"], refused["field"]) == ("BAD_REQUEST", "legs[1].instrument")
 
 
-def test_tables_are_those_of_today_with_the_lot_and_the_freeze_quantity_of_the_nearest_contract(
-    console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_are_those_of_today_and_their_lots_those_of_the_calculator(console: ConsoleOfTest) -> None:
     page = console.browser("asha")
-    monkeypatch.setattr(console.server.chains, "instruments", lambda: BOOK)
     found = page.get("/api/margin/tables").json()
     rows = {row["underlying"]: row for row in found["requirements"]}
-    nifty, sold = rows["NIFTY"], page.get("/api/margin/lots", params={"margin": 1_000_000}).json()["margin_per_lot"]
-    assert (nifty["sold"], nifty["sold_expiry"], nifty["units"]) == (sold, 205_000, 65)
-    listed = next(iter(BOOK))
-    assert (nifty["lot"], nifty["freeze"]) == (listed.lot_size, listed.freeze_qty or None)
-    assert nifty["most_lots"] == (listed.freeze_qty // listed.lot_size or None)
-    assert rows["SENSEX"]["lot"] is rows["SENSEX"]["most_lots"] is None, "nothing is listed of it here"
+    assert set(rows) == {"NIFTY", "BANKNIFTY", "SENSEX"}
+    for name, row in rows.items():
+        one = page.get("/api/margin/lots", params={"margin": 1_000_000, "instrument": name}).json()
+        assert (row["lot"], row["freeze"], row["most_lots"]) == (one["lot_size"], one["freeze"], one["max_lots"]), name
+        assert row["sold"] * row["lot"] / row["units"] == pytest.approx(one["margin_per_lot"])
+    assert (rows["NIFTY"]["sold_expiry"], rows["NIFTY"]["units"]) == (205_000, 65)
+    assert rows["NIFTY"]["lot_source"] == "config/instruments.toml"
     assert (found["shares"]["A"], found["shares"]["balanced"], found["most_lots_per_leg"]) == (0.95, 0.65, 100)
 
 
