@@ -293,6 +293,16 @@ def test_page_whose_script_was_lost_on_the_way_is_loaded_again_with_the_whole(
     viewer.page.get_by_role("link", name="Calendar").click()
     viewer.page.get_by_role("heading", name="Calendar").wait_for()
     assert len(lost) == 1 and viewer.problems == []
+    viewer.page.evaluate("sessionStorage.clear()")
+    held: list[Any] = []
+    viewer.page.route("**/assets/users-*.js", lambda route: held.append(route), times=1)
+    with viewer.page.expect_request("**/assets/users-*.js"):
+        viewer.page.get_by_role("link", name="Users").click()
+    viewer.press("HALT", exact=True)
+    held[0].abort()
+    viewer.page.get_by_role("alert").filter(has_text="could not be loaded").wait_for()
+    assert viewer.dialog("Emergency").is_visible(), "nothing is loaded under a person who is halting"
+    assert viewer.problems == []
     viewer.close()
 
 

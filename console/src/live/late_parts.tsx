@@ -3,7 +3,7 @@
  *
  * Browsers remember a file of a script that they could not load, until the page itself is loaded again. So none is asked
  * for while the console is known to be gone. Where one fails all the same the whole page is loaded again, once the
- * console answers: at once where the part is a page, of which nothing was there yet, else by a button.
+ * console answers: at once where the part is a page, of which nothing was there yet, and no dialog is open, else by a button.
  */
 import { type ComponentType, lazy } from "react";
 import { connection } from "./hooks";
@@ -26,10 +26,10 @@ async function consoleAnswers(): Promise<void> {
   }
 }
 
-/** Loads the page again, but not over and over. False if it was just done. */
+/** Loads the page again, but not over and over, and not under a person who is halting. False if it does not. */
 function reloadOnce(): boolean {
   const before = Number(sessionStorage.getItem(KEY));
-  if (Date.now() - before < ONCE_MS) return false;
+  if (Date.now() - before < ONCE_MS || document.querySelector("dialog[open]")) return false;
   sessionStorage.setItem(KEY, String(Date.now()));
   location.reload();
   return true;

@@ -31,7 +31,7 @@ def url(as_json: AsJson = False, profile: Profile = "") -> None:
         if not config.console.enabled:
             fail(NOT_RUNNING, "this stack runs without its web console; start it without --no-console")
         deadline = time.monotonic() + PATIENCE_S
-        while not (listens := _listens(place := read_console_endpoint(config))) and time.monotonic() < deadline:
+        while not (listens := listens_at(place := read_console_endpoint(config))) and time.monotonic() < deadline:
             time.sleep(0.05)
     if place is None or not listens:
         fail(NOT_RUNNING, "the web console does not listen; `mytrading alerts` and `mytrading logs console` say why")
@@ -42,8 +42,8 @@ def url(as_json: AsJson = False, profile: Profile = "") -> None:
         print(shown)
 
 
-def _listens(place: dict[str, Any] | None) -> bool:
-    """True if a console listens where it last said; one that was killed no longer does."""
+def listens_at(place: dict[str, Any] | None) -> bool:
+    """Return true if a console listens at the address that it wrote (None: none); one that was killed does not."""
     if place is None:
         return False
     found = urlsplit(place["url"])
