@@ -223,7 +223,7 @@ class RiskManager(MachineDaemon):
             return
         listed = trial.contract is not None or trial.instrument in self.risk.environment.instruments
         known = not listed or self.risk.has_fresh_quote(trial.instrument, self.clock.now())
-        if not self.lock_step:
+        if listed and not self.lock_step:  # the server would refuse any other, with an alert
             self._tried[trial.instrument] = now + TRIED_NS
             self._follow_instruments()
             if not known and now - trial.asked_machine_ns < TRIAL_WAITS_NS:

@@ -124,6 +124,13 @@ def test_trial_order_gets_quotes_for_a_while_and_an_answer(risk: RiskManager, mo
     answer = sent[-1]
     assert isinstance(answer, OrderTrialResult)
     assert "NO_QUOTE" in {rule.code for rule in answer.rules if rule.denial}
+    typo = msgspec.structs.replace(trial, instrument="NSE:NOSUCH", asked_machine_ns=machine_now())
+    ask(typo)
+    assert isinstance(sent[-1], OrderTrialResult), "answered at once: there is nothing to wait for"
+    risk._send_wants(0)
+    assert isinstance(sent[-1], WantInstruments) and "NSE:NOSUCH" not in sent[-1].instruments
+    ask(msgspec.structs.replace(typo, contract=msgspec.structs.replace(share, id="NSE:NOSUCH", symbol="NOSUCH")))
+    assert isinstance(sent[-1], WantInstruments) and "NSE:NOSUCH" in sent[-1].instruments
     monkeypatch.setattr(risk.risk, "try_order", lambda *_: 1 // 0)
     ask(msgspec.structs.replace(trial, asked_machine_ns=0))
     assert isinstance(sent[-1], OrderTrialResult) and "defect" in sent[-1].problem
