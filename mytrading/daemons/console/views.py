@@ -185,7 +185,7 @@ def _order(row: Reply) -> rows.OrderRow:
         filled=filled,
         order_type=row["order_type"],
         state=state,
-        live=state in _LIVE,
+        live=any(part["state"] in _LIVE for part in row.get("slices") or (row,)),
         unknown=state in _DOUBT,
         price=row.get("price", 0.0),
         trigger_price=row.get("trigger_price", 0.0),
