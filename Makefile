@@ -52,7 +52,7 @@ help:
 	@echo 'make console     build the pages of the web console, which `make setup` does too'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, all tests: seven to ten minutes on two cores'
-	@echo 'make test-fast   unit, property and contract tests but the slow ones, some 80 seconds; ARGS="-k trailing"'
+	@echo 'make test-fast   unit, property and contract tests but the slow ones, 75 seconds; ARGS="-k trailing"'
 	@echo 'make test-stacks whole backtests and the tests that start the real processes; see docs/testing.md'
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'

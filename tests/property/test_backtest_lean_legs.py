@@ -116,6 +116,7 @@ def assert_same(spec: Spec) -> RunResult:
 RUPEES = st.sampled_from((0.0, 0.0, 200.0, 700.0, 2_000.0, 6_000.0))
 
 
+@pytest.mark.slow
 @settings(max_examples=COUNT, deadline=None)
 @given(
     seed=st.integers(0, 100_000),

@@ -104,6 +104,7 @@ def filled(random: Random, path: str) -> str:
     return "/".join(parts) or "/"
 
 
+@pytest.mark.slow
 def test_whatever_is_asked_is_answered_says_what_was_expected_and_is_no_defect(console: ConsoleOfTest) -> None:
     random, found = Random(SEED), Counter[int]()
     page, stranger = logged_in(console), console.browser()
