@@ -106,12 +106,16 @@ class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     waits: str
     closes_ms: int | None
     """Market time at which the clock closes what it holds (square-off); None if it holds nothing."""
+    square_off: str
+    """Its own time of day at which it is closed (HH:MM), whether it holds something or not; empty without one."""
     prices: dict[str, float | None]
     watches: list[str]
     parameters: dict[str, Any]
     realised: float
     unrealised: float
     positions: int
+    lots: float | None
+    """Lots of all its open positions, bought and sold; None while a lot size is not known."""
     switched_by: str
     switched_reason: str
     switched_ms: int | None
@@ -175,7 +179,7 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     stop_state: str
     """resting, triggered, partial, missing, closing, engine, hedge or none."""
     stop_distance: float | None
-    """Rupees from the last price to the stop; None without one."""
+    """Rupees from the last price to the stop, negative once the price is beyond it; None without one."""
     target: float | None
     confidence: str
     since_ms: int | None
@@ -356,6 +360,9 @@ class HaltRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """level, kill, flatten, instrument, entries, strategy or account."""
     subject: str
+    account: str
+    """Account that a resume of it names; empty for all, or where a strategy is named."""
+    strategy: str
     level: str
     reason: str
     by: str
@@ -469,6 +476,10 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
     straddle: float | None
     """Price of call and put at the money."""
     atm_iv: float | None
+    interest_since_ms: int | None
+    """Changes of open interest count from here: the last figure after the day before closed, else the first today."""
+    interest_latest_ms: int | None
+    """The same of the strike that came into view last, which nobody had looked at before."""
     missing: int
     """Contracts without a quote."""
     market_ms: int | None

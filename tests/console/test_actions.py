@@ -160,8 +160,21 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     viewer.said("paper: halt")
     viewer.open("/risk", "Risk")
     page.locator("li", has_text="test of Halt").wait_for()
+    viewer.press("paper HALTED")  # the head names the scope, and leads to the resume of it
+    viewer.dialog("Emergency").get_by_role("button", name="Resume account paper").click()
+    viewer.confirm()
+    viewer.button("paper HALTED").wait_for(state="detached")
+    emergency(viewer, "Halt", "paper")
+    viewer.button("paper HALTED").wait_for()
+    emergency(viewer, "Halt", "Alternating")
+    viewer.press("2 HALTS")
+    listed = viewer.dialog("What holds entries back")
+    assert listed.locator("li", has_text="paper HALTED").count() == 1
+    listed.get_by_role("button", name="End Alternating OFF").click()
+    viewer.dialog("Emergency").get_by_role("button", name="Allow entries of Alternating").click()
+    viewer.button("2 HALTS").wait_for(state="detached")
     emergency(viewer, "Reduce only")
-    viewer.button("REDUCE ONLY").wait_for()
+    viewer.button("REDUCE ONLY +1").wait_for()
     emergency(viewer, "Resume")
     viewer.confirm()
     viewer.said("all accounts: normal")
@@ -177,8 +190,8 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     emergency(viewer, "Resume")
     viewer.confirm()
     viewer.button("KILL", exact=True).wait_for(state="detached")
-    assert [row["action"] for row in site.api(viewer, "/api/audit?user=asha&limit=7")][::-1] == [
-        "halt", "halt", "resume", "switch", "switch", "kill", "unkill",
+    assert [row["action"] for row in site.api(viewer, "/api/audit?user=asha&limit=11")][::-1] == [
+        "halt", "resume", "halt", "switch", "switch", "halt", "resume", "switch", "switch", "kill", "unkill",
     ]  # fmt: skip
 
 

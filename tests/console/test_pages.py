@@ -70,6 +70,34 @@ def test_head_tells_mode_time_session_feed_and_profit_on_every_page(viewer: Page
         assert viewer.page.title().startswith("[PAPER] ")
 
 
+def test_phone_has_session_feed_and_expiry_in_the_head(site: ConsoleSite) -> None:
+    phone = site.viewer_of(width=PHONE)
+    phone.open("/orders", "Orders")
+    head = phone.page.locator("header.head")
+    head.locator(".fact", has_text="/").wait_for()  # instruments with a fresh price, of all
+    head.locator(".more summary").click()
+    facts = head.locator("dl").inner_text()
+    assert {"Session", "Expiry today", "Feed", "P&L today"} <= set(facts.split("\n")) and "closes" in facts
+    phone.page.keyboard.press("Escape")
+    head.locator("dl").wait_for(state="hidden")
+    assert phone.problems == []
+    phone.close()
+
+
+def test_chain_shows_calls_and_puts_on_a_phone(site: ConsoleSite) -> None:
+    phone = site.viewer_of(width=PHONE)
+    phone.open("/chain", "Option chain")
+    phone.page.locator("tr.atm").wait_for()
+    place = phone.page.get_by_role("region", name="Option chain", exact=True)
+    assert place.evaluate("one => one.scrollWidth - one.clientWidth") <= 0, "puts are beyond the screen"
+    assert phone.page.locator("tr.atm td:visible").count() == 6
+    phone.page.locator("dt", has_text="OI change counts from").locator(
+        "+ dd", has_text=re.compile(r"\d\d:\d\d")
+    ).wait_for()
+    assert phone.problems == []
+    phone.close()
+
+
 def test_curve_of_the_day_shows_its_values_under_the_pointer(viewer: PageViewer) -> None:
     curve = viewer.page.locator(".chart[role=img]").first
     curve.locator("canvas").wait_for()

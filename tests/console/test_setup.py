@@ -157,6 +157,34 @@ def test_role_that_is_changed_counts_at_once_and_the_stack_and_the_audit_say_who
     other.close()
 
 
+PAGES = (
+    "/", "/positions", "/orders", "/trades", "/signals", "/alerts", "/risk", "/chain", "/strategies",
+    "/strategies/Condor", "/builder", "/reports", "/webhooks", "/accounts", "/feed", "/processes", "/logs",
+    "/instruments", "/calendar", "/settings", "/users", "/audit", "/me",
+)  # fmt: skip
+ACTS = re.compile(
+    r"^(Pause|Enable|Close|Claim|Cancel|Modify|Resolve|Acknowledge|Close the run…|Square off…|Live against backtest|"
+    r"New webhook|New user|Edit|Save|Check|Check now|Queue again|Run on paper|Ask risk|HALT|Add|Change|Resume…)$"
+)
+"""Buttons of what a viewer may not do."""
+
+
+def refused_pages(viewer: PageViewer) -> dict[str, str]:
+    """Open every page as a viewer, who sees no button that the server would refuse, and no error; the pages that are
+    not shown, each with the role that they take."""
+    found: dict[str, str] = {}
+    forbidden: list[str] = []
+    viewer.page.on("response", lambda answer: forbidden.append(answer.url) if answer.status == 403 else None)
+    for path in PAGES:
+        viewer.open(path)
+        viewer.page.locator("main :text('Waiting for data…')").first.wait_for(state="detached")
+        if role := re.search(r"This page takes the role (\w+)", viewer.page.locator("main").inner_text()):
+            found[path] = role[1]
+        assert not viewer.page.locator("main").get_by_role("button", name=ACTS).all_inner_texts(), path
+    assert forbidden == []
+    return found
+
+
 def test_user_is_made_changed_and_disabled_and_a_weak_password_is_refused(
     site: ConsoleSite, viewer: PageViewer
 ) -> None:
@@ -176,6 +204,8 @@ def test_user_is_made_changed_and_disabled_and_a_weak_password_is_refused(
     other.log_in("vera")
     assert not other.button("HALT", exact=True).count(), "a viewer acts on nothing"
     assert not other.page.get_by_role("link", name="Users").count()
+    refused = refused_pages(other)
+    assert refused == {"/webhooks": "trader", "/settings": "admin", "/users": "admin", "/audit": "admin"}
     row.get_by_role("button", name="Change vera").click()
     dialog = viewer.dialog("Change vera")
     dialog.get_by_label("disabled").check()

@@ -16,6 +16,7 @@ export function Bars(props: { rows: readonly BarRow[]; label: string; unit: stri
   const [width, height] = [Math.max(props.rows.length, 1) * 20, 182];
   const scale = (value: number | null): number => ((value ?? 0) / most) * (height - 16);
   const every = Math.ceil(props.rows.length / LABELS);
+  const first = Math.floor(((props.rows.length - 1) % every) / 2);
   return (
     <div className="bars">
       <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={`${props.label}, most ${compact(most)} ${props.unit}`}>
@@ -29,7 +30,7 @@ export function Bars(props: { rows: readonly BarRow[]; label: string; unit: stri
         ))}
       </svg>
       <div className="bar-names" aria-hidden="true">
-        {props.rows.map((row, index) => index % every === Math.floor(every / 2) && <span key={row.name} style={{ left: `${((index + 0.5) / props.rows.length) * 100}%` }}>{row.name}</span>)}
+        {props.rows.map((row, index) => index % every === first && <span key={row.name} style={{ left: `${((index + 0.5) / props.rows.length) * 100}%` }}>{row.name}</span>)}
       </div>
     </div>
   );

@@ -174,6 +174,8 @@ export interface ChainHead {
   max_pain: number | null;
   straddle: number | null;
   atm_iv: number | null;
+  interest_since_ms: number | null;
+  interest_latest_ms: number | null;
   missing: number;
   market_ms: number | null;
   futures: ChainFuture[];
@@ -419,6 +421,8 @@ export interface HaltRow {
   id: string;
   kind: string;
   subject: string;
+  account: string;
+  strategy: string;
   level: string;
   reason: string;
   by: string;
@@ -1217,12 +1221,14 @@ export interface StrategyRow {
   problem: string;
   waits: string;
   closes_ms: number | null;
+  square_off: string;
   prices: Record<string, number | null>;
   watches: string[];
   parameters: Record<string, unknown>;
   realised: number;
   unrealised: number;
   positions: number;
+  lots: number | null;
   switched_by: string;
   switched_reason: string;
   switched_ms: number | null;

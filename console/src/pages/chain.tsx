@@ -5,7 +5,7 @@ import { Bars } from "../charts/bars";
 import { Curve } from "../charts/lazy";
 import type { ChainCell, ChainHead, ChainLine } from "../generated/api";
 import { useChain } from "../live/hooks";
-import { clock, compact, number, percent, price } from "../ui/format";
+import { clock, compact, number, percent, price, when } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
 import { MOST_LEGS } from "./expiries";
 import { useOptionChoice } from "./option_choice";
@@ -41,6 +41,10 @@ function Live(props: { underlying: string; expiry: string }) {
           <Figure name="IV at the money">{percent(head?.atm_iv)}</Figure>
           <Figure name="Put/call ratio (OI)">{number(head?.put_call_ratio, 2)}</Figure>
           <Figure name="Max pain">{price(head?.max_pain)}</Figure>
+          <Figure name="OI change counts from" title="Servers tell no open interest of the day before: it counts from the last figure seen after the close of that day, else from the first one seen today">
+            {when(head?.interest_since_ms)}
+            {head && (head.interest_latest_ms ?? 0) - (head.interest_since_ms ?? 0) > 60_000 && <span className="muted small"> to {when(head.interest_latest_ms)}, as strikes came into view</span>}
+          </Figure>
           <Figure name="Market time">{clock(head?.market_ms)}</Figure>
           {head && head.missing > 0 && <Figure name="Without a quote"><span className="warn">{head.missing} contracts</span></Figure>}
         </Figures>

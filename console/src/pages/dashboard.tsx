@@ -5,7 +5,7 @@ import { useRole } from "../api/session";
 import { Curve } from "../charts/lazy";
 import type { AccountRow, NeedRow, StrategyRow } from "../generated/api";
 import { useLink, useStack, useTopic } from "../live/hooks";
-import { number, price, profit, rupees, span, symbol, words } from "../ui/format";
+import { clock, number, price, profit, rupees, span, symbol, words } from "../ui/format";
 import { Age, Badge, Card, Empty, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Confidence, Severity, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
@@ -26,10 +26,13 @@ export default function Dashboard() {
 
 const PLACES: Record<string, string> = { alert: "/alerts", unknown_order: "/orders", unmanaged: "/positions", disputed: "/positions", unprotected: "/positions", broken_basket: "/positions", fault: "/strategies" };
 
+const FEW = 12;
+
 function Needs() {
   const needs = useTopic("needs");
   const now = useLink().beat?.market_ms ?? null;
   const stack = useStack();
+  const [all, setAll] = useState(false);
   const rank = (row: NeedRow): number => (row.severity === "critical" ? 0 : 1);
   const rows = [...needs.rows].sort((a, b) => rank(a) - rank(b));
   if (!needs.loaded) return null;
@@ -42,7 +45,7 @@ function Needs() {
       )}
       {rows.length > 0 && (
         <ul className="list">
-          {rows.slice(0, 12).map((row) => (
+          {rows.slice(0, all ? rows.length : FEW).map((row) => (
             <li key={row.id}>
               <Severity value={row.severity} />
               <span className="strong">{words(row.kind)}</span>
@@ -54,6 +57,12 @@ function Needs() {
             </li>
           ))}
         </ul>
+      )}
+      {rows.length > FEW && (
+        <div className="inside row">
+          <span className="muted">{all ? `All ${rows.length} are shown.` : `${FEW} of ${rows.length} are shown, the most severe first.`}</span>
+          <button type="button" className="small" onClick={() => setAll(!all)}>{all ? `Show ${FEW} only` : `Show the other ${rows.length - FEW}`}</button>
+        </div>
       )}
     </Card>
   );
@@ -116,8 +125,10 @@ function Strategies() {
               <div className="row">
                 <To href={`/strategies/${encodeURIComponent(row.name)}`} className="strong">{row.name}</To>
                 <StrategyState row={row} />
-                {row.positions > 0 && <span className="muted small">{row.positions} open</span>}
-                {row.closes_ms !== null && now !== null && <span className="muted small nowrap">closes {row.closes_ms > now ? `in ${span((row.closes_ms - now) / 1000)}` : "now"}</span>}
+                <span className="muted small nowrap">{row.positions ? `${row.positions} open, ${row.lots === null ? "lots unknown" : `${number(row.lots, row.lots % 1 ? 2 : 0)} lot${row.lots === 1 ? "" : "s"}`}` : "flat"}</span>
+                <span className="muted small nowrap" title={row.closes_ms === null && !row.square_off ? "No time of its own; what it holds intraday is closed before the market's close" : "When the clock closes what it holds"}>
+                  square-off {row.closes_ms === null ? row.square_off || "—" : `${clock(row.closes_ms).slice(0, 5)}${now === null ? "" : row.closes_ms > now ? ` (in ${span((row.closes_ms - now) / 1000)})` : " (now)"}`}
+                </span>
               </div>
               <div className="muted small">
                 {row.problem || (row.enabled ? row.waits && `waits for ${row.waits}` : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}

@@ -1,9 +1,10 @@
 /** Positions by account and strategy with what the engine holds for them; structures; units nobody owns. */
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useRole } from "../api/session";
 import type { PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
-import { clock, compact, number, percent, price, profit, rupees, symbol, units, words } from "../ui/format";
+import { clock, compact, number, price, profit, rupees, symbol, units, words } from "../ui/format";
+import { Distance, Level } from "../ui/level";
 import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
@@ -14,17 +15,11 @@ const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "i
 
 function Stop({ row }: { row: PositionRow }) {
   if (!row.managed) return <Badge tone="bad">not ours</Badge>;
-  const share = row.stop_distance !== null && row.ltp ? row.stop_distance / row.ltp : null;
   return (
     <span className="nowrap" title={`stop ${words(row.stop_state)}`}>
       {row.stop !== null && price(row.stop)} <Badge tone={STOPS[row.stop_state] ?? ""}>{words(row.stop_state)}</Badge>
       {row.stop_wanted !== null && <span className="small"> to move to {price(row.stop_wanted)}</span>}
-      {row.stop_distance !== null && (
-        <span className="muted small">
-          {" "}
-          {price(row.stop_distance)} away{share !== null && `, ${percent(share, 0)}`}
-        </span>
-      )}
+      {row.stop_distance !== null && <> <Distance kind="stop" distance={row.stop_distance} last={row.ltp} /></>}
     </span>
   );
 }
@@ -39,8 +34,8 @@ export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
   { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
   { id: "unrealised", name: "Open P&L", num: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
   { id: "realised", name: "Realised", num: true, extra: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
-  { id: "stop", name: "Stop ₹", extra: true, value: (row) => row.stop, cell: (row) => <Stop row={row} /> },
-  { id: "target", name: "Target ₹", num: true, extra: true, value: (row) => row.target, cell: (row) => price(row.target) },
+  { id: "stop", name: "Stop ₹", value: (row) => row.stop, cell: (row) => <Stop row={row} /> },
+  { id: "target", name: "Target ₹", num: true, value: (row) => row.target, cell: (row) => <Level kind="target" level={row.target} last={row.ltp} units={row.quantity || row.quantity_seen} /> },
   { id: "confidence", name: "Books", extra: true, value: (row) => row.confidence, cell: (row) => <Confidence value={row.confidence} /> },
 ];
 
@@ -136,16 +131,35 @@ export default function Positions() {
 }
 
 /** Prices at which a run's own rules close a leg; a column is there where a leg has one. */
-const LEG_LEVELS: readonly (readonly [string, (leg: StructureRow["legs"][number]) => number | null])[] = [
-  ["Stop ₹", (leg) => leg.stop_loss],
-  ["Target ₹", (leg) => leg.take_profit],
-  ["Trail ₹", (leg) => leg.trailing],
+const LEG_LEVELS: readonly (readonly [string, "stop" | "target", (leg: StructureRow["legs"][number]) => number | null])[] = [
+  ["Stop ₹", "stop", (leg) => leg.stop_loss],
+  ["Target ₹", "target", (leg) => leg.take_profit],
+  ["Trail ₹", "stop", (leg) => leg.trailing],
 ];
+
+/** Rupees that a run's profit may still lose or gain until a rule of it acts: "₹1,200 away", "breached by ₹300". */
+function room(left: number | null, past: string): ReactNode {
+  if (left === null) return null;
+  return left > 0 ? <span className="muted small">{rupees(left, 0)} away</span> : <span className="loss strong small">{past} {rupees(-left, 0)}</span>;
+}
+
+/** The legs of a run; where no rule of the run has a stop or target for a leg, that of its position counts. */
+function useOwnLevels(row: StructureRow): readonly StructureRow["legs"][number][] {
+  const positions = useTopic("positions").rows;
+  return row.legs.map((leg) => {
+    const own = positions.find((one) => one.strategy === row.strategy && one.account === leg.account && one.instrument === leg.instrument && one.product === leg.product);
+    return { ...leg, stop_loss: leg.stop_loss ?? own?.stop ?? null, take_profit: leg.take_profit ?? own?.target ?? null };
+  });
+}
 
 /** A run of a strategy with its legs, and what ends it: loss, profit, trail, the clock. */
 function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: StructureRow) => void) | null }) {
-  const levels = LEG_LEVELS.filter(([, of]) => row.legs.some((leg) => of(leg) !== null));
-  const left = row.profit !== null && row.max_loss !== null ? row.profit + Math.abs(row.max_loss) : null;
+  const legs = useOwnLevels(row);
+  const levels = LEG_LEVELS.filter(([, , of]) => legs.some((leg) => of(leg) !== null));
+  const now = row.profit;
+  const from = (level: number | null): number | null => (now === null || level === null ? null : now - level);
+  const loss = row.max_loss === null ? null : -Math.abs(row.max_loss);
+  const gained = from(row.max_profit);
   return (
     <Card
       title={`${row.strategy}, run of ${clock(row.opened_ms)}`}
@@ -158,9 +172,9 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
     >
       <div className="stack">
         <Figures>
-          <Figure name="Closes at a loss of">{row.max_loss === null ? "—" : `${profit(-Math.abs(row.max_loss), 0)}${left !== null ? `, ${rupees(left, 0)} away` : ""}`}</Figure>
-          <Figure name="Closes at a profit of">{profit(row.max_profit, 0)}</Figure>
-          <Figure name="Trail">{row.trailing_stop === null ? "—" : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`}</Figure>
+          <Figure name="Closes at a loss of">{profit(loss, 0)} {room(from(loss), "breached by")}</Figure>
+          <Figure name="Closes at a profit of">{profit(row.max_profit, 0)} {room(gained === null ? null : -gained, "reached, past by")}</Figure>
+          <Figure name="Trail">{row.trailing_stop === null ? "—" : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`} {room(from(row.trailing_stop), "breached by")}</Figure>
           <Figure name="Net Δ (units), Γ">{number(row.delta, 1)}, {number(row.gamma, 3)}</Figure>
           <Figure name="Net Θ (₹ a day), vega (₹ a point)">{compact(row.theta)}, {compact(row.vega)}</Figure>
           <Figure name="By the clock">{clock(row.closes_ms)}</Figure>
@@ -178,14 +192,14 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
               </tr>
             </thead>
             <tbody>
-              {row.legs.map((leg) => (
+              {legs.map((leg) => (
                 <tr key={`${leg.account} ${leg.instrument} ${leg.product}`}>
                   <td className="text" title={`${leg.account} ${leg.instrument} ${leg.product}`}>{symbol(leg.instrument)}</td>
                   <td className="num">{units(leg.quantity)}</td>
                   <td className="num">{price(leg.average_price)}</td>
                   <td className="num">{price(leg.ltp)}</td>
                   <td className="num"><Profit value={leg.profit} /></td>
-                  {levels.map(([name, of]) => <td key={name} className="num">{price(of(leg))}</td>)}
+                  {levels.map(([name, kind, of]) => <td key={name} className="num"><Level kind={kind} level={of(leg)} last={leg.ltp} units={leg.quantity} /></td>)}
                 </tr>
               ))}
             </tbody>

@@ -5,6 +5,7 @@ import { useRole } from "../api/session";
 import type { LimitRow, RiskEventRow, StopRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { moment, number, percent, price, rupees, symbol, units, words } from "../ui/format";
+import { Distance } from "../ui/level";
 import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { OrderTrial } from "./order_trial";
@@ -31,7 +32,7 @@ const STOPS: readonly Column<StopRow>[] = [
   { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => units(row.quantity) },
   { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
   { id: "stop", name: "Stop ₹", num: true, value: (row) => row.stop, cell: (row) => price(row.stop) },
-  { id: "distance", name: "Distance ₹", num: true, value: (row) => row.distance, cell: (row) => (row.distance === null ? "—" : `${price(row.distance)} (${percent(row.distance_share)})`) },
+  { id: "distance", name: "Distance ₹", num: true, value: (row) => row.distance, cell: (row) => (row.distance === null ? "—" : <Distance kind="stop" distance={row.distance} last={row.ltp} />) },
   { id: "risk", name: "At risk", num: true, value: (row) => row.at_risk, cell: (row) => rupees(row.at_risk, 0) },
   { id: "unrealised", name: "Open P&L", num: true, extra: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
   { id: "holder", name: "Held by", value: (row) => row.holder, cell: (row) => <Badge tone={row.holder === "none" ? "bad" : "good"}>{row.holder}</Badge> },

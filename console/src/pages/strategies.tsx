@@ -14,7 +14,7 @@ import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/par
 import { Result, Side, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
 import { type Column, Table } from "../ui/table";
-import { WhyDialog } from "../ui/why";
+import { WhyButton, WhyDialog } from "../ui/why";
 import { ORDER_COLUMNS, orderKey } from "./orders";
 import { CloseRunDialog } from "./position_dialogs";
 import { POSITION_COLUMNS } from "./positions";
@@ -26,10 +26,14 @@ const COLUMNS: readonly Column<StrategyRow>[] = [
   { id: "state", name: "State", value: (row) => row.state, cell: (row) => <StrategyState row={row} /> },
   { id: "profit", name: "P&L today", num: true, value: (row) => row.realised + row.unrealised, cell: (row) => <Profit value={row.realised + row.unrealised} /> },
   { id: "open", name: "Open", num: true, value: (row) => row.positions },
+  { id: "lots", name: "Lots", num: true, extra: true, value: (row) => row.lots, cell: (row) => number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0) },
+  { id: "square_off", name: "Square-off", extra: true, value: (row) => squareOff(row), title: "When the clock closes what it holds; flat, the time that it names itself" },
   { id: "watches", name: "Watches", extra: true, value: (row) => row.watches.map(symbol).join(", ") },
   { id: "waits", name: "Waits for", value: (row) => row.problem || row.waits, cell: (row) => <span className={`small ${row.problem ? "loss" : ""}`} title={row.problem || row.waits}>{row.problem || (row.enabled ? row.waits : `entries off ${row.switched_by && `by ${row.switched_by}`}`)}</span> },
 ];
 
+/** When the clock closes it: what it holds now, else the time of day that it names; empty without one. */
+const squareOff = (row: StrategyRow): string => (row.closes_ms === null ? row.square_off : clock(row.closes_ms).slice(0, 5));
 const key = (row: StrategyRow): string => row.name;
 
 export default function Strategies() {
@@ -90,7 +94,7 @@ function One({ name }: { name: string }) {
   const [flatten, setFlatten] = useState(false);
   const run = useTopic("structures").rows.find((one) => one.strategy === name && one.legs.length > 0);
   const [closing, setClosing] = useState<StructureRow | null>(null);
-  const [whyButton] = useState(() => (one: OrderRow | SignalRow) => <button type="button" className="small" onClick={() => setWhy(one.id)} aria-label={`Why ${one.id}`}>Why</button>);
+  const [whyButton] = useState(() => (one: OrderRow | SignalRow | PositionRow | ClosedTradeRow) => <WhyButton name={one.id} onPress={() => setWhy(one.id)} />);
   if (!row) return <Page title={name}><Card>{strategies.loaded ? "No strategy of this name runs." : "Waiting for data…"}</Card></Page>;
   const closed = trades.extent?.total ?? trades.rows.length;
   const won = trades.extent?.won ?? trades.rows.filter((one) => one.realised > 0).length;
@@ -119,7 +123,8 @@ function One({ name }: { name: string }) {
             <Figure name="Round trips">{closed}</Figure>
             <Figure name="Won">{closed ? percent(won / closed, 0) : "—"}</Figure>
             <Figure name="Signals, refused">{signals.extent?.total ?? signals.rows.length}, {refused}</Figure>
-            {row.closes_ms !== null && <Figure name="Closed by the clock">{clock(row.closes_ms)}</Figure>}
+            <Figure name="Lots open">{number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0)}</Figure>
+            <Figure name="Square-off">{squareOff(row) || "—"}</Figure>
           </Figures>
           <p className="muted">{row.enabled ? row.waits && `Waits for ${row.waits}` : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
           <div className="row">
@@ -133,14 +138,14 @@ function One({ name }: { name: string }) {
       <Chart name={name} />
       {orders.note ?? trades.note ?? signals.note}
       <Card title="Positions" plain>
-        <Table plain label={`positions of ${name}`} rows={positions as PositionRow[]} columns={POSITIONS} rowKey={idOf} empty="No open position." />
+        <Table plain label={`positions of ${name}`} rows={positions as PositionRow[]} columns={POSITIONS} rowKey={idOf} actions={whyButton} empty="No open position." />
       </Card>
       <Card title="Orders" plain actions={orders.tools}>
         <Table plain label={`orders of ${name}`} rows={orders.rows} columns={ORDERS} rowKey={orderKey} sort={{ id: "time", desc: true }} actions={whyButton} empty="No order yet today." />
       </Card>
       <div className="columns">
         <Card title="Trades" plain actions={trades.tools}>
-          <Table plain label={`trades of ${name}`} rows={trades.rows} columns={TRADES} rowKey={idOf} sort={{ id: "closed", desc: true }} empty="No trade yet today." />
+          <Table plain label={`trades of ${name}`} rows={trades.rows} columns={TRADES} rowKey={idOf} sort={{ id: "closed", desc: true }} actions={whyButton} empty="No trade yet today." />
         </Card>
         <Card title="Signals" plain actions={signals.tools}>
           <Table plain label={`signals of ${name}`} rows={signals.rows} columns={SIGNALS} rowKey={idOf} sort={{ id: "time", desc: true }} actions={whyButton} empty="No signal yet today." />

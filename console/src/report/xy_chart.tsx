@@ -135,12 +135,15 @@ export function HeatMap({ chart, series }: { chart: ReportChart; series: ChartSe
     const share = (value - least) / (most - least || 1);
     return `color-mix(in srgb, var(--accent) ${Math.round((chart.reverse ? 1 - share : share) * 45)}%, transparent)`;
   };
+  const digits = Math.max(Math.abs(least), Math.abs(most)) >= 1000 ? 0 : undefined;
   return (
+    <>
+    <p className="muted small">Down: {chart.panels?.[0]?.title}. Across: {chart.x_title}.</p>
     <Scrolled label={`${series.name} by ${chart.panels?.[0]?.title ?? ""} and ${chart.x_title ?? ""}`} className="heat">
-      <table>
+      <table className="heat-map">
         <thead>
           <tr>
-            <th scope="col"><span>{chart.panels?.[0]?.title} \ {chart.x_title}</span></th>
+            <th scope="col"><span><span aria-hidden="true">↓ →</span><span className="hidden">{chart.panels?.[0]?.title}</span></span></th>
             {series.x.map((value) => <th key={String(value)} scope="col"><span>{String(value)}</span></th>)}
           </tr>
         </thead>
@@ -149,12 +152,13 @@ export function HeatMap({ chart, series }: { chart: ReportChart; series: ChartSe
             <tr key={String(series.y[at])}>
               <th scope="row"><span>{String(series.y[at])}</span></th>
               {row.map((value, column) => (
-                <td key={String(series.x[column])} style={{ background: shade(value) }}>{written(value, unit)}</td>
+                <td key={String(series.x[column])} style={{ background: shade(value) }}>{written(value, unit, digits)}</td>
               ))}
             </tr>
           ))}
         </tbody>
       </table>
     </Scrolled>
+    </>
   );
 }

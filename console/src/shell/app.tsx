@@ -5,13 +5,14 @@ import { useHashLocation } from "wouter/use-hash-location";
 import { loadSession } from "../api/client";
 import { useRole, useSession } from "../api/session";
 import { connection, useLink, useTopic } from "../live/hooks";
-import { Card, ErrorNote, Fence } from "../ui/parts";
+import type { HaltRow } from "../generated/api";
+import { Card, ErrorNote, Fence, Page } from "../ui/parts";
 import { Toasts } from "../ui/toast";
 import { ConfirmHost } from "./confirm";
-import { Emergency, type EmergencyKind } from "./emergency";
+import { Emergency, type EmergencyKind, HaltsDialog } from "./emergency";
 import { Head } from "./head";
 import { Login } from "./login";
-import { PAGES, pageAt } from "./pages";
+import { PAGES, type PageEntry, pageAt } from "./pages";
 
 export function App() {
   const session = useSession();
@@ -47,8 +48,11 @@ export function App() {
 function Shell(props: { mode: string }) {
   const link = useLink();
   const [menu, setMenu] = useState(false);
-  const [emergency, setEmergency] = useState<EmergencyKind | null>(null);
+  const [emergency, setEmergency] = useState<{ kind: EmergencyKind; account?: string; strategy?: string } | null>(null);
+  const [listed, setListed] = useState(false);
+  const halts = useTopic("halts").rows;
   const trader = useRole("trader");
+  const ranks = { trader, admin: useRole("admin") };
   const [place] = useLocation();
   const page = pageAt(place);
 
@@ -65,20 +69,26 @@ function Shell(props: { mode: string }) {
     const key = (event: KeyboardEvent) => {
       if (!event.altKey || !event.shiftKey || event.code !== "KeyH" || !trader) return;
       event.preventDefault();
-      setEmergency((now) => now ?? "Halt");
+      setEmergency((now) => now ?? { kind: "Halt" });
     };
     addEventListener("keydown", key);
     return () => removeEventListener("keydown", key);
   }, [trader]);
 
+  const resume = (row: HaltRow) => {
+    setListed(false);
+    setEmergency({ kind: "Resume", account: row.account, strategy: row.strategy });
+  };
+  const showHalts = () => (trader && halts.length === 1 && halts[0] && halts[0].kind !== "flatten" ? resume(halts[0]) : setListed(true));
+
   return (
     <div className={`mode-${props.mode} ${link.fresh ? "" : "stale"}`}>
       {trader && (
-        <button type="button" className="skip danger" onClick={() => setEmergency("Halt")}>
+        <button type="button" className="skip danger" onClick={() => setEmergency({ kind: "Halt" })}>
           Halt trading (Alt+Shift+H)
         </button>
       )}
-      <Head mode={props.mode} menu={menu} onMenu={() => setMenu(!menu)} onEmergency={trader ? setEmergency : null} />
+      <Head mode={props.mode} menu={menu} onMenu={() => setMenu(!menu)} halts={halts} onHalts={showHalts} onHalt={trader ? () => setEmergency({ kind: "Halt" }) : null} />
       {link.reload && (
         <div className="banner care" role="alert">
           The console was updated. This page is of the version before.
@@ -99,7 +109,9 @@ function Shell(props: { mode: string }) {
             <Suspense fallback={<Loading />}>
               <Switch>
                 {PAGES.map((one) => (
-                  <Route key={one.path} path={one.named ? `${one.path}/:name?` : one.path} component={one.component} />
+                  <Route key={one.path} path={one.named ? `${one.path}/:name?` : one.path}>
+                    {!one.role || ranks[one.role] ? <one.component /> : <NotYours page={one} />}
+                  </Route>
                 ))}
                 <Route>
                   <Card title="No such page">Choose one on the left.</Card>
@@ -109,7 +121,8 @@ function Shell(props: { mode: string }) {
           </Fence>
         </main>
       </div>
-      {emergency && <Emergency kind={emergency} onClose={() => setEmergency(null)} />}
+      {listed && <HaltsDialog onResume={trader ? resume : null} onClose={() => setListed(false)} />}
+      {emergency && <Emergency {...emergency} onClose={() => setEmergency(null)} />}
       <ConfirmHost />
       <Toasts />
     </div>
@@ -124,6 +137,18 @@ function Loading() {
     <p className="muted" role="status">
       {lost ? `This page is shown once the console answers: ${link.problem}.` : "Loading…"}
     </p>
+  );
+}
+
+/** What a role may not see: its page by name, and who can change that. */
+function NotYours({ page }: { page: PageEntry }) {
+  const role = useSession()?.user?.role;
+  return (
+    <Page title={page.name}>
+      <Card>
+        This page takes the role {page.role}; you have {role}. An administrator can change that under Users.
+      </Card>
+    </Page>
   );
 }
 

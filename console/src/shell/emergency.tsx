@@ -1,12 +1,13 @@
 /** Halt, reduce, flatten, kill, resume, with scope. The button and Alt+Shift+H open it at "halt"; one more press halts. */
 import { useEffect, useState } from "react";
 import { get } from "../api/client";
-import type { FlattenProgress } from "../generated/api";
+import type { FlattenProgress, HaltRow } from "../generated/api";
 import { useStack, useTopic } from "../live/hooks";
 import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
-import { profit, span } from "../ui/format";
-import { ErrorNote, Field, Tabs } from "../ui/parts";
+import { moment, profit, span } from "../ui/format";
+import { Badge, ErrorNote, Field, Tabs } from "../ui/parts";
+import { haltText } from "./halts";
 
 const KINDS = ["Halt", "Reduce only", "Flatten", "Kill file", "Resume"] as const;
 export type EmergencyKind = (typeof KINDS)[number];
@@ -19,10 +20,10 @@ const TELLS: Record<EmergencyKind, string> = {
   Resume: "Allows entries again. Asks for your password or code, unless you gave it within ten minutes.",
 };
 
-/** `strategy` is the scope that it opens with, everything if there is none. */
-export function Emergency(props: { kind: EmergencyKind; strategy?: string; onClose: () => void }) {
+/** `strategy` or `account` is the scope that it opens with, everything if there is none. */
+export function Emergency(props: { kind: EmergencyKind; strategy?: string; account?: string; onClose: () => void }) {
   const [kind, setKind] = useState(props.kind);
-  const [scope, setScope] = useState(props.strategy ? `s:${props.strategy}` : "");
+  const [scope, setScope] = useState(props.strategy ? `s:${props.strategy}` : props.account ? `a:${props.account}` : "");
   const [flattens, setFlattens] = useState<readonly string[] | null>(null);
   const accounts = useTopic("accounts").rows;
   const strategies = useTopic("strategies").rows;
@@ -94,6 +95,31 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; onClo
       )}
       {kind === "Resume" && killed && <p>The file KILL says: {stack?.kill}. Remove it first; then resume.</p>}
     </ActionDialog>
+  );
+}
+
+/** Every halt in force with its scope; `onResume` (null for who may not) opens the way back of one. */
+export function HaltsDialog(props: { onResume: ((row: HaltRow) => void) | null; onClose: () => void }) {
+  const halts = useTopic("halts").rows;
+  return (
+    <Dialog title="What holds entries back" onClose={props.onClose}>
+      {!halts.length && <div className="inside">Nothing any more: entries are allowed.</div>}
+      <ul className="list">
+        {halts.map((row) => (
+          <li key={row.id}>
+            <Badge tone="bad">{haltText(row)}</Badge>
+            <span className="grow">
+              {row.reason || "no reason given"}{" "}
+              <span className="muted small">
+                {row.by && `by ${row.by}`} {row.at_ms !== null && moment(row.at_ms)}
+              </span>
+            </span>
+            {row.kind === "flatten" ? <span className="muted small">{row.cure}</span> : props.onResume && <button type="button" className="small" onClick={() => props.onResume?.(row)} aria-label={`End ${haltText(row)}`}>{row.kind === "kill" ? "Remove…" : "Resume…"}</button>}
+          </li>
+        ))}
+      </ul>
+      <div className="inside muted small">{props.onResume ? "A halt of an instrument ends with the resume of its account." : "Ending one takes the role trader."}</div>
+    </Dialog>
   );
 }
 

@@ -18,7 +18,9 @@ from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.options import black76
 from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
 from mytrading.core.time import SECOND
+from mytrading.daemons.console.interest_base import InterestBase
 from mytrading.daemons.console.topics import TopicBook
+from mytrading.daemons.console.user_store import store_path
 from mytrading.messages.console_rows import ChainCell, ChainFuture, ChainHead, ChainLine
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import RunConfig
@@ -36,14 +38,13 @@ TURN_S = 0.1
 IDLE_S = 0.5
 RETRY_S = 2.0
 RETRY_NS = 2 * SECOND
-_KEPT_INTEREST = 20_000
 
 
 class LiveChain(QuoteLease):
-    """One chain with its quote lease. `first_interest` outlives it: open interest as first seen, by instrument."""
+    """One chain with its quote lease. `interest_base`, from which changes of open interest count, outlives it."""
 
     def __init__(
-        self, config: RunConfig, calendar: Calendar, book: InstrumentBook, name: str, first_interest: dict[str, int]
+        self, config: RunConfig, calendar: Calendar, book: InstrumentBook, name: str, interest_base: InterestBase
     ) -> None:
         self.underlying, _, self.expiry = name.partition(":")
         options, spot = book.options(self.underlying, self.expiry), book.spot(self.underlying)
@@ -60,7 +61,8 @@ class LiveChain(QuoteLease):
         )
         self._futures = [future for future in listed if future.expiry in live[:FUTURES]]
         self._future_prices: dict[str, float] = {}
-        self._first = first_interest
+        self._interest = interest_base
+        self._since: list[int] = []
         self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -78,6 +80,7 @@ class LiveChain(QuoteLease):
 
     def _figured(self) -> tuple[dict[str, Any], dict[str, Any]]:
         view = self._chain.view(self.now, AROUND)
+        self._since.clear()
         lines = {
             f"{row.strike:g}": ChainLine(
                 strike=row.strike, at_money=row.strike == view.atm, call=self._cell(row.call), put=self._cell(row.put)
@@ -91,7 +94,8 @@ class LiveChain(QuoteLease):
             return None
         interest, change = side.open_interest, None
         if interest is not None:
-            change = interest - self._first.setdefault(side.instrument, interest)
+            change, since_ns = self._interest.change_of(side.instrument, interest, self.now)
+            self._since.append(since_ns)
         return ChainCell(
             instrument=side.instrument,
             lot=self._lots.get(side.instrument, 0),
@@ -124,6 +128,8 @@ class LiveChain(QuoteLease):
             put_call_ratio=_rounded(view.pcr_open_interest, 3),
             max_pain=view.max_pain,
             straddle=_rounded(sum(prices), 2) if len(prices) == 2 else None,
+            interest_since_ms=min(self._since) // 1_000_000 if self._since else None,
+            interest_latest_ms=max(self._since) // 1_000_000 if self._since else None,
             atm_iv=_rounded(sum(ivs) / len(ivs), 5) if ivs else None,
             missing=sum(side.ltp is None for side in shown),
             market_ms=view.at_ns // 1_000_000,
@@ -160,7 +166,7 @@ class ChainSubscriptions:
         self._chains: dict[str, LiveChain] = {}
         self._again_ns: dict[str, int] = {}
         """Machine time from which a chain that failed is tried again."""
-        self._first: dict[str, int] = {}
+        self._interest = InterestBase(store_path(config.state).with_suffix(".interest.json"), calendar)
         self._thread = ThreadPoolExecutor(1, "console.chains")
         black76.interpret()
 
@@ -227,7 +233,9 @@ class ChainSubscriptions:
             if name not in self._chains:
                 self._begin(name)
             self._again_ns.pop(name, None)
-            return self._chains[name].turn()
+            rows = self._chains[name].turn()
+            self._interest.save(self._chains[name].now)
+            return rows
         except (OpsTimedOut, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one chain, the others and the pages go on
@@ -239,9 +247,7 @@ class ChainSubscriptions:
             return {}, {"": _no_chain(name, "a defect in the console; see `mytrading logs console`")}
 
     def _begin(self, name: str) -> None:
-        if len(self._first) > _KEPT_INTEREST:
-            self._first.clear()
-        self._chains[name] = LiveChain(self._config, self._calendar, self.instruments(), name, self._first)
+        self._chains[name] = LiveChain(self._config, self._calendar, self.instruments(), name, self._interest)
 
     def _end(self, name: str) -> None:
         self._give_back(name)
@@ -252,6 +258,7 @@ class ChainSubscriptions:
     def _give_back(self, name: str) -> None:
         """End a chain's lease; one that cannot be given back ends by itself."""
         if (chain := self._chains.pop(name, None)) is not None:
+            self._interest.save(chain.now, at_once=True)
             with suppress(OpsTimedOut, OpsRefused, OSError):
                 chain.__exit__(None, None, None)
 

@@ -145,7 +145,7 @@ class StackReader:
         made: dict[str, Callable[[], views.Table]] = {
             "stack": lambda: views.stack_rows(status, summary, self._config.system_name, self._session()),
             "accounts": lambda: views.account_rows(status, summary),
-            "strategies": lambda: views.strategy_rows(summary["strategies"]),
+            "strategies": lambda: views.strategy_rows(summary["strategies"], summary["positions"], self._lot_of),
             "positions": lambda: views.position_rows(summary["positions"]),
             "alerts": lambda: views.alert_rows(summary["alerts"]),
             "halts": lambda: views.halt_rows(status),
@@ -169,6 +169,10 @@ class StackReader:
         if "lists" in topics:
             tables["lists"] = {name: known.extent for name, known in self._lists.items()}
         return tables
+
+    def _lot_of(self, instrument: str) -> int:
+        contract = self._instruments().get(instrument)
+        return contract.lot_size if contract is not None else 0
 
     def _greeks(self, legs: list[GreekLeg], summary: Mapping[str, Any]) -> NetGreeks | None:
         prices = {name: price for row in summary["strategies"] for name, price in row["prices"].items()}

@@ -135,12 +135,23 @@ def _account(
     )
 
 
-def strategy_rows(strategies: Iterable[Reply]) -> Table:
-    """Return the rows of the topic `strategies`."""
-    return keyed((_strategy(row) for row in strategies), "name")
+def strategy_rows(
+    strategies: Iterable[Reply], positions: Iterable[Reply] = (), lot_of: Callable[[str], int] = lambda _: 0
+) -> Table:
+    """Return the rows of the topic `strategies`; `lot_of` is the lot size of an instrument, 0 where it is unknown."""
+    units: dict[str, list[tuple[str, int]]] = {}
+    for row in positions:
+        if row["quantity"]:
+            units.setdefault(row["strategy"], []).append((row["instrument"], abs(row["quantity"])))
+    return keyed((_strategy(row, _lots(units.get(row["name"], []), lot_of)) for row in strategies), "name")
 
 
-def _strategy(row: Reply) -> rows.StrategyRow:
+def _lots(units: list[tuple[str, int]], lot_of: Callable[[str], int]) -> float | None:
+    sizes = [lot_of(instrument) for instrument, _ in units]
+    return None if 0 in sizes else round(sum(n / size for (_, n), size in zip(units, sizes, strict=True)), 2)
+
+
+def _strategy(row: Reply, lots: float | None) -> rows.StrategyRow:
     switched = row.get("switched") or {}
     return rows.StrategyRow(
         name=row["name"],
@@ -150,12 +161,14 @@ def _strategy(row: Reply) -> rows.StrategyRow:
         problem=row["problem"],
         waits=row["waits"],
         closes_ms=to_ms(row["closes_ns"]),
+        square_off=row["square_off"],
         prices=row["prices"],
         watches=row["watches"],
         parameters=row["parameters"],
         realised=row["realised"],
         unrealised=row["unrealised"],
         positions=row["positions"],
+        lots=lots,
         switched_by=switched.get("by", ""),
         switched_reason=switched.get("reason", ""),
         switched_ms=to_ms(switched.get("at_ns")),
@@ -209,7 +222,6 @@ def position_rows(positions: Iterable[Reply]) -> Table:
 
 def _position(row: Reply) -> rows.PositionRow:
     managed = row["strategy"] != UNMANAGED
-    stop, ltp = row.get("stop"), row.get("ltp")
     return rows.PositionRow(
         id=position_id(row),
         version=row["version"],
@@ -222,17 +234,23 @@ def _position(row: Reply) -> rows.PositionRow:
         quantity=row["quantity"],
         quantity_seen=row.get("quantity_seen", 0) if managed else row["quantity"],
         average_price=row.get("average_price") or None,
-        ltp=ltp,
+        ltp=row.get("ltp"),
         unrealised=row.get("unrealised"),
         realised=row.get("realised", 0.0),
-        stop=stop,
+        stop=row.get("stop"),
         stop_wanted=row.get("stop_wanted"),
         stop_state=row.get("stop_state", "none"),
-        stop_distance=round(abs(ltp - stop), 2) if stop is not None and ltp is not None else None,
+        stop_distance=_stop_distance(row),
         target=row.get("held_target") or None,
         confidence=row["confidence"],
         since_ms=to_ms(row.get("since_ns")),
     )
+
+
+def _stop_distance(row: Reply) -> float | None:
+    """Rupees that the price may still go until the stop; negative where it went beyond."""
+    stop, ltp, units = row.get("stop"), row.get("ltp"), row["quantity"] or row.get("quantity_seen", 0)
+    return round(ltp - stop if units > 0 else stop - ltp, 2) if stop is not None and ltp is not None and units else None
 
 
 def trade_rows(trades: Iterable[Reply]) -> Table:
@@ -385,16 +403,27 @@ _RESUME = "resume"
 def halt_rows(status: Reply) -> Table:
     """Return the rows of the topic `halts`: everything that holds entries back or closes positions now."""
 
-    def made(kind: str, subject: str, level: str, reason: str, by: str, at_ns: Any, cure: str) -> rows.HaltRow:
+    def made(
+        kind: str,
+        subject: str,
+        level: str,
+        reason: str,
+        by: str,
+        at_ns: Any,
+        cure: str,
+        account: str = "",
+        strategy: str = "",
+    ) -> rows.HaltRow:
         return rows.HaltRow(
-            id=f"{kind}|{subject}", kind=kind, subject=subject, level=level, reason=reason, by=by, at_ms=to_ms(at_ns),
-            cure=cure,
+            id=f"{kind}|{subject}", kind=kind, subject=subject, account=account, strategy=strategy, level=level,
+            reason=reason, by=by, at_ms=to_ms(at_ns), cure=cure,
         )  # fmt: skip
 
     found = [
-        made("level", row["account"], row["level"], row["reason"], row["by"], row["at_ns"], _RESUME)
+        made("level", row["account"], row["level"], row["reason"], row["by"], row["at_ns"], _RESUME,
+             "" if row["account"] == "all" else row["account"])
         for row in status["held_back"]
-    ]
+    ]  # fmt: skip
     if kill := status.get("kill"):
         found.append(made("kill", "KILL", kill["word"], kill["why"], kill["by"], kill["written_ns"], "remove KILL"))
     found += [
@@ -402,18 +431,20 @@ def halt_rows(status: Reply) -> Table:
         for row in status["flattens"]
     ]
     found += [
-        made("instrument", f"{row['account']} {row['instrument']}", "halt", row["reason"], "", row["at_ns"], _RESUME)
+        made("instrument", f"{row['account']} {row['instrument']}", "halt", row["reason"], "", row["at_ns"], _RESUME,
+             row["account"])
         for row in status["halted"]
-    ]
+    ]  # fmt: skip
     found += [
         made("entries", f"{row['account']} {row['instrument']}".strip(), "halt", row.get("reason", ""), "",
-             row.get("at_ns"), _RESUME)
+             row.get("at_ns"), _RESUME, row["account"])
         for row in status["stopped"]
     ]  # fmt: skip
     found += [
-        made("strategy", row["strategy"], "off", row["reason"], row["by"], row["at_ns"], "switch it on")
+        made("strategy", row["strategy"], "off", row["reason"], row["by"], row["at_ns"], "switch it on",
+             strategy=row["strategy"])
         for row in status["switched_off"]
-    ]
+    ]  # fmt: skip
     if status["wrong_mode"]:
         found.append(made("account", "wrong mode", "halt", status["wrong_mode"], "", None, _RESUME))
     return keyed(found)

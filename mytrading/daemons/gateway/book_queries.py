@@ -15,6 +15,7 @@ from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.parent_orders import group_slices
 from mytrading.core.orders.state_machine import LIVE, PROVEN
 from mytrading.core.reconciler.book_confidence import account_confidence, least_confidence
+from mytrading.core.time import hhmm
 from mytrading.daemons.gateway.request_context import RequestContext, unknown_name
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
@@ -233,6 +234,7 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "enabled": enabled,
         "waits": _waits(ctx, run, mine) if run is not None and state == "RUNNING" and enabled else "",
         "closes_ns": _closes_ns(ctx, name),
+        "square_off": _square_off(run),
         "prices": _prices(ctx, run) if run is not None else {},
         "switched": {name: getattr(switch, name) for name in ("enabled", "reason", "by", "at_ns")} if switch else None,
         "watches": list(run.symbols) if run is not None else [],
@@ -263,6 +265,14 @@ def _closes_ns(ctx: RequestContext, name: str) -> int:
     """Market time (ns) at which the clock first closes something that a strategy holds; 0 if it holds nothing."""
     runs = ctx.view.risk.runs if ctx.view.risk is not None else ()
     return min((row.closes_ns for row in runs if row.strategy == name and row.closes_ns), default=0)
+
+
+def _square_off(run: StrategyRun | None) -> str:
+    """A strategy's own time of day (HH:MM) at which the clock closes it, the earliest it names; empty without one."""
+    if run is None:
+        return ""
+    named = [run.rules.exit_time, run.rules.square_off_time, run.plan.exit_time if run.plan is not None else 0]
+    return min([run.square_off[:5]] * bool(run.square_off) + [hhmm(at) for at in named if at], default="")
 
 
 def _prices(ctx: RequestContext, run: StrategyRun) -> dict[str, float | None]:
