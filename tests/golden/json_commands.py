@@ -309,10 +309,11 @@ def _orders(found: Collector) -> None:
     eventually(lambda: _risen(stack) or stack.ask("risk", "events"), 60)
     stack.ask("strategies", "disable", "Alternating")
     stack.ask("flatten", "--strategy", "Alternating")
-    stack.ask("simulator", "fault", "place_lost:x1")
+    stack.ask("simulator", "fault", "place_lost:x99")  # the next may be an entry of `Resting`
     found.ask("simulator fault")
     found.ask("positions close", SBIN, "--strategy", "manual", "--deadline", "1", code=5)
     (lost,) = eventually(lambda: _rows(stack, "manual", "UNKNOWN"), 20)
+    stack.ask("simulator", "fault", "--clear")
     found.ask("orders")
     found.ask("alerts")
     found.ask("orders resolve", lost["client_order_id"], "--not-placed")
