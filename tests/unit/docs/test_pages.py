@@ -6,9 +6,11 @@ import configparser
 import re
 import tomllib
 from datetime import date, timedelta
+from importlib.metadata import PackageNotFoundError, requires
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from mytrading.cli.app import app
 from mytrading.config.settings import TradingSettings
@@ -67,9 +69,31 @@ def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:
 def test_lock_file_pins_hashes_and_names_no_address() -> None:
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert not re.search(r"https?://|file:/|--(index|extra|find)|(^|\s)/", text)
-    pins = re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, flags=re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==\S+ \\$", text, flags=re.MULTILINE)
     assert len(pins) == len(set(pins)) > 50
     assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, flags=re.MULTILINE)) >= len(pins)
+
+
+def test_lock_file_pins_the_extras_that_one_package_asks_of_another() -> None:
+    """pip 23.2, which Python 3.11 brings, else takes the newest version with that extra, and finds no hash for it."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    asked = [
+        (found.name, extra)
+        for name in re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", text, flags=re.MULTILINE)
+        for found in map(Requirement, installed_requirements(name))
+        if found.marker is None or found.marker.evaluate({"extra": ""})
+        for extra in found.extras
+    ]
+    assert ("coverage", "toml") in asked
+    for name, extra in asked:
+        assert re.search(rf"^{name}\[(?:[a-z]+,)*{extra}(?:,[a-z]+)*\]==", text, flags=re.MULTILINE), (name, extra)
+
+
+def installed_requirements(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:  # pinned for another system
+        return []
 
 
 def test_starting_cash_is_the_same_in_a_stack_and_in_a_simulator_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
