@@ -89,8 +89,10 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
     if why:
         oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
-    order = oms.change(order, "requested", links=links, message="")
+    order = oms.change(modify.without_wait(oms, order), "requested", links=links, message="")
     if (level := _protection_of(oms, order)) is not None:
+        for stop in broker_stops.live_stops(oms, level):
+            modify.without_wait(oms, stop)
         move = StopMove(trigger=wanted.trigger_price, limit=wanted.price, order=order.client_order_id)
         oms.change_protection(level, moving=move)
     else:

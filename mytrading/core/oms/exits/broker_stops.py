@@ -74,15 +74,15 @@ def advance_protections(oms: OrderDecision) -> None:
 
 
 def _advance(oms: OrderDecision, level: Protection) -> None:
-    position, stops = oms.position(level), _stops(oms, level)
-    _withdraw(oms, _stops(oms, level, stray=True), "it guarded the other side")
+    position, stops = oms.position(level), live_stops(oms, level)
+    _withdraw(oms, live_stops(oms, level, stray=True), "it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
     flat, released = seen == sure == 0, level.state == "released"
     if released or flat or seen * level.side.sign > 0:
         # stops that are left of a released protection end with the position, or when an exit needs the quantity
         if not released or flat or entries.exit_replaces_stops(oms, level.net, level.strategy):
             _withdraw(oms, stops, "nothing is left to guard")
-        if flat and not _stops(oms, level) and not _entries_out(oms, level):
+        if flat and not live_stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
     if entries.exit_replaces_stops(oms, level.net, level.strategy):
@@ -106,7 +106,7 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
             if waits and not stop.filled_seen:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
-        _cover(oms, level, _stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
+        _cover(oms, level, live_stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
 def _end_move(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
@@ -133,7 +133,7 @@ def stops_differ_from_positions(state: State) -> bool:
     return False
 
 
-def _stops(oms: OrderDecision, level: Protection, *, stray: bool = False) -> list[Order]:
+def live_stops(oms: OrderDecision, level: Protection, *, stray: bool = False) -> list[Order]:
     """The owner's live stops of this protection's side, oldest first; the `stray` ones are of the other side."""
     mine = (order for order in oms.open_orders(level.net) if order.strategy == level.strategy)
     stops = (order for order in mine if order.purpose is Purpose.STOP and order.state in LIVE)
@@ -173,7 +173,7 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     handed = oms.change_protection(level, state="handed")
     exit_goals.start_goal(oms, content_id("unguarded", level.id, level.attempts, oms.machine), level, level.cause, why)
     if entries.exit_replaces_stops(oms, level.net, level.strategy):
-        _withdraw(oms, _stops(oms, level), "an exit takes over")
+        _withdraw(oms, live_stops(oms, level), "an exit takes over")
     return handed
 
 
@@ -189,7 +189,7 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
 
 def uncovered_units(oms: OrderDecision, level: Protection) -> int:
     """Return the units of a protected position, unconfirmed fills included, that no live stop covers."""
-    covered = sum(order.quantity - order.filled_seen for order in _stops(oms, level))
+    covered = sum(order.quantity - order.filled_seen for order in live_stops(oms, level))
     return abs(oms.position(level).quantity_seen) - covered
 
 

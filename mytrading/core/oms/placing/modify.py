@@ -63,6 +63,13 @@ def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order
     return oms.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted))
 
 
+def without_wait(oms: OrderDecision, order: Order) -> Order:
+    """Let the next modify call of an order go at once: the wait after a refusal is for retries, not for a person's."""
+    if order.evidence.modify.not_before_machine_ns <= oms.machine:
+        return order
+    return oms.change(order, "modify_due", evidence=with_modify(order.evidence, not_before_machine_ns=0))
+
+
 def can_modify_now(oms: OrderDecision, order: Order) -> bool:
     """True if a modify call may be made now: the broker allows it, and the order has calls left."""
     return not _refusal(oms, order) and order.evidence.modify.not_before_machine_ns <= oms.machine

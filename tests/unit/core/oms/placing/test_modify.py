@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from msgspec.structs import replace
 
@@ -116,6 +118,26 @@ def test_refused_change_leaves_the_order_as_it_was_and_says_why(bench: OrderBenc
     order = bench.order("e1")
     assert (order.state, order.price, order.evidence.modify.wanted) == (OrderState.ACCEPTED, 100.0, None)
     assert order.message == "refused: price band"
+
+
+def test_persons_next_change_after_a_refused_one_goes_at_once(bench: OrderBench) -> None:
+    resting(bench)
+    for price in (1.0, 2.0, 3.0):
+        bench.ask_modify("e1", price=price)
+        bench.end(modifies(bench)[0], Outcome.REFUSED, message="price band")
+    bench.ask_modify("e1", price=101.0)
+    assert [call.order.price for call in modifies(bench)] == [101.0], "neither 5, 10 nor 20 seconds later"
+
+
+def test_persons_change_waits_while_the_account_has_used_up_its_rate(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.end(modifies(bench)[0], Outcome.RATE_LIMITED, retry_after_ns=5 * SECOND)
+    bench.ask_modify("e1", price=102.0)
+    bench.tick(4 * SECOND)
+    assert modifies(bench) == []
+    bench.tick(2 * SECOND)
+    assert [call.order.price for call in modifies(bench)] == [102.0]
 
 
 def test_change_not_sent_is_asked_for_again_and_not_counted(bench: OrderBench) -> None:
@@ -398,7 +420,8 @@ def test_move_of_a_stop_that_the_broker_refuses_changes_nothing_and_is_not_tried
     assert not bench.stands("STOP_NOT_MOVED", name)
 
 
-def test_refusal_for_one_of_several_stops_keeps_them_all_where_they_were(bench: OrderBench) -> None:
+def two_stops(bench: OrderBench) -> tuple[Placed, Placed]:
+    """A position of 100 that two stops of 50 guard."""
     entered(bench, 100, 50)
     first = bench.accept()
     entry = bench.broker.orders[bench.order("e1").broker_order_id]
@@ -406,6 +429,33 @@ def test_refusal_for_one_of_several_stops_keeps_them_all_where_they_were(bench: 
     bench.report(entry)
     second = bench.accept()
     bench.read()
+    return first, second
+
+
+def test_persons_next_move_goes_at_once_for_each_stop_that_the_broker_refused_to_move(bench: OrderBench) -> None:
+    first, second = two_stops(bench)
+    bench.ask_modify(first.client_order_id, trigger_price=1471.0)
+    for call in modifies(bench):
+        bench.end(call, Outcome.REFUSED, message="outside the price band")
+    bench.ask_modify(first.client_order_id, trigger_price=92.0)
+    assert {call.order.broker_order_id for call in modifies(bench)} == {first.id, second.id}
+
+
+def test_refused_change_that_the_router_needs_itself_is_tried_again_at_growing_intervals(bench: OrderBench) -> None:
+    guarded(bench)
+    bench._commit((ProtectionChanged(protection=replace(level(bench), trigger=91.0), at_ns=bench.now),))
+    asked: list[int] = []
+    for _ in range(70):
+        for call in modifies(bench):
+            asked.append(bench.time // SECOND)
+            bench.end(call, Outcome.REFUSED, message="no")
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert [later - before for before, later in pairwise(asked)] == [5, 10, 20, 30]
+
+
+def test_refusal_for_one_of_several_stops_keeps_them_all_where_they_were(bench: OrderBench) -> None:
+    first, second = two_stops(bench)
     bench.ask_modify(first.client_order_id, trigger_price=92.0)
     calls = {call.order.broker_order_id: call for call in modifies(bench)}
     bench.modify(calls[first.id])
