@@ -192,6 +192,7 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
                 f"{_label(settings, strategy, 'accounts')} names {name}: expected accounts that take orders "
                 f"({', '.join(known) or 'there are none'}); see `mytrading account list`"
             )
+    yield from _factor_problems(settings, strategy)
     yield from _sizing_problems(settings, strategy)
     products = [leg.product or product for leg in plan.legs] if plan is not None else [product]
     judged = Product.MIS if Product.MIS in products else product
@@ -210,6 +211,17 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
             yield (
                 f"{strategy.name}.timeframes: {frame} is not in ENABLED_TIMEFRAMES "
                 f"({settings.origin('data.timeframes')}: {','.join(settings.data.timeframes)}); add it there"
+            )
+
+
+def _factor_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    """A factor of an account that does not trade the strategy would leave another account with the usual lots."""
+    trading = strategy.accounts or settings.traded_accounts[:1]
+    for name in strategy.sizing_rule.factors:
+        if name not in trading and not settings.simulator.embedded:
+            yield (
+                f"{_label(settings, strategy, 'allocation_factors')} names {name}: expected accounts that trade this "
+                f"strategy ({', '.join(trading)})"
             )
 
 

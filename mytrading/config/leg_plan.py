@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from mytrading.config.problems import expectation, hint, nearest
-from mytrading.config.sources import Lines, key_lines, locate_key
+from mytrading.config.sources import KeyPath, Lines, key_lines, locate_key
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
 from mytrading.config.validation import pydantic_model_of
@@ -52,6 +52,7 @@ def _readable(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+Clash = tuple[tuple[str, ...], str]
 DayTime = Annotated[str, BeforeValidator(_time)]
 StopText = Annotated[str, _readable(parse_stop)]
 
@@ -101,32 +102,43 @@ class LegConfig(BaseModel):
         default=0, ge=0, le=10, description="Times a day that the leg is entered again after its stop or target."
     )
 
-    @model_validator(mode="after")
-    def _fits(self) -> LegConfig:
+    def clashes(self) -> Iterator[Clash]:
+        """Yield what does not fit together: the keys, the wrong one first, and what was expected."""
         given = self.model_fields_set
         if self.kind is LegKind.OPTION and not self.right:
-            raise ValueError("right: expected CE or PE for an option, found none")
+            yield ("right", "kind"), "right: expected CE or PE for an option, found none"
         if self.kind is not LegKind.OPTION and given & {"right", "strike"}:
-            raise ValueError(f"strike, right: expected none for kind {self.kind.value}; leave them out")
+            yield (
+                ("strike", "right", "kind"),
+                f"strike, right: expected none for kind {self.kind.value}; leave them out",
+            )
         if (self.kind is LegKind.EQUITY) != bool(self.quantity):
-            raise ValueError("quantity: expected shares for an equity leg and none for the others, which have lots")
+            yield (
+                ("quantity", "kind"),
+                "quantity: expected shares for an equity leg and none for the others, which have lots",
+            )
         if self.profile and self.kind is LegKind.EQUITY:
-            raise ValueError(
-                f"profile: expected none for an equity leg, which has a quantity of shares; found {self.profile!r}"
+            yield (
+                ("profile", "kind"),
+                f"profile: expected none for an equity leg, which has a quantity of shares; found {self.profile!r}",
             )
         if self.profile and "lots" in given:
-            raise ValueError(
-                f"lots, profile: expected one of the two, found lots = {self.lots} and profile = {self.profile!r}"
+            yield (
+                ("lots", "profile"),
+                f"lots, profile: expected one of the two, found lots = {self.lots} and profile = {self.profile!r}",
             )
         if self.roll_at and (self.kind is not LegKind.OPTION or self.action != "SELL"):
-            raise ValueError(f"roll_at: expected none but for a sold option, found {self.roll_at!r}")
-        if self.roll_to and not self.roll_at:
-            raise ValueError("roll_to: expected roll_at beside it, say roll_at = 'delta 0.45'")
-        if (self.order_type == "LIMIT") != bool(self.limit):
-            raise ValueError(
-                "limit: expected 'price 150', '5%' or '3 points' for order_type LIMIT, and none for MARKET"
+            yield (
+                ("roll_at", "kind", "action"),
+                f"roll_at: expected none but for a sold option, found {self.roll_at!r}",
             )
-        return self
+        if self.roll_to and not self.roll_at:
+            yield ("roll_to", "roll_at"), "roll_to: expected roll_at beside it, say roll_at = 'delta 0.45'"
+        if (self.order_type == "LIMIT") != bool(self.limit):
+            yield (
+                ("limit", "order_type"),
+                "limit: expected 'price 150', '5%' or '3 points' for order_type LIMIT, and none for MARKET",
+            )
 
     def rule(self, watch: str) -> LegRule:
         """Convert the leg to its rule in the run configuration; `watch` is the id of the instrument it follows."""
@@ -179,42 +191,35 @@ class LegPlanConfig(BaseModel):
     )
     legs: tuple[LegConfig, ...] = Field(min_length=1, max_length=MOST_LEGS)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> LegPlanConfig:
+    def clashes(self) -> Iterator[Clash]:
+        """Yield what does not fit together among the keys of the file, without its legs, as `LegConfig.clashes`."""
         if not self.entry_time:
-            raise ValueError("entry_time: expected a time of day in India, say 09:20; found none")
+            yield ("entry_time",), "entry_time: expected a time of day in India, say 09:20; found none"
         times = [(name, getattr(self, name)) for name in ("entry_time", "exit_time", "square_off_time")]
         given = [(name, text) for name, text in times if text]
         for (earlier, first), (name, second) in pairwise(given):
             if second <= first:
-                raise ValueError(f"{name}: expected a time after {earlier} {first}, found {second}")
-        return self
-
-    @model_validator(mode="after")
-    def _ranged(self) -> LegPlanConfig:
+                yield (name, earlier), f"{name}: expected a time after {earlier} {first}, found {second}"
         found = parse_range(self.range)
         if found is None and self.breakout is not Breakout.EITHER:
-            raise ValueError("breakout: expected a range beside it, say range = '09:15-09:45'")
-        if found is not None and parse_time_of_day(self.entry_time) < found[1]:
-            raise ValueError(
-                f"entry_time: expected a time from the end of the range {self.range} on, found {self.entry_time}"
+            yield ("breakout", "range"), "breakout: expected a range beside it, say range = '09:15-09:45'"
+        if found is not None and self.entry_time and parse_time_of_day(self.entry_time) < found[1]:
+            yield (
+                ("entry_time", "range"),
+                f"entry_time: expected a time from the end of the range {self.range} on, found {self.entry_time}",
             )
-        return self
 
-    @model_validator(mode="after")
-    def _hedged(self) -> LegPlanConfig:
+    def hedge_clashes(self) -> Iterator[tuple[int, str]]:
+        """Yield each leg, counted from 0, with keys that no hedge may have, and what was expected."""
         rules = [leg.rule((leg.instrument or self.underlying).upper().rpartition(":")[2]) for leg in self.legs]
         covers = match_rule_covers(rules)
-        for number, (leg, rule) in enumerate(zip(self.legs, rules, strict=True), 1):
-            name = f"legs[{number}]"
+        for place, (leg, rule) in enumerate(zip(self.legs, rules, strict=True)):
+            name = f"legs[{place + 1}]"
             if (leg.stop or leg.target) and 0 < rule.lots <= hedging_units(covers, name):
                 sold = ", ".join(cover.sold for cover in covers if cover.bought == name)
-                raise ValueError(
-                    f"{name}: stop, target: expected none for the hedge of {sold}; closing it would leave that bare"
-                )
+                yield place, f"stop, target: expected none for the hedge of {sold}; closing it would leave that bare"
             if leg.reentries and 0 < rule.lots <= hedging_units(covers, name):
-                raise ValueError(f"{name}: reentries: expected none for a hedge, which has neither stop nor target")
-        return self
+                yield place, "reentries: expected none for a hedge, which has neither stop nor target"
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:
         """Convert to the plan in the run configuration; `UnknownSymbol` if an instrument's name does not exist."""
@@ -236,34 +241,110 @@ class LegPlanConfig(BaseModel):
 
 
 OWN_KEYS = tuple(LegPlanConfig.model_fields)
+OF_CONTRACT = ("action", "kind", "right", "expiry", "lots", "quantity", "instrument")
+"""Keys of a leg that say what it trades, without the strike."""
 
 
-def parse_leg_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
-    """Parse the legs in a TOML file's top-level `values`; None, appending to `problems`, if there are mistakes.
+class ParsedLegs(NamedTuple):
+    """The legs of a file, less the keys that are wrong by themselves; and what is wrong, as `exit_time`,
+    `legs[2].stop`, and `legs[2]` where its contract is not known. None: the legs are no list of tables."""
+
+    plan: LegPlanConfig | None
+    wrong: frozenset[str]
+
+
+def parse_leg_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> ParsedLegs:
+    """Parse the legs in a TOML file's top-level `values`, appending all mistakes to `problems`.
     `text` is the file's content, for line numbers. Keys of other settings are ignored."""
-    before = len(problems)
     lines = key_lines(text)
+    wrong: set[KeyPath] = {(key,) for key in NOT_OF_LEGS if key in values}
     problems += [
         f"{locate_key(file, lines, (key,))}: {key}: a file of [[legs]] has none; each leg says what it trades"
         for key in NOT_OF_LEGS
         if key in values
     ]
     allowed = [name for name in (*OWN_KEYS, *FIELDS, "name", "risk", "parameters") if name not in NOT_OF_LEGS]
-    problems += [
-        f"{locate_key(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}"
-        for key in values
-        if key not in (*allowed, *NOT_OF_LEGS)
-    ]
+    unknown = [key for key in values if key not in (*allowed, *NOT_OF_LEGS)]
+    wrong |= {(key,) for key in unknown}
+    problems += [f"{locate_key(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}" for key in unknown]
+    own = {key: values[key] for key in OWN_KEYS if key in values}
     try:
-        found = LegPlanConfig.model_validate({key: values[key] for key in OWN_KEYS if key in values})
+        plan = LegPlanConfig.model_validate(own)
     except ValidationError as error:
-        problems += [
-            _problem_of(detail, file, lines)
-            for detail in error.errors()
-            if detail["type"] != "too_short" or not values.get("legs")
-        ]
-        return None
-    return found if len(problems) == before else None
+        details = [one for one in error.errors() if one["type"] != "too_short" or not values.get("legs")]
+        problems += [_problem_of(detail, file, lines) for detail in details]
+        wrong |= {tuple(detail["loc"]) for detail in details}
+        try:
+            plan = LegPlanConfig.model_validate(_without(own, wrong))
+        except ValidationError:  # not a list of tables
+            return ParsedLegs(None, _labels({*wrong, ("legs",)}))
+    for key, said in _clashes(plan, frozenset(wrong)):
+        problems.append(f"{locate_key(file, lines, key)}: {said}")
+        wrong.add(key)
+    return ParsedLegs(plan, _labels(wrong))
+
+
+def first_clash(plan: LegPlanConfig) -> str:
+    """Return the first thing that does not fit together in a plan, and what was expected; "" if all does."""
+    return next((said for _, said in _clashes(plan, ())), "")
+
+
+def _without(values: Mapping[str, Any], wrong: Collection[KeyPath]) -> dict[str, Any]:
+    """The values less those that are wrong, so that the others can be judged."""
+    made = {"entry_time": "09:15", **{key: value for key, value in values.items() if (key,) not in wrong}}
+    legs = made.get("legs")
+    made["legs"] = [
+        {"action": "BUY", **{key: value for key, value in leg.items() if ("legs", place, key) not in wrong}}
+        for place, leg in enumerate(legs if isinstance(legs, list) else ())
+        if isinstance(leg, Mapping)
+    ]
+    return made if len(made["legs"]) == len(legs or ()) else {}
+
+
+def _clashes(plan: LegPlanConfig, wrong: Collection[KeyPath]) -> list[tuple[KeyPath, str]]:
+    """What does not fit together, by the key that is to change; keys that are wrong by themselves are not judged."""
+    found: list[tuple[KeyPath, str]] = []
+
+    def judge(before: KeyPath, label: str, clashes: Iterable[Clash]) -> None:
+        for keys, text in clashes:
+            paths: list[KeyPath] = [(*before, key) for key in keys]
+            if not any(path in wrong for path in paths):
+                found.append((paths[0], label + text))
+
+    judge((), "", plan.clashes())
+    for place, leg in enumerate(plan.legs):
+        judge(("legs", place), f"legs[{place + 1}]: ", leg.clashes())
+    if not _unknown_contracts({*wrong, *(path for path, _ in found)}):
+        for place, text in plan.hedge_clashes():
+            found.append((("legs", place, text.partition(":")[0].partition(",")[0]), f"legs[{place + 1}]: {text}"))
+    return found
+
+
+def _unknown_contracts(wrong: Collection[KeyPath]) -> set[int]:
+    """The legs, counted from 0, of which it is not known what they trade: -1 for any."""
+    legs = {int(path[1]) for path in wrong if path[0] == "legs" and len(path) > 2 and path[2] in OF_CONTRACT}
+    return legs | ({-1} if ("underlying",) in wrong or ("legs",) in wrong else set())
+
+
+def judgeable_plan(plan: LegPlanConfig, wrong: Collection[str]) -> LegPlanConfig:
+    """Return the plan with any bought call in place of each leg of which `wrong` says that its contract is unknown."""
+    any_call = LegConfig(action="BUY", right="CE")
+    legs = tuple(any_call if f"legs[{number}]" in wrong else leg for number, leg in enumerate(plan.legs, 1))
+    return plan.model_copy(update={"legs": legs, **({"underlying": "NIFTY"} if "underlying" in wrong else {})})
+
+
+def legs_of(plan: LegPlanConfig, unknown: Collection[str]) -> set[str]:
+    """Return the legs, as `legs[2]`, whose instrument is among the keys with `unknown` names."""
+    return {
+        f"legs[{number}]"
+        for number, leg in enumerate(plan.legs, 1)
+        if (f"legs[{number}].instrument" if leg.instrument else "underlying") in unknown
+    }
+
+
+def _labels(wrong: Collection[KeyPath]) -> frozenset[str]:
+    unknown = {f"legs[{place + 1}]" for place in _unknown_contracts(wrong) if place >= 0}
+    return frozenset({_label(path) for path in wrong} | unknown)
 
 
 def clamped_strike_warnings(plan: LegPlanConfig, text: str, file: str) -> list[str]:
@@ -277,17 +358,22 @@ def clamped_strike_warnings(plan: LegPlanConfig, text: str, file: str) -> list[s
     return found
 
 
-def unknown_symbol_problems(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
-    """Return a problem for each name of an instrument that is unknown, with its key; empty if all are known."""
+def unknown_symbol_problems(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> dict[str, str]:
+    """Return a problem for each name of an instrument that is unknown, by its key; empty if all are known."""
     named = {"underlying": plan.underlying}
     named |= {f"legs[{number}].instrument": leg.instrument for number, leg in enumerate(plan.legs, 1) if leg.instrument}
-    problems = []
+    problems = {}
     for key, name in named.items():
         try:
             symbols.resolve(name)
         except UnknownSymbol as error:
-            problems.append(f"{file}: {key}: {error}")
+            problems[key] = f"{file}: {key}: {error}"
     return problems
+
+
+def _label(where: KeyPath) -> str:
+    """A key as it is shown: legs[2].stop, counted from 1."""
+    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
 
 
 def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
@@ -295,7 +381,7 @@ def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
     where = tuple(detail["loc"])
     message = expectation(detail["msg"])
     value = detail["input"]
-    label = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+    label = _label(where)
     place = locate_key(file, lines, where)
     if detail["type"] == "extra_forbidden":
         return f"{place}: {label}: no such key{hint(str(where[-1]), LegConfig.model_fields)}"

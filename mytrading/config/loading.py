@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from mytrading.config.leg_plan import (
     OWN_KEYS,
     LegPlanConfig,
     clamped_strike_warnings,
+    judgeable_plan,
+    legs_of,
     parse_leg_plan,
     unknown_symbol_problems,
 )
@@ -101,6 +104,10 @@ class _Loader:
         """Values of files with the other values of the profile that replace them."""
         self._unused: list[str] = []
         self._plans: dict[str, LegPlanConfig] = {}
+        self._put_by: dict[str, set[str]] = {}
+        """By strategy the keys of its settings that are wrong, and left out so that the others can be judged."""
+        self._judgeable: set[str] = set()
+        """The problems of those keys."""
 
     def read_files(self) -> None:
         for path, value in read_toml(self.home / "config" / "settings.toml", self.home, self.problems).items():
@@ -145,19 +152,27 @@ class _Loader:
             self.problems.append(f"{place}: {other.file} has a strategy {other.name} already; give one another name")
             return {}
         text, parsed = parse_toml(file, self.home, []) or ("", {})
-        found = parse_leg_plan(parsed, text, place, self.problems)
+        before = len(self.problems)
+        plan, wrong = parse_leg_plan(parsed, text, place, self.problems)
+        self._note_wrong(name, wrong, before)
         self._known[name_key(name)] = KnownStrategy(name=name, file=place)
         self._strategies[name_key(name)] = {}
-        if found is None:
-            return {}
-        self._plans[name] = found
-        self.warnings += clamped_strike_warnings(found, text, place)
-        for word, raw in (("symbols", list(found.symbols())), ("trade_long", "none"), ("trade_short", "none")):
-            self._set_strategy(name_key(name), word, Value(raw, word, place))
-        for word in ("exit_time", "square_off_time"):  # risk closes by them too, should the engine be away
-            if text := getattr(found, word):
-                self._set_strategy(name_key(name), f"risk_{word}", Value(text, word, place))
-        return {key: value for key, value in values.items() if key not in OWN_KEYS}
+        for word in ("trade_long", "trade_short"):
+            self._set_strategy(name_key(name), word, Value("none", word, place))
+        if plan is not None:
+            self._plans[name] = plan
+            if not wrong:
+                self.warnings += clamped_strike_warnings(plan, text, place)
+            self._set_strategy(name_key(name), "symbols", Value(list(plan.symbols()), "symbols", place))
+            for word in ("exit_time", "square_off_time"):  # risk closes by them too, should the engine be away
+                if text := getattr(plan, word):
+                    self._set_strategy(name_key(name), f"risk_{word}", Value(text, word, place))
+        return {key: value for key, value in values.items() if key not in OWN_KEYS and key not in wrong}
+
+    def _note_wrong(self, name: str, wrong: Iterable[str], before: int) -> None:
+        """Note keys of a strategy that are left out; the problems from number `before` on are theirs."""
+        self._put_by.setdefault(name, set()).update(wrong)
+        self._judgeable.update(self.problems[before:])
 
     def read_profile(self) -> None:
         origin = f"profile {self.profile.name}"
@@ -246,6 +261,7 @@ class _Loader:
             self.problems.append(_removed(f"strategy.{plain}", value))
         elif not item.fault:  # else its parameters are not known
             self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
+            self._judgeable.add(self.problems[-1])
 
     def finish(self, checked: bool = True) -> TradingSettings:
         """Validate what was collected, and if `checked` how it goes together."""
@@ -265,10 +281,14 @@ class _Loader:
         )
         strategies = self._build_strategies(sections)
         for name, plan in self._plans.items():
-            self.problems += unknown_symbol_problems(plan, symbols, self._known[name_key(name)].file)
+            before = len(self.problems)
+            unknown = unknown_symbol_problems(plan, symbols, self._known[name_key(name)].file)
+            self.problems += unknown.values()
+            if unknown:
+                self._note_wrong(name, {*unknown, "symbols", *legs_of(plan, unknown)}, before)
         self.problems += cross_checks.market_file_problems(self.home, sections["data"].exchanges)
         self._warn_of_overruled(strategies)
-        if self.problems:
+        if not self._judgeable.issuperset(self.problems):
             raise ConfigurationError(*self.problems)
         own_origins = {
             f"strategies.{item.name}.{name}": value.where
@@ -285,13 +305,25 @@ class _Loader:
             unused=tuple(sorted(self._unused)),
             origins={path: value.where for path, value in self._values.items()} | own_origins,
             files={item.name: item.file for item in self._known.values()},
-            plans={name: plan.plan(symbols) for name, plan in self._plans.items()},
+            plans={name: judgeable_plan(plan, self._put_by[name]).plan(symbols) for name, plan in self._plans.items()},
             faults_by_name=self._faults,
             **sections,
         )
-        if checked and (problems := cross_checks.find_contradictions(settings)):
-            raise ConfigurationError(*problems)
+        contradictions = cross_checks.find_contradictions(settings) if checked else []
+        self.problems += [text for text in contradictions if not self._follows(text)]
+        if self.problems:
+            raise ConfigurationError(*self.problems)
         return settings
+
+    def _follows(self, contradiction: str) -> bool:
+        """True if a contradiction names what was left out, so that nobody can tell yet if it is one."""
+        return any(
+            name in contradiction or self._known[name_key(name)].file in contradiction
+            for name, wrong in self._put_by.items()
+            for key in wrong
+            if re.search(rf"(?<!\w){re.escape(key)}(?!\w)", contradiction)
+            or re.search(rf"(?<!\w){re.escape(key.replace('risk_', 'risk.', 1))}(?!\w)", contradiction)
+        )
 
     def _warn_of_overruled(self, strategies: Sequence[StrategyConfig]) -> None:
         """Name values of files that the profile replaces, unless a later source sets them again."""
@@ -348,6 +380,7 @@ class _Loader:
         own = {name: value for name, value in given.items() if name in FIELDS}
         trades = [own[key].raw for key in ("trade_long", "trade_short") if key in own]
         options = item.name in self._plans or any(names_option(trade) for trade in trades)
+        before = len(self.problems)
         judge_percent_keys(item.name, own, self.problems, self.warnings, options=options)
         parameters: dict[str, Any] = {}
         for name, value in given.items():
@@ -360,16 +393,26 @@ class _Loader:
         if item.fault:  # it trades nothing, so that what it would trade need not be said
             idle = {name: "none" for name in ("trade_long", "trade_short") if name not in own}
         given_or_default = {**item.defaults, **parameters}
-        return self._judged(own, lambda raw: strategy_config(item.name, {**raw, **idle}, given_or_default))
+        wrong: set[str] = set()
+        found = self._judged(own, lambda raw: strategy_config(item.name, {**raw, **idle}, given_or_default), wrong)
+        self._note_wrong(item.name, wrong, before)
+        return found
 
-    def _judged(self, values: Mapping[str, Value], build: Callable[[dict[str, Any]], _T]) -> _T | None:
-        """The result of `build`; None if it refuses the values, with its reasons among the problems."""
+    def _judged(
+        self, values: Mapping[str, Value], build: Callable[[dict[str, Any]], _T], left_out: set[str] | None = None
+    ) -> _T | None:
+        """The result of `build`; None if it refuses the values, with its reasons among the problems. With `left_out`
+        it is that of the values which are right, and the others are named there."""
         raw = {name: tuple(value.raw) if isinstance(value.raw, list) else value.raw for name, value in values.items()}
         try:
             return build(raw)
         except ValidationError as error:
             self.problems.extend(describe_error(detail, values) for detail in error.errors())
+            wrong = {str(detail["loc"][0]) if detail["loc"] else "" for detail in error.errors()}
+        if left_out is None or not wrong <= raw.keys():
             return None
+        left_out |= wrong
+        return build({name: value for name, value in raw.items() if name not in wrong})
 
 
 def _removed(path: str, value: Value) -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 from pydantic import ValidationError
 
 from mytrading.backtest.data.load import RequestError
-from mytrading.config.leg_plan import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
+from mytrading.config.leg_plan import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig, first_clash
 from mytrading.config.run_config import build_strategy_run
 from mytrading.config.strategies import FIELDS, PERCENT_KEYS, StrategyConfig, strategy_config
 from mytrading.config.symbols import SymbolConfig
@@ -93,7 +93,10 @@ class LegOverrides:
                     raise RequestError(_problem(error)) from None
 
     def _run(self, run: StrategyRun, config: StrategyConfig, table: Mapping[str, Any]) -> StrategyRun:
-        plan = _plan_of(table).plan(self.symbols)
+        legs = _plan_of(table)
+        if clash := first_clash(legs):
+            raise RequestError(re.sub(r"^legs\[(\d+)\]", r"--param leg\1", clash))
+        plan = legs.plan(self.symbols)
         return build_strategy_run(config, run.symbols, run.product, run.file, run.accounts, plan)
 
     def _table(self, given: Mapping[str, Parameter]) -> dict[str, Any]:

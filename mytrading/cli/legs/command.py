@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -258,9 +259,12 @@ def save(
         )
     except ValueError as error:
         fail(USAGE, str(error))
-    settings, problems = try_text(home, path, after, label, profile)
-    if settings is not None and not settings.strategies:
-        problems = [f"{own}: enabled = false, so it never runs; take the line out"]
+    idle = _is_disabled(after)  # judged as if it ran, so that all its mistakes are told
+    settings, problems = try_text(
+        home, path, merge_legs(after, label, {"enabled": True}) if idle else after, label, profile
+    )
+    if idle:
+        problems.insert(0, f"{own}: enabled = false, so it never runs; take the line out")
     described = _described(settings) if settings is not None and not problems else {}
     writes = not (only_check or problems or after == before)
     kept = file_versions.write_version(path, before, after) if writes else ""
@@ -275,6 +279,13 @@ def save(
     print_result(body, as_json, *body["diff"], *problems, f"{own}: {said}")
     if problems and not only_check:
         raise typer.Exit(CONFIGURATION)
+
+
+def _is_disabled(text: str) -> bool:
+    try:
+        return tomllib.loads(text).get("enabled") is False
+    except ValueError:
+        return False
 
 
 def _draft_of(home: Path, name: str) -> tuple[Path, str, str]:

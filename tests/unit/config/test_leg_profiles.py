@@ -68,7 +68,7 @@ def test_unknown_profile_names_key_value_and_those_there_are(tmp_path: Path) -> 
 
 def test_lots_and_profile_of_one_leg_are_refused_with_both_values(tmp_path: Path) -> None:
     text = said(tmp_path, SOLD.format('profile = "A"\nlots = 3'))
-    assert "condor.toml:10: legs[2]: lots, profile: expected one of the two, found lots = 3 and profile = 'A'" in text
+    assert "condor.toml:15: legs[2]: lots, profile: expected one of the two, found lots = 3 and profile = 'A'" in text
 
 
 def test_profile_of_shares_is_refused(tmp_path: Path) -> None:

@@ -101,6 +101,38 @@ def test_each_mistake_names_its_field_and_no_file_beside_it(
     assert not [one for one in problems if one["text"].startswith("config/")]
 
 
+def test_all_mistakes_of_a_file_are_told_at_once_each_at_its_field(home: Path) -> None:
+    """Values, what does not fit together in a leg and in the file, and what only the settings contradict."""
+    change = {"exit_time": "09:10", "breakout": "above", "max_lots": "many", "sizing": "Bold", "risk_max_loss": -1,
+              "risk_trailing": 120, "enabled": False, "accounts": ["nobody"], "allocation_factors": ["other=2"],
+              "intraday": False, "timeframes": ["7m"], "risk_trailng": 5}  # fmt: skip
+    legs = [{"roll_to": "OTM 2", "product": "CNC"}, {"stop": "a third", "order_type": "LIMIT", "reentries": 99},
+            {"right": "CE"}, {"quantity": None, "instrument": "NSE:NOBODY"}]  # fmt: skip
+    problems = save({**change, "legs": legs}, "--check", "Condor")["problems"]
+    assert sorted(one["field"] for one in problems) == sorted(
+        ["exit_time", "breakout", "max_lots", "sizing", "risk_max_loss", "risk_trailing", "enabled", "accounts",
+         "allocation_factors", "intraday", "timeframes", "risk_trailng", "legs[1].roll_to", "legs[1].product",
+         "legs[2].stop", "legs[2].limit", "legs[2].reentries", "legs[3].strike", "legs[4].quantity"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "leg", "fields"),
+    [({"range": "9 to 10", "breakout": "above"}, {}, ["range"]), ({"entry_time": "noon"}, {}, ["entry_time"]),
+     ({"sizing": 7, "risk_per_trade": 0}, {}, ["sizing"]), ({"product": "NRM", "intraday": False}, {}, ["product"]),
+     ({"risk_trailing": "x", "risk_trailing_activation": 900}, {}, ["risk_trailing"]),
+     ({}, {"kind": "futur", "right": None}, ["legs[2].kind"]), ({}, {"action": "SEL", "roll_at": "delta 0.4"},
+     ["legs[2].action"]), ({}, {"order_type": "LIMT", "limit": "5%"}, ["legs[2].order_type"]),
+     ({}, {"instrument": "NIFTI", "product": "CNC"}, ["legs[2].instrument"]),
+     ({"underlying": "NIFTI"}, {"product": "CNC"}, ["underlying"])],
+)  # fmt: skip
+def test_what_only_follows_from_a_wrong_value_is_not_told_as_a_mistake(
+    home: Path, change: dict[str, Any], leg: dict[str, Any], fields: list[str]
+) -> None:
+    problems = save({**change, "legs": [{}, leg, {}, {}]}, "--check", "Condor")["problems"]
+    assert [one["field"] for one in problems] == fields
+
+
 def test_mistake_of_the_table_of_risk_names_its_field_and_line(home: Path) -> None:
     path = home / "config" / "strategies" / "condor.toml"
     path.write_text(TEXT + "\n[risk]\nmax_loss = 5000\n", encoding="utf-8")
