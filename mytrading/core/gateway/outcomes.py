@@ -13,7 +13,7 @@ from mytrading.core.oms.operator_requests import REFUSED
 from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, is_live
 from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import Order, RequestAnswered
 from mytrading.messages.signals import Signal
 
 WAITING = "waiting"
@@ -29,14 +29,23 @@ class RequestResult(NamedTuple):
     order: str
 
 
-def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bool) -> RequestResult:
+def result_of(
+    order: Order, orders: Iterable[Order], request: str, *, cancel: bool, answer: RequestAnswered | None = None
+) -> RequestResult:
     """Return the result so far of operator request `request` (id) to cancel or modify `order`, with any replacement
-    found in `orders`."""
+    found in `orders`. `answer`: the router's own to the request, if it gave one."""
     name = order.client_order_id
+    refusal = answer.message if answer is not None and not answer.ok else ""
     if order.links.request == request and order.message.startswith(REFUSED):
-        return RequestResult("refused", order.message.removeprefix(REFUSED), name)
-    if order.links.request != request and is_live(order):
+        refusal = refusal or order.message.removeprefix(REFUSED)
+    if refusal:
+        since = "" if is_live(order) else f"; the order has ended {order.state} since"
+        return RequestResult("refused", refusal + since, name)
+    cancelling = is_live(order) and order.evidence.cancel.wanted and not _is_replaced(order)
+    if order.links.request != request and is_live(order) and not cancelling:
         return RequestResult(WAITING, "the router has not taken it up yet", name)
+    if cancelling and not cancel:
+        return RequestResult(WAITING, f"it is being cancelled: {order.message}", name)
     if not cancel:
         return _modified(order, orders)
     sums = f"{order.filled_seen} of {order.quantity} filled"
@@ -57,12 +66,14 @@ def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
         return RequestResult("modified", f"the order book shows {_terms(order)}", name)
     if (after := _successor(order, orders)) is not None:
         return _replaced(after)
-    replaced = order.purpose is Purpose.STOP and order.message.startswith("withdrawn: replaced")
-    if order.evidence.modify.wanted or replaced:
+    if order.evidence.modify.wanted or _is_replaced(order):
         return RequestResult(WAITING, "the old order has ended, the new one is not placed yet", name)
     sums = f"{order.filled_seen} of {order.quantity}"
     if order.state is OrderState.FILLED:
         return RequestResult("filled", f"it filled: {sums}, requested {_terms(order)}", name)
+    if order.state is OrderState.CANCELLED:
+        why = order.message or "not at the router's request"
+        return RequestResult("ended", f"it was cancelled and not changed: {why}; {sums} filled", name)
     return RequestResult("ended", f"it ended {order.state} meanwhile, {sums} filled", name)
 
 
@@ -79,9 +90,16 @@ def _replaced(after: Order) -> RequestResult:
     return RequestResult("replaced", f"replaced by order {name}: {_terms(after)}", name)
 
 
+def _is_replaced(order: Order) -> bool:
+    """True if an order is, or was, cancelled for another one with the requested terms."""
+    return order.evidence.modify.by_replacement or order.message.startswith("withdrawn: replaced")
+
+
 def _successor(order: Order, orders: Iterable[Order]) -> Order | None:
     if order.purpose is not Purpose.STOP:
         return next((other for other in orders if other.links.replaces == order.client_order_id), None)
+    if order.message.startswith("withdrawn") and not _is_replaced(order):
+        return None
     stops = (other for other in orders if other.purpose is Purpose.STOP and other.owner == order.owner)
     later = [other for other in stops if other.created_ns > order.created_ns]
     return max(later, key=lambda other: other.created_ns, default=None)

@@ -51,9 +51,9 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
     if (level := _protection_of(oms, order)) is not None:
         what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: "
         oms.alert(StateAlert.STOP_RELEASED, Severity.CRITICAL, level.id, what + message.reason)
-        oms.change_protection(level, state="released")  # until it is flat
-    order = oms.change(order, "requested", links=links)
-    entries.cancel_order(oms, order, f"withdrawn by the operator: {message.reason or 'no reason given'}")
+        oms.change_protection(level, state="released", moving=None)  # until it is flat
+    reason = f"withdrawn by the operator: {message.reason or 'no reason given'}"
+    entries.cancel_order(oms, oms.change(order, "requested", links=links, message=reason), reason)
 
 
 def _requested(oms: OrderDecision, message: control.CancelRequested | control.ModifyRequested) -> Order | None:

@@ -148,7 +148,8 @@ def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
 def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.OrderRequestResult:
     """Return how far the cancel or modify with id `request.request` of an order has come, with the order's row."""
     order = _order_named(ctx, request.order)
-    result = result_of(order, ctx.view.orders.values(), request.request, cancel=request.cancel)
+    known, answer = ctx.view.orders.values(), ctx.view.answers.get(request.request)
+    result = result_of(order, known, request.request, cancel=request.cancel, answer=answer)
     shown = ctx.view.orders.get(result.order, order)
     return ops.OrderRequestResult(**result._asdict(), request=request.request, level=flat_order_with_change(shown))
 

@@ -156,8 +156,10 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         limits = oms.limits
         until = at + backoff(limits.retry_most, limits.slow, order.evidence.modify.calls)
         evidence = replace(order.evidence, modify=reset_modify(order.evidence.modify, not_before_machine_ns=until))
-        wanted = wanted_terms(order)
-        refused = oms.change(order, "modify_refused", message=f"refused: {outcome.message}", evidence=evidence)
+        wanted, message = wanted_terms(order), f"refused: {outcome.message}"
+        if order.evidence.cancel.wanted:  # why it is cancelled is the answer to both requests
+            message = f"{order.message}; a change of it was refused: {outcome.message}"
+        refused = oms.change(order, "modify_refused", message=message, evidence=evidence)
         if order.purpose is Purpose.STOP:
             _stop_refused(oms, refused, wanted, outcome.message)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
@@ -165,7 +167,8 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         oms.record_illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
     else:
         evidence = with_modify(order.evidence, out=False, answered_machine_ns=at)
-        oms.change(order, "modify_answered", evidence=evidence, message=outcome.message or order.message)
+        message = "" if order.evidence.cancel.wanted else outcome.message
+        oms.change(order, "modify_answered", evidence=evidence, message=message or order.message)
     oms.request_read(order.account, "modify", positions=order.purpose.reduces)
 
 
@@ -173,6 +176,8 @@ def _stop_refused(oms: OrderDecision, order: Order, wanted: OrderTerms, why: str
     level = oms.state.protections.get(order.owner)
     if level is not None and level.moving is not None and lies_at(wanted, level.moving):
         refuse_move(oms, level, order, why)
+        return
+    if order.evidence.cancel.wanted:
         return
     what = f"stop {order.broker_order_id} of {order.instrument} stays as it is, {order.quantity} at {_prices(order)}"
     what += f"; the broker refused {wanted.quantity} at {_prices(wanted)} and it is tried again: {why}"
@@ -183,19 +188,22 @@ def refuse_move(oms: OrderDecision, level: Protection, refused: Order, why: str)
     """End an operator's change of a stop that the broker refused for the order `refused`: an alert, and the reply.
 
     In force is then what still rests there; where the stop had been taken away to be replaced, what rested before.
+    A stop that is being cancelled says so itself, and needs no alert.
     """
     if (move := level.moving) is None:
         return level
-    trigger, limit = (refused.trigger_price, refused.price) if is_live(refused) else (level.trigger, level.limit)
+    ending = refused.evidence.cancel.wanted
+    rests = is_live(refused) and not ending
+    trigger, limit = (refused.trigger_price, refused.price) if rests else (level.trigger, level.limit)
     kept, wanted = _prices(OrderTerms(limit, trigger)), _prices(OrderTerms(move.limit, move.trigger))
     stays = "stays in force" if is_live(refused) else "is placed again"
     said = f"the broker refused {wanted}; {kept} {stays}, and nothing more is tried: {why}"
-    oms.alert(
-        StateAlert.STOP_NOT_MOVED, Severity.WARNING, refused.client_order_id,
-        f"stop of {level.strategy} in {level.instrument}: {said}",
-    )  # fmt: skip
-    if (asked := oms.state.orders.get(move.order)) is not None:
+    if not ending:
+        what = f"stop of {level.strategy} in {level.instrument}: {said}"
+        oms.alert(StateAlert.STOP_NOT_MOVED, Severity.WARNING, refused.client_order_id, what)
+    if (asked := oms.state.orders.get(move.order)) is not None and not asked.evidence.cancel.wanted:
         oms.change(asked, "request_refused", message=f"refused: {said}")
+        oms.answer(asked.links.request, said, "")  # lasts, whatever becomes of the order
     return oms.change_protection(level, trigger=trigger, limit=limit, moving=None)
 
 
@@ -231,7 +239,8 @@ def compare_with_book(oms: OrderDecision, order: Order, row: BrokerOrder, read: 
     if not state.unproven:
         return _drift(oms, order, row, read)
     if _shows(order, row, wanted_terms(order)):
-        return oms.change(order, "modified", **asdict(wanted_terms(order)), message="", evidence=_drop(order))
+        message = order.message if order.evidence.cancel.wanted else ""
+        return oms.change(order, "modified", **asdict(wanted_terms(order)), message=message, evidence=_drop(order))
     # the book does not show the change: at the second read, some time later, the call may be made again
     if (waiting := _counted(oms, order, read, "unmodified", oms.limits.modify_gap)) is not None:
         return waiting

@@ -270,7 +270,8 @@ def _learn(
         "filled": fills.confirmed,
         "average_price": fills.average_price,
     }
-    if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED):
+    told = state is OrderState.CANCELLED and order.evidence.cancel.wanted and order.message  # why it was cancelled
+    if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED) and not told:
         fields["message"] = row.message
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
     if evidence is not order.evidence and evidence != order.evidence:

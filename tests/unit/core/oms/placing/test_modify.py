@@ -9,12 +9,20 @@ from msgspec.structs import replace
 
 from mytrading.core.gateway.outcomes import RequestResult, result_of
 from mytrading.core.oms import OmsLimits
-from mytrading.core.orders.state_machine import ModifyRules
+from mytrading.core.orders.state_machine import ModifyRules, with_cancel
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import TRIGGER_CROSSED, Order, Protection, ProtectionChanged, StopMove
+from mytrading.messages.orders import (
+    TRIGGER_CROSSED,
+    Order,
+    OrderChanged,
+    Protection,
+    ProtectionChanged,
+    RequestAnswered,
+    StopMove,
+)
 from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
 from tests.kit.oms_protection import entered, guarded, live, settle, stops
 from tests.kit.state_digest import state_digest
@@ -463,6 +471,8 @@ def test_refusal_for_one_of_several_stops_keeps_them_all_where_they_were(bench: 
     settle(bench, 4)
     assert (first.trigger_price, second.trigger_price, level(bench).trigger) == (90.0, 90.0, 90.0)
     assert live(bench) == 100 and level(bench).moving is None
+    found = change_result(bench, first.client_order_id, request_of(bench, first.client_order_id))
+    assert found.word == "refused" and "trigger 90 (limit 87) stays in force" in found.text, found
 
 
 def test_stop_that_is_replaced_to_be_moved_and_refused_is_placed_where_it_was() -> None:
@@ -565,6 +575,121 @@ def test_released_protection_is_done_when_the_position_is_flat(bench: OrderBench
     bench.broker.trade(placed, 50, 95.0)
     settle(bench, 3)
     assert bench.machine.state.protections.sorted_values()[0].state == "done"
+
+
+def change_result(bench: OrderBench, name: str, request: str) -> RequestResult:
+    answers = [row for row in bench.rows if isinstance(row, RequestAnswered) and row.id == request]
+    answer = answers[-1] if answers else None
+    return result_of(bench.order(name), bench.machine.orders(), request, cancel=False, answer=answer)
+
+
+def cancel_result(bench: OrderBench, name: str, request: str) -> RequestResult:
+    return result_of(bench.order(name), bench.machine.orders(), request, cancel=True)
+
+
+def request_of(bench: OrderBench, name: str) -> str:
+    return bench.order(name).links.request
+
+
+def test_stop_that_is_cancelled_by_force_while_its_move_is_refused_is_gone_and_nothing_says_otherwise(
+    bench: OrderBench,
+) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=1471.0)
+    moved = request_of(bench, name)
+    bench.ask_cancel(name, force=True, reason="I watch it myself")
+    cancelled = request_of(bench, name)
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="outside the price band")
+    assert change_result(bench, name, moved).word == cancel_result(bench, name, cancelled).word == "waiting"
+    said = "withdrawn by the operator: I watch it myself"
+    assert change_result(bench, name, moved).text.startswith(f"it is being cancelled: {said}")
+    settle(bench, 4)
+    assert not stop.open and level(bench).moving is None
+    found = change_result(bench, name, moved)
+    assert found.word == "ended" and found.text.startswith(f"it was cancelled and not changed: {said}"), found
+    assert cancel_result(bench, name, cancelled).word == "cancelled"
+    assert "STOP_NOT_MOVED" not in bench.codes() and "outside the price band" in bench.order(name).message
+
+
+def test_stop_whose_refused_move_stood_as_an_alert_is_cancelled_by_force_and_the_alert_ends(bench: OrderBench) -> None:
+    guarded(bench)
+    name = stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=1471.0)
+    moved = request_of(bench, name)
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="outside the price band")
+    assert bench.stands("STOP_NOT_MOVED", name)
+    bench.ask_cancel(name, force=True, reason="I watch it myself")
+    assert not bench.stands("STOP_NOT_MOVED", name)
+    settle(bench, 4)
+    found = change_result(bench, name, moved)
+    assert found.word == "refused" and found.text.endswith("; the order has ended CANCELLED since"), found
+
+
+def test_stop_that_is_taken_away_to_be_replaced_is_cancelled_by_force_and_stays_away() -> None:
+    bench = replacing_bench(in_place=False)
+    guarded(bench)
+    name = stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=92.0)
+    moved = request_of(bench, name)
+    bench.tick()
+    assert bench.order(name).message.startswith("withdrawn: replaced")
+    bench.ask_cancel(name, force=True, reason="I watch it myself")
+    settle(bench, 5)
+    assert live(bench) == 0
+    found = change_result(bench, name, moved)
+    assert found.text.startswith("it was cancelled and not changed: withdrawn by the operator"), found
+
+
+def test_move_refused_for_a_stop_that_gives_way_to_an_exit_is_no_alert(bench: OrderBench) -> None:
+    guarded(bench)
+    name = stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=1471.0)
+    bench.close("g1")
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="outside the price band")
+    settle(bench, 3)
+    assert "STOP_NOT_MOVED" not in bench.codes() and level(bench).moving is None
+    found = change_result(bench, name, request_of(bench, name))
+    assert found.text.startswith("it was cancelled and not changed: withdrawn: an exit takes over"), found
+
+
+def test_move_refused_for_a_stop_that_is_joined_with_another_is_refused_for_the_position(bench: OrderBench) -> None:
+    first, second = two_stops(bench)
+    name = first.client_order_id
+    bench.ask_modify(name, trigger_price=1471.0)
+    gone = bench.order(second.client_order_id)
+    evidence = with_cancel(gone.evidence, wanted=True)
+    row = replace(gone, evidence=evidence, message="withdrawn: joined with another")
+    bench._commit((OrderChanged(event="withdrawing", order=row, machine_ns=bench.time),))
+    calls = {call.order.broker_order_id: call for call in modifies(bench)}
+    bench.end(calls[second.id], Outcome.REFUSED, message="no")
+    bench.modify(calls[first.id])
+    settle(bench, 4)
+    found = change_result(bench, name, request_of(bench, name))
+    assert found.word == "refused" and "trigger 90 (limit 87) stays in force" in found.text, found
+    assert (first.trigger_price, live(bench)) == (90.0, 100)
+
+
+@pytest.mark.parametrize("by", ["operator", "halt", "terminal"])
+def test_entry_that_was_cancelled_while_its_change_was_out_is_reported_as_cancelled(bench: OrderBench, by: str) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", price=1.0)
+    request = request_of(bench, "e1")
+    if by == "operator":
+        bench.ask_cancel("e1", reason="enough")
+    elif by == "halt":
+        bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
+    else:
+        bench.broker.drop(placed)
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="price band")
+    settle(bench, 8)
+    assert bench.order("e1").state is OrderState.CANCELLED
+    found = change_result(bench, "e1", request)
+    if by == "terminal":  # the refusal came first, and was the answer
+        assert (found.word, found.text) == ("refused", "price band; the order has ended CANCELLED since")
+        return
+    why = {"operator": "withdrawn by the operator: enough", "halt": "withdrawn: trading level is halt"}[by]
+    assert found.word == "ended" and found.text.startswith(f"it was cancelled and not changed: {why}"), found
+    assert cancel_result(bench, "e1", request_of(bench, "e1")).word == "cancelled"
 
 
 # exits
