@@ -29,7 +29,7 @@ class Venue(Protocol):
     def encode(self, call: Call, order: Order) -> Any:
         """Return an order call in the form that `begin` sends, here or at another connection of the same account."""
 
-    def is_idle(self) -> bool:
+    def can_send_at_once(self) -> bool:
         """True if `begin` would send at once."""
 
     def begin(self, request: Any) -> Any:
@@ -71,7 +71,7 @@ class OpenAlgoVenue:
     def __init__(self, client: OpenAlgoClient, expected: ServerMode) -> None:
         self._client = client
         self._expected = expected
-        self.is_idle = client.is_idle
+        self.can_send_at_once = client.is_reusable
         """True if a connection is open and nothing waits there."""
         self.close = client.close
 
@@ -110,7 +110,7 @@ class DryRunVenue:
     def encode(self, call: Call, order: Order) -> None:
         """Return None: a dry run encodes no request."""
 
-    def is_idle(self) -> bool:
+    def can_send_at_once(self) -> bool:
         """Return False: there is no connection to send on."""
         return False
 

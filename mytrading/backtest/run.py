@@ -25,7 +25,7 @@ from mytrading.backtest.engine.loop import Loop, Progress
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.options.lean_days import LeanDays
-from mytrading.backtest.options.loop import OptionLoop, OptionWorld, Priced
+from mytrading.backtest.options.loop import OptionLoop, OptionWorld, PricedContracts
 from mytrading.backtest.options.market import OptionTerms, shared_market
 from mytrading.core.accounting.fees import Charges, FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
@@ -123,7 +123,7 @@ class RunResult:
     fault: Fault | None = None
     engine: str = MACHINES
     note: str = ""
-    priced: Priced | None = None
+    priced: PricedContracts | None = None
     """Of a run with `options`."""
     faults: Mapping[str, Fault] = field(default_factory=dict)
     """By strategy, what ended it; `fault` is the first one's."""
@@ -235,7 +235,7 @@ def _first_day(spec: Spec) -> date:
 
 
 def _result(
-    spec: Spec, parts: _Parts, seconds: float, *, engine: str = MACHINES, priced: Priced | None = None
+    spec: Spec, parts: _Parts, seconds: float, *, engine: str = MACHINES, priced: PricedContracts | None = None
 ) -> RunResult:
     hosts, fills = parts.engine.hosts, parts.ledger.fills
     bars = 0

@@ -117,7 +117,7 @@ def _server_problems(settings: TradingSettings) -> Iterator[str]:
         )
     own = settings.primary is None
     sources = (settings.openalgo.account,) if own else tuple(account.id for account in settings.accounts)
-    if settings.on_live_quotes and SIMULATOR_ACCOUNT in sources:
+    if settings.uses_live_quotes and SIMULATOR_ACCOUNT in sources:
         yield (
             f"{venue}: an account is called {SIMULATOR_ACCOUNT}, as the one at the simulator is; expected another "
             "name in OPENALGO_ACCOUNT and config/accounts.toml (remove it and `mytrading account add` it again)"

@@ -62,7 +62,7 @@ def build_run_config(
             ),
             logging=copy_shared_fields(run_config.LogRules, settings.logging),
             simulator=replace(settings.simulator, followed=True, speed=1.0, replay="")
-            if settings.on_live_quotes
+            if settings.uses_live_quotes
             else settings.simulator,
             process=settings.process,
             alert_command=settings.alerts.command,
@@ -93,7 +93,7 @@ def _servers(
     The venue is the primary account. An embedded simulator is a venue without any; one on live quotes has the primary
     as its source, and of the others those that stand by for it: to none of them an order may go.
     """
-    if settings.at_simulator:
+    if settings.trades_at_simulator:
         name = settings.openalgo.account if settings.simulator.embedded else SIMULATOR_ACCOUNT
         venue = _venue(settings, name, rest_url, ws_url, api_key or secrets.token_hex(16))
         if settings.simulator.embedded:
@@ -154,7 +154,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> run_con
         symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
         product=product_of(settings, strategy),
         file=settings.file_of(strategy.name),
-        accounts=() if settings.at_simulator else strategy.accounts,
+        accounts=() if settings.trades_at_simulator else strategy.accounts,
         plan=settings.plan_of(strategy.name),
     )
 

@@ -87,15 +87,15 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.strategies if self.system.enable_strategy_engine else ()
 
     @property
-    def on_live_quotes(self) -> bool:
+    def uses_live_quotes(self) -> bool:
         """True if paper money trades at the stack's own simulator on quotes of a real server."""
         wanted = self.system.mode is Mode.PAPER and self.system.paper_venue == "simulator"
         return wanted and not self.simulator.embedded
 
     @property
-    def at_simulator(self) -> bool:
+    def trades_at_simulator(self) -> bool:
         """True if orders go to the stack's own simulator, which has a single account."""
-        return self.simulator.embedded or self.on_live_quotes
+        return self.simulator.embedded or self.uses_live_quotes
 
     @property
     def primary(self) -> AccountConfig | None:

@@ -50,7 +50,7 @@ class Stack(Receiver):
     def units(self, strategy: str, instrument: str) -> int | None:
         return None if instrument in self.ordered else self.positions.get(instrument, 0)
 
-    def stopped_ns(self, strategy: str, instrument: str) -> int:
+    def stopped_machine_ns(self, strategy: str, instrument: str) -> int:
         return 0
 
     def send(self, alert: AlertReceived) -> tuple[Any, ...]:

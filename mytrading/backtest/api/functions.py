@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mytrading.backtest.data.columns import Columns, DataError, build_columns
-from mytrading.backtest.data.load import are_daily_files, load_daily_bars
+from mytrading.backtest.data.load import are_bhavcopies, load_bhavcopy_bars
 from mytrading.backtest.data.load import load_bars as load_file
 from mytrading.backtest.data.store import STORE, load_stored, open_store
 from mytrading.backtest.results import output
@@ -88,8 +88,8 @@ def load_bars(
     else:
         path = Path(source)
         name = _resolve(instrument) if instrument else ""
-        daily = path.exists() and are_daily_files(path)
-        columns = (load_daily_bars if daily else load_file)(path, name, begin, end)
+        daily = path.exists() and are_bhavcopies(path)
+        columns = (load_bhavcopy_bars if daily else load_file)(path, name, begin, end)
     return bars_frame(columns)
 
 

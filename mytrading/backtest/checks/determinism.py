@@ -90,8 +90,10 @@ def _serve() -> None:
 def check_determinism(
     spec: Spec, file: Path | None, observer: Observer, whole: Log, other: OtherProcess | None
 ) -> CheckOutcome:
-    """Check that reruns here and in a new process (`other`, None skips it) decide as the full run `whole` did; lowers
-    its call times to the faster of both."""
+    """Check that two repetitions of the full run `whole` make the same decisions: one here, one in another process.
+
+    `other` is that process; None skips it. `whole.took_ns` is changed: each call gets the faster of its two times here.
+    """
     found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
     again = observer.replay(spec, whole)
     _compare(spec, found, whole, again.decisions, "a second run in the same process", _STATE)

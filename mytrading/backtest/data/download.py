@@ -134,7 +134,7 @@ class _Writer:
         self._written = time.monotonic()
 
     def take(self, bars: Sequence[Bar], first: date, last: date) -> None:
-        """Keep the answer for these days, and write if the last time is long ago."""
+        """Keep the fetched bars of days `first` to `last`; write all that are kept every `WRITE_SECONDS`."""
         self._bars.update((bar.start_ns, bar) for bar in bars)
         self._series.bars += len(bars)
         if first <= self._over:

@@ -30,12 +30,12 @@ class RequestError(ValueError):
     """An option that cannot be met; the message says what was expected, what was found and what to do."""
 
 
-def are_daily_files(path: Path) -> bool:
+def are_bhavcopies(path: Path) -> bool:
     """True if the path is a folder or a single bhavcopy, which hold bars of whole days."""
     return path.is_dir() or (path.name.lower().endswith(SUFFIXES) and is_bhavcopy(path, shares=True))
 
 
-def load_daily_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
+def load_bhavcopy_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
     """Load an instrument's daily bars from a bhavcopy or a folder of them, days `first` to `last` included (None: no
     bound). Raises `DataError`."""
     files = _files(path)

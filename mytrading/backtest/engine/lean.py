@@ -18,7 +18,7 @@ from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.engine.lean_terms import LeanTerms, NotCoveredError
 from mytrading.backtest.engine.ledger import RULE_WORDS, Ledger, Trade
-from mytrading.backtest.engine.loop import PROGRESS_EVERY, Progress, on_tick
+from mytrading.backtest.engine.loop import PROGRESS_EVERY, Progress, round_to_tick
 from mytrading.core.engine.active_signals import SIDES, SignalStatus
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.engine.signal_gate import permitted_action
@@ -646,9 +646,9 @@ class LeanEngine:
         if held.leg is not None:
             tick = self._tick
             if held.leg.floor >= low:
-                levels.append(on_tick(held.leg.floor, tick, floor))
+                levels.append(round_to_tick(held.leg.floor, tick, floor))
             if held.leg.ceiling <= high:
-                levels.append(on_tick(held.leg.ceiling, tick, ceil))
+                levels.append(round_to_tick(held.leg.ceiling, tick, ceil))
         if held.rests and held.stop is not None and (held.units > 0) is falls:
             levels.append(held.stop.trigger)
         passed = [level for level in levels if low <= level <= high and level != begin]

@@ -104,8 +104,8 @@ class BarPath:
         if legs:
             found = self._risk.environment.instruments.get(name)
             tick = found.tick_size if found is not None else 0.0
-            levels += [on_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
-            levels += [on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
+            levels += [round_to_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
+            levels += [round_to_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
         return [(level, True) for level in levels if low <= level <= high and level != begin]
 
     def _is_watched(self, name: str) -> bool:
@@ -115,7 +115,7 @@ class BarPath:
         return aims or name in state.stop_instruments or name in self.listens
 
 
-def on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
+def round_to_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
     """The first price in ticks that is there or beyond."""
     return round(to(round(price / tick, 6)) * tick, 6) if tick else price
 
@@ -397,7 +397,7 @@ class Loop:
         machines = self._machines
         book = self._world.open_day(day)
         machines.engine.book = book
-        machines.risk.take_contracts(book)
+        machines.risk.set_contracts(book)
         machines.open_day(day.isoformat(), start)
         exchanges = {name.partition(":")[0] for name in self._feeds}
         begins = [at for exchange in exchanges if (at := self._square_off.begins_ns(exchange, start))]

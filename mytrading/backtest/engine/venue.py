@@ -127,7 +127,7 @@ class BacktestVenue:
     @property
     def is_idle(self) -> bool:
         """True while no order rests."""
-        return not any(self.exchange.instruments_at_work())
+        return not any(self.exchange.instruments_with_live_orders())
 
     def call(self, order: Order, call: Call) -> None:
         """Take a call of the order machine: executed at once within a bar or where orders fill at the close, else after
@@ -263,14 +263,14 @@ class BacktestVenue:
         """Keep the prices between which nothing happens."""
         low, high = -_FAR, _FAR
         for name in self.exchange.books.resting.get(instrument, ()):
-            price, falls = self.act_price(self.exchange.books.orders[name])
+            price, falls = self.fill_or_trigger_price(self.exchange.books.orders[name])
             low, high = (max(low, price), high) if falls else (low, min(high, price))
         if low == -_FAR and high == _FAR:
             self.touch.pop(instrument, None)
         else:
             self.touch[instrument] = (low, high)
 
-    def act_price(self, order: BookOrder) -> tuple[float, bool]:
+    def fill_or_trigger_price(self, order: BookOrder) -> tuple[float, bool]:
         """Return where a resting order fills or triggers (rupees); True if the market must fall to it, False: rise."""
         request = order.request
         buys = request.side is Side.BUY
@@ -289,7 +289,7 @@ class BacktestVenue:
         found: dict[float, bool] = {}
         for name in self.exchange.books.resting.get(instrument, ()):
             order = self.exchange.books.orders[name]
-            price, down = self.act_price(order)
+            price, down = self.fill_or_trigger_price(order)
             if down == falls and (end <= price < begin if falls else begin < price <= end):
                 found[price] = found.get(price, False) or order.request.order_type in _STOPS
         return sorted(found.items(), reverse=falls)

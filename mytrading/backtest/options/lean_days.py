@@ -344,7 +344,7 @@ class LeanDays(OptionLoop):
         """The legs as risk admits them and the next open fills them."""
         risk = self._risk
         self._venue.now = now
-        risk.take_contracts(self._machines.engine.book)
+        risk.set_contracts(self._machines.engine.book)
         for leg in signal.legs:
             moment = self._quotes.get(leg.instrument)
             if moment is None or moment.quoted or leg.instrument in self._market.terms.quotes:

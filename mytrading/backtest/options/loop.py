@@ -55,8 +55,11 @@ _PAISA = 0.01
 """Rupees by which a profit counts as being at a rule of its run: a bar too many is walked, none too few."""
 
 
-class Priced(NamedTuple):
-    """The bars of the contracts that a run wanted, and how many bars and fills had their price from where."""
+class PricedContracts(NamedTuple):
+    """What pricing the contracts of a run came to: their bars, and from which source the prices were.
+
+    `columns`: bars of each contract that the run held or ordered. `bars`, `fills`: how many of its bars and fills were
+    priced by each of `SOURCES`, by the source's name."""
 
     columns: tuple[Columns, ...]
     bars: dict[str, int]
@@ -70,7 +73,7 @@ class Priced(NamedTuple):
     calibration: tuple[DayError, ...]
     """Error of prices off the underlying against the bhavcopies given, day by day."""
 
-    def shares(self) -> dict[str, float]:
+    def source_fractions(self) -> dict[str, float]:
         """Return the share (0 to 1) of each price source in the bars at which a contract was held or ordered."""
         total = sum(self.bars.values())
         return {name: self.bars.get(name, 0) / total if total else 0.0 for name in SOURCES}
@@ -241,14 +244,14 @@ class OptionLoop(Loop):
         self._end_whole_day()
         self._machines.engine.stop()
 
-    def outcome(self, fills: Sequence[Fill]) -> Priced:
+    def outcome(self, fills: Sequence[Fill]) -> PricedContracts:
         """Return, after the run, the contracts' bars and how many bars and `fills` were priced by which source."""
         legs = [leg for leg in {**self._past, **self._legs}.values() if leg.days]
         by_name = {leg.contract.id: leg for leg in legs}
         found = Counter(by_name[fill.instrument].source_at(fill.at_ns) for fill in fills if fill.instrument in by_name)
         bars, columns = dict(self.bars), tuple(leg.all_bars() for leg in legs)
         counts, errors = self._counts(by_name, fills), calibration_errors(self._market)
-        return Priced(columns, bars, dict(found), dict(self.gaps), counts, self._exits(legs), errors)
+        return PricedContracts(columns, bars, dict(found), dict(self.gaps), counts, self._exits(legs), errors)
 
     def _counts(self, legs: Mapping[str, LegTape], fills: Sequence[Fill]) -> QuoteCounts:
         priced = sum(fill.instrument in legs and legs[fill.instrument].was_quoted(fill.at_ns) for fill in fills)

@@ -178,7 +178,7 @@ class Replay:
                 world.limits, world.rates, world.strategies, account, world.calendar, world.book, square_off
             )
         )
-        risk.take_contracts(world.book, world.master)
+        risk.set_contracts(world.book, world.master)
         risk.environment.tables = world.tables
         orders = build_order_machine(world.rates, world.calendar)
         self._machines = Machines(self.engine, risk, orders, self._venues, account, self.side.apply)

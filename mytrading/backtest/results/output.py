@@ -246,7 +246,7 @@ def option_price_sources(result: RunResult) -> dict[str, Any] | None:
         return None
     counts = result.priced.quotes
     return {
-        "bars": {name: round(share, 6) for name, share in result.priced.shares().items()},
+        "bars": {name: round(share, 6) for name, share in result.priced.source_fractions().items()},
         "fills": result.priced.fills,
         "gaps": dict(sorted(result.priced.gaps.items())),
         "quotes": {"bars": counts.bars, "fills": counts.fills, "missing": dict(sorted(counts.missing.items()))},

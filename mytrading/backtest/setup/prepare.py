@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_columns
 from mytrading.backtest.data.feeds import sessions
 from mytrading.backtest.data.holes import describe_holes
-from mytrading.backtest.data.load import RequestError, are_daily_files, load_bars, load_daily_bars
+from mytrading.backtest.data.load import RequestError, are_bhavcopies, load_bars, load_bhavcopy_bars
 from mytrading.backtest.data.store import STORE, load_stored, open_store, stored_option_files
 from mytrading.backtest.data.universe import universe_members
 from mytrading.backtest.engine.assumptions import (
@@ -199,9 +199,9 @@ def _read_data(
             continue
         for name in wanted:
             if source != OPENALGO:
-                daily = are_daily_files(file)
+                daily = are_bhavcopies(file)
                 of_days = of_days or daily
-                found.append((load_daily_bars if daily else load_bars)(file, name, request.first, request.last))
+                found.append((load_bhavcopy_bars if daily else load_bars)(file, name, request.first, request.last))
             elif fetch is None:
                 raise RequestError("--data openalgo: expected a server; start the stack, or name a file")
             else:

@@ -249,12 +249,12 @@ class AccountBook:
     def _reasons_to_keep(self, account: AccountConfig) -> list[str]:
         """Return why an account should stay; a broker that does not answer is a reason too."""
         reasons = [f"the {profile} stack runs and uses it" for profile in running_profiles_of(account.id)]
-        reasons += journaled_holdings(account.id)
+        reasons += journaled_position_lines(account.id)
         try:
             api_key = key_vault.open_vault(key_vault.key_environment(self.home)).open(account.key, account.id)
         except ConfigurationError as error:
             return [*reasons, f"the broker's positions cannot be read: {error}"]
-        return reasons + broker_holdings(account.host, api_key)
+        return reasons + broker_position_lines(account.host, api_key)
 
 
 def audit_rows() -> list[dict[str, Any]]:
@@ -334,7 +334,7 @@ def _started(account: str) -> Iterator[RunConfig]:
                 yield config
 
 
-def journaled_holdings(account: str) -> list[str]:
+def journaled_position_lines(account: str) -> list[str]:
     """Return the account's open positions by our own journals, a line of text each, running or not."""
     lines = []
     for config in _started(account):
@@ -355,7 +355,7 @@ def journaled_holdings(account: str) -> list[str]:
     return lines
 
 
-def broker_holdings(host: str, api_key: str) -> list[str]:
+def broker_position_lines(host: str, api_key: str) -> list[str]:
     """Return the account's open positions by the broker, a line of text each, or one on why they cannot be read."""
     try:
         client = OpenAlgoClient(host, api_key, time.monotonic_ns)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, find_running_stack, project_folder
-from mytrading.cli.shell.options import AsJson, Profile, completion, leg_names
+from mytrading.cli.shell.options import AsJson, Profile, completion, leg_strategy_names
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.config.problems import hint, name_key
 from mytrading.messages.enums import OrderType, Product
@@ -32,7 +32,7 @@ app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs
 SCHEMA_FILE = "docs/legs.schema.json"
 _COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "profile", "product", "units", "price", "limit",
             "value", "stop", "target", "guard")  # fmt: skip
-LegFile = Annotated[str, typer.Argument(help="A file of legs in config/strategies.", autocompletion=leg_names)]
+LegFile = Annotated[str, typer.Argument(help="A file of legs in config/strategies.", autocompletion=leg_strategy_names)]
 
 
 TemplateLeg = tuple[str, str, str, str, str, str]
@@ -119,7 +119,7 @@ def new(
                                  help="short-straddle, strangle, iron-condor, bull-call-spread …"),
     underlying: str = typer.Option("NIFTY", "--underlying", "-u", help="NIFTY, BANKNIFTY, SENSEX or EXCHANGE:SYMBOL."),
     source: str = typer.Option("", "--from", help="Copy this strategy of legs instead of a template.",
-                               autocompletion=leg_names),
+                               autocompletion=leg_strategy_names),
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write config/strategies/NAME.toml from a template, or a copy of another file of legs."""
@@ -235,8 +235,8 @@ def save(
     A leg changes the one at its place; or legs say with `from` which one of the file each was, null for a new one.
     """
     from mytrading.cli.legs.saving import merge_legs
-    from mytrading.cli.shell.file_edits import place_of, try_text
-    from mytrading.cli.shell.target import refuse_taken_name, values_given
+    from mytrading.cli.shell.file_edits import check_file_text, problem_location
+    from mytrading.cli.shell.target import read_json_input, refuse_taken_name
     from mytrading.runtime.host import file_versions
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
@@ -255,12 +255,12 @@ def save(
         after = (
             file_versions.version_text(path, version)
             if version
-            else merge_legs(seen, label, values_given("keys of the file"))
+            else merge_legs(seen, label, read_json_input("keys of the file"))
         )
     except ValueError as error:
         fail(USAGE, str(error))
     idle = _is_disabled(after)  # judged as if it ran, so that all its mistakes are told
-    settings, problems = try_text(
+    settings, problems = check_file_text(
         home, path, merge_legs(after, label, {"enabled": True}) if idle else after, label, profile
     )
     if idle:
@@ -272,7 +272,7 @@ def save(
     body = {
         "name": label, "file": own, "saved": writes, "digest": file_versions.digest_of_text(there),
         "kept_version": kept, "versions": file_versions.versions_of(path), "text": after,
-        "diff": file_versions.diff_of(before, after, own), "problems": [place_of(text) for text in problems],
+        "diff": file_versions.diff_of(before, after, own), "problems": [problem_location(text) for text in problems],
         **{key: described.get(key, []) for key in ("notes", "guards", "changes")},
     }  # fmt: skip
     said = "written" if writes else "nothing to change" if after == before else "not written"

@@ -19,7 +19,7 @@ from mytrading.cli.shell.failures import ERROR, USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile
 from mytrading.cli.shell.output import print_json
 from mytrading.core.bars.builder import aggregate, timeframe_name
-from mytrading.core.bars.premium import HeldLeg, premium_bars, units_per_set
+from mytrading.core.bars.premium import HeldLeg, premium_bars, premium_weights
 from mytrading.core.text.money import rupees
 from mytrading.core.time import format_ist
 from mytrading.messages.exit_rules import TrendRule
@@ -71,7 +71,7 @@ def strategy_chart(
         watched = [name for name in body["watches"] if run is not None and run.plan is None]
         if not legs and not watched:
             fail(ERROR, f"{body['name']} holds nothing and has no trade yet: there is no premium to draw")
-        units = units_per_set(legs)
+        units = premium_weights(legs)
         minutes = _stored_minutes(found.config, {*units, *watched})
         bars = premium_bars(units, minutes, rule["timeframe"], calendar, now)
         stops = stop_history(found.config, body["name"])

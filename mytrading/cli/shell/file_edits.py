@@ -60,7 +60,9 @@ def _take_comments(container: Container) -> str:
     return text
 
 
-def try_text(home: Path, path: Path, text: str, name: str, profile: str) -> tuple[TradingSettings | None, list[str]]:
+def check_file_text(
+    home: Path, path: Path, text: str, name: str, profile: str
+) -> tuple[TradingSettings | None, list[str]]:
     """Return the settings with a file of legs that is not written yet, as the one that runs, or what is wrong with it.
 
     They are read from a copy of the project's folder that consists of links.
@@ -88,7 +90,7 @@ def _link(source: Path, target: Path, *but: str) -> None:
             (target / one.name).symlink_to(one)
 
 
-def place_of(problem: str) -> dict[str, Any]:
+def problem_location(problem: str) -> dict[str, Any]:
     """Return a problem with its line and the field that is wrong, `legs[2].strike` counted from 1; "" for none."""
     found = next((match for spelling in _SPELLINGS if (match := spelling.match(problem))), None)
     if found is None or not (found["field"].endswith("]") or found["rest"].startswith(_AFTER_FIELD)):

@@ -79,7 +79,7 @@ def strategy_classes() -> list[str]:
 
 
 @completion
-def leg_names() -> list[str]:
+def leg_strategy_names() -> list[str]:
     """Names of the strategies in `config/strategies` that are files of `[[legs]]`."""
     files = (project_home() / "config" / "strategies").glob("*.toml")
     return [path.stem for path in files if "[[legs]]" in path.read_text(errors="replace")]

@@ -59,7 +59,7 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
     settings = load_settings(home, profile, overrides=_overrides(wanted))
     print_notes((*settings.warnings, *settings.faults))
     settings = with_state_profile(settings)
-    if wanted.fresh and not settings.at_simulator:
+    if wanted.fresh and not settings.trades_at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
         fail(USAGE, "--speed 0 waits for what becomes of each order, and a dry run sends none: use one of the two")
@@ -72,7 +72,7 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
 
 def with_state_profile(settings: TradingSettings) -> TradingSettings:
     """Return the settings with `-live`, `-dry-run` or `-simulator` added to the profile where state is separate."""
-    own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
+    own = _ON_LIVE_QUOTES if settings.uses_live_quotes else _OWN_STATE.get(settings.system.mode)
     if own is None or settings.profile.endswith(f"-{own}"):
         return settings
     return replace(settings, profile=f"{settings.profile}-{own}")

@@ -167,7 +167,7 @@ def settings_names(folder: Path) -> dict[Path, str]:
     return names
 
 
-def values_given(what: str) -> dict[str, Any]:
+def read_json_input(what: str) -> dict[str, Any]:
     """Return the JSON object of `what` on standard input; ends the command if there is none."""
     try:
         found = json.loads(sys.stdin.read())

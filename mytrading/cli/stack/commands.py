@@ -47,7 +47,7 @@ def up(
         orchestrator = prepare_stack(wanted)
         check_before_start(orchestrator)
         view = StackWatch(seconds=seconds, as_json=as_json, detach=detach)
-        view.handle_signals()
+        view.install_signal_handlers()
         view.story = start_stack(orchestrator, fresh)
         code = watch_stack(orchestrator, view)
     if code:

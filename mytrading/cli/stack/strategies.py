@@ -127,11 +127,11 @@ def save(
 
     A file with which the strategy would not start is not written. It counts from the next start on.
     """
-    from mytrading.cli.shell.target import values_given
+    from mytrading.cli.shell.target import read_json_input
     from mytrading.cli.stack.strategy_parameters import save_parameters
 
     home = project_folder()
-    values = {} if version else values_given("parameters")
+    values = {} if version else read_json_input("parameters")
     body = save_parameters(home, name, values, version, expected, profile, only_check=only_check)
     problems = [row["text"] for row in body["problems"]]
     said = "written; it counts from the next start on" if body["saved"] else "not written"

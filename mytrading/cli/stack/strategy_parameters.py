@@ -11,7 +11,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AbstractTable
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail
-from mytrading.cli.shell.file_edits import comments_kept_with_tables, place_of, try_text
+from mytrading.cli.shell.file_edits import check_file_text, comments_kept_with_tables, problem_location
 from mytrading.cli.shell.target import file_stem, settings_names
 from mytrading.cli.stack.strategy_trial import try_strategies
 from mytrading.config.problems import hint, name_key
@@ -44,7 +44,7 @@ def save_parameters(
     return {
         "name": label, "file": own, "saved": writes, "digest": file_versions.digest_of_text(there),
         "kept_version": kept, "versions": file_versions.versions_of(path),
-        "diff": file_versions.diff_of(before, after, own), "problems": [place_of(text) for text in problems],
+        "diff": file_versions.diff_of(before, after, own), "problems": [problem_location(text) for text in problems],
         "notes": notes,
     }  # fmt: skip
 
@@ -97,7 +97,7 @@ def _file_of(home: Path, name: str) -> tuple[Path, str, str]:
 def _tried(home: Path, path: Path, text: str, name: str, profile: str) -> tuple[list[str], list[str]]:
     """Why a strategy would not start with this file, and what the profile sets whatever the file says, where the other
     profiles are asked as well. The strategy's own `initialize` runs too, in a process of its own."""
-    settings, problems = try_text(home, path, text, name, profile)
+    settings, problems = check_file_text(home, path, text, name, profile)
     if settings is None or problems:
         return problems, []
     notes = [one for one in settings.warnings if str(path.relative_to(home)) in one]

@@ -44,7 +44,7 @@ class StackWatch:
     story: str = ""
     ending: str = field(default="", init=False)
 
-    def handle_signals(self) -> None:
+    def install_signal_handlers(self) -> None:
         """Install handlers of SIGINT, SIGTERM and SIGHUP that only set `ending`; SIGHUP leaves the stack running."""
 
         def end(number: int, _: FrameType | None) -> None:

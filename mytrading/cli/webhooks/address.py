@@ -15,7 +15,7 @@ from mytrading.runtime.host.paths import project_home
 from mytrading.runtime.streams.endpoints import read_webhook_endpoint
 
 
-def public_or_local(profile: str, patience_s: float) -> tuple[str, list[str]]:
+def webhook_address(profile: str, patience_s: float) -> tuple[str, list[str]]:
     """Return the address before the path, and notes. A running stack that has just got its first webhook is given
     `patience_s` seconds to listen."""
     try:

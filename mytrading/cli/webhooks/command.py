@@ -488,10 +488,10 @@ def _path(made: Any) -> str:
 
 def _base(profile: str) -> tuple[str, list[str]]:
     """The address before the path: the public one, else where the running stack listens, else the setting's port."""
-    from mytrading.cli.webhooks.address import public_or_local
+    from mytrading.cli.webhooks.address import webhook_address
 
     with exit_on_errors():
-        return public_or_local(profile, _LISTENS_S)
+        return webhook_address(profile, _LISTENS_S)
 
 
 def _wait_for(look: Any, seconds: float) -> Any:

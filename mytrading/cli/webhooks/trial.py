@@ -10,8 +10,11 @@ from typing import Any
 
 
 def send(url: str, body: bytes, patience_s: float) -> tuple[int, dict[str, Any]]:
-    """Post a body and return status and answer. It is sent again for `patience_s` seconds until the running stack has
-    taken the file's new token (404) and the instruments of a new webhook (503); neither did anything."""
+    """Post an alert to a webhook's address and return HTTP status and answer, retrying for `patience_s` seconds.
+
+    Only 404 and 503 are retried, by which the server says that it did nothing: the running stack has not yet taken the
+    webhook's new token (404), or does not know its instruments yet (503).
+    """
     deadline = time.monotonic() + patience_s
     while True:
         status, answer = _call(url, body)
@@ -21,7 +24,8 @@ def send(url: str, body: bytes, patience_s: float) -> tuple[int, dict[str, Any]]
 
 
 def follow(base: str, answer: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-    """Return what the status page says once each signal has an order, or after so many seconds."""
+    """Return the alert's status page once each accepted signal has an order, or as it is after so many seconds; None if
+    the `answer` names no page."""
     if "status_url" not in answer:
         return None
     deadline = time.monotonic() + seconds

@@ -135,9 +135,10 @@ def _split_covered(group: Sequence[MarginLeg]) -> tuple[list[MarginLeg], list[Ma
 def hedge_benefit(
     legs: Sequence[MarginLeg], cost: Callable[[MarginLeg], float], exposure: Callable[[HedgedOptions], float]
 ) -> float:
-    """Rupees by which bought options lessen the margin of sold ones.
+    """Return the rupees by which bought options lessen the margin of sold ones; never below 0.
 
-    `cost` gives what a sold leg is charged by itself, `exposure` the share of its sold value that a hedged group keeps.
+    Without hedges each sold leg is charged `cost(leg)`. Hedged ones are charged together instead: their greatest loss
+    at expiry, and the fraction `exposure(group)` of their sold value.
     """
     groups, bare = split_hedged(legs)
     if not groups:

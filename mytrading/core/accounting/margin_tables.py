@@ -143,7 +143,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         mine = sorted((row for row in self.margin if underlying in row.underlyings), key=lambda row: row.since)
         return next((row for row in reversed(mine) if row.since <= day), mine[0] if mine else None)
 
-    def lots_of(self, underlying: str, day: date) -> LotSize | None:
+    def lot_size_of(self, underlying: str, day: date) -> LotSize | None:
         """Return an underlying's lot size and freeze quantity valid on `day`; None if the table does not have them."""
         mine = (row for row in self.lots if row.underlying == underlying)
         return next((row for row in mine if row.since <= day <= row.until), None)

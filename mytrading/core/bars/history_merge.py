@@ -102,7 +102,7 @@ class HistoryMerge:
 
     def add_instrument(self, instrument: str, covered_ns: int = 0) -> None:
         """Track an instrument whose store is complete to market `covered_ns` (0: empty).
-        Its live bars are withheld until `note_resumed` and then history."""
+        Its live bars are withheld until `request_history_until` and then history."""
         self._joins.setdefault(instrument, _Join(covered_ns))
 
     def mark_complete(self, until_ns: int) -> list[str]:
@@ -120,7 +120,7 @@ class HistoryMerge:
         for join in self._joins.values():
             join.holding, join.due_ns = True, None
 
-    def note_resumed(self, instrument: str, upto_ns: int) -> None:
+    def request_history_until(self, instrument: str, upto_ns: int) -> None:
         """Schedule a history request up to market `upto_ns` (end of a minute), when live quotes are complete."""
         join = self._joins.get(instrument)
         if join is not None:

@@ -23,9 +23,12 @@ class HeldLeg(NamedTuple):
     price: float
 
 
-def units_per_set(legs: Iterable[HeldLeg]) -> dict[str, int]:
-    """Return the signed units of each instrument in one set of the legs, the smallest whole-number ratio.
-    Units sold count positive if the legs were entered for a net credit, units bought if for a debit."""
+def premium_weights(legs: Iterable[HeldLeg]) -> dict[str, int]:
+    """Return how often each instrument's price counts in the combined premium, as small signed whole numbers.
+
+    Twice as many units give twice the weight. The sign makes the premium that was paid or received positive: bought
+    legs count above 0 if the legs cost money to enter, sold legs if they brought money.
+    """
     units: dict[str, int] = {}
     net = 0.0
     for leg in legs:

@@ -55,7 +55,7 @@ class Exchange:
         self._rules = rules
         self.books = ExchangeBooks(books, instrument_of, facts, spot_of)
 
-    def instruments_at_work(self) -> Iterable[str]:
+    def instruments_with_live_orders(self) -> Iterable[str]:
         """Return the instruments with live orders, of which `on_mark` needs every tick."""
         return self.books.resting.keys()
 

@@ -31,7 +31,7 @@ def position_version(held: Position | UnmanagedChanged) -> str:
     return _mark(held.quantity, getattr(held, "quantity_seen", 0), held.average_price)
 
 
-def why_moved(expected: str, now: str, what: str) -> str:
+def why_changed(expected: str, now: str, what: str) -> str:
     """Return why a command is refused whose author saw the mark `expected`; empty if it still holds, or is empty."""
     if expected in ("", now):
         return ""
@@ -43,11 +43,11 @@ def describe_held(held: Position | UnmanagedChanged) -> str:
     return f"{held.quantity:+d} of {held.instrument} at {held.average_price:,.2f}"
 
 
-def why_order_moved(expected: str, order: Order) -> str:
-    """Return why a command on an order is refused, as `why_moved`."""
-    return why_moved(expected, order_version(order), describe_order(order))
+def why_order_changed(expected: str, order: Order) -> str:
+    """Return why a command on an order is refused, as `why_changed`."""
+    return why_changed(expected, order_version(order), describe_order(order))
 
 
-def why_position_moved(expected: str, held: Position | UnmanagedChanged) -> str:
-    """Return why a command on a position is refused, as `why_moved`."""
-    return why_moved(expected, position_version(held), describe_held(held))
+def why_position_changed(expected: str, held: Position | UnmanagedChanged) -> str:
+    """Return why a command on a position is refused, as `why_changed`."""
+    return why_changed(expected, position_version(held), describe_held(held))

@@ -64,12 +64,12 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
         every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, oms.limits.mismatch_gap), True)
     for account in oms.state.open_flattens.sorted_values():
-        if not oms.is_cancel_out(account):
+        if not oms.is_cancel_unanswered(account):
             due[account] = (oms.limits.chase_reads, True)
     for account in (*_recovering(oms.state), *_held_back(oms.state)):
         due[account] = (oms.limits.chase_reads, True)
     for key in oms.state.owners:
-        if oms.in_venue_square_off(key):  # what the venue closes by the clock
+        if oms.is_venue_square_off(key):  # what the venue closes by the clock
             every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
             due[key.account] = (min(every, oms.limits.mismatch_gap), True)
     for account, (every, positions) in sorted(due.items()):
@@ -83,7 +83,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
 def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) -> None:
     """Note how soon an order needs a read: what was learnt of it since the last one was asked for needs one at once."""
     limits = oms.limits
-    if order.filled_seen == order.filled and oms.is_cancel_out(order.account, order.client_order_id):
+    if order.filled_seen == order.filled and oms.is_cancel_unanswered(order.account, order.client_order_id):
         return
     evidence, unresolved, reduces = order.evidence, order.state in UNRESOLVED, order.purpose.reduces
     slow = unresolved and not reduces and not isinstance(evidence.match, Candidate | Ambiguous)

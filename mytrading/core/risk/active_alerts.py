@@ -62,7 +62,7 @@ def active_alerts(
             active[limit.kind.value, limit.scope_name] = STAYS
     for scope in risk.limits.scopes_of_unknown_profit():
         active[PROFIT_UNKNOWN, " ".join(scope)] = ActiveAlert(Severity.CRITICAL, risk.limits.unknown_profit_text(scope))
-    for strategy, why in risk.unseen_stops(now).items():
+    for strategy, why in risk.unpriced_stops(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
         active[ENGINE_STOP_BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
     kill, today = state.trading.get(KILL), ist_date(now)

@@ -18,7 +18,7 @@ from mytrading.core.risk.entries.order_trial import try_order
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import PreTradeContext
-from mytrading.core.risk.pretrade.readiness import is_quote_stale, unseen_stops
+from mytrading.core.risk.pretrade.readiness import is_quote_stale, unpriced_stops
 from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import HEDGE_PATIENCE_NS, drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
@@ -61,17 +61,17 @@ class RiskMachine:
         self.rollover = Rollover(state, self._entries, self.limits)
         self.runs = RunRules(state)
 
-    def take_contracts(self, book: InstrumentBook, master: Snapshot | None = None) -> None:
+    def set_contracts(self, book: InstrumentBook, master: Snapshot | None = None) -> None:
         """Replace the day's contracts, and have all intents checked again. `master`: the list that `book` is made of,
         with its refusals; None counts every listed instrument as in order."""
         self.environment.instruments, self.environment.master = book, master
         self.state.recheck_intents()
 
-    def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
+    def update_strategies(self, runs: Iterable[StrategyRun]) -> None:
         """Add or replace strategies that come and go without a restart; what one of them holds keeps its owner."""
         runs = tuple(runs)
-        self.environment.take_strategies(runs)
-        self.limits.take_strategies(runs)
+        self.environment.update_strategies(runs)
+        self.limits.update_strategies(runs)
         self.state.recheck_intents()
 
     def apply(self, row: Any) -> None:
@@ -164,7 +164,7 @@ class RiskMachine:
 
     def _busy(self) -> set[Place]:
         """Settled intents that may have something to withdraw or to close, by strategy and watched instrument."""
-        held, live = self.state.holdings_by_watch()
+        held, live = self.state.positions_and_entries_by_watch()
         busy: set[Place] = set()
         for strategy, watch in held.keys() | live.keys():
             if watch is None:
@@ -321,10 +321,10 @@ class RiskMachine:
         """Return why entries of the first account are blocked now, trading hours aside; empty if they are not."""
         return self._entries.why_entries_blocked(self.environment.account, now)
 
-    def unseen_stops(self, now: int) -> dict[str, str]:
+    def unpriced_stops(self, now: int) -> dict[str, str]:
         """By strategy, why risk gets no prices for the stops it watches itself; only strategies with that trouble."""
         names = {key[3] for key in self.state.stop_levels}
-        return {name: why for name in sorted(names) if (why := unseen_stops(self.state, name, now))}
+        return {name: why for name in sorted(names) if (why := unpriced_stops(self.state, name, now))}
 
     def try_order(self, trial: OrderTrial, now: int) -> OrderTrialResult:
         """Return what every pre-trade rule says to an order at market time `now`; nothing is placed or changed."""

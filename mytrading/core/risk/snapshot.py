@@ -8,7 +8,7 @@ from mytrading.core.risk.exits.price_levels import stop_level
 from mytrading.core.risk.limits.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT
-from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
+from mytrading.core.risk.pretrade.readiness import why_funds_unknown, why_not_ready
 from mytrading.core.risk.runs.run import Run, RunLeg
 from mytrading.core.risk.sizing.lots import side_of
 from mytrading.messages.control import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
@@ -38,8 +38,8 @@ def _waits(risk: RiskMachine) -> str:
     """Reasons why entries wait, in any account or strategy, each once."""
     found = []
     for account in risk.environment.accounts():
-        why = not_ready(risk.state, account)
-        if not why and risk.environment.needs_funds and (unread := funds_unread(risk.state, account)):
+        why = why_not_ready(risk.state, account)
+        if not why and risk.environment.needs_funds and (unread := why_funds_unknown(risk.state, account)):
             why = f"account {account}: {unread}"
         found.append(why)
     found += [risk.runs.unconfirmed_end(name) for name in risk.runs.books.runs]

@@ -57,7 +57,7 @@ class Holdings(Protocol):
     def units(self, strategy: str, instrument: str) -> int | None:
         """Return the signed units held in all accounts, None while something of it is on its way or not known."""
 
-    def stopped_ns(self, strategy: str, instrument: str) -> int:
+    def stopped_machine_ns(self, strategy: str, instrument: str) -> int:
         """Return the machine time at which a stop last closed something of it, or of any instrument if that is "";
         0 if none did."""
 
@@ -86,7 +86,7 @@ class _Nothing:
     def units(self, strategy: str, instrument: str) -> int | None:  # noqa: ARG002
         return None
 
-    def stopped_ns(self, strategy: str, instrument: str) -> int:  # noqa: ARG002
+    def stopped_machine_ns(self, strategy: str, instrument: str) -> int:  # noqa: ARG002
         return 0
 
 
@@ -488,7 +488,7 @@ class WebhookMachine:
             since = f"from {hhmm(webhook.start)} " if webhook.start else ""
             until = f"before {hhmm(last)}" if last else ""
             return refusal("OUTSIDE_WINDOW", f"expected an entry {since}{until}".strip(), hhmm(at // SECOND))
-        stopped = self.environment.holdings.stopped_ns(webhook.name, "" if wanted.watch else wanted.contract)
+        stopped = self.environment.holdings.stopped_machine_ns(webhook.name, "" if wanted.watch else wanted.contract)
         cooling = round(webhook.file.cooling_off_seconds * SECOND)
         if stopped and alert.received_ns - stopped < cooling:
             left = -(-(stopped + cooling - alert.received_ns) // SECOND)

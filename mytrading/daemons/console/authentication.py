@@ -60,7 +60,10 @@ class Viewer(NamedTuple):
 
 
 def csrf_of(token: str) -> str:
-    """Return the value that every POST of a cookie's page carries: only who could read the cookie's page knows it."""
+    """Return the CSRF token that belongs to a cookie's `token`: every POST of the page must carry it.
+
+    The page learns it from a GET, which a page of another origin cannot read.
+    """
     return hmac.new(b"csrf", token.encode(), hashlib.sha256).hexdigest()
 
 

@@ -168,7 +168,7 @@ class ChainSubscriptions:
         """Machine time from which a chain that failed is tried again."""
         self._interest = InterestBase(store_path(config.state).with_suffix(".interest.json"), calendar)
         self._thread = ThreadPoolExecutor(1, "console.chains")
-        black76.interpret()
+        black76.disable_numba()
 
     @property
     def count(self) -> int:

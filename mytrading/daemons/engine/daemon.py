@@ -93,9 +93,9 @@ class StrategyEngine(MachineDaemon):
         """True once the strategies run on live bars."""
         return self._opened
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Return, in lock-step, how far the market data was processed and what the engine still waits for."""
-        done = super().progress()
+        done = super().lock_step_progress()
         seen = {**done.seen, "feed/market": self._market.seen}
         waits = "" if self._opened else "strategies to open"
         return Progress(0, waits, {**done.sent, "wants": digest(self._wanted)}, seen)
@@ -249,7 +249,7 @@ class StrategyEngine(MachineDaemon):
                     )
                     self.engine.missed_windows[run.name] = self._calendar.trading_day(now), text
 
-    def effects(self, rows: Sequence[Any]) -> None:
+    def on_rows_sent(self, rows: Sequence[Any]) -> None:
         """Log the signals, vetoes and strategy faults among rows just journaled; count the signals."""
         for row in rows:
             if isinstance(row, Signal):

@@ -238,9 +238,9 @@ class BarPublisher:
         self._builder.watch(instrument, now)
         session = self._calendar.session(instrument.partition(":")[0], self._calendar.trading_day(now))
         if session is not None and session.open_ns < now < session.close_ns:
-            self._merge.note_resumed(instrument, bucket(session, now, MINUTE)[1])
+            self._merge.request_history_until(instrument, bucket(session, now, MINUTE)[1])
         else:
-            self._merge.note_resumed(instrument, now)
+            self._merge.request_history_until(instrument, now)
 
     def keep_history(self, instrument: str, days: int) -> bool:
         """Begin to keep an instrument's bars with `days` of history; False if it is kept already, or none is kept."""

@@ -252,14 +252,14 @@ class DataManager(Daemon):
                 if type(event) is SocketFrame:
                     self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Return the feed's lock-step progress: market time reached, and what it still waits for."""
         waits = "" if self.ready() else self.notes["ready"]
         if pending := self.connections.active.subscriptions.pending:
             waits = waits or f"waits for the server to acknowledge {pending[0]}"
         if self.bars.is_fetching or self.instruments.is_fetching:
             waits = waits or "waits for history or instruments"
-        return self.steps.progress(waits)
+        return self.steps.lock_step_progress(waits)
 
     def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
         """Publish bar gaps with each heartbeat."""

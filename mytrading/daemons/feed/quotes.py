@@ -247,7 +247,7 @@ class MarketSteps:
         if self._at_rest and any(seen != self._step and at > since for seen, at in self._readers.values()):
             self._publisher.send_step(self._marked_ns, again=True)
 
-    def progress(self, waits: str) -> Progress:
+    def lock_step_progress(self, waits: str) -> Progress:
         """Return lock-step progress; if `waits` (what the feed waits for) is "", first send a due step message: never
         between the quotes of a step, of which more may come until its mark does."""
         self._at_rest = bool(self._mark and not waits and not self._publisher.mark_due)

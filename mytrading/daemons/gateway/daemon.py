@@ -218,7 +218,9 @@ class Gateway(MachineDaemon):
             self._ops.send_multipart([*parts[:-1], encode_body(self.reply(parts[-1]))], zmq.NOBLOCK)
 
     def reply(self, data: bytes) -> OpsReply:
-        """Return the reply to an encoded request, after reading the newest rows of the journals."""
+        """Return the reply to an encoded request, after reading the newest rows of the journals.
+
+        What the request asks of others is published on `status`: an order's trial of risk, a report of the feed."""
         self._poll_tails()
         reply = self.server.reply(data)
         for trial in self.server.context.trials.take_unsent():

@@ -14,7 +14,7 @@ import msgspec
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.outcomes import result_of
-from mytrading.core.gateway.row_versions import why_order_moved, why_position_moved
+from mytrading.core.gateway.row_versions import why_order_changed, why_position_changed
 from mytrading.core.gateway.stop_prices import (
     KnownPrice,
     cost_of_today,
@@ -164,7 +164,7 @@ def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
 def _order_seen(ctx: RequestContext, request: ops.CancelCommand | ops.ModifyCommand | ops.ResolveCommand) -> Order:
     """The order of a command, if it still is as the command's author saw it; else raises `RequestRefused`."""
     order = _order_named(ctx, request.order)
-    if moved := why_order_moved(request.expected, order):
+    if moved := why_order_changed(request.expected, order):
         raise RequestRefused(moved)
     return order
 
@@ -220,7 +220,7 @@ def _known_price(ctx: RequestContext, instrument: str, product: Product, average
 def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     """Return the row to journal that gives units without an owner to a strategy, or to `manual` to be closed."""
     found = _unmanaged_named(ctx, request)
-    if moved := why_position_moved(request.expected, found):
+    if moved := why_position_changed(request.expected, found):
         raise RequestRefused(moved)
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
@@ -280,7 +280,7 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
     """Return the row to journal that closes one strategy's position in one instrument."""
     held = _position_named(ctx, request)
-    if moved := why_position_moved(request.expected, held):
+    if moved := why_position_changed(request.expected, held):
         raise RequestRefused(moved)
     reason = request.reason or "closed by hand"
     row = _flatten_row(ctx, request, held.account, reason, held.strategy, held.instrument, held.product)

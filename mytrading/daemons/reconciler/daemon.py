@@ -132,7 +132,7 @@ class Reconciler(Daemon):
             )
         return self._listeners[self._account].health(machine_ns)
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Lock-step progress: the last step mark read from the traded account's order stream, and the reports sent."""
         if (listener := self._listeners.get(self._account)) is None:
             return Progress(waits="an account to listen to")

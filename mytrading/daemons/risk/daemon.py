@@ -23,7 +23,7 @@ from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.risk.active_alerts import BY_OPERATOR, STATE_ALERTS, LatencyAlerts, active_alerts
 from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.pretrade.readiness import engine_stops, funds_unread, not_ready
+from mytrading.core.risk.pretrade.readiness import stops_watched_by_risk, why_funds_unknown, why_not_ready
 from mytrading.core.risk.sizing.lots import unknown_sizings
 from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.core.risk.state.day_carry import opening_rows
@@ -155,10 +155,12 @@ class RiskManager(MachineDaemon):
 
     def _take_webhooks(self) -> None:
         if self._webhooks.poll():
-            self.risk.take_strategies(self._webhooks.runs)
+            self.risk.update_strategies(self._webhooks.runs)
 
     def drop_deleted_webhooks(self) -> None:
-        """Remove webhooks whose file was deleted once they were flat at two checks: no signal is under way any more."""
+        """Remove webhooks whose file was deleted and that were flat at this check and the one before.
+
+        One check is not enough: a signal that the webhook sent last may still be on its way."""
         state = self.risk.state
         flat = frozenset(name for name in self._webhooks.closing if not state.doubted and state.is_flat(name))
         for name in flat & self._flat:
@@ -181,7 +183,7 @@ class RiskManager(MachineDaemon):
     def _take_instruments(self) -> None:
         """Take the contracts that the feed has written last."""
         listed = self._instruments.snapshot()
-        self.risk.take_contracts(self._instruments.book_of(listed), listed)
+        self.risk.set_contracts(self._instruments.book_of(listed), listed)
 
     def _take_new_contracts(self) -> None:
         if self._instruments.changed():
@@ -291,7 +293,7 @@ class RiskManager(MachineDaemon):
 
     def _on_clock(self, machine_ns: int) -> None:
         self._take_kill_file()
-        if self.disk_low() != self.risk.state.disk_low:
+        if self.is_disk_low() != self.risk.state.disk_low:
             self.tick("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
         self._decide_if_whole(machine_ns)
 
@@ -371,7 +373,7 @@ class RiskManager(MachineDaemon):
             self._market.unsubscribe(instrument)
         self._topics = wanted
 
-    def effects(self, rows: Sequence[Any]) -> None:
+    def on_rows_sent(self, rows: Sequence[Any]) -> None:
         """Count and log the decisions in `rows` (entries, exits, denials); called after they were sent."""
         for row in rows:
             match row:
@@ -400,18 +402,18 @@ class RiskManager(MachineDaemon):
         if rows:
             self._follow_instruments()
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Return lock-step progress and what delays entries; once nothing does, first decide the delayed ones."""
         account = self.risk.environment.account
-        waits = not_ready(self.risk.state, account)
-        if not waits and self.config.order_accounts and (unfunded := funds_unread(self.risk.state, account)):
+        waits = why_not_ready(self.risk.state, account)
+        if not waits and self.config.order_accounts and (unfunded := why_funds_unknown(self.risk.state, account)):
             waits = f"account {account}: {unfunded}"
         if self._waited_for and not waits and self._decided_ns == self.clock.now():
             self._decide_on_time(machine_now())
         self._waited_for = waits
         if self._wanted() != self._wants:
             self._send_wants(0)
-        done = super().progress()
+        done = super().lock_step_progress()
         seen = {**done.seen, "feed/market": self._place.seen}
         return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
 
@@ -430,7 +432,7 @@ class RiskManager(MachineDaemon):
             "open_intents": (intents := float(sum(1 for _ in state.open_intents()))),
             "open_wishes": intents,  # its name in 0.1
             "watching": float(len(self._topics)),
-            **{stop_name(position.owner): level for position, level in engine_stops(state)},
+            **{stop_name(position.owner): level for position, level in stops_watched_by_risk(state)},
             **{
                 hedge_name(one.owner): float(units)
                 for one in state.open_positions()

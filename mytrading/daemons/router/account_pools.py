@@ -74,11 +74,13 @@ class AccountPools:
         note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
         return Job(call, order, writer.encode(call, order) if writer is not None else None, None, note)
 
-    def check_connection(self, job: Job) -> None:
-        """Check the connection that `submit` will use for this job; nothing is sent."""
+    def warm_connection(self, job: Job) -> None:
+        """Poll the connection that `submit` will use for this job, to have its code and socket in the caches.
+
+        Called while the disk syncs; the answer does not matter, since `submit` polls again. Nothing is sent."""
         pool = self._pools.get(job.order.account)
         if pool is not None and (tool := pool.next_tool) is not None:
-            tool.is_idle()
+            tool.can_send_at_once()
 
     def submit(self, job: Job, rank: int) -> None:
         """Queue a call for its account's workers, lower `rank` first; returns at once. No such account: refused."""

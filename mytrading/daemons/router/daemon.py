@@ -170,7 +170,7 @@ class TradeManager(MachineDaemon):
         jobs = self._jobs(rows)
         self._prepared = (rows, jobs)
         for job, _ in jobs:
-            self._accounts.check_connection(job)
+            self._accounts.warm_connection(job)
 
     def _jobs(self, rows: Sequence[Any]) -> list[tuple[Job, int]]:
         found = []
@@ -189,7 +189,7 @@ class TradeManager(MachineDaemon):
             os.sched_yield()  # what the kernel woke for the call goes first
         return bool(jobs)
 
-    def effects(self, rows: Sequence[Any]) -> None:
+    def on_rows_sent(self, rows: Sequence[Any]) -> None:
         """Count and log the order events in `rows`, and update alerts; called after the rows were sent."""
         for row in rows:
             if isinstance(row, OrderChanged):
@@ -209,10 +209,10 @@ class TradeManager(MachineDaemon):
         active = self.orders.active_alerts(raised, self._unguarded, self._budgets.busy)
         self.alerts.follow(active, STATE_ALERTS, BY_OPERATOR)
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Return lock-step progress; it waits for the answer of a call, or an order whose fate is not known."""
         waits = "the answer of a call" if self._accounts.open_calls else self.orders.describe_unsettled()
-        done = super().progress()
+        done = super().lock_step_progress()
         return Progress(0, waits, done.sent, {**done.seen, "reconciler/reports": self._reported})
 
     def ready(self) -> bool:

@@ -340,7 +340,7 @@ class WebhookReceiver(MachineDaemon):
         elif row.verdict is AlertVerdict.DUPLICATE:
             self._counts["duplicates"] += 1
 
-    def effects(self, rows: Sequence[Any]) -> None:
+    def on_rows_sent(self, rows: Sequence[Any]) -> None:
         """Log verdicts and signals just journaled."""
         for row in rows:
             if isinstance(row, AlertJudged):

@@ -56,7 +56,7 @@ class StrategyHoldings:
         """Return the codes of the rules by which risk denied a signal or part of it; EXPIRED for one that was late."""
         return list(self._denied.get(signal, ()))
 
-    def stopped_ns(self, strategy: str, instrument: str) -> int:
+    def stopped_machine_ns(self, strategy: str, instrument: str) -> int:
         """Return the machine time at which a stop last filled, of any instrument if that is ""; 0 if none did since the
         start."""
         if instrument:

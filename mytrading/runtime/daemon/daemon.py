@@ -195,7 +195,7 @@ class Daemon:
         """Hook: return how many pieces of work wait inside this daemon."""
         return 0
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Hook: return, in lock-step, how far this daemon has come and what it waits for; called after every turn."""
         return Progress()
 
@@ -370,7 +370,7 @@ class Daemon:
 
     def _report_progress(self) -> None:
         """In lock-step: send the progress if it changed."""
-        progress = self.progress()
+        progress = self.lock_step_progress()
         if progress != self._last_progress:
             self._last_progress = progress
             done = StepDone(daemon=self.name, pid=os.getpid(), **structs.asdict(progress))
@@ -428,7 +428,7 @@ class Daemon:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.stop()
             self.on_supervisor_lost()
-        disk_space.report(self.disk_low(), self.config, self.notes, self.alerts)
+        disk_space.report(self.is_disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))
@@ -468,6 +468,6 @@ class Daemon:
         self.status.send(self.name, alert)
         self.on_alert(alert)
 
-    def disk_low(self) -> bool:
+    def is_disk_low(self) -> bool:
         """True while less disk space is free than the configured minimum."""
         return disk_space.is_low(self.config)

@@ -110,7 +110,7 @@ class MachineDaemon(Daemon):
         """Hook: begin broker calls right after the commit; true if some began (rows are then sent later)."""
         return False
 
-    def effects(self, rows: Sequence[Any]) -> None:
+    def on_rows_sent(self, rows: Sequence[Any]) -> None:
         """Hook: perform effects of decisions other than sending them (logs, alerts, counts); runs `later`."""
 
     def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
@@ -325,7 +325,7 @@ class MachineDaemon(Daemon):
         for row in rows:
             self.machine.apply(row)
         if rows:
-            self.later(lambda: self.effects(rows))
+            self.later(lambda: self.on_rows_sent(rows))
 
     def _send_all(self, decisions: Sequence[Row], rows: Sequence[Any]) -> None:
         for journaled, row in zip(decisions, rows, strict=True):
@@ -363,9 +363,9 @@ class MachineDaemon(Daemon):
             self._roll(day)
         self._day_ends = day_end(now) if day <= self.journal.day else now + RETRY_ROLL_NS
 
-    def disk_low(self) -> bool:
+    def is_disk_low(self) -> bool:
         """Return true while the disk is short of space, or the journal's disk is full but for its reserve."""
-        return self.journal.short or super().disk_low()
+        return self.journal.short or super().is_disk_low()
 
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with the carried state; on a full disk the day goes on."""
@@ -386,7 +386,7 @@ class MachineDaemon(Daemon):
             return
         for row in rows:
             self.machine.apply(row)
-        self.later(lambda: self.effects(rows))
+        self.later(lambda: self.on_rows_sent(rows))
         self.alerts.clear("DAY_NOT_ROLLED", self.name)
         self.log.info("journal.day_opened", day=day)
 
@@ -402,7 +402,7 @@ class MachineDaemon(Daemon):
         """Return the last sequence read of each journaled stream, by `writer/stream`."""
         return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self.follower.cursors.items()}
 
-    def progress(self) -> Progress:
+    def lock_step_progress(self) -> Progress:
         """Return the sequences of journaled streams written and read so far, for lock-step."""
         return Progress(sent=self.written(), seen=self.cursors())
 

@@ -181,7 +181,7 @@ class MarketClock:
             return last.market_ns + machine_ns - last.machine_ns
         return last.market_ns + int((machine_ns - last.machine_ns) * last.speed)
 
-    def machine_span(self, market_ns: int) -> float:
+    def machine_seconds_of(self, market_ns: int) -> float:
         """Return how many machine seconds a span of `market_ns` ns lasts at the present speed; 0 in lock-step."""
         return market_ns / SECOND / self.speed if self.speed else 0.0
 
@@ -213,11 +213,13 @@ class MarketClock:
         self._hand[0] = market_ns
 
     @property
-    def starts_at_ns(self) -> int:
-        """The machine time at which a stopped market starts to run (past if it runs); 0 for the wall clock."""
+    def starts_at_machine_ns(self) -> int:
+        """The machine time (ns) at which the newest segment begins; 0 for the wall clock.
+
+        It lies ahead while the market waits to start."""
         return self._last.machine_ns if self._last else 0
 
-    def run_from(self, machine_ns: int) -> None:
+    def set_start(self, machine_ns: int) -> None:
         """Set the machine time at which a stopped market starts to run; written to the clock file first."""
         assert self._last is not None
         self._add(self._segments[:-1], ClockSegment(machine_ns, self._last.market_ns, self._last.speed))

@@ -179,7 +179,7 @@ class LiveRows(AnalyzerRows):
         return {}
 
     def holding(self, holding: Holding, ltp: float) -> Body:
-        """Build a row of holdings, which a live server gives without the last price."""
+        """Build a row of holdings: delivered shares with their profit at the price `ltp`, which the row lacks."""
         return _holding(holding, ltp)
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:

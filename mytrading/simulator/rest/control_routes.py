@@ -93,7 +93,7 @@ def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> Si
     )
 
 
-async def pause(call: RestCall) -> Reply:
+async def set_paused(call: RestCall) -> Reply:
     """Stop or resume the ticks, in lock-step the clock too; with `at` (market ns), stop them from that time on."""
     venue, fields = call.venue, call.fields
     venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]

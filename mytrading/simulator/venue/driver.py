@@ -94,7 +94,7 @@ class Driver:
         self._venue, self._clock, self._jumps = venue, clock, jumps
         self._gate: StatusReader | None = None
         self._beats: dict[str, Heartbeat | None] = dict.fromkeys(daemons or ())
-        if daemons and clock.starts_at_ns > machine_now():
+        if daemons and clock.starts_at_machine_ns > machine_now():
             self._gate = StatusReader(daemons, daemons)
         self._day: date | None = None
         self._seen_at = 0
@@ -116,7 +116,7 @@ class Driver:
             market, following = self._venue.market, self._venue.index + 1
             pause = _LONGEST_PAUSE
             if market is not None and not self._venue.paused and following < len(market.times):
-                wait = self._clock.machine_span(int(market.times[following]) - self._clock.now())
+                wait = self._clock.machine_seconds_of(int(market.times[following]) - self._clock.now())
                 pause = min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
@@ -145,10 +145,10 @@ class Driver:
         now = machine_now()
         since = now - _BEAT_LATE_NS
         late = (name for name, beat in self._beats.items() if beat is None or not beat.ready or beat.machine_ns < since)
-        if (missing := ", ".join(late)) and now < self._clock.starts_at_ns:
+        if (missing := ", ".join(late)) and now < self._clock.starts_at_machine_ns:
             return
         if not missing:
-            self._clock.run_from(min(now + _LEAD_NS, self._clock.starts_at_ns))
+            self._clock.set_start(min(now + _LEAD_NS, self._clock.starts_at_machine_ns))
         ready = f"although these are not ready: {missing}" if missing else "all processes are ready"
         print(f"the market begins, {ready}", flush=True)
         gate.close()

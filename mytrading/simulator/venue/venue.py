@@ -217,7 +217,7 @@ class SimulatedVenue:
         """Read a changed listing; instruments with a held price or a resting order stay listed."""
         if self.market is None:
             return
-        self._list(self.market.day, (*self.held, *self.exchange.instruments_at_work()))
+        self._list(self.market.day, (*self.held, *self.exchange.instruments_with_live_orders()))
         self.held = {name: replace(quote, instrument=self.listing.get(name)) for name, quote in self.held.items()}
 
     def list_instrument(self, instrument: Instrument) -> None:
@@ -331,7 +331,10 @@ class SimulatedVenue:
         assert market is not None
         self.index = index
         watched = self.hub.watched_instruments
-        resting = {**dict.fromkeys(self.exchange.instruments_at_work()), **dict.fromkeys(self.triggers.instruments())}
+        resting = {
+            **dict.fromkeys(self.exchange.instruments_with_live_orders()),
+            **dict.fromkeys(self.triggers.instruments()),
+        }
         for instrument_id in dict.fromkeys((*resting, *watched)):
             instrument = self.listing.get(instrument_id)
             if instrument is None or instrument_id in self.held or not market.trades_at(instrument, index):

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.backtest.data.columns import DataError
-from mytrading.backtest.data.load import load_daily_bars
+from mytrading.backtest.data.load import load_bhavcopy_bars
 from mytrading.cli.app import app
 from mytrading.cli.shell.failures import Failure
 from tests.kit.project import ROOT
@@ -84,7 +84,7 @@ def folder_of(folder: Path, form: object, count: int = 60) -> Path:
 
 @pytest.mark.parametrize("form", [new_shares, old_shares])
 def test_days_of_a_share_are_its_bars_in_both_forms(tmp_path: Path, form: object) -> None:
-    columns = load_daily_bars(folder_of(tmp_path / "cash", form), "NSE:SBIN")
+    columns = load_bhavcopy_bars(folder_of(tmp_path / "cash", form), "NSE:SBIN")
     assert (columns.timeframe, len(columns)) == ("1d", 60)
     first = price(DAY)
     assert columns.table[:, 0].tolist() == [first, first + 5, first - 5, first + 1, 250_000.0]
@@ -93,41 +93,41 @@ def test_days_of_a_share_are_its_bars_in_both_forms(tmp_path: Path, form: object
 @pytest.mark.parametrize(("form", "volume"), [(new_contracts, 75_000.0), (old_contracts, 100.0)])
 def test_days_of_a_future_and_of_an_option_are_distinguished(tmp_path: Path, form: object, volume: float) -> None:
     folder = folder_of(tmp_path / "fo", form, 5)
-    assert load_daily_bars(folder, FUTURE).table[:, 0].tolist()[:1] == [price(DAY) + 3]
-    assert load_daily_bars(folder, FUTURE).table[4, 0] == volume
-    assert set(load_daily_bars(folder, "NFO:SBIN28MAR24600CE").close) == {41.0}
+    assert load_bhavcopy_bars(folder, FUTURE).table[:, 0].tolist()[:1] == [price(DAY) + 3]
+    assert load_bhavcopy_bars(folder, FUTURE).table[4, 0] == volume
+    assert set(load_bhavcopy_bars(folder, "NFO:SBIN28MAR24600CE").close) == {41.0}
 
 
 def test_day_on_which_it_did_not_trade_has_no_bar(tmp_path: Path) -> None:
     days = weekdays(3)
     for day, traded in zip(days, (100, 0, 100), strict=True):
         (tmp_path / f"{day}.csv").write_text(new_contracts(day, traded), encoding="utf-8")
-    assert np.diff(load_daily_bars(tmp_path, FUTURE).start_ns).tolist() == [2 * 86_400_000_000_000]
+    assert np.diff(load_bhavcopy_bars(tmp_path, FUTURE).start_ns).tolist() == [2 * 86_400_000_000_000]
 
 
 def test_from_and_to_are_days_of_the_folder(tmp_path: Path) -> None:
     days = weekdays(10)
     folder = folder_of(tmp_path / "cash", new_shares, 10)
-    assert len(load_daily_bars(folder, "NSE:SBIN", days[2], days[4])) == 3
+    assert len(load_bhavcopy_bars(folder, "NSE:SBIN", days[2], days[4])) == 3
     with pytest.raises(DataError, match=f"no days from 2025-01-01 to .*holds {days[0]} to {days[-1]}"):
-        load_daily_bars(folder, "NSE:SBIN", date(2025, 1, 1))
+        load_bhavcopy_bars(folder, "NSE:SBIN", date(2025, 1, 1))
 
 
 def test_folder_without_the_instrument_says_where_it_would_stand(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "cash", new_shares, 3)
     with pytest.raises(DataError, match=r"NSE:TCS did not trade in any of its 3 bhavcopies; shares stand in .*CM"):
-        load_daily_bars(folder, "NSE:TCS")
+        load_bhavcopy_bars(folder, "NSE:TCS")
     with pytest.raises(DataError, match=r"NFO:SBIN28MAR24FUT did not trade .* futures and options in those of F&O"):
-        load_daily_bars(folder, FUTURE)
+        load_bhavcopy_bars(folder, FUTURE)
     with pytest.raises(DataError, match="holds shares and contracts, no index; name a file with the index's bars"):
-        load_daily_bars(folder, "NSE_INDEX:NIFTY")
+        load_bhavcopy_bars(folder, "NSE_INDEX:NIFTY")
 
 
 def test_two_files_of_one_day_are_refused(tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_text(new_shares(DAY), encoding="utf-8")
     with pytest.raises(DataError, match="both tell of 2024-01-08; keep one of them"):
-        load_daily_bars(tmp_path, "NSE:SBIN")
+        load_bhavcopy_bars(tmp_path, "NSE:SBIN")
 
 
 def test_command_runs_a_strategy_on_a_folder_of_bhavcopies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class Stack:
             self._beats[name].send(name, beat)
         self.driver.step()
         self.clock.refresh()
-        return self.clock.starts_at_ns
+        return self.clock.starts_at_machine_ns
 
     def close(self) -> None:
         for publisher in self._beats.values():
@@ -68,17 +68,20 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_market_stands_while_one_process_is_not_ready_and_begins_when_all_are(stack: Stack) -> None:
-    stands = stack.clock.starts_at_ns
+    stands = stack.clock.starts_at_machine_ns
     for _ in range(20):
         assert stack.beat(feed=True, engine=True, router=False) == stands
     assert stack.clock.now() == TEN
     eventually(lambda: stack.beat(feed=True, engine=True, router=True) < stands, 10)
     eventually(lambda: stack.clock.now() > TEN, 10)
-    assert len(stack.clock.segments) == 1 and stack.clock.at(stack.clock.starts_at_ns + SECOND) == TEN + 600 * SECOND
+    assert (
+        len(stack.clock.segments) == 1
+        and stack.clock.at(stack.clock.starts_at_machine_ns + SECOND) == TEN + 600 * SECOND
+    )
 
 
 def test_market_goes_on_when_a_process_is_not_ready_any_more(stack: Stack) -> None:
-    stands = stack.clock.starts_at_ns
+    stands = stack.clock.starts_at_machine_ns
     begun = eventually(lambda: (at := stack.beat(feed=True, engine=True, router=True)) < stands and at, 10)
     before = stack.clock.now()
     eventually(lambda: stack.beat(engine=False) == begun and stack.clock.now() > before + SECOND, 10)
@@ -89,8 +92,8 @@ def test_market_begins_at_its_time_and_names_who_is_not_ready(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack = Stack(tmp_path, SECOND // 2)
-    begins = stack.clock.starts_at_ns
+    begins = stack.clock.starts_at_machine_ns
     eventually(lambda: stack.beat(feed=True) and stack.clock.now() > TEN, 10)
-    assert stack.clock.starts_at_ns == begins
+    assert stack.clock.starts_at_machine_ns == begins
     assert "the market begins, although these are not ready: engine, router" in capsys.readouterr().out
     stack.close()

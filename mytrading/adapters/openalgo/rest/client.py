@@ -144,7 +144,7 @@ class OpenAlgoClient:
     def start(self, request: bytes, deadline: Deadline) -> Started | None:
         """Send an encoded request, whose answer `finish` reads; returns None, with nothing sent, if no connection is
         open and idle."""
-        if not self.is_idle():
+        if not self.is_reusable():
             return None
         assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
@@ -153,7 +153,7 @@ class OpenAlgoClient:
         """Send a POST request, connecting if need be; `finish` must read its answer next. Raises `NotSent`."""
         return self._begin(self.encode_request(endpoint, payload), "POST", deadline)
 
-    def is_idle(self) -> bool:
+    def is_reusable(self) -> bool:
         """True if the connection is open at both ends with no unread answer on it."""
         connection = self._socket
         if connection is None or (self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending()):
@@ -204,7 +204,7 @@ class OpenAlgoClient:
         return HttpReply(status, body, began, ended, after)
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
-        if self._socket is not None and not self.is_idle():  # its end, or bytes that belong to no request of ours
+        if self._socket is not None and not self.is_reusable():  # its end, or bytes that belong to no request of ours
             self.close()
         if self._socket is None:
             try:

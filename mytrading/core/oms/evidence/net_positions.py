@@ -211,7 +211,7 @@ def _filled(oms: OrderDecision, key: NetKey) -> list[Order]:
 
 def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
     """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
-    if oms.in_venue_square_off(key):
+    if oms.is_venue_square_off(key):
         return True
     expiry = None if oms.is_trading(key.instrument) else expiry_of(key.instrument)
     return expiry is not None and expiry <= ist_date(oms.now)

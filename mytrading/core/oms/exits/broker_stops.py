@@ -88,7 +88,7 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
     if entries.exit_replaces_stops(oms, level.net, level.strategy):
         _withdraw(oms, stops, "an exit takes over")
         return
-    if not oms.is_trading(level.instrument) or oms.in_venue_square_off(level):
+    if not oms.is_trading(level.instrument) or oms.is_venue_square_off(level):
         # nothing is placed: what ends then is no failure, and the open begins again
         last = oms.state.orders.get(level.order)
         if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
@@ -118,7 +118,7 @@ def _end_move(oms: OrderDecision, level: Protection, stops: list[Order]) -> Prot
 
 
 def _rests_at(stop: Order, move: StopMove) -> bool:
-    there = modify.lies_at(modify.current_terms(stop), move)
+    there = modify.matches_stop_move(modify.current_terms(stop), move)
     return there and stop.state in RESTING and not modify.is_modify_pending(stop)
 
 
@@ -247,7 +247,7 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
 
 
 def _is_refused_move(order: Order, move: StopMove) -> bool:
-    return order.state is not OrderState.GHOST and modify.lies_at(modify.wanted_terms(order), move)
+    return order.state is not OrderState.GHOST and modify.matches_stop_move(modify.wanted_terms(order), move)
 
 
 def _failed(order: Order) -> bool:

@@ -105,7 +105,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
         return
-    if oms.in_venue_square_off(goal):
+    if oms.is_venue_square_off(goal):
         return
     books_lost = bool(oms.state.flags) and oms.state.books_lost(goal.account)
     if out.exits and not books_lost:

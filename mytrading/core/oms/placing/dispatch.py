@@ -34,7 +34,7 @@ def dispatch_calls(oms: OrderDecision) -> None:
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
-        if oms.in_venue_square_off(order):  # an entry ends, everything else waits for the venue
+        if oms.is_venue_square_off(order):  # an entry ends, everything else waits for the venue
             if rank == ENTRIES and not entries.expire_if_late(oms, order):
                 what = "the venue closes MIS positions now, nothing is sent; signal again in the next session"
                 oms.end_unsent(order, OrderState.DENIED, "denied", f"SQUARE_OFF: {what}")

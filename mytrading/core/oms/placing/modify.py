@@ -174,7 +174,7 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
 
 def _stop_refused(oms: OrderDecision, order: Order, wanted: OrderTerms, why: str) -> None:
     level = oms.state.protections.get(order.owner)
-    if level is not None and level.moving is not None and lies_at(wanted, level.moving):
+    if level is not None and level.moving is not None and matches_stop_move(wanted, level.moving):
         refuse_move(oms, level, order, why)
         return
     if order.evidence.cancel.wanted:
@@ -207,7 +207,7 @@ def refuse_move(oms: OrderDecision, level: Protection, refused: Order, why: str)
     return oms.change_protection(level, trigger=trigger, limit=limit, moving=None)
 
 
-def lies_at(terms: OrderTerms, move: StopMove) -> bool:
+def matches_stop_move(terms: OrderTerms, move: StopMove) -> bool:
     """True if the prices of these terms are those that an operator requested for a stop."""
     return abs(terms.trigger_price - move.trigger) < SAME and abs(terms.price - move.limit) < SAME
 

@@ -293,7 +293,7 @@ def _learn(
             modify.place_replacement(oms, changed)
         order = changed
     end = order.evidence.end
-    ends = end and order.state in RESTING and not oms.is_cancel_out(order.account, order.client_order_id)
+    ends = end and order.state in RESTING and not oms.is_cancel_unanswered(order.account, order.client_order_id)
     if order.filled_seen > order.filled or ends:
         oms.request_read(order.account, "unproven", positions=isinstance(end, Disputed))
 

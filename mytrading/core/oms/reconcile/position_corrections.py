@@ -25,7 +25,7 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
     for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
         if cut := min(excess, abs(position.quantity)):
             excess -= cut
-            if oms.in_venue_square_off(key):
+            if oms.is_venue_square_off(key):
                 _book_venue_square_off(oms, position, cut, read)
             else:
                 _reduce(oms, position, cut)

@@ -72,7 +72,7 @@ class OrderDecision:
         """True while the instrument's exchange trades continuously."""
         return self._is_open(instrument.partition(":")[0], self.now)
 
-    def in_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
+    def is_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
         """True for MIS from shortly before the venue itself squares off: nothing is sent for `thing` from then on."""
         if thing.product is not Product.MIS:
             return False
@@ -134,8 +134,9 @@ class OrderDecision:
                         first_ns=at, last_ns=at))  # fmt: skip
 
     def request_read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
-        """Request a read of an account's books (`positions`: the position book too), unless one was just requested;
-        with `proof` (an exit waits for it) the rate limit alone prevents it."""
+        """Request a read of an account's books, unless one was requested within `read_spacing`.
+
+        `positions`: the position book too. `proof`: an exit waits for the read, so only the rate limit prevents it."""
         asked, limits = self.state.reads.get(account) or (), self.limits
         if proof:
             if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
@@ -145,7 +146,7 @@ class OrderDecision:
         name, now = f"{account}-{self.machine}", self.machine
         self.emit(ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=now, proof=proof))
 
-    def is_cancel_out(self, account: str, name: str = "") -> bool:
+    def is_cancel_unanswered(self, account: str, name: str = "") -> bool:
         """True while a cancel call of the account (of order `name`, if given), sent lately, is unanswered."""
         young = self.machine - self.limits.cancel_first
         return any(

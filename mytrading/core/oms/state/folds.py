@@ -90,25 +90,25 @@ def _goal(state: State, row: orders.GoalChanged) -> None:
     name, is_open = goal.id, goal.state != "done"
     state.put(state.goals, name, goal)
     if is_open != (name in state.open_goals):
-        state.put_if(state.open_goals, name, goal.account, is_open)
+        state.put_or_drop(state.open_goals, name, goal.account, is_open)
 
 
 def _protection(state: State, row: orders.ProtectionChanged) -> None:
     level = row.protection
     state.put(state.protections, level.owner, level)
-    state.put_if(state.guarding, level.owner, level.id, level.state != "done")
+    state.put_or_drop(state.guarding, level.owner, level.id, level.state != "done")
 
 
 def _mode(state: State, row: account_events.AccountModeChanged) -> None:
-    state.put_if(state.modes, row.account, row.mode, row.mode)
+    state.put_or_drop(state.modes, row.account, row.mode, row.mode)
     if not row.mode:
-        state.put_if(state.wrong_mode, row.account, row, row.wrong_mode)
+        state.put_or_drop(state.wrong_mode, row.account, row, row.wrong_mode)
 
 
 def _timer(state: State, row: orders.TimerFired) -> None:
     state.advance_machine_time(row.machine_ns)
     if row.name in ("disk_low", "disk_ok"):
-        state.put_if(state.flags, "disk_low", 1, row.name == "disk_low")
+        state.put_or_drop(state.flags, "disk_low", 1, row.name == "disk_low")
     elif row.name.startswith(BOOKS_LOST):
         state.put(state.flags, row.name, 1)
     elif row.name.startswith(BOOKS_BACK) and state.books_lost(row.name.removeprefix(BOOKS_BACK)):
@@ -142,7 +142,7 @@ def _foreign(state: State, row: account_events.ForeignSeen) -> None:
 def _flatten(state: State, row: orders.FlattenChanged) -> None:
     level = row.flatten
     state.put(state.flattens, level.id, level)
-    state.put_if(state.open_flattens, level.id, level.account, level.state != "done")
+    state.put_or_drop(state.open_flattens, level.id, level.account, level.state != "done")
 
 
 def _stopped(state: State, row: account_events.EntriesStopped) -> None:
@@ -241,12 +241,12 @@ FOLDS: dict[type, Any] = {
     orders.PositionAdjusted: lambda state, row: state.put_position(row.position),
     orders.GoalChanged: _goal,
     orders.ProtectionChanged: _protection,
-    account_events.UnmanagedChanged: lambda state, row: state.put_if(state.unmanaged, row.net, row, row.quantity),
-    account_events.InstrumentHalted: lambda state, row: state.put_if(state.halted, row.net, row, row.halted),
+    account_events.UnmanagedChanged: lambda state, row: state.put_or_drop(state.unmanaged, row.net, row, row.quantity),
+    account_events.InstrumentHalted: lambda state, row: state.put_or_drop(state.halted, row.net, row, row.halted),
     account_events.AccountModeChanged: _mode,
-    account_events.MismatchSeen: lambda state, row: state.put_if(state.mismatches, row.net, row, not row.cleared),
+    account_events.MismatchSeen: lambda state, row: state.put_or_drop(state.mismatches, row.net, row, not row.cleared),
     account_events.RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
-    account_events.CarriedShown: lambda state, row: state.put_if(
+    account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.ForeignSeen: _foreign,

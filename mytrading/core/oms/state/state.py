@@ -66,7 +66,7 @@ class State:
         if before is not None and self._changes is not None:
             self._changes.append((table, key, before))
 
-    def put_if(self, table: Table[K, V], key: K, value: V, wanted: object) -> None:
+    def put_or_drop(self, table: Table[K, V], key: K, value: V, wanted: object) -> None:
         """Put a value under a key if `wanted`, else remove the key."""
         if wanted:
             self.put(table, key, value)
@@ -278,7 +278,7 @@ def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, mem
     if member == (name in present):
         return
     changed = present | {name} if member else present - {name}
-    state.put_if(index, key, changed, changed)
+    state.put_or_drop(index, key, changed, changed)
 
 
 def is_covered(level: Flatten, thing: Order | Position | OwnerKey) -> bool:

@@ -35,7 +35,7 @@ class LegStatus(NamedTuple):
 
     @property
     def is_orderable(self) -> bool:
-        """True if the leg is not at its target and every entry of it so far has failed: it may be ordered."""
+        """True if an order of the leg may be placed now: it lacks units and no entry of it is working."""
         return not self.is_complete and not self.coming and self.attempts == self.failed
 
 

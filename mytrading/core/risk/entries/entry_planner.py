@@ -20,7 +20,7 @@ from mytrading.core.risk.entries.context_builder import ContextBuilder
 from mytrading.core.risk.exits.price_levels import fix_levels
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, is_expired
-from mytrading.core.risk.pretrade.readiness import awaits_first_report, funds_unread, not_ready
+from mytrading.core.risk.pretrade.readiness import awaits_first_report, why_funds_unknown, why_not_ready
 from mytrading.core.risk.pretrade.rule_table import find_denials, find_gated_denials, with_denial
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
 from mytrading.core.risk.sizing.lots import side_of
@@ -323,7 +323,7 @@ class EntryPlanner:
         if environment.instruments.get(instrument) is None or is_expired(signal, now, self._state.wait_machine_ns):
             return False
         patient = environment.lock_step or state.machine_ns < environment.patient_until
-        if patient and not_ready(state, account):
+        if patient and why_not_ready(state, account):
             return True
         if environment.master is not None and environment.master.day != environment.today(now):
             return True
@@ -332,7 +332,7 @@ class EntryPlanner:
         if state.is_withdrawing(signal.strategy, instrument):
             return True
         if self._sizer.must_wait_for_funds(intent, account, now) or (
-            environment.needs_funds and funds_unread(state, account)
+            environment.needs_funds and why_funds_unknown(state, account)
         ):
             return True
         quote = state.quotes.get(instrument)
@@ -378,7 +378,7 @@ class EntryPlanner:
         """Return the first rule's reason why an account may enter nothing now, trading hours aside; else empty."""
         if found := find_gated_denials(self._cases.account_context(account, now)):
             return found[0].message
-        unread = funds_unread(self._state, account) if self._environment.needs_funds else ""
+        unread = why_funds_unknown(self._state, account) if self._environment.needs_funds else ""
         return f"account {account}: {unread}" if unread else ""
 
     def _entry(self, intent: Intent, account: str, case: PreTradeContext, reserve: _Reserve) -> list[Any]:

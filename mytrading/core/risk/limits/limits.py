@@ -91,9 +91,9 @@ class Limits:
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
         for account in environment.accounts():
             self._by_scope[ACCOUNT, account] = _of_account(environment, account)
-        self.take_strategies(environment.strategies.values())
+        self.update_strategies(environment.strategies.values())
 
-    def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
+    def update_strategies(self, runs: Iterable[StrategyRun]) -> None:
         """Set the limits of strategies by their run configurations."""
         for run in runs:
             most = (run.max_daily_loss, run.max_drawdown, run.daily_stop_r, run.daily_target_r)

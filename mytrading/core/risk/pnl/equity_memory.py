@@ -97,7 +97,7 @@ class EquityMemory:
         """Record a journaled level of the limits; False, and nothing recorded, if the row is another kind of level."""
         if not row.name.startswith(PREFIX):
             return False
-        self.notice_day(row.at_ns)
+        self.set_first_day(row.at_ns)
         what, _, rest = row.name[len(PREFIX) :].partition(" ")
         if what == BASE:
             self.bases[rest] = row.value
@@ -132,7 +132,7 @@ class EquityMemory:
         else:
             self.halts[line] = row.value
 
-    def notice_day(self, market_ns: int) -> None:
+    def set_first_day(self, market_ns: int) -> None:
         """Set the day from the first known market time (ns); later calls change nothing, days begin with `open_day`."""
         if self.began < 0 < market_ns:
             self.began = day_number(market_ns)

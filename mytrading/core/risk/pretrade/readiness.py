@@ -23,7 +23,7 @@ DOUBTED = "quarantine "
 """Prefix of the note of a heartbeat that names a journal in doubt."""
 
 
-def not_ready(state: RiskState, account: str) -> str:
+def why_not_ready(state: RiskState, account: str) -> str:
     """Return which daemon or account is not ready for entries, the root cause first; empty if all are ready."""
     if state.doubted:
         return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
@@ -51,7 +51,7 @@ def awaits_first_report(state: RiskState, account: str, code: str) -> bool:
     if not environment.lock_step:
         return code in AWAITED and state.machine_ns < environment.patient_until
     if code == "MARGIN_UNKNOWN":
-        return bool(funds_unread(state, account))
+        return bool(why_funds_unknown(state, account))
     unheard = account not in state.health or any(name not in state.beats for name in NEEDED)
     return unheard and code in ("NOT_READY", "POSITION_IN_DOUBT")
 
@@ -69,7 +69,7 @@ def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:
     return ""
 
 
-def funds_unread(state: RiskState, account: str) -> str:
+def why_funds_unknown(state: RiskState, account: str) -> str:
     """Return why an account's funds are unknown or too old (`environment.funds_stale`); empty if they are known."""
     funds, stale_ns = state.margin.funds.get(account), state.environment.funds_stale
     if funds is None:
@@ -98,7 +98,7 @@ def is_quote_stale(state: RiskState, quote: Quote, now: int) -> bool:
     return old and (environment.lock_step or state.machine_ns - quote.received_ns > BLIND_NS)
 
 
-def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, float]]:
+def stops_watched_by_risk(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, float]]:
     """Yield open positions, of one strategy or ("") all, with the stop level in rupees that risk watches for them."""
     for key, level in state.stop_levels.items():
         position = state.positions.get(key) if strategy in ("", key[3]) else None
@@ -106,12 +106,12 @@ def engine_stops(state: RiskState, strategy: str = "") -> Iterable[tuple[Positio
             yield position, level
 
 
-def unseen_stops(state: RiskState, strategy: str, now: int) -> str:
+def unpriced_stops(state: RiskState, strategy: str, now: int) -> str:
     """Return why risk had no fresh price for ten seconds for stops it watches itself; empty if it had, or has none."""
     environment = state.environment
     open_now = [
         (position, level)
-        for position, level in engine_stops(state, strategy)
+        for position, level in stops_watched_by_risk(state, strategy)
         if environment.is_open(position.instrument.partition(":")[0], now)
     ]
     if not open_now or environment.lock_step:

@@ -19,7 +19,7 @@ from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial
-from mytrading.core.risk.pretrade.readiness import not_ready
+from mytrading.core.risk.pretrade.readiness import why_not_ready
 from mytrading.core.risk.state.decision_rows import alert_once, close_position, goal_id, risk_alert, withdraw_entries
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
@@ -206,7 +206,7 @@ class Rollover:
             return RollBlocker("level", f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
         if limit := self._limited(position.account, position.strategy):
             return RollBlocker("limit", limit)
-        if unready := not_ready(self._state, position.account):
+        if unready := why_not_ready(self._state, position.account):
             return RollBlocker("readiness", f"not ready: {unready}; it begins as soon as that is well", passes=True)
         doubt, coming = "", self._state.pending_units(position.strategy, position.instrument, position.account)
         if position.confidence is not Confidence.CONFIRMED:

@@ -137,10 +137,12 @@ class RunLeg(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """A run of a strategy. `profit` is None while a price is missing; it holds until `fresh_until_ns` (market time).
+    """A run of a strategy: all that it holds, in all accounts, from its first entry after flat until it is flat again.
 
-    No rule of the run applies at a profit between `low` and `high`. `journaled` is the trail as journaled. `leaving`
-    is why all of it is being closed, with the time since when. `grown`: `basis` is not yet that of `past`.
+    `profit`: rupees of the whole run, None while a price is missing; valid until `fresh_until_ns` (market time).
+    `low`, `high`: no rule of the run applies while the profit is between them. `trail`: the trailing stop now, and
+    `journaled` as the journal has it. `leaving`: why the whole run is being closed ("": it is not), since `leaving_ns`
+    (market time). `past`: units and premium entered so far by owner; `grown`: it changed and `basis` does not show it.
     """
 
     strategy: str

@@ -16,7 +16,7 @@ from mytrading.core.accounting.margin import MarginLeg, is_margined
 from mytrading.core.accounting.margin_tables import BrokerMargin
 from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import NoSuchContract
-from mytrading.core.risk.pretrade.readiness import funds_unread
+from mytrading.core.risk.pretrade.readiness import why_funds_unknown
 from mytrading.core.risk.sizing.lots import is_bought_only, side_of
 from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.enums import OrderState, Product
@@ -77,7 +77,7 @@ class MarginCheck:
         """
         held, day = self._held_legs(signal, account), self._environment.calendar.trading_day(now)
         table = margin.added_margin(legs, held, self._environment.tables, day, signal.closed)
-        if not self.may_ask(legs):
+        if not self.may_ask_broker(legs):
             return RequiredMargin(table, table)
         answer = self._answer(signal, account, legs, table, day)
         needed = table
@@ -123,20 +123,20 @@ class MarginCheck:
         A broker says what legs need by themselves, so that what a change needs is the difference of two answers.
         """
         wholes = self._wholes(signal, account, opened)
-        if not all(map(self.may_ask, wholes)):
+        if not all(map(self.may_ask_broker, wholes)):
             return None
         asked = [self.ask_broker(signal.id, account, whole) for whole in wholes]
         return None if all(one is None for one in asked) else [row for one in asked for row in one or ()]
 
     @staticmethod
-    def may_ask(legs: Sequence[MarginLeg]) -> bool:
+    def may_ask_broker(legs: Sequence[MarginLeg]) -> bool:
         """True if the broker may be asked for the margin of these legs: one is a future or a sold option."""
         return any(is_margined(leg.instrument, leg.units) for leg in legs)
 
     def ask_broker(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
         """Return the margin request to send; [] while its answer is awaited, None if the table alone counts: the broker
         is not asked, or has answered or was silent too long. `cause`: the signal's id."""
-        if not self._environment.asks_broker or not self.may_ask(legs):
+        if not self._environment.asks_broker or not self.may_ask_broker(legs):
             return None
         name, machine_ns = _question_id(cause, account, legs), self._state.machine_ns
         if (sent_ns := self._state.margin_requests.get(name)) is not None:
@@ -172,7 +172,7 @@ class MarginCheck:
 
     def funds_known(self, account: str) -> bool:
         """True if the account's funds were reported, recently enough."""
-        return not funds_unread(self._state, account)
+        return not why_funds_unknown(self._state, account)
 
     def cash(self, account: str) -> float | None:
         """Rupees of free cash; None while the account's funds are unknown or too old."""

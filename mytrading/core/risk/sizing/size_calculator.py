@@ -62,7 +62,7 @@ def lot_on(
         if contracts:
             nearest = min(contracts, key=lambda item: item.expiry)
             return Lot(nearest.lot_size, nearest.freeze_qty, f"contracts of {listed_day}")
-    if (row := tables.lots_of(underlying, day)) is not None:
+    if (row := tables.lot_size_of(underlying, day)) is not None:
         return Lot(row.lot, row.freeze, f"config/risk.toml, {row.since} to {row.until}")
     found = facts.underlyings.get(underlying)
     if found is None or not found.lot:

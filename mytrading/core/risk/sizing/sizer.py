@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Source, sizing_key
 from mytrading.core.risk.pretrade.context import Denial
-from mytrading.core.risk.pretrade.readiness import funds_unread
+from mytrading.core.risk.pretrade.readiness import why_funds_unknown
 from mytrading.core.risk.sizing.lots import (
     FreeFunds,
     LotMultiple,
@@ -257,4 +257,4 @@ class Sizer:
         return None
 
     def _unfunded(self, account: str) -> str:
-        return f"margin of {account} is not known: {funds_unread(self._state, account)}; see `mytrading alerts`"
+        return f"margin of {account} is not known: {why_funds_unknown(self._state, account)}; see `mytrading alerts`"

@@ -90,8 +90,10 @@ def _covers(state: RiskState, position: Position, chosen: list[Position]) -> boo
 
 
 def close_covering(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int, now: int) -> list[Any]:
-    """Return rows that close a position. If it covers sold options these are closed first and the intent is given up;
-    it has the rest closed once they are flat."""
+    """Return rows that close a position, the sold options that it covers before it.
+
+    Where there are such options their intent is given up, and the position itself waits until they are flat.
+    """
     bare = state.shorts_left_uncovered(position)
     if not bare:
         return close_position(state, position, cause, reason, trace_ns)
@@ -99,7 +101,10 @@ def close_covering(state: RiskState, position: Position, cause: str, reason: str
 
 
 def buy_back(state: RiskState, closed: Position, sold: Iterable[str], cause: str, reason: str, now: int) -> list[Any]:
-    """Return rows closing those `sold` options which `closed` covered, and giving their intent up; [] if none."""
+    """Return rows that buy back the sold options that a closed position leaves uncovered; [] if there are none.
+
+    `closed` is that position, `sold` the options to look at. Their intent is given up, their working entries cancelled.
+    """
     bare = state.shorts_left_uncovered(closed).intersection(sold)
     return _close_basket(state, closed, bare, cause, reason, 0, now) if bare else []
 

@@ -58,7 +58,7 @@ class RiskEnvironment:
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
 
-    def take_strategies(self, runs: Iterable[StrategyRun]) -> None:
+    def update_strategies(self, runs: Iterable[StrategyRun]) -> None:
         """Add strategies while the stack runs, or replace those of the same name; none is ever taken away."""
         self.strategies |= {run.name: _with_one_square_off(run) for run in runs}
 

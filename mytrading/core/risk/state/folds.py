@@ -444,7 +444,7 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     state.positions[key] = position
     _bind(state, position)
     memory = state.memory
-    memory.notice_day(position.updated_ns)
+    memory.set_first_day(position.updated_ns)
     memory.money.update_position(position)
     memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)], position.updated_ns)
     closer = None
@@ -601,7 +601,7 @@ def _quote(state: RiskState, row: Quote) -> None:
         state.machine_ns = row.received_ns
     memory = state.memory
     if memory.began < 0:
-        memory.notice_day(row.market_ns)
+        memory.set_first_day(row.market_ns)
     if memory.money.update_quote(valued, state.machine_ns) and (touched := memory.money.scopes_of(name)):
         memory.raise_peaks(touched, row.market_ns)
 

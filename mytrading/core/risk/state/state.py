@@ -204,8 +204,10 @@ class RiskState:
         """The `pending_entries` that may still fill."""
         return [order for order in self.pending_entries(strategy, watch) if order.state not in FREED]
 
-    def holdings_by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
-        """Open positions and `live_entries` by (strategy, watched instrument); the latter is None where unknown."""
+    def positions_and_entries_by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
+        """Return two tables by (strategy, watched instrument): the open positions and the entries that may still fill.
+
+        The watched instrument in a key is None where it is not recorded."""
         held: dict[Place, list[Position]] = {}
         live: dict[Place, list[Order]] = {}
         bound = self.bound
@@ -306,7 +308,7 @@ class RiskState:
         """True if all units of a bought option hedge sold ones: it needs no stop of its own."""
         return position.quantity_seen > 0 and self.hedging_units(position) >= position.quantity_seen
 
-    def engine_holds(self, key: OwnerKey, position: Position) -> bool:
+    def risk_watches_stop(self, key: OwnerKey, position: Position) -> bool:
         """True if risk watches, or is about to watch, a position's stop, and no stop order for it is at the broker."""
         guarded = self.protections.get(key)
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
@@ -323,7 +325,7 @@ class RiskState:
             if position.open_units
             and key not in free
             and position.strategy not in elsewhere
-            and not self.engine_holds(key, position)
+            and not self.risk_watches_stop(key, position)
             and not self.is_hedge(position)
         }
 
@@ -333,7 +335,7 @@ class RiskState:
         held = position.open_units if position is not None else 0
         if position is None or held * units <= 0:
             return None, 0.0
-        if self.engine_holds(key, position):
+        if self.risk_watches_stop(key, position):
             return StopPlan.ENGINE, self.stop_levels.get(key, 0.0)
         guarded = self.protections.get(key)
         if guarded is None or guarded.state == "done" or guarded.side.sign * held > 0:

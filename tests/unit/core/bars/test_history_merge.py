@@ -35,7 +35,7 @@ def live(number: int, whole: bool = True) -> Closed:
 def resumed(minute: int) -> HistoryMerge:
     merge = HistoryMerge(MARGIN)
     merge.add_instrument(NIFTY)
-    merge.note_resumed(NIFTY, (minute + 1) * MINUTE)
+    merge.request_history_until(NIFTY, (minute + 1) * MINUTE)
     return merge
 
 
@@ -122,7 +122,7 @@ def test_answer_to_a_question_from_before_an_interruption_releases_nothing() -> 
     merge.hold_back_all()
     merge.add_live_bar(live(6, whole=False))
     assert merge.apply_history(old, [bar(5)], [bar(5)], after(6)) == []
-    merge.note_resumed(NIFTY, 8 * MINUTE)
+    merge.request_history_until(NIFTY, 8 * MINUTE)
     merge.add_live_bar(live(7, whole=False))
     assert merge.apply_history(old, [bar(5)], [], after(7)) == []
     (fetch,) = merge.take_due_requests(after(7), 0)
@@ -133,7 +133,7 @@ def test_answer_to_a_question_from_before_an_interruption_releases_nothing() -> 
 def test_bars_of_a_loss_are_held_from_the_interruption_on() -> None:
     merge = HistoryMerge(MARGIN)
     merge.add_instrument(NIFTY)
-    merge.note_resumed(NIFTY, 0)
+    merge.request_history_until(NIFTY, 0)
     (fetch,) = merge.take_due_requests(MARGIN, 0)
     assert merge.apply_history(fetch, [], [], MARGIN) == []
     assert merge.add_live_bar(live(1)) == [bar(1)]
@@ -147,7 +147,7 @@ def covered(minute: int) -> HistoryMerge:
     """All bars that ended with the minute are stored; data flow again in the second one after it."""
     merge = HistoryMerge(MARGIN)
     merge.add_instrument(NIFTY, (minute + 1) * MINUTE)
-    merge.note_resumed(NIFTY, (minute + 3) * MINUTE)
+    merge.request_history_until(NIFTY, (minute + 3) * MINUTE)
     return merge
 
 
@@ -162,7 +162,7 @@ def given_up(merge: HistoryMerge, upto: int) -> None:
 def test_instrument_is_behind_only_once_a_minute_that_it_missed_is_over() -> None:
     merge = HistoryMerge(MARGIN)
     merge.add_instrument(NIFTY, 5 * MINUTE)
-    merge.note_resumed(NIFTY, 6 * MINUTE)
+    merge.request_history_until(NIFTY, 6 * MINUTE)
     assert merge.instruments_behind(6 * MINUTE - 1) == ()
     assert merge.instruments_behind(6 * MINUTE) == (NIFTY,)
     (fetch,) = merge.take_due_requests(6 * MINUTE + MARGIN, 0)
@@ -227,7 +227,7 @@ def test_last_of_many_questions_is_waited_for_as_long_as_those_before_it_take() 
     names = [f"NSE:S{number}" for number in range(40)]
     for name in names:
         merge.add_instrument(name, 5 * MINUTE)
-        merge.note_resumed(name, 6 * MINUTE)
+        merge.request_history_until(name, 6 * MINUTE)
     assert len(merge.take_due_requests(6 * MINUTE + MARGIN, 0, ahead=10)) == 40
     merge.release_overdue(PATIENCE_NS + 40 * EACH_NS)
     assert merge.instruments_behind(LATE) == tuple(names[31:])

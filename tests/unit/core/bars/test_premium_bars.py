@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from mytrading.core.bars.premium import HeldLeg, combined_bars, premium_bars, units_per_set
+from mytrading.core.bars.premium import HeldLeg, combined_bars, premium_bars, premium_weights
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
@@ -32,7 +32,7 @@ def bar(name: str, minute: int, begin: float, close: float) -> Bar:
     ],
 )
 def test_credit_counts_what_was_sold_and_debit_what_was_bought(legs: list[HeldLeg], units: dict[str, int]) -> None:
-    assert units_per_set(legs) == units
+    assert premium_weights(legs) == units
 
 
 def test_minute_that_a_leg_lacks_is_left_out_and_highs_of_legs_are_not_added_up() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mytrading.core.calendar.square_off import SquareOff
-from mytrading.core.risk.pretrade.readiness import not_ready
+from mytrading.core.risk.pretrade.readiness import why_not_ready
 from mytrading.core.risk.pretrade.rule_table import RULES, denials_page
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired, WithdrawEntries
@@ -326,9 +326,9 @@ def test_server_of_the_traded_account_that_hangs_keeps_no_entry_of_another_accou
     bench.machine.apply(msgspec.structs.replace(beat, ready=False))
     bench.machine.apply(down)
     bench.machine.apply(msgspec.structs.replace(down, account="second", connected=True, stream_up=True, message=""))
-    assert "it hangs" in not_ready(state, "main")
-    assert not_ready(state, "second") == ""
-    assert "has not reported" in not_ready(state, "third") or "reconciler" in not_ready(state, "third")
+    assert "it hangs" in why_not_ready(state, "main")
+    assert why_not_ready(state, "second") == ""
+    assert "has not reported" in why_not_ready(state, "third") or "reconciler" in why_not_ready(state, "third")
 
 
 def test_entry_without_a_broker_session_is_denied_with_the_brokers_words() -> None:

@@ -32,7 +32,7 @@ class Held:
     def units(self, strategy: str, instrument: str) -> int | None:
         return self.held.get(instrument, 0)
 
-    def stopped_ns(self, strategy: str, instrument: str) -> int:
+    def stopped_machine_ns(self, strategy: str, instrument: str) -> int:
         return self.stopped
 
 

@@ -133,10 +133,10 @@ def test_step_message_never_comes_between_the_quotes_of_a_step(bench: Bench) -> 
     publisher, now = bench.publisher, NOON
     steps = MarketSteps(publisher, lambda: now)
     steps.on_mark(1)
-    before = steps.progress("").sent["market"]
+    before = steps.lock_step_progress("").sent["market"]
     for price in (800.0, 801.0):
         bench.frame(int(price), 2, ltp=price)
         bench.intake.flush()
-        assert steps.progress("").sent["market"] == before
+        assert steps.lock_step_progress("").sent["market"] == before
     steps.on_mark(2)
-    assert steps.progress("").sent["market"] == before + 1
+    assert steps.lock_step_progress("").sent["market"] == before + 1

@@ -106,7 +106,7 @@ def test_trial_order_gets_quotes_for_a_while_and_an_answer(risk: RiskManager, mo
     sent: list[WantInstruments | OrderTrialResult] = []
     monkeypatch.setattr(risk.status, "send", lambda _topic, message: sent.append(message))
     share = Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
-    risk.risk.take_contracts(InstrumentBook([share]))
+    risk.risk.set_contracts(InstrumentBook([share]))
     strategy = risk.config.strategies[0].name
     trial = OrderTrial(
         id="t", account=risk.config.venue.account, strategy=strategy, instrument=share.id, lots=1,
@@ -277,7 +277,7 @@ def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_aft
     journal.close()
     risk = RiskManager(msgspec.structs.replace(config, home=str(tmp_path)))
     risk.setup()
-    risk.risk.take_contracts(InstrumentBook(legs))
+    risk.risk.set_contracts(InstrumentBook(legs))
     risk._decide_on_time(machine_now())
     goals = [row for row in map(risk.decode, risk.journal.rows()) if isinstance(row, CloseGoal)]
     assert [(goal.instrument, "fired at the broker" in goal.reason) for goal in goals] == [(call, True)]

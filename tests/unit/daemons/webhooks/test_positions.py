@@ -60,10 +60,10 @@ def test_units_are_known_while_no_order_is_under_way() -> None:
 def test_resting_stop_is_no_order_under_way_and_its_fill_is_remembered() -> None:
     held = StrategyHoldings()
     held.apply(changed(order("s", OrderState.ACCEPTED, Purpose.STOP)), 1)
-    assert (held.units("alerts", SBIN), held.stopped_ns("alerts", SBIN)) == (0, 0)
+    assert (held.units("alerts", SBIN), held.stopped_machine_ns("alerts", SBIN)) == (0, 0)
     held.apply(changed(order("s", OrderState.FILLED, Purpose.STOP)), 7)
-    assert held.stopped_ns("alerts", SBIN) == 7
-    assert held.stopped_ns("others", SBIN) == 0
+    assert held.stopped_machine_ns("alerts", SBIN) == 7
+    assert held.stopped_machine_ns("others", SBIN) == 0
 
 
 def test_orders_of_a_signal_have_their_last_state_each() -> None:

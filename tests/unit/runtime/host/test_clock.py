@@ -38,7 +38,7 @@ def test_moment_of_the_wall_clock_follows_when_it_is_set_or_the_machine_slept(
 def test_segment_runs_from_its_start_at_its_speed() -> None:
     clock = MarketClock((ClockSegment(1_000 * SECOND, 50 * SECOND, 60.0),))
     assert clock.at(1_001 * SECOND) == 110 * SECOND
-    assert clock.machine_span(120 * SECOND) == 2.0
+    assert clock.machine_seconds_of(120 * SECOND) == 2.0
 
 
 def test_market_stands_until_a_segment_that_begins_later() -> None:
@@ -88,7 +88,7 @@ def test_step_in_lock_step_is_there_for_every_reader_at_once(path: Path) -> None
     driver = MarketClock((), path)
     driver.append_segment(500 * SECOND, 0.0)
     reader = MarketClock.load(path)
-    assert (reader.lock_step, reader.now(), reader.machine_span(SECOND)) == (True, 500 * SECOND, 0.0)
+    assert (reader.lock_step, reader.now(), reader.machine_seconds_of(SECOND)) == (True, 500 * SECOND, 0.0)
     driver.step_to(501 * SECOND)
     assert reader.now() == reader.at(machine_now()) == 501 * SECOND
 

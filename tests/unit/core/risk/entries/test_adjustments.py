@@ -46,7 +46,7 @@ class Legs(RiskBench):
         super().__init__(ROOMY)
         environment = self.machine.environment
         extra = (option(MID, InstrumentKind.CE, 22900), option(WING, InstrumentKind.CE, 23200))
-        self.machine.take_contracts(InstrumentBook([*environment.instruments, *extra]))
+        self.machine.set_contracts(InstrumentBook([*environment.instruments, *extra]))
         environment.strategies["S"] = replace(
             environment.strategies["S"], accounts=accounts, orphan_legs=orphans, orphan_tries=1
         )

@@ -292,9 +292,9 @@ def test_hedge_is_not_stopped_while_a_contract_is_not_listed() -> None:
     bench = Basket(orphans=OrphanLegs.REPORT)
     complete(bench)
     listed = bench.machine.environment.instruments
-    bench.machine.take_contracts(InstrumentBook([]))
+    bench.machine.set_contracts(InstrumentBook([]))
     assert closed((*bench.pass_time(1), *bench.quote(CALL, 20.0))) == []
-    bench.machine.take_contracts(listed)
+    bench.machine.set_contracts(listed)
     bench.pass_time(1)
     assert armed(bench) == {}
 
@@ -375,30 +375,30 @@ def silent_feed(bench: Basket, seconds: int, *, ready: bool = False) -> None:
 def test_engine_stop_whose_feed_is_away_for_ten_seconds_is_said_and_keeps_its_strategy_from_entering() -> None:
     bench, _ = entered(HEDGE, replace(SOLD, stop_price=360.0))
     silent_feed(bench, 9)
-    assert bench.machine.unseen_stops(bench.now) == {}
+    assert bench.machine.unpriced_stops(bench.now) == {}
     silent_feed(bench, 1)
-    assert f"10 s, and the engine holds the stop of {NEAR} (stop 360)" in bench.machine.unseen_stops(bench.now)["S"]
+    assert f"10 s, and the engine holds the stop of {NEAR} (stop 360)" in bench.machine.unpriced_stops(bench.now)["S"]
     bench.quote(PUT)
     more = (HEDGE, replace(SOLD, stop_price=360.0), Leg(instrument=PUT, lots=1))
     denied = [row for row in bench.intent("b", *more) if isinstance(row, SignalDenied)]
     assert "ENGINE_STOP_BLIND" in denied[0].codes
     bench.beat()
-    assert bench.machine.unseen_stops(bench.now) == {}
+    assert bench.machine.unpriced_stops(bench.now) == {}
 
 
 def test_engine_stop_whose_own_price_does_not_come_is_said_although_the_feed_is_well() -> None:
     bench, _ = entered(HEDGE, replace(SOLD, stop_price=360.0))
     silent_feed(bench, 60, ready=True)
-    assert bench.machine.unseen_stops(bench.now) == {}, "an option is quoted less often"
+    assert bench.machine.unpriced_stops(bench.now) == {}, "an option is quoted less often"
     silent_feed(bench, 1, ready=True)
-    assert bench.machine.unseen_stops(bench.now) == {"S": f"no price of {NEAR} comes, and the engine holds its stop"}
+    assert bench.machine.unpriced_stops(bench.now) == {"S": f"no price of {NEAR} comes, and the engine holds its stop"}
     bench.quote(NEAR, 200.0)
-    assert bench.machine.unseen_stops(bench.now) == {}
+    assert bench.machine.unpriced_stops(bench.now) == {}
 
 
 def test_feed_that_is_away_matters_to_nobody_whose_stops_rest_at_the_broker() -> None:
     bench, _ = entered(HEDGE, SOLD)
     silent_feed(bench, 30)
-    assert bench.machine.unseen_stops(bench.now) == {}
+    assert bench.machine.unpriced_stops(bench.now) == {}
     assert not [row for row in bench.rows if isinstance(row, CloseGoal)]
     assert bench.machine.state.intents["S", WATCH].settled

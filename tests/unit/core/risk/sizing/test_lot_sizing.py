@@ -105,9 +105,9 @@ def test_lot_table_covers_its_days_and_no_others() -> None:
         {"underlying": "SENSEX", "from": date(2025, 1, 7), "until": date(2025, 12, 31), "lot": 20, "freeze": 1000},
     ]
     tables = RiskTables.from_dict({"grades": dict.fromkeys("ABC", 0.5), "lots": rows})
-    row = tables.lots_of("NIFTY", date(2025, 6, 2))
+    row = tables.lot_size_of("NIFTY", date(2025, 6, 2))
     assert row is not None and (row.lot, row.freeze, row.max_lots) == (75, 1800, 24)
-    assert tables.lots_of("NIFTY", TODAY) is tables.lots_of("BANKNIFTY", date(2025, 6, 2)) is None
+    assert tables.lot_size_of("NIFTY", TODAY) is tables.lot_size_of("BANKNIFTY", date(2025, 6, 2)) is None
 
 
 def test_basket_cost_shares_cost_their_share_of_value() -> None:
