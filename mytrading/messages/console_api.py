@@ -1027,11 +1027,14 @@ class LotsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarginOfLeg(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Signed units (above 0 bought) of an instrument at a price in rupees."""
+    """Signed units (above 0 bought) of an instrument at a price in rupees; `spot` is that of its underlying, `product`
+    that of this leg. 0 and empty: those of the request."""
 
     instrument: ShortText
     units: Annotated[int, msgspec.Meta(ge=-10_000_000, le=10_000_000)]
     price: Rupees
+    spot: Rupees = 0.0
+    product: Literal["", "MIS", "NRML", "CNC"] = ""
 
 
 class StructureMarginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -463,11 +463,13 @@ class ChainFuture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key ""."""
+    """Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key "". Without an expiry: of spot and futures."""
 
     underlying: str
     expiry: str
     expiries: list[str]
+    spot_instrument: str
+    """The index or share itself."""
     spot: float | None
     forward: float | None
     days: float

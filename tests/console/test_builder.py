@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit.console_browser import PASSWORD
 from tests.kit.console_stack import ConsoleSite
 from tests.kit.console_viewer import PHONE, PageViewer
 from tests.kit.project import ROOT
@@ -230,6 +231,7 @@ def test_own_file_is_a_template_that_stays_as_it_is(viewer: PageViewer, file: Pa
     card = opened(viewer, "Wheel")
     page.get_by_label("Stop of leg 2").fill("45%")
     page.get_by_label("Template").select_option(label="Wheel")
+    viewer.dialog("Unsaved changes").get_by_role("button", name="Discard").click()
     eventually(lambda: card.get_by_label("Name", exact=True).input_value() == "", 20)
     assert page.get_by_label("Stop of leg 2").input_value() == "30%"
     assert card.get_by_role("button", name="Check").is_disabled()
@@ -244,3 +246,91 @@ def test_own_file_is_a_template_that_stays_as_it_is(viewer: PageViewer, file: Pa
     assert tomllib.loads(made.read_text(encoding="utf-8"))["legs"][1]["lots"] == 3
     assert file.read_text(encoding="utf-8") == WHEEL
     made.unlink()
+
+
+def test_unsaved_edits_are_asked_about_before_anything_takes_their_place(
+    site: ConsoleSite, viewer: PageViewer, file: Path
+) -> None:
+    page, card = viewer.page, opened(viewer, "Wheel")
+    asked = page.get_by_role("dialog", name="Unsaved changes")
+    page.get_by_role("link", name="Orders").click()
+    page.get_by_role("heading", name="Orders").first.wait_for()
+    page.go_back()  # nothing was changed: nothing is asked
+    card = opened(viewer, "Wheel")
+    page.get_by_label("Stop of leg 2").fill("45%")
+    for leave in (
+        lambda: page.get_by_role("link", name="Orders").click(),
+        lambda: page.go_back(),
+        lambda: page.evaluate("location.hash = '#/orders'"),
+        lambda: page.get_by_label("Template").select_option("Long straddle"),
+        lambda: card.locator("select").first.select_option("Condor"),
+    ):
+        leave()
+        asked.get_by_role("button", name="Stay").click()
+        asked.wait_for(state="detached")
+        assert page.get_by_label("Stop of leg 2").input_value() == "45%"
+        assert page.evaluate("location.hash") == "#/builder"
+    with page.expect_event("dialog") as closing:
+        page.close(run_before_unload=True)
+    assert closing.value.type == "beforeunload"
+    closing.value.dismiss()
+
+    page.get_by_role("link", name="Orders").click()
+    asked.get_by_role("button", name="Save").click()
+    page.get_by_role("heading", name="Orders").first.wait_for()
+    assert 'stop = "45%"' in file.read_text(encoding="utf-8")
+    card = opened(viewer, "Wheel")
+    card.get_by_label("Exit", exact=True).fill("09:00")
+    page.get_by_role("link", name="Orders").click()
+    asked.get_by_role("button", name="Save").click()  # which it is not: what is wrong is marked
+    eventually(lambda: page.locator('[name="exit_time"][aria-invalid=true]').count(), 20)
+    assert not asked.count() and "exit_time = 15:10" in file.read_text(encoding="utf-8")
+    page.get_by_role("link", name="Orders").click()
+    asked.get_by_role("button", name="Discard").click()
+    page.get_by_role("heading", name="Orders").first.wait_for()
+
+
+def test_accounts_are_ticked_and_one_that_does_not_exist_stays_marked(viewer: PageViewer, file: Path) -> None:
+    file.write_text(WHEEL.replace("stop_loss_pct", 'accounts = ["nobody"]\nstop_loss_pct'), encoding="utf-8")
+    card = opened(viewer, "Wheel")
+    box = card.get_by_role("group", name="Accounts")
+    nobody = box.get_by_role("checkbox", name="nobody")
+    assert nobody.is_checked() and "no such account" in box.inner_text()
+    mine = box.get_by_role("checkbox").first
+    assert "enabled" in box.locator("label").first.inner_text()
+    mine.check()
+    nobody.uncheck()
+    assert "no such account" in box.inner_text(), "until it is saved it can be ticked again"
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain", has_text="accounts = ").wait_for()
+    mine.uncheck()
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .loss", has_text='accounts = ["nobody"]').wait_for()
+    assert "none chosen: the primary" in box.inner_text() and viewer.serious_findings() == []
+
+
+def test_viewer_sees_what_the_role_may_not_do_and_why(site: ConsoleSite, viewer: PageViewer, file: Path) -> None:
+    vic = {"name": "vic", "password": PASSWORD, "role": "viewer"}
+    token = site.api(viewer, "/api/session")["csrf"]
+    made = viewer.context.request.post(
+        f"{site.url}/api/users", data=vic, headers={"X-CSRF-Token": token, "Origin": site.url}
+    )
+    assert made.ok, made.text()
+    reader = site.viewer_of(state=None)
+    reader.log_in("vic")
+    reader.open("/builder", "Strategy builder")
+    page = reader.page
+    card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
+    card.get_by_text("your role is viewer").wait_for()
+    enabled = card.locator("button, select, input, a").evaluate_all(
+        "all => all.filter(one => !one.matches(':disabled')).length"
+    )
+    assert enabled == 0
+    for name in ("Check", "Save", "Backtest this", "Run on paper"):
+        assert card.get_by_role("button", name=name).is_disabled()
+    page.locator(".payoff").wait_for()
+    page.get_by_label("Lots of leg 1").fill("2")
+    page.get_by_role("link", name="Orders").click()  # nobody asks about what cannot be saved
+    page.get_by_role("heading", name="Orders").first.wait_for()
+    assert reader.problems == []
+    reader.close()

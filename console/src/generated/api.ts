@@ -162,11 +162,12 @@ export interface ChainFuture {
   ltp: number | null;
 }
 
-/** Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key "". */
+/** Topic `chainhead:UNDERLYING:EXPIRY`, one row with the key "". Without an expiry: of spot and futures. */
 export interface ChainHead {
   underlying: string;
   expiry: string;
   expiries: string[];
+  spot_instrument: string;
   spot: number | null;
   forward: number | null;
   days: number;
@@ -648,11 +649,13 @@ export interface LotsAnswer {
   why: string;
 }
 
-/** Signed units (above 0 bought) of an instrument at a price in rupees. */
+/** Signed units (above 0 bought) of an instrument at a price in rupees; `spot` is that of its underlying, `product` */
 export interface MarginOfLeg {
   instrument: string;
   units: number;
   price: number;
+  spot?: number;
+  product?: "" | "CNC" | "MIS" | "NRML";
 }
 
 /** GET /api/margin: rupees of an account as risk counts them: free is cash less what is reserved and kept back. */

@@ -11,10 +11,11 @@ import { Payoff } from "../charts/payoff";
 import { payoffFacts, payoffReach, type PricedLeg, profitAt } from "../charts/payoff_math";
 import type { ChainCell, LegFile, LegFileRow, StructureMargin, UnderlyingRow } from "../generated/api";
 import { type Chain, useChains } from "../live/hooks";
+import { type Leaving, useLeaving } from "../shell/leaving";
 import { takeParameters } from "../shell/parameters";
 import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
-import { findContract, findFuture, kindOf, type Leg, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
+import { findContract, findFuture, kindOf, type Leg, legsText, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
 import { expiryDates, expiryName, expiryWord, MOST_LEGS } from "./expiries";
 import { afterChange, NO_MISTAKES } from "./leg_problems";
 import { LegSaving, type OpenedFile } from "./leg_saving";
@@ -29,6 +30,12 @@ export default function Builder() {
     return picked.length ? picked : (TEMPLATES["Iron condor"]?.() ?? []);
   });
   const [opened, setOpened] = useState<OpenedFile | null>(null);
+  const [begun, setBegun] = useState(() => legsText(legs)); // what edits count from
+  const [unsaved, setUnsaved] = useState(false);
+  const leaving = useLeaving(unsaved);
+  const mayAct = useRole("trader");
+  const latest = useRef(opened);
+  latest.current = opened;
   const [error, setError] = useState<unknown>(null);
   // without a list of contracts a file can be changed all the same
   const row = choice.row ?? (choice.loaded || choice.error ? { underlying: opened ? underlyingOf(opened) : "NIFTY", expiries: [], lot: 0 } : null);
@@ -37,18 +44,25 @@ export default function Builder() {
     const read = readLegs(file.values);
     choice.choose(underlyingOf(file), read.find((leg) => kindOf(leg) === "call" || kindOf(leg) === "put")?.keys.expiry);
     setLegs(read);
+    setBegun(legsText(read));
     setOpened((before) => ({ ...file, asTemplate, turn: (before?.turn ?? 0) + 1 }));
   }
 
   const named = asked.get("file");
   useEffect(() => {
-    if (named) get<LegFile>(`/api/legs/${encodeURIComponent(named)}`).then((file) => open(file), setError);
+    if (named && mayAct) get<LegFile>(`/api/legs/${encodeURIComponent(named)}`).then((file) => open(file), setError);
   }, [named]);
+
+  function begin(template: readonly Leg[]): void {
+    setLegs(template);
+    if (!latest.current) setBegun(legsText(template)); // in a file they are a change
+  }
 
   return (
     <Page title="Strategy builder" actions={choice.fields}>
       <ErrorNote error={choice.error ?? error} />
-      {row ? <Board row={row} expiry={choice.expiry} legs={legs} setLegs={setLegs} opened={opened} onOpen={open} /> : <Card>Waiting for data…</Card>}
+      {named && !mayAct && <p className="note">{named} is not opened: files of legs take the role trader.</p>}
+      {row ? <Board row={row} expiry={choice.expiry} legs={legs} setLegs={setLegs} opened={opened} onOpen={open} begun={begun} onBegin={begin} leaving={leaving} onUnsaved={setUnsaved} /> : <Card>Waiting for data…</Card>}
     </Page>
   );
 }
@@ -60,6 +74,10 @@ interface BoardProps {
   setLegs: (change: readonly Leg[] | ((before: readonly Leg[]) => readonly Leg[])) => void;
   opened: OpenedFile | null;
   onOpen: (file: LegFile, asTemplate?: boolean) => void;
+  begun: string;
+  onBegin: (template: readonly Leg[]) => void;
+  leaving: Leaving;
+  onUnsaved: (unsaved: boolean) => void;
 }
 
 /** What is known of a leg with a price: for the payoff, and the cell of the chain. */
@@ -129,7 +147,7 @@ function Board(props: BoardProps) {
 
   return (
     <>
-      <Card title="Legs" plain actions={<TemplateChoice own={(files.data ?? []).map((one) => one.name)} onChoose={(name) => setLegs(TEMPLATES[name]?.() ?? [])} onOwn={(name) => void open(name, true)} />}>
+      <Card title="Legs" plain actions={<TemplateChoice own={(files.data ?? []).map((one) => one.name)} onChoose={(name) => props.leaving.ask(() => props.onBegin(TEMPLATES[name]?.() ?? []))} onOwn={(name) => props.leaving.ask(() => void open(name, true))} />}>
         <ErrorNote error={files.error ?? error} />
         {!row.expiries.length && <p className="inside warn">No options of {row.underlying} are listed today: legs can be changed and saved, without prices.</p>}
         <LegTable legs={chosen} wrong={wrong.legs} onChange={change} onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))} />
@@ -142,6 +160,7 @@ function Board(props: BoardProps) {
       <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} waiting={waiting} />
       <LegSaving
         key={opened?.turn ?? 0} files={files} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={open} wrong={wrong} onWrong={setWrong}
+        edited={legsText(legs) !== props.begun || times !== 1} leaving={props.leaving} onUnsaved={props.onUnsaved}
         problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.keys.expiry && (kindOf(leg) === "call" || kindOf(leg) === "put")) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them; choose one for each leg` : ""}
       />
     </>

@@ -184,6 +184,10 @@ export function sentLeg(leg: Leg, expiry: string, times = 1): FileLeg {
   return { from: leg.from, ...Object.fromEntries(was ? now.filter(([key, value]) => value !== was[key]) : now.filter(([, value]) => value !== null)) };
 }
 
+/** The legs as text, equal for legs that say the same. */
+export const legsText = (legs: readonly Leg[]): string =>
+  JSON.stringify(legs.map(({ from, keys }) => [from, ...Object.keys(LEG_KEYS).map((key) => keys[key as LegKeyName] ?? "")]));
+
 /** The underlying of a file by its short name. */
 export const underlyingOf = (file: LegFile): string => String(file.values.underlying ?? "NIFTY").toUpperCase().replace(/^.*:/, "");
 

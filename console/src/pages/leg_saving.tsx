@@ -6,14 +6,18 @@ import type { Answer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated/api";
 import { FILE_KEYS } from "../generated/leg_keys";
-import { useTopic } from "../live/hooks";
+import type { Leaving } from "../shell/leaving";
+import { Dialog } from "../ui/dialog";
 import { Badge, Card, Diff, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
+import { AccountChoice } from "./account_choice";
 import { asChoice, asNumber, type Leg, sentLeg, underlyingOf } from "./builder_legs";
 import { KeyField } from "./key_field";
 import { afterChange, byField, type Mistakes, toldOf } from "./leg_problems";
 import { PLACED, type PlacedKey, PLACES, SECTIONS } from "./leg_sections";
 import { PaperTrial } from "./paper_trial";
+
+const READ_ONLY = "Files of legs are opened, checked, saved, backtested and run on paper by traders; your role is viewer. An administrator can change that under Users.";
 
 const NEW: Partial<Record<PlacedKey, string>> = { entry_time: "09:20", exit_time: "15:10", product: "MIS" };
 
@@ -61,17 +65,21 @@ interface Props {
   problem: string;
   opened: OpenedFile | null;
   onOpen: (name: string) => Promise<void>;
+  /** The legs are others than they were opened or begun. */
+  edited: boolean;
+  leaving: Leaving;
+  onUnsaved: (unsaved: boolean) => void;
   wrong: Mistakes;
   onWrong: (change: (before: Mistakes) => Mistakes) => void;
 }
 
 export function LegSaving(props: Props) {
   const mayAct = useRole("trader");
-  const known = useTopic("accounts").rows.map((row) => row.account).join(", ");
   const { files, opened } = props;
   const before = Object.fromEntries(PLACED.map((key) => [key, opened ? shown(opened.values, key) : ""]));
   const [name, setName] = useState(opened && !opened.asTemplate ? opened.name : "");
-  const [form, setForm] = useState<Readonly<Record<string, string>>>(opened ? before : NEW);
+  const [begun] = useState<Readonly<Record<string, string>>>(opened ? before : NEW);
+  const [form, setForm] = useState(begun);
   const [version, setVersion] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -87,7 +95,10 @@ export function LegSaving(props: Props) {
     if (result?.problems.length) document.querySelector<HTMLElement>("main [aria-invalid=true]")?.focus();
   }, [result]);
 
-  async function send(save: boolean) {
+  const unsaved = mayAct && (props.edited || (opened !== null && retargeted) || PLACED.some((key) => (form[key] ?? "") !== (begun[key] ?? "")));
+  useEffect(() => props.onUnsaved(unsaved), [unsaved]);
+
+  async function send(save: boolean): Promise<LegDraftResult | null> {
     setBusy(true);
     setError(null);
     const body: LegDraft = { values, version, source: ofFile ? "" : (opened?.name ?? ""), expected: opened?.digest ?? "", save };
@@ -101,26 +112,38 @@ export function LegSaving(props: Props) {
       setResult(made);
       const found = byField(made.problems, version ? [] : props.legs.map((leg) => leg.id));
       props.onWrong(() => found);
+      return made;
     } catch (failure) {
       setError(failure);
+      return null;
     } finally {
       setBusy(false);
     }
   }
 
-  if (!mayAct) return null;
-  const usable = /^[A-Za-z][A-Za-z0-9_]*$/.test(name) && (version !== "" || !props.problem);
+  /** Saves before something else takes the place of the legs; what is wrong stays, with its fields marked. */
+  async function saveAndGo() {
+    const checked = await send(false);
+    const saved = checked !== null && !checked.problems.length && (!checked.diff.length || ((await send(true))?.saved ?? false));
+    if (saved) props.leaving.go();
+    else props.leaving.stay();
+  }
+
+  const unusable = !name ? "it has no name yet" : !/^[A-Za-z][A-Za-z0-9_]*$/.test(name) ? "a name has letters, digits and _, and begins with a letter" : version === "" ? props.problem : "";
+  const usable = !unusable;
   const { wrong } = props;
   const told = toldOf(wrong, props.legs.map((leg) => leg.id));
-  const field = (key: PlacedKey, hint = true) => (
-    <KeyField
-      key={key} path={key} of={FILE_KEYS[key]} name={PLACES[key][1]} value={form[key] ?? ""} wrong={wrong.file[key]} hint={hint} example={key === "accounts" && known ? `${known}` : ""}
-      onChange={(value) => {
+  const field = (key: PlacedKey, hint = true) => {
+    const same = {
+      value: form[key] ?? "",
+      wrong: wrong.file[key],
+      onChange: (value: string) => {
         setForm({ ...form, [key]: value });
         props.onWrong((now) => afterChange(now, [key]));
-      }}
-    />
-  );
+      },
+    };
+    return key === "accounts" ? <AccountChoice key={key} was={was.accounts ?? ""} {...same} /> : <KeyField key={key} path={key} of={FILE_KEYS[key]} name={PLACES[key][1]} hint={hint} {...same} />;
+  };
   const section = (name: string) => {
     const keys = PLACED.filter((key) => PLACES[key][0] === name);
     const set = keys.filter((key) => form[key]).length;
@@ -129,9 +152,11 @@ export function LegSaving(props: Props) {
   };
   return (
     <Card title="As a strategy">
+      {!mayAct && <p className="note">{READ_ONLY}</p>}
+      <fieldset className="plain" disabled={!mayAct} title={mayAct ? undefined : READ_ONLY}>
       <div className="form">
         <Field label="Open">
-          <select value="" onChange={(event) => void props.onOpen(event.target.value)}>
+          <select value="" onChange={(event) => ((name) => props.leaving.ask(() => void props.onOpen(name)))(event.target.value)}>
             <option value="">a file of legs…</option>
             {files.data?.map((row) => <option key={row.name} value={row.name}>{row.name}</option>)}
           </select>
@@ -140,7 +165,7 @@ export function LegSaving(props: Props) {
         {PLACED.filter((key) => PLACES[key][0] === "").map((key) => field(key, false))}
         {ofFile && opened.versions.length > 0 && (
           <Field label="Version">
-            <select value={version} onChange={(event) => setVersion(event.target.value)}>
+            <select value={version} disabled={unsaved} title={unsaved ? "Save what you changed first, or open the file again to drop it" : undefined} onChange={(event) => setVersion(event.target.value)}>
               <option value="">the legs above</option>
               {opened.versions.map((one) => <option key={one}>{one}</option>)}
             </select>
@@ -152,9 +177,24 @@ export function LegSaving(props: Props) {
         <button type="button" disabled={busy || !usable} onClick={() => void send(false)}>Check</button>
         <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
         {opened && !ofFile && <span className="muted small">{name ? "" : "give it a name: "}a copy of {opened.name}, of its own from then on</span>}
+        {!mayAct && ["Backtest this", "Run on paper"].map((what) => <button key={what} type="button" disabled>{what}</button>)}
         {ofFile && <To href={`/reports?strategy=${encodeURIComponent(name)}`}>Backtest this</To>}
       </div>
       <PaperTrial strategy={ofFile ? name : ""} />
+      </fieldset>
+      {props.leaving.waits && (
+        <Dialog title="Unsaved changes" onClose={props.leaving.stay}>
+          <form onSubmit={(event) => event.preventDefault()}>
+            <p>{ofFile ? `What you changed of ${name} is` : "These legs are"} not saved. What comes next takes their place.</p>
+            {unusable && <p className="warn small">They cannot be saved so: {unusable}.</p>}
+            <footer>
+              <button type="button" onClick={props.leaving.stay} data-focus>Stay</button>
+              <button type="button" className="danger" disabled={busy} onClick={props.leaving.go}>Discard</button>
+              <button type="button" className="primary" disabled={busy || !usable} onClick={() => void saveAndGo()}>Save</button>
+            </footer>
+          </form>
+        </Dialog>
+      )}
       {props.problem && version === "" && <p className="warn small">{props.problem}</p>}
       <ErrorNote error={error} />
       {(told || wrong.other.length > 0) && (

@@ -22,7 +22,7 @@ from mytrading.daemons.console.interest_base import InterestBase
 from mytrading.daemons.console.topics import TopicBook
 from mytrading.daemons.console.user_store import store_path
 from mytrading.messages.console_rows import ChainCell, ChainFuture, ChainHead, ChainLine
-from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import get_logger
@@ -40,6 +40,48 @@ RETRY_S = 2.0
 RETRY_NS = 2 * SECOND
 
 
+class LiveUnderlying(QuoteLease):
+    """The price of an underlying and its futures, with their quote lease: for what has no options, or needs none."""
+
+    def __init__(self, config: RunConfig, calendar: Calendar, book: InstrumentBook, underlying: str) -> None:
+        self.underlying, self.spot = underlying, book.spot(underlying)
+        super().__init__(config, f"console {underlying}:"[:48], session_ends(calendar), book)
+        self._futures = _live_futures(book, underlying, self.now)
+        self._prices: dict[str, float] = {}
+        self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Take the quotes that came; return no lines of a chain, and its head."""
+        self.renew({self.spot.id, *(future.id for future in self._futures)})
+        news = list(self.quotes(0))
+        self._prices.update((quote.instrument, quote.ltp) for quote in news if quote.ltp > 0.0)
+        if self._rows is None or news:
+            self._rows = {}, {"": self._head()}
+        return self._rows
+
+    def _head(self) -> ChainHead:
+        return _blank_head(
+            self.underlying,
+            spot_instrument=self.spot.id,
+            spot=self._prices.get(self.spot.id),
+            market_ms=self.now // 1_000_000,
+            futures=_future_rows(self._futures, self._prices),
+        )
+
+
+def _live_futures(book: InstrumentBook, underlying: str, now: int) -> list[Instrument]:
+    """The nearest futures that have not expired."""
+    live = book.live_expiries(underlying, InstrumentKind.FUT, now)[:FUTURES]
+    listed = (book.future(underlying, n) for n in range(len(book.expiries(underlying, InstrumentKind.FUT))))
+    return [future for future in listed if future.expiry in live]
+
+
+def _future_rows(futures: list[Instrument], prices: dict[str, float]) -> list[ChainFuture]:
+    return [
+        ChainFuture(instrument=one.id, expiry=one.expiry, lot=one.lot_size, ltp=prices.get(one.id)) for one in futures
+    ]
+
+
 class LiveChain(QuoteLease):
     """One chain with its quote lease. `interest_base`, from which changes of open interest count, outlives it."""
 
@@ -48,6 +90,7 @@ class LiveChain(QuoteLease):
     ) -> None:
         self.underlying, _, self.expiry = name.partition(":")
         options, spot = book.options(self.underlying, self.expiry), book.spot(self.underlying)
+        self._spot = spot.id
         if not options:
             raise NoSuchContract(f"options of {self.underlying} that expire on {self.expiry}: none is listed any more")
         super().__init__(config, f"console {name}"[:48], session_ends(calendar), book)
@@ -55,11 +98,7 @@ class LiveChain(QuoteLease):
         self._expiries = book.live_expiries(self.underlying, InstrumentKind.CE, self.now)
         settles = self.ends(options[0].exchange, self.expiry)
         self._chain = OptionChain(self.underlying, self.expiry, options, spot.id, settles, RATE)
-        live = book.live_expiries(self.underlying, InstrumentKind.FUT, self.now)
-        listed = (
-            book.future(self.underlying, n) for n in range(len(book.expiries(self.underlying, InstrumentKind.FUT)))
-        )
-        self._futures = [future for future in listed if future.expiry in live[:FUTURES]]
+        self._futures = _live_futures(book, self.underlying, self.now)
         self._future_prices: dict[str, float] = {}
         self._interest = interest_base
         self._since: list[int] = []
@@ -122,6 +161,7 @@ class LiveChain(QuoteLease):
             underlying=view.underlying,
             expiry=view.expiry,
             expiries=self._expiries,
+            spot_instrument=self._spot,
             spot=view.spot,
             forward=_rounded(view.forward, 2),
             days=round(view.years * 365, 2),
@@ -133,10 +173,7 @@ class LiveChain(QuoteLease):
             atm_iv=_rounded(sum(ivs) / len(ivs), 5) if ivs else None,
             missing=sum(side.ltp is None for side in shown),
             market_ms=view.at_ns // 1_000_000,
-            futures=[
-                ChainFuture(instrument=one.id, expiry=one.expiry, lot=one.lot_size, ltp=self._future_prices.get(one.id))
-                for one in self._futures
-            ],
+            futures=_future_rows(self._futures, self._future_prices),
         )
 
 
@@ -145,16 +182,22 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None or value != value else round(value, digits)
 
 
+def _blank_head(underlying: str, **known: Any) -> ChainHead:
+    blank: dict[str, Any] = dict.fromkeys(ChainHead.__struct_fields__)
+    blank |= {"underlying": underlying, "expiry": "", "expiries": [], "spot_instrument": "", "futures": []}
+    return ChainHead(**{**blank, "days": 0.0, "missing": 0, "problem": "", **known})
+
+
 def _no_chain(name: str, problem: str) -> ChainHead:
     """The head of a chain that cannot be shown, with the reason."""
     underlying, _, expiry = name.partition(":")
-    blank: dict[str, Any] = dict.fromkeys(ChainHead.__struct_fields__)
-    blank |= {"underlying": underlying, "expiry": expiry, "expiries": [], "futures": [], "days": 0.0, "missing": 0}
-    return ChainHead(**{**blank, "problem": problem})
+    return _blank_head(underlying, expiry=expiry, problem=problem)
 
 
 class ChainSubscriptions:
-    """Option chains that viewers watch, each leased once. `instruments` are the day's, read when they are needed.
+    """Option chains that viewers watch, and underlyings (`SBIN:`, without an expiry), each leased once.
+
+    `instruments` are the day's, read when they are needed.
 
     A chain that fails says why in its head, and is tried again after two seconds; the others go on.
     """
@@ -163,7 +206,7 @@ class ChainSubscriptions:
         self._config, self._calendar = config, calendar
         self._file = InstrumentFile(config.state, session_ends(calendar))
         self._known: InstrumentBook | None = None
-        self._chains: dict[str, LiveChain] = {}
+        self._chains: dict[str, LiveChain | LiveUnderlying] = {}
         self._again_ns: dict[str, int] = {}
         """Machine time from which a chain that failed is tried again."""
         self._interest = InterestBase(store_path(config.state).with_suffix(".interest.json"), calendar)
@@ -192,7 +235,12 @@ class ChainSubscriptions:
         underlying, _, expiry = name.partition(":")
         book = await asyncio.get_running_loop().run_in_executor(None, self.instruments)
         expiries = book.expiries(underlying, InstrumentKind.CE)
-        if expiry in expiries:
+        if not expiry:
+            try:
+                book.spot(underlying)
+            except NoSuchContract as error:
+                return str(error)
+        if not expiry or expiry in expiries:
             return ""
         if not expiries:
             return f"expected an underlying with options today, found {underlying[:20]!r}"
@@ -247,7 +295,12 @@ class ChainSubscriptions:
             return {}, {"": _no_chain(name, "a defect in the console; see `mytrading logs console`")}
 
     def _begin(self, name: str) -> None:
-        self._chains[name] = LiveChain(self._config, self._calendar, self.instruments(), name, self._interest)
+        underlying, _, expiry = name.partition(":")
+        self._chains[name] = (
+            LiveChain(self._config, self._calendar, self.instruments(), name, self._interest)
+            if expiry
+            else LiveUnderlying(self._config, self._calendar, self.instruments(), underlying)
+        )
 
     def _end(self, name: str) -> None:
         self._give_back(name)

@@ -132,7 +132,8 @@ def show_structure_margin(state: State, data: JSONBody[api.StructureMarginReques
         if contract is None:
             what = f"legs[{number}].instrument: expected an instrument of today, found {leg.instrument!r}"
             raise ApiRefused("BAD_REQUEST", what, f"legs[{number}].instrument")
-        legs.append(MarginLeg(contract, leg.units, leg.price, Product(data.product), data.spot))
+        product, spot = Product(leg.product or data.product), leg.spot or data.spot
+        legs.append(MarginLeg(contract, leg.units, leg.price, product, spot))
     today = ist_date(state.clock.now())
     needed = margin_requirement(legs, tables, today)
     after = [round(margin_requirement(legs[:count], tables, today).initial, 2) for count in range(1, len(legs) + 1)]

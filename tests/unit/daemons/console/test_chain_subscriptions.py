@@ -61,6 +61,21 @@ def test_two_pages_of_a_chain_hold_one_lease_and_the_last_to_close_gives_it_back
     eventually(lambda: not leased(console))
 
 
+def test_underlying_without_an_expiry_is_leased_with_its_futures_and_an_unknown_one_refused(
+    console: ConsoleOfTest,
+) -> None:
+    with console.browser("asha").live() as live:
+        live.send(type="watch", topics=["chain:NOBODY:", "chainhead:NIFTY:"])
+        assert "no index or share of that name is listed" in live.receive("refused")["error"]
+        while "chainhead:NIFTY:" not in live.rows:
+            live.receive("snapshot")
+        head = live.rows["chainhead:NIFTY:"][""]
+        assert (head["spot_instrument"], head["problem"], head["atm_iv"]) == ("NSE_INDEX:NIFTY", "", None)
+        assert [one["instrument"][:9] for one in head["futures"]] == ["NFO:NIFTY", "NFO:NIFTY"]
+        assert leased(console) == ["NIFTY:"]
+    eventually(lambda: not leased(console))
+
+
 def test_page_that_says_nothing_for_five_minutes_gives_its_chain_back_until_it_does(
     console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,9 @@ def test_legs_need_less_where_one_hedges_another(console: ConsoleOfTest, monkeyp
     naked = margin(future)
     assert naked["margin"] == naked["separate"] > 65 * 23_050.0 / 20
     assert margin(future, sold)["separate"] == pytest.approx(naked["margin"] + alone["margin"])
+    assert margin({**sold, "spot": 30_000.0}, {**bought, "spot": 30_000.0})["margin"] > hedged["margin"]
+    elsewhere = margin({**sold, "product": "MIS"}, bought)
+    assert elsewhere["margin"] > hedged["margin"], "a hedge of another product is none"
     refused = page.post("/api/structure/margin", legs=[{**sold, "instrument": "NFO:GONE"}], spot=1.0).json()
     assert (refused["code"], refused["field"]) == ("BAD_REQUEST", "legs[1].instrument")
 
