@@ -157,7 +157,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `positions`, by `id`; `managed` False: units at the broker that no strategy owns."""
+    """Topic `positions`, by `id`: open ones, and those closed today. `managed` False: units at the broker that no
+    strategy owns."""
 
     id: str
     version: str

@@ -69,7 +69,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     claim(viewer, price * 0.9)
     viewer.open("/orders", "Orders")
     viewer.press("Live")
-    viewer.press_in_row("Modify", "orders", "SBIN", "stop")
+    viewer.press_in_row("Modify", "orders", "SBIN", "stop", "accepted")  # the broker's answer would change it
     dialog = viewer.dialog("Modify the order")
     dialog.get_by_label("New trigger ₹").fill("low")
     dialog.get_by_text("a number such as 98.00").wait_for()
@@ -79,7 +79,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     (stop,) = [row for row in site.placed(SBIN) if row["order_status"] == "trigger pending"]
     assert float(stop["trigger_price"]) == pytest.approx(price * 0.92, abs=0.6)
 
-    viewer.press_in_row("Cancel", "orders", "SBIN", "stop", f"at {round(price * 0.92):,}.00")
+    viewer.press_in_row("Cancel", "orders", "SBIN", "stop", "accepted", f"at {round(price * 0.92):,}.00")
     dialog = viewer.dialog("Cancel the order")
     assert dialog.get_by_role("button", name="Cancel the order").is_disabled(), "it protects a position"
     dialog.get_by_label("I answer for the position").check()
@@ -256,6 +256,8 @@ def test_what_an_order_would_do_is_shown_rule_by_rule(site: ConsoleSite, viewer:
     card.get_by_role("button", name="Ask risk").click()
     unlisted = card.locator("tbody tr", has_text="unknown instrument")
     unlisted.get_by_text("not among the contracts of this stack").wait_for()
+    passing = card.locator("tbody tr").filter(has=page.get_by_text("passes", exact=True)).first.locator("td")
+    assert passing.nth(4).inner_text() == "" and passing.nth(5).inner_text(), "why: nothing; when it would deny: always"
     size = card.locator("tbody tr", has_text="max order size")
     eventually(lambda: re.search(r"\d{3}", size.locator("td").nth(2).inner_text()), 10)
     card.get_by_label("Instrument").fill(SBIN)

@@ -209,8 +209,8 @@ def test_lost_answer_is_asked_for_with_the_same_id_and_the_position_is_closed_on
 
 
 def test_position_that_changed_under_the_pointer_is_left_alone(site: ConsoleSite) -> None:
-    site.buy_by_hand(5)
-    site.claim_for_manual()
+    site.buy_by_hand(8)
+    site.claim_for_manual(5)
     seeing, blind = site.viewer_of(), site.viewer_of()
     wire = Interposed(blind)
     dialogs = []
@@ -219,8 +219,7 @@ def test_position_that_changed_under_the_pointer_is_left_alone(site: ConsoleSite
         viewer.press_in_row("Close", "positions", "SBIN", "manual", "+5")
         dialogs.append(viewer.dialog("Close the position"))
     wire.dropped = {"delta positions", "snapshot positions"}
-    site.buy_by_hand(3)
-    site.claim_for_manual()
+    site.claim_for_manual(3)
     dialogs[0].get_by_text("The position changed: now +8 units.").wait_for()
     assert dialogs[0].get_by_role("button", name=re.compile("^Close 5 units")).is_disabled()
     dialogs[1].get_by_role("button", name=re.compile("^Close 5 units")).click()
@@ -269,7 +268,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
 def test_page_first_shown_while_the_console_is_gone_comes_with_it(alone: ConsoleOfTest, chromium: Any) -> None:
     viewer = PageViewer(chromium, alone.server.url)
     viewer.log_in()
-    viewer.page.get_by_text("P&L today").wait_for()
+    viewer.page.locator("header .fact", has_text="P&L today").wait_for()
     viewer.page.evaluate("window.loadedOnce = true")
 
     def look() -> None:

@@ -32,7 +32,8 @@ def test_old_order_of_unknown_fate_is_shown_and_the_oldest_that_ended_is_found(t
         viewer.log_in()
         viewer.page.get_by_role("link", name="Orders").click()
         main = viewer.page.locator("main")
-        main.get_by_text(f"the newest, and all that have not ended, of {MOST_ENDED + 4}").wait_for()
+        shown = f"search, filters and CSV cover {MOST_ENDED + 1} rows: the newest, and all that have not ended, of"
+        main.get_by_text(f"{shown} {MOST_ENDED + 4}; Older shows the next").wait_for()
         viewer.press("Needs a person")
         viewer.button("Why o0").wait_for()
         viewer.press("All", exact=True)

@@ -89,9 +89,10 @@ class ConsoleSite:
             lambda: [row for row in self.rows(SBIN, "(unmanaged)") if row["quantity"] == quantity], 60
         )[0]  # fmt: skip
 
-    def claim_for_manual(self) -> None:
-        """Give the unmanaged SBIN to `manual`."""
-        done = self.stack.run("positions", "claim", SBIN, "--strategy", "manual")
+    def claim_for_manual(self, quantity: int = 0) -> None:
+        """Give so many of the unmanaged SBIN to `manual`; all unless they are counted."""
+        counted = ("--quantity", str(quantity)) if quantity else ()
+        done = self.stack.run("positions", "claim", SBIN, "--strategy", "manual", *counted)
         assert done.returncode == 0, done.stderr
         assert self.rows(SBIN, "manual")
 

@@ -95,11 +95,13 @@ def refused(stack: Stack, code: int, *arguments: str) -> str:
 def test_unmanaged_units_are_shown_claimed_guarded_and_closed(stack: Stack) -> None:
     row = at_the_terminal(stack, 10)
     assert (row["quantity"], row["confidence"]) == (10, "CONFIRMED") and row["age_s"] >= 0
+    priced = eventually(lambda: [found for found in rows_of(stack, SBIN, "(unmanaged)") if found["ltp"]], 30)[0]
+    assert abs(priced["unrealised"]) < row["average_price"], "the profit of 10 shares by a price that nobody watches"
     assert "10 of NSE:SBIN MIS in paper are unmanaged" in refused(
         stack, 1, "positions", "claim", SBIN, "--strategy", "manual", "--quantity", "11"
     )
     beyond = refused(stack, 2, "positions", "claim", SBIN, "--strategy", "manual", "--stop", "9999")
-    assert "STOP_LEVEL: the stop of units that were bought must lie below the price" in beyond
+    assert "STOP_LEVEL: the stop of units that were bought must lie below the last price" in beyond
     assert (found := rows_of(stack, SBIN)[0])["strategy"] == "(unmanaged)" and found["quantity"] == 10
     trigger = round(row["average_price"] * 0.9)
     stack.ask("positions", "claim", SBIN, "--strategy", "manual", "--stop", str(trigger))

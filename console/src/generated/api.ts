@@ -818,7 +818,7 @@ export interface PasswordChange {
   new_password: string;
 }
 
-/** Topic `positions`, by `id`; `managed` False: units at the broker that no strategy owns. */
+/** Topic `positions`, by `id`: open ones, and those closed today. `managed` False: units at the broker that no */
 export interface PositionRow {
   id: string;
   version: string;

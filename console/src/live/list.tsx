@@ -59,7 +59,9 @@ export function useKeptList<Name extends ListName>(name: Name, atMs: (row: Topic
         <DayChoice days={whole?.days ?? []} value={day} onChange={choose} />
         {partly && extent && (
           <span className="muted small">
+            {strategy ? "" : `search, filters and CSV cover ${number(rows.filter((row) => !("parent" in row && row.parent)).length)} rows: `}
             {before ? "older ones" : name === "trades" ? "the newest" : "the newest, and all that have not ended,"} of {number(extent.total)}
+            {older && !strategy && "; Older shows the next"}
           </span>
         )}
         {older && <button type="button" className="small" onClick={() => setBefore(older)}>Older</button>}

@@ -13,7 +13,8 @@ const RULES: readonly Column<TrialRule>[] = [
   { id: "code", name: "Rule", value: (row) => row.code, cell: (row) => <span title={row.when}>{words(row.code)}</span> },
   { id: "value", name: "This order", num: true, value: (row) => row.value, cell: (row) => number(row.value, 2) },
   { id: "limit", name: "Limit", num: true, value: (row) => row.limit, cell: (row) => (row.value === null ? "—" : number(row.limit, 2)) },
-  { id: "why", name: "Why", value: (row) => row.denial || row.unknown || row.when, cell: (row) => <span className={row.denial || row.unknown ? "wrap" : "wrap muted"}>{row.denial || row.unknown || row.when}</span> },
+  { id: "why", name: "Why", value: (row) => row.denial || row.unknown, cell: (row) => <span className="wrap">{row.denial || row.unknown}</span> },
+  { id: "when", name: "Denies when", extra: true, value: (row) => row.when, cell: (row) => <span className="wrap muted small">{row.when}</span> },
 ];
 const ruleKey = (row: TrialRule): string => row.code;
 type Kind = NonNullable<TrialRequest["order_type"]>;

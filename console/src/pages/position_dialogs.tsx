@@ -8,7 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { clock, number, profit, rupees, symbol, units } from "../ui/format";
 import { Field } from "../ui/parts";
 import { AnswerFollow } from "./order_dialogs";
-import { held } from "./positions";
+import { held, isOpen } from "./positions";
 
 interface Props {
   id: string;
@@ -16,7 +16,7 @@ interface Props {
 }
 
 function useSeenPosition(id: string) {
-  const now = useTopic("positions").rows.find((row) => row.id === id);
+  const now = useTopic("positions").rows.find((row) => row.id === id && isOpen(row));
   const [seen, setSeen] = useState(now);
   const position = seen ?? now;
   const moved = Boolean(position && (!now || now.version !== position.version));

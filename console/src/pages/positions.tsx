@@ -3,18 +3,20 @@ import { type ReactNode, useState } from "react";
 import { useRole } from "../api/session";
 import type { PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
-import { clock, compact, number, price, profit, rupees, symbol, units, words } from "../ui/format";
+import { clock, compact, number, price, profit, rupees, symbol, UNKNOWN, units, words } from "../ui/format";
 import { Distance, Level } from "../ui/level";
 import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
 import { WhyButton, WhyDialog } from "../ui/why";
 import { ClaimDialog, ClosePositionDialog, CloseRunDialog } from "./position_dialogs";
+import { knownSum, symbolParts } from "./position_sums";
 
 const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
 
 function Stop({ row }: { row: PositionRow }) {
   if (!row.managed) return <Badge tone="bad">not ours</Badge>;
+  if (!isOpen(row)) return <>{UNKNOWN}</>;
   return (
     <span className="nowrap" title={`stop ${words(row.stop_state)}`}>
       {row.stop !== null && price(row.stop)} <Badge tone={STOPS[row.stop_state] ?? ""}>{words(row.stop_state)}</Badge>
@@ -25,19 +27,29 @@ function Stop({ row }: { row: PositionRow }) {
 }
 
 export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={row.instrument}>{symbol(row.instrument)}</span> },
-  { id: "account", name: "Account", value: (row) => row.account, extra: true },
-  { id: "strategy", name: "Strategy", value: (row) => row.strategy, extra: true },
-  { id: "product", name: "Product", value: (row) => row.product, extra: true },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <Held row={row} /> },
+  { id: "account", name: "Account", value: (row) => row.account, hidden: true },
+  { id: "strategy", name: "Strategy", value: (row) => row.strategy, hidden: true },
+  { id: "product", name: "Product", value: (row) => row.product, hidden: true },
   { id: "quantity", name: "Units", num: true, flash: true, value: (row) => row.quantity, cell: (row) => <Units row={row} /> },
-  { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price, cell: (row) => price(row.average_price) },
-  { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
   { id: "unrealised", name: "Open P&L", num: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
-  { id: "realised", name: "Realised", num: true, extra: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
   { id: "stop", name: "Stop ₹", value: (row) => row.stop, cell: (row) => <Stop row={row} /> },
-  { id: "target", name: "Target ₹", num: true, value: (row) => row.target, cell: (row) => <Level kind="target" level={row.target} last={row.ltp} units={row.quantity || row.quantity_seen} /> },
+  { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
+  { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price, cell: (row) => price(row.average_price) },
+  { id: "realised", name: "Realised", num: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
+  { id: "target", name: "Target ₹", num: true, value: (row) => (isOpen(row) ? row.target : null), cell: (row) => <Level kind="target" level={isOpen(row) ? row.target : null} last={row.ltp} units={row.quantity || row.quantity_seen} /> },
   { id: "confidence", name: "Books", extra: true, value: (row) => row.confidence, cell: (row) => <Confidence value={row.confidence} /> },
 ];
+
+/** What is held, and below it of whom. */
+function Held({ row }: { row: PositionRow }) {
+  return (
+    <span title={row.instrument}>
+      {symbolParts(symbol(row.instrument)).map((part, at) => <span key={part}>{at > 0 && <wbr />}{part}</span>)}
+      <span className="below-it muted small">{row.product}{row.managed && ` · ${row.strategy}`} · {row.account}</span>
+    </span>
+  );
+}
 
 function Units({ row }: { row: PositionRow }) {
   if (row.quantity === row.quantity_seen || !row.managed) return units(row.quantity);
@@ -49,6 +61,7 @@ function Units({ row }: { row: PositionRow }) {
 }
 
 const key = (row: PositionRow): string => row.id;
+export const isOpen = (row: PositionRow): boolean => Boolean(row.quantity || row.quantity_seen);
 const owned = (row: PositionRow): string => `${symbol(row.instrument)} ${row.product} in ${row.account}, ${row.managed ? row.strategy : "units that no strategy owns"}`;
 const GROUPS = ["Strategy", "Structure", "Account", "None"] as const;
 const NONE = "units that no strategy owns";
@@ -61,15 +74,26 @@ const GROUP: Record<(typeof GROUPS)[number], ((row: PositionRow) => string) | un
 
 const structureName = (row: { strategy: string; run: string }): string => `${row.strategy}, run ${row.run || "of no structure"}`;
 
-const sum = (values: readonly (number | null)[]): number | null => (values.includes(null) ? null : values.reduce<number>((total, value) => total + (value ?? 0), 0));
+/** Open P&L of the rows that have a price, and how many have none. */
+function OpenProfit({ rows }: { rows: readonly PositionRow[] }) {
+  const { sum, unknown } = knownSum(rows.filter(isOpen).map((row) => row.unrealised));
+  return (
+    <>
+      <Profit value={sum} />
+      {unknown > 0 && <span className="warn small nowrap"> without {unknown} unpriced</span>}
+    </>
+  );
+}
+
+const realised = (rows: readonly PositionRow[]): number => rows.reduce((sum, row) => sum + row.realised, 0);
 
 const headWith = (structures: readonly StructureRow[]) => (name: string, rows: readonly PositionRow[]) => groupHead(name, rows, structures.find((one) => structureName(one) === name));
 
 function groupHead(name: string, rows: readonly PositionRow[], structure: StructureRow | undefined) {
   return (
     <>
-      {name} <span className="muted">open</span> <Profit value={sum(rows.map((row) => row.unrealised))} />{" "}
-      <span className="muted">realised</span> <Profit value={sum(rows.map((row) => row.realised))} />
+      {name} <span className="muted">open</span> <OpenProfit rows={rows} />{" "}
+      <span className="muted">realised</span> <Profit value={realised(rows)} />
       {structure && <span className="muted"> Δ {number(structure.delta, 1)} Γ {number(structure.gamma, 3)} Θ {compact(structure.theta)} a day, vega {compact(structure.vega)}</span>}
     </>
   );
@@ -87,33 +111,34 @@ export default function Positions() {
   const [viewed] = useState(() => (row: PositionRow) => <WhyButton name={owned(row)} onPress={() => setWhy(row)} />);
   const [acted] = useState(() => (row: PositionRow, act: Act) => (
     <>
-      {row.managed && (row.quantity || row.quantity_seen) ? (
+      {row.managed && isOpen(row) ? (
         <button type="button" className="small" onClick={act(() => setChosen({ kind: "close", id: row.id }))}>Close</button>
       ) : null}
       {!row.managed && <button type="button" className="small" onClick={act(() => setChosen({ kind: "claim", id: row.id }))}>Claim</button>}
       {viewed(row)}
     </>
   ));
-  const open = positions.rows.filter((row) => row.quantity || row.quantity_seen);
+  const open = positions.rows.filter(isOpen);
+  const ours = open.filter((row) => row.managed);
   const rows = flat ? positions.rows : open;
-  const unmanaged = open.filter((row) => !row.managed).length;
+  const unmanaged = open.filter((row) => !row.managed);
   const bare = open.filter((row) => row.stop_state === "missing" || row.stop_state === "none").length;
   return (
     <Page title="Positions" actions={<Tabs label="Group by" names={GROUPS} value={group} onChange={setGroup} />}>
       <Card>
         <Figures>
           <Figure name="Open">{number(open.length)}</Figure>
-          <Figure name="Open P&L"><Profit value={sum(open.map((row) => row.unrealised))} /></Figure>
-          <Figure name="Realised today"><Profit value={sum(positions.rows.map((row) => row.realised))} /></Figure>
+          <Figure name="Open P&L" title="Of what strategies own, as on the dashboard"><OpenProfit rows={ours} /></Figure>
+          <Figure name="Realised today" title="Of all positions of today, also of those that are flat again"><Profit value={realised(positions.rows)} /></Figure>
           <Figure name="Without a stop">{bare ? <span className="loss">{bare}</span> : "none"}</Figure>
-          <Figure name="Unmanaged">{unmanaged ? <span className="loss">{unmanaged}</span> : "none"}</Figure>
+          <Figure name="Unmanaged">{unmanaged.length ? <><span className="loss">{unmanaged.length}</span> <span className="small nowrap">open <OpenProfit rows={unmanaged} /></span></> : "none"}</Figure>
         </Figures>
       </Card>
       <Card plain>
         <Table
           label="positions" csv="positions" rows={rows} loaded={positions.loaded} columns={POSITION_COLUMNS} rowKey={key}
           choose={["account", "strategy"]} actions={trader ? acted : viewed} {...(GROUP[group] ? { group: GROUP[group], groupHead: headWith(structures) } : {})}
-          empty="No open position."
+          empty="No open position." tall
           tools={
             <label className="tick small">
               <input type="checkbox" checked={flat} onChange={(event) => setFlat(event.target.checked)} /> flat ones too

@@ -17,7 +17,7 @@ import { type Column, Table } from "../ui/table";
 import { WhyButton, WhyDialog } from "../ui/why";
 import { ORDER_COLUMNS, orderKey } from "./orders";
 import { CloseRunDialog } from "./position_dialogs";
-import { POSITION_COLUMNS } from "./positions";
+import { isOpen, POSITION_COLUMNS } from "./positions";
 import { Parameters } from "./strategy_parameters";
 
 const COLUMNS: readonly Column<StrategyRow>[] = [
@@ -79,13 +79,12 @@ const createdAt = (row: { created_ms: number | null }): number | null => row.cre
 const closedAt = (row: { closed_ms: number | null }): number | null => row.closed_ms;
 const without = <Row,>(columns: readonly Column<Row>[]): readonly Column<Row>[] => columns.filter((column) => column.id !== "strategy");
 const ORDERS = without(ORDER_COLUMNS);
-const POSITIONS = without(POSITION_COLUMNS);
 
 function One({ name }: { name: string }) {
   const strategies = useTopic("strategies");
   const row = strategies.rows.find((one) => one.name === name);
   const orders = useKeptList("orders", createdAt, name);
-  const positions = useTopic("positions").rows.filter((one) => one.strategy === name && (one.quantity || one.quantity_seen));
+  const positions = useTopic("positions").rows.filter((one) => one.strategy === name && isOpen(one));
   const trades = useKeptList("trades", closedAt, name);
   const signals = useKeptList("signals", createdAt, name);
   const trader = useRole("trader");
@@ -138,7 +137,7 @@ function One({ name }: { name: string }) {
       <Chart name={name} />
       {orders.note ?? trades.note ?? signals.note}
       <Card title="Positions" plain>
-        <Table plain label={`positions of ${name}`} rows={positions as PositionRow[]} columns={POSITIONS} rowKey={idOf} actions={whyButton} empty="No open position." />
+        <Table plain tall label={`positions of ${name}`} rows={positions as PositionRow[]} columns={POSITION_COLUMNS} rowKey={idOf} actions={whyButton} empty="No open position." />
       </Card>
       <Card title="Orders" plain actions={orders.tools}>
         <Table plain label={`orders of ${name}`} rows={orders.rows} columns={ORDERS} rowKey={orderKey} sort={{ id: "time", desc: true }} actions={whyButton} empty="No order yet today." />

@@ -7,6 +7,7 @@ import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
 import { moment, profit, span } from "../ui/format";
 import { Badge, ErrorNote, Field, Tabs } from "../ui/parts";
+import { knownSum } from "../pages/position_sums";
 import { haltText } from "./halts";
 
 const KINDS = ["Halt", "Reduce only", "Flatten", "Kill file", "Resume"] as const;
@@ -33,8 +34,9 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
   const name = scope.slice(2);
   const account = scope.startsWith("a") ? name : "";
   const strategy = scope.startsWith("s") ? name : "";
-  const held = positions.filter((row) => row.quantity !== 0 && (!account || row.account === account) && (!strategy || row.strategy === strategy));
-  const open = held.some((row) => row.unrealised === null) ? null : held.reduce((sum, row) => sum + (row.unrealised ?? 0), 0);
+  const held = positions.filter((row) => row.managed && row.quantity !== 0 && (!account || row.account === account) && (!strategy || row.strategy === strategy));
+  const left = positions.filter((row) => !row.managed && (!account || row.account === account)).length;
+  const open = knownSum(held.map((row) => row.unrealised));
   const killed = Boolean(stack?.kill);
 
   if (flattens) return <FlattenDialog ids={flattens} onClose={props.onClose} />;
@@ -90,7 +92,8 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
       )}
       {kind === "Flatten" && (
         <p>
-          Open there now: {held.length} position{held.length === 1 ? "" : "s"}, open P&L {profit(open)}.
+          Open there now: {held.length} position{held.length === 1 ? "" : "s"}, open P&L {profit(open.sum)}{open.unknown > 0 && `, without ${open.unknown} unpriced`}.{" "}
+          {!strategy && left > 0 && `${left} unmanaged ${left === 1 ? "position is" : "positions are"} left alone.`}
         </p>
       )}
       {kind === "Resume" && killed && <p>The file KILL says: {stack?.kill}. Remove it first; then resume.</p>}

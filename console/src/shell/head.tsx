@@ -7,7 +7,7 @@ import { ist, span } from "../ui/format";
 import { Profit } from "../ui/parts";
 import { toast } from "../ui/toast";
 import type { HaltRow } from "../generated/api";
-import { haltSummary, haltText } from "./halts";
+import { haltSummary, haltText, haltTexts } from "./halts";
 import { applyTheme, type Theme, theme } from "./theme";
 
 interface Props {
@@ -24,7 +24,7 @@ export function Head(props: Props) {
   const user = useSession()?.user;
   const halted = haltSummary(props.halts);
   return (
-    <header className="head">
+    <header className="head" ref={useHeight()}>
       <button type="button" className="menu-button" aria-expanded={props.menu} aria-controls="pages" onClick={props.onMenu} aria-label="Pages">
         ☰
       </button>
@@ -32,7 +32,8 @@ export function Head(props: Props) {
       <Facts />
       {halted && (
         <button type="button" className="level danger" title={props.halts.map((row) => `${haltText(row)}: ${row.reason} ${row.by && `by ${row.by}`}`).join("\n")} onClick={props.onHalts}>
-          <span>{halted}</span>
+          <span className="summary">{halted}</span>
+          <span className="each">{haltTexts(props.halts).map((text, at) => <span key={at}>{text}</span>)}</span>
         </button>
       )}
       {props.onHalt && (
@@ -43,6 +44,19 @@ export function Head(props: Props) {
       <UserMenu name={user?.name ?? ""} role={user?.role ?? ""} />
     </header>
   );
+}
+
+/** Keeps the height of the head in the variable `--head`: what lies below it begins there. */
+function useHeight() {
+  const element = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const head = element.current;
+    if (!head) return;
+    const observer = new ResizeObserver(() => document.documentElement.style.setProperty("--head", `${head.offsetHeight}px`));
+    observer.observe(head);
+    return () => observer.disconnect();
+  }, []);
+  return element;
 }
 
 /** Market clock, session, expiry, feed and profit: beside each other where there is room, all of them behind the clock. */

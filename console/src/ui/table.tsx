@@ -34,6 +34,7 @@ const features = tableFeatures({
 });
 
 const ROW_PX = 33;
+const TALL_PX = 48;
 const ALL_SHOWN = 80;
 const MOVED_MS = 400;
 
@@ -50,6 +51,8 @@ export interface Column<Row> {
   num?: boolean;
   /** Left out on a narrow screen. */
   extra?: boolean;
+  /** Searched, chosen by and exported; another column shows it. */
+  hidden?: boolean;
   /** Marks a change of the value for a moment. */
   flash?: boolean;
   title?: string;
@@ -72,6 +75,8 @@ interface Props<Row> {
   csv?: string;
   tools?: ReactNode;
   plain?: boolean;
+  /** Rows of two lines: what is small in a cell stands below. */
+  tall?: boolean;
 }
 
 type Item<Row> = { group: string; rows: Row[] } | { row: Row };
@@ -114,6 +119,8 @@ export function Table<Row extends object>(props: Props<Row>) {
   });
   const sorted = table.getRowModel().rows;
 
+  const shown = useMemo((): readonly Column<Row>[] => props.columns.filter((column) => !column.hidden), [props.columns]);
+  const px = props.tall ? TALL_PX : ROW_PX;
   const { group } = props;
   const items = useMemo((): Item<Row>[] => {
     if (!group) return sorted.map((row) => ({ row: row.original }));
@@ -132,14 +139,14 @@ export function Table<Row extends object>(props: Props<Row>) {
   const virtualizer = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
+    estimateSize: () => px,
     overscan: 12,
     enabled: virtual,
   });
   const window = virtual ? virtualizer.getVirtualItems() : null;
   const first = window?.[0]?.index ?? 0;
   const last = window ? (window.at(-1)?.index ?? -1) : items.length - 1;
-  const width = props.columns.length + (props.actions ? 1 : 0);
+  const width = shown.length + (props.actions ? 1 : 0);
 
   return (
     <>
@@ -158,11 +165,11 @@ export function Table<Row extends object>(props: Props<Row>) {
           )}
         </div>
       )}
-      <div className="table" ref={scroller} tabIndex={0} role="region" aria-label={props.label}>
+      <div className={`table ${props.tall ? "tall" : ""}`} ref={scroller} tabIndex={0} role="region" aria-label={props.label}>
         <table aria-rowcount={items.length + 1}>
           <thead>
             <tr>
-              {props.columns.map((column) => {
+              {shown.map((column) => {
                 const order = sorting[0]?.id === column.id ? (sorting[0].desc ? "descending" : "ascending") : "none";
                 return (
                   <th key={column.id} scope="col" className={cellClass(column)} aria-sort={order} title={column.title}>
@@ -181,17 +188,17 @@ export function Table<Row extends object>(props: Props<Row>) {
             </tr>
           </thead>
           <tbody>
-            {virtual && first > 0 && <Pad width={width} px={first * ROW_PX} />}
+            {virtual && first > 0 && <Pad width={width} px={first * px} />}
             {items.slice(first, last + 1).map((item) =>
               "row" in item ? (
-                <TableRow key={props.rowKey(item.row)} row={item.row} columns={props.columns as readonly Column<object>[]} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
+                <TableRow key={props.rowKey(item.row)} row={item.row} columns={shown as readonly Column<object>[]} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
               ) : (
                 <tr key={`group ${item.group}`} className="grouped">
                   <td colSpan={width}><div>{props.groupHead ? props.groupHead(item.group, item.rows) : item.group}</div></td>
                 </tr>
               ),
             )}
-            {virtual && last + 1 < items.length && <Pad width={width} px={(items.length - last - 1) * ROW_PX} />}
+            {virtual && last + 1 < items.length && <Pad width={width} px={(items.length - last - 1) * px} />}
           </tbody>
         </table>
         {!items.length && <Empty>{props.loaded === false ? "Waiting for data…" : props.rows.length ? "Nothing matches the filter." : (props.empty ?? "Nothing here.")}</Empty>}
@@ -227,7 +234,7 @@ const TableRow = memo(
       <tr>
         {columns.map((column) => (
           <Cell key={column.id} className={cellClass(column)} value={column.flash ? column.value(row) : undefined}>
-            {column.cell ? column.cell(row) : shown(column.value(row))}
+            {column.cell ? column.cell(row) : plain(column.value(row))}
           </Cell>
         ))}
         {actions && (
@@ -241,7 +248,7 @@ const TableRow = memo(
   (before, now) => before.row === now.row && before.columns === now.columns && before.actions === now.actions,
 );
 
-const shown = (value: unknown): string => (value === null || value === undefined || value === "" ? "—" : String(value));
+const plain = (value: unknown): string => (value === null || value === undefined || value === "" ? "—" : String(value));
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 

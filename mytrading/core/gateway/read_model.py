@@ -180,6 +180,10 @@ class StackView:
         """Return the positions with booked or observed units other than zero."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
+    def unmanaged_instruments(self) -> set[str]:
+        """Return the instruments of which the broker holds units that no strategy owns."""
+        return {row.instrument for row in self.unmanaged.values() if row.quantity}
+
     def realised(self) -> float:
         """Return the day's realised profit of all owners in rupees, as the router's positions carry it."""
         return sum(position.realised for position in self.positions.values())

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mytrading.core.accounting.pnl import unrealised
 from mytrading.core.gateway.leg_reentries import leg_reentries
 from mytrading.core.gateway.next_step import next_step
 from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
@@ -85,6 +86,9 @@ def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str
 def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
     agreed = Confidence.DISPUTED if row.net in ctx.view.mismatches else Confidence.CONFIRMED
     since_ns = row.since_ns or row.at_ns
+    quote, open_profit = ctx.view.quotes.get(row.instrument), None
+    if quote is not None and row.average_price:
+        open_profit = round(unrealised(row.quantity, row.average_price, quote), 2)
     return {
         "account": row.account,
         "version": position_version(row),
@@ -93,6 +97,8 @@ def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
         "strategy": UNMANAGED,
         "quantity": row.quantity,
         "average_price": row.average_price or None,
+        "ltp": quote.ltp if quote else None,
+        "unrealised": open_profit,
         "confidence": least_confidence(
             [agreed, account_confidence(ctx.view.health.get(row.account), machine_now())]
         ).value,
@@ -104,7 +110,7 @@ def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
 def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
     quote = ctx.view.quotes.get(position.instrument)
     health = ctx.view.health.get(position.account)
-    unrealised = ctx.view.unrealised_of(position)
+    open_profit = ctx.view.unrealised_of(position)
     return {
         **msgspec.to_builtins(position),
         "version": position_version(position),
@@ -112,7 +118,7 @@ def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
         "average_price": round(position.average_price, 4),
         "realised": round(position.realised, 2),
         "ltp": quote.ltp if quote else None,
-        "unrealised": None if unrealised is None else round(unrealised, 2),
+        "unrealised": None if open_profit is None else round(open_profit, 2),
         "since_ns": position.opened_ns,
         "age_s": round((ctx.clock.now() - position.opened_ns) / 1e9) if position.opened_ns else None,
         "confidence": least_confidence([position.confidence, account_confidence(health, machine_now())]).value,

@@ -30,6 +30,7 @@ from mytrading.messages.control import (
 )
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.journal_rows import ControlOpened, RiskOpened
+from mytrading.messages.market import Quote
 from mytrading.messages.ops import OpsReply
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
@@ -65,6 +66,8 @@ STAYS = frozenset({"ENTRY_LEFT"})
 STALE_AFTER_NS = 35_000_000_000
 """Three repeats and a little."""
 ALIVE_NS = 5_000_000_000
+MOST_UNMANAGED = 50
+"""Instruments that nobody here trades and that screens show a price of: a source has only so many subscriptions."""
 
 
 class Gateway(MachineDaemon):
@@ -101,9 +104,7 @@ class Gateway(MachineDaemon):
         topics = (*ALL, *OPTIONAL, TRIAL_TOPIC, FEED_REPORT_TOPIC)
         self.subscribe("status", self._on_status, topics=topics, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
-        self._market = self.subscribe(
-            "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
-        )
+        self._market = self.subscribe("market", self._on_market, topics=(), every_s=STATUS_S)
         self._webhooks = WebhookFolder(self.config, self.log)
         self._webhooks.poll()
         self.every(POLL_S, lambda _: self._take_webhooks())
@@ -129,7 +130,7 @@ class Gateway(MachineDaemon):
         self._webhooks.poll()
 
     def _send_wants(self, machine_ns: int) -> None:
-        wanted = self.server.context.leases.wanted(machine_ns)
+        wanted = tuple(sorted(self._unmanaged().union(self.server.context.leases.wanted(machine_ns))))
         if wanted or self._wanted:
             self.status.send(self.name, WantInstruments(daemon=self.name, instruments=wanted))
         self._wanted = wanted
@@ -150,12 +151,22 @@ class Gateway(MachineDaemon):
         for tail in self._tails:
             tail.poll()
         self.view.advance_to(self.clock.now())
-        wanted = {position.instrument for position in self.view.open_positions()}.union(self.config.shown_instruments)
-        for instrument in wanted - self._watched:
-            self._market.subscribe(screen_topic(instrument))
-        for instrument in self._watched - wanted:
-            self._market.unsubscribe(screen_topic(instrument))
+        shown = {position.instrument for position in self.view.open_positions()}.union(self.config.shown_instruments)
+        # the feed repeats held and shown instruments alone on the topics of screens
+        wanted = {*map(screen_topic, shown), *(self._unmanaged() - shown)}
+        for topic in wanted - self._watched:
+            self._market.subscribe(topic)
+        for topic in self._watched - wanted:
+            self._market.unsubscribe(topic)
         self._watched = wanted
+
+    def _on_market(self, frame: Frame) -> None:
+        if isinstance(frame.message, Quote):
+            self.view.apply(frame.message)
+
+    def _unmanaged(self) -> set[str]:
+        """Instruments of units that no strategy owns, of which screens show a price: not more than `MOST_UNMANAGED`."""
+        return set(sorted(self.view.unmanaged_instruments())[:MOST_UNMANAGED])
 
     def _on_status(self, frame: Frame) -> None:
         message = frame.message

@@ -15,7 +15,7 @@ from mytrading.core.gateway.read_model import StackView
 from mytrading.core.reconciler.book_confidence import account_confidence
 from mytrading.core.risk.pretrade.readiness import NEEDED
 from mytrading.core.time import MINUTE, SECOND
-from mytrading.daemons.gateway.book_queries import newest, positions, strategies
+from mytrading.daemons.gateway.book_queries import UNMANAGED, newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
 from mytrading.messages.control import Alert, FeedSubscription, Heartbeat, OrderTrial
@@ -254,6 +254,8 @@ def feed(ctx: RequestContext, request: ops.FeedQuery) -> dict[str, Any]:  # noqa
     if report is None:
         return {"now_machine_ns": now, "report": None}
     screens, watchers = ctx.leases.screens(now), _watchers(ctx)
+    for instrument in ctx.view.unmanaged_instruments():
+        screens.setdefault(instrument, []).append(UNMANAGED)
     rows = [
         replace(row, wanted_by=tuple(_who_wants(row, watchers, screens.get(row.instrument, []))))
         for row in report.subscriptions
@@ -271,12 +273,13 @@ def _watchers(ctx: RequestContext) -> dict[str, list[str]]:
 
 
 def _who_wants(row: FeedSubscription, watchers: dict[str, list[str]], screens: list[str]) -> Iterator[str]:
-    """The gateway asks for screens, whose names end with the id of their process."""
+    """The gateway asks for screens, whose names end with the id of their process, and for unmanaged units."""
     for word in row.wanted_by:
         if word == "watched":
             yield from watchers.get(row.instrument, [word])
         elif word == "gateway":
-            yield from [f"screen {name.rpartition('-')[0] or name}" for name in screens] or ["screen"]
+            names = [name if name == UNMANAGED else f"screen {name.rpartition('-')[0] or name}" for name in screens]
+            yield from names or ["screen"]
         else:
             yield word
 

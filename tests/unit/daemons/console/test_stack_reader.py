@@ -9,7 +9,7 @@ from mytrading.messages.commands import BASKET_BROKEN, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product, Severity
 from mytrading.messages.market import Quote
-from mytrading.messages.ops import MOST_ROWS
+from mytrading.messages.ops import MOST_ROWS, PositionsQuery
 from mytrading.messages.orders import OrderChanged, Position, PositionChanged
 from mytrading.messages.signals import Leg, Signal
 from tests.kit.console_browser import ConsoleOfTest
@@ -61,6 +61,33 @@ def test_old_order_of_unknown_fate_and_old_alerts_wait_for_a_person_beside_hundr
         assert not older["extent"]["older"]
         assert page.get("/api/lists/orders?before=x").json()["code"] == "REFUSED"
         assert page.get("/api/lists/fills").status_code == 404
+    finally:
+        made.stop()
+
+
+def test_positions_of_the_page_add_up_to_the_realised_profit_of_the_day(tmp_path: Path) -> None:
+    """What was closed today was left out."""
+    made = ConsoleOfTest(tmp_path)
+    call, put = "NFO:NIFTY30DEC2526000CE", "NFO:NIFTY30DEC2526000PE"
+    try:
+        page, context = made.browser("asha"), made.gateway.server.context
+        for instrument, units, realised in ((call, 75, 120.5), (put, 0, -400.25)):
+            position = Position(
+                account="main", instrument=instrument, product=Product.MIS, strategy="S", run="r", quantity=units,
+                quantity_seen=units, average_price=100.0, realised=realised,
+            )  # fmt: skip
+            context.view.apply(
+                PositionChanged(position=position, client_order_id="c", fill_quantity=75, fill_price=1.0, at_ns=1)
+            )
+        shown = page.get("/api/positions").json()["rows"].values()
+        told = context.view.realised()
+        assert sum(row["realised"] for row in shown) == page.get("/api/stack").json()["rows"][""]["realised"] == told
+        everything = made.gateway.server.answer(PositionsQuery(all=True))
+        assert sorted(row["realised"] for row in everything) == sorted(row["realised"] for row in shown)
+        assert [(row["quantity"], row["realised"], row["stop_state"]) for row in shown if not row["quantity"]] == [
+            (0, -400.25, "none")
+        ]
+        assert not page.get("/api/needs").json()["rows"]
     finally:
         made.stop()
 

@@ -1,0 +1,104 @@
+"""The page of positions with the book of an option strategy: its sums, and all its columns on a screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mytrading.core.gateway.read_model import StackView
+from mytrading.daemons.console.page_files import BUNDLE
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
+from tests.kit.console_browser import ConsoleOfTest
+from tests.kit.console_viewer import PHONE, WIDE, PageViewer
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+OWNER = "Iron_Condor_Weekly"
+CONDOR = {"24500CE": -750, "24750CE": 750, "23900PE": -750, "23650PE": 750}
+
+
+def hold(view: StackView, instrument: str, units: int, average: float, realised: float) -> None:
+    """A position of the strategy, with a stop at the broker and a target if it is sold."""
+    position = Position(
+        account="paper", instrument=instrument, product=Product.NRML, strategy=OWNER, run="r", quantity=units,
+        quantity_seen=units, average_price=average, realised=realised, held_target=48.5 if units < 0 else 0.0,
+    )  # fmt: skip
+    view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=75, fill_price=1.0, at_ns=1))
+    if units < 0:
+        stop = Protection(
+            id=instrument, account="paper", instrument=instrument, product=Product.NRML, strategy=OWNER, run="r",
+            cause="s", side=Side.BUY, trigger=190.7, limit=200.0,
+        )  # fmt: skip
+        view.apply(ProtectionChanged(protection=stop, at_ns=1))
+
+
+def fill(view: StackView) -> None:
+    """What the module's book holds."""
+    for name, units in CONDOR.items():
+        view.apply(Quote(f"NFO:NIFTY25NOV26{name}", 1, 1, 101.5, bid=101.4, ask=101.6))
+        hold(view, f"NFO:NIFTY25NOV26{name}", units, 95.0, 1_234.5)
+    hold(view, "NFO:BANKNIFTY25NOV2652000CE", 0, 0.0, -5_400.25)
+    for name, units in (("NSE:SBIN", 10), ("NFO:NIFTY25NOV26FUT", 75)):
+        view.apply(
+            UnmanagedChanged(
+                account="paper", instrument=name, product=Product.NRML, quantity=units, at_ns=1, average_price=800.0
+            )
+        )
+    view.apply(Quote("NSE:SBIN", 1, 1, 812.0))
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    """A condor that is open, an option that was closed today, and units from elsewhere with and without a price."""
+    made = ConsoleOfTest(tmp_path_factory.mktemp("book"), bundle=BUNDLE)
+    try:
+        fill(made.gateway.server.context.view)
+        yield made
+    finally:
+        made.stop()
+
+
+def opened(chromium: Any, book: ConsoleOfTest, width: int) -> PageViewer:
+    viewer = PageViewer(chromium, book.server.url, width=width)
+    viewer.log_in()
+    viewer.open("/positions", "Positions")
+    viewer.row("positions", "NIFTY25NOV2624500CE")
+    return viewer
+
+
+def test_sums_are_those_of_the_day_and_say_what_has_no_price(book: ConsoleOfTest, chromium: Any) -> None:
+    viewer = opened(chromium, book, WIDE)
+    figures = re.sub(r"\s+", " ", viewer.page.locator("dl.figures").first.inner_text())
+    assert "Open P&L −₹300.00 Realised today −₹462.25" in figures, (
+        "what was closed today counts, unmanaged units do not"
+    )
+    assert "Unmanaged 2 open +₹120.00 without 1 unpriced" in figures
+    assert not viewer.table("positions").get_by_text("BANKNIFTY25NOV26").count()
+    viewer.page.get_by_label("flat ones too").check()
+    assert "−₹5,400.25" in viewer.row("positions", "BANKNIFTY25NOV26").inner_text()
+    viewer.press("HALT", exact=True)
+    viewer.press("Flatten", exact=True)
+    said = viewer.dialog("Emergency").inner_text()
+    assert "4 positions, open P&L −₹300.00. 2 unmanaged positions are left alone." in said
+    assert viewer.problems == []
+    viewer.close()
+
+
+def test_all_columns_show_on_a_screen_and_units_and_profit_first_on_a_phone(book: ConsoleOfTest, chromium: Any) -> None:
+    viewer = opened(chromium, book, WIDE)
+    assert viewer.table("positions").evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    for name in ("Average ₹", "Target ₹", "Books"):
+        assert viewer.table("positions").get_by_role("button", name=name).is_visible()
+    viewer.close()
+    phone = opened(chromium, book, PHONE)
+    headings = phone.table("positions").locator("th").all()
+    in_view = [
+        one.inner_text().strip() for one in headings if (box := one.bounding_box()) and box["x"] + box["width"] <= PHONE
+    ]
+    assert in_view[:3] == ["Instrument", "Units", "Open P&L"]
+    phone.close()
