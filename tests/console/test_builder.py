@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -79,13 +82,14 @@ def wrong(viewer: PageViewer, path: str) -> str:
 def test_each_key_of_a_file_of_legs_has_a_control(viewer: PageViewer, file: Path) -> None:
     schema = json.loads((ROOT / "docs" / "legs.schema.json").read_text(encoding="utf-8"))
     opened(viewer, "Wheel")
+    viewer.page.locator('[name="accounts"]').first.wait_for()
     assert {f"legs[1].{key}" for key in schema["$defs"]["LegConfig"]["properties"] if key not in OF_LEG} <= names(
         viewer
     )
     assert {key for key in schema["properties"] if key not in ELSEWHERE} <= names(viewer)
     viewer.page.get_by_label("Contract type of leg 1").select_option("shares")
     assert "legs[1].quantity" in names(viewer)
-    viewer.page.get_by_text("Not drawn: no contract with a price here for leg 1.").wait_for()
+    viewer.page.get_by_text("Not drawn. Leg 1: NIFTY is an index, which has no shares.").wait_for()
 
 
 def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
@@ -218,7 +222,7 @@ def test_file_opens_from_its_strategy_and_one_of_an_unlisted_underlying_is_chang
 
     file.write_text(WHEEL.replace('"NIFTY"', '"SENSEX"'), encoding="utf-8")
     card.locator("select").first.select_option("Wheel")
-    page.get_by_text("No options of SENSEX are listed today").wait_for()
+    page.get_by_text("No options of SENSEX are listed today: legs can be changed").wait_for()
     page.get_by_label("Stop of leg 2").fill("45%")
     page.get_by_label("Target of leg 2").fill("60%")
     card.get_by_role("button", name="Check").click()
@@ -334,3 +338,169 @@ def test_viewer_sees_what_the_role_may_not_do_and_why(site: ConsoleSite, viewer:
     page.get_by_role("heading", name="Orders").first.wait_for()
     assert reader.problems == []
     reader.close()
+
+
+SCREEN = """() => ({
+  legs: [...document.querySelectorAll('.legs tbody tr:not(.below)')].map(row => Object.fromEntries(
+    [...row.querySelectorAll('td[data-name]')].map(cell => [cell.dataset.name, cell.innerText.trim()]))),
+  facts: Object.fromEntries([...document.querySelectorAll('.figures > div')].filter(one => !one.closest('.legs')).map(
+    one => [one.querySelector('dt').innerText, one.querySelector('dd').innerText])),
+  days: Number(/, ([\\d.]+) days before/.exec(document.body.innerText)?.[1] ?? 0),
+})"""
+LOT = 65
+EXPOSURE, RATE = 0.02, 0.065
+
+
+def number_in(text: str) -> float:
+    return float(re.sub(r"[^\d.\-]", "", text.replace("−", "-")) or 0)
+
+
+class Drawn:
+    """Legs and facts that the builder shows at one moment."""
+
+    def __init__(self, viewer: PageViewer) -> None:
+        shown = viewer.page.evaluate(SCREEN)
+        self.facts: dict[str, str] = shown["facts"]
+        self.days = shown["days"]
+        self.last = [number_in(leg["Last ₹"]) for leg in shown["legs"]]
+        self.iv = [number_in(leg["IV"]) / 100 for leg in shown["legs"]]
+        self.strikes = [
+            float(found[1]) if (found := re.search(r"[A-Z]{3}\d\d(\d+)[CP]E$", leg["Contract"])) else 0.0
+            for leg in shown["legs"]
+        ]
+
+    def breakevens(self) -> list[float]:
+        return [number_in(one) for one in re.split(", (?=[0-9])", self.facts["Breakevens"])]
+
+    def rupees(self, name: str) -> float:
+        return number_in(self.facts[name])
+
+
+def shown(viewer: PageViewer, template: str) -> Drawn:
+    """The figures once payoff and margin of a template are there."""
+    page = viewer.page
+    page.get_by_label("Template").select_option(template)
+    margin = page.locator(".figures > div", has_text="Margin together").locator("dd")
+    eventually(lambda: page.locator(".payoff").count() and margin.inner_text() != "—", 20)
+    return Drawn(viewer)
+
+
+def below(price: float, forward: float, iv: float, days: float) -> float:
+    """Probability of an end below a price, lognormal around the forward."""
+    deviation = iv * math.sqrt(days / 365)
+    return NormalDist().cdf(math.log(price / forward) / deviation + deviation / 2)
+
+
+def call_value(forward: float, strike: float, iv: float, days: float) -> float:
+    deviation = iv * math.sqrt(days / 365)
+    up = math.log(forward / strike) / deviation + deviation / 2
+    return forward * NormalDist().cdf(up) - strike * NormalDist().cdf(up - deviation)
+
+
+def test_figures_of_usual_structures_are_those_computed_by_hand(viewer: PageViewer) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    straddle = shown(viewer, "Short straddle")
+    (call, put), strike = straddle.last, straddle.strikes[0]
+    assert straddle.rupees("Premium received") == pytest.approx((call + put) * LOT, abs=2)
+    assert straddle.rupees("Most profit") == pytest.approx((call + put) * LOT, abs=2)
+    assert straddle.facts["Most loss"] == "unlimited"
+    assert straddle.breakevens() == pytest.approx([strike - call - put, strike + call + put], abs=1)
+    assert straddle.rupees("Margin together") == 320_000
+    forward, iv = strike + call - put, sum(straddle.iv) / 2
+    low, high = (below(at, forward, iv, straddle.days) for at in straddle.breakevens())
+    assert straddle.rupees("Probability of profit") / 100 == pytest.approx(high - low, abs=0.02)
+
+    page.get_by_label("Template").select_option("Iron condor")
+    for leg in (3, 4):
+        page.get_by_label(f"Choice of leg {leg}").select_option("delta")
+        page.get_by_label(f"Value of leg {leg}").fill("0.3")
+    margin = page.locator(".figures > div", has_text="Saved by hedges").locator("dd")
+    eventually(lambda: margin.inner_text() not in ("—", "₹0"), 20)
+    condor = Drawn(viewer)
+    (low, high, put, call), prices = condor.strikes, condor.last
+    credit = prices[2] + prices[3] - prices[0] - prices[1]
+    widest = max(put - low, high - call)
+    assert condor.rupees("Most profit") == pytest.approx(credit * LOT, abs=2)
+    assert condor.rupees("Most loss") == pytest.approx(-(widest - credit) * LOT, abs=2)
+    assert condor.breakevens() == pytest.approx([put - credit, call + credit], abs=1)
+    assert condor.rupees("Profit to loss") == pytest.approx(credit / (widest - credit), abs=0.02)
+    hedged = widest * LOT + EXPOSURE * 2 * LOT * forward + (prices[0] + prices[1]) * LOT
+    assert condor.rupees("Margin together") == pytest.approx(hedged, rel=0.01)
+
+    page.get_by_label("Template").select_option("Covered call")
+    viewer.dialog("Unsaved changes").get_by_role("button", name="Discard").click()  # the condor was changed
+    page.locator(".legs td.text", has_text="26FUT").wait_for()
+    covered = shown(viewer, "Covered call")
+    (future, premium), strike = covered.last, covered.strikes[1]
+    assert covered.rupees("Most profit") == pytest.approx((strike - future + premium) * LOT, abs=2)
+    assert covered.rupees("Most loss") == pytest.approx(-(future - premium) * LOT, abs=2)
+    assert covered.breakevens() == pytest.approx([future - premium], abs=1)
+    assert covered.rupees("Margin together") == 215_000 + 250_000
+
+    page.get_by_label("Template").select_option("Calendar spread")
+    page.get_by_role("heading", name="Facts at the first expiry").wait_for()
+    calendar = shown(viewer, "Calendar spread")
+    (far, near), strike = calendar.last, calendar.strikes[0]
+    assert calendar.rupees("Premium paid") == pytest.approx(-(far - near) * LOT, abs=2)
+    assert calendar.rupees("Margin together") == pytest.approx(250_000 + far * LOT, abs=30)
+    left = call_value(strike * (1 + RATE * 7 / 365), strike, calendar.iv[0], 7.0)  # with the near call worth nothing
+    assert calendar.rupees("Most profit") == pytest.approx((left - far + near) * LOT, rel=0.05)
+    assert calendar.rupees("Most loss") == pytest.approx(-(far - near) * LOT, rel=0.05)
+    low, high = calendar.breakevens()
+    assert low < strike < high
+
+
+def test_legs_in_shares_and_of_another_underlying_are_priced_and_said_to_be_elsewhere(viewer: PageViewer) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    page.get_by_label("Template").select_option("Bull call spread")
+    page.locator(".payoff").wait_for()
+    page.get_by_role("button", name="More of leg 2").click()
+    page.get_by_label("Contract type of leg 2").select_option("shares")
+    page.locator('[name="legs[2].instrument"]').fill("NSE:SBIN")
+    page.get_by_label("Side of leg 2").select_option("BUY")
+    page.get_by_label("Shares of leg 2").fill("750")
+    page.get_by_text("Incomplete: leg 2 (SBIN) is not in this picture").wait_for()
+    page.get_by_role("heading", name="Payoff of NIFTY, leg 1").wait_for()
+    page.locator(".payoff").wait_for()
+    margin = page.locator(".figures > div", has_text="Margin together of all legs").locator("dd")
+    eventually(lambda: margin.inner_text() != "—", 20)
+    drawn = Drawn(viewer)
+    assert drawn.rupees("Most loss") == pytest.approx(-drawn.last[0] * LOT, abs=2)
+    assert drawn.rupees("Margin together of all legs") == pytest.approx(
+        drawn.last[0] * LOT + drawn.last[1] * 750, rel=0.01
+    )
+    page.get_by_label("Underlying of the picture").select_option("SBIN")
+    page.get_by_text("Not drawn: SBIN has no listed options, from which to know its volatility").wait_for()
+    assert Drawn(viewer).rupees("Net Δ (units)") == 750
+
+    page.locator('[name="legs[2].instrument"]').fill("NSE:NOBODY")
+    page.get_by_text("No price: leg 2: underlying NOBODY: no index or share of that name is listed").wait_for()
+    assert Drawn(viewer).facts["Margin together of all legs"] == "—"
+    page.locator('[name="legs[2].instrument"]').fill("")
+    page.get_by_text("Not drawn. Leg 2: NIFTY is an index, which has no shares.").wait_for()
+    assert viewer.too_wide() == [] and viewer.serious_findings() == []
+
+
+def test_legs_are_picked_in_the_chain_on_a_phone(site: ConsoleSite) -> None:
+    phone = site.viewer_of(width=PHONE)
+    phone.open("/chain", "Option chain")
+    page = phone.page
+    money = page.locator("tr.atm")
+    money.wait_for()
+    assert not money.get_by_role("button").count()
+    page.get_by_role("button", name="Pick legs").click()
+    for name in ("SELL", "BUY"):
+        button = money.get_by_role("button", name=re.compile(rf"^{name} \d+ CE"))
+        box = button.bounding_box()
+        assert box["width"] >= 24 and box["height"] >= 24 and box["x"] + box["width"] <= PHONE
+        button.click()
+    table = phone.table("Option chain")
+    assert table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    assert phone.too_wide() == [] and phone.serious_findings() == []
+    page.get_by_role("link", name="Open in the builder").click()
+    page.get_by_label("Side of leg 2").wait_for()
+    assert [page.get_by_label(f"Side of leg {leg}").input_value() for leg in (1, 2)] == ["-1", "1"]
+    assert phone.problems == []
+    phone.close()

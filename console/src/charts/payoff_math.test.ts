@@ -40,6 +40,15 @@ test("a future is a straight line, which a bought put bounds below and a sold ca
   expect([covered.maxProfit, covered.breakevens[0]]).toEqual([75 * 280, 23920]);
 });
 
+test("shares bought at the spot: nothing gained at the forward of now, and rupee for rupee at expiry; a sold call covers them", () => {
+  const carry = Math.log(24_100 / 24_000) / 7;
+  const shares: PricedLeg = { kind: "share", strike: 24_000, quantity: 75, entry: 24_000, iv: 0, carry };
+  expect(profitAt([shares], 24_100, 7, 0)).toBeCloseTo(0, 6);
+  expect([23_000, 24_500].map((at) => profitAt([shares], at, 0, 0.02))).toEqual([-75_000, 37_500]);
+  const covered = payoffFacts([shares, leg("call", 24_200, -75, 80)], 24_100, 0.15, 7);
+  expect([covered.maxProfit, covered.breakevens[0], covered.maxLoss]).toEqual([75 * 280, 23_920, -75 * 23_920]);
+});
+
 test("a long call: unlimited profit, loss of its premium; before expiry it is worth more than at it", () => {
   const legs = [leg("call", 24000, 75, 150)];
   const facts = payoffFacts(legs, 24000, 0.15, 7);

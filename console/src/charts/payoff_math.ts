@@ -1,12 +1,12 @@
 /**
- * Profit of option and futures legs at expiry and before, by Black's formula on the forward. For pictures only: nothing acts on it.
+ * Profit of options, futures and shares at expiry and before, by Black's formula on the forward. For pictures only: nothing acts on it.
  *
  * Prices in rupees, quantities in signed units, volatility as a fraction a year, time in days of 365.
  */
 
 export interface PricedLeg {
-  kind: "call" | "put" | "future";
-  /** Of a future the forward at which it was entered: it moves with that, rupee for rupee. */
+  kind: "call" | "put" | "future" | "share";
+  /** Of a future the forward at which it was entered: it moves with that, rupee for rupee. Of shares their price. */
   strike: number;
   quantity: number;
   /** Price paid or received for a unit. */
@@ -16,6 +16,8 @@ export interface PricedLeg {
   laterDays?: number;
   /** What the forward of its expiry is above that of the first one. */
   basis?: number;
+  /** Of shares: what the forward of the first expiry gains on them in a day, as a share of one. */
+  carry?: number;
 }
 
 const DAYS = 365;
@@ -39,7 +41,7 @@ export function black(kind: "call" | "put", forward: number, strike: number, iv:
 /** Profit in rupees with the underlying at `at`, `days` before the first expiry, all volatilities moved by `ivShift`. */
 export function profitAt(legs: readonly PricedLeg[], at: number, days: number, ivShift: number): number {
   const gain = (leg: PricedLeg): number =>
-    leg.kind === "future" ? at - leg.strike : black(leg.kind, at + (leg.basis ?? 0), leg.strike, Math.max(leg.iv + ivShift, 0), days + (leg.laterDays ?? 0)) - leg.entry;
+    leg.kind === "future" ? at - leg.strike : leg.kind === "share" ? at * Math.exp(-(leg.carry ?? 0) * days) - leg.strike : black(leg.kind, at + (leg.basis ?? 0), leg.strike, Math.max(leg.iv + ivShift, 0), days + (leg.laterDays ?? 0)) - leg.entry;
   return legs.reduce((sum, leg) => sum + leg.quantity * gain(leg), 0);
 }
 

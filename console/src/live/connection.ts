@@ -24,6 +24,13 @@ export interface Link {
 
 const START: Link = { fresh: false, problem: "connecting", reload: false, beat: null, hello: null };
 
+/** The topic of a chain that is not to be had: no lines, and a head that says why. */
+function refused(topic: string, problem: string): Topic {
+  const [kind, underlying = "", expiry = ""] = topic.split(":");
+  const head = { underlying, expiry, expiries: [], futures: [], spot_instrument: "", spot: null, forward: null, atm_iv: null, days: 0, missing: 0, problem };
+  return fromSnapshot({ version: 0, rows: kind === "chainhead" ? { "": head } : {} });
+}
+
 export class Connection {
   #socket: WebSocket | null = null;
   #topics = new Map<string, Topic>();
@@ -152,7 +159,9 @@ export class Connection {
         return;
       }
       case "refused":
-        console.warn(`live: ${message.topic}: ${message.error}`);
+        // of a chain the page says it where the chain would be
+        if (message.topic.startsWith("chain")) this.#set(message.topic, refused(message.topic, message.error));
+        else console.warn(`live: ${message.topic}: ${message.error}`);
     }
   }
 

@@ -44,10 +44,10 @@ export function useChain(underlying: string, expiry: string): Chain {
   return { lines, head: head.rows[0] ?? null };
 }
 
-/** The chains of several expiries of one underlying, by expiry. */
-export function useChains(underlying: string, expiries: readonly string[]): ReadonlyMap<string, Chain> {
-  const key = [...new Set(expiries)].sort().join(" ").trim();
-  const names = useMemo(() => key.split(" ").filter(Boolean).flatMap((expiry) => [`chain:${underlying}:${expiry}`, `chainhead:${underlying}:${expiry}`]), [underlying, key]);
+/** Several chains by their names, UNDERLYING:EXPIRY; without an expiry a name is of spot and futures alone. */
+export function useChains(wanted: readonly string[]): ReadonlyMap<string, Chain> {
+  const key = [...new Set(wanted)].sort().join(" ").trim();
+  const names = useMemo(() => key.split(" ").filter(Boolean).flatMap((name) => [`chain:${name}`, `chainhead:${name}`]), [key]);
   const latest = useRef<readonly Topic[]>([]);
   const subscribe = useCallback(
     (listener: () => void) => {
@@ -65,9 +65,9 @@ export function useChains(underlying: string, expiries: readonly string[]): Read
   });
   return useMemo(() => {
     const made = new Map<string, Chain>();
-    key.split(" ").filter(Boolean).forEach((expiry, at) => {
+    key.split(" ").filter(Boolean).forEach((name, at) => {
       const [lines, head] = [topics[2 * at], topics[2 * at + 1]];
-      made.set(expiry, { lines: { loaded: (lines?.version ?? -1) >= 0, rows: (lines?.rows ?? []) as unknown as readonly ChainLine[] }, head: (head?.rows[0] as unknown as ChainHead | undefined) ?? null });
+      made.set(name, { lines: { loaded: (lines?.version ?? -1) >= 0, rows: (lines?.rows ?? []) as unknown as readonly ChainLine[] }, head: (head?.rows[0] as unknown as ChainHead | undefined) ?? null });
     });
     return made;
   }, [key, topics]);

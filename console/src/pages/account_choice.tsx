@@ -19,6 +19,7 @@ export function AccountChoice(props: { value: string; was: string; wrong?: strin
   return (
     <fieldset className="keyed choice" aria-describedby={note}>
       <legend>Accounts</legend>
+      {!entries.length && <span className="muted small">{running.loaded ? "no account is known" : "waiting for the accounts…"}</span>}
       {entries.map((one) => (
         <label key={one.name} className="tick">
           <input type="checkbox" {...marked("accounts", props.wrong)} disabled={one.role === "backup" && !one.chosen} checked={one.chosen} onChange={(event) => toggle(one.name, event.target.checked)} />

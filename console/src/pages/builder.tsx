@@ -9,13 +9,13 @@ import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import { Payoff } from "../charts/payoff";
 import { payoffFacts, payoffReach, type PricedLeg, profitAt } from "../charts/payoff_math";
-import type { ChainCell, LegFile, LegFileRow, StructureMargin, UnderlyingRow } from "../generated/api";
-import { type Chain, useChains } from "../live/hooks";
+import type { ChainCell, ChainHead, LegFile, LegFileRow, StructureMargin, UnderlyingRow } from "../generated/api";
+import { useChains } from "../live/hooks";
 import { type Leaving, useLeaving } from "../shell/leaving";
 import { takeParameters } from "../shell/parameters";
-import { compact, day, number, percent, profit, rupees, span } from "../ui/format";
+import { capital, compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
-import { findContract, findFuture, kindOf, type Leg, legsText, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
+import { baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
 import { expiryDates, expiryName, expiryWord, MOST_LEGS } from "./expiries";
 import { afterChange, NO_MISTAKES } from "./leg_problems";
 import { LegSaving, type OpenedFile } from "./leg_saving";
@@ -62,13 +62,14 @@ export default function Builder() {
     <Page title="Strategy builder" actions={choice.fields}>
       <ErrorNote error={choice.error ?? error} />
       {named && !mayAct && <p className="note">{named} is not opened: files of legs take the role trader.</p>}
-      {row ? <Board row={row} expiry={choice.expiry} legs={legs} setLegs={setLegs} opened={opened} onOpen={open} begun={begun} onBegin={begin} leaving={leaving} onUnsaved={setUnsaved} /> : <Card>Waiting for data…</Card>}
+      {row ? <Board row={row} rows={choice.rows} expiry={choice.expiry} legs={legs} setLegs={setLegs} opened={opened} onOpen={open} begun={begun} onBegin={begin} leaving={leaving} onUnsaved={setUnsaved} /> : <Card>Waiting for data…</Card>}
     </Page>
   );
 }
 
 interface BoardProps {
   row: UnderlyingRow;
+  rows: readonly UnderlyingRow[];
   expiry: string;
   legs: readonly Leg[];
   setLegs: (change: readonly Leg[] | ((before: readonly Leg[]) => readonly Leg[])) => void;
@@ -80,8 +81,21 @@ interface BoardProps {
   onUnsaved: (unsaved: boolean) => void;
 }
 
-/** What is known of a leg with a price: for the payoff, and the cell of the chain. */
-type LegAtPrice = PricedLeg & { cell: ChainCell };
+/** What is known of a leg with a price: for the payoff and the margin, and the cell of the chain. */
+type LegAtPrice = PricedLeg & { cell: ChainCell; spot: number; product: string };
+
+/** A leg by its number, the underlying that it is of, and its price, or why it has none. */
+interface BuiltLeg {
+  number: number;
+  base: string;
+  /** Why it cannot have a price; empty if it may have one. */
+  why: string;
+  /** What it waits for. */
+  wait: string;
+  priced: LegAtPrice | null;
+}
+
+const isOption = (leg: Leg): boolean => kindOf(leg) === "call" || kindOf(leg) === "put";
 
 function Board(props: BoardProps) {
   const { row, legs, setLegs, opened } = props;
@@ -94,42 +108,58 @@ function Board(props: BoardProps) {
     setTimes(1); // the lots of the file are as they stand there
     setWrong(NO_MISTAKES);
   }, [opened]);
-  const dates = expiryDates(row.expiries);
   const word = props.expiry ? expiryWord(props.expiry, row.expiries) : "nearest";
-  const dateOf = (leg: Leg): string | undefined => (leg.keys.expiry ? dates[leg.keys.expiry] : props.expiry || undefined);
-  const ofChain = (leg: Leg): boolean => otherInstrument(leg, row.underlying) === "" && (kindOf(leg) === "call" || kindOf(leg) === "put");
-  const asked = legs.flatMap((leg) => (ofChain(leg) ? dateOf(leg) ?? [] : []));
-  const first = [...asked].sort()[0] ?? props.expiry;
-  const chains = useChains(row.underlying, [props.expiry, ...asked]);
-  const sorted = useMemo(() => new Map([...chains].map(([expiry, { lines }]) => [expiry, [...lines.rows].sort((a, b) => a.strike - b.strike)])), [chains]);
-  const head = chains.get(first)?.head ?? null;
+  const expiriesOf = (base: string): readonly string[] => (base === row.underlying ? row : props.rows.find((one) => one.underlying === base))?.expiries ?? [];
+  const dateOf = (leg: Leg): string => {
+    const base = baseOf(leg, row.underlying);
+    if (!leg.keys.expiry && base === row.underlying) return props.expiry;
+    return expiryDates(expiriesOf(base))[leg.keys.expiry || word || "nearest"] ?? "";
+  };
+  // of each underlying the chain that expires first; of one without options its spot and futures
+  const firsts = new Map<string, string>([[row.underlying, ""]]);
+  for (const leg of legs) {
+    const [base, date] = [baseOf(leg, row.underlying), isOption(leg) ? dateOf(leg) : ""];
+    const known = firsts.get(base) ?? "";
+    firsts.set(base, [known, date].filter(Boolean).sort()[0] ?? "");
+  }
+  for (const [base, date] of firsts) if (!date) firsts.set(base, (base === row.underlying ? props.expiry : "") || (expiriesOf(base)[0] ?? ""));
+  const wanted = legs.flatMap((leg) => (isOption(leg) && dateOf(leg) ? [`${baseOf(leg, row.underlying)}:${dateOf(leg)}`] : []));
+  const inUse = [...firsts].filter(([base, date]) => base !== row.underlying || date !== "" || legs.some((leg) => baseOf(leg, base) === base));
+  const chains = useChains([...inUse.map(([base, date]) => `${base}:${date}`), ...wanted]);
+  const sorted = useMemo(() => new Map([...chains].map(([name, { lines }]) => [name, [...lines.rows].sort((a, b) => a.strike - b.strike)])), [chains]);
+  const headOf = (base: string): ChainHead | null => chains.get(`${base}:${firsts.get(base) ?? ""}`)?.head ?? null;
 
   const chosen = legs.map((leg): ChosenLeg => {
+    const base = baseOf(leg, row.underlying);
     const none = { leg, at: null, lines: [], loaded: true };
-    const other = otherInstrument(leg, row.underlying);
-    if (kindOf(leg) === "equity") return { ...none, elsewhere: `shares${other && ` of ${other}`}: not priced on this page` };
-    if (other) return { ...none, elsewhere: `of ${other}: not priced on this page` };
-    const date = dateOf(leg);
-    if (kindOf(leg) === "future") {
-      const at = findFuture(head?.futures ?? [], leg, head?.forward ?? null);
-      return { ...none, elsewhere: at || !head ? "" : "no such future is listed", at, loaded: head !== null };
+    const [kind, head] = [kindOf(leg), headOf(base)];
+    if (kind === "future" || kind === "equity") {
+      const at = head && (kind === "future" ? findFuture(head.futures, leg, head.forward, head.expiry) : isIndex(head.spot_instrument) ? null : findShares(head));
+      const why = head?.problem || (at ? "" : kind === "future" ? `no such future of ${base} is listed` : `${base} is an index, which has no shares`);
+      return { ...none, elsewhere: head ? why : "", at, loaded: head !== null };
     }
-    const chain = chains.get(date ?? "");
-    const lines = sorted.get(date ?? "") ?? [];
-    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: date ? "" : `no ${expiryName(leg.keys.expiry || "nearest")} expiry is listed`, at: findContract(lines, leg) };
+    const date = dateOf(leg);
+    const [chain, lines] = [chains.get(`${base}:${date}`), sorted.get(`${base}:${date}`) ?? []];
+    const missing = expiriesOf(base).length ? `no ${expiryName(leg.keys.expiry || word || "nearest")} expiry of ${base} is listed` : `no options of ${base} are listed today`;
+    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: date ? (chain?.head?.problem ?? "") : missing, at: findContract(lines, leg) };
   });
-  const priced = chosen.flatMap(({ leg, at }): LegAtPrice[] => {
-    const kind = kindOf(leg);
-    if (!at || at.cell.ltp === null || kind === "equity" || (at.cell.iv === null && kind !== "future")) return [];
-    const own = kind === "future" ? null : (chains.get(dateOf(leg) ?? "")?.head ?? null);
+  const built = chosen.map((one, at): BuiltLeg => {
+    const { leg, at: found } = one;
+    const [base, kind] = [baseOf(leg, row.underlying), kindOf(leg)];
+    const why = one.elsewhere || (one.loaded && !found ? "no such strike in the chain" : "");
+    const head = headOf(base);
+    const wait = !found ? "waiting for quotes" : found.cell.ltp === null ? "no price has come yet" : found.cell.iv === null && isOption(leg) ? "its price gives no volatility yet" : "";
+    const made: BuiltLeg = { number: at + 1, base, why, wait: why ? "" : wait, priced: null };
+    if (why || wait || !found || found.cell.ltp === null) return made;
+    const own = isOption(leg) ? (chains.get(`${base}:${dateOf(leg)}`)?.head ?? null) : null;
     const laterDays = own && head ? Math.max(own.days - head.days, 0) : 0;
     const basis = laterDays && own?.forward && head?.forward ? own.forward - head.forward : 0;
-    const lots = Math.max(Math.round(Number(leg.keys.lots || 1)) || 1, 1) * times;
-    return [{ kind, strike: at.line.strike, quantity: sideOf(leg) * lots * (at.cell.lot || row.lot), entry: at.cell.ltp, iv: at.cell.iv ?? 0, laterDays, basis, cell: at.cell }];
+    const carry = kind === "equity" && head?.forward && head.spot && head.days ? Math.log(head.forward / head.spot) / head.days : 0;
+    const amount = Math.max(Math.round(Number((kind === "equity" ? leg.keys.quantity : leg.keys.lots) || 1)) || 1, 1) * times;
+    const quantity = sideOf(leg) * amount * (found.cell.lot || row.lot);
+    const product = (leg.keys.product ?? "").toUpperCase() || (kind === "equity" ? "CNC" : "");
+    return { ...made, priced: { kind: kind === "equity" ? "share" : kind, strike: found.line.strike, quantity, entry: found.cell.ltp, iv: found.cell.iv ?? 0, laterDays, basis, carry, cell: found.cell, spot: head?.spot ?? head?.forward ?? 0, product } };
   });
-  const numbersOf = (found: (one: ChosenLeg) => boolean): number[] => chosen.flatMap((one, at) => (found(one) ? [at + 1] : []));
-  const unpriced = numbersOf(({ elsewhere, at, loaded }) => elsewhere !== "" || (loaded && !at));
-  const waiting = numbersOf(({ leg, at }) => !at || at.cell.ltp === null || (at.cell.iv === null && kindOf(leg) !== "future"));
 
   async function open(name: string, asTemplate = false) {
     setError(null);
@@ -157,7 +187,7 @@ function Board(props: BoardProps) {
           <span className="muted small">{row.lot > 0 && `1 lot is ${number(row.lot)} units. `}Prices are the last ones, as if entered now, before charges.</span>
         </div>
       </Card>
-      <Structure legs={legs} priced={priced} head={head} unpriced={unpriced} waiting={waiting} />
+      <Structure legs={built} underlying={row.underlying} headOf={headOf} />
       <LegSaving
         key={opened?.turn ?? 0} files={files} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={open} wrong={wrong} onWrong={setWrong}
         edited={legsText(legs) !== props.begun || times !== 1} leaving={props.leaving} onUnsaved={props.onUnsaved}
@@ -168,33 +198,47 @@ function Board(props: BoardProps) {
 }
 
 interface StructureProps {
-  legs: readonly Leg[];
-  priced: readonly LegAtPrice[];
-  /** Of the chain that expires first. */
-  head: Chain["head"];
-  /** Numbers of the legs that have no price on this page. */
-  unpriced: readonly number[];
-  /** Numbers of the legs without a price so far. */
-  waiting: readonly number[];
+  legs: readonly BuiltLeg[];
+  /** Of the file. */
+  underlying: string;
+  /** Head of the chain of an underlying that expires first, null until it is known. */
+  headOf: (base: string) => ChainHead | null;
 }
 
-const legNumbers = (found: readonly number[]): string => `leg${found.length > 1 ? "s" : ""} ${found.join(", ")}`;
+const legNumbers = (found: readonly BuiltLeg[]): string => `leg${found.length > 1 ? "s" : ""} ${found.map((one) => one.number).join(", ")}`;
 
-/** Payoff and facts of the legs, if all of them have a price here. */
-function Structure({ legs, priced, head, unpriced, waiting }: StructureProps) {
+/** What legs without a price wait for, or why they have none. */
+const reasons = (found: readonly BuiltLeg[]): string => found.map((one) => `leg ${one.number}: ${one.why || one.wait}`).join("; ");
+
+/**
+ * Payoff and facts of the legs of one underlying, if all of them have a price. Where there are several underlyings each
+ * has a picture of its own, since their prices move by themselves; premium and margin are of all legs.
+ */
+function Structure({ legs, underlying, headOf }: StructureProps) {
   const [daysOn, setDaysOn] = useState(0);
   const [ivShift, setIvShift] = useState(0);
   const [move, setMove] = useState(0);
+  const [wanted, setWanted] = useState("");
+  const bases = [...new Set(legs.map((one) => one.base))];
+  const base = bases.find((one) => one === wanted) ?? bases.find((one) => one === underlying) ?? bases[0] ?? "";
+  const [mine, others] = [legs.filter((one) => one.base === base), legs.filter((one) => one.base !== base)];
+  const pricesOf = (found: readonly BuiltLeg[]): LegAtPrice[] => found.flatMap((one) => one.priced ?? []);
+  const [priced, all] = [pricesOf(mine), pricesOf(legs)];
+  const head = headOf(base);
   const forward = head?.forward ?? head?.spot ?? null;
   const days = head?.days ?? 0;
   const iv = head?.atm_iv ?? null;
-  const whole = priced.length === legs.length && legs.length > 0 && forward !== null && iv !== null;
+  const whole = priced.length === mine.length && mine.length > 0 && forward !== null && iv !== null;
+  const complete = all.length === legs.length && legs.length > 0;
   const facts = whole ? payoffFacts(priced, forward, iv, days) : null;
   const calendar = priced.some((one) => one.laterDays);
-  const net = (of: (cell: ChainCell) => number | null): number | null =>
-    !whole || priced.some((one) => of(one.cell) === null) ? null : priced.reduce((sum, one) => sum + one.quantity * (of(one.cell) ?? 0), 0);
-  const premium = whole ? priced.reduce((sum, one) => sum - (one.kind === "future" ? 0 : one.quantity * one.entry), 0) : null;
-  const margin = useMargin(whole ? priced : [], head?.spot ?? forward ?? 0);
+  const net = (of: (cell: ChainCell) => number | null, found = priced): number | null =>
+    !found.length || found.length < (found === all ? legs : mine).length || found.some((one) => of(one.cell) === null) ? null : found.reduce((sum, one) => sum + one.quantity * (of(one.cell) ?? 0), 0);
+  const premium = complete ? all.reduce((sum, one) => sum - (one.kind === "call" || one.kind === "put" ? one.quantity * one.entry : 0), 0) : null;
+  const margin = useMargin(complete ? all : []);
+  const missing = mine.filter((one) => !one.priced);
+  const unlike = others.length > 0 ? ` of ${base}, ${legNumbers(mine)}` : "";
+  const alike = others.length > 0 ? " of all legs" : "";
   const bound = (value: number): string => (Number.isFinite(value) ? profit(value, 0) : "unlimited");
   const sigma = (forward ?? 0) * (iv ?? 0) * Math.sqrt(days / 365);
   const reach = forward === null ? 0 : Math.floor((payoffReach(priced, forward, sigma) / forward) * 1000) / 1000;
@@ -203,7 +247,16 @@ function Structure({ legs, priced, head, unpriced, waiting }: StructureProps) {
   const left = Math.max(days - daysOn, 0);
   return (
     <div className="columns">
-      <Card title="Payoff, ₹">
+      <Card
+        title={`Payoff${unlike}, ₹`}
+        actions={bases.length > 1 && <select aria-label="Underlying of the picture" value={base} onChange={(event) => setWanted(event.target.value)}>{bases.map((one) => <option key={one}>{one}</option>)}</select>}
+      >
+        {others.length > 0 && (
+          <p className="note care">
+            Incomplete: {legNumbers(others)} ({[...new Set(others.map((one) => one.base))].join(", ")}) {others.length > 1 ? "are" : "is"} not in this picture, since that price moves by itself.
+            {others.some((one) => one.why) && ` No price: ${reasons(others.filter((one) => one.why))}.`}
+          </p>
+        )}
         {facts && forward !== null ? (
           <>
             <Payoff legs={priced} spot={forward} sigma={sigma} days={left} ivShift={ivShift} breakevens={facts.breakevens} chosen={moved ? chosen : null} />
@@ -220,26 +273,26 @@ function Structure({ legs, priced, head, unpriced, waiting }: StructureProps) {
             </div>
           </>
         ) : (
-          <Empty>{unpriced.length ? `Not drawn: no contract with a price here for ${legNumbers(unpriced)}.` : waiting.length ? `Waiting for the price and volatility of ${legNumbers(waiting)}.` : legs.length ? "Waiting for data…" : "Choose a template or add a leg."}</Empty>
+          <Empty>{!legs.length ? "Choose a template or add a leg." : missing.length ? `Not drawn. ${capital(reasons(missing))}.` : head && !head.expiry ? `Not drawn: ${base} has no listed options, from which to know its volatility.` : "Waiting for data…"}</Empty>
         )}
       </Card>
-      <Card title={calendar ? "Facts at the first expiry" : "Facts at expiry"}>
+      <Card title={`${calendar ? "Facts at the first expiry" : "Facts at expiry"}${unlike}`}>
         <Figures>
-          <Figure name={(premium ?? 0) >= 0 ? "Premium received" : "Premium paid"}>{profit(premium, 0)}</Figure>
+          <Figure name={`${(premium ?? 0) >= 0 ? "Premium received" : "Premium paid"}${alike}`}>{profit(premium, 0)}</Figure>
           <Figure name="Most profit">{facts ? bound(facts.maxProfit) : "—"}</Figure>
           <Figure name="Most loss">{facts ? <span className="loss">{bound(facts.maxLoss)}</span> : "—"}</Figure>
           <Figure name="Breakevens">{facts ? facts.breakevens.map((at) => number(at)).join(", ") || "none" : "—"}</Figure>
           <Figure name="Probability of profit" title="With the underlying lognormal around its forward at the volatility of the money">{percent(facts?.probability)}</Figure>
           <Figure name="Profit to loss">{facts && Number.isFinite(facts.maxLoss) && Number.isFinite(facts.maxProfit) ? number(facts.maxProfit / -facts.maxLoss, 2) : "—"}</Figure>
-          <Figure name="Margin together" title="By the tables of config/risk.toml; the broker's own figure may differ">{rupees(margin?.margin, 0)}</Figure>
+          <Figure name={`Margin together${alike}`} title="By the tables of config/risk.toml; the broker's own figure may differ">{rupees(margin?.margin, 0)}</Figure>
           <Figure name="Saved by hedges">{margin ? rupees(margin.separate - margin.margin, 0) : "—"}</Figure>
           <Figure name="Margin leg by leg" title="What the first leg needs, the first two, and so on: the order in which legs are bought and sold counts">
             {margin && margin.after.length > 1 ? margin.after.map((one) => rupees(one, 0)).join(" → ") : "—"}
           </Figure>
           <Figure name="Net Δ (units)">{number(net((cell) => cell.delta), 1)}</Figure>
           <Figure name="Net Γ">{number(net((cell) => cell.gamma), 3)}</Figure>
-          <Figure name="Net Θ (₹ a day)">{compact(net((cell) => cell.theta))}</Figure>
-          <Figure name="Net vega (₹ a point)">{compact(net((cell) => cell.vega))}</Figure>
+          <Figure name={`Net Θ (₹ a day)${alike}`}>{compact(net((cell) => cell.theta, all))}</Figure>
+          <Figure name={`Net vega (₹ a point)${alike}`}>{compact(net((cell) => cell.vega, all))}</Figure>
         </Figures>
       </Card>
     </div>
@@ -247,12 +300,12 @@ function Structure({ legs, priced, head, unpriced, waiting }: StructureProps) {
 }
 
 /** What the legs need, asked again when they are others, not with each price. */
-function useMargin(priced: readonly LegAtPrice[], spot: number): StructureMargin | null {
+function useMargin(priced: readonly LegAtPrice[]): StructureMargin | null {
   const [found, setFound] = useState<StructureMargin | null>(null);
-  const legs = priced.map((one) => ({ instrument: one.cell.instrument, units: one.quantity, price: one.entry }));
-  const latest = useRef({ legs, spot });
-  latest.current = { legs, spot };
-  const held = legs.map((one) => `${one.units} ${one.instrument}`).join("\n");
+  const legs = priced.map((one) => ({ instrument: one.cell.instrument, units: one.quantity, price: one.entry, spot: one.spot, product: one.product }));
+  const latest = useRef({ legs, spot: 0 });
+  latest.current = { legs, spot: legs[0]?.spot ?? 0 };
+  const held = legs.map((one) => `${one.units} ${one.instrument} ${one.product}`).join("\n");
   useEffect(() => {
     setFound(null);
     if (!held) return;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { asKind, findContract, findFuture, kindOf, type Leg, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sentLeg, strikeOf, TEMPLATES } from "./builder_legs";
+import { asKind, baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sentLeg, strikeOf, TEMPLATES } from "./builder_legs";
 import { expiryWord } from "./expiries";
 import { afterChange, byField, NO_MISTAKES, toldOf } from "./leg_problems";
 import { PLACED, PLACES, SECTIONS } from "./leg_sections";
@@ -78,7 +78,23 @@ test("a future of the file's underlying is a leg like another, by its own expiri
   const listed = ["2026-12-29", "2027-01-26"].map((expiry, at) => ({ instrument: `NFO:F${at}`, expiry, lot: 65, ltp: 26100 + at }));
   expect(findFuture(listed, future, 26000)).toMatchObject({ line: { strike: 26000 }, cell: { instrument: "NFO:F1", ltp: 26101, delta: 1 } });
   expect(findFuture(listed, put(future, { expiry: "" }), 26000)?.cell.instrument).toBe("NFO:F0");
+  expect(findFuture(listed, future, 26000, "2027-01-26")?.line.strike).toBe(26101); // ends at the price of the underlying
   expect(findFuture([], future, 26000)).toBeNull();
+});
+
+test("shares are those of the leg's underlying at its last price, an index has none", () => {
+  const shares = only({ kind: "equity", action: "BUY", instrument: "nse:SBIN", quantity: 10 });
+  expect([baseOf(shares, "NIFTY"), baseOf(only({ action: "BUY", right: "CE" }), "NIFTY")]).toEqual(["SBIN", "NIFTY"]);
+  expect(findShares({ spot_instrument: "NSE:SBIN", spot: 801.5 })).toMatchObject({ line: { strike: 801.5 }, cell: { instrument: "NSE:SBIN", ltp: 801.5, lot: 1, delta: 1 } });
+  expect(findShares({ spot_instrument: "NSE:SBIN", spot: null })?.cell.ltp).toBeNull();
+  expect([findShares({ spot_instrument: "", spot: null }), isIndex("NSE_INDEX:NIFTY"), isIndex("NSE:SBIN")]).toEqual([null, true, false]);
+});
+
+test("legs are the same text whatever their identity, and another once one of their keys is changed", () => {
+  const again = readLegs(FILE);
+  expect(legsText(again)).toBe(legsText(readLegs(FILE)));
+  expect(legsText(again.map((leg, at) => (at ? leg : put(leg, { stop: "9%" }))))).not.toBe(legsText(again));
+  expect(legsText([...again].reverse())).not.toBe(legsText(again));
 });
 
 test("an expiry has the word by which a file names it, or none", () => {

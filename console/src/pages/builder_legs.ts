@@ -145,13 +145,26 @@ export function findContract(lines: readonly ChainLine[], leg: Leg): Found | nul
   }
 }
 
-/** The future that a leg names, as a contract that moves with the forward; null if none is listed. */
-export function findFuture(futures: readonly ChainFuture[], leg: Leg, forward: number | null): Found | null {
+const NO_FIGURES = { bid: null, ask: null, volume: null, open_interest: null, open_interest_change: null, iv: null };
+
+/** The shares that a leg is of, at their last price; null without one. */
+export function findShares(head: { spot_instrument: string; spot: number | null }): Found | null {
+  if (!head.spot_instrument) return null;
+  const cell = { ...NO_FIGURES, instrument: head.spot_instrument, lot: 1, ltp: head.spot, delta: 1, gamma: 0, theta: 0, vega: 0 };
+  return { line: { strike: head.spot ?? 0, at_money: false, call: null, put: null }, cell };
+}
+
+/** True for the id of an index, which cannot be bought. */
+export const isIndex = (instrument: string): boolean => /_INDEX:/.test(instrument);
+
+/** The future that a leg names, as a contract that moves with the forward, or ends at the price of the underlying where
+ * it expires on `first`, as that does; null if none is listed. */
+export function findFuture(futures: readonly ChainFuture[], leg: Leg, forward: number | null, first = ""): Found | null {
   const date = expiryDates(futures.map((one) => one.expiry))[leg.keys.expiry || "nearest"];
   const found = futures.find((one) => one.expiry === date);
-  if (!found || forward === null) return null;
-  const none = { bid: null, ask: null, volume: null, open_interest: null, open_interest_change: null, iv: null };
-  return { line: { strike: forward, at_money: false, call: null, put: null }, cell: { ...none, instrument: found.instrument, lot: found.lot, ltp: found.ltp, delta: 1, gamma: 0, theta: 0, vega: 0 } };
+  if (!found) return null;
+  const strike = (found.expiry === first ? found.ltp : null) ?? forward ?? found.ltp ?? 0;
+  return { line: { strike, at_money: false, call: null, put: null }, cell: { ...NO_FIGURES, instrument: found.instrument, lot: found.lot, ltp: found.ltp, delta: 1, gamma: 0, theta: 0, vega: 0 } };
 }
 
 /** The strike with which another way to choose begins: that of the contract chosen so far. */
@@ -213,6 +226,9 @@ export function asChoice(key: { kind: string; choices?: readonly string[] }, tex
   const plain = (word: string): string => word.trim().toLowerCase().replace(/[\s-]+/g, "_");
   return key.choices?.find((word) => plain(word) === plain(text)) ?? text;
 }
+
+/** The short name of the underlying that a leg is of. */
+export const baseOf = (leg: Leg, underlying: string): string => otherInstrument(leg, underlying).replace(/^.*:/, "") || underlying;
 
 /** The instrument that a leg is of, if it is not `underlying` itself; empty if it is. */
 export function otherInstrument({ keys }: Leg, underlying: string): string {

@@ -28,6 +28,7 @@ function Live(props: { underlying: string; expiry: string }) {
   const sorted = useMemo(() => [...lines.rows].sort((a, b) => a.strike - b.strike), [lines.rows]);
   const straddle = useSecondly(head);
   const [picked, setPicked] = useState<readonly string[]>([]);
+  const [picking, setPicking] = useState(false); // on a phone, where figures and buttons do not fit beside each other
   const pick = useCallback((leg: string) => setPicked((before) => (before.includes(leg) ? before.filter((one) => one !== leg) : [...before, leg].slice(-MOST_LEGS))), []);
   if (head?.problem) return <ErrorNote error={head.problem} />;
   return (
@@ -50,9 +51,15 @@ function Live(props: { underlying: string; expiry: string }) {
         </Figures>
       </Card>
       <Card plain>
-        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} onPick={pick} />}
+        {sorted.length > 0 && (
+          <div className="inside row only-narrow">
+            <button type="button" aria-pressed={picking} onClick={() => setPicking(!picking)}>Pick legs</button>
+            <span className="muted small">{picking ? "B buys, S sells: taken to the builder" : "for the builder; nothing is ordered"}</span>
+          </div>
+        )}
+        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} picking={picking} onPick={pick} />}
         {picked.length > 0 && (
-          <div className="inside row">
+          <div className="inside row picked">
             {picked.map((leg) => <Badge key={leg} tone="info">{leg}</Badge>)}
             <To href={`/builder?${new URLSearchParams({ underlying: props.underlying, expiry: props.expiry, legs: picked.join(",") })}`}>Open in the builder</To>
             <button type="button" className="small" onClick={() => setPicked([])}>Clear</button>
@@ -100,28 +107,31 @@ interface Shown {
   id: string;
   name: string;
   narrow?: boolean;
+  /** Gives its place to the buttons on a phone. */
+  yields?: boolean;
   spare?: boolean;
   write: (cell: ChainCell) => string;
 }
 
 const SIDE: readonly Shown[] = [
   { id: "open_interest_change", name: "OI change", write: (cell) => compact(cell.open_interest_change) },
-  { id: "open_interest", name: "OI", narrow: true, write: (cell) => compact(cell.open_interest) },
+  { id: "open_interest", name: "OI", narrow: true, yields: true, write: (cell) => compact(cell.open_interest) },
   { id: "volume", name: "Volume", write: (cell) => compact(cell.volume) },
   { id: "delta", name: "Δ", write: (cell) => number(cell.delta, 2) },
   { id: "theta", name: "Θ/day", write: (cell) => number(cell.theta, 1) },
   { id: "vega", name: "Vega", spare: true, write: (cell) => number(cell.vega, 1) },
-  { id: "iv", name: "IV", narrow: true, write: (cell) => percent(cell.iv) },
+  { id: "iv", name: "IV", narrow: true, yields: true, write: (cell) => percent(cell.iv) },
   { id: "bid", name: "Bid", write: (cell) => price(cell.bid) },
   { id: "ask", name: "Ask", write: (cell) => price(cell.ask) },
   { id: "ltp", name: "Last ₹", narrow: true, write: (cell) => price(cell.ltp) },
 ];
+const classOf = (column: Shown): string => `num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""} ${column.yields ? "yields" : ""}`;
 const MIRRORED = [...SIDE].reverse();
 
 /** A leg picked in the chain, in words: BUY 26000 CE. */
 type Pick = (leg: string) => void;
 
-function ChainTable(props: { lines: readonly ChainLine[]; onPick: Pick }) {
+function ChainTable(props: { lines: readonly ChainLine[]; picking: boolean; onPick: Pick }) {
   const place = useRef<HTMLDivElement>(null);
   const centred = useRef(false);
   useEffect(() => {
@@ -133,7 +143,7 @@ function ChainTable(props: { lines: readonly ChainLine[]; onPick: Pick }) {
   }, [props.lines]);
   const heads = (columns: readonly Shown[], side: string) =>
     columns.map((column) => (
-      <th key={side + column.id} scope="col" className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>
+      <th key={side + column.id} scope="col" className={classOf(column)}>
         <span>
           <span className="hidden">{side} </span>
           {column.name}
@@ -142,7 +152,7 @@ function ChainTable(props: { lines: readonly ChainLine[]; onPick: Pick }) {
     ));
   return (
     <div className="table" ref={place} tabIndex={0} role="region" aria-label="Option chain">
-      <table className="chain">
+      <table className={`chain ${props.picking ? "picking" : ""}`}>
         <thead>
           <tr>
             {heads(SIDE, "call")}
@@ -163,7 +173,7 @@ function ChainTable(props: { lines: readonly ChainLine[]; onPick: Pick }) {
 /** Takes a contract to the builder, to buy or to sell. */
 const PickButtons = memo(function PickButtons({ strike, right, onPick }: { strike: number; right: "CE" | "PE"; onPick: Pick }) {
   return (
-    <span className="picks hide-narrow">
+    <span className="picks">
       {["BUY", "SELL"].map((side) => (
         <button key={side} type="button" className="tiny" title={`${side} ${number(strike)} ${right}: to the builder`} aria-label={`${side} ${strike} ${right} in the builder`} onClick={() => onPick(`${side} ${strike} ${right}`)}>{side[0]}</button>
       ))}
@@ -175,7 +185,7 @@ const Line = memo(function Line({ line, onPick }: { line: ChainLine; onPick: Pic
   return (
     <tr className={line.at_money ? "atm" : ""}>
       {SIDE.map((column) => (
-        <td key={`c${column.id}`} className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>{line.call ? column.write(line.call) : "—"}</td>
+        <td key={`c${column.id}`} className={classOf(column)}>{line.call ? column.write(line.call) : "—"}</td>
       ))}
       <th scope="row" className="num strike">
         {line.call && <PickButtons strike={line.strike} right="CE" onPick={onPick} />}
@@ -183,7 +193,7 @@ const Line = memo(function Line({ line, onPick }: { line: ChainLine; onPick: Pic
         {line.put && <PickButtons strike={line.strike} right="PE" onPick={onPick} />}
       </th>
       {MIRRORED.map((column) => (
-        <td key={`p${column.id}`} className={`num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""}`}>{line.put ? column.write(line.put) : "—"}</td>
+        <td key={`p${column.id}`} className={classOf(column)}>{line.put ? column.write(line.put) : "—"}</td>
       ))}
     </tr>
   );

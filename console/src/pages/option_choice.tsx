@@ -8,6 +8,7 @@ import { expiryDates } from "./expiries";
 export interface OptionChoice {
   /** The underlying with its expiries, null until they are known. */
   row: UnderlyingRow | null;
+  rows: readonly UnderlyingRow[];
   expiry: string;
   loaded: boolean;
   error: Error | null;
@@ -41,5 +42,5 @@ export function useOptionChoice(first = "", firstExpiry = ""): OptionChoice {
       </select>
     </>
   );
-  return { row, expiry, loaded: answer.data !== null, error: answer.error, choose, fields };
+  return { row, rows, expiry, loaded: answer.data !== null, error: answer.error, choose, fields };
 }
