@@ -192,7 +192,7 @@ def _feed(folder: str, port: str) -> None:
 def _relay(source: str, target: str) -> None:
     pull, out, decoder = _pull(source), _push(target), StreamDecoder("market")
     while True:
-        quote = decoder.frame(pull.recv()).message
+        quote = decoder.decode_frame(pull.recv()).message
         out.send(encode_frame(quote.instrument, 1, 1, NO_HASH, machine_now(), encode_body(quote)))
 
 
@@ -204,7 +204,7 @@ def _router(folder: str, port: str) -> None:
     db.execute("CREATE TABLE rows (body BLOB)")
     connection = http.client.HTTPConnection("127.0.0.1", int(port))
     while True:
-        quote = decoder.frame(pull.recv()).message
+        quote = decoder.decode_frame(pull.recv()).message
         db.execute("INSERT INTO rows VALUES (?)", (encode_body(quote),))
         connection.request("POST", "/order", msgspec.json.encode(quote), {"Content-Type": "application/json"})
         connection.getresponse().read()
@@ -214,7 +214,7 @@ def _hop(folder: str) -> None:
     pull, back, decoder = _pull(f"{folder}/hop"), _push(f"{folder}/back"), StreamDecoder("market")
     journal = Journal(Path(folder, "reader"), "reader", "2026-01-01")
     while True:
-        frame = decoder.frame(pull.recv())
+        frame = decoder.decode_frame(pull.recv())
         if frame.topic == _BARE:
             back.send(str(machine_now()).encode())
             continue

@@ -104,14 +104,14 @@ def _of_openalgo(high: Floats, low: Floats, close: Floats) -> tuple[float, Float
 
 
 def _greeks(progress: Callable[[str], None]) -> Figure:
-    from mytrading.core.options.black76 import greeks, implied
+    from mytrading.core.options.black76 import greeks, implied_volatilities
 
     progress(f"implied volatility and greeks of {CONTRACTS} contracts, beside a bare loop")
     chain = made_chain()
     forward, years, rate, strikes, calls, premiums = chain
 
     def ours() -> None:
-        volatilities, _ = implied(premiums, forward, strikes, years, rate, calls)
+        volatilities, _ = implied_volatilities(premiums, forward, strikes, years, rate, calls)
         greeks(forward, strikes, years, volatilities, rate, calls)
 
     out, values = np.empty((CONTRACTS, 5)), np.empty(CONTRACTS)

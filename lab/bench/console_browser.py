@@ -119,7 +119,7 @@ def _fills(stack: ConsoleLab, shown: dict[str, float]) -> list[float]:
         for row in read_segment(path):
             if row.kind != OUTPUT or row.stream != "orders":
                 continue
-            change = decoder.body(row.body)
+            change = decoder.decode_body(row.body)
             if isinstance(change, OrderChanged) and change.event == "filled":
                 found.append((change.order.client_order_id, (row.machine_ns + ahead) / 1e6))
     found = found[-FILLS:]

@@ -86,7 +86,7 @@ def _ways(stack: Lab) -> Iterator[int]:
     """Nanoseconds from the answer of each cancel to the exit that left next."""
     config, decoder, answered = decode_run_config(stack.state / RUN_FILE), StreamDecoder("orders"), 0
     rows = (row for path in segments(config.journal_dir("router")) for row in read_segment(path))
-    for message in (decoder.body(row.body) for row in rows if row.stream == "orders"):
+    for message in (decoder.decode_body(row.body) for row in rows if row.stream == "orders"):
         if not isinstance(message, OrderChanged):
             continue
         if message.event == "cancel_accepted":

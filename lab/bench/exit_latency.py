@@ -150,7 +150,7 @@ def _breaches_seen(stack: BreachLab) -> Iterator[int]:
         for row in read_segment(path):
             if row.kind == INPUT:
                 quote_ns = row.machine_ns if row.stream == "market" else 0
-            elif quote_ns and row.stream == "commands" and isinstance(decoder.body(row.body), CloseGoal):
+            elif quote_ns and row.stream == "commands" and isinstance(decoder.decode_body(row.body), CloseGoal):
                 yield quote_ns
 
 

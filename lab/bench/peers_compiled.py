@@ -31,7 +31,7 @@ from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.search.screen import screen_all
 from mytrading.core.accounting.fees import SEGMENTS, FeeSchedule
 from mytrading.core.bars.from_ticks import bars_of_ticks
-from mytrading.core.options.black76 import greeks, implied
+from mytrading.core.options.black76 import greeks, implied_volatilities
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 
 RATE = 0.0003
@@ -122,7 +122,7 @@ def own_chain(given: Arrays) -> tuple[float, Arrays, None]:
     forward, years, rate, strikes, calls, premiums = chain
 
     def whole() -> tuple[Any, ...]:
-        volatilities, _ = implied(premiums, forward, strikes, years, rate, calls)
+        volatilities, _ = implied_volatilities(premiums, forward, strikes, years, rate, calls)
         found = greeks(forward, strikes, years, volatilities, rate, calls)
         return volatilities, found.delta, found.gamma, found.theta, found.vega, found.rho
 

@@ -50,7 +50,7 @@ def measure_risk_quote(progress: Callable[[str], None]) -> list[Figure]:
         now = NOW + number * 10_000_000
         quote = Quote("NSE:SHARED", now, now, 1000.0 + number % 50 / 10, 999.95, 1000.05)
         began = time.perf_counter_ns()
-        machine.notice(now)
+        machine.set_machine_time(now)
         machine.apply(quote)
         rows = machine.decide(quote, now)
         values.append((time.perf_counter_ns() - began) / 1e3)

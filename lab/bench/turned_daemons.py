@@ -120,7 +120,7 @@ class QuotePath:
     def open(self) -> None:
         """Connection up, strategy running, nothing that keeps risk from admitting an entry."""
         connection = self.feed.connections.active
-        connection.connected(machine_now())
+        connection.on_connected(machine_now())
         self.feed.supervisor.on_acknowledged(connection, Acknowledged("", ((SBIN, "2"),), ()))
         self.engine._feed_ready = True
         self.engine._look()
@@ -219,7 +219,7 @@ def quote_path() -> Iterator[QuotePath]:
     """Feed, engine and risk; no connection is opened and no instrument list fetched."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(FeedSocket, "start", lambda _: None))
-        stack.enter_context(patch.object(InstrumentLoader, "look", lambda *_: None))
+        stack.enter_context(patch.object(InstrumentLoader, "request_if_due", lambda *_: None))
         path = QuotePath(stack.enter_context(_run_config()))
         for daemon in path.daemons:
             stack.callback(daemon.context.destroy, linger=0)
@@ -247,7 +247,7 @@ class ExitPath:
 
     def settle(self) -> None:
         """Do what waits for an idle moment."""
-        self.router.run_soon()
+        self.router.run_queued_now()
         self.router._run_later()
 
     def end_exits(self) -> None:

@@ -135,7 +135,7 @@ def _stop(ground: Ground, breaker: Breaker, progress: Progress) -> None:
         return
     except StackFailed as error:
         progress(f"{error}; its processes are ended")
-        control.end(ground.config, control.PROGRAMS)
+        control.stop_programs(ground.config, control.PROGRAMS)
 
 
 def _evidence(ground: Ground, folder: Path, end_ns: int) -> dict[str, Evidence]:

@@ -274,7 +274,7 @@ class Breaker:
             return self._ground.servers[act.account].pid
         if name == SUPERVISOR:
             return control.supervisor_pid(config.state)
-        return control.holders(config).get(name, 0)
+        return control.running_pids(config).get(name, 0)
 
     def _later(self, seconds: float, do: Callable[[], None]) -> None:
         self._due.append((time.monotonic() + seconds, do))

@@ -140,7 +140,7 @@ def read_ours(config: RunConfig) -> dict[str, Ours]:
         decoders = {name: StreamDecoder(name) for name in streams if name in unions()}
         for row in _all_rows(config.journal_dir(daemon)):
             if row.stream in decoders and (row.kind == OUTPUT or (row.kind == RECORD and row.stream in _OWN)):
-                _hand_out(row, decoders[row.stream].body(row.body), folds)
+                _hand_out(row, decoders[row.stream].decode_body(row.body), folds)
     return {name: fold.result() for name, fold in folds.items()}
 
 

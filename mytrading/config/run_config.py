@@ -43,7 +43,7 @@ def build_run_config(
     if problems := start_problems(settings):
         raise ConfigurationError(*problems)
     venue, source, accounts = _servers(settings, rest_url, ws_url, api_key)
-    return run_config.seal(
+    return run_config.with_config_hash(
         run_config.RunConfig(
             profile=settings.profile,
             mode=settings.system.mode,
@@ -180,7 +180,7 @@ def build_strategy_run(
         take_profit_pct=strategy.take_profit_share,
         sizing=strategy.sizing_rule,
         roll=run_config.RollRule(days=strategy.roll_days, first=strategy.roll_first),
-        square_off=strategy.square_off_named,
+        square_off=strategy.own_square_off_time,
         rules=exit_rules_of(strategy, symbols[0]),
         plan=plan,
         options=parse_option_range(strategy.options),

@@ -172,7 +172,7 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
         return parse_trade(self.trade_short, long=False)
 
     @property
-    def square_off_named(self) -> str:
+    def own_square_off_time(self) -> str:
         """The square-off time (HH:MM IST), from either of its two keys; "": none."""
         return self.risk_square_off_time or self.square_off
 
@@ -261,7 +261,7 @@ def exit_rules_of(config: StrategyConfig, underlying: str) -> exit_rules.Strateg
         ),
         entry_time=parse_time_of_day(config.risk_entry_time),
         exit_time=parse_time_of_day(config.risk_exit_time),
-        square_off_time=parse_time_of_day(config.square_off_named),
+        square_off_time=parse_time_of_day(config.own_square_off_time),
     )
 
 

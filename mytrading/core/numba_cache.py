@@ -39,7 +39,7 @@ def compiled_together(*functions: Any, **options: Any) -> dict[str, Any]:
     return {function.__name__: names[function.__name__] for function in functions}
 
 
-def stamp(function: Any) -> str:
+def code_hash(function: Any) -> str:
     """Return a hash of the code of `function` and all functions and constants that it reaches by name; what is of numpy
     or math counts by its name alone."""
     found = hashlib.sha256()
@@ -54,7 +54,7 @@ class _CachedKernel(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         own: tuple[Any, ...] = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
-        return (*own, stamp(self._py_func))
+        return (*own, code_hash(self._py_func))
 
 
 def _reached(function: Any, seen: set[FunctionType]) -> list[str]:

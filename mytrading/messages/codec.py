@@ -71,14 +71,14 @@ class StreamDecoder:
         self.stream = stream
         self._decode = msgspec.msgpack.Decoder(union or unions()[stream]).decode
 
-    def body(self, body: bytes) -> Any:
+    def decode_body(self, body: bytes) -> Any:
         """Decode a message from its encoded body; raises `FrameError`."""
         try:
             return self._decode(body)
         except UNREADABLE as error:
             raise FrameError("malformed", f"{self.stream}: {error}") from error
 
-    def frame(self, data: bytes) -> Frame:
+    def decode_frame(self, data: bytes) -> Frame:
         """Decode topic, header and message of a frame; raises `FrameError`. Budget: 2 µs beside the body."""
         if len(data) > MAX_FRAME:
             raise FrameError("oversized", f"{self.stream}: {len(data)} bytes, at most {MAX_FRAME}")

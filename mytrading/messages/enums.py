@@ -94,7 +94,7 @@ class BrokerStatus(StrEnum):
     OTHER = "other"
 
     @property
-    def ended(self) -> bool:
+    def is_final(self) -> bool:
         """True if the order is final at the broker: no fill or change can follow."""
         return self not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)
 

@@ -170,7 +170,7 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return "connected" if self.connected else "not connected"
 
     @property
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """True if connected, in the right mode, and our books agree with the broker's."""
         return self.connected and self.right_mode and self.books_agree
 

@@ -347,9 +347,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.source or self.order_accounts[0]
 
     @property
-    def sources(self) -> tuple[AccountRun, ...]:
+    def quote_accounts(self) -> tuple[AccountRun, ...]:
         """The accounts whose servers can give quotes, in the order of preference."""
-        return (self.data_server, *self.standby)
+        return (self.data_server, *self.standby_accounts)
 
     @property
     def order_accounts(self) -> tuple[AccountRun, ...]:
@@ -360,7 +360,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return (first, *(one for one in self.accounts if one.role is not AccountRole.BACKUP and one.id != first.id))
 
     @property
-    def standby(self) -> tuple[AccountRun, ...]:
+    def standby_accounts(self) -> tuple[AccountRun, ...]:
         """The accounts that take no orders and only stand by to give quotes."""
         return tuple(one for one in self.accounts if one.role is AccountRole.BACKUP and one.id != self.venue.account)
 
@@ -413,7 +413,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return next((run for run in self.strategies if run.name == name), None)
 
 
-def seal(config: RunConfig) -> RunConfig:
+def with_config_hash(config: RunConfig) -> RunConfig:
     """Return the configuration with `config_hash` set: 16 hex digits over all but keys, addresses and folders."""
     blank = {"api_key": "", "rest_url": "", "ws_url": ""}
     venue = msgspec.structs.replace(config.venue, **blank)

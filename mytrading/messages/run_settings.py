@@ -274,7 +274,7 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     followed: bool = False
 
     @property
-    def runs(self) -> bool:
+    def runs_simulator(self) -> bool:
         """True if this stack runs the simulator, priced by its own quotes or by a real server's."""
         return self.embedded or self.followed
 

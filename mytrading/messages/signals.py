@@ -83,12 +83,12 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     changes: tuple[LegChange, ...] = ()
 
     @property
-    def opened(self) -> frozenset[str]:
+    def opened_instruments(self) -> frozenset[str]:
         """The instruments that an adjustment opens; empty for any other signal."""
         return frozenset(change.opens for change in self.changes if change.opens)
 
     @property
-    def closed(self) -> frozenset[str]:
+    def closed_instruments(self) -> frozenset[str]:
         """The instruments that an adjustment closes; empty for any other signal."""
         return frozenset(change.closes for change in self.changes if change.closes)
 
@@ -97,7 +97,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
         """The legs that may be ordered: all, or those that an adjustment opens."""
         if not self.changes:
             return self.legs
-        opened = self.opened
+        opened = self.opened_instruments
         return tuple(leg for leg in self.legs if leg.instrument in opened)
 
     def product_of(self, leg: Leg) -> Product:

@@ -45,7 +45,7 @@ class Stream(NamedTuple):
     union: Any
 
     @property
-    def journaled(self) -> bool:
+    def is_journaled(self) -> bool:
         """True if a reader that missed a message finds it in the writer's journal."""
         return self.delivery is Delivery.JOURNALED
 

@@ -111,7 +111,7 @@ def day_book(files: list[day_files.DayFile], day: str, whole: bool = True) -> Da
         try:
             for row in read_segment(path):
                 if row.stream in decoders:
-                    book.fold(decoders[row.stream].body(row.body))
+                    book.fold(decoders[row.stream].decode_body(row.body))
         except FrameError as error:
             if whole:
                 raise JournalDamaged(f"{path}: row {row.seq} cannot be read: {error}") from error
@@ -187,7 +187,7 @@ def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, 
         rows = export_rows(decode_day_file(file.daemon, file.path), part)
         part.replace(target)
         note = day_files.Exported(daemon=file.daemon, day=file.day, rows=rows, size=target.stat().st_size)
-        day_files.note_of(config, file.daemon, file.day).write_bytes(msgspec.json.encode(note))
+        day_files.export_note_path(config, file.daemon, file.day).write_bytes(msgspec.json.encode(note))
         written.append({"daemon": file.daemon, "day": file.day, "rows": rows, "file": str(target)})
     return written
 

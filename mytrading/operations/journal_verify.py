@@ -73,7 +73,7 @@ def decode_day_file(daemon: str, path: Path) -> Iterator[DecodedRow]:
 
 def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str, Any]:
     try:
-        body = msgspec.to_builtins(decoders[row.stream].body(row.body))
+        body = msgspec.to_builtins(decoders[row.stream].decode_body(row.body))
     except (FrameError, KeyError) as error:
         raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error
     return body if isinstance(body, dict) else {"type": body[0], "values": body[1:]}
@@ -266,7 +266,7 @@ class _Again:
         problem = ""
         if step.given is not None:
             problem = self.rest()
-            self._machine.notice(step.given.machine_ns)
+            self._machine.set_machine_time(step.given.machine_ns)
             message = self._learn(step.given)
             if self.is_ours and not self._relearns:
                 expected = [encode_body(row) for row in self._machine.decide(message, step.given.market_ns)]
@@ -293,7 +293,7 @@ class _Again:
         return problem
 
     def _learn(self, row: Row) -> Any:
-        message = self._decoders[row.stream].body(row.body)
+        message = self._decoders[row.stream].decode_body(row.body)
         self._machine.apply(message)
         return message
 

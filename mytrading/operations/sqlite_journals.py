@@ -17,7 +17,7 @@ import msgspec
 
 from mytrading.adapters.storage.shared_database import open_to_read
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime.journal.format import OUTPUT, Cursor, JournalDamaged, Row, SegmentHead, chain
+from mytrading.runtime.journal.format import OUTPUT, Cursor, JournalDamaged, Row, SegmentHead, chain_hash
 
 _COLUMNS = (
     "seq, epoch, kind, stream, stream_seq, source, source_epoch, source_seq, source_hash, "
@@ -74,7 +74,7 @@ def read_rows(path: Path) -> Iterator[Row]:
                 raise JournalDamaged(f"{path}: expected row {seq + 1}, found row {row.seq}: rows were removed")
             if row.kind == OUTPUT and row.stream_seq <= written.get(row.stream, 0):
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
-            if row.hash != chain(previous, row.seq, row.stream, row.body):
+            if row.hash != chain_hash(previous, row.seq, row.stream, row.body):
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
             seq, previous = row.seq, row.hash
             written |= {row.stream: row.stream_seq} if row.kind == OUTPUT else {}
@@ -82,7 +82,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     for row in _front(path):
         if row.seq <= seq:
             continue
-        if row.seq != seq + 1 or row.hash != chain(previous, row.seq, row.stream, row.body):
+        if row.seq != seq + 1 or row.hash != chain_hash(previous, row.seq, row.stream, row.body):
             return  # of an earlier round of the front, or of another past of the journal
         seq, previous = row.seq, row.hash
         yield row

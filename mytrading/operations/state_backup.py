@@ -129,7 +129,7 @@ def _behind(found: dict[str, Extent]) -> set[str]:
     """Writers whose file was read before their readers had read on in it."""
     behind = set()
     for name, stream in STREAMS.items():
-        for writer in stream.writers if stream.journaled else ():
+        for writer in stream.writers if stream.is_journaled else ():
             readers = [found[reader] for reader in stream.readers if reader in found]
             read = max((reader.read.get((writer, name), 0) for reader in readers), default=0)
             if writer in found and read > found[writer].written.get(name, 0):

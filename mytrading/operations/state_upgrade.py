@@ -24,9 +24,9 @@ from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION
 from mytrading.operations import schema_2, sqlite_journals
 from mytrading.runtime.journal import format as journal_format
 from mytrading.runtime.journal.day_files import journal_names
-from mytrading.runtime.journal.format import JournalDamaged, Row, Seal, SegmentHead, chain, segment_path, sync_path
+from mytrading.runtime.journal.format import JournalDamaged, Row, Seal, SegmentHead, chain_hash, segment_path, sync_path
 from mytrading.runtime.journal.reader import all_heads, read_segment, sealed_for
-from mytrading.runtime.journal.segment import make
+from mytrading.runtime.journal.segment import write_new_segment
 
 Progress = Callable[[str], None]
 Step = Callable[[str, bytes], bytes]
@@ -51,7 +51,7 @@ class StoredDay(NamedTuple):
     version: str
 
     @property
-    def old(self) -> bool:
+    def is_old_layout(self) -> bool:
         """True if this is an SQLite file, the layout of older versions."""
         return self.path.suffix == journal_format.OLD_SUFFIX
 
@@ -62,18 +62,18 @@ class StoredDay(NamedTuple):
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows, oldest first, chain checked; raises `JournalDamaged`."""
-        return sqlite_journals.read_rows(self.path) if self.old else read_segment(self.path)
+        return sqlite_journals.read_rows(self.path) if self.is_old_layout else read_segment(self.path)
 
     def head(self) -> SegmentHead:
         """Return the sequence, hash and cursors the file continues from, and the newest epoch begun in it."""
-        if self.old:
+        if self.is_old_layout:
             return sqlite_journals.read_head(self.path)
         heads = all_heads(self.path)
         return replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
 
     def sealed_for(self) -> str:
         """Return the next day (ISO date) if the file is sealed, that is ended; else an empty text."""
-        return sqlite_journals.sealed_for(self.path) if self.old else sealed_for(self.path)
+        return sqlite_journals.sealed_for(self.path) if self.is_old_layout else sealed_for(self.path)
 
 
 def stored_days(config: RunConfig) -> list[StoredDay]:
@@ -93,7 +93,7 @@ def _look(daemon: str, path: Path) -> StoredDay:
     for row in StoredDay(daemon, path, layout, 0, "").rows():
         if row.stream == "records":
             with suppress(FrameError):
-                message = decoder.body(row.body)
+                message = decoder.decode_body(row.body)
                 run = message if isinstance(message, RunStarted) else run
     return StoredDay(daemon, path, layout, run.schema if run else 0, run.version if run else "")
 
@@ -126,7 +126,7 @@ def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping
         end = head.hash
         for row, body in _raised(file, steps):
             changed += body != row.body
-            end = chain(end, row.seq, row.stream, body)
+            end = chain_hash(end, row.seq, row.stream, body)
             if row.kind == journal_format.OUTPUT:
                 hashes[file.daemon, row.stream, row.stream_seq] = end
         ends[file.daemon] = end
@@ -143,14 +143,14 @@ def upgrade_files(files: Sequence[StoredDay], progress: Progress, steps: Mapping
     except BaseException:
         for file in files:  # those of an old layout are all there until every new one has its name
             path = segment_path(file.path.parent, file.day)
-            for new in (path.with_name(f".{path.name}"), *([path] if file.old else [])):
+            for new in (path.with_name(f".{path.name}"), *([path] if file.is_old_layout else [])):
                 with suppress(OSError):
                     new.unlink(missing_ok=True)
         raise
     for folder in folders:
         sync_path(folder)
     for file in files:
-        if file.old:
+        if file.is_old_layout:
             sqlite_journals.remove_files(file.path)
     for folder in folders:  # an old file that came back would be upgraded once more, over newer rows
         sync_path(folder)
@@ -180,7 +180,7 @@ def _body(row: Row, schema: int, steps: Mapping[int, Step]) -> bytes:
     if row.stream != "records":
         return body
     try:
-        message = StreamDecoder("records").body(body)
+        message = StreamDecoder("records").decode_body(body)
     except FrameError:
         return body
     if isinstance(message, RunStarted) and message.schema < SCHEMA_VERSION:
@@ -195,7 +195,7 @@ def _written(file: StoredDay, head: SegmentHead, hashes: _Hashes, steps: Mapping
         for writer, stream, at in head.cursors
     )
     commits = _commits(_pointed(file, head, hashes, steps), file.sealed_for())
-    made, _ = make(segment_path(file.path.parent, file.day), replace(head, cursors=cursors), commits)
+    made, _ = write_new_segment(segment_path(file.path.parent, file.day), replace(head, cursors=cursors), commits)
     return made
 
 
@@ -203,7 +203,7 @@ def _pointed(file: StoredDay, head: SegmentHead, hashes: _Hashes, steps: Mapping
     """The rows of this version: chained anew, and naming the rows of their writers as those are now."""
     previous = head.hash
     for row, body in _raised(file, steps):
-        previous = chain(previous, row.seq, row.stream, body)
+        previous = chain_hash(previous, row.seq, row.stream, body)
         source_hash = row.source_hash
         if row.kind == journal_format.INPUT:
             source_hash = hashes.get((row.source, row.stream, row.source_seq), source_hash)

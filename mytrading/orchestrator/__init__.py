@@ -21,7 +21,14 @@ import msgspec
 
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.ops import Command, Query, RestingQuery, StatusQuery, SummaryQuery, WithdrawCommand
-from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
+from mytrading.messages.run_config import (
+    RUN_FILE,
+    RunConfig,
+    RunConfigError,
+    decode_run_config,
+    with_config_hash,
+    write_run_config,
+)
 from mytrading.messages.streams import OPTIONAL
 from mytrading.runtime.host import paths
 from mytrading.runtime.host.run_info import user_name
@@ -120,7 +127,7 @@ class TradingOrchestrator:
     @property
     def pid(self) -> int:
         """The pid of supervisor, or of any process that was left without one; 0 if nothing runs."""
-        return control.supervisor_pid(self.config.state) or next(iter(control.holders(self.config).values()), 0)
+        return control.supervisor_pid(self.config.state) or next(iter(control.running_pids(self.config).values()), 0)
 
     def is_running(self) -> bool:
         """True while supervisor or any process of this stack lives."""
@@ -165,7 +172,7 @@ class TradingOrchestrator:
         try:
             if pid := self.pid:
                 raise AlreadyRunning(control.lock_path(self.config), str(pid))
-            self.config = seal(with_simulator_ports(self.config))
+            self.config = with_config_hash(with_simulator_ports(self.config))
             for account in self.config.order_accounts:
                 lock = paths.account_lock_path(self.config, account)
                 if trading := holder(lock):
@@ -226,7 +233,7 @@ class TradingOrchestrator:
         raise TimedOut(f"not ready after {took:.0f} s: {waiting}; see `mytrading logs`")
 
     def _check(self, programs: Iterable[control.Program]) -> None:
-        unstarted = control.not_started(self.config)
+        unstarted = control.start_failures(self.config)
         for program in programs:
             if program.name in OPTIONAL:
                 continue
@@ -250,7 +257,7 @@ class TradingOrchestrator:
         """Return the gateway's status, with supervisor's state, pid and restarts in each daemon's row."""
         body: dict[str, Any] = self.ask(StatusQuery())
         programs, spawned = control.programs(self.config), control.start_counts(self.config)
-        simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
+        simulated = [{"daemon": "simulator"}] if self.config.simulator.runs_simulator else []
         for row in (*simulated, *body["daemons"]):
             _add_process(row, programs.get(row["daemon"]), spawned.get(row["daemon"], 1) - 1)
         body["daemons"] = [*simulated, *body["daemons"]]
@@ -293,10 +300,10 @@ class TradingOrchestrator:
         deadline = time.monotonic() + STOP_S
         while control.supervisor_pid(self.config.state) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        left = tuple(control.holders(self.config))
+        left = tuple(control.running_pids(self.config))
         if left:
             progress(f"ending {', '.join(left)}, left without supervisor")
-            control.end(self.config, left)
+            control.stop_programs(self.config, left)
         for name in control.PROGRAMS:
             end_forks(self.config.lock_dir / f"{name}.lock", f"mytrading.daemons.{name}")
         if pid := self.pid:
@@ -304,7 +311,7 @@ class TradingOrchestrator:
         return unconfirmed
 
     def _withdraw(self, progress: Progress) -> list[dict[str, Any]]:
-        if "gateway" not in control.holders(self.config):
+        if "gateway" not in control.running_pids(self.config):
             progress("the gateway is gone: the router cancels resting entries as it stops")
             return []
         entries: list[dict[str, Any]] = []
@@ -340,7 +347,7 @@ def remaining_stop_lines(rows: list[dict[str, Any]]) -> list[str]:
 def with_simulator_ports(config: RunConfig) -> RunConfig:
     """Return the configuration with free ports for its simulator, if any, which stay when that restarts."""
     rules = config.simulator
-    if not rules.runs:
+    if not rules.runs_simulator:
         return config
     rest, stream = rules.rest_port or free_port(), rules.ws_port or free_port()
     urls = {"rest_url": f"http://127.0.0.1:{rest}", "ws_url": f"ws://127.0.0.1:{stream}"}

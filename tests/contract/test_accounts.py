@@ -268,7 +268,7 @@ def test_account_that_another_command_changed_meanwhile_is_not_changed(
     opened = AccountBook.open()
     tried = opened.ping_edited("main", {**NOTHING, "product": "CNC"}, "")
     account("edit", "main", "--product", "nrml")
-    with AccountBook.locked() as book, pytest.raises(Failure, match="changed by another command meanwhile"):
+    with AccountBook.open_locked() as book, pytest.raises(Failure, match="changed by another command meanwhile"):
         book.edit("main", {**NOTHING, "product": "CNC"}, "", tried)
     assert account("list", "--json").json[0]["product"] == "NRML"
 

@@ -211,7 +211,9 @@ def test_volatility_of_a_premium_is_found_again_where_its_time_value_is_a_tick(y
 def test_volatilities_of_recorded_premiums_are_those_of_a_bisection() -> None:
     strikes, premiums, calls = (np.array(column) for column in zip(*RECORDED, strict=True))
     forward, years, rate = 22_512.65 * math.exp(0.065 / 365), 1 / 365, 0.065
-    ours, reasons = black76.implied(premiums, forward, strikes.astype(float), years, rate, calls.astype(bool))
+    ours, reasons = black76.implied_volatilities(
+        premiums, forward, strikes.astype(float), years, rate, calls.astype(bool)
+    )
     tried = 0
     for number, (strike, premium, call) in enumerate(RECORDED):
         intrinsic = max((forward - strike) * (1 if call else -1), 0.0) * math.exp(-rate * years)

@@ -209,7 +209,7 @@ class ConsoleOfTest:
 
     def audited(self, **wanted: str) -> list[dict[str, Any]]:
         """Rows of the audit, the newest first."""
-        found = self.server.store.audited(
+        found = self.server.store.audit_rows(
             wanted.get("user", ""), wanted.get("action", ""), wanted.get("result", ""), 0, 50
         )
         return [msgspec.structs.asdict(row) for row in found]

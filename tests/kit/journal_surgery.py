@@ -11,13 +11,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mytrading.runtime.journal.format import FRAME_BYTES, JournalFrame, Row, encode_frame
-from mytrading.runtime.journal.reader import all_heads, frames_from, frames_with_rows, opened
-from mytrading.runtime.journal.segment import make
+from mytrading.runtime.journal.reader import all_heads, frames_from, frames_with_rows, open_day_file
+from mytrading.runtime.journal.segment import write_new_segment
 
 
 def stored_rows(path: Path) -> list[Row]:
     """All rows of a file as they stand there; their chain is not looked at."""
-    with opened(path) as file:
+    with open_day_file(path) as file:
         return [row for _, rows in frames_with_rows(path, file) for row in rows]
 
 
@@ -25,7 +25,7 @@ def rebuild(path: Path, rows: Iterable[Row]) -> None:
     """Put a file with these very rows in the place of another; one frame each, no seal."""
     heads = all_heads(path)
     head = replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
-    made, _ = make(path, head, [[row] for row in rows])
+    made, _ = write_new_segment(path, head, [[row] for row in rows])
     made.replace(path)
 
 
@@ -50,7 +50,7 @@ def write_over(path: Path, which: Callable[[Row], bool], body: bytes) -> None:
 
 def frame_with(path: Path, which: Callable[[Row], bool]) -> JournalFrame:
     """The first frame that has such a row."""
-    with opened(path) as file:
+    with open_day_file(path) as file:
         return next(frame for frame in frames_from(file) if any(which(row) for row in frame.rows()))
 
 
@@ -79,5 +79,5 @@ def put(path: Path, at: int, data: bytes) -> None:
 
 def end_of(path: Path) -> int:
     """Return the byte at which the last whole frame ends."""
-    with opened(path) as file:
+    with open_day_file(path) as file:
         return [frame.end for frame in frames_from(file)][-1]

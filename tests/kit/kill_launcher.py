@@ -196,7 +196,7 @@ def trap_router(trap: Trap) -> None:
 
     trap.hot_call = False
     trap_machine(trap, OrderMachine, of_interest)
-    wrap(TradeManager, "act", act)
+    wrap(TradeManager, "begin_calls", act)
     wrap(AccountPools, "submit", submit)
     wrap(AccountPools, "take_outcomes", results)
 

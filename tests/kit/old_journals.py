@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime.journal.format import OUTPUT, Entry, Row, chain
+from mytrading.runtime.journal.format import OUTPUT, Entry, Row, chain_hash
 
 _SCHEMA = """
 CREATE TABLE rows (
@@ -67,7 +67,7 @@ class OldJournal:
             self.seq += 1
             if entry.kind == OUTPUT:
                 self.written[entry.stream] = self.written.get(entry.stream, 0) + 1
-            self.hash = chain(self.hash, self.seq, entry.stream, entry.body)
+            self.hash = chain_hash(self.hash, self.seq, entry.stream, entry.body)
             stream_seq = self.written[entry.stream] if entry.kind == OUTPUT else 0
             place = (entry.source, entry.source_epoch, entry.source_seq, entry.source_hash)
             rows.append(Row(self.seq, self.epoch, entry.kind, entry.stream, stream_seq, *place, at, at, entry.body,

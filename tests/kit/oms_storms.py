@@ -358,7 +358,7 @@ class Storm:
         bench.time += NIGHT
         self.days += 1
         day = f"2026-11-{self.days + 9:02}"
-        bench.machine.notice(bench.time)
+        bench.machine.set_machine_time(bench.time)
         bench._commit(bench.machine.expire_day(bench.now, day))
         opened = bench.machine.snapshot(day)
         bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)

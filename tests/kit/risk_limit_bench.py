@@ -67,7 +67,7 @@ class JournaledBench(RiskBench):
         for row in begun:
             self.machine.apply(row)
         self.journal += begun
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         self.beat()
 
     def _started(self) -> RunStarted:

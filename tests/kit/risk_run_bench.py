@@ -47,7 +47,7 @@ class RunBench(RiskBench):
 
     def _restart(self) -> None:
         self.machine = RiskMachine(RiskEnvironment(*self.parts))
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         self.beat()
 
     def again(self, journaled: list[Any]) -> None:
@@ -88,7 +88,7 @@ class RunBench(RiskBench):
         """One quote alone."""
         self.now += round(seconds * 1e9)
         self.machine_ns += round(seconds * 1e9)
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         high = bid if ask is None else ask
         return self.give(Quote(instrument, self.now, self.machine_ns, (bid + high) / 2, bid, high))
 

@@ -141,7 +141,7 @@ class Bench:
 
 
 def _decode(row: Row) -> object:
-    return StreamDecoder("orders").body(row.body)
+    return StreamDecoder("orders").decode_body(row.body)
 
 
 def statuses(simulator: RunningSimulator) -> list[str]:

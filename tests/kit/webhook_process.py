@@ -49,4 +49,4 @@ def webhook_process(
 def journaled(receiver: WebhookReceiver) -> list[Any]:
     """Return the rows that the receiver has journaled, oldest first."""
     decoders = {stream: StreamDecoder(stream) for stream in ("internal", "records", "signals")}
-    return [decoders[row.stream].body(row.body) for row in read_segment(segments(receiver.journal.folder)[-1])]
+    return [decoders[row.stream].decode_body(row.body) for row in read_segment(segments(receiver.journal.folder)[-1])]

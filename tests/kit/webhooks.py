@@ -149,7 +149,7 @@ class Receiver:
 
     def send(self, alert: AlertReceived) -> tuple[Any, ...]:
         """Have the machine decide on an alert, and journal both."""
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         self.machine.apply(alert)
         decided = self.machine.decide(alert, self.now)
         for row in decided:

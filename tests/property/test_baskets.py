@@ -106,7 +106,7 @@ def test_every_account_ends_with_the_whole_basket_or_with_nothing(
         venue.close_what_is_wanted()
     venue.bench.now += 120 * SECOND
     venue.bench.machine_ns += 120 * SECOND
-    venue.bench.machine.notice(venue.bench.machine_ns)
+    venue.bench.machine.set_machine_time(venue.bench.machine_ns)
     venue.bench.give(TimerFired(name="risk", machine_ns=venue.bench.machine_ns))
     venue.close_what_is_wanted()
     names = [row.id for row in venue.bench.rows if isinstance(row, PlaceEntry)]

@@ -23,7 +23,9 @@ counts = st.integers(min_value=0, max_value=2**31)
 def test_frame_round_trips(stream: str, topic: str, epoch: int, sequence: int, row_hash: bytes, sent: int) -> None:
     for kind in get_args(unions()[stream]) or (unions()[stream],):
         message = example(kind)
-        frame = StreamDecoder(stream).frame(encode_frame(topic, epoch, sequence, row_hash, sent, encode_body(message)))
+        frame = StreamDecoder(stream).decode_frame(
+            encode_frame(topic, epoch, sequence, row_hash, sent, encode_body(message))
+        )
         assert frame.topic == topic
         assert frame.header == Header(SCHEMA_VERSION, epoch, sequence, row_hash, sent)
         assert frame.message == message
@@ -34,7 +36,7 @@ def test_frame_round_trips(stream: str, topic: str, epoch: int, sequence: int, r
 @given(data=st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_a_frame_error(stream: str, data: bytes) -> None:
     with pytest.raises(FrameError):
-        StreamDecoder(stream).frame(data + b"\xc1")
+        StreamDecoder(stream).decode_frame(data + b"\xc1")
 
 
 @settings(max_examples=examples(80), deadline=None)
@@ -46,7 +48,7 @@ def test_damaged_frame_decodes_or_raises_a_frame_error(data: st.DataObject, stre
     whole[place] ^= data.draw(st.integers(min_value=1, max_value=255))
     cut = data.draw(st.integers(min_value=0, max_value=len(whole)))
     try:
-        frame = StreamDecoder(stream).frame(bytes(whole[:cut]))
+        frame = StreamDecoder(stream).decode_frame(bytes(whole[:cut]))
     except FrameError as error:
         assert error.kind in ("malformed", "truncated", "version", "oversized")
     else:
@@ -57,9 +59,9 @@ def test_other_version_is_refused_by_name() -> None:
     frame = bytearray(encode_frame("t", 1, 2, bytes(8), 3, b""))
     frame[2] = SCHEMA_VERSION + 1
     with pytest.raises(FrameError, match="version"):
-        StreamDecoder("orders").frame(bytes(frame))
+        StreamDecoder("orders").decode_frame(bytes(frame))
 
 
 def test_oversized_frame_is_refused_unread() -> None:
     with pytest.raises(FrameError, match="oversized"):
-        StreamDecoder("orders").frame(bytes(MAX_FRAME + 1))
+        StreamDecoder("orders").decode_frame(bytes(MAX_FRAME + 1))

@@ -150,4 +150,4 @@ def written(gateway: Gateway) -> list[Any]:
     """Rows that the gateway has journaled for itself."""
     decoder = StreamDecoder("records")
     rows = read_segment(segments(gateway.journal.folder)[-1])
-    return [decoder.body(row.body) for row in rows if row.stream == "records"]
+    return [decoder.decode_body(row.body) for row in rows if row.stream == "records"]

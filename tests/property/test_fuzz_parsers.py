@@ -207,7 +207,7 @@ def test_frames_between_daemons_are_read_or_refused(stream: str) -> None:
         if random.random() < 0.2:
             frame = frame[: random.randrange(len(frame))] + bytes([random.choice((0x91, 0x81, 0xC1))]) * 3000
         try:
-            sent(decoder.frame(bytes(frame)).message)
+            sent(decoder.decode_frame(bytes(frame)).message)
             read += 1
         except FrameError:
             refused += 1
@@ -312,7 +312,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
             edge.listener.stream._socket.events.put(SocketFrame(body, number))
             edge.listener.handle_results()
             edge.listener._take_visit(reader.read_books(job))
-            edge.alerts.follow(edge.listener.active_alerts(), STATE_ALERTS)
+            edge.alerts.set_active(edge.listener.active_alerts(), STATE_ALERTS)
             if not number % 50:
                 edge.listener.each_second(number)
     finally:

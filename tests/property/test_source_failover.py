@@ -26,7 +26,7 @@ def day(spells: list[list[tuple[Condition, int]]]) -> list[list[Condition]]:
 
 def play(seconds: list[list[Condition]]) -> list[tuple[int, Switch]]:
     choice = SourceChoice(len(seconds[0]), RULES)
-    found = [(at, choice.look(conditions, at * SECOND)) for at, conditions in enumerate(seconds)]
+    found = [(at, choice.choose(conditions, at * SECOND)) for at, conditions in enumerate(seconds)]
     return [(at, switch) for at, switch in found if switch is not None]
 
 
@@ -55,7 +55,7 @@ def test_sick_source_is_left_at_once_while_another_is_well_for_the_longest_wait(
     choice = SourceChoice(len(spells), RULES)
     well = [0] * len(spells)
     for at, conditions in enumerate(seconds):
-        choice.look(conditions, at * SECOND)
+        choice.choose(conditions, at * SECOND)
         well = [count + 1 if now is Condition.WELL else 0 for count, now in zip(well, conditions, strict=True)]
         if conditions[choice.active] is Condition.SICK:
             assert max(well) <= 17

@@ -55,7 +55,7 @@ class Stack(Receiver):
 
     def send(self, alert: AlertReceived) -> tuple[Any, ...]:
         """Decide on an alert, journal it with what was decided, and answer; () where the process dies before."""
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         self.machine.apply(alert)
         decided = self.machine.decide(alert, self.now)
         self.rows.append(alert)  # counts them: each has an id of its own
@@ -79,7 +79,7 @@ class Stack(Receiver):
         self.machine.environment.holdings = self
         decoders = {stream: StreamDecoder(stream) for stream in ("internal", "records", "signals")}
         for row in self.journal.rows():
-            self.machine.apply(decoders[row.stream].body(row.body))
+            self.machine.apply(decoders[row.stream].decode_body(row.body))
 
     def follow(self) -> None:
         """Risk reads the signals that are new in the journal."""
@@ -87,7 +87,7 @@ class Stack(Receiver):
         while rows := self._reader.read(self._read):
             for row in rows:
                 self._read = row.stream_seq
-                signal = decoder.body(row.body)
+                signal = decoder.decode_body(row.body)
                 self.ordered[signal.watch] = sum(leg.lots for leg in signal.legs)
 
     def fill(self) -> None:
@@ -171,6 +171,6 @@ def test_position_held_is_that_of_the_last_alert_that_counted(mode: str, steps: 
         held = {name.partition(":")[2]: units for name, units in stack.positions.items() if units}
         assert held == {symbol: units for symbol, units in expected.wanted.items() if units}
         decoder = StreamDecoder("signals")
-        ids = [decoder.body(row.body).id for row in stack.journal.rows() if row.stream == "signals"]
+        ids = [decoder.decode_body(row.body).id for row in stack.journal.rows() if row.stream == "signals"]
         assert len(ids) == len(set(ids))
         stack.journal.close()

@@ -238,7 +238,7 @@ def test_engine_crossing_bar_signal_is_journaled_and_pushed(bench: Bench) -> Non
     reader = JournalReader(bench.config.journal_dir("engine"), "signals")
     rows = eventually(lambda: (found := reader.read(0))[1:] and found)
     assert len(rows) == len(bench.rows) == 2
-    assert STREAMS["signals"].journaled
+    assert STREAMS["signals"].is_journaled
 
 
 def test_engine_lost_bar_frames_are_found_in_the_store(bench: Bench) -> None:

@@ -128,7 +128,7 @@ class Flood:
             0,
         )
         while rows := reader.read(after):
-            found += [decoder.body(row.body) for row in rows]
+            found += [decoder.decode_body(row.body) for row in rows]
             after = rows[-1].stream_seq
         reader.close()
         return found

@@ -17,7 +17,7 @@ from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RunConfig, write_run_config
 from mytrading.operations.journal_verify import verify_journals
-from mytrading.runtime.journal.journal import Row, chain, read_segment, segments
+from mytrading.runtime.journal.journal import Row, chain_hash, read_segment, segments
 from tests.kit.feed_process import feed_config, runtime_folder
 from tests.kit.journal_surgery import rebuild, remove
 from tests.kit.router_bench import Bench, statuses
@@ -73,10 +73,10 @@ def rewrite(path: Path, change: Any) -> int:
     decoders["status"] = StreamDecoder("status")
     written, forged, previous = [], 0, bytes(8)
     for row in read_segment(path):
-        new = None if forged else change(decoders[row.stream].body(row.body))
+        new = None if forged else change(decoders[row.stream].decode_body(row.body))
         forged = forged or (row.seq if new is not None else 0)
         body = row.body if new is None else encode_body(new)
-        previous = chain(previous, row.seq, row.stream, body)
+        previous = chain_hash(previous, row.seq, row.stream, body)
         written.append(row._replace(body=body, hash=previous))
     rebuild(path, written)
     return forged
@@ -129,4 +129,4 @@ def test_rows_of_another_version_are_applied_and_not_judged(written: RunConfig, 
 
 
 def _kind(row: Row) -> str:
-    return type(StreamDecoder(row.stream).body(row.body)).__name__
+    return type(StreamDecoder(row.stream).decode_body(row.body)).__name__

@@ -40,7 +40,7 @@ def rows(config: RunConfig, daemon: str) -> list[Row]:
 def orders(config: RunConfig) -> int:
     """Orders that the router knows."""
     read = JournalReader(config.journal_dir("router"), "orders").read(0)
-    found = [StreamDecoder("orders").body(row.body) for row in read]
+    found = [StreamDecoder("orders").decode_body(row.body) for row in read]
     return len({row.order.client_order_id for row in found if isinstance(row, OrderChanged)})
 
 
@@ -52,7 +52,7 @@ def commands_read(config: RunConfig) -> int:
 def events(config: RunConfig) -> list[str]:
     """Order events of the router's journal."""
     read = JournalReader(config.journal_dir("router"), "orders").read(0)
-    found = [StreamDecoder("orders").body(row.body) for row in read]
+    found = [StreamDecoder("orders").decode_body(row.body) for row in read]
     return [row.event for row in found if isinstance(row, OrderChanged)]
 
 

@@ -33,7 +33,7 @@ def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
 def lost(bench: Bench) -> bool:
     """True if the router last reported lost books to its machine."""
     (day,) = bench.config.journal_dir("router").glob("????-??-??.journal")
-    rows = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day)]
+    rows = [StreamDecoder(row.stream).decode_body(row.body) for row in read_segment(day)]
     reported = [row.name for row in rows if isinstance(row, TimerFired) and row.name.startswith("books_")]
     return reported[-1:] == ["books_lost main"]
 
@@ -41,7 +41,7 @@ def lost(bench: Bench) -> bool:
 def written(bench: Bench) -> list[Any]:
     """Rows that the router has journaled on its stream of orders."""
     rows = JournalReader(bench.config.journal_dir("router"), "orders").read(0)
-    return [StreamDecoder("orders").body(row.body) for row in rows]
+    return [StreamDecoder("orders").decode_body(row.body) for row in rows]
 
 
 def stop(bench: Bench) -> Order | None:

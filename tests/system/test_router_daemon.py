@@ -91,12 +91,12 @@ def states_in(folder: Path) -> list[OrderState]:
 
 
 def order_of(row: Row) -> object:
-    return StreamDecoder("orders").body(row.body)
+    return StreamDecoder("orders").decode_body(row.body)
 
 
 def opened(day_file: Path) -> list[DayOpened]:
     """The snapshots in a day of a journal."""
-    found = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day_file)]
+    found = [StreamDecoder(row.stream).decode_body(row.body) for row in read_segment(day_file)]
     return [message for message in found if isinstance(message, DayOpened)]
 
 

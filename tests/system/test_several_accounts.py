@@ -99,7 +99,7 @@ def test_backup_account_is_pinged_and_read_no_further(
         bench.start("reconciler")
         eventually(lambda: received("spare", lambda health: health.connected and health.broker == "simulator"), 15)
         assert not received("spare", lambda health: health.last_orders_machine_ns)
-        eventually(lambda: received("second", lambda health: health.healthy), 15)
+        eventually(lambda: received("second", lambda health: health.is_healthy), 15)
 
 
 @contextmanager

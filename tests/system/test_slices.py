@@ -49,7 +49,7 @@ def command(bench: Bench, row: PlaceEntry | CloseGoal) -> None:
 def slices(bench: Bench) -> list[tuple[Order, tuple[Order, ...]]]:
     """Every parent in the router's journal with its slices."""
     decoder, reader = StreamDecoder("orders"), JournalReader(bench.config.journal_dir("router"), "orders")
-    rows = [decoder.body(row.body) for row in reader.read(0)]
+    rows = [decoder.decode_body(row.body) for row in reader.read(0)]
     reader.close()
     levels = {row.order.client_order_id: row.order for row in rows if isinstance(row, OrderChanged)}
     return group_slices(sorted(levels.values(), key=lambda order: (order.created_ns, order.links.slice)))

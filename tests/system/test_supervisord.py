@@ -193,7 +193,7 @@ def test_program_that_cannot_be_started_fails_the_start_at_once_and_logs_say_why
 ) -> None:
     """A minute passed in silence, and `mytrading logs` had no lines."""
     with supervised(tmp_path, {"engine": "/no such place/python -m engine", "risk": "sleep 600"}) as config:
-        eventually(lambda: control.not_started(config), 20)
+        eventually(lambda: control.start_failures(config), 20)
         began = time.monotonic()
         with pytest.raises(StackFailed, match="engine could not be started: can't find command '/no'; see `mytrading"):
             TradingOrchestrator(config).wait_ready(60.0)

@@ -82,11 +82,13 @@ class Feed(BarTape):
         return self.host.workspace.series(self.columns.instrument, "")
 
     @cached_property
-    def warm(self) -> bytes:
+    def warm_mask(self) -> bytes:
         """Return one byte for each bar of the driving timeframe: 1 where every indicator has a value."""
         return self.host.workspace.warm_rows(self.columns.instrument).tobytes()
 
-    def walked(self, first: int, last: int | None = None) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
+    def iter_chunks(
+        self, first: int, last: int | None = None
+    ) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
         """Yield chunks of (row number after the bar, bar, indicator values at it), for a run with this feed only. The
         caller sets the series' cursor and `newest` before each call of the strategy, and clears `slots` at the end."""
         workspace, name = self.host.workspace, self.columns.instrument
@@ -143,21 +145,21 @@ def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> BarFrame:
     """Resample an instrument's bars to a timeframe; `DataError` if that is impossible."""
     if timeframe == columns.timeframe:
         return BarFrame(columns, None)
-    return BarFrame(*resample(columns, timeframe, sessions(columns, calendar)[0]))
+    return BarFrame(*resample(columns, timeframe, session_bounds(columns, calendar)[0]))
 
 
 def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray[np.int64]:
     """Return when each bar of a frame is complete (int64 ns UTC): at its end or its session's, but no sooner than the
     last source bar in it."""
     bars, lasts = frame
-    _, closes = sessions(columns, calendar)
+    _, closes = session_bounds(columns, calendar)
     base = columns.start_ns + columns.span_ns
     if lasts is not None:
         closes, base = closes[lasts], base[lasts]
     return np.maximum(np.minimum(bars.start_ns + bars.span_ns, closes), base)
 
 
-def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def session_bounds(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the open and close (ns) of each bar's session, one a bar; midnight to midnight on days without one."""
     exchange = columns.instrument.partition(":")[0]
     days = (columns.start_ns + IST_OFFSET) // DAY

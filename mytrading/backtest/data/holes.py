@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.backtest.data.columns import Columns
-from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.feeds import session_bounds
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import DAY, MINUTE, format_ist, ist_date
 
@@ -36,7 +36,7 @@ def describe_holes(columns: Columns, calendar: Calendar) -> Iterator[str]:
 def holes(columns: Columns, calendar: Calendar, least_ns: int = LEAST_HOLE) -> list[tuple[int, int]]:
     """Return start and end (ns) of each hole of `least_ns` or more in a session, also after its open and before its
     close. The data may begin after the open of its first day and end before the close of its last."""
-    opens, closes = sessions(columns, calendar)
+    opens, closes = session_bounds(columns, calendar)
     inside = (columns.start_ns >= opens) & (columns.start_ns < closes) & (closes - opens < DAY)
     if not inside.any():
         return []

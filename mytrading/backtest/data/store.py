@@ -14,7 +14,7 @@ import numpy as np
 
 from mytrading.adapters.storage.bar_archive import ArchivedBars, BarArchive, BarArchiveError
 from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_columns, timeframe_of
-from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.feeds import session_bounds
 from mytrading.backtest.data.holes import LEAST_HOLE, holes, missing_days
 from mytrading.backtest.data.load import instruments_in, load_bars, load_instruments
 from mytrading.core.calendar import Calendar
@@ -182,7 +182,7 @@ def daily_bars(store: BarArchive, instrument: str, calendar: Calendar) -> Column
     columns = _columns(store, instrument, known[0]) if known else None
     if columns is None:
         return None
-    opens, _ = sessions(columns, calendar)
+    opens, _ = session_bounds(columns, calendar)
     firsts = np.flatnonzero(np.concatenate(([True], opens[1:] != opens[:-1])))
     lasts = np.concatenate((firsts[1:], [len(columns)])) - 1
     table = np.vstack([

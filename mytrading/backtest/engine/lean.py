@@ -170,10 +170,10 @@ class LeanEngine:
 
     def _walk(self) -> None:
         feed, workspace, name = self._feed, self._workspace, self._name
-        series, warm, data, on_data = feed.series, feed.warm, workspace.data, feed.host.strategy.on_data
+        series, warm, data, on_data = feed.series, feed.warm_mask, workspace.data, feed.host.strategy.on_data
         workspace.current = name
         row = alarm = 0
-        for bars in feed.walked(0):
+        for bars in feed.iter_chunks(0):
             all_warm, before = warm.find(0, row) < 0, workspace.newest
             for after, bar, values in bars:
                 if row >= alarm:
@@ -249,7 +249,7 @@ class LeanEngine:
                 raise NotCoveredError("an adjustment of legs")
         if row >= self._day_end:
             self._turn_day(row, bar.start_ns)
-        if status.quiet_bars is not None and self._loud != index - 1 and index and self._feed.warm[index - 1]:
+        if status.quiet_bars is not None and self._loud != index - 1 and index and self._feed.warm_mask[index - 1]:
             before = int(self._start[row - 1]) + self._span
             if self._feed.frames[0].lasts is not None:
                 before = int(self._feed.bar_ends(0)[index - 1])
@@ -779,7 +779,7 @@ class LeanEngine:
         self._engine.active_signals.status_of(self._key).note_position_closed(side, now)
         intent = self._intent
         wanted = intent is not None and intent.signal.legs[0].lots * units > 0
-        if intent is not None and wanted and intent.opened(self._position(held, held.opened_ns)):
+        if intent is not None and wanted and intent.still_wants(self._position(held, held.opened_ns)):
             intent.mark_closed_elsewhere(ACCOUNT, now)
 
     def _filled(self, units: int, price: float, now: int) -> tuple[Callable[..., None], tuple[Any, ...]]:

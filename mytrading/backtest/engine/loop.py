@@ -53,10 +53,10 @@ class BarPath:
                 return opens + (close - opens) * max(0, due_ns - start) / (end - start)
 
             if venue.deliver(end, price_at):
-                machines.settle(start)
+                machines.process_answers(start)
         touch = venue.touch.get(name)
-        if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.trade(name, opens):
-            machines.settle(start)
+        if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.set_price_and_match(name, opens):
+            machines.process_answers(start)
         if self._is_watched(name):
             venue.set_price(name, opens)
             machines.apply_price(name, opens, start)
@@ -87,8 +87,8 @@ class BarPath:
             [*venue.levels_between(name, at, target), *self._held_levels(name, at, target)], reverse=target < begin
         ):
             at, slips = levels[0]
-            if venue.trade(name, at, slips=slips):
-                machines.settle(now)
+            if venue.set_price_and_match(name, at, slips=slips):
+                machines.process_answers(now)
             if self._is_watched(name):
                 machines.apply_price(name, at, now)
         if self._is_watched(name):
@@ -183,10 +183,10 @@ class Loop:
     def _alone(self, feed: Feed) -> None:
         """A single instrument whose own bars are all that the strategy sees."""
         venue, path, columns, name = self._venue, self._path, feed.columns, feed.columns.instrument
-        host, workspace, series, warm = feed.host, feed.host.workspace, feed.series, feed.warm
+        host, workspace, series, warm = feed.host, feed.host.workspace, feed.series, feed.warm_mask
         workspace.current, data, touch, index = name, workspace.data, venue.touch, 0
         on_data, far = host.strategy.on_data, (-_FAR, _FAR)
-        for bars in feed.walked(0):
+        for bars in feed.iter_chunks(0):
             for after, bar, values in bars:
                 if bar.start_ns >= self._next_clock:
                     self.pass_clock(bar.start_ns)
@@ -214,7 +214,7 @@ class Loop:
                     except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
                         host.record_exception(error)
                     if drafts or host.fault is not None:
-                        self.signal(feed, bar, drafts, end)
+                        self.carry_out_signals(feed, bar, drafts, end)
                     else:
                         feed.quiet_ns = end
             if not index & PROGRESS_EVERY:
@@ -272,7 +272,7 @@ class Loop:
         if self.plain:
             self._machines.note_price(feed.columns.instrument, feed.last, end)
             self._venue.now = end
-            self._machines.tick(end)
+            self._machines.advance_time(end)
             self._update_flags()
         elif self.restless or self._loses:
             self._moment(end)
@@ -292,11 +292,11 @@ class Loop:
         if not signals:
             feed.quiet_ns = end
         if signals or feed.host.fault is not None or self.plain:
-            self.signal(feed, bar, signals, end)
+            self.carry_out_signals(feed, bar, signals, end)
 
     # the strategy
 
-    def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
+    def carry_out_signals(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
         """Hand the strategy's signals at a bar's end (market ns) to engine, risk and orders, which act on them."""
         machines, venue = self._machines, self._venue
         venue.now = end
@@ -328,7 +328,7 @@ class Loop:
                 return
             self._learn_prices()
         self._venue.now = now
-        self._machines.tick(now)
+        self._machines.advance_time(now)
         self._update_flags()
 
     def _profit(self) -> float:
@@ -375,7 +375,7 @@ class Loop:
         else:
             self._venue.now = start
             self._learn_prices()
-            self._machines.tick(start)
+            self._machines.advance_time(start)
         self._update_flags()
         own = self._own_seconds and start >= self._day_begins + self._own_seconds[0] * SECOND
         leaving = self._holding if own else bool(self._begins) and start >= self._begins and self._holds_mis()
@@ -423,13 +423,13 @@ class Loop:
         if venue.waiting and start > last and self._watched[0].columns.span_ns < DAY:
             venue.now = last
             venue.refuse_waiting("the session is over before the order reached the exchange")
-            machines.settle(last)
+            machines.process_answers(last)
         if self._begins and self._holds_mis():
             self._square_off_at_last_price()
         venue.now = max([last, *self._closes()])
         venue.end_day(self._settlement)
-        machines.settle(venue.now)
-        machines.tick(venue.now)
+        machines.process_answers(venue.now)
+        machines.advance_time(venue.now)
         self._expire()
         self._update_flags()
 
@@ -441,7 +441,7 @@ class Loop:
         now = venue.now = max(last - 1, self._begins)
         venue.moving = True
         self._learn_prices()
-        self._machines.tick(now)
+        self._machines.advance_time(now)
         venue.moving = False
 
     def _closes(self) -> list[int]:

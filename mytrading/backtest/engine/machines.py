@@ -122,7 +122,7 @@ class Machines:
             self.on_row(row)
             if isinstance(row, Signal):
                 self._risk_step(row, now)
-        self.settle(now)
+        self.process_answers(now)
 
     def apply_price(self, instrument: str, price: float, now: int) -> None:
         """Apply a price to risk, and close positions whose stop or target it reaches."""
@@ -134,20 +134,20 @@ class Machines:
         commands = self.risk.decide(quote, now)
         if commands:
             self._commands(commands, now)
-            self.settle(now)
+            self.process_answers(now)
 
     def note_price(self, instrument: str, price: float, now: int) -> None:
         """Give risk a price (rupees, at market ns `now`) without checking stops, where none can be reached."""
         self.risk.apply(Quote(instrument, now, now, price, *self.sides(instrument, price)))
 
-    def tick(self, now: int) -> None:
+    def advance_time(self, now: int) -> None:
         """Advance the order machine and risk to market ns `now` by a timer message, and act on what they decide."""
         timer = TimerFired(name="backtest", machine_ns=self.venue.clock())
         self._orders_step(timer, now)
         self._risk_step(timer, now)
-        self.settle(now)
+        self.process_answers(now)
 
-    def settle(self, now: int) -> None:
+    def process_answers(self, now: int) -> None:
         """Feed the venue's answers to the order machine until there are none; `Unsettled` if they never end."""
         venue = self.venue
         for _ in range(_ROUNDS):
@@ -169,7 +169,7 @@ class Machines:
         for row in rows:
             self.on_row(row)
             if isinstance(row, _COMMANDS):
-                self.orders.notice(self.venue.clock())
+                self.orders.set_machine_time(self.venue.clock())
                 self._orders_step(row, now)
 
     def _orders_step(self, message: Any, now: int) -> None:

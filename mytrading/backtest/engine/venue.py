@@ -244,7 +244,7 @@ class BacktestVenue:
             trigger_price=request.trigger_price, message=order.reason, tag=self._names[order.order_id],
         )  # fmt: skip
 
-    def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
+    def set_price_and_match(self, instrument: str, price: float, *, slips: bool = True) -> bool:
         """Set the price (`slips` as in `set_price`) and match the resting orders there; True if an order changed."""
         return self.match_resting(instrument, self.set_price(instrument, price, slips=slips))
 

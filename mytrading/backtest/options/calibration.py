@@ -91,7 +91,7 @@ def _error(
     straddles: dict[float, list[tuple[float, float]]] = {}
     for right in (InstrumentKind.CE, InstrumentKind.PE):
         side = [contract for contract in near if contract.kind is right]
-        prices = market.modelled(side, listed.day, spot, now)[0] if side else np.zeros(0)
+        prices = market.modelled_prices(side, listed.day, spot, now)[0] if side else np.zeros(0)
         for contract, price in zip(side, prices.tolist(), strict=True):
             recorded = listed.traded[contract.id][which]
             sizes.append(abs(price - recorded))

@@ -575,7 +575,7 @@ class LeanDays(OptionLoop):
         """Return the fill price of signed units in a bar while the contract trades at `price`."""
         half = float(leg.prices.half[row])
         sides = sides_around(price, half, leg.contract.tick_size) if half else None
-        return self._venue.mark_of(leg.contract, price, sides).opposite(Side.BUY if units > 0 else Side.SELL)
+        return self._venue.mark_of(leg.contract, price, sides).execution_price(Side.BUY if units > 0 else Side.SELL)
 
     # what is known of it
 

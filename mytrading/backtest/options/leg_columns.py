@@ -21,7 +21,7 @@ class PriceReach(NamedTuple):
     low: Floats
     high: Floats
 
-    def leaves(self, floor: float, ceiling: float) -> NDArray[np.bool_]:
+    def bars_outside(self, floor: float, ceiling: float) -> NDArray[np.bool_]:
         """Return at which bars the price comes to `floor` or below it, or to `ceiling` or above it."""
         return np.asarray((self.low <= floor) | (self.high >= ceiling))
 

@@ -144,15 +144,15 @@ class LegTape(BarTape):
         first = self.row + 1
         self.row = int(np.searchsorted(self.columns.start_ns, end)) - 1
         self.last, self.last_ns = float(self.columns.close[self.row]), end
-        self.finish()
+        self.end_bar()
         return slice(first, self.row + 1)
 
-    def finish(self) -> None:
+    def end_bar(self) -> None:
         """End the current bar: its closing bid and ask apply from now on."""
         self.ready = False
         self._known = _known(self.days[-1].quotes, self.row) if self.days else None
 
-    def quoted(self, price: float, now: int) -> Sides | None:
+    def recorded_sides(self, price: float, now: int) -> Sides | None:
         """Return the last recorded bid and ask, within a bar their spread around `price`; None if none are known."""
         known = self._known
         if known is None or not self.ready or (now <= self.current_bar[0] and price == self.current_bar[1]):
@@ -162,7 +162,7 @@ class LegTape(BarTape):
     def sides(self, price: float, now: int) -> Sides | None:
         """Return bid and ask, recorded or modelled, at `price`; None where both equal the price."""
         half = float(self.days[-1].half[self.row]) if self.days else 0.0
-        return self.quoted(price, now) or (sides_around(price, half, self.contract.tick_size) if half else None)
+        return self.recorded_sides(price, now) or (sides_around(price, half, self.contract.tick_size) if half else None)
 
     @property
     def may_pass_over(self) -> bool:
@@ -284,7 +284,7 @@ class OptionLoop(Loop):
         for leg in [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.ready]:
             self._count(leg, slice(leg.row, leg.row + 1))
             self._walked(leg, end)
-            leg.finish()
+            leg.end_bar()
         super()._moved(feed, end)
         if self._position_moved:
             self._position_moved = False
@@ -333,11 +333,11 @@ class OptionLoop(Loop):
         acts = np.zeros(len(starts) - row, dtype=np.bool_)
         acts[: row == 0] = True
         for contract, touch in venue.touch.items():
-            acts |= reach[contract].leaves(*touch)
+            acts |= reach[contract].bars_outside(*touch)
         for levels, way in ((stops, 1), (targets, -1)):
             for key, level in levels.items():
                 falls = venue.held_units(key[1]) * way > 0
-                acts |= reach[key[1]].leaves(level if falls else -math.inf, math.inf if falls else level)
+                acts |= reach[key[1]].bars_outside(level if falls else -math.inf, math.inf if falls else level)
         for run in risk.runs.books.runs.values():
             found = self._acts_of(run, reach)
             if found is None:
@@ -360,11 +360,11 @@ class OptionLoop(Loop):
         ):
             return None
         for leg in held:
-            acts |= reach[leg.instrument].leaves(leg.floor, leg.ceiling)
+            acts |= reach[leg.instrument].bars_outside(leg.floor, leg.ceiling)
         if bounded:
             cost = sum(leg.quantity * leg.average_price for leg in held) - run.realised
             worth = combined_reach([reach[leg.instrument] for leg in held], [leg.quantity for leg in held])
-            acts |= worth.leaves(run.low + cost + _PAISA, run.high + cost - _PAISA)
+            acts |= worth.bars_outside(run.low + cost + _PAISA, run.high + cost - _PAISA)
         return acts
 
     def _catch_up(self) -> None:
@@ -394,10 +394,10 @@ class OptionLoop(Loop):
         self._catch_up()
         super()._learn_prices()
 
-    def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
+    def carry_out_signals(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
         """Pass the strategy's signals at the end of a bar to the machines for a decision."""
         self._catch_up()
-        super().signal(feed, bar, signals, end)
+        super().carry_out_signals(feed, bar, signals, end)
 
     def _sides(self, name: str, price: float) -> Sides | None:
         leg = self._legs.get(name)
@@ -405,14 +405,14 @@ class OptionLoop(Loop):
 
     def _quoted(self, name: str, price: float) -> Sides | tuple[None, None]:
         leg = self._legs.get(name)
-        return (leg.quoted(price, self._venue.now) if leg is not None else None) or (None, None)
+        return (leg.recorded_sides(price, self._venue.now) if leg is not None else None) or (None, None)
 
     def _profit(self) -> float:
         """Return the profit of open positions in rupees, valued at bid or ask where those were recorded."""
         total = super()._profit()
         for position in self._risk.state.open_positions():
             leg = self._legs.get(position.instrument)
-            sides = leg.quoted(leg.last, self._venue.now) if leg is not None else None
+            sides = leg.recorded_sides(leg.last, self._venue.now) if leg is not None else None
             if leg is not None and sides is not None:
                 total += position.quantity * (sides[position.quantity < 0] - leg.last)
         return total
@@ -476,7 +476,7 @@ class OptionLoop(Loop):
         if moment is not None:
             leg.last, leg.last_ns = moment.price, now
         leg.row = max(int(np.searchsorted(leg.columns.start_ns, now)) - 1, 0)
-        leg.finish()
+        leg.end_bar()
         if self._at_close and moment is not None:
             self._venue.set_price(name, moment.price)
 

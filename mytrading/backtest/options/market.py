@@ -450,14 +450,14 @@ class OptionMarket:
         tape = self._tapes[group[0].underlying]
         start = int(tape.columns.start_ns[row])
         day, at = date.fromordinal(_EPOCH + int(tape.days[row])), start + tape.columns.span_ns
-        prices, halves = self.modelled(group, day, float(tape.columns.close[row]), at)
+        prices, halves = self.modelled_prices(group, day, float(tape.columns.close[row]), at)
         found = {}
         for contract, price, half in zip(group, prices.tolist(), halves.tolist(), strict=True):
             made = self._recorded(contract, start, half)
             found[contract.id] = made or OptionMoment(price, *sides_around(price, half, contract.tick_size))
         return found
 
-    def modelled(self, group: Sequence[Instrument], day: date, spot: float, now: int) -> tuple[Floats, Floats]:
+    def modelled_prices(self, group: Sequence[Instrument], day: date, spot: float, now: int) -> tuple[Floats, Floats]:
         """Return what contracts of one expiry and kind cost off the underlying's price at a moment of a day, and half
         of bid to ask: rupees, float64 of shape (contracts,)."""
         horizon = self._horizon(group[0], day, np.array([spot]), np.array([now]))

@@ -120,7 +120,7 @@ def prepare(
     facts = DayFacts(
         quotes=quotes or Quotes(quote for moment in moments for quote in moment.quotes), bars=wrong,
         interferences=record.interferences, absences=record.absences, within_ns=within_ns,
-        our_venue=config.simulator.runs, behind=record.behind, signal_ns=_signal_ns(config, record.speed),
+        our_venue=config.simulator.runs_simulator, behind=record.behind, signal_ns=_signal_ns(config, record.speed),
     )  # fmt: skip
     return ParityCase(config, record, world, moments, facts, len(bars), source, notes)
 
@@ -253,7 +253,7 @@ def _world(
     until = moments[0].now
     history = [bar for bar in _stored(config, watched, until=until, limit=most) if bar.end_ns <= until]
     capitals = {one.id: record.equities.get(one.id, config.simulator.capital) for one in config.order_accounts}
-    if config.simulator.runs:
+    if config.simulator.runs_simulator:
         capitals = dict.fromkeys(capitals, config.simulator.capital)
     funded = {row.account for row in record.funds}
     notes += [
@@ -265,7 +265,7 @@ def _world(
     return ReplayContext(
         engine=engine, strategies=config.strategies, limits=config.risk, rates=config.rates, calendar=calendar,
         facts=ContractFacts.from_dict(facts_file), tables=RiskTables.from_dict(tables_file), book=book,
-        capitals=capitals, venue_cash=None if config.simulator.runs else UNLIMITED, openings=record.openings,
+        capitals=capitals, venue_cash=None if config.simulator.runs_simulator else UNLIMITED, openings=record.openings,
         history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)), master=master, speed=speed,
         funds=record.funds, tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1, carried=record.carried,
     )  # fmt: skip

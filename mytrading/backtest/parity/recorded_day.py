@@ -149,7 +149,7 @@ def written_rows(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedR
     for place, row in enumerate(_rows(config, daemon, day)):
         if row.kind != INPUT:
             try:
-                message = decoders[row.stream].body(row.body)
+                message = decoders[row.stream].decode_body(row.body)
             except (FrameError, KeyError) as error:
                 path = segment_path(config.journal_dir(daemon), day)
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error

@@ -224,7 +224,7 @@ class Replay:
         for venue in self._venues.all:
             venue.apply_quotes(moment.quotes)
         self._apply_funds(now)
-        self._machines.settle(now)
+        self._machines.process_answers(now)
         while self._openings and now >= self._openings[0].at_ns:
             self._open(self._openings.pop(0), now)
         for quote in (replace(quote, received_ns=now) for quote in moment.quotes):
@@ -283,11 +283,11 @@ class Replay:
                 self._give(TimerFired(name=TIME, machine_ns=now, market_ns=now), now)
         if now - self._ticked >= self._world.tick_ns:
             self._ticked = now
-            self._machines.tick(now)
+            self._machines.advance_time(now)
         if now // SECOND != self._second:
             self._second = now // SECOND
             self._venues.run_clock()
-            self._machines.settle(now)
+            self._machines.process_answers(now)
 
     def _open(self, opening: Opening, now: int) -> None:
         """Give the strategies the bars so far as history; those that are still in time are given as live ones.

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.backtest.data.columns import Columns, DataError
-from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, sessions
+from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, session_bounds
 from mytrading.backtest.engine.assumptions import MarketContext, SlippageTicks
 from mytrading.backtest.run import Spec
 from mytrading.backtest.search.trials import NET, Trial, failed_trial, objective_value
@@ -168,7 +168,7 @@ def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> 
 
 def _marks(spec: Spec, world: MarketContext, columns: Columns, end: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The marks of the walked bars, of which each leads to what is wanted at `end`."""
-    opens, closes = sessions(columns, spec.calendar)
+    opens, closes = session_bounds(columns, spec.calendar)
     start = columns.start_ns
     limits = spec.limits
     entry = (start >= opens) & (end < closes)

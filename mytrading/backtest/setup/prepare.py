@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_columns
-from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.feeds import session_bounds
 from mytrading.backtest.data.holes import describe_holes
 from mytrading.backtest.data.load import RequestError, are_bhavcopies, load_bars, load_bhavcopy_bars
 from mytrading.backtest.data.store import STORE, load_stored, open_store, stored_option_files
@@ -439,7 +439,7 @@ def _in_session(spec: Spec, session: str, notes: list[str]) -> Spec:
     outside: dict[str, int] = {}
     early: dict[str, int] = {}
     for columns in spec.data:
-        start, (opens, closes) = columns.start_ns, sessions(columns, spec.calendar)
+        start, (opens, closes) = columns.start_ns, session_bounds(columns, spec.calendar)
         beyond = (start < opens) | (start >= closes) | (closes - opens >= DAY)
         outside[columns.instrument], early[columns.instrument] = int(beyond.sum()), int(start[beyond.argmax()])
     bars = sum(len(columns) for columns in spec.data)

@@ -73,7 +73,7 @@ class AccountBook:
 
     @classmethod
     @contextmanager
-    def locked(cls) -> Iterator[AccountBook]:
+    def open_locked(cls) -> Iterator[AccountBook]:
         """Read the accounts and lock their file until the `with` block ends; never hold it during a prompt."""
         home = project_home()
         with account_file.accounts_lock(home):
@@ -321,7 +321,7 @@ def ping_server(host: str, api_key: str) -> PingResult:
 
 def running_profiles_of(account: str) -> list[str]:
     """Return the profiles of running stacks that use this account."""
-    return [config.profile for config in _started(account) if control.holders(config)]
+    return [config.profile for config in _started(account) if control.running_pids(config)]
 
 
 def _started(account: str) -> Iterator[RunConfig]:
@@ -329,7 +329,7 @@ def _started(account: str) -> Iterator[RunConfig]:
     for folder in started_states():
         with suppress(RunConfigError):
             config = decode_run_config(folder / RUN_FILE)
-            used = {config.venue.account, *(one.id for one in (*config.sources, *config.accounts))}
+            used = {config.venue.account, *(one.id for one in (*config.quote_accounts, *config.accounts))}
             if account in used and not config.simulator.embedded:
                 yield config
 

@@ -42,7 +42,7 @@ def _changing() -> Iterator[AccountBook]:
     with exit_on_errors():
         from mytrading.cli.accounts.accounts import AccountBook
 
-        with AccountBook.locked() as book:
+        with AccountBook.open_locked() as book:
             yield book
 
 

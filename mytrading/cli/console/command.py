@@ -99,7 +99,7 @@ def password(
     except WeakPassword as error:
         fail(USAGE, f"password: {error}")
     with closing(UserStore(store_path(config.state), code_path(config), 0, 0)) as store:
-        if not store.reset(name, hash_password(given)):
+        if not store.reset_user(name, hash_password(given)):
             names = ", ".join(one.name for one in store.users())
             fail(ERROR, f"expected the name of a user ({names}), found {name}")
         store.audit("shell", "", "password", name, "done", "second factor and sessions ended")

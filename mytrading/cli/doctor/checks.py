@@ -108,7 +108,7 @@ class CheckContext:
         return CheckContext(TradingOrchestrator(config), account=account, hurried=self.hurried)
 
     @property
-    def is_source(self) -> bool:
+    def is_quote_source(self) -> bool:
         """True if the checked account gives a simulator its quotes."""
         return self.account is not None and self.account == self.config.source
 

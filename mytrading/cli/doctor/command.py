@@ -86,7 +86,7 @@ def _print_sections(config: RunConfig, rows: Sequence[Finding]) -> None:
     """Print a table of the machine and the primary account, then one of each further account, below its name."""
     for name, section in groupby(rows, lambda row: row.account):
         if name:
-            account = next(one for one in (*config.sources, *config.accounts) if one.id == name)
+            account = next(one for one in (*config.quote_accounts, *config.accounts) if one.id == name)
             role = "source of quotes" if account == config.source else account.role.value
             print(f"\naccount {name}, {role}, {account.rest_url}")
         _print_table(list(section))

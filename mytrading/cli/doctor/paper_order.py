@@ -217,10 +217,10 @@ def _placed_and_cancelled(context: CheckContext, order: Order) -> Finding:
     if not name:
         cure = f"look for {order.client_order_id} in the server's order book, and cancel it there"
         return failed(f"{shown}: {placed.outcome.value} {placed.message}", cure)
-    if resting is None or not resting.status.ended:
+    if resting is None or not resting.status.is_final:
         venue.send(Call.CANCEL, replace(order, broker_order_id=name))
     ids = {name}
-    ended = _once(row, lambda row: row.status.ended, 0.5)
+    ended = _once(row, lambda row: row.status.is_final, 0.5)
     state = ended.status.value if ended is not None else "nowhere"
     if placed.outcome is Outcome.ACCEPTED and ended is not None and ended.status is BrokerStatus.CANCELLED:
         return ok(f"{shown}: placed as {name} and cancelled, by doctor itself since no stack runs")

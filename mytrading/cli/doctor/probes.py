@@ -78,7 +78,7 @@ def check_ports(context: CheckContext) -> Finding:
         return failed(f"{config.runtime_dir} is too long for sockets ({LONGEST_PATH} bytes)", cure)
     address = config.messaging.bind_address
     wanted = dict(config.messaging.ports) if config.messaging.transport == "tcp" else {}
-    if config.simulator.runs:
+    if config.simulator.runs_simulator:
         wanted |= {"simulator REST": config.simulator.rest_port, "simulator WebSocket": config.simulator.ws_port}
     taken = [f"{name} {port}" for name, port in wanted.items() if port and not _is_free(address, port)]
     if taken:
@@ -150,7 +150,7 @@ def check_server(context: CheckContext) -> Finding:
     """Check that an OpenAlgo server answers at the configured address."""
     url, account = context.config.venue.rest_url, context.account
     setting = "OPENALGO_API_HOST, or the address of the primary account"
-    if account is not None and not context.is_source:
+    if account is not None and not context.is_quote_source:
         setting = f"it, `mytrading account edit {account.id} --host URL`"
     if not context.has_server:
         return skipped("the simulator serves only while its stack runs", "`mytrading up`, or `--simulator`")
@@ -180,7 +180,7 @@ def check_api_key(context: CheckContext) -> Finding:
         endpoints.search(context.client, "SBIN", "NSE")
     except (OpenAlgoError, TransportFailed):
         setting = " into OPENALGO_API_KEY, or into the primary account"
-        if context.account is not None and not context.is_source:
+        if context.account is not None and not context.is_quote_source:
             setting = f", `mytrading account edit {context.account.id} --new-key`"
         cure = f"copy the key of the server's API Key page{setting}; if it is that one, {_LOGIN}"
         return failed(f"the server says: {refusal}", cure)

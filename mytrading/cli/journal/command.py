@@ -224,7 +224,9 @@ def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Genera
                 for row in reader.read(after[name]):
                     after[name] = row.stream_seq
                     with suppress(FrameError):  # the writer itself raises the alert
-                        yield TailedMessage(name, row.epoch, row.stream_seq, row.machine_ns, decoder.body(row.body))
+                        yield TailedMessage(
+                            name, row.epoch, row.stream_seq, row.machine_ns, decoder.decode_body(row.body)
+                        )
             yield None
             time.sleep(_TURN_S)
     finally:
@@ -286,7 +288,7 @@ def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
     rows = [
         {"stream": row.name, "writer": writer, "pattern": row.pattern.value, "delivery": row.delivery.value,
          "endpoint": endpoint_of(config, row.name, writer) if row.pattern is Pattern.FAN_OUT else None,
-         "journal": str(config.journal_dir(writer)) if row.journaled else None}
+         "journal": str(config.journal_dir(writer)) if row.is_journaled else None}
         for row in STREAMS.values()
         for writer in row.writers
     ]  # fmt: skip

@@ -319,5 +319,7 @@ def _held(
     default = rules.stop_of(LegStop(), option=contract.kind.is_option)
     level = leg.stop_price or contract_selection.price_level(default, -leg.lots, price)
     side = Side.BUY if units > 0 else Side.SELL
-    engine = bool(mine) or rules.plan is StopPlan.ENGINE or not stop_plan.can_rest(contract, side, level, price, None)
+    engine = (
+        bool(mine) or rules.plan is StopPlan.ENGINE or not stop_plan.can_stop_rest(contract, side, level, price, None)
+    )
     return f"{'engine' if engine else 'broker'} {level:,.2f}"

@@ -31,7 +31,7 @@ def _stop_orders(config: RunConfig, strategy: str) -> Iterable[Order]:
             for row in read_segment(path):
                 if name in row.body and kind in row.body:
                     decoder = decoders.setdefault(row.stream, StreamDecoder(row.stream))
-                    body = decoder.body(row.body)
+                    body = decoder.decode_body(row.body)
                     if isinstance(body, OrderChanged) and body.order.strategy == strategy:
                         yield body.order
         except JournalDamaged:

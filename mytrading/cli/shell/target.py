@@ -61,7 +61,7 @@ def _with_own_keys(config: RunConfig) -> RunConfig:
     from mytrading.config.loading import load_settings
 
     own = TradingOrchestrator(load_settings(Path(config.home), config.profile)).config
-    keys = {account.rest_url: account.api_key for account in (*own.order_accounts, *own.sources)}
+    keys = {account.rest_url: account.api_key for account in (*own.order_accounts, *own.quote_accounts)}
     needed = config.data_server.rest_url
     if needed not in keys:
         what = "trades" if config.source is None else "has its quotes from"

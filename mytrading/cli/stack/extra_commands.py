@@ -39,7 +39,7 @@ def _running_simulator() -> Server:
     config = found.config
     if not found.is_running():
         fail(NOT_RUNNING, f"the {config.profile} stack does not run; start it with `mytrading up --simulator`")
-    if not config.simulator.runs:
+    if not config.simulator.runs_simulator:
         fail(USAGE, "the stack trades at another server: expected its own simulator; name one with --url and --api-key")
     return Server(config.venue.rest_url, config.venue.api_key)
 

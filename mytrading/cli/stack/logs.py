@@ -57,7 +57,7 @@ def _not_started(config: Any, component: str) -> list[str]:
     from mytrading.runtime.supervision import control
 
     known = {"level": "error", "component": "supervisord", "event": "process.not_started"}
-    rows = control.not_started(config).items()
+    rows = control.start_failures(config).items()
     return [json.dumps({**known, "process": name, "why": why}) for name, why in rows if component in ("", name)]
 
 

@@ -63,7 +63,7 @@ def broker(
 
 
 def _accounts(config: RunConfig, wanted: str) -> list[AccountRun]:
-    found = [account for account in (*config.order_accounts, *config.standby) if account.rest_url]
+    found = [account for account in (*config.order_accounts, *config.standby_accounts) if account.rest_url]
     if not found:
         from mytrading.orchestrator import TradingOrchestrator
 

@@ -177,7 +177,7 @@ def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:
     decoder = StreamDecoder("records")
     for path in segments(config.journal_dir("risk")):
         for row in read_segment(path):
-            if row.stream == "records" and isinstance(message := decoder.body(row.body), RiskEventRecorded):
+            if row.stream == "records" and isinstance(message := decoder.decode_body(row.body), RiskEventRecorded):
                 yield message
 
 

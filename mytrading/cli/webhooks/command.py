@@ -137,7 +137,9 @@ def rotate(
     from mytrading.cli.webhooks import files
 
     token, home = files.new_secret(), project_folder()
-    made = files.change(home, name, lambda file: files.with_new_token(file, token, overlap, time.time_ns()))
+    made = files.rewrite_webhook_file(
+        home, name, lambda file: files.with_new_token(file, token, overlap, time.time_ns())
+    )
     _print_address(made, token, as_json, profile)
 
 
@@ -229,7 +231,7 @@ def validate(name: Annotated[str, Argument(help="The webhook; all if none is nam
         path = files.path_of(home, one)
         if not path.exists():
             files.load(home, one)
-        files.judge(home, one, path.read_text(encoding="utf-8"))
+        files.parse_webhook_text(home, one, path.read_text(encoding="utf-8"))
         if path.stat().st_mode & 0o077:
             fail(CONFIGURATION, f"{path.relative_to(home)}: others may read it; `chmod 600 {path.relative_to(home)}`")
         print(f"{one}: in order")
@@ -292,7 +294,7 @@ def edit(
     )
     files.refuse_unlisted("", [row for row in rows if row not in before.symbols])
     if preview:
-        files.judge(home, name, files.changed_text(home, name, after))
+        files.parse_webhook_text(home, name, files.changed_text(home, name, after))
         return
     files.save(home, name, after)
     print_result({"name": name, "symbols": len(rows)}, as_json, f"{name} is changed: {len(rows)} symbols")
@@ -315,7 +317,7 @@ def _lock(name: str, locked: bool, as_json: bool) -> None:
 
     from mytrading.cli.webhooks import files
 
-    files.change(project_folder(), name, lambda file: replace(file, locked=locked))
+    files.rewrite_webhook_file(project_folder(), name, lambda file: replace(file, locked=locked))
     print_result({"name": name, "locked": locked}, as_json, f"{name} is {'locked' if locked else 'open'}")
 
 
@@ -368,16 +370,16 @@ def test(
     until = time.time_ns() + TRIAL_NS
 
     def with_trial(digest: str, until_ns: int) -> None:
-        files.change(
+        files.rewrite_webhook_file(
             home, name, lambda file: replace(file, token=replace(file.token, trial=digest, trial_until_ns=until_ns))
         )
 
     with_trial(digest_of(token), until)
     try:
-        status, answer = trial.send(f"{place['url']}{_path(made)}/{token}", body, _LISTENS_S)
+        status, answer = trial.send_alert(f"{place['url']}{_path(made)}/{token}", body, _LISTENS_S)
         if status == 404:
             fail(TIMED_OUT, "the running stack did not take the webhook; see `mytrading logs webhooks`")
-        states = trial.follow(place["url"], answer, _ORDER_S if status == 202 else 0.0)
+        states = trial.follow_alert(place["url"], answer, _ORDER_S if status == 202 else 0.0)
     finally:
         with_trial("", 0)
     result = {"status": status, "answer": answer, "result": states}

@@ -72,7 +72,7 @@ def save(home: Path, name: str, file: WebhookFile, *, checks_hours: bool = True)
     if it would be faulty."""
     path = path_of(home, name)
     text = changed_text(home, name, file)
-    made = judge(home, name, text) if checks_hours else read_webhook(name, text)
+    made = parse_webhook_text(home, name, text) if checks_hours else read_webhook(name, text)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(path, text)
     return made
@@ -84,7 +84,7 @@ def changed_text(home: Path, name: str, file: WebhookFile) -> str:
     return rewrite_webhook(name, path.read_text(encoding="utf-8"), file) if path.exists() else write_webhook(file)
 
 
-def judge(home: Path, name: str, text: str) -> WebhookDefinition:
+def parse_webhook_text(home: Path, name: str, text: str) -> WebhookDefinition:
     """Return the webhook that a text describes; ends the command if it is faulty, or its window is outside the hours
     of its exchanges on the next trading day."""
     from mytrading.cli.shell.target import load_calendar, market_now
@@ -106,7 +106,7 @@ def judge(home: Path, name: str, text: str) -> WebhookDefinition:
     return made
 
 
-def change(home: Path, name: str, how: Callable[[WebhookFile], WebhookFile]) -> WebhookDefinition:
+def rewrite_webhook_file(home: Path, name: str, how: Callable[[WebhookFile], WebhookFile]) -> WebhookDefinition:
     """Rewrite a webhook's file and return what it says now; ends the command as `load` and `save` do.
 
     Hours are checked where they or the mapping change: a leaked token is locked or rotated on any day.

@@ -9,7 +9,7 @@ import urllib.request
 from typing import Any
 
 
-def send(url: str, body: bytes, patience_s: float) -> tuple[int, dict[str, Any]]:
+def send_alert(url: str, body: bytes, patience_s: float) -> tuple[int, dict[str, Any]]:
     """Post an alert to a webhook's address and return HTTP status and answer, retrying for `patience_s` seconds.
 
     Only 404 and 503 are retried, by which the server says that it did nothing: the running stack has not yet taken the
@@ -23,7 +23,7 @@ def send(url: str, body: bytes, patience_s: float) -> tuple[int, dict[str, Any]]
         time.sleep(0.1)
 
 
-def follow(base: str, answer: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+def follow_alert(base: str, answer: dict[str, Any], seconds: float) -> dict[str, Any] | None:
     """Return the alert's status page once each accepted signal has an order, or as it is after so many seconds; None if
     the `answer` names no page."""
     if "status_url" not in answer:

@@ -66,7 +66,7 @@ class Journals:
     def _decoded(self, daemon: str, index: int) -> ChainEntry | None:
         row = self._rows[daemon][index]
         try:
-            body = flatten_orders(msgspec.to_builtins(self._decoders[row.stream].body(row.body)))
+            body = flatten_orders(msgspec.to_builtins(self._decoders[row.stream].decode_body(row.body)))
         except (FrameError, KeyError):
             return None
         return ChainEntry(daemon, index, row, body if isinstance(body, dict) else {"type": body[0], "values": body[1:]})

@@ -1,7 +1,7 @@
 """Bars of one series of prices, anchored to the session's open: what an exit on a trend is judged by.
 
-A bar is handed out by `due`, which changes nothing, and is history once `keep` learns it, so that history is what is
-journaled. A bar that was kept is final, and prices for it are passed over.
+A bar is handed out by `ended_bars`, which changes nothing, and is history once `add_ended` gets it, so that history is
+what is journaled. A bar in the history is final, and prices for it are passed over.
 """
 
 from __future__ import annotations

@@ -120,7 +120,9 @@ class SignalStatus:
         last = self.signal
         if last is None or not last.changes or not self._is_active(last, now, machine_ns):
             return False
-        return last.closed == signal.closed and (bool(last.closed) or last.opened == signal.opened)
+        return last.closed_instruments == signal.closed_instruments and (
+            bool(last.closed_instruments) or last.opened_instruments == signal.opened_instruments
+        )
 
     def _is_active(self, last: Signal, now: int, machine_ns: int) -> bool:
         if self.live_orders:

@@ -69,7 +69,7 @@ class LegStrategy(BaseStrategy):
         """The roll of tested legs, else the re-entry of legs that a stop or target closed, each with what of its cover
         is gone; None if nothing is due."""
         services, name, watch = self._workspace.services, self._workspace.strategy, self.instruments[0]
-        due = self._tracker.due(
+        due = self._tracker.due_legs(
             self.today.isoformat(), services.last_signal(name, watch), self.legs,
             lambda instrument: services.closed_by(name, instrument), data.close, data.end_ns,
         )  # fmt: skip

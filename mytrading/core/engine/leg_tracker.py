@@ -60,7 +60,7 @@ class LegTracker:
         """True if any leg may be rolled or entered again."""
         return any(rule.roll is not None or rule.reentries for rule in self._rules)
 
-    def due(
+    def due_legs(
         self,
         day: str,
         last: Signal | None,
@@ -98,7 +98,7 @@ class LegTracker:
         cover = {place for rule in sold for place in self._covers.get(rule.number - 1, ()) if place in gone}
         return DueLegs(tuple(rolls), tuple(again), tuple(self._rules[place] for place in sorted(cover)))
 
-    def waiting(
+    def waiting_legs(
         self, day: str, last: Signal | None, held: frozenset[str], closed_by: Callable[[str], str]
     ) -> list[WaitingLeg]:
         """Return the legs that are entered again on a `day` (ISO) once a bar has ended, after the last signal, with

@@ -360,7 +360,7 @@ class EngineMachine(gate.EngineState):
                 signals[signal.strategy, signal.watch] = signal
         return (*signals.values(), *vetoes)
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         """Ignore machine time: the engine depends on market time alone."""
 
     def _closing_rows(self, now: int) -> tuple[Any, ...]:

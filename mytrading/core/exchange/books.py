@@ -224,7 +224,9 @@ class ExchangeBooks:
             strategy=strategy,
         )
         mark = mark if mark is not None else Mark(position.average_price)
-        self.fill_order(self.open_order(request, BrokerStatus.OPEN, now, mark.ltp, 0.0), mark.opposite(side), now)
+        self.fill_order(
+            self.open_order(request, BrokerStatus.OPEN, now, mark.ltp, 0.0), mark.execution_price(side), now
+        )
 
     def settle(self, position: BookPosition, price: float) -> None:
         """Close the position of an expired contract at its settlement price, without an order or a trade."""

@@ -229,7 +229,7 @@ class Exchange:
             return 0.0
         books = self.books
         opening = opening_units(books.position(request.instrument, request.product).quantity, signed)
-        price = request.price or request.trigger_price or mark.opposite(request.side)
+        price = request.price or request.trigger_price or mark.execution_price(request.side)
         required = required_cash(instrument, request.product, opening, price, self._facts.margin)
         if signed >= 0 or not instrument.kind.is_option:
             return required

@@ -19,7 +19,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     lower: float = 0.0
     upper: float = 0.0
 
-    def opposite(self, side: Side) -> float:
+    def execution_price(self, side: Side) -> float:
         """Execution price of an order of `side`: ask for a buy, bid for a sell, LTP where that side is empty."""
         return (self.ask if side is Side.BUY else self.bid) or self.ltp
 

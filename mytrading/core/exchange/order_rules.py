@@ -88,7 +88,7 @@ def is_triggered(request: OrderRequest, ltp: float) -> bool:
 
 def exchange_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
     """Fill price by bid and ask; None: no fill. A limit gets that price if `fresh` (just placed), else its own."""
-    price = mark.opposite(request.side)
+    price = mark.execution_price(request.side)
     if request.order_type not in _NEEDS_PRICE:
         return price
     if not _within_limit(request, price):
@@ -104,7 +104,7 @@ def analyzer_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float
     """
     kind = request.order_type
     if kind is OrderType.MARKET:
-        return mark.opposite(request.side)
+        return mark.execution_price(request.side)
     if kind in _NEEDS_PRICE and not _within_limit(request, mark.ltp):
         return None
     if kind is OrderType.SL and not is_triggered(request, mark.ltp):

@@ -29,14 +29,14 @@ class PingBook:
         self._busy, self._last = True, machine_ns
         return True
 
-    def answered(self, broker: str, right_mode: bool) -> None:
+    def record_answer(self, broker: str, right_mode: bool) -> None:
         """Record an answered ping: connected. `right_mode`: the server is in the expected mode (live or analyzer)."""
         self._busy, self._failed = False, 0
         self._health = msgspec.structs.replace(
             self._health, connected=True, right_mode=right_mode, broker=broker, message="", ping_down=False
         )
 
-    def failed(self, message: str) -> None:
+    def record_failure(self, message: str) -> None:
         """Record a failed ping and its error; after the allowed number in a row the account counts as down."""
         self._busy = False
         self._failed += 1

@@ -33,16 +33,16 @@ class Pulse:
         self._expects = 0
         self.is_connected = False
 
-    def connected(self, now_ns: int) -> None:
+    def record_connect(self, now_ns: int) -> None:
         """Record that the source's connection was established."""
         self.is_connected, self._proved = True, False
         self._since_ns = now_ns
 
-    def lost(self) -> None:
+    def record_loss(self) -> None:
         """Record that the source's connection was lost."""
         self.is_connected = self._proved = False
 
-    def ticked(self, now_ns: int) -> None:
+    def record_quote(self, now_ns: int) -> None:
         """Record that the source delivered a quote."""
         self._good_ns = now_ns
         self._proved = True
@@ -135,7 +135,7 @@ class SourceChoice:
         self.active = 0
         self.switches = 0
 
-    def look(self, conditions: Sequence[Condition], now_ns: int) -> Switch | None:
+    def choose(self, conditions: Sequence[Condition], now_ns: int) -> Switch | None:
         """Update all sources by their `conditions` (by rank); returns the switch to another serving source, or None."""
         for record, condition in zip(self._records, conditions, strict=True):
             self._learn(record, condition, now_ns)

@@ -79,11 +79,11 @@ class Freshness:
         self._seen: dict[str, tuple[int, int]] = {}
         self._dropped: dict[str, tuple[tuple[int, int] | None, int, int]] = {}
 
-    def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
+    def record_price(self, instrument: str, market_ns: int, machine_ns: int) -> None:
         """Record that an instrument has a price, or was added, at these times; its age counts from them."""
         self._seen[instrument] = (market_ns, machine_ns)
 
-    def dropped(self, instrument: str, machine_ns: int) -> None:
+    def record_dropped_frame(self, instrument: str, machine_ns: int) -> None:
         """Count a dropped frame of an instrument since its last price. Budget: 1 µs."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         count = known[1] + 1 if known is not None and known[0] is seen else 1
@@ -104,7 +104,7 @@ class Freshness:
         seen = self._seen.get(instrument)
         return machine_ns - (seen[1] if seen is not None else 0)
 
-    def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
+    def is_fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
         """True if the last price is at most `limit_ns` old in market time, or `floor_ns` in machine time."""
         seen = self._seen.get(instrument)
         return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)
@@ -122,9 +122,9 @@ class FeedHealth:
         """Traits of a subscribed instrument, None for any other."""
         self.age = self._freshness.age
         """Machine time since an instrument's last price, at a given machine time."""
-        self.ticked = self._freshness.touch
+        self.ticked = self._freshness.record_price
         """Records a price, streamed or over REST, at these times (market and machine)."""
-        self.dropped = self._freshness.dropped
+        self.dropped = self._freshness.record_dropped_frame
         """Records a dropped frame or a refused price at this machine time."""
         self._subscribed: dict[str, int] = {}
         self._settled_ns = 0
@@ -138,7 +138,7 @@ class FeedHealth:
     def add(self, instrument: str, market_ns: int, machine_ns: int) -> None:
         """Add a subscribed instrument, whose age counts from now."""
         self._traits[instrument] = instrument_traits(instrument)
-        self._freshness.touch(instrument, market_ns, machine_ns)
+        self._freshness.record_price(instrument, market_ns, machine_ns)
 
     def remove(self, instrument: str) -> None:
         """Remove an unsubscribed instrument."""
@@ -146,12 +146,12 @@ class FeedHealth:
         self._subscribed.pop(instrument, None)
         self._freshness.forget(instrument)
 
-    def connected(self, machine_ns: int) -> None:
+    def on_connected(self, machine_ns: int) -> None:
         """Forget acknowledged subscriptions and wait 10 s to settle, as another connection became active."""
         self._settled_ns = machine_ns + SETTLE_NS
         self._subscribed.clear()
 
-    def subscribed(self, instrument: str, machine_ns: int) -> None:
+    def record_subscription(self, instrument: str, machine_ns: int) -> None:
         """Record when the server first acknowledged an instrument on this connection."""
         self._subscribed.setdefault(instrument, machine_ns)
 
@@ -166,7 +166,7 @@ class FeedHealth:
             if (traits := self._traits.get(name)) is not None
         )
 
-    def silent(self, held: Iterable[str], age_ns: int, market_ns: int, machine_ns: int) -> list[str]:
+    def silent_instruments(self, held: Iterable[str], age_ns: int, market_ns: int, machine_ns: int) -> list[str]:
         """Return the instruments of `held` that are in session and had no price for `age_ns` of machine time."""
         return [
             name
@@ -176,7 +176,9 @@ class FeedHealth:
             and self._freshness.age(name, machine_ns) > age_ns
         ]
 
-    def look(self, market_ns: int, machine_ns: int, held: frozenset[str], serves: Callable[[str], bool]) -> Coverage:
+    def update_coverage(
+        self, market_ns: int, machine_ns: int, held: frozenset[str], serves: Callable[[str], bool]
+    ) -> Coverage:
         """Update and return the coverage of instruments in session; sets `is_low`, `stale_held` and `deaf`.
 
         A `held` instrument is fresh by the age of its price; any other if it is not deaf and `serves(instrument)`: its
@@ -193,7 +195,7 @@ class FeedHealth:
             total += 1
             if name in held:
                 limit_ns = self._limits.option_ns if traits.is_option else self._limits.liquid_ns
-                if not self._freshness.fresh(name, limit_ns, market_ns, machine_ns):
+                if not self._freshness.is_fresh(name, limit_ns, market_ns, machine_ns):
                     stale.append(name)
                     stale_held.append(name)
             elif name in self.deaf or not serves(name):

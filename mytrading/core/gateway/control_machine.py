@@ -51,34 +51,34 @@ class ControlMachine:
         """Return no rows: commands, not messages, make this machine's rows."""
         return ()
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         """Ignore machine time, on which no control state depends."""
 
-    def is_news(self, alert: Alert) -> bool:
+    def is_worth_journaling(self, alert: Alert) -> bool:
         """True if an alert is to be journaled: it is new, grows worse, ends, or its count has grown tenfold."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
-        return self.is_change(alert) or (known is not None and alert.count >= known.count * 10)
+        return self.is_worth_telling(alert) or (known is not None and alert.count >= known.count * 10)
 
-    def is_change(self, alert: Alert) -> bool:
+    def is_worth_telling(self, alert: Alert) -> bool:
         """True if an alert is new, grows worse or ends, and so is worth a message to the operator."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
             return True
         return alert.severity is Severity.CRITICAL and known.severity is not alert.severity
 
-    def repeat(self, alert: Alert) -> None:
+    def record_repetition(self, alert: Alert) -> None:
         """Record an alert's repetition, whose text, count and time are shown but not journaled."""
         self._repeats[alert.daemon, alert.code, alert.subject] = alert
 
-    def acknowledged(self, alert: Alert) -> AlertAcknowledged | None:
-        """Return who has seen an alert and when; None if nobody has since it was raised, or it grew worse since."""
+    def acknowledgement_of(self, alert: Alert) -> AlertAcknowledged | None:
+        """Return who acknowledged an alert and when; None if nobody has since it was raised or last grew worse."""
         found = self._acknowledged.get((alert.daemon, alert.code, alert.subject))
         if found is None or found.first_ns != alert.first_ns:
             return None
         worse = alert.severity is Severity.CRITICAL and found.severity is not Severity.CRITICAL
         return None if worse else found
 
-    def shown(self) -> list[Alert]:
+    def shown_alerts(self) -> list[Alert]:
         """Return all alerts with their newest text and count, in the order in which they were first raised."""
         found = []
         for key, kept in self.alerts.items():
@@ -87,20 +87,20 @@ class ControlMachine:
             found.append(repeat if same and repeat.count >= kept.count else kept)
         return sorted(found, key=lambda alert: alert.first_ns)
 
-    def level(self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = "") -> TradingState:
+    def level_row(self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = "") -> TradingState:
         """Build the journal row that sets a trading level for an account (empty: all); `by`: who. Applies nothing."""
         generation = self.generation + 1
         return TradingState(level=level, generation=generation, reason=reason, at_ns=now, account=account, by=by)
 
-    def resume(self, reason: str, now: int, account: str = "", by: str = "") -> tuple[TradingState, ...]:
+    def resume_rows(self, reason: str, now: int, account: str = "", by: str = "") -> tuple[TradingState, ...]:
         """Build the rows that allow trading again: for `account`, or if empty for all and each restricted one."""
-        first = self.level(TradingLevel.NORMAL, reason, now, account, by)
+        first = self.level_row(TradingLevel.NORMAL, reason, now, account, by)
         held = [name for name, level in sorted(self.trading.items()) if level.level is not TradingLevel.NORMAL]
         names = [] if account else [name for name in held if name]
         others = (replace(first, account=name, generation=first.generation + n) for n, name in enumerate(names, 1))
         return (first, *others)
 
-    def switch(self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = "") -> StrategySwitch:
+    def switch_row(self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = "") -> StrategySwitch:
         """Build the journal row that allows or blocks one strategy's entries; `by`: who. Applies nothing."""
         return StrategySwitch(
             strategy=strategy, enabled=enabled, generation=self.generation + 1, at_ns=now, reason=reason, by=by
@@ -110,7 +110,7 @@ class ControlMachine:
         """Return the accepted operator request with this id, of today or the day before; None if new."""
         return self.requests.get(request_id) or self._earlier_requests.get(request_id)
 
-    def current(self) -> TradingState:
+    def overall_level(self) -> TradingState:
         """Return the trading level set for all accounts; normal if none was set."""
         return self.trading.get("") or TradingState(level=TradingLevel.NORMAL, generation=0, reason="", at_ns=0)
 
@@ -123,5 +123,5 @@ class ControlMachine:
             switches=tuple(self.switches.values()),
             alerts=active,
             requests=tuple(self.requests.values()),
-            acknowledged=tuple(seen for alert in active if (seen := self.acknowledged(alert)) is not None),
+            acknowledged=tuple(seen for alert in active if (seen := self.acknowledgement_of(alert)) is not None),
         )

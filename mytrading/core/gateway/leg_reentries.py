@@ -40,10 +40,10 @@ def leg_reentries(
     memory: dict[str, Any] = {}
     tracker, last = LegTracker(plan.legs, lambda: memory), None
     for last in signals:
-        tracker.due(ist_date(last.created_ns).isoformat(), last, (), lambda _: "", 0.0, 0)
+        tracker.due_legs(ist_date(last.created_ns).isoformat(), last, (), lambda _: "", 0.0, 0)
     rows = list(positions)
     held = frozenset(row.instrument for row in rows if row.open_units)
-    waiting = tracker.waiting(ist_date(now).isoformat(), last, held, closed_by)
+    waiting = tracker.waiting_legs(ist_date(now).isoformat(), last, held, closed_by)
     found = [
         LegReentry(
             f"leg {leg.place + 1}, {leg_words(leg.rule)}",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mytrading.core.feed.staleness import OPTION_PATIENCE
 from mytrading.core.instruments.symbology import parse_symbol, split_id
-from mytrading.core.risk.pretrade.stop_plan import can_rest, furthest_resting_level, price_band
+from mytrading.core.risk.pretrade.stop_plan import can_stop_rest, furthest_resting_level, price_band
 from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Product, Side
@@ -82,7 +82,7 @@ def why_stop_would_not_rest(side: Side, trigger: float, instrument: Instrument, 
     last, entry = known.last, Side.BUY if side is Side.SELL else Side.SELL
     if last is None or known.quote is None:
         return ""
-    if can_rest(instrument, entry, trigger, last, known.quote.previous_close):
+    if can_stop_rest(instrument, entry, trigger, last, known.quote.previous_close):
         return ""
     furthest = furthest_resting_level(instrument, entry, last, known.quote.previous_close)
     way = "at or above" if entry is Side.BUY else "at or below"

@@ -44,7 +44,7 @@ class OrderMachine:
         self.limits = limits or OmsLimits()
         self._is_open, self._squares_off = is_open, squares_off
         self.state = State()
-        self.notice = self.state.advance_machine_time
+        self.set_machine_time = self.state.advance_machine_time
         """Moves machine time (ns) on; it never goes back."""
 
     def apply(self, row: Any) -> None:

@@ -183,7 +183,7 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: con
         return f"the broker does not say what {where} cost: name it with --price"
     if closing := "" if request.to_close else _closing_problem(oms, key, request):
         return closing
-    for position in oms.state.holders(key):
+    for position in oms.state.owner_positions(key):
         held = position.quantity or position.quantity_seen
         if held * unmanaged < 0:
             return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"

@@ -252,7 +252,7 @@ def prices(
     return out.reshape(given[0].shape)
 
 
-def implied(
+def implied_volatilities(
     premiums: Floats, forward: float, strikes: Floats, years: float, rate: float, calls: Flags
 ) -> tuple[Floats, NDArray[np.int8]]:
     """Volatility of each premium of one expiry and the `Reason` where it is NaN, arrays of one length."""

@@ -229,7 +229,7 @@ class OptionChain:
         ladder, calls = np.array(strikes), np.full(len(strikes), right is InstrumentKind.CE)
         columns, reasons = {"price": prices}, np.zeros(len(strikes), np.int8)
         if forward is not None:
-            columns["iv"], reasons = black76.implied(prices, forward, ladder, years, self._rate, calls)
+            columns["iv"], reasons = black76.implied_volatilities(prices, forward, ladder, years, self._rate, calls)
             greeks = black76.greeks(forward, ladder, years, columns["iv"], self._rate, calls)
             columns |= {word: getattr(greeks, word) for word in _GREEKS}
         figures_of = {word: column.tolist() for word, column in columns.items()}

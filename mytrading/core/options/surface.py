@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.options.black76 import implied, parity_forward
+from mytrading.core.options.black76 import implied_volatilities, parity_forward
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def fit_smile(pairs: Sequence[Pair], years: float, clock_years: float, rate: flo
     strikes = np.array([pair.strike for pair in ordered])
     calls = strikes >= forward
     prices = np.where(calls, [pair.call for pair in ordered], [pair.put for pair in ordered])
-    iv, _ = implied(prices * math.exp(rate * years), forward, strikes, clock_years, 0.0, calls)
+    iv, _ = implied_volatilities(prices * math.exp(rate * years), forward, strikes, clock_years, 0.0, calls)
     known = np.isfinite(iv) & (prices > 0)
     strikes, iv = strikes[known], iv[known]
     middle = [float(np.median(iv[max(n - _NEIGHBOURS, 0) : n + _NEIGHBOURS + 1])) for n in range(len(iv))]

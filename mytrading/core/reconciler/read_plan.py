@@ -172,7 +172,7 @@ class OrderLevels:
         name = report.order.broker_order_id
         if (known := self._levels.get(name)) is not None:
             before, update = known.order, report.order  # by content, since nothing carries a time
-            behind = _filled(update) < _filled(before) or (before.status.ended and not update.status.ended)
+            behind = _filled(update) < _filled(before) or (before.status.is_final and not update.status.is_final)
             if behind or update == before:
                 return None
         self._levels[name] = report
@@ -217,7 +217,7 @@ def merge_order_rows(rows: tuple[BrokerOrder, ...]) -> tuple[BrokerOrder, ...]:
 
 def _progress(row: BrokerOrder) -> tuple[int, bool, int, bool]:
     """By what was filled, then by an end, then by its time; what is open beside a trigger that waits has triggered."""
-    return _filled(row), row.status.ended, row.time_ns, row.status is BrokerStatus.OPEN
+    return _filled(row), row.status.is_final, row.time_ns, row.status is BrokerStatus.OPEN
 
 
 def _filled(order: BrokerOrder) -> int:
@@ -229,7 +229,7 @@ def _shows(order: Order, row: BrokerOrder) -> bool:
         return False
     end = order.evidence.end
     ending = end.status if isinstance(end, PendingEnd) else None
-    return not row.status.ended or order.state in TERMINAL or ending == row.status
+    return not row.status.is_final or order.state in TERMINAL or ending == row.status
 
 
 def broker_held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
@@ -237,7 +237,7 @@ def broker_held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
     if books.orders is None or books.positions is None:
         return None
     traded = {row.broker_order_id: row.quantity for row in books.trades or ()}
-    live = [row for row in books.orders if not row.status.ended]
+    live = [row for row in books.orders if not row.status.is_final]
     orders = tuple(
         LiveOrder(
             broker_order_id=row.broker_order_id, instrument=row.instrument, side=row.side,

@@ -118,7 +118,7 @@ class RiskMachine:
             found = self._then_advance(found, now)
         return drop_superseded_events(drop_repeated_goals(found)) if found else found
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         """Advance the machine time of the state (ns); an earlier time has no effect."""
         self.state.machine_ns = max(self.state.machine_ns, machine_ns)
 

@@ -147,7 +147,7 @@ class WebhookMachine:
         self._by_id: dict[str, str] = {}
         self._machine_ns = 0
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         """Advance the machine time (ns) of what is applied and decided next; an earlier one has no effect."""
         self._machine_ns = max(self._machine_ns, machine_ns)
 
@@ -217,7 +217,7 @@ class WebhookMachine:
     # the state
 
     def _receive(self, row: AlertReceived) -> None:
-        self.notice(row.received_ns)
+        self.set_machine_time(row.received_ns)
         if row.refusal is None or row.refusal.code != LIMITED:
             self.requests.count((row.webhook, row.ip), row.received_ns)
         self._remember(
@@ -277,7 +277,7 @@ class WebhookMachine:
         for alert in row.alerts:
             self._remember(alert)
             for judged in alert.verdicts:
-                self.notice(judged.received_ns)
+                self.set_machine_time(judged.received_ns)
                 self._stand(judged)
 
     # decisions

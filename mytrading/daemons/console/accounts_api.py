@@ -15,7 +15,7 @@ from litestar.response import Stream
 
 from mytrading.core.time import SECOND
 from mytrading.daemons.console import passwords
-from mytrading.daemons.console.authentication import Viewer, audit, csrf_of, new_token
+from mytrading.daemons.console.authentication import Viewer, audit, csrf_token_of, new_token
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.user_store import ConsoleUser, UserStore, digest_of
 from mytrading.messages import console_api as api
@@ -70,7 +70,7 @@ def _answer(state: State, token: str, *, new: bool) -> Response[api.SessionInfo]
         user = api.SessionUser(name=session.name, role=session.role, totp=bool(session.totp), confirmed_s=confirmed_s)
     info = api.SessionInfo(
         user=user,
-        csrf=csrf_of(token),
+        csrf=csrf_token_of(token),
         first_user=not state.store.has_users(),
         build=state.build,
         mode=state.config.mode.value,
@@ -95,12 +95,12 @@ def _begin(request: ConsoleRequest, state: State, name: str) -> Response[api.Ses
     """A new session with a token of its own; what the cookie said before counts no more."""
     if request.user.session is not None:
         _end(state, request.user.session.digest)
-    token = state.store.begin(name, request.user.ip, request.headers.get("user-agent", ""))
+    token = state.store.begin_session(name, request.user.ip, request.headers.get("user-agent", ""))
     return _answer(state, token, new=True)
 
 
 def _end(state: State, *digests: str) -> None:
-    state.store.end(*digests)
+    state.store.end_sessions(*digests)
     state.loop.call_soon_threadsafe(state.hub.end_sessions, *digests)
 
 
@@ -157,7 +157,7 @@ def _proven(
     who guesses at a name from elsewhere does not keep its user from resuming.
     """
     failed: FailedLogins = state.failed
-    guesser = request.user.login.digest if either else name
+    guesser = request.user.required_session.digest if either else name
     if seconds := failed.seconds_left(guesser):
         audit(request, action, name, "refused", "too many wrong passwords")
         raise ApiRefused("TOO_MANY", f"too many wrong passwords for this name; wait {seconds} s", "", seconds)
@@ -185,7 +185,7 @@ def _proven(
 @post("/api/logout", opt={"role": "viewer"}, sync_to_thread=True, status_code=204)
 def log_out(request: ConsoleRequest, state: State) -> None:
     """End the session and its sockets."""
-    _end(state, request.user.login.digest)
+    _end(state, request.user.required_session.digest)
     audit(request, "logout", request.user.name, "done")
 
 
@@ -193,7 +193,7 @@ def log_out(request: ConsoleRequest, state: State) -> None:
 def confirm(request: ConsoleRequest, state: State, data: JSONBody[api.ConfirmRequest]) -> Response[api.SessionInfo]:
     """Confirm a login by password or authenticator code, for actions that ask for it again."""
     _proven(request, state, "confirm", request.user.name, data.password, data.totp, either=True)
-    state.store.confirm(request.user.login.digest)
+    state.store.confirm_session(request.user.required_session.digest)
     audit(request, "confirm", request.user.name, "done")
     return _answer(state, request.user.token, new=False)
 
@@ -242,7 +242,7 @@ def remove_totp(request: ConsoleRequest, state: State) -> Response[api.SessionIn
 @get("/api/sessions", opt={"role": "viewer"}, sync_to_thread=True)
 def list_sessions(request: ConsoleRequest, state: State) -> list[api.SessionEntry]:
     """List the user's own sessions, for an administrator those of all users."""
-    mine = request.user.login
+    mine = request.user.required_session
     found = state.store.sessions("" if mine.role == "admin" else mine.name)
     return [
         api.SessionEntry(
@@ -263,7 +263,7 @@ def list_sessions(request: ConsoleRequest, state: State) -> list[api.SessionEntr
 @post("/api/sessions/{session:str}/revoke", opt={"role": "viewer"}, sync_to_thread=True, status_code=204)
 def revoke_session(request: ConsoleRequest, state: State, session: FromPath[str]) -> None:
     """End one of the user's own sessions, for an administrator any."""
-    mine = request.user.login
+    mine = request.user.required_session
     for one in state.store.sessions("" if mine.role == "admin" else mine.name):
         if one.id == session:
             _end(state, one.digest)
@@ -329,7 +329,7 @@ def show_audit(
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
 ) -> list[api.AuditEntry]:
     """List rows of the audit, the newest first."""
-    found: list[api.AuditEntry] = state.store.audited(user, action, result, before, limit)
+    found: list[api.AuditEntry] = state.store.audit_rows(user, action, result, before, limit)
     return found
 
 
@@ -347,7 +347,7 @@ def _audit_csv(store: UserStore) -> Iterator[str]:
     text = csv_text([names])
     while True:
         yield text
-        if not (rows := store.audited("", "", "", rows[-1].id if rows else 0, CSV_PART)):
+        if not (rows := store.audit_rows("", "", "", rows[-1].id if rows else 0, CSV_PART)):
             return
         text = csv_text([plain_cell(getattr(row, name)) for name in names] for row in rows)
 

@@ -57,17 +57,17 @@ def _give(
         reply = _ask(state, command)
     except OpsRefused as error:
         text = str(error)
-        state.store.settle(row, "refused", f"{text} {details}")
+        state.store.complete_audit_row(row, "refused", f"{text} {details}")
         raise ApiRefused("MOVED" if text.startswith("MOVED") else "REFUSED", text.removeprefix("MOVED: ")) from error
     except OpsTimedOut as error:
         if silent is not None:
             found = silent(str(error))
-            state.store.settle(row, "done", f"by the file KILL {details}")
+            state.store.complete_audit_row(row, "done", f"by the file KILL {details}")
             return found
-        state.store.settle(row, "failed", f"{error} {details}")
+        state.store.complete_audit_row(row, "failed", f"{error} {details}")
         text = "the gateway does not answer: it may have been executed, and is not executed twice if you repeat it"
         raise ApiRefused("STACK_SILENT", text, "", 2) from error
-    state.store.settle(row, "done", details)
+    state.store.complete_audit_row(row, "done", details)
     return reply
 
 
@@ -76,13 +76,17 @@ def _write_kill(request: ConsoleRequest, state: State, word: str, reason: str) -
     file = KillFile(state.config.state)
     known = file.read()
     if known is None or _STRICTER[known.word] < _STRICTER[word]:
-        file.write(word, " ".join(f"{reason} (by {request.user.by})".split())[:400])
+        file.write(word, " ".join(f"{reason} (by {request.user.operator})".split())[:400])
 
 
 def _stop(request: ConsoleRequest, state: State, data: api.HaltAction, reduce: bool) -> api.ActionTaken:
     word = "reduce" if reduce else "halt"
     command = ops.HaltCommand(
-        request_id=data.request_id, by=request.user.by, reduce=reduce, account=data.account, reason=data.reason
+        request_id=data.request_id,
+        by=request.user.operator,
+        reduce=reduce,
+        account=data.account,
+        reason=data.reason,
     )
 
     def by_file(_: str) -> api.ActionTaken:
@@ -114,7 +118,7 @@ def reduce(request: ConsoleRequest, state: State, data: JSONBody[api.HaltAction]
 def resume(request: ConsoleRequest, state: State, data: JSONBody[api.ResumeAction]) -> api.ActionTaken:
     """Resume trading in an account, or in all of them."""
     command = ops.ResumeCommand(
-        request_id=data.request_id, by=request.user.by, account=data.account, reason=data.reason
+        request_id=data.request_id, by=request.user.operator, account=data.account, reason=data.reason
     )
     reply = _give(request, state, command, data.account or "all accounts")
     kept = f"; the file KILL still says {reply.kill['word']}: remove it too" if reply.kill else ""
@@ -126,7 +130,7 @@ def resume(request: ConsoleRequest, state: State, data: JSONBody[api.ResumeActio
 def flatten(request: ConsoleRequest, state: State, data: JSONBody[api.FlattenAction]) -> api.ActionTaken:
     """Halt entries and close positions."""
     command = ops.FlattenCommand(
-        request_id=data.request_id, by=request.user.by, account=data.account, strategy=data.strategy,
+        request_id=data.request_id, by=request.user.operator, account=data.account, strategy=data.strategy,
         deadline=data.deadline_s, reason=data.reason,
     )  # fmt: skip
     target = data.strategy or data.account or "all accounts"
@@ -143,9 +147,9 @@ def kill(request: ConsoleRequest, state: State, data: JSONBody[api.KillAction]) 
     try:
         _write_kill(request, state, word, data.reason)
     except OSError as error:
-        state.store.settle(row, "failed", str(error))
+        state.store.complete_audit_row(row, "failed", str(error))
         raise ApiRefused("REFUSED", f"the file KILL could not be written: {error}; halt instead") from error
-    state.store.settle(row, "done", data.reason)
+    state.store.complete_audit_row(row, "done", data.reason)
     text = f"the file KILL says {word}: it holds until it is removed, also over a restart"
     return api.ActionTaken(request_id=data.request_id, text=text, follow=[], by_kill_file=True)
 
@@ -171,7 +175,7 @@ def switch(request: ConsoleRequest, state: State, data: JSONBody[api.SwitchActio
     if data.enabled:
         check_confirmed(request.user)
     command = ops.SwitchCommand(
-        request_id=data.request_id, by=request.user.by, strategy=data.strategy, enabled=data.enabled,
+        request_id=data.request_id, by=request.user.operator, strategy=data.strategy, enabled=data.enabled,
         reason=data.reason,
     )  # fmt: skip
     reply = _give(request, state, command, data.strategy)
@@ -189,7 +193,7 @@ def _order_taken(request_id: str, reply: ops.OrderRequestTaken, what: str) -> ap
 def cancel(request: ConsoleRequest, state: State, data: JSONBody[api.CancelAction]) -> api.ActionTaken:
     """Cancel a live order, unless it has changed since the page showed it."""
     command = ops.CancelCommand(
-        request_id=data.request_id, by=request.user.by, order=data.order, force=data.force, reason=data.reason,
+        request_id=data.request_id, by=request.user.operator, order=data.order, force=data.force, reason=data.reason,
         expected=data.version,
     )  # fmt: skip
     return _order_taken(data.request_id, _give(request, state, command, data.order), "the cancel")
@@ -199,7 +203,7 @@ def cancel(request: ConsoleRequest, state: State, data: JSONBody[api.CancelActio
 def modify(request: ConsoleRequest, state: State, data: JSONBody[api.ModifyAction]) -> api.ActionTaken:
     """Change price, trigger or quantity of an order, unless it has changed since the page showed it."""
     command = ops.ModifyCommand(
-        request_id=data.request_id, by=request.user.by, order=data.order, price=data.price, trigger=data.trigger,
+        request_id=data.request_id, by=request.user.operator, order=data.order, price=data.price, trigger=data.trigger,
         quantity=data.quantity, reason=data.reason, expected=data.version,
     )  # fmt: skip
     return _order_taken(data.request_id, _give(request, state, command, data.order), "the change")
@@ -209,7 +213,7 @@ def modify(request: ConsoleRequest, state: State, data: JSONBody[api.ModifyActio
 def resolve(request: ConsoleRequest, state: State, data: JSONBody[api.ResolveAction]) -> api.ActionTaken:
     """Resolve an order of unknown fate by what the operator saw at the broker."""
     command = ops.ResolveCommand(
-        request_id=data.request_id, by=request.user.by, order=data.order, broker_order=data.broker_order,
+        request_id=data.request_id, by=request.user.operator, order=data.order, broker_order=data.broker_order,
         not_placed=data.not_placed, force=data.force, reason=data.reason, expected=data.version,
     )  # fmt: skip
     return _order_taken(data.request_id, _give(request, state, command, data.order), "the settlement")
@@ -229,7 +233,7 @@ def claim(request: ConsoleRequest, state: State, data: JSONBody[api.ClaimAction]
     """Give unmanaged units to a strategy."""
     account, product, instrument, _ = _position_named(data.position)
     command = ops.ClaimCommand(
-        request_id=data.request_id, by=request.user.by, instrument=instrument, strategy=data.strategy,
+        request_id=data.request_id, by=request.user.operator, instrument=instrument, strategy=data.strategy,
         quantity=data.quantity, price=data.price, stop=data.stop, stop_limit=data.stop_limit, account=account,
         product=product, reason=data.reason, expected=data.version,
     )  # fmt: skip
@@ -243,7 +247,7 @@ def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]
     """Close a strategy's position in an instrument, or unmanaged units of it."""
     account, product, instrument, strategy = _position_named(data.position)
     command = ops.CloseCommand(
-        request_id=data.request_id, by=request.user.by, instrument=instrument, strategy=strategy, account=account,
+        request_id=data.request_id, by=request.user.operator, instrument=instrument, strategy=strategy, account=account,
         product=product, deadline=data.deadline_s, reason=data.reason, expected=data.version,
     )  # fmt: skip
     reply = _give(request, state, command, data.position)
@@ -255,7 +259,11 @@ def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]
 def close_run(request: ConsoleRequest, state: State, data: JSONBody[api.CloseRunAction]) -> api.ActionTaken:
     """Close all positions of a strategy's run."""
     command = ops.CloseRunCommand(
-        request_id=data.request_id, by=request.user.by, run=data.run, deadline=data.deadline_s, reason=data.reason
+        request_id=data.request_id,
+        by=request.user.operator,
+        run=data.run,
+        deadline=data.deadline_s,
+        reason=data.reason,
     )
     reply = _give(request, state, command, data.run)
     text = f"closing of all that {reply.strategy} holds is taken; its entries stay allowed"
@@ -267,7 +275,12 @@ def acknowledge(request: ConsoleRequest, state: State, data: JSONBody[api.Acknow
     """Acknowledge an alert as seen; it stays active until its cause ends."""
     daemon, code, subject = (*data.alert.split("|", 2), "", "")[:3]
     command = ops.AcknowledgeCommand(
-        request_id=data.request_id, by=request.user.by, daemon=daemon, code=code, subject=subject, reason=data.reason
+        request_id=data.request_id,
+        by=request.user.operator,
+        daemon=daemon,
+        code=code,
+        subject=subject,
+        reason=data.reason,
     )
     reply = _give(request, state, command, data.alert)
     text = f"{reply.code} {reply.subject}".strip() + " is acknowledged"

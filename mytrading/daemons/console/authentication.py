@@ -41,12 +41,12 @@ class Viewer(NamedTuple):
         return self.session.name if self.session is not None else ""
 
     @property
-    def by(self) -> str:
+    def operator(self) -> str:
         """Return the name of the operator as journals have it."""
         return f"console:{self.name}"
 
     @property
-    def login(self) -> ConsoleSession:
+    def required_session(self) -> ConsoleSession:
         """The session; raises `ApiRefused` if there is none."""
         if self.session is None:
             raise ApiRefused("LOGIN_NEEDED", "expected a session; log in")
@@ -59,7 +59,7 @@ class Viewer(NamedTuple):
         return max(left // 1000, 0)
 
 
-def csrf_of(token: str) -> str:
+def csrf_token_of(token: str) -> str:
     """Return the CSRF token that belongs to a cookie's `token`: every POST of the page must carry it.
 
     The page learns it from a GET, which a page of another origin cannot read.
@@ -72,7 +72,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def may(role: RoleName, needed: RoleName) -> bool:
+def includes_role(role: RoleName, needed: RoleName) -> bool:
     """Return true if a role includes another."""
     return ROLES.index(role) >= ROLES.index(needed)
 
@@ -99,8 +99,8 @@ class Authentication(AbstractAuthenticationMiddleware):
                 _check_origin(connection, state.door.origins, is_socket)
             if not needs.get("open"):
                 role: RoleName = needs.get("role", "viewer")
-                if not may(viewer.login.role, role):
-                    text = f"expected the role {role}, found {viewer.login.role}; ask an administrator"
+                if not includes_role(viewer.required_session.role, role):
+                    text = f"expected the role {role}, found {viewer.required_session.role}; ask an administrator"
                     raise ApiRefused("ROLE", text)
             if not is_socket and method not in SAFE:
                 _check_csrf(connection, token)
@@ -112,7 +112,7 @@ class Authentication(AbstractAuthenticationMiddleware):
                 scope["state"]["audited"] = True
             raise
         if session is not None and method not in SAFE:
-            store.touch(session)
+            store.touch_session(session)
         return AuthenticationResult(user=viewer, auth=session)
 
 
@@ -167,5 +167,5 @@ def _check_origin(connection: ASGIConnection[Any, Any, Any, Any], origins: froze
 
 def _check_csrf(connection: ASGIConnection[Any, Any, Any, Any], token: str) -> None:
     found = connection.headers.get(CSRF_HEADER, "")
-    if not token or not hmac.compare_digest(found.encode(), csrf_of(token).encode()):
+    if not token or not hmac.compare_digest(found.encode(), csrf_token_of(token).encode()):
         raise ApiRefused("CSRF", "expected the header X-CSRF-Token as GET /api/session names it; load the page again")

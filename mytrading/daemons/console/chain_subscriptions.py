@@ -50,7 +50,7 @@ class LiveUnderlying(QuoteLease):
         self._prices: dict[str, float] = {}
         self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
 
-    def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def take_update(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Take the quotes that came; return no lines of a chain, and its head."""
         self.renew({self.spot.id, *(future.id for future in self._futures)})
         news = list(self.quotes(0))
@@ -104,7 +104,7 @@ class LiveChain(QuoteLease):
         self._since: list[int] = []
         self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
 
-    def turn(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def take_update(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Take the quotes that came; return the rows of the chain and of its head."""
         futures = {future.id for future in self._futures}
         self.renew({*self._chain.instruments(self._chain.spot_price(), AROUND), *futures})
@@ -281,7 +281,7 @@ class ChainSubscriptions:
             if name not in self._chains:
                 self._begin(name)
             self._again_ns.pop(name, None)
-            rows = self._chains[name].turn()
+            rows = self._chains[name].take_update()
             self._interest.save(self._chains[name].now)
             return rows
         except (OpsTimedOut, OSError):

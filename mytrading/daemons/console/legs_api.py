@@ -118,10 +118,10 @@ def _saved(
         made = ask_shell(state.config, *words, "--", name[:64], given=json.dumps(data.values))
     except ApiRefused as error:
         if row is not None:
-            state.store.settle(row, "refused", error.error)
+            state.store.complete_audit_row(row, "refused", error.error)
         raise
     if row is not None:
-        state.store.settle(row, "done", made["kept_version"])
+        state.store.complete_audit_row(row, "done", made["kept_version"])
     return made
 
 

@@ -50,7 +50,7 @@ class LiveViewer:
         self.end_code = 0
         """Close code of the socket, 0 while it stays open."""
 
-    def end(self, code: int) -> None:
+    def close_with(self, code: int) -> None:
         """Have the socket closed with a code."""
         self.end_code = code
         self.changed.set()
@@ -88,18 +88,18 @@ class LiveHub:
 
     def count_of(self, session_digest: str) -> int:
         """Return how many sockets a session has open."""
-        return sum(viewer.viewer.login.digest == session_digest for viewer in self.viewers)
+        return sum(viewer.viewer.required_session.digest == session_digest for viewer in self.viewers)
 
     def end_sessions(self, *digests: str) -> None:
         """Close the sockets of sessions that have ended."""
         for viewer in self.viewers:
-            if viewer.viewer.login.digest in digests:
-                viewer.end(SESSION_ENDED)
+            if viewer.viewer.required_session.digest in digests:
+                viewer.close_with(SESSION_ENDED)
 
     def end_all(self) -> None:
         """Close all sockets: the console stops, pages connect again."""
         for viewer in self.viewers:
-            viewer.end(1012)
+            viewer.close_with(1012)
 
     async def serve(self, socket: WebSocket[Viewer, Any, Any]) -> None:
         """Serve one viewer until either side ends it."""
@@ -122,7 +122,7 @@ class LiveHub:
                 await socket.close(mine.end_code or 1000)
 
     def _hello(self, mine: LiveViewer) -> str:
-        beat, session = self._beat(), mine.viewer.login
+        beat, session = self._beat(), mine.viewer.required_session
         return _encode(
             api.LiveHello(
                 build=self.build,
@@ -161,7 +161,7 @@ class LiveHub:
             mine.changed.clear()
 
     def _is_alive(self, mine: LiveViewer) -> bool:
-        session = mine.viewer.login
+        session = mine.viewer.required_session
         now = self.store.session(session.digest)
         return now is not None and now.role == session.role
 
@@ -185,7 +185,7 @@ class LiveHub:
                 data = await socket.receive_data(mode="text")
                 await self._take(socket, mine, data)
         except (WebSocketDisconnect, WebSocketException, OSError, TimeoutError, RuntimeError, KeyError):
-            mine.end(mine.end_code or 1000)
+            mine.close_with(mine.end_code or 1000)
 
     async def _take(self, socket: WebSocket[Viewer, Any, Any], mine: LiveViewer, data: str) -> None:
         try:
@@ -196,8 +196,8 @@ class LiveHub:
         mine.last_request_ns = self.now()
         match message:
             case api.LiveAlive():
-                if (session := self.store.session(mine.viewer.login.digest)) is not None:
-                    self.store.touch(session)
+                if (session := self.store.session(mine.viewer.required_session.digest)) is not None:
+                    self.store.touch_session(session)
             case api.LiveAgain(topic=topic):
                 if topic in mine.topics:
                     mine.topics[topic] = None

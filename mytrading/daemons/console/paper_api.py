@@ -10,7 +10,7 @@ from mytrading.daemons.console.accounts_api import ConsoleRequest
 from mytrading.daemons.console.actions_api import TRADER
 from mytrading.daemons.console.authentication import audit
 from mytrading.daemons.console.paper_trial import PaperTrial
-from mytrading.daemons.console.research_words import strategy_named
+from mytrading.daemons.console.research_words import check_strategy_name
 from mytrading.messages import console_api as api
 
 
@@ -25,7 +25,7 @@ def show_paper(state: State) -> api.PaperTrialState:
 def start_paper(request: ConsoleRequest, state: State, data: JSONBody[api.PaperTrialStart]) -> api.PaperTrialState:
     """Start a trial of a strategy on the simulator, in place of one that runs."""
     trial: PaperTrial = state.trial
-    trial.start(strategy_named(data.strategy))
+    trial.start(check_strategy_name(data.strategy))
     audit(request, "paper trial", data.strategy, "done", "")
     return trial.status()
 

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.]*=[A-Za-z0-9_.,:%+ -]+")
 
 
-def strategy_named(name: str) -> str:
+def check_strategy_name(name: str) -> str:
     """Return a text that may be the name of a strategy; raises `ApiRefused` for any other."""
     if not _NAME.fullmatch(name):
         raise ApiRefused("BAD_REQUEST", f"strategy: expected the name of one, found {name!r}", "strategy")
@@ -28,7 +28,7 @@ def strategy_named(name: str) -> str:
 
 def research_words(asked: api.ResearchRequest, home: Path, report: str, profile: str) -> tuple[str, ...]:
     """Return the words of the command that a request stands for; raises `ApiRefused` with the field that is wrong."""
-    strategy_named(asked.strategy)
+    check_strategy_name(asked.strategy)
     written = ("--report", str(home / "runs" / report), "--profile", profile, "--", asked.strategy)
     if asked.kind == "parity":
         return ("parity", *((f"--date={asked.first}",) if asked.first else ()), *written)

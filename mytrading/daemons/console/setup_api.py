@@ -38,9 +38,9 @@ def audited(request: ConsoleRequest, state: State, action: str, target: str, do:
     try:
         found = do()
     except ApiRefused as error:
-        state.store.settle(row, "refused", error.error)
+        state.store.complete_audit_row(row, "refused", error.error)
         raise
-    state.store.settle(row, "done", "")
+    state.store.complete_audit_row(row, "done", "")
     return found
 
 

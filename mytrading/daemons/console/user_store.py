@@ -226,7 +226,7 @@ class UserStore:
             return True
         return False
 
-    def reset(self, name: str, password: str) -> bool:
+    def reset_user(self, name: str, password: str) -> bool:
         """Let a user in again by the hash of a new password: enabled, without a second factor, all sessions ended.
 
         False if there is no such user.
@@ -244,7 +244,7 @@ class UserStore:
 
     # sessions
 
-    def begin(self, name: str, ip: str, agent: str) -> str:
+    def begin_session(self, name: str, ip: str, agent: str) -> str:
         """Begin a session of a user; returns its token, new at each login."""
         token, now = secrets.token_urlsafe(32), wall_ms()
         with self._change() as db:
@@ -266,14 +266,14 @@ class UserStore:
                           token_digest, made, seen)  # fmt: skip
         return ConsoleSession(*rows[0]) if rows else None
 
-    def touch(self, session: ConsoleSession) -> None:
+    def touch_session(self, session: ConsoleSession) -> None:
         """Note that a person uses a session."""
         now = wall_ms()
         if now - session.seen_ms > SEEN_EVERY_MS:
             with self._change() as db:
                 db.execute("UPDATE sessions SET seen_ms = ? WHERE digest = ?", (now, session.digest))
 
-    def confirm(self, token_digest: str) -> None:
+    def confirm_session(self, token_digest: str) -> None:
         """Note that the password was given again just now."""
         with self._change() as db:
             db.execute("UPDATE sessions SET confirmed_ms = ? WHERE digest = ?", (wall_ms(), token_digest))
@@ -285,7 +285,7 @@ class UserStore:
                           " ORDER BY s.created_ms DESC", made, seen, name, name)  # fmt: skip
         return [ConsoleSession(*row) for row in rows]
 
-    def end(self, *digests: str) -> None:
+    def end_sessions(self, *digests: str) -> None:
         """End sessions."""
         with self._change() as db:
             db.executemany("DELETE FROM sessions WHERE digest = ?", [(one,) for one in digests])
@@ -310,12 +310,12 @@ class UserStore:
                 db.execute("DELETE FROM audit WHERE id <= ?", (made - MOST_AUDITED,))
         return made
 
-    def settle(self, row: int, result: str, details: str) -> None:
+    def complete_audit_row(self, row: int, result: str, details: str) -> None:
         """Say in a row of the audit what became of the action."""
         with self._change() as db:
             db.execute("UPDATE audit SET result = ?, details = ? WHERE id = ?", (result, details[:2000], row))
 
-    def audited(self, user: str, action: str, result: str, before: int, limit: int) -> list[AuditEntry]:
+    def audit_rows(self, user: str, action: str, result: str, before: int, limit: int) -> list[AuditEntry]:
         """Return rows of the audit, the newest first, filtered by what is not empty; `before` an id, 0 for all."""
         rows = self._rows(
             "SELECT id, wall_ms, user, ip, action, target, result, details, request_id FROM audit WHERE"

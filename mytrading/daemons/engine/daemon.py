@@ -167,7 +167,7 @@ class StrategyEngine(MachineDaemon):
         elif not self.lock_step:
             self._on_clock()
         today = self._calendar.trading_day(self.clock.now())
-        self.alerts.follow(active_alerts(self.engine, self._universe.problems, today), STATE_ALERTS)
+        self.alerts.set_active(active_alerts(self.engine, self._universe.problems, today), STATE_ALERTS)
 
     def _on_clock(self) -> None:
         """Bars that no frame brought, longer bars that end by the clock, timers and slices that lack a bar.
@@ -180,7 +180,7 @@ class StrategyEngine(MachineDaemon):
         now = self.clock.now()
         self._step_bars(self._intake.close_longer_bars(now, self.clock.speed, machine_now()))
         if (waits := self.engine.next_timer_ns()) and now >= waits:
-            self.tick(TIME, machine_now(), now)
+            self.step_timer(TIME, machine_now(), now)
 
     def _choose_options(self) -> None:
         """Watch the options of the day; the strategies open again once they have bars, or have waited for them."""
@@ -213,7 +213,7 @@ class StrategyEngine(MachineDaemon):
         late = [bar for bar in bars if self.engine.is_late(bar, now)]
         self.engine.open(late, self.beat_if_due)
         if not self._opened:
-            self.tick(STARTED, machine_now())
+            self.step_timer(STARTED, machine_now())
         self._opened = True
         self.log.info(
             "engine.opened", bars=len(bars), strategies=len(self.engine.hosts), faulted=self.engine.fault_count

@@ -66,7 +66,7 @@ class FeedAlerts:
     def update(self) -> None:
         """Raise new alerts and clear ended ones, and say in the notes of the heartbeat why the feed is degraded."""
         connections, health, active = self._connections, self._health, self._connections.active
-        self._alerts.follow(active_alerts(connections, health, self.problems, self.rest_problem), STATE_ALERTS)
+        self._alerts.set_active(active_alerts(connections, health, self.problems, self.rest_problem), STATE_ALERTS)
         low = _coverage(health) if health.is_low else ""
         for key, text in zip(NOTES, (active.lost_by, active.mute_note, connections.backup_reason, low), strict=True):
             self._notes.pop(key, None)

@@ -59,7 +59,7 @@ class DataManager(Daemon):
         super().__init__("feed", config)
         rules = config.data
         self.calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
-        self.sources = config.sources
+        self.sources = config.quote_accounts
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
         self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
@@ -79,7 +79,7 @@ class DataManager(Daemon):
         self.webhooks = WebhookFolder(self.config, self.log)
         self.webhooks.poll()
         self._watch()
-        self.instruments.look(machine_now())
+        self.instruments.request_if_due(machine_now())
         self.bars.start(self._charted)
         for connection in self.connections.all:
             connection.socket.start()
@@ -153,7 +153,7 @@ class DataManager(Daemon):
         self.every(WATCH_S, self.watchdog.check)
         self.every(TICK_S, self._on_clock)
         shown = self.config.shown_instruments
-        self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held().union(shown)))
+        self.every(SHOW_S, lambda _: self.publisher.publish_to_screens(self.demand.held().union(shown)))
         self.every(1.0, self._on_second)
         self.every(1.0, lambda _: self.edits.poll())
         self.every(POLL_S, lambda _: self._watch_webhooks())
@@ -162,13 +162,13 @@ class DataManager(Daemon):
     def _after_batch(self, events: Sequence[SocketEvent], machine_ns: int) -> None:
         """Record frames: a few once readers of the quote have had this core, a burst at once; then end a step."""
         if len(events) <= FEW:
-            self.later(lambda: self._record(events))
+            self.run_when_idle(lambda: self._record(events))
         else:
             self._run_later()
             self._record(events)
         if self.steps.take_mark():
             self.bars.on_clock(self.clock.now(), machine_ns)
-            self.instruments.look(machine_ns)
+            self.instruments.request_if_due(machine_ns)
 
     def _collect_results(self) -> None:
         self.bars.collect_history()
@@ -179,9 +179,9 @@ class DataManager(Daemon):
             self.feed_alerts.rest_problem = text
             self.feed_alerts.update()
             try:
-                self.intake.on_rest_prices(answer, self.clock.at(answer.received_ns))
+                self.intake.on_rest_prices(answer, self.clock.market_ns_at(answer.received_ns))
             except OF_DATA as error:
-                self.edge.dropped(error)
+                self.edge.record_drop(error)
 
     def _on_message(self, frame: Frame) -> None:
         message = frame.message
@@ -204,24 +204,26 @@ class DataManager(Daemon):
 
     def _on_clock(self, machine_ns: int) -> None:
         if self.clock.refresh():
-            self.frames.follow_speed()
+            self.frames.adapt_to_speed()
             self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
         now = self.clock.now()
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
         self.status.send(CLOCK_TOPIC, tick)
         if self.lock_step:
-            self.steps.remind(machine_ns)
+            self.steps.repeat_missed_steps(machine_ns)
         else:
             # A feed that lags must not close a bar before the quotes of it that still wait here.
-            self.bars.on_clock(min(now, self.clock.at(self.connections.active.caught_up(machine_ns))), machine_ns)
+            self.bars.on_clock(
+                min(now, self.clock.market_ns_at(self.connections.active.caught_up(machine_ns))), machine_ns
+            )
             self.bars.report_changed_gaps()
 
     def _on_second(self, machine_ns: int) -> None:
         self._look_at_tape()
-        self.instruments.look(machine_ns)
+        self.instruments.request_if_due(machine_ns)
         self.subscriptions.drop_unwanted(machine_ns)
         self.bars.on_second(machine_ns)
-        self.supervisor.look(self.clock.now(), machine_ns)
+        self.supervisor.repair_sources(self.clock.now(), machine_ns)
         self._look_at_staleness(machine_ns)
         self.edge.clear_if_quiet(machine_ns)
 
@@ -229,12 +231,12 @@ class DataManager(Daemon):
         """Update coverage, and request prices and open interest over REST."""
         now, held, active = self.clock.now(), self.demand.held(), self.connections.active
         serves = active.serves if active.pulse.is_well(machine_ns) else lambda _: False
-        self.health.look(now, machine_ns, held, serves)
+        self.health.update_coverage(now, machine_ns, held, serves)
         self.feed_alerts.update()
         if (wait_ns := int(self.config.data.fallback_seconds * SECOND)) and not self.lock_step:
-            self.rest_quotes.request(self.health.silent(held, wait_ns, now, machine_ns))
+            self.rest_quotes.request(self.health.silent_instruments(held, wait_ns, now, machine_ns))
         for answer in self.open_interest.answers():
-            self.intake.on_open_interest(answer, self.clock.at(answer.received_ns))
+            self.intake.on_open_interest(answer, self.clock.market_ns_at(answer.received_ns))
         if not self.lock_step:
             self.open_interest.request_due(machine_ns)
 
@@ -250,7 +252,7 @@ class DataManager(Daemon):
         if self.config.data.tick_data:
             for event in events:
                 if type(event) is SocketFrame:
-                    self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
+                    self.tape.append(event.received_ns, self.clock.market_ns_at(event.received_ns), event.data)
 
     def lock_step_progress(self) -> Progress:
         """Return the feed's lock-step progress: market time reached, and what it still waits for."""

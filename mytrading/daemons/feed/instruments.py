@@ -94,11 +94,11 @@ class InstrumentLoader:
         """Set the watched instruments, whose underlyings decide which contracts are loaded, and what else is traded."""
         self._need = instruments_needed(self._config, watched, self._facts, trades)
 
-    def look(self, machine_ns: int) -> None:
+    def request_if_due(self, machine_ns: int) -> None:
         """Request the day's instruments unless loaded, requested or waiting to retry; let the archiver start if due."""
         market_ns = self._clock.now()
         day = self._calendar.trading_day(market_ns)
-        self._archiver.look(machine_ns)
+        self._archiver.archive_if_due(machine_ns)
         if self._requested == day.isoformat() or machine_ns < self._due:
             return
         if (
@@ -200,7 +200,7 @@ class InstrumentArchiver:
         self._due = self._begun = self._failures = 0
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """True while the archiving process runs."""
         return self._child is not None
 
@@ -208,7 +208,7 @@ class InstrumentArchiver:
         """Make an archiving process due after the configured pause."""
         self._due = machine_ns + self._after
 
-    def look(self, machine_ns: int) -> None:
+    def archive_if_due(self, machine_ns: int) -> None:
         """Start the archiving process if it is due, or check on the running one; called regularly."""
         if self._child is not None:
             self._check(self._child, machine_ns)

@@ -98,7 +98,7 @@ class MarketPublisher:
         self.step += 1
         self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
-    def show(self, held: Iterable[str]) -> None:
+    def publish_to_screens(self, held: Iterable[str]) -> None:
         """Publish the newest quotes of `held` and other shown instruments on the screens' topic, if changed since the
         last call."""
         for instrument in held:
@@ -142,7 +142,7 @@ class QuoteIntake:
         quote = tick.quote
         instrument = quote.instrument
         if taken := connection.subscriptions.accept_frame(instrument, tick.mode, quote.received_ns):
-            connection.ticked(quote, machine_ns)
+            connection.on_quote(quote, machine_ns)
         traits = self._traits(instrument)
         if traits is None or connection is not self._connections.active:
             return
@@ -239,7 +239,7 @@ class MarketSteps:
         """Record which instruments a daemon requests, as a checksum that lock-step compares with the daemon's own."""
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
-    def remind(self, machine_ns: int) -> None:
+    def repeat_missed_steps(self, machine_ns: int) -> None:
         """Repeat step message and newest quotes if a daemon reports, well after a step, that it has not read it."""
         if self._step != self._publisher.step:
             self._step, self._stepped_ns = self._publisher.step, machine_ns

@@ -73,14 +73,14 @@ class SourceConnection:
         """True if the server has accepted the subscription of an instrument."""
         return self.subscriptions.is_accepted(instrument)
 
-    def ticked(self, quote: Quote, machine_ns: int) -> None:
+    def on_quote(self, quote: Quote, machine_ns: int) -> None:
         """Record that the source delivers, unless the quote repeats the last one, as without a broker."""
         content = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
         if self._last_quotes.get(quote.instrument) != content:
             self._last_quotes[quote.instrument] = content
-            self.pulse.ticked(machine_ns)
+            self.pulse.record_quote(machine_ns)
 
-    def connected(self, machine_ns: int) -> None:
+    def on_connected(self, machine_ns: int) -> None:
         """Reset subscriptions, errors and alerts for a new connection, and send its first subscription request."""
         self._errors = 0
         self.lost_by = ""
@@ -88,7 +88,7 @@ class SourceConnection:
             self.problems.pop(code, None)
         self._last_quotes.clear()
         self.subscriptions.reset()
-        self.pulse.connected(machine_ns)
+        self.pulse.record_connect(machine_ns)
         self.send_request(machine_ns)
 
     def send_request(self, machine_ns: int) -> None:
@@ -96,12 +96,12 @@ class SourceConnection:
         if self.pulse.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
             self.socket.send(request)
 
-    def succeeded(self) -> None:
+    def on_request_accepted(self) -> None:
         """Reset the count of server errors and end their alert, after the server accepted a request."""
         self._errors = 0
         self.problems.pop("FEED_ERROR", None)
 
-    def failed(self, text: str, machine_ns: int) -> None:
+    def on_error_frame(self, text: str, machine_ns: int) -> None:
         """Record an error frame as an alert; after three in a row reconnect, as a new broker login requires."""
         self.problems["FEED_ERROR"] = text
         self.subscriptions.retry_unanswered(machine_ns)
@@ -110,9 +110,9 @@ class SourceConnection:
             self._errors = 0
             self.socket.reconnect(text)
 
-    def lost(self, event: Disconnected | SocketRefused) -> None:
+    def on_lost(self, event: Disconnected | SocketRefused) -> None:
         """Record why the connection was lost or refused, as an alert too; one dropped on purpose is no problem."""
-        self.pulse.lost()
+        self.pulse.record_loss()
         name, url = self.source.id, self.source.ws_url
         if isinstance(event, SocketRefused):
             self.lost_by = f"{event.code}: {event.message}"
@@ -238,14 +238,14 @@ class SourceConnections:
             for name in probes:
                 connection.subscriptions.subscribe(name, FeedMode.LTP)
 
-    def look(self, market_ns: int, machine_ns: int) -> Switch | None:
+    def update_conditions(self, market_ns: int, machine_ns: int) -> Switch | None:
         """Update the sources' conditions; if due, make another one `active` and return the switch, else None."""
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._wanted.values()}
         }
         for connection in self.all:
             connection.pulse.expect(self._patience(connection, open_now), machine_ns)
-        switch = self._choice.look([connection.condition(machine_ns) for connection in self.all], machine_ns)
+        switch = self._choice.choose([connection.condition(machine_ns) for connection in self.all], machine_ns)
         if switch is not None:
             self.active = self.all[switch.to]
             self._hand_over(self.all[switch.previous], self.active)

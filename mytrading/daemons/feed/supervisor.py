@@ -63,15 +63,15 @@ class SourceSupervisor:
         name, active = connection.source.id, connection is self.connections.active
         if isinstance(event, Connected):
             self.log.info("feed.connected", source=name, number=event.number, broker=event.broker)
-            connection.connected(event.machine_ns)
+            connection.on_connected(event.machine_ns)
             if active:
                 self._restart(event.machine_ns)
                 self.bars.retry_now()
                 self.instruments.retry_now()
-                self.instruments.look(event.machine_ns)
+                self.instruments.request_if_due(event.machine_ns)
         else:
             known = connection.lost_by
-            connection.lost(event)
+            connection.on_lost(event)
             if isinstance(event, Disconnected) and not event.failures:
                 self.log.info("feed.dropped", source=name, reason=event.reason)
             elif active and not known:
@@ -85,11 +85,11 @@ class SourceSupervisor:
         if type(frame) is market_frames.Acknowledged:
             self.on_acknowledged(connection, frame)
         elif type(frame) is market_frames.ServerError:
-            connection.failed(f"the market socket said {frame.code}: {frame.message}", machine_now())
+            connection.on_error_frame(f"the market socket said {frame.code}: {frame.message}", machine_now())
             self.feed_alerts.update()
         elif type(frame) is market_frames.StepMark:
             self.intake.flush()
-            connection.pulse.ticked(machine_ns)
+            connection.pulse.record_quote(machine_ns)
             self.steps.on_mark(frame.mark)
 
     def on_acknowledged(self, connection: SourceConnection, answer: market_frames.Acknowledged) -> None:
@@ -97,7 +97,7 @@ class SourceSupervisor:
         machine_ns = machine_now()
         new = connection.subscriptions.apply_answer(answer, machine_ns)
         if answer.accepted:
-            connection.succeeded()
+            connection.on_request_accepted()
         if connection is not self.connections.active:
             self.feed_alerts.update()
             return
@@ -111,9 +111,9 @@ class SourceSupervisor:
             self.feed_alerts.problems.pop(("SUBSCRIPTION_REFUSED", instrument), None)
         self.feed_alerts.update()
 
-    def look(self, market_ns: int, machine_ns: int) -> None:
+    def repair_sources(self, market_ns: int, machine_ns: int) -> None:
         """Fail over if due, and reconnect sources without quotes; called once a second."""
-        if (switch := self.connections.look(market_ns, machine_ns)) is not None:
+        if (switch := self.connections.update_conditions(market_ns, machine_ns)) is not None:
             self.fail_over(switch, machine_ns)
         for connection in self.connections.all:
             connection.socket.drop_if_stalled(machine_ns)
@@ -150,7 +150,7 @@ class SourceSupervisor:
             self.log.error("feed.audit_lost", previous=previous, to=to, problem=str(error))
 
     def _restart(self, machine_ns: int) -> None:
-        self.health.connected(machine_ns)
+        self.health.on_connected(machine_ns)
         self.connections.active.active_since_ns = machine_ns
 
     def _interrupt(self) -> None:
@@ -158,7 +158,7 @@ class SourceSupervisor:
         self.bars.interrupt()
 
     def _start_live(self, instrument: str, machine_ns: int) -> None:
-        self.health.subscribed(instrument, machine_ns)
+        self.health.record_subscription(instrument, machine_ns)
         self.bars.start_live(instrument)
 
 
@@ -240,9 +240,9 @@ class FrameReader:
 
     def __post_init__(self) -> None:
         self._portion = min(FIRST_PORTION, self.most)
-        self.follow_speed()
+        self.adapt_to_speed()
 
-    def follow_speed(self) -> None:
+    def adapt_to_speed(self) -> None:
         """Adapt the tolerance of time stamps to the speed of the market clock."""
         self._parser.tolerance_ns = int(STAMP_TOLERANCE_S * max(self.clock.speed, 1.0) * SECOND)
 
@@ -279,7 +279,7 @@ class FrameReader:
                 self.supervisor.on_connection_event(connection, event)
                 continue
             received_ns = connection.taken_ns = event.received_ns
-            parsed = self._parser.parse(event.data, received_ns, self.clock.at(received_ns))
+            parsed = self._parser.parse(event.data, received_ns, self.clock.market_ns_at(received_ns))
             try:
                 if type(parsed) is market_frames.Tick:
                     self.intake.on_tick(connection, parsed, now)
@@ -288,7 +288,7 @@ class FrameReader:
                 elif parsed is not None:
                     self.supervisor.on_control_frame(connection, parsed, now)
             except OF_DATA as error:
-                self.edge.dropped(error, event.data)
+                self.edge.record_drop(error, event.data)
         if connection is self.connections.active:
             self.intake.flush()
             self.after_batch(events, now)

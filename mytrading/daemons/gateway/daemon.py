@@ -185,15 +185,15 @@ class Gateway(MachineDaemon):
             self.server.context.feed.newest = message
 
     def _end_stale(self, machine_ns: int) -> None:
-        for alert in self._stale.ended(list(self.control.alerts.values()), self.view.beats, machine_ns):
+        for alert in self._stale.abandoned_alerts(list(self.control.alerts.values()), self.view.beats, machine_ns):
             self.on_alert(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
         """Journal an alert of any daemon if it is new or changed, and run the operator's command if it changed."""
-        if not self.control.is_news(alert):
-            self.control.repeat(alert)
+        if not self.control.is_worth_journaling(alert):
+            self.control.record_repetition(alert)
             return
-        changed = self.control.is_change(alert)
+        changed = self.control.is_worth_telling(alert)
         self.step("status", alert, source=alert.daemon, keep=True)
         self.log.info("alert.kept", source=alert.daemon, code=alert.code, cleared=alert.cleared)
         if self._command is not None and changed:
@@ -283,7 +283,7 @@ class StaleAlerts:
         """Record the machine time at which an alert was last raised or repeated."""
         self._received[alert.daemon, alert.code, alert.subject] = machine_ns
 
-    def ended(self, alerts: Iterable[Alert], beats: Mapping[str, Heartbeat], machine_ns: int) -> list[Alert]:
+    def abandoned_alerts(self, alerts: Iterable[Alert], beats: Mapping[str, Heartbeat], machine_ns: int) -> list[Alert]:
         """Return active alerts that their daemon, running for long enough by its `beats`, no longer repeats."""
         return [alert for alert in alerts if self._is_stale(alert, beats.get(alert.daemon), machine_ns)]
 

@@ -50,24 +50,24 @@ def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
     """Return the row to journal that halts entries (`reduce`: all but closing) in one account or all, and the reply."""
     level = TradingLevel.REDUCE if request.reduce else TradingLevel.HALT
     reason = request.reason or f"{'reduced' if request.reduce else 'halted'} by hand"
-    row = ctx.control.level(level, reason, ctx.clock.now(), ctx.account(request.account), request.by)
+    row = ctx.control.level_row(level, reason, ctx.clock.now(), ctx.account(request.account), request.by)
     return Decided((row,), ops.LevelSet(trading=row))
 
 
 def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
     """Return the rows to journal that set trading to normal and lift wrong-mode blocks, in one account or in all."""
     now, account = ctx.clock.now(), ctx.account(request.account)
-    rows = ctx.control.resume(request.reason or "resumed by hand", now, account, request.by)
+    rows = ctx.control.resume_rows(request.reason or "resumed by hand", now, account, request.by)
     names = [account] if account else ctx.accounts()
     cleared = (control.ModeCleared(account=name, at_ns=now, by=request.by) for name in names)
-    return Decided((*rows, *cleared), ops.LevelSet(trading=rows[0], kill=ctx.kill()))
+    return Decided((*rows, *cleared), ops.LevelSet(trading=rows[0], kill=ctx.kill_file_row()))
 
 
 def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
     """Return the row to journal that switches one strategy's entries on or off; `RequestRefused` if it does not run."""
     name = ctx.running_strategy(request.strategy)
     reason = request.reason or f"switched {'on' if request.enabled else 'off'} by hand"
-    row = ctx.control.switch(name, request.enabled, ctx.clock.now(), reason, request.by)
+    row = ctx.control.switch_row(name, request.enabled, ctx.clock.now(), reason, request.by)
     return Decided((row,), ops.SwitchSet(switch=row))
 
 
@@ -335,9 +335,9 @@ def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
         raise RequestRefused(f"expected an owner ({', '.join(sorted(owners)) or 'none'}), found {strategy!r}")
     reason = request.reason or "flatten by hand"
     halted: msgspec.Struct = (
-        ctx.control.switch(strategy, False, ctx.clock.now(), reason, request.by)
+        ctx.control.switch_row(strategy, False, ctx.clock.now(), reason, request.by)
         if strategy
-        else ctx.control.level(TradingLevel.HALT, reason, ctx.clock.now(), account, request.by)
+        else ctx.control.level_row(TradingLevel.HALT, reason, ctx.clock.now(), account, request.by)
     )
     rows = [_flatten_row(ctx, request, name, reason, strategy) for name in ([account] if account else ctx.accounts())]
     return Decided((halted, *rows), ops.FlattenTaken(flatten=tuple(row.id for row in rows)))

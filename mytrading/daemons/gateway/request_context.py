@@ -119,7 +119,7 @@ class RequestContext:
             raise unknown_name("a strategy that runs", name, known)
         return name
 
-    def kill(self) -> dict[str, Any] | None:
+    def kill_file_row(self) -> dict[str, Any] | None:
         """Return the kill file's content as a JSON row, None if there is no kill file."""
         if (kill := KillFile(self.config.state).read()) is None:
             return None

@@ -36,7 +36,7 @@ RESUME = "`mytrading resume`"
 
 def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
     """Return the status of the whole stack, from trading levels to daemons and accounts."""
-    trading = ctx.control.current()
+    trading = ctx.control.overall_level()
     view, wrong_mode = ctx.view, _wrong_mode(ctx)
     daemons = (*ALL, *(name for name in OPTIONAL if name in view.beats))
     return {
@@ -49,7 +49,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by, "at_ns": trading.at_ns},
         "held_back": _levels(ctx),
         "flattens": _flattens(ctx),
-        "kill": ctx.kill(),
+        "kill": ctx.kill_file_row(),
         "switched_off": [
             {"strategy": row.strategy, "enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
             for row in ctx.control.switches.values()
@@ -80,12 +80,12 @@ def _entries_closed(ctx: RequestContext) -> str:
     account, view = ctx.config.venue.account, ctx.view
     if wrong := _wrong_mode(ctx):
         return wrong if RESUME in wrong else f"{wrong}; {RESUME} when the server is in order"
-    if (kill := ctx.kill()) is not None:
+    if (kill := ctx.kill_file_row()) is not None:
         return f"the file KILL says {kill['word']}"
     if held := next((row for row in _levels(ctx) if row["account"] == account), None):
         return f"{account} is at {held['level']}; {RESUME} ends it"
     health = view.health.get(account)
-    if health is not None and not health.healthy:
+    if health is not None and not health.is_healthy:
         return f"{account}: {health.message or 'its books are not read yet'}; see `mytrading alerts`"
     for level in view.recoveries.values():
         if level.account == account and not level.done:
@@ -145,13 +145,13 @@ def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
 
 def alerts(ctx: RequestContext, request: ops.AlertsQuery) -> list[dict[str, Any]]:
     """Return JSON rows of the active alerts (`all`: cleared ones too), in the order in which they were raised."""
-    rows = [alert for alert in ctx.control.shown() if request.all or not alert.cleared]
+    rows = [alert for alert in ctx.control.shown_alerts() if request.all or not alert.cleared]
     return [_alert(ctx, alert) for alert in newest(rows, request.limit)]
 
 
 def _alert(ctx: RequestContext, alert: Alert) -> dict[str, Any]:
     row: dict[str, Any] = msgspec.to_builtins(alert)
-    if (seen := ctx.control.acknowledged(alert)) is not None:
+    if (seen := ctx.control.acknowledgement_of(alert)) is not None:
         row |= {"acknowledged_by": seen.by, "acknowledged_ns": seen.at_ns}
     return row
 
@@ -197,7 +197,7 @@ def _latency(ctx: RequestContext) -> dict[str, float | None]:
 def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
     """Return risk's latest snapshot and its age (`known` False: none yet), and every level that blocks entries."""
     picture = ctx.view.risk
-    blocks = {"levels": _levels(ctx), "flattens": _flattens(ctx), "kill": ctx.kill()}
+    blocks = {"levels": _levels(ctx), "flattens": _flattens(ctx), "kill": ctx.kill_file_row()}
     if picture is None:
         return {"known": False, **blocks}
     # `to_builtins` leaves defaults out: a reader of JSON gets every field

@@ -103,13 +103,13 @@ class AccountListener:
                 if (level := self._levels.on_update(report)) is not None:
                     self._report(level)
             except OF_DATA as error:
-                self._edge.dropped(error, repr(report).encode())
+                self._edge.record_drop(error, repr(report).encode())
         self._take_stream()
         for visit in self._workers.results():
             try:
                 self._take_visit(visit)
             except OF_DATA as error:
-                self._edge.dropped(error)
+                self._edge.record_drop(error)
                 self._take_visit(self._failed(visit.job, error))
         self.start_if_due(machine_now())
 
@@ -192,7 +192,7 @@ class AccountListener:
         self.stream.drop_if_stalled(machine_ns)
         if self.stream.malformed != self._malformed:
             count, self._malformed = self.stream.malformed - self._malformed, self.stream.malformed
-            self._edge.dropped(f"an order update: {self.stream.problem_of_last}", count=count)
+            self._edge.record_drop(f"an order update: {self.stream.problem_of_last}", count=count)
         if self._edge.count != self._missed:
             self._missed = self._edge.count
             self.plan.on_unreadable_update()

@@ -67,7 +67,7 @@ class Reconciler(Daemon):
             )  # fmt: skip
             if not self.lock_step:
                 self._pings[name] = AccountPings(account, self.config, wake)
-        sources = (one for one in self.config.sources if one.id != self._account)
+        sources = (one for one in self.config.quote_accounts if one.id != self._account)
         standby = [AccountPings(one, self.config, wake, partial(publish, one.id)) for one in sources]
         self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
@@ -122,7 +122,7 @@ class Reconciler(Daemon):
 
     def _update_alerts(self) -> None:
         active = {key: alert for account in self._attended for key, alert in account.active_alerts().items()}
-        self.alerts.follow(active, STATE_ALERTS)
+        self.alerts.set_active(active, STATE_ALERTS)
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The health of the account that strategies trade; all well in a dry run, which has no broker."""
@@ -140,7 +140,7 @@ class Reconciler(Daemon):
 
     def ready(self) -> bool:
         """True while the traded account is connected, in the right mode, and its books agree with ours."""
-        return self.health(machine_now()).healthy
+        return self.health(machine_now()).is_healthy
 
     def queue_depth(self) -> int:
         """Number of requested reads of books that are not done yet."""

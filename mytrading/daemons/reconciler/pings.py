@@ -74,9 +74,9 @@ class AccountPings:
         for pong in self._workers.results():
             was_down = self._pings.is_down
             if pong.problem:
-                self._pings.failed(pong.problem)
+                self._pings.record_failure(pong.problem)
             else:
-                self._pings.answered(pong.broker, pong.right_mode)
+                self._pings.record_answer(pong.broker, pong.right_mode)
             if self._pings.is_down is not was_down:
                 self._audit(pong.problem)
             self.each_second(machine_now())

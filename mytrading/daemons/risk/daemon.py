@@ -294,7 +294,7 @@ class RiskManager(MachineDaemon):
     def _on_clock(self, machine_ns: int) -> None:
         self._take_kill_file()
         if self.is_disk_low() != self.risk.state.disk_low:
-            self.tick("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
+            self.step_timer("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
         self._decide_if_whole(machine_ns)
 
     def _decide_if_whole(self, machine_ns: int) -> None:
@@ -306,7 +306,7 @@ class RiskManager(MachineDaemon):
         """In lock-step after all quotes of the step, never between them."""
         self._decided_ns = self.clock.now()
         self.risk.environment.square_off.speed = self.clock.speed
-        self.tick("risk", machine_ns)
+        self.step_timer("risk", machine_ns)
         self._update_alerts()
         self._follow_instruments()
 
@@ -315,7 +315,7 @@ class RiskManager(MachineDaemon):
             self.risk, self._latency, self._limits, self.alerts.active, str(self._kill.path), self.clock.now(),
             machine_now(),
         )  # fmt: skip
-        self.alerts.follow(active, STATE_ALERTS, BY_OPERATOR)
+        self.alerts.set_active(active, STATE_ALERTS, BY_OPERATOR)
 
     def _take_kill_file(self) -> None:
         """Journal that the file KILL appeared, changed or went, as an operator's command."""

@@ -31,7 +31,7 @@ from mytrading.messages.enums import Call, Outcome, Purpose, Severity
 from mytrading.messages.orders import Order, OrderChanged, PositionChanged, TimerFired
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder
-from mytrading.runtime.daemon.lockstep import Progress, place
+from mytrading.runtime.daemon.lockstep import Progress, pipe_place
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import Row
@@ -103,7 +103,7 @@ class TradeManager(MachineDaemon):
 
     def _on_tick(self, machine_ns: int) -> None:
         self._kill.check_file(self, machine_ns)
-        self.tick("router", machine_ns)
+        self.step_timer("router", machine_ns)
         self._budgets.orders_waiting(machine_ns)
 
     def _publish_budgets(self, machine_ns: int) -> None:
@@ -120,7 +120,7 @@ class TradeManager(MachineDaemon):
         In lock-step the market stands while a guardian is away, and nothing can fill.
         """
         self._books.report_changes(self, machine_ns)
-        short = self.journal.short
+        short = self.journal.is_short_of_disk
         if short != ("disk_low" in self.orders.state.flags):
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
@@ -135,7 +135,7 @@ class TradeManager(MachineDaemon):
 
     def _complaint(self, account: str, machine_ns: int) -> str:
         """Return why entries of an account may not rest at the broker; empty if they may."""
-        if self.journal.short:
+        if self.journal.is_short_of_disk:
             return "the disk is full"
         if not self.orders.state.books_lost(account):
             self._entry_guard.on_books_read(account, machine_ns)
@@ -149,7 +149,7 @@ class TradeManager(MachineDaemon):
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
         self._books.on_report(self, frame.message, machine_now())  # after what the read shows is learnt: it frees exits
-        self._reported = place(frame.header)
+        self._reported = pipe_place(frame.header)
 
     def _take_outcomes(self) -> None:
         for outcome in self._accounts.take_outcomes():
@@ -158,15 +158,15 @@ class TradeManager(MachineDaemon):
             self._budgets.on_outcome(outcome)
             self.step("internal", outcome)
 
-    def durable(self, rows: Sequence[Any]) -> bool:
+    def must_be_durable(self, rows: Sequence[Any]) -> bool:
         """True if `rows` submit an order: they must be on disk before its call is made, to survive a power cut."""
         for row in rows:
             if type(row) is OrderChanged and row.event == "submitted":
                 return True
         return False
 
-    def prepare(self, rows: Sequence[Any]) -> None:
-        """Encode the broker calls that these rows cause, for `act` to send, and check their connections."""
+    def prepare_calls(self, rows: Sequence[Any]) -> None:
+        """Encode the broker calls that these rows cause, for `begin_calls` to send, and poll their connections."""
         jobs = self._jobs(rows)
         self._prepared = (rows, jobs)
         for job, _ in jobs:
@@ -180,7 +180,7 @@ class TradeManager(MachineDaemon):
                 found.append((self._accounts.prepare_job(call, order), 0 if order.purpose.reduces else _RANKS[call]))
         return found
 
-    def act(self, rows: Sequence[Any]) -> bool:
+    def begin_calls(self, rows: Sequence[Any]) -> bool:
         """Make the broker calls that the committed rows cause; True if there were any."""
         of, prepared = self._prepared
         jobs = prepared if of is rows else self._jobs(rows)
@@ -207,7 +207,7 @@ class TradeManager(MachineDaemon):
     def _update_alerts(self) -> None:
         raised = ((alert.code, alert.subject) for alert in self.alerts.active)
         active = self.orders.active_alerts(raised, self._unguarded, self._budgets.busy)
-        self.alerts.follow(active, STATE_ALERTS, BY_OPERATOR)
+        self.alerts.set_active(active, STATE_ALERTS, BY_OPERATOR)
 
     def lock_step_progress(self) -> Progress:
         """Return lock-step progress; it waits for the answer of a call, or an order whose fate is not known."""
@@ -225,7 +225,7 @@ class TradeManager(MachineDaemon):
             self.notes["recovery"] = text
         else:
             self.notes["recovery"] = f"the books of {account} are being compared with the journal"
-        return not (self.quarantine.writers or self.journal.short or "recovery" in self.notes)
+        return not (self.quarantine.writers or self.journal.is_short_of_disk or "recovery" in self.notes)
 
     def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """Hook: return first rows for a lost journal, the state that risk and gateway carried into the day."""
@@ -268,7 +268,7 @@ class TradeManager(MachineDaemon):
             select.select([self.wake_pipe.fileno()], [], [], TICK_S)
             self.wake_pipe.reset()
             self._take_outcomes()
-            self.tick("router", machine_now())
+            self.step_timer("router", machine_now())
         for order in left:
             text = f"{order.side} {order.quantity} {order.instrument} may still rest at the broker; cancel it there"
             self.alerts.raise_("ENTRY_LEFT", Severity.CRITICAL, order.client_order_id, text)

@@ -86,7 +86,7 @@ class OrderRows:
 
     def decode(self, row: Row) -> Any:
         """Return the message in a row; raises `FrameError`."""
-        return self._decoders[row.stream].body(row.body)
+        return self._decoders[row.stream].decode_body(row.body)
 
 
 def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:

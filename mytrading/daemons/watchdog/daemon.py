@@ -115,7 +115,7 @@ class Watchdog(Daemon):
         self._command.hand_over(alert)
 
     def _update_alerts(self) -> None:
-        self.alerts.follow(active_alerts(self._restarted, self._hung, self._stopped, self._given_up), STATE_ALERTS)
+        self.alerts.set_active(active_alerts(self._restarted, self._hung, self._stopped, self._given_up), STATE_ALERTS)
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message

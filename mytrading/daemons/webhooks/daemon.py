@@ -142,7 +142,7 @@ class WebhookReceiver(MachineDaemon):
             **self._counts,
         }
 
-    def durable(self, rows: Sequence[Any]) -> bool:
+    def must_be_durable(self, rows: Sequence[Any]) -> bool:
         """Every verdict is on the disk before its signal goes out and before its sender is answered."""
         return any(type(row) is AlertJudged for row in rows)
 
@@ -186,7 +186,7 @@ class WebhookReceiver(MachineDaemon):
             self._follow_prices()
 
     def _update_alerts(self) -> None:
-        self.alerts.follow(active_alerts(self.hooks, self.clock.now()), STATE_ALERTS)
+        self.alerts.set_active(active_alerts(self.hooks, self.clock.now()), STATE_ALERTS)
 
     def _follow_prices(self) -> None:
         """Subscribe to the prices by which contracts are chosen, and to no others."""
@@ -243,11 +243,18 @@ class WebhookReceiver(MachineDaemon):
             self._counts["limited"] += 1
             text = f"expected at most {self.hooks.requests.most} requests a minute from one address"
             limited = refusal("RATE_LIMITED", text, None, wait)
-            if self._log_rarely("requests.limited", request, webhook.name, seconds=wait) and not self.journal.short:
+            if (
+                self._log_rarely("requests.limited", request, webhook.name, seconds=wait)
+                and not self.journal.is_short_of_disk
+            ):
                 self.step("internal", self._received(webhook, request, limited), keep=True)
             return answers.refusal_answer(limited)
-        if self.journal.short or not self.hooks.environment.instruments:
-            why = "the disk of the journal is full" if self.journal.short else "today's contracts are not loaded yet"
+        if self.journal.is_short_of_disk or not self.hooks.environment.instruments:
+            why = (
+                "the disk of the journal is full"
+                if self.journal.is_short_of_disk
+                else "today's contracts are not loaded yet"
+            )
             return answers.refusal_answer(refusal("NOT_READY", f"nothing was done: {why}; send it again", None, 5))
         try:
             alert = self._read(webhook, request, GUARDLESS if found.trial else webhook.file.guards)

@@ -309,18 +309,18 @@ class Daemon:
         if self.state is DaemonState.RUNNING and self.ready() != self._reported_ready:
             self._beat(machine_now())
 
-    def later(self, work: Callable[[], None]) -> None:
+    def run_when_idle(self, work: Callable[[], None]) -> None:
         """Queue `work` to run after a millisecond without input, 20 ms at the latest: messages just sent go first."""
         if not self._later:
             self._later_by = machine_now() + LATER_NS
         self._later.append(work)
 
-    def soon(self, work: Callable[[], None]) -> None:
-        """Queue `work` to run with the next message, or after a millisecond; `run_soon` runs it at once."""
+    def run_with_next_message(self, work: Callable[[], None]) -> None:
+        """Queue `work` to run with the next message, or after a millisecond; `run_queued_now` runs it at once."""
         self._soon.append(work)
 
-    def run_soon(self) -> None:
-        """Run the work queued with `soon` now."""
+    def run_queued_now(self) -> None:
+        """Run the work queued with `run_with_next_message` now."""
         if self._soon:
             waiting, self._soon = self._soon, []
             for work in waiting:
@@ -352,7 +352,7 @@ class Daemon:
         wait_ms = self.timers.wait_ms(machine_now())
         events = zmq_poll(self._polled, min(wait_ms, 1) if self._later or self._soon else wait_ms)
         self.end_if_forked()
-        self.run_soon()
+        self.run_queued_now()
         for key, _ in events:
             if key in self._receivers:
                 self._drain(*self._receivers[key], most_ns=URGENT_NS if key in self._urgent else DRAIN_NS)
@@ -395,7 +395,7 @@ class Daemon:
 
     def _finish(self) -> None:
         self.state = DaemonState.STOPPING
-        self.run_soon()
+        self.run_queued_now()
         self._run_later()
         self._beat(machine_now())
         self.teardown()

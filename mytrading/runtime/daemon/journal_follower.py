@@ -136,7 +136,7 @@ class JournalFollower:
                 continue
             for row in rows:
                 try:
-                    message = self.decoders[row.stream].body(row.body)
+                    message = self.decoders[row.stream].decode_body(row.body)
                 except FrameError as error:
                     problem = f"row {row.stream_seq} of {row.stream} is unreadable: {error}"
                     self._quarantine.begin(writer, "UPSTREAM_UNREADABLE", problem)

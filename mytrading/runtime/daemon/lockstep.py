@@ -35,6 +35,6 @@ class MarketPlace:
         return whole
 
 
-def place(header: Header) -> int:
+def pipe_place(header: Header) -> int:
     """Return a message's position in a non-journaled pipe as one number, higher after a later start of its writer."""
     return header.epoch << 32 | header.sequence

@@ -1,7 +1,8 @@
 """A daemon around a pure machine: it takes messages, decides, journals and sends.
 
-For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `act` on the decisions,
-send and `apply` them. A start replays the journal, or rebuilds it from those of others, and decides nothing again.
+For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `begin_calls` for the
+decisions, send and `apply` them. A start replays the journal, or rebuilds it from those of others, and decides nothing
+again.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Machine(Protocol):
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Return the rows that follow from a message at market time `now`; changes nothing."""
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         """Set the machine time (ns) that counts for what is applied and decided next."""
 
 
@@ -78,10 +79,13 @@ class MachineDaemon(Daemon):
         """Rows were lost and are not learnt again yet."""
         self._unwritten: list[Entry] = []
         self._day_ends = _NEVER
-        self._acts = type(self).act is not MachineDaemon.act or type(self).durable is not MachineDaemon.durable
+        self._acts = (
+            type(self).begin_calls is not MachineDaemon.begin_calls
+            or type(self).must_be_durable is not MachineDaemon.must_be_durable
+        )
         """Decisions of this daemon may have to wait for the disk, or lead to calls."""
         self._types = row_streams(name)
-        outputs = {stream for stream, table in STREAMS.items() if table.journaled and name in table.writers}
+        outputs = {stream for stream, table in STREAMS.items() if table.is_journaled and name in table.writers}
         self._kinds = {row: OUTPUT if stream in outputs else RECORD for row, stream in self._types.items()}
         self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
         self._deciding = self.monitor.operation(name, "decide")
@@ -97,21 +101,21 @@ class MachineDaemon(Daemon):
 
     def decode(self, row: Row) -> Any:
         """Decode the message in a journal row; raises `FrameError`."""
-        return self.follower.decoders[row.stream].body(row.body)
+        return self.follower.decoders[row.stream].decode_body(row.body)
 
-    def durable(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
+    def must_be_durable(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
         """Hook: return True if these decisions must be on the disk before they are sent."""
         return False
 
-    def prepare(self, rows: Sequence[Any]) -> None:
-        """Hook: prepare `act` while the disk syncs a durable decision, which may fail. Not always called."""
+    def prepare_calls(self, rows: Sequence[Any]) -> None:
+        """Hook: prepare `begin_calls` while the disk syncs a durable decision, which may fail. Not always called."""
 
-    def act(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
+    def begin_calls(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
         """Hook: begin broker calls right after the commit; true if some began (rows are then sent later)."""
         return False
 
     def on_rows_sent(self, rows: Sequence[Any]) -> None:
-        """Hook: perform effects of decisions other than sending them (logs, alerts, counts); runs `later`."""
+        """Hook: log, count and alert what these rows say; called after they were sent, once the loop is idle."""
 
     def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
         """Hook: return rows that rebuild the machine's state in a new day file; () keeps the present file."""
@@ -159,15 +163,15 @@ class MachineDaemon(Daemon):
             self.files[message.name] = message.text
         self._replayed_rows += 1
         if self._replayed_rows % STILL_HERE_ROWS == 0:
-            self.notes[RECOVERING] = f"{self._replayed_rows:,} of {self.journal.unread:,} rows read"
+            self.notes[RECOVERING] = f"{self._replayed_rows:,} of {self.journal.row_count:,} rows read"
             self.beat_if_due()
 
     def _note_lost_rows(self) -> None:
         """Record that the journal was set aside, or that a reader has read further than it reaches."""
-        note, kept = journal_rebuild.lost(self.journal.folder), self.written()
+        note, kept = journal_rebuild.lost_journal_note(self.journal.folder), self.written()
         if note is not None:
             self._begin_rebuilding(note.problem, note.aside, kept)
-            journal_rebuild.forget_lost(self.journal.folder)
+            journal_rebuild.delete_lost_note(self.journal.folder)
             self.quarantine.begin(OWN, "JOURNAL_REBUILT", f"{note.problem}; kept as {note.aside or 'nothing'}")
         if ahead := journal_rebuild.readers_ahead(self.config, self.name, kept):
             problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
@@ -199,7 +203,7 @@ class MachineDaemon(Daemon):
                 self.machine.apply(self.decode(row))
         self.follower.cursors.update(found.cursors)
         read = [entry for entry in found.entries if entry.kind == INPUT]
-        rows = self.rows_after_rebuild([self.follower.decoders[entry.stream].body(entry.body) for entry in read])
+        rows = self.rows_after_rebuild([self.follower.decoders[entry.stream].decode_body(entry.body) for entry in read])
         now = self.clock.now()
         done = JournalRelearned(copies=found.copies, read=len(read), at_ns=now, machine_ns=machine_now())
         self.record([*rows, done])
@@ -251,7 +255,7 @@ class MachineDaemon(Daemon):
         if now >= self._day_ends:
             self._keep_day(now)
             now, machine_ns = self.clock.moment()  # no earlier than the rows of the new day, or `verify` differs
-        self.machine.notice(machine_ns)
+        self.machine.set_machine_time(machine_ns)
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()
         decided = time.perf_counter_ns()
@@ -266,7 +270,7 @@ class MachineDaemon(Daemon):
             self._committing.add(time.perf_counter_ns() - decided)
         self._deciding.add(decided - started)
         if self.debugging and rows:
-            self.later(partial(self._log_decided, stream, source, message, rows, decided - started))
+            self.run_when_idle(partial(self._log_decided, stream, source, message, rows, decided - started))
         if self.quarantine.writers:
             self.follower.resume_after(message)
         return rows
@@ -289,7 +293,7 @@ class MachineDaemon(Daemon):
             self.files[name] = text
             self.record([FileTaken(name=name, text=text, at_ns=self.clock.now())])
 
-    def tick(self, name: str, machine_ns: int, market_ns: int = 0) -> tuple[Any, ...]:
+    def step_timer(self, name: str, machine_ns: int, market_ns: int = 0) -> tuple[Any, ...]:
         """Step the machine with timer event `name` at this machine and market time (0: none); returns decided rows."""
         return self.step("internal", TimerFired(name=name, machine_ns=machine_ns, market_ns=market_ns))
 
@@ -308,24 +312,24 @@ class MachineDaemon(Daemon):
     def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int, machine_ns: int) -> None:
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
         self.end_if_forked()
-        durable = bool(rows) and self._acts and self.durable(rows)
+        durable = bool(rows) and self._acts and self.must_be_durable(rows)
         try:
-            meanwhile = partial(self.prepare, rows) if durable else None
+            meanwhile = partial(self.prepare_calls, rows) if durable else None
             committed = self.journal.append([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
         finally:
             self._unwritten.clear()  # no input is journaled without its decisions: it is read again
         if self._soon:
-            self.run_soon()  # earlier decisions are sent first
-        began = self._acts and self.act(rows)
+            self.run_queued_now()  # earlier decisions are sent first
+        began = self._acts and self.begin_calls(rows)
         decisions = committed[len(committed) - len(rows) :]
         if began and not self.lock_step:
-            self.soon(partial(self._send_all, decisions, rows))
+            self.run_with_next_message(partial(self._send_all, decisions, rows))
         elif rows:
             self._send_all(decisions, rows)
         for row in rows:
             self.machine.apply(row)
         if rows:
-            self.later(lambda: self.on_rows_sent(rows))
+            self.run_when_idle(lambda: self.on_rows_sent(rows))
 
     def _send_all(self, decisions: Sequence[Row], rows: Sequence[Any]) -> None:
         for journaled, row in zip(decisions, rows, strict=True):
@@ -334,7 +338,7 @@ class MachineDaemon(Daemon):
 
     def _send(self, journaled: Row, row: Any) -> None:
         if isinstance(row, Alert):  # in its turn: what was decided before it may end an alert of the same name
-            self.later(lambda: self.alerts.raise_(row.code, row.severity, row.subject, row.message))
+            self.run_when_idle(lambda: self.alerts.raise_(row.code, row.severity, row.subject, row.message))
             return
         if (outlet := self._outlets.get(journaled.stream)) is None:
             return
@@ -345,7 +349,7 @@ class MachineDaemon(Daemon):
 
     def _each_second(self) -> None:
         try:
-            self.journal.tend()
+            self.journal.sync_if_due()
         except JournalDamaged as error:
             raise journal_rebuild.set_aside(self.journal.folder, str(error)) from error
         if not self.journal.watch_disk():
@@ -365,13 +369,13 @@ class MachineDaemon(Daemon):
 
     def is_disk_low(self) -> bool:
         """Return true while the disk is short of space, or the journal's disk is full but for its reserve."""
-        return self.journal.short or super().is_disk_low()
+        return self.journal.is_short_of_disk or super().is_disk_low()
 
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with the carried state; on a full disk the day goes on."""
         self.flush_inputs()
         now, machine_ns = self.clock.moment()
-        self.machine.notice(machine_ns)
+        self.machine.set_machine_time(machine_ns)
         if not (carried := self.snapshot(day)):
             return
         files = [FileTaken(name=name, text=text, at_ns=now) for name, text in self.files.items()]
@@ -386,7 +390,7 @@ class MachineDaemon(Daemon):
             return
         for row in rows:
             self.machine.apply(row)
-        self.later(lambda: self.on_rows_sent(rows))
+        self.run_when_idle(lambda: self.on_rows_sent(rows))
         self.alerts.clear("DAY_NOT_ROLLED", self.name)
         self.log.info("journal.day_opened", day=day)
 
@@ -395,7 +399,7 @@ class MachineDaemon(Daemon):
         return {
             name: self.journal.written(name)
             for name, stream in STREAMS.items()
-            if stream.journaled and self.name in stream.writers
+            if stream.is_journaled and self.name in stream.writers
         }
 
     def cursors(self) -> dict[str, int]:
@@ -407,7 +411,7 @@ class MachineDaemon(Daemon):
         return Progress(sent=self.written(), seen=self.cursors())
 
     def teardown(self) -> None:
-        """Run what `later` queued, journal unwritten inputs, and close the journals."""
+        """Run what `run_when_idle` queued, journal unwritten inputs, and close the journals."""
         self._run_later()
         self.flush_inputs()
         self.follower.close()

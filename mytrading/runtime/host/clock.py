@@ -155,7 +155,7 @@ class MarketClock:
 
     def now(self) -> int:
         """Market time now, ns UTC."""
-        return self.at(machine_now()) if self._last else time.time_ns()
+        return self.market_ns_at(machine_now()) if self._last else time.time_ns()
 
     def moment(self) -> tuple[int, int]:
         """Return (market time, machine time) now, read at one instant where the market runs at speed 1."""
@@ -164,9 +164,9 @@ class MarketClock:
             return time.time_ns(), machine_ns
         if last.speed == 1.0 and machine_ns >= last.machine_ns:
             return last.market_ns + machine_ns - last.machine_ns, machine_ns
-        return self.at(machine_ns), machine_ns
+        return self.market_ns_at(machine_ns), machine_ns
 
-    def at(self, machine_ns: int) -> int:
+    def market_ns_at(self, machine_ns: int) -> int:
         """Market time (ns UTC) at a machine time (monotonic ns), by the clock file's present segment (speed, anchor).
 
         Without a clock file market time is the wall clock: converted by the present difference of wall and monotonic
@@ -247,7 +247,7 @@ class MarketClock:
         if self._path is None or not self._path.exists():
             return None
         content = read_clock_file(self._path)
-        return self.at(content.last_seen_machine_ns) if content.segments else None
+        return self.market_ns_at(content.last_seen_machine_ns) if content.segments else None
 
 
 def read_clock_file(path: Path) -> ClockFile:

@@ -41,7 +41,7 @@ def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
 
     fernet = Fernet(run_key)
     sealed = _with_keys(config, lambda key: _SEALED + fernet.encrypt(key.encode()).decode())
-    return msgspec.structs.replace(sealed, venue=config.venue) if config.simulator.runs else sealed
+    return msgspec.structs.replace(sealed, venue=config.venue) if config.simulator.runs_simulator else sealed
 
 
 def open_keys(config: RunConfig, run_key: str) -> RunConfig:

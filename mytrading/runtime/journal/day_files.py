@@ -13,7 +13,7 @@ from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS
 from mytrading.runtime.journal.format import LAYOUT, RECORD, SEAL, segments
-from mytrading.runtime.journal.reader import extent_of, frames_from, opened
+from mytrading.runtime.journal.reader import extent_of, frames_from, open_day_file
 
 ARCHIVE = "archive"
 
@@ -60,7 +60,7 @@ def summarize_file(daemon: str, path: Path) -> DayFile:
     decoder = StreamDecoder("records")
     end = rows = 0
     following, run = "", None
-    with opened(path) as file:
+    with open_day_file(path) as file:
         for frame in frames_from(file):
             end = frame.end
             if commit := frame.rows():
@@ -69,13 +69,13 @@ def summarize_file(daemon: str, path: Path) -> DayFile:
             for row in commit:
                 if row.stream == "records" and row.kind == RECORD:
                     with suppress(FrameError):
-                        message = decoder.body(row.body)
+                        message = decoder.decode_body(row.body)
                         run = message if isinstance(message, RunStarted) else run
     version, schema = (run.version, run.schema) if run else ("", 0)
     return DayFile(daemon, path, end, rows, LAYOUT, version, schema, following)
 
 
-def closed(config: RunConfig) -> list[DayFile]:
+def closed_files(config: RunConfig) -> list[DayFile]:
     """Return day files that no daemon writes any more: all but each daemon's newest, and that too if sealed."""
     files = day_files(config)
     newest = {file.daemon: file.path for file in files}
@@ -87,15 +87,15 @@ def parquet_of(config: RunConfig, daemon: str, day: str) -> Path:
     return config.state / ARCHIVE / day / f"{daemon}.parquet"
 
 
-def note_of(config: RunConfig, daemon: str, day: str) -> Path:
+def export_note_path(config: RunConfig, daemon: str, day: str) -> Path:
     """Return the path of the note (`Exported` as JSON) beside the Parquet file of a journal's day."""
     return parquet_of(config, daemon, day).with_suffix(".json")
 
 
-def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
+def export_note(config: RunConfig, daemon: str, day: str) -> Exported | None:
     """Return the note of an exported day, None unless its Parquet file is there and whole."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        note = msgspec.json.decode(note_of(config, daemon, day).read_bytes(), type=Exported)
+        note = msgspec.json.decode(export_note_path(config, daemon, day).read_bytes(), type=Exported)
         if parquet_of(config, daemon, day).stat().st_size == note.size:
             return note
     return None
@@ -103,14 +103,14 @@ def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
 
 def files_to_export(config: RunConfig) -> list[DayFile]:
     """Return closed day files whose rows are not all in the archive."""
-    notes = [(file, exported(config, file.daemon, file.day)) for file in closed(config)]
+    notes = [(file, export_note(config, file.daemon, file.day)) for file in closed_files(config)]
     return [file for file, note in notes if note is None or note.rows != file.rows]
 
 
 def is_anything_to_export(config: RunConfig) -> bool:
     """Return true if a day is over and was not exported; opens no file."""
     return any(
-        not note_of(config, name, path.stem).exists()
+        not export_note_path(config, name, path.stem).exists()
         for name in journal_names(config)
         for path in segments(config.journal_dir(name))[:-1]
     )
@@ -122,10 +122,10 @@ def removable_files(config: RunConfig, before: str) -> list[DayFile]:
     kept = {path for name in journal_names(config) for path in segments(config.journal_dir(name))[-2:]}
     return [
         file
-        for file in closed(config)
+        for file in closed_files(config)
         if file.day < before
         and file.path not in kept
-        and exported(config, file.daemon, file.day) is not None
+        and export_note(config, file.daemon, file.day) is not None
         and not readers_behind(config, file)
     ]
 

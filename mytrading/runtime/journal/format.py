@@ -110,7 +110,7 @@ class JournalFull(Exception):
     """The disk took no more rows, even after the reserve was used up. Nothing was written; nothing may be sent."""
 
 
-def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
+def chain_hash(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
     """Return the hash of a row: it covers the hash of the row before (`previous`), so a change or a loss shows."""
     return blake2b(previous + row_seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
 

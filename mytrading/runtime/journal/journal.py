@@ -31,18 +31,25 @@ from mytrading.runtime.journal.format import (
     Row,
     Seal,
     SegmentHead,
-    chain,
+    chain_hash,
     segment_path,
     segments,
     sync_path,
 )
-from mytrading.runtime.journal.reader import JournalReader, frames_with_rows, head_of, last_inputs, opened, read_segment
-from mytrading.runtime.journal.segment import SegmentWriter, make, unavailable
+from mytrading.runtime.journal.reader import (
+    JournalReader,
+    frames_with_rows,
+    head_of,
+    last_inputs,
+    open_day_file,
+    read_segment,
+)
+from mytrading.runtime.journal.segment import SegmentWriter, unavailable_error, write_new_segment
 
 __all__ = [
     "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
-    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain", "last_inputs", "read_segment",
-    "segment_path", "segments",
+    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain_hash", "last_inputs",
+    "read_segment", "segment_path", "segments",
 ]  # fmt: skip
 
 EPOCH_GAP = 1_000_000
@@ -75,7 +82,7 @@ class Journal:
             self.path = files[-1] if files else _first_file(folder, day)
             end = self._load()
         except OSError as error:
-            raise unavailable(folder, error) from error
+            raise unavailable_error(folder, error) from error
         self._file = SegmentWriter(self.path, end, reserve_bytes)
 
     @property
@@ -89,7 +96,7 @@ class Journal:
         return self._seq
 
     @property
-    def unread(self) -> int:
+    def row_count(self) -> int:
         """Number of rows in the present day file, all of which the daemon reads when it starts."""
         return self._seq - self._begun
 
@@ -100,7 +107,7 @@ class Journal:
         return day if seq == self._seq else ""
 
     @property
-    def short(self) -> bool:
+    def is_short_of_disk(self) -> bool:
         """True while the disk is full, or nearly so: the space that is left is for exits."""
         return self._file.spent or self._file.tight
 
@@ -182,7 +189,7 @@ class Journal:
         at, row_hash = (sealing[-1].seq, sealing[-1].hash) if sealing else (self._seq, self._hash)
         carried = tuple((*place, cursor) for place, cursor in cursors.items())
         head = SegmentHead(at, row_hash, self.epoch, written, self._floors, carried)
-        made, end = make(path, head, [begun] if begun else [])
+        made, end = write_new_segment(path, head, [begun] if begun else [])
         if sealing:
             self._seal(sealing, day)
         self._file.mark_synced()
@@ -221,17 +228,17 @@ class Journal:
         self.epoch, self._stream_seqs, self._floors = head.epoch, written, floors
         return self.epoch
 
-    def tend(self) -> None:
+    def sync_if_due(self) -> None:
         """Sync rows that a power cut might lose, if they are many; to be called about once a second.
 
         Raises `JournalDamaged` when the file is no longer where it was made.
         """
-        self._file.tend()
+        self._file.sync_if_due()
 
     def watch_disk(self) -> bool:
         """Measure the free disk and allocate the reserve again once there is room; True unless still `short`."""
         self._file.measure_disk()
-        return not self.short
+        return not self.is_short_of_disk
 
     def close(self) -> None:
         """Sync and close. What is allocated behind the end stays for the next start, which needs no room then."""
@@ -241,7 +248,7 @@ class Journal:
         """Learn the state of the newest file; returns where its last whole frame ends."""
         self._take_head(head_of(self.path))
         self._begun, end = self._seq, BEGIN
-        with opened(self.path) as file:
+        with open_day_file(self.path) as file:
             for frame, rows in frames_with_rows(self.path, file):
                 end = frame.end
                 if rows:
@@ -265,7 +272,7 @@ def _first_file(folder: Path, day: str) -> Path:
     """The first day file, which has its head when it comes to have its name."""
     path = segment_path(folder, day)
     try:
-        made, _ = make(path, SegmentHead())
+        made, _ = write_new_segment(path, SegmentHead())
     except JournalFull as error:
         raise JournalUnavailable(str(error)) from error
     made.replace(path)

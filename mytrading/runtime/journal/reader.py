@@ -20,7 +20,7 @@ from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.runtime.journal import format as fmt
 from mytrading.runtime.journal.format import Cursor, JournalDamaged, JournalFrame, Row
-from mytrading.runtime.journal.segment import data_behind, unavailable
+from mytrading.runtime.journal.segment import data_behind, unavailable_error
 
 _FIRST_BYTES, _MOST_BYTES = 16 << 10, 1 << 20
 """Read at once: little where only what is new is looked for."""
@@ -31,7 +31,7 @@ _NOT_NOW = (FileNotFoundError, fmt.JournalUnavailable)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
+def open_day_file(path: Path) -> Iterator[int]:
     """Open a day file for reading, as a context manager that gives its descriptor.
 
     Raises `FileNotFoundError`, `JournalDamaged` and `JournalOfAnotherVersion`.
@@ -49,7 +49,7 @@ def _open(path: Path) -> int:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise unavailable(path, error) from error
+        raise unavailable_error(path, error) from error
     try:
         fmt.check_layout(path, os.pread(descriptor, fmt.BEGIN, 0))
     except BaseException:
@@ -89,9 +89,9 @@ def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
 
 
 def all_heads(path: Path) -> list[fmt.SegmentHead]:
-    """Return all head frames of a day file, also those behind damage, oldest first; raises as `opened`."""
+    """Return all head frames of a day file, also those behind damage, oldest first; raises as `open_day_file`."""
     heads, end = [], fmt.BEGIN
-    with opened(path) as file:
+    with open_day_file(path) as file:
         for frame in frames_from(file):
             end = frame.end
             heads += [frame.head()] if frame.kind == fmt.HEAD else []
@@ -100,8 +100,8 @@ def all_heads(path: Path) -> list[fmt.SegmentHead]:
 
 
 def head_of(path: Path) -> fmt.SegmentHead:
-    """Return the first head frame of a day file; raises as `opened`, and `JournalDamaged` if there is none."""
-    with opened(path) as file:
+    """Return the first head frame of a day file; raises as `open_day_file`, and `JournalDamaged` if there is none."""
+    with open_day_file(path) as file:
         return _head(path, file)
 
 
@@ -144,7 +144,7 @@ def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
 def read_segment(path: Path) -> Iterator[Row]:
     """Yield all rows of a day file, oldest first, chain checked; raises `JournalDamaged` naming a bad row."""
     try:
-        with opened(path) as file:
+        with open_day_file(path) as file:
             head = _head(path, file)
             expected, previous = head.seq, head.hash
             written: dict[str, int] = {}
@@ -158,18 +158,18 @@ def read_segment(path: Path) -> Iterator[Row]:
                             text = f"row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}"
                             raise JournalDamaged(f"{path}: {text}")
                         written[row.stream] = row.stream_seq
-                    previous = fmt.chain(previous, row.seq, row.stream, row.body)
+                    previous = fmt.chain_hash(previous, row.seq, row.stream, row.body)
                     if row.hash != previous:
                         text = f"row {row.seq} ({row.stream}) does not match its hash: it was changed"
                         raise JournalDamaged(f"{path}: {text}")
                     yield row
     except OSError as error:
-        raise unavailable(path, error) from error
+        raise unavailable_error(path, error) from error
 
 
 def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
     """Yield (frame, row) of a day file, newest row first, hashes not compared; raises as `frames_with_rows`."""
-    with opened(path) as file:
+    with open_day_file(path) as file:
         places = [(frame.at, frame.end) for frame in frames_from(file)]
         judged = False
         for at, end in reversed(places):
@@ -186,11 +186,11 @@ def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
 
 def _unchecked(path: Path) -> Iterator[Row]:
     try:
-        with opened(path) as file:
+        with open_day_file(path) as file:
             for _, rows in frames_with_rows(path, file):
                 yield from rows
     except OSError as error:
-        raise unavailable(path, error) from error
+        raise unavailable_error(path, error) from error
 
 
 def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
@@ -368,7 +368,7 @@ class JournalTail:
                 records = (row for row in _unchecked(path) if row.kind == fmt.RECORD)
                 for row in islice(records, _OPENING if self._carried is not None else 0):
                     with suppress(FrameError):
-                        message = self._carried.body(row.body) if self._carried is not None else None
+                        message = self._carried.decode_body(row.body) if self._carried is not None else None
                         if isinstance(message, DayOpened):
                             self._handler(row, message)
                 for row in _unchecked(path):
@@ -387,7 +387,7 @@ class JournalTail:
     def _hand_over(self, row: Row) -> None:
         self._after = row.stream_seq
         try:
-            message = self._decoder.body(row.body)
+            message = self._decoder.decode_body(row.body)
         except FrameError:
             return
         self._handler(row, message)
@@ -401,7 +401,7 @@ def sealed_for(path: Path) -> str:
     """Return the next trading day (ISO date) that the seal at the end of a day file names, "" if the file is not
     sealed. Raises as `frames_with_rows`."""
     following = ""
-    with opened(path) as file:
+    with open_day_file(path) as file:
         for frame, rows in frames_with_rows(path, file):
             if rows:
                 following = frame.seal().next_day if frame.kind == fmt.SEAL else ""
@@ -421,8 +421,8 @@ class Extent(NamedTuple):
 
 def extent_of(path: Path, since: Extent | None = None) -> Extent:
     """Return the end byte of a day file and the newest sequence read and written per stream, up to damage if there is
-    any. `since`: an earlier extent of the file, to go on from. Raises as `opened`."""
-    with opened(path) as file:
+    any. `since`: an earlier extent of the file, to go on from. Raises as `open_day_file`."""
+    with open_day_file(path) as file:
         if since is None:
             head = _head(path, file)
             cursors = {(writer, stream): cursor.seq for writer, stream, cursor in head.cursors}

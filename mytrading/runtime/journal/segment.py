@@ -67,7 +67,7 @@ class SegmentWriter:
                 os.close(self._file)
                 raise
         except OSError as error:
-            raise unavailable(path, error) from error
+            raise unavailable_error(path, error) from error
 
     def append(
         self,
@@ -96,7 +96,7 @@ class SegmentWriter:
         self._unsynced = 0 if durable else self._unsynced + 1
         self._rests = kind == fmt.REST
 
-    def tend(self) -> None:
+    def sync_if_due(self) -> None:
         """Sync the file if many frames are not on the disk yet; call it about once a second. Raises `JournalDamaged` if
         the file was removed or moved."""
         if not self.path.exists():
@@ -187,7 +187,9 @@ class SegmentWriter:
         return self._allocated >= self.end + self.reserve_bytes
 
 
-def make(path: Path, head: fmt.SegmentHead, commits: Iterable[Sequence[fmt.Row] | fmt.Seal] = ()) -> tuple[Path, int]:
+def write_new_segment(
+    path: Path, head: fmt.SegmentHead, commits: Iterable[Sequence[fmt.Row] | fmt.Seal] = ()
+) -> tuple[Path, int]:
     """Write a new day file (its head, then a frame per entry of `commits`) under a temporary name; returns that path
     and the byte at which the file ends. Raises `JournalFull` when the disk takes no new file."""
     made = path.with_name(f".{path.name}")
@@ -206,7 +208,7 @@ def make(path: Path, head: fmt.SegmentHead, commits: Iterable[Sequence[fmt.Row] 
     return made, end
 
 
-def unavailable(path: Path, error: OSError) -> fmt.JournalUnavailable:
+def unavailable_error(path: Path, error: OSError) -> fmt.JournalUnavailable:
     """Return (not raise) the error for a day file that the system cannot read or write now, though it may be whole."""
     return fmt.JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
 

@@ -92,7 +92,7 @@ class Alerts:
         else:
             self._end((code, subject), by_operator)
 
-    def follow(
+    def set_active(
         self, active: Mapping[Subject, ActiveAlert], codes: Set[str], by_operator: Set[str] = frozenset()
     ) -> None:
         """Make the alerts of `codes` those in `active`: raise new or changed ones, clear the others; to be called at
@@ -156,7 +156,7 @@ class Edge:
         self._last_ns = 0
         self.count = 0
 
-    def dropped(self, problem: Exception | str, data: bytes = b"", count: int = 1) -> None:
+    def record_drop(self, problem: Exception | str, data: bytes = b"", count: int = 1) -> None:
         """Count `count` dropped messages and raise the alert; the first in a minute is logged, with a sample of `data`.
         `problem` says why they were dropped."""
         self.count += count

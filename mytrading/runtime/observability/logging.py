@@ -292,7 +292,7 @@ def configure_for_run(component: str, config: RunConfig) -> None:
         config.log_dir if rules.files else None,
         rules.level,
         rules.console,
-        secrets=(config.venue.api_key, *(account.api_key for account in (*config.sources, *config.accounts))),
+        secrets=(config.venue.api_key, *(account.api_key for account in (*config.quote_accounts, *config.accounts))),
         max_bytes=rules.max_file_size,
         retention_days=rules.retention_days,
         off=[name for name, on in wanted.items() if not on],

@@ -26,7 +26,7 @@ from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION, STREAMS
 from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD, SUFFIX, Cursor, Entry, Row, SegmentHead, segments
 from mytrading.runtime.journal.journal import Journal, JournalDamaged, JournalOfAnotherVersion
 from mytrading.runtime.journal.reader import all_heads, last_inputs, read_segment
-from mytrading.runtime.journal.segment import make
+from mytrading.runtime.journal.segment import write_new_segment
 
 LOST = ".lost"
 ASIDE = "damaged"
@@ -73,14 +73,14 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
     return JournalSetAside(f"{problem}; moved to {target}, {left}")
 
 
-def lost(folder: Path) -> Lost | None:
+def lost_journal_note(folder: Path) -> Lost | None:
     """Return the note on the damaged journal that `set_aside` moved out of `folder`; None if no journal was lost."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         return msgspec.json.decode((folder / LOST).read_bytes(), type=Lost)
     return None
 
 
-def forget_lost(folder: Path) -> None:
+def delete_lost_note(folder: Path) -> None:
     """Delete the note of `set_aside`, once the loss itself is journaled."""
     (folder / LOST).unlink(missing_ok=True)
 
@@ -100,7 +100,7 @@ def _salvage(path: Path) -> Path | None:
     if not rows:
         return None
     head = replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
-    return make(path, head, [rows[at : at + _SALVAGED] for at in range(0, len(rows), _SALVAGED)])[0]
+    return write_new_segment(path, head, [rows[at : at + _SALVAGED] for at in range(0, len(rows), _SALVAGED)])[0]
 
 
 def _readable(path: Path) -> Iterator[Row]:
@@ -117,9 +117,9 @@ def find_lost_rows(
     read: list[Entry] = []
     ends: dict[tuple[str, str], Cursor] = {}
     for name, stream in STREAMS.items():
-        if stream.journaled and daemon in stream.writers:
+        if stream.is_journaled and daemon in stream.writers:
             copies += _copies(config, daemon, name, day, kept.get(name, 0))
-        if not stream.journaled or daemon not in stream.readers:
+        if not stream.is_journaled or daemon not in stream.readers:
             continue
         for writer in stream.writers:
             after = cursors.get((writer, name), Cursor()).seq

@@ -88,7 +88,7 @@ class _Receiver:
                 return None
             self.bytes_in += len(data)
             try:
-                return self.decoder.frame(data)
+                return self.decoder.decode_frame(data)
             except codec.FrameError as error:
                 self.bad.add(error, data)
 

@@ -86,7 +86,7 @@ def supervisor_pid(state: Path) -> int:
     return int(pid) if pid is not None and pid.isdigit() else 0
 
 
-def holders(config: RunConfig) -> dict[str, int]:
+def running_pids(config: RunConfig) -> dict[str, int]:
     """Return the pid of every live process of the stack, by program, whether supervisor lives or not."""
     pids = {name: holder(config.lock_dir / f"{name}.lock") for name in PROGRAMS}
     return {name: int(pid) for name, pid in pids.items() if pid is not None and pid.isdigit()}
@@ -108,7 +108,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
         "MYTRADING_STACK_DIR": config.state_dir,
         "MYTRADING_RUNTIME": config.runtime_dir,
         "MYTRADING_LOG_DIR": config.log_dir,
-        "MYTRADING_SIMULATOR": "true" if config.simulator.runs else "false",
+        "MYTRADING_SIMULATOR": "true" if config.simulator.runs_simulator else "false",
         "MYTRADING_WEBHOOKS": "true" if any(config.webhooks_dir.glob("*.toml")) else "false",
         "MYTRADING_CONSOLE": "true" if config.console.enabled else "false",
         "OPENBLAS_NUM_THREADS": "1",
@@ -200,7 +200,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
             lines = errors.read_text(errors="replace").strip().splitlines()
             last = lines[-1] if lines else "no word"
             raise SupervisorFailed(f"supervisor ended with code {process.returncode}: {last}")
-        if supervisor_pid(config.state) == process.pid and answers(config):
+        if supervisor_pid(config.state) == process.pid and is_answering(config):
             return process.pid
         time.sleep(_POLL)
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
@@ -214,7 +214,7 @@ def open_output(path: Path) -> IO[bytes]:
         return Path(os.devnull).open("wb")
 
 
-def answers(config: RunConfig) -> bool:
+def is_answering(config: RunConfig) -> bool:
     """Return true if supervisor answers requests."""
     with suppress(*_NO_ANSWER):
         connect(config).supervisor.getState()
@@ -247,17 +247,17 @@ def shut_down(config: RunConfig) -> None:
                 os.kill(pid, signal.SIGTERM)
 
 
-def end(config: RunConfig, names: tuple[str, ...], wait_s: float = 6.0) -> None:
+def stop_programs(config: RunConfig, names: tuple[str, ...], wait_s: float = 6.0) -> None:
     """Stop the running ones of these programs: SIGTERM, and SIGKILL for those left after `wait_s` seconds."""
     _signal(config, names, signal.SIGTERM)
     deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline and set(names) & set(holders(config)):
+    while time.monotonic() < deadline and set(names) & set(running_pids(config)):
         time.sleep(_POLL)
     _signal(config, names, signal.SIGKILL)
 
 
 def _signal(config: RunConfig, names: tuple[str, ...], number: signal.Signals) -> None:
-    for name, pid in holders(config).items():
+    for name, pid in running_pids(config).items():
         if name in names:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -268,7 +268,7 @@ def start_counts(config: RunConfig) -> dict[str, int]:
     return dict(Counter(_spawned(line) for line in _log_lines(config) if _SPAWNED in line))
 
 
-def not_started(config: RunConfig) -> dict[str, str]:
+def start_failures(config: RunConfig) -> dict[str, str]:
     """Return, by program, why supervisor could not start it, from supervisor's log; without programs started since."""
     found: dict[str, str] = {}
     for line in _log_lines(config):

@@ -83,7 +83,7 @@ _BAR = ("open", "high", "low", "close", "volume")
 
 async def quotes(call: RestCall) -> Reply:
     """Answer the present quote of one instrument."""
-    return success(data=_quote_row(present(call.venue, _listed(call))))
+    return success(data=_quote_row(present_quote(call.venue, _listed(call))))
 
 
 async def multiquotes(call: RestCall) -> Reply:
@@ -96,7 +96,7 @@ async def multiquotes(call: RestCall) -> Reply:
         if instrument is None:
             unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
         else:
-            found.append({"symbol": symbol, "exchange": exchange, "data": _quote_row(present(venue, instrument))})
+            found.append({"symbol": symbol, "exchange": exchange, "data": _quote_row(present_quote(venue, instrument))})
     if not found:
         return error(400, "No valid symbols found", invalid_symbols=unknown)
     return success(results=[*unknown, *found])
@@ -105,7 +105,7 @@ async def multiquotes(call: RestCall) -> Reply:
 async def depth(call: RestCall) -> Reply:
     """Answer five levels of bids and asks of one instrument, with their totals."""
     instrument = _listed(call)
-    quote = present(call.venue, instrument)
+    quote = present_quote(call.venue, instrument)
     buy, sell = depth_levels(quote)
     bids, asks = ([{"price": row["price"], "quantity": row["quantity"]} for row in side] for side in (buy, sell))
     row = _quote_row(quote)
@@ -188,7 +188,7 @@ async def search(call: RestCall) -> Reply:
         return error(400, "Query parameter is required and cannot be empty")
     rows = [
         {**_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1}
-        for instrument in venue.listed()
+        for instrument in venue.current_listing()
         if fields["exchange"] in ("", instrument.exchange)
         and all(word in f"{instrument.symbol} {instrument.name}" for word in words)
     ][:_SEARCH_LIMIT]
@@ -212,7 +212,7 @@ async def expiry(call: RestCall) -> Reply:
 async def instruments(call: RestCall) -> Reply:
     """Answer all contracts of an exchange, as JSON or CSV."""
     venue, fields = call.venue, call.fields
-    rows = [_contract_row(item) for item in venue.listed() if item.exchange == fields["exchange"]]
+    rows = [_contract_row(item) for item in venue.current_listing() if item.exchange == fields["exchange"]]
     if fields["format"] == "json":
         return success(data=rows, message=f"Found {len(rows)} instruments")
     sheet = io.StringIO()
@@ -241,7 +241,7 @@ def unknown_text(exchange: str, name: str) -> str:
     )
 
 
-def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
+def present_quote(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
     """Return the present quote of a listed instrument, once a market day has begun."""
     quote = venue.quote(instrument)
     assert quote is not None

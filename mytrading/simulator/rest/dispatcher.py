@@ -213,7 +213,7 @@ class Dispatcher:
             kind = "orders" if route is not None and route.limit == _ORDER_LIMIT else "data"
             venue.call_counts["smart_orders" if name == "placesmartorder" else kind].count(received_ns)
         if venue.event_log is not None and name in ORDER_ROUTES:
-            venue.event_log.call(name, received_ns)
+            venue.event_log.log_call(name, received_ns)
         try:
             if is_api and venue.faults.fire("rate_limited", route=name) is not None:
                 raise Refused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))

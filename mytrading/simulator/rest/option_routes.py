@@ -16,7 +16,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.formats.frames import Body, depth_levels
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.market.day import SimulatedQuote
-from mytrading.simulator.rest.data_routes import present, unknown_text
+from mytrading.simulator.rest.data_routes import present_quote, unknown_text
 from mytrading.simulator.rest.order_routes import buys_first, place_part, place_slices, too_many_slices
 from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
@@ -56,7 +56,7 @@ def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> O
     exchanges = (symbology.INDEX_EXCHANGES[cash], cash) if cash else (exchange,)
     for candidate in exchanges:
         if (found := venue.instrument(symbology.instrument_id(candidate, base))) is not None:
-            return OptionUnderlying(found, present(venue, found).ltp, expiry)
+            return OptionUnderlying(found, present_quote(venue, found).ltp, expiry)
     raise _refused(400, f"Failed to fetch LTP for {base}{mark} {unknown_text(exchanges[-1], base)}")
 
 
@@ -87,7 +87,7 @@ def find_option(
     steps = int(offset[3:] or 0) * (1 if up else -1)
     name = underlying.instrument.underlying
     symbol = symbology.option_symbol(name, expiry, round(underlying.ltp / step) * step + steps * step, kind.value)
-    for option in venue.listed(name).options(name, expiry.isoformat()):
+    for option in venue.current_listing(name).options(name, expiry.isoformat()):
         if option.symbol == symbol:
             return option
     raise _refused(404, f"Option symbol {symbol} not found: expected a listed strike, see optionchain")
@@ -98,7 +98,7 @@ def option_by_rule(
 ) -> Instrument:
     """Find the option at an offset such as ATM or OTM2, counted along the listed strikes; raises `Refused`."""
     name, day = underlying.instrument.underlying, expiry.isoformat()
-    listed = venue.listed(name)
+    listed = venue.current_listing(name)
     if day not in listed.expiries(name, kind):
         raise _no_strikes(name, symbology.expiry_code(expiry))
     rule = f"{offset[:3]} {offset[3:]}".strip()
@@ -191,7 +191,7 @@ def _greeks_of(venue: SimulatedVenue, instrument: Instrument, fields: Fields) ->
     expires = to_ns(date.fromisoformat(instrument.expiry), at) // SECOND
     seconds_left = max(expires - venue.clock.now() / SECOND, 0.0)
     forward = fields.get("forward_price") or _forward(venue, instrument, fields)
-    quote, rate = present(venue, instrument), fields["interest_rate"] or 0.0
+    quote, rate = present_quote(venue, instrument), fields["interest_rate"] or 0.0
     is_call = instrument.kind is InstrumentKind.CE
     volatility, greeks = _greeks(quote, forward, max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS), rate / 100.0)
     row: Body = {
@@ -240,7 +240,7 @@ async def optionchain(call: RestCall) -> Reply:
     expiry = _read_expiry(text)
     atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
     spot, now = underlying.instrument, venue.clock.now() // SECOND
-    quotes = [present(venue, option) for option in venue.listing.options(spot.underlying, expiry.isoformat())]
+    quotes = [present_quote(venue, option) for option in venue.listing.options(spot.underlying, expiry.isoformat())]
     forward = parity_forward(quotes, atm.strike, underlying.ltp) if fields["with_greeks"] else None
     expires = to_ns(expiry, _EXPIRY_TIME) // SECOND
     rate = fields["interest_rate"] or 0.0
@@ -249,7 +249,7 @@ async def optionchain(call: RestCall) -> Reply:
         underlying_symbol=spot.symbol,
         underlying_exchange=spot.exchange,
         underlying_ltp=underlying.ltp,
-        underlying_prev_close=present(venue, spot).prev_close,
+        underlying_prev_close=present_quote(venue, spot).prev_close,
         expiry_date=symbology.expiry_code(expiry),
         expiry_ts=expires,
         server_ts=now,
@@ -374,11 +374,11 @@ def _forward(venue: SimulatedVenue, option: Instrument, fields: Fields) -> float
     if (named := fields["underlying_symbol"]) and named.upper() != option.underlying:
         asked: dict[str, Any] = {"underlying": named, "exchange": fields["underlying_exchange"] or option.exchange}
         return find_underlying(venue, asked).ltp
-    price = present(venue, spot).ltp
+    price = present_quote(venue, spot).ltp
     atm = venue.listing.option(option.underlying, option.expiry, "ATM", InstrumentKind.CE, price)
     return _implied_forward(venue, atm, price)
 
 
 def _implied_forward(venue: SimulatedVenue, atm: Instrument, spot: float) -> float:
     pair = [item for item in venue.listing.options(atm.underlying, atm.expiry) if item.strike == atm.strike]
-    return parity_forward([present(venue, item) for item in pair], atm.strike, spot)
+    return parity_forward([present_quote(venue, item) for item in pair], atm.strike, spot)

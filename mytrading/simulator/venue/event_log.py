@@ -46,15 +46,15 @@ class EventLog:
         db.executescript(_SCHEMA)
         self._add(machine_now(), STARTED, os.getpid())
 
-    def call(self, route: str, received_ns: int) -> None:
+    def log_call(self, route: str, received_ns: int) -> None:
         """Log the receipt of an order call at `received_ns` (machine time), whatever its outcome."""
         self._add(received_ns, CALL, route)
 
-    def fault(self, name: str) -> None:
+    def log_fault(self, name: str) -> None:
         """Log that the fault `name` altered one request, fill or frame."""
         self._add(machine_now(), FAULT, name)
 
-    def changed(self, changes: ExchangeChanges) -> None:
+    def log_changes(self, changes: ExchangeChanges) -> None:
         """Log changed orders and positions, in the transaction that changes the books."""
         now = machine_now()
         for order in changes.orders:

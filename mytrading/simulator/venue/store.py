@@ -95,7 +95,7 @@ class BookStore:
                 self._put("holdings(id, body)", holding.instrument, _encode(holding))
             self._put("account(id, body)", 1, _encode(changes.account))
             if self.event_log is not None:
-                self.event_log.changed(changes)
+                self.event_log.log_changes(changes)
         except BaseException:
             db.execute("ROLLBACK")
             raise

@@ -168,7 +168,7 @@ class SimulatedVenue:
         self.checkpoint, self.close = store.checkpoint, store.close
         self.event_log = store.event_log
         if self.event_log is not None:
-            self.faults.on_act = self.event_log.fault
+            self.faults.on_act = self.event_log.log_fault
         self.triggers = TriggerBook(store.triggers())
         self.exchange = Exchange(
             world.calendar,
@@ -239,9 +239,9 @@ class SimulatedVenue:
             return found
         exchange, symbol = split_id(instrument)
         parsed = parse_symbol(symbol, exchange)
-        return self.listed(parsed.underlying).get(instrument) if parsed.kind.is_option else None
+        return self.current_listing(parsed.underlying).get(instrument) if parsed.kind.is_option else None
 
-    def listed(self, underlying: str = "") -> InstrumentBook:
+    def current_listing(self, underlying: str = "") -> InstrumentBook:
         """Return the present listing, first adding strikes for the day's price range of one underlying ("": of all)."""
         market, facts = self.market, self.world.facts.underlyings
         if market is None or self.world.silent:

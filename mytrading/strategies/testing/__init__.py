@@ -185,7 +185,7 @@ class StrategyTester:
             return
         mine = {name for name in (*self.positions, *self._orders) if name in self._run.symbols}
         wanted = {leg.instrument: leg for leg in signal.entry_legs}
-        for name in sorted(signal.closed):
+        for name in sorted(signal.closed_instruments):
             self.hold(0, name)
         for instrument in sorted(mine | set(wanted)):
             leg = wanted.get(instrument)

@@ -152,7 +152,7 @@ def test_combined_reach_bounds_what_legs_cost_together() -> None:
 
 def test_first_bar_at_which_a_price_comes_to_a_level() -> None:
     reach = price_reach(two_bars(), 0)
-    assert first_bar(reach.leaves(8.0, 13.5)) == 1
-    assert first_bar(reach.leaves(9.0, math.inf)) == 0
-    assert first_bar(reach.leaves(-math.inf, 20.0)) is None
+    assert first_bar(reach.bars_outside(8.0, 13.5)) == 1
+    assert first_bar(reach.bars_outside(9.0, math.inf)) == 0
+    assert first_bar(reach.bars_outside(-math.inf, 20.0)) is None
     assert first_bar(np.zeros(0, dtype=np.bool_)) is None

@@ -15,7 +15,14 @@ from mytrading.config.key_vault import Vault, find_key, make_key
 from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.run_config import build_run_config
-from mytrading.messages.run_config import AccountRole, RunConfig, ServerMode, VenueKind, decode_run_config, seal
+from mytrading.messages.run_config import (
+    AccountRole,
+    RunConfig,
+    ServerMode,
+    VenueKind,
+    decode_run_config,
+    with_config_hash,
+)
 from mytrading.messages.run_config import write_run_config as write
 from mytrading.orchestrator import with_simulator_ports
 from mytrading.runtime.host import run_key
@@ -70,7 +77,7 @@ def test_orders_go_to_the_simulator_and_quotes_come_from_the_server(home: Path) 
     assert config.venue.api_key not in ("", KEY)
     assert [account.id for account in config.order_accounts] == [config.venue.account] == ["simulator"]
     assert (config.data_server.id, config.data_server.rest_url, config.data_server.api_key) == ("main", SERVER, KEY)
-    assert [(one.id, one.rest_url) for one in config.sources] == [("main", SERVER)]
+    assert [(one.id, one.rest_url) for one in config.quote_accounts] == [("main", SERVER)]
 
 
 def test_time_is_real_whatever_the_simulator_is_set_to(home: Path) -> None:
@@ -78,7 +85,7 @@ def test_time_is_real_whatever_the_simulator_is_set_to(home: Path) -> None:
     config = build_run_config(settings, home, home / "state", home / "run")
     (home / "state").mkdir()
     assert (config.simulator.speed, config.simulator.replay) == (1.0, "")
-    assert (config.simulator.embedded, config.simulator.runs) == (False, True)
+    assert (config.simulator.embedded, config.simulator.runs_simulator) == (False, True)
     assert config.risk.stale_quote_seconds == built(home, {"OPENALGO_API_KEY": KEY}).risk.stale_quote_seconds
     assert write_market_clock(config) == "is the real one"
     assert not config.clock_path.exists()
@@ -87,8 +94,8 @@ def test_time_is_real_whatever_the_simulator_is_set_to(home: Path) -> None:
 def test_accounts_that_stand_by_give_quotes_and_those_that_trade_are_left_out(home: Path) -> None:
     keep(home, spare=AccountRole.BACKUP, first=AccountRole.PRIMARY, second=AccountRole.TRADING)
     config = built(home, {"PAPER_VENUE": "simulator"})
-    assert [one.id for one in config.sources] == ["first", "spare"]
-    assert [one.api_key for one in config.sources] == ["key-of-first", "key-of-spare"]
+    assert [one.id for one in config.quote_accounts] == ["first", "spare"]
+    assert [one.api_key for one in config.quote_accounts] == ["key-of-first", "key-of-spare"]
     assert [account.id for account in config.order_accounts] == ["simulator"]
     assert not any(run.accounts for run in config.strategies)
 
@@ -111,7 +118,7 @@ def test_account_called_as_the_simulators_is_refused(home: Path) -> None:
 
 def test_dry_run_sends_nothing_and_needs_no_simulator(home: Path) -> None:
     config = built(home, {**CHOSEN, "TRADING_MODE": "dry_run"})
-    assert (config.venue.kind, config.simulator.runs, config.source) == (VenueKind.DRY_RUN, False, None)
+    assert (config.venue.kind, config.simulator.runs_simulator, config.source) == (VenueKind.DRY_RUN, False, None)
 
 
 def test_run_file_holds_the_key_of_the_simulator_alone(home: Path) -> None:
@@ -125,7 +132,7 @@ def test_run_file_holds_the_key_of_the_simulator_alone(home: Path) -> None:
     assert run_key.is_sealed(read)
     assert simulator_options_of_run(read).api_key == config.venue.api_key
     assert run_key.open_keys(read, own) == config
-    assert seal(read).config_hash == seal(config).config_hash
+    assert with_config_hash(read).config_hash == with_config_hash(config).config_hash
 
 
 def test_simulator_follows_the_stream_and_the_contracts_of_its_own_stack(home: Path) -> None:
@@ -141,8 +148,8 @@ def test_server_of_the_quotes_decides_and_its_address_does_not(home: Path) -> No
     moved = msgspec.structs.replace(
         config, source=msgspec.structs.replace(config.source, rest_url="http://x", ws_url="ws://x")
     )
-    assert seal(moved).config_hash == config.config_hash
-    assert seal(msgspec.structs.replace(config, source=None)).config_hash != config.config_hash
+    assert with_config_hash(moved).config_hash == config.config_hash
+    assert with_config_hash(msgspec.structs.replace(config, source=None)).config_hash != config.config_hash
 
 
 def test_commands_that_look_ask_the_server_of_the_quotes_though_no_stack_runs(

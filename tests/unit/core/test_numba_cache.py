@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.numba_cache import compiled_together, stamp
+from mytrading.core.numba_cache import code_hash, compiled_together
 from tests.kit.project import ROOT
 
 OUTER = """
@@ -88,14 +88,14 @@ def test_stamp_is_that_of_what_is_reached_and_not_of_where_it_stands() -> None:
     moved = made("inner", "\n\n\ndef f(x):\n    return x + 1.0\n")
     other = made("inner", "def f(x):\n    return x + 2.0\n")
     outer = "def g(x):\n    return sum(f(y) for y in (x, 2 * x)) + inner.f(x)\n"
-    stamps = [stamp(made("outer", outer, f=item.f, inner=item).g) for item in (first, moved, other)]
+    stamps = [code_hash(made("outer", outer, f=item.f, inner=item).g) for item in (first, moved, other)]
     assert stamps[0] == stamps[1] != stamps[2]
 
 
 def test_stamp_of_functions_that_call_each_other_has_an_end() -> None:
     source = "def even(n):\n    return n == 0 or odd(n - 1)\ndef odd(n):\n    return n != 0 and even(n - 1)\n"
     changed = made("pair", source.replace("n != 0", "n > 0"))
-    assert stamp(made("pair", source).even) == stamp(made("pair", source).even) != stamp(changed.even)
+    assert code_hash(made("pair", source).even) == code_hash(made("pair", source).even) != code_hash(changed.even)
 
 
 def test_functions_compiled_together_call_each_other_and_stay_plain(
@@ -108,7 +108,7 @@ def test_functions_compiled_together_call_each_other_and_stay_plain(
     found, other = (compiled_together(one.third, one.outer) for one in (module, changed))
     assert (found["outer"](6.0), other["outer"](6.0), module.outer(6.0)) == (3.0, 2.5, 3.0)
     assert type(module.outer) is FunctionType
-    assert stamp(found["outer"]) != stamp(other["outer"])
+    assert code_hash(found["outer"]) != code_hash(other["outer"])
 
 
 def test_numba_keeps_nothing_by_the_time_of_one_file() -> None:

@@ -20,7 +20,7 @@ from mytrading.messages.run_config import (
     VenueKind,
     VenueSettings,
     decode_run_config,
-    seal,
+    with_config_hash,
     write_run_config,
 )
 
@@ -75,7 +75,7 @@ def make_config(**changes: object) -> RunConfig:
 
 
 def test_run_config_written_and_read_is_the_same_with_exact_types(tmp_path: Path) -> None:
-    config = seal(make_config())
+    config = with_config_hash(make_config())
     write_run_config(tmp_path / "run.msgpack", config)
     read = decode_run_config(tmp_path / "run.msgpack")
     assert read == config
@@ -100,11 +100,11 @@ def test_decode_of_damaged_file_is_refused(tmp_path: Path, content: bytes) -> No
 
 
 def test_hash_ignores_secrets_and_places_and_follows_what_decides() -> None:
-    base = seal(make_config())
+    base = with_config_hash(make_config())
     venue = msgspec.structs.replace(base.venue, api_key="another", rest_url="http://127.0.0.1:6000")
-    assert seal(make_config(venue=venue, home="/elsewhere")).config_hash == base.config_hash
+    assert with_config_hash(make_config(venue=venue, home="/elsewhere")).config_hash == base.config_hash
     risk = msgspec.structs.replace(base.risk, max_order_size=1.0)
-    assert seal(make_config(risk=risk)).config_hash != base.config_hash
+    assert with_config_hash(make_config(risk=risk)).config_hash != base.config_hash
 
 
 def test_paths_of_a_run_lie_in_its_state_folder() -> None:

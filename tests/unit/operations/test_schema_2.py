@@ -53,15 +53,17 @@ def raised(body: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=list(ORDERS))
 def test_order_row_of_the_first_version_means_the_same(order: dict[str, Any]) -> None:
-    row = StreamDecoder("orders").body(raised({"type": "order", "event": "observed", "order": order, "machine_ns": 9}))
+    row = StreamDecoder("orders").decode_body(
+        raised({"type": "order", "event": "observed", "order": order, "machine_ns": 9})
+    )
     assert isinstance(row, OrderChanged) and (row.event, row.machine_ns) == ("observed", 9)
     assert flat_order(row.order) == order
 
 
 def test_orders_that_open_a_day_are_nested_in_every_journal() -> None:
     orders = list(ORDERS.values())
-    day = StreamDecoder("records").body(raised({"type": "day_opened", "day": "2026-11-20", "orders": orders}))
-    risk = StreamDecoder("records").body(raised({"type": "risk_opened", "day": "2026-11-20", "orders": orders}))
+    day = StreamDecoder("records").decode_body(raised({"type": "day_opened", "day": "2026-11-20", "orders": orders}))
+    risk = StreamDecoder("records").decode_body(raised({"type": "risk_opened", "day": "2026-11-20", "orders": orders}))
     assert isinstance(day, DayOpened) and isinstance(risk, RiskOpened) and day.orders == risk.orders
     found = dict(zip(ORDERS, day.orders, strict=True))
     resting = found["a cancel that the stream reported"]

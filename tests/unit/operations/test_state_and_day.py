@@ -25,7 +25,7 @@ from mytrading.operations.journal_verify import verify_journals
 from mytrading.operations.state_backup import verify_backup
 from mytrading.operations.state_upgrade import stored_days, upgrade_files
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
-from mytrading.runtime.journal.day_files import day_files, exported, files_to_export, removable_files
+from mytrading.runtime.journal.day_files import day_files, export_note, files_to_export, removable_files
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
 from tests.kit.journal_surgery import change, end_of, frame_with
 from tests.kit.project import unpack
@@ -168,7 +168,7 @@ def test_old_days_go_only_when_exported_and_read_by_all(config: RunConfig, capsy
             journal.close()
     assert removable_files(config, "2027-01-01") == []
     said(capsys, "day", "export")
-    assert exported(config, "router", DAY) is not None
+    assert export_note(config, "router", DAY) is not None
     assert [file.daemon for file in removable_files(config, "2027-01-01")] == ["risk"], (
         "risk's cursor was not carried over"
     )

@@ -104,7 +104,7 @@ def net_with_holdings(state: State, key: NetKey, net: int) -> int:
 def ledger_net(state: State, key: NetKey) -> int:
     """Return our own net of a key in signed units: owned by strategies plus unmanaged."""
     unmanaged = state.unmanaged.get(key)
-    return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+    return sum(position.quantity for position in state.owner_positions(key)) + (unmanaged.quantity if unmanaged else 0)
 
 
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
@@ -153,7 +153,7 @@ def _here(oms: OrderDecision, key: NetKey) -> list[NetKey]:
 
 
 def _held(oms: OrderDecision, key: NetKey) -> int:
-    return sum(position.quantity for other in _here(oms, key) for position in oms.state.holders(other))
+    return sum(position.quantity for other in _here(oms, key) for position in oms.state.owner_positions(other))
 
 
 def _same_instrument(one: NetKey | Order, other: NetKey) -> bool:

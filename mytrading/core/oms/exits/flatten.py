@@ -66,7 +66,7 @@ def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, h
 
 def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
     keys = sorted(key for key in oms.state.owners if key.account == level.account)
-    return [position for key in keys for position in oms.state.holders(key) if is_covered(level, position)]
+    return [position for key in keys for position in oms.state.owner_positions(key) if is_covered(level, position)]
 
 
 def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
@@ -121,7 +121,7 @@ def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> boo
 
     They have every filled order of ours in these keys, and all trades of an instrument undo what the day began with.
     """
-    shown = {row.broker_order_id for row in read.orders or () if row.status.ended}
+    shown = {row.broker_order_id for row in read.orders or () if row.status.is_final}
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     if not shown or not traded:
         return False

@@ -92,7 +92,7 @@ def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
 
 
 def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order]) -> str:
-    for position in oms.state.holders(key):
+    for position in oms.state.owner_positions(key):
         held = position.quantity or position.quantity_seen
         if held * order.side.sign >= 0:
             continue

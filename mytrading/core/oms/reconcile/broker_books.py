@@ -175,7 +175,7 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     source = read.id if read.positions else ""
     oms.emit(MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns))
     _mark(oms, key, Confidence.DISPUTED)
-    if oms.state.holders(key):
+    if oms.state.owner_positions(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
         _alert_dispute(oms, key, f"{what}; it is read again, entries wait", Severity.WARNING)
     oms.request_read(key.account, "mismatch", positions=True)
@@ -223,6 +223,6 @@ def dispute_alert_subject(key: NetKey) -> str:
 
 
 def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
-    for position in oms.state.holders(key):
+    for position in oms.state.owner_positions(key):
         if position.confidence is not confidence:
             oms.emit_position(msgspec.structs.replace(position, confidence=confidence, updated_ns=oms.now))

@@ -131,7 +131,7 @@ def _elsewhere(held: orders.Position, read: BooksRead, unclaimed: Sequence[Broke
         if row.instrument == held.instrument
         and row.product in (None, held.product)
         and row.side.sign * held.quantity < 0
-        and not row.status.ended
+        and not row.status.is_final
     )
 
 
@@ -165,7 +165,7 @@ def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequen
             continue  # it was found in this very read
         first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
         lost = since is not None and read.began_machine_ns > since and (first_seen is None or first_seen > since)
-        if not (lost and not row.status.ended and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
+        if not (lost and not row.status.is_final and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
             left.append(row)
     # stops that waited for a read are placed, unless positions lack units that the day began with
     for level in oms.state.open_protections():

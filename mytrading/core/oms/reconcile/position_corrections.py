@@ -18,7 +18,7 @@ from mytrading.messages.reports import BooksRead
 
 def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     """Correct the positions of a key to the broker's `net` (signed units); units no strategy owns become unmanaged."""
-    holders = oms.state.holders(key)
+    holders = oms.state.owner_positions(key)
     owned = sum(position.quantity for position in holders)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     excess = abs(owned) - abs(covered)

@@ -183,7 +183,7 @@ class State:
         """Return the stop protections that are not done, sorted by owner."""
         return [level for owned in sorted(self.guarding) if (level := self.protections.get(owned))]
 
-    def holders(self, key: NetKey) -> list[Position]:
+    def owner_positions(self, key: NetKey) -> list[Position]:
         """Positions of all owners of a net key, flat ones with unconfirmed units included, by owner."""
         names = sorted(self.owners.get(key) or ())
         return [found for name in names if (found := self.positions.get(OwnerKey(*key, name)))]

@@ -124,7 +124,7 @@ class ContextBuilder:
         """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
         state, signal = self._state, intent.signal
         if signal.changes:  # what it closes is not there to cover anything
-            here = intent.in_account(account)
+            here = intent.for_account(account)
             found = state.match_covers({one.instrument: here.lots(one, account) * state.lot_of(one.instrument)
                                         for one in here.legs})  # fmt: skip
         else:
@@ -155,7 +155,7 @@ class ContextBuilder:
         held = self._state.positions.of_instrument
         return {
             name
-            for name in signal.closed
+            for name in signal.closed_instruments
             if not any(p.account == account and p.strategy != signal.strategy and p.open_units for p in held(name))
         }
 

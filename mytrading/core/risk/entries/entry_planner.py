@@ -62,7 +62,7 @@ class EntryPlanner:
 
     def plan_entries(self, intent: Intent, account: str, now: int) -> list[Any]:
         """Return the rows that enter an intent in one account, or that size, deny or end it; [] if it must wait."""
-        intent = intent.in_account(account)
+        intent = intent.for_account(account)
         run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._leg_statuses(intent, account)
@@ -101,13 +101,11 @@ class EntryPlanner:
         if isinstance(lots, Denial):
             return [self._denied(intent, signal.changes[0].closes or signal.changes[0].opens, account, (lots,), now)]
         before = state.units_held(account, signal.strategy)
-        after = {name: size for name, size in before.items() if name not in signal.closed}
-        after |= {name: count * state.lot_of(name) for name, count in lots.items() if name in signal.opened}
+        after = {name: size for name, size in before.items() if name not in signal.closed_instruments}
+        after |= {name: count * state.lot_of(name) for name, count in lots.items() if name in signal.opened_instruments}
         if bare := sorted(state.sold_legs_left_bare(before, after)):
-            what = (
-                f"{', '.join(bare)} is sold and would lose the cover of {', '.join(sorted(signal.closed))}; close it "
-                "too, or replace the cover"
-            )
+            closed = ", ".join(sorted(signal.closed_instruments))
+            what = f"{', '.join(bare)} is sold and would lose the cover of {closed}; close it too, or replace the cover"
             return [self._denied(intent, bare[0], account, (Denial("ADJUSTMENT_BARES", what),), now)]
         if bare := sorted(self._opened_bare(signal, after)):
             what = (
@@ -116,8 +114,8 @@ class EntryPlanner:
             )
             return [self._denied(intent, bare[0], account, (Denial("ADJUSTMENT_BARES", what),), now)]
         admitted = IntentSized(signal=signal.id, account=account, lots=lots, why="as held and changed", at_ns=now)
-        planned = replace(intent, sized={**intent.sized, account: lots}).in_account(account)
-        opened = [leg for leg in planned.legs if leg.instrument in signal.opened]
+        planned = replace(intent, sized={**intent.sized, account: lots}).for_account(account)
+        opened = [leg for leg in planned.legs if leg.instrument in signal.opened_instruments]
         if not opened:
             return [admitted]
         if any(self._must_wait(leg.instrument, account, planned, now) for leg in opened):
@@ -144,9 +142,9 @@ class EntryPlanner:
         lost = {
             leg.instrument: leg.lots * state.lot_of(leg.instrument)
             for leg in signal.legs
-            if leg.lots > 0 and leg.instrument not in after and leg.instrument not in signal.opened
+            if leg.lots > 0 and leg.instrument not in after and leg.instrument not in signal.opened_instruments
         }
-        return state.sold_legs_left_bare({**after, **lost}, after) & signal.opened if lost else set()
+        return state.sold_legs_left_bare({**after, **lost}, after) & signal.opened_instruments if lost else set()
 
     def _is_contract(self, name: str) -> bool:
         found = self._environment.instruments.get(name)
@@ -156,14 +154,14 @@ class EntryPlanner:
         """The lots of all legs in an account after an adjustment. A leg that replaces one which is not held there any
         more is not opened."""
         signal = intent.signal
-        held = {leg.instrument: leg.lots for leg in intent.in_account(account).legs}
+        held = {leg.instrument: leg.lots for leg in intent.for_account(account).legs}
         held = {
             name: lots
             for name, lots in held.items()
             if self._state.units_of(signal.strategy, signal.watch, name, account)
         }
         wanted = {leg.instrument: leg.lots for leg in signal.legs}
-        lots, applies = {name: count for name, count in held.items() if name not in signal.closed}, False
+        lots, applies = {name: count for name, count in held.items() if name not in signal.closed_instruments}, False
         for change in signal.changes:
             if change.closes and change.closes not in held:
                 continue
@@ -173,7 +171,9 @@ class EntryPlanner:
                 same = abs(held[change.closes]) if change.same_size else abs(count)
                 lots[change.opens] = same if count > 0 else -same
         if not applies:
-            return Denial("ADJUSTMENT_WAITS", f"{', '.join(sorted(signal.closed))} is not held any more in {account}")
+            return Denial(
+                "ADJUSTMENT_WAITS", f"{', '.join(sorted(signal.closed_instruments))} is not held any more in {account}"
+            )
         return lots
 
     def _enter(
@@ -372,7 +372,7 @@ class EntryPlanner:
 
     def has_basket_begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of a several-leg intent was ordered in an account, or while a sold leg is stopped out."""
-        return self._cases.has_basket_begun(intent.in_account(account), account)
+        return self._cases.has_basket_begun(intent.for_account(account), account)
 
     def why_entries_blocked(self, account: str, now: int) -> str:
         """Return the first rule's reason why an account may enter nothing now, trading hours aside; else empty."""
@@ -456,11 +456,11 @@ class EntryPlanner:
         state, signal = self._state, intent.signal
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
         mine = [p for p in state.positions.of_strategy(signal.strategy) if p.account == account]
-        gone = {p.instrument for p in mine if p.owner in state.closing or not p.open_units} & signal.closed
+        gone = {p.instrument for p in mine if p.owner in state.closing or not p.open_units} & signal.closed_instruments
         units, opened, kept = state.units_held(account, signal.strategy), list[Position](), list[str]()
         for position in mine:
             name = position.instrument
-            if name in signal.opened and position.open_units:
+            if name in signal.opened_instruments and position.open_units:
                 if state.sold_legs_needing(units, name):
                     kept.append(name)
                     continue
@@ -471,7 +471,7 @@ class EntryPlanner:
         text = f"{signal.strategy} in {account}: the change of legs was not carried out: {why}; {left}, with its stops"
         denial = self._denied(
             intent,
-            intent.signal.entry_legs[0].instrument if signal.opened else "",
+            intent.signal.entry_legs[0].instrument if signal.opened_instruments else "",
             account,
             (Denial(ADJUSTMENT_BROKEN, why),),
             now,
@@ -488,7 +488,7 @@ class EntryPlanner:
         before they are held."""
         if account in intent.ended:
             return False
-        legs = self._leg_statuses(intent.in_account(account), account)
+        legs = self._leg_statuses(intent.for_account(account), account)
         coming = any(leg.target > 0 and not leg.is_complete for leg in legs)
         return coming and self._state.has_short_exposure(account, intent.signal.strategy, intent)
 

@@ -17,7 +17,7 @@ from mytrading.core.risk.protection.stop_coverage import (
     resting_units,
 )
 from mytrading.core.risk.runs.run_events import with_close_event
-from mytrading.core.risk.state.decision_rows import buy_back, close_covering, close_position, risk_alert
+from mytrading.core.risk.state.decision_rows import buy_back, close_after_covered, close_position, risk_alert
 from mytrading.core.risk.state.orphan_hedges import protective_exit_cause
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
@@ -69,7 +69,7 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
         if quote is not None:
             cause = content_id("target", position.strategy, instrument, f"{level:g}")
             text = f"target: {quote.ltp:g} has reached {level:g}"
-            closed = close_covering(state, position, cause, text, quote.received_ns, now)
+            closed = close_after_covered(state, position, cause, text, quote.received_ns, now)
             rows += with_close_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
     return tuple(rows)
 
@@ -110,7 +110,7 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
     elif state.is_hedge(position):
         return []
     else:
-        closed = close_covering(state, position, cause, text, quote.received_ns, now)
+        closed = close_after_covered(state, position, cause, text, quote.received_ns, now)
     rows = with_close_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
     guard = state.protections.get(key) if closed and key not in state.stop_levels else None
     if guard is not None:
@@ -167,5 +167,5 @@ def _bare(state: RiskState, kind: str, bare: UncoveredPosition, position: Positi
         return []
     cause = protective_exit_cause("bare" if uncovered else "doubt", bare.subject, bare.since_ns)
     reason = "its stop is not at the broker" if uncovered else "its stop was on its way or in doubt for too long"
-    closed = close_covering(state, position, cause, reason, 0, now)
+    closed = close_after_covered(state, position, cause, reason, 0, now)
     return with_close_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)

@@ -32,7 +32,7 @@ def why_not_ready(state: RiskState, account: str) -> str:
         if beat is None or state.machine_ns - beat.machine_ns > SILENT_NS:
             return f"{name} is silent"
     health = state.health.get(account)
-    if health is not None and not health.healthy:
+    if health is not None and not health.is_healthy:
         return f"account {account}: {health.message or 'its books are not read yet'}"
     if account in state.recovering:
         return f"account {account}: its books are being compared with the journal since the router's start"

@@ -60,7 +60,7 @@ def stop_holder(case: PreTradeContext) -> StopPlan:
         return plan
     if case.covers:
         return _ENGINE
-    return _BROKER if can_rest(case.instrument, case.side, _level_of(case), *_prices(case)) else _ENGINE
+    return _BROKER if can_stop_rest(case.instrument, case.side, _level_of(case), *_prices(case)) else _ENGINE
 
 
 def plan_stop(case: PreTradeContext) -> StopLevels | str:
@@ -97,7 +97,7 @@ def stop_problem(case: PreTradeContext) -> str:
         return ""
     if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
         entry = case.side
-        if not can_rest(case.instrument, entry, case.guard_level, *_prices(case)):
+        if not can_stop_rest(case.instrument, entry, case.guard_level, *_prices(case)):
             furthest, way = (
                 furthest_resting_level(case.instrument, entry, *_prices(case)),
                 "above" if entry is _BUY else "below",
@@ -149,7 +149,9 @@ def _is_beyond(entry: Side, level: float, price: float, tick: float) -> bool:
     return level + tick < price if entry is _BUY else level - tick > price
 
 
-def can_rest(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
+def can_stop_rest(
+    instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None
+) -> bool:
     """True if the exchange would accept an entry's stop order, triggered at `level`, now; in rupees: `price` is the
     instrument's present price, `previous_close` None if unknown."""
     furthest = furthest_resting_level(instrument, entry, price, previous_close)

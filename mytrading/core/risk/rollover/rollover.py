@@ -102,7 +102,7 @@ class Rollover:
         if rule is None or account in intent.spent:
             return []
         rows: list[Any] = []
-        for leg in intent.in_account(account).legs:
+        for leg in intent.for_account(account).legs:
             near, product = self._environment.instruments.get(leg.instrument), signal.product_of(leg)
             if near is None or product is Product.MIS or not self._is_near(near, rule, now):
                 continue

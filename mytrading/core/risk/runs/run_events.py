@@ -7,7 +7,7 @@ from typing import Any
 
 from mytrading.core.ids import content_id
 from mytrading.core.risk.runs.run import Breach, Run, RunLeg, fired_rule_name, run_id_of
-from mytrading.core.risk.state.decision_rows import close_covering, close_positions, risk_alert, withdraw_entries
+from mytrading.core.risk.state.decision_rows import close_after_covered, close_positions, risk_alert, withdraw_entries
 from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective_exit
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.text.money import rupees
@@ -103,7 +103,7 @@ class RunEvents:
         event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
         rows: list[Any] = [event, *breach_alerts(f"{run.strategy} {leg.name}", breach, now)]
         if breach.acts:
-            rows += close_covering(self._state, leg.position, event.cause, event.note, trace_ns, now)
+            rows += close_after_covered(self._state, leg.position, event.cause, event.note, trace_ns, now)
         return rows
 
     def rows_squaring_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:

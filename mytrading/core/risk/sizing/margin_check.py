@@ -76,7 +76,7 @@ class MarginCheck:
         valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
         held, day = self._held_legs(signal, account), self._environment.calendar.trading_day(now)
-        table = margin.added_margin(legs, held, self._environment.tables, day, signal.closed)
+        table = margin.added_margin(legs, held, self._environment.tables, day, signal.closed_instruments)
         if not self.may_ask_broker(legs):
             return RequiredMargin(table, table)
         answer = self._answer(signal, account, legs, table, day)
@@ -115,7 +115,7 @@ class MarginCheck:
     ) -> tuple[list[MarginLeg], list[MarginLeg]]:
         """All legs of a position before and after an adjustment that opens these."""
         held = self._held_legs(signal, account)
-        return held, [*(leg for leg in held if leg.instrument.id not in signal.closed), *opened]
+        return held, [*(leg for leg in held if leg.instrument.id not in signal.closed_instruments), *opened]
 
     def ask_about_change(self, signal: Signal, account: str, opened: Sequence[MarginLeg]) -> list[Any] | None:
         """Ask for the margin of all legs before and after an adjustment; what is returned is as for `ask_broker`.
@@ -178,7 +178,7 @@ class MarginCheck:
         """Rupees of free cash; None while the account's funds are unknown or too old."""
         return self._free(account, 0.0)
 
-    def available(self, account: str) -> float | None:
+    def available_margin(self, account: str) -> float | None:
         """Rupees of free cash and collateral; None while the account's funds are unknown or too old."""
         return self._free(account, self._environment.tables.collateral_share)
 
@@ -195,7 +195,7 @@ class MarginCheck:
         found: dict[str, float] = {}
         for account in filter(self.funds_known, self._state.margin.funds):
             reserved = self._state.margin.allocated(account) + self._state.margin_kept_for_baskets(account)
-            found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
+            found[f"margin_free:{account}"] = round(self.available_margin(account) or 0.0, 2)
             found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
             found[f"margin_reserved:{account}"] = round(reserved, 2)
             found[f"{BUFFER}{account}"] = self.buffer(account)

@@ -184,7 +184,7 @@ class Sizer:
 
     def _funds(self, account: str) -> FreeFunds | None:
         margins = self._margins
-        cash, available = margins.cash(account), margins.available(account)
+        cash, available = margins.cash(account), margins.available_margin(account)
         if cash is None or available is None:
             return None
         return FreeFunds(cash, available, margins.buffer(account), margins.learnt_buffer(account))
@@ -217,7 +217,7 @@ class Sizer:
             return LotMultiple(intended, f"{intended} as wanted")
         accounts = self._environment.accounts_of(intent.signal.strategy)
         lots, whole = intended * len(accounts), "shared"
-        free = {name: self._margins.available(name) or 0.0 for name in accounts if name not in intent.sized}
+        free = {name: self._margins.available_margin(name) or 0.0 for name in accounts if name not in intent.sized}
         leg = intent.legs[0]
         taken = sum(
             abs(intent.sized[name].get(leg.instrument, leg.lots)) * intended // abs(leg.lots)

@@ -89,7 +89,9 @@ def _covers(state: RiskState, position: Position, chosen: list[Position]) -> boo
     )
 
 
-def close_covering(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int, now: int) -> list[Any]:
+def close_after_covered(
+    state: RiskState, position: Position, cause: str, reason: str, trace_ns: int, now: int
+) -> list[Any]:
     """Return rows that close a position, the sold options that it covers before it.
 
     Where there are such options their intent is given up, and the position itself waits until they are flat.
@@ -139,7 +141,7 @@ def _give_up(state: RiskState, position: Position, bare: set[str], reason: str, 
     intent = state.intents.get((position.strategy, state.watch_of(position)))
     if intent is None or position.account in intent.given_up:
         return []
-    if not any(leg.instrument in bare for leg in intent.in_account(position.account).legs):
+    if not any(leg.instrument in bare for leg in intent.for_account(position.account).legs):
         return []
     covered = ", ".join(sorted(bare))
     return [

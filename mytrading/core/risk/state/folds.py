@@ -136,7 +136,7 @@ def _adjust(state: RiskState, signal: Signal, known: Intent | None) -> None:
 
 def legs_as_held(state: RiskState, known: Intent | None, held: list[Position]) -> tuple[Leg, ...]:
     """Return the legs that stand for positions of one account, with the terms of those of the intent `known`."""
-    here = known.in_account(held[0].account) if known is not None else None
+    here = known.for_account(held[0].account) if known is not None else None
     terms = {leg.instrument: leg for leg in here.signal.legs} if here is not None else {}
     legs = []
     for position in held:
@@ -233,9 +233,13 @@ def _take_back(state: RiskState, intent: Intent, account: str) -> None:
     signal, units = intent.signal, state.units_held(account, intent.signal.strategy)
     there = [p for p in state.positions_for(signal.strategy, signal.watch) if p.account == account]
     kept = []
-    for position in sorted(there, key=lambda one: one.instrument not in signal.opened):  # the new cover goes first
+    for position in sorted(
+        there, key=lambda one: one.instrument not in signal.opened_instruments
+    ):  # the new cover goes first
         name = position.instrument
-        ours = name not in signal.opened and (name not in signal.closed or position.open_units < 0)
+        ours = name not in signal.opened_instruments and (
+            name not in signal.closed_instruments or position.open_units < 0
+        )
         if position.owner in state.closing or not (ours or state.sold_legs_needing(units, name)):
             units.pop(name, None)
         else:
@@ -258,7 +262,7 @@ def _settle_adjustment(state: RiskState, intent: Intent) -> None:
             return
         if account in intent.ended:
             continue
-        here = intent.in_account(account)
+        here = intent.for_account(account)
         for leg in here.legs:
             stopped = orphan_hedges.stop_out_count(state, intent, account, leg.instrument)
             held = state.units_of(strategy, watch, leg.instrument, account)
@@ -281,7 +285,7 @@ def _settle_if_satisfied(state: RiskState, intent: Intent) -> None:
     held = () if signal.keeps else state.positions_for(strategy, watch)
     there = (*held, *state.pending_entries(strategy, watch))
     if there:
-        wanted = {leg.instrument for account in accounts for leg in intent.in_account(account).legs}
+        wanted = {leg.instrument for account in accounts for leg in intent.for_account(account).legs}
         if any(thing.instrument not in wanted for thing in there):
             return
     if state.closing and state.closing_accounts(strategy, watch):
@@ -289,7 +293,7 @@ def _settle_if_satisfied(state: RiskState, intent: Intent) -> None:
     for account in accounts:
         if account in intent.ended:
             continue
-        here = intent.in_account(account)
+        here = intent.for_account(account)
         for leg in here.legs:
             if not _is_leg_satisfied(state, here, leg, account):
                 return
@@ -483,7 +487,7 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
     for intent in state.intents.values():
         if intent.signal.strategy != closed.strategy:
             continue
-        if intent.opened(closed):
+        if intent.still_wants(closed):
             if not (intent.signal.changes and not intent.settled):  # the legs beside it go on being changed
                 intent.mark_closed_elsewhere(closed.account, at_ns)
             if protected and closed.quantity < 0 and orphan_hedges.only_hedges_left(state, intent, closed.account):

@@ -37,7 +37,7 @@ class Intent(msgspec.Struct, kw_only=True):
     legs: tuple[Leg, ...] = ()
     """The legs that want a position, which follow from the signal."""
 
-    def in_account(self, account: str) -> Intent:
+    def for_account(self, account: str) -> Intent:
         """Return the intent as it applies in an account: with the contracts its legs were rolled over to there, and of
         an adjustment with what is to be held there."""
         names = self.moved.get(account, {})
@@ -70,7 +70,7 @@ class Intent(msgspec.Struct, kw_only=True):
         """True if a leg may be ordered for the intent: of an adjustment only what it opens, once it is admitted."""
         if not self.signal.changes:
             return True
-        return account in self.sized and leg.instrument in self.signal.opened
+        return account in self.sized and leg.instrument in self.signal.opened_instruments
 
     @property
     def entry_terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
@@ -97,12 +97,12 @@ class Intent(msgspec.Struct, kw_only=True):
         today = iso_day(self.signal.created_ns)
         return not self.signal.rearmed and iso_day(max(known.since_ns, known.spent_ns)) == today
 
-    def opened(self, closed: Position) -> bool:
+    def still_wants(self, closed: Position) -> bool:
         """True if a position that was closed is wanted still, and was opened for it: an older one made way for it."""
-        legs = self.in_account(closed.account).legs
+        legs = self.for_account(closed.account).legs
         wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
         older = closed.opened_ns < self.since_ns
-        kept = bool(self.signal.changes) and closed.instrument not in self.signal.opened
+        kept = bool(self.signal.changes) and closed.instrument not in self.signal.opened_instruments
         return wanted and closed.account not in self.given_up and (kept or not older)
 
     def mark_closed_elsewhere(self, account: str, at_ns: int) -> None:
@@ -121,7 +121,7 @@ class Intent(msgspec.Struct, kw_only=True):
 
     def target_lots(self, instrument: str, account: str) -> int:
         """Lots (signed) of an instrument that are to be held in an account; 0 once the intent is given up there."""
-        here = self.in_account(account)
+        here = self.for_account(account)
         wanted = (here.lots(leg, account) for leg in here.signal.legs if leg.instrument == instrument)
         return 0 if account in self.given_up else next(wanted, 0)
 

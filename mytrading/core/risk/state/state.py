@@ -349,7 +349,7 @@ class RiskState:
 
     def hedge_instruments(self, intent: Intent, account: str) -> set[str]:
         """The bought options that would hedge sold ones of an intent if all its legs were held."""
-        here = intent.in_account(account)
+        here = intent.for_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
         return {cover.bought for cover in self.match_covers(units) if cover.hedge}
 
@@ -399,7 +399,7 @@ class RiskState:
                 units[order.instrument] = units.get(order.instrument, 0) + self.pending_fill(order) * order.side.sign
         intent = intent or self.intents.get((strategy, watch))
         if intent is not None and not intent.settled and account not in intent.ended:
-            here = intent.in_account(account)
+            here = intent.for_account(account)
             for leg in here.legs:
                 if not here.orders_leg(leg, account):
                     continue
@@ -518,7 +518,7 @@ class RiskState:
     def _opens_changed_legs(self, strategy: str) -> bool:
         """True while an adjustment that was admitted in an account and not given up there is under way."""
         return any(
-            intent.signal.opened and intent.sized.keys() - intent.ended
+            intent.signal.opened_instruments and intent.sized.keys() - intent.ended
             for intent in self.open_intents()
             if intent.signal.strategy == strategy
         )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.backtest.data.columns import DataError, resample, timeframe_of
-from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.feeds import session_bounds
 from mytrading.backtest.data.load import columns_from_bars, load_bars, load_instruments
 from mytrading.core.time import DAY as DAY_NS
 from mytrading.core.time import MINUTE, to_ns
@@ -195,7 +195,7 @@ def test_file_of_another_kind_or_none_says_what_is_read(tmp_path: Path) -> None:
 def test_longer_bars_are_anchored_to_the_open_and_know_their_last_row() -> None:
     rows = [(100 + n, 101 + n, 99 + n, 100.5 + n, 10) for n in range(12)]
     columns = bars(rows, at=time(9, 15))
-    opens, _ = sessions(columns, calendar())
+    opens, _ = session_bounds(columns, calendar())
     found, lasts = resample(columns, "5m", opens)
     assert found.start_ns.tolist() == [FIRST, FIRST + 300 * 10**9, FIRST + 600 * 10**9]
     assert found.table[:, 0].tolist() == [100, 105, 99, 104.5, 50]

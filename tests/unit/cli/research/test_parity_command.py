@@ -124,7 +124,7 @@ def writer_of(row: Any) -> str:
     """The daemon that writes rows of a kind to a journaled stream; empty if none does."""
     for daemon in ("engine", "risk", "router"):
         stream = STREAMS.get(row_streams(daemon).get(type(row), ""))
-        if stream is not None and stream.journaled and daemon in stream.writers:
+        if stream is not None and stream.is_journaled and daemon in stream.writers:
             return daemon
     return ""
 

@@ -47,7 +47,7 @@ def test_clock_time_is_indian_whatever_the_zone_of_the_machine(monkeypatch: pyte
 def test_headline_gives_a_reason_for_the_trading_level_only_if_there_is_one() -> None:
     control = ControlMachine()
     body = {"system": "S", "profile": "paper", "mode": "paper", "market_ns": 0, "speed": 1.0}
-    current = control.current()
+    current = control.overall_level()
     assert status_headline({**body, "trading": {"level": current.level.value, "reason": current.reason}}).endswith(
         " normal"
     )

@@ -47,8 +47,8 @@ def test_set_clock_new_market_begins_at_an_open_and_stands_until_the_hold_is_ove
     assert start == first_market_ns(config)
     assert clock.now() == start
     longest = round(STRETCH * READY_S * 1e9)
-    assert clock.at(machine_now() + longest - 1_000_000_000) == start, "`up` may still wait for processes"
-    assert clock.at(machine_now() + longest + 1_000_000_000) > start
+    assert clock.market_ns_at(machine_now() + longest - 1_000_000_000) == start, "`up` may still wait for processes"
+    assert clock.market_ns_at(machine_now() + longest + 1_000_000_000) > start
 
 
 def test_set_clock_in_lock_step_stands_at_its_beginning(tmp_path: Path) -> None:

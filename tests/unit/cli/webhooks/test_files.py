@@ -222,8 +222,8 @@ def test_webhook_is_locked_and_rotated_on_the_day_of_a_special_session(
     monkeypatch.setattr("mytrading.cli.shell.target.market_now", lambda _profile: MUHURAT)
     made = webhook(start="09:20", end="15:00", square_off="15:10")
     files.save(tmp_path, "alerts", made.file)
-    assert files.change(tmp_path, "alerts", lambda file: replace(file, locked=True)).file.locked
-    fresh = files.change(tmp_path, "alerts", lambda file: files.with_new_token(file, "fresh", 0.0, 0))
+    assert files.rewrite_webhook_file(tmp_path, "alerts", lambda file: replace(file, locked=True)).file.locked
+    fresh = files.rewrite_webhook_file(tmp_path, "alerts", lambda file: files.with_new_token(file, "fresh", 0.0, 0))
     assert fresh.file.token.digest == digest_of("fresh")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.cli.webhooks.trial import send
+from mytrading.cli.webhooks.trial import send_alert
 from mytrading.core.webhooks.answers import AlertAnswer
 from tests.kit.alert_loop import Loop
 
@@ -19,4 +19,4 @@ def test_alert_is_sent_again_until_the_stack_knows_its_webhook(
         statuses = iter(answers)
         loop.answer = lambda _: AlertAnswer(next(statuses), {})
         url = f"http://127.0.0.1:{loop.server.port}/strategy/webhook/token"
-        assert send(url, b"{}", patience)[0] == expected
+        assert send_alert(url, b"{}", patience)[0] == expected

@@ -98,17 +98,17 @@ def test_conflator_keeps_the_newest_of_each_instrument_and_empties() -> None:
 
 def test_quote_is_fresh_by_market_time_or_by_the_machine_time_floor() -> None:
     freshness = Freshness(floor_ns=2 * SECOND)
-    freshness.touch("a", 100 * SECOND, 10 * SECOND)
+    freshness.record_price("a", 100 * SECOND, 10 * SECOND)
     limit = 5 * SECOND
-    assert freshness.fresh("a", limit, 105 * SECOND, 90 * SECOND)
-    assert freshness.fresh("a", limit, 700 * SECOND, 12 * SECOND)
-    assert not freshness.fresh("a", limit, 106 * SECOND, 13 * SECOND)
-    assert not freshness.fresh("b", limit, 0, 0)
+    assert freshness.is_fresh("a", limit, 105 * SECOND, 90 * SECOND)
+    assert freshness.is_fresh("a", limit, 700 * SECOND, 12 * SECOND)
+    assert not freshness.is_fresh("a", limit, 106 * SECOND, 13 * SECOND)
+    assert not freshness.is_fresh("b", limit, 0, 0)
 
 
 def test_age_counts_from_the_last_touch_or_is_all_time() -> None:
     freshness = Freshness(floor_ns=0)
-    freshness.touch("a", 100, 40)
+    freshness.record_price("a", 100, 40)
     assert (freshness.age("a", 50), freshness.age("b", 50)) == (10, 50)
     freshness.forget("a")
     assert freshness.age("a", 50) == 50

@@ -10,7 +10,7 @@ WELL, DOUBTFUL, SICK = Condition.WELL, Condition.DOUBTFUL, Condition.SICK
 
 def pulse(expects: int = 1) -> Pulse:
     made = Pulse(13 * SECOND, 5 * SECOND, 0)
-    made.connected(0)
+    made.record_connect(0)
     made.expect(expects, 0)
     return made
 
@@ -18,13 +18,13 @@ def pulse(expects: int = 1) -> Pulse:
 def test_connected_source_without_a_tick_is_neither_well_nor_sick_at_first() -> None:
     made = pulse()
     assert not made.is_well(SECOND) and not made.is_sick(SECOND)
-    made.ticked(SECOND)
+    made.record_quote(SECOND)
     assert made.is_well(SECOND)
 
 
 def test_mute_source_is_found_within_fifteen_seconds_and_after_a_freeze_of_ten_is_not() -> None:
     made = pulse()
-    made.ticked(SECOND)
+    made.record_quote(SECOND)
     assert made.is_well(12 * SECOND) and not made.wants_fresh_connection(12 * SECOND)
     assert made.is_mute(15 * SECOND) and made.is_sick(15 * SECOND)
     assert made.wants_fresh_connection(15 * SECOND)
@@ -33,28 +33,28 @@ def test_mute_source_is_found_within_fifteen_seconds_and_after_a_freeze_of_ten_i
 
 def test_fresh_connection_that_stays_mute_is_given_up_at_growing_intervals() -> None:
     made = pulse()
-    made.ticked(0)
+    made.record_quote(0)
     times = []
     for second in range(1, 600):
         if made.wants_fresh_connection(second * SECOND):
             times.append(second)
-            made.lost()
-            made.connected(second * SECOND)
+            made.record_loss()
+            made.record_connect(second * SECOND)
     assert [b - a for a, b in zip([0, *times], times, strict=False)] == [14, 27, 53, 105, 209]
 
 
 def test_tick_on_connecting_does_not_heal_what_falls_mute_again_at_once() -> None:
     made = pulse()
-    made.ticked(0)
+    made.record_quote(0)
     found = []
     for second in range(1, 200):
         if made.wants_fresh_connection(second * SECOND):
             found.append(second)
-            made.connected(second * SECOND)
-            made.ticked(second * SECOND)
+            made.record_connect(second * SECOND)
+            made.record_quote(second * SECOND)
     assert found == [14, 41, 94, 199]
     for second in range(200, 700):
-        made.ticked(second * SECOND)
+        made.record_quote(second * SECOND)
     assert made.wants_fresh_connection(714 * SECOND)
 
 
@@ -76,14 +76,14 @@ def test_quiet_instruments_are_given_more_time() -> None:
 
 def test_lost_connection_is_sick_after_its_own_shorter_wait() -> None:
     made = pulse()
-    made.ticked(0)
-    made.lost()
+    made.record_quote(0)
+    made.record_loss()
     assert not made.is_well(SECOND) and not made.is_sick(5 * SECOND)
     assert made.is_sick(6 * SECOND) and not made.is_mute(6 * SECOND)
 
 
 def run(choice: SourceChoice, seconds: range, *conditions: Condition) -> list[tuple[int, Switch]]:
-    found = [(second, choice.look(conditions, second * SECOND)) for second in seconds]
+    found = [(second, choice.choose(conditions, second * SECOND)) for second in seconds]
     return [(second, switch) for second, switch in found if switch is not None]
 
 

@@ -154,8 +154,8 @@ def test_premiums_are_monotonic_in_strike_and_volatility_and_convex_in_strike(ye
     assert min(np.diff(calls, 2).min(), np.diff(puts, 2).min()) >= -slack
     by_volatility = black76.prices(FORWARD, 24_300.0, years, np.linspace(0.01, 4.0, 400), 0.065, True)
     assert np.diff(by_volatility).min() >= -slack
-    found, _ = black76.implied(np.arange(0.05, 400.0, 0.05), FORWARD, np.full(7999, 24_300.0), years, 0.065,
-                               np.ones(7999, bool))  # fmt: skip
+    premiums, strike = np.arange(0.05, 400.0, 0.05), np.full(7999, 24_300.0)
+    found, _ = black76.implied_volatilities(premiums, FORWARD, strike, years, 0.065, np.ones(7999, bool))
     assert np.diff(found).min() > 0.0
 
 
@@ -221,7 +221,7 @@ def test_compiled_and_plain_functions_agree() -> None:
         (price,) = black76.prices(forward, ladder, years, sigma, rate, side)
         assert price == pytest.approx(price_one(forward, strike, years, volatility, rate, call), rel=1e-14, abs=1e-14)
         for asked in (premium, premium - value, 2 * forward + strike):
-            (found,), (reason,) = black76.implied(np.array([asked]), forward, ladder, years, rate, side)
+            (found,), (reason,) = black76.implied_volatilities(np.array([asked]), forward, ladder, years, rate, side)
             plain = implied_one(asked, forward, strike, years, rate, call)
             assert reason == plain[1]
             assert found == pytest.approx(plain[0], rel=1e-12, nan_ok=True)
@@ -261,7 +261,7 @@ def test_chain_is_inverted_and_differentiated_whole_and_holes_stay_holes() -> No
     smile = 0.12 + ((strikes - FORWARD) / FORWARD) ** 2
     premiums = black76.prices(FORWARD, strikes, 7 / 365, smile, 0.065, calls)
     premiums[3] = 0.0
-    found, reasons = black76.implied(premiums, FORWARD, strikes, 7 / 365, 0.065, calls)
+    found, reasons = black76.implied_volatilities(premiums, FORWARD, strikes, 7 / 365, 0.065, calls)
     assert np.isnan(found[3])
     assert reasons[3] == Reason.BAD_INPUT
     rest = np.arange(strikes.size) != 3

@@ -330,11 +330,11 @@ def whole(at: int) -> BooksRead:
 
 def test_health_needs_books_mode_and_positions() -> None:
     health = HealthTracker("main")
-    assert not health.health_at(T0).healthy
+    assert not health.health_at(T0).is_healthy
     health.on_read(JOB, books(T0 - 1, T0, orders=(), trades=()), True, "sandbox")
-    assert not health.health_at(T0).healthy
+    assert not health.health_at(T0).is_healthy
     health.on_read(JOB, whole(T0), True, "sandbox")
-    assert health.health_at(T0).healthy
+    assert health.health_at(T0).is_healthy
     assert health.health_at(T0).broker == "sandbox"
 
 
@@ -343,9 +343,9 @@ def test_book_that_fails_while_another_is_read_is_named_until_both_are() -> None
     health.on_read(JOB, whole(T0), True, "")
     health.on_read(JOB, books(T0, T0 + 1, orders=()), True, "", "tradebook: an error")
     level = health.health_at(T0 + 1)
-    assert (level.connected, level.healthy, level.message) == (True, False, "tradebook: an error")
+    assert (level.connected, level.is_healthy, level.message) == (True, False, "tradebook: an error")
     health.on_read(JOB, whole(T0 + 2), True, "")
-    assert (health.health_at(T0 + 2).healthy, health.health_at(T0 + 2).message) == (True, "")
+    assert (health.health_at(T0 + 2).is_healthy, health.health_at(T0 + 2).message) == (True, "")
 
 
 def test_wrong_mode_stays_wrong_when_a_later_read_does_not_say() -> None:
@@ -382,7 +382,7 @@ def test_funds_that_cannot_be_read_for_long_are_reported_until_they_are_read() -
     health.on_read(JOB, whole(T0 + 119 * SECOND), True, "")
     assert health.health_at(T0 + 120 * SECOND).funds_unread == ""
     late = health.health_at(T0 + 121 * SECOND)
-    assert (late.funds_unread, late.healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
+    assert (late.funds_unread, late.is_healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
     health.on_funds_read(T0 + 130 * SECOND)
     assert health.health_at(T0 + 130 * SECOND).funds_unread == ""
 
@@ -395,7 +395,7 @@ def test_funds_that_were_never_read_are_unread_once_as_long_has_passed_since_the
     assert health.health_at(T0 + 120 * SECOND).funds_unread == ""
     health.on_read(JOB, whole(T0 + 121 * SECOND), True, "")
     late = health.health_at(T0 + 121 * SECOND)
-    assert (late.funds_unread, late.healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
+    assert (late.funds_unread, late.is_healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
     health.on_funds_read(T0 + 122 * SECOND)
     assert health.health_at(T0 + 122 * SECOND).funds_unread == ""
 
@@ -405,9 +405,9 @@ def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> No
     health.on_read(JOB, whole(T0), True, "")
     funds = ReadJob("f", orders=False, trades=False, positions=False, funds=True)
     health.on_read(funds, books(T0 + 1, T0 + 2), None, "")
-    assert health.health_at(T0 + 2).healthy
+    assert health.health_at(T0 + 2).is_healthy
     health.on_read(funds, books(T0 + 3, T0 + 4), False, "")
-    assert not health.health_at(T0 + 4).healthy
+    assert not health.health_at(T0 + 4).is_healthy
 
 
 def test_session_is_lost_while_all_books_are_refused_and_back_with_the_first_that_is_read() -> None:
@@ -425,7 +425,7 @@ def test_instrument_with_an_unreadable_row_stays_unread_until_a_visit_to_all_boo
     health = HealthTracker("main")
     orders_only = ReadJob("o", orders=True, trades=True, positions=False, funds=False)
     health.on_read(JOB, replace(whole(T0), unread=("NSE:INFY",)), True, "")
-    assert health.health_at(T0).healthy
+    assert health.health_at(T0).is_healthy
     health.on_read(orders_only, books(T0, T0 + 1, orders=(), trades=()), True, "")
     assert health.health_at(T0 + 1).unread == ("NSE:INFY",)
     health.on_read(JOB, whole(T0 + 2), True, "")

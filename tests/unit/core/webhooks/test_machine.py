@@ -319,13 +319,13 @@ def test_new_day_begins_with_the_alerts_of_the_week() -> None:
     opened = receiver.machine.snapshot("2026-01-08")
     receiver.rows = [opened]
     receiver.restart()
-    receiver.machine.notice(receiver.machine_ns)
+    receiver.machine.set_machine_time(receiver.machine_ns)
     found = receiver.machine.alert(alert.status)
     assert found is not None
     assert [row.verdict.value for row in found.verdicts] == ["accepted"]
     receiver.wait(1)
     assert verdicts(receiver.post(BUY)[1]) == ["duplicate"]
-    receiver.machine.notice(receiver.machine_ns + 8 * 86_400 * SECOND)
+    receiver.machine.set_machine_time(receiver.machine_ns + 8 * 86_400 * SECOND)
     assert receiver.machine.alert(alert.status) is None
 
 
@@ -420,7 +420,7 @@ def test_what_counts_of_forgotten_alerts_is_known_on_a_new_day(monkeypatch: pyte
     assert verdicts(receiver.post(body.format(1))[1]) == ["duplicate"]
     _, rows = receiver.post(body.format(2))
     assert (verdicts(rows), rows[0].instrument) == (["no_op"], call)
-    receiver.machine.notice(receiver.machine_ns + 8 * 86_400 * SECOND)
+    receiver.machine.set_machine_time(receiver.machine_ns + 8 * 86_400 * SECOND)
     (standing,) = receiver.machine.snapshot("2026-01-16").standing
     assert (standing.alert, standing.target) == (first.id, 150)
 

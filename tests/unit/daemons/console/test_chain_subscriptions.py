@@ -106,14 +106,14 @@ def test_chain_that_cannot_be_had_says_why_and_the_others_go_on(
         gone, there = (live.rows[f"chainhead:{chain}"][""] for chain in (GONE, NIFTY))
         assert "no index or share of that name is listed" in gone["problem"] and live.rows[f"chain:{GONE}"] == {}
         assert there["problem"] == "" and leased(console) == [NIFTY]
-        whole = LiveChain.turn
+        whole = LiveChain.take_update
 
         def broken(chain: LiveChain) -> object:
             if chain.expiry == NEXT:
                 raise ZeroDivisionError
             return whole(chain)
 
-        monkeypatch.setattr(LiveChain, "turn", broken)
+        monkeypatch.setattr(LiveChain, "take_update", broken)
         looked_at(live, LATER, NIFTY)
         assert "defect" in live.rows[f"chainhead:{LATER}"][""]["problem"]
         assert leased(console) == [NIFTY] and console.server.is_alive

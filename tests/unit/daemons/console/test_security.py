@@ -252,7 +252,7 @@ def test_every_command_asks_for_its_role_and_some_for_the_password_and_each_refu
             assert (done.status_code == 403) == bool(expected), (path, name, done.text)
             refusals[name] += bool(expected)
     for name, count in refusals.items():
-        rows = console.server.store.audited(name, "", "refused", 0, 500)
+        rows = console.server.store.audit_rows(name, "", "refused", 0, 500)
         assert count > 5 and len(rows) >= count, name
 
 
@@ -271,10 +271,10 @@ def test_action_that_is_refused_for_what_it_says_is_audited_once(
     console: ConsoleOfTest, path: str, body: dict[str, Any]
 ) -> None:
     page = console.browser("asha")
-    before = len(console.server.store.audited("", "", "", 0, 10_000))
+    before = len(console.server.store.audit_rows("", "", "", 0, 10_000))
     done = page.post(path, **body)
     assert done.status_code in (400, 409)
-    rows = console.server.store.audited("", "", "", 0, 10_000)
+    rows = console.server.store.audit_rows("", "", "", 0, 10_000)
     assert len(rows) == before + 1
     assert (rows[0].user, rows[0].ip, rows[0].action, rows[0].result) == ("asha", page.ip, path, "refused")
     assert rows[0].details == done.json()["error"]

@@ -34,13 +34,13 @@ def test_list_that_was_fetched_is_in_the_warehouse_soon_and_not_before_it_is_due
     keeper: InstrumentArchiver, tmp_path: Path
 ) -> None:
     InstrumentFile(tmp_path).write(snapshot(TODAY))
-    keeper.look(0)
+    keeper.archive_if_due(0)
     keeper.schedule(100)
-    keeper.look(109)
-    assert not keeper.busy
-    keeper.look(110)
-    assert keeper.busy
-    eventually(lambda: keeper.look(111) or not keeper.busy, 30)
+    keeper.archive_if_due(109)
+    assert not keeper.is_busy
+    keeper.archive_if_due(110)
+    assert keeper.is_busy
+    eventually(lambda: keeper.archive_if_due(111) or not keeper.is_busy, 30)
     assert Warehouse(tmp_path).instruments(TODAY) == [SBIN]
 
 
@@ -49,13 +49,13 @@ def test_child_that_failed_is_begun_again_later(keeper: InstrumentArchiver, tmp_
     (tmp_path / FILE).write_text("no database")
     InstrumentFile(tmp_path).write(snapshot(TODAY))
     keeper.schedule(0)
-    keeper.look(10)
-    eventually(lambda: keeper.look(11) or not keeper.busy, 30)
+    keeper.archive_if_due(10)
+    eventually(lambda: keeper.archive_if_due(11) or not keeper.is_busy, 30)
     (tmp_path / FILE).unlink()
-    keeper.look(ARCHIVE_RETRY_NS)
-    assert not keeper.busy
-    keeper.look(11 + ARCHIVE_RETRY_NS)
-    eventually(lambda: keeper.look(12 + ARCHIVE_RETRY_NS) or not keeper.busy, 30)
+    keeper.archive_if_due(ARCHIVE_RETRY_NS)
+    assert not keeper.is_busy
+    keeper.archive_if_due(11 + ARCHIVE_RETRY_NS)
+    eventually(lambda: keeper.archive_if_due(12 + ARCHIVE_RETRY_NS) or not keeper.is_busy, 30)
     assert Warehouse(tmp_path).instrument_days() == [TODAY]
 
 
@@ -92,7 +92,7 @@ def test_warehouse_that_another_process_has_is_waited_for(keeper: InstrumentArch
     InstrumentFile(tmp_path).write(snapshot(TODAY))
     with duckdb.connect(str(tmp_path / FILE)):
         keeper.schedule(0)
-        keeper.look(10)
-        assert keeper.busy
-    eventually(lambda: keeper.look(11) or not keeper.busy, 30)
+        keeper.archive_if_due(10)
+        assert keeper.is_busy
+    eventually(lambda: keeper.archive_if_due(11) or not keeper.is_busy, 30)
     assert Warehouse(tmp_path).instrument_days() == [TODAY]

@@ -60,7 +60,7 @@ class Bench:
         self.parser = FrameParser()
         self.connections.subscribe(SBIN)
         self.health.add(SBIN, NOON, 0)
-        self.connection.connected(0)
+        self.connection.on_connected(0)
         self.connection.pulse.expect(1, 0)
         for mode in ("Quote", "Depth"):
             answer = Acknowledged("", ((SBIN, mode),), ())
@@ -107,7 +107,7 @@ def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrume
         bench.frame(second * SECOND, 3, ltp=0.0)
         bench.frame(second * SECOND, 2, ltp=800.0)
     now = (DEAF_NS // SECOND + 5) * SECOND
-    coverage = bench.health.look(NOON + now, now, frozenset(), lambda _: True)
+    coverage = bench.health.update_coverage(NOON + now, now, frozenset(), lambda _: True)
     assert (bench.bars.quotes, coverage.fresh, list(bench.health.deaf)) == ([], 0, [SBIN])
 
 
@@ -117,14 +117,14 @@ def test_instrument_of_which_every_price_is_held_or_refused_is_deaf(bench: Bench
     bench.frame(0, 3, ltp=500.0)
     for second, price in enumerate(prices):
         bench.frame(second * SECOND, 3, ltp=price)
-    coverage = bench.health.look(NOON + DEAF_NS, DEAF_NS, frozenset(), lambda _: True)
+    coverage = bench.health.update_coverage(NOON + DEAF_NS, DEAF_NS, frozenset(), lambda _: True)
     assert (len(bench.bars.quotes), coverage.fresh, bench.health.deaf) == (1, 0, {SBIN: len(prices)})
 
 
 def test_price_of_nothing_does_not_make_what_is_held_fresh(bench: Bench) -> None:
     for second in range(10):
         bench.frame(second * SECOND, 3, ltp=0.0)
-    bench.health.look(NOON + 10 * SECOND, 10 * SECOND, frozenset((SBIN,)), lambda _: True)
+    bench.health.update_coverage(NOON + 10 * SECOND, 10 * SECOND, frozenset((SBIN,)), lambda _: True)
     assert bench.health.stale_held == (SBIN,)
 
 

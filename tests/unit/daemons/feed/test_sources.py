@@ -44,7 +44,7 @@ def health(calendar: Calendar) -> FeedHealth:
 def look(health: FeedHealth, seconds: float, *held: str, served: Container[str] = (SBIN, NIFTY, CALL)) -> Coverage:
     """The coverage so many seconds after noon."""
     passed = int(seconds * SECOND)
-    return health.look(NOON + passed, passed, frozenset(held), lambda name: name in served)
+    return health.update_coverage(NOON + passed, passed, frozenset(held), lambda name: name in served)
 
 
 def order(state: OrderState) -> OrderChanged:
@@ -124,7 +124,7 @@ def test_held_option_is_given_more_time_than_an_index(health: FeedHealth) -> Non
 
 
 def test_coverage_low_for_a_while_is_low_and_heals_at_once(health: FeedHealth) -> None:
-    health.connected(0)
+    health.on_connected(0)
     settled = SETTLE_NS // SECOND
     look(health, settled - 1, served=())
     look(health, settled, served=())
@@ -143,8 +143,8 @@ def test_coverage_out_of_session_is_whole(health: FeedHealth) -> None:
 
 def test_held_and_silent_in_session_is_what_is_asked_for(health: FeedHealth) -> None:
     health.ticked(NIFTY, NOON, 3 * SECOND)
-    assert health.silent([SBIN, NIFTY, "NSE:OTHER"], 3 * SECOND, NOON, 4 * SECOND) == [SBIN]
-    assert health.silent([SBIN, NIFTY], 3 * SECOND, NOON + 8 * 3600 * SECOND, 4 * SECOND) == []
+    assert health.silent_instruments([SBIN, NIFTY, "NSE:OTHER"], 3 * SECOND, NOON, 4 * SECOND) == [SBIN]
+    assert health.silent_instruments([SBIN, NIFTY], 3 * SECOND, NOON + 8 * 3600 * SECOND, 4 * SECOND) == []
 
 
 def test_instrument_whose_frames_come_and_are_not_taken_is_deaf_and_not_well(health: FeedHealth) -> None:
@@ -166,11 +166,11 @@ def test_ticking_needs_every_liquid_instrument_or_the_time_it_was_given(health: 
         return health.is_ticking(watched, ticked.__contains__, (market_ns, machine_ns))
 
     assert not ticking(NOON, 0)
-    health.subscribed(NIFTY, SECOND)
+    health.record_subscription(NIFTY, SECOND)
     assert not ticking(NOON, SECOND + FIRST_TICK_NS)
     assert ticking(NOON, SECOND + FIRST_TICK_NS + 1)
     assert ticking(NOON + 10 * 3600 * SECOND, 0)
-    health.connected(0)
+    health.on_connected(0)
     assert not ticking(NOON, SECOND + FIRST_TICK_NS + 1)
     ticked.add(NIFTY)
     assert ticking(NOON, 0)
@@ -214,9 +214,9 @@ def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connection
     connection = connections.active
     for name in (SBIN, NIFTY):
         connections.subscribe(name)
-    connection.connected(0)
+    connection.on_connected(0)
     connection.active_since_ns = 0
-    connection.pulse.ticked(SECOND)
+    connection.pulse.record_quote(SECOND)
     assert "acknowledge" in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
     connection.subscriptions.accept_frame(SBIN, FeedMode.QUOTE, 0)
     assert NIFTY in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
@@ -241,14 +241,14 @@ def test_backup_that_ticks_takes_over_everything_when_the_primary_is_mute(connec
     primary, backup = connections.all
     start = machine_now()
     for connection in connections.all:
-        connection.pulse.connected(start)
+        connection.pulse.record_connect(start)
         modes(connection, start)
-        connection.pulse.ticked(start)
+        connection.pulse.record_quote(start)
     found = []
     for second in range(1, 20):
         at = start + second * SECOND
-        backup.pulse.ticked(at)
-        found += [(second, switch)] if (switch := connections.look(NOON, at)) else []
+        backup.pulse.record_quote(at)
+        found += [(second, switch)] if (switch := connections.update_conditions(NOON, at)) else []
     assert [(second, switch.to) for second, switch in found] == [(14, 1)]
     assert connections.active is backup
     assert modes(backup, start) == {CALL: "Quote", SBIN: "Quote"}
@@ -260,19 +260,19 @@ def test_backup_that_is_as_mute_as_the_primary_changes_nothing(connections: Sour
     connections.subscribe(SBIN)
     start = machine_now()
     for connection in connections.all:
-        connection.pulse.connected(start)
-    assert [connections.look(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
+        connection.pulse.record_connect(start)
+    assert [connections.update_conditions(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
 
 
 def test_source_that_repeats_its_last_quotes_for_ever_is_mute(connections: SourceConnections) -> None:
     connections.subscribe(SBIN)
     (connection, _), start = connections.all, machine_now()
-    connection.connected(start)
-    connections.look(NOON, start)
+    connection.on_connected(start)
+    connections.update_conditions(NOON, start)
     for second in range(20):
-        connection.ticked(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
+        connection.on_quote(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
     assert connection.pulse.is_mute(start + 20 * SECOND)
-    connection.ticked(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
+    connection.on_quote(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
     assert connection.pulse.is_well(start + 21 * SECOND)
 
 
@@ -283,14 +283,14 @@ def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is
     primary, backup = connections.all
     start = machine_now()
     for connection in connections.all:
-        connection.pulse.connected(start)
+        connection.pulse.record_connect(start)
 
     def second(number: int, ping_down: bool, account: str) -> None:
         at = start + number * SECOND
         for connection in connections.all:
-            connection.pulse.ticked(at)
+            connection.pulse.record_quote(at)
         connections.set_ping_down(account, ping_down, at)
-        connections.look(NOON, at)
+        connections.update_conditions(NOON, at)
 
     for number in range(3):
         second(number, False, primary.source.id)
@@ -307,10 +307,10 @@ def test_backup_whose_pings_fail_does_not_take_over(connections: SourceConnectio
     connections.subscribe(SBIN)
     start = machine_now()
     for connection in connections.all:
-        connection.pulse.connected(start)
+        connection.pulse.record_connect(start)
     for number in range(5):
         at = start + number * SECOND
         for connection in connections.all:
-            connection.pulse.ticked(at)
+            connection.pulse.record_quote(at)
             connection.set_ping_down(True, at)
-        assert connections.look(NOON, at) is None
+        assert connections.update_conditions(NOON, at) is None

@@ -37,36 +37,38 @@ def beat(at: int, started: int = 0, state: DaemonState = DaemonState.RUNNING) ->
 def test_alert_of_a_killed_router_ends_when_its_successor_does_not_say_it() -> None:
     stale = StaleAlerts(0)
     stale.receive(alert(), 10 * SECOND)
-    assert stale.ended([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
-    assert stale.ended([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
+    assert stale.abandoned_alerts([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
+    assert stale.abandoned_alerts([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
 
 
 def test_refused_edit_of_an_engine_ends_when_its_successor_does_not_say_it() -> None:
     """The file was mended while the stack was down: the alert stood for good."""
     refused, fault = alert("engine", "EDIT_REFUSED"), alert("engine", "STRATEGY_FAULTED")
-    assert StaleAlerts(0).ended([refused, fault], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [refused]
+    assert StaleAlerts(0).abandoned_alerts([refused, fault], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [
+        refused
+    ]
 
 
 def test_alert_that_grows_worse_is_reported_to_a_person_again_and_one_that_repeats_is_not() -> None:
     kept, warning = ControlMachine(), msgspec.structs.replace(alert(), severity=Severity.WARNING)
     kept.apply(warning)
-    assert not kept.is_change(msgspec.structs.replace(warning, count=2, message="other words"))
-    assert kept.is_change(msgspec.structs.replace(alert(), count=2))
+    assert not kept.is_worth_telling(msgspec.structs.replace(warning, count=2, message="other words"))
+    assert kept.is_worth_telling(msgspec.structs.replace(alert(), count=2))
     kept.apply(alert())
-    assert not kept.is_change(alert()) and not kept.is_change(warning)
+    assert not kept.is_worth_telling(alert()) and not kept.is_worth_telling(warning)
 
 
 def test_alert_is_shown_with_the_words_it_was_reported_with_last() -> None:
     control = ControlMachine()
     control.apply(alert())
-    control.repeat(msgspec.structs.replace(alert(), count=2, message="nothing was kept", last_ns=5))
-    (shown,) = control.shown()
+    control.record_repetition(msgspec.structs.replace(alert(), count=2, message="nothing was kept", last_ns=5))
+    (shown,) = control.shown_alerts()
     assert (shown.message, shown.count, shown.last_ns) == ("nothing was kept", 2, 5)
     assert control.alerts["router", "ENTRIES_UNGUARDED", "s"].message == "m", "what is journaled is not changed by it"
     control.apply(msgspec.structs.replace(alert(), cleared=True, count=3))
-    assert [one.cleared for one in control.shown()] == [True], "an older repetition does not raise it again"
+    assert [one.cleared for one in control.shown_alerts()] == [True], "an older repetition does not raise it again"
     control.apply(msgspec.structs.replace(alert(), first_ns=9))
-    assert [(one.first_ns, one.message) for one in control.shown()] == [(9, "m")]
+    assert [(one.first_ns, one.message) for one in control.shown_alerts()] == [(9, "m")]
 
 
 def test_repetition_reaches_the_screens_without_a_row(tmp_path: Path) -> None:
@@ -88,20 +90,20 @@ def test_alert_that_is_repeated_stands() -> None:
     stale = StaleAlerts(0)
     for at in range(0, 100, 10):
         stale.receive(alert(), at * SECOND)
-    assert stale.ended([alert()], beat(100 * SECOND), 100 * SECOND) == []
+    assert stale.abandoned_alerts([alert()], beat(100 * SECOND), 100 * SECOND) == []
 
 
 def test_alert_of_a_router_that_is_away_or_starting_stands() -> None:
     stale = StaleAlerts(0)
-    assert stale.ended([alert()], {}, 100 * SECOND) == []
-    assert stale.ended([alert()], beat(90 * SECOND), 100 * SECOND) == []
-    assert stale.ended([alert()], beat(100 * SECOND, state=DaemonState.STARTING), 100 * SECOND) == []
+    assert stale.abandoned_alerts([alert()], {}, 100 * SECOND) == []
+    assert stale.abandoned_alerts([alert()], beat(90 * SECOND), 100 * SECOND) == []
+    assert stale.abandoned_alerts([alert()], beat(100 * SECOND, state=DaemonState.STARTING), 100 * SECOND) == []
 
 
 def test_faults_of_strategies_and_last_words_stand() -> None:
     stale = StaleAlerts(0)
     kept = [alert("engine", "STRATEGY_FAULTED"), alert(code="ENTRY_LEFT")]
-    assert stale.ended(kept, beat(100 * SECOND), 100 * SECOND) == []
+    assert stale.abandoned_alerts(kept, beat(100 * SECOND), 100 * SECOND) == []
 
 
 def test_command_is_run_once_for_a_rise_and_once_for_an_end_however_often_it_was_said(tmp_path: Path) -> None:
@@ -148,8 +150,8 @@ def test_acknowledged_alert_stays_active_with_a_name_until_it_is_raised_anew_or_
     assert (row["acknowledged_by"], row.get("cleared", False)) == ("asha", False)
     tomorrow = ControlMachine()
     tomorrow.apply(control.snapshot("2026-03-19"))
-    assert tomorrow.acknowledged(warning) is not None, "it holds over the day"
-    assert tomorrow.acknowledged(alert()) is None, "it grew worse"
+    assert tomorrow.acknowledgement_of(warning) is not None, "it holds over the day"
+    assert tomorrow.acknowledgement_of(alert()) is None, "it grew worse"
     control.apply(msgspec.structs.replace(warning, cleared=True))
     with pytest.raises(RequestRefused, match="may have ended"):
         server.answer(msgspec.structs.replace(asked, request_id="b"))

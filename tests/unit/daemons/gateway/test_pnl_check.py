@@ -87,8 +87,8 @@ def test_contract_that_two_strategies_traded_has_no_profit_of_its_own_at_the_bro
 def test_resume_of_all_ends_the_halts_of_single_accounts_and_of_one_only_its_own() -> None:
     control = ControlMachine()
     for account in ("", "main", "second"):
-        control.apply(control.level(TradingLevel.HALT, "test", 1, account))
-    assert [row.account for row in control.resume("go", 2, "main")] == ["main"]
-    rows = control.resume("go", 2)
+        control.apply(control.level_row(TradingLevel.HALT, "test", 1, account))
+    assert [row.account for row in control.resume_rows("go", 2, "main")] == ["main"]
+    rows = control.resume_rows("go", 2)
     assert [row.account for row in rows] == ["", "main", "second"]
     assert len({row.generation for row in rows}) == 3 and rows[0].generation > control.generation

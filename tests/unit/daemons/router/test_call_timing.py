@@ -130,6 +130,6 @@ def test_sync_that_failed_once_sends_when_the_disk_has_it(
 
 
 def test_what_was_written_for_other_rows_is_not_sent(router: TradeManager, said: list[str]) -> None:
-    router.prepare([submitted("one")])
-    router.act([submitted("two")])
+    router.prepare_calls([submitted("one")])
+    router.begin_calls([submitted("two")])
     assert said == ["wrote one", "wrote two", "sent two at 2"]

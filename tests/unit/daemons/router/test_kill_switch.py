@@ -161,9 +161,9 @@ def test_word_from_the_command_line_is_journaled_with_who_when_and_why(board: Sw
 @pytest.mark.parametrize("word", ["halt", "reduce", "flatten"])
 def test_level_survives_the_restart_of_gateway_risk_and_router(board: Switchboard, word: str) -> None:
     switched(word)
-    before = board.control.current()
+    before = board.control.overall_level()
     board.restart()
-    assert board.control.current() == before
+    assert board.control.overall_level() == before
     for known in (board.risk_bench.machine.state.trading[""], board.bench.machine.state.trading.get("")):
         assert known is not None
         assert (known.level, known.by, known.reason, known.at_ns) == (LEVELS[word], ME, "a drill", before.at_ns)
@@ -176,7 +176,7 @@ def test_level_survives_the_restart_of_gateway_risk_and_router(board: Switchboar
 @pytest.mark.parametrize("word", ["halt", "reduce", "flatten"])
 def test_risk_and_status_show_who_when_and_why_also_after_a_restart(board: Switchboard, word: str) -> None:
     switched(word)
-    at = board.control.current().at_ns
+    at = board.control.overall_level().at_ns
     for _ in range(2):
         shown = json.loads(command("risk", "--json"))
         want = {"account": "all", "level": LEVELS[word].value, "reason": "a drill", "by": ME, "at_ns": at}
@@ -210,7 +210,7 @@ def test_halt_of_one_account_stands_beside_the_level_of_all(board: Switchboard) 
     command("halt", "a look", "--account", "paper")
     shown = f"entries closed: paper is at halt; `mytrading resume` ends it · paper halt (a look, by {ME}, since "
     assert shown in command("status") and "trading normal" not in command("status")
-    assert board.control.current().level is TradingLevel.NORMAL
+    assert board.control.overall_level().level is TradingLevel.NORMAL
     command("resume", "seen", "--account", "paper")
     assert "paper halt" not in command("status")
     (ended,) = (row for row in board.rows if isinstance(row, TradingState) and row.level is TradingLevel.NORMAL)
@@ -222,7 +222,7 @@ def test_resume_ends_a_halt_in_all_three_and_says_who(board: Switchboard) -> Non
     command("resume", "fed")
     board.restart()
     for known in (
-        board.control.current(),
+        board.control.overall_level(),
         board.risk_bench.machine.state.trading[""],
         board.bench.machine.state.trading.get(""),
     ):
@@ -238,7 +238,7 @@ def test_flatten_of_a_strategy_keeps_who_and_why_and_switches_it_off_alone(board
     (off,) = (row for row in board.rows if isinstance(row, StrategySwitch))
     assert (off.enabled, off.by, off.reason) == (False, ME, "odd")
     board.restart()
-    assert board.control.current().level is TradingLevel.NORMAL
+    assert board.control.overall_level().level is TradingLevel.NORMAL
     assert not board.risk_bench.machine.state.entries_enabled("SMA_Crossover")
     assert "flatten of paper SMA_Crossover since " in command("risk")
 

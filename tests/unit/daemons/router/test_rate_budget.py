@@ -55,7 +55,7 @@ def test_wait_of_more_than_a_minute_is_alerted_until_a_call_is_accepted() -> Non
             retry_after_ns=wait_s * SECOND,
         )
         budgets.on_outcome(row)
-        alerts.follow(bench.machine.active_alerts((), Unguarded(), budgets.busy), STATE_ALERTS)
+        alerts.set_active(bench.machine.active_alerts((), Unguarded(), budgets.busy), STATE_ALERTS)
 
     ended(Outcome.RATE_LIMITED, 60)
     assert said == []

@@ -201,7 +201,7 @@ def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdo
 class _Learner:
     """A machine that learns and decides nothing."""
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         return
 
     def apply(self, row: object) -> None:

@@ -56,7 +56,7 @@ def test_nothing_is_done_while_the_disk_is_full_or_contracts_are_unknown(
     receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(type(receiver.journal), "short", True)
+        patched.setattr(type(receiver.journal), "is_short_of_disk", True)
         answer = ask(receiver)
         assert (answer.status, answer.body["code"], answer.retry_after) == (503, "NOT_READY", 5)
         assert "disk" in answer.body["message"]

@@ -12,7 +12,7 @@ from lab.bench import peers, peers_compiled, show_figure
 from lab.bench.chain import CONTRACTS, bare_chain, made_chain
 from lab.bench.peer_arrays import PEERS
 from lab.bench.results import beside_peer, unmeasured
-from mytrading.core.options.black76 import Reason, greeks, implied
+from mytrading.core.options.black76 import Reason, greeks, implied_volatilities
 
 
 def test_speed_beside_a_peer_counts_only_with_the_same_results() -> None:
@@ -84,7 +84,7 @@ def test_plain_loop_finds_what_our_kernels_find_in_every_contract() -> None:
     forward, years, rate, strikes, calls, premiums = chain
     values, table = np.empty(CONTRACTS), np.empty((CONTRACTS, 5))
     bare_chain(premiums, forward, strikes, years, rate, calls, values, table)
-    found, reasons = implied(premiums, forward, strikes, years, rate, calls)
+    found, reasons = implied_volatilities(premiums, forward, strikes, years, rate, calls)
     assert strikes.size == CONTRACTS
     assert set(reasons.tolist()) == {Reason.FOUND}
     assert np.abs(values - found).max() < 1e-12

@@ -21,7 +21,7 @@ from tests.kit.run_configs import run_config
 class Echo:
     """A machine whose every input leads to one decision."""
 
-    def notice(self, _machine_ns: int) -> None:
+    def set_machine_time(self, _machine_ns: int) -> None:
         """No-op: this daemon has no timers."""
 
     def apply(self, _row: Any) -> None:

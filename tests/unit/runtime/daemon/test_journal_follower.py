@@ -38,7 +38,7 @@ class _Learner:
     def __init__(self) -> None:
         self.learnt: list[str] = []
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         return
 
     def apply(self, row: Any) -> None:
@@ -67,7 +67,7 @@ class Pair:
 
     def hear(self, row: Row) -> None:
         """The frame of a row comes to the router."""
-        message = self.router.follower.decoders[COMMANDS].body(row.body)
+        message = self.router.follower.decoders[COMMANDS].decode_body(row.body)
         header = Header(1, row.epoch, row.stream_seq, row.hash, 0)
         self.router.follower.receive(COMMANDS, Frame("risk", header, message, row.body))
 
@@ -249,7 +249,7 @@ class _Caller(MachineDaemon):
 
     calls = True
 
-    def act(self, rows: Sequence[Any]) -> bool:
+    def begin_calls(self, rows: Sequence[Any]) -> bool:
         return self.calls
 
 

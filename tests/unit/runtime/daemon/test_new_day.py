@@ -28,7 +28,7 @@ class Learner:
         self.learnt: list[Any] = []
         self.machine_ns = 0
 
-    def notice(self, machine_ns: int) -> None:
+    def set_machine_time(self, machine_ns: int) -> None:
         self.machine_ns = machine_ns
 
     def apply(self, row: Any) -> None:

@@ -31,19 +31,19 @@ def test_moment_of_the_wall_clock_follows_when_it_is_set_or_the_machine_slept(
     """Quotes were dated by the clock of the boot: after an hour's sleep each was an hour old, and no bar was closed."""
     clock, before, wall = MarketClock(), machine_now(), time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: wall() + stepped_s * SECOND)
-    assert abs(clock.at(machine_now()) - clock.now()) < SECOND
-    assert abs(clock.now() - clock.at(before)) < SECOND
+    assert abs(clock.market_ns_at(machine_now()) - clock.now()) < SECOND
+    assert abs(clock.now() - clock.market_ns_at(before)) < SECOND
 
 
 def test_segment_runs_from_its_start_at_its_speed() -> None:
     clock = MarketClock((ClockSegment(1_000 * SECOND, 50 * SECOND, 60.0),))
-    assert clock.at(1_001 * SECOND) == 110 * SECOND
+    assert clock.market_ns_at(1_001 * SECOND) == 110 * SECOND
     assert clock.machine_seconds_of(120 * SECOND) == 2.0
 
 
 def test_market_stands_until_a_segment_that_begins_later() -> None:
     clock = MarketClock((ClockSegment(1_000 * SECOND, 50 * SECOND, 60.0),))
-    assert clock.at(0) == clock.at(999 * SECOND) == 50 * SECOND
+    assert clock.market_ns_at(0) == clock.market_ns_at(999 * SECOND) == 50 * SECOND
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 20.0])
@@ -53,7 +53,7 @@ def test_moment_is_one_look_at_both_times(speed: float, begins_in: int) -> None:
     before = machine_now()
     market, machine = clock.moment()
     assert before <= machine <= machine_now()
-    assert market == clock.at(machine)
+    assert market == clock.market_ns_at(machine)
 
 
 def test_moment_of_the_wall_clock_is_the_walls() -> None:
@@ -90,7 +90,7 @@ def test_step_in_lock_step_is_there_for_every_reader_at_once(path: Path) -> None
     reader = MarketClock.load(path)
     assert (reader.lock_step, reader.now(), reader.machine_seconds_of(SECOND)) == (True, 500 * SECOND, 0.0)
     driver.step_to(501 * SECOND)
-    assert reader.now() == reader.at(machine_now()) == 501 * SECOND
+    assert reader.now() == reader.market_ns_at(machine_now()) == 501 * SECOND
 
 
 def test_start_in_lock_step_resumes_at_the_last_step(path: Path) -> None:

@@ -13,7 +13,7 @@ from mytrading.messages.run_config import (
     RunConfig,
     RunConfigError,
     decode_run_config,
-    seal,
+    with_config_hash,
     write_run_config,
 )
 from mytrading.runtime.host import run_key
@@ -52,7 +52,7 @@ def test_run_file_without_the_runs_key_says_how_daemons_start(config: RunConfig,
 def test_hash_of_the_configuration_does_not_change_with_the_runs_key(config: RunConfig) -> None:
     sealed = [run_key.seal_keys(config, run_key.new_run_key()) for _ in range(2)]
     assert sealed[0].venue.api_key != sealed[1].venue.api_key
-    assert len({seal(one).config_hash for one in (config, *sealed)}) == 1
+    assert len({with_config_hash(one).config_hash for one in (config, *sealed)}) == 1
 
 
 def test_environment_of_the_daemons_holds_the_runs_key_and_no_other_secret(

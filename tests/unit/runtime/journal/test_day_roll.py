@@ -157,10 +157,10 @@ def test_reader_of_a_file_that_is_no_journal_says_damaged(tmp_path: Path) -> Non
 
 def test_writer_notices_that_its_file_was_removed(tmp_path: Path) -> None:
     journal = begun(tmp_path)
-    journal.tend()
+    journal.sync_if_due()
     journal.path.unlink()
     with pytest.raises(JournalDamaged, match="removed"):
-        journal.tend()
+        journal.sync_if_due()
 
 
 def test_file_of_a_newer_layout_is_refused_with_both_versions(tmp_path: Path) -> None:

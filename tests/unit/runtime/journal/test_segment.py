@@ -102,7 +102,7 @@ def test_writer_that_never_waits_is_synced_now_and_then(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fdatasync", lambda file: (syncs.append(journal.size), sync(file)))
     for number in range(2 * SYNC_EVERY + 1):
         journal.append([out(b"x")], number, number)
-        journal.tend()
+        journal.sync_if_due()
     assert syncs == [SYNC_EVERY, 2 * SYNC_EVERY]
 
 
@@ -371,7 +371,7 @@ def test_file_system_that_writes_each_block_elsewhere_has_a_spare_file(
     assert allocated(journal.path) < AHEAD_BYTES
     refused = failing_writes(monkeypatch, times=1)
     journal.append([out(b"a")], 1, 1)
-    assert (len(refused), (tmp_path / ".reserve").exists(), journal.short) == (1, False, True)
+    assert (len(refused), (tmp_path / ".reserve").exists(), journal.is_short_of_disk) == (1, False, True)
     assert bodies(journal.path) == [b"a"]
 
 
@@ -500,11 +500,11 @@ def test_frame_that_was_written_while_it_was_looked_at_is_no_damage(tmp_path: Pa
         journal.append([Entry(OUTPUT, "signals", body)], 0, 0, durable=True)
     journal.close()
     (path,) = tmp_path.glob("*.journal")
-    with reader_module.opened(path) as file:
+    with reader_module.open_day_file(path) as file:
         frame, *behind = list(reader_module.frames_from(file))[-2:]
         assert [one.synced > frame.at for one in behind] == [True]
         reader_module._judge_end(path, file, frame.at, 0)
         torn = tmp_path / "torn"
         torn.write_bytes(path.read_bytes()[: frame.at] + bytes(frame.end - frame.at) + path.read_bytes()[frame.end :])
-        with reader_module.opened(torn) as other, pytest.raises(JournalDamaged, match="row 1 cannot be read"):
+        with reader_module.open_day_file(torn) as other, pytest.raises(JournalDamaged, match="row 1 cannot be read"):
             reader_module._judge_end(torn, other, frame.at, 0)

@@ -190,15 +190,15 @@ def test_followed_alerts_are_raised_when_they_change_and_cleared_when_they_are_g
     codes = {"FEED_MUTE"}
     said.raise_at(1, subject="NSE:INFY")
     for _ in range(3):
-        said.alerts.follow({key: ActiveAlert(Severity.WARNING, "mute"), ("FEED_MUTE", "NSE:INFY"): STAYS}, codes)
-    said.alerts.follow({key: ActiveAlert(Severity.CRITICAL, "dead"), ("OTHER", "x"): STAYS}, codes)
+        said.alerts.set_active({key: ActiveAlert(Severity.WARNING, "mute"), ("FEED_MUTE", "NSE:INFY"): STAYS}, codes)
+    said.alerts.set_active({key: ActiveAlert(Severity.CRITICAL, "dead"), ("OTHER", "x"): STAYS}, codes)
     assert [(alert.subject, alert.message, alert.cleared) for alert in said.sent] == [
         ("NSE:INFY", "mute", False),
         ("NSE:SBIN", "mute", False),
         ("NSE:SBIN", "dead", False),
         ("NSE:INFY", "mute", True),
     ]
-    said.alerts.follow({key: ActiveAlert(Severity.CRITICAL, "gone", once=True)}, codes)
+    said.alerts.set_active({key: ActiveAlert(Severity.CRITICAL, "gone", once=True)}, codes)
     (active,) = said.alerts.active
     assert (active.message, active.count) == ("dead", 2)
 
@@ -207,9 +207,9 @@ def test_followed_alert_that_came_back_stands_again_though_it_is_to_be_raised_on
     said = Said()
     active = {("FEED_MUTE", "NSE:SBIN"): ActiveAlert(Severity.WARNING, "mute", once=True)}
     for found in (active, {}, active, {}):
-        said.alerts.follow(found, {"FEED_MUTE"})
+        said.alerts.set_active(found, {"FEED_MUTE"})
     assert said.alerts.active == ()
-    said.alerts.follow(active, {"FEED_MUTE"})
+    said.alerts.set_active(active, {"FEED_MUTE"})
     said.machine_ns = 120 * SECOND
     said.alerts.end_flapping(said.machine_ns)
     assert [alert.message for alert in said.alerts.active] == ["mute"]

@@ -23,7 +23,7 @@ def test_adapter_reads_every_word_of_a_broker(name: str) -> None:
     assert [status_of(broker.status_word(status, partly=False)) for status in SHOWN] == SHOWN
     assert status_of(broker.status_word(BrokerStatus.OPEN, partly=True)) is BrokerStatus.OPEN
     assert not is_unknown_status(broker.passing)
-    assert not status_of(broker.passing).ended
+    assert not status_of(broker.passing).is_final
 
 
 def test_document_names_every_broker() -> None:

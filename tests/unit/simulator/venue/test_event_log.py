@@ -29,7 +29,7 @@ def test_record_survives_a_second_start_and_keeps_the_order(tmp_path: Path) -> N
     for _ in range(2):
         store = BookStore(path, record=True)
         assert store.event_log is not None
-        store.event_log.call("placeorder", 7)
+        store.event_log.log_call("placeorder", 7)
         gone = (("NSE:SBIN", Product.MIS),)
         store.save(ExchangeChanges(orders=(PLACED,), gone=gone, account=Account(capital=1.0)))
         store.close()
@@ -54,7 +54,7 @@ def test_each_action_of_a_fault_is_one_event(tmp_path: Path) -> None:
     path = tmp_path / "books.sqlite"
     store, faults = BookStore(path, record=True), Faults()
     assert store.event_log is not None
-    faults.on_act = store.event_log.fault
+    faults.on_act = store.event_log.log_fault
     faults.set(FaultSetting("semi_auto", 2, {**FAULTS["semi_auto"].defaults, "side": "BUY"}))
     taken = [faults.fire("semi_auto", side=side, instrument="NSE:SBIN") for side in ("SELL", "BUY", "BUY", "BUY")]
     assert [switch is not None for switch in taken] == [False, True, True, False]

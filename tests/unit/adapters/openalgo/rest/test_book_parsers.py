@@ -102,7 +102,7 @@ def test_numbers_as_text_and_price_type_are_understood() -> None:
 )
 def test_unknown_status_words_count_as_live(text: str, status: BrokerStatus) -> None:
     assert status_of(text) is status
-    assert status_of(text).ended == (
+    assert status_of(text).is_final == (
         status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)
     )
 
@@ -296,7 +296,7 @@ def test_orders_unknown_status_word_stays_live_and_is_reported() -> None:
     }
     body = {"status": "success", "data": {"orders": [row, row | {"orderid": "2"}]}}
     book = parse_orders(HttpReply(200, json.dumps(body).encode(), 1, 2))
-    assert book.rows is not None and not book.rows[0].status.ended
+    assert book.rows is not None and not book.rows[0].status.is_final
     assert len(book.problems) == 1 and "'Zonked'" in book.problems[0]
 
 

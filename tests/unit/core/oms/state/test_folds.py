@@ -41,8 +41,8 @@ REPORTS = (
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: type(report).__name__)
 def test_replay_of_a_report_teaches_what_the_report_does(report: ReportMessage) -> None:
     live, replayed = OrderMachine(), OrderMachine()
-    live.apply(StreamDecoder("reports").body(encode_body(report)))
-    replayed.apply(StreamDecoder("reports", ReplayedReport).body(encode_body(report)))
+    live.apply(StreamDecoder("reports").decode_body(encode_body(report)))
+    replayed.apply(StreamDecoder("reports", ReplayedReport).decode_body(encode_body(report)))
     assert replayed.state.machine_ns == live.state.machine_ns > 0
     assert state_digest(replayed) == state_digest(live)
 

@@ -113,7 +113,7 @@ def test_intent_that_ends_before_the_sold_leg_could_go_gives_the_hedge_up() -> N
     (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     bench.now += 200 * SECOND
     bench.machine_ns += 200 * SECOND
-    bench.machine.notice(bench.machine_ns)
+    bench.machine.set_machine_time(bench.machine_ns)
     rows = bench.filled(hedge)
     assert entries(rows) == []
     assert [row.instrument for row in rows if isinstance(row, CloseGoal)] == [CALL]

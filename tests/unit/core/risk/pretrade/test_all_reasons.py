@@ -186,12 +186,14 @@ def basket(free: float = 600_000.0) -> tuple[MarginBench, PlaceEntry]:
 def test_first_leg_of_a_basket_reserves_what_all_its_legs_need() -> None:
     bench, hedge = basket()
     assert (hedge.margin, hedge.basket_margin) == (pytest.approx(100.05 * LOT), pytest.approx(250_000))
-    assert bench.machine.margins.available("main") == pytest.approx(350_000 - 100.05 * LOT)
+    assert bench.machine.margins.available_margin("main") == pytest.approx(350_000 - 100.05 * LOT)
     again = MarginBench()
     for row in bench.rows:
         again.machine.apply(row)
     again.fund(600_000)
-    assert again.machine.margins.available("main") == pytest.approx(350_000 - 100.05 * LOT), "a restart forgets it not"
+    assert again.machine.margins.available_margin("main") == pytest.approx(350_000 - 100.05 * LOT), (
+        "a restart forgets it not"
+    )
 
 
 def test_margin_kept_for_a_basket_is_its_own_and_goes_over_to_its_last_leg() -> None:

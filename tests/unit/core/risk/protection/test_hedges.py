@@ -369,7 +369,7 @@ def silent_feed(bench: Basket, seconds: int, *, ready: bool = False) -> None:
             market_ns=bench.now, started_machine_ns=1,
         )  # fmt: skip
         bench.machine.apply(beat)
-        bench.machine.notice(bench.machine_ns)
+        bench.machine.set_machine_time(bench.machine_ns)
 
 
 def test_engine_stop_whose_feed_is_away_for_ten_seconds_is_said_and_keeps_its_strategy_from_entering() -> None:

@@ -87,7 +87,7 @@ class TrendBench(RunBench):
         """A last price at a second of the present bar."""
         at = OPEN + self.bar * 5 * MINUTE + second * SECOND
         self.machine_ns += max(at - self.now, 0)
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         self.now = max(self.now, at)
         return self.give(Quote(instrument, at, self.machine_ns, price))
 

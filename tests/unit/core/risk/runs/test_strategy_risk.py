@@ -151,7 +151,7 @@ def test_stale_or_zero_price_of_any_leg_ends_nothing() -> None:
     old = bench.now - 60 * SECOND
     bench.now += 10 * SECOND
     bench.machine_ns += 60 * SECOND
-    bench.machine.notice(bench.machine_ns)
+    bench.machine.set_machine_time(bench.machine_ns)
     assert bench.give(Quote(SHARE, old, bench.machine_ns - 60 * SECOND, 900.0, 900.0, 900.0)) == ()
     bench.at(SHARE, 990.0)
     bench.at(CALL, 1.0, seconds=20)

@@ -28,7 +28,7 @@ def test_sold_option_with_enough_margin_is_ordered_and_reserves_it() -> None:
     bench.fund(300_000)
     (entry,) = bench.sell("a")
     assert (entry.side, entry.quantity, entry.margin) == (Side.SELL, LOT, 250_000)
-    assert bench.machine.margins.available("main") == 50_000
+    assert bench.machine.margins.available_margin("main") == 50_000
 
 
 def test_future_with_enough_margin_is_ordered() -> None:
@@ -57,7 +57,7 @@ def test_second_order_sees_what_the_first_reserved() -> None:
     bench.fill_in(call)
     (exit_first, *_) = bench.sell("b", SHORT_PUT)
     assert isinstance(exit_first, CloseGoal)  # the call is not wanted any more
-    assert bench.machine.margins.available("main") == 250_000
+    assert bench.machine.margins.available_margin("main") == 250_000
 
 
 def test_collateral_counts_for_sellers_and_not_for_buyers() -> None:
@@ -316,7 +316,7 @@ def test_refusal_for_want_of_margin_raises_the_buffer_until_quiet_days_lower_it(
     (entry,) = bench.sell("a")
     moved = bench.reject(entry, "RMS: Margin Exceeds, shortage: 12000")
     assert next(row.value for row in moved if isinstance(row, LevelMoved)) == pytest.approx(0.12)
-    assert bench.machine.margins.available("main") == 300_000
+    assert bench.machine.margins.available_margin("main") == 300_000
     next_day = MarginBench()
     next_day.machine.apply(bench.machine.snapshot("2026-03-19"))
     assert next_day.machine.margins.buffer("main") == pytest.approx(0.12)

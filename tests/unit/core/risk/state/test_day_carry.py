@@ -41,7 +41,7 @@ class Rebuilt(RiskBench):
         (run,) = self.parts[2]
         self.parts = (*self.parts[:2], (replace(run, symbols=(SHARE, WATCH), long=rule),), *self.parts[3:])
         self.machine = RiskMachine(RiskEnvironment(*self.parts))
-        self.machine.notice(self.machine_ns)
+        self.machine.set_machine_time(self.machine_ns)
         for row in opening_rows([DayOpened(day=TODAY, positions=held)]):
             self.machine.apply(row)
         self.beat()

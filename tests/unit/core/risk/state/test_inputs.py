@@ -22,7 +22,7 @@ KINDS = sorted(
 def test_message_of_each_stream_that_risk_reads_enters_one_way(stream: str, kind: type) -> None:
     ways = [kind in JOURNALED, kind in OBSERVED, kind in OTHER]
     assert ways.count(True) == 1
-    if STREAMS[stream].journaled:
+    if STREAMS[stream].is_journaled:
         assert kind in JOURNALED, "its row moves a cursor"
 
 
