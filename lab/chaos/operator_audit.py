@@ -1,7 +1,7 @@
 """The fate of an operator's requests for single orders: each ended in what was asked, or in a recorded refusal.
 
-The rows of an order tell it: they name the request that they take up, answer or turn down. A request that no row
-answers is a finding, whatever became of its order.
+The rows of an order tell it: they name the request that they take up, answer or turn down; a request that meets another
+one is answered by itself. A request that no row answers is a finding, whatever became of its order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def counted(ours: Ours) -> Counter[str]:
     for asked in ours.requests:
         if asked.order in ours.orders:
             found["cancel" if isinstance(asked, CancelRequested) else "modify"] += 1
-            found["refused"] += any(
+            found["refused"] += asked.id in ours.answered or any(
                 row.event == "request_refused" and row.order.links.request == asked.id for row in ours.moves
             )
     return found
@@ -40,6 +40,8 @@ def counted(ours: Ours) -> Counter[str]:
 def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
     if asked.order not in ours.orders or asked.order in ours.unknown_orders:
         return ""  # of another account, or not in the router's memory any more, which it said
+    if asked.id in ours.answered:
+        return ""
     rows = [row for row in ours.moves if row.order.client_order_id == asked.order]
     begin = next((place for place, row in enumerate(rows) if row.order.links.request == asked.id), None)
     what = f"{asked.id} of the operator for order {asked.order}"

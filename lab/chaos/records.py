@@ -34,6 +34,7 @@ from mytrading.messages.orders import (
     OrderChanged,
     PositionAdjusted,
     PositionChanged,
+    RequestAnswered,
 )
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import unions
@@ -89,6 +90,8 @@ class Ours(NamedTuple):
     """Requests of the operator for single orders, of any account."""
     unknown_orders: frozenset[str] = frozenset()
     """Orders for which the router said that it does not know them."""
+    answered: frozenset[str] = frozenset()
+    """Requests that the router refused, or ended for a later one, by an answer beside their order."""
 
 
 class Broken(NamedTuple):
@@ -191,6 +194,7 @@ class Fold:
         self._flattens: dict[str, Flatten] = {}
         self._requests: list[CancelRequested | ModifyRequested] = []
         self._unknown_orders: set[str] = set()
+        self._answered: set[str] = set()
 
     def begin(self, orders: Iterable[Order]) -> None:
         """Learn what the day began with."""
@@ -219,6 +223,8 @@ class Fold:
             self._requests.append(message)
         elif isinstance(message, Alert) and message.code == "REQUEST_UNKNOWN":
             self._unknown_orders.add(message.subject)
+        elif isinstance(message, RequestAnswered):
+            self._answered.add(message.id)
         elif isinstance(message, FlattenChanged):
             self._flattens[message.flatten.id] = message.flatten
         elif isinstance(message, TradingState):
@@ -253,6 +259,7 @@ class Fold:
             self._flattens,
             tuple(self._requests),
             frozenset(self._unknown_orders),
+            frozenset(self._answered),
         )
 
 

@@ -150,6 +150,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     pending: str
     """cancel or modify, while one is on its way; else empty."""
+    waits: str
+    """Of a pending modify: what it is to and waits for; else empty."""
     created_ms: int | None
     updated_ms: int | None
     parent: str

@@ -766,6 +766,7 @@ export interface OrderRow {
   reason: string;
   message: string;
   pending: string;
+  waits: string;
   created_ms: number | null;
   updated_ms: number | null;
   parent: string;

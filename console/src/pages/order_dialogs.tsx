@@ -31,7 +31,7 @@ function Seen(props: { order: OrderRow; moved: boolean; look: () => void }) {
       <div className="strong">{orderText(order)}</div>
       <div>
         {order.order_type} {order.price ? `at ₹${price(order.price)}` : ""} {order.trigger_price ? `trigger ₹${price(order.trigger_price)}` : ""}, {number(order.filled)} filled{" "}
-        <OrderState state={order.state} pending={order.pending} />
+        <OrderState state={order.state} pending={order.pending} waits={order.waits} />
       </div>
       {props.moved && (
         <button type="button" className="small" onClick={props.look}>
@@ -145,6 +145,9 @@ function Gone(props: Props) {
   );
 }
 
+/** Results that are what was asked, or its refusal; an order that filled or ended otherwise is neither. */
+const RESULT: Record<string, Tone> = { cancelled: "good", modified: "good", replaced: "good", refused: "bad" };
+
 /** What became of a cancel or modify: asked each second until it is decided. */
 function OrderFollow(props: { order: string; taken: ActionTaken; onClose: () => void }) {
   const request = props.taken.follow.at(-1) ?? "";
@@ -153,7 +156,7 @@ function OrderFollow(props: { order: string; taken: ActionTaken; onClose: () => 
   const over = Boolean(answer.data && answer.data.word !== "waiting");
   if (over !== done) setDone(over);
   return (
-    <Outcome taken={props.taken} error={answer.error} tone={over ? (answer.data?.word === "refused" ? "bad" : "good") : ""} onClose={props.onClose}>
+    <Outcome taken={props.taken} error={answer.error} tone={over ? (RESULT[answer.data?.word ?? ""] ?? "care") : ""} onClose={props.onClose}>
       {answer.data ? answer.data.text || answer.data.word : "Waiting for the broker…"}
     </Outcome>
   );

@@ -15,7 +15,7 @@ export const ORDER_COLUMNS: readonly Column<OrderRow>[] = [
   { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={`${row.instrument} ${row.product}`}>{symbol(row.instrument)}</span> },
   { id: "side", name: "Side", value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
   { id: "quantity", name: "Filled / units", num: true, flash: true, value: (row) => row.filled, cell: (row) => `${number(row.filled)} / ${number(row.quantity)}` },
-  { id: "state", name: "State", flash: true, value: (row) => row.state, cell: (row) => <OrderState state={row.state} pending={row.pending} /> },
+  { id: "state", name: "State", flash: true, value: (row) => row.state, cell: (row) => <OrderState state={row.state} pending={row.pending} waits={row.waits} /> },
   { id: "price", name: "Price ₹", num: true, value: (row) => row.price || null, cell: (row) => <OrderPrice row={row} /> },
   { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price || null, cell: (row) => price(row.average_price || null) },
   { id: "purpose", name: "Purpose", value: (row) => row.purpose, extra: true },

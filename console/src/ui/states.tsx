@@ -8,12 +8,13 @@ const ORDER: Record<string, Tone> = {
   INITIALIZED: "", CANCELLED: "", EXPIRED: "", DENIED: "bad", REJECTED: "bad", UNKNOWN: "bad", LOST: "bad", GHOST: "bad",
 };
 
-/** State of an order. Sent and not answered is "sent?", a change on its way stands beside. */
-export function OrderState(props: { state: string; pending?: string }) {
+/** State of an order. Sent and not answered is "sent?", a change on its way stands beside, with what it waits for. */
+export function OrderState(props: { state: string; pending?: string; waits?: string }) {
   return (
     <>
       <Badge tone={ORDER[props.state] ?? ""}>{props.state === "SUBMITTED" ? "sent, no answer yet" : words(props.state)}</Badge>
-      {props.pending && <span className="warn small"> {props.pending} on its way</span>}
+      {props.pending && !props.waits && <span className="warn small"> {props.pending} on its way</span>}
+      {props.waits && <div className="warn small waits">{props.waits}</div>}
     </>
   );
 }

@@ -107,7 +107,7 @@ def orders(
         for row in rows:
             slices = row.get("slices", [])
             shown += [row, *({**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices)]
-        rows = shown
+        rows = [{**row, "message": row.get("waits") or row.get("message", "")} for row in shown]
     columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type",
                "price", "state", "filled", "average_price", "message")  # fmt: skip
     print_rows(rows, _columns(rows, *columns), as_json, "no orders")

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from mytrading.core.oms.operator_requests import REFUSED
+from mytrading.core.oms.operator_requests import REFUSED, pending_terms
+from mytrading.core.oms.placing.modify import current_terms, describe_change
 from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, is_live
 from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
-from mytrading.messages.orders import Order, RequestAnswered
+from mytrading.messages.orders import Order, Protection, RequestAnswered
 from mytrading.messages.signals import Signal
 
 WAITING = "waiting"
@@ -30,10 +31,12 @@ class RequestResult(NamedTuple):
 
 
 def result_of(
-    order: Order, orders: Iterable[Order], request: str, *, cancel: bool, answer: RequestAnswered | None = None
-) -> RequestResult:
+    order: Order, orders: Iterable[Order], request: str, *, cancel: bool, answer: RequestAnswered | None = None,
+    level: Protection | None = None, held: str = "",
+) -> RequestResult:  # fmt: skip
     """Return the result so far of operator request `request` (id) to cancel or modify `order`, with any replacement
-    found in `orders`. `answer`: the router's own to the request, if it gave one."""
+    found in `orders`. `answer`: the router's own to the request, if it gave one. `level`: the protection of its owner;
+    `held`: why nothing is sent for it now."""
     name = order.client_order_id
     refusal = answer.message if answer is not None and not answer.ok else ""
     if order.links.request == request and order.message.startswith(REFUSED):
@@ -47,10 +50,11 @@ def result_of(
     if cancelling and not cancel:
         return RequestResult(WAITING, f"it is being cancelled: {order.message}", name)
     if not cancel:
-        return _modified(order, orders)
+        return _modified(order, orders, level, held)
     sums = f"{order.filled_seen} of {order.quantity} filled"
     if is_live(order):
-        return RequestResult(WAITING, f"the cancel is requested and its end not proven; {sums} so far", name)
+        text = f"the cancel is requested and its end not proven; {sums} so far"
+        return RequestResult(WAITING, f"{text}; {held}" if held else text, name)
     if order.state is OrderState.FILLED:
         return RequestResult("filled", f"it filled before the cancel: {sums}", name)
     if order.state is OrderState.CANCELLED:
@@ -58,14 +62,44 @@ def result_of(
     return RequestResult("ended", f"it ended {order.state}, {sums}", name)
 
 
-def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
-    name = order.client_order_id
+def why_change_waits(order: Order, level: Protection | None, held: str) -> str:
+    """Return what an order's pending change is to and waits for, empty without one; arguments as of `result_of`."""
+    cancelled = is_live(order) and order.evidence.cancel.wanted
+    if (wanted := pending_terms(order, level)) is None or (cancelled and not _is_replaced(order)):
+        return ""
+    known, now = order.evidence.modify, current_terms(order)
+    if cancelled:
+        why = "the order is taken away first, another one follows for it"
+    elif known.out:
+        why = "the broker has not answered yet"
+    elif known.unproven:
+        why = "the order book does not show it yet"
+    elif held:
+        why = held
+    elif known.wanted is not None:
+        why = "it is not sent yet"
+    elif is_live(order) and wanted == now:
+        return "the change is made here, but another stop of the position does not rest there yet"
+    elif level is not None and level.state != "open":
+        why = "an exit of the position has taken over"
+    else:
+        why = "the next stop of the position is placed there"
+    return f"the change to {describe_change(wanted, now)} waits: {why}"
+
+
+def _modified(order: Order, orders: Iterable[Order], level: Protection | None, held: str) -> RequestResult:
+    name, waits = order.client_order_id, why_change_waits(order, level, held)
     if is_live(order):
-        if order.evidence.modify.wanted or order.evidence.cancel.wanted:
-            return RequestResult(WAITING, "the change is requested and not yet in the order book", name)
+        if waits:
+            return RequestResult(WAITING, waits, name)
         return RequestResult("modified", f"the order book shows {_terms(order)}", name)
     if (after := _successor(order, orders)) is not None:
-        return _replaced(after)
+        found = _replaced(after)
+        if waits and found.word == "replaced":  # another stop of the position does not rest there yet
+            return found._replace(word=WAITING, text=f"{found.text}; {waits}")
+        return found
+    if waits and order.purpose is Purpose.STOP and not _is_replaced(order):
+        return RequestResult(WAITING, f"the stop ended {order.state}; {waits}", name)
     if order.evidence.modify.wanted or _is_replaced(order):
         return RequestResult(WAITING, "the old order has ended, the new one is not placed yet", name)
     sums = f"{order.filled_seen} of {order.quantity}"

@@ -241,6 +241,11 @@ class StackView:
         held = abs(position.quantity_seen or position.quantity)
         return "resting" if covered >= held else "partial" if covered else "missing"
 
+    def protection_of(self, order: Order) -> Protection | None:
+        """Return the unfinished protection that a stop belongs to; None for other orders."""
+        level = self.protections.get(order.owner) if order.purpose is Purpose.STOP else None
+        return level if level is not None and level.state != "done" and level.side is order.side else None
+
     def order_counts(self) -> dict[str, int]:
         """Return this run's counts: placed, filled, rejected, cancelled, unknown, denied and recorded orders."""
         counts = self.counts

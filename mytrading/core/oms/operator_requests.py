@@ -44,10 +44,10 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
     why = "" if is_live(order) else f"expected a live order, found one that ended {order.state}"
     if not why and order.purpose.reduces and not (message.force and message.reason):
         why = why_force_is_needed(order)
-    links = replace(order.links, request=message.id)
     if why:
-        oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
+        _refuse(oms, order, message.id, why)
         return
+    links = replace(order.links, request=message.id)
     if (level := _protection_of(oms, order)) is not None:
         what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: "
         oms.alert(StateAlert.STOP_RELEASED, Severity.CRITICAL, level.id, what + message.reason)
@@ -61,6 +61,17 @@ def _requested(oms: OrderDecision, message: control.CancelRequested | control.Mo
         what = f"an operator asked for a change of order {message.order}, unknown to the router; nothing was done"
         oms.alert(EventAlert.REQUEST_UNKNOWN, Severity.WARNING, message.order, what)
     return None if order is None or order.links.request == message.id else order
+
+
+def _refuse(oms: OrderDecision, order: Order, request: str, why: str) -> None:
+    """Refuse a request by a row of its order; while an earlier one is under way by an answer beside it alone."""
+    known = order.evidence
+    under_way = known.cancel.wanted or known.modify.wanted is not None or modify.is_modify_pending(order)
+    if under_way or pending_terms(order, _protection_of(oms, order)) is not None:
+        oms.answer(request, why, "")
+    else:
+        links = replace(order.links, request=request)
+        oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
 
 
 def why_force_is_needed(order: Order) -> str:
@@ -81,22 +92,31 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
     """Request new terms for the order an operator names, or record the refusal.
 
     A stop's protection moves to the prices once the broker's book shows them; until then it keeps its own.
+    A change that is not sent yet is replaced, or withdrawn by a request for the terms that the order has.
     """
     if (order := _requested(oms, message)) is None:
         return
-    wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
-    why, links = why_not_modify(order, wanted) or _why_not_now(oms, order), replace(order.links, request=message.id)
-    if why:
-        oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
+    wanted, level = new_terms(order, message.price, message.trigger_price, message.quantity), _protection_of(oms, order)
+    if why := why_not_modify(order, wanted, level) or _why_not_now(oms, order, wanted):
+        _refuse(oms, order, message.id, why)
         return
+    _overtake(oms, order, level)
+    links = replace(order.links, request=message.id)
     order = oms.change(modify.without_wait(oms, order), "requested", links=links, message="")
-    if (level := _protection_of(oms, order)) is not None:
-        for stop in broker_stops.live_stops(oms, level):
-            modify.without_wait(oms, stop)
+    if level is not None:
         move = StopMove(trigger=wanted.trigger_price, limit=wanted.price, order=order.client_order_id)
-        oms.change_protection(level, moving=move)
+        broker_stops.request_move(oms, level, move)
     else:
         modify.request_terms(oms, order, wanted)
+
+
+def _overtake(oms: OrderDecision, order: Order, level: Protection | None) -> None:
+    """Answer the request whose change of this order, or of its position's stops, another one replaces now."""
+    name = order.client_order_id if order.evidence.modify.wanted is not None else ""
+    if level is not None:
+        name = level.moving.order if level.moving is not None else ""
+    if (before := oms.state.orders.get(name)) is not None and before.links.request:
+        oms.answer(before.links.request, "a later request took its place", "")
 
 
 def new_terms(order: Order, price: float, trigger: float, quantity: int) -> OrderTerms:
@@ -107,9 +127,27 @@ def new_terms(order: Order, price: float, trigger: float, quantity: int) -> Orde
     return OrderTerms(moved_price, trigger or order.trigger_price, quantity or order.quantity)
 
 
-def why_not_modify(order: Order, wanted: OrderTerms) -> str:
-    """Return why an order cannot be changed to these terms, by the order alone; empty if it can."""
-    if not is_live(order):
+def _move_of(level: Protection | None, order: Order) -> StopMove | None:
+    """The pending move of a position's stops, if this stop rests or is the one that an operator named for it."""
+    move = level.moving if level is not None and level.state in ("open", "handed") else None
+    return move if move is not None and (is_live(order) or move.order == order.client_order_id) else None
+
+
+def pending_terms(order: Order, level: Protection | None) -> OrderTerms | None:
+    """Return the terms of an order's pending change, None without one; `level`: its position's protection, of a stop.
+
+    The move of a stop that ended with its session is pending too: the next stop is placed there.
+    """
+    if order.purpose is Purpose.STOP and (move := _move_of(level, order)) is not None:
+        return OrderTerms(move.limit, move.trigger, order.quantity)
+    return order.evidence.modify.wanted
+
+
+def why_not_modify(order: Order, wanted: OrderTerms, level: Protection | None = None) -> str:
+    """Return why an order cannot be changed to these terms, by the order and, of a stop, its protection `level` alone;
+    empty if it can."""
+    pending = pending_terms(order, level)
+    if not is_live(order) and pending is None:
         return f"expected a live order, found one that ended {order.state}"
     if order.evidence.cancel.wanted:
         return "it is being cancelled"
@@ -117,7 +155,10 @@ def why_not_modify(order: Order, wanted: OrderTerms) -> str:
         return "an exit is tried, and re-priced, until the position is flat"
     if order.purpose is Purpose.STOP and (order.state in TRIGGERED or order.filled_seen):
         return "it has triggered; what it does not fill within seconds is closed at the market"
-    if wanted == modify.wanted_terms(order):
+    if wanted == pending:
+        back = modify.describe_change(modify.current_terms(order), wanted)
+        return f"it is to get these terms already; ask for {back} to withdraw that"
+    if wanted == modify.current_terms(order) and pending is None:
         return "expected another price, trigger or quantity than it has, found none"
     kind = order.order_type
     if wanted.price != order.price and kind not in (OrderType.LIMIT, OrderType.SL):
@@ -140,9 +181,16 @@ def why_not_modify(order: Order, wanted: OrderTerms) -> str:
     return ""
 
 
-def _why_not_now(oms: OrderDecision, order: Order) -> str:
+MIS_SILENCE = "nothing is sent for MIS any more today, as the venue closes these positions itself"
+
+
+def _why_not_now(oms: OrderDecision, order: Order, wanted: OrderTerms) -> str:
     if modify.is_modify_pending(order):
         return "an earlier change of it is not proven yet; try again in a few seconds"
+    if wanted == modify.current_terms(order):
+        return ""  # a change that is not sent yet is withdrawn
+    if oms.is_venue_square_off(order):
+        return MIS_SILENCE
     if order.purpose is Purpose.STOP:
         return "" if _protection_of(oms, order) is not None else "an exit has taken over from this stop"
     why = entries.denial_reason(oms, order, order.net)  # it may have to be placed anew

@@ -184,7 +184,7 @@ def order_rows(orders: Iterable[Reply]) -> Table:
 def _order(row: Reply) -> rows.OrderRow:
     state, filled = row["state"], row.get("filled", 0)
     pending = "cancel" if row.get("pending_cancel") or row.get("cancelling") else ""
-    pending = pending or ("modify" if row.get("pending_modify") or row.get("modifying") else "")
+    pending = pending or ("modify" if row.get("waits") or row.get("pending_modify") or row.get("modifying") else "")
     return rows.OrderRow(
         id=row["client_order_id"],
         version=row["version"],
@@ -208,6 +208,7 @@ def _order(row: Reply) -> rows.OrderRow:
         reason=row.get("reason", ""),
         message=row.get("message", ""),
         pending=pending,
+        waits=row.get("waits", ""),
         created_ms=to_ms(row["created_ns"]),
         updated_ms=to_ms(row.get("updated_ns")),
         parent=row.get("parent", ""),

@@ -10,11 +10,12 @@ import msgspec
 from mytrading.core.accounting.pnl import unrealised
 from mytrading.core.gateway.leg_reentries import leg_reentries
 from mytrading.core.gateway.next_step import next_step
-from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
+from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes, why_change_waits
 from mytrading.core.gateway.row_versions import order_version, position_version
+from mytrading.core.oms.operator_requests import pending_terms
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.parent_orders import group_slices
-from mytrading.core.orders.state_machine import LIVE, PROVEN
+from mytrading.core.orders.state_machine import LIVE, PROVEN, is_live
 from mytrading.core.reconciler.book_confidence import account_confidence, least_confidence
 from mytrading.core.time import hhmm
 from mytrading.daemons.gateway.request_context import RequestContext, unknown_name
@@ -39,15 +40,18 @@ def newest(rows: list[Row], limit: int) -> list[Row]:
     return rows[-limit:] if limit else rows
 
 
-def order_row(order: Order) -> dict[str, Any]:
-    """Return an order as a JSON row with fills, average price and message."""
-    body = flat_order_with_change(order)
+def order_row(ctx: RequestContext, order: Order) -> dict[str, Any]:
+    """Return an order as a JSON row with fills, average price and message; `waits`: its pending change, if any."""
+    level = ctx.view.protection_of(order)
+    pending = is_live(order) and pending_terms(order, level) is not None
+    waits = why_change_waits(order, level, ctx.why_held(order)) if pending else ""
     return {
-        **body,
+        **flat_order_with_change(order),
         "version": order_version(order),
         "filled": order.filled,
         "average_price": order.average_price,
         "message": order.message,
+        **({"waits": waits} if waits else {}),
     }
 
 
@@ -61,19 +65,19 @@ def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]
 
 def order_group_row(ctx: RequestContext, parent: Order, slices: Iterable[Order]) -> dict[str, Any]:
     """Return the JSON row of an order with the reason of an exit, and with its `slices` if it is sliced."""
-    reason, parts = ctx.view.exit_reasons.get(parent.client_order_id), [order_row(part) for part in slices]
-    return {**order_row(parent), **({"reason": reason} if reason else {}), **({"slices": parts} if parts else {})}
+    reason, parts = ctx.view.exit_reasons.get(parent.client_order_id), [order_row(ctx, part) for part in slices]
+    return {**order_row(ctx, parent), **({"reason": reason} if reason else {}), **({"slices": parts} if parts else {})}
 
 
 def resting(ctx: RequestContext, _: ops.RestingQuery) -> dict[str, Any]:
     """Return JSON rows of `entries`, orders that may still fill, and of `stops` that rest at the broker."""
-    return {"entries": resting_entries(ctx), "stops": [order_row(order) for order in ctx.view.stop_orders()]}
+    return {"entries": resting_entries(ctx), "stops": [order_row(ctx, order) for order in ctx.view.stop_orders()]}
 
 
 def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:
     """Return JSON rows of the entry orders that may still fill."""
     rows = (order for order in ctx.view.orders.values() if order.state in LIVE and not order.purpose.reduces)
-    return [order_row(order) for order in rows]
+    return [order_row(ctx, order) for order in rows]
 
 
 def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str, Any]]:
@@ -215,8 +219,8 @@ def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
         **_strategy_row(ctx, name, run),
         "accounts": [_account_row(ctx, account, held, mine) for account in dict.fromkeys(accounts)],
         "positions": [_position(ctx, row) for row in held],
-        "orders": [order_row(order) for order in newest(mine, request.limit)],
-        "live": [order_row(order) for order in mine if order.state not in PROVEN and not order.purpose.reduces],
+        "orders": [order_row(ctx, order) for order in newest(mine, request.limit)],
+        "live": [order_row(ctx, order) for order in mine if order.state not in PROVEN and not order.purpose.reduces],
         "trades": newest(closed, request.limit),
         "open": sum(1 for row in held if row.quantity or row.quantity_seen),
     }

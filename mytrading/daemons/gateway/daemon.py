@@ -38,6 +38,7 @@ from mytrading.messages.streams import ALL, FEED_REPORT_TOPIC, OPTIONAL, TRIAL_T
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
+from mytrading.runtime.daemon.live_files import EditedFiles
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now, run_started_machine_ns
@@ -57,6 +58,7 @@ NEWS_S = 60.0
 """A restart of supervisor stays an alert for so long."""
 SUPERVISOR_LOST = "SUPERVISOR_LOST"
 LEASES_S = 1.0
+EDITS_S = 1.0
 REQUEST_FAILED = "REQUEST_FAILED"
 JUDGED = frozenset({"feed", "risk", "router", "reconciler"})
 """Daemons that raise an alert again while its cause lasts. Faults of the engine end when their strategy starts, alerts
@@ -110,6 +112,9 @@ class Gateway(MachineDaemon):
         self.every(POLL_S, lambda _: self._take_webhooks())
         context = RequestContext(self.config, self.view, self.control, self.clock, self.totals, webhooks=self._webhooks)
         self.server = OpsServer(context, self.record_command, self._report_defect)
+        edits = EditedFiles(self.alerts, self.log)
+        edits.follow(self.config.calendar_path, context.hours.take_calendar)
+        self.every(EDITS_S, lambda _: edits.poll())
         self.every(LEASES_S, self._send_wants)
         self._ops = self.context.socket(zmq.ROUTER)
         self._ops.set(zmq.MAXMSGSIZE, MAX_FRAME)

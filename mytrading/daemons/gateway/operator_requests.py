@@ -23,6 +23,7 @@ from mytrading.core.gateway.stop_prices import (
     why_stop_would_not_rest,
 )
 from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed, why_not_modify
+from mytrading.core.oms.placing.modify import current_terms
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, describe_order, is_live
@@ -123,8 +124,10 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
 def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
     """Return the row to journal that changes an order's price, trigger or quantity; `RequestRefused` if it cannot."""
     order = _order_seen(ctx, request)
-    terms = new_terms(order, request.price, request.trigger, request.quantity)
-    if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms) or _beyond_price(ctx, order, terms):
+    terms, level = new_terms(order, request.price, request.trigger, request.quantity), ctx.view.protection_of(order)
+    withdraws = terms == current_terms(order)
+    why = why_not_modify(order, terms, level) or ("" if withdraws else ctx.why_never_sent(order))
+    if why := why or _off_grid(ctx, order, terms) or _beyond_price(ctx, order, terms):
         raise RequestRefused(f"order {order.client_order_id}: {why}")
     row = control.ModifyRequested(
         id=f"modify-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), price=request.price,
@@ -149,7 +152,10 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
     """Return how far the cancel or modify with id `request.request` of an order has come, with the order's row."""
     order = _order_named(ctx, request.order)
     known, answer = ctx.view.orders.values(), ctx.view.answers.get(request.request)
-    result = result_of(order, known, request.request, cancel=request.cancel, answer=answer)
+    result = result_of(
+        order, known, request.request, cancel=request.cancel, answer=answer, level=ctx.view.protection_of(order),
+        held=ctx.why_held(order),
+    )  # fmt: skip
     shown = ctx.view.orders.get(result.order, order)
     return ops.OrderRequestResult(**result._asdict(), request=request.request, level=flat_order_with_change(shown))
 

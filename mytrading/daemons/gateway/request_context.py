@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 
+from mytrading.core.calendar.square_off import SILENCE_NS
 from mytrading.core.feed.instrument_demand import QuoteLeases
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.order_trials import OrderTrials
 from mytrading.core.gateway.read_model import StackView
+from mytrading.core.oms.operator_requests import MIS_SILENCE
 from mytrading.core.text.spelling import name_key, nearest
+from mytrading.core.time import clock_time, format_ist
 from mytrading.messages.control import FeedReport, Heartbeat
+from mytrading.messages.enums import Product, Purpose
+from mytrading.messages.orders import Order
 from mytrading.messages.run_config import RunConfig, StrategyRun
+from mytrading.runtime.daemon.market_hours import MarketHours
 from mytrading.runtime.daemon.webhook_files import WebhookFolder
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.supervision.kill_file import KillFile
@@ -78,6 +85,29 @@ class RequestContext:
     trials: OrderTrials = field(default_factory=OrderTrials)
     feed: FeedReports = field(default_factory=FeedReports)
     webhooks: WebhookFolder | None = None
+
+    @cached_property
+    def hours(self) -> MarketHours:
+        """Hours of trading and square-off times."""
+        return MarketHours(self.config, keep=False)
+
+    def why_never_sent(self, order: Order) -> str:
+        """Return why nothing is sent for an order any more today; empty if it may be."""
+        exchange, now = order.instrument.partition(":")[0], self.clock.now()
+        venue = self.hours.venue_square_off_ns(exchange, now) if order.product is Product.MIS else 0
+        return f"{MIS_SILENCE} ({exchange} at {clock_time(venue)})" if venue and now >= venue - SILENCE_NS else ""
+
+    def why_held(self, order: Order) -> str:
+        """Return why nothing, or no move of this stop, is sent for an order now, and until when; empty if it may be."""
+        if why := self.why_never_sent(order):
+            return why
+        exchange, now = order.instrument.partition(":")[0], self.clock.now()
+        moves = order.purpose is Purpose.STOP and order.evidence.modify.wanted is None
+        if not moves or order.evidence.cancel.wanted or self.hours.is_open(exchange, now):
+            return ""
+        opens = self.hours.next_open_ns(exchange, now)
+        until = f" on {format_ist(opens, '%a %d %b at %H:%M')}" if opens else ""
+        return f"{exchange} is closed, stops are moved or placed when it opens{until}"
 
     @property
     def runs(self) -> tuple[StrategyRun, ...]:

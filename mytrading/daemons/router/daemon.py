@@ -22,7 +22,7 @@ from mytrading.core.orders.state_machine import SENT, with_wanted_terms
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.reporting import Budgets, order_fields, position_fields
-from mytrading.daemons.router.setup import MarketHours, OrderRows, build_order_machine
+from mytrading.daemons.router.setup import OrderRows, build_order_machine
 from mytrading.daemons.router.watches import BooksWatch, KillWatch
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
@@ -33,6 +33,7 @@ from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder
 from mytrading.runtime.daemon.lockstep import Progress, pipe_place
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.daemon.market_hours import MarketHours
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import Row
 from mytrading.runtime.observability.logging import trade_logger

@@ -6,16 +6,11 @@ edited meanwhile is a row of the journal.
 
 from __future__ import annotations
 
-import tomllib
-from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.rest.broker_quirks import modify_rules
-from mytrading.core.calendar import Calendar
-from mytrading.core.calendar.square_off import SquareOff
-from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.state.folds import ReplayedReport
 from mytrading.core.oms.state.settings import seconds_to_ns
@@ -24,42 +19,11 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import unions
-from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
+from mytrading.runtime.daemon.market_hours import MarketHours
 from mytrading.runtime.journal.journal import Row
 
-CALENDAR, INSTRUMENTS = "calendar.toml", "instruments.toml"
 LOCK_STEP_READS_NS = 200_000_000
 """Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
-
-
-class MarketHours:
-    """Hours and square-off times by two files (`texts`, by name); with `keep` a good read is kept for a bad edit."""
-
-    def __init__(self, config: RunConfig, *, keep: bool) -> None:
-        path, kept = config.calendar_path, accepted_folder(config.state)
-        found = read_edited(path, kept, Calendar.from_dict, keep=keep)
-        facts = read_edited(path.with_name(INSTRUMENTS), kept, ContractFacts.from_dict, keep=keep)
-        self.stamp = found.stamp
-        self.texts = {CALENDAR: found.text, INSTRUMENTS: facts.text}
-        self._calendar = found.made
-        self._square_off = SquareOff(found.made, facts.made.square_off)
-
-    def apply_file(self, row: FileTaken) -> None:
-        """Use the calendar or instruments file in `row` from now on; an unreadable one changes nothing."""
-        with suppress(ValueError):
-            parsed = tomllib.loads(row.text)
-            if row.name == CALENDAR:
-                self._calendar.replace_with(Calendar.from_dict(parsed))
-            elif row.name == INSTRUMENTS:
-                self._square_off = SquareOff(self._calendar, ContractFacts.from_dict(parsed).square_off)
-
-    def is_open(self, exchange: str, now: int) -> bool:
-        """True if the exchange trades at market time `now` (ns), or the calendar does not list it."""
-        return exchange not in self._calendar.exchanges or self._calendar.is_open(exchange, now)
-
-    def venue_square_off_ns(self, exchange: str, now: int) -> int:
-        """Return the market time (ns) at which the venue squares off MIS positions today; 0 if it does not."""
-        return self._square_off.venue_ns(exchange, now)
 
 
 class FiledOrders(OrderMachine):

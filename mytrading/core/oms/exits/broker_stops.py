@@ -109,11 +109,21 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         _cover(oms, level, live_stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
+def request_move(oms: OrderDecision, level: Protection, move: StopMove) -> None:
+    """Take an operator's prices as those that a position's stops are to get; earlier changes that are not sent end."""
+    level = oms.change_protection(level, moving=move)
+    for stop in live_stops(oms, level):
+        modify.request_terms(oms, modify.without_wait(oms, stop), modify.current_terms(stop))
+    _end_move(oms, level, live_stops(oms, level))
+
+
 def _end_move(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
     """Take the prices that an operator requested as those in force, once every stop rests at them."""
     move = level.moving
-    if move is None or not stops or not all(_rests_at(stop, move) for stop in stops):
+    if move is None or not all(_rests_at(stop, move) for stop in stops):
         return level
+    if not stops and (move.trigger, move.limit) != (level.trigger, level.limit):
+        return level  # the next stop is placed there
     return oms.change_protection(level, trigger=move.trigger, limit=move.limit, moving=None)
 
 

@@ -212,6 +212,14 @@ def matches_stop_move(terms: OrderTerms, move: StopMove) -> bool:
     return abs(terms.trigger_price - move.trigger) < SAME and abs(terms.price - move.limit) < SAME
 
 
+def describe_change(wanted: OrderTerms, now: OrderTerms) -> str:
+    """Return in words what `wanted` has other than `now`."""
+    parts = [_prices(wanted)] if wanted.trigger_price != now.trigger_price else []
+    if not parts and wanted.price != now.price:
+        parts = [f"price {wanted.price:g}"]
+    return ", ".join([*parts, f"{wanted.quantity} units"] if wanted.quantity != now.quantity else parts)
+
+
 def _prices(terms: Order | OrderTerms) -> str:
     return f"trigger {terms.trigger_price:g} (limit {terms.price:g})"
 

@@ -9,7 +9,7 @@ import pytest
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.time import iso_day
-from mytrading.daemons.router.setup import FiledOrders, MarketHours, OrderRows
+from mytrading.daemons.router.setup import FiledOrders, OrderRows
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
@@ -18,6 +18,7 @@ from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION
 from mytrading.runtime.daemon.machine_daemon import RECOVERING, MachineDaemon
+from mytrading.runtime.daemon.market_hours import MarketHours
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Cursor, Entry, Journal, Row
 

@@ -580,7 +580,9 @@ def test_released_protection_is_done_when_the_position_is_flat(bench: OrderBench
 def change_result(bench: OrderBench, name: str, request: str) -> RequestResult:
     answers = [row for row in bench.rows if isinstance(row, RequestAnswered) and row.id == request]
     answer = answers[-1] if answers else None
-    return result_of(bench.order(name), bench.machine.orders(), request, cancel=False, answer=answer)
+    order = bench.order(name)
+    level = bench.machine.state.protections.get(order.owner)
+    return result_of(order, bench.machine.orders(), request, cancel=False, answer=answer, level=level)
 
 
 def cancel_result(bench: OrderBench, name: str, request: str) -> RequestResult:
@@ -692,6 +694,146 @@ def test_entry_that_was_cancelled_while_its_change_was_out_is_reported_as_cancel
     assert cancel_result(bench, "e1", request_of(bench, "e1")).word == "cancelled"
 
 
+def pause(bench: OrderBench, why: str) -> None:
+    """From here on nothing is sent for the stop: its exchange has closed, or the venue closes MIS itself."""
+    if why == "closed":
+        bench.session_open = False
+    else:
+        bench.squares_off_ns = bench.time
+
+
+def test_move_asked_for_in_a_closed_session_waits_for_the_open(bench: OrderBench) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    pause(bench, "closed")
+    bench.ask_modify(name, trigger_price=92.0)
+    settle(bench, 3)
+    found = change_result(bench, name, request_of(bench, name))
+    assert found.word == "waiting" and found.text.startswith("the change to trigger 92 (limit 89) waits"), found
+    assert stop.trigger_price == level(bench).trigger == 90.0
+    bench.session_open = True
+    settle(bench, 2)
+    assert stop.trigger_price == level(bench).trigger == 92.0
+    assert change_result(bench, name, request_of(bench, name)).word == "modified"
+
+
+def test_move_that_waits_for_the_open_is_in_the_stop_that_is_placed_then(bench: OrderBench) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    pause(bench, "closed")
+    bench.ask_modify(name, trigger_price=92.0)
+    bench.broker.drop(stop)
+    settle(bench, 8)
+    assert bench.order(name).state is OrderState.CANCELLED
+    assert change_result(bench, name, request_of(bench, name)).word == "waiting"
+    bench.session_open = True
+    settle(bench, 3)
+    assert [row.trigger_price for row in bench.broker.orders.values() if row.open] == [92.0]
+    assert change_result(bench, name, request_of(bench, name)).word == "replaced"
+    assert (level(bench).trigger, level(bench).moving) == (92.0, None)
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["the stop rests", "the stop ended with its day"])
+@pytest.mark.parametrize("trigger", [90.0, 93.0])
+def test_move_that_waits_is_withdrawn_or_replaced_by_the_next_request(
+    bench: OrderBench, trigger: float, ended: bool
+) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    pause(bench, "closed")
+    bench.ask_modify(name, trigger_price=92.0)
+    first = request_of(bench, name)
+    if ended:
+        bench.broker.drop(stop)
+        settle(bench, 8)
+    bench.ask_modify(name, trigger_price=trigger)
+    assert request_of(bench, name) != first and not bench.order(name).message.startswith("refused")
+    found = change_result(bench, name, first)
+    assert found.word == "refused" and found.text.startswith("a later request took its place"), found
+    assert (level(bench).moving is None) == (trigger == 90.0)
+    bench.session_open = True
+    settle(bench, 3)
+    assert [row.trigger_price for row in bench.broker.orders.values() if row.open] == [trigger]
+    assert (level(bench).trigger, live(bench)) == (trigger, 50)
+
+
+def test_move_that_waits_and_is_asked_for_again_says_how_it_is_withdrawn(bench: OrderBench) -> None:
+    guarded(bench)
+    name = stops(bench)[0].client_order_id
+    pause(bench, "closed")
+    bench.ask_modify(name, trigger_price=92.0)
+    first = request_of(bench, name)
+    bench.ask_modify(name, trigger_price=92.0)
+    (answer,) = [row for row in bench.rows if isinstance(row, RequestAnswered)]
+    assert answer.message == "it is to get these terms already; ask for trigger 90 (limit 87) to withdraw that"
+    assert change_result(bench, name, first).word == "waiting"
+
+
+def test_unsent_change_of_a_stop_is_withdrawn_also_when_its_session_closed_meanwhile(bench: OrderBench) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=92.0)
+    bench.end(modifies(bench)[0], Outcome.NOT_SENT)
+    pause(bench, "closed")
+    bench.ask_modify(name, trigger_price=90.0)
+    settle(bench, 4)
+    assert (stop.modifies, stop.trigger_price, level(bench).moving) == (0, 90.0, None)
+
+
+@pytest.mark.parametrize("purpose", ["stop", "entry"])
+def test_change_of_an_mis_order_is_refused_while_the_venue_closes_mis(bench: OrderBench, purpose: str) -> None:
+    if purpose == "stop":
+        guarded(bench)
+        name, fields = stops(bench)[0].client_order_id, {"trigger_price": 92.0}
+    else:
+        resting(bench)
+        name, fields = "e1", {"price": 101.0}
+    pause(bench, "silence")
+    bench.ask_modify(name, **fields)
+    found = change_result(bench, name, request_of(bench, name))
+    assert found.word == "refused" and "nothing is sent for MIS any more today" in found.text, found
+    assert modifies(bench) == [] and bench.order(name).evidence.modify.wanted is None
+    assert not bench.machine.state.guarding or level(bench).moving is None
+
+
+def test_change_that_the_silence_overtook_is_withdrawn_in_it(bench: OrderBench) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench.ask_modify(name, trigger_price=92.0)
+    bench.end(modifies(bench)[0], Outcome.NOT_SENT)
+    pause(bench, "silence")
+    bench.tick(1 * SECOND)
+    assert change_result(bench, name, request_of(bench, name)).word == "waiting"
+    bench.ask_modify(name, trigger_price=90.0)
+    assert change_result(bench, name, request_of(bench, name)).word == "modified"
+    assert (stop.modifies, bench.order(name).evidence.modify.wanted, level(bench).moving) == (0, None, None)
+
+
+def test_move_of_two_stops_is_done_when_both_rest_there(bench: OrderBench) -> None:
+    first, second = two_stops(bench)
+    name = first.client_order_id
+    bench.ask_modify(name, trigger_price=92.0)
+    calls = {call.order.broker_order_id: call for call in modifies(bench)}
+    bench.modify(calls[first.id])
+    bench.read()
+    assert (first.trigger_price, bench.order(name).trigger_price) == (92.0, 92.0)
+    found = change_result(bench, name, request_of(bench, name))
+    assert found.word == "waiting" and "another stop of the position does not rest there yet" in found.text, found
+    bench.modify(calls[second.id])
+    bench.read()
+    assert change_result(bench, name, request_of(bench, name)).word == "modified"
+
+
+def test_request_that_is_refused_while_an_earlier_one_is_under_way_takes_nothing_from_that_one(
+    bench: OrderBench,
+) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    first = request_of(bench, "e1")
+    bench.ask_modify("e1", price=102.0)
+    (answer,) = [row for row in bench.rows if isinstance(row, RequestAnswered)]
+    assert not answer.ok and answer.message.startswith("an earlier change of it is not proven yet")
+    assert change_result(bench, "e1", answer.id).word == "refused"
+    bench.modify()
+    bench.read()
+    assert change_result(bench, "e1", first).word == "modified"
+
+
 # exits
 
 
@@ -781,7 +923,9 @@ def test_request_for_an_exit_is_refused_and_for_an_entry_in_a_halt_too(bench: Or
     bench.accept()
     bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
     bench.ask_modify("e2", price=90.0)
-    assert "it is being cancelled" in bench.order("e2").message
+    (answer,) = [row for row in bench.rows if isinstance(row, RequestAnswered)]
+    assert (answer.ok, answer.message) == (False, "it is being cancelled")
+    assert bench.order("e2").message == "withdrawn: trading level is halt", "why it is cancelled stays"
 
 
 def test_unsent_order_is_changed_at_once(bench: OrderBench) -> None:
