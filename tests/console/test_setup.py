@@ -169,8 +169,8 @@ ACTS = re.compile(
 
 
 def refused_pages(viewer: PageViewer) -> dict[str, str]:
-    """Open every page as a viewer, who sees no button that the server would refuse, and no error; the pages that are
-    not shown, each with the role that they take."""
+    """Open every page as a viewer, who can press no button that the server would refuse, and sees no error; the pages
+    that are not shown, each with the role that they take."""
     found: dict[str, str] = {}
     forbidden: list[str] = []
     viewer.page.on("response", lambda answer: forbidden.append(answer.url) if answer.status == 403 else None)
@@ -179,7 +179,8 @@ def refused_pages(viewer: PageViewer) -> dict[str, str]:
         viewer.page.locator("main :text('Waiting for data…')").first.wait_for(state="detached")
         if role := re.search(r"This page takes the role (\w+)", viewer.page.locator("main").inner_text()):
             found[path] = role[1]
-        assert not viewer.page.locator("main").get_by_role("button", name=ACTS).all_inner_texts(), path
+        acts = viewer.page.locator("main").get_by_role("button", name=ACTS, disabled=False)
+        assert not acts.all_inner_texts(), path
     assert forbidden == []
     return found
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import type { ChainLine } from "../generated/api";
 import { asKind, baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sentLeg, strikeOf, TEMPLATES } from "./builder_legs";
 import { expiryWord } from "./expiries";
 import { afterChange, byField, NO_MISTAKES, toldOf } from "./leg_problems";
@@ -80,6 +81,15 @@ test("a future of the file's underlying is a leg like another, by its own expiri
   expect(findFuture(listed, put(future, { expiry: "" }), 26000)?.cell.instrument).toBe("NFO:F0");
   expect(findFuture(listed, future, 26000, "2027-01-26")?.line.strike).toBe(26101); // ends at the price of the underlying
   expect(findFuture([], future, 26000)).toBeNull();
+});
+
+test("a premium is that of the middle of a plausible bid and ask, of two equally near ones the lower, as the engine chooses", () => {
+  const line = (strike: number, ltp: number, bid: number | null = null, ask: number | null = null) => ({ strike, at_money: false, put: null, call: { instrument: `C${strike}`, ltp, bid, ask } }) as unknown as ChainLine;
+  const leg = only({ action: "SELL", right: "CE", strike: "PREMIUM 100" });
+  const chosen = (...lines: ChainLine[]): string | undefined => findContract(lines, leg)?.cell.instrument;
+  expect(chosen(line(1, 100, 118, 122), line(2, 90, 98, 103))).toBe("C2"); // 120 and 100.5, whatever traded last
+  expect(chosen(line(1, 100, 20, 200), line(2, 96, 94, 98))).toBe("C1"); // such a spread says nothing
+  expect(chosen(line(1, 110), line(2, 90))).toBe("C2");
 });
 
 test("shares are those of the leg's underlying at its last price, an index has none", () => {

@@ -111,6 +111,15 @@ export interface Found {
   cell: ChainCell;
 }
 
+/** A bid and ask further apart than this share of their middle say less than the last price, as the engine has it. */
+const SANE_SPREAD = 0.25;
+
+/** The price by which a premium is chosen: the middle of a plausible bid and ask, else the last price. */
+function fairPrice({ bid, ask, ltp }: ChainCell): number | null {
+  if (bid === null || ask === null || bid <= 0 || bid > ask || ask - bid > (SANE_SPREAD * (bid + ask)) / 2) return ltp;
+  return (bid + ask) / 2;
+}
+
 /** The contract that a leg chooses among lines sorted by strike, null if there is none. */
 export function findContract(lines: readonly ChainLine[], leg: Leg): Found | null {
   const kind = kindOf(leg);
@@ -124,7 +133,7 @@ export function findContract(lines: readonly ChainLine[], leg: Leg): Found | nul
     let least = Number.POSITIVE_INFINITY;
     for (const one of sided) {
       const distance = far(one);
-      if (distance === null || distance > least || (distance === least && (one.cell.ltp ?? 0) >= (best?.cell.ltp ?? 0))) continue;
+      if (distance === null || distance > least || (distance === least && (fairPrice(one.cell) ?? 0) >= (best ? (fairPrice(best.cell) ?? 0) : 0))) continue;
       [best, least] = [one, distance];
     }
     return best;
@@ -141,7 +150,10 @@ export function findContract(lines: readonly ChainLine[], leg: Leg): Found | nul
     case "delta":
       return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - rule.value)));
     case "premium":
-      return nearest((one) => (one.cell.ltp === null ? null : Math.abs(one.cell.ltp - rule.value)));
+      return nearest((one) => {
+        const price = fairPrice(one.cell);
+        return price === null ? null : Math.abs(price - rule.value);
+      });
   }
 }
 

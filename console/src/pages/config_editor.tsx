@@ -4,6 +4,7 @@ import { post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { ConfigDraft, ConfigDraftResult, ConfigFile } from "../generated/api";
+import { version as versionName } from "../ui/format";
 import { Card, Diff, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
 
@@ -55,7 +56,7 @@ export function ConfigEditor(props: { name: string; title: string; onSaved?: () 
             {file.versions.length > 0 && (
               <select aria-label="Version" value={version} onChange={(event) => setVersion(event.target.value)}>
                 <option value="">the text above</option>
-                {file.versions.map((one) => <option key={one}>{one}</option>)}
+                {file.versions.map((one) => <option key={one} value={one}>{versionName(one)}</option>)}
               </select>
             )}
             <button type="button" disabled={busy} onClick={() => void send(false)}>Check</button>

@@ -7,6 +7,7 @@ import { useRole } from "../api/session";
 import type { LegDraft, LegDraftResult, LegFile, LegFileRow } from "../generated/api";
 import { FILE_KEYS } from "../generated/leg_keys";
 import type { Leaving } from "../shell/leaving";
+import { version as versionName } from "../ui/format";
 import { Dialog } from "../ui/dialog";
 import { Badge, Card, Diff, ErrorNote, Field } from "../ui/parts";
 import { toast } from "../ui/toast";
@@ -167,7 +168,7 @@ export function LegSaving(props: Props) {
           <Field label="Version">
             <select value={version} disabled={unsaved} title={unsaved ? "Save what you changed first, or open the file again to drop it" : undefined} onChange={(event) => setVersion(event.target.value)}>
               <option value="">the legs above</option>
-              {opened.versions.map((one) => <option key={one}>{one}</option>)}
+              {opened.versions.map((one) => <option key={one} value={one}>{versionName(one)}</option>)}
             </select>
           </Field>
         )}
@@ -180,7 +181,7 @@ export function LegSaving(props: Props) {
         {!mayAct && ["Backtest this", "Run on paper"].map((what) => <button key={what} type="button" disabled>{what}</button>)}
         {ofFile && <To href={`/reports?strategy=${encodeURIComponent(name)}`}>Backtest this</To>}
       </div>
-      <PaperTrial strategy={ofFile ? name : ""} />
+      <PaperTrial strategy={ofFile ? name : ""} unsaved={unsaved} />
       </fieldset>
       {props.leaving.waits && (
         <Dialog title="Unsaved changes" onClose={props.leaving.stay}>

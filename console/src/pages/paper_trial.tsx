@@ -9,8 +9,8 @@ import { Badge, ErrorNote } from "../ui/parts";
 const CHANGES = new Set(["starting", "stopping"]);
 const [SOON_MS, LATER_MS] = [1500, 15_000];
 
-/** Starts a trial of `strategy` (empty: only shows what runs). */
-export function PaperTrial({ strategy }: { strategy: string }) {
+/** Starts a trial of `strategy` (empty: only shows what runs), unless it is `unsaved`: what is in the file runs. */
+export function PaperTrial({ strategy, unsaved = false }: { strategy: string; unsaved?: boolean }) {
   const mayAct = useRole("trader");
   const [everyMs, setEveryMs] = useState(LATER_MS);
   const answer = useAnswer<PaperTrialState>("/api/paper", {}, everyMs);
@@ -31,7 +31,7 @@ export function PaperTrial({ strategy }: { strategy: string }) {
   return (
     <div className="row">
       {strategy && (
-        <button type="button" disabled={changes} title="On the simulator, beside this stack and with none of its accounts" onClick={() => void change("/api/paper", { strategy })}>
+        <button type="button" disabled={changes || unsaved} title={unsaved ? "Save first: what is in the file runs" : "On the simulator, beside this stack and with none of its accounts"} onClick={() => void change("/api/paper", { strategy })}>
           Run on paper
         </button>
       )}

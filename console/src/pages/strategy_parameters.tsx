@@ -5,6 +5,7 @@ import { ApiFailure, post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { ParameterDraft, ParameterDraftResult, ParameterFile, StrategyRow } from "../generated/api";
+import { version as versionName } from "../ui/format";
 import { Card, Diff, ErrorNote, Field, Figure, Figures } from "../ui/parts";
 import { toast } from "../ui/toast";
 
@@ -106,7 +107,7 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
           <Field label="Version">
             <select value={version} onChange={(event) => setVersion(event.target.value)}>
               <option value="">the values above</option>
-              {file.versions.map((one) => <option key={one}>{one}</option>)}
+              {file.versions.map((one) => <option key={one} value={one}>{versionName(one)}</option>)}
             </select>
           </Field>
         )}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compact, csvCell, moment, percent, price, profit, rupees, span, symbol, UNKNOWN } from "./format";
+import { compact, csvCell, moment, percent, price, profit, rupees, span, symbol, UNKNOWN, version } from "./format";
 
 test.each([
   [profit(-1234567.5), "−₹12,34,567.50"],
@@ -29,4 +29,9 @@ test("text that a spreadsheet would run as a formula is quoted, numbers stay num
   expect(csvCell('=HYPERLINK("http://x")')).toBe(`"'=HYPERLINK(""http://x"")"`);
   expect(csvCell(" +1")).toBe(`"' +1"`);
   expect(csvCell(-5)).toBe("-5");
+});
+
+test("a version of a file is named by the moment at which it made way, in Indian time", () => {
+  expect(version("20261124T130553-a74b6b1fa021b74c")).toBe("until 24 Nov 2026 18:35:53");
+  expect(version("by hand")).toBe("by hand");
 });

@@ -134,3 +134,10 @@ export function csvCell(value: string | number | boolean | null | undefined): st
 
 /** A text that begins with a capital letter. */
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** The name of a kept version of a file as the moment at which it made way; another text as it is. */
+export const version = (name: string): string => {
+  const [, ...parts] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)-/.exec(name) ?? [];
+  const [year = 0, month = 1, date, hours, minutes, seconds] = parts.map(Number);
+  return parts.length ? `until ${moment(Date.UTC(year, month - 1, date, hours, minutes, seconds))}` : name;
+};
