@@ -145,7 +145,9 @@ def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
     own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
     if settings.origin("data.symbols") == "default":
         own = [instrument for instrument in own if exchange_of(instrument) in settings.data.exchanges]
-    wanted = [settings.symbols.resolve(symbol) for strategy in settings.running for symbol in strategy.symbols]
+    wanted = [
+        settings.symbols.resolve(symbol) for strategy in settings.running_strategies for symbol in strategy.symbols
+    ]
     return tuple(dict.fromkeys((*own, *wanted)))
 
 
@@ -235,7 +237,7 @@ def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
         yield from _profile_problems(settings, strategy.name, plan, rule.by, tables)
     if tables is not None and rule.by not in (FIXED, BY_RISK):
         try:
-            tables.share_of(rule.by)
+            tables.margin_share_of(rule.by)
         except ValueError as error:
             yield f"{strategy.name}.sizing ({origin}): {error}"
 
@@ -344,7 +346,7 @@ def _profile_problems(
             known = (*tables.profiles, *tables.grades)
             near = f"; did you mean {found}?" if (found := nearest(word, known)) else ""
             yield f"{label}: expected one of {', '.join(known)}{near}; add a grade to config/risk.toml"
-        elif buys and tables.share_of(word).source is Source.AVAILABLE:
+        elif buys and tables.margin_share_of(word).source is Source.AVAILABLE:
             yield f"{label}: it is of available margin, which does not size what only buys options; use another"
         if sizing != FIXED:
             origin = settings.origin(f"strategies.{name}.sizing")

@@ -54,7 +54,7 @@ def build_run_config(
             log_dir=str(home / settings.logging.directory / (log_name or settings.profile)),
             venue=venue,
             data=copy_shared_fields(run_config.DataRules, settings.data, watch=watched_instruments(settings)),
-            strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running),
+            strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running_strategies),
             risk=risk_limits(settings),
             rates=settings.rates,
             messaging=copy_shared_fields(

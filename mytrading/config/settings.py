@@ -72,7 +72,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
     faults_by_name: Mapping[str, str] = {}
 
     @property
-    def faults(self) -> tuple[str, ...]:
+    def strategy_faults(self) -> tuple[str, ...]:
         """Reasons, with file and line, why strategies in ENABLED_STRATEGIES cannot run; empty if all can."""
         return tuple(self.faults_by_name.values())
 
@@ -82,13 +82,13 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
         return strategy in self.faults_by_name and not any(path.startswith(own) for path in self.origins)
 
     @property
-    def running(self) -> tuple[StrategyConfig, ...]:
+    def running_strategies(self) -> tuple[StrategyConfig, ...]:
         """Settings of the strategies in ENABLED_STRATEGIES; empty if the strategy engine is switched off."""
         return self.strategies if self.system.enable_strategy_engine else ()
 
     @property
     def uses_live_quotes(self) -> bool:
-        """True if paper money trades at the stack's own simulator on quotes of a real server."""
+        """True if the stack's own simulator trades paper money on quotes of a real server."""
         wanted = self.system.mode is Mode.PAPER and self.system.paper_venue == "simulator"
         return wanted and not self.simulator.embedded
 

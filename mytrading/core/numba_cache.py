@@ -40,7 +40,7 @@ def compiled_together(*functions: Any, **options: Any) -> dict[str, Any]:
 
 
 def code_hash(function: Any) -> str:
-    """Return a hash of the code of `function` and all functions and constants that it reaches by name; what is of numpy
+    """Return a hash of the code of `function` and of all functions and constants that it uses by name; what is of numpy
     or math counts by its name alone."""
     found = hashlib.sha256()
     for part in _reached(function, set()):

@@ -33,7 +33,7 @@ class RequestCounter:
             old = machine_ns - MINUTE
             self._times = {name: times for name, times in self._times.items() if times[-1] > old}
 
-    def add(self, key: Any, machine_ns: int) -> int:
+    def count_if_allowed(self, key: Any, machine_ns: int) -> int:
         """Count a request if it may come, and return 0; else the seconds until one may."""
         if not (left := self.seconds_left(key, machine_ns)):
             self.count(key, machine_ns)

@@ -84,12 +84,12 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     @property
     def opened_instruments(self) -> frozenset[str]:
-        """The instruments that an adjustment opens; empty for any other signal."""
+        """The instruments of the legs that an adjustment opens; empty for any other signal."""
         return frozenset(change.opens for change in self.changes if change.opens)
 
     @property
     def closed_instruments(self) -> frozenset[str]:
-        """The instruments that an adjustment closes; empty for any other signal."""
+        """The instruments of the legs that an adjustment closes; empty for any other signal."""
         return frozenset(change.closes for change in self.changes if change.closes)
 
     @property

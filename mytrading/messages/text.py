@@ -36,7 +36,7 @@ def plain(text: str, *, colours: bool = False) -> str:
     return _CONTROL.sub("", _SEQUENCE.sub("", text))
 
 
-def short(text: str, most: int = MOST_BYTES) -> str:
+def shortened(text: str, most: int = MOST_BYTES) -> str:
     """Return a text as `plain` does, cut to `most` bytes of UTF-8."""
     cleaned = plain(text[:most])
     if len(text) <= most and len(cleaned.encode()) <= most:

@@ -123,7 +123,7 @@ def day_book(files: list[day_files.DayFile], day: str, whole: bool = True) -> Da
     return book
 
 
-def market_ns(config: RunConfig) -> int:
+def market_now_ns(config: RunConfig) -> int:
     """Return market time now (ns UTC); for a stopped simulated market, where it was last seen."""
     clock = MarketClock.load(config.clock_path)
     stopped_at = clock.resume_point() if config.simulator.embedded else None
@@ -134,7 +134,7 @@ def why_not_over(config: RunConfig, book: DayBook) -> str:
     """Return why the day is not over (an exchange's session has not ended), "" if it is."""
     day = book.day
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
-    now = market_ns(config)
+    now = market_now_ns(config)
     if day > ist_date(now).isoformat():
         return f"the market is at {ist_date(now)}"
     watched = (*config.data.watch, *(symbol for run in config.strategies for symbol in run.symbols))
@@ -167,7 +167,7 @@ def seal_day(config: RunConfig, files: list[day_files.DayFile], day: str) -> lis
         if file.day != day or file.sealed_for:
             continue
         journal = Journal(config.journal_dir(daemon), daemon, day, config.process.journal_reserve_bytes)
-        now = market_ns(config)
+        now = market_now_ns(config)
         row = DaySealed(day=day, next_day=following, at_ns=now)
         journal.seal(Entry(RECORD, "records", encode_body(row)), following, now, machine_now())
         journal.close()
@@ -194,7 +194,7 @@ def export_closed_days(config: RunConfig, progress: Progress) -> list[dict[str, 
 
 def remove_old_journals(config: RunConfig) -> list[str]:
     """Remove journal files older than the retention, if exported and read by all readers; returns their paths."""
-    before = (ist_date(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
+    before = (ist_date(market_now_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
     gone = []
     for file in day_files.removable_files(config, before):
         for part in file.path.parent.glob(f"{file.path.name}*"):

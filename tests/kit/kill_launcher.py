@@ -262,7 +262,7 @@ def trap_reconciler(trap: Trap) -> None:
     wrap(OrderUpdates, "drain", take)
     wrap(OrderLevels, "on_update", on_update)
     wrap(PushSocket, "send", send)
-    wrap(WorkerPool, "results", results)
+    wrap(WorkerPool, "take_results", results)
 
 
 def trap_webhooks(trap: Trap) -> None:

@@ -38,7 +38,7 @@ def webhook_process(
         receiver = WebhookReceiver(msgspec.structs.replace(config, home=str(home), webhooks=rules))
         receiver.setup()
         receiver.hooks.environment.instruments = instruments()
-        receiver.clock.moment = lambda: (at("10:00:00"), machine_now())  # type: ignore[method-assign]
+        receiver.clock.market_and_machine_now = lambda: (at("10:00:00"), machine_now())  # type: ignore[method-assign]
         try:
             yield receiver
         finally:

@@ -38,7 +38,7 @@ from mytrading.messages.market import Quote
 from mytrading.messages.orders import CallOutcome
 from mytrading.messages.reports import MarginLine, MarginRequest
 from mytrading.messages.run_config import AccountRun, ServerMode, Windows
-from mytrading.messages.text import short
+from mytrading.messages.text import shortened
 from mytrading.messages.webhooks import AlertReceived, Sender
 from tests.golden.make import example, kinds
 from tests.kit.hostile_input import cases
@@ -149,7 +149,7 @@ def test_order_answer_is_a_verdict_that_can_be_journaled() -> None:
                 )
             )  # fmt: skip
             assert len(verdict.broker_order_id) <= 100 and len(verdict.message) < 1000
-        short(error_text(body, status)).encode()
+        shortened(error_text(body, status)).encode()
 
 
 def test_prices_asked_for_become_possible_quotes() -> None:

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from mytrading.core.orders.slicing import Sizes, closing_slices
+from mytrading.core.orders.slicing import Sizes, closing_slice_quantities
 from mytrading.core.orders.state_machine import RESTING
 from mytrading.messages.enums import OrderType
 from tests.kit.fake_broker import SECOND, Placed
@@ -49,7 +49,7 @@ class TradingWithAll(TradingWithChanges):
         for position in self.bench.machine.positions():
             plan = self.plan_of[position.instrument]
             units = max(abs(position.quantity), abs(position.quantity_seen))
-            slices = len(closing_slices(max(units, 1), Sizes(int(plan["lot"]), int(plan["freeze"]))))
+            slices = len(closing_slice_quantities(max(units, 1), Sizes(int(plan["lot"]), int(plan["freeze"]))))
             most[position.strategy, position.instrument] = self.bench.limits.stops_most + slices + 1
         for placed in self._stops():
             order = self.bench.order(placed.client_order_id)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slice_quantities
+from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slice_quantities, slice_quantities
 
 SIZES = st.builds(lambda lot, lots, over: Sizes(lot, lot * lots + over % lot), st.integers(1, 75), st.integers(1, 40),
                   st.integers(0, 74)).filter(lambda sizes: sizes.freeze > 1)  # fmt: skip
@@ -32,7 +32,7 @@ def test_slices_are_as_few_as_different_sizes_allow(sizes: Sizes, lots: int) -> 
 
 @given(sizes=SIZES, quantity=st.integers(1, 60_000))
 def test_closing_slices_leave_nothing_but_what_no_slices_can_carry(sizes: Sizes, quantity: int) -> None:
-    parts = closing_slices(quantity, sizes)
+    parts = closing_slice_quantities(quantity, sizes)
     assert all(0 < part <= sizes.freeze for part in parts) and len(set(parts)) == len(parts)
     assert sum(parts) == quantity or sum(parts) - quantity % sizes.lot == sizes.most_units
 
@@ -70,12 +70,12 @@ def test_slices_that_cannot_be_say_what_would_do(quantity: int, sizes: Sizes, te
 
 
 def test_closing_slices_send_the_odd_units_last_and_alone() -> None:
-    assert closing_slices(1850, Sizes(65, 1800)) == (1755, 65, 30)
+    assert closing_slice_quantities(1850, Sizes(65, 1800)) == (1755, 65, 30)
 
 
 def test_single_units_are_sliced_as_lots_of_one() -> None:
-    assert closing_slices(11, Sizes(1, 5)) == (5, 4, 2)
-    assert closing_slices(11, Sizes(0, 5)) == (5, 4, 2)
+    assert closing_slice_quantities(11, Sizes(1, 5)) == (5, 4, 2)
+    assert closing_slice_quantities(11, Sizes(0, 5)) == (5, 4, 2)
 
 
 def test_largest_order_is_unknown_without_a_freeze_quantity() -> None:

@@ -49,12 +49,12 @@ class InstrumentFile:
         """True if the present instrument file exists."""
         return bool(self._written())
 
-    def changed(self) -> bool:
+    def has_changed(self) -> bool:
         """True if the file was replaced since `snapshot` last read it; asking does not reset that."""
         return self._written() != self._read_at
 
     def snapshot(self) -> Snapshot:
-        """Read the present snapshot and note it for `changed`; an empty one if missing, damaged or outdated."""
+        """Read the present snapshot and note it for `has_changed`; an empty one if missing, damaged or outdated."""
         self._read_at = self._written()
         try:
             return _read(self.path) if self._read_at else NOTHING

@@ -89,7 +89,7 @@ class Feed(BarTape):
     def iter_chunks(
         self, first: int, last: int | None = None
     ) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
-        """Yield chunks of (row number after the bar, bar, indicator values at it), for a run with this feed only. The
+        """Yield the bars in chunks: (number of the next row, bar, indicator values), for a run with this feed only. The
         caller sets the series' cursor and `newest` before each call of the strategy, and clears `slots` at the end."""
         workspace, name = self.host.workspace, self.columns.instrument
         for rows, bars in self.columns.bars(first, last):

@@ -40,7 +40,7 @@ class BarPath:
         self.listens: Collection[str] = frozenset()
         """Instruments whose every price risk gets, besides those that it holds levels for."""
 
-    def open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
+    def begin_bar(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
         """Begin a bar (times in ns): deliver calls due in it, match resting orders and check stops at its open."""
         venue, machines = self._venue, self._machines
         venue.now, venue.moving = start, True
@@ -62,7 +62,7 @@ class BarPath:
             machines.apply_price(name, opens, start)
         venue.moving = False
 
-    def walk(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
+    def walk_bar(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
         """Move the price from open over the adverse and the other extreme to close, matching orders and stops; False,
         with nothing done, if none is in reach."""
         venue = self._venue
@@ -116,7 +116,7 @@ class BarPath:
 
 
 def round_to_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
-    """The first price in ticks that is there or beyond."""
+    """Round a price to a whole tick by `to`, which is `math.floor` or `math.ceil`."""
     return round(to(round(price / tick, 6)) * tick, 6) if tick else price
 
 
@@ -195,9 +195,9 @@ class Loop:
                 touched = bar.low <= low or bar.high >= high or (self._capped and name in touch)
                 if touched or venue.waiting or name in path.listens:
                     opens, close, volume = bar.open, bar.close, float(columns.table[4, index])
-                    path.open(name, bar.start_ns, end, opens, close, volume)
+                    path.begin_bar(name, bar.start_ns, end, opens, close, volume)
                     self._update_flags()
-                    if path.walk(name, bar.start_ns, end, opens, bar.high, bar.low, close):
+                    if path.walk_bar(name, bar.start_ns, end, opens, bar.high, bar.low, close):
                         self._update_flags()
                 series.cursor = index = after
                 workspace.before, workspace.newest = workspace.newest, values
@@ -256,14 +256,14 @@ class Loop:
         name = feed.columns.instrument
         if self._waits(name):
             _, opens, _, _, close, volume = feed.current_bar
-            self._path.open(name, start, start + feed.columns.span_ns, opens, close, volume)
+            self._path.begin_bar(name, start, start + feed.columns.span_ns, opens, close, volume)
             self._update_flags()
 
     def _walked(self, feed: BarTape, end: int) -> None:
         name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
         if self._waits(name):
             start, opens, high, low, _, _ = feed.current_bar
-            if self._path.walk(name, start, end, opens, high, low, close):
+            if self._path.walk_bar(name, start, end, opens, high, low, close):
                 self._update_flags()
         feed.last, feed.last_ns = close, end
 
@@ -297,7 +297,7 @@ class Loop:
     # the strategy
 
     def carry_out_signals(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
-        """Hand the strategy's signals at a bar's end (market ns) to engine, risk and orders, which act on them."""
+        """Have engine, risk and order machine act on the strategy's signals at a bar's end (market ns)."""
         machines, venue = self._machines, self._venue
         venue.now = end
         if signals and feed.quiet_ns:
@@ -324,7 +324,7 @@ class Loop:
         """A bar has passed: the machines get the time where it matters."""
         if not self.restless:
             limits = self._risk.limits
-            if self._profit() > -self._most_loss or any(limits.is_reached(limit) for limit in limits.all):
+            if self._profit() > -self._most_loss or any(limits.is_reached(limit) for limit in limits.all_limits):
                 return
             self._learn_prices()
         self._venue.now = now
@@ -485,7 +485,7 @@ def _own_times(risk: RiskMachine) -> list[int]:
 def _has_rules(risk: RiskMachine) -> bool:
     """True if anything beside stops may end what is held at a price: rules of a run, or a limit that is one."""
     endless = {LimitKind.DAILY_LOSS: _ENDLESS, LimitKind.DRAWDOWN: 1.0}
-    limited = any(limit.most < endless.get(limit.kind, float("inf")) for limit in risk.limits.all)
+    limited = any(limit.most < endless.get(limit.kind, float("inf")) for limit in risk.limits.all_limits)
     return limited or any(
         run.take_profit_pct or run.rules != StrategyRules() for run in risk.environment.strategies.values()
     )

@@ -271,7 +271,7 @@ class BacktestVenue:
             self.touch[instrument] = (low, high)
 
     def fill_or_trigger_price(self, order: BookOrder) -> tuple[float, bool]:
-        """Return where a resting order fills or triggers (rupees); True if the market must fall to it, False: rise."""
+        """Return the price at which a resting order fills or triggers; True if the market must fall to it."""
         request = order.request
         buys = request.side is Side.BUY
         if order.status is BrokerStatus.TRIGGER_PENDING:

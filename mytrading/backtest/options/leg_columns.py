@@ -22,7 +22,7 @@ class PriceReach(NamedTuple):
     high: Floats
 
     def bars_outside(self, floor: float, ceiling: float) -> NDArray[np.bool_]:
-        """Return at which bars the price comes to `floor` or below it, or to `ceiling` or above it."""
+        """Return True for each bar at which the price comes to `floor` or below it, or to `ceiling` or above it."""
         return np.asarray((self.low <= floor) | (self.high >= ceiling))
 
 

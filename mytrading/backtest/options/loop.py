@@ -233,7 +233,7 @@ class OptionLoop(Loop):
         """True while contracts pass over the current bar."""
         self._passed_ns = 0
         """The end of the newest bar that contracts passed over and do not know of yet; 0 if there is none."""
-        self._limited = any(limit.most < _ENDLESS.get(limit.kind, math.inf) for limit in self._risk.limits.all)
+        self._limited = any(limit.most < _ENDLESS.get(limit.kind, math.inf) for limit in self._risk.limits.all_limits)
         self._venue.sides = self._sides
         self._machines.sides = self._quoted
         self._risk.environment.tables = self._market.terms.tables

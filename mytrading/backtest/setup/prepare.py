@@ -231,7 +231,7 @@ def _found(home: Path, request: RunRequest) -> tuple[type[BaseStrategy], str, Tr
         settings = load_settings(home, "default", overrides={"ENABLED_STRATEGIES": name})
         plan = settings.plan_of(name)
         if plan is None:
-            raise RequestError(f"{name}: {'; '.join(settings.faults) or 'its legs cannot be read'}")
+            raise RequestError(f"{name}: {'; '.join(settings.strategy_faults) or 'its legs cannot be read'}")
         return leg_strategy(plan), name, settings
     file, name = _file_and_name(home, name_or_file)
     settings = _settings(home, name)
@@ -271,7 +271,7 @@ def _settings(home: Path, name: str) -> TradingSettings:
 def load_leg_overrides(home: Path, settings: TradingSettings, name: str) -> LegOverrides:
     """Return the values that a backtest may change of the enabled strategy `name`, a file of `[[legs]]`."""
     table = tomllib.loads((home / settings.file_of(name)).read_text(encoding="utf-8"))
-    config = next(item for item in settings.running if item.name == name)
+    config = next(item for item in settings.running_strategies if item.name == name)
     return LegOverrides(table, config, settings.symbols)
 
 
@@ -324,7 +324,7 @@ def _file_and_name(home: Path, name_or_file: str) -> tuple[Path, str]:
 def _run(
     settings: TradingSettings, strategy: type[BaseStrategy], name: str, request: RunRequest, notes: list[str]
 ) -> StrategyRun:
-    config = next((item for item in settings.running if name_key(item.name) == name_key(name)), None)
+    config = next((item for item in settings.running_strategies if name_key(item.name) == name_key(name)), None)
     if config is not None:
         run = strategy_run(settings, config)
     else:

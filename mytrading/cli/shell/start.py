@@ -57,7 +57,7 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
     home = project_home()
     profile = wanted.profile or ("replay" if wanted.replay else "paper" if wanted.simulator else "default")
     settings = load_settings(home, profile, overrides=_overrides(wanted))
-    print_notes((*settings.warnings, *settings.faults))
+    print_notes((*settings.warnings, *settings.strategy_faults))
     settings = with_state_profile(settings)
     if wanted.fresh and not settings.trades_at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")

@@ -50,7 +50,7 @@ def check(as_json: AsJson = False, profile: Profile = "default") -> None:
         home = project_home()
         try:
             settings = load_settings(home, profile)
-            problems = [*start_problems(settings), *settings.faults]
+            problems = [*start_problems(settings), *settings.strategy_faults]
             warnings = list(settings.warnings)
             if settings.unused:
                 names = ", ".join(settings.unused)
@@ -59,7 +59,7 @@ def check(as_json: AsJson = False, profile: Profile = "default") -> None:
                     "says what to set instead"
                 )
             if not problems:
-                runs = [strategy_run(settings, strategy) for strategy in settings.running]
+                runs = [strategy_run(settings, strategy) for strategy in settings.running_strategies]
                 problems += [str(found) for found in try_strategies(home, runs)]
         except ConfigurationError as error:
             problems, warnings = list(error.problems), []

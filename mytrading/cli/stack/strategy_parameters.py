@@ -103,5 +103,5 @@ def _tried(home: Path, path: Path, text: str, name: str, profile: str) -> tuple[
     notes = [one for one in settings.warnings if str(path.relative_to(home)) in one]
     if notes and settings.profile != DEFAULT:
         return _tried(home, path, text, name, DEFAULT)[0], notes
-    runs = [strategy_run(settings, one) for one in settings.running if one.name == name]
+    runs = [strategy_run(settings, one) for one in settings.running_strategies if one.name == name]
     return [str(refusal) for refusal in try_strategies(home, runs)], notes

@@ -137,7 +137,7 @@ def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tu
 
 
 def _shared(lots: int, shares: list[str]) -> dict[str, int]:
-    from mytrading.core.risk.sizing.lots import share_out_lots
+    from mytrading.core.risk.sizing.lots import split_lots
 
     weights = {}
     for word in shares:
@@ -148,7 +148,7 @@ def _shared(lots: int, shares: list[str]) -> dict[str, int]:
             weights[name] = -1.0
         if not (name and isfinite(weights[name]) and weights[name] >= 0):
             fail(USAGE, f"--share: expected ACCOUNT=RUPEES, found {word!r}")
-    return share_out_lots(lots, weights) if weights else {}
+    return split_lots(lots, weights) if weights else {}
 
 
 def _orders(units: int, lot: Lot) -> list[int]:

@@ -94,8 +94,8 @@ def add(
     from mytrading.messages.webhooks import Sender
 
     home, chosen = project_folder(), files.parse_sender(sender)
-    if files.path_of(home, name).exists():
-        fail(ERROR, f"{files.path_of(home, name).relative_to(home)} exists; choose another name, or remove it first")
+    if (path := files.webhook_path(home, name)).exists():
+        fail(ERROR, f"{path.relative_to(home)} exists; choose another name, or remove it first")
     refuse_taken_name(home, name)
     if positional and (window or square_off):
         fail(USAGE, "--positional: a positional webhook has neither --window nor --square-off")
@@ -103,7 +103,7 @@ def add(
     symbols = _mappings(mapping, csv_file, as_json, intraday=not positional)
     files.refuse_unlisted(profile, symbols)
     token, own, key = files.new_secret(), files.new_secret(), files.new_secret()
-    made = files.save(
+    made = files.save_webhook(
         home,
         name,
         WebhookFile(
@@ -153,7 +153,7 @@ def list_(as_json: AsJson = False) -> None:
     home = project_folder()
     for name in files.webhook_names(home):
         try:
-            made = read_webhook(name, files.path_of(home, name).read_text(encoding="utf-8"))
+            made = read_webhook(name, files.webhook_path(home, name).read_text(encoding="utf-8"))
         except WebhookFileError as error:
             rows.append(
                 {
@@ -197,7 +197,7 @@ def show(name: Name, as_json: AsJson = False, profile: Profile = "") -> None:
 
     from mytrading.cli.webhooks import files, texts
 
-    made = files.load(project_folder(), name)
+    made = files.load_webhook(project_folder(), name)
     file = made.file
     url = f"{_base(profile)[0]}{_path(made)}/TOKEN"
     pasted = texts.alert_texts(made, url)
@@ -228,9 +228,9 @@ def validate(name: Annotated[str, Argument(help="The webhook; all if none is nam
 
     home = project_folder()
     for one in [name] if name else files.webhook_names(home):
-        path = files.path_of(home, one)
+        path = files.webhook_path(home, one)
         if not path.exists():
-            files.load(home, one)
+            files.load_webhook(home, one)
         files.parse_webhook_text(home, one, path.read_text(encoding="utf-8"))
         if path.stat().st_mode & 0o077:
             fail(CONFIGURATION, f"{path.relative_to(home)}: others may read it; `chmod 600 {path.relative_to(home)}`")
@@ -272,7 +272,7 @@ def edit(
     from mytrading.cli.webhooks import files
 
     home = project_folder()
-    before = files.load(home, name).file
+    before = files.load_webhook(home, name).file
     added = {row.symbol.upper(): row for row in _options(mapping)}
     gone = {symbol.upper() for symbol in unmapped or ()}
     if unknown := gone - {row.symbol.upper() for row in before.symbols}:
@@ -296,7 +296,7 @@ def edit(
     if preview:
         files.parse_webhook_text(home, name, files.changed_text(home, name, after))
         return
-    files.save(home, name, after)
+    files.save_webhook(home, name, after)
     print_result({"name": name, "symbols": len(rows)}, as_json, f"{name} is changed: {len(rows)} symbols")
 
 
@@ -331,9 +331,9 @@ def remove(
     from mytrading.cli.webhooks import files
 
     home = project_folder()
-    path = files.path_of(home, name)
+    path = files.webhook_path(home, name)
     if not path.exists():
-        files.load(home, name)
+        files.load_webhook(home, name)
     if not yes and not typer.confirm(f"Remove {name}? Its address cannot be had again."):
         fail(ERROR, "nothing was removed")
     path.unlink()
@@ -361,7 +361,7 @@ def test(
     except OSError as error:
         fail(USAGE, f"--text: {text}: {error.strerror}")
     home = project_folder()
-    made = files.load(home, name)
+    made = files.load_webhook(home, name)
     with find_running_stack(profile) as found:
         place = _wait_for(lambda: read_webhook_endpoint(found.config), _LISTENS_S)
     if place is None:
@@ -417,7 +417,7 @@ def replay(
 
     if not dry:
         fail(USAGE, "expected --dry: alerts of the past are judged again, never sent")
-    made = files.load(project_folder(), name)
+    made = files.load_webhook(project_folder(), name)
     with find_stack(profile) as found:
         rows = compare_verdicts(found.config, made)
     rows = rows[-limit:] if limit else rows

@@ -45,7 +45,7 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def path_of(home: Path, name: str) -> Path:
+def webhook_path(home: Path, name: str) -> Path:
     """Return the path of a webhook's file."""
     return home / FOLDER / f"{name}.toml"
 
@@ -55,9 +55,9 @@ def webhook_names(home: Path) -> list[str]:
     return sorted(path.stem for path in (home / FOLDER).glob("*.toml") if not path.name.startswith("."))
 
 
-def load(home: Path, name: str) -> WebhookDefinition:
+def load_webhook(home: Path, name: str) -> WebhookDefinition:
     """Return a webhook; ends the command if there is none of this name, or its file is faulty."""
-    path = path_of(home, name)
+    path = webhook_path(home, name)
     if not path.exists():
         known = webhook_names(home)
         fail(ERROR, f"no webhook is called {name!r}{hint(name, known) or '; `mytrading webhook add` makes one'}")
@@ -67,10 +67,10 @@ def load(home: Path, name: str) -> WebhookDefinition:
         fail(CONFIGURATION, str(error))
 
 
-def save(home: Path, name: str, file: WebhookFile, *, checks_hours: bool = True) -> WebhookDefinition:
+def save_webhook(home: Path, name: str, file: WebhookFile, *, checks_hours: bool = True) -> WebhookDefinition:
     """Write a webhook's file, readable by its owner alone, with the comments of the one that is there; ends the command
     if it would be faulty."""
-    path = path_of(home, name)
+    path = webhook_path(home, name)
     text = changed_text(home, name, file)
     made = parse_webhook_text(home, name, text) if checks_hours else read_webhook(name, text)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,7 +80,7 @@ def save(home: Path, name: str, file: WebhookFile, *, checks_hours: bool = True)
 
 def changed_text(home: Path, name: str, file: WebhookFile) -> str:
     """Return the text of a webhook's file once it says `file`."""
-    path = path_of(home, name)
+    path = webhook_path(home, name)
     return rewrite_webhook(name, path.read_text(encoding="utf-8"), file) if path.exists() else write_webhook(file)
 
 
@@ -107,13 +107,13 @@ def parse_webhook_text(home: Path, name: str, text: str) -> WebhookDefinition:
 
 
 def rewrite_webhook_file(home: Path, name: str, how: Callable[[WebhookFile], WebhookFile]) -> WebhookDefinition:
-    """Rewrite a webhook's file and return what it says now; ends the command as `load` and `save` do.
+    """Rewrite a webhook's file and return what it says now; ends the command as `load_webhook` and `save_webhook` do.
 
     Hours are checked where they or the mapping change: a leaked token is locked or rotated on any day.
     """
-    before = load(home, name).file
+    before = load_webhook(home, name).file
     after = how(before)
-    return save(home, name, after, checks_hours=_hours(before) != _hours(after))
+    return save_webhook(home, name, after, checks_hours=_hours(before) != _hours(after))
 
 
 def _hours(file: WebhookFile) -> tuple[Any, ...]:

@@ -148,8 +148,8 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         mine = (row for row in self.lots if row.underlying == underlying)
         return next((row for row in mine if row.since <= day <= row.until), None)
 
-    def share_of(self, sizing: str) -> Share:
-        """Return the share of free margin that a sizing profile or grade uses; `ValueError` if it is unknown."""
+    def margin_share_of(self, sizing: str) -> Share:
+        """Return the fraction of free margin that a sizing profile or grade uses; `ValueError` if it is unknown."""
         word = sizing_key(sizing)
         found = self.profiles.get(word, self.grades.get(word.upper()))
         if found is None:

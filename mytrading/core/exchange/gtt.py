@@ -64,7 +64,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggerBook:
-    """All triggers of the account. `due` for an instrument without any costs one look-up."""
+    """All triggers of the account. `due_triggers` for an instrument without any costs one look-up."""
 
     def __init__(self, triggers: Iterable[Trigger] = ()) -> None:
         self._triggers: dict[str, Trigger] = {}
@@ -100,7 +100,7 @@ class TriggerBook:
         number = len(self._triggers) + 1
         return f"GTT-{day:%y%m%d}-{crc32(f'{day}:{number}'.encode()):08x}"
 
-    def due(self, instrument: str, ltp: float, now: int) -> list[tuple[Trigger, OrderRequest | None]]:
+    def due_triggers(self, instrument: str, ltp: float, now: int) -> list[tuple[Trigger, OrderRequest | None]]:
         """Return triggers that `ltp` fires (with the order) or that expired (None), in new state; stores nothing."""
         ended: list[tuple[Trigger, OrderRequest | None]] = []
         for trigger_id in self._waiting.get(instrument, ()):

@@ -20,7 +20,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     upper: float = 0.0
 
     def execution_price(self, side: Side) -> float:
-        """Execution price of an order of `side`: ask for a buy, bid for a sell, LTP where that side is empty."""
+        """Return the price at which a market order of `side` fills: ask for a buy, bid for a sell, LTP without one."""
         return (self.ask if side is Side.BUY else self.bid) or self.ltp
 
 

@@ -23,7 +23,7 @@ class PingBook:
         )
 
     def begin_if_due(self, machine_ns: int) -> bool:
-        """True if a ping is due; it then counts as sent, and the caller must report `answered` or `failed`."""
+        """True if a ping is due, which then counts as sent; `record_answer` or `record_failure` must follow."""
         if self._busy or machine_ns - self._last < self._every:
             return False
         self._busy, self._last = True, machine_ns

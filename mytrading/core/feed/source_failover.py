@@ -19,7 +19,7 @@ LONGEST_PATIENCE = 16
 
 
 class Pulse:
-    """Liveness of one source. Budget of `ticked`: 1 µs.
+    """Liveness of one source. Budget of `record_quote`: 1 µs.
 
     `mute_ns` is how long it may be connected and give nothing while something is expected, `down_ns` how long it may be
     without a connection before it counts as sick. Servers were seen to freeze for 10.3 s and recover.
@@ -73,7 +73,7 @@ class Pulse:
         """True if the source has been mute or disconnected for too long, so that another may take over."""
         return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
 
-    def wants_fresh_connection(self, now_ns: int) -> bool:
+    def take_due_reconnect(self, now_ns: int) -> bool:
         """True if a mute source is due for a reconnect, counted as made: each True doubles the wait for the next."""
         limit = self._mute_ns * self._expects * self._patience
         if not self.is_mute(now_ns) or now_ns - max(self._good_ns, self._since_ns) <= limit:

@@ -60,7 +60,7 @@ class ControlMachine:
         return self.is_worth_telling(alert) or (known is not None and alert.count >= known.count * 10)
 
     def is_worth_telling(self, alert: Alert) -> bool:
-        """True if an alert is new, grows worse or ends, and so is worth a message to the operator."""
+        """True if an alert is new, grows worse or ends, so that the operator gets a message of it."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
             return True

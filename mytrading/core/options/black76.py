@@ -225,7 +225,7 @@ _interpreted: dict[str, Any] = {}
 
 
 def disable_numba() -> None:
-    """Have this process do without numba: a chain takes 3 ms, and the process 120 MB less memory."""
+    """Calculate without numba in this process, for 120 MB less memory; a chain then takes 3 ms."""
     _interpreted.update((function.__name__, function) for function in _FUNCTIONS)
 
 

@@ -57,7 +57,7 @@ def slice_quantities(quantity: int, sizes: Sizes) -> tuple[int, ...]:
     return tuple(lots * lot for lots in _different(quantity // lot, sizes.most_lots))
 
 
-def closing_slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
+def closing_slice_quantities(quantity: int, sizes: Sizes) -> tuple[int, ...]:
     """Return the units of each slice of an exit; never raises: what one parent cannot carry is left for later."""
     if sizes.fits(quantity) or not sizes.most_lots:
         return (quantity,)

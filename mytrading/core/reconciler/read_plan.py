@@ -82,7 +82,7 @@ class ReadPlan:
         """Add a request, which the next read answers."""
         self._wanted.append(request)
 
-    def next_job(self, machine_ns: int) -> ReadJob | None:
+    def take_next_job(self, machine_ns: int) -> ReadJob | None:
         """Return the read to make now and count it as running until `on_read_ended`; None if none is due."""
         proof = not self._failures and any(request.proof for request in self._wanted)
         if machine_ns < self._quiet_until:

@@ -57,7 +57,7 @@ def active_alerts(
         active |= {(code, square_off_subject(position)): STAYS for code in (LATE, MISSED)}
     for position in state.unbound_positions():
         active[UNBOUND, unbound_subject(position)] = STAYS
-    for limit in risk.limits.all:
+    for limit in risk.limits.all_limits:
         if risk.limits.is_reached(limit):
             active[limit.kind.value, limit.scope_name] = STAYS
     for scope in risk.limits.scopes_of_unknown_profit():

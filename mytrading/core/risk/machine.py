@@ -126,7 +126,7 @@ class RiskMachine:
         """Return the opening row of the journal of `day`: applied to a fresh machine, it restores the state."""
         carried = snapshot(self.state, day)
         names = sorted({thing.instrument for things in (carried.positions, carried.orders) for thing in things})
-        sizes = {name: self.environment.sizes(name) for name in names}
+        sizes = {name: self.environment.order_sizes(name) for name in names}
         return replace(
             carried,
             sizes={name: (each.lot, each.freeze) for name, each in sizes.items() if each.lot},

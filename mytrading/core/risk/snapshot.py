@@ -23,7 +23,7 @@ def risk_snapshot(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0
     return RiskPicture(
         at_ns=now,
         machine_ns=risk.state.machine_ns,
-        limits=tuple(_use(risk, limit) for limit in risk.limits.all),
+        limits=tuple(_use(risk, limit) for limit in risk.limits.all_limits),
         money=tuple(_money(risk, *scope) for scope in scopes),
         stops=tuple(_stop(risk, position) for position in risk.state.open_positions()),
         entries=entries,

@@ -51,8 +51,8 @@ _LONGEST_WINDOW_NS = 3600 * SECOND
 _SIGNATURE_NS = SIGNATURE_SECONDS * SECOND
 
 
-class Holdings(Protocol):
-    """Positions of strategies as the stream `orders` shows them; used to recognise a no-op and for nothing else."""
+class PositionSource(Protocol):
+    """Open positions of strategies as the stream `orders` shows them; used only to recognise a no-op."""
 
     def units(self, strategy: str, instrument: str) -> int | None:
         """Return the signed units held in all accounts, None while something of it is on its way or not known."""
@@ -75,7 +75,7 @@ class WebhookEnvironment:
         self.webhooks: dict[str, WebhookDefinition] = {}
         self.prices: dict[str, tuple[float, int]] = {}
         """Last price of instruments by which contracts are chosen, and when it came (machine ns)."""
-        self.holdings: Holdings = _Nothing()
+        self.holdings: PositionSource = _Nothing()
         self.chosen: dict[tuple[str, str], tuple[str, ...]] = {}
         """Contracts that alerts of the past were given for a watched instrument, where alerts are judged again."""
 

@@ -105,7 +105,7 @@ class LiveChain(QuoteLease):
         self._rows: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     def take_update(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Take the quotes that came; return the rows of the chain and of its head."""
+        """Apply the quotes that came since the last call; return the rows of the chain and of its head."""
         futures = {future.id for future in self._futures}
         self.renew({*self._chain.instruments(self._chain.spot_price(), AROUND), *futures})
         news = []
@@ -226,7 +226,7 @@ class ChainSubscriptions:
 
     def instruments(self) -> InstrumentBook:
         """Return the day's instruments; none before the feed has written them."""
-        if self._known is None or self._file.changed():
+        if self._known is None or self._file.has_changed():
             self._known = self._file.book()
         return self._known
 

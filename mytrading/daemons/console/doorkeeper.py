@@ -117,7 +117,7 @@ class Doorkeeper:
             text = "expected the address of this console in the header Host; open it by the address that it prints"
             return 421, ApiError(code="ORIGIN", error=text)
         for counter, what in self._counters(str(scope["path"])):
-            if seconds := counter.add(ip, machine_now()):
+            if seconds := counter.count_if_allowed(ip, machine_now()):
                 text = f"expected at most {counter.most} {what} a minute from one address; wait {seconds} s"
                 return 429, ApiError(code="TOO_MANY", error=text, retry_after_s=seconds)
         return None

@@ -64,7 +64,7 @@ def show_tables(state: State) -> api.MarginTables:
     return api.MarginTables(
         day=today.isoformat(),
         requirements=[_requirement(name, figures, lot_today(name)) for name, figures in found],
-        shares={name: tables.share_of(name).share for name in (*tables.profiles, *tables.grades)},
+        shares={name: tables.margin_share_of(name).share for name in (*tables.profiles, *tables.grades)},
         most_lots_per_leg=tables.max_lots_per_leg,
     )
 

@@ -27,6 +27,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 
 
 def checked_name(name: str) -> str:
+    """Return the name of an account; raises `ApiRefused` for text that can be none."""
     if not _NAME.fullmatch(name):
         raise ApiRefused("BAD_REQUEST", f"name: expected letters, digits, _ and -, found {name[:40]!r}", "name")
     return name

@@ -34,7 +34,7 @@ from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.daemon.author_watchdog import OverrunGuard
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
-from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
+from mytrading.runtime.daemon.lockstep import MarketStreamPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import trade_logger
@@ -68,7 +68,7 @@ class StrategyEngine(MachineDaemon):
         self._opened = self._feed_ready = False
         self._began = machine_now()
         self._bars = self._signals = 0
-        self._market = MarketPlace()
+        self._market = MarketStreamPlace()
         self._wanted: tuple[str, ...] = ()
         self._topics: frozenset[str] = frozenset(self._watched)
 
@@ -270,7 +270,7 @@ class StrategyEngine(MachineDaemon):
 
     def _send_wants(self) -> None:
         """Request the quotes that are needed from the feed, and follow them."""
-        if self._instruments.changed():
+        if self._instruments.has_changed():
             self.engine.book = self._instruments.book()
         self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable_contracts(self.clock.now())))
         bars = self._watched if self._universe.has_rules else ()

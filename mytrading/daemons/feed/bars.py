@@ -94,7 +94,7 @@ class HistoryWorker:
             lambda fetch, error: FetchResult(fetch, error=f"{type(error).__name__}: {error}"),
             wake,
         )
-        self.request, self.results = self._pool.submit, self._pool.results
+        self.request, self.results = self._pool.submit, self._pool.take_results
 
     def stop(self) -> None:
         """Stop after the present fetch; one that takes longer than a second is abandoned."""

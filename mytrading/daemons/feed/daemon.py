@@ -173,7 +173,7 @@ class DataManager(Daemon):
     def _collect_results(self) -> None:
         self.bars.collect_history()
         self.instruments.collect()
-        for answer in self.rest_quotes.answers() if self.rest_quotes.busy else ():
+        for answer in self.rest_quotes.take_answers() if self.rest_quotes.busy else ():
             missing = f"no quotes of {', '.join(answer.requested)}, which are held, over REST"
             text = f"{missing}: {answer.problem}; they are requested again" if answer.problem else ""
             self.feed_alerts.rest_problem = text
@@ -235,7 +235,7 @@ class DataManager(Daemon):
         self.feed_alerts.update()
         if (wait_ns := int(self.config.data.fallback_seconds * SECOND)) and not self.lock_step:
             self.rest_quotes.request(self.health.silent_instruments(held, wait_ns, now, machine_ns))
-        for answer in self.open_interest.answers():
+        for answer in self.open_interest.take_answers():
             self.intake.on_open_interest(answer, self.clock.market_ns_at(answer.received_ns))
         if not self.lock_step:
             self.open_interest.request_due(machine_ns)

@@ -57,7 +57,7 @@ class Fetched(NamedTuple):
 
 
 class InstrumentLoader:
-    """Loads each trading day once; `look` in the poll loop, `collect` after `wake` was called."""
+    """Loads each trading day once; `request_if_due` in the poll loop, `collect` after `wake` was called."""
 
     def __init__(
         self, config: RunConfig, calendar: Calendar, clock: MarketClock, problems: ActiveAlerts,
@@ -121,12 +121,12 @@ class InstrumentLoader:
         return bool(self._requested)
 
     def retry_now(self) -> None:
-        """Request the instruments at the next `look`, without waiting for the back-off."""
+        """Request the instruments at the next `request_if_due`, without waiting for the back-off."""
         self._due = 0
 
     def collect(self) -> None:
         """Take finished fetches: record the loaded day or schedule a retry, and report the result."""
-        for fetched in self._pool.results():
+        for fetched in self._pool.take_results():
             self._requested = ""
             snapshot = fetched.snapshot
             if snapshot is not None:

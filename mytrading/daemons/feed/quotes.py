@@ -232,7 +232,7 @@ class MarketSteps:
             self._publisher.step_due = True
 
     def on_step_done(self, done: StepDone, machine_ns: int) -> None:
-        """Record the last market step that a daemon reports as read; `remind` repeats steps it missed."""
+        """Record the last market step that a daemon reports as read; `repeat_missed_steps` repeats steps it missed."""
         self._readers[done.daemon] = done.seen.get("feed/market", 0), machine_ns
 
     def on_request(self, wants: WantInstruments) -> None:

@@ -40,7 +40,7 @@ class RestAnswer(NamedTuple):
 
 
 class RestQuotes:
-    """Requests prices; `answers` are ready after `wake` was called."""
+    """Requests prices; `take_answers` has them after `wake` was called."""
 
     def __init__(self, sources: tuple[AccountRun, ...], wake: Callable[[], None], name: str = "feed.fallback") -> None:
         self._sources = sources
@@ -57,14 +57,14 @@ class RestQuotes:
         )
 
     def request(self, instruments: list[str]) -> None:
-        """Begin to read prices of instruments, unless the request before is unanswered; see `answers`."""
+        """Begin to read prices of instruments, unless the request before is unanswered; see `take_answers`."""
         if instruments and not self.busy:
             self.busy = True
             self._pool.submit(tuple(instruments))
 
-    def answers(self) -> list[RestAnswer]:
+    def take_answers(self) -> list[RestAnswer]:
         """Return the answers received since the last call, failed ones too; empty if there is none yet."""
-        if found := self._pool.results():
+        if found := self._pool.take_results():
             self.busy = False
         return found
 
@@ -139,9 +139,9 @@ class OpenInterestReader:
             self._requested[instrument] = machine_ns
         self._reader.request(batch)
 
-    def answers(self) -> list[RestAnswer]:
+    def take_answers(self) -> list[RestAnswer]:
         """Return answers since the last call, failed ones too; `add_interest` adds their figures from now on."""
-        found = self._reader.answers()
+        found = self._reader.take_answers()
         for answer in found:
             if answer.problem:
                 self._log.warning("interest.not_read", count=len(answer.requested), problem=answer.problem)

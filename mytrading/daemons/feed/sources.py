@@ -93,7 +93,7 @@ class SourceConnection:
 
     def send_request(self, machine_ns: int) -> None:
         """Send the next due subscription request, if connected."""
-        if self.pulse.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
+        if self.pulse.is_connected and (request := self.subscriptions.take_next_request(machine_ns)) is not None:
             self.socket.send(request)
 
     def on_request_accepted(self) -> None:
@@ -179,7 +179,7 @@ class SourceConnections:
         """By rank."""
         self._choice = SourceChoice(len(sources), ChoiceRules(failback_ns=int(rules.failback_seconds * SECOND)))
         self.active = self.all[self._choice.active]
-        """Changed by `look` alone."""
+        """Changed by `update_conditions` alone."""
         self._calendar = calendar
         self._mode = feed_mode(rules.mode) or FeedMode.QUOTE
         self.backup_reason = ""

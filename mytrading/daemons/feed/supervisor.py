@@ -117,7 +117,7 @@ class SourceSupervisor:
             self.fail_over(switch, machine_ns)
         for connection in self.connections.all:
             connection.socket.drop_if_stalled(machine_ns)
-            if connection.pulse.wants_fresh_connection(machine_ns):
+            if connection.pulse.take_due_reconnect(machine_ns):
                 age_ns = connection.pulse.age(machine_ns)
                 self.log.warning("feed.mute", source=connection.source.id, age_s=round(age_ns / SECOND, 1))
                 connection.reconnect_mute(age_ns)

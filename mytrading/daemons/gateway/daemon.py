@@ -180,7 +180,7 @@ class Gateway(MachineDaemon):
             if message.daemon == "watchdog":
                 self._watchdog.on_heartbeat(message)
         elif isinstance(message, Alert):
-            self._stale.receive(message, machine_now())
+            self._stale.record_alert(message, machine_now())
             self.on_alert(message)
         elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
@@ -284,7 +284,7 @@ class StaleAlerts:
         self._began_ns = began_ns
         self._received: dict[tuple[str, str, str], int] = {}
 
-    def receive(self, alert: Alert, machine_ns: int) -> None:
+    def record_alert(self, alert: Alert, machine_ns: int) -> None:
         """Record the machine time at which an alert was last raised or repeated."""
         self._received[alert.daemon, alert.code, alert.subject] = machine_ns
 

@@ -92,7 +92,7 @@ class AccountListener:
 
     def start_if_due(self, machine_ns: int) -> None:
         """Start the next read of the books if one is due."""
-        if (job := self.plan.next_job(machine_ns)) is not None:
+        if (job := self.plan.take_next_job(machine_ns)) is not None:
             self._workers.submit(job)
 
     def handle_results(self) -> None:
@@ -105,7 +105,7 @@ class AccountListener:
             except OF_DATA as error:
                 self._edge.record_drop(error, repr(report).encode())
         self._take_stream()
-        for visit in self._workers.results():
+        for visit in self._workers.take_results():
             try:
                 self._take_visit(visit)
             except OF_DATA as error:

@@ -136,7 +136,7 @@ class Reconciler(Daemon):
         """Lock-step progress: the last step mark read from the traded account's order stream, and the reports sent."""
         if (listener := self._listeners.get(self._account)) is None:
             return Progress(waits="an account to listen to")
-        return Progress(listener.stream.mark, listener.waiting_for, {"reports": self._reports.place})
+        return Progress(listener.stream.mark, listener.waiting_for, {"reports": self._reports.last_place})
 
     def ready(self) -> bool:
         """True while the traded account is connected, in the right mode, and its books agree with ours."""

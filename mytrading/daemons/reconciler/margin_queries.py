@@ -35,7 +35,7 @@ class MarginQueries:
 
     def publish_answers(self) -> None:
         """Publish the margin answers received so far."""
-        for answer in self._workers.results() if self._workers is not None else ():
+        for answer in self._workers.take_results() if self._workers is not None else ():
             self._publish(answer)
 
     def stop(self) -> None:

@@ -71,7 +71,7 @@ class AccountPings:
 
     def handle_results(self) -> None:
         """Record finished pings, audit when the account went down or came back, and publish its health."""
-        for pong in self._workers.results():
+        for pong in self._workers.take_results():
             was_down = self._pings.is_down
             if pong.problem:
                 self._pings.record_failure(pong.problem)

@@ -44,7 +44,7 @@ from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STREAMS, TRIAL_TOPIC, step_topic
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
-from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
+from mytrading.runtime.daemon.lockstep import MarketStreamPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
@@ -107,7 +107,7 @@ class RiskManager(MachineDaemon):
         self._announced: tuple[str, ...] = ()
         self._topics: set[str] = set()
         self._counts = {"entries": 0, "exits": 0, "denied": 0}
-        self._place = MarketPlace()
+        self._place = MarketStreamPlace()
         self._step_frames: list[Frame] = []
         """In lock-step: quotes of the step under way."""
         self._engine_done = StepDone(daemon="engine", pid=0)
@@ -186,7 +186,7 @@ class RiskManager(MachineDaemon):
         self.risk.set_contracts(self._instruments.book_of(listed), listed)
 
     def _take_new_contracts(self) -> None:
-        if self._instruments.changed():
+        if self._instruments.has_changed():
             self._take_instruments()
 
     def receive(self, stream: str, frame: Frame) -> None:
@@ -454,7 +454,7 @@ class RiskManager(MachineDaemon):
         day = iso_day(now)
         alerts = (self.decode(row) for row in rows_read_by(self.config, "gateway", "status", self.name, day))
         raised = {(row.code, row.subject) for row in alerts if iso_day(row.first_ns) == day}
-        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.scope_name) in raised]
+        reached = [limit for limit in self.risk.limits.all_limits if (limit.kind.value, limit.scope_name) in raised]
         return (
             *restore_stops(self.risk.state, now),
             *drop_repeated_goals(row for limit in reached for row in self.risk.limits.breach_rows(limit, now)),

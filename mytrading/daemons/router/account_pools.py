@@ -17,7 +17,7 @@ from mytrading.messages.run_config import AccountRun, RunConfig
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.paths import account_lock_path
-from mytrading.runtime.recovery.begun_calls import BegunCalls, note_of
+from mytrading.runtime.recovery.begun_calls import BegunCalls, attempt_digest
 from mytrading.runtime.supervision.instance_lock import InstanceLock
 
 
@@ -71,7 +71,7 @@ class AccountPools:
     def prepare_job(self, call: Call, order: Order) -> Job:
         """Build the job of an order call (place, modify, cancel), its request serialized; nothing is sent."""
         writer = self._writers.get(order.account)
-        note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
+        note = attempt_digest(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
         return Job(call, order, writer.encode(call, order) if writer is not None else None, None, note)
 
     def warm_connection(self, job: Job) -> None:
@@ -96,7 +96,7 @@ class AccountPools:
     def take_outcomes(self) -> list[CallOutcome]:
         """Return and clear the outcomes of calls that have ended."""
         refused, self._refused = self._refused, []
-        ended = [*refused, *(outcome for pool in self._pools.values() for outcome in pool.results())]
+        ended = [*refused, *(outcome for pool in self._pools.values() for outcome in pool.take_results())]
         self.open_calls -= len(ended)
         return ended
 

@@ -1,7 +1,7 @@
 """The webhooks daemon: alerts over HTTP in, signals out.
 
 server thread ─► bounded queue ─► loop: token, guards, body ─► WebhookMachine ─► journal (synced) ─► signals, answer
-orders of the router's journal ─► Holdings ─► what is a no-op, and the status pages
+orders of the router's journal ─► StrategyPositions ─► what is a no-op, and the status pages
 denials of risk's journal ─► the status pages
 
 It decides no order: risk sizes, denies and exits, as for every strategy.
@@ -37,7 +37,7 @@ from mytrading.core.webhooks.machine import REMEMBERED_NS, WebhookEnvironment, W
 from mytrading.core.webhooks.refusals import AlertRefused, refusal
 from mytrading.core.webhooks.senders import ParsedAlert, decode_fields, read_alert, read_secret
 from mytrading.daemons.webhooks.http_server import HttpServer, StatusRequest, WaitingAlert
-from mytrading.daemons.webhooks.positions import StrategyHoldings
+from mytrading.daemons.webhooks.positions import StrategyPositions
 from mytrading.messages.codec import Frame
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
@@ -93,7 +93,7 @@ class WebhookReceiver(MachineDaemon):
     def setup(self) -> None:
         """Recover from the journal, learn positions and switches, then open the port."""
         super().setup()
-        self._holdings = StrategyHoldings()
+        self._holdings = StrategyPositions()
         self.hooks.environment.holdings = self._holdings
         self._tail = JournalTail(self.config.journal_dir("router"), "orders", self._on_order, carried=True)
         self._tail.start(machine_now() - REMEMBERED_NS)
@@ -165,7 +165,7 @@ class WebhookReceiver(MachineDaemon):
     def _poll(self) -> None:
         self._tail.poll()
         self._denials.poll()
-        if self._instruments.changed():
+        if self._instruments.has_changed():
             self._take_contracts()
         if self._server is not None and not self._server.is_alive:
             self.log.critical("http.ended", next_step="the process ends, supervisor starts it again")
@@ -224,7 +224,7 @@ class WebhookReceiver(MachineDaemon):
         return self._status(request) if isinstance(request, StatusRequest) else self._alert(request)
 
     def _status(self, request: StatusRequest) -> answers.AlertAnswer:
-        if wait := self._status_calls.add(request.ip, request.received_ns):
+        if wait := self._status_calls.count_if_allowed(request.ip, request.received_ns):
             return answers.refusal_answer(refusal("RATE_LIMITED", "expected fewer questions a minute", None, wait))
         return answers.status_answer(
             self.hooks.alert(request.name), self._holdings.orders_of, self._holdings.denials_of
@@ -235,7 +235,7 @@ class WebhookReceiver(MachineDaemon):
         if found is None:
             self._counts["unknown"] += 1
             self._log_rarely("token.unknown", request)
-            wait = self._unknown.add(request.ip, request.received_ns)
+            wait = self._unknown.count_if_allowed(request.ip, request.received_ns)
             limited = refusal("RATE_LIMITED", "expected an address that is a webhook's", None, wait)
             return answers.refusal_answer(limited) if wait else answers.UNKNOWN
         webhook = found.webhook
@@ -292,7 +292,7 @@ class WebhookReceiver(MachineDaemon):
 
     def _log_rarely(self, event: str, request: AlertRequest, webhook: str = "", **fields: object) -> bool:
         """Log a frequent event once a minute for each address and webhook; true if it was logged."""
-        if logged := not self._logged.add((event, webhook, request.ip), request.received_ns):
+        if logged := not self._logged.count_if_allowed((event, webhook, request.ip), request.received_ns):
             self.log.warning(event, ip=request.ip, webhook=webhook, **fields)
         return logged
 

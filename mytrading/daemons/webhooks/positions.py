@@ -17,8 +17,8 @@ MOST_CAUSES = 50_000
 """Signals, goals and other causes whose orders are remembered."""
 
 
-class StrategyHoldings:
-    """Positions and unfinished orders by strategy and instrument. Nothing that risk decides follows from it."""
+class StrategyPositions:
+    """Positions and unfinished orders of webhooks' strategies, by strategy and instrument. Risk does not use them."""
 
     def __init__(self) -> None:
         self._states: dict[str, dict[str, str]] = {}

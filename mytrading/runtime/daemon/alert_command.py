@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from mytrading.messages.control import Alert
-from mytrading.messages.text import short
+from mytrading.messages.text import shortened
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.observability.logging import get_logger
 
@@ -48,7 +48,7 @@ class AlertCommand:
 
     def log_failures(self) -> None:
         """Log each run of the command that failed since the last call."""
-        for problem in self._pool.results():
+        for problem in self._pool.take_results():
             if problem:
                 self.counts["alert_command_failed"] += 1
                 self._log.error("alert_command.failed", problem=problem, next_step="mend ALERT_COMMAND")
@@ -58,7 +58,7 @@ class AlertCommand:
         self._pool.stop(1.0)
 
     def _run(self, words: list[str], alert: Alert) -> str:
-        alert = msgspec.structs.replace(alert, **{name: short(getattr(alert, name)) for name in _TEXTS})
+        alert = msgspec.structs.replace(alert, **{name: shortened(getattr(alert, name)) for name in _TEXTS})
         facts = {
             "ALERT_CODE": alert.code,
             "ALERT_SEVERITY": alert.severity.value,

@@ -428,7 +428,7 @@ class Daemon:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.stop()
             self.on_supervisor_lost()
-        disk_space.report(self.is_disk_low(), self.config, self.notes, self.alerts)
+        disk_space.update_disk_alert(self.is_disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))

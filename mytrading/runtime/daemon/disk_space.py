@@ -23,7 +23,7 @@ def _least_free(config: RunConfig) -> int:
     return min(free_bytes(nearest_existing(folder)) for folder in (config.state, config.journal_dir("")))
 
 
-def report(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:
+def update_disk_alert(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:
     """Raise or clear the alert DISK_LOW, and set or remove `disk` in the notes of the heartbeat."""
     if low:
         notes["disk"] = f"less than {config.process.min_free_bytes >> 20} MiB free: no entries"

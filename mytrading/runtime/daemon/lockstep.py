@@ -17,8 +17,8 @@ class Progress(msgspec.Struct, frozen=True):
     seen: dict[str, int] = {}
 
 
-class MarketPlace:
-    """A reader's place in the stream `market`: two step messages in a row prove that it has all between them."""
+class MarketStreamPlace:
+    """How far a reader has come in the stream `market`: two step messages in a row prove that it has all between."""
 
     def __init__(self) -> None:
         self._last = 0

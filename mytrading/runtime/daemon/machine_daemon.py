@@ -251,10 +251,12 @@ class MachineDaemon(Daemon):
         again. `body` is the message as it came, if it came encoded. Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
-        now, machine_ns = self.clock.moment()
+        now, machine_ns = self.clock.market_and_machine_now()
         if now >= self._day_ends:
             self._keep_day(now)
-            now, machine_ns = self.clock.moment()  # no earlier than the rows of the new day, or `verify` differs
+            now, machine_ns = (
+                self.clock.market_and_machine_now()
+            )  # no earlier than the rows of the new day, or `verify` differs
         self.machine.set_machine_time(machine_ns)
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()
@@ -374,7 +376,7 @@ class MachineDaemon(Daemon):
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with the carried state; on a full disk the day goes on."""
         self.flush_inputs()
-        now, machine_ns = self.clock.moment()
+        now, machine_ns = self.clock.market_and_machine_now()
         self.machine.set_machine_time(machine_ns)
         if not (carried := self.snapshot(day)):
             return

@@ -78,7 +78,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
         idle = self._idle
         return idle[-1].tool if idle else None
 
-    def results(self) -> list[Result]:
+    def take_results(self) -> list[Result]:
         """Return the results of the jobs finished since the last call, in order of finishing."""
         found: list[Result] = []
         while not self._results.empty():

@@ -157,7 +157,7 @@ class MarketClock:
         """Market time now, ns UTC."""
         return self.market_ns_at(machine_now()) if self._last else time.time_ns()
 
-    def moment(self) -> tuple[int, int]:
+    def market_and_machine_now(self) -> tuple[int, int]:
         """Return (market time, machine time) now, read at one instant where the market runs at speed 1."""
         machine_ns = _boot_offset() + time.monotonic_ns()
         if (last := self._last) is None:

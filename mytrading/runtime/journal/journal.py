@@ -236,7 +236,7 @@ class Journal:
         self._file.sync_if_due()
 
     def watch_disk(self) -> bool:
-        """Measure the free disk and allocate the reserve again once there is room; True unless still `short`."""
+        """Measure the free disk and allocate the reserve again once there is room; True unless disk is still short."""
         self._file.measure_disk()
         return not self.is_short_of_disk
 

@@ -15,7 +15,7 @@ from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.messages.text import short
+from mytrading.messages.text import shortened
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import get_logger
 
@@ -55,7 +55,7 @@ class Alerts:
         """Raise the alert of this code and subject, or count a repeat of the active one; only a new one, or one that
         turns critical, is logged and sent."""
         now = self._now()
-        message = short(message)
+        message = shortened(message)
         if (known := self._raised.get((code, subject))) is not None:
             self._well_since.pop((code, subject), None)
             worse = severity is Severity.CRITICAL and known.severity is not severity
@@ -100,7 +100,7 @@ class Alerts:
         for key, alert in active.items():
             known = self._raised.get(key) if key not in self._well_since else None
             worse = known is not None and alert.severity is Severity.CRITICAL is not known.severity
-            changed = known is None or worse or known.message != short(alert.text)
+            changed = known is None or worse or known.message != shortened(alert.text)
             if alert.text and changed and not (alert.once and known is not None):
                 self.raise_(key[0], alert.severity, key[1], alert.text)
         for code, subject in [key for key in self._raised if key[0] in codes and key not in active]:

@@ -37,13 +37,13 @@ class BegunCalls:
         self._used = itertools.count(len((self._before or set()) - {bytes(_WIDTH)}))
 
     def record(self, note: bytes) -> None:
-        """Record that a call to place an order leaves now, by its `note_of` computed before. Safe from any thread."""
+        """Record that a call to place an order leaves now; `note` is its `attempt_digest`. Safe from any thread."""
         at = (next(self._used) % SLOTS + 1) * _WIDTH
         self._memory[at : at + _WIDTH] = note
 
     def never_began(self, client_order_id: str, attempt: int) -> bool:
         """Return true if an earlier router of this boot recorded its calls, but none for this attempt; else false."""
-        return self._before is not None and note_of(client_order_id, attempt) not in self._before
+        return self._before is not None and attempt_digest(client_order_id, attempt) not in self._before
 
     def close(self) -> None:
         """Release the shared memory, unless it is in use."""
@@ -51,6 +51,6 @@ class BegunCalls:
             self._memory.close()
 
 
-def note_of(client_order_id: str, attempt: int) -> bytes:
+def attempt_digest(client_order_id: str, attempt: int) -> bytes:
     """Return the digest (`_WIDTH` bytes) that stands for one attempt, a number, to place an order."""
     return blake2b(f"{client_order_id} {attempt}".encode(), digest_size=_WIDTH).digest()

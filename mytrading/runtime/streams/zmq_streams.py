@@ -201,8 +201,8 @@ class PushSocket(_Sender):
         self._sequence = 0
 
     @property
-    def place(self) -> int:
-        """Position of the last message sent, an int comparable to `lockstep.place` of a header; 0 before the first."""
+    def last_place(self) -> int:
+        """Place of the last message sent in the pipe, as `lockstep.pipe_place` of its header; 0 before the first."""
         return self._epoch << 32 | self._sequence if self._sequence else 0
 
     def send(self, topic: str, message: msgspec.Struct) -> None:

@@ -42,7 +42,7 @@ async def store_chart(call: RestCall) -> Reply:
     return success(message="Preferences updated successfully")
 
 
-async def push(call: RestCall) -> Reply:
+async def push_quote(call: RestCall) -> Reply:
     """Set an instrument's quote by request; `hold` keeps it until a request with `release`, else until the next tick.
     `depth` is the units at best bid and ask, until `release`. `after` sends the quote so many machine seconds later, at
     most `MOST_LATER_S`; `/sim/state` then has the time it was sent."""

@@ -158,7 +158,7 @@ _API: dict[str, Route] = {
     "whatsapp/notify": _notice(_always(_NOT_PAIRED), schema.WHATSAPP),
 }
 _BENCH: dict[str, Route] = {
-    "market": Route(control_routes.push, schema.PUSH, 0),
+    "market": Route(control_routes.push_quote, schema.PUSH, 0),
     "set_paused": Route(control_routes.set_paused, schema.PAUSE, 0),
     "fault": Route(control_routes.fault, FAULT, 0),
     "fault GET": Route(control_routes.faults, schema.ACCOUNT, 0, method="GET"),

@@ -55,7 +55,7 @@ class FollowedWorld(SimulatedWorld):
     @property
     def listing_changed(self) -> bool:
         """True if the master contract file was replaced since `listing` last read it; asking resets nothing."""
-        return self._master is not None and self._master.changed()
+        return self._master is not None and self._master.has_changed()
 
     def listing(self, day: date) -> InstrumentBook:
         """Return a day's instruments: the broker's list with own indices and equities; own ones alone without it."""

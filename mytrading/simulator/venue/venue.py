@@ -371,7 +371,7 @@ class SimulatedVenue:
         if changes is not None:
             self._commit(changes)
         now = self.clock.now()
-        due = self.triggers.due(quote.instrument.id, quote.ltp, now)
+        due = self.triggers.due_triggers(quote.instrument.id, quote.ltp, now)
         if not due or not self.world.calendar.is_open(quote.instrument.exchange, now):
             return
         for trigger, request in due:

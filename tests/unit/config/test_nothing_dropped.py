@@ -69,7 +69,7 @@ def test_variable_for_a_strategy_that_is_gone_is_refused(home: Path) -> None:
 @pytest.mark.parametrize("profile", ["default", "paper"])
 def test_empty_list_of_strategies_is_reported(home: Path, profile: str) -> None:
     settings = load(home, "ENABLED_STRATEGIES=\n", profile)
-    assert [strategy.name for strategy in settings.running] == ["SMA_Crossover"]
+    assert [strategy.name for strategy in settings.running_strategies] == ["SMA_Crossover"]
     assert any("is empty, which counts as not given" in warning for warning in settings.warnings)
 
 
@@ -77,7 +77,7 @@ def test_no_strategy_in_the_settings_file_is_reported(home: Path) -> None:
     with (home / "config" / "settings.toml").open("a") as file:
         file.write("[system]\nenabled_strategies = []\n")
     settings = load(home)
-    assert settings.running == ()
+    assert settings.running_strategies == ()
     assert "ENABLED_STRATEGIES names no strategy: nothing will trade" in settings.warnings
 
 
@@ -119,7 +119,7 @@ def test_strategy_that_could_only_be_denied_or_trade_the_wrong_way_is_refused(
     ],
 )
 def test_strategy_that_risk_admits_is_accepted(home: Path, lines: str) -> None:
-    assert len(load(home, lines).running) == 1
+    assert len(load(home, lines).running_strategies) == 1
 
 
 def test_one_call_for_both_directions_is_refused_with_its_line(home: Path) -> None:

@@ -35,7 +35,7 @@ def test_env_file_that_a_profile_does_not_read_is_reported(home: Path) -> None:
     assert not any(".env" in warning for warning in load_settings(home, "paper", {}).warnings)
     (home / ".env").write_text("ENABLED_STRATEGIES=RSI_MeanReversion\n")
     settings = load_settings(home, "paper", {})
-    assert [run.name for run in settings.running] == ["SMA_Crossover"]
+    assert [run.name for run in settings.running_strategies] == ["SMA_Crossover"]
     assert any(".env is not read with profile paper" in warning for warning in settings.warnings)
 
 

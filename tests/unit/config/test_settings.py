@@ -276,10 +276,10 @@ def test_strategy_file_that_cannot_be_used_is_named_and_does_not_stop_the_others
     idle = load(home)
     assert [strategy.name for strategy in idle.strategies] == ["SMA_Crossover"]
     assert any(said in warning for warning in idle.warnings)
-    assert idle.faults == ()
+    assert idle.strategy_faults == ()
     env = {"ENABLED_STRATEGIES": "SMA_Crossover,Broken", "STRATEGY_BROKEN_WIDTH": "3"}
     wanted = load(home, {**env, "STRATEGY_BROKEN_SYMBOLS": "NSE:SBIN"})
-    (fault,) = wanted.faults
+    (fault,) = wanted.strategy_faults
     assert fault.lower().startswith("broken cannot run: ")
     assert said in fault
     assert not any(said in warning for warning in wanted.warnings)
@@ -298,9 +298,9 @@ def test_strategy_file_that_cannot_be_read_needs_no_settings_for_the_others_to_r
 ) -> None:
     (home / "strategies" / "broken.py").write_text("class Broken(BaseStrategy):\n    def on_data(self, data)\n")
     settings = load(home, {"ENABLED_STRATEGIES": "Broken,SMA_Crossover", **env})
-    (fault,) = settings.faults
+    (fault,) = settings.strategy_faults
     assert fault.lower().startswith("broken cannot run: strategies/broken.py:2: ")
-    assert [strategy.name.lower() for strategy in settings.running] == ["broken", "sma_crossover"]
+    assert [strategy.name.lower() for strategy in settings.running_strategies] == ["broken", "sma_crossover"]
 
 
 def test_what_is_written_for_a_strategy_that_cannot_be_read_is_judged(home: Path) -> None:
@@ -310,7 +310,7 @@ def test_what_is_written_for_a_strategy_that_cannot_be_read_is_judged(home: Path
 
 
 def test_strategy_engine_switched_off_runs_no_strategy(home: Path) -> None:
-    assert load(home, {"ENABLE_STRATEGY_ENGINE": "false"}).running == ()
+    assert load(home, {"ENABLE_STRATEGY_ENGINE": "false"}).running_strategies == ()
 
 
 # what must fit together

@@ -113,7 +113,7 @@ class Subscriptions:
         return item is not None and item.taken > 0
 
     def subscribe(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
-        """Register an instrument, or change its mode, for `next_request`; False if the limit is reached."""
+        """Register an instrument, or change its mode, for `take_next_request`; False if the limit is reached."""
         if (item := self._items.get(instrument)) is None:
             if len(self._items) >= self._most:
                 return False
@@ -128,14 +128,14 @@ class Subscriptions:
             self._open[instrument] = item
 
     def unsubscribe(self, instrument: str) -> None:
-        """Remove an instrument; `next_request` tells the server."""
+        """Remove an instrument; `take_next_request` tells the server."""
         item = self._items.pop(instrument, None)
         self._open.pop(instrument, None)
         if item is not None:
             self._release(instrument, item, FeedMode.LTP)
 
     def reset(self) -> None:
-        """Forget what the server accepted, on a new connection: `next_request` asks for all again, also refused
+        """Forget what the server accepted, on a new connection: `take_next_request` asks for all again, also refused
         ones."""
         self._leaving.clear()
         self._pause_until = 0
@@ -146,8 +146,9 @@ class Subscriptions:
         self._open = dict(self._items)
 
     def request_depth(self, instrument: str) -> None:
-        """Change an instrument whose quotes lack bid and ask to Depth mode, which `next_request` sends; not if that is
-        off or was refused."""
+        """Change an instrument whose quotes lack bid and ask to Depth mode, unless that is off or was refused.
+
+        `take_next_request` tells the server."""
         item = self._items.get(instrument)
         if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
             self._change(instrument, item, FeedMode.DEPTH)
@@ -167,7 +168,7 @@ class Subscriptions:
         self._leaving += [(instrument, mode) for mode in leaves]
         item.held.difference_update(leaves)
 
-    def next_request(self, machine_ns: int) -> Request | None:
+    def take_next_request(self, machine_ns: int) -> Request | None:
         """Return the next message to send and record it as sent, unsubscriptions first; None if none is due."""
         if machine_ns < self._pause_until:
             return None

@@ -12,7 +12,7 @@ from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.oms.state.state import State
-from mytrading.core.orders.slicing import Sizes, closing_slices
+from mytrading.core.orders.slicing import Sizes, closing_slice_quantities
 from mytrading.core.orders.state_machine import LIVE, RESTING, SENT, TRIGGERED, UNRESOLVED, is_untriggered_stop
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.order_evidence import OrderTerms
@@ -209,7 +209,7 @@ def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missin
     unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
     if unsent and sizes.fits(larger := unsent[-1].quantity + missing):
         modify.request_terms(oms, unsent[-1], replace(modify.wanted_terms(unsent[-1]), quantity=larger))
-    elif len(stops) < oms.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
+    elif len(stops) < oms.limits.stops_most + len(closing_slice_quantities(wanted, sizes)) - 1:
         _place(oms, level, missing)
     elif calm := [s for s in stops if _rests(oms, s) and not s.filled_seen and not modify.is_modify_pending(s)]:
         smallest = min(calm, key=lambda stop: stop.quantity)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import client_order_id
 from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slice_quantities
+from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slice_quantities, slice_quantities
 from mytrading.core.orders.state_machine import LIVE
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, OrderChanged
@@ -27,9 +27,9 @@ def create_closing_orders(oms: OrderDecision, order: Order, fits: int) -> None:
     if sizes.fits(order.quantity):
         oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
         return
-    quantities = closing_slices(order.quantity, sizes)
+    quantities = closing_slice_quantities(order.quantity, sizes)
     if fits < order.quantity and len(quantities) > 1:
-        quantities = closing_slices(fits, sizes)
+        quantities = closing_slice_quantities(fits, sizes)
     _begin(oms, order, quantities)
 
 

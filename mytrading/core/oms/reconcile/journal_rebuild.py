@@ -12,7 +12,7 @@ from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import call_outcomes, order_updates
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.slicing import Sizes, closing_slices
+from mytrading.core.orders.slicing import Sizes, closing_slice_quantities
 from mytrading.core.orders.state_machine import (
     ABSENT,
     LIVE,
@@ -220,7 +220,7 @@ def _is_exit_of(oms: OrderDecision, goal: orders.Goal, row: BrokerOrder) -> bool
     mine = (order for order in oms.open_orders(goal.net) if order.strategy == goal.strategy and order.state in LIVE)
     out = sum(unfilled_quantity(order) for order in mine if order.purpose.reduces and order.purpose is not Purpose.STOP)
     sizes = oms.state.sizes.get(goal.instrument) or Sizes()
-    return row.quantity in closing_slices(abs(held), sizes) and out + row.quantity <= abs(held)
+    return row.quantity in closing_slice_quantities(abs(held), sizes) and out + row.quantity <= abs(held)
 
 
 def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:

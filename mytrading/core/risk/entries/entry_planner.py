@@ -278,7 +278,7 @@ class EntryPlanner:
 
     def _calls(self, leg: LegStatus) -> int:
         """Order calls that a leg still needs: one, or one for each slice."""
-        missing, sizes = abs(leg.target - leg.held - leg.coming), self._environment.sizes(leg.instrument)
+        missing, sizes = abs(leg.target - leg.held - leg.coming), self._environment.order_sizes(leg.instrument)
         try:
             return len(slice_quantities(missing, sizes)) if missing else 0
         except Unsliceable:
@@ -386,7 +386,7 @@ class EntryPlanner:
         levels = stop if isinstance(stop, StopLevels) else StopLevels(0.0, 0.0)
         at_broker = levels if holder is StopPlan.BROKER else StopLevels(0.0, 0.0)
         held_stop = levels.trigger if holder is StopPlan.ENGINE else 0.0
-        sizes = self._environment.sizes(leg.instrument)
+        sizes = self._environment.order_sizes(leg.instrument)
         grace = BASKET_NS if case.begun else 0
         floor = max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS)
         rests = leg.order_type is not OrderType.MARKET

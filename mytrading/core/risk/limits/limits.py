@@ -102,10 +102,10 @@ class Limits:
                 for kind, figure in zip(_KINDS, most, strict=True)
                 if figure
             )
-        self._money.counts_r = any(limit.kind in _IN_R for limit in self.all)
+        self._money.counts_r = any(limit.kind in _IN_R for limit in self.all_limits)
 
     @property
-    def all(self) -> Iterator[Limit]:
+    def all_limits(self) -> Iterator[Limit]:
         """Every limit that is set."""
         return (limit for limits in self._by_scope.values() for limit in limits)
 

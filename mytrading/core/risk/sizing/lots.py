@@ -71,7 +71,7 @@ def adjust_multiple(plan: LotMultiple, rule: SizingRule, account: str, confidenc
     return plan if plan.times <= most else LotMultiple(most, f"{plan.why}; at most {most}")
 
 
-def share_out_lots(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+def split_lots(total: int, weights: Mapping[str, float]) -> dict[str, int]:
     """Split `total` lots among accounts by weight; lots left by rounding go to the largest fractions."""
     counted = {name: max(weight, 0.0) for name, weight in weights.items()}
     whole = sum(counted.values())
@@ -164,7 +164,7 @@ def unknown_sizings(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str
             if name in (FIXED, BY_RISK):
                 continue
             try:
-                tables.share_of(name)
+                tables.margin_share_of(name)
             except ValueError as error:
                 found.append(f"{run.name}: {error}")
     return found
@@ -210,7 +210,7 @@ def _plan(
     day: date,
 ) -> LotMultiple:
     try:
-        share = tables.share_of(profile)
+        share = tables.margin_share_of(profile)
     except ValueError as error:
         return LotMultiple(0, str(error))
     bought = is_bought_only(legs)

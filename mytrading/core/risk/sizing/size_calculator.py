@@ -93,7 +93,7 @@ def lots_for_margin(
 ) -> MarginEstimate:  # fmt: skip
     """The lots that a margin in rupees gives with `sizing`, a profile or grade. Raises `ValueError` for an unknown one.
     `expires`: the contract expires on `day`. `premium` is the price of a bought option in rupees, 0 if not known."""
-    share = tables.share_of(sizing)
+    share = tables.margin_share_of(sizing)
     legs = [
         MarginLeg(_contract(name, right, day if expires else None, lot.size), sign * lot.size, premium)
         for right, sign in KINDS[kind]

@@ -23,8 +23,8 @@ from mytrading.core.risk.sizing.lots import (
     lots_at_risk,
     plan_profiles,
     reference_price,
-    share_out_lots,
     side_of,
+    split_lots,
 )
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.intent import Intent
@@ -170,7 +170,7 @@ class Sizer:
         if rule.by == FIXED:
             return self._fixed(intent, intended, rule, account)
         try:
-            share = self._environment.tables.share_of(rule.by)
+            share = self._environment.tables.margin_share_of(rule.by)
         except ValueError as error:
             return LotMultiple(0, str(error))
         legs = self._valued(intent, list(zip(intent.legs, units, strict=True)))
@@ -228,7 +228,7 @@ class Sizer:
             lots, whole = max(lots - taken, 0), f"left of {lots}, shared"
         if unread := [name for name in free if name != account and not self._margins.funds_known(name)]:
             lots = max(lots - intended * len(unread), 0)
-        times = share_out_lots(lots, free)[account]
+        times = split_lots(lots, free)[account]
         text = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
         return LotMultiple(times, f"{text} in {account}: {times}")
 

@@ -72,7 +72,7 @@ class RiskEnvironment:
         named = (account for strategy in self.strategies for account in self.accounts_of(strategy))
         return tuple(dict.fromkeys((self.account, *named)))
 
-    def sizes(self, instrument: str) -> Sizes:
+    def order_sizes(self, instrument: str) -> Sizes:
         """Lot and freeze quantity, which the router slices by; zeros where the instrument is not listed."""
         found = self.instruments.get(instrument)
         return Sizes(found.lot_size, found.freeze_qty) if found is not None else Sizes(0, 0)

@@ -98,7 +98,7 @@ class Intent(msgspec.Struct, kw_only=True):
         return not self.signal.rearmed and iso_day(max(known.since_ns, known.spent_ns)) == today
 
     def still_wants(self, closed: Position) -> bool:
-        """True if a position that was closed is wanted still, and was opened for it: an older one made way for it."""
+        """True if this intent opened a position that was closed, and still wants it; an older one made way for it."""
         legs = self.for_account(closed.account).legs
         wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
         older = closed.opened_ns < self.since_ns

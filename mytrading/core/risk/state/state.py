@@ -309,7 +309,7 @@ class RiskState:
         return position.quantity_seen > 0 and self.hedging_units(position) >= position.quantity_seen
 
     def risk_watches_stop(self, key: OwnerKey, position: Position) -> bool:
-        """True if risk watches, or is about to watch, a position's stop, and no stop order for it is at the broker."""
+        """True if risk itself watches a position's stop, or is about to, and no stop order for it is at the broker."""
         guarded = self.protections.get(key)
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 

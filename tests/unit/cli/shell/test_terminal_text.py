@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mytrading.cli.shell.output import PlainText, raw_terminal, strip_control_sequences
-from mytrading.messages.text import plain, short, shown
+from mytrading.messages.text import plain, shortened, shown
 
 TITLE, CLIPBOARD = "\x1b]0;owned\x07", "\x1b]52;c;ZXZpbA==\x1b\\"
 
@@ -56,8 +56,8 @@ def test_output_into_a_file_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_short_text_ends_within_its_bytes_and_says_that_it_was_cut() -> None:
-    assert short("as it is") == "as it is"
-    cut = short("₹" * 5000)
+    assert shortened("as it is") == "as it is"
+    cut = shortened("₹" * 5000)
     assert cut.endswith("…") and len(cut.encode()) <= 4096
 
 

@@ -221,7 +221,7 @@ def test_webhook_is_locked_and_rotated_on_the_day_of_a_special_session(
     (tmp_path / "config" / "calendar.toml").write_bytes((ROOT / "config" / "calendar.toml").read_bytes())
     monkeypatch.setattr("mytrading.cli.shell.target.market_now", lambda _profile: MUHURAT)
     made = webhook(start="09:20", end="15:00", square_off="15:10")
-    files.save(tmp_path, "alerts", made.file)
+    files.save_webhook(tmp_path, "alerts", made.file)
     assert files.rewrite_webhook_file(tmp_path, "alerts", lambda file: replace(file, locked=True)).file.locked
     fresh = files.rewrite_webhook_file(tmp_path, "alerts", lambda file: files.with_new_token(file, "fresh", 0.0, 0))
     assert fresh.file.token.digest == digest_of("fresh")
@@ -231,14 +231,14 @@ def test_file_is_private_and_one_that_would_be_faulty_is_not_written(tmp_path: P
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "calendar.toml").write_bytes((ROOT / "config" / "calendar.toml").read_bytes())
     made = webhook()
-    files.save(tmp_path, "alerts", made.file)
-    path = files.path_of(tmp_path, "alerts")
+    files.save_webhook(tmp_path, "alerts", made.file)
+    path = files.webhook_path(tmp_path, "alerts")
     assert path.stat().st_mode & 0o777 == 0o600
     before = path.read_bytes()
     for faulty in (replace(made.file, mode="UP"), replace(made.file, start="03:00", end="04:00")):
         with pytest.raises(Failure):
-            files.save(tmp_path, "alerts", faulty)
+            files.save_webhook(tmp_path, "alerts", faulty)
     assert path.read_bytes() == before
     assert files.webhook_names(tmp_path) == ["alerts"]
     with pytest.raises(Failure, match="did you mean alerts"):
-        files.load(tmp_path, "alert")
+        files.load_webhook(tmp_path, "alert")

@@ -31,30 +31,30 @@ def trigger(name: str = "one", instrument: str = SBIN, order_type: OrderType = O
     ("ltp", "leg"), [(780.05, None), (780.0, STOP), (700.0, STOP), (849.95, None), (850.0, TARGET), (900.0, TARGET)]
 )
 def test_leg_fires_at_its_price_and_beyond_and_its_order_has_its_limit(ltp: float, leg: TriggerLeg | None) -> None:
-    ended = TriggerBook([trigger()]).due(SBIN, ltp, 5)
+    ended = TriggerBook([trigger()]).due_triggers(SBIN, ltp, 5)
     assert [(one.status, order and order.price) for one, order in ended] == (
         [(TriggerStatus.TRIGGERED, leg.price)] if leg is not None else []
     )
 
 
 def test_order_at_the_market_has_no_price() -> None:
-    ((_, order),) = TriggerBook([trigger(order_type=OrderType.MARKET)]).due(SBIN, 700.0, 5)
+    ((_, order),) = TriggerBook([trigger(order_type=OrderType.MARKET)]).due_triggers(SBIN, 700.0, 5)
     assert order is not None
     assert (order.price, order.quantity, order.instrument) == (0.0, 10, SBIN)
 
 
 def test_trigger_ends_without_an_order_at_its_time_and_not_before() -> None:
     book = TriggerBook([trigger()])
-    assert book.due(SBIN, 800.0, 99) == []
-    ((ended, order),) = book.due(SBIN, 700.0, 100)
+    assert book.due_triggers(SBIN, 800.0, 99) == []
+    ((ended, order),) = book.due_triggers(SBIN, 700.0, 100)
     assert (ended.status, ended.updated_ns, order) == (TriggerStatus.EXPIRED, 100, None)
 
 
 def test_ended_trigger_is_kept_and_waits_for_nothing() -> None:
     book = TriggerBook([trigger(), trigger("two", INFY)])
-    ((ended, _),) = book.due(SBIN, 700.0, 5)
+    ((ended, _),) = book.due_triggers(SBIN, 700.0, 5)
     book.store(ended)
-    assert book.due(SBIN, 700.0, 6) == []
+    assert book.due_triggers(SBIN, 700.0, 6) == []
     assert (book.get_active("one"), list(book.instruments())) == (None, [INFY])
     assert book.get_active("two") is not None
     assert [one.trigger_id for one in book] == ["one", "two"]

@@ -25,10 +25,10 @@ def test_connected_source_without_a_tick_is_neither_well_nor_sick_at_first() -> 
 def test_mute_source_is_found_within_fifteen_seconds_and_after_a_freeze_of_ten_is_not() -> None:
     made = pulse()
     made.record_quote(SECOND)
-    assert made.is_well(12 * SECOND) and not made.wants_fresh_connection(12 * SECOND)
+    assert made.is_well(12 * SECOND) and not made.take_due_reconnect(12 * SECOND)
     assert made.is_mute(15 * SECOND) and made.is_sick(15 * SECOND)
-    assert made.wants_fresh_connection(15 * SECOND)
-    assert not made.wants_fresh_connection(16 * SECOND)
+    assert made.take_due_reconnect(15 * SECOND)
+    assert not made.take_due_reconnect(16 * SECOND)
 
 
 def test_fresh_connection_that_stays_mute_is_given_up_at_growing_intervals() -> None:
@@ -36,7 +36,7 @@ def test_fresh_connection_that_stays_mute_is_given_up_at_growing_intervals() -> 
     made.record_quote(0)
     times = []
     for second in range(1, 600):
-        if made.wants_fresh_connection(second * SECOND):
+        if made.take_due_reconnect(second * SECOND):
             times.append(second)
             made.record_loss()
             made.record_connect(second * SECOND)
@@ -48,14 +48,14 @@ def test_tick_on_connecting_does_not_heal_what_falls_mute_again_at_once() -> Non
     made.record_quote(0)
     found = []
     for second in range(1, 200):
-        if made.wants_fresh_connection(second * SECOND):
+        if made.take_due_reconnect(second * SECOND):
             found.append(second)
             made.record_connect(second * SECOND)
             made.record_quote(second * SECOND)
     assert found == [14, 41, 94, 199]
     for second in range(200, 700):
         made.record_quote(second * SECOND)
-    assert made.wants_fresh_connection(714 * SECOND)
+    assert made.take_due_reconnect(714 * SECOND)
 
 
 def test_closed_market_expects_nothing_and_opening_starts_the_count() -> None:

@@ -19,7 +19,7 @@ JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=False)
 def started(at: int = T0) -> ReadPlan:
     """A plan whose first read has just ended."""
     plan = ReadPlan("main")
-    job = plan.next_job(at)
+    job = plan.take_next_job(at)
     assert job is not None
     plan.on_read_ended(job, at, ok=True)
     return plan
@@ -67,36 +67,36 @@ def books(began: int, ended: int, **fields: Any) -> BooksRead:
 def test_proof_is_read_beside_a_read_that_is_under_way_and_keeps_no_distance() -> None:
     plan = started()
     plan.add_request(request("books", positions=True))
-    assert plan.next_job(T0) is None, "another is too near"
+    assert plan.take_next_job(T0) is None, "another is too near"
     plan.add_request(request("proof", proof=True))
-    first = plan.next_job(T0)
+    first = plan.take_next_job(T0)
     assert first is not None and (first.positions, first.beside) == (True, False), "one read answers both"
     plan.add_request(request("later", positions=True))
-    assert plan.next_job(T0 + SECOND) is None
+    assert plan.take_next_job(T0 + SECOND) is None
     plan.add_request(request("proof 2", proof=True))
-    second = plan.next_job(T0 + SECOND)
+    second = plan.take_next_job(T0 + SECOND)
     assert second is not None and second.beside
     assert (second.orders, second.trades, second.positions, second.funds) == (True, True, False, False)
     plan.add_request(request("proof 3", proof=True))
-    assert plan.next_job(T0 + SECOND) is None, "one beside another, no more"
+    assert plan.take_next_job(T0 + SECOND) is None, "one beside another, no more"
     plan.on_read_ended(second, T0 + SECOND, ok=True)
-    third = plan.next_job(T0 + SECOND)
+    third = plan.take_next_job(T0 + SECOND)
     assert third is not None and third.asked_by == "proof 3" and plan.requests_waiting == 1
     plan.on_read_ended(first, T0 + 2 * SECOND, ok=True)
-    assert plan.next_job(T0 + 3 * SECOND) is not None, "what was asked for meanwhile"
+    assert plan.take_next_job(T0 + 3 * SECOND) is not None, "what was asked for meanwhile"
 
 
 def test_proof_waits_like_every_read_for_a_server_that_fails_or_wants_quiet() -> None:
     plan = started()
-    job = plan.next_job(T0 + 20 * SECOND)
+    job = plan.take_next_job(T0 + 20 * SECOND)
     assert job is not None
     plan.on_read_ended(job, T0 + 20 * SECOND, ok=False)
     plan.add_request(request(proof=True))
-    assert plan.next_job(T0 + 20 * SECOND) is None
+    assert plan.take_next_job(T0 + 20 * SECOND) is None
     quiet = started()
     quiet.on_read_ended(JOB, T0, ok=True, patience=SECOND)
     quiet.add_request(request(proof=True))
-    assert quiet.next_job(T0) is None
+    assert quiet.take_next_job(T0) is None
 
 
 def test_read_that_ends_after_a_proof_beside_it_is_void() -> None:
@@ -112,16 +112,16 @@ def test_read_that_ends_after_a_proof_beside_it_is_void() -> None:
 
 def test_server_that_was_asked_too_much_is_left_alone_as_long_as_it_says() -> None:
     plan = ReadPlan("main")
-    job = plan.next_job(T0)
+    job = plan.take_next_job(T0)
     assert job is not None
     plan.on_read_ended(job, T0, ok=False, patience=5 * SECOND)
     plan.add_request(request())
-    assert plan.next_job(T0 + 5 * SECOND - 1) is None
-    assert plan.next_job(T0 + 5 * SECOND) is not None
+    assert plan.take_next_job(T0 + 5 * SECOND - 1) is None
+    assert plan.take_next_job(T0 + 5 * SECOND) is not None
 
 
 def test_first_read_takes_everything() -> None:
-    job = ReadPlan("main").next_job(5)
+    job = ReadPlan("main").take_next_job(5)
     assert job is not None
     assert (job.orders, job.trades, job.positions, job.funds) == (True, True, True, True)
 
@@ -130,7 +130,7 @@ def test_order_books_follow_each_ten_seconds_positions_each_minute() -> None:
     plan = started()
     seen = []
     for second in range(1, 61):
-        job = plan.next_job(T0 + second * SECOND)
+        job = plan.take_next_job(T0 + second * SECOND)
         if job is not None:
             seen.append((second, job.orders, job.positions))
             plan.on_read_ended(job, T0 + second * SECOND, ok=True)
@@ -144,7 +144,7 @@ def test_order_book_follows_at_its_interval_and_more_often_while_no_updates_come
     seen = []
     for second in range(31):
         plan.set_stream_up(second < 11 or second > 20)
-        job = plan.next_job(T0 + second * SECOND)
+        job = plan.take_next_job(T0 + second * SECOND)
         if job is not None:
             seen.append(second)
             plan.on_read_ended(job, T0 + second * SECOND, ok=True)
@@ -154,8 +154,8 @@ def test_order_book_follows_at_its_interval_and_more_often_while_no_updates_come
 def test_request_is_read_at_once_but_not_within_the_spacing() -> None:
     plan = started()
     plan.add_request(request())
-    assert plan.next_job(T0 + SECOND // 100) is None
-    job = plan.next_job(T0 + SECOND // 10)
+    assert plan.take_next_job(T0 + SECOND // 100) is None
+    job = plan.take_next_job(T0 + SECOND // 10)
     assert job is not None
     assert (job.orders, job.trades, job.positions, job.asked_by) == (True, True, False, "r")
 
@@ -163,14 +163,14 @@ def test_request_is_read_at_once_but_not_within_the_spacing() -> None:
 def test_requests_made_meanwhile_become_one_read() -> None:
     plan = started()
     plan.add_request(request("a"))
-    job = plan.next_job(T0 + SECOND)
+    job = plan.take_next_job(T0 + SECOND)
     assert job is not None
     for name in "bcd":
         plan.add_request(request(name, positions=name == "c"))
-    assert plan.next_job(T0 + 2 * SECOND) is None
+    assert plan.take_next_job(T0 + 2 * SECOND) is None
     assert plan.requests_waiting == 3
     plan.on_read_ended(job, T0 + 2 * SECOND, ok=True)
-    merged = plan.next_job(T0 + 3 * SECOND)
+    merged = plan.take_next_job(T0 + 3 * SECOND)
     assert merged is not None
     assert (merged.positions, merged.asked_by, plan.requests_waiting) == (True, "d", 0)
 
@@ -178,12 +178,12 @@ def test_requests_made_meanwhile_become_one_read() -> None:
 def test_failures_wait_longer_each_time_and_jitter_moves_half() -> None:
     plan = ReadPlan("main")
     now, waits = T0, []
-    job = plan.next_job(now)
+    job = plan.take_next_job(now)
     for jitter in (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0):
         assert job is not None
         plan.on_read_ended(job, now, ok=False, jitter=jitter)
         failed = now
-        while (job := plan.next_job(now)) is None:
+        while (job := plan.take_next_job(now)) is None:
             now += SECOND // 4
         waits.append((now - failed) / SECOND)
     assert waits == [1.0, 2.0, 4.0, 4.0, 16.0, 30.0, 30.0]
@@ -193,14 +193,14 @@ def test_request_shortens_the_wait_after_failures_but_never_bursts() -> None:
     plan = ReadPlan("main")
     now = T0
     for _ in range(8):
-        job = plan.next_job(now)
+        job = plan.take_next_job(now)
         assert job is not None
         plan.on_read_ended(job, now, ok=False)
         now += 30 * SECOND
     now -= 30 * SECOND
     plan.add_request(request())
-    assert plan.next_job(now + SECOND) is None
-    assert plan.next_job(now + 2 * SECOND) is not None
+    assert plan.take_next_job(now + SECOND) is None
+    assert plan.take_next_job(now + 2 * SECOND) is not None
 
 
 def test_server_that_refuses_the_key_is_asked_ever_more_seldom_though_somebody_waits() -> None:
@@ -208,34 +208,34 @@ def test_server_that_refuses_the_key_is_asked_ever_more_seldom_though_somebody_w
     for _ in range(6):
         failed = now
         plan.add_request(request())
-        while (job := plan.next_job(now)) is None:
+        while (job := plan.take_next_job(now)) is None:
             now += SECOND // 4
         waits.append((now - failed) / SECOND)
         plan.on_read_ended(job, now, ok=False, refused=True)
     assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 10.0]
     plan.add_request(request())
     plan.make_all_due()
-    assert plan.next_job(now + SECOND) is not None
+    assert plan.take_next_job(now + SECOND) is not None
 
 
 def test_requested_read_that_failed_is_made_again_without_waiting_for_the_schedule() -> None:
     plan = started()
     plan.add_request(request(positions=True))
-    job = plan.next_job(T0 + SECOND)
+    job = plan.take_next_job(T0 + SECOND)
     assert job is not None
     plan.on_read_ended(job, T0 + SECOND, ok=False)
-    again = plan.next_job(T0 + 2 * SECOND)
+    again = plan.take_next_job(T0 + 2 * SECOND)
     assert again is not None
     assert again.positions
 
 
 def test_hurry_makes_everything_due_even_while_backing_off() -> None:
     plan = ReadPlan("main")
-    job = plan.next_job(T0)
+    job = plan.take_next_job(T0)
     assert job is not None
     plan.on_read_ended(job, T0, ok=False)
     plan.make_all_due()
-    again = plan.next_job(T0 + SECOND // 10)
+    again = plan.take_next_job(T0 + SECOND // 10)
     assert again is not None
     assert again.positions
 

@@ -295,12 +295,12 @@ def test_unreadable_alert_is_journaled_with_its_code() -> None:
 def test_hundred_and_first_request_in_a_minute_must_wait() -> None:
     counter, start = RequestCounter(), 5 * SECOND
     for number in range(MOST_A_MINUTE):
-        assert counter.add("a", start + number * SECOND // 10) == 0
-    assert counter.add("a", start + 10 * SECOND) == 50
-    assert counter.add("b", start + 10 * SECOND) == 0
-    assert counter.add("a", start + 60 * SECOND - 1) == 1
-    assert counter.add("a", start + 60 * SECOND) == 0
-    assert counter.add("a", start + 60 * SECOND) == 1
+        assert counter.count_if_allowed("a", start + number * SECOND // 10) == 0
+    assert counter.count_if_allowed("a", start + 10 * SECOND) == 50
+    assert counter.count_if_allowed("b", start + 10 * SECOND) == 0
+    assert counter.count_if_allowed("a", start + 60 * SECOND - 1) == 1
+    assert counter.count_if_allowed("a", start + 60 * SECOND) == 0
+    assert counter.count_if_allowed("a", start + 60 * SECOND) == 1
 
 
 def test_requests_are_counted_by_webhook_and_address_over_a_restart() -> None:

@@ -190,7 +190,7 @@ def connections(calendar: Calendar) -> SourceConnections:
 def modes(connection: SourceConnection, machine_ns: int) -> dict[str, str]:
     """Return the requests of a connection, after an acknowledgement of all of them."""
     asked: dict[str, str] = {}
-    while (request := connection.subscriptions.next_request(machine_ns)) is not None:
+    while (request := connection.subscriptions.take_next_request(machine_ns)) is not None:
         if request["action"] == "subscribe":
             names = [f"{item['exchange']}:{item['symbol']}" for item in request["symbols"]]
             asked |= dict.fromkeys(names, request["mode"])

@@ -36,7 +36,7 @@ def beat(at: int, started: int = 0, state: DaemonState = DaemonState.RUNNING) ->
 
 def test_alert_of_a_killed_router_ends_when_its_successor_does_not_say_it() -> None:
     stale = StaleAlerts(0)
-    stale.receive(alert(), 10 * SECOND)
+    stale.record_alert(alert(), 10 * SECOND)
     assert stale.abandoned_alerts([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
     assert stale.abandoned_alerts([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
 
@@ -89,7 +89,7 @@ def test_repetition_reaches_the_screens_without_a_row(tmp_path: Path) -> None:
 def test_alert_that_is_repeated_stands() -> None:
     stale = StaleAlerts(0)
     for at in range(0, 100, 10):
-        stale.receive(alert(), at * SECOND)
+        stale.record_alert(alert(), at * SECOND)
     assert stale.abandoned_alerts([alert()], beat(100 * SECOND), 100 * SECOND) == []
 
 

@@ -96,9 +96,9 @@ def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_
     figures = risk.risk.environment.tables.figures_of("NIFTY", TODAY)
     assert figures is not None and figures.sold.other == 260_000
     edit(risk, "risk.toml", "B = 0.65", "B = 0.5")
-    assert risk.risk.environment.tables.share_of("B").share == 0.5
+    assert risk.risk.environment.tables.margin_share_of("B").share == 0.5
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
-    assert risk.risk.environment.tables.share_of("B").share == 0.5
+    assert risk.risk.environment.tables.margin_share_of("B").share == 0.5
     assert [(alert.code, alert.subject) for alert in risk.alerts.active] == [(CODE, "risk.toml")]
 
 

@@ -48,7 +48,7 @@ def config(tmp_path: Path) -> Iterator[RunConfig]:
 def stop_clock(router: TradeManager, now: int) -> None:
     """Stop the market clock at this time."""
     router.clock.now = lambda: now  # type: ignore[method-assign]
-    router.clock.moment = lambda: (now, machine_now())  # type: ignore[method-assign]
+    router.clock.market_and_machine_now = lambda: (now, machine_now())  # type: ignore[method-assign]
 
 
 @contextmanager

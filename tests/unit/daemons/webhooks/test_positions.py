@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.daemons.webhooks.positions import StrategyHoldings
+from mytrading.daemons.webhooks.positions import StrategyPositions
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
@@ -43,7 +43,7 @@ def position(quantity: int, account: str = "paper") -> Position:
 
 
 def test_units_are_known_while_no_order_is_under_way() -> None:
-    held = StrategyHoldings()
+    held = StrategyPositions()
     assert held.units("alerts", SBIN) == 0
     held.apply(changed(order("a", OrderState.SUBMITTED)), 1)
     assert held.units("alerts", SBIN) is None
@@ -58,7 +58,7 @@ def test_units_are_known_while_no_order_is_under_way() -> None:
 
 
 def test_resting_stop_is_no_order_under_way_and_its_fill_is_remembered() -> None:
-    held = StrategyHoldings()
+    held = StrategyPositions()
     held.apply(changed(order("s", OrderState.ACCEPTED, Purpose.STOP)), 1)
     assert (held.units("alerts", SBIN), held.stopped_machine_ns("alerts", SBIN)) == (0, 0)
     held.apply(changed(order("s", OrderState.FILLED, Purpose.STOP)), 7)
@@ -67,7 +67,7 @@ def test_resting_stop_is_no_order_under_way_and_its_fill_is_remembered() -> None
 
 
 def test_orders_of_a_signal_have_their_last_state_each() -> None:
-    held = StrategyHoldings()
+    held = StrategyPositions()
     for state in (OrderState.SUBMITTED, OrderState.FILLED):
         held.apply(changed(order("a", state)), 1)
     held.apply(changed(order("b", OrderState.REJECTED)), 1)
@@ -77,7 +77,7 @@ def test_orders_of_a_signal_have_their_last_state_each() -> None:
 
 
 def test_new_day_begins_with_what_the_router_carried_over() -> None:
-    held = StrategyHoldings()
+    held = StrategyPositions()
     held.apply(DayOpened(day="2026-01-08", positions=(position(5),), orders=(order("a", OrderState.ACCEPTED),)), 1)
     assert held.units("alerts", SBIN) is None
     held.apply(DayOpened(day="2026-01-09", positions=(position(5),)), 1)

@@ -121,11 +121,11 @@ def test_signed_request_counts_once(tmp_path: Path) -> None:
 
         def send(seconds: float, header: str = signed) -> AlertAnswer:
             moment = at + round(seconds * SECOND)
-            receiver.clock.moment = lambda: (at_noon, moment)  # type: ignore[method-assign]
+            receiver.clock.market_and_machine_now = lambda: (at_noon, moment)  # type: ignore[method-assign]
             wall_ns = wall * SECOND + moment - at
             return receiver._alert(AlertRequest("right", body, "::1", moment, wall_ns, signature=header))
 
-        at_noon = receiver.clock.moment()[0]
+        at_noon = receiver.clock.market_and_machine_now()[0]
         first = send(0)
         assert first.status == 202
         assert [send(seconds).body["verdict"] for seconds in (1, 100, 299)] == ["duplicate"] * 3
@@ -159,7 +159,7 @@ def test_silent_webhook_is_an_alert_until_something_comes(tmp_path: Path) -> Non
         moments = [at("10:00:00", date(2026, 1, day)) for day in (8, 9)]
         for now, expected in zip(moments, ([], [("WEBHOOK_SILENT", "alerts")]), strict=True):
             receiver.clock.now = lambda now=now: now  # type: ignore[misc, method-assign]
-            receiver.clock.moment = lambda now=now: (now, machine_now())  # type: ignore[misc, method-assign]
+            receiver.clock.market_and_machine_now = lambda now=now: (now, machine_now())  # type: ignore[misc, method-assign]
             assert active(receiver) == expected
         ask(receiver, b'{"symbol": "SBIN", "action": "sell"}')
         assert active(receiver) == []

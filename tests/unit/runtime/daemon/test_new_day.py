@@ -46,7 +46,7 @@ class Sleeper(MachineDaemon):
         super().__init__("router", run_config(folder), Learner())
         self.at = TODAY
         self.clock.now = lambda: self.at  # type: ignore[method-assign]
-        self.clock.moment = lambda: (self.at, machine_now())  # type: ignore[method-assign]
+        self.clock.market_and_machine_now = lambda: (self.at, machine_now())  # type: ignore[method-assign]
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         self.noticed = self.machine.machine_ns

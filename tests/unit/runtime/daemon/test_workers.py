@@ -39,7 +39,7 @@ def pool(gate: Gate, count: int, reserve: int = 0, begin: object = None) -> Iter
 
 
 def _extend(found: list[str], running: WorkerPool[str, str, str], count: int) -> bool:
-    found.extend(running.results())
+    found.extend(running.take_results())
     return len(found) >= count
 
 
@@ -103,4 +103,4 @@ def test_stop_lets_queued_jobs_finish() -> None:
         threading.Timer(0.05, gate.open.set).start()
         running.stop(5)
         assert gate.taken == ["hold", "queued"]
-        assert running.results() == ["tool:hold", "tool:queued"]
+        assert running.take_results() == ["tool:hold", "tool:queued"]

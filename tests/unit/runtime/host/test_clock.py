@@ -51,14 +51,14 @@ def test_market_stands_until_a_segment_that_begins_later() -> None:
 def test_moment_is_one_look_at_both_times(speed: float, begins_in: int) -> None:
     clock = MarketClock((ClockSegment(machine_now() + begins_in, 7 * SECOND, speed),))
     before = machine_now()
-    market, machine = clock.moment()
+    market, machine = clock.market_and_machine_now()
     assert before <= machine <= machine_now()
     assert market == clock.market_ns_at(machine)
 
 
 def test_moment_of_the_wall_clock_is_the_walls() -> None:
     before = time.time_ns()
-    market, _ = MarketClock().moment()
+    market, _ = MarketClock().market_and_machine_now()
     assert before <= market <= time.time_ns()
 
 

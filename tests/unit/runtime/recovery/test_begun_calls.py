@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from mytrading.runtime.recovery import begun_calls
-from mytrading.runtime.recovery.begun_calls import SLOTS, BegunCalls, note_of
+from mytrading.runtime.recovery.begun_calls import SLOTS, BegunCalls, attempt_digest
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mytrading.runtime.recovery.begun_calls import BegunCalls, note_of
+from mytrading.runtime.recovery.begun_calls import BegunCalls, attempt_digest
 
 calls = BegunCalls(Path(sys.argv[1]))
-calls.record(note_of("a", 1))
+calls.record(attempt_digest("a", 1))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -50,7 +50,7 @@ def test_newest_notes_are_kept_when_there_are_more_than_fit(tmp_path: Path) -> N
     path = tmp_path / "calls"
     first = BegunCalls(path)
     for number in range(SLOTS + 10):
-        first.record(note_of("a", number))
+        first.record(attempt_digest("a", number))
     second = BegunCalls(path)
     assert not any(second.never_began("a", number) for number in range(10, SLOTS + 10))
     assert second.never_began("a", 9)

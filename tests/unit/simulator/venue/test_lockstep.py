@@ -17,7 +17,7 @@ from mytrading.core.time import to_ns
 from mytrading.messages.control import StepDone
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.market import MarketStep
-from mytrading.runtime.daemon.lockstep import MarketPlace
+from mytrading.runtime.daemon.lockstep import MarketStreamPlace
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.simulator.main import build
 from mytrading.simulator.settings.options import SimulatorOptions
@@ -130,7 +130,7 @@ def test_what_became_of_an_order_is_known_everywhere_before_the_price_that_did_i
 
 
 def test_reader_has_the_market_after_two_step_messages_in_a_row() -> None:
-    place = MarketPlace()
+    place = MarketStreamPlace()
     assert [place.record(MarketStep(n, 100 * n)) for n in (7, 8, 10)] == [False, True, False]
     assert (place.seen, place.market_ns) == (8, 800)
     assert place.record(MarketStep(11, 1100))

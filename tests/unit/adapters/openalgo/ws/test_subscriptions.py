@@ -30,23 +30,23 @@ def accept(made: Subscriptions, request: dict[str, Any] | None, now: int = 0) ->
 
 
 def given_back(made: Subscriptions) -> list[tuple[str, str]]:
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["action"] == "unsubscribe", request
     return [(item["symbol"], item["mode"]) for item in request["symbols"]]
 
 
 def test_request_is_one_batch_with_an_id_and_the_next_call_gives_the_rest() -> None:
     made = subscriptions(SBIN, INFY, TCS, batch=2)
-    first, second = made.next_request(0), made.next_request(0)
+    first, second = made.take_next_request(0), made.take_next_request(0)
     assert (symbols(first), symbols(second)) == (["SBIN", "INFY"], ["TCS"])
     assert first is not None and second is not None
     assert first["mode"] == "Quote" and first["request_id"] != second["request_id"]
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
 
 
 def test_instrument_counts_as_subscribed_only_once_the_answer_names_it() -> None:
     made = subscriptions(SBIN, INFY)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert made.accepted_count == 0
     answer = Acknowledged(request["request_id"], ((SBIN, "Quote"),), ((INFY, "no token"),))  # type: ignore[index]
     assert made.apply_answer(answer, 0) == [SBIN]
@@ -56,7 +56,7 @@ def test_instrument_counts_as_subscribed_only_once_the_answer_names_it() -> None
 
 def test_instrument_that_the_answer_leaves_out_is_refused() -> None:
     made = subscriptions(SBIN, INFY)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     made.apply_answer(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)  # type: ignore[index]
     assert list(made.refused) == [INFY]
 
@@ -66,10 +66,10 @@ def test_refused_instrument_is_tried_again_at_growing_delays() -> None:
     now = 0
     waits = []
     for _ in range(3):
-        request = made.next_request(now)
+        request = made.take_next_request(now)
         made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "no"),)), now)  # type: ignore[index]
         began = now
-        while made.next_request(now) is None:
+        while made.take_next_request(now) is None:
             now += FIRST_RETRY_NS // 5
         waits.append(now - began)
         made.retry_unanswered(now)
@@ -79,33 +79,33 @@ def test_refused_instrument_is_tried_again_at_growing_delays() -> None:
 
 def test_unanswered_request_is_repeated_only_after_the_longest_known_freeze() -> None:
     made = subscriptions(SBIN)
-    made.next_request(0)
-    assert made.next_request(ANSWER_NS - 1) is None
-    assert symbols(made.next_request(ANSWER_NS)) == ["SBIN"]
+    made.take_next_request(0)
+    assert made.take_next_request(ANSWER_NS - 1) is None
+    assert symbols(made.take_next_request(ANSWER_NS)) == ["SBIN"]
 
 
 def test_new_connection_asks_for_everything_again_at_once() -> None:
     made = subscriptions(SBIN, INFY)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     made.reset()
     assert made.accepted_count == 0
-    assert symbols(made.next_request(1)) == ["SBIN", "INFY"]
+    assert symbols(made.take_next_request(1)) == ["SBIN", "INFY"]
 
 
 def test_error_frame_puts_waiting_requests_off() -> None:
     made = subscriptions(SBIN)
-    made.next_request(0)
+    made.take_next_request(0)
     made.retry_unanswered(0)
-    assert made.next_request(FIRST_RETRY_NS - 1) is None
-    assert symbols(made.next_request(FIRST_RETRY_NS)) == ["SBIN"]
+    assert made.take_next_request(FIRST_RETRY_NS - 1) is None
+    assert symbols(made.take_next_request(FIRST_RETRY_NS)) == ["SBIN"]
 
 
 def with_depth() -> Subscriptions:
     """Quote and, since it had neither bid nor ask, Depth."""
     made = subscriptions(SBIN)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     made.request_depth(SBIN)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["mode"] == "Depth"
     assert accept(made, request) == []
     return made
@@ -114,16 +114,16 @@ def with_depth() -> Subscriptions:
 def test_quotes_without_bid_and_ask_become_depth_and_quote_is_kept_as_long_as_depth() -> None:
     made = with_depth()
     assert made.accept_frame(SBIN, QUOTE, 0) and made.accept_frame(SBIN, DEPTH, 0)
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
     made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")], "the other way about leaks at the server"
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
 
 
 def test_new_connection_asks_for_depth_where_quotes_lacked_bid_and_ask() -> None:
     made = with_depth()
     made.reset()
-    again = made.next_request(0)
+    again = made.take_next_request(0)
     assert again is not None and again["mode"] == "Depth"
     accept(made, again)
     made.unsubscribe(SBIN)
@@ -142,7 +142,7 @@ def test_lesser_frames_are_dropped_only_while_fuller_ones_keep_coming() -> None:
 
 def test_full_frames_left_over_from_before_silence_the_quotes_for_two_seconds_at_most() -> None:
     made = subscriptions(SBIN)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     assert made.accept_frame(SBIN, DEPTH, 0) and made.accept_frame(SBIN, DEPTH, 1)
     taken = [made.accept_frame(SBIN, QUOTE, 1 + tenth * FULLER_NS // 10) for tenth in range(1, 100)]
     assert taken == [False] * 9 + [True] * 90
@@ -153,41 +153,41 @@ def test_dropped_and_wanted_again_gives_back_before_it_asks() -> None:
     made.unsubscribe(SBIN)
     made.subscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")]
-    assert symbols(made.next_request(0)) == ["SBIN"]
+    assert symbols(made.take_next_request(0)) == ["SBIN"]
 
 
 def test_dropped_while_it_was_asked_for_is_given_back_when_the_server_accepts_it() -> None:
     made = subscriptions(SBIN)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     made.unsubscribe(SBIN)
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
     assert accept(made, request) == []
     assert given_back(made) == [("SBIN", "Quote")]
 
 
 def test_depth_that_is_refused_leaves_quote_and_is_not_asked_again() -> None:
     made = subscriptions(SBIN)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     made.request_depth(SBIN)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)  # type: ignore[index]
     assert made.is_accepted(SBIN)
     made.request_depth(SBIN)
-    assert made.next_request(10 * ANSWER_NS) is None
+    assert made.take_next_request(10 * ANSWER_NS) is None
 
 
 def test_depth_switched_off_stays_off() -> None:
     made = subscriptions(SBIN, depth=False)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     made.request_depth(SBIN)
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
 
 
 def test_dropped_instrument_is_unsubscribed_in_the_mode_it_had() -> None:
     made = subscriptions(SBIN)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     made.unsubscribe(SBIN)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["symbols"] == [{"symbol": "SBIN", "exchange": "NSE", "mode": "Quote"}]
     assert SBIN not in made and len(made) == 0
 
@@ -201,7 +201,7 @@ def test_instrument_beyond_the_most_is_refused_and_a_known_one_is_not() -> None:
 
 def test_first_tick_is_distinguished_from_the_acknowledgement() -> None:
     made = subscriptions(SBIN, INFY)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     assert (made.accepted_count, made.ticked_count) == (2, 0)
     assert made.accept_frame(SBIN, QUOTE, 0)
     assert (made.ticked_count, made.has_ticked(SBIN), made.has_ticked(INFY)) == (1, True, False)
@@ -212,32 +212,32 @@ def test_first_tick_is_distinguished_from_the_acknowledgement() -> None:
 def test_fuller_mode_is_asked_for_and_the_one_before_kept_beside_it() -> None:
     made = Subscriptions(100, 50, depth=True)
     made.subscribe(SBIN, LTP)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["mode"] == "LTP"
     accept(made, request)
     made.subscribe(SBIN, QUOTE)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["mode"] == "Quote"
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
     assert accept(made, request) == []
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
     made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Quote"), ("SBIN", "LTP")]
 
 
 def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
     made = subscriptions(SBIN)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     made.subscribe(SBIN, LTP)
-    accept(made, made.next_request(0))
-    request = made.next_request(0)
+    accept(made, made.take_next_request(0))
+    request = made.take_next_request(0)
     assert request is not None and request["symbols"][0]["mode"] == "Quote"
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
 
 
 def test_echo_of_a_fuller_frame_is_distinguished_and_a_change_of_mode_forgets_it() -> None:
     made = subscriptions(SBIN)
-    accept(made, made.next_request(0))
+    accept(made, made.take_next_request(0))
     assert made.accept_frame(SBIN, LTP, 0) and made.accept_frame(SBIN, QUOTE, 0) and not made.accept_frame(SBIN, LTP, 0)
     made.subscribe(SBIN, LTP)
     assert made.accept_frame(SBIN, LTP, 0)
@@ -247,17 +247,17 @@ def test_echo_of_a_fuller_frame_is_distinguished_and_a_change_of_mode_forgets_it
 def test_server_that_answers_with_another_mode_is_not_asked_for_ever() -> None:
     made = Subscriptions(100, 50, depth=True)
     made.subscribe(SBIN, DEPTH)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None
     made.apply_answer(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)
-    assert made.is_accepted(SBIN) and made.next_request(10 * ANSWER_NS) is None
+    assert made.is_accepted(SBIN) and made.take_next_request(10 * ANSWER_NS) is None
 
 
 def test_thousands_are_subscribed_in_batches_each_named_once() -> None:
     names = [f"NSE:S{number}" for number in range(3000)]
     made = subscriptions(*names, most=3000)
     asked = []
-    while (request := made.next_request(0)) is not None:
+    while (request := made.take_next_request(0)) is not None:
         asked += symbols(request)
         accept(made, request)
     assert asked == [name.removeprefix("NSE:") for name in names]
@@ -267,24 +267,24 @@ def test_thousands_are_subscribed_in_batches_each_named_once() -> None:
 def test_depth_that_is_refused_at_the_first_asking_becomes_quote_at_once() -> None:
     made = Subscriptions(100, 50, depth=True)
     made.subscribe(SBIN, DEPTH)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["mode"] == "Depth"
     made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and request["mode"] == "Quote"
     made.apply_answer(Acknowledged(request["request_id"], (), ((SBIN, "no token"),)), 0)
-    assert made.next_request(0) is None and made.refused == {SBIN: "no token"}
+    assert made.take_next_request(0) is None and made.refused == {SBIN: "no token"}
 
 
 def test_answer_that_comes_after_the_mode_changed_does_not_end_the_asking() -> None:
     made = Subscriptions(100, 50, depth=True)
     made.subscribe(SBIN, LTP)
-    before = made.next_request(0)
+    before = made.take_next_request(0)
     made.subscribe(SBIN, QUOTE)
     assert accept(made, before) == [SBIN]
-    request = made.next_request(0)
+    request = made.take_next_request(0)
     assert request is not None and (request["action"], request["mode"]) == ("subscribe", "Quote")
     accept(made, request)
-    assert made.next_request(0) is None
+    assert made.take_next_request(0) is None
     made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Quote"), ("SBIN", "LTP")]

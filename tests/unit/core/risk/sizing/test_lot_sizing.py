@@ -15,7 +15,7 @@ from mytrading.core.risk.sizing.lots import (
     lots_at_risk,
     plan_by_margin,
     scale_by_confidence,
-    share_out_lots,
+    split_lots,
 )
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -51,7 +51,7 @@ def test_lot_formula_worked_row_gives_its_lots(
 ) -> None:
     legs = [leg(kind, sign, underlying, expiry) for kind, sign in kinds]
     cost = basket_cost(legs, TABLES, TODAY)
-    assert plan_by_margin(margin, TABLES.share_of(sizing).share, cost, "main").times == lots
+    assert plan_by_margin(margin, TABLES.margin_share_of(sizing).share, cost, "main").times == lots
 
 
 def test_lot_formula_below_one_lot_says_insufficient_margin() -> None:
@@ -74,7 +74,7 @@ def test_basket_cost_dear_premium_beats_the_budget_of_a_bought_option() -> None:
 
 def test_share_of_unknown_sizing_names_those_there_are() -> None:
     with pytest.raises(ValueError, match="expected one of fixed, risk, conservative, balanced, aggressive, A, B, C"):
-        TABLES.share_of("bold")
+        TABLES.margin_share_of("bold")
 
 
 @pytest.mark.parametrize(("points", "lots"), [(10.0, 10), (20.0, 5), (30.0, 3), (2.0, 10), (101.0, 0), (0.0, 0)])
@@ -88,10 +88,10 @@ def test_scaled_confidence_rounds_down_to_at_least_one() -> None:
 
 
 def test_shared_lots_follow_the_weights_and_none_is_lost() -> None:
-    assert share_out_lots(10, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 4, "b": 3, "c": 3}
-    assert share_out_lots(10, {"a": 900_000, "b": 100_000}) == {"a": 9, "b": 1}
-    assert share_out_lots(3, {"a": -5.0, "b": 1.0}) == {"a": 0, "b": 3}
-    assert share_out_lots(3, {"a": 0.0}) == {"a": 0}
+    assert split_lots(10, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 4, "b": 3, "c": 3}
+    assert split_lots(10, {"a": 900_000, "b": 100_000}) == {"a": 9, "b": 1}
+    assert split_lots(3, {"a": -5.0, "b": 1.0}) == {"a": 0, "b": 3}
+    assert split_lots(3, {"a": 0.0}) == {"a": 0}
 
 
 def test_unit_lots_common_factor_is_taken_out() -> None:
@@ -116,7 +116,7 @@ def test_basket_cost_shares_cost_their_share_of_value() -> None:
 
 
 def test_largest_rest_gets_the_lot_that_rounding_leaves() -> None:
-    assert share_out_lots(10, {"a": 1.6, "b": 1.5, "c": 6.9}) == {"a": 2, "b": 1, "c": 7}
+    assert split_lots(10, {"a": 1.6, "b": 1.5, "c": 6.9}) == {"a": 2, "b": 1, "c": 7}
 
 
 @pytest.mark.parametrize(("risk", "distance"), [(0.0, 10.0), (-1.0, 10.0), (100.0, 0.0), (100.0, -1.0)])
