@@ -98,6 +98,25 @@ def test_chain_shows_calls_and_puts_on_a_phone(site: ConsoleSite) -> None:
     phone.close()
 
 
+@pytest.mark.parametrize(("name", "column"), [("orders", "State"), ("trades", "P&L ₹"), ("signals", "Result")])
+def test_phone_shows_what_became_of_a_row_without_scrolling(site: ConsoleSite, name: str, column: str) -> None:
+    phone = site.viewer_of(width=PHONE)
+    phone.open(f"/{name}")
+    phone.row(name, "NIFTY")
+    box = phone.table(name).get_by_role("button", name=column).bounding_box()
+    assert box["x"] + box["width"] <= PHONE
+    assert phone.problems == []
+    phone.close()
+
+
+def test_legs_of_a_run_with_their_stops_fit_a_screen(site: ConsoleSite, viewer: PageViewer) -> None:
+    eventually(lambda: "Condor" in site.stack.held(), 60)
+    viewer.open("/positions", "Positions")
+    legs = viewer.page.get_by_role("region", name=re.compile("^legs of Condor"))
+    legs.locator("th", has_text="Stop ₹").wait_for()
+    assert legs.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+
+
 def test_curve_of_the_day_shows_its_values_under_the_pointer(viewer: PageViewer) -> None:
     curve = viewer.page.locator(".chart[role=img]").first
     curve.locator("canvas").wait_for()

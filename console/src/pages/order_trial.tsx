@@ -16,6 +16,7 @@ const RULES: readonly Column<TrialRule>[] = [
   { id: "why", name: "Why", value: (row) => row.denial || row.unknown, cell: (row) => <span className="wrap">{row.denial || row.unknown}</span> },
   { id: "when", name: "Denies when", extra: true, value: (row) => row.when, cell: (row) => <span className="wrap muted small">{row.when}</span> },
 ];
+const WITHOUT_WHY = RULES.filter((column) => column.id !== "why");
 const ruleKey = (row: TrialRule): string => row.code;
 type Kind = NonNullable<TrialRequest["order_type"]>;
 
@@ -132,7 +133,7 @@ function Judged({ result }: { result: TrialResult }) {
         <Figure name="Stop ₹">{result.stop ? `${price(result.stop)} (${result.stop_holder})` : known(0) === null ? "—" : "none"}</Figure>
         <Figure name="At risk">{rupees(result.at_risk, 0)}</Figure>
       </Figures>
-      <Table plain label="pre-trade rules" rows={result.rules} loaded columns={RULES} rowKey={ruleKey} sort={{ id: "answer", desc: false }} empty="No rule." />
+      <Table plain label="pre-trade rules" rows={result.rules} loaded columns={denied.length + unknown.length ? RULES : WITHOUT_WHY} rowKey={ruleKey} sort={{ id: "answer", desc: false }} empty="No rule." />
     </>
   );
 }

@@ -5,6 +5,7 @@ import { type Act, type Column, Table } from "../ui/table";
 import type { OrderRow } from "../generated/api";
 import { useKeptList } from "../live/list";
 import { number, price, symbol, when, words } from "../ui/format";
+import { InstrumentName } from "../ui/instrument_name";
 import { Card, Page, Tabs } from "../ui/parts";
 import { OrderState, Side } from "../ui/states";
 import { WhyButton, WhyDialog } from "../ui/why";
@@ -12,14 +13,14 @@ import { CancelDialog, ModifyDialog, ResolveDialog } from "./order_dialogs";
 
 export const ORDER_COLUMNS: readonly Column<OrderRow>[] = [
   { id: "time", name: "Time", value: (row) => row.created_ms, cell: (row) => when(row.created_ms) },
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={`${row.instrument} ${row.product}`}>{symbol(row.instrument)}</span> },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <InstrumentName instrument={row.instrument} title={`${row.instrument} ${row.product}`} below={[row.strategy, words(row.purpose)].filter(Boolean).join(" · ")} spare /> },
   { id: "side", name: "Side", value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
-  { id: "quantity", name: "Filled / units", num: true, flash: true, value: (row) => row.filled, cell: (row) => `${number(row.filled)} / ${number(row.quantity)}` },
   { id: "state", name: "State", flash: true, value: (row) => row.state, cell: (row) => <OrderState state={row.state} pending={row.pending} waits={row.waits} /> },
+  { id: "quantity", name: "Filled / units", num: true, flash: true, value: (row) => row.filled, cell: (row) => `${number(row.filled)} / ${number(row.quantity)}` },
   { id: "price", name: "Price ₹", num: true, value: (row) => row.price || null, cell: (row) => <OrderPrice row={row} /> },
   { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price || null, cell: (row) => price(row.average_price || null) },
-  { id: "purpose", name: "Purpose", value: (row) => row.purpose, extra: true },
-  { id: "type", name: "Type", value: (row) => row.order_type, extra: true },
+  { id: "purpose", name: "Purpose", value: (row) => row.purpose, extra: true, cell: (row) => <>{row.purpose} {row.order_type !== "MARKET" && <span className="muted small">{row.order_type}</span>}</> },
+  { id: "type", name: "Type", value: (row) => row.order_type, hidden: true },
   { id: "strategy", name: "Strategy", value: (row) => row.strategy, extra: true },
   { id: "account", name: "Account", value: (row) => row.account, extra: true },
   { id: "message", name: "Message", extra: true, value: (row) => row.message || row.reason, cell: (row) => <span className="small" title={row.message || row.reason}>{row.message || row.reason}</span> },

@@ -4,13 +4,14 @@ import { useRole } from "../api/session";
 import type { PositionRow, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { clock, compact, number, price, profit, rupees, symbol, UNKNOWN, units, words } from "../ui/format";
+import { InstrumentName } from "../ui/instrument_name";
 import { Distance, Level } from "../ui/level";
 import { Badge, Card, Figure, Figures, Page, Profit, Scrolled, Tabs, type Tone } from "../ui/parts";
 import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
 import { WhyButton, WhyDialog } from "../ui/why";
 import { ClaimDialog, ClosePositionDialog, CloseRunDialog } from "./position_dialogs";
-import { knownSum, symbolParts } from "./position_sums";
+import { knownSum } from "./position_sums";
 
 const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
 
@@ -27,7 +28,7 @@ function Stop({ row }: { row: PositionRow }) {
 }
 
 export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <Held row={row} /> },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <InstrumentName instrument={row.instrument} below={[row.product, row.managed && row.strategy, row.account].filter(Boolean).join(" · ")} /> },
   { id: "account", name: "Account", value: (row) => row.account, hidden: true },
   { id: "strategy", name: "Strategy", value: (row) => row.strategy, hidden: true },
   { id: "product", name: "Product", value: (row) => row.product, hidden: true },
@@ -40,16 +41,6 @@ export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
   { id: "target", name: "Target ₹", num: true, value: (row) => (isOpen(row) ? row.target : null), cell: (row) => <Level kind="target" level={isOpen(row) ? row.target : null} last={row.ltp} units={row.quantity || row.quantity_seen} /> },
   { id: "confidence", name: "Books", extra: true, value: (row) => row.confidence, cell: (row) => <Confidence value={row.confidence} /> },
 ];
-
-/** What is held, and below it of whom. */
-function Held({ row }: { row: PositionRow }) {
-  return (
-    <span title={row.instrument}>
-      {symbolParts(symbol(row.instrument)).map((part, at) => <span key={part}>{at > 0 && <wbr />}{part}</span>)}
-      <span className="below-it muted small">{row.product}{row.managed && ` · ${row.strategy}`} · {row.account}</span>
-    </span>
-  );
-}
 
 function Units({ row }: { row: PositionRow }) {
   if (row.quantity === row.quantity_seen || !row.managed) return units(row.quantity);
@@ -205,11 +196,11 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
           <Figure name="By the clock">{clock(row.closes_ms)}</Figure>
           {row.supertrend && <Figure name="Supertrend">{row.supertrend}</Figure>}
         </Figures>
-        <Scrolled label={`legs of ${row.strategy}, run of ${clock(row.opened_ms)}`}>
+        <Scrolled className="two-lines" label={`legs of ${row.strategy}, run of ${clock(row.opened_ms)}`}>
           <table>
             <thead>
               <tr>
-                {["Leg", "Units", "Average ₹", "Last ₹", "P&L", ...levels.map(([name]) => name)].map((name, index) => (
+                {["Leg", "Units", "P&L", "Last ₹", "Average ₹", ...levels.map(([name]) => name)].map((name, index) => (
                   <th key={name} scope="col" className={index ? "num" : ""}>
                     <span>{name}</span>
                   </th>
@@ -219,11 +210,11 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
             <tbody>
               {legs.map((leg) => (
                 <tr key={`${leg.account} ${leg.instrument} ${leg.product}`}>
-                  <td className="text" title={`${leg.account} ${leg.instrument} ${leg.product}`}>{symbol(leg.instrument)}</td>
+                  <td className="text"><InstrumentName instrument={leg.instrument} title={`${leg.account} ${leg.instrument} ${leg.product}`} /></td>
                   <td className="num">{units(leg.quantity)}</td>
-                  <td className="num">{price(leg.average_price)}</td>
-                  <td className="num">{price(leg.ltp)}</td>
                   <td className="num"><Profit value={leg.profit} /></td>
+                  <td className="num">{price(leg.ltp)}</td>
+                  <td className="num">{price(leg.average_price)}</td>
                   {levels.map(([name, kind, of]) => <td key={name} className="num"><Level kind={kind} level={of(leg)} last={leg.ltp} units={leg.quantity} /></td>)}
                 </tr>
               ))}

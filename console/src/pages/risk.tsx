@@ -5,6 +5,7 @@ import { useRole } from "../api/session";
 import type { LimitRow, RiskEventRow, StopRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { moment, number, percent, price, rupees, symbol, units, words } from "../ui/format";
+import { InstrumentName } from "../ui/instrument_name";
 import { Distance } from "../ui/level";
 import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
@@ -27,7 +28,7 @@ const LIMITS: readonly Column<LimitRow>[] = [
 ];
 
 const STOPS: readonly Column<StopRow>[] = [
-  { id: "instrument", name: "Position", value: (row) => row.instrument, cell: (row) => <span title={`${row.account} ${row.instrument} ${row.product}`}>{symbol(row.instrument)}</span> },
+  { id: "instrument", name: "Position", value: (row) => row.instrument, cell: (row) => <InstrumentName instrument={row.instrument} title={`${row.account} ${row.instrument} ${row.product}`} below={row.strategy} spare /> },
   { id: "strategy", name: "Strategy", extra: true, value: (row) => row.strategy },
   { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => units(row.quantity) },
   { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },

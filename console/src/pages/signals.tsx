@@ -12,16 +12,16 @@ const COLUMNS: readonly Column<SignalRow>[] = [
   { id: "time", name: "Time", value: (row) => row.created_ms, cell: (row) => when(row.created_ms) },
   { id: "strategy", name: "Strategy", value: (row) => row.strategy },
   { id: "action", name: "Wants", value: (row) => row.action, cell: (row) => <Side value={row.action} /> },
+  { id: "result", name: "Result", value: (row) => row.result, cell: (row) => <Result value={row.result} /> },
   { id: "watch", name: "Instrument", value: (row) => row.watch || row.legs.map((leg) => leg.instrument).join(" "), cell: (row) => <Target row={row} /> },
   { id: "price", name: "At ₹", num: true, extra: true, value: (row) => row.price, cell: (row) => price(row.price) },
-  { id: "result", name: "Result", value: (row) => row.result, cell: (row) => <Result value={row.result} /> },
   { id: "accounts", name: "By account", extra: true, value: (row) => row.accounts.map((one) => `${one.account} ${one.result}`).join(" "), cell: (row) => <Accounts row={row} /> },
   { id: "reason", name: "Reason", value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
 ];
 
 function Target({ row }: { row: SignalRow }) {
   if (!row.legs.length) return symbol(row.watch);
-  const text = row.legs.map((leg) => `${units(leg.lots)} lots ${symbol(leg.instrument)}`).join(", ");
+  const text = row.legs.map((leg) => `${units(leg.lots)} ${Math.abs(leg.lots) === 1 ? "lot" : "lots"} ${symbol(leg.instrument)}`).join(", ");
   return <span title={text}>{row.legs.length > 1 ? `${row.legs.length} legs of ${symbol(row.watch)}` : text}</span>;
 }
 

@@ -9,6 +9,7 @@ import { useTopic } from "../live/hooks";
 import { useKeptList } from "../live/list";
 import { Emergency } from "../shell/emergency";
 import { clock, number, percent, price, symbol, when } from "../ui/format";
+import { InstrumentName } from "../ui/instrument_name";
 import { ChartView } from "../report/view";
 import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Result, Side, StrategyState } from "../ui/states";
@@ -58,19 +59,19 @@ function All() {
 
 const TRADES: readonly Column<ClosedTradeRow>[] = [
   { id: "closed", name: "Closed", value: (row) => row.closed_ms, cell: (row) => when(row.closed_ms) },
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => symbol(row.instrument) },
-  { id: "side", name: "Entered", value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
-  { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => number(row.quantity) },
-  { id: "entry", name: "Entry ₹", num: true, value: (row) => row.entry_price, cell: (row) => price(row.entry_price) },
-  { id: "exit", name: "Exit ₹", num: true, value: (row) => row.exit_price, cell: (row) => price(row.exit_price) },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <InstrumentName instrument={row.instrument} below={`${row.side} ${number(row.quantity)}`} spare /> },
   { id: "profit", name: "P&L ₹", num: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
+  { id: "side", name: "Entered", extra: true, value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
+  { id: "quantity", name: "Units", num: true, extra: true, value: (row) => row.quantity, cell: (row) => number(row.quantity) },
+  { id: "entry", name: "Entry ₹", num: true, extra: true, value: (row) => row.entry_price, cell: (row) => price(row.entry_price) },
+  { id: "exit", name: "Exit ₹", num: true, extra: true, value: (row) => row.exit_price, cell: (row) => price(row.exit_price) },
 ];
 
 const SIGNALS: readonly Column<SignalRow>[] = [
   { id: "time", name: "Time", value: (row) => row.created_ms, cell: (row) => when(row.created_ms) },
   { id: "action", name: "Wants", value: (row) => row.action, cell: (row) => <Side value={row.action} /> },
-  { id: "watch", name: "Instrument", value: (row) => row.watch, cell: (row) => symbol(row.watch) },
   { id: "result", name: "Result", value: (row) => row.result, cell: (row) => <Result value={row.result} /> },
+  { id: "watch", name: "Instrument", value: (row) => row.watch, cell: (row) => symbol(row.watch) },
   { id: "reason", name: "Reason", value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
 ];
 

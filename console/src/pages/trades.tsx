@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { ClosedTradeRow } from "../generated/api";
 import { useKeptList } from "../live/list";
 import { number, percent, price, span, symbol, when } from "../ui/format";
+import { InstrumentName } from "../ui/instrument_name";
 import { Card, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Side } from "../ui/states";
 import { type Column, Table } from "../ui/table";
@@ -12,11 +13,11 @@ const COLUMNS: readonly Column<ClosedTradeRow>[] = [
   { id: "closed", name: "Closed", value: (row) => row.closed_ms, cell: (row) => when(row.closed_ms) },
   { id: "held", name: "Held", num: true, extra: true, value: (row) => (row.closed_ms ?? 0) - (row.opened_ms ?? 0), cell: (row) => span(((row.closed_ms ?? 0) - (row.opened_ms ?? 0)) / 1000) },
   { id: "account", name: "Account", value: (row) => row.account, extra: true },
-  { id: "strategy", name: "Strategy", value: (row) => row.strategy },
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <span title={row.instrument}>{symbol(row.instrument)}</span> },
+  { id: "strategy", name: "Strategy", value: (row) => row.strategy, extra: true },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <InstrumentName instrument={row.instrument} below={`${row.side} ${number(row.quantity)} · ${row.strategy}`} spare /> },
   { id: "product", name: "Product", value: (row) => row.product, extra: true },
-  { id: "side", name: "Entered", value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
-  { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => number(row.quantity) },
+  { id: "side", name: "Entered", extra: true, value: (row) => row.side, cell: (row) => <Side value={row.side} /> },
+  { id: "quantity", name: "Units", num: true, extra: true, value: (row) => row.quantity, cell: (row) => number(row.quantity) },
   { id: "entry", name: "Entry ₹", num: true, extra: true, value: (row) => row.entry_price, cell: (row) => price(row.entry_price) },
   { id: "exit", name: "Exit ₹", num: true, extra: true, value: (row) => row.exit_price, cell: (row) => price(row.exit_price) },
   { id: "profit", name: "P&L ₹", num: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compact, csvCell, moment, percent, price, profit, rupees, span, symbol, UNKNOWN, version } from "./format";
+import { compact, csvCell, moment, percent, price, profit, rupees, span, symbol, UNKNOWN, symbolParts, version } from "./format";
 
 test.each([
   [profit(-1234567.5), "−₹12,34,567.50"],
@@ -34,4 +34,11 @@ test("text that a spreadsheet would run as a formula is quoted, numbers stay num
 test("a version of a file is named by the moment at which it made way, in Indian time", () => {
   expect(version("20261124T130553-a74b6b1fa021b74c")).toBe("until 24 Nov 2026 18:35:53");
   expect(version("by hand")).toBe("by hand");
+});
+
+test("a symbol of an option may be broken before its strike, and no other one", () => {
+  expect(symbolParts("NIFTY25NOV2624500CE")).toEqual(["NIFTY25NOV26", "24500CE"]);
+  expect(symbolParts("USDINR25NOV2684.25PE")).toEqual(["USDINR25NOV26", "84.25PE"]);
+  expect(symbolParts("NIFTY25NOV26FUT")).toEqual(["NIFTY25NOV26FUT"]);
+  expect(symbolParts("SBIN")).toEqual(["SBIN"]);
 });

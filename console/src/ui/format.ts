@@ -118,6 +118,12 @@ export const day = (iso: string | null | undefined): string => {
 /** Symbol of an instrument without its exchange: NFO:NIFTY26NOV2624000CE → NIFTY26NOV2624000CE. */
 export const symbol = (instrument: string): string => instrument.slice(instrument.indexOf(":") + 1);
 
+/** Symbol in its two parts, what it is of with its expiry and which one: NIFTY25NOV26, 24500CE; one part if it has no strike. */
+export function symbolParts(symbol: string): readonly string[] {
+  const found = /^(.+\d{2}[A-Z]{3}\d{2})(\d+(?:\.\d+)?(?:CE|PE))$/.exec(symbol);
+  return found ? found.slice(1) : [symbol];
+}
+
 /** A word of the code for people: no_entries → no entries. */
 export const words = (code: string | null | undefined): string => (code ?? "").replaceAll("_", " ").toLowerCase() || UNKNOWN;
 
