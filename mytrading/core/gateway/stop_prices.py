@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from mytrading.core.feed.staleness import OPTION_PATIENCE
 from mytrading.core.instruments.symbology import parse_symbol, split_id
-from mytrading.core.risk.pretrade.stop_plan import can_stop_rest, furthest_resting_level, price_band
+from mytrading.core.risk.pretrade.stop_plan import PriceBand, can_stop_rest, furthest_resting_level, price_band
 from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Quote
+from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.orders import Order
 
 STOP_LEVEL = "STOP_LEVEL: "
 """Prefix of the refusal of a stop's price, as of the denial of an entry with such a stop."""
@@ -46,50 +48,99 @@ class KnownPrice(NamedTuple):
         return max(0.0, (self.now - self.quote.market_ns) / SECOND) if self.quote is not None else 0.0
 
 
-def why_stop_is_refused(side: Side, trigger: float, instrument: Instrument, known: KnownPrice) -> str:
-    """Return why a stop order of this `side` cannot have this `trigger`, and what to do; empty if it can.
+def why_stop_is_refused(stop: Order, terms: OrderTerms, instrument: Instrument, known: KnownPrice) -> str:
+    """Return why a stop order cannot have these terms, and what to do; empty if it can.
 
-    It lies below the last price if it sells, else above. Without a price of the last minute it lies inside the price
-    band about the last one, else about what the units cost; of an option, and without either, any is taken.
+    A new trigger lies below the last price if the order sells, else above, and both prices lie inside the price band of
+    a share or future. Without a price of the last minute the trigger lies inside the band about the last one, else
+    about what the units cost; of an option, and without either, any is taken.
     """
-    sells, last, shown = side is Side.SELL, known.last, f"{trigger:g}"
-    way, held = ("below", "bought") if sells else ("above", "sold")
+    side, trigger, limit, last = stop.side, terms.trigger_price, terms.price or terms.trigger_price, known.last
+    moves = trigger != stop.trigger_price
     if last is not None:
-        if trigger < last if sells else trigger > last:
-            return ""
-        found = f"must lie {way} the last price {last:g} ({known.age_s:.0f} s old), found {shown}"
-        return (
-            f"{STOP_LEVEL}the stop of units that were {held} {found}: it would be refused, or close them at once; "
-            f"give a trigger {way} {last:g}, or close them: `mytrading positions close`"
-        )
+        if moves and (why := _why_beyond(side, trigger, last, known)):
+            return why
+        # The band of an option is a guess: its broker judges, and what it refuses changes nothing.
+        return "" if instrument.kind.is_option else _why_outside_band(trigger, limit, last, instrument, known)
+    if not moves:
+        return ""
+    sells, shown = side is Side.SELL, f"{trigger:g}"
+    way, held = ("below", "bought") if sells else ("above", "sold")
     if (about := _band_centre(instrument, known)) is None:
         return ""
-    band = price_band(instrument, about, known.quote.previous_close if known.quote is not None else None)
+    band = _band(instrument, about, known)
     if trigger < band.upper if sells else trigger > band.lower:
         return ""
-    limit, reach = (band.upper, "up to") if sells else (band.lower, "down to")
+    edge, reach = (band.upper, "up to") if sells else (band.lower, "down to")
     source = "the last known one" if about != known.cost else "what they cost"
     return (
         f"{STOP_LEVEL}the stop of units that were {held} must lie {way} the price, of which none of the last minute is "
-        f"known; by {source}, {about:g}, the exchange takes orders {reach} {limit:.2f} today, found {shown}; "
+        f"known; by {source}, {about:g}, the exchange takes orders {reach} {edge:.2f} today, found {shown}; "
         f"give a trigger {way} the price that the broker's terminal shows"
     )
 
 
-def why_stop_would_not_rest(side: Side, trigger: float, instrument: Instrument, known: KnownPrice) -> str:
-    """Return why the exchange would refuse a new stop order at `trigger`, so that units without one would be closed;
-    empty if it would not, or by what is known cannot be told."""
-    last, entry = known.last, Side.BUY if side is Side.SELL else Side.SELL
-    if last is None or known.quote is None:
-        return ""
+def why_claimed_stop_is_refused(
+    side: Side, trigger: float, limit: float, instrument: Instrument, known: KnownPrice
+) -> str:
+    """Return why units without a stop cannot be claimed with one at this `trigger` and `limit`; empty if they can.
+
+    Judged by the last price however old, and refused without any: units whose stop is refused, or triggers at once, are
+    closed. `limit` 0: one inside the band is chosen.
+    """
+    if known.quote is None or not _is_price(last := known.quote.ltp):
+        return (
+            f"{STOP_LEVEL}no price of {instrument.symbol} is known, and units whose stop is beyond the price are "
+            "closed; the feed has been asked for one: claim again in a few seconds, or without a stop"
+        )
+    if why := _why_beyond(side, trigger, last, known):
+        return why
+    entry = Side.BUY if side is Side.SELL else Side.SELL
     if can_stop_rest(instrument, entry, trigger, last, known.quote.previous_close):
-        return ""
+        return _why_outside_band(trigger, limit or trigger, last, instrument, known)
     furthest = furthest_resting_level(instrument, entry, last, known.quote.previous_close)
     way = "at or above" if entry is Side.BUY else "at or below"
     return (
         f"{STOP_LEVEL}the exchange takes no stop so far from the last price {last:g} ({known.age_s:.0f} s old): found "
         f"{trigger:g}, and units whose stop is refused are closed; give a trigger {way} {furthest:.2f}, or no stop"
     )
+
+
+def limit_inside_band(limit: float, instrument: Instrument, known: KnownPrice) -> float:
+    """The price on the tick and inside the price band that is nearest to `limit` (rupees)."""
+    tick = instrument.tick_size
+    if known.quote is not None and _is_price(last := known.quote.ltp):
+        band = _band(instrument, last, known)
+        limit = min(max(limit, math.ceil(band.lower / tick) * tick), math.floor(band.upper / tick) * tick)
+    return round(max(round(limit / tick), 1) * tick, 4)
+
+
+def _why_beyond(side: Side, trigger: float, last: float, known: KnownPrice) -> str:
+    """Return why a stop at `trigger` would end units at once, with the `last` price where it is; empty if not."""
+    way, held = ("below", "bought") if side is Side.SELL else ("above", "sold")
+    if 0 < trigger < last if side is Side.SELL else trigger > last:
+        return ""
+    found = f"must lie {way} the last price {last:g} ({known.age_s:.0f} s old), found {trigger:g}"
+    return (
+        f"{STOP_LEVEL}the stop of units that were {held} {found}: it would be refused, or close them at once; "
+        f"give a trigger {way} {last:g}, or close them: `mytrading positions close`"
+    )
+
+
+def _why_outside_band(trigger: float, limit: float, last: float, instrument: Instrument, known: KnownPrice) -> str:
+    """Return which of a stop's prices the exchange refuses for its price band; empty if it refuses none."""
+    band = _band(instrument, last, known)
+    for name, price in (("trigger", trigger), ("limit", limit)):
+        if not band.lower <= price <= band.upper:
+            return (
+                f"{STOP_LEVEL}the exchange takes orders from {band.lower:.2f} to {band.upper:.2f} with the last price "
+                f"{last:g} ({known.age_s:.0f} s old), found the {name} {price:g}; give a {name} between them"
+            )
+    return ""
+
+
+def _band(instrument: Instrument, about: float, known: KnownPrice) -> PriceBand:
+    return price_band(instrument, about, known.quote.previous_close if known.quote is not None else None)
 
 
 def _band_centre(instrument: Instrument, known: KnownPrice) -> float | None:

@@ -19,8 +19,9 @@ from mytrading.core.gateway.stop_prices import (
     KnownPrice,
     cost_of_today,
     instrument_by_name,
+    limit_inside_band,
+    why_claimed_stop_is_refused,
     why_stop_is_refused,
-    why_stop_would_not_rest,
 )
 from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed, why_not_modify
 from mytrading.core.oms.placing.modify import current_terms
@@ -44,7 +45,6 @@ MANUAL = "manual"
 """The owner of units that are claimed only to be closed."""
 STOP_LIMIT_BEYOND = 0.03
 """Default distance of the limit of a claim's stop beyond its trigger: three percent."""
-_TICK = 0.05
 
 
 def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
@@ -195,25 +195,30 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
     if instrument is None:
         return ""
     prices = (("trigger", terms.trigger_price, order.trigger_price), ("price", terms.price, order.price))
-    tick, lot, symbol = instrument.tick_size, instrument.lot_size, instrument.symbol
     for name, value, before in prices:
-        near = round(value / tick) * tick
-        if value != before and abs(near - value) >= tick * 1e-3:
-            return f"{name} must be on the tick {tick:g}: {value:g} is not ({symbol}); use {round(near, 4):g}"
-    quantity = terms.quantity
+        if value != before and (why := _off_tick(name, value, instrument)):
+            return why
+    quantity, lot, symbol = terms.quantity, instrument.lot_size, instrument.symbol
     if quantity == order.quantity or quantity % lot == 0:
         return ""
     fits = max(quantity // lot, 1) * lot
     return f"quantity must be whole lots: {quantity} is no multiple of lot size {lot} ({symbol}); use {fits}"
 
 
+def _off_tick(name: str, price: float, instrument: Instrument) -> str:
+    tick = instrument.tick_size
+    if abs((near := round(price / tick) * tick) - price) < tick * 1e-3:
+        return ""
+    return f"{name} must be on the tick {tick:g}: {price:g} is not ({instrument.symbol}); use {round(near, 4):g}"
+
+
 def _beyond_price(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
-    """Return why a stop cannot be moved to its new trigger, by the price; empty for other orders and changes."""
-    if order.purpose is not Purpose.STOP or terms.trigger_price == order.trigger_price:
+    """Return why a stop cannot be moved to its new prices; empty for other orders."""
+    if order.purpose is not Purpose.STOP:
         return ""
     held = ctx.view.positions.get(order.owner)
     known = _known_price(ctx, order.instrument, order.product, held.average_price if held is not None else 0.0)
-    return why_stop_is_refused(order.side, terms.trigger_price, _instrument(ctx, order.instrument), known)
+    return why_stop_is_refused(order, terms, _instrument(ctx, order.instrument), known)
 
 
 def _known_price(ctx: RequestContext, instrument: str, product: Product, average_price: float) -> KnownPrice:
@@ -231,15 +236,14 @@ def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
     price, quote = request.price, ctx.view.quotes.get(found.instrument)
-    if request.stop:
-        _check_claimed_stop(ctx, found, request)
+    stop_limit = _claimed_stop_limit(ctx, found, request) if request.stop else 0.0
     if not price and strategy == MANUAL and quote is not None and not found.average_price:
         price = quote.ltp  # claimed only to be closed, at an unknown cost: no limit goes by it
     row = control.ClaimRequested(
         id=f"claim-{request.request_id}", account=found.account, instrument=found.instrument, product=found.product,
         strategy=strategy, at_ns=ctx.clock.now(), quantity=request.quantity, price=price, stop=request.stop,
-        stop_limit=request.stop_limit or _stop_limit(ctx, found, request.stop), reason=request.reason, lot=sizes.lot,
-        freeze=sizes.freeze, to_close=request.to_close, by=request.by,
+        stop_limit=stop_limit, reason=request.reason, lot=sizes.lot, freeze=sizes.freeze, to_close=request.to_close,
+        by=request.by,
     )  # fmt: skip
     return Decided((row,), ops.ClaimTaken(request=row.id, account=row.account, product=row.product))
 
@@ -248,22 +252,17 @@ def _instrument(ctx: RequestContext, name: str) -> Instrument:
     return InstrumentFile(ctx.config.state).book().get(name) or instrument_by_name(name)
 
 
-def _check_claimed_stop(ctx: RequestContext, found: UnmanagedChanged, request: ops.ClaimCommand) -> None:
-    """Raise `RequestRefused` if the stop of a claim would be refused, so that the claimed units would be closed."""
-    side = Side.SELL if found.quantity > 0 else Side.BUY
+def _claimed_stop_limit(ctx: RequestContext, found: UnmanagedChanged, request: ops.ClaimCommand) -> float:
+    """Return the limit of a claim's stop, by default beyond the trigger where the stop fills; raises `RequestRefused`
+    if such a stop would be refused or trigger at once, so that the claimed units would be closed."""
+    side, instrument = Side.SELL if found.quantity > 0 else Side.BUY, _instrument(ctx, found.instrument)
     known = _known_price(ctx, found.instrument, found.product, found.average_price)
-    instrument = _instrument(ctx, found.instrument)
-    beyond = why_stop_is_refused(side, request.stop, instrument, known)
-    if why := beyond or why_stop_would_not_rest(side, request.stop, instrument, known):
+    why = why_claimed_stop_is_refused(side, request.stop, request.stop_limit, instrument, known)
+    why = why or _off_tick("stop", request.stop, instrument) or _off_tick("stop limit", request.stop_limit, instrument)
+    if why:
         raise RequestRefused(f"{found.instrument}: {why}")
-
-
-def _stop_limit(ctx: RequestContext, found: UnmanagedChanged, stop: float) -> float:
-    """A limit beyond the trigger, on the side where the stop fills and on the tick; 0 without a stop."""
-    listed = InstrumentFile(ctx.config.state).book().get(found.instrument) if stop else None
-    tick = listed.tick_size if listed is not None else _TICK
-    beyond = stop * (1 - STOP_LIMIT_BEYOND if found.quantity > 0 else 1 + STOP_LIMIT_BEYOND)
-    return round(round(beyond / tick) * tick, 4)
+    beyond = request.stop * (1 + side.sign * STOP_LIMIT_BEYOND)
+    return request.stop_limit or limit_inside_band(beyond, instrument, known)
 
 
 def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> UnmanagedChanged:

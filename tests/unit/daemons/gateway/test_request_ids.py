@@ -23,7 +23,7 @@ from tests.kit.feed_process import runtime_folder
 from tests.kit.gateway_queries import ops_server
 from tests.kit.run_configs import run_config
 
-CLAIM = ops.ClaimCommand(request_id="c1", by="me", instrument="NFO:B", strategy="manual", quantity=5, stop=90.0)
+CLAIM = ops.ClaimCommand(request_id="c1", by="me", instrument="NFO:B", strategy="manual", quantity=5)
 COMMANDS: tuple[ops.OperatorCommand, ...] = (
     ops.HaltCommand(request_id="r", by="me"),
     ops.ResumeCommand(request_id="r", by="me"),

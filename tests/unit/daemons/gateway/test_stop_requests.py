@@ -11,7 +11,7 @@ import pytest
 from mytrading.core.gateway.read_model import StackView
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.control import ModifyRequested
+from mytrading.messages.control import ClaimRequested, ModifyRequested
 from mytrading.messages.enums import Product
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import RunConfig
@@ -67,23 +67,41 @@ def test_stop_is_moved_only_to_below_the_last_price(
 
 
 @pytest.mark.parametrize(
-    ("stop", "ltp", "why"),
+    ("stop", "limit", "ltp", "why"),
     [
-        (900.0, 981.0, ""),
-        (9999.0, 981.0, "must lie below the last price 981"),
-        (700.0, 981.0, "takes no stop so far from the last price 981"),
-        (9999.0, None, "by what they cost, 981, the exchange takes orders up to 1177.20 today"),
-        (900.0, None, ""),
+        (900.0, 0.0, 981.0, ""),
+        (900.0, 890.0, 981.0, ""),
+        (9999.0, 0.0, 981.0, "must lie below the last price 981"),
+        (700.0, 0.0, 981.0, "takes no stop so far from the last price 981"),
+        (900.0, 700.0, 981.0, "found the limit 700"),
+        (900.03, 0.0, 981.0, "stop must be on the tick 0.05: 900.03 is not (B); use 900.05"),
+        (900.0, 890.01, 981.0, "stop limit must be on the tick 0.05: 890.01 is not (B); use 890"),
+        (9999.0, 0.0, None, "no price of B is known"),
+        (900.0, 0.0, None, "claim again in a few seconds, or without a stop"),
     ],
 )
 def test_units_are_claimed_only_with_a_stop_that_can_rest(
-    view: StackView, tmp_path: Path, stop: float, ltp: float | None, why: str
+    view: StackView, tmp_path: Path, stop: float, limit: float, ltp: float | None, why: str
 ) -> None:
     config = run_config(tmp_path)
     if ltp is not None:
         view.apply(quote(config, "NSE:B", ltp))
-    claim = ops.ClaimCommand(request_id="c", by="me", instrument="NSE:B", strategy="manual", stop=stop)
+    claim = ops.ClaimCommand(
+        request_id="c", by="me", instrument="NSE:B", strategy="manual", stop=stop, stop_limit=limit
+    )
     reply, rows = asked(config, view, claim)
     assert bool(rows) is not bool(why)
     if why:
         assert isinstance(reply, ops.ErrorReply) and why in reply.error, reply
+    else:
+        assert [row.stop_limit for row in rows if isinstance(row, ClaimRequested)] == [limit or 873.0]
+
+
+def test_limit_of_a_claimed_stop_lies_inside_the_band_by_default(view: StackView, tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    view.apply(quote(config, "NSE:B", 981.0))
+    claim = ops.ClaimCommand(request_id="c", by="me", instrument="NSE:B", strategy="manual", stop=790.0)
+    _, rows = asked(config, view, claim)
+    assert [row.stop_limit for row in rows if isinstance(row, ClaimRequested)] == [784.8], (
+        "3 % beyond is 766.30, and the band ends at 784.80"
+    )
