@@ -47,6 +47,7 @@ def rest(stack: Stack, name: str) -> tuple[str, float]:
     with Ops(stack.config) as gateway:
         gateway.ask(PaperOrderCommand(request_id=name, id=name, instrument=SBIN, quantity=10, price=price))
     eventually(lambda: level(stack, name).get("state") == "ACCEPTED", 20)
+    stack.ask("resume")  # each test cancels its entry, which stops those after it
     return name, price
 
 
@@ -80,7 +81,26 @@ def test_change_that_the_exchange_refuses_leaves_the_order_and_says_why(stack: S
     assert f"order {name} refused: " in done.stderr
     found = row(stack, name)
     assert (found["order_status"], found["price"]) == ("open", pytest.approx(price))
+    body = stack.ask("orders", "modify", name, "--price", f"{price - 1:.2f}", "--timeout", "4")
+    assert body["word"] == "modified", f"the next change goes at once: {body}"
     assert stack.ask("orders", "cancel", name)["word"] == "cancelled"
+
+
+def test_change_that_is_out_while_the_order_is_cancelled_is_answered_by_the_cancel(stack: Stack) -> None:
+    name, _ = rest(stack, "cancelled-meanwhile")
+    stack.sim("fault", kind="delay_ms", route="modifyorder", ms=10_000, count=1)
+    asking = stack.start(
+        "orders", "modify", name, "--price", "1.00", "--json", "--timeout", "30", stdout=subprocess.PIPE
+    )
+    eventually(lambda: level(stack, name).get("modifying"), 20)
+    assert level(stack, name)["waits"] == "the change to price 1 waits: the broker has not answered yet"
+    body = stack.ask("orders", "cancel", name, "--reason", "enough", "--timeout", "30")
+    assert body["word"] == "cancelled", body
+    said, _ = asking.communicate(timeout=60)
+    body = json.loads(said)
+    assert body["word"] == "ended", body
+    assert body["text"].startswith("it was cancelled and not changed: withdrawn by the operator: enough"), body
+    assert row(stack, name)["order_status"] == "cancelled"
 
 
 def test_unknown_order_is_a_usage_error(stack: Stack) -> None:

@@ -110,10 +110,11 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
 
 
 def request_move(oms: OrderDecision, level: Protection, move: StopMove) -> None:
-    """Take an operator's prices as those that a position's stops are to get; earlier changes that are not sent end."""
+    """Take an operator's prices as those that a position's stops are to get; earlier ones not sent end."""
     level = oms.change_protection(level, moving=move)
     for stop in live_stops(oms, level):
-        modify.request_terms(oms, modify.without_wait(oms, stop), modify.current_terms(stop))
+        terms = replace(modify.current_terms(stop), quantity=modify.wanted_terms(stop).quantity)
+        modify.request_terms(oms, modify.without_wait(oms, stop), terms)
     _end_move(oms, level, live_stops(oms, level))
 
 
