@@ -27,7 +27,7 @@ def show_feed(state: State) -> api.FeedMonitor:
     status = query_gateway(state, ops.StatusQuery())
     row: dict[str, Any] = next((one for one in status["daemons"] if one["daemon"] == "feed"), {})
     figures: dict[str, float] = dict(row.get("figures") or {})
-    names = [source.id for source in state.config.sources]
+    names = [source.id for source in state.config.quote_accounts]
     rank = int(figures.get("source", 0))
     current = names[rank] if rank < len(names) else ""
     lines = last_lines(Path(state.config.log_dir) / "main.log")
