@@ -159,7 +159,7 @@ _API: dict[str, Route] = {
 }
 _BENCH: dict[str, Route] = {
     "market": Route(control_routes.push_quote, schema.PUSH, 0),
-    "set_paused": Route(control_routes.set_paused, schema.PAUSE, 0),
+    "pause": Route(control_routes.set_paused, schema.PAUSE, 0),
     "fault": Route(control_routes.fault, FAULT, 0),
     "fault GET": Route(control_routes.faults, schema.ACCOUNT, 0, method="GET"),
     "fault DELETE": Route(control_routes.end_fault, FAULT_NAME, 0, method="DELETE"),
