@@ -18,6 +18,8 @@ export interface KeptList<Row> {
   readonly loaded: boolean;
   /** Of all that is kept, or of the chosen day and strategy; null where it is that of the rows. */
   readonly extent: Pick<ListRow, "total" | "won" | "realised" | "refused"> | null;
+  /** Days that rows of the list are of. */
+  readonly days: readonly string[];
   /** Choice of the day, and buttons for older rows, for the line above the table. */
   readonly tools: ReactNode;
   /** What went wrong with older rows, for above the table. */
@@ -52,7 +54,7 @@ export function useKeptList<Name extends ListName>(name: Name, atMs: (row: Topic
     setBefore("");
   };
   return {
-    rows, extent,
+    rows, extent, days: whole?.days ?? [],
     loaded: asks ? answer.data !== null : live.loaded,
     tools: (
       <>

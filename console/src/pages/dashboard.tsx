@@ -74,7 +74,7 @@ function Today() {
   const sorted = useMemo(() => points.filter((row) => row.at_ms !== null).sort((a, b) => (a.at_ms ?? 0) - (b.at_ms ?? 0)), [points]);
   if (!stack) return <Card title="Today">Waiting for data…</Card>;
   return (
-    <Card title="Today, before charges" actions={<span className="muted small">{stack.round_trips} round trips</span>}>
+    <Card title="Today, before charges">
       <div className="stack">
         <div className="row">
           <Profit value={stack.realised + stack.unrealised} className="big" />
@@ -93,7 +93,9 @@ function Today() {
         ) : (
           <Empty>The curve begins with its second point.</Empty>
         )}
+        <div className="muted small">Since the stack was started:</div>
         <Figures>
+          <Figure name="Round trips">{number(stack.round_trips)}</Figure>
           <Figure name="Orders placed">{number(stack.orders_placed)}</Figure>
           <Figure name="Filled">{number(stack.orders_filled)}</Figure>
           <Figure name="Rejected">{number(stack.orders_rejected)}</Figure>

@@ -5,10 +5,11 @@ import { post, requestId } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, SignalRow, StrategyRow, StructureRow } from "../generated/api";
-import { useTopic } from "../live/hooks";
+import { useLink, useTopic } from "../live/hooks";
 import { useKeptList } from "../live/list";
 import { Emergency } from "../shell/emergency";
 import { clock, number, percent, price, symbol, when } from "../ui/format";
+import { rowsOfToday } from "../ui/days";
 import { InstrumentName } from "../ui/instrument_name";
 import { ChartView } from "../report/view";
 import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/parts";
@@ -90,15 +91,19 @@ function One({ name }: { name: string }) {
   const signals = useKeptList("signals", createdAt, name);
   const trader = useRole("trader");
   const [switched, setSwitched] = useState<StrategyRow | null>(null);
+  const now = useLink().beat?.market_ms ?? null;
   const [why, setWhy] = useState("");
   const [flatten, setFlatten] = useState(false);
   const run = useTopic("structures").rows.find((one) => one.strategy === name && one.legs.length > 0);
   const [closing, setClosing] = useState<StructureRow | null>(null);
   const [whyButton] = useState(() => (one: OrderRow | SignalRow | PositionRow | ClosedTradeRow) => <WhyButton name={one.id} onPress={() => setWhy(one.id)} />);
   if (!row) return <Page title={name}><Card>{strategies.loaded ? "No strategy of this name runs." : "Waiting for data…"}</Card></Page>;
-  const closed = trades.extent?.total ?? trades.rows.length;
-  const won = trades.extent?.won ?? trades.rows.filter((one) => one.realised > 0).length;
-  const refused = signals.extent?.refused ?? signals.rows.filter((one) => one.denied.length).length;
+  const tradesToday = rowsOfToday(trades.rows, trades.days, now, closedAt);
+  const signalsToday = rowsOfToday(signals.rows, signals.days, now, createdAt);
+  const closed = tradesToday?.length ?? trades.extent?.total ?? trades.rows.length;
+  const won = tradesToday ? tradesToday.filter((one) => one.realised > 0).length : (trades.extent?.won ?? trades.rows.filter((one) => one.realised > 0).length);
+  const signalled = signalsToday?.length ?? signals.extent?.total ?? signals.rows.length;
+  const refused = signalsToday ? signalsToday.filter((one) => one.denied.length).length : (signals.extent?.refused ?? signals.rows.filter((one) => one.denied.length).length);
   return (
     <Page
       title={row.name}
@@ -122,7 +127,7 @@ function One({ name }: { name: string }) {
             <Figure name="Open"><Profit value={row.unrealised} /></Figure>
             <Figure name="Round trips">{closed}</Figure>
             <Figure name="Won">{closed ? percent(won / closed, 0) : "—"}</Figure>
-            <Figure name="Signals, refused">{signals.extent?.total ?? signals.rows.length}, {refused}</Figure>
+            <Figure name="Signals, refused">{signalled}, {refused}</Figure>
             <Figure name="Lots open">{number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0)}</Figure>
             <Figure name="Square-off">{squareOff(row) || "—"}</Figure>
           </Figures>

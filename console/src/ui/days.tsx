@@ -13,3 +13,8 @@ export function DayChoice(props: { days: readonly string[]; value: string; onCha
     </select>
   );
 }
+
+/** Rows of the market's day where a list is of several; null where all are of one, and its own counts hold. */
+export function rowsOfToday<Row>(rows: readonly Row[], days: readonly string[], marketMs: number | null, atMs: (row: Row) => number | null): readonly Row[] | null {
+  return days.length < 2 ? null : rows.filter((row) => dayOf(atMs(row)) === dayOf(marketMs));
+}
