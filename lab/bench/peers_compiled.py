@@ -88,7 +88,7 @@ def square_off_bars(columns: Columns) -> tuple[Any, Any]:
     spec, start = spec_of(columns), columns.start_ns
     square_off = MarketContext(spec.calendar, spec.facts, [INSTRUMENT]).square_off()
     days = (start + _IST) // _DAY
-    begins = {day: square_off.begins_ns(INSTRUMENT.partition(":")[0], day * _DAY) for day in set(days.tolist())}
+    begins = {day: square_off.closing_begins_ns(INSTRUMENT.partition(":")[0], day * _DAY) for day in set(days.tolist())}
     over = start + MINUTE >= np.array([begins[day] for day in days.tolist()])
     return over, over & ~np.append(False, over[:-1])
 

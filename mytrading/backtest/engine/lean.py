@@ -498,7 +498,7 @@ class LeanEngine:
         self._opens_ns, self._closes_ns = (session.open_ns, session.close_ns) if session is not None else (0, 0)
         self._begins_ns = self._squares_off_ns = 0
         if self._product is Product.MIS:
-            self._begins_ns = environment.square_off.begins_ns(self._exchange, start)
+            self._begins_ns = environment.square_off.closing_begins_ns(self._exchange, start)
             self._squares_off_ns = environment.square_off_begins(self._strategy, name, self._product, start)
         self._closes_daily = self._begins_ns > 0
         search = self._start.searchsorted

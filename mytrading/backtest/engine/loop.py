@@ -189,7 +189,7 @@ class Loop:
         for bars in feed.iter_chunks(0):
             for after, bar, values in bars:
                 if bar.start_ns >= self._next_clock:
-                    self.pass_clock(bar.start_ns)
+                    self.act_on_clock(bar.start_ns)
                 end = bar.end_ns
                 low, high = touch.get(name, far)
                 touched = bar.low <= low or bar.high >= high or (self._capped and name in touch)
@@ -236,7 +236,7 @@ class Loop:
                     while 0 < (due := host.next_timer_ns()) <= at_ns:
                         self._pass_time(host, due)
                 if at_ns >= self._next_clock:
-                    self.pass_clock(at_ns)
+                    self.act_on_clock(at_ns)
                 feed.row = row
                 self._opened(feed, at_ns)
 
@@ -359,7 +359,7 @@ class Loop:
         aimed = {key[1] for key in state.target_levels}
         return self._feeds if self._ruled or self.plain else aimed.union(state.stop_instruments)
 
-    def pass_clock(self, start: int) -> None:
+    def act_on_clock(self, start: int) -> None:
         """Do what the clock requires at a bar's start (market ns): change of day, exits by a strategy's own time,
         square-off of intraday positions."""
         if day_number(start) != self.day:
@@ -400,7 +400,7 @@ class Loop:
         machines.risk.set_contracts(book)
         machines.open_day(day.isoformat(), start)
         exchanges = {name.partition(":")[0] for name in self._feeds}
-        begins = [at for exchange in exchanges if (at := self._square_off.begins_ns(exchange, start))]
+        begins = [at for exchange in exchanges if (at := self._square_off.closing_begins_ns(exchange, start))]
         self._begins = min(begins, default=0)
         ends = [at for exchange in exchanges if (at := self._square_off.mis_deadline_ns(exchange, start))]
         self._flat_by = min(ends, default=0)

@@ -212,7 +212,7 @@ class LeanDays(OptionLoop):
         for row in range(first, last):
             start = int(self._starts[row])
             if start >= self._next_clock:
-                self.pass_clock(start)
+                self.act_on_clock(start)
             feed.row = feed.series.cursor = row
             if self._has_nothing_to_do(row, start):
                 feed.last, feed.last_ns = float(self._closes_of[row]), start + span
@@ -328,7 +328,7 @@ class LeanDays(OptionLoop):
         calendar, at = self._contracts.calendar, int(starts[0])
         for exchange in self._exchanges_of_day().intersection(calendar.exchanges):
             session = calendar.session(exchange, ist_date(at))
-            begins = self._square_off.begins_ns(exchange, at)
+            begins = self._square_off.closing_begins_ns(exchange, at)
             if session is None or at < session.open_ns or int(starts[-1]) + span > session.close_ns:
                 raise UnlikeDay("a bar outside trading hours")
             if not begins or int(starts[-1]) >= begins:

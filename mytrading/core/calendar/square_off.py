@@ -41,7 +41,7 @@ class SquareOff:
         """Return market ns by which MIS positions must be flat on the day of `now`; 0 without a session."""
         return self._times(exchange, now).deadline_ns
 
-    def begins_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
+    def closing_begins_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
         """Return market ns at which closing begins for a position to be flat by `flat_by_ns`, which explains `own` (the
         strategy's square-off time) and `intraday` (MIS); 0 if it may stay open."""
         deadline = self.flat_by_ns(exchange, now, own, intraday=intraday)
@@ -59,7 +59,7 @@ class SquareOff:
                 deadline = min(named, deadline or named)
         return deadline
 
-    def venue_ns(self, exchange: str, now: int) -> int:
+    def venue_square_off_ns(self, exchange: str, now: int) -> int:
         """Return market ns at which the venue itself closes MIS on the day of `now`; 0 if it does not."""
         return self._times(exchange, now).venue_ns
 

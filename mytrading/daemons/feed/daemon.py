@@ -271,7 +271,7 @@ class DataManager(Daemon):
         """True if the active source serves and ticks, with history and instruments loaded; else says why in `notes`."""
         active, machine_ns = self.connections.active, machine_now()
         served = [name for name in self._watched if active.serves(name)]
-        if missing := active.waits_for(self._watched, self._has_history, machine_ns):
+        if missing := active.why_not_serving(self._watched, self._has_history, machine_ns):
             self.notes["ready"] = f"waits for {missing}"
         elif not self.instruments.loaded:
             self.notes["ready"] = "waits for the day's instruments"

@@ -140,7 +140,9 @@ class SourceConnection:
         self.mute_note = ""
         self.problems.pop("FEED_MUTE", None)
 
-    def waits_for(self, watched: Sequence[str], has_history: Callable[[Iterable[str]], bool], machine_ns: int) -> str:
+    def why_not_serving(
+        self, watched: Sequence[str], has_history: Callable[[Iterable[str]], bool], machine_ns: int
+    ) -> str:
         """Return what the source lacks to serve the `watched` instruments, as text; "" if nothing.
 
         `has_history(names)`: True if all have it. An instrument that the server does not list, or whose history never

@@ -39,7 +39,7 @@ from mytrading.messages.journal_rows import AlertAcknowledged
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import ServerMode, VenueKind
-from mytrading.runtime.host.clock import machine_now, run_written_ns
+from mytrading.runtime.host.clock import machine_now, run_written_wall_ns
 
 MANUAL = "manual"
 """The owner of units that are claimed only to be closed."""
@@ -89,7 +89,7 @@ def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
     """Return the row to journal that cancels all resting entries; `stopping`: this run makes no more of them."""
     row = control.WithdrawRequested(
         id=f"withdraw-{request.request_id}", reason=request.reason or "withdrawn by hand", at_ns=ctx.clock.now(),
-        by=request.by, stops_run_ns=run_written_ns(ctx.config) if request.stopping else 0,
+        by=request.by, stops_run_ns=run_written_wall_ns(ctx.config) if request.stopping else 0,
     )  # fmt: skip
     return Decided((row,), ops.EntriesWithdrawn(request=row, entries=resting_entries(ctx)))
 

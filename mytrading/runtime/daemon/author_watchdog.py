@@ -22,9 +22,9 @@ _CALL = struct.Struct("<q120s")
 
 
 class _Overran(msgspec.Struct, frozen=True):
-    """Strategies that overran in the run whose file was written at `run_written_ns`."""
+    """Strategies that overran in the run whose file was written at `run_written_wall_ns`."""
 
-    run_written_ns: int
+    run_written_wall_ns: int
     names: tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ class OverrunGuard:
         names: list[str] = []
         with suppress(FileNotFoundError, msgspec.DecodeError):
             known = msgspec.msgpack.decode(self._known.read_bytes(), type=_Overran)
-            names = [name for name in known.names if name and known.run_written_ns == written]
+            names = [name for name in known.names if name and known.run_written_wall_ns == written]
         began, raw = _CALL.unpack(self._map)
         name = raw.rstrip(b"\0").decode(errors="replace")
         if began and machine_now() - began > KILLED_AFTER_S * 1e9 and name not in names:

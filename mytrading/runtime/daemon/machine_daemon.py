@@ -25,7 +25,7 @@ from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Patter
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, STILL_HERE_ROWS, JournalFollower
 from mytrading.runtime.daemon.lockstep import Progress
-from mytrading.runtime.host.clock import machine_now, run_written_ns
+from mytrading.runtime.host.clock import machine_now, run_written_wall_ns
 from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD, Cursor, Entry, Row
 from mytrading.runtime.journal.journal import Journal, JournalDamaged, JournalFull, JournalUnavailable
 from mytrading.runtime.recovery import journal_rebuild
@@ -230,7 +230,7 @@ class MachineDaemon(Daemon):
             machine_ns=machine_now(),
             market_ns=self.clock.now(),
             speed=self.clock.speed,
-            run_ns=run_written_ns(self.config),
+            run_ns=run_written_wall_ns(self.config),
         )
 
     def step(

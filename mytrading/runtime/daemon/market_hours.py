@@ -47,7 +47,7 @@ class MarketHours:
 
     def venue_square_off_ns(self, exchange: str, now: int) -> int:
         """Return the market time (ns) at which the venue squares off MIS positions today; 0 if it does not."""
-        return self._square_off.venue_ns(exchange, now)
+        return self._square_off.venue_square_off_ns(exchange, now)
 
     def next_open_ns(self, exchange: str, now: int) -> int:
         """Return the exchange's first open (market time, ns) after `now`; 0 if the calendar lists none."""

@@ -63,7 +63,7 @@ def machine_now() -> int:
     return _boot_offset() + time.monotonic_ns()
 
 
-def run_written_ns(config: RunConfig) -> int:
+def run_written_wall_ns(config: RunConfig) -> int:
     """Return the wall clock's ns at which `up` wrote the run file, which identifies the run; 0 if it is gone."""
     with suppress(OSError):
         return (config.state / RUN_FILE).stat().st_mtime_ns
@@ -72,7 +72,7 @@ def run_written_ns(config: RunConfig) -> int:
 
 def run_started_machine_ns(config: RunConfig) -> int:
     """Machine time at which the run file was written; 0 if it is gone."""
-    written = run_written_ns(config)
+    written = run_written_wall_ns(config)
     return machine_now() - (time.time_ns() - written) if written else 0
 
 

@@ -41,7 +41,7 @@ def overdue_alerts(state: RiskState, now: int) -> list[Any]:
         held = f"{position.strategy} still holds {position.open_units} of {position.instrument} {position.product}"
         mis, exchange = position.product is Product.MIS, position.instrument.split(":")[0]
         by = environment.square_off_deadline(position.strategy, position.instrument, position.product, now)
-        venue = environment.square_off.venue_ns(exchange, by) if by and now >= by and mis else 0
+        venue = environment.square_off.venue_square_off_ns(exchange, by) if by and now >= by and mis else 0
         # MIS that is due when the venue closes it itself is left to the venue: what that leaves is late
         if by and now >= by and not (venue and by >= venue - SILENCE_NS):
             text = (
@@ -49,7 +49,7 @@ def overdue_alerts(state: RiskState, now: int) -> list[Any]:
                 "became of them, or close it at the broker"
             )
             rows += _overdue(state, position, MISSED, text, now)
-        venue = environment.square_off.venue_ns(exchange, now)
+        venue = environment.square_off.venue_square_off_ns(exchange, now)
         if mis and venue and now >= venue + LATE_NS:
             text = f"{held} three minutes after the venue's own square-off; look at the broker and close it there"
             rows += _overdue(state, position, LATE, text, now)

@@ -112,13 +112,13 @@ class RiskEnvironment:
 
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""
-        begins = self.square_off.begins_ns(instrument.split(":")[0], now)
+        begins = self.square_off.closing_begins_ns(instrument.split(":")[0], now)
         return bool(begins) and now >= begins
 
     def square_off_begins(self, strategy: str, instrument: str, product: Product, now: int) -> int:
         """Market time (ns) at which today's square-off of a strategy's position begins; 0 if none is due."""
         own, intraday = self._hours_of(strategy, product)
-        return self.square_off.begins_ns(instrument.split(":")[0], now, own, intraday=intraday)
+        return self.square_off.closing_begins_ns(instrument.split(":")[0], now, own, intraday=intraday)
 
     def square_off_deadline(self, strategy: str, instrument: str, product: Product, now: int) -> int:
         """Market time (ns) by which today's square-off must have a position flat; 0 if none is due."""

@@ -20,12 +20,12 @@ def calendar(text: str = TEXT) -> Calendar:
 
 def test_venues_time_is_of_the_day_that_is_asked_about() -> None:
     times = SquareOff(calendar(), {"NFO": time(15, 20)})
-    assert times.venue_ns("NFO", to_ns(MONDAY, time(10))) == to_ns(MONDAY, time(15, 20))
-    assert times.venue_ns("NFO", to_ns(SUNDAY, time(10))) == 0
-    assert times.venue_ns("NFO", to_ns(MONDAY, time(11))) == to_ns(MONDAY, time(15, 20))
-    assert times.venue_ns("NSE", to_ns(MONDAY, time(10))) == 0
+    assert times.venue_square_off_ns("NFO", to_ns(MONDAY, time(10))) == to_ns(MONDAY, time(15, 20))
+    assert times.venue_square_off_ns("NFO", to_ns(SUNDAY, time(10))) == 0
+    assert times.venue_square_off_ns("NFO", to_ns(MONDAY, time(11))) == to_ns(MONDAY, time(15, 20))
+    assert times.venue_square_off_ns("NSE", to_ns(MONDAY, time(10))) == 0
     assert (
-        times.venue_ns("NOWHERE", to_ns(MONDAY, time(10)))
+        times.venue_square_off_ns("NOWHERE", to_ns(MONDAY, time(10)))
         == times.mis_deadline_ns("NOWHERE", to_ns(MONDAY, time(10)))
         == 0
     )
@@ -47,8 +47,8 @@ def test_closing_begins_a_lead_before_it_is_due_which_a_fast_market_makes_longer
     now = to_ns(MONDAY, time(10))
     slow, fast = (SquareOff(calendar(), {"NFO": time(15, 20)}, *speed) for speed in ((), (600.0,)))
     due = slow.mis_deadline_ns("NFO", now)
-    assert slow.begins_ns("NFO", now) == due - LEAD_NS
-    assert fast.begins_ns("NFO", now) == due - 600 * MACHINE_LEAD_NS < due - LEAD_NS
+    assert slow.closing_begins_ns("NFO", now) == due - LEAD_NS
+    assert fast.closing_begins_ns("NFO", now) == due - 600 * MACHINE_LEAD_NS < due - LEAD_NS
 
 
 def test_time_at_the_open_closes_nothing() -> None:
@@ -58,6 +58,6 @@ def test_time_at_the_open_closes_nothing() -> None:
     opens = time(9, 15)
     assert to_ns(MONDAY, opens) == session.open_ns
     times = SquareOff(held, {"NSE": opens})
-    assert times.venue_ns("NSE", now) == 0
+    assert times.venue_square_off_ns("NSE", now) == 0
     assert times.flat_by_ns("NSE", now, opens, intraday=False) == 0
     assert times.flat_by_ns("NSE", now, time(9, 16), intraday=False) == session.open_ns + 60_000_000_000

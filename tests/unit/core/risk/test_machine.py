@@ -482,7 +482,7 @@ def test_intraday_nrml_still_held_at_a_quarter_past_three_is_alarmed() -> None:
 def test_square_off_leaves_ten_machine_seconds_at_high_speed() -> None:
     bench = RiskBench()
     rule = SquareOff(bench.parts[4], {"NFO": time(15, 15)}, speed=60)
-    assert rule.begins_ns("NFO", NOW) == to_ns(DAY, time(15, 5))
+    assert rule.closing_begins_ns("NFO", NOW) == to_ns(DAY, time(15, 5))
 
 
 def test_daily_loss_stops_entries_for_the_day_and_survives_a_restart() -> None:

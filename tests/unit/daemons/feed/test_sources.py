@@ -217,11 +217,11 @@ def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connection
     connection.on_connected(0)
     connection.active_since_ns = 0
     connection.pulse.record_quote(SECOND)
-    assert "acknowledge" in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
+    assert "acknowledge" in connection.why_not_serving((SBIN, NIFTY), lambda _: True, SECOND)
     connection.subscriptions.accept_frame(SBIN, FeedMode.QUOTE, 0)
-    assert NIFTY in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
+    assert NIFTY in connection.why_not_serving((SBIN, NIFTY), lambda _: True, SECOND)
     connection.subscriptions.accept_frame(NIFTY, FeedMode.QUOTE, 0)
-    assert connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND) == ""
+    assert connection.why_not_serving((SBIN, NIFTY), lambda _: True, SECOND) == ""
 
 
 def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(connections: SourceConnections) -> None:
