@@ -144,6 +144,7 @@ export function Table<Row extends object>(props: Props<Row>) {
     enabled: virtual,
   });
   const window = virtual ? virtualizer.getVirtualItems() : null;
+  const measure = virtual ? virtualizer.measureElement : undefined; // rows of two lines on a phone are taller
   const first = window?.[0]?.index ?? 0;
   const last = window ? (window.at(-1)?.index ?? -1) : items.length - 1;
   const width = shown.length + (props.actions ? 1 : 0);
@@ -188,17 +189,17 @@ export function Table<Row extends object>(props: Props<Row>) {
             </tr>
           </thead>
           <tbody>
-            {virtual && first > 0 && <Pad width={width} px={first * px} />}
-            {items.slice(first, last + 1).map((item) =>
+            {virtual && first > 0 && <Pad width={width} px={window?.[0]?.start ?? 0} />}
+            {items.slice(first, last + 1).map((item, at) =>
               "row" in item ? (
-                <TableRow key={props.rowKey(item.row)} row={item.row} columns={shown as readonly Column<object>[]} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
+                <TableRow key={props.rowKey(item.row)} index={first + at} measure={measure} row={item.row} columns={shown as readonly Column<object>[]} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
               ) : (
-                <tr key={`group ${item.group}`} className="grouped">
+                <tr key={`group ${item.group}`} className="grouped" data-index={first + at} ref={measure}>
                   <td colSpan={width}><div>{props.groupHead ? props.groupHead(item.group, item.rows) : item.group}</div></td>
                 </tr>
               ),
             )}
-            {virtual && last + 1 < items.length && <Pad width={width} px={(items.length - last - 1) * px} />}
+            {virtual && last + 1 < items.length && <Pad width={width} px={virtualizer.getTotalSize() - (window?.at(-1)?.end ?? 0)} />}
           </tbody>
         </table>
         {!items.length && <Empty>{props.loaded === false ? "Waiting for data…" : props.rows.length ? "Nothing matches the filter." : (props.empty ?? "Nothing here.")}</Empty>}
@@ -222,6 +223,8 @@ function Pad(props: { width: number; px: number }) {
 }
 
 interface RowProps {
+  index: number;
+  measure?: (row: HTMLTableRowElement | null) => void;
   row: object;
   columns: readonly Column<object>[];
   actions?: Props<object>["actions"];
@@ -229,9 +232,9 @@ interface RowProps {
 }
 
 const TableRow = memo(
-  function TableRow({ row, columns, actions, act }: RowProps) {
+  function TableRow({ index, measure, row, columns, actions, act }: RowProps) {
     return (
-      <tr>
+      <tr data-index={index} ref={measure}>
         {columns.map((column) => (
           <Cell key={column.id} className={cellClass(column)} value={column.flash ? column.value(row) : undefined}>
             {column.cell ? column.cell(row) : plain(column.value(row))}
@@ -245,7 +248,7 @@ const TableRow = memo(
       </tr>
     );
   },
-  (before, now) => before.row === now.row && before.columns === now.columns && before.actions === now.actions,
+  (before, now) => before.row === now.row && before.index === now.index && before.measure === now.measure && before.columns === now.columns && before.actions === now.actions,
 );
 
 const plain = (value: unknown): string => (value === null || value === undefined || value === "" ? "—" : String(value));
