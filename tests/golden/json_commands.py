@@ -243,8 +243,8 @@ def _books(found: Collector) -> None:
     eventually(lambda: _rows(stack, "Resting", "ACCEPTED"), 30)
     eventually(lambda: stack.held().get("Alternating"), 30)
     stack.post("placeorder", **_BY_HAND)
-    eventually(lambda: any(row["strategy"] == "(unmanaged)" for row in stack.ask("positions")), 100)
-    bought = next(row for row in stack.ask("positions") if row["strategy"] == "(unmanaged)")
+    eventually(lambda: _unmanaged(stack), 100)
+    (bought,) = _unmanaged(stack)
     found.ask("positions claim", SBIN, "--strategy", "manual", "--stop", str(round(bought["average_price"] * 0.9)))
     eventually(lambda: any(row["instrument"] == SBIN for row in stack.ask("orders", "--live")), 30)
     eventually(lambda: any(row.get("stop_state") == "resting" for row in stack.ask("positions", "--all")), 60)
@@ -259,6 +259,11 @@ def _books(found: Collector) -> None:
         found.ask("broker", book)
     order = next(row for row in stack.ask("orders") if row["purpose"] == "entry" and row["filled"])
     found.ask("why", order["client_order_id"])
+
+
+def _unmanaged(stack: Stack) -> list[dict[str, Any]]:
+    """Units without owner whose price is known, by which the stop of a claim is judged."""
+    return [row for row in stack.ask("positions") if row["strategy"] == "(unmanaged)" and row["ltp"]]
 
 
 def _rows(stack: Stack, strategy: str, state: str) -> list[dict[str, Any]]:

@@ -209,7 +209,7 @@ def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> No
     assert endpoints.ping(bench.client).message == "pong"
     flowing(bench)
     assert 991.35 not in [quote.ltp for quote in bench.feed.quotes[seen:]]
-    bench.reconciler.wait_newest(AccountHealth, lambda level: level.healthy and not level.session_lost, 20)
+    bench.reconciler.wait_newest(AccountHealth, lambda level: level.is_healthy and not level.session_lost, 20)
 
 
 # books

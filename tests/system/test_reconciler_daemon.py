@@ -38,7 +38,7 @@ def test_start_reads_all_books_and_is_healthy(running: Running) -> None:
     assert books.began_machine_ns < books.ended_machine_ns
     assert running.wait(ModeSeen, lambda seen: True).expected
     assert running.wait(Funds, lambda funds: True).available > 0
-    health = running.wait(AccountHealth, lambda level: level.healthy and level.stream_up)
+    health = running.wait(AccountHealth, lambda level: level.is_healthy and level.stream_up)
     assert health.broker
     running.wait(Heartbeat, lambda beat: beat.ready)
 
@@ -89,7 +89,7 @@ def our_order(broker_order_id: str) -> Order:
 
 
 def test_failing_books_are_unknown_not_flat(running: Running, simulator: RunningSimulator) -> None:
-    running.wait(AccountHealth, lambda level: level.healthy)
+    running.wait(AccountHealth, lambda level: level.is_healthy)
     simulator.place()
     simulator.call("/sim/fault", kind="book_500", count=-1)
     running.reads.send("router", ReadRequest(id="q2", account="main", positions=True))
@@ -109,14 +109,14 @@ def test_funds_that_fail_for_long_are_distinguished_from_the_books_until_they_ar
         simulator.call("/sim/fault", kind="book_500", route="funds", count=-1)
         first = found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD")
         assert (first.severity, first.subject) == (Severity.WARNING, "main")
-        found.wait(AccountHealth, lambda level: level.healthy and "not read for 3 seconds" in level.funds_unread)
+        found.wait(AccountHealth, lambda level: level.is_healthy and "not read for 3 seconds" in level.funds_unread)
         loud = found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD" and alert.severity is Severity.CRITICAL)
         assert "entries wait until they are, exits go on; see `mytrading doctor`" in loud.message
         assert {alert.code for alert in found.all(Alert)} == {"FUNDS_UNREAD"}
         assert not [alert for alert in found.all(Alert) if alert.cleared]
         simulator.call("/sim/fault", kind="clear", count=1)
         found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD" and alert.cleared, 15)
-        found.wait_newest(AccountHealth, lambda level: level.healthy and not level.funds_unread)
+        found.wait_newest(AccountHealth, lambda level: level.is_healthy and not level.funds_unread)
 
 
 def test_funds_that_fail_from_the_start_are_reported_as_unread_too(
@@ -126,18 +126,18 @@ def test_funds_that_fail_from_the_start_are_reported_as_unread_too(
     config = config_of(simulator, tmp_path, runtime)
     windows = msgspec.structs.replace(config.windows, orders_every=0.3, funds_every=0.5, funds_stale=2.0)
     with reconciler(msgspec.structs.replace(config, windows=windows)) as found:
-        found.wait(AccountHealth, lambda level: level.healthy and "not read for 2 seconds" in level.funds_unread)
+        found.wait(AccountHealth, lambda level: level.is_healthy and "not read for 2 seconds" in level.funds_unread)
         assert found.all(Funds) == []
         found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD" and alert.severity is Severity.CRITICAL)
 
 
 def test_trade_book_that_alone_fails_is_named_with_what_to_do(running: Running, simulator: RunningSimulator) -> None:
-    running.wait(AccountHealth, lambda level: level.healthy)
+    running.wait(AccountHealth, lambda level: level.is_healthy)
     simulator.call("/sim/fault", kind="book_500", route="tradebook", count=-1)
     running.reads.send("router", ReadRequest(id="q4", account="main", positions=True))
     alert = running.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD")
     assert "tradebook: " in alert.message and "stops stay" in alert.message and "mytrading doctor" in alert.message
-    level = running.wait_newest(AccountHealth, lambda level: not level.healthy)
+    level = running.wait_newest(AccountHealth, lambda level: not level.is_healthy)
     assert level.connected and level.message.startswith("tradebook: ")
 
 
@@ -146,7 +146,7 @@ def test_wrong_mode_is_named_and_voids_the_books(simulator: RunningSimulator, tm
         seen = found.wait(ModeSeen, lambda seen: True)
         assert "analyze mode, live mode was expected" in seen.message
         assert (seen.mode, seen.expected) == ("analyze", False)
-        assert not found.wait(AccountHealth, lambda level: level.connected).healthy
+        assert not found.wait(AccountHealth, lambda level: level.connected).is_healthy
         assert all(read.orders is None and read.positions is None for read in found.all(BooksRead))
 
 
@@ -163,7 +163,7 @@ def test_server_away_and_back_is_read_at_once(tmp_path: Path, runtime: Path) -> 
     with start_simulator(tmp_path) as first:
         config = config_of(first, tmp_path, runtime)
         with reconciler(config) as found:
-            found.wait(AccountHealth, lambda level: level.healthy)
+            found.wait(AccountHealth, lambda level: level.is_healthy)
             first.process.kill()
             first.process.wait(5)
             found.reads.send("router", ReadRequest(id="q3", account="main"))
@@ -172,13 +172,13 @@ def test_server_away_and_back_is_read_at_once(tmp_path: Path, runtime: Path) -> 
             found.wait_newest(AccountHealth, lambda level: not level.connected)
             ports = {"rest_port": first.rest.rpartition(":")[2], "ws_port": first.ws.rpartition(":")[2]}
             with start_simulator(tmp_path, start="", **ports):
-                found.wait_newest(AccountHealth, lambda level: level.healthy and level.stream_up, 20)
+                found.wait_newest(AccountHealth, lambda level: level.is_healthy and level.stream_up, 20)
 
 
 def test_dry_run_reads_nothing_and_is_healthy(tmp_path: Path, runtime: Path) -> None:
     config = feed_config(tmp_path / "run", runtime, "http://127.0.0.1:1", "ws://127.0.0.1:1", ())
     venue = msgspec.structs.replace(config.venue, kind=VenueKind.DRY_RUN)
     with reconciler(msgspec.structs.replace(config, venue=venue)) as found:
-        assert found.wait(AccountHealth, lambda level: True).healthy
+        assert found.wait(AccountHealth, lambda level: True).is_healthy
         found.wait(Heartbeat, lambda beat: beat.ready)
         assert found.all(BooksRead) == []
