@@ -40,7 +40,7 @@ from mytrading.messages.enums import DaemonState, OrderState, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.level_names import stop_name
+from mytrading.messages.level_names import stop_level_name
 from mytrading.messages.orders import GoalChanged, OrderChanged, Position, PositionChanged
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.run_config import Direction, RunConfig, StrategyRun, TradeKind, TradeRule
@@ -165,7 +165,7 @@ class QuotePath:
                                        at_ns=now))  # fmt: skip
         risk.state.closing.clear()
         key = OwnerKey(risk.environment.account, SBIN, Product.MIS, "EachQuote")
-        risk.apply(LevelMoved(name=stop_name(key), value=890.0, at_ns=now))
+        risk.apply(LevelMoved(name=stop_level_name(key), value=890.0, at_ns=now))
 
     def until_signal(self) -> None:
         """Send quotes until one leads to a signal: by then all subscriptions have reached their writers."""

@@ -8,17 +8,17 @@ from mytrading.messages.keys import OwnerKey
 STOP_PREFIX, TARGET_PREFIX = "stop ", "target "
 
 
-def stop_name(key: OwnerKey) -> str:
+def stop_level_name(key: OwnerKey) -> str:
     """The name under which the stop level of an owner's position is journaled."""
     return STOP_PREFIX + " ".join(key)
 
 
-def target_name(key: OwnerKey) -> str:
+def target_level_name(key: OwnerKey) -> str:
     """The name under which the target level of an owner's position is journaled."""
     return TARGET_PREFIX + " ".join(key)
 
 
-def hedge_name(key: OwnerKey) -> str:
+def hedge_figure_name(key: OwnerKey) -> str:
     """The name of the heartbeat figure that counts the units of an owner's position which hedge sold options."""
     return "hedge " + " ".join(key)
 

@@ -52,7 +52,7 @@ class BarPath:
                     return None
                 return opens + (close - opens) * max(0, due_ns - start) / (end - start)
 
-            if venue.deliver(end, price_at):
+            if venue.execute_due_calls(end, price_at):
                 machines.process_answers(start)
         touch = venue.touch.get(name)
         if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.set_price_and_match(name, opens):

@@ -137,7 +137,7 @@ class BacktestVenue:
         else:
             self.waiting.append(WaitingOrder(self.now + self._models.latency_ns, order, call))
 
-    def deliver(self, until_ns: int, price_at: Callable[[str, int], float | None]) -> bool:
+    def execute_due_calls(self, until_ns: int, price_at: Callable[[str, int], float | None]) -> bool:
         """Execute waiting calls due before `until_ns` at `price_at(instrument, due_ns)`; where that is None the call
         waits on. True if one was executed."""
         due, self.waiting = self.waiting, []

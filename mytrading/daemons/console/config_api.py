@@ -53,7 +53,7 @@ def show_config_file(state: State, name: FromPath[str]) -> api.ConfigFile:
 
 
 @post("/api/config/{name:str}", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=200)
-def write_config_file(
+def check_or_save_config_file(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.ConfigDraft]
 ) -> api.ConfigDraftResult:
     """Return the changes that another text makes, and its mistakes; with `save` the file is written."""
@@ -86,4 +86,4 @@ def _problem(config: RunConfig, name: str, text: str) -> str:
     return ""
 
 
-ROUTES = [show_config_file, write_config_file]
+ROUTES = [show_config_file, check_or_save_config_file]

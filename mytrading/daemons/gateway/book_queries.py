@@ -23,7 +23,7 @@ from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Confidence
-from mytrading.messages.level_names import hedge_name, stop_name
+from mytrading.messages.level_names import hedge_figure_name, stop_level_name
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed
@@ -137,9 +137,9 @@ def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
     if beat is None or shown["stop"] is not None or shown["stop_state"] == "closing":
         return shown
     key = position.owner
-    if level := beat.figures.get(stop_name(key)):
+    if level := beat.figures.get(stop_level_name(key)):
         return {**shown, "stop": level, "stop_state": "engine"}
-    return {**shown, "stop_state": "hedge"} if beat.figures.get(hedge_name(key)) else shown
+    return {**shown, "stop_state": "hedge"} if beat.figures.get(hedge_figure_name(key)) else shown
 
 
 def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]]:

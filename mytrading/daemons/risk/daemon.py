@@ -35,7 +35,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, LimitUse, OrderTrial, OrderTrialResult, StepDone, WantInstruments
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
-from mytrading.messages.level_names import hedge_name, stop_name
+from mytrading.messages.level_names import hedge_figure_name, stop_level_name
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import Funds
@@ -432,9 +432,9 @@ class RiskManager(MachineDaemon):
             "open_intents": (intents := float(sum(1 for _ in state.open_intents()))),
             "open_wishes": intents,  # its name in 0.1
             "watching": float(len(self._topics)),
-            **{stop_name(position.owner): level for position, level in stops_watched_by_risk(state)},
+            **{stop_level_name(position.owner): level for position, level in stops_watched_by_risk(state)},
             **{
-                hedge_name(one.owner): float(units)
+                hedge_figure_name(one.owner): float(units)
                 for one in state.open_positions()
                 if (units := state.hedging_units(one))
             },

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
-from mytrading.messages.level_names import STOP_PREFIX, stop_name
+from mytrading.messages.level_names import STOP_PREFIX, stop_level_name
 from mytrading.messages.orders import Position
 
 PATIENCE_NS = 10_000_000_000
@@ -53,7 +53,7 @@ class EntryGuard:
         known, found = self.engine_stops, []
         for position in positions:
             held = position.quantity or position.quantity_seen
-            if held and (stop_name(position.owner) in known if known is not None else position.held_stop):
+            if held and (stop_level_name(position.owner) in known if known is not None else position.held_stop):
                 found.append(f"{position.strategy} in {position.instrument}")
         return sorted(found)
 

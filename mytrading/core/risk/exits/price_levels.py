@@ -10,7 +10,7 @@ from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.level_names import stop_name, target_name
+from mytrading.messages.level_names import stop_level_name, target_level_name
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 
@@ -20,8 +20,8 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
     key = entry.owner
     rows = []
     for levels, name, level in (
-        (state.target_levels, target_name, entry.held_target),
-        (state.stop_levels, stop_name, stop),
+        (state.target_levels, target_level_name, entry.held_target),
+        (state.stop_levels, stop_level_name, stop),
     ):
         if key in levels:  # whatever exit is under way: the router lets it end first
             position = state.positions.get(key)
@@ -41,7 +41,9 @@ def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
         if order.plan.held_stop and state.pending_fill(order)
     }
     missing = sorted((key, level) for key, level in found.items() if key not in state.stop_levels)
-    rows = {stop_name(key): LevelMoved(name=stop_name(key), value=level, at_ns=now) for key, level in missing}
+    rows = {
+        stop_level_name(key): LevelMoved(name=stop_level_name(key), value=level, at_ns=now) for key, level in missing
+    }
     return list((rows | {row.name: row for row in arm_stops(state, now)}).values())
 
 
@@ -56,14 +58,14 @@ def arm_stops(state: RiskState, now: int) -> list[LevelMoved]:
             continue
         hedge = state.is_hedge(position)
         if armed is hedge and (hedge or position.held_stop):
-            rows.append(LevelMoved(name=stop_name(key), value=0.0 if hedge else position.held_stop, at_ns=now))
+            rows.append(LevelMoved(name=stop_level_name(key), value=0.0 if hedge else position.held_stop, at_ns=now))
     return rows
 
 
 def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
     """Return rows that arm the targets of open positions that have none armed, as when a cancelled entry fills."""
     return [
-        LevelMoved(name=target_name(key), value=position.held_target, at_ns=now)
+        LevelMoved(name=target_level_name(key), value=position.held_target, at_ns=now)
         for position in state.open_positions()
         if position.held_target and position.quantity_seen
         if (key := position.owner) not in state.target_levels and key not in state.closing
@@ -73,8 +75,8 @@ def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
 
 def release_levels(state: RiskState, now: int) -> list[LevelMoved]:
     """Return rows that remove stop and target levels of flat positions without working entries or exits."""
-    levels = [(stop_name(key), key) for key in state.stop_levels]
-    levels += [(target_name(key), key) for key in state.target_levels]
+    levels = [(stop_level_name(key), key) for key in state.stop_levels]
+    levels += [(target_level_name(key), key) for key in state.target_levels]
     return [LevelMoved(name=name, value=0.0, at_ns=now) for name, key in levels if not _is_in_use(state, key)]
 
 

@@ -16,7 +16,7 @@ from mytrading.core.time import day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, IntentSized, RiskOpened
-from mytrading.messages.level_names import stop_name, target_name
+from mytrading.messages.level_names import stop_level_name, target_level_name
 
 ROLLS_REMEMBERED = 45
 """Days after which a roll that ended is forgotten: the contract it began in is long past."""
@@ -63,9 +63,9 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
         runs=dict(state.runs),
         levels={
             **{name: value for name, value in state.levels.items() if name.endswith(day)},
-            **{stop_name(key): level for key, level in state.stop_levels.items()},
+            **{stop_level_name(key): level for key, level in state.stop_levels.items()},
             **state.memory.carried_into(day_number_of(day)),
-            **{target_name(key): level for key, level in state.target_levels.items()},
+            **{target_level_name(key): level for key, level in state.target_levels.items()},
         },
         protections=tuple(level for level in state.protections.values() if level.state != "done"),
         trading=tuple(state.trading.values()),

@@ -16,7 +16,7 @@ from mytrading.core.risk.snapshot import risk_snapshot
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.journal_rows import LevelMoved
-from mytrading.messages.level_names import stop_name
+from mytrading.messages.level_names import stop_level_name
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.reports import Funds
@@ -117,7 +117,7 @@ def test_whatever_denies_every_entry_of_the_account_is_what_status_is_to_say(
 
 def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
     bench = holding()
-    bench.machine.apply(LevelMoved(name=stop_name(("main", CALL, "MIS", "S")), value=80.0, at_ns=bench.now))
+    bench.machine.apply(LevelMoved(name=stop_level_name(("main", CALL, "MIS", "S")), value=80.0, at_ns=bench.now))
     bench.give(Quote(CALL, bench.now + SECOND, bench.machine_ns, 95.0, 94.9, 95.1))
     bench.give(Funds(account="main", available=1.0, used=0.0))
     (stop,) = risk_snapshot(bench.machine, bench.now).stops

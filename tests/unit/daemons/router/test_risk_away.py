@@ -14,7 +14,7 @@ from mytrading.core.time import SECOND
 from mytrading.daemons.router.daemon import TradeManager
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Product, Severity
-from mytrading.messages.level_names import stop_name
+from mytrading.messages.level_names import stop_level_name
 from mytrading.messages.orders import Position, PositionChanged
 from tests.kit.feed_process import runtime_folder
 from tests.kit.project import ROOT
@@ -62,7 +62,7 @@ def now(router: TradeManager) -> int:
 
 def test_position_whose_stop_an_absent_risk_holds_is_named_until_risk_is_back(router: TradeManager) -> None:
     """Before its first heartbeat the entry tells that it holds the stop."""
-    began, name = now(router), stop_name(HELD.owner)
+    began, name = now(router), stop_level_name(HELD.owner)
     assert blind(router, began + AWAY - 1) is None
     reported = blind(router, began + AWAY)
     assert reported is not None and reported.severity is Severity.CRITICAL
@@ -74,7 +74,7 @@ def test_position_whose_stop_an_absent_risk_holds_is_named_until_risk_is_back(ro
 
 def test_risk_that_comes_back_with_a_journal_in_doubt_and_no_figures_ends_no_alert(router: TradeManager) -> None:
     """Its first heartbeats hold no stops: the alert was cleared while nobody guarded the position."""
-    began, name = now(router), stop_name(HELD.owner)
+    began, name = now(router), stop_level_name(HELD.owner)
     beat(router, began + SECOND, name)
     assert blind(router, began + SECOND + AWAY) is not None
     beat(router, began + 2 * AWAY, ready=False)
