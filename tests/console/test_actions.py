@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -203,8 +204,52 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     viewer.confirm()
     viewer.button("KILL", exact=True).wait_for(state="detached")
     assert [row["action"] for row in site.api(viewer, "/api/audit?user=asha&limit=11")][::-1] == [
-        "halt", "resume", "halt", "switch", "switch", "halt", "resume", "switch", "switch", "kill", "unkill",
+        "halt", "resume", "halt", "switch", "switch", "reduce", "resume", "switch", "switch", "kill", "unkill",
     ]  # fmt: skip
+
+
+def test_emergency_asks_for_what_its_button_says_whatever_was_chosen_before(viewer: PageViewer) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def lose(route: Any) -> None:
+        body = route.request.post_data_json
+        asked.append((route.request.url.rpartition("/")[2], body))
+        route.abort()
+
+    viewer.page.route("**/api/actions/*", lose)
+    viewer.press("HALT", exact=True)
+    dialog = viewer.dialog("Emergency")
+    scope, submit = dialog.get_by_label("Scope"), dialog.locator("footer button[type=submit]")
+    dialog.get_by_label("Reason").fill("kept")
+
+    def choose(kind: str, of: str = "") -> str:
+        dialog.get_by_role("button", name=kind, exact=True).click()
+        if of:
+            scope.select_option(label=of)
+        return submit.inner_text()
+
+    def press() -> tuple[str, dict[str, Any]]:
+        before = len(asked)
+        submit.click()
+        dialog.get_by_role("alert").filter(has_text="did not answer").wait_for()
+        assert len(asked) == before + 1
+        return asked[-1]
+
+    assert choose("Halt", "Alternating") == "Stop entries of Alternating"
+    assert choose("Reduce only") == "Only reduce: choose the scope", "a strategy's reduce is not that of the stack"
+    assert submit.is_disabled() and scope.locator("option:checked").inner_text().startswith("Choose")
+    assert choose("Flatten").startswith("Flatten strategy Alternating")
+    assert choose("Reduce only", "paper") == "Only reduce: account paper"
+    action, first = press()
+    assert (action, first["account"], first["reason"]) == ("reduce", "paper", "kept")
+    assert submit.inner_text() == "Only reduce: account paper (same request again)"
+    assert press()[1] == first, "whatever came of it, it is not done twice"
+    assert choose("Reduce only", "Everything") == "Only reduce: everything"
+    action, wider = press()
+    assert (action, wider["account"]) == ("reduce", "") and wider["request_id"] != first["request_id"]
+    assert choose("Halt") == "Halt everything" and dialog.get_by_label("Reason").input_value() == "kept"
+    action, halted = press()
+    assert action == "halt" and halted["request_id"] not in (first["request_id"], wider["request_id"])
 
 
 def test_run_is_closed_and_entries_stay_on(site: ConsoleSite, viewer: PageViewer) -> None:

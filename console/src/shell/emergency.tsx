@@ -13,6 +13,8 @@ import { haltText } from "./halts";
 const KINDS = ["Halt", "Reduce only", "Flatten", "Kill file", "Resume"] as const;
 export type EmergencyKind = (typeof KINDS)[number];
 
+const NO_SCOPE = "?";
+
 const TELLS: Record<EmergencyKind, string> = {
   Halt: "No entry from now on. Positions stay, their stops and exits go on.",
   "Reduce only": "From now on only orders that reduce a position. Stops and exits go on.",
@@ -37,15 +39,17 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
   const held = positions.filter((row) => row.managed && row.quantity !== 0 && (!account || row.account === account) && (!strategy || row.strategy === strategy));
   const left = positions.filter((row) => !row.managed && (!account || row.account === account)).length;
   const open = knownSum(held.map((row) => row.unrealised));
+  const listed = accounts.some((row) => row.account === account) || strategies.some((row) => row.name === strategy);
   const killed = Boolean(stack?.kill);
 
   if (flattens) return <FlattenDialog ids={flattens} onClose={props.onClose} />;
+  const unscoped = kind === "Reduce only" && strategy !== ""; // a strategy has no reduce: the whole stack is not meant
   const where = account ? `account ${account}` : strategy ? `strategy ${strategy}` : "everything";
   const chosen = {
     Halt: strategy
       ? { action: "switch", body: { strategy, enabled: false }, button: `Stop entries of ${strategy}` }
       : { action: "halt", body: { account }, button: `Halt ${where}` },
-    "Reduce only": { action: "reduce", body: { account }, button: `Only reduce: ${where}` },
+    "Reduce only": { action: "reduce", body: unscoped ? null : { account }, button: `Only reduce: ${unscoped ? "choose the scope" : where}` },
     Flatten: { action: "flatten", body: { account, strategy }, button: `Flatten ${where}: ${held.length} position${held.length === 1 ? "" : "s"}` },
     "Kill file": { action: "kill", body: {}, button: "Write the kill file" },
     Resume: killed
@@ -57,7 +61,6 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
   const scoped = kind !== "Kill file" && !(kind === "Resume" && killed);
   return (
     <ActionDialog
-      key={kind}
       title="Emergency"
       {...chosen}
       danger={kind !== "Resume"}
@@ -69,8 +72,14 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
       <p>{TELLS[kind]}</p>
       {scoped && (
         <Field label="Scope">
-          <select value={scope} onChange={(event) => setScope(event.target.value)}>
+          <select value={unscoped ? NO_SCOPE : scope} onChange={(event) => setScope(event.target.value)}>
+            {unscoped && (
+              <option value={NO_SCOPE} disabled>
+                Choose: a strategy cannot be reduced
+              </option>
+            )}
             <option value="">Everything</option>
+            {scope && !unscoped && !listed && <option value={scope}>{name}</option>}
             <optgroup label="One account">
               {accounts.map((row) => (
                 <option key={row.account} value={`a:${row.account}`}>

@@ -2,8 +2,9 @@
  * Dialog of one action: what it will do in words, its fields, and the answer. "Taken" is not "done".
  *
  * The request id is made when the dialog opens and is the same for every try, until an answer says that it was refused.
+ * An emergency that was changed after an answer was lost is another request: it may be sent beside the first.
  */
-import { type FormEvent, type ReactNode, useRef, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { ApiFailure, post, requestId } from "../api/client";
 import { useSession } from "../api/session";
 import type { ActionTaken } from "../generated/api";
@@ -42,7 +43,11 @@ export function ActionDialog(props: Props) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   // the first try may have been executed, and have changed what is seen: the same request again only tells what came of it
-  const again = error instanceof ApiFailure && (error.status === 0 || error.code === "STACK_SILENT");
+  const sent = useRef("");
+  const request = JSON.stringify([props.action, props.body, reason]);
+  const another = Boolean(props.emergency && sent.current && sent.current !== request);
+  const again = !another && error instanceof ApiFailure && (error.status === 0 || error.code === "STACK_SILENT");
+  useEffect(() => setError(null), [props.action]);
   const blocked = !link.fresh && !props.emergency ? "What is shown is old: actions wait until the connection is back." : again ? "" : (props.changed ?? "");
 
   async function submit(event: FormEvent) {
@@ -50,6 +55,8 @@ export function ActionDialog(props: Props) {
     if (busy || !props.body) return;
     setBusy(true);
     setError(null);
+    if (another) id.current = requestId();
+    sent.current = request;
     try {
       const taken = await post<ActionTaken>(`/api/actions/${props.action}`, {
         ...props.body,

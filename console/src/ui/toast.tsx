@@ -6,6 +6,8 @@ interface Toast {
   id: number;
   tone: Tone;
   text: string;
+  /** When it was said: what stays may have ended since. */
+  at: string;
 }
 
 let toasts: readonly Toast[] = [];
@@ -20,7 +22,7 @@ function set(now: readonly Toast[]): void {
 /** Shows a note. Good ones go away after six seconds. */
 export function toast(tone: Tone, text: string): void {
   const id = next++;
-  set([...toasts.slice(-4), { id, tone, text }]);
+  set([...toasts.slice(-4), { id, tone, text, at: new Date().toTimeString().slice(0, 5) }]);
   if (tone === "good") setTimeout(() => set(toasts.filter((one) => one.id !== id)), 6000);
 }
 
@@ -35,7 +37,9 @@ export function Toasts() {
     <div className="toasts" role="status" aria-live="polite">
       {shown.map((one) => (
         <div key={one.id} className={one.tone}>
-          <span>{one.text}</span>
+          <span>
+            {one.text} {one.tone !== "good" && <span className="small">(at {one.at} by this computer's clock)</span>}
+          </span>
           <button type="button" className="quiet small" aria-label="Dismiss the note" onClick={() => set(toasts.filter((t) => t.id !== one.id))}>
             ✕
           </button>

@@ -51,8 +51,9 @@ def _give(
 ) -> Any:
     """Send a command, with a row of the audit before and after it. `silent` is done where the gateway is, and returns
     what is answered; raises `ApiRefused`."""
-    verb, details = ops.verb_of(command), msgspec.json.encode(command).decode()
-    row = audit(request, verb, target, "asked", details, command.request_id)
+    reduces = isinstance(command, ops.HaltCommand) and command.reduce
+    action, details = "reduce" if reduces else ops.verb_of(command), msgspec.json.encode(command).decode()
+    row = audit(request, action, target, "asked", details, command.request_id)
     try:
         reply = _ask(state, command)
     except OpsRefused as error:

@@ -44,7 +44,7 @@ def test_command_carries_user_and_id_and_is_executed_once(
         assert (done.status_code, done.json()["text"]) == (200, "all accounts: reduce")
     states = [row for row in console.gateway.rows if isinstance(row, TradingState) and row.reason == "=cmd()"]
     assert [(row.by, row.level.value) for row in states] == [("console:tara", "reduce")]
-    audited = console.audited(user="tara", action="halt")
+    audited = console.audited(user="tara", action="reduce")
     assert [row["request_id"] for row in audited] == ["once"] * 3
     monkeypatch.setattr(accounts_api, "CSV_PART", 2)
     file = console.browser("asha").get("/api/audit.csv").text
