@@ -11,7 +11,8 @@ import pytest
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.console.page_files import BUNDLE
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import Product, Side
+from mytrading.messages.control import LimitUse, RiskPicture
+from mytrading.messages.enums import LimitAction, LimitKind, Product, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
 from tests.kit.console_browser import ConsoleOfTest
@@ -50,6 +51,8 @@ def fill(view: StackView) -> None:
             )
         )
     view.apply(Quote("NSE:SBIN", 1, 1, 812.0))
+    limits = (limit("account", "paper", 10_000.0, 1_173.0), limit("strategy", OWNER, 5_000.0, -309.0))
+    view.apply(RiskPicture(at_ns=1, machine_ns=1, limits=limits))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,18 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
         yield made
     finally:
         made.stop()
+
+
+def limit(scope: str, name: str, most: float, value: float) -> LimitUse:
+    return LimitUse(
+        kind=LimitKind.DAILY_LOSS, scope=scope, name=name, most=most, action=LimitAction.NO_ENTRIES, value=value,
+        used=max(-value, 0.0) / most, left=most + value,
+    )  # fmt: skip
+
+
+def spaced(found: Any) -> str:
+    """The text of an element in one line."""
+    return re.sub(r"\s+", " ", found.inner_text()).strip()
 
 
 def opened(chromium: Any, book: ConsoleOfTest, width: int) -> PageViewer:
@@ -86,6 +101,28 @@ def test_sums_are_those_of_the_day_and_say_what_has_no_price(book: ConsoleOfTest
     said = viewer.dialog("Emergency").inner_text()
     assert "4 positions, open P&L −₹300.00. 2 unmanaged positions are left alone." in said
     assert viewer.problems == []
+    viewer.close()
+
+
+def test_heads_of_groups_count_what_is_flat_and_hidden(book: ConsoleOfTest, chromium: Any) -> None:
+    viewer = opened(chromium, book, WIDE)
+    heads = viewer.table("positions").locator("tr.grouped")
+    assert spaced(heads.filter(has_text=OWNER)) == f"paper · {OWNER} open −₹300.00 realised today −₹462.25"
+    viewer.page.get_by_label("flat ones too").check()
+    viewer.row("positions", "BANKNIFTY25NOV26")
+    assert "realised today −₹462.25" in spaced(heads.filter(has_text=OWNER))
+    viewer.press("Structure", exact=True)
+    heads.filter(has_text="run r").wait_for()
+    assert spaced(heads.filter(has_text="run r")) == f"{OWNER}, run r open −₹300.00", "of the day, not of the run"
+    viewer.close()
+
+
+def test_limits_tell_a_profit_from_a_loss(book: ConsoleOfTest, chromium: Any) -> None:
+    viewer = opened(chromium, book, WIDE)
+    viewer.open("/risk", "Risk")
+    shown = {name: spaced(viewer.row("risk limits", name)) for name in ("paper", OWNER)}
+    assert "no loss, P&L +₹1,173 ₹10,000 ₹11,173 0 %" in shown["paper"]
+    assert "loss ₹309 ₹5,000 ₹4,691 6 %" in shown[OWNER]
     viewer.close()
 
 

@@ -78,13 +78,20 @@ function OpenProfit({ rows }: { rows: readonly PositionRow[] }) {
 
 const realised = (rows: readonly PositionRow[]): number => rows.reduce((sum, row) => sum + row.realised, 0);
 
-const headWith = (structures: readonly StructureRow[]) => (name: string, rows: readonly PositionRow[]) => groupHead(name, rows, structures.find((one) => structureName(one) === name));
+/** Heads of groups: sums of all rows of a group, also of those that are hidden, as flat ones are. A position knows what
+ * it realised in the day and not in which run, so that a run shows the sum of its own books, or none. */
+const headsOf = (all: readonly PositionRow[], group: (row: PositionRow) => string, structures: readonly StructureRow[] | null) => (name: string) => {
+  const rows = all.filter((row) => group(row) === name);
+  const structure = structures?.find((one) => structureName(one) === name);
+  const sum = structures && rows.some((row) => row.managed) ? (structure?.realised ?? null) : realised(rows);
+  return groupHead(name, rows, sum, structure);
+};
 
-function groupHead(name: string, rows: readonly PositionRow[], structure: StructureRow | undefined) {
+function groupHead(name: string, rows: readonly PositionRow[], sum: number | null, structure: StructureRow | undefined) {
   return (
     <>
-      {name} <span className="muted">open</span> <OpenProfit rows={rows} />{" "}
-      <span className="muted">realised</span> <Profit value={realised(rows)} />
+      {name} <span className="muted">open</span> <OpenProfit rows={rows} />
+      {sum !== null && <> <span className="muted">{structure ? "realised by the run" : "realised today"}</span> <Profit value={sum} /></>}
       {structure && <span className="muted"> Δ {number(structure.delta, 1)} Γ {number(structure.gamma, 3)} Θ {compact(structure.theta)} a day, vega {compact(structure.vega)}</span>}
     </>
   );
@@ -128,7 +135,7 @@ export default function Positions() {
       <Card plain>
         <Table
           label="positions" csv="positions" rows={rows} loaded={positions.loaded} columns={POSITION_COLUMNS} rowKey={key}
-          choose={["account", "strategy"]} actions={trader ? acted : viewed} {...(GROUP[group] ? { group: GROUP[group], groupHead: headWith(structures) } : {})}
+          choose={["account", "strategy"]} actions={trader ? acted : viewed} {...(GROUP[group] ? { group: GROUP[group], groupHead: headsOf(positions.rows, GROUP[group], group === "Structure" ? structures : null) } : {})}
           empty="No open position." tall
           tools={
             <label className="tick small">

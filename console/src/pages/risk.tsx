@@ -9,17 +9,14 @@ import { InstrumentName } from "../ui/instrument_name";
 import { Distance } from "../ui/level";
 import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
+import { amount, standing } from "./limit_amounts";
 import { OrderTrial } from "./order_trial";
 import { Scenario } from "./scenario";
-
-const inR = (row: LimitRow): boolean => row.kind.endsWith("_R");
-const amount = (row: LimitRow, value: number | null): string =>
-  row.kind === "DRAWDOWN" ? percent(value) : inR(row) ? (value === null ? "—" : `${number(value, 2)} R`) : rupees(value, 0);
 
 const LIMITS: readonly Column<LimitRow>[] = [
   { id: "kind", name: "Limit", value: (row) => row.kind, cell: (row) => words(row.kind) },
   { id: "scope", name: "Of", value: (row) => `${row.scope} ${row.name}` },
-  { id: "now", name: "Now", num: true, flash: true, value: (row) => row.now, cell: (row) => amount(row, row.now) },
+  { id: "now", name: "Now", num: true, flash: true, value: (row) => row.now, cell: (row) => standing(row) },
   { id: "most", name: "Limit", num: true, value: (row) => row.most, cell: (row) => amount(row, row.most) },
   { id: "left", name: "Left", num: true, extra: true, value: (row) => row.left, cell: (row) => amount(row, row.left) },
   { id: "used", name: "Used", num: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${words(row.kind)} of ${row.name || row.scope}`} /></span> },

@@ -130,9 +130,14 @@ def _limit(row: dict[str, Any]) -> dict[str, Any]:
             return format_cell("", float(value))
         return f"{value:.2%}" if row["kind"] == "DRAWDOWN" else f"{value:+.2f} R"
 
+    def stands(value: float) -> str:
+        if row["kind"] != "DAILY_LOSS":
+            return shown(value)
+        return f"loss {-value:,.2f}" if value < 0 else f"no loss, P&L {value:+,.2f}"
+
     known = row["value"] is not None
     return {
-        **row, "kind": row["kind"].lower(), "value": shown(row["value"]) if known else None,
+        **row, "kind": row["kind"].lower(), "value": stands(row["value"]) if known else None,
         "limit": shown(row["most"]), "used": f"{row['used']:.0%}" if known else None,
         "left": shown(max(row["left"], 0.0)) if known else None,
     }  # fmt: skip

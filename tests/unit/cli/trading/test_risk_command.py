@@ -58,9 +58,16 @@ def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) 
     assert "lunch (by asha)" in text
     assert "the file KILL says reduce: expiry (by asha" in text
     row = next(line for line in text.splitlines() if "daily_loss" in line).split()
-    assert row == ["account", "main", "daily_loss", "-6,500.00", "6,500.00", "100%", "0.00", "no_entries"]
+    assert row == ["account", "main", "daily_loss", "loss", "6,500.00", "6,500.00", "100%", "0.00", "no_entries"]
     assert "MAX_DAILY_LOSS is ₹6,500: no more entries today" in text
     assert "993,500.00" in text, "equity"
+
+
+def test_profit_of_the_day_is_not_shown_as_a_loss() -> None:
+    row = {"kind": "DAILY_LOSS", "value": 29.0, "most": 10_000.0, "left": 10_029.0, "used": 0.0}
+    assert command._limit(row)["value"] == "no loss, P&L +29.00"
+    assert command._limit({**row, "value": -309.5})["value"] == "loss 309.50"
+    assert command._limit({**row, "kind": "DAILY_STOP_R", "value": 0.5})["value"] == "+0.50 R"
 
 
 def test_what_keeps_entries_waiting_is_reported_of_every_account_and_once_of_all() -> None:
