@@ -321,6 +321,11 @@ def test_what_an_order_would_do_is_shown_rule_by_rule(site: ConsoleSite, viewer:
     card.get_by_label("Type").select_option("SL")
     card.get_by_label("Limit ₹").wait_for()
     card.get_by_label("Type").select_option("MARKET")
+    card.get_by_label("Lots").fill("-1")
+    card.get_by_role("button", name="Ask risk").click()
+    assert not card.get_by_label("Lots").evaluate("field => field.validity.valid"), (
+        "said at the field, not changed to 1"
+    )
     card.get_by_label("Lots").fill("100000")
     card.get_by_role("button", name="Ask risk").click()
     eventually(lambda: card.locator("tbody tr", has_text="max order size").filter(has_text="denies").count(), 10)

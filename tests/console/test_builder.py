@@ -177,12 +177,17 @@ def test_times_count_once_and_a_leg_of_another_expiry_is_priced_and_drawn(
     assert "unlimited" not in facts.inner_text()
     contracts = page.locator("tbody tr:not(.below) td.text").all_inner_texts()
     assert len(contracts) == 2 and contracts[0] != contracts[1]
+    drawn = page.locator(".legend", has_text="solid: expiry").inner_text()
+    named = re.search(r"yellow: forward to \d+ \w+ \d+ ([\d,.]+), blue: spot ([\d,.]+)", drawn)
+    assert named and named[1] != named[2], drawn
     slider = page.get_by_label("Underlying at")
     slider.press("ArrowRight")
     page.get_by_text("+0.1 %").wait_for()
     page.get_by_label("Times").fill("2")
     card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
-    card.get_by_label("Name", exact=True).fill("Far_Near")
+    card.get_by_label("Name", exact=True).fill("../../etc/x")
+    card.get_by_text("expected letters, digits and _ behind a letter, found ../../etc/x").wait_for()
+    card.locator('[name="name"]').fill("Far_Near")
     card.get_by_role("button", name="Check").click()
     card.locator("pre.diff .gain").first.wait_for()
     card.get_by_role("button", name="Save").click()

@@ -72,6 +72,10 @@ def test_end_of_a_long_list_is_reached_on_a_phone_though_its_rows_have_two_lines
         viewer.log_in()
         viewer.open("/orders")
         viewer.button("Why o299").wait_for()
+        viewer.page.evaluate("location.hash = '#/reports?strategy=Condor'")  # as typed or bookmarked
+        viewer.page.get_by_role("heading", name="Research").wait_for()
+        assert viewer.page.evaluate("location.search + location.hash") == "?strategy=Condor#/reports"
+        viewer.open("/orders")
         scrolled = "main .table:has(tr.pad)"
         for end in ("element.scrollHeight", "element.scrollHeight / 2", "element.scrollHeight"):
             viewer.page.eval_on_selector(scrolled, f"element => {{ element.scrollTop = {end} }}")

@@ -227,6 +227,7 @@ function Structure({ legs, underlying, headOf }: StructureProps) {
   const head = headOf(base);
   const forward = head?.forward ?? head?.spot ?? null;
   const days = head?.days ?? 0;
+  const forwardName = head?.forward && head.expiry ? `forward to ${day(head.expiry)} ${number(head.forward)}` : "spot";
   const iv = head?.atm_iv ?? null;
   const whole = priced.length === mine.length && mine.length > 0 && forward !== null && iv !== null;
   const complete = all.length === legs.length && legs.length > 0;
@@ -259,9 +260,9 @@ function Structure({ legs, underlying, headOf }: StructureProps) {
         )}
         {facts && forward !== null ? (
           <>
-            <Payoff legs={priced} spot={forward} sigma={sigma} days={left} ivShift={ivShift} breakevens={facts.breakevens} chosen={moved ? chosen : null} />
+            <Payoff legs={priced} forward={forward} forwardName={forwardName} spot={head?.forward ? head.spot : null} sigma={sigma} days={left} ivShift={ivShift} breakevens={facts.breakevens} chosen={moved ? chosen : null} />
             <div className="form">
-              <Field label={`Underlying at ${number(chosen)}, ${moved < 0 ? "−" : "+"}${percent(Math.abs(moved))}: ${profit(profitAt(priced, chosen, left, ivShift), 0)} on the day`}>
+              <Field label={`Underlying at ${number(chosen)} (${forwardName}${head?.forward && head.spot ? `, spot ${number(head.spot)}` : ""}), ${moved < 0 ? "−" : "+"}${percent(Math.abs(moved))}: ${profit(profitAt(priced, chosen, left, ivShift), 0)} on the day`}>
                 <input type="range" min={-reach} max={reach} step={0.001} value={moved} onChange={(event) => setMove(event.target.valueAsNumber)} />
               </Field>
               <Field label={`Day: ${daysOn ? `in ${span(daysOn * 86_400)}` : "now"}, ${number(left, 1)} days before ${calendar ? "the first expiry" : "expiry"}`}>

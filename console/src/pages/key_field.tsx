@@ -37,8 +37,8 @@ export function KeyControl({ path, of, value, wrong, label, described, className
   if (!choices) {
     return (
       <input
-        {...same} type={of.kind === "time" ? "time" : "text"} inputMode={of.kind === "number" ? "decimal" : undefined}
-        maxLength={200} placeholder={example || usualOf(of) || "usual"} value={value} onChange={(event) => onChange(event.target.value)}
+        {...same} type="text" inputMode={of.kind === "number" ? "decimal" : undefined}
+        maxLength={200} placeholder={example || usualOf(of).slice(0, of.kind === "time" ? 5 : undefined) || (of.kind === "time" ? "HH:MM" : "usual")} value={value} onChange={(event) => onChange(event.target.value)}
       />
     );
   }

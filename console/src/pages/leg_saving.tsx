@@ -130,7 +130,8 @@ export function LegSaving(props: Props) {
     else props.leaving.stay();
   }
 
-  const unusable = !name ? "it has no name yet" : !/^[A-Za-z][A-Za-z0-9_]*$/.test(name) ? "a name has letters, digits and _, and begins with a letter" : version === "" ? props.problem : "";
+  const badName = name && !/^[A-Za-z][A-Za-z0-9_]*$/.test(name) ? `expected letters, digits and _ behind a letter, found ${name}` : null;
+  const unusable = !name ? "it has no name yet" : badName ? `its name: ${badName}` : version === "" ? props.problem : "";
   const usable = !unusable;
   const { wrong } = props;
   const told = toldOf(wrong, props.legs.map((leg) => leg.id));
@@ -162,7 +163,7 @@ export function LegSaving(props: Props) {
             {files.data?.map((row) => <option key={row.name} value={row.name}>{row.name}</option>)}
           </select>
         </Field>
-        <Field label="Name" error={wrong.file.name}><input name="name" value={name} maxLength={64} placeholder="My_Condor" onChange={(event) => setName(event.target.value)} /></Field>
+        <Field label="Name" error={badName ?? wrong.file.name}><input name="name" value={name} maxLength={64} placeholder="My_Condor" onChange={(event) => setName(event.target.value)} /></Field>
         {PLACED.filter((key) => PLACES[key][0] === "").map((key) => field(key, false))}
         {ofFile && opened.versions.length > 0 && (
           <Field label="Version">

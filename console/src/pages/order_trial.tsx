@@ -26,7 +26,7 @@ export function OrderTrial() {
   const [account, setAccount] = useState("");
   const [instrument, setInstrument] = useState("");
   const [side, setSide] = useState<1 | -1>(1);
-  const [lots, setLots] = useState(1);
+  const [lots, setLots] = useState("1");
   const [kind, setKind] = useState<Kind>("MARKET");
   const [limit, setLimit] = useState(0);
   const [trigger, setTrigger] = useState(0);
@@ -45,7 +45,7 @@ export function OrderTrial() {
     setBusy(true);
     setError(null);
     const body: TrialRequest = {
-      strategy: name, account, instrument, lots: side * lots, order_type: kind, product, stop_price: stop,
+      strategy: name, account, instrument, lots: side * Number(lots), order_type: kind, product, stop_price: stop,
       limit_price: kind === "MARKET" ? 0 : limit, trigger_price: kind === "SL" ? trigger : 0,
     };
     try {
@@ -87,7 +87,7 @@ export function OrderTrial() {
             <option value={-1}>SELL</option>
           </select>
         </Field>
-        <Field label="Lots"><input type="number" min={1} max={100000} value={lots} onChange={(event) => setLots(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></Field>
+        <Field label="Lots"><input type="number" required min={1} max={100000} step={1} value={lots} onChange={(event) => setLots(event.target.value)} /></Field>
         <Field label="Type">
           <select value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
             {(["MARKET", "LIMIT", "SL"] as const).map((one) => <option key={one}>{one}</option>)}

@@ -118,7 +118,7 @@ function PayoffView({ payoff }: { payoff: ReportPayoff }) {
   const facts = payoffFacts(legs, payoff.spot, iv, days);
   return (
     <div className="stack">
-      <Payoff legs={legs} spot={payoff.spot} sigma={payoff.spot * iv * Math.sqrt(payoff.years)} days={Math.max(days - day, 0)} ivShift={0} breakevens={facts.breakevens} />
+      <Payoff legs={legs} forward={payoff.spot} sigma={payoff.spot * iv * Math.sqrt(payoff.years)} days={Math.max(days - day, 0)} ivShift={0} breakevens={facts.breakevens} />
       <label className="field">
         Day: {number(days - day, 1)} days before expiry
         <input type="range" min={0} max={days} step={days / 100 || 1} value={day} onChange={(event) => setDay(event.target.valueAsNumber)} />
