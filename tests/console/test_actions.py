@@ -252,6 +252,27 @@ def test_emergency_asks_for_what_its_button_says_whatever_was_chosen_before(view
     assert action == "halt" and halted["request_id"] not in (first["request_id"], wider["request_id"])
 
 
+def test_halt_that_waits_for_its_answer_keeps_nobody_from_the_kill_file(site: ConsoleSite, viewer: PageViewer) -> None:
+    waiting: list[Any] = []
+    viewer.page.route("**/api/actions/halt", lambda route: waiting.append(route))
+    viewer.press("HALT", exact=True)
+    dialog = viewer.dialog("Emergency")
+    dialog.get_by_role("button", name="Halt everything").click()
+    sending = dialog.get_by_role("button", name="Sending…")
+    sending.wait_for()
+    assert sending.is_disabled(), "the same one is not sent twice"
+    dialog.get_by_role("button", name="Kill file", exact=True).click()
+    dialog.get_by_role("button", name="Write the kill file").click()
+    viewer.said("the file KILL says halt")
+    viewer.button("KILL", exact=True).wait_for()
+    assert len(waiting) == 1
+    waiting[0].abort()
+    viewer.said("Halt everything: The console did not answer")
+    emergency(viewer, "Resume")
+    viewer.confirm()
+    viewer.button("KILL", exact=True).wait_for(state="detached")
+
+
 def test_run_is_closed_and_entries_stay_on(site: ConsoleSite, viewer: PageViewer) -> None:
     site.buy_by_hand(4)
     site.stack.ask("positions", "claim", SBIN, "--strategy", "manual")

@@ -40,7 +40,9 @@ export function ActionDialog(props: Props) {
   const link = useLink();
   const user = useSession()?.user;
   const [reason, setReason] = useState("");
-  const [busy, setBusy] = useState(false);
+  const [sending, setSending] = useState("");
+  // an emergency that waits for its answer keeps nobody from another one, such as the kill file
+  const busy = props.emergency ? sending === props.action : sending !== "";
   const [error, setError] = useState<unknown>(null);
   // the first try may have been executed, and have changed what is seen: the same request again only tells what came of it
   const sent = useRef("");
@@ -53,24 +55,27 @@ export function ActionDialog(props: Props) {
   async function submit(event: FormEvent) {
     event.preventDefault();
     if (busy || !props.body) return;
-    setBusy(true);
+    setSending(props.action);
     setError(null);
     if (another) id.current = requestId();
     sent.current = request;
+    const mine = id.current;
     try {
       const taken = await post<ActionTaken>(`/api/actions/${props.action}`, {
         ...props.body,
-        request_id: id.current,
+        request_id: mine,
         ...(props.noReason ? {} : { reason }),
       });
       toast(taken.by_kill_file ? "care" : "good", taken.text);
+      if (mine !== id.current) return;
+      setSending("");
       (props.onTaken ?? props.onClose)(taken);
     } catch (failure) {
+      if (mine !== id.current) return toast("bad", `${props.button}: ${failure instanceof Error ? failure.message : String(failure)}`);
       setError(failure);
+      setSending("");
       // refused for certain: another try is a new request. No answer, or none of the stack: the same request again
       if (failure instanceof ApiFailure && failure.status >= 400 && failure.status < 500 && failure.code !== "CONFIRM_NEEDED") id.current = requestId();
-    } finally {
-      setBusy(false);
     }
   }
 

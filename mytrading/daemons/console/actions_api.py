@@ -16,7 +16,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
-from mytrading.daemons.console.authentication import audit, check_confirmed
+from mytrading.daemons.console.authentication import action_of, audit, check_confirmed
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
@@ -51,8 +51,7 @@ def _give(
 ) -> Any:
     """Send a command, with a row of the audit before and after it. `silent` is done where the gateway is, and returns
     what is answered; raises `ApiRefused`."""
-    reduces = isinstance(command, ops.HaltCommand) and command.reduce
-    action, details = "reduce" if reduces else ops.verb_of(command), msgspec.json.encode(command).decode()
+    action, details = action_of(request.scope), msgspec.json.encode(command).decode()
     row = audit(request, action, target, "asked", details, command.request_id)
     try:
         reply = _ask(state, command)

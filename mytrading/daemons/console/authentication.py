@@ -108,7 +108,7 @@ class Authentication(AbstractAuthenticationMiddleware):
                 check_confirmed(viewer)
         except ApiRefused as error:
             if not is_socket and method not in SAFE:
-                store.audit(viewer.name, viewer.ip, _action_of(scope), "", "refused", error.error)
+                store.audit(viewer.name, viewer.ip, action_of(scope), "", "refused", error.error)
                 scope["state"]["audited"] = True
             raise
         if session is not None and method not in SAFE:
@@ -152,10 +152,10 @@ def audit_refusal(request: Request[Viewer, Any, State], why: str) -> None:
         and "user" in scope
         and "audited" not in scope["state"]
     ):
-        audit(request, _action_of(scope), "", "refused", why)
+        audit(request, action_of(scope), "", "refused", why)
 
 
-def _action_of(scope: Any) -> str:
+def action_of(scope: Any) -> str:
     """The action that a request asks for, by its address: under this name the audit has it where it was done."""
     path: str = scope["path"]
     return path.removeprefix("/api/actions/")

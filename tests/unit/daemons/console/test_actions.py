@@ -90,6 +90,9 @@ def test_row_that_moved_under_one_of_two_browsers_is_left_alone(console: Console
     for page in (second, first):  # the same request from another tab, by its id
         page.post("/api/actions/cancel", request_id="right", order="two", version=now)
     assert [row.order for row in console.gateway.rows if isinstance(row, CancelRequested)] == ["two"]
+    assert second.post("/api/actions/cancel", request_id="no such id!").status_code == 400
+    assert {row["result"] for row in console.audited(action="cancel")} == {"done", "refused"}, "one name for both"
+    assert console.audited(action="order_cancel") == []
 
 
 def test_run_is_closed_once_for_an_id_and_not_once_it_is_over(console: ConsoleOfTest) -> None:
