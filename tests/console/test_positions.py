@@ -15,6 +15,7 @@ from mytrading.messages.control import LimitUse, RiskPicture
 from mytrading.messages.enums import LimitAction, LimitKind, Product, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
+from mytrading.messages.reports import AccountHealth, Funds
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.console_viewer import PHONE, WIDE, PageViewer
 
@@ -51,6 +52,10 @@ def fill(view: StackView) -> None:
             )
         )
     view.apply(Quote("NSE:SBIN", 1, 1, 812.0))
+    view.apply(
+        Funds(account="paper", available=1e5, used=0.0, collateral=0.0, realised=-4_764.5, unrealised=0.0, machine_ns=0)
+    )
+    view.apply(AccountHealth(account="paper", connected=True, right_mode=True, stream_up=True, books_agree=True))
     limits = (limit("account", "paper", 10_000.0, 1_173.0), limit("strategy", OWNER, 5_000.0, -309.0))
     view.apply(RiskPicture(at_ns=1, machine_ns=1, limits=limits))
 
@@ -117,6 +122,24 @@ def test_heads_of_groups_count_what_is_flat_and_hidden(book: ConsoleOfTest, chro
     viewer.close()
 
 
+def test_open_profit_says_at_which_price(book: ConsoleOfTest, chromium: Any) -> None:
+    viewer = opened(chromium, book, WIDE)
+    heading = viewer.table("positions").locator("th").filter(has_text="Open P&L")
+    assert "Longs at the bid, shorts at the ask" in heading.get_attribute("title")
+    for name, valued in (("24500CE", "101.60"), ("24750CE", "101.40")):
+        assert viewer.row("positions", name).get_by_title(f"at {valued} against an average of 95.00").count() == 1
+    viewer.close()
+
+
+def test_account_says_why_the_brokers_figure_is_not_compared(book: ConsoleOfTest, chromium: Any) -> None:
+    viewer = opened(chromium, book, WIDE)
+    viewer.open("/accounts", "Accounts")
+    row = viewer.row("accounts", "paper")
+    row.get_by_text("−₹4,764.50").wait_for()
+    assert "−₹4,764.50 the broker counts unmanaged positions too" in spaced(row)
+    viewer.close()
+
+
 def test_limits_tell_a_profit_from_a_loss(book: ConsoleOfTest, chromium: Any) -> None:
     viewer = opened(chromium, book, WIDE)
     viewer.open("/risk", "Risk")
@@ -138,4 +161,7 @@ def test_all_columns_show_on_a_screen_and_units_and_profit_first_on_a_phone(book
         one.inner_text().strip() for one in headings if (box := one.bounding_box()) and box["x"] + box["width"] <= PHONE
     ]
     assert in_view[:3] == ["Instrument", "Units", "Open P&L"]
+    stop = phone.row("positions", "24500CE").get_by_text("190.70").filter(visible=True)
+    box = stop.bounding_box()
+    assert box and box["x"] + box["width"] <= PHONE, "a stop is read without a scroll"
     phone.close()

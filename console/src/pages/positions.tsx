@@ -27,14 +27,20 @@ function Stop({ row }: { row: PositionRow }) {
   );
 }
 
+const VALUED = "Longs at the bid, shorts at the ask; at the last price where there is none";
+
+/** The price that the open P&L of a position follows from: "at 101.60 against an average of 95.00". */
+const valuedAt = (row: PositionRow): string =>
+  row.unrealised === null || row.average_price === null || !row.quantity ? VALUED : `at ${price(row.average_price + row.unrealised / row.quantity)} against an average of ${price(row.average_price)}`;
+
 export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <InstrumentName instrument={row.instrument} below={[row.product, row.managed && row.strategy, row.account].filter(Boolean).join(" · ")} /> },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <><InstrumentName instrument={row.instrument} below={[row.product, row.managed && row.strategy, row.account].filter(Boolean).join(" · ")} />{row.managed && isOpen(row) && <div className="small only-narrow">stop <Stop row={row} /></div>}</> },
   { id: "account", name: "Account", value: (row) => row.account, hidden: true },
   { id: "strategy", name: "Strategy", value: (row) => row.strategy, hidden: true },
   { id: "product", name: "Product", value: (row) => row.product, hidden: true },
   { id: "quantity", name: "Units", num: true, flash: true, value: (row) => row.quantity, cell: (row) => <Units row={row} /> },
-  { id: "unrealised", name: "Open P&L", num: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
-  { id: "stop", name: "Stop ₹", value: (row) => row.stop, cell: (row) => <Stop row={row} /> },
+  { id: "unrealised", name: "Open P&L", num: true, title: VALUED, value: (row) => row.unrealised, cell: (row) => <span title={valuedAt(row)}><Profit value={row.unrealised} /></span> },
+  { id: "stop", name: "Stop ₹", extra: true, value: (row) => row.stop, cell: (row) => <Stop row={row} /> },
   { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
   { id: "average", name: "Average ₹", num: true, extra: true, value: (row) => row.average_price, cell: (row) => price(row.average_price) },
   { id: "realised", name: "Realised", num: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
