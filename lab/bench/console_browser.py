@@ -28,11 +28,13 @@ MOST_FILL_MS, MOST_LOAD_KB, MOST_LOAD_S = 500.0, 250.0, 1.5
 QUIET = ["--no-sandbox", "--disable-component-update", "--disable-background-networking"]
 _FILLED = """() => {
   window.filled = {};
+  const heads = [...document.querySelectorAll("main thead th")].map((one) => one.textContent.trim());
+  const state = heads.findIndex((name) => name.startsWith("State"));
   const look = () => {
     const at = performance.timeOrigin + performance.now();
     for (const row of document.querySelectorAll("tbody tr")) {
       const why = row.querySelector("button[aria-label^='Why ']");
-      if (!why || row.children[4].textContent.trim().toLowerCase() !== "filled") continue;
+      if (!why || row.children[state].textContent.trim().toLowerCase() !== "filled") continue;
       filled[why.getAttribute("aria-label").slice(4)] ??= at;
     }
   };
