@@ -386,7 +386,8 @@ class FlattenProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderActionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """GET /api/actions/order/{order}/{request}: waiting, refused, cancelled, modified, replaced, filled or ended."""
+    """GET /api/actions/order/{order}/{request}: waiting, scheduled (made when the exchange opens), refused, cancelled,
+    modified, replaced, filled or ended."""
 
     word: str
     text: str

@@ -118,7 +118,8 @@ class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class OrderRequestResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_request_result"):
-    """The result of a cancel or modify: `word` is waiting, refused, cancelled, modified, replaced, filled or ended."""
+    """The result of a cancel or modify: `word` is waiting, scheduled (made when the exchange opens), refused,
+    cancelled, modified, replaced, filled or ended."""
 
     word: str
     text: str

@@ -430,6 +430,15 @@ class OrderBench:
         self.time += 10 * MS
         return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began))
 
+    def open_day(self, day: str) -> None:
+        """The router opens a later day (ISO date) with what it carries into it."""
+        self._commit(self.machine.expire_day(self.now, day))
+        opened = self.machine.snapshot(day)
+        self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
+        self.machine.apply(opened)
+        self.journal = [opened]
+        self.see_mode()
+
     def stands(self, code: str, subject: str) -> bool:
         """True while the machine's state keeps a raised alert active."""
         return code not in STATE_ALERTS or (code, subject) in self.machine.active_alerts(

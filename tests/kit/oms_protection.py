@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Order
 from tests.kit.fake_broker import SECOND, OrderBench, Placed
@@ -21,19 +23,19 @@ def live(bench: OrderBench) -> int:
     return sum(placed.quantity - placed.filled for placed in rows if placed.open and placed.client_order_id in names)
 
 
-def entered(bench: OrderBench, quantity: int = 50, filled: int = 50) -> Placed:
+def entered(bench: OrderBench, quantity: int = 50, filled: int = 50, **entry: Any) -> Placed:
     """An entry with a plan, filled as far as its update says."""
     bench.read()
-    bench.enter("e1", quantity, **PLAN)
+    bench.enter("e1", quantity, **PLAN, **entry)
     placed = bench.accept()
     bench.broker.trade(placed, filled, 100.0)
     bench.report(placed)
     return placed
 
 
-def guarded(bench: OrderBench, quantity: int = 50) -> Placed:
+def guarded(bench: OrderBench, quantity: int = 50, **entry: Any) -> Placed:
     """A position whose stop rests at the broker, all of it read."""
-    entered(bench, quantity, quantity)
+    entered(bench, quantity, quantity, **entry)
     stop = bench.accept()
     bench.read()
     return stop

@@ -736,7 +736,7 @@ export interface OperationRow {
   max: number;
 }
 
-/** GET /api/actions/order/{order}/{request}: waiting, refused, cancelled, modified, replaced, filled or ended. */
+/** GET /api/actions/order/{order}/{request}: waiting, scheduled (made when the exchange opens), refused, cancelled, */
 export interface OrderActionResult {
   word: string;
   text: string;

@@ -146,7 +146,7 @@ function Gone(props: Props) {
 }
 
 /** Results that are what was asked, or its refusal; an order that filled or ended otherwise is neither. */
-const RESULT: Record<string, Tone> = { cancelled: "good", modified: "good", replaced: "good", refused: "bad" };
+const RESULT: Record<string, Tone> = { cancelled: "good", modified: "good", scheduled: "good", replaced: "good", refused: "bad" };
 
 /** What became of a cancel or modify: asked each second until it is decided. */
 function OrderFollow(props: { order: string; taken: ActionTaken; onClose: () => void }) {

@@ -10,20 +10,22 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from mytrading.core.oms.operator_requests import REFUSED, pending_terms
-from mytrading.core.oms.placing.modify import current_terms, describe_change
+from mytrading.core.oms.placing.modify import current_terms, describe_change, is_modify_pending
 from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, is_live
 from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Order, Protection, RequestAnswered
 from mytrading.messages.signals import Signal
 
-WAITING = "waiting"
+WAITING, SCHEDULED = "waiting", "scheduled"
 _ON_ITS_WAY = UNRESOLVED | {OrderState.INITIALIZED, OrderState.SUBMITTED}
 _NEVER_RESTED = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.GHOST, OrderState.LOST})
 
 
 class RequestResult(NamedTuple):
-    """State (waiting, refused, cancelled, modified, replaced, filled, ended), a sentence, and the id of the order."""
+    """State (waiting, scheduled, refused, cancelled, modified, replaced, filled, ended), a sentence, and the order id.
+
+    A change is scheduled if it was accepted and is made when its exchange opens."""
 
     word: str
     text: str
@@ -36,7 +38,7 @@ def result_of(
 ) -> RequestResult:  # fmt: skip
     """Return the result so far of operator request `request` (id) to cancel or modify `order`, with any replacement
     found in `orders`. `answer`: the router's own to the request, if it gave one. `level`: the protection of its owner;
-    `held`: why nothing is sent for it now."""
+    `held`: why nothing is sent for it now; of a change, until its exchange opens."""
     name = order.client_order_id
     refusal = answer.message if answer is not None and not answer.ok else ""
     if order.links.request == request and order.message.startswith(REFUSED):
@@ -89,9 +91,10 @@ def why_change_waits(order: Order, level: Protection | None, held: str) -> str:
 
 def _modified(order: Order, orders: Iterable[Order], level: Protection | None, held: str) -> RequestResult:
     name, waits = order.client_order_id, why_change_waits(order, level, held)
+    word = SCHEDULED if held and not is_modify_pending(order) else WAITING
     if is_live(order):
         if waits:
-            return RequestResult(WAITING, waits, name)
+            return RequestResult(word, waits, name)
         return RequestResult("modified", f"the order book shows {_terms(order)}", name)
     if (after := _successor(order, orders)) is not None:
         found = _replaced(after)
@@ -99,7 +102,7 @@ def _modified(order: Order, orders: Iterable[Order], level: Protection | None, h
             return found._replace(word=WAITING, text=f"{found.text}; {waits}")
         return found
     if waits and order.purpose is Purpose.STOP and not _is_replaced(order):
-        return RequestResult(WAITING, f"the stop ended {order.state}; {waits}", name)
+        return RequestResult(word, f"the stop ended {order.state}; {waits}", name)
     if order.evidence.modify.wanted or _is_replaced(order):
         return RequestResult(WAITING, "the old order has ended, the new one is not placed yet", name)
     sums = f"{order.filled_seen} of {order.quantity}"

@@ -152,13 +152,20 @@ def expire_day(oms: OrderDecision, day: str) -> None:
 
 
 def build_day_opened(state: State, day: str) -> DayOpened:
-    """Return the opening journal row of a day: all carried over, ended orders of that day, realised profit at zero."""
+    """Return the opening journal row of a day: all carried over, ended orders of that day and those whose move waits
+    for the next stop, realised profit at zero."""
     dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
+    moved = {level.moving.order for level in state.open_protections() if level.moving is not None}
+    kept = (
+        order
+        for order in state.orders.sorted_values()
+        if is_live(order) or is_of_day(order, day) or order.client_order_id in moved
+    )
     return DayOpened(
         day=day,
-        orders=tuple(order for order in state.orders.sorted_values() if is_live(order) or is_of_day(order, day)),
+        orders=tuple(kept),
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),

@@ -22,7 +22,7 @@ from mytrading.daemons.gateway.request_context import RequestContext, unknown_na
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
-from mytrading.messages.enums import Confidence
+from mytrading.messages.enums import Confidence, Purpose
 from mytrading.messages.level_names import hedge_figure_name, stop_level_name
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
@@ -43,7 +43,7 @@ def newest(rows: list[Row], limit: int) -> list[Row]:
 def order_row(ctx: RequestContext, order: Order) -> dict[str, Any]:
     """Return an order as a JSON row with fills, average price and message; `waits`: its pending change, if any."""
     level = ctx.view.protection_of(order)
-    pending = is_live(order) and pending_terms(order, level) is not None
+    pending = pending_terms(order, level) is not None and (is_live(order) or order.purpose is Purpose.STOP)
     waits = why_change_waits(order, level, ctx.why_held(order)) if pending else ""
     return {
         **flat_order_with_change(order),

@@ -154,7 +154,7 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
     known, answer = ctx.view.orders.values(), ctx.view.answers.get(request.request)
     result = result_of(
         order, known, request.request, cancel=request.cancel, answer=answer, level=ctx.view.protection_of(order),
-        held=ctx.why_held(order),
+        held=ctx.why_never_sent(order) if request.cancel else ctx.why_held(order),
     )  # fmt: skip
     shown = ctx.view.orders.get(result.order, order)
     return ops.OrderRequestResult(**result._asdict(), request=request.request, level=flat_order_with_change(shown))

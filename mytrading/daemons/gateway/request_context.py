@@ -98,12 +98,10 @@ class RequestContext:
         return f"{MIS_SILENCE} ({exchange} at {clock_time(venue)})" if venue and now >= venue - SILENCE_NS else ""
 
     def why_held(self, order: Order) -> str:
-        """Return why nothing, or no move of this stop, is sent for an order now, and until when; empty if it may be."""
-        if why := self.why_never_sent(order):
-            return why
+        """Return why no move of this stop is sent before its exchange opens, and when that is; empty if it may be."""
         exchange, now = order.instrument.partition(":")[0], self.clock.now()
         moves = order.purpose is Purpose.STOP and order.evidence.modify.wanted is None
-        if not moves or order.evidence.cancel.wanted or self.hours.is_open(exchange, now):
+        if not moves or order.evidence.cancel.wanted or self.hours.is_open(exchange, now) or self.why_never_sent(order):
             return ""
         opens = self.hours.next_open_ns(exchange, now)
         until = f" on {format_ist(opens, '%a %d %b at %H:%M')}" if opens else ""

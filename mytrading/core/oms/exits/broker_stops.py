@@ -233,7 +233,9 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
 
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
-    failed = [order for order in slices.orders_by_id(oms, level.order) if _failed(order)]
+    # a stop of an earlier day ended with that
+    ended = (order for order in slices.orders_by_id(oms, level.order) if order.client_order_id not in oms.state.carried)
+    failed = [order for order in ended if _failed(order)]
     if level.moving is not None and (refused := [order for order in failed if _is_refused_move(order, level.moving)]):
         level = oms.change_protection(modify.refuse_move(oms, level, refused[-1], refused[-1].message), order="")
         failed = []  # at the prices before it rested: such a stop follows at once

@@ -233,6 +233,8 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
 
 
 def _modify(oms: OrderDecision, order: Order, budget: int) -> int:
+    if order.client_order_id in oms.state.carried:
+        return 0  # it ended with its day, and what the broker says of it now is no answer to the change
     unseen = oms.limits.mode_first and order.account not in oms.state.modes
     if unseen or (due := modify.prepare_due_modify(oms, order)) is None:
         return 0

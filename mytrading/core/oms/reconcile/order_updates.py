@@ -209,7 +209,8 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
     """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
-    evidence = with_cancel(replace(order.evidence, end=None, flapped=False), wanted=False)
+    change = modify.reset_modify(order.evidence.modify, by_replacement=False)
+    evidence = with_cancel(replace(order.evidence, end=None, flapped=False, modify=change), wanted=False)
     oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=what)
     if unknown:
         what = f"{what}, and its fate was unknown; look at the broker"

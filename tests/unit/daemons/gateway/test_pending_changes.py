@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,24 @@ from mytrading.core.gateway.read_model import StackView
 from mytrading.core.time import to_ns
 from mytrading.messages import ops
 from mytrading.messages.control import ModifyRequested
-from mytrading.messages.enums import OrderType, Outcome
+from mytrading.messages.enums import OrderType, Outcome, Product
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
-from tests.kit.fake_broker import OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
 from tests.kit.gateway_queries import ops_server
 from tests.kit.oms_protection import guarded, settle, stops
 from tests.kit.run_configs import run_config
 
 MONDAY = date(2026, 11, 23)
-BEFORE, DURING, SILENCE = time(8, 0), time(11, 0), time(15, 14, 40)
+BEFORE, DURING, SILENCE, AFTER = time(8, 0), time(11, 0), time(15, 14, 40), time(17, 0)
 """NFO opens at 9:15; the venue closes MIS at 15:15."""
 
 
-def at(folder: Path, moment: time) -> RunConfig:
+def at(folder: Path, moment: time, day: date = MONDAY) -> RunConfig:
     """The configuration of a stack whose market clock begins at this moment."""
+    folder.mkdir(exist_ok=True)
     config = run_config(folder)
-    MarketClock((ClockSegment(machine_now(), to_ns(MONDAY, moment), 1.0),), config.clock_path).mark_seen()
+    MarketClock((ClockSegment(machine_now(), to_ns(day, moment), 1.0),), config.clock_path).mark_seen()
     return config
 
 
@@ -64,9 +65,9 @@ class Traded:
         return str(row.get("waits", ""))
 
 
-def with_stop(config: RunConfig) -> tuple[Traded, str]:
+def with_stop(config: RunConfig, **entry: Any) -> tuple[Traded, str]:
     stack = Traded(config)
-    guarded(stack.bench)
+    guarded(stack.bench, **entry)
     return stack, stops(stack.bench)[0].client_order_id
 
 
@@ -84,12 +85,37 @@ def test_move_of_a_stop_in_a_closed_session_waits_for_the_open_that_is_named(tmp
     stack.bench.session_open = False
     taken = stack.modify(name, trigger=92.0)
     waits = "NFO is closed, stops are moved or placed when it opens on Mon 23 Nov at 09:15"
-    assert stack.result(taken) == ("waiting", f"the change to trigger 92 (limit 89) waits: {waits}")
+    assert stack.result(taken) == ("scheduled", f"the change to trigger 92 (limit 89) waits: {waits}")
     assert stack.waits(name) == f"the change to trigger 92 (limit 89) waits: {waits}"
 
     withdrawn = stack.modify(name, "again", trigger=90.0)
     assert stack.result(withdrawn)[0] == "modified" and stack.waits(name) == ""
     assert stack.result(taken) == ("refused", "a later request took its place")
+
+
+def test_move_of_a_stop_is_scheduled_over_a_night_for_a_gateway_that_starts_on_the_next_day(tmp_path: Path) -> None:
+    stack, name = with_stop(at(tmp_path / "monday", AFTER), product=Product.NRML)
+    bench = stack.bench
+    bench.session_open = False
+    taken = stack.modify(name, trigger=92.0)
+    waits = "the change to trigger 92 (limit 89) waits: NFO is closed, stops are moved or placed when it opens on "
+    assert stack.result(taken) == ("scheduled", f"{waits}Wed 25 Nov at 09:15")
+
+    bench.broker.drop(bench.broker.orders["B2"])
+    settle(bench, 8)
+    bench.time += 2 * 86_400 * SECOND
+    bench.broker.orders.clear()
+    bench.open_day("1970-01-03")  # a holiday lies between
+    stack.config = at(tmp_path / "wednesday", BEFORE, MONDAY + timedelta(days=2))
+    waits = f"{waits}Wed 25 Nov at 09:15"
+    assert stack.result(taken) == ("scheduled", f"the stop ended CANCELLED; {waits}")
+    assert stack.waits(name) == waits
+
+    stack.config = at(tmp_path / "open", DURING, MONDAY + timedelta(days=2))
+    bench.session_open = True
+    settle(bench, 4)
+    word, text = stack.result(taken)
+    assert (word, stack.waits(name)) == ("replaced", "") and "trigger 92, ACCEPTED" in text
 
 
 @pytest.mark.parametrize("made", [with_stop, with_entry])

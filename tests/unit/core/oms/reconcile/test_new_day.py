@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.oms import OrderMachine
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Call, OrderState, Outcome, Product, Purpose
 from mytrading.messages.orders import Order
@@ -33,22 +32,12 @@ def leave(bench: OrderBench, *, reaches: bool) -> tuple[Order, Placed | None]:
     return bench.order(call.order.client_order_id), placed
 
 
-def turn(bench: OrderBench, day: str) -> None:
-    """The day is opened, as the router does it."""
-    bench._commit(bench.machine.expire_day(bench.now, day))
-    opened = bench.machine.snapshot(day)
-    bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
-    bench.machine.apply(opened)
-    bench.journal = [opened]
-    bench.see_mode()
-
-
 def night(bench: OrderBench, placed: Placed, *, reported: bool = True) -> None:
     """The exchange fills it before the night, and the stream alone says so, or nobody does."""
     bench.broker.trade(placed, 50, 101.0)
     if reported:
         bench.report(placed)
-    turn(bench, TOMORROW)
+    bench.open_day(TOMORROW)
     bench.broker.orders.clear()
 
 
@@ -64,7 +53,7 @@ def exits(bench: OrderBench) -> int:
 def test_exit_made_on_the_day_before_it_was_opened_is_found_in_its_books(bench: OrderBench) -> None:
     """A machine that slept through the night sends an exit, dies with it, and only then opens the day."""
     order, _ = leave(bench, reaches=True)
-    turn(bench, TODAY)
+    bench.open_day(TODAY)
     bench.tick(2 * SECOND)
     assert bench.order(order.client_order_id).state is OrderState.UNKNOWN and not exits(bench)
     for _ in range(4):
@@ -76,7 +65,7 @@ def test_exit_made_on_the_day_before_it_was_opened_is_found_in_its_books(bench: 
 
 
 def test_orders_of_the_day_that_ended_before_it_was_opened_are_nobody_elses_after_it(bench: OrderBench) -> None:
-    turn(bench, TODAY)
+    bench.open_day(TODAY)
     for _ in range(3):
         bench.read()
         bench.tick(5 * SECOND)
@@ -88,7 +77,7 @@ def test_exit_of_yesterday_that_was_filled_is_not_sent_again_though_no_book_of_t
     bench: OrderBench,
 ) -> None:
     order, _ = leave(bench, reaches=True)
-    turn(bench, TOMORROW)
+    bench.open_day(TOMORROW)
     bench.broker.orders.clear()
     for _ in range(30):
         bench.tick(2 * SECOND)
@@ -102,7 +91,7 @@ def test_exit_of_yesterday_that_never_reached_the_broker_is_sent_once_more_after
     bench: OrderBench,
 ) -> None:
     order, _ = leave(bench, reaches=False)
-    turn(bench, TOMORROW)
+    bench.open_day(TOMORROW)
     bench.broker.orders.clear()
     bench.tick(2 * SECOND)
     assert not exits(bench), "nobody has looked yet"
@@ -133,7 +122,7 @@ def test_exit_that_rested_in_the_evening_is_sent_again_at_once_where_the_positio
     bench.close("g1", product=Product.NRML)
     bench.accept()
     bench.read()
-    turn(bench, TOMORROW)
+    bench.open_day(TOMORROW)
     bench.broker.orders.clear()
     for _ in range(2):
         bench.read()
