@@ -107,18 +107,23 @@ class Driver:
         self._venue.advance()
 
     async def run(self) -> None:
-        """Call `step` as the market's ticks fall due, until cancelled."""
-        while True:
-            started = machine_now()
-            self.step()
-            self._steps.add(machine_now() - started)
-            self._housekeeping()
-            market, following = self._venue.market, self._venue.index + 1
-            pause = _LONGEST_PAUSE
-            if market is not None and not self._venue.paused and following < len(market.times):
-                wait = self._clock.machine_seconds_of(int(market.times[following]) - self._clock.now())
-                pause = min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+        """Call `step` as the market's ticks fall due, until cancelled; a later start resumes at that moment."""
+        try:
+            while True:
+                started = machine_now()
+                self.step()
+                self._steps.add(machine_now() - started)
+                self._housekeeping()
+                await asyncio.sleep(self._seconds_to_next_tick())
+        finally:
+            self._mark_seen()
+
+    def _seconds_to_next_tick(self) -> float:
+        market, following = self._venue.market, self._venue.index + 1
+        if market is None or self._venue.paused or following >= len(market.times):
+            return _LONGEST_PAUSE
+        wait = self._clock.machine_seconds_of(int(market.times[following]) - self._clock.now())
+        return min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
     def step(self) -> None:
         """Open a day that has begun, send the ticks that are due, then do what the books and the clock require."""
@@ -186,13 +191,16 @@ class Driver:
         now = machine_now()
         if now - self._seen_at > SECOND:
             self._seen_at = now
-            if self._venue.world.silent:
-                self._clock.refresh()
-            else:
-                self._clock.mark_seen()
+            self._mark_seen()
         if now - self._checkpoint_at > _CHECKPOINT_NS:
             self._checkpoint_at = now
             asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)
+
+    def _mark_seen(self) -> None:
+        if self._venue.world.silent:
+            self._clock.refresh()
+        else:
+            self._clock.mark_seen()
 
 
 def first_unfinished(done: Mapping[str, StepDone], mark: int, *, quotes_due: bool = False) -> str:

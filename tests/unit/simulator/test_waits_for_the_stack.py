@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, time
 from pathlib import Path
 
@@ -11,7 +13,14 @@ import pytest
 from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
-from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
+from mytrading.runtime.host.clock import (
+    ClockFile,
+    ClockSegment,
+    MarketClock,
+    machine_now,
+    read_clock_file,
+    write_clock_file,
+)
 from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 from mytrading.simulator.main import build
 from mytrading.simulator.settings.options import SimulatorOptions
@@ -28,7 +37,7 @@ class Stack:
     """Daemons that say whether they are ready, and the driver of the market that waits for them."""
 
     def __init__(self, folder: Path, stands_ns: int) -> None:
-        path = folder / "clock.json"
+        self.path = path = folder / "clock.json"
         begins = ClockSegment(machine_now() + stands_ns, TEN, 600.0)
         write_clock_file(path, ClockFile(segments=(begins,), last_seen_machine_ns=begins.machine_ns))
         self.clock = MarketClock.load(path)
@@ -97,3 +106,23 @@ def test_market_begins_at_its_time_and_names_who_is_not_ready(
     assert stack.clock.starts_at_machine_ns == begins
     assert "the market begins, although these are not ready: engine, router" in capsys.readouterr().out
     stack.close()
+
+
+def test_market_that_is_stopped_resumes_at_that_moment_and_does_not_go_back(tmp_path: Path) -> None:
+    """Up to a second of the machine was lost: minutes at a high speed, in which orders had been made."""
+    stack = Stack(tmp_path, 0)
+
+    async def drive_and_stop() -> int:
+        driving = asyncio.create_task(stack.driver.run())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        stopped = machine_now()
+        driving.cancel()
+        with suppress(asyncio.CancelledError):
+            await driving
+        return stopped
+
+    stopped = asyncio.run(drive_and_stop())
+    stack.close()
+    assert read_clock_file(stack.path).last_seen_machine_ns >= stopped
+    assert (MarketClock.load(stack.path).resume_point() or 0) >= stack.clock.market_ns_at(stopped)
