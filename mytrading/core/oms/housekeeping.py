@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from mytrading.core.oms import operator_requests
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -48,6 +49,7 @@ def _held_back(state: State) -> list[str]:
 def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Handle a timer: end what has expired, give up calls without an answer, request the reads that orders wait for."""
     entries.lift_churn_stops(oms)
+    operator_requests.refuse_overtaken_requests(oms)
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):

@@ -19,6 +19,7 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import (
     ABSENT,
     LIVE,
+    RESTING,
     TRIGGERED,
     UNRESOLVED,
     is_live,
@@ -35,24 +36,25 @@ from mytrading.messages.orders import Order, Position, Protection, StopMove
 from mytrading.messages.reports import BrokerOrder
 
 REFUSED = "refused: "
+_BY_OPERATOR = "withdrawn by the operator"
+"""Prefix of the message of an order that an operator cancels."""
 
 
 def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
     """Cancel the order an operator names, or record the refusal; with a stop its position loses its protection."""
     if (order := _requested(oms, message)) is None:
         return
-    why = "" if is_live(order) else f"expected a live order, found one that ended {order.state}"
-    if not why and order.purpose.reduces and not (message.force and message.reason):
-        why = why_force_is_needed(order)
-    if why:
+    silence = MIS_SILENCE if oms.is_venue_square_off(order) else ""
+    if why := why_not_cancel(order, silence, forced=bool(message.force and message.reason)):
         _refuse(oms, order, message.id, why)
         return
     links = replace(order.links, request=message.id)
     if (level := _protection_of(oms, order)) is not None:
-        what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: "
-        oms.alert(StateAlert.STOP_RELEASED, Severity.CRITICAL, level.id, what + message.reason)
+        what = f"the stop of {level.strategy} in {level.instrument} is taken away and no other is placed, "
+        what += f"at an operator's request: {message.reason}"
+        oms.alert(StateAlert.STOP_RELEASED, Severity.CRITICAL, level.id, what)
         oms.change_protection(level, state="released", moving=None)  # until it is flat
-    reason = f"withdrawn by the operator: {message.reason or 'no reason given'}"
+    reason = f"{_BY_OPERATOR}: {message.reason or 'no reason given'}"
     entries.cancel_order(oms, oms.change(order, "requested", links=links, message=reason), reason)
 
 
@@ -74,8 +76,17 @@ def _refuse(oms: OrderDecision, order: Order, request: str, why: str) -> None:
         oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
 
 
-def why_force_is_needed(order: Order) -> str:
-    """Return why an operator's cancel of this stop or exit needs `--force`, and what it would do."""
+def why_not_cancel(order: Order, silence: str, *, forced: bool) -> str:
+    """Return why an operator cannot cancel an order; empty if it can be cancelled. `silence`: why nothing is sent for
+    it any more that day (empty: it is). Only if `forced` a stop or exit is taken away."""
+    if not is_live(order):
+        return f"expected a live order, found one that ended {order.state}"
+    if silence and order.state is not OrderState.INITIALIZED:
+        return f"{silence}, and cancels the orders that are left; this one stays until then, and the books are read"
+    return _why_force_is_needed(order) if order.purpose.reduces and not forced else ""
+
+
+def _why_force_is_needed(order: Order) -> str:
     if order.purpose is Purpose.STOP:
         return "this is the stop of a position, which would be bare; with --force and a reason it is taken away"
     return "an exit is tried until the position is flat, so another would follow; cancel it with --force and a reason"
@@ -195,6 +206,48 @@ def _why_not_now(oms: OrderDecision, order: Order, wanted: OrderTerms) -> str:
         return "" if _protection_of(oms, order) is not None else "an exit has taken over from this stop"
     why = entries.denial_reason(oms, order, order.net)  # it may have to be placed anew
     return f"{why}; until then it can only be cancelled" if why else ""
+
+
+def refuse_overtaken_requests(oms: OrderDecision) -> None:
+    """Refuse requests that no call has left for when nothing more is sent for MIS: what rests stays, and guards."""
+    for name in sorted(oms.state.waiting):
+        order = oms.order(name)
+        cancel, requested = order.evidence.cancel, bool(order.links.request) and order.state in RESTING
+        if not requested or cancel.calls or not oms.is_venue_square_off(order):
+            continue
+        if cancel.wanted and order.message.startswith(_BY_OPERATOR):
+            _refuse_overtaken(oms, order, why_not_cancel(order, MIS_SILENCE, forced=True))
+            level = oms.state.protections.get(order.owner)
+            stays = order.purpose is Purpose.STOP and level is not None and level.state == "released"
+            if level is not None and stays and broker_stops.uncovered_units(oms, level) <= 0:
+                oms.change_protection(level, state="open")
+        elif not order.purpose.reduces and (order.evidence.modify.by_replacement or not cancel.wanted):
+            _refuse_overtaken(oms, order, MIS_SILENCE)
+    for level in oms.state.open_protections():
+        if level.moving is not None and oms.is_venue_square_off(level):
+            _refuse_overtaken_move(oms, level, level.moving)
+
+
+def _refuse_overtaken(oms: OrderDecision, order: Order, why: str) -> None:
+    """Drop the cancel or change of an order that was not sent, and answer its request."""
+    change = modify.reset_modify(order.evidence.modify, by_replacement=False)
+    evidence = with_cancel(replace(order.evidence, modify=change), wanted=False)
+    oms.change(order, "request_refused", message=f"{REFUSED}{why}", evidence=evidence)
+    oms.answer(order.links.request, why, "")
+
+
+def _refuse_overtaken_move(oms: OrderDecision, level: Protection, move: StopMove) -> None:
+    stops = broker_stops.live_stops(oms, level)
+    if any(modify.is_modify_pending(stop) or stop.evidence.cancel.calls for stop in stops):
+        return  # what was sent is proven by the books
+    for stop in stops:
+        change = modify.reset_modify(stop.evidence.modify)
+        evidence = with_cancel(replace(stop.evidence, modify=change), wanted=False)
+        if evidence != stop.evidence:
+            oms.change(stop, "modify_dropped", evidence=evidence, message="")
+    oms.change_protection(level, moving=None)
+    if (asked := oms.state.orders.get(move.order)) is not None:
+        _refuse_overtaken(oms, asked, MIS_SILENCE)
 
 
 def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:

@@ -23,11 +23,11 @@ from mytrading.core.gateway.stop_prices import (
     why_claimed_stop_is_refused,
     why_stop_is_refused,
 )
-from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed, why_not_modify
+from mytrading.core.oms.operator_requests import new_terms, why_not_cancel, why_not_modify
 from mytrading.core.oms.placing.modify import current_terms
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
-from mytrading.core.orders.state_machine import TERMINAL, describe_order, is_live
+from mytrading.core.orders.state_machine import TERMINAL, describe_order
 from mytrading.core.risk.runs.run import run_id_of
 from mytrading.daemons.gateway.book_queries import resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
@@ -109,11 +109,8 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
 def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
     """Return the row to journal that cancels a live order; a stop or an exit only with `force` and a `reason`."""
     order = _order_seen(ctx, request)
-    if not is_live(order):
-        what = f"expected a live order, found one that ended {order.state}"
-        raise RequestRefused(f"order {order.client_order_id}: {what}")
-    if order.purpose.reduces and not (request.force and request.reason):
-        raise RequestRefused(f"order {order.client_order_id}: {why_force_is_needed(order)}")
+    if why := why_not_cancel(order, ctx.why_never_sent(order), forced=bool(request.force and request.reason)):
+        raise RequestRefused(f"order {order.client_order_id}: {why}")
     row = control.CancelRequested(
         id=f"cancel-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), reason=request.reason,
         force=request.force, by=request.by,

@@ -127,6 +127,17 @@ def test_change_of_an_mis_order_is_refused_while_the_venue_closes_mis(tmp_path: 
     assert "(NFO at 15:15:00)" in reply.error
 
 
+@pytest.mark.parametrize("made", [with_stop, with_entry])
+def test_cancel_of_an_mis_order_is_refused_at_once_while_the_venue_closes_mis(tmp_path: Path, made: Any) -> None:
+    stack, name = made(at(tmp_path, SILENCE))
+    reply = stack.ask(ops.CancelCommand(request_id="c", by="me", order=name, force=True, reason="I watch it myself"))
+    assert isinstance(reply, ops.ErrorReply)
+    assert (
+        "as the venue closes these positions itself (NFO at 15:15:00), and cancels the orders that are" in reply.error
+    )
+    assert "this one stays until then, and the books are read" in reply.error
+
+
 def test_change_of_an_entry_is_shown_until_it_is_proven_or_refused(tmp_path: Path) -> None:
     stack, name = with_entry(at(tmp_path, DURING))
     taken = stack.modify(name, price=101.0)

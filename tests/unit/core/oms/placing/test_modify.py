@@ -792,18 +792,6 @@ def test_change_of_an_mis_order_is_refused_while_the_venue_closes_mis(bench: Ord
     assert not bench.machine.state.guarding or level(bench).moving is None
 
 
-def test_change_that_the_silence_overtook_is_withdrawn_in_it(bench: OrderBench) -> None:
-    stop, name = guarded(bench), stops(bench)[0].client_order_id
-    bench.ask_modify(name, trigger_price=92.0)
-    bench.end(modifies(bench)[0], Outcome.NOT_SENT)
-    pause(bench, "silence")
-    bench.tick(1 * SECOND)
-    assert change_result(bench, name, request_of(bench, name)).word == "waiting"
-    bench.ask_modify(name, trigger_price=90.0)
-    assert change_result(bench, name, request_of(bench, name)).word == "modified"
-    assert (stop.modifies, bench.order(name).evidence.modify.wanted, level(bench).moving) == (0, None, None)
-
-
 def test_move_of_two_stops_is_done_when_both_rest_there(bench: OrderBench) -> None:
     first, second = two_stops(bench)
     name = first.client_order_id
