@@ -215,6 +215,19 @@ class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: str
 
 
+class ClaimedUnits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Signed `units` that a claim gave to an owner and whose first stop does not rest yet: they can be given back.
+
+    `before` is the owner's position without them. `average_price` (rupees) and `since_ns` (market time) are those of
+    the unmanaged units.
+    """
+
+    units: int
+    before: Position
+    average_price: float = 0.0
+    since_ns: int = 0
+
+
 class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     """The stop that guards what one owner holds of one (account, instrument, product), from first fill to flat.
 
@@ -228,6 +241,9 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
 
     After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
     read that began after `waits_machine_ns` (0: it does not wait).
+
+    `claimed` is set from a claim, whose request is the `cause`, until the first stop rests or something else decides:
+    the request is answered then.
     """
 
     side: Side
@@ -242,6 +258,7 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     ghost_machine_ns: int = 0
     waits_machine_ns: int = 0
     moving: StopMove | None = None
+    claimed: ClaimedUnits | None = None
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

@@ -58,9 +58,9 @@ class TradingWithAPerson(TradingWithGhosts):
             self.bench.read()
             self.bench.tick(6 * SECOND)
 
-    @rule(instrument=INSTRUMENTS, owner=OWNERS, quantity=st.sampled_from([0, 0, 25, 500]))
-    def claim(self, instrument: str, owner: str, quantity: int) -> None:
-        before = self._ours(instrument)
+    @rule(instrument=INSTRUMENTS, owner=OWNERS, quantity=st.sampled_from([0, 0, 25, 500]), guarded=st.booleans())
+    def claim(self, instrument: str, owner: str, quantity: int, guarded: bool) -> None:
+        before, sign = self._ours(instrument), SIDES[instrument].sign
         self.bench.step(
             ClaimRequested(
                 id=self._name("c"),
@@ -71,6 +71,8 @@ class TradingWithAPerson(TradingWithGhosts):
                 at_ns=self.bench.now,
                 quantity=quantity,
                 price=100.0,
+                stop=100.0 - 10 * sign if guarded else 0.0,
+                stop_limit=100.0 - 13 * sign if guarded else 0.0,
             )
         )
         assert self._ours(instrument) == before, "a claim made or lost units"

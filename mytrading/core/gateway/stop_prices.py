@@ -85,13 +85,13 @@ def why_claimed_stop_is_refused(
 ) -> str:
     """Return why units without a stop cannot be claimed with one at this `trigger` and `limit`; empty if they can.
 
-    Judged by the last price however old, and refused without any: units whose stop is refused, or triggers at once, are
-    closed. `limit` 0: one inside the band is chosen.
+    Judged by the last price however old, and refused without any: a claim whose stop is refused is taken back, and
+    units whose stop triggers at once are closed. `limit` 0: one inside the band is chosen.
     """
     if known.quote is None or not _is_price(last := known.quote.ltp):
         return (
-            f"{STOP_LEVEL}no price of {instrument.symbol} is known, and units whose stop is beyond the price are "
-            "closed; the feed has been asked for one: claim again in a few seconds, or without a stop"
+            f"{STOP_LEVEL}no price of {instrument.symbol} is known, and units whose stop is beyond the price may be "
+            "closed at once; the feed has been asked for one: claim again in a few seconds, or without a stop"
         )
     if why := _why_beyond(side, trigger, last, known):
         return why
@@ -102,7 +102,7 @@ def why_claimed_stop_is_refused(
     way = "at or above" if entry is Side.BUY else "at or below"
     return (
         f"{STOP_LEVEL}the exchange takes no stop so far from the last price {last:g} ({known.age_s:.0f} s old): found "
-        f"{trigger:g}, and units whose stop is refused are closed; give a trigger {way} {furthest:.2f}, or no stop"
+        f"{trigger:g}, and the claim would be taken back; give a trigger {way} {furthest:.2f}, or no stop"
     )
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.exits import broker_stops, flatten
+from mytrading.core.oms.exits import broker_stops, claimed_units, flatten
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import order_updates, position_corrections, unknown_orders
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
@@ -32,7 +32,7 @@ from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import Order, Position, Protection, StopMove
+from mytrading.messages.orders import ClaimedUnits, Order, Position, Protection, StopMove
 from mytrading.messages.reports import BrokerOrder
 
 REFUSED = "refused: "
@@ -251,7 +251,8 @@ def _refuse_overtaken_move(oms: OrderDecision, level: Protection, move: StopMove
 
 
 def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
-    """Give unmanaged units to the strategy an operator names, with a stop if one was named, and answer the request."""
+    """Give unmanaged units to the strategy an operator names, with a stop if one was named, and answer the request:
+    with a first stop once it rests, or if it cannot, when the units are given back."""
     key = NetKey(request.account, request.instrument, request.product)
     found = oms.state.unmanaged.get(key)
     problem = _claim_problem(oms, key, found.quantity if found else 0, request)
@@ -266,9 +267,11 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     position = position_ledger.book_fill(known, units, request.price or found.average_price, oms.now, run).position
     position_corrections.record_unmanaged(oms, key, found.quantity - units, found.average_price)
     oms.record_adjustment(replace(position, quantity_seen=known.quantity_seen + units), "claim", units)
-    _guard(oms, position, units, request)
-    left = abs(found.quantity - units)
-    oms.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
+    claimed = ClaimedUnits(
+        units=units, before=known, average_price=found.average_price, since_ns=found.since_ns or found.at_ns
+    )
+    if not _guard(oms, position, claimed, request):
+        oms.answer(request.id, "", claimed_units.describe_claimed(oms, position))
 
 
 def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
@@ -328,19 +331,22 @@ def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: cont
     return ""
 
 
-def _guard(oms: OrderDecision, position: Position, units: int, request: control.ClaimRequested) -> None:
+def _guard(oms: OrderDecision, position: Position, claimed: ClaimedUnits, request: control.ClaimRequested) -> bool:
+    """Begin the protection of claimed units; false if they are to have no stop, or share one."""
     existing = oms.state.protections.get(position.owner)
     if existing is not None and existing.state != "done":
-        if not broker_stops.is_flat(position):
-            return
+        if not broker_stops.is_flat(claimed.before):
+            return False
         oms.change_protection(existing, state="done")  # of a trip that is over: only its stop's cancel is still out
     if not request.stop:
-        return
+        return False
     level = Protection(
         **position.owner._asdict(), id=content_id("protection", request.id), run=position.run, cause=request.id,
-        side=Side.SELL if units > 0 else Side.BUY, trigger=request.stop, limit=request.stop_limit,
+        side=Side.SELL if claimed.units > 0 else Side.BUY, trigger=request.stop, limit=request.stop_limit,
+        claimed=claimed,
     )  # fmt: skip
     oms.change_protection(level)
+    return True
 
 
 def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:

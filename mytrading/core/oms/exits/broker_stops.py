@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.oms.evidence import net_positions
-from mytrading.core.oms.exits import exit_goals
+from mytrading.core.oms.exits import claimed_units, exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -75,6 +75,7 @@ def advance_protections(oms: OrderDecision) -> None:
 
 def _advance(oms: OrderDecision, level: Protection) -> None:
     position, stops = oms.position(level), live_stops(oms, level)
+    level = claimed_units.settle_claim(oms, level, stops)
     _withdraw(oms, live_stops(oms, level, stray=True), "it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
     flat, released = seen == sure == 0, level.state == "released"
@@ -178,7 +179,12 @@ def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protect
     return level
 
 
-def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
+def _hand_over(oms: OrderDecision, level: Protection, why: str, said: str = "") -> Protection:
+    """Have the position closed by an exit; units whose claim can be taken back are given back instead. `said`: the
+    words of the broker on the stop, for who claimed them."""
+    level = claimed_units.fail_claim(oms, level, live_stops(oms, level), why + said)
+    if level.state == "done":
+        return level
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
     oms.alert(StateAlert.STOP_FAILED, Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
@@ -241,15 +247,16 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
         failed = []  # at the prices before it rested: such a stop follows at once
     failures = level.failures
     if failed:
-        if any(order.message.startswith(TRIGGER_CROSSED) for order in failed):
-            _hand_over(oms, level, "the price had passed its stop before it could be placed")
+        if crossed := [order for order in failed if order.message.startswith(TRIGGER_CROSSED)]:
+            _hand_over(oms, level, "the price had passed its stop before it could be placed", _words(crossed))
             return
         last = max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed)
         if oms.machine < last + backoff(oms.limits.exit_retry_first, oms.limits.slow, failures + 1):
             return
         failures += 1
     if failures >= oms.limits.stop_failures:
-        _hand_over(oms, oms.change_protection(level, failures=failures), f"{failures} stops did not stay at the broker")
+        level, why = oms.change_protection(level, failures=failures), f"{failures} stops did not stay at the broker"
+        _hand_over(oms, level, why, _words(failed))
         return
     attempt = next_unused_attempt(oms, level)
     order = build_stop_order(oms, level, quantity, attempt)
@@ -257,6 +264,12 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
         return
     oms.change_protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     slices.create_closing_orders(oms, order, quantity)
+
+
+def _words(ended: list[Order]) -> str:
+    """The broker's words on the last of these orders, in brackets; empty without any."""
+    said = ended[-1].message.removeprefix(TRIGGER_CROSSED) if ended else ""
+    return f" ({said})" if said else ""
 
 
 def _is_refused_move(order: Order, move: StopMove) -> bool:

@@ -30,6 +30,7 @@ class StateAlert(StrEnum):
 class EventAlert(StrEnum):
     """Alerts of what happened once: an operator should look at it, and nothing in the state ends it."""
 
+    CLAIM_FAILED = "CLAIM_FAILED"
     ENTRY_SHORT = "ENTRY_SHORT"
     FILL_WITHDRAWN = "FILL_WITHDRAWN"
     ORDER_APPEARED = "ORDER_APPEARED"

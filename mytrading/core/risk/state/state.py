@@ -314,10 +314,12 @@ class RiskState:
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 
     def guarded_positions(self) -> dict[OwnerKey, Position]:
-        """Open positions that need a stop order at the broker: no hedges, none released or watched by risk."""
+        """Open positions that need a stop order at the broker: no hedges, none released or watched by risk, and none
+        whose claim waits for its first stop: where that fails the router takes the claim back."""
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
+        free |= {key for key, level in self.protections.items() if level.claimed is not None}
         elsewhere = {name for name, run in self.environment.strategies.items() if run.stop is not StopPlan.BROKER}
         return {
             key: position

@@ -140,7 +140,7 @@ def test_limit_alone_is_moved_also_while_the_price_is_beyond_the_trigger() -> No
     [
         (Side.SELL, 900.0, 0.0, known(), ""),
         (Side.SELL, 900.0, 890.0, known(age_s=600), ""),
-        (Side.SELL, 700.0, 0.0, known(), "(0 s old): found 700, and units whose stop is refused are closed"),
+        (Side.SELL, 700.0, 0.0, known(), "(0 s old): found 700, and the claim would be taken back"),
         (Side.SELL, 700.0, 0.0, known(), "give a trigger at or above 784.10, or no stop"),
         (Side.BUY, 1300.0, 0.0, known(), "give a trigger at or below 1175.90, or no stop"),
         (Side.SELL, 700.0, 0.0, known(age_s=600), "(600 s old): found 700"),

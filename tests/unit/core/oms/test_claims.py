@@ -6,9 +6,10 @@ import pytest
 
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, FlattenRequested
-from mytrading.messages.enums import Call, OrderState, Product, Side
-from mytrading.messages.orders import PositionAdjusted, RequestAnswered
-from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
+from mytrading.messages.enums import Call, OrderState, Outcome, Product, Purpose, Side
+from mytrading.messages.orders import TRIGGER_CROSSED, PositionAdjusted, RequestAnswered
+from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, time_out
+from tests.kit.state_digest import state_digest
 
 
 @pytest.fixture
@@ -58,9 +59,177 @@ def test_claimed_units_are_closed_like_any_other(bench: OrderBench) -> None:
 
 def test_claim_with_a_stop_is_guarded_at_the_broker(bench: OrderBench) -> None:
     foreign(bench, 75)
-    assert claim(bench, stop=90.0, stop_limit=87.0).ok
+    claim_guarded(bench)
     order = bench.calls[0].order
     assert (order.side, order.quantity, order.trigger_price, order.price) == (Side.SELL, 75, 90.0, 87.0)
+
+
+STOP = {"stop": 90.0, "stop_limit": 87.0}
+CROSSED = f"{TRIGGER_CROSSED}trigger price 90 is above the last price 89.5"
+
+
+def claim_guarded(bench: OrderBench, strategy: str = "s1", **fields: object) -> str:
+    """Claim with a stop that is not placed yet; returns the id of the request, which has no answer yet."""
+    asked = {"account": ACCOUNT, "instrument": "NFO:A", "product": Product.MIS, "price": 100.0, **STOP, **fields}
+    request = ClaimRequested(id=f"c{bench.time}", strategy=strategy, at_ns=bench.now, **asked)  # type: ignore[arg-type]
+    bench.step(request)
+    return request.id
+
+
+def answers(bench: OrderBench, request: str) -> list[RequestAnswered]:
+    return [row for row in bench.rows if isinstance(row, RequestAnswered) and row.id == request]
+
+
+def stops_placed(bench: OrderBench) -> list[OpenCall]:
+    return [call for call in bench.calls if call.call is Call.PLACE and call.order.purpose is Purpose.STOP]
+
+
+def refuse(bench: OrderBench, message: str = CROSSED) -> None:
+    (call,) = stops_placed(bench)
+    bench.end(call, Outcome.REFUSED, message=message)
+
+
+def assert_unmanaged_as_before(bench: OrderBench, request: str, before: UnmanagedChanged) -> None:
+    assert (bench.position().quantity, bench.position().quantity_seen) == (0, 0)
+    found = unmanaged(bench)
+    assert (found.quantity, found.average_price, found.since_ns) == (75, before.average_price, before.since_ns)
+    (answer,) = answers(bench, request)
+    assert not answer.ok
+    (alert,) = [alert for alert in bench.alerts if alert.code == "CLAIM_FAILED"]
+    assert alert.message == answer.message and bench.stands("CLAIM_FAILED", alert.subject)
+    for _ in range(4):
+        bench.tick(6 * SECOND)
+        bench.read()
+    assert bench.calls == [] and bench.machine.goals() == [] and not bench.codes() & {"STOP_FAILED"}
+    assert bench.machine.state.mismatches.sorted_values() == [] and unmanaged(bench).quantity == 75
+    assert answers(bench, request) == [answer] and not bench.machine.state.guarding
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_claim_with_a_stop_is_answered_when_that_rests(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    request = claim_guarded(bench)
+    assert answers(bench, request) == []
+    bench.accept()
+    (answer,) = answers(bench, request)
+    assert answer.ok and answer.message == "s1 owns 75 of NFO:A; 0 unmanaged; its stop rests at 90"
+    bench.read()
+    bench.tick(10 * SECOND)
+    assert answers(bench, request) == [answer]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_claim_whose_stop_the_price_has_passed_is_taken_back_and_said_for_good(bench: OrderBench, killed: bool) -> None:
+    foreign(bench, 75)
+    before = unmanaged(bench)
+    request = claim_guarded(bench)
+    if killed:
+        bench.crash(never_began=lambda _name, _attempt: True)
+        bench.tick(SECOND)
+        bench.read()
+        bench.tick(SECOND)
+    refuse(bench)
+    assert_unmanaged_as_before(bench, request, before)
+    (answer,) = answers(bench, request)
+    for said in ("75 of NFO:A MIS in main for s1 with a stop at 90 (limit 87)", "last price 89.5", "as they were"):
+        assert said in answer.message
+
+
+def test_claim_whose_stop_is_refused_three_times_is_taken_back(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    before = unmanaged(bench)
+    request = claim_guarded(bench)
+    for _ in range(3):
+        refuse(bench, "margin is short")
+        for _ in range(12):
+            bench.tick(SECOND)
+    assert "margin is short" in answers(bench, request)[0].message
+    assert_unmanaged_as_before(bench, request, before)
+
+
+def test_claim_that_is_taken_back_leaves_what_its_owner_held_before_as_it_was(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    assert claim(bench, quantity=50, price=90.0).ok
+    held = bench.position()
+    bench.tick(SECOND)
+    request = claim_guarded(bench)
+    assert bench.position().quantity == 75
+    bench.end(stops_placed(bench)[0], Outcome.REFUSED, message=CROSSED)
+    after = bench.position()
+    assert (after.quantity, after.average_price, after.run, after.bought) == (50, 90.0, held.run, held.bought)
+    assert unmanaged(bench).quantity == 25 and not answers(bench, request)[0].ok
+    assert bench.machine.goals() == [] and bench.calls == []
+
+
+def test_claim_whose_owner_has_traded_there_meanwhile_is_closed_and_that_is_said_for_good(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    bench.enter("e1")
+    placed = bench.accept()
+    request = claim_guarded(bench)
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    refuse(bench)
+    bench.tick(SECOND)
+    refuse(bench)  # of all that is held by now
+    (answer,) = answers(bench, request)
+    assert not answer.ok and "it is being closed" in answer.message
+    assert {"CLAIM_FAILED", "STOP_FAILED"} <= bench.codes() and len(bench.machine.goals()) == 1
+
+
+def test_claim_that_an_exit_overtakes_is_answered_and_the_exit_goes_on(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    request = claim_guarded(bench)
+    bench.close("g1")
+    (answer,) = answers(bench, request)
+    assert answer.ok and answer.message.endswith("an exit is closing it")
+    bench.end(stops_placed(bench)[0], Outcome.REFUSED, message=CROSSED)
+    bench.tick(SECOND)
+    assert bench.position().quantity == 75 and [call.order.purpose for call in bench.calls] == [Purpose.EXIT]
+    assert answers(bench, request) == [answer]
+
+
+def test_claim_after_the_close_is_answered_at_once_and_guarded_at_the_open_like_any_position(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    bench.session_open = False
+    request = claim_guarded(bench)
+    (answer,) = answers(bench, request)
+    assert answer.ok and answer.message.endswith("its stop at 90 is placed when the exchange opens")
+    bench.session_open = True
+    bench.tick(SECOND)
+    refuse(bench)
+    assert "STOP_FAILED" in bench.codes() and answers(bench, request) == [answer]
+
+
+def test_claim_whose_stop_is_of_unknown_fate_is_answered_when_it_is_found(bench: OrderBench) -> None:
+    foreign(bench, 75)
+    request = claim_guarded(bench)
+    time_out(bench, placed=True)
+    assert answers(bench, request) == []
+    for _ in range(4):
+        bench.tick(2 * SECOND)
+        bench.read()
+    (answer,) = answers(bench, request)
+    assert answer.ok and bench.position().quantity == 75
+
+
+def test_claim_beside_the_stop_of_the_last_trip_that_is_being_cancelled_gets_its_own_stop(bench: OrderBench) -> None:
+    bench.hold("e1", stop_trigger=80.0, stop_limit=78.0)
+    bench.accept()
+    bench.read()
+    bench.broker.by_hand(0)
+    for _ in range(3):
+        bench.tick(6 * SECOND)
+        bench.read()
+    assert bench.position().quantity == 0 and bench.machine.state.guarding
+    foreign(bench, 75)
+    request = claim_guarded(bench)
+    bench.cancel()
+    for _ in range(4):
+        bench.tick(2 * SECOND)
+        bench.read()
+    assert [call.order.trigger_price for call in stops_placed(bench)] == [90.0]
+    bench.accept()
+    assert answers(bench, request)[0].ok
 
 
 @pytest.mark.parametrize(

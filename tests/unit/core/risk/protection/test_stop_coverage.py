@@ -9,6 +9,7 @@ from mytrading.core.reconciler.read_plan import broker_held as held_of
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderState, Product, Side
 from mytrading.messages.orders import (
+    ClaimedUnits,
     Position,
     PositionAdjusted,
     Protection,
@@ -303,6 +304,14 @@ def test_position_that_a_person_claimed_without_a_stop_is_not_closed_for_it() ->
     claim = PositionAdjusted(position=position, cause="claim", quantity=65, price=100.0, at_ns=guarded.bench.now)
     guarded.bench.give(claim)
     assert [key[1] for key in guarded.bench.machine.state.guarded_positions()] == [SHARE]
+    level = Protection(
+        **position.owner._asdict(), id="p", run="r", cause="c", side=Side.SELL, trigger=90.0, limit=87.0,
+        claimed=ClaimedUnits(units=65, before=replace(position, quantity=0, quantity_seen=0)),
+    )  # fmt: skip
+    guarded.bench.give(ProtectionChanged(protection=level, at_ns=guarded.bench.now))
+    assert [key[1] for key in guarded.bench.machine.state.guarded_positions()] == [SHARE], "its stop is being placed"
+    guarded.bench.give(ProtectionChanged(protection=replace(level, claimed=None), at_ns=guarded.bench.now))
+    assert {key[1] for key in guarded.bench.machine.state.guarded_positions()} == {SHARE, CALL}
     again = RiskBench()
     again.give(guarded.bench.machine.snapshot("2026-03-18"))
     assert ("main", CALL, Product.MIS, "manual") in again.machine.state.claimed
