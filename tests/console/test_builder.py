@@ -111,18 +111,21 @@ def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
     card.locator('[name="sizing"]').fill("Bold")
     card.locator('[name="max_lots"]').fill("many")
     card.locator('[name="allocation_factors"]').fill("twice")
+    assert "a whole number from 0 to 10, found many" in wrong(viewer, "legs[1].reentries"), "at once, without a check"
+    assert "a number of 0 or more, found -4" in wrong(viewer, "risk_max_loss")
+    assert "a whole number" in wrong(viewer, "max_lots")
+    page.locator('[name="legs[1].reentries"]').fill("")
+    for key in ("risk_max_loss", "max_lots"):
+        card.locator(f'[name="{key}"]').fill("4000" if key == "risk_max_loss" else "")
     card.get_by_text("Lots and accounts").click()
     card.get_by_role("button", name="Check").click()
     card.get_by_role("alert").wait_for()
     assert "expected '30%'" in wrong(viewer, "legs[2].stop")
-    assert "a whole number" in wrong(viewer, "legs[1].reentries")
     assert "order_type LIMIT" in wrong(viewer, "legs[2].limit")
     assert "did you mean balanced" in wrong(viewer, "legs[2].profile")
     assert "CNC is for shares" in wrong(viewer, "legs[2].product")
     assert "after entry_time" in wrong(viewer, "exit_time")
-    assert "greater than or equal to 0" in wrong(viewer, "risk_max_loss")
     assert "expected one of fixed, risk" in wrong(viewer, "sizing")
-    assert "a whole number" in wrong(viewer, "max_lots")
     assert "account=factor" in wrong(viewer, "allocation_factors")
     assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
     assert card.get_by_role("button", name="Save").is_disabled()
@@ -130,11 +133,9 @@ def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
 
     page.get_by_label("Stop of leg 2").fill("40%")
     assert page.get_by_label("Stop of leg 2").get_attribute("aria-invalid") is None
-    page.locator('[name="legs[1].reentries"]').fill("")
     page.locator('[name="legs[2].limit"]').fill("5%")
     card.get_by_label("Exit", exact=True).fill("15:00")
-    card.locator('[name="risk_max_loss"]').fill("4000")
-    for key in ("sizing", "max_lots", "allocation_factors"):
+    for key in ("sizing", "allocation_factors"):
         card.locator(f'[name="{key}"]').fill("")
     page.locator('[name="legs[2].profile"]').fill("Balanced")
     page.locator('[name="legs[1].profile"]').fill("Balanced")

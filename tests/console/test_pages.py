@@ -146,8 +146,14 @@ def test_strategy_has_candles_its_own_indicators_and_its_books(viewer: PageViewe
     drawn = viewer.page.locator("section.card", has_text="Draw again")
     drawn.locator("canvas, svg").first.wait_for()
     drawn.get_by_text("contracts bought").wait_for()
-    drawn.get_by_label("Bars").select_option("1m")
     drawn.get_by_text("1m bars").wait_for()
+    assert "Supertrend" not in drawn.locator("p.muted").first.inner_text(), "it has no such exit"
+    drawn.get_by_label("Bars").select_option("3m")
+    drawn.get_by_label("Supertrend period").fill("many")
+    drawn.locator(".field-error", has_text="a whole number from 2 to 100").wait_for()
+    drawn.get_by_label("Supertrend period").fill("10")
+    viewer.press("Draw again")
+    drawn.get_by_text("3m bars, Supertrend 10, 3").wait_for()
     assert viewer.row("orders of Alternating", "filled")
 
 

@@ -90,6 +90,8 @@ def typescript() -> str:
 
 _KEYS_HEAD = """// Written by `python -m tests.kit.console_types` from the schema of files of legs. Do not edit.
 
+import type { NumberRule } from "../ui/typed";
+
 /** A key of a file of legs: what it holds, and what counts where it is left out. */
 export interface FileKey {
   kind: "text" | "time" | "number" | "yes" | "list" | "choice";
@@ -98,8 +100,11 @@ export interface FileKey {
   /** What counts where it is left out; empty for nothing. */
   usual: string;
   choices?: readonly string[];
+  /** Of a number. */
+  rule?: NumberRule;
 }
 """
+_BOUNDS = {"minimum": "least", "maximum": "most", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
 _STRUCTURE = ("legs", "risk")
 """Keys of a file that hold tables: keys of `[risk]` are spelt `risk_…` here."""
 
@@ -130,7 +135,17 @@ def _file_key(key: str, found: dict[str, Any], kinds: dict[str, Any]) -> str:
     }
     if "enum" in real:
         made["choices"] = [word for word in real["enum"] if word]
-    return "{ " + ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in made.items()) + " }"
+    if made["kind"] == "number":
+        whole = {"whole": True} if kind == "integer" else {}
+        made["rule"] = whole | {_BOUNDS[name]: real[name] for name in _BOUNDS if name in real}
+    return _literal(made)
+
+
+def _literal(value: Any) -> str:
+    """A value as TypeScript writes it, keys without quotes."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name}: {_literal(one)}" for name, one in value.items()) + " }" if value else "{}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _usual(value: Any) -> str:

@@ -29,6 +29,7 @@ export function onConfirmNeeded(ask: () => Promise<boolean>): void {
 }
 
 async function call<Answer>(method: "GET" | "POST", path: string, body?: unknown, again = false): Promise<Answer> {
+  const who = currentSession()?.user?.name;
   let response: Response;
   try {
     response = await fetch(path, {
@@ -57,7 +58,7 @@ async function call<Answer>(method: "GET" | "POST", path: string, body?: unknown
   if (failure.code === "LOGIN_NEEDED") expireSession();
   if (failure.code === "CSRF" && !again) {
     await loadSession(); // another tab of this browser logged in anew
-    return call<Answer>(method, path, body, true);
+    if (currentSession()?.user?.name === who) return call<Answer>(method, path, body, true);
   }
   if (failure.code === "CONFIRM_NEEDED" && !again && confirmIdentity && (await confirmIdentity())) {
     return call<Answer>(method, path, body, true);

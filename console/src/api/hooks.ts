@@ -1,6 +1,7 @@
 /** A question to the server as component state, asked again when its address changes or on `again()`. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import { get } from "./client";
+import { ApiFailure, get } from "./client";
+import { hasEnded, useEnded } from "./session";
 
 export interface Answer<Body> {
   readonly data: Body | null;
@@ -36,9 +37,14 @@ export function useAnswer<Body>(path: string | null, parameters: Record<string, 
   const again = useCallback(() => setTurn((now) => now + 1), []);
   useEffect(() => {
     if (!everyMs || key === null) return;
-    const timer = setInterval(() => document.hidden || again(), everyMs);
+    const timer = setInterval(() => document.hidden || hasEnded() || again(), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, key, again]);
+  const away = useEnded() !== null;
+  const unasked = state.error instanceof ApiFailure && state.error.code === "LOGIN_NEEDED";
+  useEffect(() => {
+    if (unasked && !away) again();
+  }, [unasked, away, again]);
   const { data, error, busy, atMs } = state;
   return state.path === path ? { data, error, busy, atMs, again } : { data: null, error: null, busy: path !== null, atMs: null, again };
 }

@@ -48,6 +48,8 @@ export class Connection {
     private readonly url: string,
     private readonly build: string,
     private readonly onLoginNeeded: () => void,
+    /** No connection came about: the console is gone, or it refuses this session, which a socket is not told. */
+    private readonly onRefused: () => void,
   ) {}
 
   start(): void {
@@ -70,6 +72,17 @@ export class Connection {
     this.#socket = null;
     this.#topics.clear();
     this.#setLink(START);
+  }
+
+  /** Connects again under the session of now, also where the socket of the one before is still open. */
+  renew(): void {
+    if (!this.#running) return;
+    const before = this.#socket;
+    this.#socket = null;
+    before?.close();
+    clearTimeout(this.#wakeUp);
+    this.#attempts = 0;
+    this.#connect();
   }
 
   /** True if the console was there and its socket has closed: what is asked of it now would fail. */
@@ -113,16 +126,22 @@ export class Connection {
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     this.#sent = "";
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+    };
     socket.onmessage = (event) => this.#take(JSON.parse(String(event.data)) as LiveMessage);
     socket.onclose = (event) => {
       if (this.#socket !== socket) return;
       this.#socket = null;
       if (!this.#running) return;
       if (event.code === LOGIN_NEEDED) {
+        this.#setLink({ ...this.#link, fresh: false, problem: "the session has ended" });
         this.onLoginNeeded();
         return;
       }
       this.#setLink({ ...this.#link, fresh: false, problem: event.reason || "the console does not answer; connecting again" });
+      if (!opened) this.onRefused();
       const waitMs = Math.min(500 * 2 ** this.#attempts++, 10_000);
       this.#wakeUp = setTimeout(() => this.#connect(), waitMs);
     };

@@ -1,6 +1,7 @@
 /** Live data for components: `useTopic("orders")` is the typed rows, `useLink()` whether they are fresh. */
 import { useCallback, useMemo, useRef, useSyncExternalStore } from "react";
 import type { ChainHead, ChainLine, Topics } from "../generated/api";
+import { loadSession } from "../api/client";
 import { expireSession } from "../api/session";
 import { Connection, type Link } from "./connection";
 import type { Topic } from "./topics";
@@ -9,7 +10,9 @@ declare const __BUILD__: string;
 
 export const BUILD: string = __BUILD__;
 
-export const connection = new Connection(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`, BUILD, expireSession);
+const checkSession = (): void => void loadSession().catch(() => undefined);
+
+export const connection = new Connection(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`, BUILD, expireSession, checkSession);
 
 interface Rows<Row> {
   readonly loaded: boolean;

@@ -8,6 +8,7 @@ import { number, percent, rupees } from "../ui/format";
 import { Badge, Card, ErrorNote, Field, Figure, Figures } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { toast } from "../ui/toast";
+import { NumberField, useNumber } from "../ui/typed_field";
 
 const MARGINS: readonly Column<MarginRow>[] = [
   { id: "account", name: "Account", value: (row) => row.account },
@@ -22,11 +23,18 @@ const KINDS: Record<string, string> = { sold: "sold option", both: "sold call an
 
 export function Margins() {
   const margins = useAnswer<MarginRow[]>("/api/margin", {}, 3000);
-  const [asked, setAsked] = useState({ margin: 1_000_000, instrument: "NIFTY", kind: "sold", grade: "balanced", premium: 0, expiry: "false" });
-  const [given, setGiven] = useState<typeof asked | null>(null);
+  const [asked, setAsked] = useState({ instrument: "NIFTY", kind: "sold", grade: "balanced", expiry: "false" });
+  const margin = useNumber("1000000", { least: 0 });
+  const premium = useNumber("", { above: 0 });
+  const [given, setGiven] = useState<(typeof asked & { margin: number; premium: number }) | null>(null);
   const lots = useAnswer<LotsAnswer>(given ? "/api/margin/lots" : null, given ?? {});
   const found = lots.data;
   const set = (fields: Partial<typeof asked>) => setAsked((before) => ({ ...before, ...fields }));
+  const compute = (event: FormEvent) => {
+    event.preventDefault();
+    const paid = asked.kind === "buy" ? premium.value : 0;
+    if (margin.value !== null && paid !== null) setGiven({ ...asked, margin: margin.value, premium: paid });
+  };
   return (
     <>
       <Card title="Margin, as risk counts it" plain>
@@ -34,13 +42,13 @@ export function Margins() {
         <Table plain label="margin by account" rows={margins.data ?? NO_MARGINS} loaded={margins.data !== null} columns={MARGINS} rowKey={marginKey} empty="The funds of no account are known yet." />
       </Card>
       <Card title="What a margin pays for">
-        <form className="form" onSubmit={(event) => { event.preventDefault(); setGiven(asked); }}>
-          <Field label="Margin ₹"><input type="number" min={0} value={asked.margin} onChange={(event) => set({ margin: event.target.valueAsNumber || 0 })} /></Field>
+        <form className="form" onSubmit={compute}>
+          <NumberField label="Margin ₹" of={margin} />
           <Field label="Instrument"><input value={asked.instrument} onChange={(event) => set({ instrument: event.target.value.toUpperCase().trim() })} /></Field>
           <Field label="Type"><select value={asked.kind} onChange={(event) => set({ kind: event.target.value })}>{Object.entries(KINDS).map(([word, name]) => <option key={word} value={word}>{name}</option>)}</select></Field>
           <Field label="Profile or grade"><input value={asked.grade} onChange={(event) => set({ grade: event.target.value.trim() })} /></Field>
           <Field label="Expires that day"><select value={asked.expiry} onChange={(event) => set({ expiry: event.target.value })}><option value="false">no</option><option value="true">yes</option></select></Field>
-          {asked.kind === "buy" && <Field label="Premium ₹"><input type="number" min={0} step="0.05" value={asked.premium} onChange={(event) => set({ premium: event.target.valueAsNumber || 0 })} /></Field>}
+          {asked.kind === "buy" && <NumberField label="Premium ₹" of={premium} />}
           <div className="row"><button type="submit" className="primary" disabled={lots.busy && given !== null}>Compute</button></div>
         </form>
         <ErrorNote error={lots.error} />

@@ -15,9 +15,10 @@ import { type Leaving, useLeaving } from "../shell/leaving";
 import { takeParameters } from "../shell/parameters";
 import { capital, compact, day, number, percent, profit, rupees, span } from "../ui/format";
 import { Card, Empty, ErrorNote, Field, Figure, Figures, Page } from "../ui/parts";
-import { baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, pickedLegs, readLegs, sideOf, TEMPLATES, underlyingOf } from "./builder_legs";
+import { NumberField, useNumber } from "../ui/typed_field";
+import { baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, pickedLegs, readLegs, sideOf, strikeProblem, TEMPLATES, underlyingOf } from "./builder_legs";
 import { expiryDates, expiryName, expiryWord, MOST_LEGS } from "./expiries";
-import { afterChange, NO_MISTAKES } from "./leg_problems";
+import { afterChange, amountOf, NO_MISTAKES, together, typedMistakes } from "./leg_problems";
 import { LegSaving, type OpenedFile } from "./leg_saving";
 import { type ChosenLeg, LegTable } from "./leg_table";
 import { useOptionChoice } from "./option_choice";
@@ -67,6 +68,8 @@ export default function Builder() {
   );
 }
 
+const TIMES = { whole: true, least: 1, most: 100 };
+
 interface BoardProps {
   row: UnderlyingRow;
   rows: readonly UnderlyingRow[];
@@ -102,10 +105,10 @@ function Board(props: BoardProps) {
   const mayAct = useRole("trader");
   const files = useAnswer<LegFileRow[]>(mayAct ? "/api/legs" : null);
   const [error, setError] = useState<unknown>(null);
-  const [times, setTimes] = useState(1);
+  const times = useNumber("1", TIMES);
   const [wrong, setWrong] = useState(NO_MISTAKES);
   useEffect(() => {
-    setTimes(1); // the lots of the file are as they stand there
+    times.reset("1"); // the lots of the file are as they stand there
     setWrong(NO_MISTAKES);
   }, [opened]);
   const word = props.expiry ? expiryWord(props.expiry, row.expiries) : "nearest";
@@ -141,22 +144,23 @@ function Board(props: BoardProps) {
     const date = dateOf(leg);
     const [chain, lines] = [chains.get(`${base}:${date}`), sorted.get(`${base}:${date}`) ?? []];
     const missing = expiriesOf(base).length ? `no ${expiryName(leg.keys.expiry || word || "nearest")} expiry of ${base} is listed` : `no options of ${base} are listed today`;
-    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: date ? (chain?.head?.problem ?? "") : missing, at: findContract(lines, leg) };
+    return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: strikeProblem(leg) ? "its value is no such number" : date ? (chain?.head?.problem ?? "") : missing, at: findContract(lines, leg) };
   });
   const built = chosen.map((one, at): BuiltLeg => {
     const { leg, at: found } = one;
     const [base, kind] = [baseOf(leg, row.underlying), kindOf(leg)];
-    const why = one.elsewhere || (one.loaded && !found ? "no such strike in the chain" : "");
+    const amount = amountOf(leg).value;
+    const mistyped = amount === null ? (kind === "equity" ? "its shares are no such number" : "its lots are no such number") : times.value === null ? "Times is no such number" : "";
+    const why = one.elsewhere || mistyped || (one.loaded && !found ? "no such strike in the chain" : "");
     const head = headOf(base);
     const wait = !found ? "waiting for quotes" : found.cell.ltp === null ? "no price has come yet" : found.cell.iv === null && isOption(leg) ? "its price gives no volatility yet" : "";
     const made: BuiltLeg = { number: at + 1, base, why, wait: why ? "" : wait, priced: null };
-    if (why || wait || !found || found.cell.ltp === null) return made;
+    if (why || wait || !found || found.cell.ltp === null || amount === null || times.value === null) return made;
     const own = isOption(leg) ? (chains.get(`${base}:${dateOf(leg)}`)?.head ?? null) : null;
     const laterDays = own && head ? Math.max(own.days - head.days, 0) : 0;
     const basis = laterDays && own?.forward && head?.forward ? own.forward - head.forward : 0;
     const carry = kind === "equity" && head?.forward && head.spot && head.days ? Math.log(head.forward / head.spot) / head.days : 0;
-    const amount = Math.max(Math.round(Number((kind === "equity" ? leg.keys.quantity : leg.keys.lots) || 1)) || 1, 1) * times;
-    const quantity = sideOf(leg) * amount * (found.cell.lot || row.lot);
+    const quantity = sideOf(leg) * amount * times.value * (found.cell.lot || row.lot);
     const product = (leg.keys.product ?? "").toUpperCase() || (kind === "equity" ? "CNC" : "");
     return { ...made, priced: { kind: kind === "equity" ? "share" : kind, strike: found.line.strike, quantity, entry: found.cell.ltp, iv: found.cell.iv ?? 0, laterDays, basis, carry, cell: found.cell, spot: head?.spot ?? head?.forward ?? 0, product } };
   });
@@ -180,18 +184,18 @@ function Board(props: BoardProps) {
       <Card title="Legs" plain actions={<TemplateChoice own={(files.data ?? []).map((one) => one.name)} onChoose={(name) => props.leaving.ask(() => props.onBegin(TEMPLATES[name]?.() ?? []))} onOwn={(name) => props.leaving.ask(() => void open(name, true))} />}>
         <ErrorNote error={files.error ?? error} />
         {!row.expiries.length && <p className="inside warn">No options of {row.underlying} are listed today: legs can be changed and saved, without prices.</p>}
-        <LegTable legs={chosen} wrong={wrong.legs} onChange={change} onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))} />
+        <LegTable legs={chosen} wrong={together(typedMistakes({}, legs), wrong).legs} onChange={change} onRemove={(id) => setLegs((before) => before.filter((one) => one.id !== id))} />
         <div className="inside row">
           <button type="button" disabled={legs.length >= MOST_LEGS} onClick={() => setLegs([...legs, newLeg(-1, "call", 2)])}>Add a leg</button>
-          <label className="row small">Times <input className="short" type="number" min={1} max={100} value={times} onChange={(event) => setTimes(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></label>
+          <NumberField label="Times" of={times} className="short" />
           <span className="muted small">{row.lot > 0 && `1 lot is ${number(row.lot)} units. `}Prices are the last ones, as if entered now, before charges.</span>
         </div>
       </Card>
       <Structure legs={built} underlying={row.underlying} headOf={headOf} />
       <LegSaving
-        key={opened?.turn ?? 0} files={files} underlying={row.underlying} legs={legs} expiry={word} times={times} opened={opened} onOpen={open} wrong={wrong} onWrong={setWrong}
-        edited={legsText(legs) !== props.begun || times !== 1} leaving={props.leaving} onUnsaved={props.onUnsaved}
-        problem={!legs.length ? "no leg" : !word && legs.some((leg) => !leg.keys.expiry && (kindOf(leg) === "call" || kindOf(leg) === "put")) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them; choose one for each leg` : ""}
+        key={opened?.turn ?? 0} files={files} underlying={row.underlying} legs={legs} expiry={word} times={times.value} opened={opened} onOpen={open} wrong={wrong} onWrong={setWrong}
+        edited={legsText(legs) !== props.begun || times.text !== "1"} leaving={props.leaving} onUnsaved={props.onUnsaved}
+        problem={!legs.length ? "no leg" : times.value === null ? `Times: ${times.problem}` : !word && legs.some((leg) => !leg.keys.expiry && (kindOf(leg) === "call" || kindOf(leg) === "put")) ? `a file names expiries as nearest, next, monthly or next monthly: ${day(props.expiry)} is none of them; choose one for each leg` : ""}
       />
     </>
   );

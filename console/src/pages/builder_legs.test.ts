@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { ChainLine } from "../generated/api";
-import { asKind, baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sentLeg, strikeOf, TEMPLATES } from "./builder_legs";
+import { asKind, baseOf, findContract, findFuture, findShares, isIndex, kindOf, type Leg, legsText, type LegTexts, newLeg, otherInstrument, pickedLegs, readLegs, sentLeg, strikeOf, strikeProblem, TEMPLATES, typedStrike } from "./builder_legs";
 import { expiryWord } from "./expiries";
-import { afterChange, byField, NO_MISTAKES, toldOf } from "./leg_problems";
+import { afterChange, amountOf, byField, NO_MISTAKES, toldOf, together, typedMistakes } from "./leg_problems";
 import { PLACED, PLACES, SECTIONS } from "./leg_sections";
 
 const EXPIRIES = ["2026-11-24", "2026-12-01", "2026-12-08", "2026-12-29", "2027-01-26"];
@@ -150,4 +150,29 @@ test("a mistake is kept with its field, whatever number its leg has by then, unt
   const left = afterChange(afterChange(found, ["limit"], 23), ["exit_time"]);
   expect([left.legs[23], Object.keys(left.file), toldOf(left, [23])]).toEqual([{}, ["risk_max_loss"], "1 field is wrong (the strategy): what is expected stands beside it."]);
   expect(toldOf(NO_MISTAKES, [1])).toBe("");
+});
+
+test("a value of a strike that is none stays as it was typed, chooses nothing and says what is expected", () => {
+  const leg = (how: "offset" | "delta" | "premium", text: string): Leg => put(newLeg(-1, "call", 0), { strike: typedStrike(how, text) });
+  expect([leg("offset", "3"), leg("offset", "-4"), leg("offset", "0"), leg("delta", ".25")].map((one) => one.keys.strike)).toEqual(["OTM 3", "ITM 4", "ATM", "DELTA 0.25"]);
+  for (const one of [leg("offset", "25"), leg("offset", "1.5"), leg("offset", ""), leg("delta", "-0.3"), leg("delta", "3"), leg("premium", "abc")]) {
+    expect(strikeOf(one)?.value).toBeNull();
+    expect(findContract([], one)).toBeNull();
+    expect(strikeProblem(one)).toContain(`found ${strikeOf(one)?.text || "nothing"}`);
+  }
+  expect(strikeOf(leg("delta", "abc"))).toEqual({ how: "delta", value: null, text: "abc" });
+});
+
+test("numbers and times are judged as they are typed, an emptied amount too", () => {
+  const legs = readLegs(FILE);
+  const [first, sold, , shares] = legs;
+  if (!first || !sold || !shares) throw new Error("no legs");
+  expect([toldOf(typedMistakes({ entry_time: "09:20", max_lots: "" }, legs), legs.map((leg) => leg.id)), amountOf(first).value, amountOf(sold).value, amountOf(shares).value]).toEqual(["", 2, 1, 500]);
+  const bad = [put(first, { lots: "", reentries: "1.5" }), put(sold, { lots: "0" }), put(shares, { quantity: "many" })];
+  const found = typedMistakes({ entry_time: "9:20 AM", risk_max_loss: "-4", max_lots: "0x10", exit_time: "15:10" }, bad);
+  expect(Object.keys(found.file).sort()).toEqual(["entry_time", "max_lots", "risk_max_loss"]);
+  expect(bad.map((leg) => Object.keys(found.legs[leg.id] ?? {}).sort())).toEqual([["lots", "reentries"], ["lots"], ["quantity"]]);
+  expect(bad.map((leg) => amountOf(leg).value)).toEqual([null, null, null]);
+  const both = together(found, { file: { risk_max_loss: "checked", sizing: "checked" }, legs: { [first.id]: { stop: "checked" } }, other: ["more"] });
+  expect([both.file.sizing, both.file.risk_max_loss, both.legs[first.id]?.stop, both.other]).toEqual(["checked", found.file.risk_max_loss, "checked", ["more"]]);
 });

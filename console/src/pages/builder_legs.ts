@@ -1,6 +1,7 @@
 /** Legs of the builder: templates, the contracts that they choose in a chain, and what a file of legs says of them. */
 import type { ChainCell, ChainFuture, ChainLine, LegFile } from "../generated/api";
 import { LEG_KEYS, type LegKeyName } from "../generated/leg_keys";
+import { type NumberRule, parseNumber, readNumber } from "../ui/typed";
 import { expiryDates } from "./expiries";
 
 export type How = "offset" | "delta" | "premium" | "strike";
@@ -21,15 +22,29 @@ export interface Leg {
   was: FileLeg | null;
 }
 
-/** How a leg chooses its strike, of which `value`; null for words that are none of these. */
+/** How a leg chooses its strike, of which `value`. */
 export interface StrikeRule {
   how: How;
   value: number;
 }
 
+/** Such a rule as the page has it: a value that is none is null, and stays as `text`. */
+export interface TypedStrike {
+  how: How;
+  value: number | null;
+  text: string;
+}
+
 export const HOW: Record<How, string> = { offset: "strikes from ATM", delta: "delta nearest", premium: "premium ₹ nearest", strike: "strike ₹" };
 /** Strikes from the money at most. */
-export const MOST_STRIKES = 20;
+const MOST_STRIKES = 20;
+/** What the value of each may be. */
+export const STRIKE_RULES: Record<How, NumberRule> = {
+  offset: { whole: true, least: -MOST_STRIKES, most: MOST_STRIKES },
+  delta: { above: 0, below: 1 },
+  premium: { above: 0 },
+  strike: { above: 0 },
+};
 
 let nextId = 1;
 
@@ -47,20 +62,36 @@ export function kindOf({ keys }: Leg): Right {
   return keys.right === "PE" ? "put" : "call";
 }
 
-export function strikeOf({ keys }: Leg): StrikeRule | null {
-  const found = /^(ATM|OTM|ITM|DELTA|PREMIUM|STRIKE)(?:\s+(\d+(?:\.\d+)?))?$/i.exec((keys.strike || "ATM").trim());
+/** How a leg chooses its strike; null for words that are none of these. */
+export function strikeOf({ keys }: Leg): TypedStrike | null {
+  const found = /^(ATM|OTM|ITM|DELTA|PREMIUM|STRIKE)(?:\s+(?:(\d+(?:\.\d+)?)|"(.*)"))?$/i.exec((keys.strike || "ATM").trim());
   if (!found) return null;
   const word = (found[1] ?? "").toUpperCase();
-  const value = Number(found[2] ?? 0);
-  const strikes = Math.min(Math.max(value, 1), MOST_STRIKES); // as the file is read
-  if (word === "ATM" || word === "OTM" || word === "ITM") return { how: "offset", value: word === "ITM" ? -strikes : word === "OTM" ? strikes : 0 };
-  return { how: word.toLowerCase() as How, value };
+  const offset = word === "ATM" || word === "OTM" || word === "ITM";
+  const how = offset ? "offset" : (word.toLowerCase() as How);
+  if (found[3] !== undefined) return { how, value: null, text: found[3] };
+  const size = Number(found[2] ?? 0);
+  const strikes = Math.min(Math.max(size, 1), MOST_STRIKES); // as the file is read
+  const value = !offset ? size : word === "ITM" ? -strikes : word === "OTM" ? strikes : 0;
+  return { how, value, text: String(value) };
+}
+
+/** What is wrong with the value by which a leg chooses its strike; empty if nothing is. */
+export function strikeProblem(leg: Leg): string {
+  const rule = strikeOf(leg);
+  return rule && rule.value === null ? readNumber(rule.text, STRIKE_RULES[rule.how]).problem : "";
+}
+
+/** What was typed as the value of such a rule: its words, and in quotes what no such value is. */
+export function typedStrike(how: How, text: string): string {
+  const { value } = readNumber(text, STRIKE_RULES[how]);
+  return value !== null ? strikeWords({ how, value }) : `${how === "offset" ? "OTM" : how.toUpperCase()} "${text}"`;
 }
 
 const moneyness = (value: number): string => (value === 0 ? "ATM" : `${value > 0 ? "OTM" : "ITM"} ${Math.abs(value)}`);
 
 /** A rule of a strike in the words of a file. */
-export const strikeWords = ({ how, value }: StrikeRule): string => (how === "offset" ? moneyness(value) : `${how.toUpperCase()} ${Math.abs(value)}`);
+export const strikeWords = ({ how, value }: StrikeRule): string => (how === "offset" ? moneyness(value) : `${how.toUpperCase()} ${value}`);
 
 /** The keys that make a leg another contract; those that it has no use for are taken out. */
 export function asKind(leg: Leg, kind: Right): LegTexts {
@@ -138,21 +169,22 @@ export function findContract(lines: readonly ChainLine[], leg: Leg): Found | nul
     }
     return best;
   };
-  if (!rule) return null;
+  if (!rule || rule.value === null) return null;
+  const wanted = rule.value;
   switch (rule.how) {
     case "offset": {
       const money = lines.findIndex((line) => line.at_money);
-      const line = lines[money + (kind === "call" ? rule.value : -rule.value)];
+      const line = lines[money + (kind === "call" ? wanted : -wanted)];
       return money < 0 || !line ? null : (sided.find((one) => one.line === line) ?? null);
     }
     case "strike":
-      return sided.find((one) => one.line.strike === rule.value) ?? null;
+      return sided.find((one) => one.line.strike === wanted) ?? null;
     case "delta":
-      return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - rule.value)));
+      return nearest((one) => (one.cell.delta === null ? null : Math.abs(Math.abs(one.cell.delta) - wanted)));
     case "premium":
       return nearest((one) => {
         const price = fairPrice(one.cell);
-        return price === null ? null : Math.abs(price - rule.value);
+        return price === null ? null : Math.abs(price - wanted);
       });
   }
 }
@@ -186,7 +218,7 @@ export function startOf(how: How, at: Found | null): LegTexts {
 }
 
 /** What a text says for a key that holds numbers; text that is none stays, for the check to say so. */
-export const asNumber = (text: string): string | number => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text.trim());
+export const asNumber = (text: string): string | number => parseNumber(text) ?? text.trim();
 
 /** A leg as a file has it, each key. */
 export function writtenLeg(leg: Leg, expiry: string, times = 1): FileLeg {

@@ -19,7 +19,9 @@ export function ConfigEditor(props: { name: string; title: string; onSaved?: () 
   const [error, setError] = useState<unknown>(null);
   const [result, setResult] = useState<ConfigDraftResult | null>(null);
   const file = answer.data;
-  useEffect(() => setText(file?.text ?? ""), [file]);
+  useEffect(() => {
+    if (file) setText(file.text);
+  }, [file]);
   useEffect(() => setResult(null), [text, version]);
   if (!admin) return null;
 

@@ -14,7 +14,7 @@ import { toast } from "../ui/toast";
 import { AccountChoice } from "./account_choice";
 import { asChoice, asNumber, type Leg, sentLeg, underlyingOf } from "./builder_legs";
 import { KeyField } from "./key_field";
-import { afterChange, byField, type Mistakes, toldOf } from "./leg_problems";
+import { afterChange, byField, type Mistakes, toldOf, together, typedMistakes } from "./leg_problems";
 import { PLACED, type PlacedKey, PLACES, SECTIONS } from "./leg_sections";
 import { PaperTrial } from "./paper_trial";
 
@@ -54,14 +54,17 @@ export interface OpenedFile extends LegFile {
   turn: number;
 }
 
+/** Puts the keyboard into the first field that is wrong. */
+const showFirstWrong = (): void => document.querySelector<HTMLElement>("main [aria-invalid=true]")?.focus();
+
 interface Props {
   files: Answer<LegFileRow[]>;
   underlying: string;
   legs: readonly Leg[];
   /** The word of a file for the expiry that is shown. */
   expiry: string;
-  /** Multiplies the lots. */
-  times: number;
+  /** Multiplies the lots; null while it is no such number. */
+  times: number | null;
   /** Why these legs cannot be written; empty if they can. */
   problem: string;
   opened: OpenedFile | null;
@@ -89,17 +92,27 @@ export function LegSaving(props: Props) {
   const was: Readonly<Record<string, string>> = opened ? before : {};
   const changes = Object.fromEntries(PLACED.filter((key) => (form[key] ?? "") !== (was[key] ?? "")).map((key) => [key, sent(form[key] ?? "", key)]));
   const retargeted = opened === null || underlyingOf(opened) !== props.underlying;
-  const values = version ? {} : { ...changes, ...(retargeted ? { underlying: props.underlying } : {}), legs: props.legs.map((leg) => sentLeg(leg, props.expiry, props.times)) };
+  const values = version ? {} : { ...changes, ...(retargeted ? { underlying: props.underlying } : {}), legs: props.legs.map((leg) => sentLeg(leg, props.expiry, props.times ?? 1)) };
   const asked = JSON.stringify([name, version, values]);
   useEffect(() => setResult(null), [asked]);
   useEffect(() => {
-    if (result?.problems.length) document.querySelector<HTMLElement>("main [aria-invalid=true]")?.focus();
+    if (result?.problems.length) showFirstWrong();
   }, [result]);
 
   const unsaved = mayAct && (props.edited || (opened !== null && retargeted) || PLACED.some((key) => (form[key] ?? "") !== (begun[key] ?? "")));
   useEffect(() => props.onUnsaved(unsaved), [unsaved]);
 
+  const ids = props.legs.map((leg) => leg.id);
+  const typed = typedMistakes(form, props.legs);
+  const mistyped = version ? "" : toldOf(typed, ids);
+  const wrong = together(typed, props.wrong);
+  const told = toldOf(wrong, ids);
+
   async function send(save: boolean): Promise<LegDraftResult | null> {
+    if (mistyped) {
+      showFirstWrong();
+      return null;
+    }
     setBusy(true);
     setError(null);
     const body: LegDraft = { values, version, source: ofFile ? "" : (opened?.name ?? ""), expected: opened?.digest ?? "", save };
@@ -111,7 +124,7 @@ export function LegSaving(props: Props) {
         await props.onOpen(made.name);
       }
       setResult(made);
-      const found = byField(made.problems, version ? [] : props.legs.map((leg) => leg.id));
+      const found = byField(made.problems, version ? [] : ids);
       props.onWrong(() => found);
       return made;
     } catch (failure) {
@@ -132,9 +145,6 @@ export function LegSaving(props: Props) {
 
   const badName = name && !/^[A-Za-z][A-Za-z0-9_]*$/.test(name) ? `expected letters, digits and _ behind a letter, found ${name}` : null;
   const unusable = !name ? "it has no name yet" : badName ? `its name: ${badName}` : version === "" ? props.problem : "";
-  const usable = !unusable;
-  const { wrong } = props;
-  const told = toldOf(wrong, props.legs.map((leg) => leg.id));
   const field = (key: PlacedKey, hint = true) => {
     const same = {
       value: form[key] ?? "",
@@ -176,8 +186,8 @@ export function LegSaving(props: Props) {
       </div>
       {SECTIONS.slice(1).map(section)}
       <div className="row">
-        <button type="button" disabled={busy || !usable} onClick={() => void send(false)}>Check</button>
-        <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
+        <button type="button" disabled={busy || unusable !== ""} onClick={() => void send(false)}>Check</button>
+        <button type="button" className="primary" disabled={busy || mistyped !== "" || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
         {opened && !ofFile && <span className="muted small">{name ? "" : "give it a name: "}a copy of {opened.name}, of its own from then on</span>}
         {!mayAct && ["Backtest this", "Run on paper"].map((what) => <button key={what} type="button" disabled>{what}</button>)}
         {ofFile && <To href={`/reports?strategy=${encodeURIComponent(name)}`}>Backtest this</To>}
@@ -188,11 +198,11 @@ export function LegSaving(props: Props) {
         <Dialog title="Unsaved changes" onClose={props.leaving.stay}>
           <form onSubmit={(event) => event.preventDefault()}>
             <p>{ofFile ? `What you changed of ${name} is` : "These legs are"} not saved. What comes next takes their place.</p>
-            {unusable && <p className="warn small">They cannot be saved so: {unusable}.</p>}
+            {(unusable || mistyped) && <p className="warn small">They cannot be saved so: {unusable || mistyped}.</p>}
             <footer>
               <button type="button" onClick={props.leaving.stay} data-focus>Stay</button>
               <button type="button" className="danger" disabled={busy} onClick={props.leaving.go}>Discard</button>
-              <button type="button" className="primary" disabled={busy || !usable} onClick={() => void saveAndGo()}>Save</button>
+              <button type="button" className="primary" disabled={busy || (unusable || mistyped) !== ""} onClick={() => void saveAndGo()}>Save</button>
             </footer>
           </form>
         </Dialog>

@@ -4,7 +4,7 @@ import type { ChainLine } from "../generated/api";
 import { LEG_KEYS, type LegKeyName } from "../generated/leg_keys";
 import { compact, number, percent, price, symbol } from "../ui/format";
 import { Badge, Figure, Figures, Scrolled } from "../ui/parts";
-import { asKind, type Found, HOW, type How, kindOf, type Leg, type LegTexts, MOST_STRIKES, type Right, sideOf, startOf, strikeOf, strikeWords } from "./builder_legs";
+import { asKind, type Found, HOW, type How, kindOf, type Leg, type LegTexts, type Right, sideOf, startOf, strikeOf, typedStrike } from "./builder_legs";
 import { expiryName } from "./expiries";
 import { KeyControl, KeyField, marked, Wrong } from "./key_field";
 import type { Mistakes } from "./leg_problems";
@@ -114,7 +114,7 @@ function LegLines(props: Props & { chosen: ChosenLeg; number: number }) {
             <span title="The risk profile decides the lots; priced here as one lot">{text("profile")}</span>
           ) : (
             <input
-              {...marked(path(amount), wrong[amount])} className="short" type="number" min={1} max={listed ? 100 : undefined} aria-label={label(listed ? "Lots" : "Shares")} value={text(amount)}
+              {...marked(path(amount), wrong[amount])} className="short" inputMode="numeric" maxLength={12} aria-label={label(listed ? "Lots" : "Shares")} value={text(amount)}
               onChange={(event) => change({ [amount]: event.target.value })}
             />
           )}
@@ -174,21 +174,21 @@ function StrikeValue({ rule, lines, onRule, ...control }: StrikeProps) {
   const [typed, setTyped] = useState<string | null>(null);
   if (!rule) return <KeyControl {...control} className="short" />;
   const same = { ...marked(control.path, control.wrong), "aria-label": control.label };
-  const words = (value: number): string => strikeWords({ how: rule.how, value });
   if (rule.how === "strike") {
     return (
-      <select {...same} value={rule.value} onChange={(event) => onRule(words(Number(event.target.value)))}>
-        {!lines.some((line) => line.strike === rule.value) && <option value={rule.value}>{number(rule.value)}</option>}
+      <select {...same} value={rule.text} onChange={(event) => onRule(typedStrike("strike", event.target.value))}>
+        {!lines.some((line) => line.strike === rule.value) && <option value={rule.text}>{number(rule.value)}</option>}
         {lines.map((line) => <option key={line.strike} value={line.strike}>{number(line.strike)}</option>)}
       </select>
     );
   }
   return (
     <input
-      {...same} className="short" type="number" step={rule.how === "delta" ? 0.05 : 1} {...(rule.how === "offset" ? { min: -MOST_STRIKES, max: MOST_STRIKES } : {})} value={typed ?? rule.value} onBlur={() => setTyped(null)}
+      {...same} className="short" inputMode={rule.how === "offset" ? "text" : "decimal"} maxLength={12} value={typed ?? rule.text} onBlur={() => setTyped(null)}
       onChange={(event) => {
-        setTyped(event.target.value);
-        onRule(words(event.target.valueAsNumber || 0));
+        const text = event.target.value.replaceAll('"', "");
+        setTyped(text);
+        onRule(typedStrike(rule.how, text));
       }}
     />
   );

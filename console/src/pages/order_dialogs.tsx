@@ -8,6 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { number, price } from "../ui/format";
 import { ErrorNote, Field, type Tone } from "../ui/parts";
 import { OrderState } from "../ui/states";
+import { NumberField, useNumber } from "../ui/typed_field";
 import { orderText } from "./orders";
 
 interface Props {
@@ -66,38 +67,29 @@ export function CancelDialog(props: Props) {
   );
 }
 
-const amount = (text: string): number | null => (text === "" ? 0 : /^\d+(\.\d+)?$/.test(text) ? Number(text) : null);
+const OR_UNCHANGED = { above: 0, empty: 0 };
 
 export function ModifyDialog(props: Props) {
   const { order, moved, changed, look } = useSeenOrder(props.id);
-  const [limit, setLimit] = useState("");
-  const [trigger, setTrigger] = useState("");
-  const [quantity, setQuantity] = useState("");
+  const limit = useNumber("", OR_UNCHANGED);
+  const trigger = useNumber("", OR_UNCHANGED);
+  const quantity = useNumber("", { ...OR_UNCHANGED, whole: true });
   const [taken, setTaken] = useState<ActionTaken | null>(null);
   if (!order) return <Gone {...props} />;
   if (taken) return <OrderFollow order={order.id} taken={taken} onClose={props.onClose} />;
-  const [newLimit, newTrigger, newQuantity] = [amount(limit), amount(trigger), amount(quantity)];
-  const bad = newLimit === null || newTrigger === null || newQuantity === null || !Number.isInteger(newQuantity);
-  const nothing = !newLimit && !newTrigger && !newQuantity;
+  const bad = limit.value === null || trigger.value === null || quantity.value === null;
+  const nothing = !limit.value && !trigger.value && !quantity.value;
   return (
     <ActionDialog
       title="Modify the order" action="modify" button="Modify the order" changed={changed}
-      body={bad || nothing ? null : { order: order.id, version: order.version, price: newLimit, trigger: newTrigger, quantity: newQuantity }}
+      body={bad || nothing ? null : { order: order.id, version: order.version, price: limit.value, trigger: trigger.value, quantity: quantity.value }}
       onClose={props.onClose} onTaken={setTaken}
     >
       <Seen order={order} moved={moved} look={look} />
       <div className="form">
-        <Field label="New price ₹" error={newLimit === null ? "a number such as 101.50" : null}>
-          <input inputMode="decimal" placeholder={order.price ? price(order.price) : "unchanged"} value={limit} onChange={(event) => setLimit(event.target.value.trim())} />
-        </Field>
-        {order.trigger_price > 0 && (
-          <Field label="New trigger ₹" error={newTrigger === null ? "a number such as 98.00" : null}>
-            <input inputMode="decimal" placeholder={price(order.trigger_price)} value={trigger} onChange={(event) => setTrigger(event.target.value.trim())} />
-          </Field>
-        )}
-        <Field label="New units, filled ones included" error={newQuantity === null ? "a whole number" : null}>
-          <input inputMode="numeric" placeholder={number(order.quantity)} value={quantity} onChange={(event) => setQuantity(event.target.value.trim())} />
-        </Field>
+        <NumberField label="New price ₹" example={order.price ? price(order.price) : "unchanged"} of={limit} />
+        {order.trigger_price > 0 && <NumberField label="New trigger ₹" example={price(order.trigger_price)} of={trigger} />}
+        <NumberField label="New units, filled ones included" example={number(order.quantity)} of={quantity} />
       </div>
     </ActionDialog>
   );

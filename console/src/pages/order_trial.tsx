@@ -7,6 +7,7 @@ import { useTopic } from "../live/hooks";
 import { number, price, rupees, units, words } from "../ui/format";
 import { Badge, Card, ErrorNote, Field, Figure, Figures } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
+import { NumberField, useNumber } from "../ui/typed_field";
 
 const RULES: readonly Column<TrialRule>[] = [
   { id: "answer", name: "Answer", value: (row) => (row.denial ? 0 : row.unknown ? 1 : 2), cell: (row) => <Badge tone={row.denial ? "bad" : row.unknown ? "care" : "good"}>{row.denial ? "denies" : row.unknown ? "cannot tell" : "passes"}</Badge> },
@@ -26,11 +27,11 @@ export function OrderTrial() {
   const [account, setAccount] = useState("");
   const [instrument, setInstrument] = useState("");
   const [side, setSide] = useState<1 | -1>(1);
-  const [lots, setLots] = useState("1");
+  const lots = useNumber("1", { whole: true, least: 1, most: 100_000 });
   const [kind, setKind] = useState<Kind>("MARKET");
-  const [limit, setLimit] = useState(0);
-  const [trigger, setTrigger] = useState(0);
-  const [stop, setStop] = useState(0);
+  const limit = useNumber("", { above: 0 });
+  const trigger = useNumber("", { above: 0 });
+  const stop = useNumber("0", { least: 0 });
   const [product, setProduct] = useState<NonNullable<TrialRequest["product"]>>("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -42,11 +43,13 @@ export function OrderTrial() {
 
   async function ask(event: FormEvent) {
     event.preventDefault();
+    const [limitAt, triggerAt] = [kind === "MARKET" ? 0 : limit.value, kind === "SL" ? trigger.value : 0];
+    if (lots.value === null || stop.value === null || limitAt === null || triggerAt === null) return;
     setBusy(true);
     setError(null);
     const body: TrialRequest = {
-      strategy: name, account, instrument, lots: side * Number(lots), order_type: kind, product, stop_price: stop,
-      limit_price: kind === "MARKET" ? 0 : limit, trigger_price: kind === "SL" ? trigger : 0,
+      strategy: name, account, instrument, lots: side * lots.value, order_type: kind, product,
+      stop_price: stop.value, limit_price: limitAt, trigger_price: triggerAt,
     };
     try {
       setResult(await post<TrialResult>("/api/risk/trial", body));
@@ -58,11 +61,6 @@ export function OrderTrial() {
     }
   }
 
-  const rupeesOf = (label: string, value: number, change: (value: number) => void) => (
-    <Field label={label}>
-      <input type="number" min={0} step="0.05" value={value} onChange={(event) => change(event.target.valueAsNumber || 0)} />
-    </Field>
-  );
   return (
     <Card title="What would this order do?">
       <form className="form" onSubmit={ask}>
@@ -87,15 +85,15 @@ export function OrderTrial() {
             <option value={-1}>SELL</option>
           </select>
         </Field>
-        <Field label="Lots"><input type="number" required min={1} max={100000} step={1} value={lots} onChange={(event) => setLots(event.target.value)} /></Field>
+        <NumberField label="Lots" of={lots} />
         <Field label="Type">
           <select value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
             {(["MARKET", "LIMIT", "SL"] as const).map((one) => <option key={one}>{one}</option>)}
           </select>
         </Field>
-        {kind !== "MARKET" && rupeesOf("Limit ₹", limit, setLimit)}
-        {kind === "SL" && rupeesOf("Trigger ₹", trigger, setTrigger)}
-        {rupeesOf("Stop ₹ (0: as configured)", stop, setStop)}
+        {kind !== "MARKET" && <NumberField label="Limit ₹" of={limit} />}
+        {kind === "SL" && <NumberField label="Trigger ₹" of={trigger} />}
+        <NumberField label="Stop ₹ (0: as configured)" of={stop} />
         <Field label="Product">
           <select value={product} onChange={(event) => setProduct(event.target.value as typeof product)}>
             <option value="">the strategy's</option>

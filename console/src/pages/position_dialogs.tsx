@@ -7,6 +7,7 @@ import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
 import { clock, number, profit, rupees, symbol, units } from "../ui/format";
 import { Field } from "../ui/parts";
+import { NumberField, useNumber } from "../ui/typed_field";
 import { AnswerFollow } from "./order_dialogs";
 import { held, isOpen } from "./positions";
 
@@ -76,23 +77,20 @@ export function CloseRunDialog({ row, onClose }: { row: StructureRow; onClose: (
   );
 }
 
-const rupeesOrNull = (text: string): number | null => (text === "" ? 0 : /^\d+(\.\d+)?$/.test(text) ? Number(text) : null);
-
 export function ClaimDialog(props: Props) {
   const seen = useSeenPosition(props.id);
   const strategies = useTopic("strategies").rows;
   const [strategy, setStrategy] = useState("");
-  const [stop, setStop] = useState("");
-  const [paid, setPaid] = useState("");
+  const stop = useNumber("", { above: 0, empty: 0 });
+  const paid = useNumber("", { above: 0, empty: 0 });
   const [taken, setTaken] = useState<ActionTaken | null>(null);
   if (taken) return <AnswerFollow taken={taken} onClose={props.onClose} />;
   if (!seen.position) return <Gone {...props} />;
-  const [stopAt, paidAt] = [rupeesOrNull(stop), rupeesOrNull(paid)];
-  const ready = strategy && stopAt !== null && paidAt !== null;
+  const ready = strategy && stop.value !== null && paid.value !== null;
   return (
     <ActionDialog
       title="Claim units" action="claim" button="Claim" changed={seen.changed} onClose={props.onClose} onTaken={setTaken}
-      body={ready ? { position: seen.position.id, version: seen.position.version, strategy, stop: stopAt, price: paidAt } : null}
+      body={ready ? { position: seen.position.id, version: seen.position.version, strategy, stop: stop.value, price: paid.value } : null}
     >
       <Seen {...seen} position={seen.position} />
       <div className="form">
@@ -105,12 +103,8 @@ export function ClaimDialog(props: Props) {
             <option value="manual">manual (to be closed by hand)</option>
           </select>
         </Field>
-        <Field label="Stop at ₹ (empty: none)" error={stopAt === null ? "a price such as 98.50" : null}>
-          <input inputMode="decimal" value={stop} onChange={(event) => setStop(event.target.value.trim())} />
-        </Field>
-        <Field label="Price paid ₹ (empty: the broker's)" error={paidAt === null ? "a price such as 101.20" : null}>
-          <input inputMode="decimal" value={paid} onChange={(event) => setPaid(event.target.value.trim())} />
-        </Field>
+        <NumberField label="Stop at ₹ (empty: none)" of={stop} />
+        <NumberField label="Price paid ₹ (empty: the broker's)" of={paid} />
       </div>
     </ActionDialog>
   );

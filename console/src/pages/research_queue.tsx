@@ -9,9 +9,11 @@ import { useTopic } from "../live/hooks";
 import { takeParameters } from "../shell/parameters";
 import { moment } from "../ui/format";
 import { Badge, Card, ErrorNote, Field, Share, type Tone } from "../ui/parts";
+import { NumberField, useNumber } from "../ui/typed_field";
 
 const TONES: Record<string, Tone> = { waiting: "", running: "info", done: "good", failed: "bad", cancelled: "care", interrupted: "care" };
 const KINDS: Record<ResearchRequest["kind"], string> = { backtest: "Backtest", optimize: "Optimise parameters", "walk-forward": "Walk forward", check: "Check for faults", parity: "Live against backtest" };
+const DAYS = { whole: true, least: 1, most: 5000 };
 const list = (text: string): string[] => text.split(/[\s;]+/).filter(Boolean);
 
 export function ResearchQueue(props: { onEnded: () => void }) {
@@ -73,21 +75,24 @@ function NewRun(props: { onQueued: () => void }) {
   const [instrument, setInstrument] = useState("");
   const [options, setOptions] = useState("");
   const [parameters, setParameters] = useState("");
-  const [trials, setTrials] = useState(100);
-  const [trainDays, setTrainDays] = useState(60);
-  const [testDays, setTestDays] = useState(20);
+  const trials = useNumber("100", { whole: true, least: 1, most: 1_000_000 });
+  const trainDays = useNumber("60", DAYS);
+  const testDays = useNumber("20", DAYS);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const searches = kind === "optimize" || kind === "walk-forward";
+  const walks = kind === "walk-forward";
+  const searches = kind === "optimize" || walks;
   const wrong = (field: string): string | null => (error instanceof ApiFailure && error.body.field === field ? error.message : null);
 
   async function queue(event: FormEvent) {
     event.preventDefault();
+    const [most, train, test] = [searches ? trials.value : 0, walks ? trainDays.value : 0, walks ? testDays.value : 0];
+    if (most === null || train === null || test === null) return;
     setBusy(true);
     setError(null);
     const body: ResearchRequest = {
-      request_id: requestId(), kind, strategy, data: list(data), first, last, instrument, options: list(options), parameters: list(parameters), trials: searches ? trials : 0,
-      train_days: kind === "walk-forward" ? trainDays : 0, test_days: kind === "walk-forward" ? testDays : 0,
+      request_id: requestId(), kind, strategy, data: list(data), first, last, instrument, options: list(options), parameters: list(parameters),
+      trials: most, train_days: train, test_days: test,
     };
     try {
       await post("/api/research", body);
@@ -119,20 +124,12 @@ function NewRun(props: { onQueued: () => void }) {
         <Field label={searches ? "Values: fast_period=5:30:5 slow_period=40,60" : "Parameters: fast_period=10 …"} error={wrong("parameters")} wide>
           <input required={searches} value={parameters} onChange={(event) => setParameters(event.target.value)} />
         </Field>
-        {searches && <Field label="Trials"><input type="number" min={1} value={trials} onChange={(event) => setTrials(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} /></Field>}
-        {kind === "walk-forward" && <Days label="Days to choose on" value={trainDays} onChange={setTrainDays} />}
-        {kind === "walk-forward" && <Days label="Days to judge on" value={testDays} onChange={setTestDays} />}
+        {searches && <NumberField label="Trials" of={trials} />}
+        {walks && <NumberField label="Days to choose on" of={trainDays} />}
+        {walks && <NumberField label="Days to judge on" of={testDays} />}
         <div className="row"><button type="submit" className="primary" disabled={busy}>{busy ? "Asking…" : "Queue"}</button><span className="muted small">runs one at a time, beside trading, at the lowest priority</span></div>
       </form>
       <ErrorNote error={error} />
     </Card>
-  );
-}
-
-function Days(props: { label: string; value: number; onChange: (days: number) => void }) {
-  return (
-    <Field label={props.label}>
-      <input type="number" min={1} max={5000} value={props.value} onChange={(event) => props.onChange(Math.max(1, Math.round(event.target.valueAsNumber) || 1))} />
-    </Field>
   );
 }

@@ -1,5 +1,5 @@
 /** Strategies: state, parameters, what each waits for; one of them with its books. */
-import { useMemo, useState } from "react";
+import { type FormEvent, useMemo, useState } from "react";
 import { Link as To, useLocation, useParams } from "wouter";
 import { post, requestId } from "../api/client";
 import { useAnswer } from "../api/hooks";
@@ -12,10 +12,11 @@ import { clock, number, percent, price, symbol, when } from "../ui/format";
 import { rowsOfToday } from "../ui/days";
 import { InstrumentName } from "../ui/instrument_name";
 import { ChartView } from "../report/view";
-import { Badge, Card, ErrorNote, Figure, Figures, Page, Profit } from "../ui/parts";
+import { Badge, Card, ErrorNote, Field, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Result, Side, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
 import { type Column, Table } from "../ui/table";
+import { NumberField, useNumber } from "../ui/typed_field";
 import { WhyButton, WhyDialog } from "../ui/why";
 import { ORDER_COLUMNS, orderKey } from "./orders";
 import { CloseRunDialog } from "./position_dialogs";
@@ -184,29 +185,38 @@ const TIMEFRAMES = ["1m", "3m", "5m", "10m", "15m", "30m", "1h"];
 
 /** Candles of what it watches with indicators, fills and stops, and the premium of its legs: asked for, since it costs. */
 function Chart({ name }: { name: string }) {
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<{ timeframe: string; period: number; multiplier: number } | null>(null);
   const [timeframe, setTimeframe] = useState("");
-  const answer = useAnswer<Report>(asked ? `/api/strategies/${encodeURIComponent(name)}/chart` : null, { timeframe });
+  const period = useNumber("", { whole: true, least: 2, most: 100, empty: 0 });
+  const multiplier = useNumber("", { above: 0, most: 20, empty: 0 });
+  const answer = useAnswer<Report>(asked ? `/api/strategies/${encodeURIComponent(name)}/chart` : null, asked ?? {});
   // kept while the data are: a chart is drawn anew for another one
   const charts = useMemo(
     () => (answer.data?.sections ?? []).flatMap((section) => section.blocks.flatMap((block) => (block.type === "chart" ? [{ ...block, title: block.title || section.title }] : []))),
     [answer.data],
   );
+  const draw = (event: FormEvent) => {
+    event.preventDefault();
+    if (period.value === null || multiplier.value === null) return;
+    const now = { timeframe, period: period.value, multiplier: multiplier.value };
+    if (JSON.stringify(now) === JSON.stringify(asked)) answer.again();
+    else setAsked(now);
+  };
   return (
-    <Card
-      title="Chart"
-      actions={
-        <>
-          <select aria-label="Bars" value={timeframe} onChange={(event) => setTimeframe(event.target.value)}>
-            <option value="">bars of its exit</option>
+    <Card title="Chart">
+      <form className="form" onSubmit={draw}>
+        <Field label="Bars">
+          <select value={timeframe} onChange={(event) => setTimeframe(event.target.value)}>
+            <option value="">its own</option>
             {TIMEFRAMES.map((one) => <option key={one}>{one}</option>)}
           </select>
-          <button type="button" className="small" disabled={answer.busy && asked} onClick={() => (asked ? answer.again() : setAsked(true))}>
-            {asked ? (answer.busy ? "Drawing…" : "Draw again") : "Draw candles, indicators, fills"}
-          </button>
-        </>
-      }
-    >
+        </Field>
+        <NumberField label="Supertrend period" example="as its exit's, else none" of={period} />
+        <NumberField label="Supertrend multiplier" example="as its exit's, else none" of={multiplier} />
+        <div className="row">
+          <button type="submit" disabled={answer.busy && asked !== null}>{asked ? (answer.busy ? "Drawing…" : "Draw again") : "Draw candles, indicators, fills"}</button>
+        </div>
+      </form>
       <ErrorNote error={answer.error} />
       {answer.data?.subtitle && <p className="muted small">{answer.data.subtitle}</p>}
       {charts.map((chart, index) => <ChartView key={`${chart.title}${index}`} chart={chart} />)}

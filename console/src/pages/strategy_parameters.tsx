@@ -8,17 +8,21 @@ import type { ParameterDraft, ParameterDraftResult, ParameterFile, StrategyRow }
 import { version as versionName } from "../ui/format";
 import { Card, Diff, ErrorNote, Field, Figure, Figures } from "../ui/parts";
 import { toast } from "../ui/toast";
+import { parseNumber, readNumber } from "../ui/typed";
 
 type Value = string | number | boolean | null;
 
 const text = (value: unknown): string => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? ""));
 
-/** A field's text as the file has it: of the kind that the running value has; a number that is none stays text, and is refused. */
+/** A field's text as the file has it: of the kind that the running value has. */
 function sent(typed: string, running: unknown): Value {
   if (typed.trim() === "") return null;
   if (typeof running === "boolean") return typed === "true";
-  return typeof running === "number" && Number.isFinite(Number(typed)) ? Number(typed) : typed.trim();
+  return (typeof running === "number" ? parseNumber(typed) : null) ?? typed.trim();
 }
+
+/** What is wrong with a field's text by itself; empty if nothing is. */
+const problemOf = (typed: string, running: unknown): string => (typeof running === "number" ? readNumber(typed, { empty: 0 }).problem : "");
 
 export function Parameters({ row }: { row: StrategyRow }) {
   const trader = useRole("trader");
@@ -63,6 +67,7 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
   if (!file) return <ErrorNote error={answer.error} />;
   const { digest } = file;
   const waiting = names.filter((name) => name in file.values && text(file.values[name]) !== text(row.parameters[name]));
+  const mistaken = !version && changed.some((name) => problemOf(typed[name] ?? "", row.parameters[name]));
   const wrong = (name: string): string | undefined => result?.problems.find((one) => one.field === `parameters.${name}`)?.text;
 
   async function send(save: boolean) {
@@ -91,14 +96,15 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
         {names.map((name) => {
           const change = (value: string) => setTyped({ ...typed, [name]: value });
           const [value, running] = [typed[name] ?? inFile(name), row.parameters[name]];
+          const problem = (changed.includes(name) && problemOf(value, running)) || wrong(name);
           return (
-            <Field key={name} label={name} error={wrong(name)}>
+            <Field key={name} label={name} error={problem}>
               {typeof running === "boolean" ? (
                 <select value={value} disabled={version !== ""} onChange={(event) => change(event.target.value)}>
                   {["", "true", "false"].map((word) => <option key={word} value={word}>{word || "default"}</option>)}
                 </select>
               ) : (
-                <input value={value} maxLength={200} disabled={version !== ""} inputMode={typeof running === "number" ? "decimal" : "text"} placeholder="default" onChange={(event) => change(event.target.value)} />
+                <input value={value} maxLength={200} disabled={version !== ""} aria-invalid={problem ? true : undefined} inputMode={typeof running === "number" ? "decimal" : "text"} placeholder="default" onChange={(event) => change(event.target.value)} />
               )}
             </Field>
           );
@@ -113,7 +119,7 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
         )}
       </div>
       <div className="row">
-        <button type="button" disabled={busy || (!version && !changed.length)} onClick={() => void send(false)}>Check</button>
+        <button type="button" disabled={busy || mistaken || (!version && !changed.length)} onClick={() => void send(false)}>Check</button>
         <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
         <span className="muted small">An empty field takes the default. What runs keeps its values until the next start of the stack.</span>
       </div>

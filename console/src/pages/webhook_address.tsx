@@ -4,6 +4,8 @@ import { post } from "../api/client";
 import type { NewAddress, NewWebhook, WebhookAddress, WebhookChanged } from "../generated/api";
 import { Dialog } from "../ui/dialog";
 import { Badge, ErrorNote, Field } from "../ui/parts";
+import { timeProblem, windowProblem } from "../ui/typed";
+import { NumberField, TimeField, useNumber } from "../ui/typed_field";
 
 const SENDERS = ["tradingview", "chartink", "amibroker", "generic"] as const;
 const lines = (text: string): string[] => text.split("\n").map((one) => one.trim()).filter(Boolean);
@@ -35,11 +37,11 @@ function ShownOnce({ made }: { made: WebhookAddress }) {
 
 /** Another address for a webhook. */
 export function RotateDialog({ name, onClose, onChanged }: { name: string; onClose: () => void; onChanged: () => void }) {
-  const [overlap, setOverlap] = useState("0");
+  const overlap = useNumber("0", { whole: true, least: 0, most: 1440 });
   const [made, setMade] = useState<WebhookAddress | null>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const minutes = /^\d{1,4}$/.test(overlap) ? Number(overlap) : null;
+  const minutes = overlap.value;
   async function rotate(event: FormEvent) {
     event.preventDefault();
     if (minutes === null) return;
@@ -61,7 +63,7 @@ export function RotateDialog({ name, onClose, onChanged }: { name: string; onClo
       ) : (
         <form onSubmit={(event) => void rotate(event)}>
           <p>The old address is unknown from then on, or after the minutes that it is given.</p>
-          <Field label="Minutes that the old one still holds" error={minutes === null ? "a number of minutes, 0 to 1440" : null}><input inputMode="numeric" value={overlap} onChange={(event) => setOverlap(event.target.value.trim())} /></Field>
+          <NumberField label="Minutes that the old one still holds" of={overlap} />
           <ErrorNote error={error} />
           <footer><button type="submit" className="primary" disabled={busy || minutes === null}>{busy ? "Making…" : "Make a new address"}</button></footer>
         </form>
@@ -103,8 +105,8 @@ export function NewWebhookDialog({ onClose, onChanged }: { onClose: () => void; 
           <Field label="Name"><input required maxLength={41} value={name} onChange={(event) => set({ name: event.target.value.trim() })} /></Field>
           <Field label="Sender"><select value={sender} onChange={(event) => set({ sender: event.target.value as NewWebhook["sender"] })}>{SENDERS.map((one) => <option key={one}>{one}</option>)}</select></Field>
           <Field label="Mode"><select value={mode} onChange={(event) => set({ mode: event.target.value as typeof mode })}>{["", "LONG", "SHORT", "BOTH"].map((one) => <option key={one} value={one}>{one || "usual for the sender"}</option>)}</select></Field>
-          <Field label="Entries in"><input placeholder="09:20-15:00" maxLength={20} disabled={positional} value={window} onChange={(event) => set({ window: event.target.value.trim() })} /></Field>
-          <Field label="Square-off"><input placeholder="15:15" maxLength={8} disabled={positional} value={form.squareOff} onChange={(event) => set({ squareOff: event.target.value.trim() })} /></Field>
+          <TimeField label="Entries in" example="09:20-15:00" check={windowProblem} disabled={positional} value={window} onChange={(text) => set({ window: text })} />
+          <TimeField label="Square-off" example="15:15" check={timeProblem} disabled={positional} value={form.squareOff} onChange={(text) => set({ squareOff: text })} />
           <Field label="Only from these addresses"><input placeholder="any" maxLength={400} value={form.ips} onChange={(event) => set({ ips: event.target.value })} /></Field>
           <Field label="Only with this certificate"><input placeholder="none" maxLength={60} value={certificate} onChange={(event) => set({ certificate: event.target.value })} /></Field>
           <Field label="Mappings, one a line: RELIANCE=NSE:RELIANCE,MIS,1" wide><textarea rows={3} maxLength={20000} value={form.maps} onChange={(event) => set({ maps: event.target.value })} /></Field>

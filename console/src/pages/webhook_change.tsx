@@ -7,6 +7,8 @@ import { number, symbol } from "../ui/format";
 import { Card, ErrorNote, Field } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { toast } from "../ui/toast";
+import { timeProblem, windowProblem } from "../ui/typed";
+import { TimeField } from "../ui/typed_field";
 import { CsvProblems, RotateDialog } from "./webhook_address";
 
 export function WebhookForm(props: { row: WebhookRow; onChanged: (mappings: boolean) => void }) {
@@ -75,8 +77,8 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: (mappings: bool
       )}
       <form className="form" onSubmit={save}>
         <Field label="Mode"><select value={mode} onChange={(event) => setMode(event.target.value)}>{["", "LONG", "SHORT", "BOTH"].map((one) => <option key={one} value={one}>{one || `as it is (${row.mode})`}</option>)}</select></Field>
-        <Field label="Entries in"><input placeholder={row.window || "09:20-15:00"} maxLength={20} value={window} onChange={(event) => setWindow(event.target.value.trim())} /></Field>
-        <Field label="Square-off"><input placeholder={row.square_off || "15:15"} maxLength={8} value={squareOff} onChange={(event) => setSquareOff(event.target.value.trim())} /></Field>
+        <TimeField label="Entries in" example={row.window || "09:20-15:00"} check={windowProblem} value={window} onChange={setWindow} />
+        <TimeField label="Square-off" example={row.square_off || "15:15"} check={timeProblem} value={squareOff} onChange={setSquareOff} />
         <Field label="Mappings, one a line, new or in place of those of their symbols: RELIANCE=NSE:RELIANCE,MIS,1" wide>
           <textarea rows={2} maxLength={20000} value={maps} onChange={(event) => setMaps(event.target.value)} />
         </Field>

@@ -3,7 +3,7 @@ import { Suspense, useEffect, useState } from "react";
 import { Link as To, Route, Router, Switch, useLocation } from "wouter";
 import { useHashLocation } from "wouter/use-hash-location";
 import { loadSession } from "../api/client";
-import { useRole, useSession } from "../api/session";
+import { useEnded, useRole, useSession } from "../api/session";
 import { connection, useLink, useTopic } from "../live/hooks";
 import type { HaltRow } from "../generated/api";
 import { Card, ErrorNote, Fence, Page } from "../ui/parts";
@@ -11,14 +11,16 @@ import { Toasts } from "../ui/toast";
 import { ConfirmHost } from "./confirm";
 import { Emergency, type EmergencyKind, HaltsDialog } from "./emergency";
 import { Head } from "./head";
-import { Login } from "./login";
+import { Login, LoginAgain } from "./login";
 import { PAGES, type PageEntry, pageAt } from "./pages";
 
 export function App() {
   const session = useSession();
+  const ended = useEnded();
   const [error, setError] = useState<unknown>(null);
   const [turn, setTurn] = useState(0);
-  const needed = !session || (!session.user && !session.csrf);
+  const now = ended ?? session;
+  const needed = !now || (!now.user && !now.csrf);
   // a new turn asks again
   useEffect(() => {
     if (needed) loadSession().then(() => setError(null), setError);
@@ -39,13 +41,18 @@ export function App() {
   }
   if (!session.user) return <Login session={session} />;
   return (
-    <Router hook={useHashLocation}>
-      <Shell key={session.user.name} mode={session.mode} />
-    </Router>
+    <>
+      <Router hook={useHashLocation}>
+        <Shell key={session.user.name} mode={session.mode} away={ended !== null} />
+      </Router>
+      {ended && <LoginAgain session={ended} owner={session.user.name} />}
+    </>
   );
 }
 
-function Shell(props: { mode: string }) {
+/** All of the page; while it is `away` its user has to log in again, and it is kept out of sight. */
+function Shell(props: { mode: string; away: boolean }) {
+  const { away } = props;
   const link = useLink();
   const [menu, setMenu] = useState(false);
   const [emergency, setEmergency] = useState<{ kind: EmergencyKind; account?: string; strategy?: string } | null>(null);
@@ -60,6 +67,7 @@ function Shell(props: { mode: string }) {
     connection.start();
     return () => connection.stop();
   }, []);
+  useEffect(() => (away ? () => connection.renew() : undefined), [away]);
   useEffect(() => {
     document.title = `[${props.mode.toUpperCase()}] ${page?.name ?? "Not found"} · MyTrading`;
   }, [props.mode, page]);
@@ -67,13 +75,13 @@ function Shell(props: { mode: string }) {
   useEffect(() => setMenu(false), [place]);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
-      if (!event.altKey || !event.shiftKey || event.code !== "KeyH" || !trader) return;
+      if (!event.altKey || !event.shiftKey || event.code !== "KeyH" || !trader || away) return;
       event.preventDefault();
       setEmergency((now) => now ?? { kind: "Halt" });
     };
     addEventListener("keydown", key);
     return () => removeEventListener("keydown", key);
-  }, [trader]);
+  }, [trader, away]);
 
   const resume = (row: HaltRow) => {
     setListed(false);
@@ -82,7 +90,7 @@ function Shell(props: { mode: string }) {
   const showHalts = () => (trader && halts.length === 1 && halts[0] && halts[0].kind !== "flatten" ? resume(halts[0]) : setListed(true));
 
   return (
-    <div className={`mode-${props.mode} ${link.fresh ? "" : "stale"}`}>
+    <div className={`mode-${props.mode} ${link.fresh ? "" : "stale"} ${away ? "away" : ""}`}>
       {trader && (
         <button type="button" className="skip danger" onClick={() => setEmergency({ kind: "Halt" })}>
           Halt trading (Alt+Shift+H)

@@ -1,13 +1,14 @@
 /** The head of every page: mode, market clock, session, feed age, trading level, halt. */
 import { useEffect, useRef, useState } from "react";
 import { post } from "../api/client";
-import { currentSession, setSession, useSession } from "../api/session";
+import { dropPage, useSession } from "../api/session";
 import { useLink, useStack } from "../live/hooks";
 import { ist, span } from "../ui/format";
 import { Profit } from "../ui/parts";
 import { toast } from "../ui/toast";
 import type { HaltRow } from "../generated/api";
 import { haltSummary, haltText, haltTexts } from "./halts";
+import { askToLeave } from "./leaving";
 import { applyTheme, type Theme, theme } from "./theme";
 
 interface Props {
@@ -157,8 +158,7 @@ function UserMenu(props: { name: string; role: string }) {
       toast("bad", `The logout did not arrive: ${error instanceof Error ? error.message : ""}`);
       return;
     }
-    const session = currentSession();
-    if (session) setSession({ ...session, user: null, csrf: "" });
+    dropPage();
   }
   return (
     <details className="user" ref={menu}>
@@ -182,7 +182,7 @@ function UserMenu(props: { name: string; role: string }) {
           </select>
         </label>
         <a href="#/me">My account, password, sessions</a>
-        <button type="button" onClick={leave}>
+        <button type="button" onClick={() => askToLeave(() => void leave())}>
           Log out
         </button>
       </div>

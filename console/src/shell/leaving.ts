@@ -13,6 +13,11 @@ export interface Leaving {
   stay: () => void;
 }
 
+let asks: ((go: () => void) => void) | null = null;
+
+/** Does what drops the page, after its question if something on it is unsaved. */
+export const askToLeave = (go: () => void): void => (asks ?? ((now) => now()))(go);
+
 export function useLeaving(unsaved: boolean): Leaving {
   const [waiting, setWaiting] = useState<(() => void) | null>(null);
   const left = useRef(false);
@@ -33,7 +38,9 @@ export function useLeaving(unsaved: boolean): Leaving {
     const warn = (event: Event): void => event.preventDefault();
     for (const name of ["popstate", "hashchange"]) addEventListener(name, hold, true);
     addEventListener("beforeunload", warn);
+    asks = (go) => setWaiting(() => go);
     return () => {
+      asks = null;
       for (const name of ["popstate", "hashchange"]) removeEventListener(name, hold, true);
       removeEventListener("beforeunload", warn);
     };

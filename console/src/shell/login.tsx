@@ -1,21 +1,58 @@
 /** Login, and the first user of a new installation. */
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useLayoutEffect, useRef, useState } from "react";
 import { ApiFailure, post } from "../api/client";
-import { setSession } from "../api/session";
+import { dropPage, setSession } from "../api/session";
 import type { SessionInfo } from "../generated/api";
 import { ErrorNote, Field } from "../ui/parts";
 
 export function Login(props: { session: SessionInfo }) {
   return (
     <main className={`login mode-${props.session.mode}`}>
-      <section className="card">
-        <header>
-          <h1>MyTrading</h1>
-          <span className="mode">{props.session.mode.toUpperCase()}</span>
-        </header>
-        <div className="inside">{props.session.first_user ? <FirstUser /> : <LoginForm />}</div>
-      </section>
+      <LoginCard mode={props.session.mode}>{props.session.first_user ? <FirstUser /> : <LoginForm />}</LoginCard>
     </main>
+  );
+}
+
+/** The login over a page whose session ended. The page waits for its owner; anybody else begins with an empty one. */
+export function LoginAgain({ session, owner }: { session: SessionInfo; owner: string }) {
+  const element = useRef<HTMLDialogElement>(null);
+  const show = () => {
+    if (element.current && !element.current.open) element.current.showModal();
+  };
+  useLayoutEffect(() => {
+    const dialog = element.current;
+    show();
+    return () => dialog?.close();
+  }, []);
+  const other = session.user?.name;
+  return (
+    <dialog ref={element} className="over" aria-label="Log in again" onCancel={(event) => event.preventDefault()} onClose={show}>
+      <div className={`login mode-${session.mode}`}>
+        <LoginCard mode={session.mode}>
+          {other ? (
+            <div className="stack note care">
+              <p>{other} is logged in in this browser now. What {owner} typed on this page is kept for {owner} alone, and is lost if {other} goes on here.</p>
+              <button type="button" onClick={dropPage}>Go on as {other}</button>
+            </div>
+          ) : (
+            <p className="note care">The session of {owner} has ended. The page is kept with what was typed on it, until {owner} logs in again.</p>
+          )}
+          {session.first_user ? <FirstUser /> : <LoginForm name={owner} />}
+        </LoginCard>
+      </div>
+    </dialog>
+  );
+}
+
+function LoginCard(props: { mode: string; children: ReactNode }) {
+  return (
+    <section className="card">
+      <header>
+        <h1>MyTrading</h1>
+        <span className="mode">{props.mode.toUpperCase()}</span>
+      </header>
+      <div className="inside">{props.children}</div>
+    </section>
   );
 }
 
@@ -37,8 +74,8 @@ function useForm(path: string) {
   return { error, busy, send };
 }
 
-function LoginForm() {
-  const [name, setName] = useState("");
+function LoginForm(props: { name?: string }) {
+  const [name, setName] = useState(props.name ?? "");
   const [password, setPassword] = useState("");
   const [totp, setTotp] = useState("");
   const form = useForm("/api/login");
@@ -47,10 +84,10 @@ function LoginForm() {
   return (
     <form className="stack" onSubmit={(event) => form.send(event, { name, password, ...(codeNeeded ? { totp } : {}) })}>
       <Field label="Name">
-        <input autoFocus required autoComplete="username" value={name} onChange={(event) => setName(event.target.value)} />
+        <input autoFocus={!props.name} required autoComplete="username" value={name} onChange={(event) => setName(event.target.value)} />
       </Field>
       <Field label="Password">
-        <input type="password" required autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} />
+        <input type="password" autoFocus={Boolean(props.name)} required autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} />
       </Field>
       {codeNeeded && (
         <Field label="Code of your authenticator">

@@ -46,16 +46,17 @@ FOLDER = Path("runs") / "charts"
 
 def strategy_chart(
     name: OwnerName,
-    timeframe: str = typer.Option("", "--timeframe", "-t", help=f"{', '.join(TIMEFRAMES)}; default: as its exit's."),
-    period: int = typer.Option(0, "--period", min=0, help="Of the Supertrend; default: as its exit's, else 7."),
-    multiplier: float = typer.Option(0.0, "--multiplier", min=0.0, help="Likewise; else 3."),
+    timeframe: str = typer.Option("", "--timeframe", "-t", help=f"{', '.join(TIMEFRAMES)}; default: its own."),
+    period: int = typer.Option(0, "--period", min=0, help="Of a Supertrend; default: as its exit's, else none."),
+    multiplier: float = typer.Option(0.0, "--multiplier", min=0.0, help="Likewise; 3 for a period alone."),
     out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: runs/charts/NAME.html."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
     """Draw what a strategy watches with its indicators, fills and stops, and the premium of its legs with Supertrend.
 
-    Of a flat strategy the legs are those of its last run.
+    Of a flat strategy the legs are those of its last run. Bars are those of its Supertrend exit, else of its first
+    timeframe; without that exit no Supertrend is drawn unless one is asked for.
     """
     from mytrading.cli.research.stop_history import stop_history
     from mytrading.cli.shell.target import load_calendar
@@ -65,9 +66,9 @@ def strategy_chart(
     with find_stack(profile) as found:
         body = found.ask(StrategyQuery(strategy=name, limit=0))
         now = int(found.ask(StatusQuery())["market_ns"])
-        rule = _rule(found.config, body["name"], timeframe, period, multiplier)
         legs, is_open = premium_legs(body)
         run, calendar = found.config.strategy(body["name"]), load_calendar(found.config.home)
+        rule = chart_rule(run, "", timeframe, period, multiplier)
         watched = [name for name in body["watches"] if run is not None and run.plan is None]
         if not legs and not watched:
             fail(ERROR, f"{body['name']} holds nothing and has no trade yet: there is no premium to draw")
@@ -86,7 +87,10 @@ def strategy_chart(
     charts = []
     for name in watched:
         candles = aggregate(minutes[name], rule["timeframe"], calendar, now)
-        drawn = {"instrument": name, **rule, "bars": supertrend_rows(candles, rule["period"], rule["multiplier"])}
+        own = chart_rule(run, name, timeframe, period, multiplier)
+        drawn = {"instrument": name, **own, "bars": supertrend_rows(candles, own["period"], own["multiplier"])}
+        if own["period"]:
+            content |= own  # for the line that names it
         if candles:
             charts.append(symbol_chart(drawn, [overlays[name]]))
     if not rows and not charts:
@@ -94,14 +98,15 @@ def strategy_chart(
     single: list[ChartSeries] = []
     if len(units) == 1 and bars:
         (leg,) = units
-        own = aggregate(minutes[leg], rule["timeframe"], calendar, now)
-        single, content = _trading_series(body, leg, bars, stops), {**content, "bars": with_own_range(rows, own)}
+        of_leg = aggregate(minutes[leg], rule["timeframe"], calendar, now)
+        single, content = _trading_series(body, leg, bars, stops), {**content, "bars": with_own_range(rows, of_leg)}
     path = _written(strategy_report(content, charts, single), out, body["name"])
     if not rows:
         print(f"{path}: {', '.join(watched)}")
         return
     last = rows[-1]
-    print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}, {last['signal']}{'' if is_open else ', closed'}")
+    signal = f", {last['signal']}" if rule["period"] else ""
+    print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}{signal}{'' if is_open else ', closed'}")
 
 
 def with_own_range(rows: Sequence[Mapping[str, Any]], bars: Iterable[Bar]) -> list[dict[str, Any]]:
@@ -131,11 +136,17 @@ def _check_timeframe(timeframe: str) -> None:
         fail(USAGE, f"--timeframe: expected one of {', '.join(TIMEFRAMES)}, found {timeframe!r}")
 
 
-def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier: float) -> dict[str, Any]:
-    run = config.strategy(name)
-    trend = run.rules.trend if run is not None else TrendRule()
-    span, lines = timeframe or timeframe_name(trend.minutes), period or trend.period
-    return {"timeframe": span, "period": lines, "multiplier": multiplier or trend.multiplier}
+def chart_rule(
+    run: StrategyRun | None, instrument: str, timeframe: str = "", period: int = 0, multiplier: float = 0.0
+) -> dict[str, Any]:
+    """Return `timeframe`, `period` and `multiplier` of a chart of an instrument (empty: of the premium): those given,
+    else the strategy's own. A period of 0 is no Supertrend: its exit has none on these bars, and none is given."""
+    own = run.rules.trend if run is not None and run.rules.trend.exit is not None else None
+    bars = timeframe or (timeframe_name(own.minutes) if own else run.timeframes[0] if run is not None else "1m")
+    if not (period or multiplier or (own is not None and own.instrument == instrument)):
+        return {"timeframe": bars, "period": 0, "multiplier": 0.0}
+    usual = own or TrendRule()
+    return {"timeframe": bars, "period": period or usual.period, "multiplier": multiplier or usual.multiplier}
 
 
 def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -165,15 +176,19 @@ def _stored_minutes(config: RunConfig, instruments: Iterable[str]) -> dict[str, 
 
 
 def supertrend_rows(bars: list[Bar], period: int, multiplier: float) -> list[dict[str, Any]]:
-    """Return a row per bar with its Supertrend: `line` (None at first), `signal` BUY, SELL or NEUTRAL."""
+    """Return a row per bar with its Supertrend: `line` (None at first), `signal` BUY, SELL or NEUTRAL; of a period of 0
+    each row has none."""
     import numpy as np
 
     from mytrading.core.indicators.supertrend import supertrend
 
     high, low, close = (np.array([getattr(bar, name) for bar in bars]) for name in ("high", "low", "close"))
-    trend = supertrend(high, low, close, period, multiplier)
+    lines, directions = np.full(len(bars), np.nan), np.zeros(len(bars), np.int8)
+    if period:
+        trend = supertrend(high, low, close, period, multiplier)
+        lines, directions = trend.line, trend.direction
     rows = []
-    for bar, line, direction in zip(bars, trend.line, map(int, trend.direction), strict=True):
+    for bar, line, direction in zip(bars, lines, map(int, directions), strict=True):
         prices = {name: round(getattr(bar, name), 2) for name in ("open", "high", "low", "close")}
         level = None if np.isnan(line) else round(float(line), 2)
         moment = {"start_ns": bar.start_ns, "at": format_ist(bar.start_ns)}
@@ -297,7 +312,7 @@ def _trading_series(body: dict[str, Any], instrument: str, bars: Sequence[Bar], 
 def strategy_report(
     content: dict[str, Any], charts: Sequence[ReportChart] = (), trading: Sequence[ChartSeries] = ()
 ) -> Report:
-    """Return the report: `charts` of what the strategy watches, then candles of its premium with the Supertrend in two
+    """Return the report: `charts` of what the strategy watches, then candles of its premium with its Supertrend in two
     colours, the moment of entry and, of a single leg, `trading`: its fills and its stop."""
     from mytrading.reports.document import VERSION, ChartLine, Report, ReportSection
 
@@ -311,7 +326,8 @@ def strategy_report(
         chart = candle_chart(rows, "premium", lines)
         sections.append(ReportSection(what, [replace(chart, series=[*chart.series, *trading])]))
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
-    rule = f"{content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
+    trend = f", Supertrend {content['period']}, {content['multiplier']:g}" if content["period"] else ""
+    rule = f"{content['timeframe']} bars{trend}"
     closed = "" if content["open"] or not legs else "; closed"
     subtitle = f"{legs}{'; ' if legs else ''}{rule}{closed}. Minutes without a bar of every leg are left out."
     return Report(version=VERSION, kind="chart", title=name, subtitle=subtitle, sections=sections)
@@ -335,7 +351,9 @@ def candle_chart(
     at = charts.chart_times(starts)
     candles = charts.Candles(starts, table[0], table[1], table[2], table[3], table[4], 0)
     panels = [ChartPanel("price", "price", 0.75)]
-    series = charts.candle_series(candles, name) + charts.trend_series(rows, at)
+    series = charts.candle_series(candles, name)
+    if any(row["line"] is not None for row in rows):
+        series += charts.trend_series(rows, at)
     if table[4].any():
         panels.append(ChartPanel("volume", "integer", 0.15))
         series += charts.candle_series(candles, name, volume_panel=1)[1:]

@@ -22,6 +22,8 @@ MOST = 200
 LARGEST = 64_000_000
 _DEPTH = 4
 Timeframe = Annotated[str, QueryParameter(max_length=4)]
+Period = Annotated[int, QueryParameter(ge=0, le=1000)]
+Multiplier = Annotated[float, QueryParameter(ge=0, le=100)]
 
 
 class _ReportHead(msgspec.Struct, frozen=True):
@@ -48,12 +50,15 @@ def show_report(state: State, name: FromPath[Path]) -> Response[bytes]:
 
 
 @get("/api/strategies/{name:str}/chart", sync_to_thread=True)
-def show_strategy_chart(state: State, name: FromPath[str], timeframe: Timeframe = "") -> Response[bytes]:
+def show_strategy_chart(
+    state: State, name: FromPath[str], timeframe: Timeframe = "", period: Period = 0, multiplier: Multiplier = 0.0
+) -> Response[bytes]:
     """The chart of a strategy: candles, its indicators, fills and stops, the premium of its legs with Supertrend.
-    Without a `timeframe` (1m, 5m, …) bars are those of its exit's Supertrend."""
+    Without a `timeframe` (1m, 5m, …) bars are its own; without `period` and `multiplier` so is the Supertrend."""
     with TemporaryDirectory() as folder:
         page = Path(folder) / "chart.html"
-        words = ("strategies", "chart", "--out", str(page), f"--timeframe={timeframe}")
+        trend = (f"--period={period}", f"--multiplier={multiplier}")
+        words = ("strategies", "chart", "--out", str(page), f"--timeframe={timeframe}", *trend)
         run_shell(state.config, *words, "--", name[:64])
         written = next(Path(folder).glob("*.json"), None)
         if written is None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.research.charts import premium_legs, strategy_report, supertrend_rows, with_own_range
+from mytrading.cli.research.charts import chart_rule, premium_legs, strategy_report, supertrend_rows, with_own_range
 from mytrading.core.bars.premium import HeldLeg
 from mytrading.core.time import MINUTE
+from mytrading.messages.exit_rules import StrategyRules, TrendExit, TrendRule
 from mytrading.messages.market import Bar
+from mytrading.messages.run_config import StrategyRun
 from tests.kit.pages import charts_of, titles
 
 CLOSES = [100, 101, 102, 101, 103, 106, 110, 113, 112, 108, 103, 99, 96, 97, 101, 106]
@@ -30,6 +32,44 @@ def test_line_is_that_of_the_golden_vector_and_tells_a_signal() -> None:
         line if line is None else pytest.approx(line, abs=0.006) for line in LINES
     ]
     assert [row["signal"] for row in rows()][1:6] == ["NEUTRAL", "SELL", "SELL", "SELL", "BUY"]
+
+
+def strategy(*timeframes: str, trend: TrendRule | None = None) -> StrategyRun:
+    rules = StrategyRules(trend=trend or TrendRule())
+    return StrategyRun(
+        name="Mine", file="mine.py", symbols=("NSE:SBIN",), long=None, short=None, timeframes=timeframes, rules=rules
+    )
+
+
+def test_chart_has_the_bars_and_the_supertrend_of_its_strategy_and_no_others() -> None:
+    none = {"period": 0, "multiplier": 0.0}
+    plain = strategy("15m", "1m")
+    assert chart_rule(plain, "") == {"timeframe": "15m", **none}, "neither 5m nor Supertrend 7, 3"
+    assert chart_rule(plain, "NSE:SBIN", "3m") == {"timeframe": "3m", **none}
+    assert chart_rule(plain, "", period=10) == {"timeframe": "15m", "period": 10, "multiplier": 3.0}
+    assert chart_rule(plain, "", multiplier=2.0) == {"timeframe": "15m", "period": 7, "multiplier": 2.0}
+    own = {"timeframe": "3m", "period": 9, "multiplier": 2.5}
+    premium = strategy("1m", trend=TrendRule(exit=TrendExit.BREAKDOWN, period=9, multiplier=2.5, minutes=3))
+    assert chart_rule(premium, "") == own
+    assert chart_rule(premium, "NSE:SBIN") == {"timeframe": "3m", **none}, "its exit looks at the premium"
+    assert chart_rule(premium, "NSE:SBIN", period=20) == {**own, "period": 20}
+    watched = strategy(
+        "1m",
+        trend=TrendRule(exit=TrendExit.BREAKOUT, period=9, multiplier=2.5, minutes=3, instrument="NSE:SBIN"),
+    )
+    assert chart_rule(watched, "NSE:SBIN") == own and chart_rule(watched, "")["period"] == 0
+
+
+def test_chart_without_a_supertrend_draws_and_names_none() -> None:
+    bars = [Bar("NFO:A", "15m", k * MINUTE, (k + 1) * MINUTE, 100.0, 101.0, 99.0, 100.5) for k in range(20)]
+    drawn = supertrend_rows(bars, 0, 0.0)
+    assert {(row["line"], row["direction"], row["signal"]) for row in drawn} == {(None, 0, "NEUTRAL")}
+    leg = {"instrument": "NFO:A", "quantity": -65, "price": 100.0}
+    reported = {"strategy": "Mine", "timeframe": "15m", "period": 0, "multiplier": 0.0, "open": True, "legs": [leg],
+            "entered_ns": 0, "bars": drawn}  # fmt: skip
+    report = strategy_report(reported)
+    assert "15m bars." in report.subtitle and "Supertrend" not in report.subtitle
+    assert [one.name for one in charts_of(report, "NFO:A")[0].series] == ["premium"]
 
 
 def position(instrument: str, quantity: int, price: float = 100.0) -> dict[str, Any]:
