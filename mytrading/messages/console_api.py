@@ -510,6 +510,16 @@ class CalendarDay(msgspec.Struct, frozen=True, kw_only=True):
     holiday: str
 
 
+class FeedSwitch(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the serving source, takeover or failback, as the audit log of the state folder keeps it."""
+
+    wall_ms: int | None
+    kind: str
+    previous: str
+    to: str
+    reason: str
+
+
 class FeedMonitor(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/feed: where quotes come from. `figures` are those of the feed's heartbeat, `history` its connections."""
 
@@ -530,6 +540,8 @@ class FeedMonitor(msgspec.Struct, frozen=True, kw_only=True):
     switches: int
     reconnects: int
     figures: dict[str, float]
+    failovers: list[FeedSwitch]
+    """Changes of the serving source, also of days and starts before, the newest first."""
     history: list[LogLine]
 
 

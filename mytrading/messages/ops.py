@@ -13,7 +13,7 @@ from mytrading.messages.control import (
     TradingState,
     WithdrawRequested,
 )
-from mytrading.messages.enums import OrderType, Product
+from mytrading.messages.enums import OrderType, Product, TradingLevel
 from mytrading.messages.instruments import Instrument
 
 Reply = TypeVar("Reply")
@@ -61,10 +61,12 @@ class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class LevelSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_set"):
-    """The trading level that holds now, and what the file KILL says, if it is there."""
+    """The trading level that holds now, and what the file KILL says, if it is there. `overall`: after the resume of one
+    account the level of all, which it leaves."""
 
     trading: TradingState
     kill: dict[str, Any] | None = None
+    overall: TradingLevel = TradingLevel.NORMAL
 
 
 class SwitchSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="switch_set"):

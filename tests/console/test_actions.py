@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -206,6 +206,119 @@ def test_every_emergency_is_given_with_its_scope_and_ended_again(site: ConsoleSi
     assert [row["action"] for row in site.api(viewer, "/api/audit?user=asha&limit=11")][::-1] == [
         "halt", "resume", "halt", "switch", "switch", "reduce", "resume", "switch", "switch", "kill", "unkill",
     ]  # fmt: skip
+
+
+class Given(NamedTuple):
+    """An emergency: what is chosen in its dialog, and what the button, the audit and the head say of it then."""
+
+    kind: str
+    scope: str
+    button: str
+    action: str
+    target: str
+    head: str
+    """Word of the head while it is in force, which leads to its end."""
+    end: str
+    """Button that ends it."""
+    ended_by: str
+    """Action of the audit that ends it."""
+    word: str = "halt"
+    """Level that the stack has then; of a strategy "off"."""
+
+
+ALL, ONE, RUN = "Everything", "paper", "Alternating"
+GIVEN = (
+    Given("Halt", ALL, "Halt everything", "halt", "all accounts", "HALTED", "Resume everything", "resume"),
+    Given("Halt", ONE, "Halt account paper", "halt", ONE, "paper HALTED", "Resume account paper", "resume"),
+    Given("Halt", RUN, f"Stop entries of {RUN}", "switch", RUN, f"{RUN} OFF", f"Allow entries of {RUN}", "switch",
+          "off"),
+    Given("Reduce only", ALL, "Only reduce: everything", "reduce", "all accounts", "REDUCE ONLY", "Resume everything",
+          "resume", "reduce"),
+    Given("Reduce only", ONE, "Only reduce: account paper", "reduce", ONE, "paper REDUCE ONLY",
+          "Resume account paper", "resume", "reduce"),
+    Given("Flatten", RUN, f"Flatten strategy {RUN}", "flatten", RUN, f"{RUN} OFF", f"Allow entries of {RUN}",
+          "switch", "off"),
+    Given("Flatten", ONE, "Flatten account paper", "flatten", ONE, "paper HALTED", "Resume account paper", "resume"),
+    Given("Flatten", ALL, "Flatten everything", "flatten", "all accounts", "HALTED", "Resume everything", "resume"),
+    Given("Kill file", "", "Write the kill file", "kill", "halt", "KILL", "Remove the kill file", "unkill"),
+)  # fmt: skip
+"""Every emergency that the stack has, with every scope that it has for it."""
+
+
+def in_force(site: ConsoleSite) -> list[tuple[str, str, str]]:
+    """What holds entries back by the stack itself: of whom, the level, and who gave it."""
+    now = site.stack.ask("status")
+    found = [(row["account"], row["level"], row["by"]) for row in now["held_back"]]
+    found += [(row["strategy"], "off", row["by"]) for row in now["switched_off"]]
+    return found + ([("KILL", now["kill"]["word"], now["kill"]["by"])] if now["kill"] else [])
+
+
+def give(viewer: PageViewer, one: Given, reason: str) -> None:
+    """Give an emergency by its dialog, which offers the scopes that the stack has for it, and no other."""
+    viewer.press("HALT", exact=True)
+    dialog = viewer.dialog("Emergency")
+    dialog.get_by_role("button", name=one.kind, exact=True).click()
+    scope = dialog.get_by_label("Scope")
+    if one.scope:
+        options = set(scope.locator("option").all_inner_texts())
+        of_strategies = set() if one.kind == "Reduce only" else {RUN, "Condor"}
+        assert options & {ALL, ONE, RUN, "Condor"} == {ALL, ONE, *of_strategies}
+        scope.select_option(label=one.scope)
+    assert bool(one.scope) == bool(scope.count()), "the kill file has no scope"
+    dialog.get_by_label("Reason").fill(reason)
+    submit = dialog.locator("footer button[type=submit]")
+    assert submit.inner_text().startswith(one.button), submit.inner_text()
+    submit.click()
+
+
+def test_every_emergency_with_every_scope_says_what_it_does_acts_is_audited_and_is_ended(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    for one in GIVEN:
+        reason, flattens = f"table of {one.kind} {one.scope}", one.kind == "Flatten"
+        if flattens:
+            eventually(lambda of=one: {RUN} & {*site.stack.held()} if of.scope == RUN else site.stack.held(), 120)  # type: ignore[misc]
+        give(viewer, one, reason)
+        if flattens:
+            flat = viewer.dialog("Flatten").get_by_text("Flat: confirmed twice by the books").first
+            flat.wait_for(timeout=120_000)
+            held = site.stack.held()
+            assert RUN not in held and (one.scope == RUN or held == {}), (one, held)
+            viewer.page.keyboard.press("Escape")
+        viewer.button(one.head, exact=True).wait_for()
+        subject = {ALL: "all", "": "KILL"}.get(one.scope, one.scope)
+        ((name, level, by),) = in_force(site)
+        assert (name, level) == (subject, one.word) and (by == "console:asha" or not one.scope), (one, by)
+        (given, *_) = site.api(viewer, f"/api/audit?user=asha&action={one.action}&limit=1")
+        assert (given["target"], given["result"]) == (one.target, "done") and reason in given["details"], (one, given)
+        assert '"by":"console:asha"' in given["details"] or not one.scope
+
+        viewer.press(one.head, exact=True)
+        viewer.dialog("Emergency").get_by_role("button", name=one.end, exact=True).click()
+        viewer.confirm()
+        viewer.button(one.head, exact=True).wait_for(state="detached")
+        assert in_force(site) == []
+        (ended, *_) = site.api(viewer, "/api/audit?user=asha&limit=1")
+        assert (ended["action"], ended["result"]) == (one.ended_by, "done"), (one, ended)
+
+
+def test_resume_of_a_part_says_what_still_holds_it_back(site: ConsoleSite, viewer: PageViewer) -> None:
+    emergency(viewer, "Halt")
+    viewer.button("HALTED", exact=True).wait_for()
+    viewer.press("HALT", exact=True)
+    dialog = viewer.dialog("Emergency")
+    dialog.get_by_role("button", name="Resume", exact=True).click()
+    for scope in ("paper", "Condor"):
+        dialog.get_by_label("Scope").select_option(label=scope)
+        dialog.get_by_text("Entries of all accounts stay HALTED: choose Everything to end that.").wait_for()
+    dialog.get_by_label("Scope").select_option(label="paper")
+    dialog.get_by_role("button", name="Resume account paper").click()
+    viewer.confirm()
+    viewer.said("paper: normal; all accounts are still halted: resume everything")
+    viewer.button("HALTED", exact=True).wait_for()
+    emergency(viewer, "Resume", "Everything")
+    viewer.confirm()
+    viewer.button("HALTED", exact=True).wait_for(state="detached")
 
 
 def test_emergency_asks_for_what_its_button_says_whatever_was_chosen_before(viewer: PageViewer) -> None:

@@ -490,6 +490,134 @@ def test_legs_in_shares_and_of_another_underlying_are_priced_and_said_to_be_else
     assert viewer.too_wide() == [] and viewer.serious_findings() == []
 
 
+BANK = "BANKNIFTY"
+
+
+def two_indices(viewer: PageViewer) -> Drawn:
+    """A strangle of NIFTY, and one of BANKNIFTY below it, with all prices there."""
+    page = viewer.page
+    page.get_by_label("Template").select_option("Short strangle")
+    for leg, right in ((3, "call"), (4, "put")):
+        page.get_by_role("button", name="Add a leg").click()
+        page.get_by_role("button", name=f"More of leg {leg}").click()
+        page.locator(f'[name="legs[{leg}].instrument"]').fill(BANK)
+        page.get_by_role("button", name=f"More of leg {leg}").click()
+        page.get_by_label(f"Contract type of leg {leg}").select_option(right)
+    page.get_by_text("Incomplete: legs 3, 4 (BANKNIFTY) are not in this picture").wait_for()
+    page.locator(".payoff").wait_for()
+    return settled(viewer)
+
+
+def settled(viewer: PageViewer) -> Drawn:
+    """The figures at a moment at which the margin is known, which is asked again where the money moves a strike on."""
+    return eventually(lambda: found if (found := Drawn(viewer)).rupees("Margin together of all legs") else None, 30)
+
+
+def pictured(drawn: Drawn, at: slice, lot: int) -> None:
+    """Facts of a short strangle are those of its own two legs."""
+    received = sum(drawn.last[at])
+    low, high = sorted(drawn.strikes[at])
+    assert drawn.facts["Most loss"] == "unlimited"
+    assert drawn.rupees("Most profit") == pytest.approx(received * lot, abs=2)
+    assert drawn.breakevens() == pytest.approx([low - received, high + received], abs=1)
+
+
+def test_legs_of_two_underlyings_have_their_own_lots_prices_and_pictures_and_are_saved(
+    site: ConsoleSite, viewer: PageViewer
+) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    lots = {row["underlying"]: row["lot"] for row in site.api(viewer, "/api/underlyings")}
+    assert lots[BANK] and lots[BANK] != lots["NIFTY"]
+    drawn = two_indices(viewer)
+    page.get_by_text(f"1 lot is {lots['NIFTY']} units of NIFTY, {lots[BANK]} units of BANKNIFTY.").wait_for()
+    names = page.locator(".legs td[data-name=Contract]").all_inner_texts()
+    assert [re.match("[A-Z]+", name)[0] for name in names] == ["NIFTY", "NIFTY", BANK, BANK]  # type: ignore[index]
+    assert viewer.table("legs").evaluate("one => one.scrollWidth - one.clientWidth") <= 0, "long names hide no column"
+    page.get_by_role("heading", name="Payoff of NIFTY, legs 1, 2").wait_for()
+    pictured(drawn, slice(0, 2), lots["NIFTY"])
+    premium = sum(drawn.last[:2]) * lots["NIFTY"] + sum(drawn.last[2:]) * lots[BANK]
+    assert drawn.rupees("Premium received of all legs") == pytest.approx(premium, abs=2)
+    page.get_by_label("Underlying of the picture").select_option(BANK)
+    page.get_by_role("heading", name="Payoff of BANKNIFTY, legs 3, 4").wait_for()
+    page.get_by_text("Incomplete: legs 1, 2 (NIFTY) are not in this picture").wait_for()
+    page.locator(".payoff").wait_for()
+    bank = settled(viewer)
+    pictured(bank, slice(2, 4), lots[BANK])
+    assert bank.rupees("Margin together of all legs") == drawn.rupees("Margin together of all legs")
+    page.get_by_label("Lots of leg 3").fill("2")
+    eventually(
+        lambda: Drawn(viewer).rupees("Margin together of all legs") > bank.rupees("Margin together of all legs"), 20
+    )
+    assert viewer.too_wide() == [] and viewer.serious_findings() == []
+
+    card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
+    card.get_by_label("Name", exact=True).fill("Two_Indices")
+    card.get_by_role("button", name="Check").click()
+    card.locator("pre.diff .gain", has_text='instrument = "BANKNIFTY"').first.wait_for()
+    card.get_by_role("button", name="Save").click()
+    viewer.said("two_indices.toml is written")
+    path = site.home / "config" / "strategies" / "two_indices.toml"
+    made = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert [leg.get("instrument", "") for leg in made["legs"]] == ["", "", BANK, BANK]
+    assert (made["underlying"], [leg["lots"] for leg in made["legs"]]) == ("NIFTY", [1, 1, 2, 1])
+    viewer.open("/orders", "Orders")
+    opened(viewer, "Two_Indices")
+    page.get_by_text("Incomplete: legs 3, 4 (BANKNIFTY) are not in this picture").wait_for()
+    path.unlink()
+
+
+def test_scenario_covers_both_underlyings_and_each_alone(site: ConsoleSite, viewer: PageViewer) -> None:
+    page = viewer.page
+    viewer.open("/builder", "Strategy builder")
+    two_indices(viewer)
+    names = page.locator(".legs td[data-name=Contract]").all_inner_texts()
+    lots = {row["underlying"]: row["lot"] for row in site.api(viewer, "/api/underlyings")}
+    bought = {names[0]: lots["NIFTY"], names[3]: lots[BANK]}
+    fields = {"exchange": "NFO", "product": "NRML", "pricetype": "MARKET", "price": "0"}
+
+    def trade(action: str) -> None:
+        for symbol, units in bought.items():
+            done = site.stack.post(
+                "placeorder", strategy="by hand", symbol=symbol, action=action, quantity=str(units), **fields
+            )
+            assert done["status"] == "success", done
+
+    trade("BUY")
+    try:
+        for symbol in bought:
+            eventually(lambda name=symbol: site.rows(f"NFO:{name}", "(unmanaged)"), 60)  # type: ignore[misc]
+        page.get_by_role("link", name="Risk", exact=True).click()
+        viewer.dialog("Unsaved changes").get_by_role("button", name="Discard").click()
+        card = page.locator("section.card", has=page.get_by_role("heading", name=re.compile("^Scenario of the book")))
+        card.get_by_text(
+            re.compile(r"\(.*BANKNIFTY [\d,.]+.*NIFTY [\d,.]+|\(.*NIFTY [\d,.]+, BANKNIFTY [\d,.]+")
+        ).wait_for()
+        choice = card.get_by_label("Underlying")
+        assert {"Whole book", "NIFTY", BANK} <= set(choice.locator("option").all_inner_texts())
+        choice.select_option(BANK)
+        card.get_by_text("of 1 of 1 contract. Across: spot of BANKNIFTY (BANKNIFTY ").wait_for()
+        grid = card.get_by_role("region", name="profit by spot and volatility")
+        texts = grid.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(one => one.innerText))"
+        )
+        cells = [[number_in(text) for text in row[1:]] for row in texts]
+        middle = cells[len(cells) // 2]
+        assert abs(middle[len(middle) // 2]) < 5, "nothing moves and nothing is made"
+        assert middle[0] > 0 > middle[-1], "a bought put gains when BANKNIFTY falls"
+        card.get_by_label("Date").select_option("7")
+        eventually(lambda: number_in(grid.locator("tbody tr").nth(2).locator("td").nth(5).inner_text()) < -100, 20)
+        whole, *parts = (
+            site.api(viewer, f"/api/scenario?days=0&underlying={name}")["profit"][2][0] for name in ("", "NIFTY", BANK)
+        )
+        assert whole == pytest.approx(sum(parts), rel=0.25)
+        assert viewer.serious_findings() == [] and viewer.too_wide() == []
+    finally:
+        trade("SELL")
+        for symbol in bought:
+            eventually(lambda name=symbol: f"NFO:{name}" not in site.stack.broker_net(), 60)  # type: ignore[misc]
+
+
 def test_legs_are_picked_in_the_chain_on_a_phone(site: ConsoleSite) -> None:
     phone = site.viewer_of(width=PHONE)
     phone.open("/chain", "Option chain")

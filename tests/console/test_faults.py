@@ -12,12 +12,16 @@ from typing import Any
 
 import pytest
 
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.time import SECOND
+from mytrading.daemons.console.live import SILENT_NS
 from mytrading.daemons.console.page_files import BUNDLE, read_build
 from mytrading.messages.console_rows import ProfitPoint
-from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.host.clock import MarketClock, machine_now
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.console_stack import SBIN, ConsoleSite, bodies_of
 from tests.kit.console_viewer import PageViewer
+from tests.kit.instrument_snapshot import snapshot
 from tests.kit.stack import PROCESSES
 from tests.kit.waiting import eventually
 
@@ -279,6 +283,38 @@ def test_page_first_shown_while_the_console_is_gone_comes_with_it(alone: Console
     alone.restart(BUNDLE, meanwhile=look)
     viewer.page.get_by_role("heading", name="Instruments").wait_for()
     assert viewer.page.evaluate("window.loadedOnce") and viewer.problems == []
+    viewer.close()
+
+
+def test_page_that_sleeps_for_five_minutes_loses_the_lease_of_its_chain_and_has_it_again_when_it_wakes(
+    alone: ConsoleOfTest, chromium: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InstrumentFile(alone.config.state).write(snapshot("2026-11-20"))
+    hub, leases = alone.server.hub, alone.gateway.server.context.leases
+    viewer = PageViewer(chromium, alone.server.url)
+    viewer.log_in()
+    viewer.open("/chain", "Option chain")
+    spot = viewer.page.locator(".figures dt", has_text="NIFTY spot")
+    spot.wait_for()
+
+    def leased() -> list[str]:
+        leases.wanted(machine_now())
+        return [who for who in leases._leases if who.startswith("console NIFTY:")]
+
+    eventually(leased, 20)
+    lid = viewer.context.new_cdp_session(viewer.page)
+    lid.send("Page.setWebLifecycleState", {"state": "frozen"})
+    (page,) = hub.viewers
+    monkeypatch.setattr(hub, "now", lambda: page.last_request_ns + SILENT_NS - 1)
+    assert hub.wanted_chains() and leased(), "not yet"
+    monkeypatch.setattr(hub, "now", lambda: machine_now() + SILENT_NS)
+    eventually(lambda: not leased(), 20)
+    assert hub.viewers == {page}, "its socket is open, and has the other topics"
+    eventually(lambda: machine_now() - page.last_request_ns > 5 * SECOND, 20)
+    assert not leased(), "it has said nothing since"
+    lid.send("Page.setWebLifecycleState", {"state": "active"})
+    eventually(leased, 15)
+    assert spot.is_visible() and viewer.problems == []
     viewer.close()
 
 

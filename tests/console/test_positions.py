@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.console.page_files import BUNDLE
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.control import LimitUse, RiskPicture
+from mytrading.messages.control import FlattenRequested, LegUse, LimitUse, RiskPicture, RunUse, StrategySwitch
 from mytrading.messages.enums import LimitAction, LimitKind, Product, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.reports import AccountHealth, Funds
@@ -24,16 +29,16 @@ OWNER = "Iron_Condor_Weekly"
 CONDOR = {"24500CE": -750, "24750CE": 750, "23900PE": -750, "23650PE": 750}
 
 
-def hold(view: StackView, instrument: str, units: int, average: float, realised: float) -> None:
+def hold(view: StackView, instrument: str, units: int, average: float, realised: float, run: str = "r") -> None:
     """A position of the strategy, with a stop at the broker and a target if it is sold."""
     position = Position(
-        account="paper", instrument=instrument, product=Product.NRML, strategy=OWNER, run="r", quantity=units,
+        account="paper", instrument=instrument, product=Product.NRML, strategy=OWNER, run=run, quantity=units,
         quantity_seen=units, average_price=average, realised=realised, held_target=48.5 if units < 0 else 0.0,
     )  # fmt: skip
     view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=75, fill_price=1.0, at_ns=1))
     if units < 0:
         stop = Protection(
-            id=instrument, account="paper", instrument=instrument, product=Product.NRML, strategy=OWNER, run="r",
+            id=instrument, account="paper", instrument=instrument, product=Product.NRML, strategy=OWNER, run=run,
             cause="s", side=Side.BUY, trigger=190.7, limit=200.0,
         )  # fmt: skip
         view.apply(ProtectionChanged(protection=stop, at_ns=1))
@@ -165,3 +170,118 @@ def test_all_columns_show_on_a_screen_and_units_and_profit_first_on_a_phone(book
     box = stop.bounding_box()
     assert box and box["x"] + box["width"] <= PHONE, "a stop is read without a scroll"
     phone.close()
+
+
+EXPIRY = date.today() + timedelta(days=10)
+SPOT = 24_200.0
+RUN_LEGS = {f"NFO:NIFTY{EXPIRY:%d%b%y}{name}".upper(): units for name, units in CONDOR.items()}
+REALISED = 2_345.5
+RUN = "5d41402abc4b2a76"
+
+
+@pytest.fixture(scope="module")
+def run_book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleOfTest]:
+    """A condor of a run that risk knows, with listed contracts and a price of its underlying."""
+    made = ConsoleOfTest(tmp_path_factory.mktemp("run"), bundle=BUNDLE)
+    index = {"id": "NSE_INDEX:NIFTY", "exchange": "NSE_INDEX", "symbol": "NIFTY", "underlying": "NIFTY"}
+    listed = [Instrument(kind=InstrumentKind.INDEX, **index)]
+    listed += [
+        Instrument(
+            id=name, exchange="NFO", symbol=name[4:], kind=InstrumentKind(name[-2:]), underlying="NIFTY",
+            expiry=EXPIRY.isoformat(), strike=float(name[-7:-2]), lot_size=75,
+        )
+        for name in RUN_LEGS
+    ]  # fmt: skip
+    InstrumentFile(made.config.state).write(Snapshot(day=f"{date.today()}", fetched_ns=1, instruments=tuple(listed)))
+    try:
+        view = made.gateway.server.context.view
+        view.apply(Quote("NSE_INDEX:NIFTY", 1, 1, SPOT))
+        legs = []
+        for name, units in RUN_LEGS.items():
+            view.apply(Quote(name, 1, 1, 101.5, bid=101.4, ask=101.6))
+            hold(view, name, units, 95.0, 0.0, RUN)
+            open_profit = units * ((101.6 if units < 0 else 101.4) - 95.0)
+            stop = 190.0 if units < 0 else None
+            legs.append(
+                LegUse(
+                    account="paper", instrument=name, product="NRML", quantity=units, average_price=95.0, ltp=101.5,
+                    profit=open_profit, stop_loss=stop,
+                )
+            )  # fmt: skip
+        run = RunUse(
+            strategy=OWNER, run=RUN, opened_ns=1_795_000_000_000_000_000, profit=REALISED - 300.0, realised=REALISED,
+            max_loss=5_000.0, max_profit=8_000.0, legs=tuple(legs),
+        )  # fmt: skip
+        view.apply(RiskPicture(at_ns=1, machine_ns=1, runs=(run,)))
+        yield made
+    finally:
+        made.stop()
+
+
+def greek(forward: float, strike: float, years: float, price: float, call: bool) -> tuple[float, float]:
+    """Delta, and rupees a point of volatility, of a bought option of this price, without discounting."""
+    normal = NormalDist()
+
+    def value(volatility: float) -> tuple[float, float]:
+        deviation = volatility * years**0.5
+        up = math.log(forward / strike) / deviation + deviation / 2
+        side = 1 if call else -1
+        worth = side * (forward * normal.cdf(side * up) - strike * normal.cdf(side * (up - deviation)))
+        return worth, up
+
+    low, high = 0.01, 2.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if value(middle)[0] < price else (low, middle)
+    up = value(low)[1]
+    return normal.cdf(up) - (0 if call else 1), forward * normal.pdf(up) * years**0.5 / 100
+
+
+def test_head_of_a_known_run_has_its_money_its_greeks_and_its_stops_and_its_button_closes_it(
+    run_book: ConsoleOfTest, chromium: Any
+) -> None:
+    viewer = PageViewer(chromium, run_book.server.url)
+    viewer.log_in()
+    viewer.open("/positions", "Positions")
+    viewer.press("Structure", exact=True)
+    head = viewer.table("positions").locator("tr.grouped").filter(has_text=f"run {RUN}")
+    head.get_by_text("realised by the run").wait_for()
+    shown = spaced(head)
+    assert shown.startswith(f"{OWNER}, run {RUN} open −₹300.00 realised by the run +₹2,345.50 Δ "), shown
+    india = timezone(timedelta(hours=5, minutes=30))
+    left = datetime.combine(EXPIRY, time(15, 30), india) - datetime.now(india)
+    years = left.total_seconds() / (365 * 86_400)
+    forward = SPOT * math.exp(0.065 * years)
+    greeks = [
+        (units, *greek(forward, float(name[-7:-2]), years, 101.5, name.endswith("CE")))
+        for name, units in RUN_LEGS.items()
+    ]
+    delta, vega = (sum(row[0] * row[at] for row in greeks) for at in (1, 2))
+    found = re.search(r"Δ (\S+) Γ (\S+) Θ (\S+) a day, vega (\S+)", shown)
+    assert found, shown
+    numbers = [float(text.replace("−", "-").replace(",", "").rstrip("kKL")) for text in found.groups()]
+    assert numbers[0] == pytest.approx(delta, abs=3) and abs(numbers[0]) < 375
+    assert numbers[3] == pytest.approx(vega, rel=0.05, abs=20), (numbers, vega)
+    for name, units in RUN_LEGS.items():
+        assert ("190.70" in viewer.row("positions", name[4:]).inner_text()) is (units < 0)
+
+    card = viewer.page.locator("section.card", has_text=f"{OWNER}, run of")
+    said = spaced(card)
+    assert "+₹2,045.50" in said and "Closes at a loss of −₹5,000 ₹7,046 away" in said, said
+    assert "Closes at a profit of +₹8,000 ₹5,955 away" in said, said
+    legs = card.get_by_role("region", name=re.compile("^legs of "))
+    for name, units in RUN_LEGS.items():
+        text = spaced(legs.locator("tbody tr", has_text=name[-7:-2]).filter(has_text=name[-2:]))
+        assert ("190.00 88.50 (87.2 %) away" in text) is (units < 0), text
+    assert viewer.too_wide() == [] and viewer.serious_findings() == []
+    card.get_by_role("button", name="Close the run…").click()
+    dialog = viewer.dialog("Close the run")
+    assert f"{OWNER}, run of" in dialog.inner_text() and "P&L +₹2,045.50" in spaced(dialog)
+    run_book.gateway.rows.clear()
+    dialog.get_by_role("button", name="Close 4 legs at the market").click()
+    viewer.dialog("Flatten").wait_for()
+    (asked,) = [row for row in run_book.gateway.rows if isinstance(row, FlattenRequested)]
+    assert (asked.strategy, asked.account, asked.by) == (OWNER, "paper", "console:asha")
+    assert not [row for row in run_book.gateway.rows if isinstance(row, StrategySwitch)], "its entries stay on"
+    assert viewer.problems == []
+    viewer.close()

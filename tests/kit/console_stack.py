@@ -129,6 +129,7 @@ def console_site(folder: Path, chromium: Any) -> Iterator[ConsoleSite]:
     environment = make_project(
         home, HEAD + SAYING, {"Alternating": BUSY, "Condor": CONDOR}, WIDE,
         **RICH, CONSOLE_ENABLED="true", CONSOLE_PORT="0", CONSOLE_PROXIES="127.0.0.1", WEBHOOK_PORT="0",
+        ENABLED_SYMBOLS="NIFTY,BANKNIFTY",
     )  # fmt: skip
     (home / "data").mkdir()
     shutil.copy(ROOT / "tests" / "data" / "index-1m.csv.gz", home / "data")

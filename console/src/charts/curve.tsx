@@ -13,6 +13,8 @@ export interface CurveLine {
   fill?: boolean;
 }
 
+const DAYS = [1, 2, 5, 10, 30, 61, 91, 182, 365, 730, 1825];
+
 interface Props {
   /** Milliseconds since 1970, rising. */
   times: readonly number[];
@@ -90,7 +92,8 @@ function options(props: Props, width: number, height: number): uPlot.Options {
       })),
     ],
     axes: [
-      { ...axis, values: (_, splits) => splits.map(time), space: 60 },
+      // of whole days: a run of three days had each of them six times
+      { ...axis, values: (_, splits) => splits.map(time), space: 60, ...(props.days ? { incrs: DAYS.map((days) => days * 86_400) } : {}) },
       { ...axis, values: (_, splits) => splits.map(write), size: 64 },
     ],
   };

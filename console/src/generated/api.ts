@@ -351,6 +351,7 @@ export interface FeedMonitor {
   switches: number;
   reconnects: number;
   figures: Record<string, number>;
+  failovers: FeedSwitch[];
   history: LogLine[];
 }
 
@@ -382,6 +383,15 @@ export interface FeedSubscription {
 export interface FeedSubscriptions {
   sources: FeedSource[];
   subscriptions: FeedSubscription[];
+}
+
+/** A change of the serving source, takeover or failback, as the audit log of the state folder keeps it. */
+export interface FeedSwitch {
+  wall_ms: number | null;
+  kind: string;
+  previous: string;
+  to: string;
+  reason: string;
 }
 
 /** POST /api/first-user: the code of the shell, and the administrator to be. */

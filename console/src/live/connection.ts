@@ -159,6 +159,8 @@ export class Connection {
         this.#sendWatch();
         return;
       case "beat":
+        // after a sleep the server may have taken this page for gone, and given its chain back
+        if (performance.now() - this.#heardMs > SILENT_MS) this.#alive();
         this.#heardMs = performance.now();
         setMarketTime(message.market_ms);
         this.#setLink({

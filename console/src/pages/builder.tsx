@@ -126,6 +126,8 @@ function Board(props: BoardProps) {
     firsts.set(base, [known, date].filter(Boolean).sort()[0] ?? "");
   }
   for (const [base, date] of firsts) if (!date) firsts.set(base, (base === row.underlying ? props.expiry : "") || (expiriesOf(base)[0] ?? ""));
+  const lotOf = (base: string): number => (base === row.underlying ? row : props.rows.find((one) => one.underlying === base))?.lot ?? 0;
+  const lots = [...firsts.keys()].filter((base) => lotOf(base) > 0).map((base) => `${number(lotOf(base))} units${firsts.size > 1 ? ` of ${base}` : ""}`).join(", ");
   const wanted = legs.flatMap((leg) => (isOption(leg) && dateOf(leg) ? [`${baseOf(leg, row.underlying)}:${dateOf(leg)}`] : []));
   const inUse = [...firsts].filter(([base, date]) => base !== row.underlying || date !== "" || legs.some((leg) => baseOf(leg, base) === base));
   const chains = useChains([...inUse.map(([base, date]) => `${base}:${date}`), ...wanted]);
@@ -143,7 +145,7 @@ function Board(props: BoardProps) {
     }
     const date = dateOf(leg);
     const [chain, lines] = [chains.get(`${base}:${date}`), sorted.get(`${base}:${date}`) ?? []];
-    const missing = expiriesOf(base).length ? `no ${expiryName(leg.keys.expiry || word || "nearest")} expiry of ${base} is listed` : `no options of ${base} are listed today`;
+    const missing = expiriesOf(base).length ? `no ${expiryName(leg.keys.expiry || word || "nearest")} expiry of ${base} is listed` : `this stack has no options of ${base} today: ENABLED_SYMBOLS names what it keeps`;
     return { leg, lines, loaded: chain?.lines.loaded ?? false, elsewhere: strikeProblem(leg) ? "its value is no such number" : date ? (chain?.head?.problem ?? "") : missing, at: findContract(lines, leg) };
   });
   const built = chosen.map((one, at): BuiltLeg => {
@@ -188,7 +190,7 @@ function Board(props: BoardProps) {
         <div className="inside row">
           <button type="button" disabled={legs.length >= MOST_LEGS} onClick={() => setLegs([...legs, newLeg(-1, "call", 2)])}>Add a leg</button>
           <NumberField label="Times" of={times} className="short" />
-          <span className="muted small">{row.lot > 0 && `1 lot is ${number(row.lot)} units. `}Prices are the last ones, as if entered now, before charges.</span>
+          <span className="muted small">{lots && `1 lot is ${lots}. `}Prices are the last ones, as if entered now, before charges.</span>
         </div>
       </Card>
       <Structure legs={built} underlying={row.underlying} headOf={headOf} />

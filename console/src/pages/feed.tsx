@@ -3,7 +3,7 @@ import { useMemo, useState } from "react";
 import { Link as To } from "wouter";
 import { useAnswer } from "../api/hooks";
 import type { FeedMonitor, FeedSource, FeedSubscription, FeedSubscriptions } from "../generated/api";
-import { clock, number, percent, span, symbol, words } from "../ui/format";
+import { clock, moment, number, percent, span, symbol, words } from "../ui/format";
 import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 
@@ -73,6 +73,18 @@ export default function Feed() {
             <Ages rows={listed.data?.subscriptions ?? NO_ROWS} />
           </div>
           <Subscribed rows={listed.data?.subscriptions ?? NO_ROWS} loaded={listed.data !== null} />
+          <Card title="Changes of source" plain>
+            {!feed.failovers.length && <Empty>None yet: the first source served all the time.</Empty>}
+            <ul className="list" aria-label="Changes of source">
+              {feed.failovers.map((one, index) => (
+                <li key={`${one.wall_ms} ${index}`}>
+                  <span className="muted nowrap">{moment(one.wall_ms)}</span>
+                  <Badge tone={one.kind === "failback" ? "good" : "care"}>{one.kind}</Badge>
+                  <span className="grow">{one.previous} → <span className="strong">{one.to}</span>{one.reason && <>: {one.reason}</>}</span>
+                </li>
+              ))}
+            </ul>
+          </Card>
           <Card title="What happened to its connections" plain actions={<To href="/logs?process=feed&text=feed.">All of it, in the log</To>}>
             {!feed.history.length && <Empty>Nothing since the start.</Empty>}
             <ul className="list">

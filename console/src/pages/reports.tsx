@@ -69,7 +69,9 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
   useEffect(() => {
     for (const id of asked.split("\n")) get<Report>(addressOf(id)).then((report) => setReports((before) => ({ ...before, [id]: report })), setError);
   }, [asked]);
-  const drawn = props.ids.flatMap((id) => (reports[id] ? [{ id, report: reports[id] }] : []));
+  const drawn = props.ids.flatMap((id, at) => (reports[id] ? [{ id, number: at + 1, report: reports[id] }] : []));
+  // of two runs with the same title, which differ by a parameter, the folder tells which is which
+  const alike = (id: string): boolean => drawn.some((one) => one.id !== id && one.report.title === reports[id]?.title);
   const names = [...new Set(props.ids.flatMap((id) => reports[id]?.cards?.map((card) => card.name) ?? []))];
   return (
     <Card title="Compared" plain actions={<button type="button" className="small" onClick={props.onClear}>Clear</button>}>
@@ -81,7 +83,7 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
           <thead>
             <tr>
               <th scope="col"><span>Figure</span></th>
-              {props.ids.map((id) => <th key={id} scope="col" className="num"><span title={id}>{reports[id]?.title ?? "…"}</span></th>)}
+              {props.ids.map((id, at) => <th key={id} scope="col" className="num"><span title={id}>{at + 1} {reports[id]?.title ?? "…"}{alike(id) && <span className="muted small"> {id.slice(id.lastIndexOf("/") + 1)}</span>}</span></th>)}
             </tr>
           </thead>
           <tbody>
@@ -102,14 +104,14 @@ function Compared(props: { ids: readonly string[]; onClear: () => void }) {
 }
 
 /** Equity of several runs on one axis of days, as a change from where each began. */
-function EquityCurves(props: { runs: readonly { id: string; report: Report }[] }) {
-  const found = props.runs.flatMap(({ id, report }) => {
+function EquityCurves(props: { runs: readonly { number: number; report: Report }[] }) {
+  const found = props.runs.flatMap(({ number, report }) => {
     const series = equityOf(report);
-    return series ? [{ id, title: report.title, series }] : [];
+    return series ? [{ number, title: report.title, series }] : [];
   });
   if (found.length < 2) return null;
   const [times, lines] = alignedCurves(found.map((one) => one.series));
-  const drawn = found.map((one, at): CurveLine => ({ name: `${at + 1} ${one.title}`, colour: COLOURS[at % COLOURS.length] ?? "accent", values: lines[at] ?? [] }));
+  const drawn = found.map((one, at): CurveLine => ({ name: `${one.number} ${one.title}`, colour: COLOURS[(one.number - 1) % COLOURS.length] ?? "accent", values: lines[at] ?? [] }));
   return <div className="inside"><Curve label="Equity of the runs in rupees since the beginning of each" days times={times} lines={drawn} format={rupeesOf} height={260} /></div>;
 }
 

@@ -117,13 +117,13 @@ function NewRun(props: { onQueued: () => void }) {
         </Field>
         <datalist id="research-strategies">{strategies.map((row) => <option key={row.name} value={row.name} />)}</datalist>
         {kind !== "parity" && <Field label="Data: store, openalgo, or files of the project" error={wrong("data")}><input required value={data} onChange={(event) => setData(event.target.value)} /></Field>}
-        <Field label="Option prices (empty, model, store or files)" error={wrong("options")}><input value={options} onChange={(event) => setOptions(event.target.value)} /></Field>
-        <Field label="Instrument"><input placeholder="as the strategy's" value={instrument} onChange={(event) => setInstrument(event.target.value.trim())} /></Field>
+        {kind !== "parity" && <Field label="Option prices (empty, model, store or files)" error={wrong("options")}><input value={options} onChange={(event) => setOptions(event.target.value)} /></Field>}
+        {kind !== "parity" && <Field label="Instrument"><input placeholder="as the strategy's" value={instrument} onChange={(event) => setInstrument(event.target.value.trim())} /></Field>}
         <Field label={kind === "parity" ? "Day (empty: the newest)" : "From"}><input type="date" value={first} onChange={(event) => setFirst(event.target.value)} /></Field>
-        <Field label="To"><input type="date" value={last} onChange={(event) => setLast(event.target.value)} /></Field>
-        <Field label={searches ? "Values: fast_period=5:30:5 slow_period=40,60" : "Parameters: fast_period=10 …"} error={wrong("parameters")} wide>
+        {kind !== "parity" && <Field label="To"><input type="date" value={last} onChange={(event) => setLast(event.target.value)} /></Field>}
+        {kind !== "parity" && <Field label={searches ? "Values: fast_period=5:30:5 slow_period=40,60" : "Parameters: fast_period=10 …"} error={wrong("parameters")} wide>
           <input required={searches} value={parameters} onChange={(event) => setParameters(event.target.value)} />
-        </Field>
+        </Field>}
         {searches && <NumberField label="Trials" of={trials} />}
         {walks && <NumberField label="Days to choose on" of={trainDays} />}
         {walks && <NumberField label="Days to judge on" of={testDays} />}

@@ -41,6 +41,9 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
   const open = knownSum(held.map((row) => row.unrealised));
   const listed = accounts.some((row) => row.account === account) || strategies.some((row) => row.name === strategy);
   const killed = Boolean(stack?.kill);
+  const halts = useTopic("halts").rows;
+  // what is resumed in part stays held back by what holds all
+  const wider = kind === "Resume" && scope ? halts.find((row) => row.kind === "level" && !row.account) : undefined;
 
   if (flattens) return <FlattenDialog ids={flattens} onClose={props.onClose} />;
   const unscoped = kind === "Reduce only" && strategy !== ""; // a strategy has no reduce: the whole stack is not meant
@@ -105,6 +108,7 @@ export function Emergency(props: { kind: EmergencyKind; strategy?: string; accou
           {!strategy && left > 0 && `${left} unmanaged ${left === 1 ? "position is" : "positions are"} left alone.`}
         </p>
       )}
+      {wider && !killed && <div className="note care">Entries of all accounts stay {haltText(wider)}: choose Everything to end that.</div>}
       {kind === "Resume" && killed && <p>The file KILL says: {stack?.kill}. Remove it first; then resume.</p>}
     </ActionDialog>
   );

@@ -15,6 +15,7 @@ from typer import Argument, Option
 from mytrading.cli.shell.failures import TIMED_OUT, fail, find_stack
 from mytrading.cli.shell.options import Account, AsJson, Deadline, Profile, Reason, RequestId, owner_names
 from mytrading.cli.shell.output import print_json, print_note, print_result
+from mytrading.messages.enums import TradingLevel
 from mytrading.messages.ops import FlattenCommand, FlattensQuery, HaltCommand, LevelSet, ResumeCommand, SwitchCommand
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def resume(
             return print_result(msgspec.to_builtins(switch), as_json, f"entries of {strategy} are allowed")
         resumed = found.ask(ResumeCommand(request_id=request, reason=reason, account=account))
     _show_level(resumed, as_json, {"kill": resumed.kill})
+    if resumed.overall is not TradingLevel.NORMAL:
+        still = f"all accounts are still at the level {resumed.overall}, and no entry goes until that ends"
+        print_note(f"mytrading: {still}: `mytrading resume`")
     if (file := resumed.kill) is not None:
         still = f"the file KILL still says {file['word']} (by {file['by']}), and no entry goes until it is gone"
         print_note(f"mytrading: {still}: `mytrading kill --remove`")

@@ -20,7 +20,7 @@ from mytrading.daemons.console.authentication import action_of, audit, check_con
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import Product, TradingLevel
 from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision.kill_file import KillFile
 
@@ -28,6 +28,7 @@ ANSWER_S = 1.5
 """Seconds for which the gateway's answer to a command is awaited, twice."""
 TRADER: dict[str, Any] = {"role": "trader"}
 CONFIRMED: dict[str, Any] = {"role": "trader", "confirmed": True}
+_IN_FORCE = {TradingLevel.HALT: "halted", TradingLevel.REDUCE: "reduced to closing"}
 _STRICTER = {"": 0, "reduce": 1, "halt": 2, "flatten": 3}
 
 
@@ -122,6 +123,8 @@ def resume(request: ConsoleRequest, state: State, data: JSONBody[api.ResumeActio
     )
     reply = _give(request, state, command, data.account or "all accounts")
     kept = f"; the file KILL still says {reply.kill['word']}: remove it too" if reply.kill else ""
+    if data.account and reply.overall is not TradingLevel.NORMAL:
+        kept = f"; all accounts are still {_IN_FORCE[reply.overall]}: resume everything{kept}"
     text = f"{data.account or 'all accounts'}: {reply.trading.level.value}{kept}"
     return api.ActionTaken(request_id=data.request_id, text=text, follow=[])
 

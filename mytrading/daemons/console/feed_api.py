@@ -11,14 +11,16 @@ from litestar import get
 from litestar.datastructures import State
 
 from mytrading.daemons.console.actions_api import query_gateway
-from mytrading.daemons.console.log_tail import log_line
+from mytrading.daemons.console.log_tail import log_line, wall_ms_of
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
+from mytrading.runtime.observability import audit
 from mytrading.runtime.observability.log_lines import last_lines, parse_log_line
 
 ANSWER_S, ASK_S = 3.0, 0.1
 """Seconds for which the feed's report is awaited, and between two queries for it."""
+MOST_FAILOVERS = 100
 
 
 @get("/api/feed", sync_to_thread=True)
@@ -47,8 +49,26 @@ def show_feed(state: State) -> api.FeedMonitor:
         switches=int(figures.get("source_switches", 0)),
         reconnects=int(figures.get("reconnects", 0)),
         figures=figures,
+        failovers=_failovers(state.config.state),
         history=feed_lines[-100:],
     )
+
+
+def _failovers(folder: Path) -> list[api.FeedSwitch]:
+    """The last changes of source, the newest first: from the audit log, since the log of a day rotates."""
+    rows = [parse_log_line(line) for line in last_lines(folder / audit.FILE) if '"feed.' in line]
+    found = [
+        api.FeedSwitch(
+            wall_ms=wall_ms_of(str(row.get("time"))),
+            kind=str(row["action"]).removeprefix("feed."),
+            previous=str(row.get("previous", "")),
+            to=str(row.get("subject", "")),
+            reason=str(row.get("reason", "")),
+        )
+        for row in rows
+        if str(row.get("action", "")).startswith("feed.")
+    ]
+    return found[: -MOST_FAILOVERS - 1 : -1]
 
 
 @get("/api/feed/subscriptions", sync_to_thread=True)

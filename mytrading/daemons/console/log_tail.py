@@ -20,14 +20,18 @@ MOST_BYTES = 1 << 18
 _HEAD = ("time", "level", "component", "event", "source")
 
 
+def wall_ms_of(text: str) -> int | None:
+    """Return the wall time of an ISO text; None where it is none."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
 def log_line(entry: dict[str, Any], line: str) -> LogLine:
     """Return a line of the log by its fields, as `parse_log_line` reads them; one without fields is all text."""
-    try:
-        wall_ms = int(datetime.fromisoformat(str(entry.get("time"))).timestamp() * 1000)
-    except ValueError:
-        wall_ms = None
     return LogLine(
-        wall_ms=wall_ms,
+        wall_ms=wall_ms_of(str(entry.get("time"))),
         process=str(entry.get("component", "")),
         level=str(entry.get("level", "")),
         event=str(entry.get("event", "")),

@@ -7,6 +7,7 @@ from math import isnan
 from typing import NamedTuple
 
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.symbology import parse_symbol
 from mytrading.core.options.black76 import carried_forward, greeks_one, implied_one
 from mytrading.core.options.chain import YEAR_NS
 from mytrading.daemons.console.scenario import RATE
@@ -53,7 +54,10 @@ def net_greeks(
 def _greeks(leg: GreekLeg, book: InstrumentBook, prices: Mapping[str, float | None], now: int) -> NetGreeks | None:
     """Greeks of one unit."""
     contract = book.get(leg.instrument)
-    if contract is None or not contract.kind.is_option:
+    if contract is None:
+        exchange, _, symbol = leg.instrument.partition(":")
+        return None if parse_symbol(symbol, exchange).kind.is_option else NetGreeks(1.0, 0.0, 0.0, 0.0)
+    if not contract.kind.is_option:
         return NetGreeks(1.0, 0.0, 0.0, 0.0)
     try:
         spot = prices.get(book.spot(contract.underlying).id)

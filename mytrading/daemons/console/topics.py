@@ -64,12 +64,14 @@ class TopicBook:
 
     def __init__(self) -> None:
         self._states: dict[str, TopicState] = {}
+        self._dropped: dict[str, int] = {}
+        """Last version of a forgotten topic, after which it goes on: a page that slept may still hold that state."""
 
     def put(self, topic: str, rows: Mapping[str, msgspec.Struct]) -> bool:
         """Take the rows of a topic; true if they differ from those before. Equal rows keep their identity."""
         old = self._states.get(topic)
         if old is None:
-            self._states[topic] = TopicState(topic, 1, dict(rows))
+            self._states[topic] = TopicState(topic, self._dropped.pop(topic, 0) + 1, dict(rows))
             return True
         kept = {key: known if (known := old.rows.get(key)) == row else row for key, row in rows.items()}
         if len(kept) == len(old.rows) and all(old.rows.get(key) is row for key, row in kept.items()):
@@ -82,5 +84,6 @@ class TopicBook:
         return self._states.get(topic)
 
     def drop(self, topic: str) -> None:
-        """Forget a topic that nobody watches; its next state has a version of its own."""
-        self._states.pop(topic, None)
+        """Forget the rows of a topic that nobody watches; its versions go on."""
+        if (known := self._states.pop(topic, None)) is not None:
+            self._dropped[topic] = known.version

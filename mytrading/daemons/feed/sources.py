@@ -65,6 +65,14 @@ class SourceConnection:
         """True if the reconciler reported in the last ten seconds that the source's server answers no ping."""
         return machine_ns < self._down_until
 
+    def ailment(self, machine_ns: int) -> str:
+        """Return why the source counts as sick, as words after its name: "answers no ping"."""
+        if self.is_down(machine_ns):
+            return "answers no ping"
+        if not self.pulse.is_connected:
+            return f"has no connection: {self.lost_by or 'none was made yet'}"
+        return f"is mute: no new quote for {self.pulse.age(machine_ns) / SECOND:.0f} s while the market is open"
+
     def caught_up(self, machine_ns: int) -> int:
         """Return the machine time up to which received frames are handled: now, unless frames wait."""
         return machine_ns if self.socket.events.empty() else min(machine_ns, self.taken_ns)

@@ -139,13 +139,14 @@ class SourceSupervisor:
     def _report(self, switch: Switch, machine_ns: int) -> None:
         left, taken = (self.connections.all[rank] for rank in (switch.previous, switch.to))
         previous, to, reason = left.source.id, taken.source.id, switch.reason
-        self.log.warning("feed.source_changed", previous=previous, to=to, reason=reason.value)
-        ailing = "answers no ping" if left.is_down(machine_ns) else "is mute or down"
-        why = f"{previous} {ailing}" if reason is SwitchReason.TAKEOVER else f"{previous} gave it back"
-        self.connections.backup_reason = f"market data come from {to}, {why}" if switch.to else ""
+        takes_over = reason is SwitchReason.TAKEOVER
+        why = f"{previous} {left.ailment(machine_ns)}" if takes_over else f"{to} was well for long enough"
+        self.log.warning("feed.source_changed", previous=previous, to=to, reason=reason.value, why=why)
+        given = why if takes_over else f"{previous} gave it back"
+        self.connections.backup_reason = f"market data come from {to}, {given}" if switch.to else ""
         self.feed_alerts.update()
         try:
-            audit.record(self.state, f"feed.{reason.value}", to, "done", user="feed", previous=previous)
+            audit.record(self.state, f"feed.{reason.value}", to, "done", user="feed", previous=previous, reason=why)
         except OSError as error:  # a full disk must not end the feed during a failover
             self.log.error("feed.audit_lost", previous=previous, to=to, problem=str(error))
 

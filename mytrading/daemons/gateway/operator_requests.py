@@ -61,7 +61,9 @@ def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
     rows = ctx.control.resume_rows(request.reason or "resumed by hand", now, account, request.by)
     names = [account] if account else ctx.accounts()
     cleared = (control.ModeCleared(account=name, at_ns=now, by=request.by) for name in names)
-    return Decided((*rows, *cleared), ops.LevelSet(trading=rows[0], kill=ctx.kill_file_row()))
+    overall = ctx.control.overall_level().level if account else TradingLevel.NORMAL
+    reply = ops.LevelSet(trading=rows[0], kill=ctx.kill_file_row(), overall=overall)
+    return Decided((*rows, *cleared), reply)
 
 
 def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:

@@ -48,5 +48,6 @@ def test_greeks_are_not_known_without_a_price_of_each_leg_and_of_the_underlying(
     assert net_greeks([leg], BOOK, {WATCH: None}, NOW) is None
     assert net_greeks([leg], BOOK, {}, NOW) is None
     assert net_greeks([leg._replace(price=1e-9)], BOOK, {WATCH: SPOT * 1.2}, NOW) is None
+    assert net_greeks([leg._replace(instrument="NFO:NIFTY01DEC2626000CE")], BOOK, {WATCH: SPOT}, NOW) is None
     closed = net_greeks([leg._replace(units=0)], BOOK, {}, NOW)
     assert closed is not None and tuple(closed) == (0, 0, 0, 0)

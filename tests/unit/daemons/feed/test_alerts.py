@@ -141,7 +141,7 @@ def test_mute_line_is_noted_until_it_gives_quotes(bench: Bench) -> None:
 def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(bench: Bench) -> None:
     bench.fail_over(Switch(0, 1, SwitchReason.TAKEOVER))
     assert "two" in bench.newest("FEED_ON_BACKUP").message
-    assert bench.notes["source"] == "market data come from two, one is mute or down"
+    assert bench.notes["source"] == "market data come from two, one has no connection: none was made yet"
     bench.fail_over(Switch(1, 0, SwitchReason.FAILBACK))
     assert bench.newest("FEED_ON_BACKUP").cleared and bench.notes == {}
 
