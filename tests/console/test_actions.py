@@ -315,10 +315,12 @@ def test_resume_of_a_part_says_what_still_holds_it_back(site: ConsoleSite, viewe
     dialog.get_by_role("button", name="Resume account paper").click()
     viewer.confirm()
     viewer.said("paper: normal; all accounts are still halted: resume everything")
+    assert [row[:2] for row in in_force(site)] == [("all", "halt")]
     viewer.button("HALTED", exact=True).wait_for()
     emergency(viewer, "Resume", "Everything")
     viewer.confirm()
     viewer.button("HALTED", exact=True).wait_for(state="detached")
+    assert in_force(site) == []
 
 
 def test_emergency_asks_for_what_its_button_says_whatever_was_chosen_before(viewer: PageViewer) -> None:
