@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -251,6 +252,18 @@ def test_feed_lists_subscriptions_by_who_wants_them_and_draws_a_thousand(viewer:
     viewer.page.get_by_role("row", name="1 to 5 s 1,000").wait_for()
     viewer.page.get_by_label("Search subscriptions").fill("GEN00777")
     eventually(lambda: table.get_attribute("aria-rowcount") == "2", 10)
+
+
+def test_answer_that_takes_longer_than_its_question_is_repeated_is_shown(viewer: PageViewer) -> None:
+    """Each repetition dropped the answer that was under way, so that a slow machine showed nothing at all."""
+    held: list[Any] = []
+    viewer.page.clock.install()
+    viewer.page.route("**/api/feed", lambda route: held.append(route))
+    viewer.open("/feed", "Feed")
+    eventually(lambda: held, 10)
+    viewer.page.clock.fast_forward(12_000)
+    held[0].continue_()
+    assert viewer.row("sources", "in use", "well")
 
 
 def test_checks_of_servers_and_the_day_of_the_contracts_are_made_on_demand(viewer: PageViewer) -> None:

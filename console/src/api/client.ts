@@ -21,6 +21,9 @@ export function requestId(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** The console itself gives up what takes longer than 30 s, and says so: its answer comes before this. */
+const LONGEST_MS = 45_000;
+
 let confirmIdentity: (() => Promise<boolean>) | null = null;
 
 /** The shell says here how a person is asked for the password again. */
@@ -36,7 +39,7 @@ async function call<Answer>(method: "GET" | "POST", path: string, body?: unknown
       method,
       credentials: "same-origin",
       cache: "no-store",
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(LONGEST_MS),
       headers:
         method === "POST"
           ? { "Content-Type": "application/json", "X-CSRF-Token": currentSession()?.csrf ?? "" }
@@ -46,7 +49,7 @@ async function call<Answer>(method: "GET" | "POST", path: string, body?: unknown
   } catch {
     throw new ApiFailure(0, {
       code: "NO_ANSWER",
-      error: "The console did not answer. Whether the request arrived is not known; trying again repeats the same request, which is executed at most once.",
+      error: method === "GET" ? "The console did not answer. Try again." : "The console did not answer. Whether the request arrived is not known; trying again repeats the same request, which is executed at most once.",
       field: "",
       retry_after_s: 0,
     });

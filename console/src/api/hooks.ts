@@ -12,23 +12,40 @@ export interface Answer<Body> {
   again: () => void;
 }
 
+interface State<Body> {
+  readonly data: Body | null;
+  readonly error: Error | null;
+  readonly busy: boolean;
+  readonly atMs: number | null;
+  readonly path: string | null;
+  readonly key: string | null;
+}
+
 /** Asks `path` (null: nothing). Old data stay while a newer answer is on its way; `everyMs` repeats it, not when hidden. */
 export function useAnswer<Body>(path: string | null, parameters: Record<string, string | number | undefined> = {}, everyMs = 0): Answer<Body> {
-  const [state, setState] = useState<{ data: Body | null; error: Error | null; busy: boolean; atMs: number | null; path: string | null; key: string | null }>({
+  const [state, setState] = useState<State<Body>>({
     data: null, error: null, busy: path !== null, atMs: null, path: null, key: null,
   });
   const [turn, setTurn] = useState(0);
   const key = path === null ? null : `${path} ${JSON.stringify(parameters)}`;
   const asked = useRef(parameters);
   asked.current = parameters;
+  // a repeated question waits for its answer: asked again earlier, a slow answer would never be shown
+  const waiting = useRef(false);
   useEffect(() => {
     if (key === null || path === null) return;
     let dropped = false;
+    const end = (next: (before: State<Body>) => State<Body>) => {
+      if (dropped) return;
+      waiting.current = false;
+      setState(next);
+    };
+    waiting.current = true;
     setState((before) => ({ ...before, busy: true }));
     get<Body>(path, asked.current).then(
-      (data) => dropped || setState({ data, error: null, busy: false, atMs: Date.now(), path, key }),
+      (data) => end(() => ({ data, error: null, busy: false, atMs: Date.now(), path, key })),
       // what another question was answered is no answer to this one
-      (error: Error) => dropped || setState((before) => ({ ...before, ...(before.key === key ? {} : { data: null, atMs: null }), error, busy: false, path, key })),
+      (error: Error) => end((before) => ({ ...before, ...(before.key === key ? {} : { data: null, atMs: null }), error, busy: false, path, key })),
     );
     return () => {
       dropped = true;
@@ -37,7 +54,7 @@ export function useAnswer<Body>(path: string | null, parameters: Record<string, 
   const again = useCallback(() => setTurn((now) => now + 1), []);
   useEffect(() => {
     if (!everyMs || key === null) return;
-    const timer = setInterval(() => document.hidden || hasEnded() || again(), everyMs);
+    const timer = setInterval(() => document.hidden || hasEnded() || waiting.current || again(), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, key, again]);
   const away = useEnded() !== null;

@@ -14,6 +14,8 @@ import { NumberField, useNumber } from "../ui/typed_field";
 const TONES: Record<string, Tone> = { waiting: "", running: "info", done: "good", failed: "bad", cancelled: "care", interrupted: "care" };
 const KINDS: Record<ResearchRequest["kind"], string> = { backtest: "Backtest", optimize: "Optimise parameters", "walk-forward": "Walk forward", check: "Check for faults", parity: "Live against backtest" };
 const DAYS = { whole: true, least: 1, most: 5000 };
+const DATA = ["openalgo", "store"];
+const OPTIONS = ["model", "store"];
 const list = (text: string): string[] => text.split(/[\s;]+/).filter(Boolean);
 
 export function ResearchQueue(props: { onEnded: () => void }) {
@@ -69,11 +71,11 @@ function NewRun(props: { onQueued: () => void }) {
   const strategies = useTopic("strategies").rows;
   const [kind, setKind] = useState<ResearchRequest["kind"]>("backtest");
   const [strategy, setStrategy] = useState(() => takeParameters().get("strategy") ?? "");
-  const [data, setData] = useState("store");
+  const [data, setData] = useState("openalgo");
   const [first, setFirst] = useState("");
   const [last, setLast] = useState("");
   const [instrument, setInstrument] = useState("");
-  const [options, setOptions] = useState("");
+  const [options, setOptions] = useState("model");
   const [parameters, setParameters] = useState("");
   const trials = useNumber("100", { whole: true, least: 1, most: 1_000_000 });
   const trainDays = useNumber("60", DAYS);
@@ -116,8 +118,10 @@ function NewRun(props: { onQueued: () => void }) {
           <input required list="research-strategies" value={strategy} onChange={(event) => setStrategy(event.target.value.trim())} />
         </Field>
         <datalist id="research-strategies">{strategies.map((row) => <option key={row.name} value={row.name} />)}</datalist>
-        {kind !== "parity" && <Field label="Data: store, openalgo, or files of the project" error={wrong("data")}><input required value={data} onChange={(event) => setData(event.target.value)} /></Field>}
-        {kind !== "parity" && <Field label="Option prices (empty, model, store or files)" error={wrong("options")}><input value={options} onChange={(event) => setOptions(event.target.value)} /></Field>}
+        <datalist id="research-data">{DATA.map((word) => <option key={word} value={word} />)}</datalist>
+        <datalist id="research-options">{OPTIONS.map((word) => <option key={word} value={word} />)}</datalist>
+        {kind !== "parity" && <Field label="Data: openalgo (the server), store, or files of the project" error={wrong("data")}><input required list="research-data" value={data} onChange={(event) => setData(event.target.value)} /></Field>}
+        {kind !== "parity" && <Field label="Option prices: model, store, files, or none" error={wrong("options")}><input list="research-options" value={options} onChange={(event) => setOptions(event.target.value)} /></Field>}
         {kind !== "parity" && <Field label="Instrument"><input placeholder="as the strategy's" value={instrument} onChange={(event) => setInstrument(event.target.value.trim())} /></Field>}
         <Field label={kind === "parity" ? "Day (empty: the newest)" : "From"}><input type="date" value={first} onChange={(event) => setFirst(event.target.value)} /></Field>
         {kind !== "parity" && <Field label="To"><input type="date" value={last} onChange={(event) => setLast(event.target.value)} /></Field>}

@@ -62,7 +62,7 @@ export default function Webhooks() {
       {shown && (
         <Card title={`Alerts of ${shown}`} plain actions={<span className="muted small">every {EVERY_MS / 1000} s</span>}>
           <ErrorNote error={deliveries.error} />
-          <Table label={`alerts of ${shown}`} csv={`webhook-${shown}`} rows={deliveries.data ?? NO_DELIVERIES} loaded={!deliveries.busy} columns={DELIVERIES} rowKey={deliveryKey} choose={["verdict", "symbol"]} sort={{ id: "received", desc: true }} actions={actions} empty="Nothing arrived yet." />
+          <Table label={`alerts of ${shown}`} csv={`webhook-${shown}`} rows={deliveries.data ?? NO_DELIVERIES} loaded={deliveries.data !== null} columns={DELIVERIES} rowKey={deliveryKey} choose={["verdict", "symbol"]} sort={{ id: "received", desc: true }} actions={actions} empty="Nothing arrived yet." />
         </Card>
       )}
       {shown && <WebhookDetails key={`${shown} ${changes}`} name={shown} onChanged={() => changed(true)} />}

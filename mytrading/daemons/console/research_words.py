@@ -13,8 +13,8 @@ from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.messages import console_api as api
 
 SEARCHES = ("optimize", "walk-forward")
-SERVED = ("store", "openalgo", "model")
-"""Data that is no file."""
+SERVED = {"data": ("openalgo", "store"), "options": ("model", "store")}
+"""Sources that are no file, by field."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.]*=[A-Za-z0-9_.,:%+ -]+")
 
@@ -60,9 +60,9 @@ def _data(home: Path, text: str, field: str) -> str:
     """A source of data: one that is served, or a file of the project, which may stand behind `INSTRUMENT=`."""
     instrument, equals, file = text.rpartition("=")
     path = (home / file).resolve()
-    if text in SERVED:
+    if text in SERVED[field]:
         return text
     if not path.is_relative_to(home.resolve()) or not path.exists() or instrument.startswith("-"):
-        what = f"{field}: expected {', '.join(SERVED)}, or a file in the project's folder; found {text!r}"
+        what = f"{field}: expected {', '.join(SERVED[field])}, or a file in the project's folder; found {text!r}"
         raise ApiRefused("BAD_REQUEST", what, field)
     return f"{instrument}{equals}{path}"

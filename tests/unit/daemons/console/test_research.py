@@ -98,7 +98,8 @@ def test_comparison_of_a_day_takes_no_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [("strategy", "../evil"), ("strategy", "--help"), ("data", ["/etc/passwd"]), ("data", ["../x.csv"]),
-     ("data", ["--report=x"]), ("parameters", ["x"]), ("parameters", ["--a=b"]), ("options", ["/etc"])],
+     ("data", ["--report=x"]), ("data", ["model"]), ("parameters", ["x"]), ("parameters", ["--a=b"]),
+     ("options", ["/etc"])],
 )  # fmt: skip
 def test_words_of_a_page_are_never_options_nor_paths_outside(tmp_path: Path, field: str, value: Any) -> None:
     (tmp_path / "a.csv").write_text("")
