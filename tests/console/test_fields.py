@@ -96,7 +96,7 @@ def test_emptied_rupees_of_a_trial_order_are_not_taken_for_none(viewer: PageView
     assert viewer.page.evaluate("document.activeElement.closest('label').innerText").startswith("Limit ₹")
     card.get_by_label("Limit ₹").fill("812.5")
     assert_told(card, "Stop ₹", "", "expected a number of 0 or more, found nothing")
-    assert_told(card, "Stop ₹", "8,00.5", "found 8,00.5: type 800.5")
+    assert_told(card, "Stop ₹", "1,800.5", "found 1,800.5: type 1800.5")
     card.get_by_role("button", name="Ask risk").click()
     assert sent == []
     card.get_by_label("Stop ₹").fill("0")

@@ -274,8 +274,8 @@ def test_webhook_is_changed_by_its_form_and_by_a_file_of_mappings(site: ConsoleS
     assert "in order" not in card.locator("li", has_text="line 2").inner_text()
     card.get_by_label("Further mappings").fill("TCS,NSE,3,CNC")
     card.get_by_label("Entries in").fill("09:20-25:00")
-    card.get_by_role("button", name="Save").click()
-    card.get_by_role("alert").wait_for()
+    card.locator(".field-error", has_text="found 09:20-25:00").wait_for()
+    card.get_by_role("button", name="Save").click()  # which sends nothing
     card.get_by_label("Entries in").fill("09:20-15:00")
     card.get_by_role("button", name="Save").click()
     viewer.said(f"{HOOK} is changed")
@@ -507,6 +507,9 @@ def test_parameter_of_a_strategy_is_refused_then_changed_in_its_file(site: Conso
     card.get_by_role("button", name="Change").click()
     field = card.get_by_label("calm_minutes")
     field.fill("soon")
+    assert "expected a number, found soon" in card.locator(".field-error").inner_text()
+    assert card.get_by_role("button", name="Check").is_disabled()
+    field.fill("2.5")  # which the strategy refuses
     card.get_by_role("button", name="Check").click()
     assert "a whole number" in card.locator(".field-error").inner_text()
     assert card.get_by_role("button", name="Save").is_disabled()

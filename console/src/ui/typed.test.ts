@@ -15,6 +15,7 @@ test("a wrong number is none, and says what is expected, what was found and what
     "found 0: type 1 or more", "found -3: type 1 or more", "found 5001: type 5000 or less", "found 2.5: type 2 or 3", "found abc: type digits only", "found nothing: type one",
   ]);
   expect(readNumber("10,00,000", { least: 0 }).problem).toBe("expected a number of 0 or more, found 10,00,000: type 1000000");
+  expect(readNumber("9,9", { above: 0 }).problem).toBe("expected a number above 0, found 9,9: type digits, with a point before decimals");
   expect(readNumber("0", { above: 0, below: 1 }).problem).toBe("expected a number above 0 and below 1, found 0: type more than 0");
   expect(readNumber("1", { above: 0, below: 1 }).problem).toContain("type less than 1");
 });

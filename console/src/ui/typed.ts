@@ -21,6 +21,8 @@ export interface ReadNumber {
 }
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)$/;
+/** With commas between thousands, or lakhs. */
+const GROUPED = /^\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$/;
 
 /** The number that a text is; null for any other, also for what a script would take for one (0x10, 1e3). */
 export const parseNumber = (text: string): number | null => (NUMBER.test(text.trim()) ? Number(text) : null);
@@ -35,8 +37,7 @@ function range({ least, most, above, below }: NumberRule): string {
 function cure(text: string, value: number | null, rule: NumberRule): string {
   const { whole, least, most, above, below } = rule;
   if (value === null) {
-    const plain = text.replaceAll(",", "");
-    return !text ? "type one" : parseNumber(plain) !== null ? `type ${plain}` : whole ? "type digits only" : "type digits, with a point before decimals";
+    return !text ? "type one" : GROUPED.test(text) ? `type ${text.replaceAll(",", "")}` : whole ? "type digits only" : "type digits, with a point before decimals";
   }
   if (least !== undefined && value < least) return `type ${least} or more`;
   if (above !== undefined && value <= above) return `type more than ${above}`;

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 
 from argon2 import PasswordHasher
@@ -16,6 +19,11 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 NOBODY = _hasher.hash("no user has this password")
 """Checked where no user has the name, so that the answer takes as long."""
 _STEP_S = 30
+_JUDGE = """import json, sys
+from zxcvbn import zxcvbn
+found = zxcvbn(**json.load(sys.stdin))
+print(json.dumps([found["score"], found["feedback"]["warning"]]))"""
+_JUDGE_S = 30.0
 
 
 class WeakPassword(Exception):
@@ -39,12 +47,23 @@ def check_password(password: str, name: str) -> None:
             raise WeakPassword(f"expected {what} in it")
     if name and name.casefold() in password.casefold():
         raise WeakPassword("expected one that does not contain the name of its user")
-    from zxcvbn import zxcvbn  # 13 MB, for a rare call
-
-    found = zxcvbn(password[:72], user_inputs=[name, "mytrading"])
-    if found["score"] < ENOUGH:
-        why = found["feedback"]["warning"] or "it is made of common words or patterns"
+    score, warning = _judged(password[:72], [name, "mytrading"])
+    if score < ENOUGH:
+        why = warning or "it is made of common words or patterns"
         raise WeakPassword(f"expected one that is harder to guess: {why}; a few unrelated words more will do")
+
+
+def _judged(password: str, known: list[str]) -> tuple[int, str]:
+    """Score and warning of zxcvbn, by a process that ends with its answer: its lists of words take 13 MB, for good.
+
+    The password goes through a pipe: words of a command can be seen by others.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _JUDGE], input=json.dumps({"password": password, "user_inputs": known}),
+        capture_output=True, text=True, timeout=_JUDGE_S, check=True,
+    )  # fmt: skip
+    score, warning = json.loads(done.stdout)
+    return score, warning or ""
 
 
 def hash_password(password: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from mytrading.daemons.console.passwords import WeakPassword, check_password, hash_password, is_password
@@ -32,3 +34,8 @@ def test_good_password_is_taken_and_only_it_fits_its_hash() -> None:
     assert is_password(stored, "Nifty-lantern!73-otter")
     assert not is_password(stored, "Nifty-lantern!73-otteR")
     assert not is_password("no hash at all", "x")
+
+
+def test_lists_of_words_are_not_kept_by_the_process_that_asked() -> None:
+    check_password("Nifty-lantern!73-otter", "asha")
+    assert not [name for name in sys.modules if name.startswith("zxcvbn")], "13 MB for good, for a rare call"
