@@ -7,6 +7,7 @@ parent became. Rule: only what carries the mark is ended, so that a stack of the
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from pathlib import Path
 
@@ -53,9 +54,10 @@ def _words(process: psutil.Process) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Mark the run; workers of a run side by side have its mark already."""
+    """Mark the run, and have SIGTERM end it as Ctrl-C does; workers of a run side by side have its mark already."""
     if not hasattr(config, "workerinput"):
         os.environ[MARK] = uuid.uuid4().hex
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -20,11 +20,19 @@ def test_that_leaves_a_process_behind():
     program = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); sys.stdin.read(); signal.pause()"
     subprocess.Popen([sys.executable, "-c", program, "mytrading.daemons.pretended"], start_new_session=True)
 """
+IS_ENDED = (
+    LEAVES
+    + """
+    import os, signal
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+"""
+)
 
 
-def run(folder: Path) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
     test = folder / "test_inner.py"
-    test.write_text(LEAVES)
+    test.write_text(program)
     options = (
         "-q",
         "-p",
@@ -45,7 +53,15 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_run_that_leaves_a_process_behind_fails_names_it_and_ends_it(tmp_path: Path) -> None:
-    done = run(tmp_path)
+    done = run(tmp_path, LEAVES)
     assert (done.returncode, "1 passed" in done.stdout) == (1, True), done.stdout + done.stderr
+    (pid,) = re.findall(r"left running by the tests: pid (\d+): .*mytrading\.daemons\.pretended", done.stdout)
+    assert not psutil.pid_exists(int(pid))
+
+
+@pytest.mark.slow
+def test_run_that_is_ended_by_sigterm_leaves_no_process_behind(tmp_path: Path) -> None:
+    """One that a time limit had ended left stacks trading on, which slowed down all that came after it."""
+    done = run(tmp_path, IS_ENDED)
     (pid,) = re.findall(r"left running by the tests: pid (\d+): .*mytrading\.daemons\.pretended", done.stdout)
     assert not psutil.pid_exists(int(pid))
