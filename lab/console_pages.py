@@ -68,7 +68,11 @@ def run_npm(folder: Path, *words: str) -> None:
 
 
 def build() -> None:
-    """Build the pages into the package."""
+    """Build the pages into the package; raises `PagesNotBuilt`, also where their types are not the program's."""
+    from lab.console_types import drift
+
+    if wrong := drift():
+        raise PagesNotBuilt("\n".join(["the pages' types are not those of this program:", *wrong]))
     folder = find_node() or fetch_node()
     run_npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     run_npm(folder, "run", "build")

@@ -1,4 +1,4 @@
-// Written by `python -m tests.kit.console_types` from mytrading/messages/console_*.py. Do not edit.
+// Written by `python -m lab.console_types` from mytrading/messages/console_*.py. Do not edit.
 
 /** POST /api/setup/accounts/test (admin): how a server answered its account's key, in `ms`. */
 export interface AccountAnswer {

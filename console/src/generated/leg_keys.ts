@@ -1,4 +1,4 @@
-// Written by `python -m tests.kit.console_types` from the schema of files of legs. Do not edit.
+// Written by `python -m lab.console_types` from the schema of files of legs. Do not edit.
 
 import type { NumberRule } from "../ui/typed";
 

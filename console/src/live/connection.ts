@@ -8,6 +8,8 @@ import { setMarketTime } from "../ui/format";
 import { NOTHING, type Topic, fromSnapshot, withDelta } from "./topics";
 
 const SILENT_MS = 3000;
+/** A connection that is silent for so long is given up: one of another network may stay open for minutes, and say nothing. */
+const LOST_MS = 8000;
 const ALIVE_MS = 30_000;
 const LOGIN_NEEDED = 4401;
 
@@ -38,6 +40,7 @@ export class Connection {
   #linkWatchers = new Set<() => void>();
   #link = START;
   #heardMs = 0;
+  #triedMs = 0;
   #attempts = 0;
   #sent = "";
   #wakeUp: ReturnType<typeof setTimeout> | undefined;
@@ -74,7 +77,7 @@ export class Connection {
     this.#setLink(START);
   }
 
-  /** Connects again under the session of now, also where the socket of the one before is still open. */
+  /** Connects anew under the session of now, whatever became of the socket before: a dead one takes minutes to close. */
   renew(): void {
     if (!this.#running) return;
     const before = this.#socket;
@@ -125,6 +128,7 @@ export class Connection {
   #connect(): void {
     const socket = new WebSocket(this.url);
     this.#socket = socket;
+    this.#triedMs = performance.now();
     this.#sent = "";
     let opened = false;
     socket.onopen = () => {
@@ -199,8 +203,12 @@ export class Connection {
   }
 
   #judge(): void {
-    if (document.hidden || !this.#link.fresh || performance.now() - this.#heardMs <= SILENT_MS) return;
-    this.#setLink({ ...this.#link, fresh: false, problem: "no sign of life from the console for 3 s" });
+    if (document.hidden) return;
+    const now = performance.now();
+    if (this.#link.fresh && now - this.#heardMs > SILENT_MS) {
+      this.#setLink({ ...this.#link, fresh: false, problem: "no sign of life from the console for 3 s" });
+    }
+    if (this.#socket && now - Math.max(this.#heardMs, this.#triedMs) > LOST_MS) this.renew();
   }
 
   #send(message: LiveRequest): void {
@@ -223,6 +231,6 @@ export class Connection {
   #onVisibility = (): void => {
     this.#sendWatch();
     // a closed lid ends sockets without a word: start anew at once instead of waiting for a time-out
-    if (!document.hidden && performance.now() - this.#heardMs > SILENT_MS) this.#socket?.close();
+    if (!document.hidden && this.#socket && performance.now() - this.#heardMs > SILENT_MS) this.renew();
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Parts of the page that are loaded when they are first shown: pages and charts, also while the console does not answer.
  *
- * Browsers remember a file of a script that they could not load, until the page itself is loaded again. So none is asked
+ * Some browsers remember a file of a script that they could not load, until the page is loaded again. So none is asked
  * for while the console is known to be gone. Where one fails all the same the whole page is loaded again, once the
  * console answers: at once where the part is a page, of which nothing was there yet, and no dialog is open, else by a button.
  */

@@ -122,7 +122,7 @@ def _check_name(name: str) -> None:
         raise ApiRefused("BAD_REQUEST", FIRST_NAME, "name")
 
 
-@post("/api/first-user", opt=OPEN, sync_to_thread=True, status_code=200)
+@post("/api/first-user", opt=OPEN | {"action": "first-user"}, sync_to_thread=True, status_code=200)
 def make_first_user(
     request: ConsoleRequest, state: State, data: JSONBody[api.FirstUserRequest]
 ) -> Response[api.SessionInfo]:
@@ -140,7 +140,7 @@ def make_first_user(
     return _begin(request, state, data.name)
 
 
-@post("/api/login", opt=OPEN, sync_to_thread=True, status_code=200)
+@post("/api/login", opt=OPEN | {"action": "login"}, sync_to_thread=True, status_code=200)
 def log_in(request: ConsoleRequest, state: State, data: JSONBody[api.LoginRequest]) -> Response[api.SessionInfo]:
     """Begin a session; the answer to an unknown name is that to a wrong password, and takes as long."""
     user = _proven(request, state, "login", data.name, data.password, data.totp)
@@ -182,14 +182,14 @@ def _proven(
     return user
 
 
-@post("/api/logout", opt={"role": "viewer"}, sync_to_thread=True, status_code=204)
+@post("/api/logout", opt={"role": "viewer", "action": "logout"}, sync_to_thread=True, status_code=204)
 def log_out(request: ConsoleRequest, state: State) -> None:
     """End the session and its sockets."""
     _end(state, request.user.required_session.digest)
     audit(request, "logout", request.user.name, "done")
 
 
-@post("/api/confirm", opt={"role": "viewer"}, sync_to_thread=True, status_code=200)
+@post("/api/confirm", opt={"role": "viewer", "action": "confirm"}, sync_to_thread=True, status_code=200)
 def confirm(request: ConsoleRequest, state: State, data: JSONBody[api.ConfirmRequest]) -> Response[api.SessionInfo]:
     """Confirm a login by password or authenticator code, for actions that ask for it again."""
     _proven(request, state, "confirm", request.user.name, data.password, data.totp, either=True)
@@ -198,7 +198,7 @@ def confirm(request: ConsoleRequest, state: State, data: JSONBody[api.ConfirmReq
     return _answer(state, request.user.token, new=False)
 
 
-@post("/api/password", opt={"role": "viewer"}, sync_to_thread=True, status_code=200)
+@post("/api/password", opt={"role": "viewer", "action": "password"}, sync_to_thread=True, status_code=200)
 def change_password(
     request: ConsoleRequest, state: State, data: JSONBody[api.PasswordChange]
 ) -> Response[api.SessionInfo]:
@@ -211,7 +211,9 @@ def change_password(
     return _begin(request, state, name)
 
 
-@post("/api/totp/begin", opt={"role": "viewer", "confirmed": True}, sync_to_thread=True, status_code=200)
+@post(
+    "/api/totp/begin", opt={"role": "viewer", "confirmed": True, "action": "totp"}, sync_to_thread=True, status_code=200
+)
 def begin_totp(request: ConsoleRequest, state: State) -> api.TotpSecret:
     """Make the secret of a second factor, which is in force once a code of it was given."""
     secret, uri, path, size = passwords.new_totp(request.user.name, f"MyTrading {state.config.profile}")
@@ -219,7 +221,7 @@ def begin_totp(request: ConsoleRequest, state: State) -> api.TotpSecret:
     return api.TotpSecret(secret=secret, uri=uri, qr_svg=path, qr_size=size)
 
 
-@post("/api/totp/confirm", opt={"role": "viewer"}, sync_to_thread=True, status_code=200)
+@post("/api/totp/confirm", opt={"role": "viewer", "action": "totp"}, sync_to_thread=True, status_code=200)
 def confirm_totp(request: ConsoleRequest, state: State, data: JSONBody[api.TotpConfirm]) -> Response[api.SessionInfo]:
     """Put the second factor into force by a code of it."""
     user = state.store.user(request.user.name)
@@ -231,7 +233,12 @@ def confirm_totp(request: ConsoleRequest, state: State, data: JSONBody[api.TotpC
     return _answer(state, request.user.token, new=False)
 
 
-@post("/api/totp/remove", opt={"role": "viewer", "confirmed": True}, sync_to_thread=True, status_code=200)
+@post(
+    "/api/totp/remove",
+    opt={"role": "viewer", "confirmed": True, "action": "totp"},
+    sync_to_thread=True,
+    status_code=200,
+)
 def remove_totp(request: ConsoleRequest, state: State) -> Response[api.SessionInfo]:
     """Remove the user's second factor."""
     state.store.change(request.user.name, totp="", totp_new="")
@@ -260,7 +267,12 @@ def list_sessions(request: ConsoleRequest, state: State) -> list[api.SessionEntr
     ]
 
 
-@post("/api/sessions/{session:str}/revoke", opt={"role": "viewer"}, sync_to_thread=True, status_code=204)
+@post(
+    "/api/sessions/{session:str}/revoke",
+    opt={"role": "viewer", "action": "session revoke"},
+    sync_to_thread=True,
+    status_code=204,
+)
 def revoke_session(request: ConsoleRequest, state: State, session: FromPath[str]) -> None:
     """End one of the user's own sessions, for an administrator any."""
     mine = request.user.required_session
@@ -279,7 +291,7 @@ def list_users(state: State) -> list[api.UserEntry]:
     return found
 
 
-@post("/api/users", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=201)
+@post("/api/users", opt=CONFIRMED_ADMIN | {"action": "user add"}, sync_to_thread=True, status_code=201)
 def add_user(request: ConsoleRequest, state: State, data: JSONBody[api.NewUser]) -> api.UserEntry:
     """Add a user."""
     _check_name(data.name)
@@ -289,7 +301,7 @@ def add_user(request: ConsoleRequest, state: State, data: JSONBody[api.NewUser])
     return _entry_of(state, data.name)
 
 
-@post("/api/users/{name:str}", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=200)
+@post("/api/users/{name:str}", opt=CONFIRMED_ADMIN | {"action": "user change"}, sync_to_thread=True, status_code=200)
 def change_user(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.UserChange]
 ) -> api.UserEntry:

@@ -84,29 +84,33 @@ class ConsoleApplication(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
+HANDLERS = [
+    livez,
+    schema,
+    show_topic,
+    live,
+    *accounts_api.ROUTES,
+    *actions_api.ROUTES,
+    *pages_api.ROUTES,
+    *feed_api.ROUTES,
+    *reports_api.ROUTES,
+    *risk_api.ROUTES,
+    *legs_api.ROUTES,
+    *research_api.ROUTES,
+    *paper_api.ROUTES,
+    *setup_api.ROUTES,
+    *margin_api.ROUTES,
+    *webhook_api.ROUTES,
+    *config_api.ROUTES,
+    *page_files.ROUTES,
+]
+"""Of every route."""
+
+
 def make_application(state: State) -> Litestar:
     """Return the application around `state`: its config, store, hub, reader, files, door and build."""
     return ConsoleApplication(
-        [
-            livez,
-            schema,
-            show_topic,
-            live,
-            *accounts_api.ROUTES,
-            *actions_api.ROUTES,
-            *pages_api.ROUTES,
-            *feed_api.ROUTES,
-            *reports_api.ROUTES,
-            *risk_api.ROUTES,
-            *legs_api.ROUTES,
-            *research_api.ROUTES,
-            *paper_api.ROUTES,
-            *setup_api.ROUTES,
-            *margin_api.ROUTES,
-            *webhook_api.ROUTES,
-            *config_api.ROUTES,
-            *page_files.ROUTES,
-        ],
+        HANDLERS,
         middleware=[DefineMiddleware(Authentication)],
         exception_handlers={
             HTTPException: _refuse,

@@ -80,7 +80,8 @@ def includes_role(role: RoleName, needed: RoleName) -> bool:
 class Authentication(AbstractAuthenticationMiddleware):
     """Takes the session of the cookie, and refuses what its role, its origin or a missing token does not allow.
 
-    A route's `opt` says what it needs: `open` (no session), `role`, `confirmed` (the password given lately).
+    A route's `opt` says what it needs: `open` (no session), `role`, `confirmed` (the password given lately). `action`
+    is the name in the audit, otherwise its address below /api/actions/.
     """
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
@@ -156,9 +157,9 @@ def audit_refusal(request: Request[Viewer, Any, State], why: str) -> None:
 
 
 def action_of(scope: Any) -> str:
-    """The action that a request asks for, by its address: under this name the audit has it where it was done."""
-    path: str = scope["path"]
-    return path.removeprefix("/api/actions/")
+    """The action that a request asks for, as its route names it: the audit has it under this name, done or refused."""
+    handler, path = scope.get("route_handler"), str(scope["path"])
+    return str((handler.opt.get("action") if handler is not None else None) or path.removeprefix("/api/actions/"))
 
 
 def _check_origin(connection: ASGIConnection[Any, Any, Any, Any], origins: frozenset[str], is_socket: bool) -> None:

@@ -52,7 +52,7 @@ def show_config_file(state: State, name: FromPath[str]) -> api.ConfigFile:
     return api.ConfigFile(name=name, text=text, digest=file_versions.digest_of_text(text), versions=versions)
 
 
-@post("/api/config/{name:str}", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=200)
+@post("/api/config/{name:str}", opt=CONFIRMED_ADMIN | {"action": "config"}, sync_to_thread=True, status_code=200)
 def check_or_save_config_file(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.ConfigDraft]
 ) -> api.ConfigDraftResult:

@@ -23,6 +23,8 @@ from mytrading.runtime.host.http_thread import PortTaken
 from mytrading.runtime.streams.endpoints import console_endpoint_file
 
 NO_PORT = "CONSOLE_PORT_TAKEN"
+NO_TLS = "CONSOLE_NOT_PRIVATE"
+NO_PROXIES = "CONSOLE_PROXIES_UNSET"
 ADDRESS = "console"
 BIND_S = 5.0
 WATCH_S = 1.0
@@ -55,9 +57,18 @@ class Console(Daemon):
         try:
             server.listen()
         except (PortTaken, NotPrivate) as error:
-            self.alerts.raise_(NO_PORT, Severity.WARNING, ADDRESS, str(error))
+            code, other = (NO_TLS, NO_PORT) if isinstance(error, NotPrivate) else (NO_PORT, NO_TLS)
+            self.alerts.clear(other, ADDRESS)
+            self.alerts.raise_(code, Severity.WARNING, ADDRESS, str(error))
             return
-        self.alerts.clear(NO_PORT, ADDRESS)
+        for code in (NO_PORT, NO_TLS):
+            self.alerts.clear(code, ADDRESS)
+        if self.config.console.public_url and not self.config.console.proxies:
+            text = (
+                "CONSOLE_PUBLIC_URL is set and CONSOLE_PROXIES is not: limits and the audit take all who come through"
+                " the proxy for one address; name the proxy's there"
+            )
+            self.alerts.raise_(NO_PROXIES, Severity.WARNING, ADDRESS, text)
         place = {"port": server.port, "url": server.url, "public": self.config.console.public_url}
         console_endpoint_file(self.config).write_text(json.dumps(place), encoding="utf-8")
         self.log.info("console.listening", port=server.port, build=server.build)

@@ -17,7 +17,7 @@ from litestar.params import FromPath, JSONBody
 
 from mytrading.daemons.console.accounts_api import ConsoleRequest
 from mytrading.daemons.console.actions_api import TRADER
-from mytrading.daemons.console.authentication import audit
+from mytrading.daemons.console.authentication import audit, check_confirmed
 from mytrading.daemons.console.refusals import ApiRefused
 from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
@@ -66,7 +66,7 @@ def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
     )  # fmt: skip
 
 
-@post("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True, status_code=200)
+@post("/api/legs/{name:str}", opt=TRADER | {"action": "legs save"}, sync_to_thread=True, status_code=200)
 def write_leg_file(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.LegDraft]
 ) -> api.LegDraftResult:
@@ -90,7 +90,12 @@ def show_parameters(state: State, name: FromPath[str]) -> api.ParameterFile:
     return api.ParameterFile(file="", digest="", values={}, versions=[])
 
 
-@post("/api/strategies/{name:str}/parameters", opt=TRADER, sync_to_thread=True, status_code=200)
+@post(
+    "/api/strategies/{name:str}/parameters",
+    opt=TRADER | {"action": "strategies save"},
+    sync_to_thread=True,
+    status_code=200,
+)
 def write_parameters(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.ParameterDraft]
 ) -> api.ParameterDraftResult:
@@ -109,9 +114,11 @@ def _options(data: api.LegDraft | api.ParameterDraft) -> list[str]:
 def _saved(
     request: ConsoleRequest, state: State, data: api.LegDraft | api.ParameterDraft, words: list[str], name: str
 ) -> Any:
-    """Return the command line's answer; a save, done or refused, is in the audit under the command's name."""
+    """Return the command line's answer; a save, done or refused, is in the audit under the command's name. It needs the
+    password again: these files hold limits and accounts."""
     row = None
     if data.save:
+        check_confirmed(request.user)
         action = " ".join(words[:2])
         row = audit(request, action, name[:64], "asked", data.version)
     try:

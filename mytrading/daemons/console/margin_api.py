@@ -121,7 +121,7 @@ def show_lots(
     return msgspec.convert(ask_shell(state.config, "margin", *words, codes=(FAILED,)), api.LotsAnswer)
 
 
-@post("/api/structure/margin", sync_to_thread=True, status_code=200)
+@post("/api/structure/margin", opt={"action": "structure margin"}, sync_to_thread=True, status_code=200)
 def show_structure_margin(state: State, data: JSONBody[api.StructureMarginRequest]) -> api.StructureMargin:
     """Return the margin of legs together, by the tables of config/risk.toml, and of each alone: the hedge benefit."""
     book: InstrumentBook = state.chains.instruments()

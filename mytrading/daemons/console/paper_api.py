@@ -21,7 +21,7 @@ def show_paper(state: State) -> api.PaperTrialState:
     return trial.status()
 
 
-@post("/api/paper", opt=TRADER, sync_to_thread=True, status_code=200)
+@post("/api/paper", opt=TRADER | {"action": "paper trial"}, sync_to_thread=True, status_code=200)
 def start_paper(request: ConsoleRequest, state: State, data: JSONBody[api.PaperTrialStart]) -> api.PaperTrialState:
     """Start a trial of a strategy on the simulator, in place of one that runs."""
     trial: PaperTrial = state.trial
@@ -30,7 +30,7 @@ def start_paper(request: ConsoleRequest, state: State, data: JSONBody[api.PaperT
     return trial.status()
 
 
-@post("/api/paper/stop", opt=TRADER, sync_to_thread=True, status_code=200)
+@post("/api/paper/stop", opt=TRADER | {"action": "paper trial"}, sync_to_thread=True, status_code=200)
 def stop_paper(request: ConsoleRequest, state: State) -> api.PaperTrialState:
     """Stop the paper trial."""
     trial: PaperTrial = state.trial

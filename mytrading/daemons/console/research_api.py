@@ -25,7 +25,7 @@ def show_research(state: State) -> list[api.ResearchJob]:
     return queue.jobs()
 
 
-@post("/api/research", opt=TRADER, sync_to_thread=True, status_code=200)
+@post("/api/research", opt=TRADER | {"action": "research"}, sync_to_thread=True, status_code=200)
 def queue_research(request: ConsoleRequest, state: State, data: JSONBody[api.ResearchRequest]) -> list[api.ResearchJob]:
     """Queue a research run; a repeated id is the run that has it."""
     report = f"console/{data.kind}-{data.strategy}-{data.request_id[-12:]}"
@@ -43,7 +43,9 @@ def queue_research(request: ConsoleRequest, state: State, data: JSONBody[api.Res
     return queue.jobs()
 
 
-@post("/api/research/{job:str}/cancel", opt=TRADER, sync_to_thread=True, status_code=200)
+@post(
+    "/api/research/{job:str}/cancel", opt=TRADER | {"action": "research cancel"}, sync_to_thread=True, status_code=200
+)
 def cancel_research(request: ConsoleRequest, state: State, job: FromPath[str]) -> list[api.ResearchJob]:
     """Cancel a research run; its files stay."""
     queue: ResearchQueue = state.research

@@ -46,7 +46,7 @@ def show_scenario(
         raise ApiRefused("STACK_SILENT", str(error), "", 2) from error
 
 
-@post("/api/risk/trial", opt=TRADER, sync_to_thread=True, status_code=200)
+@post("/api/risk/trial", opt=TRADER | {"action": "risk trial"}, sync_to_thread=True, status_code=200)
 def try_order(state: State, data: JSONBody[api.TrialRequest]) -> api.TrialResult:
     """Return the result of every pre-trade rule for an order that is neither placed nor journaled."""
     query = ops.OrderTrialQuery(

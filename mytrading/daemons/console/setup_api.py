@@ -55,7 +55,7 @@ def show_accounts(state: State) -> list[api.AccountSetup]:
     return _accounts(state)
 
 
-@post("/api/setup/accounts/test", opt=ADMIN, sync_to_thread=True, status_code=200)
+@post("/api/setup/accounts/test", opt=ADMIN | {"action": "account test"}, sync_to_thread=True, status_code=200)
 def ping_accounts(request: ConsoleRequest, state: State) -> list[api.AccountAnswer]:
     """Ask each account's server whether it knows the key."""
     rows = audited(
@@ -65,7 +65,10 @@ def ping_accounts(request: ConsoleRequest, state: State) -> list[api.AccountAnsw
     return msgspec.convert(rows, list[api.AccountAnswer], strict=False)
 
 
-@post("/api/setup/accounts/rotate-key", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=200)
+@post(
+    "/api/setup/accounts/rotate-key", opt=CONFIRMED_ADMIN | {"action": "account rotate-key"}, sync_to_thread=True,
+    status_code=200,
+)  # fmt: skip
 def rotate_key(request: ConsoleRequest, state: State) -> list[api.AccountSetup]:
     """Encrypt all keys under a new one."""
     audited(
@@ -75,7 +78,10 @@ def rotate_key(request: ConsoleRequest, state: State) -> list[api.AccountSetup]:
     return _accounts(state)
 
 
-@post("/api/setup/accounts/{name:str}", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=200)
+@post(
+    "/api/setup/accounts/{name:str}", opt=CONFIRMED_ADMIN | {"action": "account edit"}, sync_to_thread=True,
+    status_code=200,
+)  # fmt: skip
 def change_account(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.AccountChange]
 ) -> list[api.AccountSetup]:
@@ -96,7 +102,10 @@ def change_account(
     return _accounts(state)
 
 
-@post("/api/setup/accounts/{name:str}/primary", opt=CONFIRMED_ADMIN, sync_to_thread=True, status_code=200)
+@post(
+    "/api/setup/accounts/{name:str}/primary", opt=CONFIRMED_ADMIN | {"action": "account set-primary"},
+    sync_to_thread=True, status_code=200,
+)  # fmt: skip
 def make_primary(request: ConsoleRequest, state: State, name: FromPath[str]) -> list[api.AccountSetup]:
     """Quotes and orders of this account from the next start on; the former primary becomes a backup."""
     audited(

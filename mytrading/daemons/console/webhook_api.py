@@ -52,7 +52,7 @@ def show_webhook(state: State, name: FromPath[str]) -> api.WebhookView:
     return msgspec.convert(found, api.WebhookView)
 
 
-@post("/api/webhooks/{name:str}", opt=CONFIRMED, sync_to_thread=True, status_code=200)
+@post("/api/webhooks/{name:str}", opt=CONFIRMED | {"action": "webhook edit"}, sync_to_thread=True, status_code=200)
 def change_webhook(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.WebhookChange]
 ) -> api.WebhookChanged:
@@ -96,7 +96,7 @@ def _mapping_file(text: str) -> Iterator[list[str]]:
         yield [f"--csv={file}"] if text else []
 
 
-@post("/api/webhooks/{name:str}/add", opt=CONFIRMED, sync_to_thread=True, status_code=200)
+@post("/api/webhooks/{name:str}/add", opt=CONFIRMED | {"action": "webhook add"}, sync_to_thread=True, status_code=200)
 def add_webhook(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.NewWebhook]
 ) -> api.WebhookAddress:
@@ -121,7 +121,12 @@ def add_webhook(
     return made
 
 
-@post("/api/webhooks/{name:str}/rotate", opt=CONFIRMED, sync_to_thread=True, status_code=200)
+@post(
+    "/api/webhooks/{name:str}/rotate",
+    opt=CONFIRMED | {"action": "webhook rotate"},
+    sync_to_thread=True,
+    status_code=200,
+)
 def rotate_webhook(
     request: ConsoleRequest, state: State, name: FromPath[str], data: JSONBody[api.NewAddress]
 ) -> api.WebhookAddress:
@@ -135,7 +140,12 @@ def rotate_webhook(
     return msgspec.convert(found, api.WebhookAddress)
 
 
-@post("/api/webhooks/{name:str}/remove", opt=CONFIRMED, sync_to_thread=True, status_code=200)
+@post(
+    "/api/webhooks/{name:str}/remove",
+    opt=CONFIRMED | {"action": "webhook remove"},
+    sync_to_thread=True,
+    status_code=200,
+)
 def remove_webhook(request: ConsoleRequest, state: State, name: FromPath[str]) -> api.WebhookChanged:
     """Remove a webhook: its address is unknown at once; what it holds keeps its stops and its square-off."""
     audited(

@@ -60,7 +60,7 @@ SUPERVISOR_LOST = "SUPERVISOR_LOST"
 LEASES_S = 1.0
 EDITS_S = 1.0
 REQUEST_FAILED = "REQUEST_FAILED"
-JUDGED = frozenset({"feed", "risk", "router", "reconciler"})
+JUDGED = frozenset({"feed", "risk", "router", "reconciler", "console"})
 """Daemons that raise an alert again while its cause lasts. Faults of the engine end when their strategy starts, alerts
 of the watchdog with time; every process reads an edited file again as it starts."""
 STAYS = frozenset({"ENTRY_LEFT"})

@@ -67,4 +67,4 @@ def test_parameters_of_a_strategy_of_code_are_checked_saved_and_audited(console:
     assert (late.status_code, late.json()["code"]) == (409, "MOVED")
     assert page.get("/api/strategies/Nobody/parameters").json()["file"] == ""
     assert console.browser("vera").post(path, values={}).json()["code"] == "ROLE"
-    assert [row["result"] for row in console.audited(action="strategies save")] == ["refused", "done"]
+    assert [row["result"] for row in console.audited(action="strategies save")] == ["refused", "refused", "done"]

@@ -15,6 +15,7 @@ import pyotp
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from mytrading.daemons.console import user_store
 from mytrading.daemons.console.accounts_api import FREE_TRIES
 from mytrading.daemons.console.doorkeeper import HEADERS, MOST_API, MOST_AUTH
 from mytrading.daemons.console.server import ConsoleServer, NotPrivate, check_address
@@ -128,6 +129,42 @@ def test_each_limit_counts_for_itself(console: ConsoleOfTest) -> None:
     assert codes[:-1] == [200] * (MOST_API - 1), "the logins have not used up those of the API"
     assert page.get("/api/session").status_code == 429
     assert console.browser().get("/api/session").status_code == 200, "another address has its own"
+
+
+@pytest.mark.parametrize("path", ["/api/login/", "//api/login", "/api//login", "/api/%2Flogin"])
+def test_no_spelling_of_an_address_leads_around_its_limit(console: ConsoleOfTest, path: str) -> None:
+    """The router takes several for the plain one, whose requests alone were counted and named in the audit."""
+    page, before = console.browser(), console.audited(action="login")
+    page.open_page()
+    address, headers = httpx.URL(page.origin).copy_with(raw_path=path.encode()), {"origin": page.origin}
+    done = page.http.post(address, json={"name": "vera", "password": "x"}, headers=headers)
+    assert (done.status_code, done.json()["code"]) == (404, "NOT_FOUND")
+    assert console.audited(action="login") == before
+
+
+def test_files_that_hold_limits_are_saved_with_the_password_alone_and_checked_without(console: ConsoleOfTest) -> None:
+    page = console.browser("tara")
+    with console.server.store._change() as db:
+        db.execute("UPDATE sessions SET confirmed_ms = 0")
+    for path in ("/api/legs/condor", "/api/strategies/SMA_Crossover/parameters"):
+        saved = page.post(path, save=True)
+        assert saved.json()["code"] == "CONFIRM_NEEDED", saved.text
+        assert page.post(path, save=False).json().get("code") != "CONFIRM_NEEDED"
+    refused = {row["action"] for row in console.audited(user="tara", result="refused") if "password" in row["details"]}
+    assert refused == {"legs save", "strategies save"}
+
+
+def test_requests_of_nobody_crowd_no_row_of_a_user_out_of_the_audit(
+    console: ConsoleOfTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = console.server.store
+    monkeypatch.setattr(user_store, "MOST_OF_NOBODY", 50)
+    monkeypatch.setattr(user_store, "MOST_AUDITED", 100)
+    kept = store.audit("tara", "", "halt", "", "done")
+    for _ in range(2000):
+        store.audit("", "", "login", "", "refused")
+    assert kept in [row.id for row in store.audit_rows("tara", "", "", 0, 10)]
+    assert 50 <= len([row for row in store.audit_rows("", "login", "", 0, 5000) if not row.user]) < 1050
 
 
 def test_halt_is_taken_from_an_address_that_has_asked_as_much_as_it_may(console: ConsoleOfTest) -> None:
@@ -254,21 +291,22 @@ def test_every_command_asks_for_its_role_and_some_for_the_password_and_each_refu
     for name, count in refusals.items():
         rows = console.server.store.audit_rows(name, "", "refused", 0, 500)
         assert count > 5 and len(rows) >= count, name
+        assert not [row.action for row in rows if row.action.startswith("/")], "refused and done have one name"
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "action", "body"),
     [
-        ("/api/actions/halt", {"request_id": "no such id!"}),
-        ("/api/actions/close", {"request_id": "close-1", "position": "none", "version": "1"}),
-        ("/api/users", {"name": "weakling", "password": "weak", "role": "viewer"}),
-        ("/api/users/asha", {"disabled": True}),
-        ("/api/config/risk", {"text": "", "expected": "another", "save": True}),
-        ("/api/paper", {"strategy": "../x"}),
+        ("/api/actions/halt", "halt", {"request_id": "no such id!"}),
+        ("/api/actions/close", "close", {"request_id": "close-1", "position": "none", "version": "1"}),
+        ("/api/users", "user add", {"name": "weakling", "password": "weak", "role": "viewer"}),
+        ("/api/users/asha", "user change", {"disabled": True}),
+        ("/api/config/risk", "config", {"text": "", "expected": "another", "save": True}),
+        ("/api/paper", "paper trial", {"strategy": "../x"}),
     ],
 )
 def test_action_that_is_refused_for_what_it_says_is_audited_once(
-    console: ConsoleOfTest, path: str, body: dict[str, Any]
+    console: ConsoleOfTest, path: str, action: str, body: dict[str, Any]
 ) -> None:
     page = console.browser("asha")
     before = len(console.server.store.audit_rows("", "", "", 0, 10_000))
@@ -276,7 +314,6 @@ def test_action_that_is_refused_for_what_it_says_is_audited_once(
     assert done.status_code in (400, 409)
     rows = console.server.store.audit_rows("", "", "", 0, 10_000)
     assert len(rows) == before + 1
-    action = path.removeprefix("/api/actions/")
     assert (rows[0].user, rows[0].ip, rows[0].action, rows[0].result) == ("asha", page.ip, action, "refused")
     assert rows[0].details == done.json()["error"]
 

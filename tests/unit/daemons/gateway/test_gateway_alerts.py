@@ -30,7 +30,7 @@ def beat(at: int, started: int = 0, state: DaemonState = DaemonState.RUNNING) ->
         name: Heartbeat(
             daemon=name, pid=1, state=state, ready=True, machine_ns=at, market_ns=0, started_machine_ns=started
         )
-        for name in ("router", "engine")
+        for name in ("router", "engine", "console")
     }
 
 
@@ -39,6 +39,13 @@ def test_alert_of_a_killed_router_ends_when_its_successor_does_not_say_it() -> N
     stale.record_alert(alert(), 10 * SECOND)
     assert stale.abandoned_alerts([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
     assert stale.abandoned_alerts([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
+
+
+def test_alert_of_a_port_ends_when_the_console_has_one_after_its_restart() -> None:
+    """A public host that was mended, or a port that is free again, stood as an alert for good."""
+    taken = alert("console", "CONSOLE_PORT_TAKEN")
+    found = StaleAlerts(0).abandoned_alerts([taken], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND)
+    assert found == [taken]
 
 
 def test_refused_edit_of_an_engine_ends_when_its_successor_does_not_say_it() -> None:

@@ -1,25 +1,31 @@
 """TypeScript of the web console, made from its structs and the schema of files of legs.
 
-`python -m tests.kit.console_types` writes it.
+`python -m lab.console_types` writes it. A build of the pages fails where the files are others, or where a page expects
+of a route what that does not answer.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from types import UnionType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
 
+from lab.console_pages import ROOT
 from mytrading.config.leg_plan import schema
+from mytrading.daemons.console import application
 from mytrading.messages.console_api import REST_TYPES, LiveMessage, LiveRequest
 from mytrading.messages.console_rows import CHAIN_TOPICS, TOPICS
 from mytrading.reports import document
-from tests.kit.project import ROOT
 
 FILE = ROOT / "console" / "src" / "generated" / "api.ts"
 KEYS_FILE = FILE.with_name("leg_keys.ts")
-_HEAD = "// Written by `python -m tests.kit.console_types` from mytrading/messages/console_*.py. Do not edit.\n"
+_HEAD = "// Written by `python -m lab.console_types` from mytrading/messages/console_*.py. Do not edit.\n"
 REPORT = [kind for kind in vars(document).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
 """Types of a `report.json`; it leaves out fields that have their default."""
 
@@ -88,7 +94,7 @@ def typescript() -> str:
     return "\n".join([_HEAD, *parts])
 
 
-_KEYS_HEAD = """// Written by `python -m tests.kit.console_types` from the schema of files of legs. Do not edit.
+_KEYS_HEAD = """// Written by `python -m lab.console_types` from the schema of files of legs. Do not edit.
 
 import type { NumberRule } from "../ui/typed";
 
@@ -154,6 +160,59 @@ def _usual(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
+_CALL = re.compile(r"\b(useAnswer|get|post)<([\w\[\]]+)>\([^;\n\"`]*?(?:\"(/api[^\"]*)\"|`(/api[^`]*)`)")
+"""A question of a page: how it asks, the type that it expects, and the address."""
+_FILLED = re.compile(r"\$\{(?:[^{}]|\{[^{}]*\})*\}|\{[^{}]*\}")
+
+
+def answers() -> dict[tuple[str, tuple[str, ...]], str]:
+    """Return the TypeScript type that each route answers, by method and parts of its address; empty for bytes."""
+    found = {}
+    for handler in application.HANDLERS:
+        if not isinstance(handler, HTTPRouteHandler):
+            continue
+        kind = get_type_hints(handler.fn)["return"]
+        kind = get_args(kind)[0] if get_origin(kind) is Response else kind
+        many = get_origin(kind) is list
+        kind = get_args(kind)[0] if many else kind
+        named = f"{kind.__name__}{'[]' if many else ''}" if hasattr(kind, "__struct_fields__") else ""
+        for path in handler.paths:
+            for method in handler.http_methods:
+                found[str(method), _parts(path)] = named
+    return found
+
+
+def _parts(address: str) -> tuple[str, ...]:
+    return tuple(_FILLED.sub("*", address).split("/"))
+
+
+def wrong_calls(pages: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what pages (name and text) expect of routes that answer something else, or that there are not."""
+    routes, wrong = answers(), []
+    for name, text in pages:
+        for how, expected, *literals in _CALL.findall(text):
+            method, parts = "POST" if how == "post" else "GET", _parts(next(filter(None, literals)))
+            fitting = [route for verb, route in routes if verb == method and _fits(route, parts)]
+            found = {routes[method, route] for route in ([parts] if parts in fitting else fitting)}
+            if not found or found - {expected, ""}:
+                text = " or ".join(sorted(found)) or "no route"
+                wrong.append(f"{name}: {method} {'/'.join(parts)}: expected {expected}, found {text}")
+    return wrong
+
+
+def _fits(route: tuple[str, ...], asked: tuple[str, ...]) -> bool:
+    same = len(route) == len(asked)
+    return same and all(one == other or "*" in (one, other) for one, other in zip(route, asked, strict=True))
+
+
+def drift() -> list[str]:
+    """Return what of the pages' types differs from the program's; none if nothing does."""
+    files = ((FILE, typescript()), (KEYS_FILE, leg_keys()))
+    stale = [path.name for path, made in files if path.read_text(encoding="utf-8") != made]
+    pages = ((path.name, path.read_text(encoding="utf-8")) for path in FILE.parents[1].rglob("*.ts*"))
+    return [f"{name} is not of this program: run `python -m lab.console_types`" for name in stale] + wrong_calls(pages)
 
 
 def main() -> None:
