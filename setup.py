@@ -15,8 +15,8 @@ class BuildWithPages(build_py):
         """Build the modules, if the pages are there."""
         if not self.editable_mode and not (BUNDLE / "index.html").is_file():
             raise SystemExit(
-                f"expected the pages of the web console in {BUNDLE}: build them with `make console` in a checkout, which"
-                " needs Node or fetches it; a released wheel has them"
+                f"expected the pages of the web console in {BUNDLE}: build them with `make console` in a checkout;"
+                " it needs Node or fetches it. A released wheel has them"
             )
         super().run()
 

@@ -345,7 +345,7 @@ def test_page_whose_script_was_lost_on_the_way_is_loaded_again_with_the_whole(
     viewer.log_in()
     lost: list[str] = []
     loads: list[Any] = []
-    viewer.page.on("domcontentloaded", loads.append)
+    viewer.page.on("domcontentloaded", lambda page: loads.append(page))
 
     def lose(route: Any) -> None:
         """Browsers differ: some ask again for what they did not get, others once the whole page is loaded again."""
