@@ -477,6 +477,8 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True):
     forward: float | None
     days: float
     put_call_ratio: float | None
+    """Of open interest."""
+    put_call_ratio_volume: float | None
     max_pain: float | None
     straddle: float | None
     """Price of call and put at the money."""

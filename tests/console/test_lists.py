@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 ROWS_FILL = """selector => {
     const box = document.querySelector(selector).getBoundingClientRect();
-    const rows = [...document.querySelectorAll(selector + " tr[data-index]")].map(row => row.getBoundingClientRect());
+    const rows = [...document.querySelectorAll(`${selector} tbody[data-index]`)].map(one => one.getBoundingClientRect());
     const below = Math.max(...rows.map(row => row.bottom)) >= Math.min(box.bottom, innerHeight) - 20;
     return below && Math.min(...rows.map(row => row.top)) <= box.top + 60;
 }"""
@@ -76,13 +76,13 @@ def test_end_of_a_long_list_is_reached_on_a_phone_though_its_rows_have_two_lines
         viewer.page.get_by_role("heading", name="Research").wait_for()
         assert viewer.page.evaluate("location.search + location.hash") == "?strategy=Condor#/reports"
         viewer.open("/orders")
-        scrolled = "main .table:has(tr.pad)"
+        scrolled = "main .table:has(tbody.pad)"
         for end in ("element.scrollHeight", "element.scrollHeight / 2", "element.scrollHeight"):
             viewer.page.eval_on_selector(scrolled, f"element => {{ element.scrollTop = {end} }}")
             viewer.page.wait_for_function(ROWS_FILL, arg=scrolled)
         viewer.button("Why o000").wait_for()
         heights = viewer.page.eval_on_selector_all(
-            f"{scrolled} tr[data-index]", "all => all.map(row => row.offsetHeight)"
+            f"{scrolled} tbody[data-index]", "all => all.map(row => row.offsetHeight)"
         )
         assert min(heights) > 40, "rows of two lines"
         assert viewer.problems == []

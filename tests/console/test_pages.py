@@ -110,6 +110,61 @@ def test_phone_shows_what_became_of_a_row_without_scrolling(site: ConsoleSite, n
     phone.close()
 
 
+def test_actions_of_a_row_and_its_figures_are_within_a_phones_screen(site: ConsoleSite) -> None:
+    """They were two screens to the right of what they act on."""
+    phone = site.viewer_of(width=PHONE)
+    eventually(lambda: site.stack.held(), 60)
+    for name, action in (("orders", "Why"), ("positions", "Close"), ("trades", "Why"), ("users", "Change")):
+        phone.open(f"/{name}")
+        button = phone.table(name).get_by_role("button", name=re.compile(f"^{action}")).first
+        box = button.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE, (name, box)
+    for name, table, figures in (
+        ("risk", "stops", ("Distance ₹", "At risk", "Held by")),
+        ("accounts", "accounts", ("Funds read", "Books read")),
+    ):
+        phone.open(f"/{name}")
+        below = phone.table(table).locator("tr.under").first
+        for figure in figures:
+            box = below.locator("span.nowrap", has_text=figure).bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE, (name, figure, box)
+    assert phone.problems == []
+    phone.close()
+
+
+def test_sums_of_trades_are_those_of_the_rows_that_a_search_leaves(viewer: PageViewer) -> None:
+    viewer.open("/trades", "Trades")
+    table = viewer.table("trades")
+    name = table.locator("tbody tr td .instrument").first.inner_text().split("\n")[0]
+    viewer.page.get_by_label("Search trades").fill(name)
+    said = viewer.page.get_by_text("these: won")
+    said.wait_for()
+    amounts = [
+        float(text.replace("₹", "").replace(",", "").replace("−", "-").replace("+", ""))
+        for text in table.locator(
+            "tbody tr td:has(.gain, .loss, .profit), tbody tr td:nth-last-child(2)"
+        ).all_inner_texts()
+        if "₹" in text
+    ]
+    shown = said.inner_text().partition("realised ")[2]
+    total = float(shown.replace("₹", "").replace(",", "").replace("−", "-").replace("+", ""))
+    assert abs(sum(amounts) - total) < 0.01 and viewer.button("CSV").count() == 1
+
+
+def test_columns_of_a_chain_are_chosen_and_what_is_in_the_money_is_marked(viewer: PageViewer) -> None:
+    viewer.open("/chain", "Option chain")
+    viewer.page.locator("tr.atm").wait_for()
+    viewer.press("Greeks", exact=True)
+    heads = viewer.page.locator("table.chain thead th")
+    assert {"Δ", "Γ", "Θ/day", "Vega"} <= {text.split()[-1] for text in heads.all_inner_texts()}
+    viewer.press("Market", exact=True)
+    assert "Γ" not in " ".join(heads.all_inner_texts())
+    above = viewer.page.locator("tr.atm + tr")
+    assert above.locator("th.strike").get_attribute("title") == "OTM 1 call, ITM 1 put"
+    assert [above.locator("td.itm").count(), viewer.page.locator("tr.atm td.itm").count()] == [6, 0]
+    assert re.search(r"\d\.\d\d, \d", viewer.page.locator("dt", has_text="Put/call ratio").locator("+ dd").inner_text())
+
+
 def test_legs_of_a_run_with_their_stops_fit_a_screen(site: ConsoleSite, viewer: PageViewer) -> None:
     eventually(lambda: site.stack.held(), 60)  # by whom depends on what was closed before
     viewer.open("/positions", "Positions")

@@ -244,10 +244,10 @@ def test_head_of_a_known_run_has_its_money_its_greeks_and_its_stops_and_its_butt
     viewer.log_in()
     viewer.open("/positions", "Positions")
     viewer.press("Structure", exact=True)
-    head = viewer.table("positions").locator("tr.grouped").filter(has_text=f"run {RUN}")
+    head = viewer.table("positions").locator("tr.grouped").filter(has_text=f"{OWNER}, run of ")
     head.get_by_text("realised by the run").wait_for()
     shown = spaced(head)
-    assert shown.startswith(f"{OWNER}, run {RUN} open −₹300.00 realised by the run +₹2,345.50 Δ "), shown
+    assert re.match(rf"{OWNER}, run of \S+ open −₹300.00 realised by the run \+₹2,345.50 Δ ", shown), shown
     india = timezone(timedelta(hours=5, minutes=30))
     left = datetime.combine(EXPIRY, time(15, 30), india) - datetime.now(india)
     years = left.total_seconds() / (365 * 86_400)
@@ -265,7 +265,7 @@ def test_head_of_a_known_run_has_its_money_its_greeks_and_its_stops_and_its_butt
     for name, units in RUN_LEGS.items():
         assert ("190.70" in viewer.row("positions", name[4:]).inner_text()) is (units < 0)
 
-    card = viewer.page.locator("section.card", has_text=f"{OWNER}, run of")
+    card = viewer.page.locator("section.card", has=viewer.page.locator("header", has_text=f"{OWNER}, run of"))
     said = spaced(card)
     assert "+₹2,045.50" in said and "Closes at a loss of −₹5,000 ₹7,046 away" in said, said
     assert "Closes at a profit of +₹8,000 ₹5,955 away" in said, said

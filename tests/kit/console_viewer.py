@@ -151,8 +151,8 @@ class PageViewer:
         return self.page.get_by_role("region", name=label, exact=True)
 
     def row(self, label: str, *texts: str) -> Any:
-        """The first row of a table that holds each of these texts; it is waited for."""
-        found = self.table(label).locator("tbody tr")
+        """The first row of a table that holds each of these texts, with what stands below it; it is waited for."""
+        found = self.table(label).locator("tbody[data-index], tbody:not([data-index]) tr")
         for text in texts:
             found = found.filter(has_text=text)
         found.first.wait_for()

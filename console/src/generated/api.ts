@@ -172,6 +172,7 @@ export interface ChainHead {
   forward: number | null;
   days: number;
   put_call_ratio: number | null;
+  put_call_ratio_volume: number | null;
   max_pain: number | null;
   straddle: number | null;
   atm_iv: number | null;

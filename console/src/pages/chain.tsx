@@ -6,7 +6,7 @@ import { Curve } from "../charts/lazy";
 import type { ChainCell, ChainHead, ChainLine } from "../generated/api";
 import { useChain } from "../live/hooks";
 import { clock, compact, number, percent, price, when } from "../ui/format";
-import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page } from "../ui/parts";
+import { Badge, Card, Empty, ErrorNote, Figure, Figures, Page, Tabs } from "../ui/parts";
 import { MOST_LEGS } from "./expiries";
 import { useOptionChoice } from "./option_choice";
 
@@ -28,6 +28,7 @@ function Live(props: { underlying: string; expiry: string }) {
   const sorted = useMemo(() => [...lines.rows].sort((a, b) => a.strike - b.strike), [lines.rows]);
   const straddle = useSecondly(head);
   const [picked, setPicked] = useState<readonly string[]>([]);
+  const [view, setView] = useState("Overview");
   const [picking, setPicking] = useState(false); // on a phone, where figures and buttons do not fit beside each other
   const pick = useCallback((leg: string) => setPicked((before) => (before.includes(leg) ? before.filter((one) => one !== leg) : [...before, leg].slice(-MOST_LEGS))), []);
   if (head?.problem) return <ErrorNote error={head.problem} />;
@@ -40,7 +41,7 @@ function Live(props: { underlying: string; expiry: string }) {
           <Figure name="Days to expiry">{number(head?.days, 2)}</Figure>
           <Figure name="Straddle at the money ₹">{price(head?.straddle)}</Figure>
           <Figure name="IV at the money">{percent(head?.atm_iv)}</Figure>
-          <Figure name="Put/call ratio (OI)">{number(head?.put_call_ratio, 2)}</Figure>
+          <Figure name="Put/call ratio: OI, volume">{number(head?.put_call_ratio, 2)}, {number(head?.put_call_ratio_volume, 2)}</Figure>
           <Figure name="Max pain">{price(head?.max_pain)}</Figure>
           <Figure name="OI change counts from" title="Servers tell no open interest of the day before: it counts from the last figure seen after the close of that day, else from the first one seen today">
             {when(head?.interest_since_ms)}
@@ -52,12 +53,14 @@ function Live(props: { underlying: string; expiry: string }) {
       </Card>
       <Card plain>
         {sorted.length > 0 && (
-          <div className="inside row only-narrow">
-            <button type="button" aria-pressed={picking} onClick={() => setPicking(!picking)}>Pick legs</button>
-            <span className="muted small">{picking ? "B buys, S sells: taken to the builder" : "for the builder; nothing is ordered"}</span>
+          <div className="inside row">
+            <Tabs label="Columns" names={VIEW_NAMES} value={view} onChange={setView} />
+            <span className="muted small hide-narrow">shaded: in the money; a strike says how far it is</span>
+            <button type="button" className="only-narrow" aria-pressed={picking} onClick={() => setPicking(!picking)}>Pick legs</button>
+            <span className="muted small only-narrow">{picking ? "B buys, S sells: taken to the builder" : "for the builder; nothing is ordered"}</span>
           </div>
         )}
-        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} picking={picking} onPick={pick} />}
+        {!sorted.length ? <Empty>{lines.loaded ? "No quotes yet." : "Asking the feed for these contracts…"}</Empty> : <ChainTable lines={sorted} view={view} picking={picking} onPick={pick} />}
         {picked.length > 0 && (
           <div className="inside row picked">
             {picked.map((leg) => <Badge key={leg} tone="info">{leg}</Badge>)}
@@ -109,29 +112,52 @@ interface Shown {
   narrow?: boolean;
   /** Gives its place to the buttons on a phone. */
   yields?: boolean;
-  spare?: boolean;
   write: (cell: ChainCell) => string;
 }
 
-const SIDE: readonly Shown[] = [
-  { id: "open_interest_change", name: "OI change", write: (cell) => compact(cell.open_interest_change) },
-  { id: "open_interest", name: "OI", narrow: true, yields: true, write: (cell) => compact(cell.open_interest) },
-  { id: "volume", name: "Volume", write: (cell) => compact(cell.volume) },
-  { id: "delta", name: "Δ", write: (cell) => number(cell.delta, 2) },
-  { id: "theta", name: "Θ/day", write: (cell) => number(cell.theta, 1) },
-  { id: "vega", name: "Vega", spare: true, write: (cell) => number(cell.vega, 1) },
-  { id: "iv", name: "IV", narrow: true, yields: true, write: (cell) => percent(cell.iv) },
-  { id: "bid", name: "Bid", write: (cell) => price(cell.bid) },
-  { id: "ask", name: "Ask", write: (cell) => price(cell.ask) },
-  { id: "ltp", name: "Last ₹", narrow: true, write: (cell) => price(cell.ltp) },
-];
-const classOf = (column: Shown): string => `num ${column.narrow ? "" : "hide-narrow"} ${column.spare ? "spare" : ""} ${column.yields ? "yields" : ""}`;
-const MIRRORED = [...SIDE].reverse();
+const COLUMNS: Record<string, Shown> = {
+  change: { id: "open_interest_change", name: "OI change", write: (cell) => compact(cell.open_interest_change) },
+  interest: { id: "open_interest", name: "OI", write: (cell) => compact(cell.open_interest) },
+  volume: { id: "volume", name: "Volume", write: (cell) => compact(cell.volume) },
+  delta: { id: "delta", name: "Δ", write: (cell) => number(cell.delta, 2) },
+  gamma: { id: "gamma", name: "Γ", write: (cell) => number(cell.gamma, 5) },
+  theta: { id: "theta", name: "Θ/day", write: (cell) => number(cell.theta, 1) },
+  vega: { id: "vega", name: "Vega", write: (cell) => number(cell.vega, 1) },
+  iv: { id: "iv", name: "IV", write: (cell) => percent(cell.iv) },
+  bid: { id: "bid", name: "Bid", write: (cell) => price(cell.bid) },
+  ask: { id: "ask", name: "Ask", write: (cell) => price(cell.ask) },
+  last: { id: "ltp", name: "Last ₹", write: (cell) => price(cell.ltp) },
+};
+type ColumnName = keyof typeof COLUMNS & string;
+
+/** Columns of a side by what is looked for; a phone has room for three, of which two yield to the buttons. */
+const VIEWS: Record<string, { all: readonly ColumnName[]; phone: readonly ColumnName[] }> = {
+  Overview: { all: ["change", "interest", "volume", "delta", "theta", "iv", "bid", "ask", "last"], phone: ["interest", "iv", "last"] },
+  Greeks: { all: ["delta", "gamma", "theta", "vega", "iv", "last"], phone: ["delta", "theta", "last"] },
+  Market: { all: ["change", "interest", "volume", "bid", "ask", "last"], phone: ["bid", "ask", "last"] },
+};
+const VIEW_NAMES = Object.keys(VIEWS);
+
+function sideOf(view: string): readonly Shown[] {
+  const { all, phone } = VIEWS[view] ?? { all: [], phone: [] };
+  return all.flatMap((name) => {
+    const column = COLUMNS[name];
+    return column ? [{ ...column, narrow: phone.includes(name), yields: phone.includes(name) && name !== "last" }] : [];
+  });
+}
+
+const classOf = (column: Shown, inMoney = false): string => `num ${column.narrow ? "" : "hide-narrow"} ${column.yields ? "yields" : ""} ${inMoney ? "itm" : ""}`;
+
+/** How far a strike is from the one at the money, as traders count: "OTM 3 call, ITM 3 put". */
+const moneyness = (steps: number): string => (steps === 0 ? "at the money" : steps > 0 ? `OTM ${steps} call, ITM ${steps} put` : `ITM ${-steps} call, OTM ${-steps} put`);
 
 /** A leg picked in the chain, in words: BUY 26000 CE. */
 type Pick = (leg: string) => void;
 
-function ChainTable(props: { lines: readonly ChainLine[]; picking: boolean; onPick: Pick }) {
+function ChainTable(props: { lines: readonly ChainLine[]; view: string; picking: boolean; onPick: Pick }) {
+  const side = useMemo(() => sideOf(props.view), [props.view]);
+  const mirrored = useMemo(() => [...side].reverse(), [side]);
+  const money = props.lines.findIndex((line) => line.at_money);
   const place = useRef<HTMLDivElement>(null);
   const centred = useRef(false);
   useEffect(() => {
@@ -141,11 +167,11 @@ function ChainTable(props: { lines: readonly ChainLine[]; picking: boolean; onPi
     centred.current = true;
     place.current.scrollTop = line.offsetTop - place.current.clientHeight / 2;
   }, [props.lines]);
-  const heads = (columns: readonly Shown[], side: string) =>
+  const heads = (columns: readonly Shown[], right: string) =>
     columns.map((column) => (
-      <th key={side + column.id} scope="col" className={classOf(column)}>
+      <th key={right + column.id} scope="col" className={classOf(column)}>
         <span>
-          <span className="hidden">{side} </span>
+          <span className="hidden">{right} </span>
           {column.name}
         </span>
       </th>
@@ -155,14 +181,14 @@ function ChainTable(props: { lines: readonly ChainLine[]; picking: boolean; onPi
       <table className={`chain ${props.picking ? "picking" : ""}`}>
         <thead>
           <tr>
-            {heads(SIDE, "call")}
+            {heads(side, "call")}
             <th scope="col" className="middle"><span>Strike</span></th>
-            {heads(MIRRORED, "put")}
+            {heads(mirrored, "put")}
           </tr>
         </thead>
         <tbody>
-          {props.lines.map((line) => (
-            <Line key={line.strike} line={line} onPick={props.onPick} />
+          {props.lines.map((line, at) => (
+            <Line key={line.strike} line={line} steps={money < 0 ? null : at - money} side={side} mirrored={mirrored} onPick={props.onPick} />
           ))}
         </tbody>
       </table>
@@ -181,19 +207,29 @@ const PickButtons = memo(function PickButtons({ strike, right, onPick }: { strik
   );
 });
 
-const Line = memo(function Line({ line, onPick }: { line: ChainLine; onPick: Pick }) {
+interface LineProps {
+  line: ChainLine;
+  /** Strikes above the one at the money; null where none is. */
+  steps: number | null;
+  side: readonly Shown[];
+  mirrored: readonly Shown[];
+  onPick: Pick;
+}
+
+const Line = memo(function Line({ line, steps, side, mirrored, onPick }: LineProps) {
+  const [callIn, putIn] = [steps !== null && steps < 0, steps !== null && steps > 0];
   return (
     <tr className={line.at_money ? "atm" : ""}>
-      {SIDE.map((column) => (
-        <td key={`c${column.id}`} className={classOf(column)}>{line.call ? column.write(line.call) : "—"}</td>
+      {side.map((column) => (
+        <td key={`c${column.id}`} className={classOf(column, callIn)}>{line.call ? column.write(line.call) : "—"}</td>
       ))}
-      <th scope="row" className="num strike">
+      <th scope="row" className="num strike" title={steps === null ? undefined : moneyness(steps)}>
         {line.call && <PickButtons strike={line.strike} right="CE" onPick={onPick} />}
         {number(line.strike, line.strike % 1 ? 2 : 0)}
         {line.put && <PickButtons strike={line.strike} right="PE" onPick={onPick} />}
       </th>
-      {MIRRORED.map((column) => (
-        <td key={`p${column.id}`} className={classOf(column)}>{line.put ? column.write(line.put) : "—"}</td>
+      {mirrored.map((column) => (
+        <td key={`p${column.id}`} className={classOf(column, putIn)}>{line.put ? column.write(line.put) : "—"}</td>
       ))}
     </tr>
   );

@@ -18,12 +18,14 @@ const COLUMNS: readonly Column<InstrumentRow>[] = [
 ];
 
 const NONE: readonly InstrumentRow[] = [];
+/** So many are asked for: a name that more have is to be made longer. */
+const MOST = 500;
 const key = (row: InstrumentRow): string => row.id;
 
 export default function Instruments() {
   const [query, setQuery] = useState("NIFTY");
   const asked = useDeferredValue(query.trim());
-  const answer = useAnswer<InstrumentRow[]>(asked.length >= 2 ? "/api/instruments" : null, { query: asked, limit: 500 });
+  const answer = useAnswer<InstrumentRow[]>(asked.length >= 2 ? "/api/instruments" : null, { query: asked, limit: MOST });
   return (
     <Page title="Instruments">
       <Card plain>
@@ -33,6 +35,7 @@ export default function Instruments() {
             <input type="search" value={query} onChange={(event) => setQuery(event.target.value)} />
           </label>
           <ErrorNote error={answer.error} />
+          {answer.data?.length === MOST && <p className="warn small">The first {MOST}, of more: type further letters, a strike or a month. Search, choices and CSV cover these alone.</p>}
         </div>
         <Table label="instruments" csv="instruments" rows={answer.data ?? NONE} loaded={!answer.busy} columns={COLUMNS} rowKey={key} choose={["kind", "expiry"]} empty="No instrument has these letters." />
       </Card>

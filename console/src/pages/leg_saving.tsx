@@ -94,6 +94,8 @@ export function LegSaving(props: Props) {
   const retargeted = opened === null || underlyingOf(opened) !== props.underlying;
   const values = version ? {} : { ...changes, ...(retargeted ? { underlying: props.underlying } : {}), legs: props.legs.map((leg) => sentLeg(leg, props.expiry, props.times ?? 1)) };
   const asked = JSON.stringify([name, version, values]);
+  const newest = useRef(asked);
+  newest.current = asked;
   useEffect(() => setResult(null), [asked]);
   useEffect(() => {
     if (result?.problems.length) showFirstWrong();
@@ -123,6 +125,7 @@ export function LegSaving(props: Props) {
         files.again();
         await props.onOpen(made.name);
       }
+      if (!made.saved && newest.current !== asked) return null; // an answer to what was changed meanwhile
       setResult(made);
       const found = byField(made.problems, version ? [] : ids);
       props.onWrong(() => found);

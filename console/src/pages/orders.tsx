@@ -28,7 +28,7 @@ export const ORDER_COLUMNS: readonly Column<OrderRow>[] = [
 
 function OrderPrice({ row }: { row: OrderRow }) {
   const limit = row.price ? price(row.price) : row.order_type === "MARKET" ? "market" : "—";
-  return row.trigger_price ? <span title="limit, and the trigger of the stop">{limit} <span className="muted">at {price(row.trigger_price)}</span></span> : limit;
+  return row.trigger_price ? <>trigger {price(row.trigger_price)}<div className="muted small">limit {limit}</div></> : limit;
 }
 
 const SHOWN = ["All", "Live", "Needs a person", "Ended badly"] as const;

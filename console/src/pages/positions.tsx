@@ -70,6 +70,8 @@ const GROUP: Record<(typeof GROUPS)[number], ((row: PositionRow) => string) | un
 };
 
 const structureName = (row: { strategy: string; run: string }): string => `${row.strategy}, run ${row.run || "of no structure"}`;
+/** A run is known to people by when it began, to programs by its id. */
+const runHead = (name: string, structure: StructureRow | undefined): string => (structure ? `${structure.strategy}, run of ${clock(structure.opened_ms)}` : name);
 
 /** Open P&L of the rows that have a price, and how many have none. */
 function OpenProfit({ rows }: { rows: readonly PositionRow[] }) {
@@ -96,7 +98,7 @@ const headsOf = (all: readonly PositionRow[], group: (row: PositionRow) => strin
 function groupHead(name: string, rows: readonly PositionRow[], sum: number | null, structure: StructureRow | undefined) {
   return (
     <>
-      {name} <span className="muted">open</span> <OpenProfit rows={rows} />
+      <span title={name}>{runHead(name, structure)}</span> <span className="muted">open</span> <OpenProfit rows={rows} />
       {sum !== null && <> <span className="muted">{structure ? "realised by the run" : "realised today"}</span> <Profit value={sum} /></>}
       {structure && <span className="muted"> Δ {number(structure.delta, 1)} Γ {number(structure.gamma, 3)} Θ {compact(structure.theta)} a day, vega {compact(structure.vega)}</span>}
     </>
@@ -194,7 +196,7 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
       title={`${row.strategy}, run of ${clock(row.opened_ms)}`}
       actions={
         <>
-          {row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <Profit value={row.profit} className="strong" />}
+          {row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <span title="At last prices, as the rules of the run count it; sums of positions value longs at the bid and shorts at the ask"><span className="muted small">at last prices</span> <Profit value={row.profit} className="strong" /></span>}
           {onClose && row.legs.length > 0 && <button type="button" className="small" onClick={() => onClose(row)}>Close the run…</button>}
         </>
       }
@@ -214,7 +216,7 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
             <thead>
               <tr>
                 {["Leg", "Units", "P&L", "Last ₹", "Average ₹", ...levels.map(([name]) => name)].map((name, index) => (
-                  <th key={name} scope="col" className={index ? "num" : ""}>
+                  <th key={name} scope="col" className={`${index ? "num" : ""} ${index > 3 ? "hide-narrow" : ""}`}>
                     <span>{name}</span>
                   </th>
                 ))}
@@ -223,12 +225,15 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
             <tbody>
               {legs.map((leg) => (
                 <tr key={`${leg.account} ${leg.instrument} ${leg.product}`}>
-                  <td className="text"><InstrumentName instrument={leg.instrument} title={`${leg.account} ${leg.instrument} ${leg.product}`} /></td>
+                  <td className="text">
+                    <InstrumentName instrument={leg.instrument} title={`${leg.account} ${leg.instrument} ${leg.product}`} />
+                    {levels.map(([name, kind, of]) => of(leg) !== null && <div key={name} className="small only-narrow">{name.replace(" ₹", "").toLowerCase()} <Level kind={kind} level={of(leg)} last={leg.ltp} units={leg.quantity} /></div>)}
+                  </td>
                   <td className="num">{units(leg.quantity)}</td>
                   <td className="num"><Profit value={leg.profit} /></td>
                   <td className="num">{price(leg.ltp)}</td>
-                  <td className="num">{price(leg.average_price)}</td>
-                  {levels.map(([name, kind, of]) => <td key={name} className="num"><Level kind={kind} level={of(leg)} last={leg.ltp} units={leg.quantity} /></td>)}
+                  <td className="num hide-narrow">{price(leg.average_price)}</td>
+                  {levels.map(([name, kind, of]) => <td key={name} className="num hide-narrow"><Level kind={kind} level={of(leg)} last={leg.ltp} units={leg.quantity} /></td>)}
                 </tr>
               ))}
             </tbody>

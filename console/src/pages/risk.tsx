@@ -15,13 +15,13 @@ import { Scenario } from "./scenario";
 
 const LIMITS: readonly Column<LimitRow>[] = [
   { id: "kind", name: "Limit", value: (row) => row.kind, cell: (row) => words(row.kind) },
-  { id: "scope", name: "Of", value: (row) => `${row.scope} ${row.name}` },
+  { id: "scope", name: "Of", fold: true, value: (row) => `${row.scope} ${row.name}` },
   { id: "now", name: "Now", num: true, flash: true, value: (row) => row.now, cell: (row) => standing(row) },
   { id: "most", name: "Limit", num: true, value: (row) => row.most, cell: (row) => amount(row, row.most) },
   { id: "left", name: "Left", num: true, extra: true, value: (row) => row.left, cell: (row) => amount(row, row.left) },
-  { id: "used", name: "Used", num: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${words(row.kind)} of ${row.name || row.scope}`} /></span> },
+  { id: "used", name: "Used", num: true, fold: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${words(row.kind)} of ${row.name || row.scope}`} /></span> },
   { id: "action", name: "At the limit", extra: true, value: (row) => row.action, cell: (row) => words(row.action) },
-  { id: "reached", name: "Reached", value: (row) => row.reached, cell: (row) => (row.reached ? <Badge tone="bad">{row.reached}</Badge> : <span className="muted">no</span>) },
+  { id: "reached", name: "Reached", fold: true, value: (row) => row.reached, cell: (row) => (row.reached ? <Badge tone="bad">{row.reached}</Badge> : <span className="muted">no</span>) },
 ];
 
 const STOPS: readonly Column<StopRow>[] = [
@@ -30,10 +30,10 @@ const STOPS: readonly Column<StopRow>[] = [
   { id: "quantity", name: "Units", num: true, value: (row) => row.quantity, cell: (row) => units(row.quantity) },
   { id: "ltp", name: "Last ₹", num: true, flash: true, value: (row) => row.ltp, cell: (row) => price(row.ltp) },
   { id: "stop", name: "Stop ₹", num: true, value: (row) => row.stop, cell: (row) => price(row.stop) },
-  { id: "distance", name: "Distance ₹", num: true, value: (row) => row.distance, cell: (row) => (row.distance === null ? "—" : <Distance kind="stop" distance={row.distance} last={row.ltp} />) },
-  { id: "risk", name: "At risk", num: true, value: (row) => row.at_risk, cell: (row) => rupees(row.at_risk, 0) },
+  { id: "distance", name: "Distance ₹", num: true, fold: true, value: (row) => row.distance, cell: (row) => (row.distance === null ? "—" : <Distance kind="stop" distance={row.distance} last={row.ltp} />) },
+  { id: "risk", name: "At risk", num: true, fold: true, value: (row) => row.at_risk, cell: (row) => rupees(row.at_risk, 0) },
   { id: "unrealised", name: "Open P&L", num: true, extra: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
-  { id: "holder", name: "Held by", value: (row) => row.holder, cell: (row) => <Badge tone={row.holder === "none" ? "bad" : "good"}>{row.holder}</Badge> },
+  { id: "holder", name: "Held by", fold: true, value: (row) => row.holder, cell: (row) => <Badge tone={row.holder === "none" ? "bad" : "good"}>{row.holder}</Badge> },
 ];
 
 /** Seconds of the day in India as a time, rupees or a price for all other rules. */

@@ -25,6 +25,12 @@ const COLUMNS: readonly Column<ClosedTradeRow>[] = [
 
 const key = (row: ClosedTradeRow): string => row.id;
 const named = (row: ClosedTradeRow): string => `${row.side} ${number(row.quantity)} ${symbol(row.instrument)} of ${row.strategy}, closed ${when(row.closed_ms)}`;
+/** What the trades come to that a filter leaves. */
+const sumOf = (rows: readonly ClosedTradeRow[]) => (
+  <>
+    these: won {number(rows.filter((row) => row.realised > 0).length)}, realised <Profit value={rows.reduce((sum, row) => sum + row.realised, 0)} />
+  </>
+);
 const closedAt = (row: ClosedTradeRow): number | null => row.closed_ms;
 
 export default function Trades() {
@@ -40,16 +46,19 @@ export default function Trades() {
     <Page title="Trades">
       <Card>
         <Figures>
-          <Figure name="Round trips">{number(total)}</Figure>
+          <Figure name="Round trips, all">{number(total)}</Figure>
           <Figure name="Won">{total ? `${number(won)} (${percent(won / total, 0)})` : "—"}</Figure>
-          <Figure name="Realised, before charges">
+          <Figure name="Realised by all, before charges">
             <Profit value={realised} />
           </Figure>
         </Figures>
       </Card>
       {trades.note}
       <Card plain>
-        <Table label="trades" csv="trades" rows={trades.rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} actions={actions} empty="No position was closed yet today." tools={trades.tools} />
+        <Table
+          label="trades" csv="trades" sum={sumOf} rows={trades.rows} loaded={trades.loaded} columns={COLUMNS} rowKey={key} choose={["account", "strategy"]} sort={{ id: "closed", desc: true }} actions={actions}
+          empty="No position was closed yet today." tools={trades.tools}
+        />
       </Card>
       {why && <WhyDialog id={why.id} name={named(why)} onClose={() => setWhy(null)} />}
     </Page>

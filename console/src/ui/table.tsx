@@ -1,6 +1,7 @@
 /**
  * The table of the console: sort by heading, search, choose by column, only visible rows in the document, CSV.
  *
+ * On a phone buttons, and figures that have no room beside the others, stand in a line of their own below each row.
  * A row has a key (who it is). Actions get the row itself, never an index; for a moment after rows have changed places
  * they do nothing, so that nobody hits the row that slid under the pointer. What they send carries the row's version.
  */
@@ -18,7 +19,7 @@ import {
   useTable,
 } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { csvCell } from "./format";
 import { Empty } from "./parts";
 import { toast } from "./toast";
@@ -51,6 +52,8 @@ export interface Column<Row> {
   num?: boolean;
   /** Left out on a narrow screen. */
   extra?: boolean;
+  /** Below the row on a narrow screen, with its name. */
+  fold?: boolean;
   /** Searched, chosen by and exported; another column shows it. */
   hidden?: boolean;
   /** Marks a change of the value for a moment. */
@@ -70,6 +73,8 @@ interface Props<Row> {
   sort?: { id: string; desc: boolean };
   group?: (row: Row) => string;
   groupHead?: (name: string, rows: readonly Row[]) => ReactNode;
+  /** What the rows that are left by a filter come to, in the line that counts them. */
+  sum?: (rows: readonly Row[]) => ReactNode;
   loaded?: boolean;
   empty?: ReactNode;
   csv?: string;
@@ -77,6 +82,19 @@ interface Props<Row> {
   plain?: boolean;
   /** Rows of two lines: what is small in a cell stands below. */
   tall?: boolean;
+}
+
+const phone = matchMedia("(max-width: 520px)");
+
+/** True on a screen as narrow as a phone's. */
+function useNarrow(): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      phone.addEventListener("change", changed);
+      return () => phone.removeEventListener("change", changed);
+    },
+    () => phone.matches,
+  );
 }
 
 type Item<Row> = { group: string; rows: Row[] } | { row: Row };
@@ -119,8 +137,10 @@ export function Table<Row extends object>(props: Props<Row>) {
   });
   const sorted = table.getRowModel().rows;
 
-  const shown = useMemo((): readonly Column<Row>[] => props.columns.filter((column) => !column.hidden), [props.columns]);
-  const px = props.tall ? TALL_PX : ROW_PX;
+  const narrow = useNarrow();
+  const shown = useMemo((): readonly Column<Row>[] => props.columns.filter((column) => !column.hidden && !(narrow && column.fold)), [props.columns, narrow]);
+  const folded = useMemo((): readonly Column<Row>[] => props.columns.filter((column) => narrow && column.fold && !column.hidden), [props.columns, narrow]);
+  const px = (props.tall ? TALL_PX : ROW_PX) + (narrow && (props.actions || folded.length) ? ROW_PX : 0);
   const { group } = props;
   const items = useMemo((): Item<Row>[] => {
     if (!group) return sorted.map((row) => ({ row: row.original }));
@@ -147,7 +167,8 @@ export function Table<Row extends object>(props: Props<Row>) {
   const measure = virtual ? virtualizer.measureElement : undefined; // rows of two lines on a phone are taller
   const first = window?.[0]?.index ?? 0;
   const last = window ? (window.at(-1)?.index ?? -1) : items.length - 1;
-  const width = shown.length + (props.actions ? 1 : 0);
+  const beside = Boolean(props.actions) && !narrow;
+  const width = shown.length + (beside ? 1 : 0);
 
   return (
     <>
@@ -158,6 +179,7 @@ export function Table<Row extends object>(props: Props<Row>) {
             <Choice key={id} column={props.columns.find((column) => column.id === id)} rows={props.rows} value={chosen[id] ?? ""} onChange={(value) => setChosen((before) => ({ ...before, [id]: value }))} />
           ))}
           {props.tools}
+          {props.sum && sorted.length !== props.rows.length && <span className="small">{props.sum(sorted.map((row) => row.original))}</span>}
           <span className="muted small">{sorted.length === props.rows.length ? `${sorted.length}` : `${sorted.length} of ${props.rows.length}`} {props.rows.length === 1 ? "row" : "rows"}</span>
           {props.csv && sorted.length > 0 && (
             <button type="button" className="small" onClick={() => download(props.csv ?? "", props.columns, sorted.map((row) => row.original))}>
@@ -181,26 +203,26 @@ export function Table<Row extends object>(props: Props<Row>) {
                   </th>
                 );
               })}
-              {props.actions && (
+              {beside && (
                 <th scope="col" className="acting">
                   <span className="hidden">Actions</span>
                 </th>
               )}
             </tr>
           </thead>
-          <tbody>
-            {virtual && first > 0 && <Pad width={width} px={window?.[0]?.start ?? 0} />}
-            {items.slice(first, last + 1).map((item, at) =>
-              "row" in item ? (
-                <TableRow key={props.rowKey(item.row)} index={first + at} measure={measure} row={item.row} columns={shown as readonly Column<object>[]} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
-              ) : (
-                <tr key={`group ${item.group}`} className="grouped" data-index={first + at} ref={measure}>
+          {virtual && first > 0 && <Pad width={width} px={window?.[0]?.start ?? 0} />}
+          {items.slice(first, last + 1).map((item, at) =>
+            "row" in item ? (
+              <TableRow key={props.rowKey(item.row)} index={first + at} measure={measure} row={item.row} columns={shown as readonly Column<object>[]} folded={folded as readonly Column<object>[]} beside={beside} actions={props.actions as Props<object>["actions"]} act={act(props.rowKey(item.row))} />
+            ) : (
+              <tbody key={`group ${item.group}`} data-index={first + at} ref={measure}>
+                <tr className="grouped">
                   <td colSpan={width}><div>{props.groupHead ? props.groupHead(item.group, item.rows) : item.group}</div></td>
                 </tr>
-              ),
-            )}
-            {virtual && last + 1 < items.length && <Pad width={width} px={virtualizer.getTotalSize() - (window?.at(-1)?.end ?? 0)} />}
-          </tbody>
+              </tbody>
+            ),
+          )}
+          {virtual && last + 1 < items.length && <Pad width={width} px={virtualizer.getTotalSize() - (window?.at(-1)?.end ?? 0)} />}
         </table>
         {!items.length && <Empty>{props.loaded === false ? "Waiting for data…" : props.rows.length ? "Nothing matches the filter." : (props.empty ?? "Nothing here.")}</Empty>}
       </div>
@@ -216,40 +238,59 @@ const cellClass = (column: { num?: boolean; extra?: boolean }): string => `${col
 
 function Pad(props: { width: number; px: number }) {
   return (
-    <tr className="pad" aria-hidden="true">
-      <td colSpan={props.width} style={{ height: props.px }} />
-    </tr>
+    <tbody className="pad" aria-hidden="true">
+      <tr>
+        <td colSpan={props.width} style={{ height: props.px }} />
+      </tr>
+    </tbody>
   );
 }
 
 interface RowProps {
   index: number;
-  measure?: (row: HTMLTableRowElement | null) => void;
+  measure?: (row: HTMLTableSectionElement | null) => void;
   row: object;
   columns: readonly Column<object>[];
+  folded: readonly Column<object>[];
+  /** Buttons stand beside the row, not below it. */
+  beside: boolean;
   actions?: Props<object>["actions"];
   act: Act;
 }
 
 const TableRow = memo(
-  function TableRow({ index, measure, row, columns, actions, act }: RowProps) {
+  function TableRow({ index, measure, row, columns, folded, beside, actions, act }: RowProps) {
     return (
-      <tr data-index={index} ref={measure}>
-        {columns.map((column) => (
-          <Cell key={column.id} className={cellClass(column)} value={column.flash ? column.value(row) : undefined}>
-            {column.cell ? column.cell(row) : plain(column.value(row))}
-          </Cell>
-        ))}
-        {actions && (
-          <td className="acting">
-            <div className="acts">{actions(row, act)}</div>
-          </td>
+      <tbody data-index={index} ref={measure}>
+        <tr>
+          {columns.map((column) => (
+            <Cell key={column.id} className={cellClass(column)} value={column.flash ? column.value(row) : undefined}>
+              {shownIn(column, row)}
+            </Cell>
+          ))}
+          {beside && (
+            <td className="acting">
+              <div className="acts">{actions?.(row, act)}</div>
+            </td>
+          )}
+        </tr>
+        {!beside && (actions || folded.length > 0) && (
+          <tr className="under">
+            <td colSpan={columns.length}>
+              <div className="row">
+                {folded.map((column) => <span key={column.id} className="nowrap"><span className="muted small">{column.name}</span> {shownIn(column, row)}</span>)}
+                {actions && <div className="acts">{actions(row, act)}</div>}
+              </div>
+            </td>
+          </tr>
         )}
-      </tr>
+      </tbody>
     );
   },
-  (before, now) => before.row === now.row && before.index === now.index && before.measure === now.measure && before.columns === now.columns && before.actions === now.actions,
+  (before, now) => before.row === now.row && before.index === now.index && before.measure === now.measure && before.columns === now.columns && before.folded === now.folded && before.beside === now.beside && before.actions === now.actions,
 );
+
+const shownIn = (column: Column<object>, row: object): ReactNode => (column.cell ? column.cell(row) : plain(column.value(row)));
 
 const plain = (value: unknown): string => (value === null || value === undefined || value === "" ? "—" : String(value));
 

@@ -166,6 +166,7 @@ class LiveChain(QuoteLease):
             forward=_rounded(view.forward, 2),
             days=round(view.years * 365, 2),
             put_call_ratio=_rounded(view.pcr_open_interest, 3),
+            put_call_ratio_volume=_rounded(view.pcr_volume, 3),
             max_pain=view.max_pain,
             straddle=_rounded(sum(prices), 2) if len(prices) == 2 else None,
             interest_since_ms=min(self._since) // 1_000_000 if self._since else None,
