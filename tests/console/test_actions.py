@@ -45,7 +45,7 @@ def claim(viewer: PageViewer, stop: float) -> None:
     dialog = viewer.dialog("Claim units")
     dialog.get_by_label("Give them to").select_option("manual")
     dialog.get_by_label("Stop at ₹").fill("9,9")
-    dialog.get_by_text("a price such as 98.50").wait_for()
+    dialog.get_by_text("expected a number above 0, found 9,9").wait_for()
     assert dialog.get_by_role("button", name="Claim", exact=True).is_disabled()
     dialog.get_by_label("Stop at ₹").fill(f"{round(stop)}")
     dialog.get_by_role("button", name="Claim", exact=True).click()
@@ -73,7 +73,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     viewer.press_in_row("Modify", "orders", "SBIN", "stop", "accepted")  # the broker's answer would change it
     dialog = viewer.dialog("Modify the order")
     dialog.get_by_label("New trigger ₹").fill("low")
-    dialog.get_by_text("a number such as 98.00").wait_for()
+    dialog.get_by_text("expected a number above 0, found low").wait_for()
     dialog.get_by_label("New trigger ₹").fill(str(round(price * 0.92)))
     dialog.get_by_role("button", name="Modify the order").click()
     assert_done(viewer)
@@ -84,6 +84,9 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     viewer.press_in_row("Modify", "orders", "SBIN", "stop", "accepted", f"at {round(price * 0.92):,}.00")
     dialog = viewer.dialog("Modify the order")
     dialog.get_by_label("New trigger ₹").fill(str(round(price * 0.91)))
+    assert dialog.get_by_role("button", name="Modify the order").is_disabled(), "it protects less"
+    dialog.get_by_label("I answer for it").check()
+    dialog.get_by_label("Reason").fill("a wide day")
     dialog.get_by_role("button", name="Modify the order").click()
     waits = re.compile(f"the change to trigger {round(price * 0.91)} .*waits: the broker has not answered yet")
     viewer.dialog("Taken").get_by_text(waits).wait_for()
