@@ -129,7 +129,11 @@ class Person:
         }
         self._stack.ask(
             ModifyCommand(
-                request_id=new_request_id(), order=row["client_order_id"], reason="chaos: operator changes it", **moved
+                request_id=new_request_id(),
+                order=row["client_order_id"],
+                reason="chaos: operator changes it",
+                force=row["purpose"] == "stop",
+                **moved,
             )
         )
         return f"{row['client_order_id']} {moved}"

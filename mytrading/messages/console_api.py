@@ -309,11 +309,13 @@ class CancelAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ModifyAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too."""
+    """POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too. Terms by which a stop protects
+    less are refused without `force` and a reason."""
 
     request_id: RequestId
     order: ShortText
     version: ShortText
+    force: bool = False
     price: Rupees = 0.0
     trigger: Rupees = 0.0
     quantity: Units = 0
@@ -347,11 +349,13 @@ class ClaimAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CloseAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """POST /api/actions/close: close what an owner holds of an instrument."""
+    """POST /api/actions/close: close what an owner holds of an instrument. What covers sold legs of the owner (`covers`
+    of the row) is refused without `force` and a reason."""
 
     request_id: RequestId
     position: Annotated[str, msgspec.Meta(max_length=200)]
     version: ShortText
+    force: bool = False
     deadline_s: Seconds = 60.0
     reason: Text = ""
 

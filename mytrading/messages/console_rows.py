@@ -186,6 +186,10 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     target: float | None
     confidence: str
     since_ms: int | None
+    covers: dict[str, int]
+    """Sold legs, with units, that a close of this position would leave without cover: it needs `force`."""
+    bare: int
+    """Units of a sold leg that have lost the cover they had."""
 
 
 class ClosedTradeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,7 +383,7 @@ class NeedRow(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kind: str
-    """alert, unknown_order, unmanaged, disputed, unprotected, broken_basket or fault."""
+    """alert, unknown_order, unmanaged, disputed, unprotected, bare_leg, broken_basket or fault."""
     severity: str
     subject: str
     text: str

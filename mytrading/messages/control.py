@@ -83,7 +83,8 @@ class CancelRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="modify_requested"):
-    """Change price, trigger (rupees) or units of an order; a field that is 0 stays as it is."""
+    """Change price, trigger (rupees) or units of an order; a field that is 0 stays as it is. A stop is loosened only
+    with `force` and a reason."""
 
     id: str
     order: str
@@ -93,6 +94,7 @@ class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     quantity: int = 0
     reason: str = ""
     by: str = ""
+    force: bool = False
 
 
 class ResolveRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="resolve_requested"):
@@ -135,7 +137,8 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_requested"):
     """Bring an account to flat by a machine time; strategy, instrument and product narrow it, empty is all.
 
-    `sizes` holds today's lot and freeze quantity (units) of what was held, by instrument.
+    `sizes` holds today's lot and freeze quantity (units) of what was held, by instrument. `force`: an operator took it
+    upon themselves that sold legs lose the cover of what is closed.
     """
 
     id: str
@@ -148,6 +151,7 @@ class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     product: Product | None = None
     by: str = ""
     sizes: dict[str, tuple[int, int]] = {}
+    force: bool = False
 
 
 ControlMessage = (

@@ -172,6 +172,18 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Acknowledgements of active alerts."""
 
 
+class LostCover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A bought leg that was closed, in part or whole, while its owner was short. `units` are what the owner held
+    before, signed, by instrument, without what was sold and is flat since."""
+
+    account: str
+    instrument: str
+    product: str
+    strategy: str
+    units: dict[str, int]
+    at_ns: int
+
+
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
     """First row of a day's journal of risk: intents, their results, and the reports of the router.
 
@@ -181,6 +193,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     and flattens (by id) that came of each cause, and the exit orders reported. `uncovered` holds positions that a
     stop closed, as they were before, with what of what was sold beside them is still to be bought back. `before` has,
     by signal and account, the legs that are wanted where an adjustment was not admitted, or was taken back.
+    `lost_covers` are bought legs that were closed while something was sold beside them.
     """
 
     day: str
@@ -217,6 +230,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     event_orders: tuple[str, ...] = ()
     uncovered: tuple[tuple[Position, tuple[str, ...]], ...] = ()
     before: tuple[tuple[str, str, tuple[Leg, ...]], ...] = ()
+    lost_covers: tuple[LostCover, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):

@@ -23,6 +23,11 @@ def hedge_figure_name(key: OwnerKey) -> str:
     return "hedge " + " ".join(key)
 
 
+def bare_figure_name(key: OwnerKey) -> str:
+    """The name of the heartbeat figure that counts the units of an owner's sold leg which have lost their cover."""
+    return "bare " + " ".join(key)
+
+
 def owner_of_level(name: str, prefix: str) -> OwnerKey | None:
     """The owner in the name of a stop or target level; None if the name does not begin with `prefix`."""
     if not name.startswith(prefix):

@@ -339,7 +339,8 @@ class CancelCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="
 
 
 class ModifyCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="order_modify"):
-    """Change an order; a field that is 0 stays as it is. `quantity` counts filled units too."""
+    """Change an order; a field that is 0 stays as it is. `quantity` counts filled units too. A stop is loosened only
+    with `force` and a reason."""
 
     order: str
     price: Rupees = 0.0
@@ -347,6 +348,7 @@ class ModifyCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="
     quantity: Units = 0
     reason: str = ""
     expected: str = ""
+    force: bool = False
 
 
 class ResolveCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="resolve"):
@@ -377,7 +379,8 @@ class ClaimCommand(Command[ClaimTaken], frozen=True, kw_only=True, tag="claim"):
 
 
 class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"):
-    """Close what an owner holds of an instrument. `claimed`: it was just claimed, and an exit may have closed it."""
+    """Close what an owner holds of an instrument. `claimed`: it was just claimed, and an exit may have closed it. What
+    covers a sold leg of the owner is closed only with `force` and a reason."""
 
     instrument: str
     strategy: str = ""
@@ -387,6 +390,7 @@ class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"
     claimed: bool = False
     reason: str = ""
     expected: str = ""
+    force: bool = False
 
 
 class CloseRunCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close_run"):

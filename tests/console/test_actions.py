@@ -84,6 +84,9 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     viewer.press_in_row("Modify", "orders", "SBIN", "stop", "accepted", f"at {round(price * 0.92):,}.00")
     dialog = viewer.dialog("Modify the order")
     dialog.get_by_label("New trigger ₹").fill(str(round(price * 0.91)))
+    assert dialog.get_by_role("button", name="Modify the order").is_disabled(), "it protects less"
+    dialog.get_by_label("I answer for it").check()
+    dialog.get_by_label("Reason").fill("a wide day")
     dialog.get_by_role("button", name="Modify the order").click()
     waits = re.compile(f"the change to trigger {round(price * 0.91)} .*waits: the broker has not answered yet")
     viewer.dialog("Taken").get_by_text(waits).wait_for()

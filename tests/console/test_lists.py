@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 ROWS_FILL = """selector => {
     const box = document.querySelector(selector).getBoundingClientRect();
-    const rows = [...document.querySelectorAll(`${selector} tbody[data-index]`)].map(one => one.getBoundingClientRect());
+    const found = [...document.querySelectorAll(`${selector} tbody[data-index]`)];
+    const rows = found.map(row => row.getBoundingClientRect());
     const below = Math.max(...rows.map(row => row.bottom)) >= Math.min(box.bottom, innerHeight) - 20;
     return below && Math.min(...rows.map(row => row.top)) <= box.top + 60;
 }"""

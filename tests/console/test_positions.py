@@ -10,16 +10,36 @@ from statistics import NormalDist
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.console.page_files import BUNDLE
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.control import FlattenRequested, LegUse, LimitUse, RiskPicture, RunUse, StrategySwitch
-from mytrading.messages.enums import LimitAction, LimitKind, Product, Side
+from mytrading.messages.control import (
+    FlattenRequested,
+    Heartbeat,
+    LegUse,
+    LimitUse,
+    ModifyRequested,
+    RiskPicture,
+    RunUse,
+    StrategySwitch,
+)
+from mytrading.messages.enums import (
+    DaemonState,
+    LimitAction,
+    LimitKind,
+    OrderState,
+    OrderType,
+    Product,
+    Purpose,
+    Side,
+)
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
+from mytrading.messages.level_names import bare_figure_name
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.reports import AccountHealth, Funds
 from tests.kit.console_browser import ConsoleOfTest
 from tests.kit.console_viewer import PHONE, WIDE, PageViewer
@@ -283,5 +303,117 @@ def test_head_of_a_known_run_has_its_money_its_greeks_and_its_stops_and_its_butt
     (asked,) = [row for row in run_book.gateway.rows if isinstance(row, FlattenRequested)]
     assert (asked.strategy, asked.account, asked.by) == (OWNER, "paper", "console:asha")
     assert not [row for row in run_book.gateway.rows if isinstance(row, StrategySwitch)], "its entries stay on"
+    assert viewer.problems == []
+    viewer.close()
+
+
+SOLD, HEDGE = (next(name for name in RUN_LEGS if name.endswith(end)) for end in ("24500CE", "24750CE"))
+
+
+def test_close_of_a_hedge_lists_what_it_covers_and_needs_a_tick_and_a_reason_or_closes_the_run(
+    run_book: ConsoleOfTest, chromium: Any
+) -> None:
+    viewer = PageViewer(chromium, run_book.server.url)
+    viewer.log_in()
+    viewer.open("/positions", "Positions")
+    viewer.press_in_row("Close", "positions", HEDGE[4:])
+    dialog = viewer.dialog("Close the position")
+    dialog.get_by_text(f"It covers what {OWNER} sold").wait_for()
+    assert f"750 units of {SOLD[4:]} in paper would stand without cover" in spaced(dialog)
+    dialog.get_by_text(re.compile(r"by our tables: ₹[\d,]+ → ₹[\d,]+")).wait_for()
+    found = re.search(r"by our tables: ₹([\d,]+) → ₹([\d,]+)", spaced(dialog))
+    assert found is not None
+    before, after = (int(text.replace(",", "")) for text in found.groups())
+    assert after > 2 * before, "the margin of a naked leg"
+    button = dialog.get_by_role("button", name="Close 750 units at the market")
+    assert button.is_disabled()
+    assert viewer.serious_findings() == []
+    dialog.get_by_role("button", name="Close the run instead…").click()
+    whole = viewer.dialog("Close the run")
+    whole.get_by_role("button", name="Close 4 legs at the market").wait_for()
+    viewer.page.keyboard.press("Escape")
+
+    viewer.press_in_row("Close", "positions", HEDGE[4:])
+    dialog.get_by_label("I answer for the sold legs").check()
+    button.click()
+    assert not viewer.page.get_by_text("is taken").count(), "a reason is needed"
+    dialog.get_by_label("Reason (goes into the journal)").fill("I watch it")
+    run_book.gateway.rows.clear()
+    button.click()
+    viewer.said(f"closing of {HEDGE} of {OWNER} is taken")
+    (asked,) = [row for row in run_book.gateway.rows if isinstance(row, FlattenRequested)]
+    assert (asked.instrument, asked.force, asked.reason, asked.by) == (HEDGE, True, "I watch it", "console:asha")
+    assert viewer.problems == []
+
+    viewer.press_in_row("Close", "positions", SOLD[4:])
+    assert viewer.dialog("Close the position").get_by_role("button", name="Close 750 units").is_enabled(), "not a cover"
+    assert not viewer.dialog("Close the position").get_by_label("I answer for").count()
+    viewer.close()
+
+
+def test_sold_leg_without_its_cover_needs_somebody(run_book: ConsoleOfTest, chromium: Any) -> None:
+    view = run_book.gateway.server.context.view
+    owner = next(key for key in view.positions if key.instrument == SOLD)
+    beat = Heartbeat(
+        daemon="risk", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=1, market_ns=1, started_machine_ns=1,
+        figures={bare_figure_name(owner): 750.0},
+    )  # fmt: skip
+    view.apply(beat)
+    viewer = PageViewer(chromium, run_book.server.url)
+    viewer.log_in()
+    item = viewer.page.locator("li", has_text="bare leg")
+    item.get_by_text(f"750 of -750 of {OWNER} in paper have lost the leg that covered them").wait_for()
+    item.get_by_role("link", name="Look").click()
+    viewer.row("positions", SOLD[4:]).get_by_text("750 bare").filter(visible=True).wait_for()
+    viewer.close()
+    view.apply(replace(beat, figures={}))
+
+
+def test_stop_is_changed_from_its_own_terms_and_loosened_with_a_tick_and_a_reason(
+    run_book: ConsoleOfTest, chromium: Any
+) -> None:
+    view = run_book.gateway.server.context.view
+    stop = Order(
+        client_order_id="stop-1", account="paper", instrument=SOLD, product=Product.NRML, strategy=OWNER, run=RUN,
+        cause="s", purpose=Purpose.STOP, side=Side.BUY, quantity=750, order_type=OrderType.SL, trigger_price=190.7,
+        price=200.0, state=OrderState.ACCEPTED, created_ns=1, updated_ns=1, broker_order_id="B1",
+    )  # fmt: skip
+    view.apply(OrderChanged(order=stop, event="accepted", machine_ns=1))
+    viewer = PageViewer(chromium, run_book.server.url)
+    viewer.log_in()
+    viewer.open("/orders", "Orders")
+
+    def opened_dialog() -> Any:
+        viewer.press_in_row("Modify", "orders", SOLD[4:])
+        return viewer.dialog("Modify the order")
+
+    dialog = opened_dialog()
+    terms = {"New price ₹": "200", "New trigger ₹": "190.7", "New units, filled ones included": "750"}
+    assert {name: dialog.get_by_label(name).input_value() for name in terms} == terms
+    button = dialog.get_by_role("button", name="Modify the order")
+    assert button.is_disabled(), "nothing is changed"
+    dialog.get_by_label("New trigger ₹").fill("180")
+    assert "₹66,900 → ₹58,875" in spaced(dialog) and "Its limit moves along, to ₹189.30" in spaced(dialog)
+    assert not dialog.get_by_label("I answer for it").count() and button.is_enabled(), "tighter needs no more"
+    dialog.get_by_label("New trigger ₹").fill("250")
+    assert "₹66,900 → ₹1,11,375" in spaced(dialog)
+    assert button.is_disabled() and viewer.serious_findings() == []
+    dialog.get_by_label("I answer for it").check()
+    dialog.get_by_label("Reason (goes into the journal)").fill("wide day")
+    run_book.gateway.rows.clear()
+    button.click()
+    viewer.dialog("Taken").wait_for()
+    viewer.page.keyboard.press("Escape")
+    (asked,) = [row for row in run_book.gateway.rows if isinstance(row, ModifyRequested)]
+    assert (asked.trigger_price, asked.price, asked.quantity) == (250.0, 0.0, 0), "only what was changed"
+    assert (asked.force, asked.reason, asked.by) == (True, "wide day", "console:asha")
+
+    dialog = opened_dialog()
+    dialog.get_by_label("New price ₹").fill("195")
+    dialog.get_by_text("its limit leaves less room to fill").wait_for()
+    view.apply(OrderChanged(order=replace(stop, trigger_price=185.0), event="modified", machine_ns=2))
+    dialog.get_by_role("button", name="Take the new state").click()
+    assert dialog.get_by_label("New trigger ₹").input_value() == "185"
+    assert dialog.get_by_label("New price ₹").input_value() == "200"
     assert viewer.problems == []
     viewer.close()

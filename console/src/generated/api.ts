@@ -251,11 +251,12 @@ export interface ClaimAction {
   reason?: string;
 }
 
-/** POST /api/actions/close: close what an owner holds of an instrument. */
+/** POST /api/actions/close: close what an owner holds of an instrument. What covers sold legs of the owner (`covers` */
 export interface CloseAction {
   request_id: string;
   position: string;
   version: string;
+  force?: boolean;
   deadline_s?: number;
   reason?: string;
 }
@@ -686,11 +687,12 @@ export interface MarginTables {
   most_lots_per_leg: number;
 }
 
-/** POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too. */
+/** POST /api/actions/modify. What is 0 stays; `quantity` counts filled units too. Terms by which a stop protects */
 export interface ModifyAction {
   request_id: string;
   order: string;
   version: string;
+  force?: boolean;
   price?: number;
   trigger?: number;
   quantity?: number;
@@ -853,6 +855,8 @@ export interface PositionRow {
   target: number | null;
   confidence: string;
   since_ms: number | null;
+  covers: Record<string, number>;
+  bare: number;
 }
 
 /** A leg of a payoff: CE, PE, FUT or EQ, signed units at rupees each, years to its end, volatility (0.14 is 14 %). */

@@ -24,7 +24,7 @@ export default function Dashboard() {
   );
 }
 
-const PLACES: Record<string, string> = { alert: "/alerts", unknown_order: "/orders", unmanaged: "/positions", disputed: "/positions", unprotected: "/positions", broken_basket: "/positions", fault: "/strategies" };
+const PLACES: Record<string, string> = { alert: "/alerts", unknown_order: "/orders", unmanaged: "/positions", disputed: "/positions", unprotected: "/positions", bare_leg: "/positions", broken_basket: "/positions", fault: "/strategies" };
 
 const FEW = 12;
 

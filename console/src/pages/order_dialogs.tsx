@@ -5,10 +5,11 @@ import type { ActionTaken, OrderActionResult, OrderRow, RouterAnswer } from "../
 import { useTopic } from "../live/hooks";
 import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
-import { number, price } from "../ui/format";
+import { number, price, rupees } from "../ui/format";
 import { ErrorNote, Field, type Tone } from "../ui/parts";
 import { OrderState } from "../ui/states";
 import { NumberField, useNumber } from "../ui/typed_field";
+import { changed, loosens, rupeesAtRisk, termsAfter } from "./order_terms";
 import { orderText } from "./orders";
 
 interface Props {
@@ -22,7 +23,7 @@ function useSeenOrder(id: string) {
   const [seen, setSeen] = useState(now);
   const order = seen ?? now;
   const moved = Boolean(now && order && now.version !== order.version);
-  return { order, moved, changed: moved && now ? `The order changed: now ${now.state.toLowerCase()}, ${now.filled} of ${now.quantity} filled.` : "", look: () => setSeen(now) };
+  return { order, now, moved, changed: moved && now ? `The order changed: now ${now.state.toLowerCase()}, ${now.filled} of ${now.quantity} filled.` : "", look: () => setSeen(now) };
 }
 
 function Seen(props: { order: OrderRow; moved: boolean; look: () => void }) {
@@ -69,31 +70,61 @@ export function CancelDialog(props: Props) {
 
 const OR_UNCHANGED = { above: 0, empty: 0 };
 
+/** Begins with what the order has; only what was changed is sent, as a term that is not sent stays, or moves along. */
 export function ModifyDialog(props: Props) {
-  const { order, moved, changed, look } = useSeenOrder(props.id);
-  const limit = useNumber("", OR_UNCHANGED);
-  const trigger = useNumber("", OR_UNCHANGED);
-  const quantity = useNumber("", { ...OR_UNCHANGED, whole: true });
+  const { order, now, moved, changed: since, look } = useSeenOrder(props.id);
+  const positions = useTopic("positions").rows;
+  const limit = useNumber(filled(order?.price), OR_UNCHANGED);
+  const trigger = useNumber(filled(order?.trigger_price), OR_UNCHANGED);
+  const quantity = useNumber(filled(order?.quantity), { ...OR_UNCHANGED, whole: true });
+  const [force, setForce] = useState(false);
   const [taken, setTaken] = useState<ActionTaken | null>(null);
   if (!order) return <Gone {...props} />;
   if (taken) return <OrderFollow order={order.id} taken={taken} onClose={props.onClose} />;
   const bad = limit.value === null || trigger.value === null || quantity.value === null;
-  const nothing = !limit.value && !trigger.value && !quantity.value;
+  const change = { price: changed(limit.value ?? 0, order.price), trigger_price: changed(trigger.value ?? 0, order.trigger_price), quantity: changed(quantity.value ?? 0, order.quantity) };
+  const nothing = !change.price && !change.trigger_price && !change.quantity;
+  const wanted = termsAfter(order, change);
+  const loose = bad ? "" : loosens(order, wanted);
+  const withdraws = nothing && order.waits !== "";
+  const sent = withdraws ? { price: order.price, trigger: order.trigger_price, quantity: 0 } : { price: change.price, trigger: change.trigger_price, quantity: change.quantity };
+  const held = positions.find((row) => row.strategy === order.strategy && row.account === order.account && row.instrument === order.instrument && row.product === order.product);
+  const take = () => {
+    look();
+    setForce(false);
+    limit.reset(filled(now?.price));
+    trigger.reset(filled(now?.trigger_price));
+    quantity.reset(filled(now?.quantity));
+  };
   return (
     <ActionDialog
-      title="Modify the order" action="modify" button="Modify the order" changed={changed}
-      body={bad || nothing ? null : { order: order.id, version: order.version, price: limit.value, trigger: trigger.value, quantity: quantity.value }}
+      title="Modify the order" action="modify" button={withdraws ? "Withdraw the change that waits" : "Modify the order"} changed={since} danger={loose !== ""} reasonNeeded={loose !== ""}
+      body={bad || (nothing && !withdraws) || (loose && !force) ? null : { order: order.id, version: order.version, ...sent, force: loose !== "" }}
       onClose={props.onClose} onTaken={setTaken}
     >
-      <Seen order={order} moved={moved} look={look} />
+      <Seen order={order} moved={moved} look={take} />
       <div className="form">
-        <NumberField label="New price ₹" example={order.price ? price(order.price) : "unchanged"} of={limit} />
-        {order.trigger_price > 0 && <NumberField label="New trigger ₹" example={price(order.trigger_price)} of={trigger} />}
-        <NumberField label="New units, filled ones included" example={number(order.quantity)} of={quantity} />
+        <NumberField label="New price ₹" example="unchanged" of={limit} />
+        {order.trigger_price > 0 && <NumberField label="New trigger ₹" example="unchanged" of={trigger} />}
+        <NumberField label="New units, filled ones included" example="unchanged" of={quantity} />
       </div>
+      {!bad && change.trigger_price > 0 && !change.price && order.price > 0 && <p className="muted small">Its limit moves along, to ₹{price(wanted.price)}.</p>}
+      {order.purpose === "stop" && !bad && (
+        <div className="note">
+          At risk from the last price {rupees(held?.ltp)} to the trigger: {rupees(rupeesAtRisk(order, order, held?.ltp ?? null), 0)} → <span className="strong">{rupees(rupeesAtRisk(order, wanted, held?.ltp ?? null), 0)}</span>
+        </div>
+      )}
+      {loose && (
+        <label className="tick">
+          <input type="checkbox" checked={force} onChange={(event) => setForce(event.target.checked)} />
+          This order protects a position, and would protect less: {loose}. I answer for it.
+        </label>
+      )}
     </ActionDialog>
   );
 }
+
+const filled = (value: number | undefined): string => (value ? String(value) : "");
 
 export function ResolveDialog(props: Props) {
   const { order, moved, changed, look } = useSeenOrder(props.id);

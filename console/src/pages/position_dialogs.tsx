@@ -1,12 +1,13 @@
 /** Close a position or a whole run, or claim units that nobody owns. */
-import { useState } from "react";
-import type { ActionTaken, PositionRow, StructureRow } from "../generated/api";
+import { useEffect, useRef, useState } from "react";
+import { post } from "../api/client";
+import type { ActionTaken, PositionRow, StructureMargin, StructureRow } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { FlattenDialog } from "../shell/emergency";
 import { ActionDialog } from "../ui/action";
 import { Dialog } from "../ui/dialog";
 import { clock, number, profit, rupees, symbol, units } from "../ui/format";
-import { Field } from "../ui/parts";
+import { ErrorNote, Field } from "../ui/parts";
 import { NumberField, useNumber } from "../ui/typed_field";
 import { AnswerFollow } from "./order_dialogs";
 import { held, isOpen } from "./positions";
@@ -42,17 +43,70 @@ function Seen(props: { position: PositionRow; now: PositionRow | undefined; move
   );
 }
 
+/** A position that covers sold legs of its owner needs a tick and a reason, or the close of the whole run. */
 export function ClosePositionDialog(props: Props) {
   const seen = useSeenPosition(props.id);
+  const runs = useTopic("structures").rows;
+  const [force, setForce] = useState(false);
+  const [whole, setWhole] = useState<StructureRow | null>(null);
+  if (whole) return <CloseRunDialog row={whole} onClose={props.onClose} />;
   if (!seen.position) return <Gone {...props} />;
+  const { position } = seen;
+  const covers = Object.entries((seen.now ?? position).covers);
+  const run = runs.find((row) => row.strategy === position.strategy && row.run === position.run);
   return (
     <ActionDialog
-      title="Close the position" action="close" button={`Close ${number(Math.abs(seen.position.quantity || seen.position.quantity_seen))} units at the market`} danger changed={seen.changed}
-      body={{ position: seen.position.id, version: seen.position.version }} onClose={props.onClose}
+      title="Close the position" action="close" button={`Close ${number(Math.abs(position.quantity || position.quantity_seen))} units at the market`} danger changed={seen.changed} reasonNeeded={covers.length > 0}
+      body={covers.length && !force ? null : { position: position.id, version: position.version, force: covers.length > 0 }} onClose={props.onClose}
     >
-      <Seen {...seen} position={seen.position} />
+      <Seen {...seen} position={position} />
+      {covers.length > 0 && (
+        <>
+          <div className="note bad">
+            <div className="strong">It covers what {position.strategy} sold:</div>
+            {covers.map(([name, bare]) => <div key={name}>{number(bare)} units of {symbol(name)} in {position.account} would stand without cover</div>)}
+            <MarginBeforeAfter closed={position} />
+          </div>
+          <label className="tick">
+            <input type="checkbox" checked={force} onChange={(event) => setForce(event.target.checked)} />
+            I answer for the sold legs without their cover.
+          </label>
+          <p>
+            {run ? <button type="button" onClick={() => setWhole(run)}>Close the run instead…</button> : "To close all of it, flatten the strategy on its own page"}: what is sold is bought back first, then this.
+          </p>
+        </>
+      )}
       <p>An exit goal: its orders go on until the books show it flat. Only this owner's units are closed, and never more than are held.</p>
     </ActionDialog>
+  );
+}
+
+/** What the owner's positions in the account need together, now and once one of them is closed, by our tables. */
+function MarginBeforeAfter({ closed }: { closed: PositionRow }) {
+  const rows = useTopic("positions").rows.filter((row) => row.managed && isOpen(row) && row.strategy === closed.strategy && row.account === closed.account);
+  const legs = rows.map((row) => ({ id: row.id, instrument: row.instrument, units: row.quantity || row.quantity_seen, price: row.ltp ?? row.average_price ?? 0, product: row.product }));
+  const latest = useRef(legs);
+  latest.current = legs;
+  const held = legs.map((one) => `${one.units} ${one.instrument} ${one.product}`).join("\n");
+  const [found, setFound] = useState<readonly StructureMargin[] | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  useEffect(() => {
+    if (!held) return;
+    let dropped = false;
+    const ask = (kept: typeof legs) => post<StructureMargin>("/api/structure/margin", { spot: 0, legs: kept.map(({ id: _, ...leg }) => leg) });
+    Promise.all([ask(latest.current), ask(latest.current.filter((one) => one.id !== closed.id))]).then(
+      (margins) => dropped || (setFound(margins), setError(null)),
+      (failure) => dropped || setError(failure),
+    );
+    return () => {
+      dropped = true;
+    };
+  }, [held, closed.id]);
+  if (error) return <ErrorNote error={error} />;
+  return (
+    <div>
+      Margin of the strategy in {closed.account}, by our tables: {rupees(found?.[0]?.margin, 0)} → <span className="strong">{rupees(found?.[1]?.margin, 0)}</span>
+    </div>
   );
 }
 

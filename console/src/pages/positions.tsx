@@ -21,6 +21,7 @@ function Stop({ row }: { row: PositionRow }) {
   return (
     <span className="nowrap" title={`stop ${words(row.stop_state)}`}>
       {row.stop !== null && price(row.stop)} <Badge tone={STOPS[row.stop_state] ?? ""}>{words(row.stop_state)}</Badge>
+      {row.bare > 0 && <Badge tone="bad">{number(row.bare)} bare</Badge>}
       {row.stop_wanted !== null && <span className="small"> to move to {price(row.stop_wanted)}</span>}
       {row.stop_distance !== null && <> <Distance kind="stop" distance={row.stop_distance} last={row.ltp} /></>}
     </span>

@@ -132,6 +132,7 @@ def modify(
     trigger: float = Option(0.0, "--trigger", min=0.0, help="New trigger price in rupees."),
     quantity: int = Option(0, "--quantity", min=0, help="New total of units, filled ones included; less than now."),
     market: bool = Option(False, "--market", help="Fill a LIMIT entry now, at most 1 % beyond the book."),
+    force: bool = Option(False, "--force", help="Loosen a stop too; needs a reason."),
     reason: Reason = "", timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:  # fmt: skip
@@ -141,7 +142,7 @@ def modify(
     with find_stack(profile) as found:
         price = _price_now(found, order) if market else price
         command = ops.ModifyCommand(
-            request_id=request, order=order, price=price, trigger=trigger, quantity=quantity, reason=reason
+            request_id=request, order=order, price=price, trigger=trigger, quantity=quantity, reason=reason, force=force
         )
         _report(_result(found, found.ask(command), timeout, cancel=False), as_json, timeout)
 
@@ -292,6 +293,7 @@ def close(
     run: str = Option("", "--run", help="All that a strategy holds, by its run's id or the beginning of it."),
     strategy: str = Option("", "--strategy", "-s", help="Owner, if several hold it.", autocompletion=OWNERS),
     unmanaged: bool = Option(False, "--unmanaged", help="Close unmanaged units; `manual` claims them first."),
+    force: bool = Option(False, "--force", help="Although it covers a sold leg of its owner; needs a reason."),
     deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
@@ -300,8 +302,9 @@ def close(
     if bool(instrument) == bool(run):
         fail(USAGE, "expected an instrument, or --run with the id that `mytrading positions --json` and `risk` show")
     if run:
-        if unmanaged or strategy or account or product:
-            fail(USAGE, "--run closes all that its strategy holds: no --unmanaged, --strategy, --account or --product")
+        if unmanaged or strategy or account or product or force:
+            words = "no --unmanaged, --strategy, --account, --product or --force"
+            fail(USAGE, f"--run closes all that its strategy holds: {words}")
         if len(run) < ops.SHORTEST_ID:
             fail(USAGE, f"--run: expected an id, or at least {ops.SHORTEST_ID} characters of it, found {run!r}")
         whole = ops.CloseRunCommand(request_id=request, run=run, deadline=deadline, reason=reason)
@@ -325,7 +328,7 @@ def close(
         closing = found.ask(
             ops.CloseCommand(
                 request_id=request, instrument=instrument, strategy=strategy, account=where, product=kind,
-                deadline=deadline, claimed=unmanaged, reason=reason,
+                deadline=deadline, claimed=unmanaged, reason=reason, force=force,
             )
         )  # fmt: skip
         rows = wait_until_flat(found, closing.flatten, deadline)

@@ -166,4 +166,7 @@ def instrument_by_name(name: str) -> Instrument:
     """Return what the id of an instrument says about it, for one that is not among those of today."""
     exchange, symbol = split_id(name)
     parsed = parse_symbol(symbol, exchange)
-    return Instrument(id=name, exchange=exchange, symbol=symbol, kind=parsed.kind, underlying=parsed.underlying)
+    return Instrument(
+        id=name, exchange=exchange, symbol=symbol, kind=parsed.kind, underlying=parsed.underlying, strike=parsed.strike,
+        expiry=parsed.expiry.isoformat() if parsed.expiry is not None else "",
+    )  # fmt: skip

@@ -36,6 +36,8 @@ from mytrading.messages.orders import ClaimedUnits, Order, Position, Protection,
 from mytrading.messages.reports import BrokerOrder
 
 REFUSED = "refused: "
+_SAME_PRICE = 1e-6
+"""Rupees by which two equal prices may differ after arithmetic."""
 _BY_OPERATOR = "withdrawn by the operator"
 """Prefix of the message of an order that an operator cancels."""
 
@@ -108,7 +110,8 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
     if (order := _requested(oms, message)) is None:
         return
     wanted, level = new_terms(order, message.price, message.trigger_price, message.quantity), _protection_of(oms, order)
-    if why := why_not_modify(order, wanted, level) or _why_not_now(oms, order, wanted):
+    forced = bool(message.force and message.reason)
+    if why := why_not_modify(order, wanted, level, forced=forced) or _why_not_now(oms, order, wanted):
         _refuse(oms, order, message.id, why)
         return
     _overtake(oms, order, level)
@@ -154,9 +157,38 @@ def pending_terms(order: Order, level: Protection | None) -> OrderTerms | None:
     return order.evidence.modify.wanted
 
 
-def why_not_modify(order: Order, wanted: OrderTerms, level: Protection | None = None) -> str:
+def what_loosens(order: Order, wanted: OrderTerms) -> str:
+    """Return how these terms protect less than those that an order has; empty if they do not, and for an entry.
+
+    A stop is looser with its trigger further from the price, with less room between trigger and limit, in which it
+    fills, or with fewer units; an exit with fewer units or a limit further from the price.
+    """
+    if not order.purpose.reduces:
+        return ""
+    now, sign = modify.current_terms(order), order.side.sign
+    found: list[str] = []
+    if wanted.trigger_price and (wanted.trigger_price - now.trigger_price) * sign > _SAME_PRICE:
+        found.append(f"its trigger moves away from the price, from {now.trigger_price:g} to {wanted.trigger_price:g}")
+    before, after = ((terms.price - terms.trigger_price) * sign for terms in (now, wanted))
+    if wanted.price and after < before - _SAME_PRICE:
+        apart = f"trigger and limit are {after:.2f} apart instead of {before:.2f}, in which it fills less surely"
+        found.append(apart if now.trigger_price else f"its limit moves from {now.price:g} to {wanted.price:g}")
+    if wanted.quantity < now.quantity:
+        found.append(f"it is for {wanted.quantity} instead of {now.quantity} units")
+    return ", and ".join(found)
+
+
+def why_not_modify(order: Order, wanted: OrderTerms, level: Protection | None = None, *, forced: bool = True) -> str:
     """Return why an order cannot be changed to these terms, by the order and, of a stop, its protection `level` alone;
-    empty if it can."""
+    empty if it can. Only if `forced` a stop is loosened."""
+    if why := _why_terms_are_refused(order, wanted, level):
+        return why
+    if not forced and (how := what_loosens(order, wanted)):
+        return f"this protects a position, which would be guarded less: {how}; with --force and a reason it is done"
+    return ""
+
+
+def _why_terms_are_refused(order: Order, wanted: OrderTerms, level: Protection | None) -> str:
     pending = pending_terms(order, level)
     if not is_live(order) and pending is None:
         return f"expected a live order, found one that ended {order.state}"

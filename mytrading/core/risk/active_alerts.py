@@ -16,6 +16,7 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
 from mytrading.core.risk.runs.run_events import STRATEGY_RISK
+from mytrading.core.risk.state.lost_covers import bare_leg_subject, bare_leg_text, bare_legs
 from mytrading.core.time import MILLISECOND, SECOND, ist_date
 from mytrading.messages.control import KILL, Alert, LimitUse
 from mytrading.messages.enums import LimitKind, OrderState, Severity, TradingLevel
@@ -27,13 +28,15 @@ QUOTES_IN_A_ROW = 10
 QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED = "QUOTE_LATENCY", "ORDER_LATENCY", "ORDERS_REJECTED"
 REMEMBERED = 2000
 LIMIT_NEAR, KILL_FILE = "LIMIT_NEAR", "KILL_FILE"
+COVER_LOST = "COVER_LOST"
+"""A sold leg stands without the bought leg that covered it."""
 NEAR = 0.8
 """Share of a limit from which on it counts as nearly used up."""
 EASED = 0.1
 """By how much of the limit its use must fall below `NEAR` to end the alert."""
 STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
-    LATE, MISSED, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
+    LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
     *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
@@ -65,6 +68,8 @@ def active_alerts(
     for strategy, why in risk.unpriced_stops(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
         active[ENGINE_STOP_BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
+    for leg in bare_legs(state):
+        active[COVER_LOST, bare_leg_subject(leg)] = ActiveAlert(Severity.CRITICAL, bare_leg_text(leg))
     kill, today = state.trading.get(KILL), ist_date(now)
     if kill is not None and kill.level is not TradingLevel.NORMAL:
         text = f"{kill.reason} (by {kill.by}): no entries until it is removed, `mytrading kill --remove`"

@@ -207,7 +207,7 @@ def modify(request: ConsoleRequest, state: State, data: JSONBody[api.ModifyActio
     """Change price, trigger or quantity of an order, unless it has changed since the page showed it."""
     command = ops.ModifyCommand(
         request_id=data.request_id, by=request.user.operator, order=data.order, price=data.price, trigger=data.trigger,
-        quantity=data.quantity, reason=data.reason, expected=data.version,
+        quantity=data.quantity, reason=data.reason, expected=data.version, force=data.force,
     )  # fmt: skip
     return _order_taken(data.request_id, _give(request, state, command, data.order), "the change")
 
@@ -251,7 +251,7 @@ def close(request: ConsoleRequest, state: State, data: JSONBody[api.CloseAction]
     account, product, instrument, strategy = _position_named(data.position)
     command = ops.CloseCommand(
         request_id=data.request_id, by=request.user.operator, instrument=instrument, strategy=strategy, account=account,
-        product=product, deadline=data.deadline_s, reason=data.reason, expected=data.version,
+        product=product, deadline=data.deadline_s, reason=data.reason, expected=data.version, force=data.force,
     )  # fmt: skip
     reply = _give(request, state, command, data.position)
     text = f"closing of {instrument} of {strategy} is taken"

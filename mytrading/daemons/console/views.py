@@ -245,6 +245,8 @@ def _position(row: Reply) -> rows.PositionRow:
         target=row.get("held_target") or None,
         confidence=row["confidence"],
         since_ms=to_ms(row.get("since_ns")),
+        covers=row.get("covers", {}),
+        bare=row.get("bare", 0),
     )
 
 
@@ -452,7 +454,8 @@ def halt_rows(status: Reply) -> Table:
 
 
 def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table, signals: Table) -> Table:
-    """Return the rows of the topic `needs`: alerts, faults, doubtful orders, ill-kept positions, broken baskets."""
+    """Return the rows of the topic `needs`: alerts, faults, doubtful orders, ill-kept positions, bare legs and
+    broken baskets."""
 
     def made(kind: str, severity: str, subject: str, text: str, reference: str, since_ms: int | None) -> rows.NeedRow:
         return rows.NeedRow(
@@ -487,6 +490,11 @@ def need_rows(alerts: Table, strategies: Table, positions: Table, orders: Table,
         elif row.stop_state in ("missing", "partial"):
             text = f"{units} in {row.account}: its stop is {row.stop_state}"
             found.append(made("unprotected", "critical", row.instrument, text, key, row.since_ms))
+        if row.bare:
+            text = f"{row.bare} of {units} of {row.strategy} in {row.account} have lost the leg that covered them"
+            found.append(
+                made("bare_leg", "critical", row.instrument, f"{text}: close the run, or cover them", key, None)
+            )
     found += [
         made("broken_basket", "critical", row.strategy, f"in {account}: {text}", f"{row.id}/{account}", row.created_ms)
         for row, account, text in _broken_baskets(signals, positions)

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from mytrading.core.accounting.pnl import unrealised
+from mytrading.core.gateway.leg_cover import legs_bared_by_close, owner_units
 from mytrading.core.gateway.leg_reentries import leg_reentries
 from mytrading.core.gateway.next_step import next_step
 from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes, why_change_waits
 from mytrading.core.gateway.row_versions import order_version, position_version
+from mytrading.core.gateway.stop_prices import instrument_by_name
 from mytrading.core.oms.operator_requests import pending_terms
 from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.parent_orders import group_slices
@@ -23,7 +25,7 @@ from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Confidence, Purpose
-from mytrading.messages.level_names import hedge_figure_name, stop_level_name
+from mytrading.messages.level_names import bare_figure_name, hedge_figure_name, stop_level_name
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed
@@ -87,6 +89,17 @@ def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str
     return rows + [_unmanaged(ctx, row) for row in ctx.view.unmanaged.values() if row.quantity]
 
 
+def bared_legs(ctx: RequestContext, position: Position) -> dict[str, int]:
+    """Return the sold legs, with units, that a close of this position would leave without cover."""
+    if max(position.quantity, position.quantity_seen) <= 0:
+        return {}
+    names = owner_units(ctx.view, position.account, position.strategy)
+    if all(size >= 0 for size in names.values()):
+        return {}
+    contracts = {name: instrument_by_name(name) for name in (*names, position.instrument)}
+    return legs_bared_by_close(ctx.view, position, contracts)
+
+
 def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
     agreed = Confidence.DISPUTED if row.net in ctx.view.mismatches else Confidence.CONFIRMED
     since_ns = row.since_ns or row.at_ns
@@ -126,8 +139,16 @@ def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
         "since_ns": position.opened_ns,
         "age_s": round((ctx.clock.now() - position.opened_ns) / 1e9) if position.opened_ns else None,
         "confidence": least_confidence([position.confidence, account_confidence(health, machine_now())]).value,
+        "covers": bared_legs(ctx, position),
+        "bare": _bare_units(ctx, position),
         **_stop(ctx, position),
     }
+
+
+def _bare_units(ctx: RequestContext, position: Position) -> int:
+    """Units of a sold leg that have lost the cover they had, as risk reports it; 0 while they are being closed."""
+    beat = ctx.view.beats.get("risk")
+    return int(beat.figures.get(bare_figure_name(position.owner), 0.0)) if beat is not None else 0
 
 
 def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from difflib import get_close_matches
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.gateway.leg_cover import why_close_bares
 from mytrading.core.gateway.outcomes import result_of
 from mytrading.core.gateway.row_versions import why_order_changed, why_position_changed
 from mytrading.core.gateway.stop_prices import (
@@ -29,7 +31,7 @@ from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, describe_order
 from mytrading.core.risk.runs.run import run_id_of
-from mytrading.daemons.gateway.book_queries import resting_entries
+from mytrading.daemons.gateway.book_queries import bared_legs, resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import control, ops
 from mytrading.messages.account_events import UnmanagedChanged
@@ -121,16 +123,19 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
 
 
 def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
-    """Return the row to journal that changes an order's price, trigger or quantity; `RequestRefused` if it cannot."""
+    """Return the row to journal that changes an order's price, trigger or quantity; `RequestRefused` if it cannot. A
+    stop is loosened only with `force` and a `reason`."""
     order = _order_seen(ctx, request)
     terms, level = new_terms(order, request.price, request.trigger, request.quantity), ctx.view.protection_of(order)
     withdraws = terms == current_terms(order)
     why = why_not_modify(order, terms, level) or ("" if withdraws else ctx.why_never_sent(order))
-    if why := why or _off_grid(ctx, order, terms) or _beyond_price(ctx, order, terms):
+    why = why or _off_grid(ctx, order, terms) or _beyond_price(ctx, order, terms)
+    if why := why or why_not_modify(order, terms, level, forced=bool(request.force and request.reason)):
         raise RequestRefused(f"order {order.client_order_id}: {why}")
     row = control.ModifyRequested(
         id=f"modify-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), price=request.price,
-        trigger_price=request.trigger, quantity=request.quantity, reason=request.reason, by=request.by,
+        trigger_price=request.trigger, quantity=request.quantity, reason=request.reason, force=request.force,
+        by=request.by,
     )  # fmt: skip
     return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
 
@@ -282,12 +287,16 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
 
 
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
-    """Return the row to journal that closes one strategy's position in one instrument."""
+    """Return the row to journal that closes one strategy's position in one instrument; one that covers a sold leg of
+    its strategy only with `force` and a `reason`."""
     held = _position_named(ctx, request)
     if moved := why_position_changed(request.expected, held):
         raise RequestRefused(moved)
+    if not (request.force and request.reason) and (why := why_close_bares(ctx.view, held, bared_legs(ctx, held))):
+        raise RequestRefused(why)
     reason = request.reason or "closed by hand"
     row = _flatten_row(ctx, request, held.account, reason, held.strategy, held.instrument, held.product)
+    row = replace(row, force=request.force)
     return Decided((row,), ops.FlattenTaken(flatten=(row.id,), strategy=held.strategy, account=held.account))
 
 

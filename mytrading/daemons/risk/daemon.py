@@ -30,12 +30,13 @@ from mytrading.core.risk.state.day_carry import opening_rows
 from mytrading.core.risk.state.decision_rows import drop_repeated_goals
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
+from mytrading.core.risk.state.lost_covers import bare_legs
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, LimitUse, OrderTrial, OrderTrialResult, StepDone, WantInstruments
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
-from mytrading.messages.level_names import hedge_figure_name, stop_level_name
+from mytrading.messages.level_names import bare_figure_name, hedge_figure_name, stop_level_name
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import Funds
@@ -438,6 +439,7 @@ class RiskManager(MachineDaemon):
                 for one in state.open_positions()
                 if (units := state.hedging_units(one))
             },
+            **{bare_figure_name(leg.position.owner): float(leg.units) for leg in bare_legs(state)},
             **self.risk.margins.figures(),
             **self.risk.runs.figures(),
         }

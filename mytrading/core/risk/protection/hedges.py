@@ -86,6 +86,23 @@ def sold_legs_exposed(units: Mapping[str, int], contracts: Mapping[str, Instrume
     return {sold for sold, size in _covered(match_covers(units, contracts)).items() if without.get(sold, 0) < size}
 
 
+def bare_units(units: Mapping[str, int], contracts: Mapping[str, Instrument]) -> dict[str, int]:
+    """Return by name how many units of each sold leg no bought leg covers; `units`: signed, by name."""
+    covered = _covered(match_covers(units, contracts))
+    return {name: -size - covered.get(name, 0) for name, size in units.items() if size < 0}
+
+
+def legs_left_bare(
+    before: Mapping[str, int], after: Mapping[str, int], contracts: Mapping[str, Instrument]
+) -> dict[str, int]:
+    """Return legs sold `before` and `after` (signed units by name) with more bare units after, and how many these are.
+
+    This alone decides whether a leg loses its cover: for a change of legs, an operator's close and an alert.
+    """
+    known = bare_units(before, contracts)
+    return {name: size for name, size in bare_units(after, contracts).items() if name in known and size > known[name]}
+
+
 def _covered(covers: Iterable[Cover]) -> dict[str, int]:
     found: dict[str, int] = {}
     for cover in covers:

@@ -34,6 +34,7 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
         spent=tuple((name, account) for name, intent in intents for account in sorted(intent.spent)),
         ended=tuple((name, account) for name, intent in intents for account in sorted(intent.ended)),
         uncovered=tuple(state.uncovered.values()),
+        lost_covers=tuple(state.lost_covers.values()),
         before=tuple((name, *place) for name, intent in intents for place in sorted(intent.before.items())),
         given_up=tuple((name, account) for name, intent in intents for account in sorted(intent.given_up)),
         lost=tuple((name, *place) for name, intent in intents for place in sorted(intent.lost)),

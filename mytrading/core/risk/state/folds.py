@@ -13,7 +13,7 @@ from mytrading.core.accounting.pnl import drop_implausible_book
 from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
-from mytrading.core.risk.state import orphan_hedges
+from mytrading.core.risk.state import lost_covers, orphan_hedges
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watched_instrument_of
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.inputs import JournalDoubt
@@ -473,6 +473,8 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         state.margin.drop_closed(position.account, position.strategy, position.instrument)
     if state.uncovered:
         _forget_uncovered(state, position.strategy)
+    if before is not None:
+        lost_covers.record_change(state, before, position, row.at_ns)
     for intent in state.intents.values():
         if intent.signal.strategy == position.strategy:
             _settle_if_satisfied(state, intent)
@@ -649,6 +651,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.goals = {goal.id: goal for goal in row.goals}
     state.claimed = {OwnerKey(a, i, Product(p), s) for a, i, p, s in row.claimed}
     state.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
+    lost_covers.restore(state, row.lost_covers)
     state.baskets = {}
     state.run_ns = state.stopped_run_ns = 0
     state.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}

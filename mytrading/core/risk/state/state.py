@@ -11,7 +11,13 @@ from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.orders.state_machine import FREED, TERMINAL, UNRESOLVED
 from mytrading.core.reconciler import book_confidence as confidence
 from mytrading.core.risk.pnl.equity_memory import EquityMemory
-from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers, sold_legs_exposed
+from mytrading.core.risk.protection.hedges import (
+    Cover,
+    hedging_units,
+    legs_left_bare,
+    match_covers,
+    sold_legs_exposed,
+)
 from mytrading.core.risk.protection.stop_coverage import StopCoverage
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
 from mytrading.core.risk.state.indexed_dict import IndexedDict
@@ -20,7 +26,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.journal_rows import Rolled
+from mytrading.messages.journal_rows import LostCover, Rolled
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection, TradeClosed
@@ -146,6 +152,8 @@ class RiskState:
 
         Each stays until all of that is gone, or the position is held again.
         """
+        self.lost_covers: dict[OwnerKey, LostCover] = {}
+        """Bought legs that were closed beside sold ones, for whatever reason; each stays until those are flat."""
         self.is_repeat = False
         """The newest row repeats the end of an order that was booked long ago: nobody gains or loses by it."""
         self.looked_at: set[str] = set()
@@ -428,13 +436,11 @@ class RiskState:
 
     def sold_legs_left_bare(self, before: dict[str, int], after: dict[str, int]) -> set[str]:
         """Return legs sold `before` and `after` (signed units by instrument) with more uncovered units after."""
-        bare = []
-        for units in (before, after):
-            left = {name: -size for name, size in units.items() if size < 0}
-            for cover in match_covers(units, self._contracts(units)):
-                left[cover.sold] -= cover.units
-            bare.append(left)
-        return {name for name, size in bare[1].items() if name in bare[0] and size > bare[0][name]}
+        return set(self.legs_left_bare(before, after))
+
+    def legs_left_bare(self, before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+        """Return the legs of `sold_legs_left_bare`, and how many units of each have no cover after."""
+        return legs_left_bare(before, after, self._contracts({**before, **after}))
 
     def _contracts(self, names: dict[str, int]) -> dict[str, Instrument]:
         found = {name: self.environment.instruments.get(name) for name in names}

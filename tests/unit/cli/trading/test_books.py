@@ -7,8 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from mytrading.cli.trading import books
+from mytrading.messages import ops
 
 LIST: Any = SimpleNamespace(invoked_subcommand=None)
 COMMANDS: tuple[Callable[[], None], ...] = (
@@ -33,3 +36,46 @@ def test_rows_of_several_accounts_say_which_and_those_of_one_do_not(
     head, *lines = capsys.readouterr().out.splitlines()
     assert ("account" in head.split()) is named
     assert all(account in line for account, line in zip(accounts, lines, strict=True)) is named
+
+
+class Asked:
+    """A stack that takes every command down and answers none."""
+
+    def __init__(self) -> None:
+        self.commands: list[Any] = []
+
+    def __enter__(self) -> Asked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def ask(self, command: Any) -> Any:
+        self.commands.append(command)
+        raise typer.Exit(2)
+
+
+@pytest.mark.parametrize("words", [[], ["--force", "--reason", "I watch it"]])
+@pytest.mark.parametrize(
+    ("app", "command", "kind"),
+    [
+        (books.orders_app, ["modify", "stop-1", "--trigger", "90"], ops.ModifyCommand),
+        (books.orders_app, ["cancel", "stop-1"], ops.CancelCommand),
+        (books.positions_app, ["close", "NFO:NIFTY25NOV2625550PE"], ops.CloseCommand),
+    ],
+)
+def test_what_takes_protection_away_is_sent_with_force_and_reason_where_they_were_given(
+    app: typer.Typer, command: list[str], kind: type[Any], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Asked()
+    monkeypatch.setattr(books, "find_stack", lambda _profile: stack)
+    CliRunner().invoke(app, [*command, *words])
+    (sent,) = stack.commands
+    assert type(sent) is kind
+    assert (sent.force, sent.reason) == (bool(words), "I watch it" if words else "")
+
+
+def test_run_that_is_closed_whole_needs_no_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "find_stack", lambda _profile: Asked())
+    said = CliRunner().invoke(books.positions_app, ["close", "--run", "5d41402abc4b", "--force"])
+    assert "or --force" in str(said.exception)

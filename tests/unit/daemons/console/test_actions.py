@@ -188,3 +188,28 @@ def test_socket_outlives_bad_messages(console: ConsoleOfTest) -> None:
             assert live.receive("refused")["error"]
         live.send(type="watch", topics=["stack"])
         live.receive("snapshot")
+
+
+def test_hedge_is_closed_only_by_who_answers_for_what_it_covers_and_the_audit_keeps_it(console: ConsoleOfTest) -> None:
+    view, name = console.gateway.server.context.view, console.config.strategies[0].name
+    sold, hedge = "NFO:NIFTY25NOV2625750PE", "NFO:NIFTY25NOV2625550PE"
+    for instrument, units in ((sold, -65), (hedge, 65)):
+        position = Position(
+            account="main", instrument=instrument, product=Product.NRML, strategy=name, run="run-two", quantity=units,
+            quantity_seen=units,
+        )  # fmt: skip
+        view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=1, fill_price=1.0, at_ns=1))
+    page = console.browser("asha")
+    row = next(row for row in page.get("/api/positions").json()["rows"].values() if row["instrument"] == hedge)
+    assert row["covers"] == {sold: 65}
+    body = {"position": row["id"], "version": row["version"], "reason": "hedge"}
+    refused = page.post("/api/actions/close", request_id="hedge-1", **body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "REFUSED")
+    assert f"POSITION_BARES: {name} sold {sold} (65 units)" in refused.json()["error"]
+    taken = page.post("/api/actions/close", request_id="hedge-2", **body, force=True)
+    assert taken.status_code == 200, taken.text
+    (asked,) = [one for one in console.gateway.rows if isinstance(one, FlattenRequested) and one.reason == "hedge"]
+    assert (asked.instrument, asked.force, asked.by) == (hedge, True, "console:asha")
+    done, rejected = console.audited(action="close")[:2]
+    assert (done["result"], rejected["result"]) == ("done", "refused")
+    assert all(word in done["details"] for word in ('"force":true', '"reason":"hedge"'))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mytrading.daemons.console.stack_reader import MOST_ENDED
 from mytrading.messages.commands import BASKET_BROKEN, SignalDenied
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Action, OrderState, Product, Severity
+from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.enums import Action, DaemonState, OrderState, Product, Severity
+from mytrading.messages.level_names import bare_figure_name
 from mytrading.messages.market import Quote
 from mytrading.messages.ops import MOST_ROWS, PositionsQuery
 from mytrading.messages.orders import OrderChanged, Position, PositionChanged
@@ -130,5 +131,31 @@ def test_basket_that_was_given_up_needs_a_person_until_its_legs_are_closed(tmp_p
         assert f"in main: holds -75 {put} without {call}" in row["text"] and "no margin" in row["text"]
         hold(0)
         assert not page.get("/api/needs").json()["rows"]
+    finally:
+        made.stop()
+
+
+def test_sold_leg_that_lost_its_cover_needs_a_person(tmp_path: Path) -> None:
+    made = ConsoleOfTest(tmp_path)
+    put = "NFO:NIFTY30DEC2526000PE"
+    position = Position(
+        account="main", instrument=put, product=Product.MIS, strategy="S", run="r", quantity=-75, quantity_seen=-75,
+        average_price=100.0,
+    )  # fmt: skip
+    try:
+        page, view = made.browser("asha"), made.gateway.server.context.view
+        view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=75, fill_price=1.0, at_ns=3))
+        assert not page.get("/api/needs").json()["rows"], "sold without cover from the start"
+        for units in (75.0, 0.0):
+            view.apply(
+                Heartbeat(
+                    daemon="risk", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=1, market_ns=1,
+                    started_machine_ns=1, figures={bare_figure_name(position.owner): units},
+                )
+            )  # fmt: skip
+            found = list(page.get("/api/needs").json()["rows"].values())
+            assert [(row["kind"], row["severity"], row["subject"]) for row in found] == (
+                [("bare_leg", "critical", put)] if units else []
+            )
     finally:
         made.stop()

@@ -105,3 +105,31 @@ def test_limit_of_a_claimed_stop_lies_inside_the_band_by_default(view: StackView
     assert [row.stop_limit for row in rows if isinstance(row, ClaimRequested)] == [784.8], (
         "3 % beyond is 766.30, and the band ends at 784.80"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({"trigger": 85.0}, False),
+        ({"trigger": 85.0, "reason": "room"}, False),
+        ({"trigger": 85.0, "force": True}, False),
+        ({"trigger": 85.0, "force": True, "reason": "room"}, True),
+        ({"price": 89.0}, False),
+        ({"trigger": 92.0}, True),
+        ({"price": 80.0}, True),
+    ],
+)
+def test_stop_is_loosened_only_by_who_answers_for_it(
+    view: StackView, tmp_path: Path, fields: dict[str, Any], taken: bool
+) -> None:
+    config = run_config(tmp_path)
+    (stop,) = (order for order in view.orders.values() if order.purpose.value == "stop")
+    view.apply(quote(config, stop.instrument, 99.0))
+    reply, rows = asked(config, view, ops.ModifyCommand(request_id="m", by="me", order=stop.client_order_id, **fields))
+    if not taken:
+        assert isinstance(reply, ops.ErrorReply) and rows == []
+        assert "this protects a position, which would be guarded less" in reply.error
+        assert "with --force and a reason it is done" in reply.error
+    else:
+        (row,) = (row for row in rows if isinstance(row, ModifyRequested))
+        assert (row.by, row.force, row.reason) == ("me", bool(fields.get("force")), fields.get("reason", ""))

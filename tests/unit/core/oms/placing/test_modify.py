@@ -9,10 +9,21 @@ from msgspec.structs import replace
 
 from mytrading.core.gateway.outcomes import RequestResult, result_of
 from mytrading.core.oms import OmsLimits
+from mytrading.core.oms.operator_requests import new_terms, what_loosens
 from mytrading.core.orders.state_machine import ModifyRules, with_cancel
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import StrategySwitch, TradingState
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
+from mytrading.messages.enums import (
+    BrokerStatus,
+    Call,
+    OrderState,
+    OrderType,
+    Outcome,
+    Product,
+    Purpose,
+    Side,
+    TradingLevel,
+)
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import (
     TRIGGER_CROSSED,
@@ -948,3 +959,49 @@ def test_cancel_beside_a_change_that_is_out_counts_as_a_call_of_its_own() -> Non
     assert [call.order.client_order_id for call in bench.calls] == [], "both have used up this second"
     bench.tick(2 * SECOND)
     assert "e2" in [call.order.client_order_id for call in bench.calls]
+
+
+# stops that are loosened
+
+
+@pytest.mark.parametrize(
+    ("terms", "how"),
+    [
+        ({"trigger_price": 89.0}, "its trigger moves away from the price, from 90 to 89"),
+        ({"price": 88.0}, "trigger and limit are 2.00 apart instead of 3.00"),
+        ({"trigger_price": 92.0, "price": 91.0}, "trigger and limit are 1.00 apart instead of 3.00"),
+        ({"trigger_price": 92.0}, ""),
+        ({"price": 85.0}, ""),
+        ({"trigger_price": 92.0, "price": 87.0}, ""),
+    ],
+)
+def test_stop_is_loosened_only_with_force_and_a_reason(bench: OrderBench, terms: dict[str, float], how: str) -> None:
+    guarded(bench)
+    (stop,) = stops(bench)
+    assert (stop.trigger_price, stop.price, stop.side.value) == (90.0, 87.0, "SELL")
+    for fields in ({}, {"reason": "room"}, {"force": True}) if how else ():
+        bench.ask_modify(stop.client_order_id, **terms, **fields)
+        message = bench.order(stop.client_order_id).message
+        assert message.startswith("refused: this protects a position") and how in message
+        assert "with --force and a reason" in message and modifies(bench) == []
+    bench.ask_modify(stop.client_order_id, **terms, **({"force": True, "reason": "room"} if how else {}))
+    settle(bench, 3)
+    (moved,) = stops(bench)
+    assert moved.trigger_price == terms.get("trigger_price", 90.0)
+    if "price" in terms:
+        assert moved.price == terms["price"]
+
+
+def test_stop_of_what_was_sold_is_loosened_upwards() -> None:
+    order = Order(
+        client_order_id="s", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="S", run="r", cause="c",
+        purpose=Purpose.STOP, side=Side.BUY, quantity=50, order_type=OrderType.SL, trigger_price=190.0, price=192.0,
+        state=OrderState.ACCEPTED, created_ns=1, updated_ns=1,
+    )  # fmt: skip
+    terms = {195.0: True, 185.0: False}
+    assert {to: bool(what_loosens(order, new_terms(order, 0.0, to, 0))) for to in terms} == terms
+    assert what_loosens(order, OrderTerms(191.0, 190.0, 50)) and not what_loosens(order, OrderTerms(194.0, 190.0, 50))
+    bare = replace(order, order_type=OrderType.SL_M, price=0.0)
+    assert what_loosens(bare, OrderTerms(0.0, 195.0, 50)) and not what_loosens(bare, OrderTerms(0.0, 185.0, 50))
+    assert "25 instead of 50 units" in what_loosens(order, OrderTerms(192.0, 190.0, 25))
+    assert not what_loosens(replace(order, purpose=Purpose.ENTRY), OrderTerms(192.0, 500.0, 25))
