@@ -34,7 +34,7 @@ from mytrading.config.sections import (
     VARIABLES,
 )
 from mytrading.config.settings import TradingSettings
-from mytrading.config.sources import Profile, Value, parse_toml, profile_by_name, read_env_file, read_toml
+from mytrading.config.sources import Profile, Value, parse_toml, plain_values, profile_by_name, read_env_file, read_toml
 from mytrading.config.strategies import (
     FIELDS,
     StrategyConfig,
@@ -104,6 +104,7 @@ class _Loader:
         """Values of files with the other values of the profile that replace them."""
         self._unused: list[str] = []
         self._plans: dict[str, LegPlanConfig] = {}
+        self._written: dict[str, dict[str, Any]] = {}
         self._put_by: dict[str, set[str]] = {}
         """By strategy the keys of its settings that are wrong, and left out so that the others can be judged."""
         self._judgeable: set[str] = set()
@@ -152,6 +153,7 @@ class _Loader:
             self.problems.append(f"{place}: {other.file} has a strategy {other.name} already; give one another name")
             return {}
         text, parsed = parse_toml(file, self.home, []) or ("", {})
+        self._written[name] = plain_values(parsed)
         before = len(self.problems)
         plan, wrong = parse_leg_plan(parsed, text, place, self.problems)
         self._note_wrong(name, wrong, before)
@@ -306,6 +308,7 @@ class _Loader:
             origins={path: value.where for path, value in self._values.items()} | own_origins,
             files={item.name: item.file for item in self._known.values()},
             plans={name: judgeable_plan(plan, self._put_by[name]).plan(symbols) for name, plan in self._plans.items()},
+            written=self._written,
             faults_by_name=self._faults,
             **sections,
         )

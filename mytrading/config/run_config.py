@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -156,6 +156,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> run_con
         file=settings.file_of(strategy.name),
         accounts=() if settings.trades_at_simulator else strategy.accounts,
         plan=settings.plan_of(strategy.name),
+        written=settings.written.get(strategy.name),
     )
 
 
@@ -166,6 +167,7 @@ def build_strategy_run(
     file: str,
     accounts: tuple[str, ...],
     plan: LegPlan | None,
+    written: dict[str, Any] | None = None,
 ) -> run_config.StrategyRun:
     """Build a strategy's run configuration from its own settings and values resolved from other settings."""
     return copy_shared_fields(
@@ -183,6 +185,7 @@ def build_strategy_run(
         square_off=strategy.own_square_off_time,
         rules=exit_rules_of(strategy, symbols[0]),
         plan=plan,
+        written=written or {},
         options=parse_option_range(strategy.options),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from pydantic import SecretStr
@@ -42,7 +43,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, resolved and valid. `effective_rows()` lists each value with its origin, secrets masked.
 
     `home` is the project folder, `warnings` are settings without effect or unwise, each with why, and `unused` the
-    variables of the environment that nothing here reads. `origins` are by dotted path; `files`, `plans` and
+    variables of the environment that nothing here reads. `origins` are by dotted path; `files`, `plans`, `written` and
     `faults_by_name` by strategy.
     """
 
@@ -69,6 +70,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
     origins: Mapping[str, str] = {}
     files: Mapping[str, str] = {}
     plans: Mapping[str, LegPlan] = {}
+    written: Mapping[str, dict[str, Any]] = {}
     faults_by_name: Mapping[str, str] = {}
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import tomllib
 from collections import Counter
@@ -184,3 +185,9 @@ def profile_by_name(name: str) -> Profile:
     if name in ("paper", "replay"):
         return Profile(name, True, dict(_SIMULATED), {"SMA_Crossover": dict(_QUICK_SMA)})
     return Profile(name, False)
+
+
+def plain_values(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a TOML file as JSON has it: times as text."""
+    found: dict[str, Any] = json.loads(json.dumps(parsed, default=str))
+    return found

@@ -83,7 +83,10 @@ FORMER_CODES: Mapping[str, str] = MappingProxyType({"SIGNAL_SPENT": "WISH_SPENT"
 
 
 class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
-    """Risk refused a signal, or part of one, with coded reasons. `unwinds`: its effects in the account are undone."""
+    """Risk refused a signal, or part of one, with coded reasons. `unwinds`: its effects in the account are undone.
+
+    `value` and `limit` are what the first rule compared, None where it compares no figures.
+    """
 
     signal: str
     strategy: str
@@ -94,6 +97,8 @@ class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     account: str = ""
     unwinds: bool = False
     codes: tuple[str, ...] = ()
+    value: float | None = None
+    limit: float | None = None
 
 
 class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_expired"):

@@ -732,6 +732,16 @@ class LegFile(msgspec.Struct, frozen=True, kw_only=True):
     versions: list[str]
 
 
+class RunningLegs(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/strategies/{name}/legs: keys of the file of a strategy of legs as it `running` has them, and as the file
+    has them now. `changed` differ, and take effect from the next start. An empty `file` is not there any more."""
+
+    file: str
+    running: dict[str, Any]
+    values: dict[str, Any]
+    changed: list[str]
+
+
 class LegDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """POST /api/legs/{name} (trader): keys of the file, None takes one out; `legs` is the list of them. Or a `version`.
 
@@ -1170,6 +1180,7 @@ REST_TYPES: tuple[type[msgspec.Struct], ...] = (
     RiskEventRow,
     LegFileRow,
     LegFile,
+    RunningLegs,
     LegDraft,
     LegDraftResult,
     ParameterFile,

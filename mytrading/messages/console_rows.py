@@ -33,6 +33,8 @@ class StackRow(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     wrong_mode: str
     limits_reached: list[str]
+    limits_off: list[str]
+    """Settings of limits that are switched off."""
     session: str
     """open or closed: the exchange's session now."""
     session_text: str
@@ -93,6 +95,24 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     calls_waiting: int | None
 
 
+class RefusedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest denial of the day of a strategy whose signals are refused; no entry followed it."""
+
+    rule: str
+    """The first rule in plain words, with its figures: positions per symbol 5 of 5."""
+    code: str
+    message: str
+    """Reasons of all rules that denied it."""
+    account: str
+    """Empty where all accounts are meant."""
+    instrument: str
+    since_ms: int | None
+    last_ms: int | None
+    in_a_row: int
+    signals: int
+    """Signals of the day that wanted an entry."""
+
+
 class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     """Topic `strategies`, by name."""
 
@@ -104,6 +124,10 @@ class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
     problem: str
     waits: str
+    held: str
+    """What keeps all its entries back though its own are on: entries are halted; empty if some may pass."""
+    refused: RefusedRow | None
+    """The denial of its newest signals; None once one was entered."""
     closes_ms: int | None
     """Market time at which the clock closes what it holds (square-off); None if it holds nothing."""
     square_off: str
@@ -283,18 +307,26 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Topic `limits`, by `id`: a risk limit with what is used of it."""
+    """Topic `limits`, by `id`: a risk limit with what is used of it, of a day or of a rule that judges entries."""
 
     id: str
     kind: str
+    rule: str
+    """Its kind in plain words."""
+    unit: str
+    """rupees, share, r or count."""
     scope: str
+    """account, strategy, underlying or instrument."""
     name: str
+    account: str
+    """Empty where the scope is an account, or all of a strategy's."""
     now: float | None
     most: float
     left: float | None
     used: float
     """Share of the limit: 0.8 is 80 %."""
     action: str
+    """What follows at the limit; deny: no further entry there."""
     reached: str
 
 

@@ -285,6 +285,23 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reached: str = ""
 
 
+class EntryLimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Use of a limit that a pre-trade rule holds entries against, by the rule's `code`: a count, or rupees.
+
+    `scope` is account, strategy, underlying or instrument, `name` which one, `account` where that is not the scope
+    itself (empty: over all). `used` is the share of `most`; `denies` that the rule denies further entries there now.
+    """
+
+    code: str
+    scope: str
+    name: str
+    most: float
+    value: float
+    used: float
+    account: str = ""
+    denies: bool = False
+
+
 class Money(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rupees of the day of an account or a strategy; of an account also equity and its peak, None while not known."""
 
@@ -353,6 +370,8 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
     """The state of risk at one moment: limits, money, stops, runs; counts of admitted entries and denied signals.
 
+    `limits` are those of a day, `entry_limits` those of pre-trade rules of which something is used.
+
     `closed` is why no entry of the traded account is admitted, trading hours left out, empty while some may be.
     """
 
@@ -366,6 +385,7 @@ class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     waits: str = ""
     runs: tuple[RunUse, ...] = ()
     closed: str = ""
+    entry_limits: tuple[EntryLimitUse, ...] = ()
 
 
 class OrderTrial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial"):

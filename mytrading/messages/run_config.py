@@ -237,6 +237,8 @@ class StrategyRun(StrategySettings, frozen=True, kw_only=True):
     square_off: str = ""
     plan: LegPlan | None = None
     """Legs and times of a strategy without code; `file` then holds no class but these legs."""
+    written: dict[str, Any] = {}
+    """Keys of the file of a strategy of legs as it was read, times as text; for screens, nothing decides by them."""
     options: OptionRange | None = None
     """Watched besides `symbols`, chosen each day about the last close of the first symbol before its open."""
 

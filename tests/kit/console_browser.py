@@ -22,7 +22,7 @@ from mytrading.daemons.console.user_store import new_code
 from mytrading.daemons.gateway.ops_server import OpsServer
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import FeedReport, OrderTrial, OrderTrialResult
-from mytrading.messages.run_config import ConsoleRules, RunConfig
+from mytrading.messages.run_config import ConsoleRules, RunConfig, StrategyRun
 from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.host.paths import state_key
@@ -162,13 +162,16 @@ class ConsoleOfTest:
     """A console with its gateway, without a stack; with an administrator `asha` unless `bare`."""
 
     def __init__(
-        self, folder: Path, *, bare: bool = False, bundle: Path | None = None, home: Path | None = None, **rules: Any
-    ) -> None:
+        self, folder: Path, *, bare: bool = False, bundle: Path | None = None, home: Path | None = None,
+        strategies: tuple[StrategyRun, ...] | None = None, **rules: Any,
+    ) -> None:  # fmt: skip
         be_there()  # for what the console's threads start
         made = msgspec.structs.replace(ConsoleRules(port=0, proxies=("127.0.0.1",)), **rules)
         self.config = msgspec.structs.replace(run_config(folder), console=made)
         if home is not None:  # a project of the test's own, whose files are written
             self.config = msgspec.structs.replace(self.config, home=str(home))
+        if strategies is not None:
+            self.config = msgspec.structs.replace(self.config, strategies=strategies)
         self.gateway = GatewayThread(self.config)
         self.server = self._serve(bundle or folder / "no bundle")
         if not bare:

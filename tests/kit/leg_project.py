@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mytrading.config.loading import load_settings
+from mytrading.config.run_config import build_run_config
+from mytrading.messages.run_config import StrategyRun
+from mytrading.runtime.streams.endpoints import runtime_dir
 from tests.kit.project import copy_project
 
 FILE = """name = "Condor"
@@ -40,6 +44,12 @@ action = "BUY"
 instrument = "NSE:SBIN"
 quantity = 500
 """
+
+
+def leg_runs(home: Path, state: Path) -> tuple[StrategyRun, ...]:
+    """The strategy of such a folder as a stack runs it that is started now."""
+    settings = load_settings(home, "paper", {"ENABLED_STRATEGIES": "Condor"}, {})
+    return build_run_config(settings, home, state, runtime_dir(state)).strategies
 
 
 def leg_project(folder: Path, text: str = FILE) -> Path:

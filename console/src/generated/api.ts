@@ -512,12 +512,15 @@ export interface LegProblem {
   text: string;
 }
 
-/** Topic `limits`, by `id`: a risk limit with what is used of it. */
+/** Topic `limits`, by `id`: a risk limit with what is used of it, of a day or of a rule that judges entries. */
 export interface LimitRow {
   id: string;
   kind: string;
+  rule: string;
+  unit: string;
   scope: string;
   name: string;
+  account: string;
   now: number | null;
   most: number;
   left: number | null;
@@ -898,6 +901,19 @@ export interface ProfitPoint {
   unrealised: number;
 }
 
+/** The newest denial of the day of a strategy whose signals are refused; no entry followed it. */
+export interface RefusedRow {
+  rule: string;
+  code: string;
+  message: string;
+  account: string;
+  instrument: string;
+  since_ms: number | null;
+  last_ms: number | null;
+  in_a_row: number;
+  signals: number;
+}
+
 /** All that a report shows. `kind` names what it is of, such as `backtest`; `verdict` is one line in its tone. */
 export interface Report {
   version: number;
@@ -1086,6 +1102,14 @@ export interface RouterAnswer {
   message: string;
 }
 
+/** GET /api/strategies/{name}/legs: keys of the file of a strategy of legs as it `running` has them, and as the file */
+export interface RunningLegs {
+  file: string;
+  running: Record<string, unknown>;
+  values: Record<string, unknown>;
+  changed: string[];
+}
+
 /** What is held and left out of a scenario, since it cannot be priced. */
 export interface ScenarioGap {
   instrument: string;
@@ -1192,6 +1216,7 @@ export interface StackRow {
   ready: boolean;
   wrong_mode: string;
   limits_reached: string[];
+  limits_off: string[];
   session: string;
   session_text: string;
   expiry_today: string[];
@@ -1239,6 +1264,8 @@ export interface StrategyRow {
   enabled: boolean;
   problem: string;
   waits: string;
+  held: string;
+  refused: RefusedRow | null;
   closes_ms: number | null;
   square_off: string;
   prices: Record<string, number | null>;

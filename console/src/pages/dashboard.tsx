@@ -7,8 +7,9 @@ import type { AccountRow, NeedRow, StrategyRow } from "../generated/api";
 import { useLink, useStack, useTopic } from "../live/hooks";
 import { clock, number, price, profit, rupees, span, symbol, words } from "../ui/format";
 import { Age, Badge, Card, Empty, Figure, Figures, Page, Profit } from "../ui/parts";
-import { Confidence, Severity, StrategyState } from "../ui/states";
+import { Confidence, nextStep, Severity, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
+import { HaltLines, HeldBack, Refused, refusedRows } from "../shell/held_back";
 
 export default function Dashboard() {
   return (
@@ -32,13 +33,15 @@ function Needs() {
   const needs = useTopic("needs");
   const now = useLink().beat?.market_ms ?? null;
   const stack = useStack();
+  const halts = useTopic("halts").rows;
   const [all, setAll] = useState(false);
   const rank = (row: NeedRow): number => (row.severity === "critical" ? 0 : 1);
   const rows = [...needs.rows].sort((a, b) => rank(a) - rank(b));
   if (!needs.loaded) return null;
   return (
-    <Card title={rows.length ? `Needs you: ${rows.length}` : "Nothing needs you"} plain>
-      {stack?.entries_closed && (
+    <Card title={rows.length ? `Needs you: ${rows.length}` : halts.length ? "Nothing else needs you" : "Nothing needs you"} plain>
+      {halts.length > 0 && <ul className="list"><HaltLines rows={halts} /></ul>}
+      {!halts.length && stack?.entries_closed && (
         <div className="inside">
           <Badge tone="care">no entries</Badge> {stack.entries_closed}
         </div>
@@ -133,8 +136,9 @@ function Strategies() {
                 </span>
               </div>
               <div className="muted small">
-                {row.problem || (row.enabled ? row.waits && `waits for ${row.waits}` : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}
+                {row.problem || (row.enabled ? nextStep(row) : `entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`)}
               </div>
+              {row.refused && <div className="small"><Refused row={row} /></div>}
               <div className="muted small">{Object.entries(row.prices).map(([name, value]) => `${symbol(name)} ${price(value)}`).join(" · ")}</div>
             </div>
             <Profit value={row.realised + row.unrealised} className="strong" />
@@ -213,22 +217,12 @@ function Account({ row }: { row: AccountRow }) {
 }
 
 function Halts() {
-  const halts = useTopic("halts");
-  if (!halts.rows.length) return null;
+  const halts = useTopic("halts").rows;
+  const strategies = useTopic("strategies").rows;
+  if (!halts.length && !refusedRows(strategies).length) return null;
   return (
     <Card title="What holds entries back" plain actions={<To href="/risk">Risk</To>}>
-      <ul className="list">
-        {halts.rows.map((row) => (
-          <li key={row.id}>
-            <Badge tone="bad">{row.level || row.kind}</Badge>
-            <span className="strong">{row.subject}</span>
-            <span className="grow">
-              {row.reason} {row.by && <span className="muted">by {row.by}</span>}
-            </span>
-            <span className="muted">{row.cure}</span>
-          </li>
-        ))}
-      </ul>
+      <HeldBack />
     </Card>
   );
 }

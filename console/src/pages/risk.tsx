@@ -3,23 +3,24 @@ import { useState } from "react";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
 import type { LimitRow, RiskEventRow, StopRow } from "../generated/api";
-import { useTopic } from "../live/hooks";
+import { useStack, useTopic } from "../live/hooks";
+import { HeldBack } from "../shell/held_back";
 import { moment, number, percent, price, rupees, symbol, units, words } from "../ui/format";
 import { InstrumentName } from "../ui/instrument_name";
 import { Distance } from "../ui/level";
-import { Badge, Card, Empty, ErrorNote, Page, Profit, Share } from "../ui/parts";
+import { Badge, Card, ErrorNote, Page, Profit, Share } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
-import { amount, standing } from "./limit_amounts";
+import { amount, scopeOf, standing } from "./limit_amounts";
 import { OrderTrial } from "./order_trial";
 import { Scenario } from "./scenario";
 
 const LIMITS: readonly Column<LimitRow>[] = [
-  { id: "kind", name: "Limit", value: (row) => row.kind, cell: (row) => words(row.kind) },
-  { id: "scope", name: "Of", fold: true, value: (row) => `${row.scope} ${row.name}` },
+  { id: "kind", name: "Limit", value: (row) => row.kind, cell: (row) => row.rule },
+  { id: "scope", name: "Of", fold: true, value: (row) => scopeOf(row) },
   { id: "now", name: "Now", num: true, flash: true, value: (row) => row.now, cell: (row) => standing(row) },
   { id: "most", name: "Limit", num: true, value: (row) => row.most, cell: (row) => amount(row, row.most) },
   { id: "left", name: "Left", num: true, extra: true, value: (row) => row.left, cell: (row) => amount(row, row.left) },
-  { id: "used", name: "Used", num: true, fold: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${words(row.kind)} of ${row.name || row.scope}`} /></span> },
+  { id: "used", name: "Used", num: true, fold: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${row.rule} of ${scopeOf(row)}`} /></span> },
   { id: "action", name: "At the limit", extra: true, value: (row) => row.action, cell: (row) => words(row.action) },
   { id: "reached", name: "Reached", fold: true, value: (row) => row.reached, cell: (row) => (row.reached ? <Badge tone="bad">{row.reached}</Badge> : <span className="muted">no</span>) },
 ];
@@ -77,30 +78,17 @@ const stopKey = (row: StopRow): string => row.id;
 export default function Risk() {
   const limits = useTopic("limits");
   const stops = useTopic("stops");
-  const halts = useTopic("halts");
+  const off = useStack()?.limits_off ?? [];
   const mayAct = useRole("trader");
   const atRisk = stops.rows.reduce((sum, row) => sum + Math.max(row.at_risk ?? 0, 0), 0);
   return (
     <Page title="Risk">
       <Card title="What holds entries back" plain>
-        {!halts.rows.length && <Empty>{halts.loaded ? "Nothing: entries are allowed." : "Waiting for data…"}</Empty>}
-        <ul className="list">
-          {halts.rows.map((row) => (
-            <li key={row.id}>
-              <Badge tone="bad">{row.level || row.kind}</Badge>
-              <span className="strong">{row.subject}</span>
-              <span className="grow">{row.reason}</span>
-              <span className="muted">
-                {row.by && `by ${row.by}, `}
-                {moment(row.at_ms)}
-              </span>
-              <span className="muted">{row.cure}</span>
-            </li>
-          ))}
-        </ul>
+        <HeldBack />
       </Card>
       <Card title="Limits" plain>
         <Table plain label="risk limits" rows={limits.rows} loaded={limits.loaded} columns={LIMITS} rowKey={limitKey} sort={{ id: "used", desc: true }} empty="No limit is set: config/risk.toml." />
+        {off.length > 0 && <p className="inside muted small">Switched off: {off.map(words).join(", ")}. A limit of entries is listed once something of it is used.</p>}
       </Card>
       <Card title="Stops" plain actions={<span className="muted">at risk together {rupees(atRisk, 0)}</span>}>
         <Table plain label="stops" rows={stops.rows} loaded={stops.loaded} columns={STOPS} rowKey={stopKey} sort={{ id: "distance", desc: false }} empty="No open position." />

@@ -8,12 +8,13 @@ import type { ClosedTradeRow, OrderRow, PositionRow, Report, ResearchRequest, Si
 import { useLink, useTopic } from "../live/hooks";
 import { useKeptList } from "../live/list";
 import { Emergency } from "../shell/emergency";
-import { clock, number, percent, price, symbol, when } from "../ui/format";
+import { Refused } from "../shell/held_back";
+import { capital, clock, number, percent, price, symbol, when } from "../ui/format";
 import { rowsOfToday } from "../ui/days";
 import { InstrumentName } from "../ui/instrument_name";
 import { ChartView } from "../report/view";
 import { Badge, Card, ErrorNote, Field, Figure, Figures, Page, Profit } from "../ui/parts";
-import { Result, Side, StrategyState } from "../ui/states";
+import { nextStep, Result, Side, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
 import { type Column, Table } from "../ui/table";
 import { NumberField, useNumber } from "../ui/typed_field";
@@ -32,7 +33,7 @@ const COLUMNS: readonly Column<StrategyRow>[] = [
   { id: "lots", name: "Lots", num: true, extra: true, value: (row) => row.lots, cell: (row) => number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0) },
   { id: "square_off", name: "Square-off", extra: true, value: (row) => squareOff(row), title: "When the clock closes what it holds; flat, the time that it names itself" },
   { id: "watches", name: "Watches", extra: true, value: (row) => row.watches.map(symbol).join(", ") },
-  { id: "waits", name: "Waits for", value: (row) => row.problem || row.waits, cell: (row) => <span className={`small ${row.problem ? "loss" : ""}`} title={row.problem || row.waits}>{row.problem || (row.enabled ? row.waits : `entries off ${row.switched_by && `by ${row.switched_by}`}`)}</span> },
+  { id: "waits", name: "Waits for", value: (row) => [row.problem || row.held || row.waits, row.refused?.rule].filter(Boolean).join(" "), cell: (row) => <><span className={`small ${row.problem ? "loss" : ""}`} title={row.problem || row.waits}>{row.problem || (row.enabled ? (row.held ? nextStep(row) : row.waits) : `entries off ${row.switched_by && `by ${row.switched_by}`}`)}</span>{row.refused && <div className="small"><Refused row={row} /></div>}</> },
 ];
 
 /** When the clock closes it: what it holds now, else the time of day that it names; empty without one. */
@@ -132,7 +133,8 @@ function One({ name }: { name: string }) {
             <Figure name="Lots open">{number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0)}</Figure>
             <Figure name="Square-off">{squareOff(row) || "—"}</Figure>
           </Figures>
-          <p className="muted">{row.enabled ? row.waits && `Waits for ${row.waits}` : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
+          {row.refused && <p><Refused row={row} />: {row.refused.message}</p>}
+          <p className="muted">{row.enabled ? capital(nextStep(row)) : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>
           <div className="row">
             {Object.entries(row.prices).map(([watched, value]) => (
               <Badge key={watched}>{symbol(watched)} {price(value)}</Badge>

@@ -4,11 +4,12 @@ import { Link as To } from "wouter";
 import { ApiFailure, post } from "../api/client";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
-import type { ParameterDraft, ParameterDraftResult, ParameterFile, StrategyRow } from "../generated/api";
+import type { ParameterDraft, ParameterDraftResult, ParameterFile, RunningLegs, StrategyRow } from "../generated/api";
 import { version as versionName } from "../ui/format";
 import { Card, Diff, ErrorNote, Field, Figure, Figures } from "../ui/parts";
 import { toast } from "../ui/toast";
 import { parseNumber, readNumber } from "../ui/typed";
+import { changes, keyRows, legLines } from "./leg_keys_shown";
 
 type Value = string | number | boolean | null;
 
@@ -28,15 +29,13 @@ export function Parameters({ row }: { row: StrategyRow }) {
   const trader = useRole("trader");
   const [open, setOpen] = useState(false);
   const names = Object.keys(row.parameters);
+  if (row.kind === "legs") return <LegParameters name={row.name} />;
   const editable = trader && row.kind === "code" && row.state !== "GONE" && names.length > 0;
   return (
     <Card
       title="Parameters"
       actions={
-        <>
-          {editable && <button type="button" className="small" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? "Close" : "Change"}</button>}
-          {row.kind === "legs" && <To href={`/builder?file=${encodeURIComponent(row.name)}`}>Builder</To>}
-        </>
+        editable && <button type="button" className="small" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? "Close" : "Change"}</button>
       }
     >
       {!names.length && <p className="muted">None.</p>}
@@ -46,6 +45,31 @@ export function Parameters({ row }: { row: StrategyRow }) {
         ))}
       </Figures>
       {open && editable && <Form row={row} names={names} />}
+    </Card>
+  );
+}
+
+/** The keys of the file of a strategy of legs as it runs, read-only, and what the file says otherwise now. */
+function LegParameters({ name }: { name: string }) {
+  const answer = useAnswer<RunningLegs>(`/api/strategies/${encodeURIComponent(name)}/legs`);
+  const found = answer.data;
+  return (
+    <Card title="Parameters" actions={<To href={`/builder?file=${encodeURIComponent(name)}`}>Open in the builder</To>}>
+      <ErrorNote error={answer.error} />
+      {found && (
+        <div className="stack">
+          {!found.file && <p className="warn small" role="status">Its file is not there any more: it does not run after the next start of the stack.</p>}
+          {found.file && found.changed.length > 0 && (
+            <p className="warn small" role="status">File changed; takes effect from the next start of the stack: {changes(found).join("; ")}.</p>
+          )}
+          <ol className="list">
+            {legLines(found.running).map((line, index) => <li key={`${index}${line}`}>{line}</li>)}
+          </ol>
+          <Figures>
+            {keyRows(found.running).map(([label, value]) => <Figure key={label} name={label}>{value}</Figure>)}
+          </Figures>
+        </div>
+      )}
     </Card>
   );
 }

@@ -37,5 +37,13 @@ export function Side(props: { value: string }) {
 
 export function StrategyState({ row }: { row: StrategyRow }) {
   if (!row.enabled && row.state === "RUNNING") return <Badge tone="care">paused</Badge>;
+  if (row.held && row.state === "RUNNING") return <Badge tone="care">held</Badge>;
   return <Badge tone={row.state === "RUNNING" ? "good" : row.state === "LOADING" ? "info" : "bad"}>{words(row.state)}</Badge>;
+}
+
+/** What a strategy whose entries are on waits for; what holds them back first, while it can enter nothing. */
+export function nextStep(row: StrategyRow): string {
+  const waits = row.waits && `waits for ${row.waits}`;
+  if (!row.held) return waits;
+  return row.positions ? `held: ${row.held}; ${waits}` : `held: ${row.held}`;
 }

@@ -102,6 +102,8 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
         figures = row.get("figures") or {}
         row["fresh"] = f"{figures['fresh']:g} of {figures['expected']:g}" if "expected" in figures else ""
     print_rows(body["daemons"], columns, False, "no daemons")
+    for row in body.get("refused", []):
+        print(f"signals of {row['strategy']} are refused {refusal_line(row)}")
     print(f"state in {body['state_dir']}")
     for line in recovery_lines(body.get("recovery", [])):
         print(line)
@@ -124,6 +126,15 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
         "on_their_way": row["out"], "waiting": waiting or "nothing", "oldest_wait_s": round(row["oldest_wait_s"], 1),
         "kept_for": ", ".join(kept) or "nothing", "refused_429": row["refused"],
     }  # fmt: skip
+
+
+def refusal_line(refused: dict[str, Any] | None) -> str:
+    """Return the newest denial of a strategy in a line, as `since 09:20: positions per symbol 5 of 5 (35 in a row)`."""
+    if not refused:
+        return ""
+    account = f" in {refused['account']}" if refused["account"] else ""
+    times = f"{refused['in_a_row']} in a row, of {refused['signals']} signals today"
+    return f"since {format_ist(refused['since_ns'], '%H:%M')}{account}: {refused['rule']} ({times})"
 
 
 def status_headline(body: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ app = typer.Typer(
 _SETTLES_S = 1.0
 """Within this the last entry before the switch is on its way, and seen."""
 _COLUMNS = ("name", "kind", "state", "enabled", "switched", "watches", "positions", "realised", "unrealised",
-            "problem")  # fmt: skip
+            "refused", "problem")  # fmt: skip
 
 
 @app.callback()
@@ -43,8 +43,16 @@ def listed(context: typer.Context, as_json: AsJson = False, profile: Profile = "
 @app.command("list")
 def list_(as_json: AsJson = False, profile: Profile = "") -> None:
     """The strategies that run, with their state and result."""
+    from mytrading.cli.stack.commands import refusal_line
+
     rows = ask_gateway(profile, StrategiesQuery())
-    shown = rows if as_json else [{**row, "switched": _switched_by(row["switched"])} for row in rows]
+    shown = (
+        rows
+        if as_json
+        else [
+            {**row, "switched": _switched_by(row["switched"]), "refused": refusal_line(row["refused"])} for row in rows
+        ]
+    )
     print_rows(shown, _COLUMNS, as_json, "no strategies")
 
 
@@ -70,6 +78,12 @@ def show(
           + (f" ({switched})" if (switched := _switched_by(body["switched"])) else ""))  # fmt: skip
     if body["problem"]:
         print(body["problem"])
+    if body["held"]:
+        print(f"held: {body['held']}")
+    if body["refused"]:
+        from mytrading.cli.stack.commands import refusal_line
+
+        print(f"refused {refusal_line(body['refused'])}: {body['refused']['message']}")
     tables: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("accounts", ("account", "positions", "units", "orders", "realised", "unrealised")),
         ("positions", ("account", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",

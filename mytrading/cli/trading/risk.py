@@ -73,6 +73,8 @@ def _show(body: dict[str, Any], as_json: bool) -> None:
     print(f"{format_ist(body['at_ns'])}{late}: {body['entries']} entries admitted, {body['denied']} signals denied\n")
     columns = ("scope", "name", "kind", "value", "limit", "used", "left", "action")
     print_rows([_limit(row) for row in body["limits"]], columns, False, "no limits")
+    if body.get("limits_off"):
+        print(f"  switched off: {', '.join(body['limits_off'])}")
     for row in body["limits"]:
         if row["reached"]:
             print(f"  {row['reached']}")
@@ -126,7 +128,9 @@ def _held_back(body: dict[str, Any]) -> list[str]:
 
 def _limit(row: dict[str, Any]) -> dict[str, Any]:
     def shown(value: float) -> str:
-        if row["kind"] == "DAILY_LOSS":
+        if row.get("unit") == "count":
+            return f"{value:g}"
+        if row.get("unit", "") == "rupees" or row["kind"] == "DAILY_LOSS":
             return format_cell("", float(value))
         return f"{value:.2%}" if row["kind"] == "DRAWDOWN" else f"{value:+.2f} R"
 
@@ -137,7 +141,8 @@ def _limit(row: dict[str, Any]) -> dict[str, Any]:
 
     known = row["value"] is not None
     return {
-        **row, "kind": row["kind"].lower(), "value": stands(row["value"]) if known else None,
+        **row, **({"name": f"{row['name']} in {row['account']}"} if row.get("account") else {}),
+        "kind": row["kind"].lower(), "value": stands(row["value"]) if known else None,
         "limit": shown(row["most"]), "used": f"{row['used']:.0%}" if known else None,
         "left": shown(max(row["left"], 0.0)) if known else None,
     }  # fmt: skip

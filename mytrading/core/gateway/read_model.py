@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.engine.protective_exits import ProtectiveExits
+from mytrading.core.gateway.refusals import RefusalBook
 from mytrading.core.orders.state_machine import PROVEN, RESTING, first_trigger
 from mytrading.core.time import day_number
 from mytrading.messages import account_events, orders
@@ -52,6 +53,7 @@ class StackView:
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
         self.held_back: deque[SignalVetoed] = deque(maxlen=KEPT)
+        self.refusals = RefusalBook()
         self.strategies: dict[str, StrategyStarted] = {}
         self.faults: dict[str, StrategyFaulted] = {}
         self.quotes: dict[str, Quote] = {}
@@ -97,12 +99,16 @@ class StackView:
                 self.beats[message.daemon] = message
             case Signal():
                 self._keep(self.signals, message, "signals")
+                self.refusals.count_signal(message)
                 self.counts["signals"] += counted
             case SignalDenied() | SignalExpired():
                 self.denials.append(message)
+                self.refusals.deny(message)
                 self.counts["denials"] += counted
             case SignalVetoed():
                 self._keep(self.held_back, message, "signals")
+                self.refusals.count_signal(message)
+                self.refusals.deny(message)
                 self.counts["denials"] += counted
             case TradeClosed():
                 self._keep(self.trades, message, "trades")
@@ -167,6 +173,7 @@ class StackView:
     def _apply_order(self, message: orders.OrderChanged, counted: bool) -> None:
         self.orders[message.order.client_order_id] = message.order
         self.protective_exits.apply_order(message.order)
+        self.refusals.accept(message.order)
         if counted:
             self.counts[message.event] += 1
         if len(self.orders) > KEPT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mytrading.core.accounting.pnl import unrealised
 from mytrading.core.orders.state_machine import first_trigger
+from mytrading.core.risk.entries.entry_limits import entry_limits
 from mytrading.core.risk.exits.price_levels import stop_level
 from mytrading.core.risk.limits.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
@@ -30,6 +31,7 @@ def risk_snapshot(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0
         denied=denied,
         waits=_waits(risk),
         closed=risk.why_entries_blocked(now),
+        entry_limits=entry_limits(risk.state, risk.margins, now),
         runs=tuple(_run(risk, run, now) for run in risk.runs.books.runs.values() if run.legs),
     )
 

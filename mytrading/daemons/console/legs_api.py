@@ -51,6 +51,12 @@ def _values(text: str) -> dict[str, Any]:
         return {}
 
 
+def _plain_values(text: str) -> dict[str, Any]:
+    """Keys of a text of TOML as JSON has them, times as text."""
+    found: dict[str, Any] = json.loads(json.dumps(_values(text), default=str))
+    return found
+
+
 @get("/api/legs/{name:str}", opt=TRADER, sync_to_thread=True)
 def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
     """Return a file of legs: text, keys, versions, and the digest that a change of it names."""
@@ -59,9 +65,8 @@ def show_leg_file(state: State, name: FromPath[str]) -> api.LegFile:
         raise ApiRefused("NOT_FOUND", f"expected a file of legs, found {plain(name)[:64]!r}; load the list again")
     path = Path(state.config.home) / row.file
     text = path.read_text(encoding="utf-8", errors="replace")
-    values = json.loads(json.dumps(_values(text), default=str))
     return api.LegFile(
-        name=row.name, file=row.file, digest=file_versions.digest_of_text(text), text=text, values=values,
+        name=row.name, file=row.file, digest=file_versions.digest_of_text(text), text=text, values=_plain_values(text),
         versions=file_versions.versions_of(path),
     )  # fmt: skip
 
@@ -74,6 +79,21 @@ def write_leg_file(
     words = ["legs", "save", *_options(data), *(["--from", data.source] if data.source else [])]
     words += [] if data.expected else ["--new"]
     return msgspec.convert(_saved(request, state, data, words, name), api.LegDraftResult)
+
+
+@get("/api/strategies/{name:str}/legs", sync_to_thread=True)
+def show_running_legs(state: State, name: FromPath[str]) -> api.RunningLegs:
+    """Return the keys of the file of a strategy of legs as it runs, and those that the file has otherwise now."""
+    run = next((run for run in state.config.strategies if run.name == name and run.plan is not None), None)
+    if run is None:
+        raise ApiRefused("NOT_FOUND", f"expected a strategy of legs that runs, found {plain(name)[:64]!r}")
+    path = Path(state.config.home) / run.file
+    if not path.is_file():
+        return api.RunningLegs(file="", running=run.written, values={}, changed=[])
+    values = _plain_values(path.read_text(encoding="utf-8", errors="replace"))
+    names = {**run.written, **values}
+    changed = [key for key in names if run.written.get(key) != values.get(key)]
+    return api.RunningLegs(file=run.file, running=run.written, values=values, changed=changed)
 
 
 @get("/api/strategies/{name:str}/parameters", opt=TRADER, sync_to_thread=True)
@@ -132,4 +152,4 @@ def _saved(
     return made
 
 
-ROUTES = [show_leg_files, show_leg_file, write_leg_file, show_parameters, write_parameters]
+ROUTES = [show_leg_files, show_leg_file, write_leg_file, show_running_legs, show_parameters, write_parameters]

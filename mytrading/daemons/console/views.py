@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mytrading.core.orders.state_machine import LIVE
+from mytrading.core.risk.pretrade.rule_table import rule_name
 from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks
 from mytrading.messages import console_rows as rows
 from mytrading.messages.commands import BASKET_BROKEN
@@ -56,11 +58,12 @@ def stack_rows(status: Reply, summary: Reply, system: str, session: tuple[str, s
         level_reason=trading["reason"],
         level_by=trading["by"],
         level_ms=to_ms(trading["at_ns"]),
-        entries_closed=status["entries_closed"],
+        entries_closed=without_shell_cure(status["entries_closed"]),
         kill=f"{kill['word']} {kill['why']}".strip() if kill else "",
         ready=status["ready"],
         wrong_mode=status["wrong_mode"],
         limits_reached=list(status["limits_reached"]),
+        limits_off=list(status["limits_off"]),
         session=session[0],
         session_text=session[1],
         expiry_today=session[2],
@@ -160,6 +163,8 @@ def _strategy(row: Reply, lots: float | None) -> rows.StrategyRow:
         enabled=row["enabled"],
         problem=row["problem"],
         waits=row["waits"],
+        held=row["held"],
+        refused=_refused(row["refused"]),
         closes_ms=to_ms(row["closes_ns"]),
         square_off=row["square_off"],
         prices=row["prices"],
@@ -172,6 +177,15 @@ def _strategy(row: Reply, lots: float | None) -> rows.StrategyRow:
         switched_by=switched.get("by", ""),
         switched_reason=switched.get("reason", ""),
         switched_ms=to_ms(switched.get("at_ns")),
+    )
+
+
+def _refused(row: Reply | None) -> rows.RefusedRow | None:
+    if row is None:
+        return None
+    same = ("rule", "code", "message", "account", "instrument", "in_a_row", "signals")
+    return rows.RefusedRow(
+        **{name: row[name] for name in same}, since_ms=to_ms(row["since_ns"]), last_ms=to_ms(row["last_ns"])
     )
 
 
@@ -339,10 +353,13 @@ def limit_rows(risk: Reply) -> Table:
     """Return the rows of the topic `limits`."""
     return keyed(
         rows.LimitRow(
-            id=f"{row['kind']}|{row['scope']}|{row['name']}",
+            id="|".join([row["kind"], row["scope"], row["name"], *([row["account"]] if row["account"] else [])]),
             kind=row["kind"],
+            rule=rule_name(row["kind"]),
+            unit=row["unit"],
             scope=row["scope"],
             name=row["name"],
+            account=row["account"],
             now=_rounded(row["value"]),
             most=row["most"],
             left=_rounded(row["left"]),
@@ -398,6 +415,14 @@ def structure_rows(risk: Reply, greeks: Callable[[list[GreekLeg]], NetGreeks | N
 
 def _net(found: NetGreeks | None) -> dict[str, Any]:
     return dict.fromkeys(NetGreeks._fields) if found is None else dict(found._asdict())
+
+
+_CURE = re.compile(r"[;,] (?:see )?`mytrading [^`]*`(?: ends it)?")
+
+
+def without_shell_cure(text: str) -> str:
+    """Return a text without the command that ends what it tells of: the browser has a button for that."""
+    return _CURE.sub("", text)
 
 
 _RESUME = "resume"

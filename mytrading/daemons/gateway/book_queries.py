@@ -24,7 +24,8 @@ from mytrading.daemons.gateway.request_context import RequestContext, unknown_na
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
-from mytrading.messages.enums import Confidence, Purpose
+from mytrading.messages.control import KILL
+from mytrading.messages.enums import Confidence, LimitAction, Purpose, TradingLevel
 from mytrading.messages.level_names import bare_figure_name, hedge_figure_name, stop_level_name
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
@@ -264,6 +265,8 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "problem": f"{fault.where}: {fault.error}" if fault else "",
         "enabled": enabled,
         "waits": _waits(ctx, run, mine) if run is not None and state == "RUNNING" and enabled else "",
+        "held": why_held(ctx, run) if run is not None and state == "RUNNING" and enabled else "",
+        "refused": found._asdict() if (found := ctx.view.refusals.newest(name, ctx.clock.now())) is not None else None,
         "closes_ns": _closes_ns(ctx, name),
         "square_off": _square_off(run),
         "prices": _prices(ctx, run) if run is not None else {},
@@ -274,6 +277,35 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "unrealised": round(sum(ctx.view.unrealised_of(position) or 0.0 for position in mine), 2),
         "positions": sum(1 for position in mine if position.quantity),
     }
+
+
+def why_held(ctx: RequestContext, run: StrategyRun) -> str:
+    """Return what keeps every entry of a strategy back though its own entries are on, in a few words; empty if some may
+    pass. Rules that judge each signal by itself are not meant: what they deny is among the refusals."""
+    if (kill := ctx.kill_file_row()) is not None:
+        return _LEVELS.get(kill["word"], "entries are halted")
+    levels = {row.account: row.level for row in ctx.control.trading.values() if row.level is not TradingLevel.NORMAL}
+    accounts = run.accounts or (ctx.config.venue.account,)
+    here = [{levels[name] for name in ("", KILL, account) if name in levels} for account in accounts]
+    if all(here):
+        return _LEVELS["halt" if all(TradingLevel.HALT in found for found in here) else "reduce"]
+    stopped = ctx.view.stopped
+    if all((account, "") in stopped and stopped[account, ""].stopped for account in accounts):
+        return "entries of the account are stopped"
+    limits = ctx.view.risk.limits if ctx.view.risk is not None else ()
+    ended = [row for row in limits if row.reached and row.action is not LimitAction.ALERT]
+    if any((row.scope, row.name) == ("strategy", run.name) for row in ended):
+        return "its limit of the day is reached"
+    if all(any((row.scope, row.name) == ("account", account) for row in ended) for account in accounts):
+        return "a limit of the account is reached"
+    return ""
+
+
+_LEVELS = {
+    "halt": "entries are halted",
+    "reduce": "positions are only reduced",
+    "flatten": "entries are halted, positions are closed",
+}
 
 
 def _waits(ctx: RequestContext, run: StrategyRun, mine: list[Position]) -> str:

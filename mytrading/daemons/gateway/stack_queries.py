@@ -12,16 +12,19 @@ from msgspec.structs import replace
 from mytrading.core.accounting.pnl import profit
 from mytrading.core.feed.instrument_demand import LEASE_NS, MOST_LEASED
 from mytrading.core.gateway.read_model import StackView
+from mytrading.core.gateway.refusals import IN_RUPEES
 from mytrading.core.reconciler.book_confidence import account_confidence
 from mytrading.core.risk.pretrade.readiness import NEEDED
+from mytrading.core.risk.pretrade.rule_table import rule_name
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.daemons.gateway.book_queries import UNMANAGED, newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
-from mytrading.messages.control import Alert, FeedSubscription, Heartbeat, OrderTrial
-from mytrading.messages.enums import TradingLevel
+from mytrading.messages.control import Alert, FeedSubscription, Heartbeat, OrderTrial, RiskPicture
+from mytrading.messages.enums import LimitKind, TradingLevel
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds
+from mytrading.messages.run_config import RiskLimits
 from mytrading.messages.streams import ALL, OPTIONAL
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import read_snapshots
@@ -56,6 +59,8 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
             if not row.enabled and ctx.run(row.strategy) is not None
         ],
         "limits_reached": [row.reached for row in view.risk.limits if row.reached] if view.risk is not None else [],
+        "limits_off": limits_off(ctx.config.risk),
+        "refused": _refused(ctx),
         "daemons": [_daemon(ctx, name) for name in daemons],
         "accounts": _accounts(ctx),
         "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
@@ -208,7 +213,8 @@ def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
         "entries": picture.entries,
         "denied": picture.denied,
         "waits": picture.waits,
-        "limits": [msgspec.structs.asdict(row) for row in picture.limits],
+        "limits": _limits(picture),
+        "limits_off": limits_off(ctx.config.risk),
         "money": [msgspec.structs.asdict(row) for row in picture.money],
         "stops": [msgspec.structs.asdict(row) for row in picture.stops],
         "runs": [
@@ -217,6 +223,48 @@ def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
         ],
         **blocks,
     }
+
+
+def _limits(picture: RiskPicture) -> list[dict[str, Any]]:
+    """Rows of all limits, the fullest first: those of a day, and those of pre-trade rules, whose action is `deny`."""
+    rows = [{**msgspec.structs.asdict(row), "account": "", "unit": _UNITS[row.kind]} for row in picture.limits]
+    for one in picture.entry_limits:
+        unit = "rupees" if one.code in IN_RUPEES else "count"
+        reached = f"{rule_name(one.code)} of {one.name}: no more entries" if one.denies else ""
+        rows.append(
+            {
+                "kind": one.code, "scope": one.scope, "name": one.name, "most": one.most, "action": "deny",
+                "value": one.value, "used": one.used, "left": round(one.most - one.value, 2), "reached": reached,
+                "account": one.account, "unit": unit,
+            }
+        )  # fmt: skip
+    return sorted(rows, key=lambda row: -row["used"])
+
+
+_UNITS = {
+    LimitKind.DAILY_LOSS: "rupees",
+    LimitKind.DRAWDOWN: "share",
+    LimitKind.DAILY_STOP_R: "r",
+    LimitKind.DAILY_TARGET_R: "r",
+}
+
+
+def limits_off(limits: RiskLimits) -> list[str]:
+    """Return the settings of limits of all accounts or strategies that are switched off."""
+    found = {
+        "MAX_ENTRIES_PER_SESSION": limits.max_entries_per_session,
+        "MAX_CONSECUTIVE_LOSSES": limits.max_consecutive_losses,
+        "DAILY_STOP_R": limits.daily_stop_r,
+        "DAILY_TARGET_R": limits.daily_target_r,
+    }
+    return [name for name, most in found.items() if not most]
+
+
+def _refused(ctx: RequestContext) -> list[dict[str, Any]]:
+    """The newest denial of the day of each strategy whose signals are refused now."""
+    now = ctx.clock.now()
+    found = ((run.name, ctx.view.refusals.newest(run.name, now)) for run in ctx.runs)
+    return [{"strategy": name, **row._asdict()} for name, row in found if row is not None]
 
 
 def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:

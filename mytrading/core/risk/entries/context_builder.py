@@ -20,8 +20,8 @@ from mytrading.messages.signals import Leg, Signal
 
 _NO_COVER = (0, 0, False)
 _NO_GUARD = (None, 0.0)
-_NO_LEG = Leg(instrument="", lots=0)
-_NO_SIGNAL = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
+NO_LEG = Leg(instrument="", lots=0)
+NO_SIGNAL = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
 
 
 class ContextBuilder:
@@ -94,9 +94,7 @@ class ContextBuilder:
             guard_level=guard_level,
         )
 
-    def account_context(
-        self, account: str, now: int, signal: Signal = _NO_SIGNAL, leg: Leg = _NO_LEG
-    ) -> PreTradeContext:
+    def account_context(self, account: str, now: int, signal: Signal = NO_SIGNAL, leg: Leg = NO_LEG) -> PreTradeContext:
         """Return a context of the account's facts alone; `signal` and `leg` are stored in it, the rest is default."""
         state, environment = self._state, self._environment
         level, level_reason = state.trading_level(account)

@@ -504,6 +504,8 @@ class EntryPlanner:
             at_ns=now,
             instrument=instrument,
             account=account,
+            value=denials[0].value,
+            limit=denials[0].limit,
         )
 
     def deny_account_as_expired(self, intent: Intent, account: str, now: int) -> SignalDenied:

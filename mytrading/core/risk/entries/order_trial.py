@@ -6,7 +6,7 @@ price or the contract with what they lack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mytrading.core.orders.slicing import UNKNOWN_FREEZE
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
-from mytrading.core.risk.pretrade.rule_table import LOTS_PER_LEG, judge_rules
+from mytrading.core.risk.pretrade.rule_table import LOTS_PER_LEG, figures_of, judge_rules
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, plan_stop, stop_holder
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
@@ -26,33 +26,6 @@ from mytrading.messages.run_config import StopPlan
 from mytrading.messages.signals import Leg, Signal
 
 VALID_NS = 60 * SECOND
-_Numbers = tuple[float | None, float | None]
-
-
-_NUMBERS: dict[str, Callable[[PreTradeContext], _Numbers]] = {
-    "DATA_COVERAGE": lambda case: (case.coverage, case.limits.min_data_coverage),
-    "STALE_QUOTE": lambda case: (
-        round((case.now - case.quote.market_ns) / SECOND, 1) if case.quote is not None else None,
-        case.limits.stale_quote_seconds,
-    ),
-    "MAX_ORDER_SIZE": lambda case: (case.value_of(case.units), case.limits.max_order_size),
-    "MIN_ORDER_SIZE": lambda case: (case.value_of(case.units), case.limits.min_order_size),
-    "MAX_POSITION_SIZE": lambda case: (
-        case.value_of(case.units_there + abs(case.units)),
-        min(own, case.limits.max_position_size)
-        if case.strategy is not None and (own := case.strategy.max_position_size) > 0
-        else case.limits.max_position_size,
-    ),
-    "MAX_POSITIONS_PER_SYMBOL": lambda case: (case.positions_symbol, case.limits.max_positions_per_symbol),
-    "MAX_TOTAL_POSITIONS": lambda case: (case.positions_total, case.limits.max_total_positions),
-    "ENTRIES_PER_MINUTE": lambda case: (case.entries_last_minute, case.entries_per_minute),
-    "ENTRIES_PER_SESSION": lambda case: (case.session_entries, case.limits.max_entries_per_session),
-    "INSUFFICIENT_MARGIN": lambda case: (case.margin_needed, case.margin_free),
-    "ACTIVE_ORDERS": lambda case: (case.active_orders, case.limits.max_active_orders),
-    "CANCELS_PER_DAY": lambda case: (case.cancels_today, case.limits.max_cancels_per_day),
-    "LOSS_PAUSE": lambda case: (case.losses, case.limits.max_consecutive_losses),
-}
-"""Values that the rules of numbers compare; a limit of 0 stands for none, where the rule says so."""
 _OF_PRICE = frozenset({
     "STALE_QUOTE", "STOP_LEVEL", "IMPLAUSIBLE_QUOTE", "PRICE_COLLAR", "PRICE_BAND", "MAX_ORDER_SIZE", "MIN_ORDER_SIZE",
     "MAX_POSITION_SIZE", "MARGIN_UNKNOWN", "INSUFFICIENT_MARGIN",
@@ -186,7 +159,7 @@ def _what_is_lacking(case: PreTradeContext) -> dict[str, str]:
 
 def _verdict(rule: Rule, denial: str, case: PreTradeContext, lacks: dict[str, str]) -> RuleVerdict:
     """A rule that denies has judged; of one that lacks something its silence is no pass, and its figures none."""
-    value, limit = _NUMBERS[rule.code](case) if rule.code in _NUMBERS else (None, None)
+    value, limit = figures_of(rule.code, case)
     unknown = "" if denial else lacks.get(rule.code, "")
     value = None if unknown else value
     return RuleVerdict(code=rule.code, when=rule.when, denial=denial, value=value, limit=limit, unknown=unknown)

@@ -18,10 +18,13 @@ _FUT = InstrumentKind.FUT
 
 
 class Denial(NamedTuple):
-    """Reason that an entry is not admitted: a code of the table, and a sentence with the numbers."""
+    """Reason that an entry is not admitted: a code of the table, and a sentence with the numbers. A rule that compares
+    two figures gives them too: what there is or would be, and the limit."""
 
     code: str
     message: str
+    value: float | None = None
+    limit: float | None = None
 
 
 class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -182,6 +182,13 @@ class MarginCheck:
         """Rupees of free cash and collateral; None while the account's funds are unknown or too old."""
         return self._free(account, self._environment.tables.collateral_share)
 
+    def used_margin(self, account: str) -> float | None:
+        """Rupees of margin in use or reserved; None while the account's funds are unknown or too old."""
+        funds = self._state.margin.funds.get(account)
+        if funds is None or not self.funds_known(account):
+            return None
+        return funds.used + self._state.margin.allocated(account) + self._state.margin_kept_for_baskets(account)
+
     def buffer(self, account: str) -> float:
         """The margin buffer: the fraction of a requirement that must be free beyond it."""
         return self._state.levels.get(f"{BUFFER}{account}", self._environment.tables.buffer.least)

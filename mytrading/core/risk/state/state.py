@@ -463,6 +463,11 @@ class RiskState:
             o.instrument for o in self.orders.values() if o.account == account and o.purpose is Purpose.ENTRY
         }
 
+    def taken_instruments(self, account: str) -> set[str]:
+        """Instruments that count as positions of an account: the busy ones, and those of legs still to be ordered."""
+        busy = self.busy_instruments(account)
+        return busy | self.instruments_kept_for_baskets(account) if self.baskets else busy
+
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
         """Return another watched instrument for which the strategy already trades `instrument`; empty if none."""
         bound = self.bound.get((strategy, instrument), watch)
@@ -505,7 +510,7 @@ class RiskState:
         """Rupees reserved in an account for legs of unfinished baskets; `but`: (strategy, watch) not counted."""
         return sum(waiting.margin for waiting in self._waiting(account, but)) if self.baskets else 0.0
 
-    def instruments_kept_for_baskets(self, account: str, but: tuple[str, str]) -> set[str]:
+    def instruments_kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> set[str]:
         """Instruments of unfinished baskets' legs not ordered yet in an account, without those of `but`."""
         return {name for waiting in self._waiting(account, but) for name in waiting.legs}
 

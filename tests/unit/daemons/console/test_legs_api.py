@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.console_browser import ConsoleOfTest
-from tests.kit.leg_project import FILE, leg_project
+from tests.kit.leg_project import FILE, leg_project, leg_runs
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +68,24 @@ def test_parameters_of_a_strategy_of_code_are_checked_saved_and_audited(console:
     assert page.get("/api/strategies/Nobody/parameters").json()["file"] == ""
     assert console.browser("vera").post(path, values={}).json()["code"] == "ROLE"
     assert [row["result"] for row in console.audited(action="strategies save")] == ["refused", "refused", "done"]
+
+
+def test_keys_of_legs_that_run_are_shown_with_what_the_file_says_otherwise(tmp_path: Path) -> None:
+    home = leg_project(tmp_path / "home")
+    made = ConsoleOfTest(tmp_path / "console", home=home, strategies=leg_runs(home, tmp_path / "state"))
+    try:
+        made.add_user("vera", "viewer")
+        page, path = made.browser("vera"), "/api/strategies/Condor/legs"
+        assert page.get("/api/strategies/Nobody/legs").json()["code"] == "NOT_FOUND"
+        seen = page.get(path).json()
+        assert seen["running"] == seen["values"] and seen["changed"] == []
+        assert (seen["running"]["exit_time"], seen["running"]["legs"][1]["stop"]) == ("15:10:00", "30%")
+        file = home / "config" / "strategies" / "condor.toml"
+        file.write_text(FILE.replace("15:10:00", "15:05:00").replace('stop = "30%"', 'stop = "40%"'))
+        seen = page.get(path).json()
+        assert set(seen["changed"]) == {"exit_time", "legs"}
+        assert (seen["running"]["exit_time"], seen["values"]["exit_time"]) == ("15:10:00", "15:05:00")
+        file.unlink()
+        assert page.get(path).json()["file"] == ""
+    finally:
+        made.stop()
