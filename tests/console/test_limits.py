@@ -84,7 +84,7 @@ def test_refused_strategy_says_so_on_every_page_until_a_signal_enters(stack: Con
                 at_ns=now - minutes * MINUTE, value=5, limit=5,
             )
         )  # fmt: skip
-    said = f"refused in paper since {clock_time(now - 3 * MINUTE)[:5]}: positions per symbol 5 of 5 (3 in a row"
+    said = f"refused since {clock_time(now - 3 * MINUTE)[:5]}: positions per symbol 5 of 5 (3 in a row"
     viewer = opened(chromium, stack)
     viewer.open("/", "Dashboard")
     for title in ("Strategies", "What holds entries back"):
@@ -113,7 +113,7 @@ def test_limits_of_entries_stand_with_those_of_the_day_the_fullest_first(stack: 
     viewer.row("risk limits", "NIFTY25NOV26FUT")
     shown = [spaced(row) for row in viewer.table("risk limits").locator("tbody tr").all()]
     assert shown[0].startswith("positions per symbol underlying NIFTY in paper 5 5 0 100 %"), shown
-    assert "deny positions per symbol of NIFTY: no more entries" in shown[0]
+    assert "deny no more entries there" in shown[0]
     assert shown[1].startswith("position size instrument NIFTY25NOV26FUT in paper ₹48,750 ₹1,00,000 ₹51,250 49 %")
     assert shown[2].startswith("daily loss account paper loss ₹2,500 ₹10,000 ₹7,500 25 %")
     assert "Switched off: " in spaced(card(viewer, "Limits")) and viewer.serious_findings() == []
@@ -138,15 +138,16 @@ def test_halt_is_a_sentence_with_the_button_that_ends_it_and_strategies_are_held
     onlooker.close()
     viewer = opened(chromium, stack)
     viewer.open("/", "Dashboard")
-    needs = card(viewer, "Nothing else needs you")
-    needs.get_by_text(said).wait_for()
+    card(viewer, "Nothing else needs you").wait_for()
+    held = card(viewer, "What holds entries back")
+    held.get_by_text(said).wait_for()
     strategies = card(viewer, "Strategies")
     strategies.get_by_text("held: entries are halted").wait_for()
     assert "running" not in spaced(strategies) and "mytrading resume" not in viewer.page.inner_text("main")
     viewer.open("/strategies", "Strategies")
     assert "held: entries are halted" in spaced(viewer.row("strategies", "Condor"))
     viewer.open("/", "Dashboard")
-    needs.get_by_role("button", name="End: all").click()
+    held.get_by_role("button", name="End: all").click()
     dialog = viewer.dialog("Emergency")
     dialog.get_by_role("button", name="Resume everything").click()
     viewer.page.get_by_text("held: entries are halted").wait_for(state="detached")

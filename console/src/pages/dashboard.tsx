@@ -1,4 +1,4 @@
-/** The first page: what needs a person, accounts with age, profit of the day, strategies, positions. */
+/** The first page: what holds entries back, what needs a person, accounts with age, profit of the day, strategies, positions. */
 import { useMemo, useState } from "react";
 import { Link as To } from "wouter";
 import { useRole } from "../api/session";
@@ -9,18 +9,18 @@ import { clock, number, price, profit, rupees, span, symbol, words } from "../ui
 import { Age, Badge, Card, Empty, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Confidence, nextStep, Severity, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
-import { HaltLines, HeldBack, Refused, refusedRows } from "../shell/held_back";
+import { HeldBack, Refused, refusedRows } from "../shell/held_back";
 
 export default function Dashboard() {
   return (
     <Page title="Dashboard">
+      <Halts />
       <Needs />
       <div className="columns">
         <Today />
         <Strategies />
       </div>
       <Accounts />
-      <Halts />
     </Page>
   );
 }
@@ -40,7 +40,6 @@ function Needs() {
   if (!needs.loaded) return null;
   return (
     <Card title={rows.length ? `Needs you: ${rows.length}` : halts.length ? "Nothing else needs you" : "Nothing needs you"} plain>
-      {halts.length > 0 && <ul className="list"><HaltLines rows={halts} /></ul>}
       {!halts.length && stack?.entries_closed && (
         <div className="inside">
           <Badge tone="care">no entries</Badge> {stack.entries_closed}

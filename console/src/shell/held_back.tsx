@@ -39,7 +39,6 @@ export function RefusedLines({ rows }: { rows: readonly StrategyRow[] }) {
     <>
       {refusedRows(rows).map((row) => (
         <li key={row.name}>
-          <Badge tone="care">refused</Badge>
           <To href={`/strategies/${encodeURIComponent(row.name)}`} className="strong">{row.name}</To>
           <span className="grow"><Refused row={row} /></span>
         </li>
@@ -50,8 +49,10 @@ export function RefusedLines({ rows }: { rows: readonly StrategyRow[] }) {
 
 /** The newest denial of a strategy in a line; nothing while its signals are accepted. */
 export function Refused({ row }: { row: StrategyRow }) {
+  const several = useTopic("accounts").rows.length > 1;
   if (!row.refused) return null;
-  return <span className="warn" title={row.refused.message}>{refusalText(row.refused, clock(row.refused.since_ms).slice(0, 5), clock(row.refused.last_ms).slice(0, 5))}</span>;
+  const shown = several ? row.refused : { ...row.refused, account: "" };
+  return <span className="warn" title={row.refused.message}>{refusalText(shown, clock(row.refused.since_ms).slice(0, 5), clock(row.refused.last_ms).slice(0, 5))}</span>;
 }
 
 /** Halts in force and refused strategies, or what is there if there are none. */

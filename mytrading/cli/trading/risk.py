@@ -76,7 +76,7 @@ def _show(body: dict[str, Any], as_json: bool) -> None:
     if body.get("limits_off"):
         print(f"  switched off: {', '.join(body['limits_off'])}")
     for row in body["limits"]:
-        if row["reached"]:
+        if row["reached"] and row["action"] != "deny":
             print(f"  {row['reached']}")
     print()
     print_rows(body["money"], ("scope", "name", "profit", "equity", "peak"), False, "nothing traded today")

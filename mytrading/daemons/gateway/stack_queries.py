@@ -15,7 +15,6 @@ from mytrading.core.gateway.read_model import StackView
 from mytrading.core.gateway.refusals import IN_RUPEES
 from mytrading.core.reconciler.book_confidence import account_confidence
 from mytrading.core.risk.pretrade.readiness import NEEDED
-from mytrading.core.risk.pretrade.rule_table import rule_name
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.daemons.gateway.book_queries import UNMANAGED, newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
@@ -230,7 +229,7 @@ def _limits(picture: RiskPicture) -> list[dict[str, Any]]:
     rows = [{**msgspec.structs.asdict(row), "account": "", "unit": _UNITS[row.kind]} for row in picture.limits]
     for one in picture.entry_limits:
         unit = "rupees" if one.code in IN_RUPEES else "count"
-        reached = f"{rule_name(one.code)} of {one.name}: no more entries" if one.denies else ""
+        reached = "no more entries there" if one.denies else ""
         rows.append(
             {
                 "kind": one.code, "scope": one.scope, "name": one.name, "most": one.most, "action": "deny",

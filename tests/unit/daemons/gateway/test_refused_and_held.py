@@ -108,7 +108,7 @@ def test_limits_of_a_day_and_of_entries_stand_in_one_list_the_fullest_first(tmp_
     ]  # fmt: skip
     full = body["limits"][0]
     assert (full["value"], full["most"], full["left"], full["account"]) == (5, 5, 0, "main")
-    assert full["reached"] == "positions per symbol of NIFTY: no more entries"
+    assert full["reached"] == "no more entries there"
     assert ask(view, tmp_path, StatusQuery())["limits_reached"] == [], "a full count is no reached limit of the day"
     assert "MAX_CONSECUTIVE_LOSSES" in body["limits_off"]
 
