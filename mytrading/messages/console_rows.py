@@ -378,6 +378,8 @@ class StructureRow(msgspec.Struct, frozen=True, kw_only=True):
     max_profit: float | None
     peak: float | None
     trailing_stop: float | None
+    trail_from: float | None
+    """Rupees of profit above which its stop begins to trail; None where it trails from the entry, or not at all."""
     supertrend: str
     leaving: str
     opened_ms: int | None

@@ -348,8 +348,9 @@ class LegUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run of a strategy and what ends it: rupees of its profit, and when it is closed by the clock.
 
-    `profit` is None while a leg has no fresh price; `peak` and `trailing_stop` until its stop trails. `closes_ns` is
-    the market time at which closing begins, 0 if the clock closes nothing of it; `leaving` the rule that closes it now.
+    `profit` is None while a leg has no fresh price; `peak` and `trailing_stop` until its stop trails, which it does
+    once the profit exceeds `trail_from`, None where it trails from the entry or not at all. `closes_ns` is the market
+    time at which closing begins, 0 if the clock closes nothing of it; `leaving` the rule that closes it now.
     """
 
     strategy: str
@@ -361,6 +362,7 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_profit: float | None = None
     peak: float | None = None
     trailing_stop: float | None = None
+    trail_from: float | None = None
     supertrend: str = ""
     closes_ns: int = 0
     leaving: str = ""

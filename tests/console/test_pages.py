@@ -126,7 +126,7 @@ def test_actions_of_a_row_and_its_figures_are_within_a_phones_screen(site: Conso
         phone.open(f"/{name}")
         below = phone.table(table).locator("tr.under").first
         for figure in figures:
-            box = below.locator("span.nowrap", has_text=figure).bounding_box()
+            box = below.locator("span.folded", has_text=figure).bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE, (name, figure, box)
     assert phone.problems == []
     phone.close()

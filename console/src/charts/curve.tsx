@@ -69,10 +69,12 @@ function options(props: Props, width: number, height: number): uPlot.Options {
   const [line, muted] = [colour("line"), colour("muted")];
   const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui" };
   const write = props.format ?? compact;
-  const time = (seconds: number): string => {
+  const time = (seconds: number, length = 5): string => {
     const at = ist(seconds * 1000);
-    return at ? (props.days ? at.date.replace(/ \d{2}(\d{2})$/, " $1") : at.time.slice(0, 5)) : "";
+    return at ? (props.days ? at.date.replace(/ \d{2}(\d{2})$/, " $1") : at.time.slice(0, length)) : "";
   };
+  // early in a day several labels are of one minute
+  const written = (splits: number[]): string[] => splits.map((one) => time(one, splits.length > 1 && (splits[1] ?? 0) - (splits[0] ?? 0) < 60 ? 8 : 5));
   return {
     width: Math.max(width, 100),
     height,
@@ -93,7 +95,7 @@ function options(props: Props, width: number, height: number): uPlot.Options {
     ],
     axes: [
       // of whole days: a run of three days had each of them six times
-      { ...axis, values: (_, splits) => splits.map(time), space: 60, ...(props.days ? { incrs: DAYS.map((days) => days * 86_400) } : {}) },
+      { ...axis, values: (_, splits) => written(splits), space: 60, ...(props.days ? { incrs: DAYS.map((days) => days * 86_400) } : {}) },
       { ...axis, values: (_, splits) => splits.map(write), size: 64 },
     ],
   };

@@ -1319,6 +1319,7 @@ export interface StructureRow {
   max_profit: number | null;
   peak: number | null;
   trailing_stop: number | null;
+  trail_from: number | null;
   supertrend: string;
   leaving: string;
   opened_ms: number | null;

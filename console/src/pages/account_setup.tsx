@@ -14,8 +14,8 @@ const MARGINS: readonly Column<MarginRow>[] = [
   { id: "account", name: "Account", value: (row) => row.account },
   { id: "free", name: "Free ₹", num: true, flash: true, value: (row) => row.free, cell: (row) => rupees(row.free, 0) },
   { id: "cash", name: "Cash ₹", num: true, value: (row) => row.cash, cell: (row) => rupees(row.cash, 0) },
-  { id: "reserved", name: "Reserved for entries ₹", num: true, value: (row) => row.reserved, cell: (row) => rupees(row.reserved, 0) },
-  { id: "buffer", name: "Kept back ₹", num: true, value: (row) => row.buffer, cell: (row) => rupees(row.buffer, 0) },
+  { id: "reserved", name: "Reserved for entries ₹", num: true, fold: true, value: (row) => row.reserved, cell: (row) => rupees(row.reserved, 0) },
+  { id: "buffer", name: "Kept back ₹", num: true, fold: true, value: (row) => row.buffer, cell: (row) => rupees(row.buffer, 0) },
 ];
 const marginKey = (row: MarginRow): string => row.account;
 const NO_MARGINS: readonly MarginRow[] = [];

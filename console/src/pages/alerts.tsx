@@ -17,12 +17,12 @@ const COLUMNS: readonly Column<AlertRow>[] = [
   { id: "severity", name: "Severity", num: false, value: (row) => `${RANK[row.severity] ?? 0} ${row.severity}`, cell: (row) => <Severity value={row.severity} /> },
   { id: "code", name: "Code", value: (row) => row.code, cell: (row) => <code>{row.code}</code> },
   { id: "subject", name: "Subject", value: (row) => row.subject, extra: true },
-  { id: "message", name: "Message", value: (row) => row.message, cell: (row) => <span className="wrap">{row.message}</span> },
+  { id: "message", name: "Message", fold: true, value: (row) => row.message, cell: (row) => <span className="wrap">{row.message}</span> },
   { id: "daemon", name: "From", value: (row) => row.daemon, extra: true },
   { id: "count", name: "Times", num: true, extra: true, flash: true, value: (row) => row.count, cell: (row) => number(row.count) },
   { id: "first", name: "First", extra: true, value: (row) => row.first_ms, cell: (row) => when(row.first_ms) },
   { id: "last", name: "Last", value: (row) => row.last_ms, cell: (row) => when(row.last_ms) },
-  { id: "seen", name: "Seen by", value: (row) => row.seen_by, cell: (row) => (row.seen_by ? <span title={when(row.seen_ms)}>{row.seen_by}</span> : <span className="muted">nobody</span>) },
+  { id: "seen", name: "Seen by", fold: true, value: (row) => row.seen_by, cell: (row) => (row.seen_by ? <span title={when(row.seen_ms)}>{row.seen_by}</span> : <span className="muted">nobody</span>) },
 ];
 
 /** Whether alerts leave this machine: the operator's own command, and how often it failed. */

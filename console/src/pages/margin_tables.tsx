@@ -11,14 +11,14 @@ const both = (other: number, expiry: number): string => (other === expiry ? rupe
 const REQUIREMENTS: readonly Column<RequirementRow>[] = [
   { id: "underlying", name: "Underlying", value: (row) => row.underlying, cell: (row) => <span className="strong">{row.underlying}</span> },
   { id: "sold", name: "Option sold", num: true, value: (row) => row.sold, cell: (row) => both(row.sold, row.sold_expiry) },
-  { id: "both", name: "Call and put sold", num: true, value: (row) => row.both_sold, cell: (row) => both(row.both_sold, row.both_sold_expiry) },
-  { id: "future", name: "Future", num: true, value: (row) => row.future, cell: (row) => both(row.future, row.future_expiry) },
+  { id: "both", name: "Call and put sold", num: true, fold: true, value: (row) => row.both_sold, cell: (row) => both(row.both_sold, row.both_sold_expiry) },
+  { id: "future", name: "Future", num: true, fold: true, value: (row) => row.future, cell: (row) => both(row.future, row.future_expiry) },
   { id: "bought", name: "Option bought", num: true, extra: true, value: (row) => row.bought, cell: (row) => rupees(row.bought, 0) },
-  { id: "units", name: "For units", num: true, value: (row) => row.units || null, cell: (row) => (row.units ? number(row.units) : "a lot") },
+  { id: "units", name: "For units", num: true, fold: true, value: (row) => row.units || null, cell: (row) => (row.units ? number(row.units) : "a lot") },
   { id: "lot", name: "Lot today", num: true, value: (row) => row.lot, cell: (row) => <span title={row.lot_source}>{number(row.lot)}</span> },
-  { id: "freeze", name: "Freeze", num: true, value: (row) => row.freeze, cell: (row) => <span title={row.lot_source}>{number(row.freeze)}</span> },
-  { id: "source", name: "Lot and freeze by", extra: true, value: (row) => row.lot_source, cell: (row) => <span className="small muted">{row.lot_source}</span> },
-  { id: "most", name: "Most lots an order", num: true, value: (row) => row.most_lots, cell: (row) => number(row.most_lots) },
+  { id: "freeze", name: "Freeze", num: true, fold: true, value: (row) => row.freeze, cell: (row) => <span title={row.lot_source}>{number(row.freeze)}</span> },
+  { id: "source", name: "Lots by", extra: true, value: (row) => row.lot_source, cell: (row) => <span className="small muted">{row.lot_source}</span> },
+  { id: "most", name: "Most lots", title: "Of an order", num: true, fold: true, value: (row) => row.most_lots, cell: (row) => number(row.most_lots) },
   { id: "since", name: "Since", extra: true, value: (row) => row.since, cell: (row) => day(row.since) },
 ];
 const key = (row: RequirementRow): string => row.underlying;

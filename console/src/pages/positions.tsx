@@ -206,7 +206,7 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
         <Figures>
           <Figure name="Closes at a loss of">{profit(loss, 0)} {room(from(loss), "breached by")}</Figure>
           <Figure name="Closes at a profit of">{profit(row.max_profit, 0)} {room(gained === null ? null : -gained, "reached, past by")}</Figure>
-          <Figure name="Trail">{row.trailing_stop === null ? "—" : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`} {room(from(row.trailing_stop), "breached by")}</Figure>
+          <Figure name="Trail">{row.trailing_stop === null ? (row.trail_from === null ? "—" : `begins above ${profit(row.trail_from, 0)}`) : `${profit(row.trailing_stop, 0)}, best ${profit(row.peak, 0)}`} {room(from(row.trailing_stop), "breached by")}</Figure>
           <Figure name="Net Δ (units), Γ">{number(row.delta, 1)}, {number(row.gamma, 3)}</Figure>
           <Figure name="Net Θ (₹ a day), vega (₹ a point)">{compact(row.theta)}, {compact(row.vega)}</Figure>
           <Figure name="By the clock">{clock(row.closes_ms)}</Figure>

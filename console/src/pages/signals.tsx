@@ -16,7 +16,7 @@ const COLUMNS: readonly Column<SignalRow>[] = [
   { id: "watch", name: "Instrument", value: (row) => row.watch || row.legs.map((leg) => leg.instrument).join(" "), cell: (row) => <Target row={row} /> },
   { id: "price", name: "At ₹", num: true, extra: true, value: (row) => row.price, cell: (row) => price(row.price) },
   { id: "accounts", name: "By account", extra: true, value: (row) => row.accounts.map((one) => `${one.account} ${one.result}`).join(" "), cell: (row) => <Accounts row={row} /> },
-  { id: "reason", name: "Reason", value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
+  { id: "reason", name: "Reason", fold: true, value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
 ];
 
 function Target({ row }: { row: SignalRow }) {

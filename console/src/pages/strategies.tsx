@@ -33,7 +33,7 @@ const COLUMNS: readonly Column<StrategyRow>[] = [
   { id: "lots", name: "Lots", num: true, extra: true, value: (row) => row.lots, cell: (row) => number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0) },
   { id: "square_off", name: "Square-off", extra: true, value: (row) => squareOff(row), title: "When the clock closes what it holds; flat, the time that it names itself" },
   { id: "watches", name: "Watches", extra: true, value: (row) => row.watches.map(symbol).join(", ") },
-  { id: "waits", name: "Waits for", value: (row) => [row.problem || row.held || row.waits, row.refused?.rule].filter(Boolean).join(" "), cell: (row) => <><span className={`small ${row.problem ? "loss" : ""}`} title={row.problem || row.waits}>{row.problem || (row.enabled ? (row.held ? nextStep(row) : row.waits) : `entries off ${row.switched_by && `by ${row.switched_by}`}`)}</span>{row.refused && <div className="small waits"><Refused row={row} /></div>}</> },
+  { id: "waits", name: "Waits for", fold: true, value: (row) => [row.problem || row.held || row.waits, row.refused?.rule].filter(Boolean).join(" "), cell: (row) => <><span className={`small ${row.problem ? "loss" : ""}`} title={row.problem || row.waits}>{row.problem || (row.enabled ? (row.held ? nextStep(row) : row.waits) : `entries off ${row.switched_by && `by ${row.switched_by}`}`)}</span>{row.refused && <div className="small waits"><Refused row={row} /></div>}</> },
 ];
 
 /** When the clock closes it: what it holds now, else the time of day that it names; empty without one. */
@@ -75,7 +75,7 @@ const SIGNALS: readonly Column<SignalRow>[] = [
   { id: "action", name: "Wants", value: (row) => row.action, cell: (row) => <Side value={row.action} /> },
   { id: "result", name: "Result", value: (row) => row.result, cell: (row) => <Result value={row.result} /> },
   { id: "watch", name: "Instrument", value: (row) => row.watch, cell: (row) => symbol(row.watch) },
-  { id: "reason", name: "Reason", value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
+  { id: "reason", name: "Reason", fold: true, value: (row) => [...row.denied, row.reason].join(" "), cell: (row) => <span className="small" title={[...row.denied, row.reason].join("\n")}>{row.denied[0] ?? row.reason}</span> },
 ];
 
 const idOf = (row: { id: string }): string => row.id;

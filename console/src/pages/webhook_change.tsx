@@ -99,9 +99,9 @@ export function WebhookForm(props: { row: WebhookRow; onChanged: (mappings: bool
 const MAPPINGS: readonly Column<WebhookMapping>[] = [
   { id: "symbol", name: "Symbol of the sender", value: (row) => row.symbol },
   { id: "instrument", name: "Trades", value: (row) => row.instrument, cell: (row) => <>{symbol(row.instrument)} {row.trade || row.legs.join("; ")}</> },
-  { id: "product", name: "Product", value: (row) => row.product },
-  { id: "size", name: "Size", num: true, value: (row) => row.lots || row.quantity, cell: (row) => (row.lots ? `${number(row.lots)} lots` : `${number(row.quantity)} units`) },
-  { id: "most", name: "The alert's own, up to", num: true, value: (row) => row.max_quantity, cell: (row) => (row.max_quantity ? number(row.max_quantity) : "never") },
+  { id: "product", name: "Product", fold: true, value: (row) => row.product },
+  { id: "size", name: "Size", num: true, fold: true, value: (row) => row.lots || row.quantity, cell: (row) => (row.lots ? `${number(row.lots)} lots` : `${number(row.quantity)} units`) },
+  { id: "most", name: "The alert's own, up to", num: true, fold: true, value: (row) => row.max_quantity, cell: (row) => (row.max_quantity ? number(row.max_quantity) : "never") },
 ];
 const mappingKey = (row: WebhookMapping): string => row.symbol;
 

@@ -16,7 +16,7 @@ const HOOKS: readonly Column<WebhookRow>[] = [
   { id: "symbols", name: "Symbols", num: true, extra: true, value: (row) => row.symbols, cell: (row) => number(row.symbols) },
   { id: "window", name: "Entries in", extra: true, value: (row) => row.window },
   { id: "square_off", name: "Square-off", extra: true, value: (row) => row.square_off },
-  { id: "made", name: "Address of", value: (row) => row.token_made_wall_ms, cell: (row) => <>{row.token_made_wall_ms ? when(row.token_made_wall_ms) : <span className="muted" title="Made before that was noted; a new address is">not known</span>}{row.old_token_until_wall_ms !== null && row.old_token_until_wall_ms > Date.now() && <span className="warn small"> the one before holds until {when(row.old_token_until_wall_ms)}</span>}</> },
+  { id: "made", name: "Address of", fold: true, value: (row) => row.token_made_wall_ms, cell: (row) => <>{row.token_made_wall_ms ? when(row.token_made_wall_ms) : <span className="muted" title="Made before that was noted; a new address is">not known</span>}{row.old_token_until_wall_ms !== null && row.old_token_until_wall_ms > Date.now() && <span className="warn small"> the one before holds until {when(row.old_token_until_wall_ms)}</span>}</> },
   { id: "state", name: "State", value: (row) => row.state, cell: (row) => <><Badge tone={row.problem ? "bad" : "info"}>{words(row.state)}</Badge> <span className="small loss">{row.problem}</span></> },
 ];
 
@@ -27,7 +27,7 @@ const DELIVERIES: readonly Column<DeliveryRow>[] = [
   { id: "symbol", name: "Symbol", value: (row) => row.symbol },
   { id: "verdict", name: "Verdict", value: (row) => row.verdict, cell: (row) => <Badge tone={VERDICTS[row.verdict] ?? ""}>{words(row.verdict)}</Badge> },
   { id: "target", name: "Target (units)", num: true, value: (row) => row.target, cell: (row) => number(row.target) },
-  { id: "text", name: "What became of it", value: (row) => [row.code, row.text].filter(Boolean).join(": "), cell: (row) => <span className="small" title={row.text}>{[row.code, row.text].filter(Boolean).join(": ")}</span> },
+  { id: "text", name: "What became of it", fold: true, value: (row) => [row.code, row.text].filter(Boolean).join(": "), cell: (row) => <span className="small" title={row.text}>{[row.code, row.text].filter(Boolean).join(": ")}</span> },
   { id: "body", name: "Alert as sent, secrets masked", extra: true, value: (row) => row.body, cell: (row) => <code title={row.body}>{row.body.slice(0, 120)}</code> },
   { id: "ip", name: "From", extra: true, value: (row) => row.ip },
 ];

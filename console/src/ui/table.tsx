@@ -278,7 +278,7 @@ const TableRow = memo(
           <tr className="under">
             <td colSpan={columns.length}>
               <div className="row">
-                {folded.map((column) => <span key={column.id} className="nowrap"><span className="muted small">{column.name}</span> {shownIn(column, row)}</span>)}
+                {folded.map((column) => <span key={column.id} className="folded"><span className="muted small">{column.name}</span> {shownIn(column, row)}</span>)}
                 {actions && <div className="acts">{actions(row, act)}</div>}
               </div>
             </td>

@@ -116,6 +116,7 @@ def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
         max_profit=rules.max_profit or None,
         peak=run.trail.peak if run.trail.stop is not None else None,
         trailing_stop=run.trail.stop,
+        trail_from=rules.trailing.activation if run.trails and not rules.trailing.from_entry else None,
         supertrend=f"{trend.exit} {trend.period}, {trend.multiplier:g}, {trend.minutes} min" if trend.exit else "",
         closes_ns=risk.runs.next_close_ns(run, now),
         leaving=risk.state.leaving.get(run.strategy, ""),

@@ -396,7 +396,8 @@ _STOP_FIELDS = tuple(name for name in rows.StopRow.__struct_fields__ if name not
 
 def structure_rows(risk: Reply, greeks: Callable[[list[GreekLeg]], NetGreeks | None]) -> Table:
     """Return the rows of the topic `structures`; `greeks` are those of held legs together."""
-    names = ("profit", "realised", "max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "leaving")
+    names = ("profit", "realised", "max_loss", "max_profit", "peak", "trailing_stop", "trail_from", "supertrend",
+             "leaving")  # fmt: skip
     legs = rows.StructureLeg.__struct_fields__
     return keyed(
         rows.StructureRow(
