@@ -365,6 +365,7 @@ def test_sold_leg_without_its_cover_needs_somebody(run_book: ConsoleOfTest, chro
     item.get_by_text(f"750 of -750 of {OWNER} in paper have lost the leg that covered them").wait_for()
     item.get_by_role("link", name="Look").click()
     viewer.row("positions", SOLD[4:]).get_by_text("750 bare").filter(visible=True).wait_for()
+    assert viewer.problems == []
     viewer.close()
     view.apply(replace(beat, figures={}))
 

@@ -117,9 +117,7 @@ def test_every_run_keeps_its_peak_and_trailing_stop(upgraded: Upgraded) -> None:
 
 def test_every_limit_of_the_day_is_used_up_as_far_as_it_was(upgraded: Upgraded) -> None:
     was, now = (rows["limits"] for rows in upgraded.rows("risk"))
-    now = [
-        row for row in now if row["kind"] in {limit["kind"] for limit in was}
-    ]  # not the newer ones
+    now = [row for row in now if row["kind"] in {limit["kind"] for limit in was}]  # not the newer ones
     flat, held = (by([row for row in was if row["scope"] == scope], LIMIT, "kind", "name") for scope in SCOPES)
     assert by([row for row in now if row["scope"] == "strategy"], LIMIT, "kind", "name") == flat
     for row in (row for row in now if row["scope"] == "account"):  # its open profit is that of the newest quotes
