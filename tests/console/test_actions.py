@@ -81,7 +81,7 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     assert float(stop["trigger_price"]) == pytest.approx(price * 0.92, abs=0.6)
 
     site.stack.sim("fault", kind="delay_ms", route="modifyorder", ms=8000, count=1)
-    viewer.press_in_row("Modify", "orders", "SBIN", "stop", "accepted", f"at {round(price * 0.92):,}.00")
+    viewer.press_in_row("Modify", "orders", "SBIN", "stop", "accepted", f"trigger {round(price * 0.92):,}.00")
     dialog = viewer.dialog("Modify the order")
     dialog.get_by_label("New trigger ₹").fill(str(round(price * 0.91)))
     assert dialog.get_by_role("button", name="Modify the order").is_disabled(), "it protects less"
@@ -94,8 +94,8 @@ def test_units_are_claimed_their_stop_is_moved_then_taken_away_and_they_are_clos
     row = viewer.row("orders", "SBIN", "stop")
     row.get_by_text(waits).wait_for()
     row.get_by_text("waits:").wait_for(state="detached")
-    row.get_by_text(f"at {round(price * 0.91):,}.00").wait_for()
-    viewer.press_in_row("Cancel", "orders", "SBIN", "stop", "accepted", f"at {round(price * 0.91):,}.00")
+    row.get_by_text(f"trigger {round(price * 0.91):,}.00").wait_for()
+    viewer.press_in_row("Cancel", "orders", "SBIN", "stop", "accepted", f"trigger {round(price * 0.91):,}.00")
     dialog = viewer.dialog("Cancel the order")
     assert dialog.get_by_role("button", name="Cancel the order").is_disabled(), "it protects a position"
     dialog.get_by_label("I answer for the position").check()
