@@ -221,7 +221,7 @@ def test_file_opens_from_its_strategy_and_one_of_an_unlisted_underlying_is_chang
 ) -> None:
     page = viewer.page
     viewer.open("/strategies/Condor", "Condor")
-    page.get_by_role("link", name="Builder", exact=True).last.click()
+    page.get_by_role("link", name="Open in the builder").click()
     card = page.locator("section.card", has=page.get_by_role("heading", name="As a strategy"))
     eventually(lambda: card.get_by_label("Name", exact=True).input_value() == "Condor", 20)
     assert page.get_by_label("Stop of leg 2").input_value() == "200%"
@@ -387,9 +387,14 @@ def shown(viewer: PageViewer, template: str) -> Drawn:
     """The figures once payoff and margin of a template are there."""
     page = viewer.page
     page.get_by_label("Template").select_option(template)
-    margin = page.locator(".figures > div", has_text="Margin together").locator("dd")
-    eventually(lambda: page.locator(".payoff").count() and margin.inner_text() != "—", 20)
-    return Drawn(viewer)
+
+    def drawn() -> Drawn | None:
+        if not page.locator(".payoff").count():
+            return None
+        found = Drawn(viewer)
+        return found if found.facts.get("Margin together", "—") != "—" else None
+
+    return eventually(drawn, 20)
 
 
 def below(price: float, forward: float, iv: float, days: float) -> float:
