@@ -362,11 +362,11 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_profit: float | None = None
     peak: float | None = None
     trailing_stop: float | None = None
-    trail_from: float | None = None
     supertrend: str = ""
     closes_ns: int = 0
     leaving: str = ""
     legs: tuple[LegUse, ...] = ()
+    trail_from: float | None = None
 
 
 class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
