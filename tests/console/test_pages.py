@@ -132,23 +132,17 @@ def test_actions_of_a_row_and_its_figures_are_within_a_phones_screen(site: Conso
     phone.close()
 
 
-def test_sums_of_trades_are_those_of_the_rows_that_a_search_leaves(viewer: PageViewer) -> None:
+def test_sums_of_trades_are_those_of_the_rows_that_a_search_leaves(site: ConsoleSite, viewer: PageViewer) -> None:
     viewer.open("/trades", "Trades")
     table = viewer.table("trades")
-    name = table.locator("tbody tr td .instrument").first.inner_text().split("\n")[0]
-    viewer.page.get_by_label("Search trades").fill(name)
-    said = viewer.page.get_by_text("these: won")
-    said.wait_for()
-    amounts = [
-        float(text.replace("₹", "").replace(",", "").replace("−", "-").replace("+", ""))
-        for text in table.locator(
-            "tbody tr td:has(.gain, .loss, .profit), tbody tr td:nth-last-child(2)"
-        ).all_inner_texts()
-        if "₹" in text
-    ]
-    shown = said.inner_text().partition("realised ")[2]
-    total = float(shown.replace("₹", "").replace(",", "").replace("−", "-").replace("+", ""))
-    assert abs(sum(amounts) - total) < 0.01 and viewer.button("CSV").count() == 1
+    table.locator("tbody tr").nth(1).wait_for()
+    realised = site.stack.ask("trades")[0]["realised"]
+    viewer.page.get_by_label("Search trades").fill(f"{realised:.10g}")
+    viewer.page.get_by_text("these: won").wait_for()
+    texts = [*table.locator("tbody tr td:nth-last-child(2)").all_inner_texts()]
+    texts.append(viewer.page.get_by_text("these: won").inner_text().partition("realised ")[2])
+    *rows, total = (float(re.sub("[₹,+]", "", text).replace("−", "-")) for text in texts)
+    assert rows and abs(sum(rows) - total) < 0.01
 
 
 def test_columns_of_a_chain_are_chosen_and_what_is_in_the_money_is_marked(viewer: PageViewer) -> None:

@@ -475,6 +475,7 @@ def test_run_is_cancelled_and_a_failed_one_says_why(viewer: PageViewer) -> None:
     page = viewer.page
     new = page.locator("section.card", has=page.get_by_role("heading", name="New run"))
     new.get_by_label("Strategy").fill("Nobody")
+    new.get_by_label("Data").fill("store")
     new.get_by_role("button", name="Queue").click()
     failed = page.locator("li", has_text="Nobody")
     failed.locator(".badge", has_text="failed").wait_for(timeout=60_000)
