@@ -6,9 +6,11 @@ bars agree.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Whole = NDArray[np.integer[Any]]
 
 
 class SimulatedQuote(msgspec.Struct, frozen=True, gc=False):
@@ -49,13 +52,29 @@ class Scaled:
         return _in_ticks(self._path[index] * self._factor)
 
 
-class Series(NamedTuple):
-    """An instrument's day by tick index, prices in ticks; `first` and `last` bound its session's indices."""
+class Steps:
+    """A path that seldom changes, as the highest price of a day so far does: only its changes are kept."""
 
-    ltp: NDArray[np.int32] | Scaled
-    high: NDArray[np.int32] | Scaled
-    low: NDArray[np.int32] | Scaled
-    volume: NDArray[np.int64]
+    __slots__ = ("_at", "_values")
+
+    def __init__(self, path: Whole) -> None:
+        changed = np.flatnonzero(np.diff(path, prepend=path[0] - 1))
+        self._at: array[int] = array("i", changed.tolist())
+        self._values: array[int] = array("i", path[changed].tolist())
+
+    def __getitem__(self, index: int) -> int:
+        return self._values[bisect_right(self._at, index) - 1]
+
+
+class Series(NamedTuple):
+    """An instrument's day by tick index, prices in ticks; `first` and `last` bound its session's indices.
+
+    Whole numbers are kept in the narrowest type that holds the day's: a chain has hundreds of contracts."""
+
+    ltp: Whole | Scaled
+    high: Steps | Scaled
+    low: Steps | Scaled
+    volume: Whole
     bid: Floats | None
     ask: Floats | None
     first: int
@@ -142,10 +161,11 @@ class MarketDay:
     def series(self, instrument: Instrument) -> Series:
         """Return an instrument's day by tick index; computed at the first call (about 2 ms), then kept."""
         if (found := self._series.get(instrument.id)) is None:
-            found = self._series[instrument.id] = self._make(instrument)
+            found = self._series[instrument.id] = self.compute(instrument)
         return found
 
-    def _make(self, instrument: Instrument) -> Series:
+    def compute(self, instrument: Instrument) -> Series:
+        """Compute an instrument's day by tick index, without keeping it."""
         prices = self._pricer(instrument)
         session = self.sessions.get(instrument.exchange)
         first, last = len(self.times), -1
@@ -163,7 +183,16 @@ class MarketDay:
             high[first:] = np.maximum.accumulate(ltp[first:])
             low[first:] = np.minimum.accumulate(ltp[first:])
         return Series(
-            ltp, high, low, prices.volume, prices.bid, prices.ask, first, last, prices.prev_close, prices.open_interest
+            _narrow(ltp),
+            Steps(high),
+            Steps(low),
+            _narrow(prices.volume),
+            prices.bid,
+            prices.ask,
+            first,
+            last,
+            prices.prev_close,
+            prices.open_interest,
         )
 
     def quote(self, instrument: Instrument, index: int) -> SimulatedQuote:
@@ -191,6 +220,11 @@ class MarketDay:
             round(int(series.low[index]) * tick, 2),
             series.prev_close,
         )
+
+
+def _narrow(path: Whole) -> Whole:
+    """The same numbers, none below 0, in the narrowest type that holds them."""
+    return path.astype(np.min_scalar_type(path.max(initial=0)))
 
 
 def _in_ticks(prices: Floats) -> NDArray[np.int32]:

@@ -93,7 +93,7 @@ class MarketHistory:
 
 
 def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> Bars:
-    series = market.series(instrument)
+    series = market.compute(instrument) if now is None else market.series(instrument)
     session = market.sessions.get(instrument.exchange)
     assert session is not None
     stop = market.index_at(session.close_ns - 1 if now is None else min(now, session.close_ns - 1)) + 1
@@ -102,7 +102,8 @@ def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> 
     minute = (times - session.open_ns) // (_MINUTE * SECOND)
     edges = np.flatnonzero(np.diff(minute, prepend=-1))
     ltp = np.round(series.ltp[first:stop] * instrument.tick_size, 2)
-    ticks = Bars(times, ltp, ltp, ltp, ltp, np.diff(series.volume[first:stop], prepend=0))
+    volume = np.asarray(np.diff(series.volume[first:stop].astype(np.int64), prepend=0), dtype=np.int64)
+    ticks = Bars(times, ltp, ltp, ltp, ltp, volume)
     return _merged(ticks, edges, session.open_ns // SECOND + minute[edges] * _MINUTE)
 
 

@@ -125,6 +125,7 @@ def _swing(rng: np.random.Generator, length: int, half_life: float, size: float)
 TICK = 0.05
 """Rupees, where a list has no tick."""
 _DAYS_KEPT = 8
+_EXPIRIES_KEPT = 6  # Of one day: about 1 MB each. Contracts that are priced together are of one or two.
 _EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
 SHARES_A_DAY = 8_000_000
 TICK_DAYS = 370
@@ -419,6 +420,8 @@ class _Pricer:
         assert session is not None
         expiry, name = session.close_ns, instrument.underlying
         if (name, expiry) not in self._expiries:
+            while len(self._expiries) >= _EXPIRIES_KEPT:
+                self._expiries.pop(next(iter(self._expiries)))
             self._expiries[name, expiry] = expiry_terms(self.spot_of(name), expiry, self.times)
         level = self._level(name, self.day)
         ltp = theoretical_prices(instrument.kind, instrument.strike, self._expiries[name, expiry], level)
