@@ -13,7 +13,7 @@ from mytrading.core.oms.operator_requests import REFUSED, pending_terms
 from mytrading.core.oms.placing.modify import current_terms, describe_change, is_modify_pending
 from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, is_live
 from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
-from mytrading.messages.enums import OrderState, Purpose
+from mytrading.messages.enums import Action, OrderState, Purpose
 from mytrading.messages.orders import Order, Protection, RequestAnswered
 from mytrading.messages.signals import Signal
 
@@ -174,8 +174,10 @@ class AccountResult(NamedTuple):
 def outcomes(
     signal: Signal, orders: Iterable[Order], denials: Iterable[SignalDenied | SignalExpired], accounts: Sequence[str]
 ) -> tuple[AccountResult, ...]:
-    """Return a signal's outcome in each account with an entry order or a denial of it, those of `accounts` first."""
-    mine = [order for order in orders if order.cause == signal.id and order.purpose is Purpose.ENTRY]
+    """Return a signal's outcome in each account with an order or a denial of it, those of `accounts` first: an entry
+    order, or an exit order of a signal that only closes."""
+    purpose = Purpose.EXIT if signal.action is Action.EXIT else Purpose.ENTRY
+    mine = [order for order in orders if order.cause == signal.id and order.purpose is purpose]
     denied = [denial for denial in denials if denial.signal == signal.id]
     names = dict.fromkeys([*accounts, *(order.account for order in mine)])
     found = []

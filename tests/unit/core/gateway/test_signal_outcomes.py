@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.gateway.outcomes import SignalResult, outcome_of_all, outcomes
 from mytrading.messages.commands import SignalDenied, SignalExpired
@@ -70,3 +71,12 @@ def test_order_that_was_replaced_does_not_count_against_the_one_that_filled() ->
         order("a", OrderState.FILLED, 10, replaces="a-CANCELLED"),
     ]
     assert outcomes(SIGNAL, orders, [], ["a"]) == (("a", SignalResult.FILLED, 1, 10, ""),)
+
+
+def test_signal_that_only_closes_has_the_result_of_its_exit_orders() -> None:
+    leaving = replace(SIGNAL, action=Action.EXIT)
+    orders = [order("a", OrderState.FILLED, 10, purpose=Purpose.EXIT), order("a", OrderState.CANCELLED)]
+    assert outcomes(leaving, orders, [], ["a"]) == (("a", SignalResult.FILLED, 1, 10, ""),)
+    working = [*orders, order("b", OrderState.ACCEPTED, purpose=Purpose.EXIT)]
+    assert outcome_of_all(outcomes(leaving, working, [], ["a", "b"])) == "working"
+    assert outcomes(leaving, [], [], ["a"]) == ()
