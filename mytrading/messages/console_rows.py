@@ -330,6 +330,32 @@ class LimitRow(msgspec.Struct, frozen=True, kw_only=True):
     reached: str
 
 
+class ExposureRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Topic `exposure`, by `id`: what an account holds in one underlying, all strategies and unmanaged units together.
+
+    Rupees; None where a price that it needs is missing."""
+
+    id: str
+    account: str
+    underlying: str
+    contracts: int
+    long_value: float | None
+    """Of bought units at their last prices."""
+    short_value: float | None
+    """Of sold units at their last prices, positive."""
+    spot: float | None
+    notional: float | None
+    """All units, bought and sold alike, at the price of the underlying."""
+    delta: float | None
+    """In units of the underlying."""
+    delta_value: float | None
+    """The delta at the price of the underlying: what a futures position of the same direction is worth."""
+    theta: float | None
+    """Of a day."""
+    vega: float | None
+    """Of a point of volatility."""
+
+
 class StopRow(msgspec.Struct, frozen=True, kw_only=True):
     """Topic `stops`, by `id`: a position and its stop."""
 
@@ -545,6 +571,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "lists": ListRow,
     "alerts": AlertRow,
     "limits": LimitRow,
+    "exposure": ExposureRow,
     "stops": StopRow,
     "structures": StructureRow,
     "halts": HaltRow,

@@ -338,6 +338,22 @@ export interface DeliveryRow {
   body: string;
 }
 
+/** Topic `exposure`, by `id`: what an account holds in one underlying, all strategies and unmanaged units together. */
+export interface ExposureRow {
+  id: string;
+  account: string;
+  underlying: string;
+  contracts: number;
+  long_value: number | null;
+  short_value: number | null;
+  spot: number | null;
+  notional: number | null;
+  delta: number | null;
+  delta_value: number | null;
+  theta: number | null;
+  vega: number | null;
+}
+
 /** GET /api/feed: where quotes come from. `figures` are those of the feed's heartbeat, `history` its connections. */
 export interface FeedMonitor {
   current: string;
@@ -1519,6 +1535,7 @@ export interface Topics {
   lists: ListRow;
   alerts: AlertRow;
   limits: LimitRow;
+  exposure: ExposureRow;
   stops: StopRow;
   structures: StructureRow;
   halts: HaltRow;

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useAnswer } from "../api/hooks";
 import { useRole } from "../api/session";
-import type { LimitRow, RiskEventRow, StopRow } from "../generated/api";
+import type { ExposureRow, LimitRow, RiskEventRow, StopRow } from "../generated/api";
 import { useStack, useTopic } from "../live/hooks";
 import { HeldBack } from "../shell/held_back";
 import { moment, number, percent, price, rupees, symbol, units, words } from "../ui/format";
@@ -23,6 +23,19 @@ const LIMITS: readonly Column<LimitRow>[] = [
   { id: "used", name: "Used", num: true, fold: true, value: (row) => row.used, cell: (row) => <span className="share nowrap">{percent(row.used, 0)} <Share value={row.used} label={`${row.rule} of ${scopeOf(row)}`} /></span> },
   { id: "action", name: "At the limit", extra: true, value: (row) => row.action, cell: (row) => words(row.action) },
   { id: "reached", name: "Reached", fold: true, value: (row) => row.reached, cell: (row) => (row.reached ? <Badge tone="bad">{row.reached}</Badge> : <span className="muted">no</span>) },
+];
+
+const EXPOSURE: readonly Column<ExposureRow>[] = [
+  { id: "underlying", name: "Underlying", value: (row) => row.underlying, cell: (row) => <InstrumentName instrument={row.underlying} title={`${row.account} ${row.underlying}`} below={row.account} spare /> },
+  { id: "account", name: "Account", extra: true, value: (row) => row.account },
+  { id: "contracts", name: "Contracts", num: true, extra: true, value: (row) => row.contracts },
+  { id: "long", name: "Bought ₹", title: "Value of bought units at their last prices", num: true, value: (row) => row.long_value, cell: (row) => rupees(row.long_value, 0) },
+  { id: "short", name: "Sold ₹", title: "Value of sold units at their last prices", num: true, value: (row) => row.short_value, cell: (row) => rupees(row.short_value, 0) },
+  { id: "gross", name: "Notional ₹", title: "All units, bought and sold alike, at the price of the underlying", num: true, fold: true, value: (row) => row.notional, cell: (row) => rupees(row.notional, 0) },
+  { id: "net", name: "Net delta ₹", title: "Delta at the price of the underlying: a move of 1 % makes a hundredth of it", num: true, fold: true, value: (row) => row.delta_value, cell: (row) => rupees(row.delta_value, 0) },
+  { id: "delta", name: "Delta", title: "In units of the underlying", num: true, extra: true, value: (row) => row.delta, cell: (row) => number(row.delta, 1) },
+  { id: "theta", name: "Theta a day", num: true, extra: true, value: (row) => row.theta, cell: (row) => rupees(row.theta, 0) },
+  { id: "vega", name: "Vega a point", num: true, extra: true, value: (row) => row.vega, cell: (row) => rupees(row.vega, 0) },
 ];
 
 const STOPS: readonly Column<StopRow>[] = [
@@ -73,10 +86,12 @@ function RiskEvents() {
 }
 
 const limitKey = (row: LimitRow): string => row.id;
+const exposureKey = (row: ExposureRow): string => row.id;
 const stopKey = (row: StopRow): string => row.id;
 
 export default function Risk() {
   const limits = useTopic("limits");
+  const exposure = useTopic("exposure");
   const stops = useTopic("stops");
   const off = useStack()?.limits_off ?? [];
   const mayAct = useRole("trader");
@@ -89,6 +104,9 @@ export default function Risk() {
       <Card title="Limits" plain>
         <Table plain label="risk limits" rows={limits.rows} loaded={limits.loaded} columns={LIMITS} rowKey={limitKey} sort={{ id: "used", desc: true }} empty="No limit is set: config/risk.toml." />
         {off.length > 0 && <p className="inside muted small">Switched off: {off.map(words).join(", ")}. A limit of entries is listed once something of it is used.</p>}
+      </Card>
+      <Card title="Exposure" plain>
+        <Table plain label="exposure" rows={exposure.rows} loaded={exposure.loaded} columns={EXPOSURE} rowKey={exposureKey} sort={{ id: "underlying", desc: false }} empty="No open position." />
       </Card>
       <Card title="Stops" plain actions={<span className="muted">at risk together {rupees(atRisk, 0)}</span>}>
         <Table plain label="stops" rows={stops.rows} loaded={stops.loaded} columns={STOPS} rowKey={stopKey} sort={{ id: "distance", desc: false }} empty="No open position." />

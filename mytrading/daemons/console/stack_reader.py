@@ -16,6 +16,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import format_ist, ist_date
 from mytrading.daemons.console import views
+from mytrading.daemons.console.exposure import exposure_rows
 from mytrading.daemons.console.log_tail import LogTail
 from mytrading.daemons.console.profit_curve import ProfitCurve
 from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks, net_greeks
@@ -154,6 +155,7 @@ class StackReader:
             "trades": lambda: listed("trades"),
             "signals": lambda: listed("signals"),
             "limits": lambda: views.limit_rows(risk),
+            "exposure": lambda: self._exposure(summary),
             "stops": lambda: views.stop_rows(risk),
             "structures": lambda: views.structure_rows(risk, lambda legs: self._greeks(legs, summary)),
             "needs": lambda: views.need_rows(
@@ -175,8 +177,11 @@ class StackReader:
         return contract.lot_size if contract is not None else 0
 
     def _greeks(self, legs: list[GreekLeg], summary: Mapping[str, Any]) -> NetGreeks | None:
-        prices = {name: price for row in summary["strategies"] for name, price in row["prices"].items()}
-        return net_greeks(legs, self._instruments(), prices, self._clock.now())
+        return net_greeks(legs, self._instruments(), _watched(summary), self._clock.now())
+
+    def _exposure(self, summary: Mapping[str, Any]) -> views.Table:
+        prices = _watched(summary) | {row["instrument"]: row.get("ltp") for row in summary["positions"]}
+        return dict(exposure_rows(summary["positions"], self._instruments(), prices, self._clock.now()))
 
     def _add_point(self, summary: Mapping[str, Any]) -> None:
         now = machine_now()
@@ -206,3 +211,8 @@ class StackReader:
                 self._expiring = (day, sorted(names))
             return sorted(names)
         return self._expiring[1]
+
+
+def _watched(summary: Mapping[str, Any]) -> dict[str, float | None]:
+    """The last price of everything that a strategy watches."""
+    return {name: price for row in summary["strategies"] for name, price in row["prices"].items()}
