@@ -292,7 +292,7 @@ function Structure({ legs, underlying, headOf }: StructureProps) {
           <Figure name="Probability of profit" title="With the underlying lognormal around its forward at the volatility of the money">{percent(facts?.probability)}</Figure>
           <Figure name="Profit to loss">{facts && Number.isFinite(facts.maxLoss) && Number.isFinite(facts.maxProfit) ? number(facts.maxProfit / -facts.maxLoss, 2) : "—"}</Figure>
           <Figure name={`Margin together${alike}`} title="By the tables of config/risk.toml; the broker's own figure may differ">{rupees(margin?.margin, 0)}</Figure>
-          <Figure name="Saved by hedges">{margin ? rupees(margin.separate - margin.margin, 0) : "—"}</Figure>
+          <Figure name="Hedge benefit" title="What the legs need one by one, less what they need together: hedges, and sold legs of which only one side can lose">{margin ? rupees(margin.separate - margin.margin, 0) : "—"}</Figure>
           <Figure name="Margin leg by leg" title="What the first leg needs, the first two, and so on: the order in which legs are bought and sold counts">
             {margin && margin.after.length > 1 ? margin.after.map((one) => rupees(one, 0)).join(" → ") : "—"}
           </Figure>

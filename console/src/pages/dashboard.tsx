@@ -5,7 +5,7 @@ import { useRole } from "../api/session";
 import { Curve } from "../charts/lazy";
 import type { AccountRow, NeedRow, StrategyRow } from "../generated/api";
 import { useLink, useStack, useTopic } from "../live/hooks";
-import { clock, number, price, profit, rupees, span, symbol, words } from "../ui/format";
+import { clock, number, price, profit, rupees, signalCount, span, symbol, words } from "../ui/format";
 import { Age, Badge, Card, Empty, Figure, Figures, Page, Profit } from "../ui/parts";
 import { Confidence, nextStep, Severity, StrategyState } from "../ui/states";
 import { SwitchDialog } from "../ui/switch";
@@ -102,9 +102,7 @@ function Today() {
           <Figure name="Filled">{number(stack.orders_filled)}</Figure>
           <Figure name="Rejected">{number(stack.orders_rejected)}</Figure>
           <Figure name="Of unknown fate">{stack.orders_unknown ? <span className="loss">{stack.orders_unknown}</span> : "none"}</Figure>
-          <Figure name="Signals, refused">
-            {number(stack.signals)}, {number(stack.denied)}
-          </Figure>
+          <Figure name="Signals">{signalCount(stack.signals, stack.denied)}</Figure>
           <Figure name="Quote to order" title="Machine time from the quote to the order on its way: half of them, and 99 of 100">
             {stack.quote_to_order_p50_ms === null ? "—" : `${number(stack.quote_to_order_p50_ms)} ms, p99 ${number(stack.quote_to_order_p99_ms)} ms`}
           </Figure>
@@ -131,7 +129,7 @@ function Strategies() {
                 <StrategyState row={row} />
                 <span className="muted small nowrap">{row.positions ? `${row.positions} open, ${row.lots === null ? "lots unknown" : `${number(row.lots, row.lots % 1 ? 2 : 0)} lot${row.lots === 1 ? "" : "s"}`}` : "flat"}</span>
                 <span className="muted small nowrap" title={row.closes_ms === null && !row.square_off ? "No time of its own; what it holds intraday is closed before the market's close" : "When the clock closes what it holds"}>
-                  square-off {row.closes_ms === null ? row.square_off || "—" : `${clock(row.closes_ms).slice(0, 5)}${now === null ? "" : row.closes_ms > now ? ` (in ${span((row.closes_ms - now) / 1000)})` : " (now)"}`}
+                  {row.closes_ms === null && !row.square_off ? "no square-off of its own" : "square-off "}{row.closes_ms === null ? row.square_off : `${clock(row.closes_ms).slice(0, 5)}${now === null ? "" : row.closes_ms > now ? ` (in ${span((row.closes_ms - now) / 1000)})` : " (now)"}`}
                 </span>
               </div>
               <div className="muted small">

@@ -9,7 +9,7 @@ import { useLink, useTopic } from "../live/hooks";
 import { useKeptList } from "../live/list";
 import { Emergency } from "../shell/emergency";
 import { Refused } from "../shell/held_back";
-import { capital, clock, number, percent, price, symbol, when } from "../ui/format";
+import { capital, clock, number, percent, price, signalCount, symbol, when } from "../ui/format";
 import { rowsOfToday } from "../ui/days";
 import { InstrumentName } from "../ui/instrument_name";
 import { ChartView } from "../report/view";
@@ -129,9 +129,9 @@ function One({ name }: { name: string }) {
             <Figure name="Open"><Profit value={row.unrealised} /></Figure>
             <Figure name="Round trips">{closed}</Figure>
             <Figure name="Won">{closed ? percent(won / closed, 0) : "—"}</Figure>
-            <Figure name="Signals, refused">{signalled}, {refused}</Figure>
+            <Figure name="Signals">{signalCount(signalled, refused)}</Figure>
             <Figure name="Lots open">{number(row.lots, (row.lots ?? 0) % 1 ? 2 : 0)}</Figure>
-            <Figure name="Square-off">{squareOff(row) || "—"}</Figure>
+            <Figure name="Square-off">{squareOff(row) || "none of its own"}</Figure>
           </Figures>
           {row.refused && <p><Refused row={row} />: {row.refused.message}</p>}
           <p className="muted">{row.enabled ? capital(nextStep(row)) : `Entries off${row.switched_by ? ` by ${row.switched_by}` : ""}${row.switched_reason ? `: ${row.switched_reason}` : ""}`}</p>

@@ -147,3 +147,6 @@ export const version = (name: string): string => {
   const [year = 0, month = 1, date, hours, minutes, seconds] = parts.map(Number);
   return parts.length ? `until ${moment(Date.UTC(year, month - 1, date, hours, minutes, seconds))}` : name;
 };
+
+/** How many signals there were, and how many of them a rule refused: 26, 19 refused. */
+export const signalCount = (all: Maybe, refused: Maybe): string => `${number(all)}, ${refused === 0 ? "none" : number(refused)} refused`;
