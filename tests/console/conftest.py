@@ -46,7 +46,9 @@ def closed_windows() -> Iterator[None]:
 
 @pytest.fixture
 def viewer(site: ConsoleSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageViewer]:
-    """A page of an administrator on a wide screen; it must have done nothing wrong by the end of the test."""
+    """A page of an administrator on a wide screen, whose password was given long ago; it must have done nothing wrong
+    by the end of the test."""
+    site.forget_passwords()
     made = site.viewer_of()
     made.open("/", "Dashboard")
     yield made

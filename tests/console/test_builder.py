@@ -427,7 +427,7 @@ def test_figures_of_usual_structures_are_those_computed_by_hand(viewer: PageView
     for leg in (3, 4):
         page.get_by_label(f"Choice of leg {leg}").select_option("delta")
         page.get_by_label(f"Value of leg {leg}").fill("0.3")
-    margin = page.locator(".figures > div", has_text="Saved by hedges").locator("dd")
+    margin = page.locator(".figures > div", has_text="Hedge benefit").locator("dd")
     eventually(lambda: margin.inner_text() not in ("—", "₹0"), 20)
     condor = Drawn(viewer)
     (low, high, put, call), prices = condor.strikes, condor.last

@@ -46,6 +46,7 @@ def test_every_page_passes_axe_and_fits_a_screen_and_a_phone(site: ConsoleSite, 
 
 
 def test_halt_takes_two_taps_on_a_phone_and_two_keys_on_a_keyboard(site: ConsoleSite) -> None:
+    site.forget_passwords()
     phone = site.viewer_of(width=PHONE, has_touch=True)
     phone.open("/", "Dashboard")
     phone.button("HALT", exact=True).tap()

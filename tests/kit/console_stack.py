@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mytrading.daemons.console.user_store import store_path
 from tests.kit.console_viewer import PageViewer, console_url, logged_in_state
 from tests.kit.project import ROOT
 from tests.kit.stack import Stack
@@ -115,6 +117,11 @@ class ConsoleSite:
             for row in rows
             if (row["exchange"], row["symbol"], row["strategy"] != "by hand") == (exchange, symbol, True)
         ]
+
+    def forget_passwords(self) -> None:
+        """Make every session one whose password was given long ago: what needs it again asks for it."""
+        with closing(sqlite3.connect(store_path(self.stack.state))) as users, users:
+            users.execute("UPDATE sessions SET confirmed_ms = 0")
 
     def api(self, viewer: PageViewer, path: str) -> Any:
         """Return the console's answer to a viewer's browser; a stack that is too busy for it is asked again."""

@@ -179,11 +179,11 @@ class PageViewer:
         return found
 
     def confirm(self) -> None:
-        """Give the password again where the page asks for it, as it does some minutes after the login."""
-        asked = self.page.get_by_role("dialog", name="Confirm it is you")
-        if asked.is_visible():
-            asked.get_by_label("Password").fill(PASSWORD)
-            asked.get_by_role("button", name="Confirm").click()
+        """Give the password again, for which the page has to ask; see `ConsoleSite.forget_passwords`."""
+        asked = self.dialog("Confirm it is you")
+        asked.get_by_label("Password").fill(PASSWORD)
+        asked.get_by_role("button", name="Confirm").click()
+        asked.wait_for(state="detached")
 
     # what is asked of every page
 
