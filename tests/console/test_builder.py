@@ -151,6 +151,7 @@ def test_mistakes_stand_at_their_fields_and_a_mended_file_keeps_its_comments(
     assert table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
     assert viewer.too_wide() == [] and viewer.serious_findings() == []
     card.get_by_role("button", name="Save").click()
+    viewer.confirm()
     viewer.said("wheel.toml is written")
     text = file.read_text(encoding="utf-8")
     for kept in ("# a wheel, by hand", "# before the close", "# the hedge", "# tested in June", 'strike = "otm 8"'):
@@ -192,6 +193,7 @@ def test_times_count_once_and_a_leg_of_another_expiry_is_priced_and_drawn(
     card.get_by_role("button", name="Check").click()
     card.locator("pre.diff .gain").first.wait_for()
     card.get_by_role("button", name="Save").click()
+    viewer.confirm()
     viewer.said("far_near.toml is written")
     path = site.home / "config" / "strategies" / "far_near.toml"
     made = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -250,6 +252,7 @@ def test_own_file_is_a_template_that_stays_as_it_is(viewer: PageViewer, file: Pa
     card.get_by_role("button", name="Check").click()
     card.locator("pre.diff .gain").first.wait_for()
     card.get_by_role("button", name="Save").click()
+    viewer.confirm()
     viewer.said("wheel_copy.toml is written")
     made = file.with_name("wheel_copy.toml")
     assert made.read_text(encoding="utf-8").startswith('# a wheel, by hand\nname = "Wheel_Copy"\n')
@@ -288,6 +291,7 @@ def test_unsaved_edits_are_asked_about_before_anything_takes_their_place(
 
     page.get_by_role("link", name="Orders").click()
     asked.get_by_role("button", name="Save").click()
+    viewer.confirm()
     page.get_by_role("heading", name="Orders").first.wait_for()
     assert 'stop = "45%"' in file.read_text(encoding="utf-8")
     card = opened(viewer, "Wheel")
@@ -322,6 +326,7 @@ def test_accounts_are_ticked_and_one_that_does_not_exist_stays_marked(viewer: Pa
 
 def test_viewer_sees_what_the_role_may_not_do_and_why(site: ConsoleSite, viewer: PageViewer, file: Path) -> None:
     vic = {"name": "vic", "password": PASSWORD, "role": "viewer"}
+    site.confirm(viewer)
     token = site.api(viewer, "/api/session")["csrf"]
     made = viewer.context.request.post(
         f"{site.url}/api/users", data=vic, headers={"X-CSRF-Token": token, "Origin": site.url}
@@ -561,6 +566,7 @@ def test_legs_of_two_underlyings_have_their_own_lots_prices_and_pictures_and_are
     card.get_by_role("button", name="Check").click()
     card.locator("pre.diff .gain", has_text='instrument = "BANKNIFTY"').first.wait_for()
     card.get_by_role("button", name="Save").click()
+    viewer.confirm()
     viewer.said("two_indices.toml is written")
     path = site.home / "config" / "strategies" / "two_indices.toml"
     made = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -612,10 +618,16 @@ def test_scenario_covers_both_underlyings_and_each_alone(site: ConsoleSite, view
         assert middle[0] > 0 > middle[-1], "a bought put gains when BANKNIFTY falls"
         card.get_by_label("Date").select_option("7")
         eventually(lambda: number_in(grid.locator("tbody tr").nth(2).locator("td").nth(5).inner_text()) < -100, 20)
-        whole, *parts = (
-            site.api(viewer, f"/api/scenario?days=0&underlying={name}")["profit"][2][0] for name in ("", "NIFTY", BANK)
-        )
-        assert whole == pytest.approx(sum(parts), rel=0.25)
+
+        def sum_agrees() -> bool:
+            """Of three answers between which no strategy traded."""
+            whole, *parts = (
+                site.api(viewer, f"/api/scenario?days=0&underlying={name}")["profit"][2][0]
+                for name in ("", "NIFTY", BANK)
+            )
+            return bool(whole == pytest.approx(sum(parts), rel=0.05))
+
+        eventually(sum_agrees, 30)
         assert viewer.serious_findings() == [] and viewer.too_wide() == []
     finally:
         trade("SELL")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mytrading.daemons.console.user_store import store_path
-from tests.kit.console_viewer import PageViewer, console_url, logged_in_state
+from tests.kit.console_viewer import PASSWORD, PageViewer, console_url, logged_in_state
 from tests.kit.project import ROOT
 from tests.kit.stack import Stack
 from tests.kit.stack_project import ALTERNATING, BUSY, HEAD, RICH, WIDE, make_project
@@ -122,6 +122,12 @@ class ConsoleSite:
         """Make every session one whose password was given long ago: what needs it again asks for it."""
         with closing(sqlite3.connect(store_path(self.stack.state))) as users, users:
             users.execute("UPDATE sessions SET confirmed_ms = 0")
+
+    def confirm(self, viewer: PageViewer) -> None:
+        """Give the password of a viewer's user again, without its page."""
+        headers = {"X-CSRF-Token": self.api(viewer, "/api/session")["csrf"], "Origin": self.url}
+        done = viewer.context.request.post(f"{self.url}/api/confirm", data={"password": PASSWORD}, headers=headers)
+        assert done.ok, done.text()
 
     def api(self, viewer: PageViewer, path: str) -> Any:
         """Return the console's answer to a viewer's browser; a stack that is too busy for it is asked again."""

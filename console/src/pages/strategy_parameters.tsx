@@ -1,5 +1,5 @@
 /** Parameters of a strategy as it runs, and the form that changes them in its file: checked, compared, saved. */
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Link as To } from "wouter";
 import { ApiFailure, post } from "../api/client";
 import { useAnswer } from "../api/hooks";
@@ -80,13 +80,15 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
   const file = answer.data;
   const [typed, setTyped] = useState<Record<string, string>>({});
   const [version, setVersion] = useState("");
-  const [busy, setBusy] = useState(false);
+  const [busy, setBusy] = useState<"" | "check" | "save">("");
   const [error, setError] = useState<unknown>(null);
   const [result, setResult] = useState<ParameterDraftResult | null>(null);
   const inFile = (name: string): string => text(file?.values[name]);
   const changed = names.filter((name) => (typed[name] ?? inFile(name)) !== inFile(name));
   const values: Record<string, Value> = version ? {} : Object.fromEntries(changed.map((name) => [name, sent(typed[name] ?? "", row.parameters[name])]));
   const asked = JSON.stringify([version, values]);
+  const newest = useRef(asked);
+  newest.current = asked;
   useEffect(() => setResult(null), [asked]);
   if (!file) return <ErrorNote error={answer.error} />;
   const { digest } = file;
@@ -95,7 +97,7 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
   const wrong = (name: string): string | undefined => result?.problems.find((one) => one.field === `parameters.${name}`)?.text;
 
   async function send(save: boolean) {
-    setBusy(true);
+    setBusy(save ? "save" : "check");
     setError(null);
     const body: ParameterDraft = { values, version, expected: digest, save };
     try {
@@ -106,11 +108,11 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
         setVersion("");
         answer.again();
       }
-      setResult(made);
+      if (made.saved || newest.current === asked) setResult(made);
     } catch (failure) {
       setError(failure instanceof ApiFailure && failure.code === "MOVED" ? `${failure.message}: close and open the form` : failure);
     } finally {
-      setBusy(false);
+      setBusy("");
     }
   }
 
@@ -124,18 +126,18 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
           return (
             <Field key={name} label={name} error={problem}>
               {typeof running === "boolean" ? (
-                <select value={value} disabled={version !== ""} onChange={(event) => change(event.target.value)}>
+                <select value={value} disabled={version !== "" || busy === "save"} onChange={(event) => change(event.target.value)}>
                   {["", "true", "false"].map((word) => <option key={word} value={word}>{word || "default"}</option>)}
                 </select>
               ) : (
-                <input value={value} maxLength={200} disabled={version !== ""} aria-invalid={problem ? true : undefined} inputMode={typeof running === "number" ? "decimal" : "text"} placeholder="default" onChange={(event) => change(event.target.value)} />
+                <input value={value} maxLength={200} disabled={version !== ""} readOnly={busy === "save"} aria-invalid={problem ? true : undefined} inputMode={typeof running === "number" ? "decimal" : "text"} placeholder="default" onChange={(event) => change(event.target.value)} />
               )}
             </Field>
           );
         })}
         {file.versions.length > 0 && (
           <Field label="Version">
-            <select value={version} onChange={(event) => setVersion(event.target.value)}>
+            <select value={version} disabled={busy === "save"} onChange={(event) => setVersion(event.target.value)}>
               <option value="">the values above</option>
               {file.versions.map((one) => <option key={one} value={one}>{versionName(one)}</option>)}
             </select>
@@ -143,8 +145,8 @@ function Form({ row, names }: { row: StrategyRow; names: readonly string[] }) {
         )}
       </div>
       <div className="row">
-        <button type="button" disabled={busy || mistaken || (!version && !changed.length)} onClick={() => void send(false)}>Check</button>
-        <button type="button" className="primary" disabled={busy || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
+        <button type="button" disabled={busy !== "" || mistaken || (!version && !changed.length)} onClick={() => void send(false)}>Check</button>
+        <button type="button" className="primary" disabled={busy !== "" || !result || result.problems.length > 0 || !result.diff.length || result.saved} onClick={() => void send(true)}>Save</button>
         <span className="muted small">An empty field takes the default. What runs keeps its values until the next start of the stack.</span>
       </div>
       {waiting.length > 0 && <p className="warn small">Other values in the file than in what runs, from the next start on: {waiting.join(", ")}.</p>}
