@@ -19,7 +19,7 @@ from mytrading.simulator.market.day import MarketDay
 from mytrading.simulator.market.world import SHARES_A_DAY, SimulatedWorld, to_tick
 
 _MINUTE = 60
-_CACHED, _DAYS_CACHED = 600, 20_000
+_CACHED, _DAYS_CACHED = 200, 20_000
 DAILY_YEARS = 10
 _PRICES = ("open", "high", "low", "close")
 

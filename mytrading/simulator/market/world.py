@@ -124,7 +124,7 @@ def _swing(rng: np.random.Generator, length: int, half_life: float, size: float)
 
 TICK = 0.05
 """Rupees, where a list has no tick."""
-_DAYS_KEPT = 8
+_DAYS_KEPT = 4
 _EXPIRIES_KEPT = 6  # Of one day: about 1 MB each. Contracts that are priced together are of one or two.
 _EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
 SHARES_A_DAY = 8_000_000
