@@ -104,6 +104,7 @@ $(STAMP): requirements.lock pyproject.toml
 		test -e $(VENV)/.fetched || { $(EXPLAIN); exit 1; }
 	@echo 'setup, step 3 of 3: MyTrading itself'
 	@$(INSTALL) --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q mytrading || true
 	@touch $@
 	@echo "setup: done in $$(( $$(date +%s) - $(BEGAN) )) s; \`make paper\` starts a stack on paper money"
 

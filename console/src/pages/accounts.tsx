@@ -16,20 +16,20 @@ const key = (row: AccountRow): string => row.account;
 function columnsAt(wallMs: number): readonly Column<AccountRow>[] {
   const age = (ms: number | null): number | null => (ms === null ? null : Math.max(wallMs - ms, 0) / 1000);
   return [
-    { id: "account", name: "Account", value: (row) => row.account },
-    { id: "role", name: "Role", value: (row) => row.role, extra: true },
-    { id: "broker", name: "Broker", value: (row) => row.broker, extra: true },
+    { id: "account", name: "Account", value: (row) => row.account, cell: (row) => <>{row.account}<div className="muted small">{[row.broker, row.role].filter(Boolean).join(", ")}</div><div className="small"><code>{row.host}</code></div></> },
+    { id: "role", name: "Role", value: (row) => row.role, hidden: true },
+    { id: "broker", name: "Broker", value: (row) => row.broker, hidden: true },
     { id: "status", name: "Status", value: (row) => row.status, cell: (row) => <Badge tone={row.status === "connected" && row.right_mode !== false ? "good" : "bad"}>{row.right_mode === false ? "wrong mode" : row.status || "unknown"}</Badge> },
     { id: "free", name: "Free ₹", num: true, flash: true, value: (row) => row.available, cell: (row) => rupees(row.available) },
     { id: "used", name: "Margin used ₹", num: true, fold: true, value: (row) => row.used_margin, cell: (row) => rupees(row.used_margin) },
     { id: "collateral", name: "Collateral ₹", num: true, extra: true, value: (row) => row.collateral, cell: (row) => rupees(row.collateral) },
     { id: "open", name: "Open P&L", num: true, fold: true, value: (row) => row.unrealised, cell: (row) => <Profit value={row.unrealised} /> },
     { id: "realised", name: "Realised", num: true, fold: true, value: (row) => row.realised, cell: (row) => <Profit value={row.realised} /> },
-    { id: "broker_realised", name: "Broker's realised", num: true, extra: true, value: (row) => row.broker_realised, cell: (row) => <>{profit(row.broker_realised)}{row.not_comparable && <div className="muted small wrap">{row.not_comparable}</div>}</> },
+    { id: "broker_realised", name: "At the broker", title: "Realised today as the broker says", num: true, extra: true, value: (row) => row.broker_realised, cell: (row) => <>{profit(row.broker_realised)}{row.not_comparable && <div className="muted small" title={row.not_comparable}>not comparable</div>}</> },
     { id: "funds_age", name: "Funds read", num: true, fold: true, value: (row) => age(row.funds_wall_ms), cell: (row) => <span className={(age(row.funds_wall_ms) ?? 1e9) > 90 ? "warn" : ""}>{age(row.funds_wall_ms) === null ? "never" : `${span(age(row.funds_wall_ms))} ago`}</span> },
-    { id: "books_age", name: "Books read", num: true, fold: true, value: (row) => age(row.books_wall_ms), cell: (row) => <>{age(row.books_wall_ms) === null ? "never" : `${span(age(row.books_wall_ms))} ago`} <Confidence value={row.books} /></> },
-    { id: "calls", name: "Order calls this second", num: true, extra: true, value: (row) => row.calls_used, cell: (row) => `${number(row.calls_used)} of ${number(row.calls_limit)}${row.calls_waiting ? `, ${row.calls_waiting} wait` : ""}` },
-    { id: "host", name: "Server", extra: true, value: (row) => row.host, cell: (row) => <code>{row.host}</code> },
+    { id: "books_age", name: "Books read", num: true, fold: true, value: (row) => age(row.books_wall_ms), cell: (row) => <>{age(row.books_wall_ms) === null ? "never" : `${span(age(row.books_wall_ms))} ago`}<div><Confidence value={row.books} /></div></> },
+    { id: "calls", name: "Calls", title: "Order calls of this second, of those that the broker allows", num: true, extra: true, value: (row) => row.calls_used, cell: (row) => `${number(row.calls_used)} of ${number(row.calls_limit)}${row.calls_waiting ? `, ${row.calls_waiting} wait` : ""}` },
+    { id: "host", name: "Server", value: (row) => row.host, hidden: true },
     { id: "message", name: "Message", fold: true, value: (row) => row.message, cell: (row) => <span className="small">{row.message}</span> },
   ];
 }

@@ -10,7 +10,8 @@ import { clock, number, profit, rupees, symbol, units } from "../ui/format";
 import { ErrorNote, Field } from "../ui/parts";
 import { NumberField, useNumber } from "../ui/typed_field";
 import { AnswerFollow } from "./order_dialogs";
-import { held, isOpen } from "./positions";
+import { isOpen } from "./position_sums";
+import { held } from "./positions";
 
 interface Props {
   id: string;

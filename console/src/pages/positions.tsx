@@ -11,7 +11,7 @@ import { Confidence } from "../ui/states";
 import { type Act, type Column, Table } from "../ui/table";
 import { WhyButton, WhyDialog } from "../ui/why";
 import { ClaimDialog, ClosePositionDialog, CloseRunDialog } from "./position_dialogs";
-import { knownSum } from "./position_sums";
+import { isOpen, knownSum } from "./position_sums";
 
 const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
 
@@ -59,7 +59,6 @@ function Units({ row }: { row: PositionRow }) {
 }
 
 const key = (row: PositionRow): string => row.id;
-export const isOpen = (row: PositionRow): boolean => Boolean(row.quantity || row.quantity_seen);
 const owned = (row: PositionRow): string => `${symbol(row.instrument)} ${row.product} in ${row.account}, ${row.managed ? row.strategy : "units that no strategy owns"}`;
 const GROUPS = ["Strategy", "Structure", "Account", "None"] as const;
 const NONE = "units that no strategy owns";

@@ -5,6 +5,7 @@ import type { ScenarioTable } from "../generated/api";
 import { useTopic } from "../live/hooks";
 import { clock, ist, percent, price, profit, symbol, units } from "../ui/format";
 import { Card, ErrorNote, Scrolled } from "../ui/parts";
+import { isOpen } from "./position_sums";
 
 const AHEAD = [0, 1, 2, 3, 5, 7, 14, 30];
 const DAY_MS = 86_400_000;
@@ -13,7 +14,7 @@ const SHOWN = 6;
 export function Scenario() {
   const [days, setDays] = useState(0);
   const [underlying, setUnderlying] = useState("");
-  const held = useTopic("positions").rows.some((row) => row.quantity !== 0);
+  const held = useTopic("positions").rows.some(isOpen);
   const answer = useAnswer<ScenarioTable>(held ? "/api/scenario" : null, { days, underlying });
   const table = answer.data;
   const names = [...new Set([...(table?.underlyings ?? []), ...(underlying ? [underlying] : [])])];

@@ -21,7 +21,8 @@ import { NumberField, useNumber } from "../ui/typed_field";
 import { WhyButton, WhyDialog } from "../ui/why";
 import { ORDER_COLUMNS, orderKey } from "./orders";
 import { CloseRunDialog } from "./position_dialogs";
-import { isOpen, POSITION_COLUMNS } from "./positions";
+import { isOpen } from "./position_sums";
+import { POSITION_COLUMNS } from "./positions";
 import { Parameters } from "./strategy_parameters";
 
 const COLUMNS: readonly Column<StrategyRow>[] = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.symbology import parse_symbol, split_id
-from mytrading.daemons.console.scenario import spot_id
+from mytrading.daemons.console.scenario import held_units, spot_id
 from mytrading.daemons.console.structure_greeks import GreekLeg, net_greeks
 from mytrading.messages.console_rows import ExposureRow
 
@@ -21,7 +21,7 @@ def exposure_rows(
     instrument, among them what strategies watch; `now` is market ns."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in positions:
-        if row["quantity"]:
+        if held_units(row):
             groups.setdefault((row["account"], _underlying(row["instrument"], book)), []).append(row)
     made = (_exposure(account, name, rows, book, prices, now) for (account, name), rows in groups.items())
     return {row.id: row for row in made}
@@ -38,7 +38,7 @@ def _underlying(instrument: str, book: InstrumentBook) -> str:
 def _exposure(
     account: str, underlying: str, rows: list[Row], book: InstrumentBook, prices: Mapping[str, float | None], now: int
 ) -> ExposureRow:
-    legs = [GreekLeg(row["instrument"], row["quantity"], row.get("ltp")) for row in rows]
+    legs = [GreekLeg(row["instrument"], held_units(row), row.get("ltp")) for row in rows]
     contract = next((found for leg in legs if (found := book.get(leg.instrument)) is not None), None)
     spot = prices.get(spot_id(contract, book)) if contract is not None else None
     greeks = net_greeks(legs, book, prices, now)

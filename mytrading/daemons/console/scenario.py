@@ -66,12 +66,17 @@ def scenario_profit(held: ScenarioHolding, days: float, spot_move: float, volati
     return held.units * (then - held.price)
 
 
+def held_units(row: Mapping[str, Any]) -> int:
+    """Signed units of a position: confirmed ones, else those that were reported and not confirmed yet."""
+    return int(row["quantity"] or row.get("quantity_seen", 0))
+
+
 def held_contracts(positions: Iterable[Mapping[str, Any]], book: InstrumentBook, underlying: str = "") -> ScenarioBook:
     """Return what is held of an underlying ("": of all), over accounts and strategies. What `book` does not list is
     known by its symbol."""
     net: dict[str, int] = {}
     for row in positions:
-        net[row["instrument"]] = net.get(row["instrument"], 0) + row["quantity"]
+        net[row["instrument"]] = net.get(row["instrument"], 0) + held_units(row)
     found = ScenarioBook({}, [], set())
     for name, units in net.items():
         contract = book.get(name) or _by_symbol(name)

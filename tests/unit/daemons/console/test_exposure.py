@@ -57,3 +57,8 @@ def test_what_needs_a_price_that_is_missing_is_none_and_the_rest_stands() -> Non
     assert (row.delta, row.delta_value, row.notional, row.spot) == (65.0, None, None, None)
     (row,) = exposure_rows([held("NFO:OLD01DEC2526000CE", -65, 9.0)], BOOK, {}, NOW).values()
     assert (row.underlying, row.short_value, row.delta) == ("OLD", 585.0, None)
+
+
+def test_units_that_were_reported_and_are_not_confirmed_yet_are_held() -> None:
+    (row,) = exposure_rows([held(FUTURE, 0, 23_010.0) | {"quantity_seen": -65}], BOOK, {WATCH: SPOT}, NOW).values()
+    assert (row.short_value, row.delta) == (65 * 23_010.0, -65.0)
