@@ -208,6 +208,7 @@ def test_double_click_is_one_action(site: ConsoleSite, viewer: PageViewer) -> No
     assert len({body["request_id"] for body in bodies_of(sent)}) == 1
     viewer.row("strategies", "Condor").get_by_role("button", name="Enable").click()
     viewer.dialog("Enable Condor").get_by_role("button", name="Allow its entries").click()
+    viewer.confirm()
     viewer.said("entries of Condor are on")
 
 

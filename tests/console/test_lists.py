@@ -78,6 +78,7 @@ def test_end_of_a_long_list_is_reached_on_a_phone_though_its_rows_have_two_lines
         assert viewer.page.evaluate("location.search + location.hash") == "?strategy=Condor#/reports"
         viewer.open("/orders")
         scrolled = "main .table:has(tbody.pad)"
+        viewer.page.wait_for_selector(scrolled)
         for end in ("element.scrollHeight", "element.scrollHeight / 2", "element.scrollHeight"):
             viewer.page.eval_on_selector(scrolled, f"element => {{ element.scrollTop = {end} }}")
             viewer.page.wait_for_function(ROWS_FILL, arg=scrolled)
