@@ -41,6 +41,7 @@ _ROWS = 2000
 _FIRST = 150
 """Candles of the first view."""
 _MS = 1_000_000
+STOP = "stop"
 FOLDER = Path("runs") / "charts"
 
 
@@ -53,7 +54,8 @@ def strategy_chart(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Draw what a strategy watches with its indicators, fills and stops, and the premium of its legs with Supertrend.
+    """Draw what a strategy watches with its indicators, fills and stops, the premium of its legs with Supertrend, and
+    each leg that has a stop.
 
     Of a flat strategy the legs are those of its last run. Bars are those of its Supertrend exit, else of its first
     timeframe; without that exit no Supertrend is drawn unless one is asked for.
@@ -69,7 +71,7 @@ def strategy_chart(
         legs, is_open = premium_legs(body)
         run, calendar = found.config.strategy(body["name"]), load_calendar(found.config.home)
         rule = chart_rule(run, "", timeframe, period, multiplier)
-        watched = [name for name in body["watches"] if run is not None and run.plan is None]
+        watched = body["watches"] if run is not None else []
         if not legs and not watched:
             fail(ERROR, f"{body['name']} holds nothing and has no trade yet: there is no premium to draw")
         units = premium_weights(legs)
@@ -100,6 +102,9 @@ def strategy_chart(
         (leg,) = units
         of_leg = aggregate(minutes[leg], rule["timeframe"], calendar, now)
         single, content = _trading_series(body, leg, bars, stops), {**content, "bars": with_own_range(rows, of_leg)}
+    else:
+        candles_of = {leg: aggregate(minutes[leg], rule["timeframe"], calendar, now) for leg in units}
+        charts += leg_charts(body, candles_of, rule["timeframe"], stops)
     path = _written(strategy_report(content, charts, single), out, body["name"])
     if not rows:
         print(f"{path}: {', '.join(watched)}")
@@ -107,6 +112,19 @@ def strategy_chart(
     last = rows[-1]
     signal = f", {last['signal']}" if rule["period"] else ""
     print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}{signal}{'' if is_open else ', closed'}")
+
+
+def leg_charts(
+    body: dict[str, Any], candles: Mapping[str, list[Bar]], timeframe: str, stops: StopSteps
+) -> list[ReportChart]:
+    """Return candles with fills and stop of each leg that has, or had, a stop; `candles` by instrument."""
+    made = []
+    for leg, bars in candles.items():
+        trading = _trading_series(body, leg, bars, stops)
+        if any(one.name == STOP for one in trading):
+            drawn = {"instrument": leg, "timeframe": timeframe, "bars": supertrend_rows(bars, 0, 0.0)}
+            made.append(symbol_chart(drawn, [StrategyOverlay(body["name"], [], {}, trading)]))
+    return made
 
 
 def with_own_range(rows: Sequence[Mapping[str, Any]], bars: Iterable[Bar]) -> list[dict[str, Any]]:
@@ -305,7 +323,7 @@ def _trading_series(body: dict[str, Any], instrument: str, bars: Sequence[Bar], 
         held = [row for row in body["positions"] if row["instrument"] == instrument and row["quantity"]]
         times, prices = stop_curve(stops.get(instrument, ()), held, bars[0].start_ns, bars[-1].end_ns)
         if times:
-            found.append(line_series("stop", chart_times(times), prices, "warn", dashed=True))
+            found.append(line_series(STOP, chart_times(times), prices, "warn", dashed=True))
     return found
 
 

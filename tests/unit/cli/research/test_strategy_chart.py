@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.research.charts import chart_rule, premium_legs, strategy_report, supertrend_rows, with_own_range
+from mytrading.cli.research.charts import (
+    chart_rule,
+    leg_charts,
+    premium_legs,
+    strategy_report,
+    supertrend_rows,
+    with_own_range,
+)
 from mytrading.core.bars.premium import HeldLeg
 from mytrading.core.time import MINUTE
 from mytrading.messages.exit_rules import StrategyRules, TrendExit, TrendRule
@@ -112,3 +119,15 @@ def test_report_shows_premium_trend_and_entry() -> None:
     assert [(line.value, line.text) for line in chart.lines] == [(4 * 5 * 60_000, "entry")]
     reported["legs"] *= 2
     assert titles(strategy_report(reported)) == ["combined premium"]
+
+
+def test_legs_that_have_a_stop_are_drawn_by_themselves_with_it() -> None:
+    bars = [Bar("NFO:A", "5m", k * 5 * MINUTE, (k + 1) * 5 * MINUTE, 9.0, 10.0, 8.0, 9.0) for k in range(4)]
+    leg = {"quantity": -65, "average_price": 9.0, "opened_ns": 5 * MINUTE}
+    held = [{**leg, "instrument": "NFO:A", "stop": 12.5}, {**leg, "instrument": "NFO:B", "stop": None}]
+    body = {"strategy": "S", "name": "S", "positions": held, "trades": []}
+    (drawn,) = leg_charts(body, {"NFO:A": bars, "NFO:B": bars}, "5m", {})
+    assert drawn.title == "NFO:A"
+    (stop,) = [one for one in drawn.series if one.name == "stop"]
+    assert {price for price in stop.y if price is not None} == {12.5}
+    assert leg_charts(body, {"NFO:B": bars}, "5m", {}) == []
