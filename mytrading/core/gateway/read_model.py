@@ -54,6 +54,7 @@ class StackView:
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
         self.held_back: deque[SignalVetoed] = deque(maxlen=KEPT)
         self.refusals = RefusalBook()
+        self._refused: dict[str, None] = {}
         self.strategies: dict[str, StrategyStarted] = {}
         self.faults: dict[str, StrategyFaulted] = {}
         self.quotes: dict[str, Quote] = {}
@@ -104,12 +105,13 @@ class StackView:
             case SignalDenied() | SignalExpired():
                 self.denials.append(message)
                 self.refusals.deny(message)
-                self.counts["denials"] += counted
+                self._count_refused(message.signal, counted)
             case SignalVetoed():
                 self._keep(self.held_back, message, "signals")
                 self.refusals.count_signal(message)
                 self.refusals.deny(message)
-                self.counts["denials"] += counted
+                self.counts["signals"] += counted
+                self._count_refused(message.signal, counted)
             case TradeClosed():
                 self._keep(self.trades, message, "trades")
                 self.counts["round_trips"] += counted
@@ -170,12 +172,22 @@ class StackView:
         self.stopped = {(row.account, row.instrument): row for row in message.stopped}
         self.flattens.update((level.id, level) for level in message.flattens)
 
+    def _count_refused(self, signal: str, counted: bool) -> None:
+        """Count a signal that was denied, once however many of its legs and accounts were."""
+        if counted and signal not in self._refused:
+            self._refused[signal] = None
+            self.counts["refused"] += 1
+            if len(self._refused) > KEPT:
+                del self._refused[next(iter(self._refused))]
+
     def _apply_order(self, message: orders.OrderChanged, counted: bool) -> None:
         self.orders[message.order.client_order_id] = message.order
         self.protective_exits.apply_order(message.order)
         self.refusals.accept(message.order)
         if counted:
             self.counts[message.event] += 1
+            if message.event == "denied":
+                self._count_refused(message.order.cause, counted)
         if len(self.orders) > KEPT:
             for key in list(self.orders)[: KEPT // 5]:
                 if self.orders[key].state in PROVEN:
@@ -254,7 +266,8 @@ class StackView:
         return level if level is not None and level.state != "done" and level.side is order.side else None
 
     def order_counts(self) -> dict[str, int]:
-        """Return this run's counts: placed, filled, rejected, cancelled, unknown, denied and recorded orders."""
+        """Return this run's counts: placed, filled, rejected, cancelled, unknown and recorded orders, and the signals
+        that were denied, in part or as a whole."""
         counts = self.counts
         recorded = counts["recorded"]
         return {
@@ -263,6 +276,6 @@ class StackView:
             "rejected": counts["rejected"],
             "cancelled": counts["cancelled"],
             "unknown": sum(1 for order in self.orders.values() if order.state is OrderState.UNKNOWN),
-            "denied": counts["denials"] + counts["denied"],
+            "denied": counts["refused"],
             "recorded": recorded,
         }

@@ -62,17 +62,20 @@ class _Streak:
 
     def __init__(self) -> None:
         self.accepted_ns = 0
+        self.entered: set[str] = set()
+        """Signals with an entry order: what is left of one that is denied later is no refusal of it."""
         self.denied: dict[str, int] = {}
         self.newest: _Denied | None = None
 
     def deny(self, row: _Denied) -> None:
-        if row.at_ns <= self.accepted_ns:
+        if row.at_ns <= self.accepted_ns or row.signal in self.entered:
             return
         self.denied[row.signal] = min(row.at_ns, self.denied.get(row.signal, row.at_ns))
         if self.newest is None or row.at_ns >= self.newest.at_ns:
             self.newest = row
 
-    def accept(self, at_ns: int) -> None:
+    def accept(self, signal: str, at_ns: int) -> None:
+        self.entered.add(signal)
         self.accepted_ns = max(self.accepted_ns, at_ns)
         self.denied = {signal: since for signal, since in self.denied.items() if since > self.accepted_ns}
         if not self.denied:
@@ -102,7 +105,7 @@ class RefusalBook:
         """Take an entry order: what was refused before it counts no more in its account."""
         if order.purpose is Purpose.ENTRY and self._is_today(order.created_ns):
             for account in ("", order.account):
-                self._streaks.setdefault((order.strategy, account), _Streak()).accept(order.created_ns)
+                self._streaks.setdefault((order.strategy, account), _Streak()).accept(order.cause, order.created_ns)
 
     def _is_today(self, at_ns: int) -> bool:
         """False of an earlier day than the newest; a new one begins without refusals."""

@@ -107,3 +107,14 @@ def test_rule_stands_in_plain_words(row: Any, rule: str) -> None:
     book = RefusalBook()
     book.deny(row)
     assert found(book).rule == rule
+
+
+def test_rest_of_a_signal_that_entered_is_no_refusal() -> None:
+    book = refused_each_minute(1)
+    entered = entry(NOW + MINUTE)
+    book.accept(entered)
+    book.deny(SignalExpired(signal=entered.cause, strategy="S", at_ns=NOW + 2 * MINUTE, expired_ns=NOW + 2 * MINUTE))
+    book.deny(denial(entered.cause, NOW + 2 * MINUTE))
+    assert book.newest("S", NOW + 3 * MINUTE) is None
+    book.deny(denial("w9", NOW + 3 * MINUTE))
+    assert found(book).in_a_row == 1
