@@ -214,6 +214,8 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True):
     """Sold legs, with units, that a close of this position would leave without cover: it needs `force`."""
     bare: int
     """Units of a sold leg that have lost the cover they had."""
+    expires_today: bool = False
+    """Its contract expires on the present day of the market."""
 
 
 class ClosedTradeRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -876,6 +876,7 @@ export interface PositionRow {
   since_ms: number | null;
   covers: Record<string, number>;
   bare: number;
+  expires_today: boolean;
 }
 
 /** A leg of a payoff: CE, PE, FUT or EQ, signed units at rupees each, years to its end, volatility (0.14 is 14 %). */

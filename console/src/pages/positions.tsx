@@ -13,7 +13,7 @@ import { WhyButton, WhyDialog } from "../ui/why";
 import { ClaimDialog, ClosePositionDialog, CloseRunDialog } from "./position_dialogs";
 import { isOpen, knownSum } from "./position_sums";
 
-const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care" };
+const STOPS: Record<string, Tone> = { resting: "good", engine: "good", hedge: "info", partial: "care", triggered: "care", closing: "care", missing: "bad", none: "care", unknown: "info" };
 
 function Stop({ row }: { row: PositionRow }) {
   if (!row.managed) return <Badge tone="bad">not ours</Badge>;
@@ -28,6 +28,8 @@ function Stop({ row }: { row: PositionRow }) {
   );
 }
 
+const EXPIRES = "What is open when the market closes is settled: an index's contract in cash at its closing price, a share's by delivery";
+
 const VALUED = "Longs at the bid, shorts at the ask; at the last price where there is none";
 
 /** The price that the open P&L of a position follows from: "at 101.60 against an average of 95.00". */
@@ -35,7 +37,7 @@ const valuedAt = (row: PositionRow): string =>
   row.unrealised === null || row.average_price === null || !row.quantity ? VALUED : `at ${price(row.average_price + row.unrealised / row.quantity)} against an average of ${price(row.average_price)}`;
 
 export const POSITION_COLUMNS: readonly Column<PositionRow>[] = [
-  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <><InstrumentName instrument={row.instrument} below={[row.product, row.managed && row.strategy, row.account].filter(Boolean).join(" · ")} />{row.managed && isOpen(row) && <div className="small only-narrow">stop <Stop row={row} /></div>}</> },
+  { id: "instrument", name: "Instrument", value: (row) => row.instrument, cell: (row) => <><InstrumentName instrument={row.instrument} below={[row.product, row.managed && row.strategy, row.account].filter(Boolean).join(" · ")} />{row.expires_today && isOpen(row) && <div title={EXPIRES}><Badge tone="care">expires today</Badge></div>}{row.managed && isOpen(row) && <div className="small only-narrow">stop <Stop row={row} /></div>}</> },
   { id: "account", name: "Account", value: (row) => row.account, hidden: true },
   { id: "strategy", name: "Strategy", value: (row) => row.strategy, hidden: true },
   { id: "product", name: "Product", value: (row) => row.product, hidden: true },
@@ -196,7 +198,7 @@ function Structure({ row, onClose }: { row: StructureRow; onClose: ((row: Struct
       title={`${row.strategy}, run of ${clock(row.opened_ms)}`}
       actions={
         <>
-          {row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <span title="At last prices, as the rules of the run count it; sums of positions value longs at the bid and shorts at the ask"><span className="muted small">at last prices</span> <Profit value={row.profit} className="strong" /></span>}
+          {row.leaving ? <Badge tone="care">closing: {row.leaving}</Badge> : <span title="As the rules of the run count it: longs at the bid, shorts at the ask"><Profit value={row.profit} className="strong" /></span>}
           {onClose && row.legs.length > 0 && <button type="button" className="small" onClick={() => onClose(row)}>Close the run…</button>}
         </>
       }

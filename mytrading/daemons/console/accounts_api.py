@@ -172,6 +172,7 @@ def _proven(
         raise ApiRefused("WRONG_LOGIN", "expected the name and password of a user")
     if user.totp and (by_code or not either):
         if not totp:
+            audit(request, action, name, "refused", "right password, no code yet")
             raise ApiRefused("TOTP_NEEDED", "expected the code of your authenticator too", "totp")
         step = passwords.code_step(user.totp, totp, user.totp_step)
         if not step or not state.store.take_totp_step(user.name, step):

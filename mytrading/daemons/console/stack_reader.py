@@ -147,7 +147,7 @@ class StackReader:
             "stack": lambda: views.stack_rows(status, summary, self._config.system_name, self._session()),
             "accounts": lambda: views.account_rows(status, summary),
             "strategies": lambda: views.strategy_rows(summary["strategies"], summary["positions"], self._lot_of),
-            "positions": lambda: views.position_rows(ask(ops.PositionsQuery(all=True))),
+            "positions": lambda: views.position_rows(ask(ops.PositionsQuery(all=True)), ist_date(self._clock.now())),
             "alerts": lambda: views.alert_rows(summary["alerts"]),
             "halts": lambda: views.halt_rows(status),
             "processes": lambda: views.process_rows(status),

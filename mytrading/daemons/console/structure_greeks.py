@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isnan
+from math import exp, isnan
 from typing import NamedTuple
 
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
@@ -18,7 +18,8 @@ POINT = 0.01
 
 
 class NetGreeks(NamedTuple):
-    """Of all units together: delta in units of the underlying, theta in rupees a day, vega in rupees a point."""
+    """Of all units together: delta in units of the underlying, theta in rupees a day and no more than the time value
+    that is left, vega in rupees a point."""
 
     delta: float
     gamma: float
@@ -72,4 +73,8 @@ def _greeks(leg: GreekLeg, book: InstrumentBook, prices: Mapping[str, float | No
     if isnan(volatility):
         return None
     delta, gamma, theta, vega, _ = greeks_one(forward, contract.strike, years, volatility, RATE, call)
-    return None if isnan(delta) else NetGreeks(delta, gamma, theta / DAYS, vega * POINT)
+    if isnan(delta):
+        return None
+    # on the day of expiry a day's decay is no more than what is left to decay
+    inside = max(forward - contract.strike if call else contract.strike - forward, 0.0) * exp(-RATE * years)
+    return NetGreeks(delta, gamma, max(theta / DAYS, min(inside - leg.price, 0.0)), vega * POINT)

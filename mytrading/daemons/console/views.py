@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
+from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.orders.state_machine import LIVE
 from mytrading.core.risk.pretrade.rule_table import rule_name
 from mytrading.daemons.console.structure_greeks import GreekLeg, NetGreeks
@@ -230,12 +232,14 @@ def _order(row: Reply) -> rows.OrderRow:
     )
 
 
-def position_rows(positions: Iterable[Reply]) -> Table:
-    """Return the rows of the topic `positions`, unmanaged units included."""
-    return keyed(_position(row) for row in positions)
+def position_rows(positions: Iterable[Reply], today: date | None = None) -> Table:
+    """Return the rows of the topic `positions`, unmanaged units included; `today` is the market's day."""
+    return keyed(_position(row, today) for row in positions)
 
 
-def _position(row: Reply) -> rows.PositionRow:
+def _position(row: Reply, today: date | None) -> rows.PositionRow:
+    exchange, symbol = split_id(row["instrument"])
+    expiry = parse_symbol(symbol, exchange).expiry
     managed = row["strategy"] != UNMANAGED
     return rows.PositionRow(
         id=position_id(row),
@@ -261,6 +265,7 @@ def _position(row: Reply) -> rows.PositionRow:
         since_ms=to_ms(row.get("since_ns")),
         covers=row.get("covers", {}),
         bare=row.get("bare", 0),
+        expires_today=expiry is not None and expiry == today,
     )
 
 

@@ -355,6 +355,9 @@ def test_second_factor_is_needed_once_confirmed_and_no_code_counts_twice(console
     code = pyotp.TOTP(secret).now()
     assert page.post("/api/totp/confirm", totp=code).json()["user"]["totp"] is True
     assert console.browser().log_in("totto").json()["code"] == "TOTP_NEEDED"
+    admin = console.browser("asha")
+    tried = next(row for row in admin.get("/api/audit?action=login").json() if row["target"] == "totto")
+    assert (tried["result"], tried["details"]) == ("refused", "right password, no code yet"), "somebody has it"
     assert console.browser().log_in("totto", totp=code).json()["code"] == "WRONG_LOGIN", "it was used"
     assert page.post("/api/confirm", totp=code).json()["code"] == "WRONG_LOGIN", "it was used"
     next_code = pyotp.TOTP(secret).at(time.time() + 30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.options.black76 import carried_forward, price_one
 from mytrading.core.options.chain import YEAR_NS
+from mytrading.core.time import MINUTE
 from mytrading.daemons.console.scenario import RATE
 from mytrading.daemons.console.structure_greeks import GreekLeg, net_greeks
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -51,3 +52,11 @@ def test_greeks_are_not_known_without_a_price_of_each_leg_and_of_the_underlying(
     assert net_greeks([leg._replace(instrument="NFO:NIFTY01DEC2626000CE")], BOOK, {WATCH: SPOT}, NOW) is None
     closed = net_greeks([leg._replace(units=0)], BOOK, {}, NOW)
     assert closed is not None and tuple(closed) == (0, 0, 0, 0)
+
+
+def test_decay_of_the_last_hour_is_no_more_than_the_time_value() -> None:
+    late = BOOK.expires_at_ns("NFO", "2026-03-24") - 60 * MINUTE
+    left = net_greeks([GreekLeg(CALL, -65, 18.0)], BOOK, {WATCH: SPOT}, late)
+    assert left is not None
+    inside = SPOT * (1 + RATE / 8760) - 23_000.0
+    assert 0 < left.theta <= 65 * (18.0 - inside) + 1
