@@ -486,6 +486,7 @@ def test_run_is_cancelled_and_a_failed_one_says_why(viewer: PageViewer) -> None:
     running = page.locator("li", has_text="optimize Alternating")
     running.get_by_role("button", name="Cancel").click()
     running.locator(".badge", has_text="cancelled").wait_for()
+    assert not running.get_by_role("button", name="Cancel").count()
 
 
 def test_settings_audit_and_calendar_are_read_and_filtered(viewer: PageViewer) -> None:
