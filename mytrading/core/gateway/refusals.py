@@ -63,7 +63,7 @@ class _Streak:
     def __init__(self) -> None:
         self.accepted_ns = 0
         self.entered: set[str] = set()
-        """Signals with an entry order: what is left of one that is denied later is no refusal of it."""
+        """Signals with an entry order. A later denial of the rest of such a signal does not count as a refusal."""
         self.denied: dict[str, int] = {}
         self.newest: _Denied | None = None
 

@@ -75,6 +75,6 @@ def _greeks(leg: GreekLeg, book: InstrumentBook, prices: Mapping[str, float | No
     delta, gamma, theta, vega, _ = greeks_one(forward, contract.strike, years, volatility, RATE, call)
     if isnan(delta):
         return None
-    # on the day of expiry a day's decay is no more than what is left to decay
-    inside = max(forward - contract.strike if call else contract.strike - forward, 0.0) * exp(-RATE * years)
-    return NetGreeks(delta, gamma, max(theta / DAYS, min(inside - leg.price, 0.0)), vega * POINT)
+    # an option cannot lose more than its time value, though the formula's rate of the last hours would
+    intrinsic = max(forward - contract.strike if call else contract.strike - forward, 0.0) * exp(-RATE * years)
+    return NetGreeks(delta, gamma, max(theta / DAYS, min(intrinsic - leg.price, 0.0)), vega * POINT)

@@ -153,8 +153,8 @@ def _bare_units(ctx: RequestContext, position: Position) -> int:
 
 
 def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
-    """The stop of a position; `engine` where risk holds the level itself, `hedge` where it only hedges a sold one,
-    `unknown` of a held one until risk has told, as after a start of the gateway."""
+    """The stop of a position. Its state is `engine` where risk holds the level itself, `hedge` where the position only
+    hedges a sold one, and `unknown` before the first heartbeat of risk."""
     shown = ctx.view.stop_of(position)
     beat = ctx.view.beats.get("risk")
     if beat is None and shown["stop_state"] == "none" and (position.quantity or position.quantity_seen):
