@@ -1,8 +1,8 @@
 """Number of examples that hypothesis tries, and how they are drawn. Used by `conftest` and by tests with own numbers.
 
 `make test` and `make test-fast` try the share of them that `TEST_EXAMPLES` says, in per cent, the same each time;
-`make test-all` tries all, drawn from a seed of the run (`--hypothesis-seed`). Rule: a test passes whatever is
-drawn. A share is drawn by itself, and few of its examples are among all: hypothesis begins otherwise if it may try more.
+`make test-all` tries all, drawn from a seed of the run (`--hypothesis-seed`). Rule: a test passes whatever is drawn. A
+share is drawn by itself, and few of its examples are among all: hypothesis begins otherwise when it may try more.
 """
 
 from __future__ import annotations
