@@ -47,6 +47,8 @@ _REASONS = {
     "Insufficient funds", "jKey parameter is invalid",
 }  # fmt: skip
 """Texts of the error bodies with which refusals were tried: an answer that has one hands the broker's reason on."""
+_TRIED_ID = "240001"
+"""The order id with which refusals were tried."""
 _ON_ITS_WAY = ("pendingnew", "transit", "openpending", "putorderreqreceived", "pendingreplace", "modifypending")
 _TEXT_FIELDS = ("price", "trigger_price", "quantity")
 
@@ -338,7 +340,8 @@ def _answer(value: str) -> Body:
         return {"status": 200, "message": ""}
     if text in _REASONS or not text:
         return {"status": int(status), "message": "{reason}"}
-    return {"status": int(status), "message": text.replace("Client error '40", "Client error '{status}': {reason}")}
+    text = text.replace("Client error '40", "Client error '{status}': {reason}").replace(_TRIED_ID, "{orderid}")
+    return {"status": int(status), "message": text}
 
 
 def _refusals(facts: Facts, silent: Silent) -> Body:

@@ -81,14 +81,16 @@ class LiveRows(AnalyzerRows):
         row["order_status"] = form.words[state_of(order)]
         if change_refused and order.is_live and form.refused_change:
             row["order_status"] = form.refused_change
-        row["price"] = 0.0 if request.order_type is OrderType.MARKET else request.price
+        row["price"] = request.price
         row["timestamp"] = format_ist(order.updated_ns if form.last_update else order.placed_ns, form.stamp)
         row["product"] = form.products.get(request.product, row["product"])
         row["pricetype"] = form.types.get(request.order_type, row["pricetype"])
         row["reason"] = row["rejection_reason"]
         if any(part in row["symbol"] for part in form.nfo_if):
             row["exchange"] = "NFO"
-        return _with_texts({name: row[name] for name in (*_ORDER, *form.extra)}, form.text)
+        row = _with_texts({name: row[name] for name in (*_ORDER, *form.extra)}, form.text)
+        # the server itself writes this price, whatever form the broker's has
+        return row | ({"price": 0.0} if request.order_type is OrderType.MARKET else {})
 
     def one_order(self, row: Body, order: BookOrder, trades: Iterable[BookTrade]) -> Body:
         """Build an order's row with its first trade's price, 0 unless its status word is exactly `complete`."""

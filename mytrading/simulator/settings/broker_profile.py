@@ -134,7 +134,8 @@ class MissForm(_Part, frozen=True, kw_only=True):
 
 
 class Answer(_Part, frozen=True, kw_only=True):
-    """The answer to a refused call: 200 is success although refused. `{reason}` and `{status}` are the broker's."""
+    """The answer to a refused call: 200 is success although refused. `{reason}` and `{status}` are the broker's,
+    `{orderid}` is the request's."""
 
     status: int
     message: str = ""
