@@ -444,6 +444,31 @@ def test_cancelling_all_leaves_orders_that_are_partly_filled_where_recorded(name
     assert body["canceled_orders"] == ([part, resting] if "TRIGGER PENDING" in recorded else [resting])
 
 
+@pytest.mark.parametrize("name", [name for name, facts in FACTS.items() if "Replaced" in facts.raw_words()])
+def test_changed_order_rests_in_a_word_of_its_own_and_is_missed_by_cancelling_all(
+    name: str, server: LiveServer
+) -> None:
+    assert "Replaced stay" in FACTS[name].get("cancel-all")
+    stop, resting = server.place(**STOP), server.place(**RESTING)
+    server.change(stop, trigger_price=955.0)
+    shown = server.orders()
+    assert (shown[stop]["order_status"], shown[stop]["trigger_price"]) == (FACTS[name].raw_words()["Replaced"], 955.0)
+    assert shown[resting]["order_status"] == FACTS[name].word("open")
+    assert server.call("cancelallorder", strategy="T")[1]["canceled_orders"] == [resting]
+    server.cancel(stop)
+    assert server.orders()[stop]["order_status"] == "cancelled"
+
+
+@pytest.mark.parametrize("name", ["indmoney"])
+def test_answer_can_bear_an_id_that_names_no_order(server: LiveServer) -> None:
+    (told,) = (value for _, value in FACTS["indmoney"].beginning("place, broker text"))
+    assert told == "success with orderid ORDER_PLACED"
+    server.fault("place_no_id", orderid="ORDER_PLACED", placed=True)
+    fields = {"strategy": "T", "symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 1}
+    assert server.call("placeorder", **fields) == (200, {"status": "success", "orderid": "ORDER_PLACED"})
+    assert [row["quantity"] for row in server.orders().values()] == [1]
+
+
 @pytest.mark.parametrize("name", FACTS)
 def test_ping_reports_openalgos_own_name_of_the_broker(name: str, server: LiveServer) -> None:
     assert server.call("ping")[1]["data"]["broker"] == name

@@ -132,13 +132,19 @@ def _orders(facts: Facts, silent: Silent) -> Body:
         ],
         **_order_time(facts, silent),
         **_names_of_orders(facts, silent),
-        "words": words | _triggered(facts, words, silent),
+        "words": words | _triggered(facts, words, silent) | _changed(facts),
         "raw": {} if follows else raw,
     }
     made["passing"] = next((name for name in raw if _plain(name) in _ON_ITS_WAY), next(iter(raw), ""))
     if not raw:
         silent.append("words of orders on their way")
     return made
+
+
+def _changed(facts: Facts) -> Body:
+    """The word of an order that rests after a change, where a fact says that it stays in a word of its own."""
+    raw, name = facts.raw_words(), "Replaced"
+    return {"changed": raw[name]} if name in facts.get("cancel-all") else {}
 
 
 def _plain(word: str) -> str:
@@ -398,7 +404,8 @@ def _sent(facts: Facts, silent: Silent) -> Body:
 
 def _missed_by_cancel_all(facts: Facts) -> list[str]:
     found = facts.get("cancel-all")
-    return ["partly"] if "PART" in found.upper() or found == "raw Pending, Modified only" else []
+    partly = "PART" in found.upper() or found == "raw Pending, Modified only"
+    return [*(["partly"] if partly else []), *_changed(facts)]
 
 
 def _nothing(facts: Facts, silent: Silent) -> Body:

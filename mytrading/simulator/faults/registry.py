@@ -71,7 +71,8 @@ _ALL = (
     _fault(Target.ORDERS, "place_lost", "drops the connection after `seconds` without placing", seconds=0.0),
     _fault(Target.ORDERS, "place_500_but_placed", "does the work, answers 500", route=""),
     _fault(Target.ORDERS, "place_201", "does the work, answers 201 with an error", route=""),
-    _fault(Target.ORDERS, "place_no_id", "answers success with orderid null; places only with `placed`", placed=False),
+    _fault(Target.ORDERS, "place_no_id",
+           "answers success with orderid null, or with `orderid`; places only with `placed`", placed=False, orderid=""),
     _fault(Target.ORDERS, "reject",
            "refuses a new order with `reason`, answered as behind that broker; with `late` accepts it, then rejects it "
            "in the book", late=False, reason="Rejected by the risk desk", side="", instrument="", pricetype=""),

@@ -74,11 +74,14 @@ class LiveRows(AnalyzerRows):
         """Build the rows of the order book, oldest first."""
         return [self.order(order) for order in orders]
 
-    def order(self, order: BookOrder, *, change_refused: bool = False) -> Body:
-        """Build a row of the order book; `change_refused`: the broker has refused to change or cancel the order."""
-        form, request = self._broker.orders, order.request
+    def order(self, order: BookOrder, *, changed: bool = False, change_refused: bool = False) -> Body:
+        """Build a row of the order book; `changed`: the order was changed, `change_refused`: the broker has refused to
+        change or cancel it."""
+        form, request, state = self._broker.orders, order.request, state_of(order)
         row = super().order(order)
-        row["order_status"] = form.words[state_of(order)]
+        row["order_status"] = form.words[state]
+        if changed and state in ("waiting", "open"):
+            row["order_status"] = form.words.get("changed", form.words[state])
         if change_refused and order.is_live and form.refused_change:
             row["order_status"] = form.refused_change
         row["price"] = request.price

@@ -57,7 +57,8 @@ class SentOrders(_Part, frozen=True, kw_only=True):
 
 
 class OrderForm(_Part, frozen=True, kw_only=True):
-    """Order book rows: words by state, and by the broker's own word (`raw`) for other states.
+    """Order book rows: words by state, and by the broker's own word (`raw`) for other states. With a word for
+    `changed`, orders that rest after a change have it.
 
     Own words of `row_above` take the word of the row above. `text` are the fields given as text, `extra` those that
     rows of most brokers lack. `nfo_if`: a name with one of these letters is shown on NFO. `refused_change` is the word
