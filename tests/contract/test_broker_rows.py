@@ -492,6 +492,16 @@ def test_strangers_rows_stand_beside_ours(name: str, server: LiveServer) -> None
     assert rows["pos"][1]["product"] == missing["product"]
 
 
+@having("product not in its five, positions")
+def test_position_of_an_odd_product_stands_under_that_of_the_row_above(name: str, server: LiveServer) -> None:
+    recorded = FACTS[name].get("product not in its five, positions")
+    assert recorded == "product of the row above; first row: HTTP 500"
+    server.fault("foreign_row", route="positionbook", product="MTF")
+    assert server.call("positionbook")[0] == 500
+    server.place(product="MIS")
+    assert [row["product"] for row in server.book("positionbook")] == ["MIS", "MIS"]
+
+
 @pytest.mark.parametrize("name", ["pocketful"])
 def test_part_of_a_book_can_be_lost(server: LiveServer) -> None:
     done, resting = server.place(), server.place(**RESTING)

@@ -249,6 +249,7 @@ def _positions(facts: Facts, silent: Silent) -> Body:
         "products": _position_products(facts),
         "day_only": "DAY only" in facts.get("position book"),
         "joins_day_list": "net_positions and day_positions" in facts.get("positions"),
+        "odd_product_follows": "product of the row above" in facts.get("product not in its five, positions"),
         "average": _average(facts, silent),
         "nfo_if": _contract_words(facts),
     }

@@ -178,6 +178,13 @@ class LiveRows(AnalyzerRows):
         blank: Body = {**dict.fromkeys(_ORDER, ""), "orderid": None, "price": 0.0, "trigger_price": 0.0, "quantity": 0}
         return [blank] if shows == "blank row" else []
 
+    def odd_product(self, product: str, above: list[Body]) -> str:
+        """Return how a position row below others shows a `product` that is none of ours: as it is, or behind some
+        brokers as that of the row above; "" where there is none, and the server fails."""
+        if not self._broker.positions.odd_product_follows:
+            return product
+        return str(above[-1]["product"]) if above else ""
+
     def missed(self, row: Body, route: str) -> Body:
         """Return a book's row as the broker shows one whose instrument is not in the server's master contract."""
         form, book = self._broker.misses, _BOOK_OF_ROUTE[route]

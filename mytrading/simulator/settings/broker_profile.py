@@ -101,7 +101,8 @@ class PositionForm(_Part, frozen=True, kw_only=True):
     """Position book rows. `fixed` values stand there whatever the market does; `missing` keys are left out.
 
     `average` is that of: net, today (0 for carried units), "buys today", "buys if short". `day_only`: units traded
-    today alone. `joins_day_list`: the day's positions follow the net ones.
+    today alone. `joins_day_list`: the day's positions follow the net ones. `odd_product_follows`: a product that
+    is none of ours is shown as that of the row above.
     """
 
     text: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ class PositionForm(_Part, frozen=True, kw_only=True):
     products: dict[str, str] = {}
     day_only: bool = False
     joins_day_list: bool = False
+    odd_product_follows: bool = False
     average: str = "net"
     nfo_if: tuple[str, ...] = ()
 
