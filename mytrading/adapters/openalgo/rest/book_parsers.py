@@ -270,7 +270,7 @@ def _instrument(row: dict[str, Any], rules: BrokerRules) -> str:
     if not isinstance(symbol, str) or quirks.is_blank(symbol):
         raise _BadRow(f"exchange and symbol are {_shown(exchange)} and {_shown(symbol)}")
     place, name = quirks.contract_of(exchange if isinstance(exchange, str) else "", symbol, rules)
-    if not (place and name):
+    if place not in quirks.EXCHANGES or not name:
         raise _BadRow(f"exchange and symbol are {_shown(exchange)} and {_shown(symbol)}")
     if len(place) + len(name) > MOST_ID:
         raise _BadRow(f"exchange and symbol have {len(place) + len(name)} characters")

@@ -46,6 +46,12 @@ STATUSES: Mapping[str, BrokerStatus] = {word: status for status, words in _WORDS
 
 _NO_IDS = frozenset(("", "none", "null", "nan", "undefined", "0", "0.0"))
 """What stands in place of an order id where a broker gave none."""
+EXCHANGES = frozenset((
+    "NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCDEX", "NCO", "NSE_INDEX", "BSE_INDEX", "MCX_INDEX",
+    "GLOBAL_INDEX", "CRYPTO",
+))  # fmt: skip
+"""OpenAlgo's names. A row under another name may be of any exchange of the same house, say NSE_FO, and so of a contract
+that we hold under NFO: it is no other contract."""
 _SHARES = frozenset(INDEX_EXCHANGES)
 """Exchanges whose contracts are shares; on all others they are futures and options."""
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
