@@ -1,4 +1,4 @@
-"""Differences of brokers behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
+"""Differences of brokers behind OpenAlgo, as tables: names of fields, forms of time, words.
 
 Add a broker's habit here, never a branch there. A broker's time is shown and never decides anything: it has no zone,
 counts whole seconds, and at many brokers moves with every change of the order.
@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.core.time import IST, SECOND
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.orders import TRIGGER_CROSSED
@@ -78,12 +77,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Names of a field in rows of brokers, the usual one first."""
 
-USUAL_MODIFY_RULES = ModifyRules(most=25)
-MODIFY_RULES: Mapping[str, ModifyRules] = {
-    "zerodha": ModifyRules(most=25, after_fill=False)  # none after a part has filled, as users tell
-}
-"""Rules of brokers for changes of resting orders, where they are known to differ from the usual."""
-
 TIME_FORMS = (
     "%Y-%m-%d %H:%M:%S",  # sandbox, Zerodha
     "%Y-%m-%dT%H:%M:%S",
@@ -97,11 +90,6 @@ TIME_FORMS = (
 """Times without a zone are those of India."""
 
 _EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, SECOND))
-
-
-def modify_rules(broker: str) -> ModifyRules:
-    """Return the order modification rules of a broker, by OpenAlgo's name for it; else the usual ones."""
-    return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
 
 
 def field_value(row: Mapping[str, Any], name: str) -> Any:

@@ -16,8 +16,18 @@ from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, combine_fills, with_cancel
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
+from mytrading.core.orders.state_machine import (
+    ABSENT,
+    RESTING,
+    TERMINAL,
+    UNRESOLVED,
+    Fills,
+    combine_fills,
+    has_triggered,
+    is_untriggered_stop,
+    with_cancel,
+)
+from mytrading.messages.enums import BrokerStatus, OrderState, Purpose, Severity
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
@@ -106,7 +116,8 @@ def on_order_row(
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    _learn(oms, order, row, _with_fills(evidence, fills), proven=verdict is V.END_PROVEN)
+    evidence = _with_word(order, row, read, _with_fills(evidence, fills))
+    _learn(oms, order, row, evidence, proven=verdict is V.END_PROVEN)
     return reading.fewer
 
 
@@ -172,6 +183,17 @@ def _judge_fill(
 
 def _with_fills(evidence: OrderEvidence, fills: ReportedFills) -> OrderEvidence:
     return evidence if fills is evidence.fills else replace(evidence, fills=fills)
+
+
+def _with_word(order: Order, row: BrokerOrder, read: BooksRead, evidence: OrderEvidence) -> OrderEvidence:
+    """The evidence with the order book's word for a stop that has not triggered as far as is known."""
+    if not is_untriggered_stop(order):
+        return evidence
+    if row.status is BrokerStatus.TRIGGER_PENDING and (evidence.shown_open_machine_ns or not evidence.shown_waiting):
+        return replace(evidence, shown_waiting=True, shown_open_machine_ns=0)
+    if row.status is BrokerStatus.OPEN and evidence.shown_waiting and not evidence.shown_open_machine_ns:
+        return replace(evidence, shown_open_machine_ns=read.ended_machine_ns)
+    return evidence
 
 
 def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
@@ -260,7 +282,7 @@ def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
 ) -> None:
     fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills)
-    state = _state_after(order, fills, row.status if row else None, proven)
+    state = _state_after(order, fills, row, proven)
     if state in TERMINAL and order.state not in TERMINAL:
         # an order that is replaced keeps the terms for its successor
         change, replaced = evidence.modify, evidence.modify.by_replacement and state is OrderState.CANCELLED
@@ -299,7 +321,8 @@ def _learn(
         oms.request_read(order.account, "unproven", positions=isinstance(end, Disputed))
 
 
-def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:
+def _state_after(order: Order, fills: Fills, row: BrokerOrder | None, proven: bool) -> OrderState:
+    status = row.status if row is not None else None
     if fills.confirmed >= order.quantity:
         return OrderState.FILLED
     if proven and status in ENDS and fills.seen == fills.confirmed:
@@ -308,9 +331,8 @@ def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven
         return order.state
     if fills.seen:
         return OrderState.PARTIALLY_FILLED
-    if order.order_type in (OrderType.SL, OrderType.SL_M) and status is BrokerStatus.OPEN:
-        return OrderState.TRIGGERED
-    return OrderState.TRIGGERED if order.state is OrderState.TRIGGERED else OrderState.ACCEPTED
+    triggered = order.state is OrderState.TRIGGERED or (row is not None and has_triggered(order, row))
+    return OrderState.TRIGGERED if triggered else OrderState.ACCEPTED
 
 
 def _event(order: Order, state: OrderState, fills: Fills) -> str:

@@ -1,0 +1,181 @@
+"""Stops that their broker shows as `open` while they wait for their trigger, and how one that triggered is known.
+
+At more than half of the brokers a waiting stop is `open` in the order book; taken for a triggered one it closed every
+position five seconds after its entry.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.oms import OmsLimits
+from mytrading.core.orders.state_machine import TRIGGERED, is_untriggered_stop
+from mytrading.messages.brokers import UNLISTED
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome
+from mytrading.messages.orders import OrderChanged
+from tests.kit.fake_broker import BECOMES_LIMIT, OPEN_ALL_ALONG, SECOND, TELLS_TRIGGERED, OrderBench, Placed, Words
+from tests.kit.oms_protection import guarded, live, settle, stops
+from tests.kit.state_digest import state_digest
+
+FLAPPING = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.OPEN)
+
+
+def bench_with(words: Words) -> OrderBench:
+    bench = OrderBench(words=words)
+    bench.check_purity = True
+    return bench
+
+
+def nothing_is_closed(bench: OrderBench) -> None:
+    (stop,) = stops(bench)
+    assert bench.machine.goals() == [] and bench.calls == [] and live(bench) == 50
+    assert is_untriggered_stop(stop) and "STOP_FAILED" not in bench.codes()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_waiting_stop_shown_open_closes_nothing() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    for _ in range(60):
+        bench.tick(1 * SECOND)
+        bench.read()
+        bench.report(stop)
+    nothing_is_closed(bench)
+
+
+def test_waiting_stop_shown_open_in_the_book_and_pending_in_updates_closes_nothing() -> None:
+    """At six brokers book and stream differ; the book's word made it triggered although the stream said it waits."""
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    for _ in range(30):
+        bench.report(stop, status=BrokerStatus.TRIGGER_PENDING)
+        bench.tick(1 * SECOND)
+        bench.read()
+    nothing_is_closed(bench)
+
+
+def test_word_that_flaps_between_pending_and_open_closes_nothing() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    for turn in range(40):
+        stop.words = Words(waiting=FLAPPING[turn % 2])
+        bench.tick(1 * SECOND)
+        bench.read()
+    nothing_is_closed(bench)
+
+
+def test_restart_beside_a_stop_shown_open_closes_nothing() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    guarded(bench)
+    for _ in range(3):
+        bench.crash(("main",))
+        settle(bench, 8)
+    nothing_is_closed(bench)
+
+
+def test_broker_of_no_table_shows_its_waiting_stop_open_and_nothing_is_closed() -> None:
+    """The cautious row."""
+    bench = OrderBench(OmsLimits(unlisted=UNLISTED), words=OPEN_ALL_ALONG)
+    guarded(bench)
+    settle(bench, 30)
+    nothing_is_closed(bench)
+
+
+def triggered(bench: OrderBench, stop: Placed, way: str) -> None:
+    bench.broker.trigger(stop)
+    if way == "update":
+        bench.report(stop)
+    bench.tick(1 * SECOND)
+    bench.read()
+
+
+@pytest.mark.parametrize("words", [TELLS_TRIGGERED, BECOMES_LIMIT])
+@pytest.mark.parametrize("way", ["book", "update"])
+def test_stop_that_has_triggered_by_word_or_type_and_does_not_fill_is_handed_over(words: Words, way: str) -> None:
+    bench = bench_with(words)
+    stop = guarded(bench)
+    settle(bench, 8)
+    nothing_is_closed(bench)
+    triggered(bench, stop, way)
+    assert stops(bench)[0].state is OrderState.TRIGGERED and bench.machine.goals() == []
+    settle(bench, 8)
+    (goal,) = bench.machine.goals()
+    assert goal.reason == "its stop has triggered and does not fill" and "STOP_FAILED" in bench.codes()
+    assert [placed.quantity for placed in bench.broker.orders.values() if placed.open] == [50]
+
+
+@pytest.mark.parametrize("status", [BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER])
+def test_type_of_a_row_that_says_the_stop_waits_or_says_nothing_proves_no_trigger(status: BrokerStatus) -> None:
+    bench = bench_with(Words(waiting=status))
+    stop = guarded(bench)
+    for _ in range(8):
+        bench.report(stop, order_type=OrderType.LIMIT)
+        bench.tick(1 * SECOND)
+    nothing_is_closed(bench)
+
+
+def test_part_fill_of_a_stop_shown_open_is_a_trigger_that_hands_over() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    bench.broker.trade(stop, 20, 90.0)
+    bench.report(stop)
+    bench.read()
+    assert stops(bench)[0].state in TRIGGERED
+    settle(bench, 9)
+    (goal,) = bench.machine.goals()
+    assert goal.reason == "its stop has triggered and does not fill"
+    assert [placed.quantity for placed in bench.broker.orders.values() if placed.open] == [30]
+
+
+def test_waiting_stop_shown_open_can_be_moved() -> None:
+    """It was refused as triggered, and a change that was made was taken as done whatever trigger the book showed."""
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    settle(bench, 3)
+    bench.ask_modify(name, trigger_price=92.0)
+    bench.tick()
+    (call,) = bench.calls
+    bench.end(call, Outcome.ACCEPTED)
+    bench.read()
+    assert (bench.order(name).trigger_price, bench.order(name).evidence.modify.unproven) == (90.0, True)
+    bench.broker.modify(call.order)
+    bench.tick(1 * SECOND)
+    bench.read()
+    assert (bench.order(name).trigger_price, stop.trigger_price) == (92.0, 92.0)
+    assert [level.trigger for level in bench.machine.state.open_protections()] == [92.0]
+
+
+def test_stop_shown_open_that_was_moved_at_the_terminal_is_followed() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    stop.trigger_price, stop.price = 94.0, 91.0
+    settle(bench, 5)
+    (level,) = bench.machine.state.open_protections()
+    assert (level.trigger, level.limit, stop.modifies) == (94.0, 91.0, 0)
+
+
+def test_books_turn_from_pending_to_open_is_noted_once_and_forgotten_when_it_turns_back() -> None:
+    bench = bench_with(Words())
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    assert bench.order(name).evidence.shown_waiting and not bench.order(name).evidence.shown_open_machine_ns
+    bench.broker.trigger(stop)
+    for _ in range(5):
+        bench.tick(1 * SECOND)
+        bench.read()
+    noted = [row for row in bench.rows if isinstance(row, OrderChanged) and row.order.evidence.shown_open_machine_ns]
+    assert len({row.order.evidence.shown_open_machine_ns for row in noted}) == 1
+    assert bench.order(name).evidence.shown_open_machine_ns
+    stop.status = BrokerStatus.TRIGGER_PENDING
+    bench.tick(1 * SECOND)
+    bench.read()
+    assert not bench.order(name).evidence.shown_open_machine_ns
+    nothing_is_closed(bench)
+
+
+def test_stop_shown_open_all_along_has_not_turned() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    settle(bench, 6)
+    bench.report(stop, status=BrokerStatus.TRIGGER_PENDING)
+    settle(bench, 6)
+    assert not stops(bench)[0].evidence.shown_open_machine_ns
