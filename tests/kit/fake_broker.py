@@ -25,7 +25,7 @@ from mytrading.messages.control import (
     TradingState,
     WithdrawRequested,
 )
-from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Product, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Side
 from mytrading.messages.orders import CallOutcome, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.reports import (
     BooksRead,
@@ -491,6 +491,13 @@ class OrderBench:
     def codes(self) -> set[str]:
         """Codes of all alerts so far."""
         return {alert.code for alert in self.alerts}
+
+    def no_waiting_stop_is_taken_for_triggered(self) -> None:
+        """Check that each stop that counts as triggered has, or has filled in part."""
+        for order in self.machine.state.orders.values():
+            if order.state is OrderState.TRIGGERED:
+                placed = self.broker.orders[order.broker_order_id]
+                assert placed.triggered or placed.filled, f"{order.client_order_id} waits for its trigger"
 
     def entry_type(self, name: str) -> OrderType:
         """The type of an order."""
