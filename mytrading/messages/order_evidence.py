@@ -108,7 +108,8 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `seen_machine_ns` is when the newest evidence of `end` or `match` was seen. `flapped`: books took back what they had
     shown of an end, so the next proof takes longer. `match` is the search for the broker id of an order without one.
     `shown_waiting`: the order book has shown this stop waiting for its trigger; since `shown_open_machine_ns` (0: it
-    does not) it shows it open instead, which proves nothing at any broker.
+    does not) it shows it open instead, which proves nothing at any broker. `shown_stop`: the order book has shown it
+    with a stop's type; the last `limit_reads` books in a row showed it as LIMIT or MARKET (2: it has triggered).
     """
 
     fills: ReportedFills = NO_FILLS
@@ -120,3 +121,5 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     modify: ModifyState = NO_MODIFY
     shown_waiting: bool = False
     shown_open_machine_ns: int = 0
+    shown_stop: bool = False
+    limit_reads: int = 0

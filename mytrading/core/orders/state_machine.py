@@ -14,15 +14,17 @@ from msgspec.structs import replace
 
 from mytrading.core.time import ist_date
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Side
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, ReportedFills
 from mytrading.messages.orders import NO_CALL, EntryPlan, Order, PlacingCall
-from mytrading.messages.reports import BrokerOrder
 
 S = OrderState
 
 TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST, S.RECORDED})
 """Final states; late reports may still move the ones that the broker ended."""
+
+STOP_TYPES = frozenset({OrderType.SL, OrderType.SL_M})
+"""Types of orders that wait for a trigger."""
 
 RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
 """Known to be at the broker under its own id."""
@@ -118,17 +120,6 @@ def is_of_day(order: Order, day: str) -> bool:
 def is_untriggered_stop(order: Order) -> bool:
     """True for a stop order that the broker has accepted and that nothing proves to have triggered."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
-
-
-def has_triggered(order: Order, row: BrokerOrder) -> bool:
-    """True if a broker's row or update proves that an order with a trigger has triggered: a word that the broker gives
-    to those alone, or a type that has become LIMIT or MARKET. `open` proves nothing: most brokers say it of a stop that
-    waits."""
-    if order.order_type not in (OrderType.SL, OrderType.SL_M):
-        return False
-    if row.status is BrokerStatus.TRIGGERED:
-        return True
-    return row.status is BrokerStatus.OPEN and row.order_type in (OrderType.LIMIT, OrderType.MARKET)
 
 
 def first_trigger(orders: Iterable[Order]) -> float | None:

@@ -12,7 +12,7 @@ from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
-from mytrading.core.orders.state_machine import has_triggered, is_live, with_cancel, with_modify
+from mytrading.core.orders.state_machine import STOP_TYPES, is_live, with_cancel, with_modify
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Purpose, Severity
 from mytrading.messages.order_evidence import ModifyState, OrderEvidence, OrderTerms
@@ -287,8 +287,13 @@ def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
     """True if a row has the wanted terms, as far as they are others than the order's and a broker shows them."""
     price = min(abs(wanted.price - order.price), abs(row.price - wanted.price)) < SAME
     apart = min(abs(wanted.trigger_price - order.trigger_price), abs(row.trigger_price - wanted.trigger_price))
-    trigger = apart < SAME or has_triggered(order, row)
+    trigger = apart < SAME or _has_triggered(order, row)
     return price and trigger and row.quantity == wanted.quantity
+
+
+def _has_triggered(order: Order, row: BrokerOrder) -> bool:
+    """True if an order's trigger is over, so that it does not matter what a row shows of it."""
+    return order.state is OrderState.TRIGGERED or row.status is BrokerStatus.TRIGGERED
 
 
 def _counted(oms: OrderDecision, order: Order, read: BooksRead, event: str, gap: int) -> Order | None:
@@ -326,7 +331,7 @@ def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
     shown: dict[str, float] = {"quantity": row.quantity} if row.quantity > order.filled_seen else {}
     if order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price > 0:
         shown |= {"price": row.price}
-    waits = order.order_type in (OrderType.SL, OrderType.SL_M) and not has_triggered(order, row)
+    waits = order.order_type in STOP_TYPES and not _has_triggered(order, row)
     if waits and row.trigger_price > 0:
         shown |= {"trigger_price": row.trigger_price}
     return shown

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, OrderChanged, ProtectionChanged
-from tests.kit.fake_broker import BECOMES_LIMIT, SECOND, TELLS_TRIGGERED, OrderBench, Placed, Words
+from tests.kit.fake_broker import SECOND, TELLS_TRIGGERED, OrderBench, Placed
 from tests.kit.oms_protection import PLAN, entered, guarded, live, settle, stops
 from tests.kit.state_digest import state_digest
 
@@ -255,9 +255,8 @@ def test_refused_stop_is_tried_again_and_then_the_position_is_closed(bench: Orde
     assert any(call.order.purpose is Purpose.EXIT for call in bench.calls)
 
 
-@pytest.mark.parametrize("words", [TELLS_TRIGGERED, BECOMES_LIMIT])
-def test_stop_that_triggers_and_does_not_fill_is_chased(words: Words) -> None:
-    bench = OrderBench(words=words)
+def test_stop_that_triggers_and_does_not_fill_is_chased() -> None:
+    bench = OrderBench(words=TELLS_TRIGGERED)
     stop = guarded(bench)
     bench.broker.trigger(stop)
     bench.report(stop)

@@ -13,8 +13,8 @@ from mytrading.core.orders.state_machine import TRIGGERED, is_untriggered_stop
 from mytrading.messages.brokers import UNLISTED
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome
 from mytrading.messages.orders import OrderChanged
-from tests.kit.fake_broker import BECOMES_LIMIT, OPEN_ALL_ALONG, SECOND, TELLS_TRIGGERED, OrderBench, Placed, Words
-from tests.kit.oms_protection import guarded, live, settle, stops
+from tests.kit.fake_broker import BECOMES_LIMIT, OPEN_ALL_ALONG, SECOND, TELLS_TRIGGERED, OrderBench, Words
+from tests.kit.oms_protection import entered, guarded, live, settle, stops
 from tests.kit.state_digest import state_digest
 
 FLAPPING = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.OPEN)
@@ -83,36 +83,80 @@ def test_broker_of_no_table_shows_its_waiting_stop_open_and_nothing_is_closed() 
     assert trouble(bench) == []
 
 
-def triggered(bench: OrderBench, stop: Placed, way: str) -> None:
-    bench.broker.trigger(stop)
-    if way == "update":
-        bench.report(stop)
-    bench.tick(1 * SECOND)
-    bench.read()
-
-
-@pytest.mark.parametrize("words", [TELLS_TRIGGERED, BECOMES_LIMIT])
 @pytest.mark.parametrize("way", ["book", "update"])
-def test_stop_that_has_triggered_by_word_or_type_and_does_not_fill_is_handed_over(words: Words, way: str) -> None:
-    bench = bench_with(words)
+def test_stop_that_has_triggered_by_its_brokers_word_and_does_not_fill_is_handed_over(way: str) -> None:
+    bench = bench_with(TELLS_TRIGGERED)
     stop = guarded(bench)
     settle(bench, 8)
     assert trouble(bench) == []
-    triggered(bench, stop, way)
+    bench.broker.trigger(stop)
+    bench.report(stop) if way == "update" else bench.read()
     assert stops(bench)[0].state is OrderState.TRIGGERED and bench.machine.goals() == []
-    settle(bench, 8)
+    handed_over(bench)
+
+
+def handed_over(bench: OrderBench) -> None:
+    settle(bench, 9)
     (goal,) = bench.machine.goals()
     assert goal.reason == "its stop has triggered and does not fill" and "STOP_FAILED" in bench.codes()
     assert [placed.quantity for placed in bench.broker.orders.values() if placed.open] == [50]
+
+
+def test_stop_whose_type_became_limit_in_two_books_has_triggered_and_is_handed_over() -> None:
+    bench = bench_with(BECOMES_LIMIT)
+    stop = guarded(bench)
+    settle(bench, 8)
+    bench.broker.trigger(stop)
+    bench.read()
+    assert trouble(bench) == []
+    asked = bench.reads_wanted
+    bench.tick(1 * SECOND)
+    assert bench.reads_wanted == asked + 1, "the second book is asked for"
+    bench.read()
+    assert stops(bench)[0].state is OrderState.TRIGGERED and bench.machine.goals() == []
+    handed_over(bench)
+
+
+def test_type_of_updates_proves_no_trigger() -> None:
+    """Some types are made of a frame's fields, and a frame that lacks the trigger is a LIMIT."""
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    for _ in range(20):
+        bench.report(stop, order_type=OrderType.LIMIT, trigger_price=0.0)
+        bench.tick(1 * SECOND)
+    assert trouble(bench) == []
+
+
+def test_stop_that_the_book_shows_as_limit_from_the_start_has_not_become_one() -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    entered(bench)
+    bench.accept().order_type = OrderType.LIMIT
+    for _ in range(20):
+        bench.read()
+        bench.tick(1 * SECOND)
+    assert trouble(bench) == []
 
 
 @pytest.mark.parametrize("status", [BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER])
 def test_type_of_a_row_that_says_the_stop_waits_or_says_nothing_proves_no_trigger(status: BrokerStatus) -> None:
     bench = bench_with(Words(waiting=status))
     stop = guarded(bench)
-    for _ in range(8):
-        bench.report(stop, order_type=OrderType.LIMIT)
+    stop.order_type = OrderType.LIMIT
+    for _ in range(20):
+        bench.read()
         bench.tick(1 * SECOND)
+    assert trouble(bench) == []
+
+
+@pytest.mark.parametrize("books", [1, 2, 3])
+def test_type_that_a_few_books_had_wrong_closes_nothing(books: int) -> None:
+    bench = bench_with(OPEN_ALL_ALONG)
+    stop = guarded(bench)
+    for _ in range(4):
+        for shown in (*[OrderType.LIMIT] * books, *[OrderType.SL] * 4):
+            stop.order_type = shown
+            bench.read()
+            bench.tick(1 * SECOND)
     assert trouble(bench) == []
 
 

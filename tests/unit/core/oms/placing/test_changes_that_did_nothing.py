@@ -103,6 +103,17 @@ def test_change_that_takes_effect_within_the_fifteen_seconds_is_done() -> None:
     assert alerts(bench, "STOP_NOT_MOVED") == []
 
 
+def test_change_that_takes_effect_after_it_was_refused_is_followed_and_not_taken_back() -> None:
+    bench = deaf_bench()
+    stop = guarded(bench)
+    move(bench, 92.0)
+    settle(bench, 25)
+    stop.trigger_price, stop.price = 92.0, 89.0
+    settle(bench, 25)
+    (level,) = bench.machine.state.open_protections()
+    assert (level.trigger, level.limit, change_calls(bench), stop.trigger_price) == (92.0, 89.0, 1, 92.0)
+
+
 def test_operators_move_that_did_nothing_ends_refused_and_the_old_level_stays_in_force() -> None:
     bench = deaf_bench()
     stop, name = guarded(bench), stops(bench)[0].client_order_id
