@@ -17,7 +17,7 @@ _MODIFY = {
     "answered_machine_ns": "modify_machine_ns", "not_before_machine_ns": "modify_wait_ns", "reads": "modify_reads",
     "doubt_machine_ns": "modify_doubt_ns", "by_replacement": "replacing",
 }  # fmt: skip
-"""Names of the fields in a flat row; what is only remembered to judge a next answer (`accepted`, `refused`) has none."""
+"""Names of the fields in a flat row; what is remembered for the next answer (`accepted`, `refused`) has none."""
 _TERMS = {"price": "wanted_price", "trigger_price": "wanted_trigger", "quantity": "wanted_quantity"}
 _WORDS = {"disputed": "alive", "fewer_filled": "fewer"}
 _PARTS = ("call", "plan", "links", "evidence")
