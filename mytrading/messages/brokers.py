@@ -18,6 +18,10 @@ SANDBOX = "sandbox"
 """The row of OpenAlgo's own sandbox, which holds in analyze mode whichever broker the server names."""
 
 
+UNNAMED = "unnamed"
+"""What stands for the broker of a server whose ping names none: a broker of no row."""
+
+
 class Standing(StrEnum):
     """Whether live entries may be sent to a broker."""
 

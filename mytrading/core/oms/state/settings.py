@@ -72,6 +72,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Rules of brokers that differ from the usual, by account."""
     brokers: dict[str, BrokerRules] = {}
     """The table of brokers, by OpenAlgo's name."""
+    accepted_brokers: tuple[str, ...] = ()
+    """Refused brokers that the operator takes as they are (ACCEPTED_BROKERS), by OpenAlgo's name."""
     unlisted: BrokerRules = PLAIN
     """The row of an account whose broker is not known yet or is in no table."""
     modify_gap: int = 2 * SECOND

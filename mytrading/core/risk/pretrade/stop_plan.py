@@ -51,11 +51,13 @@ class PriceBand(NamedTuple):
 
 def stop_holder(case: PreTradeContext) -> StopPlan:
     """Return who watches the stop of an entry, broker or risk: as for the position it adds to, else as configured. Risk
-    does where the exchange would reject the stop order, and for a bought leg that covers a sold one, since the exchange
-    would close that cover first."""
+    does where the broker keeps no stops, where the exchange would reject the stop order, and for a bought leg that
+    covers a sold one, since the exchange would close that cover first."""
     if case.guard is not None:
         return case.guard
     plan = _plan_of(case)
+    if plan is _BROKER and not case.broker_keeps_stops:
+        return _ENGINE
     if plan is not _BROKER or case.instrument is None or case.price <= 0:
         return plan
     if case.covers:
@@ -95,6 +97,11 @@ def stop_problem(case: PreTradeContext) -> str:
     """Return why an entry of this case can have no stop; empty if it can, or needs none."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
+    if case.guard is _BROKER and not case.broker_keeps_stops:
+        return (
+            f"the stop of what is held is one for the broker, which keeps none, so the units added to it "
+            f"({case.leg.instrument}) would have none; close the position first"
+        )
     if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
         entry = case.side
         if not can_stop_rest(case.instrument, entry, case.guard_level, *_prices(case)):
