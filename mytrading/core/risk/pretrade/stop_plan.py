@@ -97,11 +97,6 @@ def stop_problem(case: PreTradeContext) -> str:
     """Return why an entry of this case can have no stop; empty if it can, or needs none."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
-    if case.guard is _BROKER and not case.broker_keeps_stops:
-        return (
-            f"the stop of what is held is one for the broker, which keeps none, so the units added to it "
-            f"({case.leg.instrument}) would have none; close the position first"
-        )
     if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
         entry = case.side
         if not can_stop_rest(case.instrument, entry, case.guard_level, *_prices(case)):
