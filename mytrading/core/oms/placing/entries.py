@@ -254,7 +254,7 @@ def stop_at_other_broker(oms: OrderDecision, account: str, before: str, broker: 
     oms.emit(row)
     cure = "log the server in to the broker of this account, or, if the change is meant and nothing is held at"
     oms.alert(code, Severity.CRITICAL, churn_alert_subject(row), f"{what}: no entries, exits go on; {cure} {before}, "
-              f"`mytrading resume {account}`")  # fmt: skip
+              f"`mytrading resume --account {account}`")  # fmt: skip
 
 
 def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
