@@ -5,13 +5,14 @@ A word behind `brokers` that is no command of the group is a broker's name, in a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from mytrading.cli.shell.failures import USAGE, exit_on_errors, fail
-from mytrading.cli.shell.options import AsJson, completion
+from mytrading.cli.shell.options import AsJson, Profile, completion
 from mytrading.cli.shell.output import print_json, print_rows
 
 _COLUMNS = ("name", "standing", "waiting_stop", "updates", "trade_quantity", "positions", "stop_move", "stops")
@@ -72,3 +73,22 @@ def show(
         print_json(broker_body(rules))
         return
     print("\n".join(broker_lines(rules)))
+
+
+@app.command()
+def check(
+    account: str = typer.Option("", "--account", "-a", help="Account; default: the primary."),
+    symbol: str = typer.Option("", "--symbol", metavar="SHARE", help="A cheap share, say NSE:YESBANK, the default."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    output: Path | None = typer.Option(None, "--output", help="Folder of the report; default: the state folder."),  # noqa: B008
+    forget: bool = typer.Option(False, "--forget", help="Forget what an earlier check left, once you looked."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Try an account's broker in the session, with its stack down: one share, far from the market, taken back."""
+    with exit_on_errors():
+        from mytrading.cli.brokers.check import CheckOptions, run_check
+        from mytrading.cli.shell.target import running_or_configured_stack
+
+        config = running_or_configured_stack(profile).config
+        run_check(config, CheckOptions(account, symbol, yes, forget, as_json, output))

@@ -8,7 +8,16 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.shell.failures import CONFIGURATION, ERROR, NOT_RUNNING, TIMED_OUT, USAGE, exit_on_errors, fail, find_stack
+from mytrading.cli.shell.failures import (
+    CONFIGURATION,
+    ERROR,
+    NOT_RUNNING,
+    TIMED_OUT,
+    USAGE,
+    exit_on_errors,
+    fail,
+    find_stack,
+)
 from mytrading.cli.shell.options import AsJson, Deadline, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows
 from mytrading.cli.trading.levels import flatten_before_down
