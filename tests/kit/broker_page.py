@@ -89,7 +89,7 @@ def _notes(brokers: list[BrokerRules]) -> list[str]:
 
 
 def _conformance(path: Path) -> list[str]:
-    lines = ["## Conformance", "", "<!-- from docs/brokers.json, which `make brokers` writes -->", ""]
+    lines = ["## Conformance", "", "<!-- the result of the last conformance run, by tests.kit.broker_page -->", ""]
     if not path.exists():
         return [*lines, "Not run yet.", ""]
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

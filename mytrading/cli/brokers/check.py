@@ -31,7 +31,7 @@ from mytrading.operations.broker_trial.ending import Ending
 from mytrading.operations.broker_trial.report import TrialReport, make_report, report_lines
 from mytrading.operations.broker_trial.sent_orders import FOLDER, SentOrders, sent_orders_path
 from mytrading.operations.broker_trial.server import TrialServer
-from mytrading.operations.broker_trial.trial import DEAREST, PlannedOrder, Trial, plan_orders
+from mytrading.operations.broker_trial.trial import DEAREST, BrokerTrial, PlannedOrder, plan_orders
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.host.paths import account_lock_path, state_base
 from mytrading.runtime.supervision.instance_lock import InstanceLock
@@ -76,7 +76,7 @@ def run_check(config: RunConfig, options: CheckOptions) -> None:
         _check_session(config, ending.server, options.symbol)
         instrument, planned = _plan(ending.server, rules, options.symbol)
         _ask(broker, rules, instrument, planned, yes=options.yes)
-        trial = Trial(ending, print_note)
+        trial = BrokerTrial(ending, print_note)
         if problem := trial.begin(instrument, broker, time.time_ns()):
             fail(ERROR, problem)
         problems = _run(trial, ending, planned)
@@ -197,7 +197,7 @@ def _ask(broker: str, rules: BrokerRules, instrument: str, planned: list[Planned
         fail(USAGE, "nothing was sent")
 
 
-def _run(trial: Trial, ending: Ending, planned: list[PlannedOrder]) -> list[str]:
+def _run(trial: BrokerTrial, ending: Ending, planned: list[PlannedOrder]) -> list[str]:
     """Run the trial; then, also after an interrupt, take back what it left."""
     interrupted = False
     before = signal.signal(signal.SIGTERM, _interrupt)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from msgspec.structs import replace
 
-from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows, progress_bar
 from mytrading.config.problems import ConfigurationError
@@ -148,8 +148,10 @@ def _account_checks(quick: bool) -> Checks:
 
 
 def check_before_start(stack: TradingOrchestrator) -> None:
-    """Check machine and servers as `up` does before it starts processes; prints warnings and failures to stderr."""
+    """Check machine and servers as `up` does before it starts processes; prints warnings and failures to stderr. Ends
+    the command where nothing may be entered and nothing is held."""
     from mytrading.cli.doctor.checks import CheckContext, Verdict, check_other_accounts, run_checks, run_in_parallel
+    from mytrading.operations.refused_start import refused_start
 
     context = CheckContext(stack, hurried=True)
     source = context.for_quote_source()
@@ -163,6 +165,8 @@ def check_before_start(stack: TradingOrchestrator) -> None:
     for row in chain(*looks, check_other_accounts(context, _account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
             print_note(f"doctor: {row.title}: {row.found} → {row.cure}")
+    if refusal := refused_start(stack.config):
+        fail(CONFIGURATION, refusal)
 
 
 @contextmanager

@@ -8,16 +8,7 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.shell.failures import (
-    CONFIGURATION,
-    ERROR,
-    NOT_RUNNING,
-    TIMED_OUT,
-    USAGE,
-    exit_on_errors,
-    fail,
-    find_stack,
-)
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Deadline, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows
 from mytrading.cli.trading.levels import flatten_before_down
@@ -51,13 +42,10 @@ def up(
         from mytrading.cli.doctor.command import check_before_start
         from mytrading.cli.shell.start import StartOptions, prepare_stack, start_stack
         from mytrading.cli.stack.viewer import StackWatch, watch_stack
-        from mytrading.operations.refused_start import refused_start
 
         wanted = StartOptions(simulator, replay, speed, fresh, dry_run, log_level, profile, not no_console)
         orchestrator = prepare_stack(wanted)
         check_before_start(orchestrator)
-        if refusal := refused_start(orchestrator.config):
-            fail(CONFIGURATION, refusal)
         view = StackWatch(seconds=seconds, as_json=as_json, detach=detach)
         view.install_signal_handlers()
         view.story = start_stack(orchestrator, fresh)

@@ -44,7 +44,7 @@ _MARKET = {
 }  # fmt: skip
 
 
-class Fact(NamedTuple):
+class BrokerFact(NamedTuple):
     """A property of a broker: its key in JSON, its name on screens, and its text."""
 
     key: str
@@ -63,19 +63,19 @@ def _stops(rules: BrokerRules) -> str:
 
 
 FACTS = (
-    Fact("waiting_stop", "waiting stop in the order book", lambda rules: _words(rules.waiting_stop)),
-    Fact("waiting_stop_updates", "in order updates",
+    BrokerFact("waiting_stop", "waiting stop in the order book", lambda rules: _words(rules.waiting_stop)),
+    BrokerFact("waiting_stop_updates", "in order updates",
          lambda rules: "–" if rules.updates is False else _words(rules.waiting_stop_updates)),
-    Fact("updates", "order updates",
+    BrokerFact("updates", "order updates",
          lambda rules: NOT_KNOWN if rules.updates is None else "yes" if rules.updates else "none"),
-    Fact("trade_quantity", "a trade row counts", lambda rules: _TRADE_ROWS.get(rules.trade_quantity, NOT_KNOWN)),
-    Fact("trade_order_id", "under whose id", lambda rules: _TRADE_IDS.get(rules.trade_order_id, NOT_KNOWN)),
-    Fact("positions", "position book", lambda rules: _POSITIONS.get(rules.positions, NOT_KNOWN)),
-    Fact("stop_move", "a stop is moved by", lambda rules: _MOVING.get(rules.stop_move, NOT_KNOWN)),
-    Fact("stops", "stops rest", _stops),
-    Fact("order_types", "order types",
+    BrokerFact("trade_quantity", "a trade row counts", lambda rules: _TRADE_ROWS.get(rules.trade_quantity, NOT_KNOWN)),
+    BrokerFact("trade_order_id", "under whose id", lambda rules: _TRADE_IDS.get(rules.trade_order_id, NOT_KNOWN)),
+    BrokerFact("positions", "position book", lambda rules: _POSITIONS.get(rules.positions, NOT_KNOWN)),
+    BrokerFact("stop_move", "a stop is moved by", lambda rules: _MOVING.get(rules.stop_move, NOT_KNOWN)),
+    BrokerFact("stops", "stops rest", _stops),
+    BrokerFact("order_types", "order types",
          lambda rules: NOT_KNOWN if rules.standing is Standing.UNLISTED else ", ".join(rules.order_types)),
-    Fact("market_form", "MARKET leaves as", lambda rules: _MARKET.get(rules.market_form, NOT_KNOWN)),
+    BrokerFact("market_form", "MARKET leaves as", lambda rules: _MARKET.get(rules.market_form, NOT_KNOWN)),
 )  # fmt: skip
 
 

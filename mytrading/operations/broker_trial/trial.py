@@ -30,7 +30,7 @@ DEAREST = 3_000.0
 """Rupees: more than a share of a trial may cost."""
 
 
-class Prices(NamedTuple):
+class OrderPrices(NamedTuple):
     """A price (or trigger) and its limit, in rupees; the limit of a LIMIT order is its price, its trigger 0."""
 
     price: float
@@ -42,8 +42,8 @@ class PlannedOrder(NamedTuple):
 
     name: str
     order_type: OrderType
-    first: Prices
-    then: Prices
+    first: OrderPrices
+    then: OrderPrices
 
     @property
     def text(self) -> str:
@@ -61,8 +61,8 @@ class Observed(msgspec.Struct, kw_only=True):
 
     name: str
     order_type: OrderType
-    first: Prices
-    then: Prices
+    first: OrderPrices
+    then: OrderPrices
     answers: dict[str, str] = {}
     seconds: dict[str, float] = {}
     messages: dict[str, str] = {}
@@ -85,12 +85,12 @@ def plan_orders(ltp: float, previous_close: float, tick: float, *, stops: bool) 
     if not ltp * (1 - _LEAST) > low > tick or (stops and not high > ltp * (1 + _LEAST)):
         return f"{ltp:g} is too near its price band (last close {close:g}) or too cheap; try another --symbol"
     nearer = _on_tick(low + step, tick, up=False)
-    orders = [PlannedOrder(LIMIT_ORDER, OrderType.LIMIT, Prices(low, 0.0), Prices(nearer, 0.0))]
+    orders = [PlannedOrder(LIMIT_ORDER, OrderType.LIMIT, OrderPrices(low, 0.0), OrderPrices(nearer, 0.0))]
     if stops:
-        first = Prices(_on_tick(high + step, tick, up=True), high)
+        first = OrderPrices(_on_tick(high + step, tick, up=True), high)
         lower = _on_tick(high - step, tick, up=True)
         orders.append(
-            PlannedOrder(STOP_ORDER, OrderType.SL, first, Prices(_on_tick(lower + step, tick, up=True), lower))
+            PlannedOrder(STOP_ORDER, OrderType.SL, first, OrderPrices(_on_tick(lower + step, tick, up=True), lower))
         )
     return orders
 
@@ -100,7 +100,7 @@ def _on_tick(price: float, tick: float, *, up: bool) -> float:
     return round((math.ceil(ticks - 1e-6) if up else math.floor(ticks + 1e-6)) * tick, 4)
 
 
-class Trial:
+class BrokerTrial:
     """One run at one server; `observed` grows as it goes on, so that a report can be made of a broken one too."""
 
     def __init__(self, ending: Ending, say: Callable[[str], None]) -> None:
@@ -199,7 +199,7 @@ def _is_settled(row: SeenOrder) -> bool:
     return row.order.status is not BrokerStatus.OTHER
 
 
-def _bears(row: SeenOrder, prices: Prices) -> bool:
+def _bears(row: SeenOrder, prices: OrderPrices) -> bool:
     found = row.order
     return abs(found.price - prices.price) < 0.006 and abs(found.trigger_price - prices.trigger) < 0.006
 
