@@ -6,6 +6,7 @@ One file of JSON lines for each account, synced line by line, removed once nothi
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,11 +87,11 @@ class SentOrders:
         self.path = path
         self.began: TrialBegan | None = None
         self.orders: dict[str, SentOrder] = {}
-        for line in path.read_bytes().splitlines() if path.exists() else ():
-            try:
+        written = path.read_bytes() if path.exists() else b""
+        self._torn = bool(written) and not written.endswith(b"\n")
+        for line in written.splitlines():
+            with suppress(msgspec.MsgspecError):  # the last line of a killed trial: what it tells was not done yet
                 self._learn(_decoder.decode(line))
-            except msgspec.MsgspecError:  # the last line of a killed trial: what it tells was not done yet
-                break
 
     @property
     def is_open(self) -> bool:
@@ -110,8 +111,9 @@ class SentOrders:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(descriptor, msgspec.json.encode(entry) + b"\n")
+            os.write(descriptor, (b"\n" if self._torn else b"") + msgspec.json.encode(entry) + b"\n")
             os.fsync(descriptor)
+            self._torn = False
         finally:
             os.close(descriptor)
         if isinstance(entry, TrialBegan):

@@ -164,6 +164,15 @@ def test_last_line_of_a_killed_trial_is_no_line(bench: Bench) -> None:
     assert bench.opened().end_all() == [] and bench.terms() == [] and not bench.path.exists()
 
 
+def test_what_is_written_behind_a_torn_line_is_read_again(bench: Bench) -> None:
+    with bench.path.open("ab") as file:
+        file.write(b'{"type":"call","wall_ns":1,"na')
+    second = bench.opened()
+    second.place("limit", Side.BUY, OrderType.LIMIT, 1, 21.5)
+    assert list(bench.opened().sent.orders) == ["limit"], "this one is killed too"
+    assert bench.opened().end_all() == [] and bench.terms() == [("BUY", "LIMIT", "cancelled")]
+
+
 def test_call_is_on_disk_before_it_is_made(bench: Bench) -> None:
     class Dead(TrialServer):
         def send(self, *_: object) -> object:  # type: ignore[override]
