@@ -14,6 +14,7 @@ from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed
 from mytrading.core.orders.broker_gate import entry_refusal
 from mytrading.core.orders.state_machine import is_live
 from mytrading.daemons.router.setup import OrderRows, build_order_machine
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.codec import FrameError
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.host.clock import machine_now
@@ -28,8 +29,9 @@ def refused_start(config: RunConfig) -> str:
     client = OpenAlgoClient(account.rest_url, account.api_key, machine_now)
     try:
         broker = endpoints.ping(client).broker
-        refusal = entry_refusal(account.id, config.broker_rules(broker), config.accepted_brokers)
-        if not refusal or _ledger_holds(config, account.id) or _books_hold(client):
+        rules = config.broker_rules(broker)
+        refusal = entry_refusal(account.id, rules, config.accepted_brokers)
+        if not refusal or _ledger_holds(config, account.id) or _books_hold(client, rules):
             return ""
     except (OpenAlgoError, ReadFailed, TransportFailed, JournalDamaged, FrameError):
         return ""
@@ -49,7 +51,7 @@ def _ledger_holds(config: RunConfig, account: str) -> bool:
     return held or any(is_live(order) and order.account == account for order in machine.orders())
 
 
-def _books_hold(client: OpenAlgoClient) -> bool:
+def _books_hold(client: OpenAlgoClient, rules: BrokerRules) -> bool:
     """True if the position book shows units of anybody, or cannot be read whole: they may be ours."""
-    book = book_parsers.parse_positions(client.call("positionbook", {}, Deadline.BOOK))
+    book = book_parsers.parse_positions(client.call("positionbook", {}, Deadline.BOOK), rules)
     return book.rows is None or bool(book.unread) or any(row.quantity for row in book.rows)

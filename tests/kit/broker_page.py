@@ -1,7 +1,7 @@
 """docs/brokers.md, from the table of brokers and the last conformance run: `python -m tests.kit.broker_page` writes it.
 
-The conformance run leaves `docs/brokers.json`: `{"run": "when, on what, with which result", "columns": [...], "rows":
-[[...], ...], "notes": [...]}`, texts and numbers; without the file the page says that it was not run yet.
+The conformance run leaves `docs/brokers-conformance.json` (`lab/brokers/results.py` says what stands in it); without
+the file the page says that it was not run yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mytrading.messages.brokers import UNLISTED, BrokerRules, Standing
 from tests.kit.project import ROOT
 
 DOCUMENT = ROOT / "docs" / "brokers.md"
-CONFORMANCE = ROOT / "docs" / "brokers.json"
+CONFORMANCE = ROOT / "docs" / "brokers-conformance.json"
 HEAD = """# Brokers
 
 OpenAlgo brings the answers of its brokers into one form, but not into one meaning: a stop that waits is `open` at one
@@ -93,10 +93,17 @@ def _conformance(path: Path) -> list[str]:
     if not path.exists():
         return [*lines, "Not run yet.", ""]
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    lines += [found["run"], "", f"| {' | '.join(found['columns'])} |", "|" + "---|" * len(found["columns"])]
-    lines += [f"| {' | '.join(str(cell) for cell in row)} |" for row in found["rows"]]
-    notes = [f"* {note}" for note in found.get("notes", ())]
-    return [*lines, "", *notes, *([""] if notes else [])]
+    lines += [
+        "Real processes against a server that speaks as the broker of the facts; a number of findings must be zero.",
+        "",
+    ]
+    lines += ["| broker | passed cases | failed | left out | findings |", "|---|---|---|---|---|"]
+    for name, row in sorted(found["brokers"].items()):
+        words = [shown.partition(":")[0] for shown in row["cases"].values()]
+        numbers = (str(words.count(word)) for word in ("passed", "failed", "left out"))
+        seen = [f"{found['kinds'][kind]}: {count}" for kind, count in sorted(row["counts"].items()) if count]
+        lines.append(f"| {name} | {' | '.join(numbers)} | {'; '.join(seen) or 'none'} |")
+    return [*lines, "", f"Listed, not conformed: {', '.join(found['listed_only'])}.", ""]
 
 
 if __name__ == "__main__":

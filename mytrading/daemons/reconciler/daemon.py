@@ -16,6 +16,7 @@ from mytrading.core.reconciler.active_alerts import STATE_ALERTS
 from mytrading.daemons.reconciler.account import AccountListener
 from mytrading.daemons.reconciler.margin_queries import MarginQueries
 from mytrading.daemons.reconciler.pings import AccountPings
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
@@ -65,7 +66,7 @@ class Reconciler(Daemon):
             self._margins[name] = MarginQueries(account, partial(publish, name), wake)
             self._listeners[name] = AccountListener(
                 account, mode, self.config.windows, partial(self._report, name), partial(self._publish_account, name),
-                self.alerts, self.monitor, wake, self.clock.now,
+                self.alerts, self.monitor, wake, self.clock.now, partial(self._broker_rules, name),
             )  # fmt: skip
             if not self.lock_step:
                 self._pings[name] = AccountPings(account, self.config, wake)
@@ -77,6 +78,14 @@ class Reconciler(Daemon):
         self.subscribe("control", self._on_control)
         self.every(LOOK_S, self._look)
         self._look(machine_now())
+
+    def _broker_rules(self, account: str) -> BrokerRules | None:
+        """The row of the table that holds for an account; None until its server's first ping has ended, if that is to
+        name the broker: words are right from the first read on."""
+        pings = self._pings.get(account)
+        if pings is None or not self.config.brokers_count:
+            return self.config.broker_rules("")
+        return self.config.broker_rules(pings.broker) if pings.has_ended else None
 
     def _report(self, account: str, message: Any) -> None:
         """Send a report of a listener to the router; the mode that its server showed with the broker its pings name."""

@@ -108,6 +108,11 @@ class AccountPings:
         """OpenAlgo's name of the broker by the last answered ping; empty before the first."""
         return self._pings.health.broker
 
+    @property
+    def has_ended(self) -> bool:
+        """True once a ping was answered or has failed."""
+        return bool(self._pings.health.broker) or self._pings.health.failures > 0
+
     def with_ping_state(self, health: AccountHealth) -> AccountHealth:
         """Return `health` (by the account's books) with the broker that pings named, and with `ping_down` set and a
         message if they fail."""

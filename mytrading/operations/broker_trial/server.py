@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
@@ -49,16 +47,14 @@ class TrialServer:
 
     def _seen(self, row: Any) -> SeenOrder | None:
         try:
-            order = book_parsers.parse_order(row)
+            return SeenOrder(book_parsers.parse_order(row, self.rules), row)
         except (ValueError, AttributeError, *UNREADABLE):
             return None
-        word = " ".join(order.status_text.lower().replace("_", " ").replace("-", " ").split())
-        return SeenOrder(replace(order, status=self.rules.book_words.get(word, order.status)), row)
 
     def units(self, instrument: str) -> int | None:
         """Return the net units of an instrument, of all products, in the position book; None if they are unknown."""
         try:
-            book = book_parsers.parse_positions(self.client.call("positionbook", {}, Deadline.BOOK))
+            book = book_parsers.parse_positions(self.client.call("positionbook", {}, Deadline.BOOK), self.rules)
         except (ReadFailed, TransportFailed):
             return None
         if book.rows is None or instrument in book.unread:

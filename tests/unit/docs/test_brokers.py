@@ -29,14 +29,15 @@ def test_page_names_each_of_the_36_brokers_once_in_each_part() -> None:
 
 
 def test_page_says_that_conformance_was_not_run_or_shows_what_came_out(tmp_path: Path) -> None:
-    path = tmp_path / "brokers.json"
+    path = tmp_path / "brokers-conformance.json"
     assert page(path).rstrip().endswith("Not run yet.")
+    cases = {"entry": "passed", "carried night": "left out: no fact of it", "refused": "failed"}
     path.write_text(json.dumps({
-        "run": "Run on 26 November 2026, all zero.", "columns": ["broker", "closed without reason"],
-        "rows": [["dhan", 0]], "notes": ["dhan_sandbox is not conformed."],
+        "format": 1, "kinds": {"bare": "bare over 10 s without an alert", "doubled": "doubled"},
+        "listed_only": ["deltaexchange"],
+        "brokers": {"dhan": {"good": False, "counts": {"bare": 2, "doubled": 0}, "not_known": [], "cases": cases}},
     }))  # fmt: skip
     shown = page(path).partition("## Conformance")[2]
     assert "Not run yet" not in shown
-    for part in ("Run on 26 November 2026, all zero.", "| broker | closed without reason |", "| dhan | 0 |",
-                 "* dhan_sandbox is not conformed."):  # fmt: skip
-        assert part in shown
+    assert "| dhan | 1 | 1 | 1 | bare over 10 s without an alert: 2 |" in shown
+    assert "Listed, not conformed: deltaexchange." in shown
