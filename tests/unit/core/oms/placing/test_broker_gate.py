@@ -7,8 +7,9 @@ import pytest
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.account_events import AccountBrokerChanged, EntriesStopped
 from mytrading.messages.brokers import BrokerRules, Standing
-from mytrading.messages.control import TradingState
-from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, TradingLevel
+from mytrading.messages.control import ClaimRequested, TradingState
+from mytrading.messages.enums import Call, OrderState, OrderType, Product, Purpose, TradingLevel
+from mytrading.messages.orders import RequestAnswered
 from mytrading.messages.reports import ModeSeen
 from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
 
@@ -141,3 +142,19 @@ def test_broker_that_stays_is_journaled_once() -> None:
     for _ in range(3):
         named(bench, "goodbroker")
     assert len([row for row in bench.rows if isinstance(row, AccountBrokerChanged)]) == 1
+
+
+def test_claim_with_a_stop_that_would_not_be_sent_is_refused() -> None:
+    """It would wait for its first stop for ever."""
+    bench = bench_of("badbroker", "badbroker")
+    bench.broker.by_hand(75)
+    bench.read()
+    bench.tick(20 * SECOND)
+    bench.read()
+    asked = {"account": ACCOUNT, "instrument": "NFO:A", "product": Product.MIS, "price": 100.0}
+    stop = {"stop": 90.0, "stop_limit": 87.0}
+    rows = bench.step(ClaimRequested(id="c1", strategy="s1", at_ns=bench.now, **asked, **stop))
+    (answer,) = [row for row in rows if isinstance(row, RequestAnswered)]
+    assert not answer.ok and "claim without --stop" in answer.message
+    rows = bench.step(ClaimRequested(id="c2", strategy="s1", at_ns=bench.now, **asked))
+    assert [row.ok for row in rows if isinstance(row, RequestAnswered)] == [True]
