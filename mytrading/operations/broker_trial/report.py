@@ -123,13 +123,15 @@ def _of_waiting(rules: BrokerRules, one: Observed, name: str) -> Iterator[Compar
         yield Compared(what="the word of a waiting stop", table=" or ".join(rules.waiting_stop) or NOT_KNOWN,
                        found=word, agrees=plain in rules.waiting_stop if rules.waiting_stop else None)  # fmt: skip
         kind = str(row.get("pricetype", row.get("price_type", "")))
+        meant = rules.order_type_names.get(kind.upper(), kind)
         yield Compared(what="the type of a waiting stop", table="SL" if rules.stop_type_kept else NOT_KNOWN, found=kind,
-                       agrees=kind == "SL" if rules.stop_type_kept else None)  # fmt: skip
+                       agrees=meant == "SL" if rules.stop_type_kept else None)  # fmt: skip
     else:
         lives = one.meanings[0] in (BrokerStatus.OPEN, BrokerStatus.OTHER)
         yield Compared(what="the word of a waiting limit order", table="live", found=word, agrees=lives)
     product = str(row.get("product", ""))
-    yield Compared(what=f"{name}: product of its row", table="MIS", found=product, agrees=product == "MIS")
+    agrees = rules.products.get(product.upper(), product) == "MIS"
+    yield Compared(what=f"{name}: product of its row", table="MIS", found=product, agrees=agrees)
 
 
 def _of_changes(rules: BrokerRules, one: Observed, name: str) -> Iterator[Compared]:

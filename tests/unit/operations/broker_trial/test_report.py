@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mytrading.messages.brokers import BrokerRules, Standing, StopMoving
-from mytrading.messages.enums import OrderType
+from mytrading.messages.enums import OrderType, Product
 from mytrading.operations.broker_trial.report import make_report, masked, report_lines, without_secrets
 from mytrading.operations.broker_trial.trial import Observed, OrderPrices
 
@@ -28,6 +30,17 @@ def test_word_and_change_that_are_not_those_of_the_table_differ() -> None:
     assert found["the word of a waiting stop"] is False and found["the stop: a change moves it"] is False
     assert found["the type of a waiting stop"] is True
     assert sum("DIFFERS" in line for line in report_lines(report)) == 2
+
+
+def test_name_that_the_table_translates_is_no_difference() -> None:
+    rules = replace(RULES, order_type_names={"STOPLOSS": OrderType.SL}, products={"I": Product.MIS})
+    row = {**ROW, "pricetype": "STOPLOSS", "product": "I"}
+    report = make_report("b", rules, "NSE:YESBANK", "2026-11-25 10:00", [seen(rows={"placed": row})], None, [])
+    found = {one.what: one.agrees for one in report.compared}
+    assert found["the type of a waiting stop"] is True and found["the stop: product of its row"] is True
+    other = make_report("b", RULES, "NSE:YESBANK", "2026-11-25 10:00", [seen(rows={"placed": row})], None, [])
+    found = {one.what: one.agrees for one in other.compared}
+    assert found["the type of a waiting stop"] is False and found["the stop: product of its row"] is False
 
 
 def test_what_the_table_does_not_tell_is_new_and_no_difference() -> None:
