@@ -29,7 +29,7 @@ from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import AccountRun, RunConfig, ServerMode
 from mytrading.operations.broker_trial.ending import Ending
 from mytrading.operations.broker_trial.report import TrialReport, make_report, report_lines
-from mytrading.operations.broker_trial.sent_orders import FOLDER, SentOrders, sent_orders_path
+from mytrading.operations.broker_trial.sent_orders import FOLDER, TrialOrders, sent_orders_path
 from mytrading.operations.broker_trial.server import TrialServer
 from mytrading.operations.broker_trial.trial import DEAREST, BrokerTrial, PlannedOrder, plan_orders
 from mytrading.runtime.host.clock import MarketClock, machine_now
@@ -131,7 +131,7 @@ def _broker_of(config: RunConfig, account: AccountRun) -> tuple[str, BrokerRules
 
 def _ending(account: AccountRun, rules: BrokerRules, path: Path) -> Ending:
     server = TrialServer(account, rules, machine_now)
-    return Ending(server, SentOrders(path), _Waits(), time.time_ns, print_note)
+    return Ending(server, TrialOrders(path), _Waits(), time.time_ns, print_note)
 
 
 def _end_earlier(ending: Ending) -> list[str]:

@@ -16,7 +16,7 @@ from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Call, OrderType, Outcome, Side
 from mytrading.messages.orders import CallOutcome
-from mytrading.operations.broker_trial.sent_orders import CallBegan, IdKnown, OrderEnded, SentOrder, SentOrders
+from mytrading.operations.broker_trial.sent_orders import CallBegan, IdKnown, OrderEnded, TrialOrder, TrialOrders
 from mytrading.operations.broker_trial.server import SeenOrder, TrialServer, filled_units
 
 _NOTHING_PLACED = (Outcome.REFUSED, Outcome.NOT_SENT, Outcome.RATE_LIMITED)
@@ -53,7 +53,7 @@ class Ending:
     """Calls and proofs of one trial. `say` gets a line for each thing done."""
 
     def __init__(
-        self, server: TrialServer, sent: SentOrders, waits: Waits, wall_now: Callable[[], int],
+        self, server: TrialServer, sent: TrialOrders, waits: Waits, wall_now: Callable[[], int],
         say: Callable[[str], None], patience: Patience = PATIENCE,
     ) -> None:  # fmt: skip
         self.server, self.sent, self.patience = server, sent, patience
@@ -68,7 +68,7 @@ class Ending:
 
     def place(
         self, name: str, side: Side, order_type: OrderType, quantity: int = 1, price: float = 0.0, trigger: float = 0.0
-    ) -> SentOrder:
+    ) -> TrialOrder:
         """Place an order, once: on disk first. What the answer leaves open is found out by `look_for`."""
         began = self.sent.began
         assert began is not None, "a trial is begun before it places anything"
@@ -86,7 +86,7 @@ class Ending:
             self.sent.write(OrderEnded(name=name))
         return order
 
-    def look_for(self, order: SentOrder, seconds: float, wanted: Callable[[SeenOrder], bool]) -> SeenOrder | None:
+    def look_for(self, order: TrialOrder, seconds: float, wanted: Callable[[SeenOrder], bool]) -> SeenOrder | None:
         """Read the order book until the order's row is as `wanted`; return its last row, None if it was in no book."""
         until, last = self._waits.now() + round(seconds * SECOND), None
         while True:
@@ -95,7 +95,7 @@ class Ending:
                 return last
             self._waits.pause(self.patience.read_s)
 
-    def _find(self, order: SentOrder) -> SeenOrder | None:
+    def _find(self, order: TrialOrder) -> SeenOrder | None:
         rows = self.server.orders()
         if rows is None:
             return None
@@ -107,7 +107,7 @@ class Ending:
         self.sent.write(IdKnown(name=order.call.name, broker_order_id=alike[0].order.broker_order_id))
         return alike[0]
 
-    def _is_alike(self, order: SentOrder, row: SeenOrder) -> bool:
+    def _is_alike(self, order: TrialOrder, row: SeenOrder) -> bool:
         """True for a row that was not there before, is no other order of ours, and has this one's terms."""
         found, call = row.order, order.call
         taken = {one.broker_order_id for one in self.sent.orders.values()}
@@ -134,7 +134,7 @@ class Ending:
             self.sent.remove()
         return problems
 
-    def end(self, order: SentOrder) -> str:
+    def end(self, order: TrialOrder) -> str:
         """Prove that an order has ended, cancelling it if it lives; return what a person must look at, or ""."""
         name, call = f"{order.call.order_type.value} {order.call.side.value} of {self.instrument}", order.call
         seen = self.look_for(order, 0.0, lambda _: True)
@@ -164,7 +164,7 @@ class Ending:
         answered = self.outcomes.get(name)
         return answered is not None and answered.outcome is Outcome.PARKED
 
-    def _never_seen(self, order: SentOrder, name: str) -> str:
+    def _never_seen(self, order: TrialOrder, name: str) -> str:
         """Of an order that no book has shown: none was placed if a read now is whole and shows nothing like it."""
         rows, rules, began = self.server.orders(), self.server.rules, self.sent.began
         there = {row.order.broker_order_id for row in rows or ()}
@@ -180,7 +180,7 @@ class Ending:
         self._say(f"{name} was not placed: it is in no order book")
         return ""
 
-    def _cancel(self, order: SentOrder, seen: SeenOrder | None) -> SeenOrder | None:
+    def _cancel(self, order: TrialOrder, seen: SeenOrder | None) -> SeenOrder | None:
         """Cancel by id, again every few seconds, until a book shows the end; return the last row."""
         until = self._waits.now() + round(self.patience.ended_s * SECOND)
         if seen is not None and not order.broker_order_id:

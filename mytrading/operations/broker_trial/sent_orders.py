@@ -70,7 +70,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 @dataclass
-class SentOrder:
+class TrialOrder:
     """An order of the trial as far as the file knows it; `prices` are all (price, trigger) it may bear."""
 
     call: CallBegan
@@ -80,13 +80,13 @@ class SentOrder:
     filled: int = 0
 
 
-class SentOrders:
+class TrialOrders:
     """The file of one account's trial, and the orders in it by name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.began: TrialBegan | None = None
-        self.orders: dict[str, SentOrder] = {}
+        self.orders: dict[str, TrialOrder] = {}
         written = path.read_bytes() if path.exists() else b""
         self._torn = bool(written) and not written.endswith(b"\n")
         for line in written.splitlines():
@@ -98,7 +98,7 @@ class SentOrders:
         """True if a trial began and was not ended."""
         return self.began is not None
 
-    def live(self) -> list[SentOrder]:
+    def live(self) -> list[TrialOrder]:
         """Return the orders that may still trade, in the order of their calls."""
         return [order for order in self.orders.values() if not order.ended]
 
@@ -127,7 +127,7 @@ class SentOrders:
             case TrialBegan():
                 self.began = entry
             case CallBegan():
-                self.orders[entry.name] = SentOrder(entry, prices=[(entry.price, entry.trigger)])
+                self.orders[entry.name] = TrialOrder(entry, prices=[(entry.price, entry.trigger)])
             case IdKnown():
                 self.orders[entry.name].broker_order_id = entry.broker_order_id
             case PriceChanged():

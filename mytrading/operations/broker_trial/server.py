@@ -18,7 +18,7 @@ from mytrading.messages.enums import BrokerStatus, Call, OrderState, Product, Pu
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import BrokerOrder
 from mytrading.messages.run_config import AccountRun, ServerMode
-from mytrading.operations.broker_trial.sent_orders import SentOrder
+from mytrading.operations.broker_trial.sent_orders import TrialOrder
 
 
 class SeenOrder(NamedTuple):
@@ -76,7 +76,7 @@ class TrialServer:
         rows = data.get("orders") if isinstance(data, dict) else data
         return rows if isinstance(rows, list) else None
 
-    def send(self, call: Call, sent: SentOrder, instrument: str, price: float, trigger: float) -> CallOutcome:
+    def send(self, call: Call, sent: TrialOrder, instrument: str, price: float, trigger: float) -> CallOutcome:
         """Make one order call of an order of the trial, with these prices (rupees)."""
         begun, now = sent.call, self.machine_now()
         order = Order(

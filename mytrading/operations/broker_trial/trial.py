@@ -15,7 +15,7 @@ import msgspec
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
 from mytrading.operations.broker_trial.ending import Ending
-from mytrading.operations.broker_trial.sent_orders import PriceChanged, SentOrder, TrialBegan
+from mytrading.operations.broker_trial.sent_orders import PriceChanged, TrialBegan, TrialOrder
 from mytrading.operations.broker_trial.server import SeenOrder, filled_units
 
 LIMIT_ORDER, STOP_ORDER = "limit", "stop"
@@ -157,7 +157,7 @@ class BrokerTrial:
             self._change(plan, seen_of, order)
             self._cancel(seen_of, order)
 
-    def _change(self, plan: PlannedOrder, seen_of: Observed, order: SentOrder) -> None:
+    def _change(self, plan: PlannedOrder, seen_of: Observed, order: TrialOrder) -> None:
         price, trigger = plan.then
         self._say(f"{plan.order_type.value} buy: changed to {price:g}")
         self._ending.sent.write(PriceChanged(name=plan.name, price=price, trigger=trigger))
@@ -167,7 +167,7 @@ class BrokerTrial:
         self._saw(seen_of, "changed", seen)
         seen_of.changed = seen is not None and _bears(seen, plan.then)
 
-    def _cancel(self, seen_of: Observed, order: SentOrder) -> None:
+    def _cancel(self, seen_of: Observed, order: TrialOrder) -> None:
         self._say(f"{order.call.order_type.value} buy: cancelled")
         outcome = self._server.send(Call.CANCEL, order, self._ending.instrument, *order.prices[-1])
         self._answered(seen_of, Call.CANCEL, outcome)

@@ -12,7 +12,7 @@ from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.run_config import AccountRun
 from mytrading.operations.broker_trial.ending import Ending, Patience
-from mytrading.operations.broker_trial.sent_orders import CallBegan, SentOrders, TrialBegan
+from mytrading.operations.broker_trial.sent_orders import CallBegan, TrialBegan, TrialOrders
 from mytrading.operations.broker_trial.server import TrialServer
 from mytrading.runtime.host.clock import machine_now
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
@@ -64,7 +64,7 @@ class Bench:
         """As the next process finds it."""
         account = AccountRun(id="main", rest_url=self.running.rest, ws_url=self.running.ws, api_key=API_KEY)
         trial = TrialServer(account, self.rules, machine_now)
-        return Ending(trial, SentOrders(self.path), Waits(), time.time_ns, self.said.append, QUICK)
+        return Ending(trial, TrialOrders(self.path), Waits(), time.time_ns, self.said.append, QUICK)
 
     def rows(self) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = self.running.call("orderbook")[1]["data"]["orders"]
@@ -176,7 +176,7 @@ def test_what_is_written_behind_a_torn_line_is_read_again(bench: Bench) -> None:
 def test_call_is_on_disk_before_it_is_made(bench: Bench) -> None:
     class Dead(TrialServer):
         def send(self, *_: object) -> object:  # type: ignore[override]
-            found = SentOrders(bench.path)
+            found = TrialOrders(bench.path)
             assert isinstance(found.orders["limit"].call, CallBegan)
             raise KeyboardInterrupt
 
