@@ -102,7 +102,10 @@ class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_stopped"):
-    """The churn breaker of an instrument, or (empty) of the account, until market time `until_ns` (0: a resume)."""
+    """Entries of an instrument, or (empty) of the account, are stopped until market time `until_ns` (0: a resume).
+
+    `code` says by what: empty by the churn breaker, else the code of the alert and of the denials that follow.
+    """
 
     account: str
     instrument: str
@@ -110,6 +113,7 @@ class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reason: str
     at_ns: int
     until_ns: int = 0
+    code: str = ""
 
 
 class RecoveryChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recovery"):

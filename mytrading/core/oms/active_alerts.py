@@ -71,8 +71,10 @@ def _stays_unmoved(order: Order) -> bool:
     return order.state in SENT and (pending or order.message.startswith("refused"))
 
 
-def _is_churned(state: State, subject: str) -> bool:
-    return any(churn_alert_subject(row) == subject for row in state.stopped.values())
+def _is_stopped(code: str) -> IsActive:
+    return lambda state, subject: any(
+        row.code == code and churn_alert_subject(row) == subject for row in state.stopped.values()
+    )
 
 
 DECIDED_ALERTS: dict[str, IsActive] = {
@@ -90,8 +92,9 @@ DECIDED_ALERTS: dict[str, IsActive] = {
     C.GOAL_STUCK: lambda state, name: name in state.open_goals,
     C.FLATTEN_LATE: lambda state, name: name in state.open_flattens,
     C.POSITION_DISPUTED: lambda state, subject: any(dispute_alert_subject(key) == subject for key in state.mismatches),
-    C.CHURN_BLOCKED: _is_churned,
-    C.CHURN_PAUSED: _is_churned,
+    C.BROKER_CHANGED: _is_stopped(C.BROKER_CHANGED),
+    C.CHURN_BLOCKED: _is_stopped(""),
+    C.CHURN_PAUSED: _is_stopped(""),
 }
 """State alerts that decisions raise, each with whether the one about a subject is active; WRONG_MODE needs none, as the
 state has its text."""

@@ -351,6 +351,8 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequ
 
 
 def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
+    if not (rules := oms.broker(key.account)).broker_stops:
+        return f"a stop order does not reach {rules.name} as a stop, so it would not be sent: claim without --stop"
     owner = OwnerKey(*key, request.strategy)
     existing, held = oms.state.protections.get(owner), oms.state.positions.get(owner)
     guards = existing is not None and existing.state != "done" and held is not None and not broker_stops.is_flat(held)

@@ -152,6 +152,8 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
             order = oms.change(order, "clamped", quantity=fits)
         if order.purpose is Purpose.STOP and not oms.is_trading(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
+        if order.purpose is Purpose.STOP and not oms.broker(order.account).broker_stops:
+            return 0  # there it would be no stop: risk holds it
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:

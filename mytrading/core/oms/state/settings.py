@@ -71,6 +71,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The most that is tried at any broker; its row of the table may allow less."""
     brokers: dict[str, BrokerRules] = {}
     """The table of brokers, by OpenAlgo's name."""
+    accepted_brokers: tuple[str, ...] = ()
+    """Refused brokers that the operator takes as they are (ACCEPTED_BROKERS), by OpenAlgo's name."""
     unlisted: BrokerRules = PLAIN
     """The row of an account whose broker is not known yet or is in no table."""
     modify_gap: int = 2 * SECOND
