@@ -35,6 +35,7 @@ from mytrading.messages.reports import (
     ModeSeen,
     OrderReport,
     ReadRequest,
+    UnreadRow,
 )
 from tests.kit.state_digest import state_digest
 
@@ -82,13 +83,14 @@ class Placed:
     def open(self) -> bool:
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
-    def row(self, names_filled: bool, tagged: bool) -> BrokerOrder:
+    def row(self, names_filled: bool, tagged: bool, word: BrokerStatus | None = None) -> BrokerOrder:
+        """Its row in the order book; `word`: a status in place of the true one."""
         return BrokerOrder(
             broker_order_id=self.id,
             instrument=self.instrument,
             side=self.side,
             quantity=self.quantity,
-            status=self.status,
+            status=word or self.status,
             product=self.product,
             filled=self.filled if names_filled else None,
             average_price=self.value / self.filled if self.filled else None,
@@ -111,6 +113,20 @@ class FakeBroker:
     late: list[tuple[int, Order]] = field(default_factory=list)
     late_modifies: list[tuple[int, Order]] = field(default_factory=list)
     past: list[tuple[int, BooksRead]] = field(default_factory=list)
+    funds_live: bool = True
+    """The funds of each round are neither empty nor zero."""
+    words: dict[str, BrokerStatus] = field(default_factory=dict)
+    """By broker id: the word that the order book says of an order in place of the true one."""
+    unreadable: list[UnreadRow] = field(default_factory=list)
+    """Rows of nobody that no reader understands, in each read."""
+    left_out: set[str] = field(default_factory=set)
+    """Broker ids of orders whose rows (order and trade book) name no instrument."""
+    unlisted: set[tuple[str, Product]] = field(default_factory=set)
+    """Positions that the position book lacks without a word."""
+    empty: set[str] = field(default_factory=set)
+    """Books (orders, trades, positions) that are answered with success and no rows."""
+    products: dict[Product, Product] = field(default_factory=dict)
+    """The product under which the position book shows each, where it is another one."""
 
     def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
         number = f"B{len(self.orders) + 1}"
@@ -188,13 +204,17 @@ class FakeBroker:
             self.place(order, at)
 
     def books(self, at: int) -> BooksRead:
-        shown = [placed for placed in self.orders.values() if placed.booked_at <= at]
+        booked = [placed for placed in self.orders.values() if placed.booked_at <= at]
+        shown = [placed for placed in booked if placed.id not in self.left_out]
+        hidden = [placed for placed in booked if placed.id in self.left_out]
+        nameless = [UnreadRow(book="orders", broker_order_id=placed.id) for placed in hidden]
+        nameless += [UnreadRow(book="trades", broker_order_id=placed.id) for placed in hidden if placed.filled]
         read = BooksRead(
             account=ACCOUNT,
             id=f"r{at}",
             began_machine_ns=at,
             ended_machine_ns=at,
-            orders=tuple(placed.row(self.names_filled, self.tags) for placed in shown),
+            orders=tuple(placed.row(self.names_filled, self.tags, self.words.get(placed.id)) for placed in shown),
             trades=tuple(
                 BrokerTrades(
                     broker_order_id=placed.id,
@@ -207,10 +227,14 @@ class FakeBroker:
                 if placed.filled
             ),
             positions=tuple(
-                BrokerPosition(instrument=instrument, product=product, quantity=quantity)
+                BrokerPosition(instrument=instrument, product=self.products.get(product, product), quantity=quantity)
                 for (instrument, product), quantity in sorted(self.net.items())
+                if (instrument, product) not in self.unlisted
             ),
+            unread_rows=(*self.unreadable, *nameless),
+            funds_live=self.funds_live,
         )
+        read = replace(read, **dict.fromkeys(sorted(self.empty), ()))
         self.past.append((at, read))
         return read
 

@@ -45,6 +45,11 @@ class Visit(NamedTuple):
     refused: bool = False
 
 
+def _has_figures(money: Funds) -> bool:
+    """True unless every amount is zero, by which several brokers answer without a session."""
+    return any((money.available, money.used, money.collateral, money.realised, money.unrealised))
+
+
 @dataclass(slots=True)
 class BookReader:
     """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits."""
@@ -89,6 +94,7 @@ class BookReader:
             positions=positions if right and job.positions else None,
             asked_by=job.asked_by,
             unread=tuple(sorted(self._unread)),
+            funds_live=right and money is not None and _has_figures(money),
         )
         refused = bool(self._refused) and not self._books
         return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused)

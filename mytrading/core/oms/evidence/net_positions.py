@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import date
 
 from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.oms.evidence import unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.time import ist_date
@@ -34,7 +35,22 @@ def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[
 
 def broker_net_may_differ(key: NetKey, state: State, read: BooksRead) -> bool:
     """True if the broker's net of a key (account, instrument, product) differs from our ledger's or was not read."""
-    return read.positions is None or net_with_holdings(state, key, broker_net(key, read)) != ledger_net(state, key)
+    if read.positions is None or unread_rows.hides_position(key.instrument, read):
+        return True
+    return net_with_holdings(state, key, broker_net(key, read)) != ledger_net(state, key)
+
+
+def is_net_hidden(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if a read cannot tell what the broker's net of a key is, as a row of the position book is unreadable.
+
+    A row without an instrument may hold what the others lack of ours, and takes nothing away from what they show.
+    """
+    if not unread_rows.hides_position(key.instrument, read):
+        return False
+    rows = unread_rows.unread_rows_of(read, unread_rows.POSITIONS)
+    ours, shown = ledger_net(oms.state, key), net_with_holdings(oms.state, key, broker_net(key, read))
+    sign = 1 if ours > 0 else -1
+    return any(row.instrument == key.instrument for row in rows) or (shown - ours) * sign < 0
 
 
 def broker_net(key: NetKey, read: BooksRead) -> int:
@@ -83,6 +99,8 @@ def _of_earlier(
     oms: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[NetKey], bool]
 ) -> int | None:
     """Net of positions without today's trades; None where they differ from ours, or shares may be delivered."""
+    if unread_rows.hides_position(instrument, read) or unread_rows.hides_trades_of(instrument, read):
+        return None
     rows = [row for row in read.positions or () if row.instrument == instrument]
     known = (key for table in (oms.state.owners, oms.state.unmanaged) for key in table)
     keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}

@@ -41,7 +41,7 @@ def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
 def advance_flattens(oms: OrderDecision) -> None:
     """Advance every flatten: open missing exit goals, finish it when proven flat, alert when it is late."""
     for level in _levels(oms):
-        if level.read_machine_ns or not oms.limits.book_first:
+        if level.read_machine_ns or _has_waited(oms, level):
             held = _held(oms, level)
             for position in held:
                 waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
@@ -55,6 +55,11 @@ def advance_flattens(oms: OrderDecision) -> None:
             what = "; ".join(left) or "the books have not shown it flat twice"
             text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
             oms.alert(StateAlert.FLATTEN_LATE, Severity.CRITICAL, level.id, text)
+
+
+def _has_waited(oms: OrderDecision, level: Flatten) -> bool:
+    """True once a flatten has waited for its first read as long as an exit may: books that fail keep nothing open."""
+    return not oms.limits.book_first or oms.machine - level.opened_machine_ns >= oms.limits.exit_patience
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
@@ -107,6 +112,8 @@ def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     keys = sorted({position.net for position in state.positions.values() if is_covered(level, position)})
     moved = any((state.touched.get(key) or 0) >= began for key in keys)
     if moved or began <= max(level.proof_machine_ns, level.read_machine_ns):
+        return
+    if any(net_positions.is_net_hidden(oms, key, read) for key in keys):
         return
     if keys and not read.positions and not _traded_flat(oms, keys, read):
         return

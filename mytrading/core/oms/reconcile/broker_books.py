@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import net_positions, unread_rows
 from mytrading.core.oms.exits import flatten
 from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.keys import NetKey
+from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead, BrokerOrder
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 TRADE_BOOK_GAPS = 180
 """Times the gap of two reads (15 minutes of 5 s) for which a trade book without the trades is waited for."""
@@ -29,8 +29,6 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """Update orders and positions by a read of an account's books; ignored while its server is in the wrong mode."""
     if read.account in oms.state.wrong_mode:
         return
-    if is_unusable_read(oms.state, read):
-        read = msgspec.structs.replace(read, orders=None, trades=None, positions=None)
     evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
         unknown_orders.resolve_unknown_orders(oms, evidence)
@@ -42,16 +40,6 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if oms.state.open_flattens and not evidence.behind:
         flatten.on_books(oms, read)
     startup.conclude_recovery(oms, read, behind=evidence.behind)
-
-
-def is_unusable_read(state: State, read: BooksRead) -> bool:
-    """True if a read has an unreadable row of an instrument in which the account has orders or positions."""
-    if not read.unread:
-        return False
-    ordered = {order.instrument for order in state.orders.values() if order.account == read.account}
-    tables = (state.owners, state.unmanaged, state.mismatches)
-    ours = ordered | {key.instrument for table in tables for key in table if key.account == read.account}
-    return not ours.isdisjoint(read.unread)
 
 
 def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
@@ -76,19 +64,42 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
             loose.append(trade)
         elif owner not in shown:  # an order of ours whose row was not read
             order_updates.on_trade_sums(oms, oms.order(owner), trade)
+    if read.unread_rows:
+        _prove_unread_ends(oms, read, trades)
     return unknown_orders.SortedRead(read, unclaimed, loose, behind)
+
+
+def _prove_unread_ends(oms: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades]) -> None:
+    """Take the broker's answer to a cancel for the status of a row that is there and cannot be read: an exit waits.
+
+    The position book of the same read must have the units; else what became of the order stays open.
+    """
+    for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
+        end, cancel = order.evidence.end, order.evidence.cancel
+        answered = isinstance(end, PendingEnd) and cancel.calls > 0 and not cancel.out
+        if not answered or not unread_rows.is_row_unread(order, read):
+            continue
+        if net_positions.broker_net_may_differ(order.net, oms.state, read):
+            oms.request_read(read.account, "unread row", positions=True)
+        elif isinstance(end, PendingEnd):
+            row = BrokerOrder(
+                broker_order_id=order.broker_order_id, instrument=order.instrument, side=order.side,
+                quantity=order.quantity, status=end.status,
+            )  # fmt: skip
+            order_updates.on_order_row(oms, order, row, trades.get(order.broker_order_id), read)
 
 
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
-        if order.client_order_id not in shown:
+        if order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read):
             behind |= order_updates.on_absent_order(oms, order, read)
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
         if not read.orders:
             behind = True
-        if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
+        unseen = order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read)
+        if order.filled and order.state in TERMINAL and unseen:
             behind |= order_updates.on_absent_order(oms, order, read)
     for name in sorted(oms.state.carried):
         _settle(oms, oms.order(name), read, shown)
@@ -101,6 +112,7 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
     traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
+    traded |= unread_rows.hides_trades(oms, order, read)
     if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
         order_updates.settle_unconfirmed_old_fill(oms, order, net_positions.broker_average_price(order.net, read))
 
@@ -109,10 +121,12 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
     """Note what nobody here placed; of an order that no book lists its trades tell, of yesterday for one."""
     read, state = evidence.read, oms.state
     places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
-    fresh = tuple(row for row, place in places if place not in state.foreign and place not in state.by_broker)
+    fresh = tuple(row for row, place in places if place not in state.foreign_orders and place not in state.by_broker)
+    unread = [row.broker_order_id for row in read.unread_rows if row.broker_order_id]
     names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in evidence.trades]
+    names += [name for name in unread if (read.account, name) not in state.by_broker]
     ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
-    if ids or read.account not in state.books:
+    if ids or fresh or read.account not in state.books:
         oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
         oms.request_read(read.account, "foreign fill", positions=True)
@@ -126,7 +140,7 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
         broker[key] = broker.get(key, 0) + row.quantity
     known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key in table]
     for key in sorted(set(broker) | {key for key in known if key.account == read.account}):
-        if _quiet(oms, key, read):
+        if _quiet(oms, key, read) and not net_positions.is_net_hidden(oms, key, read):
             _compare_key(oms, key, net_positions.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
     if state.begun:
         net_positions.record_carried_units(

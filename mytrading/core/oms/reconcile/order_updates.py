@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
@@ -119,17 +119,30 @@ def _reading(
     read: BooksRead,
 ) -> OrderReading:
     shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
-    denies = read.trades is not None and max(shown, trades.quantity if trades else 0) <= order.filled
+    hidden = unread_rows.hides_trades(oms, order, read)
+    denies = read.trades is not None and not hidden and max(shown, trades.quantity if trades else 0) <= order.filled
     # order and trade book, with `fills` as this read leaves them, lack a fill that one source reported
     denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
-    if denies and row.status in OPEN and read.positions is not None:
+    told = read.positions is not None and not unread_rows.hides_position(order.instrument, read)
+    if denies and row.status in OPEN and told:
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
         net_denies = beyond * order.side.sign <= 0
+    proven = read.trades is not None and not (hidden and _may_hide_a_fill(oms, order, read))
     return OrderReading(
-        oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=read.trades is not None,
+        oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=proven,
         denies_fill=denies, net_denies_fill=net_denies, fewer=_backward(order, row),
     )  # fmt: skip
+
+
+def _may_hide_a_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True while an unreadable trade row may be a fill of the order: for `ghost_gap`, unless the position book denies
+    it, since an exit may wait for the order's end."""
+    if not net_positions.broker_net_may_differ(order.net, oms.state, read):
+        return False
+    if order.evidence.end:
+        oms.request_read(order.account, "unread trade", positions=True)
+    return read.began_machine_ns - order.evidence.seen_machine_ns < oms.limits.ghost_gap
 
 
 def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:

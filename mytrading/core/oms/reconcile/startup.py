@@ -63,8 +63,10 @@ def _open(oms: OrderDecision, read: BooksRead) -> bool:
     seeking = [oms.order(name) for name, of in state.seeking.items() if of == account]
     touched = (key for key in state.owners if key.account == account)
     moved = [key for key in touched if (state.touched.get(key) or 0) >= read.began_machine_ns]
+    held = (key for table in (state.owners, state.unmanaged) for key in table if key.account == account)
     return (
         any(key.account == account for key in state.mismatches)
+        or any(net_positions.is_net_hidden(oms, key, read) for key in held)
         or any(order.state is OrderState.SUBMITTED for key in keys for order in oms.open_orders(key))
         or any(order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate) for order in seeking)
         # what only waits for an unknown fate is explained by it
