@@ -8,6 +8,7 @@ from mytrading.messages.account_events import (
     AccountBrokerChanged,
     AccountModeChanged,
     CarriedShown,
+    EmptyBooksSeen,
     EntriesStopped,
     EntryChurned,
     ForeignSeen,
@@ -345,5 +346,5 @@ OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
-    | RecoveryChanged | CarriedShown
+    | RecoveryChanged | CarriedShown | EmptyBooksSeen
 )  # fmt: skip

@@ -113,8 +113,8 @@ class FakeBroker:
     late: list[tuple[int, Order]] = field(default_factory=list)
     late_modifies: list[tuple[int, Order]] = field(default_factory=list)
     past: list[tuple[int, BooksRead]] = field(default_factory=list)
-    funds_live: bool = True
-    """The funds of each round are neither empty nor zero."""
+    funds_live: bool | None = None
+    """The funds of each round are neither empty nor zero; None: in rounds whose position book has rows."""
     words: dict[str, BrokerStatus] = field(default_factory=dict)
     """By broker id: the word that the order book says of an order in place of the true one."""
     unreadable: list[UnreadRow] = field(default_factory=list)
@@ -232,7 +232,6 @@ class FakeBroker:
                 if (instrument, product) not in self.unlisted
             ),
             unread_rows=(*self.unreadable, *nameless),
-            funds_live=self.funds_live,
         )
         read = replace(read, **dict.fromkeys(sorted(self.empty), ()))
         self.past.append((at, read))
@@ -411,7 +410,11 @@ class OrderBench:
         content = source or self.broker.books(self.time)
         self.time += MS
         content = replace(content, id=f"r{began}", began_machine_ns=began, ended_machine_ns=self.time)
-        return self.step(replace(content, **fields))
+        content = replace(content, **fields)
+        if "funds_live" not in fields:
+            live = self.broker.funds_live
+            content = replace(content, funds_live=bool(content.positions) if live is None else live)
+        return self.step(content)
 
     def hold(self, name: str = "e1", quantity: int = 50, price: float = 100.0, **fields: Any) -> Placed:
         """Enter and fill, confirmed by two sources."""

@@ -76,6 +76,7 @@ def _is_churned(state: State, subject: str) -> bool:
 
 
 DECIDED_ALERTS: dict[str, IsActive] = {
+    C.BOOKS_EMPTY: lambda state, account: account in state.emptied,
     C.ORDER_UNKNOWN: _order(lambda order: order.state is OrderState.UNKNOWN),
     C.STOP_IN_DOUBT: _order(lambda order: order.state is OrderState.UNKNOWN),
     C.ORDER_PARKED: _order(lambda order: order.state is OrderState.PARKED),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import missing_units, net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -115,12 +115,24 @@ def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
         return
     if any(net_positions.is_net_hidden(oms, key, read) for key in keys):
         return
-    if keys and not read.positions and not _traded_flat(oms, keys, read):
+    untold = [key for key in keys if not read.positions or not missing_units.tells_net(oms, key, read)]
+    if untold and not _closed_by_others(oms, untold, read):
         return
-    if not any(net_positions.broker_net_may_differ(key, state, read) for key in keys):
+    if not any(net_positions.broker_net_may_differ(oms, key, read) for key in keys):
         oms.change_flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
         oms.change_flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+
+
+def _closed_by_others(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:
+    """True if the other books show flat what the position book does not tell of, many of which list no flat rows.
+
+    Where rows of the trade book count fills, it has to agree: all trades undo what the day began with.
+    """
+    counted = oms.broker(keys[0].account).trades_count_fills
+    return all(missing_units.is_flat_by_orders(oms, key, read) for key in keys) and (
+        not counted or _traded_flat(oms, keys, read)
+    )
 
 
 def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import net_positions, unread_rows
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
 from mytrading.core.oms.exits import flatten
 from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
-from mytrading.messages.account_events import ForeignSeen, MismatchSeen
+from mytrading.messages.account_events import EmptyBooksSeen, ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
-
-TRADE_BOOK_GAPS = 180
-"""Times the gap of two reads (15 minutes of 5 s) for which a trade book without the trades is waited for."""
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
@@ -79,7 +76,7 @@ def _prove_unread_ends(oms: OrderDecision, read: BooksRead, trades: dict[str, Br
         answered = isinstance(end, PendingEnd) and cancel.calls > 0 and not cancel.out
         if not answered or not unread_rows.is_row_unread(order, read):
             continue
-        if net_positions.broker_net_may_differ(order.net, oms.state, read):
+        if net_positions.broker_net_may_differ(oms, order.net, read):
             oms.request_read(read.account, "unread row", positions=True)
         elif isinstance(end, PendingEnd):
             row = BrokerOrder(
@@ -89,15 +86,36 @@ def _prove_unread_ends(oms: OrderDecision, read: BooksRead, trades: dict[str, Br
             order_updates.on_order_row(oms, order, row, trades.get(order.broker_order_id), read)
 
 
+def _is_empty_by_failure(oms: OrderDecision, read: BooksRead) -> bool:
+    """True if the order book has no row though it has to list orders of today; alerted once when two reads say so."""
+    carried = oms.state.carried
+    names = (name for (of, _), name in oms.state.by_broker.items() if of == read.account and name not in carried)
+    empty = not read.orders and not unread_rows.unread_rows_of(read, unread_rows.ORDERS) and any(names)
+    known = oms.state.emptied.get(read.account)
+    if known is None and empty:
+        row = EmptyBooksSeen(account=read.account, machine_ns=read.ended_machine_ns, at_ns=oms.now)
+        oms.emit(row)
+        oms.request_read(read.account, "empty books", positions=True)
+    elif known is not None and not empty:
+        oms.emit(msgspec.structs.replace(known, cleared=True, at_ns=oms.now))
+    elif known is not None and not known.alerted and read.began_machine_ns > known.machine_ns:
+        oms.emit(msgspec.structs.replace(known, alerted=True, at_ns=oms.now))
+        what = f"the order book of {read.account} is empty, though orders of today stand in it"
+        what = f"{what}: the server's session at the broker has probably ended; nothing is taken from it, stops and"
+        cure = "positions stay as they are known; look at the broker, and log the server in again"
+        oms.alert(StateAlert.BOOKS_EMPTY, Severity.CRITICAL, read.account, f"{what} {cure}")
+    return empty
+
+
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
+    if _is_empty_by_failure(oms, read):
+        return True
     behind = False
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
         if order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read):
             behind |= order_updates.on_absent_order(oms, order, read)
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
-        if not read.orders:
-            behind = True
         unseen = order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read)
         if order.filled and order.state in TERMINAL and unseen:
             behind |= order_updates.on_absent_order(oms, order, read)
@@ -114,7 +132,7 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     traded |= unread_rows.hides_trades(oms, order, read)
     if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
-        order_updates.settle_unconfirmed_old_fill(oms, order, net_positions.broker_average_price(order.net, read))
+        order_updates.settle_unconfirmed_old_fill(oms, order, net_positions.broker_average_price(oms, order.net, read))
 
 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
@@ -141,7 +159,7 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key in table]
     for key in sorted(set(broker) | {key for key in known if key.account == read.account}):
         if _quiet(oms, key, read) and not net_positions.is_net_hidden(oms, key, read):
-            _compare_key(oms, key, net_positions.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
+            _compare_key(oms, key, net_positions.net_with_unlisted(oms, key, broker.get(key, 0)), read)
     if state.begun:
         net_positions.record_carried_units(
             oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
@@ -172,21 +190,49 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         if mismatch is not None:
             _clear(oms, mismatch)
         return
-    if mismatch is None or mismatch.broker != net:
+    if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
         _disagree(oms, key, net, read)
-    elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap and (read.positions or mismatch.read):
-        # a second read agrees; two empty books never prove anything
-        if net_positions.trade_book_contradicts_net(oms, key, read):
-            _contradict(oms, key, mismatch)
-            return
-        if net_positions.order_book_contradicts_net(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
-            return
-        _clear(oms, mismatch)
-        position_corrections.correct_positions(oms, key, net, read)
+    elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap:  # a second read agrees
+        if not missing_units.takes_from_owners(oms, key, net):
+            if read.positions or mismatch.read:  # two empty books prove nothing
+                _correct(oms, key, mismatch, net, read)
+        elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
+            _take_what_was_closed(oms, key, mismatch, read)
+        elif net_positions.trade_book_contradicts_net(oms, key, read):
+            _keep(oms, key, mismatch, "the trade book more")
+        elif net_positions.order_book_contradicts_net(oms, key, read):
+            _keep(oms, key, mismatch, "the order book our fills and no exit")
+        else:
+            _correct(oms, key, mismatch, net, read)
+
+
+def _is_answer(read: BooksRead) -> bool:
+    """False of an empty position book that nothing shows to be one of a live session."""
+    return bool(read.positions) or read.funds_live
+
+
+def _correct(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int, read: BooksRead) -> None:
+    _clear(oms, mismatch)
+    position_corrections.correct_positions(oms, key, net, read)
+
+
+def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> None:
+    """Correct a position by orders of the order book that closed units of it; what the book merely lacks stays."""
+    left = missing_units.net_left_by_orders(oms, key, mismatch.broker, read)
+    if left == net_positions.ledger_net(oms.state, key):
+        soon = read.began_machine_ns - mismatch.machine_ns < oms.limits.slow
+        if soon and oms.broker(key.account).positions_whole:
+            return  # a whole read beside the funds comes in some seconds
+        why = "no order that closed it, and what the position book lacks here may be held"
+        _keep(oms, key, mismatch, f"the order book {why}")
+    elif left == mismatch.broker:
+        _correct(oms, key, mismatch, left, read)
+    else:
+        position_corrections.correct_positions(oms, key, left, read)
 
 
 def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    source = read.id if read.positions else ""
+    source = read.id if _is_answer(read) else ""
     oms.emit(MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns))
     _mark(oms, key, Confidence.DISPUTED)
     if oms.state.owner_positions(key):
@@ -195,31 +241,14 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     oms.request_read(key.account, "mismatch", positions=True)
 
 
-def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None:
-    """The trade book holds what the position book lacks: ours stays, and so does its stop. Alerted once."""
-    if mismatch.contradicted and not mismatch.unheard_machine_ns:
+def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str) -> None:
+    """Another book speaks for what the position book lacks: ours stays, and so does its stop. Alerted once."""
+    if mismatch.contradicted:
         return
-    oms.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
-    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more"
+    oms.emit(msgspec.structs.replace(mismatch, contradicted=True))
+    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
     _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
-
-
-def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
-    """True while the order book alone shows our fills: ours stays for some minutes, then the position book counts."""
-    if mismatch.unheard_machine_ns:
-        return read.began_machine_ns - mismatch.unheard_machine_ns < TRADE_BOOK_GAPS * oms.limits.mismatch_gap
-    oms.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
-    minutes = TRADE_BOOK_GAPS * oms.limits.mismatch_gap / 60e9
-    what = (
-        f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
-        f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "
-        "unless the trade book shows an exit before; then the position book is believed; look at the broker now: if "
-        "nothing is held there, cancel the stop (`mytrading orders cancel ID --force`); if the position is held there "
-        "and the books do not show it by then, place a stop at the broker yourself"
-    )
-    _alert_dispute(oms, key, what)
-    return True
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
@@ -227,7 +256,7 @@ def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severit
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
-    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unheard_machine_ns=0))
+    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False))
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import net_positions, unread_rows
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
@@ -124,8 +124,7 @@ def _reading(
     # order and trade book, with `fills` as this read leaves them, lack a fill that one source reported
     denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
-    told = read.positions is not None and not unread_rows.hides_position(order.instrument, read)
-    if denies and row.status in OPEN and told:
+    if denies and row.status in OPEN and missing_units.tells_beside_others(oms, order.net, read):
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
         net_denies = beyond * order.side.sign <= 0
     proven = read.trades is not None and not (hidden and _may_hide_a_fill(oms, order, read))
@@ -138,7 +137,7 @@ def _reading(
 def _may_hide_a_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """True while an unreadable trade row may be a fill of the order: for `ghost_gap`, unless the position book denies
     it, since an exit may wait for the order's end."""
-    if not net_positions.broker_net_may_differ(order.net, oms.state, read):
+    if not net_positions.broker_net_may_differ(oms, order.net, read):
         return False
     if order.evidence.end:
         oms.request_read(order.account, "unread trade", positions=True)
@@ -232,9 +231,9 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
         oms.alert(EventAlert.ORDER_OVERNIGHT, Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
         settle_unconfirmed_old_fill(
-            oms, oms.order(order.client_order_id), net_positions.broker_average_price(order.net, read)
+            oms, oms.order(order.client_order_id), net_positions.broker_average_price(oms, order.net, read)
         )
-    elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(order.net, oms.state, read)):
+    elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(oms, order.net, read)):
         net_positions.hold_back_exits(oms, order)
 
 

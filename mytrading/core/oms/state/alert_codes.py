@@ -8,6 +8,7 @@ from enum import StrEnum
 class StateAlert(StrEnum):
     """Alerts that last while the state has their cause; `mytrading/core/oms/active_alerts.py` says for how long."""
 
+    BOOKS_EMPTY = "BOOKS_EMPTY"
     CANCEL_STUCK = "CANCEL_STUCK"
     CHURN_BLOCKED = "CHURN_BLOCKED"
     CHURN_PAUSED = "CHURN_PAUSED"
