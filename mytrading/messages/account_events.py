@@ -57,7 +57,8 @@ class AccountBrokerChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
     """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 
-    `contradicted`: the next read agreed, but another book did not, or what it lacks may be held, so nothing was done.
+    `contradicted`: the next read agreed, but another book did not, so nothing was done; nor was it where what the read
+    lacks is `unproven` to be gone.
     """
 
     account: str
@@ -68,6 +69,12 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     machine_ns: int
     cleared: bool = False
     contradicted: bool = False
+    unproven: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """True if our quantity stays against what the read showed."""
+        return self.contradicted or self.unproven
 
 
 class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="carried_shown"):

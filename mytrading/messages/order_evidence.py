@@ -68,12 +68,19 @@ class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CancelState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A cancel: `wanted`, `out` while a call has no answer; no further call before `not_before_machine_ns`."""
+    """A cancel: `wanted`, `out` while a call has no answer; no further call before `not_before_machine_ns`.
+
+    `proof`: it is to prove an end that a book shows and nobody here wanted. Its definitive answer, done or `refused`,
+    came at `answered_machine_ns` (0: none yet).
+    """
 
     wanted: bool = False
     out: bool = False
     calls: int = 0
     not_before_machine_ns: int = 0
+    proof: bool = False
+    refused: bool = False
+    answered_machine_ns: int = 0
 
 
 class ModifyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,6 +110,7 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     `seen_machine_ns` is when the newest evidence of `end` or `match` was seen. `flapped`: books took back what they had
     shown of an end, so the next proof takes longer. `match` is the search for the broker id of an order without one.
+    `rested`: a book has shown this stop live.
     """
 
     fills: ReportedFills = NO_FILLS
@@ -112,3 +120,4 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     seen_machine_ns: int = 0
     cancel: CancelState = NO_CANCEL
     modify: ModifyState = NO_MODIFY
+    rested: bool = False

@@ -244,6 +244,10 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
     read that began after `waits_machine_ns` (0: it does not wait).
 
+    At `unasked_machine_ns` a book last showed one ended that had rested and that nobody here wanted to end. After such
+    an end none is placed since `awaits_units_machine_ns` (0: it does not wait) before a read shows the units. `doubted`
+    is the stop that is left as it is, since it was the second in a short time, or no replacement is left.
+
     `claimed` is set from a claim, whose request is the `cause`, until the first stop rests or something else decides:
     the request is answered then.
     """
@@ -261,6 +265,9 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     waits_machine_ns: int = 0
     moving: StopMove | None = None
     claimed: ClaimedUnits | None = None
+    unasked_machine_ns: int = 0
+    awaits_units_machine_ns: int = 0
+    doubted: str = ""
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

@@ -42,7 +42,10 @@ def _recovering(state: State) -> list[str]:
 def _held_back(state: State) -> list[str]:
     """Accounts with an exit or stop that waits for the books or, after a lost journal, for orders without owner."""
     goals = [g for g in state.unfinished_goals() if g.waits_machine_ns or g.elsewhere or state.books_lost(g.account)]
-    levels = [level for level in state.open_protections() if level.waits_machine_ns]
+    guards = state.open_protections()
+    levels = [
+        level for level in guards if level.waits_machine_ns or (level.awaits_units_machine_ns and not level.doubted)
+    ]
     return [waiting.account for waiting in (*goals, *levels)]
 
 

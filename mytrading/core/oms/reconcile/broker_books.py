@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
-from mytrading.core.oms.exits import flatten
+from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -34,6 +34,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
+    if oms.state.guarding and not evidence.behind:
+        broker_stops.on_books(oms, read)
     if oms.state.open_flattens and not evidence.behind:
         flatten.on_books(oms, read)
     startup.conclude_recovery(oms, read, behind=evidence.behind)
@@ -199,9 +201,9 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
             _take_what_was_closed(oms, key, mismatch, read)
         elif net_positions.trade_book_contradicts_net(oms, key, read):
-            _keep(oms, key, mismatch, "the trade book more")
+            _keep(oms, key, mismatch, "the trade book more", contradicted=True)
         elif net_positions.order_book_contradicts_net(oms, key, read):
-            _keep(oms, key, mismatch, "the order book our fills and no exit")
+            _keep(oms, key, mismatch, "the order book our fills and no exit", contradicted=True)
         else:
             _correct(oms, key, mismatch, net, read)
 
@@ -224,7 +226,7 @@ def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSee
         if soon and oms.broker(key.account).positions_whole:
             return  # a whole read beside the funds comes in some seconds
         why = "no order that closed it, and what the position book lacks here may be held"
-        _keep(oms, key, mismatch, f"the order book {why}")
+        _keep(oms, key, mismatch, f"the order book {why}", unproven=True)
     elif left == mismatch.broker:
         _correct(oms, key, mismatch, left, read)
     else:
@@ -241,11 +243,15 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     oms.request_read(key.account, "mismatch", positions=True)
 
 
-def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str) -> None:
-    """Another book speaks for what the position book lacks: ours stays, and so does its stop. Alerted once."""
-    if mismatch.contradicted:
+def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **found: bool) -> None:
+    """Keep ours with its stop, alerted once: another book speaks for what the position book lacks, or nothing proves
+    it gone."""
+    changed = msgspec.structs.replace(mismatch, **found)
+    if changed == mismatch:
         return
-    oms.emit(msgspec.structs.replace(mismatch, contradicted=True))
+    oms.emit(changed)
+    if mismatch.is_kept:
+        return
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
     _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
@@ -256,7 +262,7 @@ def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severit
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
-    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False))
+    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unproven=False))
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 

@@ -96,6 +96,8 @@ def on_order_row(
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
         order = modify.compare_with_book(oms, order, row, read)
+    if order.purpose is Purpose.STOP:
+        order, row = broker_stops.compare_with_book(oms, order, row, trades, read)
     fills = _levels(order, row, trades)
     settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
     if settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills:
@@ -107,6 +109,8 @@ def on_order_row(
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
     _learn(oms, order, row, _with_fills(evidence, fills), proven=verdict is V.END_PROVEN)
+    if reading.unasked and row.status in ENDS:
+        broker_stops.on_unasked_end(oms, oms.order(order.client_order_id), row)
     return reading.fewer
 
 
@@ -131,6 +135,7 @@ def _reading(
     return OrderReading(
         oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=proven,
         denies_fill=denies, net_denies_fill=net_denies, fewer=_backward(order, row),
+        unasked=order.purpose is Purpose.STOP and broker_stops.is_end_unasked(oms, order, read),
     )  # fmt: skip
 
 

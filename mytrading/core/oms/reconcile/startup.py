@@ -65,7 +65,7 @@ def _open(oms: OrderDecision, read: BooksRead) -> bool:
     moved = [key for key in touched if (state.touched.get(key) or 0) >= read.began_machine_ns]
     held = (key for table in (state.owners, state.unmanaged) for key in table if key.account == account)
     return (
-        any(key.account == account and not row.contradicted for key, row in state.mismatches.items())
+        any(key.account == account and not row.is_kept for key, row in state.mismatches.items())
         or any(net_positions.is_net_hidden(oms, key, read) for key in held)
         or any(order.state is OrderState.SUBMITTED for key in keys for order in oms.open_orders(key))
         or any(order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate) for order in seeking)

@@ -174,7 +174,7 @@ def test_claimed_units_stay_where_a_partial_book_lacks_them() -> None:
     """No order of ours bought them, which must not be read as an order that sold them."""
     bench = bench_at(PARTIAL)
     guarded(bench)
-    bench.broker.by_hand(80, "NFO:A", Product.NRML)
+    bench.broker.net[A] = 80
     minutes(bench, 1)
     claim = ClaimRequested(
         id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.NRML, strategy="s1", at_ns=bench.now, price=100.0
