@@ -77,6 +77,27 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
         return self.contradicted or self.unproven
 
 
+class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):
+    """The broker's net of a key in which strategies hold something was ours: for the first time since it was flat or of
+    the other side; `quantity` 0: it is flat."""
+
+    account: str
+    instrument: str
+    product: Product
+    quantity: int
+    at_ns: int
+
+
+class ProductNamed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="product_named"):
+    """The broker's books show what is ours under a product as `shown`: learnt from our own fill."""
+
+    account: str
+    instrument: str
+    product: Product
+    shown: Product
+    at_ns: int
+
+
 class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="carried_shown"):
     """Signed units of those that the day began with (anybody's, all products) that books of today have shown."""
 

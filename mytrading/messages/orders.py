@@ -14,6 +14,8 @@ from mytrading.messages.account_events import (
     ForeignSeen,
     InstrumentHalted,
     MismatchSeen,
+    NetAgreed,
+    ProductNamed,
     RecoveryChanged,
     UnmanagedChanged,
 )
@@ -151,15 +153,29 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     fill_price: float
     at_ns: int
 
+    @property
+    def levels(self) -> tuple[Position, ...]:
+        """The position that the row changes, as it is now."""
+        return (self.position,)
+
 
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction."""
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction.
+
+    Of a conversion, `source` is what is left of the position, under another product, that the units come from.
+    """
 
     position: Position
     cause: str
     quantity: int
     price: float
     at_ns: int
+    source: Position | None = None
+
+    @property
+    def levels(self) -> tuple[Position, ...]:
+        """The positions that the row changes, as they are now: one, or of a conversion two."""
+        return (self.position,) if self.source is None else (self.position, self.source)
 
 
 class TradeClosed(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="trade"):
@@ -353,5 +369,5 @@ OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
-    | RecoveryChanged | CarriedShown | EmptyBooksSeen
+    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed
 )  # fmt: skip

@@ -16,6 +16,7 @@ from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State, needs_read_or_call
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_live, is_of_day, with_cancel
+from mytrading.messages.account_events import NetAgreed
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
@@ -182,6 +183,8 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
+        agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
+        names=tuple(state.names.sorted_values()),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from mytrading.core.orders.state_machine import (
     is_untriggered_stop,
     with_cancel,
 )
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity, Side
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import NO_CANCEL, OrderTerms, PendingEnd
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protection, StopMove
@@ -354,7 +354,18 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
 
 
 def _waits(oms: OrderDecision, level: Protection) -> bool:
-    return bool(level.awaits_units_machine_ns) or net_positions.stop_waits_for_books(oms, level)
+    if level.awaits_units_machine_ns or net_positions.stop_waits_for_books(oms, level):
+        return True
+    return any(_stops_beyond(oms, level, product) for product in Product if product is not level.product)
+
+
+def _stops_beyond(oms: OrderDecision, level: Protection, product: Product) -> bool:
+    """True while stops under another product are for more than is held there: its units were converted to this one."""
+    if not oms.open_orders(level.net._replace(product=product)):
+        return False
+    other = replace(level, product=product)
+    guarded = sum(order.quantity - order.filled_seen for order in live_stops(oms, other))
+    return guarded > abs(oms.position(other).quantity_seen)
 
 
 def uncovered_units(oms: OrderDecision, level: Protection) -> int:

@@ -10,11 +10,18 @@ import msgspec
 
 from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
 from mytrading.core.oms.exits import broker_stops, flatten
-from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
+from mytrading.core.oms.reconcile import (
+    journal_rebuild,
+    moved_products,
+    order_updates,
+    position_corrections,
+    startup,
+    unknown_orders,
+)
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
-from mytrading.messages.account_events import EmptyBooksSeen, ForeignSeen, MismatchSeen
+from mytrading.messages.account_events import EmptyBooksSeen, ForeignSeen, MismatchSeen, NetAgreed
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd
@@ -26,6 +33,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """Update orders and positions by a read of an account's books; ignored while its server is in the wrong mode."""
     if read.account in oms.state.wrong_mode:
         return
+    read = moved_products.with_our_products(oms, read)
     evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
         unknown_orders.resolve_unknown_orders(oms, evidence)
@@ -158,14 +166,51 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     for row in read.positions or ():
         key = NetKey(read.account, row.instrument, row.product)
         broker[key] = broker.get(key, 0) + row.quantity
-    known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key in table]
+    tables = (state.owners, state.unmanaged, state.mismatches, state.agreed)
+    known = [key for table in tables for key in table]
+    moving = _settle_moved(oms, broker, read)
     for key in sorted(set(broker) | {key for key in known if key.account == read.account}):
+        if key in moving:
+            continue  # judged with the key that its units came from, or went to
         if _quiet(oms, key, read) and not net_positions.is_net_hidden(oms, key, read):
             _compare_key(oms, key, net_positions.net_with_unlisted(oms, key, broker.get(key, 0)), read)
     if state.begun:
         net_positions.record_carried_units(
             oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
         )
+
+
+def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead) -> set[NetKey]:
+    """Settle units that stand under another product in two reads; returns the keys of all that seem to, which are not
+    corrected one by one."""
+    seeming: set[NetKey] = set()
+    for moved in list(moved_products.find_moved(oms, broker, read)):
+        pair = (moved.key, moved.to)
+        nets = {key: net_positions.net_with_unlisted(oms, key, broker.get(key, 0)) for key in pair}
+        seeming |= set(pair)
+        if not all(_quiet(oms, key, read) for key in pair):
+            continue
+        if fresh := [key for key in pair if _is_news(oms, key, nets[key])]:
+            for key in fresh:
+                _disagree(oms, key, nets[key], read)
+        elif not all(_is_second(oms, key, read) for key in pair):
+            continue
+        elif not moved_products.settle_moved(oms, moved) and (mismatch := oms.state.mismatches.get(moved.key)):
+            what = (
+                f"{broker[moved.to]} of it under {moved.to.product}, which is no conversion of ours as far as it shows"
+            )
+            _keep(oms, moved.key, mismatch, what, unproven=True)
+    return seeming
+
+
+def _is_news(oms: OrderDecision, key: NetKey, net: int) -> bool:
+    mismatch = oms.state.mismatches.get(key)
+    return mismatch is None or mismatch.broker != net
+
+
+def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    mismatch = oms.state.mismatches.get(key)
+    return mismatch is not None and read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap
 
 
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -191,6 +236,10 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
     if net == net_positions.ledger_net(oms.state, key):
         if mismatch is not None:
             _clear(oms, mismatch)
+        owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
+        shown = net_positions.broker_net(key, read)
+        if (owned or agreed) and owned * agreed <= 0 and (not owned or shown == net):
+            oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
     if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
         _disagree(oms, key, net, read)

@@ -192,7 +192,8 @@ def _day(state: State, row: DayOpened) -> None:
         _goal(state, orders.GoalChanged(goal=goal, at_ns=0))
     for flatten in row.flattens:
         _flatten(state, orders.FlattenChanged(flatten=flatten, at_ns=0))
-    for part in (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped):
+    levels = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
+    for part in (*levels, row.agreed, row.names):
         for kept in part:
             FOLDS[type(kept)](state, kept)
     for text in row.used_ids:
@@ -206,9 +207,12 @@ def _day(state: State, row: DayOpened) -> None:
 
 
 def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
-    state.put_position(row.position)
+    for level in row.levels:
+        state.put_position(level)
     if row.cause in _MOVED:
         _explain(state, row.position.net, row.quantity)
+    if row.source is not None:
+        _explain(state, row.source.net, -row.quantity)
 
 
 def _explain(state: State, key: NetKey, units: int) -> None:
@@ -266,6 +270,8 @@ FOLDS: dict[type, Any] = {
     account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
+    account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
+    account_events.ProductNamed: lambda state, row: state.put(state.names, row.net, row),
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared
     ),

@@ -144,6 +144,10 @@ class State:
     """By account, strategy and cause: order calls that legs still to come need, and until when they are kept (machine).
 
     A basket whose last legs were commanded stands here without any, so that these have room before others."""
+    agreed: Table[NetKey, int]
+    """Keys of which a read has shown what strategies hold, with the signed units at that time."""
+    names: Table[NetKey, account_events.ProductNamed]
+    """Names that the broker's books have for products of ours, learnt from our own fills."""
     emptied: Table[str, account_events.EmptyBooksSeen]
     """Accounts whose order book is empty though they have orders of today."""
     begun: Table[tuple[str, str], int]

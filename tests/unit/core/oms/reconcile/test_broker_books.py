@@ -53,6 +53,7 @@ def kinds(rows: list[object], kind: type) -> list[object]:
 
 
 def test_books_that_agree_say_nothing(bench: OrderBench) -> None:
+    bench.read()
     assert apart(bench) == []
 
 
@@ -483,15 +484,6 @@ def test_position_that_a_trade_of_a_stranger_closed_is_corrected_and_its_stop_en
     apart(bench)
     assert bench.position("s1", "NFO:B").quantity == 0
     assert [call.call for call in bench.calls] == [Call.CANCEL]
-
-
-def test_position_that_was_converted_is_corrected_although_nobody_traded(bench: OrderBench) -> None:
-    bench.broker.net[A] = 0
-    bench.broker.net["NFO:A", Product.NRML] = 50
-    apart(bench)
-    assert bench.position().quantity == 0
-    (unmanaged,) = kinds(bench.rows, UnmanagedChanged)
-    assert isinstance(unmanaged, UnmanagedChanged) and (unmanaged.product, unmanaged.quantity) == (Product.NRML, 50)
 
 
 def without(bench: OrderBench, book: str) -> dict[str, object]:
