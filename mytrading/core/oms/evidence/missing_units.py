@@ -28,6 +28,7 @@ def is_whole(oms: OrderDecision, account: str, read: BooksRead) -> bool:
     """True if what a read lacks is not there: all books were read, beside live funds, at a broker whose position book
     holds all units."""
     read_all = None not in (read.orders, read.trades, read.positions)
+    read_all = read_all and all(row.broker_order_id or row.instrument for row in read.unread_rows)
     return read_all and read.funds_live and oms.broker(account).positions_whole
 
 

@@ -100,7 +100,8 @@ def _is_empty_by_failure(oms: OrderDecision, read: BooksRead) -> bool:
     """True if the order book has no row though it has to list orders of today; alerted once when two reads say so."""
     carried = oms.state.carried
     names = (name for (of, _), name in oms.state.by_broker.items() if of == read.account and name not in carried)
-    empty = not read.orders and not unread_rows.unread_rows_of(read, unread_rows.ORDERS) and any(names)
+    lacking = not read.orders and any(names)
+    empty = lacking and not unread_rows.unread_rows_of(read, unread_rows.ORDERS)
     known = oms.state.emptied.get(read.account)
     if known is None and empty:
         row = EmptyBooksSeen(account=read.account, machine_ns=read.ended_machine_ns, at_ns=oms.now)
@@ -114,7 +115,7 @@ def _is_empty_by_failure(oms: OrderDecision, read: BooksRead) -> bool:
         what = f"{what}: the server's session at the broker has probably ended; nothing is taken from it, stops and"
         cure = "positions stay as they are known; look at the broker, and log the server in again"
         oms.alert(StateAlert.BOOKS_EMPTY, Severity.CRITICAL, read.account, f"{what} {cure}")
-    return empty
+    return lacking
 
 
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
