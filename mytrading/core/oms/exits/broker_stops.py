@@ -169,8 +169,8 @@ def is_end_unasked(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 def on_unasked_end(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
     """Cancel a stop by its id that the book shows ended and nobody wanted to end: the next follows what is proven.
 
-    The second time within `unasked_window` an operator is alerted, and nothing is sent: a broker that shows live stops
-    as ended would have them placed for ever.
+    Within `unasked_window` of one that such a cancel did take away an operator is alerted, and nothing is sent: a
+    broker that shows live stops as ended would have them placed for ever.
     """
     level = oms.state.protections.get(order.owner)
     if level is None or order.state not in RESTING or order.evidence.cancel.wanted:
@@ -183,14 +183,17 @@ def on_unasked_end(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
         _doubt(oms, level, order, f"{what}; {cure}, and close the position if nothing guards it")
         return
     oms.change(order, "withdrawing", evidence=with_cancel(order.evidence, wanted=True, proof=True))
-    rested = order.evidence.rested
-    oms.change_protection(
-        level, awaits_units_machine_ns=max(oms.machine, 1),
-        unasked_machine_ns=oms.machine if rested else level.unasked_machine_ns,
-    )  # fmt: skip
-    if rested:
+    oms.change_protection(level, awaits_units_machine_ns=max(oms.machine, 1))
+    if order.evidence.rested:
         text = f"{what}; it is cancelled by its id, and another follows once the books show the units"
         oms.alert(StateAlert.STOP_SHOWN_ENDED, Severity.WARNING, order.client_order_id, text)
+
+
+def on_proof_accepted(oms: OrderDecision, order: Order) -> None:
+    """Note that the broker took a cancel of a stop that it showed as ended: it had been live."""
+    level = oms.state.protections.get(order.owner)
+    if level is not None and order.evidence.rested:
+        oms.change_protection(level, unasked_machine_ns=max(oms.machine, 1))
 
 
 def _doubt(oms: OrderDecision, level: Protection, order: Order, text: str) -> Protection:

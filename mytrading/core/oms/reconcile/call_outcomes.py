@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mytrading.core.oms.exits import broker_stops
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -135,6 +136,8 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     evidence = with_cancel(order.evidence, out=False)
     if kind in (Outcome.ACCEPTED, Outcome.REFUSED):
         evidence = with_cancel(evidence, answered_machine_ns=ended, refused=kind is Outcome.REFUSED)
+    if kind is Outcome.ACCEPTED and evidence.cancel.proof:
+        broker_stops.on_proof_accepted(oms, order)
     if kind is Outcome.ACCEPTED and order.state in RESTING:
         shown = evidence.end.status if evidence.cancel.proof and isinstance(evidence.end, PendingEnd) else None
         pending = PendingEnd(status=shown or BrokerStatus.CANCELLED)

@@ -177,14 +177,26 @@ def test_second_stop_shown_ended_within_ten_minutes_is_left_alone_and_alerted_on
 
 
 def test_stop_shown_ended_after_ten_minutes_is_proven_and_placed_anew_again(bench: OrderBench) -> None:
-    first = guarded(bench)
-    bench.broker.drop(first)
+    shown(bench, guarded(bench), BrokerStatus.EXPIRED)
     seconds(bench, 12)
     (second,) = [placed for placed in bench.broker.orders.values() if placed.status is BrokerStatus.TRIGGER_PENDING]
     bench.tick(600 * SECOND)
-    bench.broker.drop(second)
+    shown(bench, second, BrokerStatus.EXPIRED)
     seconds(bench, 12)
     assert live(bench) == 50 and len(bench.broker.orders) == 4
+
+
+def test_stops_that_the_exchange_does_end_are_placed_again_and_the_third_closes_the_position(bench: OrderBench) -> None:
+    """Their cancel is refused, as there is nothing to cancel: the word was right, and nobody is left bare."""
+    guarded(bench)
+    for count in (1, 2):
+        bench.broker.drop(next(p for p in bench.broker.orders.values() if p.status is BrokerStatus.TRIGGER_PENDING))
+        seconds(bench, 12)
+        assert live(bench) == 50 and len(bench.broker.orders) == 2 + count
+    bench.broker.drop(next(p for p in bench.broker.orders.values() if p.status is BrokerStatus.TRIGGER_PENDING))
+    seconds(bench, 12)
+    assert "STOP_FAILED" in bench.codes()
+    assert [goal.reason for goal in bench.machine.goals()] == ["3 stops did not stay at the broker"]
 
 
 @pytest.mark.parametrize("books", [{}, {"positions": None}], ids=["read", "no positions"])
