@@ -261,8 +261,8 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     read that began after `waits_machine_ns` (0: it does not wait).
 
     At `unasked_machine_ns` the broker took the cancel of one that a book showed ended and nobody here wanted to end, so
-    that it had lived. After such an end none is placed since `awaits_units_machine_ns` (0: it does not wait) before a read shows the units. `doubted`
-    is the stop that is left as it is, since it was the second in a short time, or no replacement is left.
+    that it had lived. After such an end none is placed since `awaits_units_machine_ns` (0: it does not wait) before a
+    read shows the units. `doubted` is the stop that is left as it is: the next one soon after, or none may replace it.
 
     `claimed` is set from a claim, whose request is the `cause`, until the first stop rests or something else decides:
     the request is answered then.
