@@ -16,7 +16,7 @@ from mytrading.core.oms.state.alert_codes import StateAlert as C
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
 from mytrading.messages.enums import OrderState, Severity
-from mytrading.messages.order_evidence import Ambiguous, Contradicted
+from mytrading.messages.order_evidence import Ambiguous, Contradicted, PendingEnd
 from mytrading.messages.orders import Order, Protection
 
 IsActive = Callable[[State, str], bool]
@@ -78,6 +78,7 @@ def _is_stopped(code: str) -> IsActive:
 
 
 DECIDED_ALERTS: dict[str, IsActive] = {
+    C.BOOKS_EMPTY: lambda state, account: account in state.emptied,
     C.ORDER_UNKNOWN: _order(lambda order: order.state is OrderState.UNKNOWN),
     C.STOP_IN_DOUBT: _order(lambda order: order.state is OrderState.UNKNOWN),
     C.ORDER_PARKED: _order(lambda order: order.state is OrderState.PARKED),
@@ -87,6 +88,7 @@ DECIDED_ALERTS: dict[str, IsActive] = {
     C.ORDER_MISSING: _order(lambda order: order.state in SENT or isinstance(order.evidence.end, Contradicted)),
     C.CANCEL_STUCK: _order(lambda order: order.state in SENT),
     C.STOP_NOT_MOVED: _order(_stays_unmoved),
+    C.STOP_SHOWN_ENDED: _order(lambda order: order.state in SENT and isinstance(order.evidence.end, PendingEnd)),
     C.STOP_RELEASED: _protection(lambda level: level.state == "released"),
     C.STOP_FAILED: _protection(lambda level: level.state != "done"),
     C.GOAL_STUCK: lambda state, name: name in state.open_goals,

@@ -118,10 +118,6 @@ class OrderMachine:
         """Return the decisions after a rebuilt journal, on `missed` messages that were applied but never decided on."""
         return self._foreseen(now, lambda oms: journal_rebuild.decide_missed_messages(oms, missed), machine_ns)
 
-    def is_unusable_read(self, read: BooksRead) -> bool:
-        """True if a read proves nothing, since a row of an instrument with orders or positions is unreadable."""
-        return broker_books.is_unusable_read(self.state, read)
-
     def has_recovered(self, account: str) -> bool:
         """True once the account's start-up recovery is done, or if it needed none."""
         level = self.state.recovering.get(account)

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
-from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAILED, unsure_stops
 from mytrading.core.orders.broker_gate import engine_stops_text, entry_refusal
+from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAILED, unsure_stops
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
 from mytrading.core.risk.machine import RiskMachine
