@@ -186,7 +186,7 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
 
     After a lost journal an order of the goal may be out that nobody here knows: nothing is sent before two reads of the
     books, `proofs`, that begin after `waits_machine_ns` (0: it does not wait), and never for the `elsewhere` units that
-    orders without owner may still close.
+    orders without owner may still close. `obstacle` is why no exit could be sent for long, once an operator was told.
     """
 
     reason: str
@@ -206,6 +206,7 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     waits_machine_ns: int = 0
     proofs: int = 0
     elsewhere: int = 0
+    obstacle: str = ""
 
 
 class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -282,7 +283,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
     it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
     through a lost journal: each of its exits waits for two reads, since it may have been sent already. `by` says who
-    asked.
+    asked. `waits`: an operator was told that its first read is missing.
     """
 
     id: str
@@ -301,6 +302,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     goals: int = 0
     wary: bool = False
     by: str = ""
+    waits: bool = False
 
 
 class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):

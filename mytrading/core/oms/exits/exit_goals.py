@@ -12,7 +12,7 @@ from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
-from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order
+from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order, unfilled_quantity
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
@@ -102,6 +102,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         oms.change_goal(goal, state="done")
         return
+    goal = _alert_wait(oms, goal, out)
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
         return
@@ -114,14 +115,9 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     goal = _overdue(oms, goal, out.exits)
     if books_lost and entries.must_keep_stops(oms, key, goal.strategy):
         return
-    if out.exits or position.quantity == 0:
+    if position.quantity == 0 or (out.exits and not _guard_others(out.exits, position)):
         return
-    # entries that will end soon, and unproven fills, delay an exit; not for ever: what is owned must get out
-    if oms.machine - goal.opened_machine_ns < oms.limits.exit_patience and (
-        out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
-    ):
-        return
-    if goal.order and oms.machine < _not_before(oms, goal):
+    if _waits_for_entries(oms, goal, out) or (goal.order and oms.machine < _not_before(oms, goal)):
         return
     order = build_exit_order(oms, goal, position, abs(position.quantity))
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
@@ -132,6 +128,82 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
     slices.create_closing_orders(oms, order, fits)
+
+
+def leaving_units(oms: OrderDecision, key: NetKey, strategy: str) -> int:
+    """Return the units of an owner that exits take away: those of live exits, and those that one could be sent for now
+    if only the owner's stops were gone. Its stops are withdrawn for these, and for no others."""
+    exits = [o for o in oms.open_orders(key) if o.strategy == strategy and o.purpose.reduces and o.state in LIVE]
+    under_way = sum(max(0, o.quantity - o.filled_seen) for o in exits if o.purpose is not Purpose.STOP)
+    return under_way + max(
+        (sendable_units(oms, goal) for goal in entries.open_exit_goals(oms, key, strategy)), default=0
+    )
+
+
+def sendable_units(oms: OrderDecision, goal: Goal) -> int:
+    """Return the units that an exit of a goal takes away, if it could be sent now but for the owner's stops; else 0."""
+    position, key = oms.position(goal), goal.net
+    if not position.quantity or _obstacle(oms, goal, position):
+        return 0
+    exits = (o for o in _out(oms, goal, key).exits if o.purpose is not Purpose.STOP and o.state in LIVE)
+    left = abs(position.quantity) - sum(unfilled_quantity(order) for order in exits)
+    return max(0, left) if left > goal.elsewhere else 0  # what orders without owner may close needs no stop beside them
+
+
+def _obstacle(oms: OrderDecision, goal: Goal, position: Position) -> str:
+    """Why no exit of a goal can be sent now, whatever becomes of the owner's stops; empty if one can.
+
+    One after another: the broker's rate limit is none, since an exit goes before any further cancel."""
+    state, account = oms.state, goal.account
+    if goal.waits_machine_ns:
+        return "two reads of the books are awaited"
+    if account in state.wrong_mode:
+        return "the server answers in another mode; see `mytrading resume`"
+    if oms.limits.mode_first and account not in state.modes:
+        return "the mode of the server is not known yet"
+    if (state.paused.get(account) or 0) > oms.machine:
+        return "the server asked for a pause"
+    if oms.is_venue_square_off(goal):
+        return "the venue closes MIS positions itself now"
+    if not oms.is_trading(goal.instrument):
+        return "its exchange does not trade now"
+    if entries.must_keep_stops(oms, goal.net, goal.strategy):
+        return f"the books of {account} cannot be read"
+    if _waits_for_entries(oms, goal, _out(oms, goal, goal.net)):
+        return "an entry of it has not ended yet, or what it filled is not confirmed"
+    if not position.quantity and position.quantity_seen:
+        return f"{abs(position.quantity_seen)} units were reported once and are not confirmed"
+    return "" if oms.machine >= _not_before(oms, goal) else "the broker refused the last one, and it is tried again"
+
+
+def _guard_others(exits: list[Order], position: Position) -> bool:
+    """True if the exits that are out are stops of the units that are not confirmed: an exit of the others may go."""
+    units = sum(order.quantity - order.filled for order in exits)
+    unconfirmed = abs(position.quantity_seen) - abs(position.quantity)
+    return units <= unconfirmed and all(order.purpose is Purpose.STOP for order in exits)
+
+
+def _waits_for_entries(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
+    """True while entries that will end soon, or their unproven fills, delay an exit; not for ever: what is owned must
+    get out."""
+    soon = oms.machine - goal.opened_machine_ns < oms.limits.exit_patience
+    return soon and (out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries))
+
+
+def _alert_wait(oms: OrderDecision, goal: Goal, out: _Out) -> Goal:
+    """Alert once that no exit of a goal has left for `exit_waits`, and why; the alert lasts until one leaves."""
+    since = max(goal.opened_machine_ns, *(o.call.ended_machine_ns for o in slices.orders_by_id(oms, goal.order)), 0)
+    if any(order.purpose is not Purpose.STOP for order in out.exits):
+        return oms.change_goal(goal, obstacle="") if goal.obstacle else goal
+    if goal.obstacle or oms.machine - since < oms.limits.exit_waits:
+        return goal
+    if not (why := _obstacle(oms, goal, oms.position(goal))):
+        return goal
+    stops = any(order.state in LIVE and not order.evidence.cancel.wanted for order in out.exits)
+    kept = "its stop stays meanwhile" if stops else "it has no stop at the broker"
+    what = f"exit of {goal.strategy} in {goal.instrument} waits, {kept}: {why}; look at the broker if it lasts"
+    oms.alert(StateAlert.EXIT_WAITS, Severity.CRITICAL, goal.id, what)
+    return oms.change_goal(goal, obstacle=why)
 
 
 def _out(oms: OrderDecision, goal: Goal, key: NetKey) -> _Out:
@@ -151,6 +223,8 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     since = max(order.call.ended_machine_ns, order.evidence.modify.answered_machine_ns)
     if not rests or oms.machine - since < oms.limits.exit_patience:
         return goal
+    if order.purpose is Purpose.STOP and (order.owner in oms.state.guarding or not sendable_units(oms, goal)):
+        return goal  # its protection withdraws it; one without is of no use, but nothing could follow it
     if not (order.links.goal == goal.id and order.order_type is OrderType.LIMIT and goal.price):
         entries.cancel_order(oms, order, "replaced: rested too long for an exit")
         return goal

@@ -47,6 +47,8 @@ def advance_flattens(oms: OrderDecision) -> None:
                 waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
                 if position.quantity and not waits and not entries.is_closing(oms, position.net, position.strategy):
                     level = _close(oms, level, position)
+        else:
+            level = _alert_wait(oms, level)
         left = describe_remaining(oms, level)
         if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
             oms.change_flatten(level, state="done")
@@ -55,6 +57,15 @@ def advance_flattens(oms: OrderDecision) -> None:
             what = "; ".join(left) or "the books have not shown it flat twice"
             text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
             oms.alert(StateAlert.FLATTEN_LATE, Severity.CRITICAL, level.id, text)
+
+
+def _alert_wait(oms: OrderDecision, level: Flatten) -> Flatten:
+    """Alert once that the read without which nothing is closed has not come for `exit_waits`."""
+    if level.waits or not _held(oms, level) or oms.machine - level.opened_machine_ns < oms.limits.exit_waits:
+        return level
+    what = f"{level.reason}: nothing is closed before the books of {level.account} are read; stops stay meanwhile"
+    oms.alert(StateAlert.EXIT_WAITS, Severity.CRITICAL, level.id, f"{what}; look at the broker if it lasts")
+    return oms.change_flatten(level, waits=True)
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:

@@ -57,6 +57,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     exit_patience: int = seconds_to_ns(_WINDOWS.exit_patience)
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND
+    exit_waits: int = 8 * SECOND
+    """Time without an exit that could leave after which an operator is told."""
     exit_retry_first: int = 500 * MS
     slow: int = seconds_to_ns(_WINDOWS.slow)
     mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)
