@@ -112,7 +112,8 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
     `held_stop` and `held_target` are the prices (rupees) at which risk itself closes it, as the entry that opened it
-    says, from the first sighting on; 0 if it does not.
+    says, from the first sighting on; 0 if it does not. `price_estimated`: the price of some units is a guess, since the
+    broker named none.
     """
 
     account: str
@@ -134,6 +135,7 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     trip_exit_value: float = 0.0
     held_stop: float = 0.0
     held_target: float = 0.0
+    price_estimated: bool = False
 
     @property
     def open_units(self) -> int:

@@ -82,7 +82,7 @@ class Placed:
     def open(self) -> bool:
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
-    def row(self, names_filled: bool, tagged: bool) -> BrokerOrder:
+    def row(self, names_filled: bool, tagged: bool, names_price: bool = True) -> BrokerOrder:
         return BrokerOrder(
             broker_order_id=self.id,
             instrument=self.instrument,
@@ -91,7 +91,7 @@ class Placed:
             status=self.status,
             product=self.product,
             filled=self.filled if names_filled else None,
-            average_price=self.value / self.filled if self.filled else None,
+            average_price=self.value / self.filled if self.filled and names_price else None,
             tag=self.client_order_id if tagged else "",
             order_type=self.order_type,
             price=self.price,
@@ -101,10 +101,19 @@ class Placed:
 
 @dataclass
 class FakeBroker:
-    """Order book, trade book and net positions; placings can be late."""
+    """Order book, trade book and net positions; placings can be late.
+
+    `trade_rows` says what a trade row's quantity is: of the fills, of the whole order, or 0 ("fill", "order", "none");
+    with `exchange_ids` it names the order by the exchange's id. Without `names_price` no row of an order or trade has
+    a price; with `averages` position rows have one.
+    """
 
     names_filled: bool = True
     tags: bool = False
+    trade_rows: str = "fill"
+    exchange_ids: bool = False
+    names_price: bool = True
+    averages: bool = False
     orders: dict[str, Placed] = field(default_factory=dict)
     net: dict[tuple[str, Product], int] = field(default_factory=dict)
     placements: dict[str, int] = field(default_factory=dict)
@@ -194,25 +203,33 @@ class FakeBroker:
             id=f"r{at}",
             began_machine_ns=at,
             ended_machine_ns=at,
-            orders=tuple(placed.row(self.names_filled, self.tags) for placed in shown),
-            trades=tuple(
-                BrokerTrades(
-                    broker_order_id=placed.id,
-                    instrument=placed.instrument,
-                    side=placed.side,
-                    quantity=placed.filled,
-                    value=placed.value,
-                )
-                for placed in shown
-                if placed.filled
-            ),
+            orders=tuple(placed.row(self.names_filled, self.tags, self.names_price) for placed in shown),
+            trades=tuple(self._trades(placed) for placed in shown if placed.filled),
             positions=tuple(
-                BrokerPosition(instrument=instrument, product=product, quantity=quantity)
+                BrokerPosition(
+                    instrument=instrument, product=product, quantity=quantity, average_price=self._average(instrument)
+                )
                 for (instrument, product), quantity in sorted(self.net.items())
             ),
         )
         self.past.append((at, read))
         return read
+
+    def _trades(self, placed: Placed) -> BrokerTrades:
+        units = {"fill": placed.filled, "order": placed.quantity, "none": 0}[self.trade_rows]
+        price = placed.value / placed.filled if self.names_price else 0.0
+        return BrokerTrades(
+            broker_order_id=f"X{placed.id}" if self.exchange_ids else placed.id,
+            instrument=placed.instrument,
+            side=placed.side,
+            quantity=units,
+            value=placed.value if units == placed.filled and self.names_price else units * price,
+        )
+
+    def _average(self, instrument: str) -> float:
+        bought = [p for p in self.orders.values() if p.instrument == instrument and p.filled and p.side is Side.BUY]
+        units = sum(placed.filled for placed in bought)
+        return sum(placed.value for placed in bought) / units if self.averages and units else 0.0
 
 
 @dataclass
@@ -240,12 +257,14 @@ def owner_task(name: str) -> dict[str, Any]:
 class OrderBench:
     """The harness in small: apply, decide, journal, apply; calls wait until a test says how they end."""
 
-    def __init__(self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False) -> None:
+    def __init__(
+        self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False, **broker: Any
+    ) -> None:
         self.limits = limits or OmsLimits()
         self.session_open = True
         self.squares_off_ns = 0
         self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
-        self.broker = FakeBroker(names_filled=names_filled, tags=tags)
+        self.broker = FakeBroker(names_filled=names_filled, tags=tags, **broker)
         self.journal: list[Any] = []
         self.calls: list[OpenCall] = []
         self.rows: list[Any] = []

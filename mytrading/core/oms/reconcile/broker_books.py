@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import net_evidence, net_positions
 from mytrading.core.oms.exits import flatten
 from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -63,11 +63,11 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
             unclaimed.append(row)
         else:
             ours.append((order, row))
-    behind = False
+    behind, still = False, net_evidence.still_keys(oms, read) if read.positions else frozenset()
     # books list the newest first: an exit booked before its entry would be a position of the other side
     for order, row in sorted(ours, key=lambda found: found[0].created_ns):
         now = oms.order(order.client_order_id)
-        behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read)
+        behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read, still)
     shown = {order.client_order_id for order, _ in ours}
     behind |= read.single or read.orders is None or _missing(oms, read, shown)
     loose = []
