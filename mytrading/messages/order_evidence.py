@@ -12,8 +12,8 @@ class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Where a trade row may carry the order's quantity, `trades` stays 0: a row is `traded`, which proves that something
     filled and never how much, at `trade_price` (rupees, 0: none named). `net` is what a position book showed of the
-    order, `net_again` what a later one did too. `price_estimated`: the broker named no price of the confirmed units
-    yet, and the order's average price is a guess until it does.
+    order, `net_again` what a later one did too; `net_lower` counts the reads in a row that showed less.
+    `price_estimated`: the broker named no price of the confirmed units yet, and the order's average price is a guess.
     """
 
     stream: int = 0
@@ -23,6 +23,7 @@ class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     stream_void: int = 0
     net: int = 0
     net_again: int = 0
+    net_lower: int = 0
     traded: bool = False
     trade_price: float = 0.0
     price_estimated: bool = False

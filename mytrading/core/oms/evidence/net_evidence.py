@@ -11,13 +11,15 @@ from msgspec.structs import replace
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import SENT
-from mytrading.messages.brokers import PositionScope
+from mytrading.messages.brokers import PositionScope, TradeOrderId
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import ReportedFills
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead, BrokerOrder
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
+LOWER_READS = 3
+"""Reads in a row with fewer units of an order than were sighted after which the sighting is lowered."""
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 
@@ -33,15 +35,41 @@ def with_net(
     """Return the order's reported fills with what the position book of this read shows of them.
 
     Units that order book or stream name are shown if the net moved by as many. Of an order that names none, where no
-    trade counts them either, as many are as nobody else's order explains."""
+    trade counts them either, as many are as nobody else's order explains. Fewer than before need `LOWER_READS`."""
     if order.filled >= order.quantity or (beyond := _beyond(oms, order, read)) is None:
         return fills
-    shown = min(_named(order, fills), beyond + _claimed(oms, order))
-    if row.filled is None and not oms.broker(order.account).trades_count_fills:
+    named, moved, disputed = _named(order, fills), beyond + _claimed(oms, order), order.net in oms.state.mismatches
+    shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
+    if not disputed and row.filled is None and _is_counted_by_net(oms, order, fills, read):
         shown = max(shown, beyond - _others(oms, order, read))
     level = order.filled + min(max(shown, 0), order.quantity - order.filled)
+    lower = fills.net_lower + 1 if level < fills.net else 0
+    if lower and lower < LOWER_READS:
+        return replace(fills, net_lower=lower)
     again = max(fills.net_again, min(fills.net, level))
-    return fills if (level, again) == (fills.net, fills.net_again) else replace(fills, net=level, net_again=again)
+    same = (level, again, fills.net_lower) == (fills.net, fills.net_again, 0)
+    return fills if same else replace(fills, net=level, net_again=again, net_lower=0)
+
+
+def _is_counted_by_net(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> bool:
+    """True if only the net can tell how much of an order has filled, and the trade book does not say that nothing has.
+
+    A book that lags shows units which left already: without a trade that may be the order's it shows none of it."""
+    if oms.broker(order.account).trades_count_fills:
+        return False
+    if order.state not in SENT:
+        return fills.traded and not order.evidence.fills.traded  # it ended, and a trade of it came to light since
+    return fills.traded or read.trades is None or any(_may_be_its_trade(oms, order, row) for row in read.trades)
+
+
+def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bool:
+    """True for a trade that no order of ours is named by, on the order's side, not shown before its call began."""
+    place = (order.account, row.broker_order_id)
+    if (row.instrument, row.side) != (order.instrument, order.side) or place in oms.state.by_broker:
+        return False
+    by_other_id = oms.broker(order.account).trade_order_id is not TradeOrderId.ORDER
+    first = oms.state.foreign.get(place)
+    return by_other_id and (first is None or first > order.call.began_machine_ns)
 
 
 def needs_positions(oms: OrderDecision, order: Order) -> bool:
@@ -57,7 +85,7 @@ def needs_positions(oms: OrderDecision, order: Order) -> bool:
 def _beyond(oms: OrderDecision, order: Order, read: BooksRead) -> int | None:
     """Units on the order's side that the broker's net of its key has more than ours; None if this read cannot tell."""
     key, rules = order.net, oms.broker(order.account)
-    if not read.positions or key in oms.state.mismatches:
+    if not read.positions:
         return None
     listed = any(row.instrument == key.instrument and row.product is key.product for row in read.positions)
     carried = oms.state.begun.get((key.account, key.instrument))
