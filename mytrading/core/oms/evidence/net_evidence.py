@@ -14,7 +14,7 @@ from mytrading.core.orders.state_machine import SENT
 from mytrading.messages.brokers import PositionScope, TradeOrderId
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.keys import NetKey
-from mytrading.messages.order_evidence import ReportedFills
+from mytrading.messages.order_evidence import PendingEnd, ReportedFills
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
@@ -72,11 +72,26 @@ def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bo
     return by_other_id and (first is None or first > order.call.began_machine_ns)
 
 
+def tells_end(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead, *, still: bool) -> bool:
+    """True if a read says how much had filled when an order ended, or has not for `ghost_gap` since it was shown ended.
+
+    A row that names no units leaves it to the trades where they count fills, else to the position book."""
+    rules, traded = oms.broker(order.account), order.evidence.fills.traded
+    if row.filled is not None or rules.trades_count_fills:
+        return True
+    if rules.trade_order_id is TradeOrderId.ORDER and read.trades is not None and not traded:
+        return True
+    waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
+    return waited or (still and _beyond(oms, order, read) is not None)
+
+
 def needs_positions(oms: OrderDecision, order: Order) -> bool:
     """True while only the position book can tell how much of an order has filled, or bear out what was reported."""
     fills = order.evidence.fills
     if order.filled >= order.quantity:
         return False
+    if isinstance(order.evidence.end, PendingEnd) and order.state in SENT:
+        return not fills.book and not oms.broker(order.account).trades_count_fills
     if order.filled_seen > order.filled:
         return not fills.book or not oms.broker(order.account).trades_count_fills
     return fills.traded and not order.filled_seen and order.state in SENT

@@ -132,6 +132,8 @@ def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> boo
 
     They have every filled order of ours in these keys, and all trades of an instrument undo what the day began with.
     """
+    if not oms.broker(keys[0].account).trades_count_fills:
+        return False  # no sum of such a trade book says anything
     shown = {row.broker_order_id for row in read.orders or () if row.status.is_final}
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     if not shown or not traded:

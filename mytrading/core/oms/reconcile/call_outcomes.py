@@ -142,4 +142,5 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             until = max(evidence.cancel.not_before_machine_ns, ended + oms.limits.cancel_first)
             evidence = with_cancel(evidence, not_before_machine_ns=until)
         oms.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
-    oms.request_read(order.account, "cancel", proof=True)
+    counted = oms.broker(order.account).trades_count_fills  # else only positions tell what had filled
+    oms.request_read(order.account, "cancel", positions=not counted, proof=True)

@@ -102,7 +102,8 @@ def on_order_row(
     if order.state in RESTING:
         order = modify.compare_with_book(oms, order, row, read)
     fills = _levels(oms, order, row, trades)
-    if still is None or order.net in still:
+    is_still = still is None or order.net in still
+    if is_still:
         fills = net_evidence.with_net(oms, order, row, fills, read)
     settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
     settled = settled and not (order.evidence.fills.price_estimated and row.average_price)
@@ -114,7 +115,8 @@ def on_order_row(
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    _learn(oms, order, row, _with_fills(evidence, fills), read, proven=verdict is V.END_PROVEN)
+    proven = verdict is V.END_PROVEN and net_evidence.tells_end(oms, order, row, read, still=is_still)
+    _learn(oms, order, row, _with_fills(evidence, fills), read, proven=proven)
     return reading.fewer
 
 
@@ -290,8 +292,6 @@ def _learn(
 ) -> None:  # fmt: skip
     estimate = _estimate(oms, order, read)
     fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills, estimate)
-    if proven and evidence.fills.traded and not fills.seen:  # something filled, and no book has shown how much
-        proven = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
     if fills.estimated != evidence.fills.price_estimated:
         evidence = replace(evidence, fills=replace(evidence.fills, price_estimated=fills.estimated))
     state = _state_after(order, fills, row.status if row else None, proven)
