@@ -24,6 +24,12 @@ TRIGGER_CROSSED = "TRIGGER_CROSSED: "
 """Prefix of the message of a stop that was refused because the price had passed its trigger already."""
 
 
+MARKET_REFUSED = "MARKET_REFUSED: "
+"""Prefix of the message of an order that was refused because the broker takes no MARKET order there."""
+NOT_NOW = "NOT_NOW: "
+"""Prefix of the message of an order that was refused for its hour, the rate of calls or the broker's session."""
+
+
 class PlacingCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The newest call that placed the order, between two machine times; `trace_ns` is that of the quote behind it."""
 
@@ -189,6 +195,11 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     After a lost journal an order of the goal may be out that nobody here knows: nothing is sent before two reads of the
     books, `proofs`, that begin after `waits_machine_ns` (0: it does not wait), and never for the `elsewhere` units that
     orders without owner may still close. `obstacle` is why no exit could be sent for long, once an operator was told.
+
+    `refusals` counts the attempts that the broker refused, but for session, rate and hours; the newest, `refused`, went
+    at `refused_price` (0: MARKET) until `refused_machine_ns`. After one that names MARKET orders, or the second, the
+    goal is `limit_only`: its orders wait for a price, without one since `unpriced_machine_ns`. `shown` are the units
+    that a position read begun after the refusal shows (None: there was none), for which alone its stop comes back.
     """
 
     reason: str
@@ -209,6 +220,13 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     proofs: int = 0
     elsewhere: int = 0
     obstacle: str = ""
+    refusals: int = 0
+    refused: str = ""
+    refused_price: float = 0.0
+    refused_machine_ns: int = 0
+    limit_only: bool = False
+    unpriced_machine_ns: int = 0
+    shown: int | None = None
 
 
 class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

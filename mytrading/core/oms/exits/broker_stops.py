@@ -114,7 +114,8 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
         most = max(abs(seen), abs(sure)) if not leaving else abs(seen) - leaving
-        _cover(oms, level, live_stops(oms, level), wanted=abs(seen) - leaving, most=most)
+        wanted_units = exit_goals.guardable_units(oms, level, abs(seen) - leaving)
+        _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
 
 
 def request_move(oms: OrderDecision, level: Protection, move: StopMove) -> None:

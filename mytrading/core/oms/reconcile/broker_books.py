@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.core.oms.evidence import net_evidence, net_positions
-from mytrading.core.oms.exits import flatten
+from mytrading.core.oms.exits import exit_goals, flatten
 from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -39,6 +39,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
+    if oms.state.open_goals and not evidence.behind:
+        exit_goals.on_books(oms, read)
     if oms.state.open_flattens and not evidence.behind:
         flatten.on_books(oms, read)
     startup.conclude_recovery(oms, read, behind=evidence.behind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -62,12 +63,13 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         _again(oms, order, outcome)
     elif kind is Outcome.REFUSED:
-        oms.change(
+        refused = oms.change(
             order, "rejected", state=OrderState.REJECTED, broker_order_id=outcome.broker_order_id, call=call,
             message=outcome.message, evidence=with_cancel(order.evidence, wanted=False),
         )  # fmt: skip
         slices.alert_rejected_slice(oms, order, outcome.message)
         if order.purpose.reduces:
+            exit_goals.on_refusal(oms, refused)
             oms.request_read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:
         change = {"state": OrderState.RECORDED, "call": call, "message": outcome.message}

@@ -306,7 +306,8 @@ def _learn(
         "average_price": fills.average_price,
     }
     told = state is OrderState.CANCELLED and order.evidence.cancel.wanted and order.message  # why it was cancelled
-    if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED) and not told:
+    ending = state in (OrderState.REJECTED, OrderState.CANCELLED) or (row and row.status is BrokerStatus.REJECTED)
+    if row is not None and row.message and ending and not told:
         fields["message"] = row.message
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
     if evidence is not order.evidence and evidence != order.evidence:
@@ -324,6 +325,9 @@ def _learn(
             oms.alert(EventAlert.ORDER_OVERFILLED, Severity.CRITICAL, changed.client_order_id, what)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
             slices.alert_rejected_slice(oms, changed, changed.message)
+            if changed.purpose.reduces:
+                exit_goals.on_refusal(oms, changed)
+                oms.request_read(changed.account, "exit rejected", positions=True)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
             modify.place_replacement(oms, changed)
         order = changed
