@@ -53,17 +53,19 @@ than the last traded price", "Trigger price must be less than LTP". It is applie
 
 
 _NO_MARKET = re.compile(
-    r"\bmarket[- ]?(order|price|type)s?\b.{0,60}\b(not|no longer|cannot|can't|disallowed|blocked|disabled|restricted"
+    r"\b(market|mkt)[- ]?(order|type)s?\b.{0,60}\b(not|no longer|cannot|can't|disallowed|blocked|disabled|restricted"
     r"|rejected|without|prohibited|unavailable)\b"
-    r"|\b(not|no|block\w*|disallow\w*|restrict\w*|cannot|without)\b.{0,40}\bmarket[- ]?(orders?|protection|type)\b"
-    r"|\b(use|try|place|only)\b.{0,20}\blimit[- ]?(orders?|price)?\b",
+    r"|\b(not|no|block\w*|disallow\w*|restrict\w*|cannot|without)\b.{0,40}"
+    r"\b(market|mkt)[- ]?(orders?|protection|type)\b"
+    r"|\b(use|try|place|only)\b.{0,20}\blimit[- ]?orders?\b",
     re.IGNORECASE,
 )
 """Refusals of an order for being MARKET: "Market orders are blocked for this instrument due to illiquidity. Place a
 limit order instead.", "Market orders without market protection are not allowed via API. Please set market protection or
 use a Limit order.", "... no trades in this instrument, try a LIMIT order" (users of Zerodha, 2025-2026)."""
 _NOT_NOW = re.compile(
-    r"market (is )?(closed|not open)|outside (market|trading) hours|after market|amo|square.?off time|not in session"
+    r"market (is )?(closed|not open)|outside (market|trading) hours|after market|\bamo\b"
+    r"|square.?off time|not in session"
     r"|too many requests|rate limit|\d+ per \d+ (second|minute|hour)|requests? per (second|minute)"
     r"|session (has )?expired|token (is )?(invalid|expired)|(invalid|incorrect) `?(api ?key|access token|session)"
     r"|not logged in|broker (is |was )?(disconnected|not connected)",
