@@ -72,17 +72,23 @@ def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bo
     return by_other_id and (first is None or first > order.call.began_machine_ns)
 
 
-def tells_end(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead, *, still: bool) -> bool:
+def tells_end(
+    oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, read: BooksRead, *, still: bool
+) -> bool:
     """True if a read says how much had filled when an order ended, or has not for `ghost_gap` since it was shown ended.
 
-    A row that names no units leaves it to the trades where they count fills, else to the position book."""
-    rules, traded = oms.broker(order.account), order.evidence.fills.traded
-    if row.filled is not None or rules.trades_count_fills:
+    A row that names no units leaves it to the trades where they count fills, else to the position book. Of an order
+    with a trade no end without units is believed while other orders may explain what the net shows."""
+    rules = oms.broker(order.account)
+    if row.filled is not None or rules.trades_count_fills or fills.net > 0 or _named(order, fills) > 0:
         return True
-    if rules.trade_order_id is TradeOrderId.ORDER and read.trades is not None and not traded:
+    if rules.trade_order_id is TradeOrderId.ORDER and read.trades is not None and not fills.traded:
         return True
     waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
-    return waited or (still and _beyond(oms, order, read) is not None)
+    shown = still and _beyond(oms, order, read) is not None
+    if fills.traded:
+        return waited and shown and _others(oms, order, read) == 0
+    return waited or shown
 
 
 def needs_positions(oms: OrderDecision, order: Order) -> bool:

@@ -115,7 +115,7 @@ def on_order_row(
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    proven = verdict is V.END_PROVEN and net_evidence.tells_end(oms, order, row, read, still=is_still)
+    proven = verdict is V.END_PROVEN and net_evidence.tells_end(oms, order, row, fills, read, still=is_still)
     _learn(oms, order, row, _with_fills(evidence, fills), read, proven=proven)
     return reading.fewer
 

@@ -225,3 +225,21 @@ def test_empty_position_book_bears_out_no_exit() -> None:
     )
     bench.read(shown, orders=rows, positions=())
     assert bench.position().quantity == 100 and leaving.side is Side.SELL
+
+
+@pytest.mark.parametrize("form", ["order's quantity", "order's quantity, not in the table"])
+def test_exit_that_filled_in_part_and_was_cancelled_was_sent_again_for_all_of_it(form: str) -> None:
+    """Its row names no units and the position book fails: a trade of it says that something has left."""
+    bench = bench_of(form)
+    part_filled(bench, 100)
+    go_on(bench, 3)
+    bench.close("g1")
+    go_on(bench, 3)
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 40, 100.0)
+    bench.ask_cancel(leaving.client_order_id)
+    bench.cancel()
+    go_on(bench, 20, positions=None)
+    assert not [call for call in bench.calls if call.order.purpose is Purpose.EXIT]
+    go_on(bench, 4)
+    assert [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.EXIT] == [60]
