@@ -237,7 +237,7 @@ def test_exit_that_filled_in_part_and_was_cancelled_was_sent_again_for_all_of_it
     go_on(bench, 3)
     leaving = bench.accept()
     bench.broker.trade(leaving, 40, 100.0)
-    bench.ask_cancel(leaving.client_order_id)
+    go_on(bench, 6, positions=None)  # it rests too long
     bench.cancel()
     go_on(bench, 20, positions=None)
     assert not [call for call in bench.calls if call.order.purpose is Purpose.EXIT]
