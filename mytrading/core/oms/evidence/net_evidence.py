@@ -38,7 +38,11 @@ def with_net(
     trade counts them either, as many are as nobody else's order explains. Fewer than before need `LOWER_READS`."""
     if order.filled >= order.quantity or (beyond := _beyond(oms, order, read)) is None:
         return fills
-    named, moved, disputed = _named(order, fills), beyond + _claimed(oms, order), order.net in oms.state.mismatches
+    named, moved, disputed = (
+        _undenied(oms, order, row, fills, read),
+        beyond + _claimed(oms, order),
+        order.net in oms.state.mismatches,
+    )
     shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
     if not disputed and row.filled is None and _is_counted_by_net(oms, order, fills, read):
         shown = max(shown, beyond - _others(oms, order, read))
@@ -120,6 +124,17 @@ def _named(order: Order, fills: ReportedFills) -> int:
     """Unconfirmed units that another source names."""
     stream = fills.stream if fills.stream > fills.stream_void else 0
     return max(stream, fills.book, fills.trades) - order.filled
+
+
+def _undenied(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, read: BooksRead) -> int:
+    """Unconfirmed units that a source names and that the order's row and countable trades of this read do not deny:
+    the net bears out no report of the stream against them, since another order may have moved it."""
+    if row.filled is not None:
+        shown = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
+        return min(_named(order, fills), shown - order.filled)
+    if read.trades is not None and oms.broker(order.account).trades_count_fills:
+        return max(fills.book, fills.trades) - order.filled
+    return _named(order, fills)
 
 
 def _claimed(oms: OrderDecision, order: Order) -> int:

@@ -285,7 +285,6 @@ def test_end_with_an_unconfirmed_fill_waits(bench: OrderBench) -> None:
     bench.read(
         orders=(row.__class__(**{**{f: getattr(row, f) for f in row.__struct_fields__}, "filled": 0}),),
         trades=(),
-        positions=None,
     )
     assert bench.order("e1").state is OrderState.PARTIALLY_FILLED
     bench.read()
@@ -410,3 +409,16 @@ def test_levels_of_a_sighting_that_is_withdrawn_go_with_it(bench: OrderBench) ->
         bench.tick(1 * SECOND)
         bench.read()
     assert (bench.position().quantity_seen, bench.position().held_stop) == (0, 0.0)
+
+
+@pytest.mark.parametrize("names_filled", [True, False])
+def test_position_book_bears_out_no_stream_report_that_order_and_trade_book_deny(names_filled: bool) -> None:
+    """A person bought fifty at the terminal while the stream told our resting order filled: it was FILLED for good."""
+    bench = OrderBench(names_filled=names_filled)
+    bench.read()
+    bench.enter("e1", order_type=OrderType.LIMIT, price=100.0)
+    placed = bench.accept()
+    bench.report(placed, status=BrokerStatus.COMPLETE, filled=50, average_price=100.0)
+    bench.broker.by_hand(50)
+    bench.read()
+    assert (bench.order("e1").state, bench.order("e1").filled) == (OrderState.PARTIALLY_FILLED, 0)
