@@ -327,7 +327,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
     it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
     through a lost journal: each of its exits waits for two reads, since it may have been sent already. `by` says who
-    asked. `waits`: an operator was told that its first read is missing.
+    asked.
     """
 
     id: str
@@ -346,7 +346,6 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     goals: int = 0
     wary: bool = False
     by: str = ""
-    waits: bool = False
 
 
 class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):

@@ -78,11 +78,8 @@ def _is_stopped(code: str) -> IsActive:
 
 
 def _waits(state: State, name: str) -> bool:
-    """True while the exit goal or flatten of this id has sent no exit since the alert."""
-    if (goal := state.goals.get(name)) is not None:
-        return name in state.open_goals and bool(goal.obstacle)
-    flatten = state.flattens.get(name)
-    return flatten is not None and name in state.open_flattens and not flatten.read_machine_ns
+    """True while the exit goal of this id has sent no exit since the alert."""
+    return (goal := state.goals.get(name)) is not None and name in state.open_goals and bool(goal.obstacle)
 
 
 DECIDED_ALERTS: dict[str, IsActive] = {

@@ -36,7 +36,9 @@ def with_net(
 
     Units that order book or stream name are shown if the net moved by as many. Of an order that names none, where no
     trade counts them either, as many are as nobody else's order explains. Fewer than before need `LOWER_READS`."""
-    if order.filled >= order.quantity or (beyond := _beyond(oms, order, read)) is None:
+    if order.filled >= order.quantity or _lacks_without_trade(oms, order, fills, read):
+        return fills
+    if (beyond := _beyond(oms, order, read)) is None:
         return fills
     named, moved, disputed = (
         _undenied(oms, order, row, fills, read),
@@ -53,6 +55,17 @@ def with_net(
     again = max(fills.net_again, min(fills.net, level))
     same = (level, again, fills.net_lower) == (fills.net, fills.net_again, 0)
     return fills if same else replace(fills, net=level, net_again=again, net_lower=0)
+
+
+def _lacks_without_trade(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> bool:
+    """True if a position book that does not list the key would say that its units are gone, and a trade book that
+    counts fills has none of the order: rows are left out more often than trades are."""
+    counted = oms.broker(order.account).trades_count_fills and read.trades is not None
+    return counted and fills.trades <= order.filled and not _is_listed(order.net, read)
+
+
+def _is_listed(key: NetKey, read: BooksRead) -> bool:
+    return any(row.instrument == key.instrument and row.product is key.product for row in read.positions or ())
 
 
 def _is_counted_by_net(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> bool:
@@ -112,7 +125,7 @@ def _beyond(oms: OrderDecision, order: Order, read: BooksRead) -> int | None:
     key, rules = order.net, oms.broker(order.account)
     if not read.positions or unread_rows.hides_position(key.instrument, read):
         return None
-    listed = any(row.instrument == key.instrument and row.product is key.product for row in read.positions)
+    listed = _is_listed(key, read)
     carried = oms.state.begun.get((key.account, key.instrument))
     if not (listed or rules.positions_whole) or (carried and rules.positions is PositionScope.DAY):
         return None

@@ -63,14 +63,17 @@ def on_close_goal(oms: OrderDecision, command: CloseGoal) -> None:
 
 
 def start_goal(
-    oms: OrderDecision, goal_id: str, owner: Order | Position | Protection, cause: str, reason: str, wary: bool = False
-) -> None:
-    """Open a goal that closes the position of `owner`, unless the id was used; `wary`: exits wait for two reads."""
+    oms: OrderDecision, goal_id: str, owner: Order | Position | Protection, cause: str, reason: str,
+    wary: bool = False, since_machine_ns: int = 0,
+) -> None:  # fmt: skip
+    """Open a goal that closes the position of `owner`, unless the id was used; `wary`: exits wait for two reads;
+    `since_machine_ns`: it was asked for then, if not now."""
     if not oms.state.is_known_id(goal_id):
         goal = Goal(
             id=goal_id, account=owner.account, instrument=owner.instrument, product=owner.product,
             strategy=owner.strategy, run=owner.run, cause=cause, reason=reason, purpose=Purpose.EXIT,
-            waits_machine_ns=max(oms.machine, 1) if wary else 0, created_ns=oms.now, opened_machine_ns=oms.machine,
+            waits_machine_ns=max(oms.machine, 1) if wary else 0, created_ns=oms.now,
+            opened_machine_ns=since_machine_ns or oms.machine,
         )  # fmt: skip
         _begin(oms, goal)
 

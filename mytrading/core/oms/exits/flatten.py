@@ -45,10 +45,11 @@ def advance_flattens(oms: OrderDecision) -> None:
             held = _held(oms, level)
             for position in held:
                 waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
-                if position.quantity and not waits and not entries.is_closing(oms, position.net, position.strategy):
+                held_units = (
+                    position.quantity or position.quantity_seen
+                )  # an exit waits, aloud, for units to be confirmed
+                if held_units and not waits and not entries.is_closing(oms, position.net, position.strategy):
                     level = _close(oms, level, position)
-        else:
-            level = _alert_wait(oms, level)
         left = describe_remaining(oms, level)
         if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
             oms.change_flatten(level, state="done")
@@ -62,15 +63,6 @@ def advance_flattens(oms: OrderDecision) -> None:
 def _has_waited(oms: OrderDecision, level: Flatten) -> bool:
     """True once a flatten has waited for its first read as long as an exit may: books that fail keep nothing open."""
     return not oms.limits.book_first or oms.machine - level.opened_machine_ns >= oms.limits.exit_patience
-
-
-def _alert_wait(oms: OrderDecision, level: Flatten) -> Flatten:
-    """Alert once that the read without which nothing is closed has not come for `exit_waits`."""
-    if level.waits or not _held(oms, level) or oms.machine - level.opened_machine_ns < oms.limits.exit_waits:
-        return level
-    what = f"{level.reason}: nothing is closed before the books of {level.account} are read; stops stay meanwhile"
-    oms.alert(StateAlert.EXIT_WAITS, Severity.CRITICAL, level.id, f"{what}; look at the broker if it lasts")
-    return oms.change_flatten(level, waits=True)
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
@@ -88,7 +80,9 @@ def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
 def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
     level = oms.change_flatten(level, goals=level.goals + 1, proofs=0)
     name = content_id("flatten", level.id, level.goals)
-    exit_goals.start_goal(oms, name, position, level.id, level.reason, wary=level.wary)
+    # without its first read the flatten has waited as an exit waits, and so has the exit
+    since = 0 if level.read_machine_ns else level.opened_machine_ns
+    exit_goals.start_goal(oms, name, position, level.id, level.reason, wary=level.wary, since_machine_ns=since)
     return level
 
 

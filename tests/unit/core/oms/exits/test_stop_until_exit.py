@@ -12,7 +12,7 @@ from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Pur
 from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.reports import ModeSeen
-from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 from tests.kit.state_digest import state_digest
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -207,16 +207,3 @@ def test_exit_of_confirmed_units_took_the_stop_of_the_others_away() -> None:
     exits = [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.EXIT]
     resting = sum(p.quantity for p in bench.broker.orders.values() if p.trigger_price and p.open)
     assert (exits, resting) == ([30], 70) and first is not None
-
-
-def test_flatten_without_a_read_told_nobody_that_it_closes_nothing() -> None:
-    bench = OrderBench()
-    stop = guarded(bench)
-    until = bench.time + 60 * SECOND
-    bench.step(FlattenRequested(id="f1", account=ACCOUNT, at_ns=bench.now, deadline_machine_ns=until, reason="flatten"))
-    for _ in range(100):
-        bench.tick(100 * MS)
-    assert [alert.subject for alert in bench.alerts if alert.code == "EXIT_WAITS"] == ["f1"]
-    assert stop.status is BrokerStatus.TRIGGER_PENDING and bench.stands("EXIT_WAITS", "f1")
-    bench.read()
-    assert not bench.stands("EXIT_WAITS", "f1") and purposes(bench) == [(Call.CANCEL, Purpose.STOP)]
