@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from mytrading.config.brokers import load_brokers
 from mytrading.config.cross_checks import product_of, start_problems, stream_ports, watched_instruments
 from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.problems import ConfigurationError
@@ -72,6 +73,7 @@ def build_run_config(
             alert_rules=copy_shared_fields(run_config.AlertRules, settings.alerts),
             webhooks=settings.webhooks,
             console=settings.console,
+            brokers=load_brokers(),
             windows=run_config.Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )

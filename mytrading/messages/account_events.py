@@ -45,6 +45,15 @@ class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_default
     mode: str = ""
 
 
+class AccountBrokerChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_broker"):
+    """The account's server named its broker (OpenAlgo's name): for the first time, or another one than `before`."""
+
+    account: str
+    broker: str
+    at_ns: int
+    before: str = ""
+
+
 class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
     """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 

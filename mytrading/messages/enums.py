@@ -87,6 +87,8 @@ class BrokerStatus(StrEnum):
 
     OPEN = "open"
     TRIGGER_PENDING = "trigger pending"
+    TRIGGERED = "triggered"
+    """A stop that has triggered and has not filled, where a broker has a word for that alone."""
     COMPLETE = "complete"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
@@ -96,7 +98,7 @@ class BrokerStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """True if the order is final at the broker: no fill or change can follow."""
-        return self not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)
+        return self in (BrokerStatus.COMPLETE, BrokerStatus.CANCELLED, BrokerStatus.REJECTED, BrokerStatus.EXPIRED)
 
 
 class Outcome(StrEnum):

@@ -41,7 +41,8 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):
     """First row of a day's journal of the router: the state carried over from the day before.
 
-    `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns).
+    `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
+    `brokers` the broker that each account's server named last.
     """
 
     day: str
@@ -60,6 +61,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     calls: dict[str, tuple[int, ...]] = {}
     stopped: tuple[EntriesStopped, ...] = ()
     flattens: tuple[Flatten, ...] = ()
+    brokers: dict[str, str] = {}
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

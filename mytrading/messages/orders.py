@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.account_events import (
+    AccountBrokerChanged,
     AccountModeChanged,
     CarriedShown,
     EntriesStopped,
@@ -342,6 +343,7 @@ class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
-    | InstrumentHalted | AccountModeChanged | MismatchSeen | ForeignSeen | ProtectionChanged | EntriesStopped
-    | EntryChurned | FlattenChanged | RequestAnswered | RecoveryChanged | CarriedShown
+    | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
+    | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
+    | RecoveryChanged | CarriedShown
 )  # fmt: skip

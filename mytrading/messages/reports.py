@@ -55,6 +55,15 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     received_machine_ns: int
 
 
+class UnreadRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of a book ("orders", "trades", "positions") that could not be read, with what could: id, instrument."""
+
+    book: str
+    broker_order_id: str = ""
+    instrument: str = ""
+    problem: str = ""
+
+
 class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="books_read"):
     """One reading of the books. A book that was not asked for, failed or made no sense is None, never empty.
 
@@ -62,7 +71,7 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `began_machine_ns` is before the first byte was sent: a fact that must be newer than an event is newer only if the
     read began after it. `unread` are instruments that a row could not be read of: nothing that the books do not show
-    of them is proven, flat least of all.
+    of them is proven, flat least of all. `unread_rows` are those rows, each also one without a readable instrument.
     """
 
     account: str
@@ -75,16 +84,21 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     asked_by: str = ""
     unread: tuple[str, ...] = ()
     single: bool = False
+    unread_rows: tuple[UnreadRow, ...] = ()
 
 
 class ModeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_seen"):
-    """The server answered in this mode; `expected` says whether it is the one the account is configured for."""
+    """The server answered in this mode; `expected` says whether it is the one the account is configured for.
+
+    `broker` is OpenAlgo's name of the broker by the server's last ping; empty before the first.
+    """
 
     account: str
     mode: str
     expected: bool
     machine_ns: int
     message: str = ""
+    broker: str = ""
 
 
 ReportMessage = OrderReport | BooksRead | ModeSeen

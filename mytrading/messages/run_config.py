@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from mytrading.messages.brokers import PLAIN, SANDBOX, BrokerRules, find_broker
 from mytrading.messages.enums import LimitAction, Mode, Product, Side
 from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.leg_plan import LegPlan
@@ -336,6 +337,15 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     alert_rules: AlertRules = AlertRules()
     webhooks: WebhookRules = WebhookRules()
     console: ConsoleRules = ConsoleRules()
+    brokers: dict[str, BrokerRules] = {}
+    """The table of brokers, by OpenAlgo's name."""
+
+    def broker_rules(self, broker: str) -> BrokerRules:
+        """Return the row that holds for an account whose server named this broker ("" if it named none yet): in
+        analyze mode, and where nothing is sent to a server, that of the sandbox."""
+        if self.venue.expected_mode is ServerMode.ANALYZE or self.venue.kind is not VenueKind.OPENALGO:
+            return self.brokers.get(SANDBOX, PLAIN)
+        return find_broker(self.brokers, broker)
 
     @property
     def shown_instruments(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from mytrading.runtime.host.paths import state_key
 from mytrading.runtime.streams.endpoints import endpoint_of
 from tests.kit.fork_server import be_there, fork_in
 from tests.kit.gateway_queries import ops_server
-from tests.kit.run_configs import run_config
+from tests.kit.run_configs import trading_config
 from tests.kit.waiting import eventually
 
 PASSWORD = "Nifty-lantern!73-otter"
@@ -167,7 +167,7 @@ class ConsoleOfTest:
     ) -> None:  # fmt: skip
         be_there()  # for what the console's threads start
         made = msgspec.structs.replace(ConsoleRules(port=0, proxies=("127.0.0.1",)), **rules)
-        self.config = msgspec.structs.replace(run_config(folder), console=made)
+        self.config = msgspec.structs.replace(trading_config(folder), console=made)
         if home is not None:  # a project of the test's own, whose files are written
             self.config = msgspec.structs.replace(self.config, home=str(home))
         if strategies is not None:

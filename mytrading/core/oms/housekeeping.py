@@ -178,7 +178,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         switches=tuple(state.switches.sorted_values()), stopped=tuple(state.stopped.sorted_values()),
         used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
-        calls=dict(state.sent.sorted_items()),
+        calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
     )  # fmt: skip
 
 

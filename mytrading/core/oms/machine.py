@@ -23,7 +23,7 @@ from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
 from mytrading.core.time import SECOND
 from mytrading.messages import control
-from mytrading.messages.account_events import AccountModeChanged
+from mytrading.messages.account_events import AccountBrokerChanged, AccountModeChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
@@ -206,7 +206,9 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
 
 
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
-    name = message.account
+    name, known = message.account, oms.state.brokers.get(message.account) or ""
+    if message.broker and message.broker != known:
+        oms.emit(AccountBrokerChanged(account=name, broker=message.broker, at_ns=oms.now, before=known))
     if not message.expected:
         call_outcomes.stop_wrong_mode_account(oms, name, message.message or f"found mode {message.mode}")
     elif name not in oms.state.modes and name not in oms.state.wrong_mode:  # only an operator ends a wrong mode

@@ -69,6 +69,8 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=ModifyRules(most=most),
         modify_by_account={name: replace(rule, most=min(rule.most, most)) for name, rule in rules.items()},
+        brokers=config.brokers if config.venue.expected_mode is ServerMode.LIVE else {},
+        unlisted=config.broker_rules(""),
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
     )  # fmt: skip
     if config.simulator.embedded and not config.simulator.speed:

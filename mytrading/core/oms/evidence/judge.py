@@ -29,7 +29,7 @@ ENDS = {
     BrokerStatus.REJECTED: OrderState.REJECTED,
     BrokerStatus.EXPIRED: OrderState.EXPIRED,
 }
-OPEN = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
+OPEN = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.TRIGGERED)
 
 
 class OrderReading(NamedTuple):

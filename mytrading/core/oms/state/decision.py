@@ -20,6 +20,7 @@ from mytrading.core.orders import rate_limit
 from mytrading.core.orders.state_machine import TRANSITIONS, with_cancel
 from mytrading.messages import orders
 from mytrading.messages.account_events import InstrumentHalted
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Confidence, OrderState, Product, Purpose, Severity
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -67,6 +68,10 @@ class OrderDecision:
         if (found := self._open.get(key)) is None:
             found = self._open[key] = self.state.open_orders(key)
         return found
+
+    def broker(self, account: str) -> BrokerRules:
+        """Return the row of the table of brokers that holds for an account: what may be believed of its books."""
+        return self.limits.broker_rules(self.state.brokers.get(account) or "")
 
     def is_trading(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""

@@ -197,6 +197,8 @@ def _day(state: State, row: DayOpened) -> None:
     _many_sizes(state, row)
     for account, stamps in row.calls.items():
         state.put(state.sent, account, stamps)
+    for account, broker in row.brokers.items():
+        state.put(state.brokers, account, broker)
 
 
 def _entered(state: State, row: PlaceEntry) -> None:
@@ -244,6 +246,7 @@ FOLDS: dict[type, Any] = {
     account_events.UnmanagedChanged: lambda state, row: state.put_or_drop(state.unmanaged, row.net, row, row.quantity),
     account_events.InstrumentHalted: lambda state, row: state.put_or_drop(state.halted, row.net, row, row.halted),
     account_events.AccountModeChanged: _mode,
+    account_events.AccountBrokerChanged: lambda state, row: state.put(state.brokers, row.account, row.broker),
     account_events.MismatchSeen: lambda state, row: state.put_or_drop(state.mismatches, row.net, row, not row.cleared),
     account_events.RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
     account_events.CarriedShown: lambda state, row: state.put_or_drop(

@@ -6,6 +6,7 @@ import msgspec
 
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import PLAIN, BrokerRules, find_broker
 from mytrading.messages.run_config import RateLimits, RiskLimits, UnknownExit, Windows
 
 MS = 1_000_000
@@ -69,6 +70,10 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     modify: ModifyRules = ModifyRules()
     modify_by_account: dict[str, ModifyRules] = {}
     """Rules of brokers that differ from the usual, by account."""
+    brokers: dict[str, BrokerRules] = {}
+    """The table of brokers, by OpenAlgo's name."""
+    unlisted: BrokerRules = PLAIN
+    """The row of an account whose broker is not known yet or is in no table."""
     modify_gap: int = 2 * SECOND
     """Two reads that show the old values lie at least this far apart before a modify call is repeated."""
     exit_reprices: int = 4
@@ -78,6 +83,11 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     churn_window: int = 300 * SECOND
     churn_instrument: int = _RATES.churn_per_instrument
     churn_account: int = _RATES.churn_per_account
+
+    def broker_rules(self, broker: str) -> BrokerRules:
+        """Return the row of a broker by OpenAlgo's name for it (`State.brokers`); `unlisted` if there is none."""
+        row = find_broker(self.brokers, broker) if self.brokers and broker else self.unlisted
+        return row if row.name else self.unlisted
 
     def modify_rules(self, account: str) -> ModifyRules:
         """Return how an account's broker lets orders be changed: its own rules, else the common ones."""

@@ -132,6 +132,8 @@ class State:
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
+    brokers: Table[str, str]
+    """The broker that each account's server named last, by OpenAlgo's name."""
     recovering: Table[str, account_events.RecoveryChanged]
     """Findings of this start in each account."""
     flags: Table[str, int]

@@ -21,7 +21,7 @@ from mytrading.messages.run_config import RunConfig
 from tests.kit.fake_broker import OrderBench
 from tests.kit.feed_process import runtime_folder
 from tests.kit.gateway_queries import ops_server
-from tests.kit.run_configs import run_config
+from tests.kit.run_configs import run_config, trading_config
 
 CLAIM = ops.ClaimCommand(request_id="c1", by="me", instrument="NFO:B", strategy="manual", quantity=5)
 COMMANDS: tuple[ops.OperatorCommand, ...] = (
@@ -72,7 +72,7 @@ def test_command_that_is_repeated_is_executed_once_and_answered_alike(
         for row in rows:
             control.apply(row)
 
-    server = ops_server(run_config(tmp_path), control=control, record=record)
+    server = ops_server(trading_config(tmp_path), control=control, record=record)
     bench.hold("o1", run="run-one")
     bench.enter("s1", instrument="NFO:C", order_type=OrderType.LIMIT, price=99.0)
     bench.accept()

@@ -19,7 +19,7 @@ from mytrading.runtime.host.clock import MarketClock, machine_now
 from tests.kit.fake_broker import ACCOUNT, OrderBench
 from tests.kit.gateway_queries import ops_server
 from tests.kit.oms_protection import guarded
-from tests.kit.run_configs import run_config
+from tests.kit.run_configs import trading_config
 
 
 def asked(config: RunConfig, view: StackView, request: ops.OperatorCommand) -> tuple[Any, list[Any]]:
@@ -51,7 +51,7 @@ def view() -> StackView:
 def test_stop_is_moved_only_to_below_the_last_price(
     view: StackView, tmp_path: Path, trigger: float, refused: bool
 ) -> None:
-    config = run_config(tmp_path)
+    config = trading_config(tmp_path)
     (stop,) = (order for order in view.orders.values() if order.purpose.value == "stop")
     view.apply(quote(config, stop.instrument, 99.0))
     modify = ops.ModifyCommand(request_id="m", by="me", order=stop.client_order_id, trigger=trigger)
@@ -83,7 +83,7 @@ def test_stop_is_moved_only_to_below_the_last_price(
 def test_units_are_claimed_only_with_a_stop_that_can_rest(
     view: StackView, tmp_path: Path, stop: float, limit: float, ltp: float | None, why: str
 ) -> None:
-    config = run_config(tmp_path)
+    config = trading_config(tmp_path)
     if ltp is not None:
         view.apply(quote(config, "NSE:B", ltp))
     claim = ops.ClaimCommand(
@@ -98,7 +98,7 @@ def test_units_are_claimed_only_with_a_stop_that_can_rest(
 
 
 def test_limit_of_a_claimed_stop_lies_inside_the_band_by_default(view: StackView, tmp_path: Path) -> None:
-    config = run_config(tmp_path)
+    config = trading_config(tmp_path)
     view.apply(quote(config, "NSE:B", 981.0))
     claim = ops.ClaimCommand(request_id="c", by="me", instrument="NSE:B", strategy="manual", stop=790.0)
     _, rows = asked(config, view, claim)
@@ -122,7 +122,7 @@ def test_limit_of_a_claimed_stop_lies_inside_the_band_by_default(view: StackView
 def test_stop_is_loosened_only_by_who_answers_for_it(
     view: StackView, tmp_path: Path, fields: dict[str, Any], taken: bool
 ) -> None:
-    config = run_config(tmp_path)
+    config = trading_config(tmp_path)
     (stop,) = (order for order in view.orders.values() if order.purpose.value == "stop")
     view.apply(quote(config, stop.instrument, 99.0))
     reply, rows = asked(config, view, ops.ModifyCommand(request_id="m", by="me", order=stop.client_order_id, **fields))

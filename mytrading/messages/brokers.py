@@ -1,0 +1,152 @@
+"""What a broker behind OpenAlgo says and does: one row of the table of brokers (`config/brokers.toml`).
+
+OpenAlgo brings the answers of its brokers into one form, but not into one meaning. The router, the reconciler and the
+parsers of books read the row of an account's broker; no broker's name stands in code. The defaults of `BrokerRules`
+are the cautious value of each property: of a broker that is not listed, and where the facts leave a property open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from mytrading.messages.enums import BrokerStatus, OrderType, Product
+
+SANDBOX = "sandbox"
+"""The row of OpenAlgo's own sandbox, which holds in analyze mode whichever broker the server names."""
+
+
+class Standing(StrEnum):
+    """Whether live entries may be sent to a broker."""
+
+    READY = "ready"
+    LIMITS = "limits"
+    """Ready, with promises that are kept in another way or not at all, as `notes` say."""
+    REFUSED = "refused"
+    """Its server cannot keep a stop, or its books cannot be believed: entries need the operator's explicit consent."""
+    UNLISTED = "unlisted"
+
+
+class TradeQuantity(StrEnum):
+    """What the quantity of a trade row counts."""
+
+    FILL = "fill"
+    ORDER = "order"
+    """The order's whole quantity on each row: a row proves that something filled, never how much."""
+    UNKNOWN = "unknown"
+    """Not known, so believed no more than `ORDER`."""
+
+
+class TradeOrderId(StrEnum):
+    """Whose id a trade row names its order by."""
+
+    ORDER = "order"
+    EXCHANGE = "exchange"
+    """The exchange's: no row names the id of the order book."""
+    UNKNOWN = "unknown"
+
+
+class PositionScope(StrEnum):
+    """What the position book holds."""
+
+    NET = "net"
+    DAY = "day"
+    """Of today's trades alone: carried units are in no row."""
+    PARTIAL = "partial"
+    """Joined from several queries, of which a failed one is left out without a word."""
+    UNKNOWN = "unknown"
+    """Not known, so believed no more than `PARTIAL`."""
+
+
+class StopMoving(StrEnum):
+    """How the level of a stop at the broker is moved."""
+
+    CHANGE = "change"
+    REPLACE = "replace"
+    """A change call leaves trigger or limit as it was: the order is cancelled, and another placed once it has ended."""
+    UNKNOWN = "unknown"
+    """A change is tried, and proven by the order book only, as everywhere."""
+
+
+class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One broker, by OpenAlgo's own name for it. Words are in lower case, one blank between their parts."""
+
+    name: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other spellings that an operator may give."""
+    standing: Standing = Standing.UNLISTED
+    notes: tuple[str, ...] = ()
+    """What differs at this broker, each a sentence for an operator."""
+    reason: str = ""
+    """Of a refused broker: why, in a sentence."""
+    found: str = ""
+    """ISO date of the finding behind `standing`."""
+    since: str = ""
+    """Version of OpenAlgo whose code was looked at."""
+    book_words: Mapping[str, BrokerStatus] = {}
+    """Status words of the order book that mean something else here than in the common table, or are its own."""
+    update_words: Mapping[str, BrokerStatus] = {}
+    """The same of order updates."""
+    triggered_book: tuple[str, ...] = ()
+    """Words that the order book gives to stops that have triggered, and to no other order."""
+    triggered_updates: tuple[str, ...] = ()
+    """The same of order updates."""
+    updates: bool | None = None
+    """False: it has no stream of order updates behind OpenAlgo; None: not known."""
+    trade_quantity: TradeQuantity = TradeQuantity.UNKNOWN
+    trade_order_id: TradeOrderId = TradeOrderId.UNKNOWN
+    products: Mapping[str, Product] = {}
+    """Names of products in its rows that OpenAlgo leaves as the broker's own."""
+    derivative_products: Mapping[Product, Product] = {}
+    """The product under which the books show an F&O order of another one: {NRML: MIS} where NRML comes back as MIS."""
+    exchanges: Mapping[str, str] = {}
+    """Names of exchanges in its rows that are not OpenAlgo's."""
+    positions: PositionScope = PositionScope.UNKNOWN
+    carried_average: bool = False
+    """True if the average price of units carried overnight is that of their purchase."""
+    stop_move: StopMoving = StopMoving.UNKNOWN
+    modifies_most: int = 25
+    """Change calls for one order that the broker takes."""
+    modify_after_fill: bool = True
+    """False: an order of which something has filled takes no change."""
+    order_types: tuple[OrderType, ...] = (OrderType.MARKET, OrderType.LIMIT, OrderType.SL)
+    """Types that reach the broker as what they are, or as a protected form of it."""
+    broker_stops: bool = True
+    """False: an SL order does not reach the broker as a stop."""
+    refusal_is_success: tuple[str, ...] = ("place", "cancel", "modify")
+    """Calls whose refusal by the broker may be answered with success."""
+    empty_when_failed: tuple[str, ...] = ("orders", "trades", "positions")
+    """Books of which a failed read may be answered with success and no rows."""
+    zero_funds_when_failed: bool = True
+    """True if a failed read of the funds may be answered with zeros."""
+
+    @property
+    def trades_count_fills(self) -> bool:
+        """True if the rows of the trade book add up to what has filled, and name the order by the order book's id."""
+        return self.trade_quantity is TradeQuantity.FILL and self.trade_order_id is TradeOrderId.ORDER
+
+    @property
+    def positions_whole(self) -> bool:
+        """True if a position book that is not empty holds all units of the account in each of its rows' products."""
+        return self.positions is PositionScope.NET
+
+
+UNLISTED = BrokerRules()
+"""The cautious row, of a broker that the table does not list and of one that is not known yet."""
+
+PLAIN = BrokerRules(
+    name=SANDBOX, standing=Standing.READY, updates=True, trade_quantity=TradeQuantity.FILL,
+    trade_order_id=TradeOrderId.ORDER, positions=PositionScope.NET, carried_average=True, stop_move=StopMoving.CHANGE,
+    refusal_is_success=(), empty_when_failed=(), zero_funds_when_failed=False,
+)  # fmt: skip
+"""A broker whose books say what they seem to say: the order machine's default where no table is given."""
+
+
+def find_broker(brokers: Mapping[str, BrokerRules], name: str) -> BrokerRules:
+    """Return the row of a broker by OpenAlgo's name or an alias of it, in any case; `UNLISTED` if there is none."""
+    plain = name.strip().lower()
+    if (row := brokers.get(plain)) is not None:
+        return row
+    return next((row for row in brokers.values() if plain in row.aliases), UNLISTED)
