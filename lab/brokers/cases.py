@@ -1,0 +1,138 @@
+"""The cases of the conformance of a broker: each a short story on a stage, with a share of its own.
+
+A case is one function under `@case`; its `needs` says why a broker is not tried on it, "" if it is. What it expects is
+what an operator may expect anywhere; what a broker does is the simulator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lab.brokers.record import describe
+from lab.brokers.stage import SHARES, UNITS, Stage
+
+_NEAR = 1.003
+"""A price so far above a stop is near it, and beyond its trigger for nobody."""
+
+Play = Callable[[Stage, str], None]
+Needs = Callable[[Stage], str]
+
+
+class Case(NamedTuple):
+    """A case: `name` in tables, its story, and why it is left out at a stage's broker."""
+
+    name: str
+    play: Play
+    needs: Needs
+
+
+CASES: list[Case] = []
+
+
+def case(name: str, needs: Needs = lambda _: "") -> Callable[[Play], Play]:
+    """Add a story to the cases."""
+
+    def add(play: Play) -> Play:
+        CASES.append(Case(name, play, needs))
+        return play
+
+    return add
+
+
+def enter_and_guard(stage: Stage, share: str) -> None:
+    """Enter at a held price, and wait until all units are held with a stop at the venue."""
+    stage.hold_price(share, SHARES[share.partition(":")[2]])
+    stage.enter(share)
+    stage.until(lambda: stage.venue.net(share) == UNITS, 15.0, f"{UNITS} of {share} held", share)
+    stage.until(lambda: stage.covered(share) == UNITS, 10.0, f"a stop for {UNITS} of {share}", share)
+
+
+def enter_in_parts(stage: Stage, share: str) -> int:
+    """Enter with a part fill that rests a while; returns the units that are held in the end.
+
+    Brokers that cancel the rest of a market order leave the part.
+    """
+    price = SHARES[share.partition(":")[2]]
+    stage.hold_price(share, price, 4)
+    stage.enter(share)
+    stage.until(lambda: stage.venue.net(share), 15.0, f"a part of {share} filled", share)
+    stage.freeze_price(share)
+    stage.until(lambda: stage.covered(share) == stage.venue.net(share), 10.0, f"a stop for the part of {share}", share)
+    stage.hold_price(share, price)
+    stage.until(lambda: not _entries(stage, share), 15.0, "the end of the entry", share)
+    held = stage.venue.net(share)
+    stage.until(
+        lambda: stage.covered(share) == held == stage.venue.net(share), 10.0, f"a stop for {held} of {share}", share
+    )
+    return held
+
+
+def _entries(stage: Stage, share: str) -> list[str]:
+    return [describe(order) for order in stage.venue.live(share) if order.request.side.sign > 0]
+
+
+def move_five_times(stage: Stage, share: str, after_each: Callable[[], None] = lambda: None) -> None:
+    """Move the stop up five times as an operator does, each time until the venue has it."""
+    for _ in range(5):
+        stop = stage.venue.stops(share)[0].request
+        step = round((SHARES[share.partition(":")[2]] - stop.trigger_price) / 20, 1)
+        trigger, price = round(stop.trigger_price + step, 1), round(stop.price + step, 1)
+        answer = stage.move_stop(share, trigger, price)
+        what = f"the stop at {trigger:g} (the stack said {answer!r})"
+        stage.until(lambda at=trigger: _stands_at(stage, share, at), 20.0, what, share)  # type: ignore[misc]
+        after_each()
+
+
+def _stands_at(stage: Stage, share: str, trigger: float) -> bool:
+    return {order.request.trigger_price for order in stage.venue.stops(share)} == {trigger}
+
+
+def wait_near(stage: Stage, share: str, held: int, seconds: float) -> None:
+    """Hold the price near the stop for some seconds."""
+    stage.hold_price(share, round(stage.venue.stops(share)[0].request.trigger_price * _NEAR, 1))
+    stage.wait_held(share, held, seconds)
+
+
+@case("entry in parts, wait near the stop, five moves, exit")
+def whole_story(stage: Stage, share: str) -> None:
+    """The life of a position, without a fault."""
+    held = enter_in_parts(stage, share)
+    wait_near(stage, share, held, 30.0)
+    stage.hold_price(share, SHARES[share.partition(":")[2]])
+    move_five_times(stage, share)
+    stage.wait_held(share, held, 5.0)
+    stage.leave(share)
+
+
+@case("the same with a router killed at each step")
+def killed_at_each_step(stage: Stage, share: str) -> None:
+    """The life of a position, with `kill -9` of the router after each step of it."""
+    held = enter_in_parts(stage, share)
+    stage.kill_router()
+    wait_near(stage, share, held, 10.0)
+    stage.hold_price(share, SHARES[share.partition(":")[2]])
+    move_five_times(stage, share, stage.kill_router)
+    stage.wait_held(share, held, 5.0)
+    stage.leave(share)
+    stage.kill_router()
+
+
+@case("entry refused")
+def refused_entry(stage: Stage, share: str) -> None:
+    """A refused entry leaves nothing behind, and the next one is taken."""
+    stage.hold_price(share, SHARES[share.partition(":")[2]])
+    with stage.fault("reject", side="BUY", instrument=share):
+        stage.enter(share)
+        stage.wait_held(share, 0, 8.0)
+    enter_and_guard(stage, share)
+    stage.leave(share)
+
+
+@case("foreign rows beside ours")
+def foreign_rows(stage: Stage, share: str) -> None:
+    """A stranger trades at the same account; ours is guarded and goes out when asked."""
+    enter_and_guard(stage, share)
+    stage.stranger_buys("WIPRO")
+    stage.wait_held(share, UNITS, 15.0)
+    stage.leave(share)
