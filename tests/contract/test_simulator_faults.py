@@ -101,7 +101,7 @@ def test_command_switches_shows_and_refuses(simulator: RunningSimulator, capsys:
     assert "Must be one of" in err
     code, _, err = run("reject:colour=red")
     assert code == 2
-    assert "Unknown field. reject has: count, probability, seed, late, reason, side, instrument." in err
+    assert "Unknown field. reject has: count, probability, seed, late, reason, side, instrument, pricetype." in err
     assert fault_main(["--url", "http://127.0.0.1:9"], lambda: Server("", "")) == 1
     assert "is it running?" in capsys.readouterr().err
     run("--clear")

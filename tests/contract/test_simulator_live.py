@@ -31,7 +31,14 @@ def zerodha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulat
 
 @pytest.fixture(scope="module")
 def dhan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path_factory.mktemp("dhan"), personality="live") as running:
+    with start_simulator(tmp_path_factory.mktemp("dhan"), personality="live", broker="dhan") as running:
+        running.push("SBIN", 985.0)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def motilal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path_factory.mktemp("motilal"), personality="live", broker="motilal") as running:
         running.push("SBIN", 985.0)
         yield running
 
@@ -93,14 +100,14 @@ def test_live_row_tells_neither_strategy_nor_fills_and_comes_oldest_first(zerodh
     assert body["data"]["broker"] == "zerodha"
 
 
-def test_protecting_broker_makes_a_limit_of_a_market_order(dhan: RunningSimulator) -> None:
-    name = patient(dhan)
-    row = orders(dhan)[name]
+def test_protecting_broker_makes_a_limit_of_a_market_order(motilal: RunningSimulator) -> None:
+    name = patient(motilal)
+    row = orders(motilal)[name]
     assert (row["pricetype"], row["order_status"]) == ("LIMIT", "complete")
     assert row["price"] == pytest.approx(985.0 * 1.005, abs=0.05)
-    stop = patient(dhan, action="SELL", pricetype="SL-M", trigger_price=980.0)
-    row = orders(dhan)[stop]
-    assert (row["pricetype"], row["order_status"], row["trigger_price"]) == ("SL", "trigger pending", 980.0)
+    stop = patient(motilal, action="SELL", pricetype="SL-M", trigger_price=980.0)
+    row = orders(motilal)[stop]
+    assert (row["pricetype"], row["order_status"], row["trigger_price"]) == ("SL", "open", 980.0)
     assert row["price"] == pytest.approx(980.0 * 0.995, abs=0.05)
 
 
@@ -129,7 +136,7 @@ def test_analyzer_switched_on_answers_in_its_own_shapes(dhan: RunningSimulator) 
     ("given", "words"),
     [
         ({"personality": "banana"}, "expected one of paper, sandbox, live"),
-        ({"personality": "live", "broker": "banana"}, "expected one of zerodha"),
+        ({"personality": "live", "broker": "banana"}, "expected one of aliceblue"),
         ({"personality": "sandbox", "broker": "dhan"}, "only with --personality live"),
     ],
 )

@@ -12,8 +12,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.exchange.model import BookOrder
-from mytrading.messages.enums import BrokerStatus
+from mytrading.core.exchange.model import BookOrder, BookPosition, BookTrade, OrderRequest
+from mytrading.core.instruments.symbology import split_id
+from mytrading.core.time import ist_date
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.simulator.faults.registry import ActiveFault, Faults
 from mytrading.simulator.formats.frames import Body
 from mytrading.simulator.formats.rows import AnalyzerRows
@@ -23,6 +25,7 @@ from mytrading.simulator.ws.hub import Altered, Hub
 _NUMBER = re.compile(rb'(?<!"mode"):-?\d+(?:\.\d+)?(?=[,}])')
 _SIDES = re.compile(rb'("(?:bid|ask|price)"):-?\d+(?:\.\d+)?(?=[,}])')
 _DEPTH = 10_000
+_STRANGER = "990000000001"
 
 
 def _torn(frame: bytes) -> bytes:
@@ -158,18 +161,66 @@ def faulty_order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words:
     whole request is to fail."""
     if (flap := faults.fire("status_flap")) is not None and flap.acted % 2:
         rows = [(order, body if order.is_live else _before_its_end(order, body, words)) for order, body in rows]
+    leaks = faults.fire("status_leak") is not None
     if (odd := faults.fire("status_word")) is not None:
-        word = odd.text("word") or words.transient_word()
+        word = odd.text("word") or words.word_of(odd.text("raw"))
+        leaks = leaks or not word
         rows = [(order, {**body, "order_status": word} if order.is_live else body) for order, body in rows]
-    if faults.fire("status_leak") is None:
+    if not leaks:
         return [body for _, body in rows]
-    # As Zerodha's adapter did: a state on its way leaves the last row's word there, and fails as the first row.
+    # as some adapters do: a state on its way leaves the last row's word there, and fails as the first row
     leaked: list[Body] = []
     for order, body in rows:
         if order.is_live and not leaked:
             return None
         leaked.append({**body, "order_status": leaked[-1]["order_status"]} if order.is_live else body)
     return leaked
+
+
+def without_lost_orders(faults: Faults, orders: list[BookOrder]) -> list[BookOrder]:
+    """Return the orders that the order book shows: without the live ones while a part of it is lost."""
+    if faults.fire("book_partial", route="orderbook") is None:
+        return orders
+    return [order for order in orders if not order.is_live]
+
+
+def without_lost_positions(faults: Faults, positions: list[BookPosition]) -> list[BookPosition]:
+    """Return the positions that the position book shows: without those of a symbol ("": any) while they are lost."""
+    if (lost := faults.fire("book_partial", route="positionbook")) is None:
+        return positions
+    return [held for held in positions if lost.text("symbol") not in ("", split_id(held.instrument)[1])]
+
+
+def stranger_order(fault: ActiveFault, now: int) -> BookOrder:
+    """Return the order of somebody else that the fault `foreign_row` shows, entered now (market ns)."""
+    side, units, status = Side(fault.text("side")), int(fault.number("quantity")), BrokerStatus(fault.text("status"))
+    request = OrderRequest(
+        instrument=fault.text("instrument"), side=side, quantity=units, order_type=OrderType.LIMIT,
+        product=Product(fault.text("product")), price=fault.number("price"), strategy="stranger",
+    )  # fmt: skip
+    filled = units if status is BrokerStatus.COMPLETE else 0
+    return BookOrder(
+        order_id=_STRANGER, request=request, status=status, day=ist_date(now).isoformat(), placed_ns=now,
+        updated_ns=now, filled=filled, average_price=fault.number("price") if filled else 0.0,
+    )  # fmt: skip
+
+
+def stranger_trade(order: BookOrder) -> BookTrade:
+    """Return the trade of a stranger's whole order."""
+    request = order.request
+    return BookTrade(
+        trade_id=f"9{order.order_id}", order_id=order.order_id, instrument=request.instrument, side=request.side,
+        product=request.product, quantity=request.quantity, price=request.price, day=order.day, at_ns=order.updated_ns,
+        strategy=request.strategy,
+    )  # fmt: skip
+
+
+def stranger_position(fault: ActiveFault, now: int) -> tuple[BookPosition, BookTrade]:
+    """Return the position of somebody else that the fault `foreign_row` shows, and the trade that made it."""
+    trade = stranger_trade(stranger_order(fault, now))
+    units = trade.quantity * trade.side.sign
+    held = BookPosition(instrument=trade.instrument, product=trade.product, quantity=units, average_price=trade.price)
+    return held, trade
 
 
 def _before_its_end(order: BookOrder, body: Body, words: AnalyzerRows) -> Body:

@@ -21,6 +21,8 @@ from typing import Any
 
 import msgspec
 
+from mytrading.messages.enums import BrokerStatus, OrderType, Product
+from mytrading.simulator.formats.answers import FAILURES
 from mytrading.simulator.formats.schema import ACCOUNT, Errors, Field, Schema
 from mytrading.simulator.settings.options import BadOption, FaultSetting, Value
 
@@ -71,8 +73,11 @@ _ALL = (
     _fault(Target.ORDERS, "place_201", "does the work, answers 201 with an error", route=""),
     _fault(Target.ORDERS, "place_no_id", "answers success with orderid null; places only with `placed`", placed=False),
     _fault(Target.ORDERS, "reject",
-           "refuses a new order with `reason`; with `late` accepts it, then rejects it in the book",
-           late=False, reason="Rejected by the risk desk", side="", instrument=""),
+           "refuses a new order with `reason`, answered as behind that broker; with `late` accepts it, then rejects it "
+           "in the book", late=False, reason="Rejected by the risk desk", side="", instrument="", pricetype=""),
+    _fault(Target.ORDERS, "refuse", "has the broker refuse the call with `reason`, answered as behind that broker",
+           route="", reason="Rejected by the risk desk"),
+    _fault(Target.ORDERS, "undone", "answers success to a change or cancel, and leaves the order as it is", route=""),
     _fault(Target.ORDERS, "semi_auto",
            "parks a new order, a basket or split as a whole: success with pending_order_id and mode semi_auto; on for "
            "good, a live server also answers 403 to changes and cancels", side="", instrument=""),
@@ -81,13 +86,26 @@ _ALL = (
            instrument="", fraction=0.5),
     _fault(Target.BOOKS, "book_500", "answers 500", route=""),
     _fault(Target.BOOKS, "book_empty", "answers success with empty data", route=""),
+    _fault(Target.BOOKS, "broker_failure",
+           "answers as a live server whose broker fails: `failure` is auth, 429, 502html or timeout",
+           FOR_GOOD, route="", failure="auth"),
+    _fault(Target.BOOKS, "book_partial",
+           "leaves live orders out of the order book, and positions of `symbol` (empty: all) out of the position book",
+           FOR_GOOD, route="", symbol=""),
+    _fault(Target.BOOKS, "foreign_row",
+           "shows one more row, of a stranger's order, trade or position; without `listed` its instrument is not in "
+           "the server's master contract", FOR_GOOD, route="", instrument="NSE:TITAN", product="CNC", side="BUY",
+           quantity=10, price=3000.0, status="complete", listed=True),
+    _fault(Target.BOOKS, "master_miss",
+           "shows rows of `symbol` (empty: all) as of an instrument that the server's master contract lacks",
+           FOR_GOOD, route="", symbol=""),
     _fault(Target.BOOKS, "book_hostile",
            "shows one more row, of an order without owner, with hostile values in its numbers", route=""),
     _fault(Target.BOOKS, "status_flap",
            "the order book shows ended orders as still open in every other read, beginning with the first", FOR_GOOD),
     _fault(Target.BOOKS, "status_word",
-           "the order book shows open orders as `word`, or in the broker's word for a state on its way",
-           FOR_GOOD, word=""),
+           "the order book shows open orders as `word`, or in what becomes of the broker's own word `raw`, or of one "
+           "for a state on its way", FOR_GOOD, word="", raw=""),
     _fault(Target.BOOKS, "status_leak",
            "the order book shows each open order in the state of the row above it; with none above, it answers 500",
            FOR_GOOD),
@@ -275,6 +293,14 @@ def _value_errors(fault: FaultKind, fields: Mapping[str, Any]) -> Errors:
     return errors
 
 
+_SHOWN = tuple(status for status in BrokerStatus if status is not BrokerStatus.OTHER)
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "failure": FAILURES,
+    "pricetype": tuple(OrderType),
+    "product": tuple(Product),
+}
+
+
 def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
     routes = ROUTES_OF.get(fault.target, ())
     if name == "route" and routes and value and value not in routes:
@@ -286,6 +312,14 @@ def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
         return "Must be a time of day, HH:MM."
     if name == "side" and value not in ("", "BUY", "SELL"):
         return "Must be BUY or SELL."
+    if fault.name == "foreign_row" and name == "status" and value not in _SHOWN:
+        return f"Must be one of: {', '.join(_SHOWN)}."
+    if fault.name == "foreign_row" and name == "instrument" and not all(str(value).partition(":")):
+        return "Must be EXCHANGE:SYMBOL."
+    if fault.name == "foreign_row" and name == "side" and not value:
+        return "Must be BUY or SELL."
+    if (known := _CHOICES.get(name)) and value not in (fault.defaults[name], *known):
+        return f"Must be one of: {', '.join(known)}."
     if name == "fraction" and not 0 < float(value) < 1:
         return "Must be above 0 and below 1."
     if isinstance(value, int | float) and not 0 <= value < float("inf"):

@@ -13,7 +13,6 @@ from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.simulator.market.day import SimulatedQuote
-from mytrading.simulator.settings.personality import BrokerProfile
 
 BROKER = "simulator"
 USER = "simulator"
@@ -140,16 +139,4 @@ def order_fields(order: BookOrder) -> Body:
         "pending_quantity": 0,
         "average_price": order.average_price,
         "rejection_reason": order.reason if order.status is BrokerStatus.REJECTED else "",
-    }
-
-
-def live_order_frame(order: BookOrder, broker: BrokerProfile) -> Body:
-    """Build one live server's order update: status in lower case, pending units, no price for MARKET."""
-    request = order.request
-    return {
-        **order_frame(order, "live"),
-        "broker": broker.name,
-        "price": 0.0 if request.order_type is OrderType.MARKET else request.price,
-        "order_status": broker.status_word(order.status, partly=order.filled > 0).lower(),
-        "pending_quantity": order.pending_units if order.is_live else 0,
     }

@@ -1,27 +1,19 @@
-"""Rows of order, trade and position books, holdings and funds, as OpenAlgo's analyzer and a live server answer them.
+"""Rows of order, trade and position books, holdings and funds, as OpenAlgo's analyzer answers them.
 
-A live server gives a part of the analyzer's keys, with the words and times of the broker behind it.
+A live server gives a part of these keys, with the words and times of the broker behind it (`live_rows.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mytrading.core.exchange.model import Account, BookOrder, BookPosition, BookTrade, Holding
 from mytrading.core.time import format_ist
-from mytrading.messages.enums import BrokerStatus, OrderType, Side
+from mytrading.messages.enums import BrokerStatus, Side
 from mytrading.simulator.formats.frames import Body, order_fields
-from mytrading.simulator.settings.personality import BrokerProfile
 
-_COMPLETE = BrokerStatus.COMPLETE.value
-_LIVE_ORDER = (
-    "action", "exchange", "order_status", "orderid", "price", "pricetype",
-    "product", "quantity", "symbol", "timestamp", "trigger_price",
-)  # fmt: skip
-_LIVE_TRADE = (
-    "action", "average_price", "exchange", "orderid", "product", "quantity", "symbol", "timestamp", "trade_value",
-)  # fmt: skip
-_LIVE_POSITION = ("average_price", "exchange", "ltp", "pnl", "product", "quantity", "symbol")
+LtpOf = Callable[[str, float], float]
+"""The last price of an instrument; the second argument where there is none."""
 
 
 class AnalyzerRows:
@@ -33,9 +25,9 @@ class AnalyzerRows:
         """Return the analyzer's order book word for an order status."""
         return status.value
 
-    def transient_word(self) -> str:
-        """Return the status word of an order in transition: unknown, as the analyzer has none."""
-        return "unknown"
+    def word_of(self, raw: str) -> str:
+        """Return the word for a broker's own word `raw`: itself, and unknown without one, as the analyzer has none."""
+        return raw or "unknown"
 
     def order(self, order: BookOrder) -> Body:
         """Build a row of the order book."""
@@ -44,9 +36,8 @@ class AnalyzerRows:
         row.update(strategy=order.request.strategy, timestamp=format_ist(order.placed_ns))
         return dict(sorted(row.items()))
 
-    def one_order(self, order: BookOrder, _trades: Iterable[BookTrade]) -> Body:
-        """Build the answer about a single order (`orderstatus`)."""
-        row = self.order(order)
+    def one_order(self, row: Body, _order: BookOrder, _trades: Iterable[BookTrade]) -> Body:
+        """Build the answer about a single order (`orderstatus`) from its row."""
         row["price_type"] = row.pop("pricetype")
         del row["rejection_reason"]
         return row
@@ -54,46 +45,23 @@ class AnalyzerRows:
     def statistics(self, orders: list[BookOrder]) -> Body:
         """Return counts of orders by side and status, for the order book's answer."""
         waiting = sum(order.status is BrokerStatus.TRIGGER_PENDING for order in orders)
-        return {**_counts(orders), "total_trigger_pending_orders": waiting}
+        return {**counts(orders), "total_trigger_pending_orders": waiting}
 
-    def trade(self, trade: BookTrade) -> Body:
-        """Build a row of the trade book."""
-        exchange, _, symbol = trade.instrument.partition(":")
-        return {
-            "action": trade.side.value,
-            "average_price": trade.price,
-            "exchange": exchange,
-            "orderid": trade.order_id,
-            "price": trade.price,
-            "product": trade.product.value,
-            "quantity": trade.quantity,
-            "strategy": trade.strategy,
-            "symbol": symbol,
-            "timestamp": format_ist(trade.at_ns),
-            "trade_value": round(trade.price * trade.quantity, 2),
-            "tradeid": trade.trade_id,
-        }
+    def trades(self, _orders: Mapping[str, BookOrder], trades: Sequence[BookTrade]) -> list[Body]:
+        """Build the rows of the trade book."""
+        return [trade_fields(trade) for trade in reversed(trades)]
 
-    def position(self, position: BookPosition, ltp: float) -> Body:
-        """Build a row of the position book, its profit at the last price `ltp`."""
-        exchange, _, symbol = position.instrument.partition(":")
-        unrealised = position.unrealised(ltp)
-        pnl = round(position.realised_today + unrealised, 2)
-        cost = abs(position.quantity) * position.average_price
-        return {
-            "average_price": round(position.average_price, 2),
-            "exchange": exchange,
-            "lot_size": 1.0,
-            "ltp": ltp,
-            "pnl": pnl,
-            "pnlpercent": 100.0 * pnl / cost if cost else 0.0,
-            "product": position.product.value,
-            "quantity": position.quantity,
-            "symbol": symbol,
-            "today_realized_pnl": round(position.realised_today, 2),
-            "total_pnl_today": pnl,
-            "unrealized_pnl": round(unrealised, 2) if position.quantity else round(position.realised_today, 2),
-        }
+    def positions(self, positions: Iterable[BookPosition], _trades: Iterable[BookTrade], ltp_of: LtpOf) -> list[Body]:
+        """Build the rows of the position book, their profit at the last price."""
+        return [position_fields(one, ltp_of(one.instrument, one.average_price)) for one in positions]
+
+    def or_nothing(self, _route: str, rows: list[Body]) -> list[Body]:
+        """Return a book's rows, none if there are none."""
+        return rows
+
+    def missed(self, row: Body, _route: str) -> Body:
+        """Return a book's row as one whose instrument is not in the master contract: without a symbol."""
+        return {**row, "symbol": None}
 
     def position_totals(self, rows: list[Body]) -> Body:
         """Return totals of the position book's `rows` in rupees, for its answer."""
@@ -108,7 +76,7 @@ class AnalyzerRows:
 
     def holding(self, holding: Holding, ltp: float) -> Body:
         """Build a row of holdings: delivered shares of an instrument, with the last price `ltp`."""
-        return {**_holding(holding, ltp), "ltp": ltp}
+        return {**holding_row(holding, ltp), "ltp": ltp}
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
         """Build the funds answer in rupees: cash `available` and `blocked`, realised and `unrealised` profit."""
@@ -127,74 +95,49 @@ class AnalyzerRows:
         }
 
 
-class LiveRows(AnalyzerRows):
-    """A live server's rows, oldest first: no strategy, no fill quantities, no price of a fill."""
-
-    newest_first = False
-
-    def __init__(self, broker: BrokerProfile) -> None:
-        self._broker = broker
-
-    def status_word(self, status: BrokerStatus) -> str:
-        """Return the broker's order book word for an order status."""
-        return self._broker.status_word(status, partly=False)
-
-    def transient_word(self) -> str:
-        """Return the broker's status word of an order in transition."""
-        return self._broker.passing
-
-    def order(self, order: BookOrder) -> Body:
-        """Build a row of the order book in the broker's words."""
-        broker = self._broker
-        at = order.updated_ns if broker.last_update else order.placed_ns
-        row = super().order(order)
-        row["order_status"] = broker.status_word(order.status, partly=order.filled > 0)
-        row["price"] = 0.0 if order.request.order_type is OrderType.MARKET else order.request.price
-        row["timestamp"] = format_ist(at, broker.stamp)
-        return {name: row[name] for name in _LIVE_ORDER}
-
-    def one_order(self, order: BookOrder, trades: Iterable[BookTrade]) -> Body:
-        """Build an order's row with its first trade's price, 0 unless its status word is exactly `complete`."""
-        row = self.order(order)
-        prices = (trade.price for trade in trades if trade.order_id == order.order_id)
-        return {**row, "average_price": next(prices, 0.0) if row["order_status"] == _COMPLETE else 0.0}
-
-    def statistics(self, orders: list[BookOrder]) -> Body:
-        """Return counts of orders by side and status; a live server does not count waiting stops."""
-        return _counts(orders)
-
-    def trade(self, trade: BookTrade) -> Body:
-        """Build a row of the trade book: a time of day, and no id."""
-        row = {**super().trade(trade), "timestamp": format_ist(trade.at_ns, "%H:%M:%S")}
-        return {name: row[name] for name in _LIVE_TRADE}
-
-    def position(self, position: BookPosition, ltp: float) -> Body:
-        """Build a row of the position book, whose average price is a text."""
-        average = position.average_price if position.quantity else 0.0
-        row = {**super().position(position, ltp), "average_price": f"{average:.2f}"}
-        return {name: row[name] for name in _LIVE_POSITION}
-
-    def position_totals(self, _rows: list[Body]) -> Body:
-        """Return no totals: a live server has none."""
-        return {}
-
-    def holding(self, holding: Holding, ltp: float) -> Body:
-        """Build a row of holdings: delivered shares with their profit at the price `ltp`, which the row lacks."""
-        return _holding(holding, ltp)
-
-    def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
-        """Build the funds answer of a live server: five amounts in rupees as text."""
-        figures = {
-            "availablecash": available,
-            "collateral": 0.0,
-            "m2mrealized": account.realised_today,
-            "m2munrealized": unrealised,
-            "utiliseddebits": blocked,
-        }
-        return {name: f"{value:.2f}" for name, value in figures.items()}
+def trade_fields(trade: BookTrade) -> Body:
+    """Build the fields of a row of the trade book."""
+    exchange, _, symbol = trade.instrument.partition(":")
+    return {
+        "action": trade.side.value,
+        "average_price": trade.price,
+        "exchange": exchange,
+        "orderid": trade.order_id,
+        "price": trade.price,
+        "product": trade.product.value,
+        "quantity": trade.quantity,
+        "strategy": trade.strategy,
+        "symbol": symbol,
+        "timestamp": format_ist(trade.at_ns),
+        "trade_value": round(trade.price * trade.quantity, 2),
+        "tradeid": trade.trade_id,
+    }
 
 
-def _counts(orders: list[BookOrder]) -> Body:
+def position_fields(position: BookPosition, ltp: float) -> Body:
+    """Build the fields of a row of the position book, its profit at the last price `ltp`."""
+    exchange, _, symbol = position.instrument.partition(":")
+    unrealised = position.unrealised(ltp)
+    pnl = round(position.realised_today + unrealised, 2)
+    cost = abs(position.quantity) * position.average_price
+    return {
+        "average_price": round(position.average_price, 2),
+        "exchange": exchange,
+        "lot_size": 1.0,
+        "ltp": ltp,
+        "pnl": pnl,
+        "pnlpercent": 100.0 * pnl / cost if cost else 0.0,
+        "product": position.product.value,
+        "quantity": position.quantity,
+        "symbol": symbol,
+        "today_realized_pnl": round(position.realised_today, 2),
+        "total_pnl_today": pnl,
+        "unrealized_pnl": round(unrealised, 2) if position.quantity else round(position.realised_today, 2),
+    }
+
+
+def counts(orders: list[BookOrder]) -> Body:
+    """Return counts of orders by side and status."""
     statuses = [order.status for order in orders]
     buys = sum(order.request.side is Side.BUY for order in orders)
     return {
@@ -206,7 +149,8 @@ def _counts(orders: list[BookOrder]) -> Body:
     }
 
 
-def _holding(holding: Holding, ltp: float) -> Body:
+def holding_row(holding: Holding, ltp: float) -> Body:
+    """Build the row of delivered shares, their profit at the last price `ltp`."""
     cost = holding.quantity * holding.average_price
     pnl = holding.quantity * ltp - cost
     exchange, _, symbol = holding.instrument.partition(":")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.enums import Product
-from mytrading.simulator.faults.effects import faulty_order_rows, hostile_row
+from mytrading.simulator.faults.effects import (
+    faulty_order_rows,
+    hostile_row,
+    stranger_order,
+    stranger_position,
+    stranger_trade,
+    without_lost_orders,
+    without_lost_positions,
+)
+from mytrading.simulator.faults.registry import ActiveFault
+from mytrading.simulator.formats.answers import failed_read
 from mytrading.simulator.formats.frames import Body
+from mytrading.simulator.formats.rows import AnalyzerRows
 from mytrading.simulator.rest.request import Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
 
@@ -19,7 +31,7 @@ async def orderstatus(call: RestCall) -> Reply:
     books, order_id = call.venue.exchange.books, call.fields["orderid"]
     if (order := books.orders.get(order_id)) is None:
         return call.error(404, f"Order {order_id} not found")
-    return call.success(data=call.venue.rows.one_order(order, books.trades))
+    return call.success(data=call.venue.rows.one_order(call.venue.order_row(order), order, books.trades))
 
 
 async def openposition(call: RestCall) -> Reply:
@@ -35,11 +47,14 @@ async def orderbook(call: RestCall) -> Reply:
     shapes, orders = venue.rows, list(venue.exchange.books.orders.values())
     if (spoilt := _spoilt_book(call, "orderbook", {"orders": [], "statistics": shapes.statistics([])})) is not None:
         return spoilt
+    orders = without_lost_orders(venue.faults, orders)
     shown = reversed(orders) if shapes.newest_first else orders
-    rows = faulty_order_rows(venue.faults, [(order, shapes.order(order)) for order in shown], shapes)
+    rows = faulty_order_rows(venue.faults, [(order, venue.order_row(order)) for order in shown], shapes)
     if rows is None:
         return error(500, "An unexpected error occurred")
-    rows = _with_hostile(venue, "orderbook", rows)
+    if (odd := venue.faults.fire("foreign_row", route="orderbook")) is not None:
+        rows += _foreign(shapes, odd, "orderbook", [shapes.order(stranger_order(odd, venue.clock.now()))])
+    rows = _altered(venue, "orderbook", rows)
     return call.success(data={"orders": rows, "statistics": shapes.statistics(orders)})
 
 
@@ -47,18 +62,25 @@ async def tradebook(call: RestCall) -> Reply:
     """Answer the trades (fills) of the day."""
     if (spoilt := _spoilt_book(call, "tradebook", [])) is not None:
         return spoilt
-    shapes, trades = call.venue.rows, call.venue.exchange.books.trades
-    rows = [shapes.trade(trade) for trade in (reversed(trades) if shapes.newest_first else trades)]
-    return call.success(data=_with_hostile(call.venue, "tradebook", rows))
+    venue, shapes, books = call.venue, call.venue.rows, call.venue.exchange.books
+    rows = shapes.trades(books.orders, books.trades)
+    if (odd := venue.faults.fire("foreign_row", route="tradebook")) is not None:
+        order = stranger_order(odd, venue.clock.now())
+        rows += _foreign(shapes, odd, "tradebook", shapes.trades({order.order_id: order}, [stranger_trade(order)]))
+    return call.success(data=_altered(venue, "tradebook", rows))
 
 
 async def positionbook(call: RestCall) -> Reply:
     """Answer all positions of the day, flat ones included."""
     if (spoilt := _spoilt_book(call, "positionbook", [])) is not None:
         return spoilt
-    rows = _positions(call.venue)
-    totals = call.venue.rows.position_totals(rows)
-    return call.success(data=_with_hostile(call.venue, "positionbook", rows), **totals)
+    venue, shapes = call.venue, call.venue.rows
+    rows = _positions(venue)
+    totals = shapes.position_totals(rows)
+    if (odd := venue.faults.fire("foreign_row", route="positionbook")) is not None:
+        held, trade = stranger_position(odd, venue.clock.now())
+        rows += _foreign(shapes, odd, "positionbook", shapes.positions([held], [trade], partial(_ltp, venue)))
+    return call.success(data=_altered(venue, "positionbook", rows), **totals)
 
 
 async def pnl_symbols(call: RestCall) -> Reply:
@@ -71,8 +93,9 @@ async def pnl_symbols(call: RestCall) -> Reply:
 
 
 def _positions(venue: SimulatedVenue) -> list[Body]:
-    positions = venue.exchange.books.positions.values()
-    return [venue.rows.position(item, _ltp(venue, item.instrument, item.average_price)) for item in positions]
+    books = venue.exchange.books
+    held = without_lost_positions(venue.faults, list(books.positions.values()))
+    return venue.rows.positions(held, books.trades, partial(_ltp, venue))
 
 
 async def holdings(call: RestCall) -> Reply:
@@ -128,14 +151,23 @@ def _ltp(venue: SimulatedVenue, instrument: str, otherwise: float) -> float:
     return mark.ltp if mark is not None else otherwise
 
 
-def _with_hostile(venue: SimulatedVenue, route: str, rows: list[Body]) -> list[Body]:
-    """The rows, with a hostile one like the first before them while that fault is on."""
-    if not rows or (odd := venue.faults.fire("book_hostile", route=route)) is None:
-        return rows
-    return [hostile_row(rows[0], odd.acted), *rows]
+def _foreign(shapes: AnalyzerRows, odd: ActiveFault, route: str, rows: list[Body]) -> list[Body]:
+    """A stranger's rows, as of an instrument that the master contract lacks if the fault says so."""
+    return rows if odd.flag("listed") else [shapes.missed(row, route) for row in rows]
+
+
+def _altered(venue: SimulatedVenue, route: str, rows: list[Body]) -> list[Body]:
+    """The rows of a book as the active faults of rows alter them; what the broker shows where there are none."""
+    if rows and (odd := venue.faults.fire("master_miss", route=route)) is not None:
+        rows = [venue.rows.missed(row, route) if odd.text("symbol") in ("", row["symbol"]) else row for row in rows]
+    if rows and (hostile := venue.faults.fire("book_hostile", route=route)) is not None:
+        return [hostile_row(rows[0], hostile.acted), *rows]
+    return venue.rows.or_nothing(route, rows)
 
 
 def _spoilt_book(call: RestCall, route: str, nothing: Any) -> Reply | None:
+    if not call.venue.analyze and (broken := call.venue.faults.fire("broker_failure", route=route)) is not None:
+        return Reply(*failed_read(call.venue.behind, route, broken.text("failure")))
     if call.venue.faults.fire("book_500", route=route) is not None:
         return error(500, "An unexpected error occurred")
     if call.venue.faults.fire("book_empty", route=route) is not None:

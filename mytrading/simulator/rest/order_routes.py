@@ -18,12 +18,14 @@ from mytrading.core.exchange.model import BookOrder, ExchangeRefusal, OrderReque
 from mytrading.core.exchange.order_rules import order_problem
 from mytrading.core.instruments.symbology import instrument_id, split_id
 from mytrading.core.time import IST, SECOND, ist_date
-from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.runtime.host.clock import machine_now
 from mytrading.simulator.faults.registry import FOR_GOOD
+from mytrading.simulator.formats.answers import refusal as refusal_answer
 from mytrading.simulator.formats.frames import Body
 from mytrading.simulator.formats.schema import PRODUCTS, Fields
 from mytrading.simulator.rest.request import Reply, RestCall, error, success
+from mytrading.simulator.settings.broker_profile import state_of
 from mytrading.simulator.settings.personality import Role
 
 PARKED_ROUTES = frozenset({"placeorder", "placesmartorder", "basketorder", "splitorder", "optionsorder"})
@@ -66,10 +68,12 @@ async def placeorder(call: RestCall) -> Reply:
         if fault.flag("placed"):
             _place(call)
         return call.success(orderid=None)
-    instrument = instrument_id(fields["exchange"], fields["symbol"])
-    rejected = faults.fire("reject", side=fields["action"].upper(), instrument=instrument)
+    if (fault := faults.fire("refuse", route="placeorder")) is not None:
+        return _refused(call, "placeorder", ExchangeRefusal(fault.text("reason")))
+    where = {"side": fields["action"].upper(), "pricetype": fields["pricetype"]}
+    rejected = faults.fire("reject", instrument=instrument_id(fields["exchange"], fields["symbol"]), **where)
     if rejected is not None and not rejected.flag("late"):
-        return call.error(400, rejected.text("reason"))
+        return _refused(call, "placeorder", ExchangeRefusal(rejected.text("reason")))
     return await _spoiled(call, "placeorder", _place(call, rejected.text("reason") if rejected is not None else ""))
 
 
@@ -103,8 +107,33 @@ def _place(call: RestCall, late_rejection: str = "") -> Reply:
             "received_ns": call.received_ns,
         }
     )
-    named = {"orderid": result.order_id} if result.order_id else {}
-    return call.error(400, result.reason, **named) if isinstance(result, ExchangeRefusal) else call.success(**named)
+    if isinstance(result, ExchangeRefusal):
+        return _refused(call, "placeorder", result)
+    return call.success(orderid=result.order_id)
+
+
+def _refused(call: RestCall, route: str, refusal: ExchangeRefusal) -> Reply:
+    """The answer to a refused order call: the analyzer's, or what a live server makes of its broker's refusal."""
+    venue = call.venue
+    if venue.analyze:
+        named = {"orderid": refusal.order_id} if refusal.order_id and route == "placeorder" else {}
+        return call.error(404 if refusal.not_found else 400, refusal.reason, **named)
+    order_id = refusal.order_id if route == "placeorder" else call.fields["orderid"]
+    if route != "placeorder":
+        venue.record_refused_change(order_id)
+    return Reply(*refusal_answer(venue.behind, route, refusal.reason, order_id, not_found=refusal.not_found))
+
+
+def _broker_does_not(call: RestCall, route: str) -> Reply | None:
+    """The answer to a change or cancel that a fault has the broker refuse, or leave undone although a success."""
+    faults, order_id = call.venue.faults, call.fields["orderid"]
+    if call.venue.exchange.books.orders.get(order_id) is None:
+        return None
+    if (fault := faults.fire("refuse", route=route)) is not None:
+        return _refused(call, route, ExchangeRefusal(fault.text("reason")))
+    if faults.fire("undone", route=route) is not None:
+        return call.success(orderid=order_id)
+    return None
 
 
 def _request(fields: Fields, price: float = 0.0, trigger_price: float = 0.0) -> OrderRequest:
@@ -123,21 +152,22 @@ def _request(fields: Fields, price: float = 0.0, trigger_price: float = 0.0) -> 
 async def modifyorder(call: RestCall) -> Reply:
     """Change quantity and prices of a resting order; 404 for an unknown one."""
     fields = call.fields
+    if (answer := _broker_does_not(call, "modifyorder")) is not None:
+        return answer
     result = call.venue.modify(fields["orderid"], fields["quantity"], fields["price"], fields["trigger_price"])
     if isinstance(result, ExchangeRefusal):
-        return call.error(404 if result.not_found else 400, result.reason)
+        return _refused(call, "modifyorder", result)
     return await _spoiled(call, "modifyorder", _changed(call, result, "modified"))
 
 
 async def cancelorder(call: RestCall) -> Reply:
-    """Cancel an order; a live server answers every failure of it with 500."""
+    """Cancel an order; how a live server answers a failure of it is its broker's."""
+    if (answer := _broker_does_not(call, "cancelorder")) is not None:
+        return answer
     result = call.venue.cancel(call.fields["orderid"])
-    if not isinstance(result, ExchangeRefusal):
-        return await _spoiled(call, "cancelorder", _changed(call, result, "cancelled"))
-    status = 404 if result.not_found else 400
-    if not call.venue.analyze:
-        return error(500, f"Failed to cancel order: Client error '{status}': {result.reason}")
-    return call.error(status, result.reason)
+    if isinstance(result, ExchangeRefusal):
+        return _refused(call, "cancelorder", result)
+    return await _spoiled(call, "cancelorder", _changed(call, result, "cancelled"))
 
 
 def _changed(call: RestCall, order: BookOrder, done: str) -> Reply:
@@ -147,11 +177,14 @@ def _changed(call: RestCall, order: BookOrder, done: str) -> Reply:
 
 async def cancelallorder(call: RestCall) -> Reply:
     """Cancel every live order of the account; as on the real server, `strategy` has no effect. In the sandbox
-    personality stops stay: the real analyzer misses them, because it looks for another spelling of their status."""
+    personality stops stay: the real analyzer misses them, because it looks for another spelling of their status. Behind
+    some brokers a live server misses orders that are partly filled."""
     venue = call.venue
-    misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
+    misses = () if venue.analyze else venue.behind.sent.cancel_all_misses
+    if venue.personality.role is Role.SANDBOX:
+        misses = ("waiting",)
     orders = venue.exchange.books.orders.values()
-    live = [order.order_id for order in orders if order.is_live and order.status is not misses]
+    live = [order.order_id for order in orders if order.is_live and state_of(order) not in misses]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), ExchangeRefusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
     return call.success(canceled_orders=cancelled, failed_cancellations=[], message=message)

@@ -9,6 +9,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from datetime import date, time, timedelta
+from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,17 +20,19 @@ from mytrading.core.exchange.model import BookOrder, ExchangeChanges, ExchangeRe
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import MINUTE, SECOND, ist_date, to_ns
-from mytrading.messages.enums import Side
+from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
 from mytrading.simulator.faults.registry import Faults
-from mytrading.simulator.formats.frames import BROKER, depth_levels, live_order_frame, order_frame
-from mytrading.simulator.formats.rows import AnalyzerRows, LiveRows
+from mytrading.simulator.formats.frames import BROKER, Body, depth_levels, order_frame
+from mytrading.simulator.formats.live_rows import LiveRows, live_order_frame
+from mytrading.simulator.formats.rows import AnalyzerRows
 from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band
 from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.world import SimulatedWorld, settlement_value
 from mytrading.simulator.settings import personality as personalities
+from mytrading.simulator.settings.broker_profile import PLAIN, BrokerProfile, broker_profiles
 from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.ws.hub import Hub
 
@@ -144,7 +147,7 @@ class SimulatedVenue:
         self.quotes = QuoteSender(self.hub, self.faults)
         self.analyze = personality.broker is None
         self._analyzer_rows = AnalyzerRows()
-        self._live_rows = LiveRows(self._behind)
+        self._change_refused: set[str] = set()
         self.paused = False
         self.stop_at_ns = 0
         """In lock-step: market time after which no further step is made, 0 for none."""
@@ -190,14 +193,29 @@ class SimulatedVenue:
         """Return the broker's name in replies."""
         return self.personality.broker.name if self.personality.broker is not None else BROKER
 
-    @property
-    def _behind(self) -> personalities.BrokerProfile:
-        return self.personality.broker or personalities.BROKERS[personalities.PLAIN]
+    @cached_property
+    def behind(self) -> BrokerProfile:
+        """The broker behind the server while it is live: a plain one if the personality has none."""
+        return self.personality.broker or broker_profiles()[PLAIN]
+
+    @cached_property
+    def _live_rows(self) -> LiveRows:
+        return LiveRows(self.behind)
 
     @property
     def rows(self) -> AnalyzerRows:
         """Return the builder of book rows: a live server's, or the analyzer's in analyze mode."""
         return self._analyzer_rows if self.analyze else self._live_rows
+
+    def order_row(self, order: BookOrder) -> Body:
+        """Return an order's row in the order book."""
+        if self.analyze:
+            return self._analyzer_rows.order(order)
+        return self._live_rows.order(order, change_refused=order.order_id in self._change_refused)
+
+    def record_refused_change(self, order_id: str) -> None:
+        """Record that the broker refused to change or cancel an order: at some brokers its row shows that from now."""
+        self._change_refused.add(order_id)
 
     def open_day(self, day: date) -> None:
         """List a day's instruments and those with positions, make its market the present one, drop held quotes."""
@@ -289,20 +307,26 @@ class SimulatedVenue:
         """Place an order with its live broker's market protection, or return the refusal; `late_rejection`: the reason
         for which it is rejected after acceptance."""
         mark, listed = self.mark(request.instrument), self.instrument(request.instrument)
-        broker = self.personality.broker
-        live = not self.analyze
-        if live and broker is not None and broker.protects and mark is not None and listed is not None:
-            request = personalities.with_market_protection(request, listed, mark)
-        if live and mark is not None and (problem := personalities.trigger_problem(request, mark)):
+        broker = self.personality.broker if not self.analyze else None
+        if broker is not None:
+            request = personalities.as_sent(request, listed, mark, broker.sent)
+        if not self.analyze and mark is not None and (problem := personalities.trigger_problem(request, mark)):
             return ExchangeRefusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self._commit(changes)
-        return result
+        if broker is None or not broker.sent.cancels_rest or request.order_type is not OrderType.MARKET:
+            return result
+        if isinstance(result, ExchangeRefusal) or not result.is_live:
+            return result
+        return self.cancel(result.order_id)
 
     def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | ExchangeRefusal:
         """Modify an order, or return the refusal; as on real servers no order update is sent unless it fills."""
         found = self.exchange.books.orders.get(order_id)
         mark = self.mark(found.request.instrument) if found is not None else None
+        if found is not None and found.request.order_type in (OrderType.SL, OrderType.SL_M) and not self.analyze:
+            moves = self.behind.sent.change_moves
+            price, trigger_price = price * ("price" in moves), trigger_price * ("trigger_price" in moves)
         result, changes = self.exchange.modify(order_id, quantity, price, trigger_price, mark, self.clock.now())
         self._commit(changes, publish_live=False)
         return result
@@ -322,8 +346,13 @@ class SimulatedVenue:
         self._store.save(changes)
         for order in changes.orders:
             if publish_live or not order.is_live:
-                analyzed = self.analyze
-                self.updates.send(order_frame(order, self.mode) if analyzed else live_order_frame(order, self._behind))
+                self._send_update(order)
+
+    def _send_update(self, order: BookOrder) -> None:
+        if self.analyze:
+            self.updates.send(order_frame(order, self.mode))
+        elif self.behind.updates.on:
+            self.updates.send(live_order_frame(order, self.behind))
 
     def tick(self, index: int, *, last: bool, send: Callable[[SimulatedQuote], None]) -> None:
         """Advance to tick `index`: match resting orders, `send` quotes (indices' alone unless it is the `last` due)."""

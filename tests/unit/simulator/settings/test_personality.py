@@ -6,35 +6,33 @@ from datetime import datetime
 
 import pytest
 
-from mytrading.adapters.openalgo.rest.broker_quirks import is_unknown_status, status_of, with_refusal_code
+from mytrading.adapters.openalgo.rest.broker_quirks import with_refusal_code
 from mytrading.core.exchange.model import Holding, Mark, OrderRequest
-from mytrading.messages.enums import BrokerStatus, OrderType, Side
+from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.formats.rows import LiveRows
-from mytrading.simulator.settings.personality import BROKERS, trigger_problem, with_market_protection
+from mytrading.simulator.formats.live_rows import LiveRows
+from mytrading.simulator.settings.broker_profile import ALIASES, SentOrders, broker_profile, broker_profiles
+from mytrading.simulator.settings.personality import as_sent, trigger_problem
 from tests.kit.project import ROOT
 
-SHOWN = [status for status in BrokerStatus if status is not BrokerStatus.OTHER]
-
-
-@pytest.mark.parametrize("name", BROKERS)
-def test_adapter_reads_every_word_of_a_broker(name: str) -> None:
-    broker = BROKERS[name]
-    assert [status_of(broker.status_word(status, partly=False)) for status in SHOWN] == SHOWN
-    assert status_of(broker.status_word(BrokerStatus.OPEN, partly=True)) is BrokerStatus.OPEN
-    assert not is_unknown_status(broker.passing)
-    assert not status_of(broker.passing).is_final
+PROTECTS = SentOrders(market="LIMIT", stop_market="SL")
 
 
 def test_document_names_every_broker() -> None:
     text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
-    assert [name for name in BROKERS if f"`{name}`" not in text] == []
+    assert [name for name in (*broker_profiles(), *ALIASES) if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("name", BROKERS)
+@pytest.mark.parametrize("name", broker_profiles())
 def test_order_time_of_a_broker_can_be_read_back(name: str) -> None:
-    moment = datetime(2026, 11, 20, 10, 31, 33)
-    assert datetime.strptime(moment.strftime(BROKERS[name].stamp), BROKERS[name].stamp) == moment
+    moment, stamp = datetime(2026, 11, 20, 10, 31, 33), broker_profiles()[name].orders.stamp
+    assert datetime.strptime(moment.strftime(stamp), stamp) == moment
+
+
+def test_broker_is_known_by_the_names_of_others_too() -> None:
+    found = {name: profile.name for name in ALIASES if (profile := broker_profile(name)) is not None}
+    assert found == {"5paisa": "fivepaisa", "5paisaxts": "fivepaisaxts", "indiabulls": "ibulls"}
+    assert broker_profile("banana") is None
 
 
 def share(kind: InstrumentKind = InstrumentKind.EQ) -> Instrument:
@@ -61,19 +59,24 @@ def asked(side: Side, kind: OrderType, trigger: float = 0.0) -> OrderRequest:
 def test_market_order_is_protected_by_the_slab_of_its_price(
     kind: InstrumentKind, ltp: float, side: Side, price: float
 ) -> None:
-    made = with_market_protection(asked(side, OrderType.MARKET), share(kind), Mark(ltp))
+    made = as_sent(asked(side, OrderType.MARKET), share(kind), Mark(ltp), PROTECTS)
     assert (made.order_type, made.price) == (OrderType.LIMIT, price)
 
 
 def test_stop_market_is_protected_beyond_its_trigger_and_limits_stay() -> None:
-    made = with_market_protection(asked(Side.SELL, OrderType.SL_M, 980.0), share(), Mark(1000.0))
+    made = as_sent(asked(Side.SELL, OrderType.SL_M, 980.0), share(), Mark(1000.0), PROTECTS)
     assert (made.order_type, made.trigger_price, made.price) == (OrderType.SL, 980.0, 975.1)
     limit = OrderRequest(instrument="NSE:SBIN", side=Side.BUY, quantity=1, order_type=OrderType.LIMIT, price=3.0)
-    assert with_market_protection(limit, share(), Mark(1000.0)) == limit
+    assert as_sent(limit, share(), Mark(1000.0), PROTECTS) == limit
+
+
+def test_market_order_without_a_quote_goes_as_it_is() -> None:
+    order = asked(Side.BUY, OrderType.MARKET)
+    assert as_sent(order, share(), None, PROTECTS) == order
 
 
 def test_live_holding_has_no_last_price() -> None:
-    rows = LiveRows(BROKERS["zerodha"])
+    rows = LiveRows(broker_profiles()["zerodha"])
     row = rows.holding(Holding(instrument="NSE:SBIN", quantity=100, average_price=900.0), 985.0)
     assert (row["pnl"], row["pnlpercent"], "ltp" in row) == (8500.0, 9.44, False)
 
