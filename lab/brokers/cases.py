@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from lab.brokers.record import describe
-from lab.brokers.stage import SHARES, UNITS, Stage
+from lab.brokers.stage import FUTURE, FUTURE_UNITS, HOUR, SHARES, UNITS, Stage, Unplayed
+from mytrading.core.time import DAY
+from mytrading.simulator.formats.answers import FAILURES
 
 _NEAR = 1.003
 """A price so far above a stop is near it, and beyond its trigger for nobody."""
@@ -75,7 +77,7 @@ def _entries(stage: Stage, share: str) -> list[str]:
 def move_five_times(stage: Stage, share: str, after_each: Callable[[], None] = lambda: None) -> None:
     """Move the stop up five times as an operator does, each time until the venue has it."""
     for _ in range(5):
-        stop = stage.venue.stops(share)[0].request
+        stop = stage.stop_of(share).request
         step = round((SHARES[share.partition(":")[2]] - stop.trigger_price) / 20, 1)
         trigger, price = round(stop.trigger_price + step, 1), round(stop.price + step, 1)
         answer = stage.move_stop(share, trigger, price)
@@ -90,7 +92,7 @@ def _stands_at(stage: Stage, share: str, trigger: float) -> bool:
 
 def wait_near(stage: Stage, share: str, held: int, seconds: float) -> None:
     """Hold the price near the stop for some seconds."""
-    stage.hold_price(share, round(stage.venue.stops(share)[0].request.trigger_price * _NEAR, 1))
+    stage.hold_price(share, round(stage.stop_of(share).request.trigger_price * _NEAR, 1))
     stage.wait_held(share, held, seconds)
 
 
@@ -124,15 +126,93 @@ def refused_entry(stage: Stage, share: str) -> None:
     stage.hold_price(share, SHARES[share.partition(":")[2]])
     with stage.fault("reject", side="BUY", instrument=share):
         stage.enter(share)
-        stage.wait_held(share, 0, 8.0)
+        stage.wait_held(share, 0, 20.0, stop=False)
+    stage.asked.clear()
     enter_and_guard(stage, share)
     stage.leave(share)
 
 
-@case("foreign rows beside ours")
-def foreign_rows(stage: Stage, share: str) -> None:
-    """A stranger trades at the same account; ours is guarded and goes out when asked."""
+@case("change of the stop refused")
+def refused_change(stage: Stage, share: str) -> None:
+    """A refused change leaves the old stop, and somebody is told."""
     enter_and_guard(stage, share)
-    stage.stranger_buys("WIPRO")
-    stage.wait_held(share, UNITS, 15.0)
+    stop = stage.stop_of(share).request
+    with stage.fault("refuse", route="modifyorder", count=-1):
+        answer = stage.move_stop(share, stop.trigger_price + 2.0, stop.price + 2.0)
+        stage.wait_held(share, UNITS, 40.0)
+    if answer.startswith("modified") and not stage.alerted(share):
+        raise Unplayed(f"the broker refused the move, the stack said {answer!r}, and no alert told otherwise")
+    stage.wait_held(share, UNITS, 5.0)
     stage.leave(share)
+
+
+@case("cancel of the stop refused")
+def refused_cancel(stage: Stage, share: str) -> None:
+    """While cancels are refused the stop counts and no exit goes beside it; then the exit goes."""
+    enter_and_guard(stage, share)
+    with stage.fault("refuse", route="cancelorder", count=-1):
+        stage.ask_exit(share)
+        stage.wait_held(share, UNITS, 40.0)
+    if not stage.alerted(share):
+        raise Unplayed(f"cancels were refused for 40 s, and no alert told of the exit that waits: {stage.books(share)}")
+    stage.exit_can_go(share)
+    stage.wait_flat(share, 45.0)
+
+
+@case("MARKET refused for an exit")
+def refused_market(stage: Stage, share: str) -> None:
+    """An exit whose MARKET order is refused goes as a LIMIT."""
+    enter_and_guard(stage, share)
+    reason = "Market orders are blocked for this instrument due to illiquidity. Place a limit order instead."
+    with stage.fault("reject", side="SELL", pricetype="MARKET", instrument=share, reason=reason, count=-1):
+        stage.leave(share)
+
+
+def _add_failed_reads(failure: str) -> None:
+    @case(f"a minute of failed reads: {failure}", lambda stage: stage.silence_on(failure))
+    def failed_reads(stage: Stage, share: str) -> None:
+        """Books that cannot be read close nothing, and keep no exit from going."""
+        enter_and_guard(stage, share)
+        with stage.fault("broker_failure", failure=failure):
+            stage.wait_held(share, UNITS, 60.0)
+            stage.leave(share)
+
+
+for _failure in FAILURES:
+    _add_failed_reads(_failure)
+
+
+def _add_foreign_rows(name: str, *, listed: bool) -> None:
+    @case(name)
+    def foreign_rows(stage: Stage, share: str) -> None:
+        """A stranger trades at the same account; ours is guarded and goes out when asked."""
+        enter_and_guard(stage, share)
+        with stage.fault("foreign_row", listed=listed):
+            stage.wait_held(share, UNITS, 20.0)
+            stage.leave(share)
+
+
+_add_foreign_rows("rows of a stranger", listed=True)
+_add_foreign_rows("rows of a stranger without a known symbol", listed=False)
+
+
+@case("a carried NRML night")
+def carried_night(stage: Stage, _: str) -> None:
+    """A future that is carried overnight has its stop again after the next open, and goes out by an alert."""
+    stage.enter(FUTURE, FUTURE_UNITS, "Carry")
+    stage.until(lambda: stage.covered(FUTURE) == FUTURE_UNITS, 25.0, "the future with its stop", FUTURE)
+    evening = stage.market_ns // DAY * DAY + round(9.97 * HOUR)
+    stage.pass_night(evening)
+    stage.until(lambda: stage.covered(FUTURE) == FUTURE_UNITS, 40.0, "the stop after the night", FUTURE)
+    stage.wait_held(FUTURE, FUTURE_UNITS, 20.0)
+    stage.leave(FUTURE, "Carry")
+
+
+def refuses_entries(stage: Stage, share: str) -> None:
+    """A broker that the program refuses: no entry reaches it."""
+    stage.hold_price(share, SHARES[share.partition(":")[2]])
+    for _ in range(10):
+        status, answer = stage.alert("buy", share.partition(":")[2])
+        stage.wait_held(share, 0, 1.0, stop=False)
+        if stage.books(share) != "0 held; no orders":
+            raise Unplayed(f"the entry went out, the alert was answered {status} {answer}: {stage.books(share)}")

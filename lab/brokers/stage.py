@@ -24,7 +24,8 @@ from urllib.request import Request, urlopen
 
 from lab.brokers.judge import Evidence, Span, Verdict, judge
 from lab.brokers.record import ENTRY, EXIT, STRANGER, AlertSpan, Asked, VenueRecord, describe
-from mytrading.core.time import SECOND
+from mytrading.core.exchange.model import BookOrder
+from mytrading.core.time import DAY, MINUTE, SECOND
 from mytrading.core.webhooks.authentication import digest_of
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookToken, write_webhook
 from mytrading.messages.enums import Product
@@ -43,12 +44,16 @@ from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, m
 from mytrading.runtime.streams.endpoints import read_webhook_endpoint
 from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut, new_request_id
 from mytrading.runtime.supervision.instance_lock import holder
+from mytrading.simulator.faults.registry import BOOK_ROUTES
+from mytrading.simulator.settings.broker_profile import BrokerProfile, broker_profile
 
 KEY = "conformance"
 """The API key of a simulator on this machine alone, and the token of its stack's webhooks."""
 START = "2026-11-18 10:00"
 """A Wednesday; the night after it is one of an ordinary week."""
 UNITS = 10
+HOUR = 60 * MINUTE
+NIGHT_SPEED = 30.0
 KILLS_NS = 16 * SECOND
 """From one kill of the router to the next: a daemon that ends five times within a minute is not started again."""
 SHARES = {
@@ -106,7 +111,7 @@ class Stage:
         self._simulator: subprocess.Popen[bytes] | None = None
         self._alerts: AlertLog | None = None
         self._prices: HeldPrices | None = None
-        self._killed_ns = 0
+        self._killed_ns = self._case_ns = 0
         _make_home(home, self._home)
 
     def __enter__(self) -> Stage:
@@ -184,7 +189,7 @@ class Stage:
         """Market time now, ns UTC."""
         return MarketClock.load(self._clock_file).now()
 
-    def sim(self, route: str, **fields: Any) -> Any:
+    def sim(self, route: str, /, **fields: Any) -> Any:
         """`data` of a route below /sim: of a GET without fields, else of a POST."""
         if not fields:
             return _exchange(Request(f"http://127.0.0.1:{self._rest}/sim/{route}?apikey={KEY}"))["data"]
@@ -209,10 +214,28 @@ class Stage:
         finally:
             self.sim("fault", kind=kind, count=0)
 
-    def stranger_buys(self, symbol: str, quantity: int = 5) -> None:
-        """Buy as somebody else at the same account."""
-        order = {"symbol": symbol, "exchange": "NSE", "action": "BUY", "quantity": quantity, "product": "MIS"}
-        self._post("api/v1/placeorder", {"strategy": STRANGER, "pricetype": "MARKET", **order})
+    @property
+    def profile(self) -> BrokerProfile:
+        """What is known of the broker."""
+        found = broker_profile(self.broker)
+        assert found is not None
+        return found
+
+    def silence_on(self, failure: str) -> str:
+        """Return why no fact says what the broker's books show under a failure; "" if facts say it."""
+        missing = [route for route in BOOK_ROUTES if route not in self.profile.failing.get(failure, {})]
+        return f"no fact on {', '.join(missing)}" if missing else ""
+
+    def pass_night(self, evening_ns: int) -> None:
+        """Let a close and a night pass quickly, from a market time before the close to the next open."""
+        end = self.market_ns
+        self.spans = [Span(self._case_ns, machine_now())]
+        self.set_clock(evening_ns, NIGHT_SPEED)
+        self.until(lambda: self.market_ns > end + 12 * HOUR, 120.0, "the next morning")
+        self.set_clock(self.market_ns, 1.0)
+        opens = self.market_ns // DAY * DAY + round(3.75 * HOUR)
+        self.until(lambda: self.market_ns >= opens, 30.0, "the open")
+        self.spans.append(Span(machine_now(), 0))
 
     def hold_price(self, instrument: str, ltp: float, depth: int = 100_000) -> None:
         """Hold a price, with `depth` units at bid and ask; it is sent again each second, and orders meet it again."""
@@ -303,11 +326,16 @@ class Stage:
         """Wait until the venue shows that nothing is held."""
         self.until(lambda: not self.venue.net(instrument), seconds, f"{instrument} flat at the venue", instrument)
 
+    def stop_of(self, instrument: str) -> BookOrder:
+        """The first stop of an instrument that rests at the venue."""
+        if not (stops := self.venue.stops(instrument)):
+            raise Unplayed(f"expected a stop for {instrument} at the venue, found: {self.books(instrument)}")
+        return stops[0]
+
     def move_stop(self, instrument: str, trigger: float, price: float) -> str:
         """Move the stop as an operator does; returns the stack's answer in words once there is one."""
-        if not (stops := self.venue.stops(instrument)):
-            raise Unplayed(f"{instrument}: expected a stop to move, found none at the venue")
-        request = ModifyCommand(request_id=new_request_id(), order=stops[0].order_id, trigger=trigger, price=price)
+        order = self.stop_of(instrument).order_id
+        request = ModifyCommand(request_id=new_request_id(), order=order, trigger=trigger, price=price)
         try:
             taken = self._ask(request)
             asked = OrderRequestQuery(order=taken.order, request=taken.request)
@@ -373,21 +401,43 @@ class Stage:
         shown = "; ".join(describe(order) for order in rows if order.request.strategy != STRANGER)
         return f"{self.venue.net(instrument)} held; {shown or 'no orders'}"
 
+    def alerted(self, instrument: str) -> bool:
+        """True if an alert named the instrument since the case began."""
+        named = (f"{one.subject} {one.text}" for one in self.alerts_since(self._case_ns))
+        return any(_symbol(instrument) in text for text in named)
+
     def alerts_since(self, begin_ns: int) -> list[AlertSpan]:
         """The alerts that were up at some time since."""
         assert self._alerts is not None
         return [one for one in self._alerts.spans() if one.last_ns >= begin_ns]
 
-    def judge(self, instrument: str, begin_ns: int, product: Product = Product.MIS) -> Verdict:
-        """Judge what became of an instrument since the beginning of a case."""
-        del product
+    def alert_lines(self) -> list[str]:
+        """The alerts of the case in words."""
+        began = self._case_ns
+        return [
+            f"alert {one.code} {one.subject} {(one.first_ns - began) / SECOND:+.0f} s: {one.text}"
+            for one in self.alerts_since(began)
+        ]
+
+    def clear_away(self, instrument: str) -> None:
+        """Close what a failed case left, by an alert; what does not go then stays for the reader of the logs."""
+        self.sim("fault", kind="clear")
+        if self.venue.net(instrument):
+            with suppress(Unplayed):
+                self.leave(instrument, "Carry" if instrument == FUTURE else "Desk")
+
+    def begin_case(self) -> None:
+        """Begin a case: what was noted before belongs to another."""
+        self.asked, self.ledger, self.spans, self._case_ns = [], [], [], machine_now()
+
+    def judge(self, instrument: str) -> Verdict:
+        """Judge what became of an instrument since the beginning of the case."""
         self.venue.read_on()
-        spans = [*self.spans, Span(begin_ns, machine_now())] if not self.spans else self.spans
+        spans = [span._replace(end_ns=span.end_ns or machine_now()) for span in self.spans]
+        spans = spans or [Span(self._case_ns, machine_now())]
         asked = [one for one in self.asked if one.instrument == instrument]
-        evidence = Evidence(
-            instrument, self.venue.events, asked, self.alerts_since(begin_ns), spans, tuple(self.ledger)
-        )
-        return judge(evidence)
+        alerts = self.alerts_since(self._case_ns)
+        return judge(Evidence(instrument, self.venue.events, asked, alerts, spans, tuple(self.ledger)))
 
 
 class AlertLog:
