@@ -43,11 +43,12 @@ def case(name: str, needs: Needs = lambda _: "") -> Callable[[Play], Play]:
 
 
 def enter_and_guard(stage: Stage, share: str) -> None:
-    """Enter at a held price, and wait until all units are held with a stop at the venue."""
+    """Enter at a held price, and wait until all units are held with a stop at the venue, and the stack shows them."""
     stage.hold_price(share, SHARES[share.partition(":")[2]])
     stage.enter(share)
     stage.until(lambda: stage.venue.net(share) == UNITS, 15.0, f"{UNITS} of {share} held", share)
     stage.until(lambda: stage.covered(share) == UNITS, 10.0, f"a stop for {UNITS} of {share}", share)
+    stage.until(lambda: stage.shown(share) == UNITS, 15.0, f"{UNITS} of {share} shown by the stack", share)
 
 
 def enter_in_parts(stage: Stage, share: str) -> int:
@@ -155,8 +156,9 @@ def refused_cancel(stage: Stage, share: str) -> None:
         stage.wait_held(share, UNITS, 40.0)
     if not stage.alerted(share):
         raise Unplayed(f"cancels were refused for 40 s, and no alert told of the exit that waits: {stage.books(share)}")
+    stage.until(lambda: not stage.venue.stops(share), 45.0, "the stop cancelled once cancels are taken", share)
     stage.exit_can_go(share)
-    stage.wait_flat(share, 45.0)
+    stage.wait_flat(share)
 
 
 @case("MARKET refused for an exit")
@@ -216,3 +218,10 @@ def refuses_entries(stage: Stage, share: str) -> None:
         stage.wait_held(share, 0, 1.0, stop=False)
         if stage.books(share) != "0 held; no orders":
             raise Unplayed(f"the entry went out, the alert was answered {status} {answer}: {stage.books(share)}")
+
+
+def short_story(stage: Stage, share: str) -> None:
+    """A position of ten seconds: entry in parts, its stop rests, exit. For tests of every day."""
+    held = enter_in_parts(stage, share)
+    stage.wait_held(share, held, 10.0)
+    stage.leave(share)

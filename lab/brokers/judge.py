@@ -133,7 +133,9 @@ def _doubled(seen: Evidence) -> list[str]:
         if held < 0:
             found.append(f"{describe(fill.order)}: sold {-held} units more than were held")
             break
-    over = [end - begin for begin, end in _spans(seen, lambda held, cover: cover > held) if end - begin > OVER_NS]
+    over = [
+        end - begin for begin, end in _spans(seen, lambda held, cover: cover > max(held, 0)) if end - begin > OVER_NS
+    ]
     return found + [f"sells of more units than were held rested for {ns / SECOND:.0f} s" for ns in over]
 
 
