@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.brokers.cases import CASES, Case, refuses_entries
+from lab.brokers.cases import CASES, Case, carried_night, refuses_entries
 from lab.brokers.results import FAILED, LEFT_OUT, PASSED, BrokerResult, CaseResult
 from lab.brokers.stage import FUTURE, SHARES, Stage, Unplayed
 from mytrading.simulator.settings.broker_profile import broker_profiles
@@ -21,9 +21,8 @@ REFUSED = ("groww", "paytm")
 """Brokers whose server cannot keep a stop, or whose books cannot be believed: entries have to be refused."""
 LISTED = ("deltaexchange", "dhan_sandbox")
 """Brokers that are no broker of Indian markets, or no broker: listed, not conformed."""
-SIDE_BY_SIDE = 6
-"""Stages that fit into two cores."""
-NIGHT = "a carried NRML night"
+SIDE_BY_SIDE = 12
+"""Stages that fit into two cores: one takes 6 % of a core while its market runs, and six seconds of one to start."""
 
 Progress = Callable[[str], None]
 
@@ -58,30 +57,46 @@ def run(wanted: Wanted, progress: Progress) -> list[BrokerResult]:
 
 
 def play_broker(wanted: Wanted, broker: str, progress: Progress) -> BrokerResult:
-    """Play the cases of one broker on a stage of its own, which is removed if all passed."""
+    """Play the cases of one broker; folders of stages on which all passed are removed."""
     folder = Path(tempfile.mkdtemp(prefix=f"mytrading-{broker}-"))
-    results: list[CaseResult] = []
-    try:
-        with Stage(folder, wanted.home, broker) as stage:
-            for case, instrument in _casting(broker, wanted.cases):
-                results.append(play_case(stage, case, instrument))
-                progress(_line(results[-1]))
-    except Exception as error:  # noqa: BLE001  a defect of the harness costs one broker and not the run
-        where = traceback.format_exc().splitlines()
-        results.append(CaseResult(broker, "the stage itself", FAILED, {"unplayed": 1}, (repr(error), *where)))
-        progress(_line(results[-1]))
+    left, results = list(_casting(broker, wanted.cases)), list[CaseResult]()
+    while left:
+        played = _play_on_a_stage(wanted.home, folder / f"stage-{len(results) + 1:02d}", broker, left, progress)
+        results += played
+        left = left[len(played) :]
     result = BrokerResult(broker, results, str(folder))
     if result.is_good and not wanted.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return result
 
 
+def _play_on_a_stage(
+    home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], progress: Progress
+) -> list[CaseResult]:
+    """Play cases until one fails: what it left behind would be judged with the next, which gets a stage of its own."""
+    results: list[CaseResult] = []
+    try:
+        with Stage(folder, home, broker) as stage:
+            for case, instrument in left:
+                results.append(play_case(stage, case, instrument))
+                progress(_line(results[-1]))
+                if results[-1].word == FAILED:
+                    break
+    except Exception as error:  # noqa: BLE001  a defect of the harness costs one case and not the run
+        seen = (repr(error), *traceback.format_exc().splitlines(), f"logs and books in {folder}")
+        results.append(
+            CaseResult(broker, left[min(len(results), len(left) - 1)][0].name, FAILED, {"unplayed": 1}, seen)
+        )
+        progress(_line(results[-1]))
+    return results
+
+
 def _casting(broker: str, parts: Sequence[str]) -> Iterable[tuple[Case, str]]:
     """The cases of a broker with the instrument of each."""
     if broker in REFUSED:
         return [(Case("entries are refused", refuses_entries, lambda _: ""), f"NSE:{next(iter(SHARES))}")]
-    cast = zip(CASES, SHARES, strict=False)
-    chosen = ((case, FUTURE if case.name == NIGHT else f"NSE:{share}") for case, share in cast)
+    cast = zip(CASES, itertools.cycle(SHARES), strict=False)
+    chosen = ((case, FUTURE if case.play is carried_night else f"NSE:{share}") for case, share in cast)
     return [one for one in chosen if not parts or any(part in one[0].name for part in parts)]
 
 
@@ -101,8 +116,7 @@ def play_case(stage: Stage, case: Case, instrument: str) -> CaseResult:
     lines = [*verdict.lines, *unplayed]
     word = FAILED if lines else PASSED
     if lines:
-        lines += [f"books: {stage.books(instrument)}", *stage.alert_lines()]
-        stage.clear_away(instrument)
+        lines += [f"books: {stage.books(instrument)}", *stage.alert_lines(), f"logs and books in {stage.folder}"]
     return CaseResult(stage.broker, case.name, word, counts, lines, time.monotonic() - began)
 
 

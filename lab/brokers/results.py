@@ -97,7 +97,7 @@ def _failures(results: Iterable[BrokerResult]) -> Iterable[str]:
     for one in results:
         if one.is_good:
             continue
-        yield f"\n{one.broker}: logs and books in {one.folder}"
+        yield f"\n{one.broker}"
         for case in one.cases:
             if case.word == FAILED:
                 yield f"  {case.case}"

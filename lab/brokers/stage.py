@@ -419,13 +419,6 @@ class Stage:
             for one in self.alerts_since(began)
         ]
 
-    def clear_away(self, instrument: str) -> None:
-        """Close what a failed case left, by an alert; what does not go then stays for the reader of the logs."""
-        self.sim("fault", kind="clear")
-        if self.venue.net(instrument):
-            with suppress(Unplayed):
-                self.leave(instrument, "Carry" if instrument == FUTURE else "Desk")
-
     def begin_case(self) -> None:
         """Begin a case: what was noted before belongs to another."""
         self.asked, self.ledger, self.spans, self._case_ns = [], [], [], machine_now()
