@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lab.brokers.cases import CASES, Case, carried_night, refuses_entries
 from lab.brokers.results import FAILED, LEFT_OUT, PASSED, BrokerResult, CaseResult
-from lab.brokers.stage import FUTURE, SHARES, Stage, Unplayed
+from lab.brokers.stage import ENDING, FUTURE, SHARES, Stage, Unplayed
 from mytrading.simulator.settings.broker_profile import broker_profiles
 
 REFUSED = ("groww", "paytm")
@@ -53,14 +53,19 @@ def run(wanted: Wanted, progress: Progress) -> list[BrokerResult]:
         return result
 
     with ThreadPoolExecutor(max_workers=wanted.side_by_side) as pool:
-        return list(pool.map(play, wanted.brokers))
+        try:
+            return list(pool.map(play, wanted.brokers))
+        except BaseException:
+            ENDING.set()  # the stages that play take themselves down, those that wait are not begun
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def play_broker(wanted: Wanted, broker: str, progress: Progress) -> BrokerResult:
     """Play the cases of one broker; folders of stages on which all passed are removed."""
     folder = Path(tempfile.mkdtemp(prefix=f"mytrading-{broker}-"))
     left, results = list(_casting(broker, wanted.cases)), list[CaseResult]()
-    while left:
+    while left and not ENDING.is_set():
         played = _play_on_a_stage(wanted.home, folder / f"stage-{len(results) + 1:02d}", broker, left, progress)
         results += played
         left = left[len(played) :]
@@ -80,7 +85,7 @@ def _play_on_a_stage(
             for case, instrument in left:
                 results.append(play_case(stage, case, instrument))
                 progress(_line(results[-1]))
-                if results[-1].word == FAILED:
+                if results[-1].word == FAILED or ENDING.is_set():
                     break
     except Exception as error:  # noqa: BLE001  a defect of the harness costs one case and not the run
         seen = (repr(error), *traceback.format_exc().splitlines(), f"logs and books in {folder}")

@@ -89,6 +89,10 @@ class Idle(BaseStrategy):
         return None
 '''
 _READY_S, _LOOK_S = 120.0, 0.2
+_STARTS = threading.BoundedSemaphore(2)
+"""A start takes both cores for seconds: more of them at a time would starve the stories that are played."""
+ENDING = threading.Event()
+"""Set when the run is to end: no story waits any more."""
 _T = TypeVar("_T")
 
 
@@ -116,7 +120,8 @@ class Stage:
 
     def __enter__(self) -> Stage:
         try:
-            self._start()
+            with _STARTS:
+                self._start()
         except BaseException:
             self.close()
             raise
@@ -346,6 +351,7 @@ class Stage:
     def kill_router(self) -> None:
         """Kill the router with signal 9, and wait until another is ready."""
         while machine_now() < self._killed_ns + KILLS_NS:
+            _go_on()
             time.sleep(_LOOK_S)
         self._killed_ns = machine_now()
         lock = self.config.lock_dir / "router.lock"
@@ -375,6 +381,7 @@ class Stage:
         """Wait until a condition is true and return its value; `Unplayed` says what was at the venue instead."""
         deadline = machine_now() + round(seconds * SECOND)
         while not (value := condition()):
+            _go_on()
             if machine_now() > deadline:
                 there = f"; at the venue: {self.books(instrument)}" if instrument else ""
                 raise Unplayed(f"expected {what} within {seconds:g} s, which did not come{there}")
@@ -385,6 +392,7 @@ class Stage:
         """Wait some seconds in which the venue must go on to hold the units, with a stop unless `stop` is False."""
         deadline = machine_now() + round(seconds * SECOND)
         while machine_now() < deadline:
+            _go_on()
             if (held := self.venue.net(instrument)) != units:
                 raise Unplayed(f"expected {units} of {instrument} held, found {held}: {self.books(instrument)}")
             time.sleep(_LOOK_S)
@@ -499,6 +507,11 @@ class HeldPrices:
             for instrument, (ltp, depth) in list(self._held.items()):
                 with suppress(OSError):
                     self._push(instrument, round(ltp + 0.1 * turn, 2), depth)
+
+
+def _go_on() -> None:
+    if ENDING.is_set():
+        raise Unplayed("the run was ended")
 
 
 def _word(result: OrderRequestResult | None) -> str:
