@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from lab.brokers.campaign import LISTED, SIDE_BY_SIDE, Progress, Wanted, conformed_brokers, run
-from lab.brokers.results import body_of, table, write_results
+from lab.brokers.results import body_of, fragment, table, write_results
 from lab.unwind_on_signal import unwound_by_signals
 from mytrading.runtime.host.paths import project_home
 
@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     body = body_of(results, LISTED)
     if given.write is not None:
         write_results(given.write, body)
-    print(json.dumps(body) if given.json else table(results, LISTED), flush=True)
+    shown = json.dumps(body) if given.json else fragment(body) if given.markdown else table(results, LISTED)
+    print(shown, flush=True)
     return 0 if all(one.is_good for one in results) else 1
 
 
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("names", nargs="*", help="OpenAlgo's names of brokers; default: all")
     made.add_argument("--case", action="append", default=[], help="part of the name of a case; repeatable")
     made.add_argument("--json", action="store_true", help="print one JSON object")
+    made.add_argument("--markdown", action="store_true", help="print the table as the page of brokers has it")
     made.add_argument("--side-by-side", type=int, default=SIDE_BY_SIDE, help="stages that run at a time")
     made.add_argument("--keep", action="store_true", help="keep the folders of brokers that passed, too")
     made.add_argument("--write", type=Path, help="write the results for the documents into this file")

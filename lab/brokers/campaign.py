@@ -69,7 +69,7 @@ def play_broker(wanted: Wanted, broker: str, progress: Progress) -> BrokerResult
         played = _play_on_a_stage(wanted.home, folder / f"stage-{len(results) + 1:02d}", broker, left, progress)
         results += played
         left = left[len(played) :]
-    result = BrokerResult(broker, results, str(folder))
+    result = BrokerResult(broker, results, broker_profiles()[broker].silent)
     if result.is_good and not wanted.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return result

@@ -32,11 +32,11 @@ class CaseResult(NamedTuple):
 
 
 class BrokerResult(NamedTuple):
-    """All cases of a broker, and the folder with its logs."""
+    """All cases of a broker; `not_known` are the questions that no fact answers, where the usual form was played."""
 
     broker: str
     cases: Sequence[CaseResult]
-    folder: str = ""
+    not_known: Sequence[str] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -62,6 +62,7 @@ def body_of(results: Iterable[BrokerResult], listed: Sequence[str]) -> dict[str,
         one.broker: {
             "good": one.is_good,
             "counts": one.counts,
+            "not_known": list(one.not_known),
             "cases": {case.case: _shown(case) for case in one.cases},
         }
         for one in sorted(results, key=lambda one: one.broker)
@@ -80,9 +81,9 @@ def write_results(path: Path, body: Mapping[str, Any]) -> None:
 
 def table(results: Sequence[BrokerResult], listed: Sequence[str]) -> str:
     """Return a line for each broker and, below, what each failure saw."""
-    heads = ("broker", "passed", "failed", "left out", *KINDS)
+    heads = ("broker", "passed", "failed", "left out", "not known", *KINDS)
     rows = [
-        (one.broker, one.number(PASSED), one.number(FAILED), one.number(LEFT_OUT), *one.counts.values())
+        (one.broker, *map(one.number, (PASSED, FAILED, LEFT_OUT)), len(one.not_known), *one.counts.values())
         for one in sorted(results, key=lambda one: one.broker)
     ]
     widths = [max(len(str(row[at])) for row in (heads, *rows)) for at in range(len(heads))]
@@ -91,6 +92,19 @@ def table(results: Sequence[BrokerResult], listed: Sequence[str]) -> str:
     ]
     lines += [f"listed, not conformed: {', '.join(listed)}"] if listed else []
     return "\n".join([*lines, *_failures(results)])
+
+
+def fragment(body: Mapping[str, Any]) -> str:
+    """Return the table of a body of results in Markdown, for the page of brokers."""
+    heads = ("broker", *(f"{word} cases" for word in (PASSED, FAILED, LEFT_OUT)), "findings")
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for name, row in body["brokers"].items():
+        words = [shown.partition(":")[0] for shown in row["cases"].values()]
+        seen = [f"{KINDS[kind]}: {count}" for kind, count in row["counts"].items() if count]
+        numbers = (str(words.count(word)) for word in (PASSED, FAILED, LEFT_OUT))
+        lines.append(f"| {' | '.join((name, *numbers, '; '.join(seen) or 'none'))} |")
+    lines.append(f"\nListed, not conformed: {', '.join(body['listed_only'])}.")
+    return "\n".join(lines)
 
 
 def _failures(results: Iterable[BrokerResult]) -> Iterable[str]:

@@ -44,7 +44,6 @@ from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, m
 from mytrading.runtime.streams.endpoints import read_webhook_endpoint
 from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut, new_request_id
 from mytrading.runtime.supervision.instance_lock import holder
-from mytrading.simulator.faults.registry import BOOK_ROUTES
 from mytrading.simulator.settings.broker_profile import BrokerProfile, broker_profile
 
 KEY = "conformance"
@@ -226,10 +225,9 @@ class Stage:
         assert found is not None
         return found
 
-    def silence_on(self, failure: str) -> str:
-        """Return why no fact says what the broker's books show under a failure; "" if facts say it."""
-        missing = [route for route in BOOK_ROUTES if route not in self.profile.failing.get(failure, {})]
-        return f"no fact on {', '.join(missing)}" if missing else ""
+    def silence_on(self, question: str) -> str:
+        """Return why a case that needs a fact is left out, "" if there is one; questions are those of profiles."""
+        return f"no fact on {question}" if question in self.profile.silent else ""
 
     def pass_night(self, evening_ns: int) -> None:
         """Let a close and a night pass quickly, from a market time before the close to the next open."""
@@ -344,7 +342,7 @@ class Stage:
         try:
             taken = self._ask(request)
             asked = OrderRequestQuery(order=taken.order, request=taken.request)
-            return self.until(lambda: _word(self._ask(asked)), 30.0, "an answer to the move of the stop", instrument)
+            return self.until(lambda: _word(self._ask(asked)), 60.0, "an answer to the move of the stop", instrument)
         except OpsRefused as error:
             return str(error)
 
