@@ -41,8 +41,11 @@ EXPLAIN = if grep -q 'connection broken by\|connection error' $(VENV)/pip.log; t
 	echo 'setup: pip failed, as it says above; its whole log is $(VENV)/pip.log. Mend that and run make setup again.'; fi >&2
 PEER_PYTHON ?= python3.12
 PEERS := .venv-bench
-# Per cent of the examples of hypothesis that `make test-fast` tries; `make test` tries all.
+# Per cent of the examples of hypothesis that `make test` and `make test-fast` try; `make test-all` tries all.
 SHARE ?= 15
+# What `make test-all`, `make soak` and `make engines` draw from: another number for each run, or the one that a run printed.
+DRAWN := $(or $(SEED),$(BEGAN))
+AGAIN = echo '$@: what is random is drawn from the seed $(DRAWN); the same again: make $@ SEED=$(DRAWN)'
 ARGS ?=
 
 .PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos brokers bench bench-peers bench-console pictures lint clean distclean
@@ -51,13 +54,13 @@ help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make console     build the pages of the web console, which `make setup` does too'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
-	@echo 'make test        lint, types, all tests: seven to ten minutes on two cores'
+	@echo 'make test        lint, types, tests of every part: seven to nine minutes on two cores'
 	@echo 'make test-fast   unit, property and contract tests but the slow ones, 75 seconds; ARGS="-k trailing"'
 	@echo 'make test-stacks whole backtests and the tests that start the real processes; see docs/testing.md'
-	@echo 'make test-all    as `make test`, with those that do the same again in another way'
+	@echo 'make test-all    as `make test`, with chaos, the tests that take long, and all random examples; SEED=2 repeats them'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
-	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
-	@echo 'make engines     backtests of random strategies by the lean engine and by the machines; EXAMPLES=5000'
+	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000, SEED=2'
+	@echo 'make engines     backtests of random strategies by the lean engine and by the machines; EXAMPLES=5000, SEED=2'
 	@echo 'make fuzz        whatever may come from outside, to every parser and daemon; CASES=100000, SEED=2'
 	@echo 'make flood       10,000 signals in 60 s: no limit exceeded, none lost; SIGNALS=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
@@ -121,6 +124,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 # Types are checked beside the tests; what mypy says comes last.
+test test-fast test-stacks: export TEST_EXAMPLES = $(SHARE)
 test: $(STAMP) browser-where-found
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -132,24 +136,28 @@ test: $(STAMP) browser-where-found
 test-side-by-side: $(STAMP)
 	@$(PYTEST) $(BESIDE) $(ALL) $(ARGS); $(call TWICE,$(ALL) $(ARGS))
 
-test-fast: export TEST_EXAMPLES = $(SHARE)
 test-fast: $(STAMP)
 	@$(PYTEST) -q $(BESIDE) $(QUICK) $(ARGS); $(call TWICE,-q $(QUICK) $(ARGS))
 
 test-stacks: $(STAMP)
 	@$(PYTEST) $(BESIDE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
 
+test-all: export TEST_EXAMPLES = 100
+test-all: export FUZZ_SEED = $(DRAWN)
 test-all: lint
-	@$(MAKE) --no-print-directory test-side-by-side ARGS="-m '' $(ARGS)"
+	@$(AGAIN)
+	@$(MAKE) --no-print-directory test-side-by-side ARGS="-m '' --hypothesis-seed=$(DRAWN) $(ARGS)" || { $(AGAIN); exit 1; }
 
 coverage: $(STAMP)
 	$(PYTEST) -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html tests/unit tests/backtest $(ARGS)
 
 soak: $(STAMP)
-	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
+	@$(AGAIN)
+	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 --hypothesis-seed=$(DRAWN) tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
 
 engines: $(STAMP)
-	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_backtest_lean.py tests/property/test_backtest_lean_legs.py $(ARGS)
+	@$(AGAIN)
+	ENGINES_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q --timeout=0 --hypothesis-seed=$(DRAWN) tests/property/test_backtest_lean.py tests/property/test_backtest_lean_legs.py $(ARGS)
 
 fuzz: $(STAMP)
 	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py tests/property/test_fuzz_webhooks.py tests/property/test_fuzz_console.py $(ARGS)

@@ -6,21 +6,17 @@ from pathlib import Path
 
 import pytest
 import zmq
-from hypothesis import settings
 
 from mytrading.cli.stack import strategy_trial
 from tests.kit import fork_server, parse_cache
 from tests.kit.feed_process import runtime_folder
-from tests.kit.hypothesis_budget import examples
+from tests.kit.hypothesis_budget import draw_the_same_each_time, pytest_sessionstart
 from tests.kit.process_leaks import pytest_configure, pytest_sessionfinish
 from tests.kit.simulator_process import RunningSimulator, start_simulator
 
-# A busy machine is no defect of what is tested, and a change must not fail on examples of another day: seeds that
-# differ belong to `make soak`.
-settings.register_profile("mytrading", deadline=None, derandomize=True, max_examples=examples(50))
-settings.load_profile("mytrading")
+draw_the_same_each_time()
 
-__all__ = ["pytest_configure", "pytest_sessionfinish"]
+__all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_sessionstart"]
 
 
 @pytest.hookimpl(wrapper=True)

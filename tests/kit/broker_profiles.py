@@ -47,6 +47,8 @@ _REASONS = {
     "Insufficient funds", "jKey parameter is invalid",
 }  # fmt: skip
 """Texts of the error bodies with which refusals were tried: an answer that has one hands the broker's reason on."""
+_TRIED_ID = "240001"
+"""The order id with which refusals were tried."""
 _ON_ITS_WAY = ("pendingnew", "transit", "openpending", "putorderreqreceived", "pendingreplace", "modifypending")
 _TEXT_FIELDS = ("price", "trigger_price", "quantity")
 
@@ -130,13 +132,19 @@ def _orders(facts: Facts, silent: Silent) -> Body:
         ],
         **_order_time(facts, silent),
         **_names_of_orders(facts, silent),
-        "words": words | _triggered(facts, words, silent),
+        "words": words | _triggered(facts, words, silent) | _changed(facts),
         "raw": {} if follows else raw,
     }
     made["passing"] = next((name for name in raw if _plain(name) in _ON_ITS_WAY), next(iter(raw), ""))
     if not raw:
         silent.append("words of orders on their way")
     return made
+
+
+def _changed(facts: Facts) -> Body:
+    """The word of an order that rests after a change, where a fact says that it stays in a word of its own."""
+    raw, name = facts.raw_words(), "Replaced"
+    return {"changed": raw[name]} if name in facts.get("cancel-all") else {}
 
 
 def _plain(word: str) -> str:
@@ -241,6 +249,7 @@ def _positions(facts: Facts, silent: Silent) -> Body:
         "products": _position_products(facts),
         "day_only": "DAY only" in facts.get("position book"),
         "joins_day_list": "net_positions and day_positions" in facts.get("positions"),
+        "odd_product_follows": "product of the row above" in facts.get("product not in its five, positions"),
         "average": _average(facts, silent),
         "nfo_if": _contract_words(facts),
     }
@@ -338,7 +347,8 @@ def _answer(value: str) -> Body:
         return {"status": 200, "message": ""}
     if text in _REASONS or not text:
         return {"status": int(status), "message": "{reason}"}
-    return {"status": int(status), "message": text.replace("Client error '40", "Client error '{status}': {reason}")}
+    text = text.replace("Client error '40", "Client error '{status}': {reason}").replace(_TRIED_ID, "{orderid}")
+    return {"status": int(status), "message": text}
 
 
 def _refusals(facts: Facts, silent: Silent) -> Body:
@@ -395,7 +405,8 @@ def _sent(facts: Facts, silent: Silent) -> Body:
 
 def _missed_by_cancel_all(facts: Facts) -> list[str]:
     found = facts.get("cancel-all")
-    return ["partly"] if "PART" in found.upper() or found == "raw Pending, Modified only" else []
+    partly = "PART" in found.upper() or found == "raw Pending, Modified only"
+    return [*(["partly"] if partly else []), *_changed(facts)]
 
 
 def _nothing(facts: Facts, silent: Silent) -> Body:

@@ -311,8 +311,8 @@ def simulate(personality: str) -> int:
     """The embedded exchange with another personality."""
     from mytrading.simulator import embedded
 
-    plain, broker = embedded.simulator_options_of_run, "dhan" if personality == "live" else ""
-    embedded.simulator_options_of_run = lambda config: replace(plain(config), personality=personality, broker=broker)
+    plain = embedded.simulator_options_of_run
+    embedded.simulator_options_of_run = lambda config: replace(plain(config), personality=personality)
     return embedded.main()
 
 

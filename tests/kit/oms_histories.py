@@ -474,10 +474,9 @@ class TradingInSlices(TradingWithStops):
 
 
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
-"""Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
+"""Examples of a long run (`make soak`)."""
 PACE = settings(
     max_examples=SOAK or examples(30),
-    derandomize=not SOAK,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -9,7 +9,6 @@ from tests.kit.risk_histories import SignalHistory
 
 TestSignalHistory = SignalHistory.TestCase
 TestSignalHistory.settings = settings(
-    derandomize=True,
     max_examples=examples(30),
     stateful_step_count=25,
     deadline=None,

@@ -95,7 +95,6 @@ class Watching(RuleBasedStateMachine):
 
 TestWatching = Watching.TestCase
 TestWatching.settings = settings(
-    derandomize=True,
     max_examples=examples(30),
     stateful_step_count=30,
     deadline=None,

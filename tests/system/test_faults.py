@@ -155,7 +155,41 @@ def test_cancel_answered_500_is_unknown_and_a_second_one_is_safe(bench: Bench) -
     assert bench.venue.send(Call.CANCEL, order).outcome is Outcome.UNKNOWN
     assert [row.status for row in bench.rows(order)] == [BrokerStatus.CANCELLED]
     again = bench.venue.send(Call.CANCEL, order).outcome
-    assert again is (Outcome.UNKNOWN if bench.mode is ServerMode.LIVE else Outcome.REFUSED)
+    # behind dhan a refused cancel is a success too
+    assert again is (Outcome.ACCEPTED if bench.mode is ServerMode.LIVE else Outcome.REFUSED)
+    assert [row.status for row in bench.rows(order)] == [BrokerStatus.CANCELLED]
+
+
+@BOTH
+def test_refuse_is_answered_as_behind_the_broker_and_changes_nothing(bench: Bench) -> None:
+    order = bench.rested()
+    live, answers = bench.mode is ServerMode.LIVE, dict[str, CallOutcome]()
+    asked = {
+        "placeorder": (Call.PLACE, bench.order()),
+        "modifyorder": (Call.MODIFY, msgspec.structs.replace(order, price=901.0)),
+        "cancelorder": (Call.CANCEL, order),
+    }
+    for route, (call, wanted) in asked.items():
+        bench.fault("refuse", route=route, reason="not today")
+        answers[route] = bench.venue.send(call, wanted)
+    changed, cancelled = answers["modifyorder"].outcome, answers["cancelorder"].outcome
+    assert (answers["placeorder"].outcome, answers["placeorder"].message) == (Outcome.REFUSED, "not today")
+    # behind dhan: HTTP 500 without the reason, and a success
+    assert changed is (Outcome.UNKNOWN if live else Outcome.REFUSED)
+    assert cancelled is (Outcome.ACCEPTED if live else Outcome.REFUSED)
+    assert [(row.status, row.price) for row in bench.rows(order)] == [(BrokerStatus.OPEN, 900.0)]
+
+
+@BOTH
+def test_undone_is_a_success_of_which_the_book_knows_nothing(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("undone", count=2)
+    changed = bench.venue.send(Call.MODIFY, msgspec.structs.replace(order, price=901.0))
+    cancelled = bench.venue.send(Call.CANCEL, order)
+    assert (changed.outcome, cancelled.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
+    assert [(row.status, row.price) for row in bench.rows(order)] == [(BrokerStatus.OPEN, 900.0)]
+    assert bench.venue.send(Call.CANCEL, order).outcome is Outcome.ACCEPTED
+    assert [row.status for row in bench.rows(order)] == [BrokerStatus.CANCELLED]
 
 
 # all calls
@@ -253,6 +287,52 @@ def test_book_empty_leaves_an_order_that_the_stream_knows_as_it_is(bench: Bench)
     assert [level.order.broker_order_id for level in levels.updates_to_repeat(1)] == [order.broker_order_id]
     assert visit.funds is None
     assert any("funds" in problem for problem in visit.problems)
+
+
+@LIVE
+@pytest.mark.parametrize("failure", ["auth", "429", "502html", "timeout"])
+def test_broker_failure_behind_dhan_leaves_every_book_unknown(bench: Bench, failure: str) -> None:
+    bench.rested()
+    bench.fault("broker_failure", failure=failure)
+    books = bench.visit().books
+    assert (books.orders, books.trades, books.positions) == (None, None, None)
+    bench.clear()
+    assert bench.visit().books.orders
+
+
+@BOTH
+def test_book_partial_lacks_live_orders_and_a_position(bench: Bench) -> None:
+    resting, done = bench.rested(), bench.rested(**MARKET, quantity=5)
+    bench.fault("book_partial", route="orderbook")
+    assert (bench.rows(resting), len(bench.rows(done))) == ([], 1)
+    bench.fault("book_partial", route="positionbook", symbol="SBIN")
+    held = bench.visit().books.positions
+    assert held is not None
+    assert SBIN not in {row.instrument for row in held}
+
+
+@BOTH
+def test_foreign_row_stands_in_every_book_without_a_problem(bench: Bench) -> None:
+    bench.fault("foreign_row", quantity=11)
+    visit = bench.visit()
+    books = visit.books
+    assert books.orders is not None
+    assert books.trades is not None
+    assert books.positions is not None
+    for rows in (books.orders, books.trades, books.positions):
+        assert [row.quantity for row in rows if row.instrument == "NSE:TITAN"] == [11]
+    assert visit.problems == ()
+
+
+@BOTH
+def test_master_miss_shows_rows_as_the_broker_names_the_instrument(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("master_miss", symbol="SBIN")
+    _, body = bench.simulator.call("orderbook")
+    shown = {row["symbol"] for row in body["data"]["orders"] if row["orderid"] == order.broker_order_id}
+    assert shown == ({"SBIN"} if bench.mode is ServerMode.LIVE else {None})
+    bench.clear()
+    assert len(bench.rows(order)) == 1
 
 
 @BOTH

@@ -63,8 +63,8 @@ def test_replayed_day_ends_with_round_trips_and_equal_books(tmp_path: Path, tick
         assert stack.run("journal", "verify").returncode == 0
 
 
-SELDOM = ("feed", "engine", "reconciler", "gateway", "watchdog", "simulator")
-"""Killed here by `make test-all` only: chaos and the kill matrix kill them in `make test`."""
+SELDOM = ("feed", "engine", "reconciler", "gateway", "watchdog")
+"""Killed here by `make test-all` only: `make test` kills three in the kill matrix, the others in tests of their own."""
 VICTIMS = [
     pytest.param(name, marks=pytest.mark.long if name in SELDOM else ()) for name in (*ALL, "simulator", "supervisord")
 ]

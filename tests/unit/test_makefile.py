@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,57 @@ KEPT = {"Makefile", "requirements.lock", "pyproject.toml", "logs/.gitkeep", "sta
 @pytest.mark.parametrize("target", ["setup", "paper", "test", "test-fast", "bench", "bench-peers", "lint", "clean"])
 def test_target_makes_the_environment_first(clone: Path, target: str) -> None:
     assert "-m venv .venv" in make(clone, "-n", target)
+
+
+ECHO = """#!/bin/sh
+echo "$*: examples $TEST_EXAMPLES, fuzz $FUZZ_SEED"
+"""
+
+
+@pytest.fixture
+def with_echoes(clone: Path) -> Path:
+    """A clone with an environment whose commands print what they were called with, and with no browser."""
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    for name in ("python", "ruff", "mypy"):
+        (clone / ".venv" / "bin" / name).write_text(ECHO)
+        (clone / ".venv" / "bin" / name).chmod(0o755)
+    (clone / ".venv" / ".installed").touch()
+    return clone
+
+
+def pytest_line(printed: str) -> str:
+    (found,) = (line for line in printed.splitlines() if line.startswith("-m pytest"))
+    return found
+
+
+@pytest.mark.parametrize("target", ["test", "test-fast", "test-stacks"])
+def test_runs_before_a_commit_draw_a_share_and_no_seed(with_echoes: Path, target: str) -> None:
+    line = pytest_line(make(with_echoes, target, "CHROMIUM="))
+    assert line.endswith(": examples 15, fuzz ")
+    assert "seed" not in line and "-m  " not in line
+
+
+def test_run_of_all_tests_draws_all_examples_from_a_seed_that_it_prints(with_echoes: Path) -> None:
+    printed = make(with_echoes, "test-all", "SHARE=15")
+    again = re.search(r"make test-all SEED=(\d+)", printed)
+    assert again is not None, printed
+    assert pytest_line(printed).endswith(f"-m  --hypothesis-seed={again[1]}: examples 100, fuzz {again[1]}")
+    repeated = pytest_line(make(with_echoes, "test-all", "SEED=7", "ARGS=-k trailing"))
+    assert repeated.endswith("-m  --hypothesis-seed=7 -k trailing: examples 100, fuzz 7")
+
+
+def test_run_of_all_tests_that_fails_prints_its_seed_last(with_echoes: Path) -> None:
+    (with_echoes / ".venv" / "bin" / "python").write_text("#!/bin/sh\necho what failed\nexit 1\n")
+    ran = subprocess.run(["make", "test-all", "SEED=7"], cwd=with_echoes, capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert ran.stdout.rstrip().splitlines()[-1].endswith("make test-all SEED=7")
+
+
+@pytest.mark.parametrize("target", ["soak", "engines"])
+def test_long_random_run_prints_the_seed_that_it_draws_from(with_echoes: Path, target: str) -> None:
+    printed = make(with_echoes, target, "SEED=7")
+    assert f"make {target} SEED=7" in printed
+    assert "--hypothesis-seed=7 " in pytest_line(printed)
 
 
 def test_clean_leaves_the_environment_and_the_state(clone: Path) -> None:

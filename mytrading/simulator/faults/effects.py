@@ -194,15 +194,21 @@ def without_lost_positions(faults: Faults, positions: list[BookPosition]) -> lis
 def stranger_order(fault: ActiveFault, now: int) -> BookOrder:
     """Return the order of somebody else that the fault `foreign_row` shows, entered now (market ns)."""
     side, units, status = Side(fault.text("side")), int(fault.number("quantity")), BrokerStatus(fault.text("status"))
+    product = Product.CNC if odd_product(fault) else Product(fault.text("product"))
     request = OrderRequest(
         instrument=fault.text("instrument"), side=side, quantity=units, order_type=OrderType.LIMIT,
-        product=Product(fault.text("product")), price=fault.number("price"), strategy="stranger",
+        product=product, price=fault.number("price"), strategy="stranger",
     )  # fmt: skip
     filled = units if status is BrokerStatus.COMPLETE else 0
     return BookOrder(
         order_id=_STRANGER, request=request, status=status, day=ist_date(now).isoformat(), placed_ns=now,
         updated_ns=now, filled=filled, average_price=fault.number("price") if filled else 0.0,
     )  # fmt: skip
+
+
+def odd_product(fault: ActiveFault) -> str:
+    """Return the product of the stranger's rows if it is none of ours; "" otherwise."""
+    return "" if fault.text("product") in set(Product) else fault.text("product")
 
 
 def stranger_trade(order: BookOrder) -> BookTrade:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.messages.enums import BrokerStatus, OrderType, Product
+from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.simulator.formats.answers import FAILURES
 from mytrading.simulator.formats.schema import ACCOUNT, Errors, Field, Schema
 from mytrading.simulator.settings.options import BadOption, FaultSetting, Value
@@ -71,7 +71,8 @@ _ALL = (
     _fault(Target.ORDERS, "place_lost", "drops the connection after `seconds` without placing", seconds=0.0),
     _fault(Target.ORDERS, "place_500_but_placed", "does the work, answers 500", route=""),
     _fault(Target.ORDERS, "place_201", "does the work, answers 201 with an error", route=""),
-    _fault(Target.ORDERS, "place_no_id", "answers success with orderid null; places only with `placed`", placed=False),
+    _fault(Target.ORDERS, "place_no_id",
+           "answers success with orderid null, or with `orderid`; places only with `placed`", placed=False, orderid=""),
     _fault(Target.ORDERS, "reject",
            "refuses a new order with `reason`, answered as behind that broker; with `late` accepts it, then rejects it "
            "in the book", late=False, reason="Rejected by the risk desk", side="", instrument="", pricetype=""),
@@ -94,8 +95,9 @@ _ALL = (
            FOR_GOOD, route="", symbol=""),
     _fault(Target.BOOKS, "foreign_row",
            "shows one more row, of a stranger's order, trade or position; without `listed` its instrument is not in "
-           "the server's master contract", FOR_GOOD, route="", instrument="NSE:TITAN", product="CNC", side="BUY",
-           quantity=10, price=3000.0, status="complete", listed=True),
+           "the server's master contract; a `product` that is none of ours is the broker's own", FOR_GOOD,
+           route="", instrument="NSE:TITAN", product="CNC", side="BUY", quantity=10,
+           price=3000.0, status="complete", listed=True),
     _fault(Target.BOOKS, "master_miss",
            "shows rows of `symbol` (empty: all) as of an instrument that the server's master contract lacks",
            FOR_GOOD, route="", symbol=""),
@@ -293,12 +295,13 @@ def _value_errors(fault: FaultKind, fields: Mapping[str, Any]) -> Errors:
     return errors
 
 
-_SHOWN = tuple(status for status in BrokerStatus if status is not BrokerStatus.OTHER)
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "failure": FAILURES,
-    "pricetype": tuple(OrderType),
-    "product": tuple(Product),
+    "pricetype": ("", *OrderType),
+    "foreign_row.status": tuple(status for status in BrokerStatus if status is not BrokerStatus.OTHER),
+    "foreign_row.side": ("BUY", "SELL"),
 }
+"""What a parameter may be, by its name, or by fault and name."""
 
 
 def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
@@ -312,14 +315,11 @@ def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
         return "Must be a time of day, HH:MM."
     if name == "side" and value not in ("", "BUY", "SELL"):
         return "Must be BUY or SELL."
-    if fault.name == "foreign_row" and name == "status" and value not in _SHOWN:
-        return f"Must be one of: {', '.join(_SHOWN)}."
+    known = _CHOICES.get(f"{fault.name}.{name}", _CHOICES.get(name, ()))
+    if known and value not in known:
+        return f"Must be one of: {', '.join(filter(None, known))}."
     if fault.name == "foreign_row" and name == "instrument" and not all(str(value).partition(":")):
         return "Must be EXCHANGE:SYMBOL."
-    if fault.name == "foreign_row" and name == "side" and not value:
-        return "Must be BUY or SELL."
-    if (known := _CHOICES.get(name)) and value not in (fault.defaults[name], *known):
-        return f"Must be one of: {', '.join(known)}."
     if name == "fraction" and not 0 < float(value) < 1:
         return "Must be above 0 and below 1."
     if isinstance(value, int | float) and not 0 <= value < float("inf"):

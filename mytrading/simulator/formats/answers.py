@@ -26,7 +26,8 @@ def refusal(
     if answer.status == 200:
         return 200, {"status": "success", "orderid": None if places else order_id}
     at_broker = 404 if not_found else 400
-    message = answer.message.replace("{status}", str(at_broker)).replace("{reason}", reason)
+    message = answer.message.replace("{status}", str(at_broker)).replace("{orderid}", order_id)
+    message = message.replace("{reason}", reason)
     named = {"orderid": order_id} if places and order_id else {}
     status = at_broker if answer.status == 400 else answer.status
     return status, {"status": "error", "message": message, **named}

@@ -74,21 +74,26 @@ class LiveRows(AnalyzerRows):
         """Build the rows of the order book, oldest first."""
         return [self.order(order) for order in orders]
 
-    def order(self, order: BookOrder, *, change_refused: bool = False) -> Body:
-        """Build a row of the order book; `change_refused`: the broker has refused to change or cancel the order."""
-        form, request = self._broker.orders, order.request
+    def order(self, order: BookOrder, *, changed: bool = False, change_refused: bool = False) -> Body:
+        """Build a row of the order book; `changed`: the order was changed, `change_refused`: the broker has refused to
+        change or cancel it."""
+        form, request, state = self._broker.orders, order.request, state_of(order)
         row = super().order(order)
-        row["order_status"] = form.words[state_of(order)]
+        row["order_status"] = form.words[state]
+        if changed and state in ("waiting", "open"):
+            row["order_status"] = form.words.get("changed", form.words[state])
         if change_refused and order.is_live and form.refused_change:
             row["order_status"] = form.refused_change
-        row["price"] = 0.0 if request.order_type is OrderType.MARKET else request.price
+        row["price"] = request.price
         row["timestamp"] = format_ist(order.updated_ns if form.last_update else order.placed_ns, form.stamp)
         row["product"] = form.products.get(request.product, row["product"])
         row["pricetype"] = form.types.get(request.order_type, row["pricetype"])
         row["reason"] = row["rejection_reason"]
         if any(part in row["symbol"] for part in form.nfo_if):
             row["exchange"] = "NFO"
-        return _with_texts({name: row[name] for name in (*_ORDER, *form.extra)}, form.text)
+        row = _with_texts({name: row[name] for name in (*_ORDER, *form.extra)}, form.text)
+        # the server itself writes this price, whatever form the broker's has
+        return row | ({"price": 0.0} if request.order_type is OrderType.MARKET else {})
 
     def one_order(self, row: Body, order: BookOrder, trades: Iterable[BookTrade]) -> Body:
         """Build an order's row with its first trade's price, 0 unless its status word is exactly `complete`."""
@@ -172,6 +177,13 @@ class LiveRows(AnalyzerRows):
         """Return the rows of a book that shows nothing: none, or with "blank row" an order row without values."""
         blank: Body = {**dict.fromkeys(_ORDER, ""), "orderid": None, "price": 0.0, "trigger_price": 0.0, "quantity": 0}
         return [blank] if shows == "blank row" else []
+
+    def odd_product(self, product: str, above: list[Body]) -> str:
+        """Return how a position row below others shows a `product` that is none of ours: as it is, or behind some
+        brokers as that of the row above; "" where there is none, and the server fails."""
+        if not self._broker.positions.odd_product_follows:
+            return product
+        return str(above[-1]["product"]) if above else ""
 
     def missed(self, row: Body, route: str) -> Body:
         """Return a book's row as the broker shows one whose instrument is not in the server's master contract."""

@@ -59,6 +59,10 @@ class AnalyzerRows:
         """Return a book's rows, none if there are none."""
         return rows
 
+    def odd_product(self, product: str, _above: list[Body]) -> str:
+        """Return how a position row below others shows a `product` that is none of ours: as it is."""
+        return product
+
     def missed(self, row: Body, _route: str) -> Body:
         """Return a book's row as one whose instrument is not in the master contract: without a symbol."""
         return {**row, "symbol": None}

@@ -10,6 +10,7 @@ from mytrading.messages.enums import Product
 from mytrading.simulator.faults.effects import (
     faulty_order_rows,
     hostile_row,
+    odd_product,
     stranger_order,
     stranger_position,
     stranger_trade,
@@ -53,7 +54,7 @@ async def orderbook(call: RestCall) -> Reply:
     if rows is None:
         return error(500, "An unexpected error occurred")
     if (odd := venue.faults.fire("foreign_row", route="orderbook")) is not None:
-        rows += _foreign(shapes, odd, "orderbook", [shapes.order(stranger_order(odd, venue.clock.now()))])
+        rows = _with_foreign(shapes, odd, "orderbook", rows, [shapes.order(stranger_order(odd, venue.clock.now()))])
     rows = _altered(venue, "orderbook", rows)
     return call.success(data={"orders": rows, "statistics": shapes.statistics(orders)})
 
@@ -66,7 +67,8 @@ async def tradebook(call: RestCall) -> Reply:
     rows = shapes.trades(books.orders, books.trades)
     if (odd := venue.faults.fire("foreign_row", route="tradebook")) is not None:
         order = stranger_order(odd, venue.clock.now())
-        rows += _foreign(shapes, odd, "tradebook", shapes.trades({order.order_id: order}, [stranger_trade(order)]))
+        shown = shapes.trades({order.order_id: order}, [stranger_trade(order)])
+        rows = _with_foreign(shapes, odd, "tradebook", rows, shown)
     return call.success(data=_altered(venue, "tradebook", rows))
 
 
@@ -79,7 +81,10 @@ async def positionbook(call: RestCall) -> Reply:
     totals = shapes.position_totals(rows)
     if (odd := venue.faults.fire("foreign_row", route="positionbook")) is not None:
         held, trade = stranger_position(odd, venue.clock.now())
-        rows += _foreign(shapes, odd, "positionbook", shapes.positions([held], [trade], partial(_ltp, venue)))
+        shown = shapes.positions([held], [trade], partial(_ltp, venue))
+        if (own := odd_product(odd)) and not shapes.odd_product(own, rows):
+            return error(500, "An unexpected error occurred")
+        rows = _with_foreign(shapes, odd, "positionbook", rows, shown)
     return call.success(data=_altered(venue, "positionbook", rows), **totals)
 
 
@@ -151,9 +156,17 @@ def _ltp(venue: SimulatedVenue, instrument: str, otherwise: float) -> float:
     return mark.ltp if mark is not None else otherwise
 
 
-def _foreign(shapes: AnalyzerRows, odd: ActiveFault, route: str, rows: list[Body]) -> list[Body]:
-    """A stranger's rows, as of an instrument that the master contract lacks if the fault says so."""
-    return rows if odd.flag("listed") else [shapes.missed(row, route) for row in rows]
+def _with_foreign(
+    shapes: AnalyzerRows, odd: ActiveFault, route: str, rows: list[Body], foreign: list[Body]
+) -> list[Body]:
+    """The rows of a book and a stranger's below them, as of an instrument that the master contract lacks if the fault
+    says so, and under the broker's own product if it is none of ours."""
+    if not odd.flag("listed"):
+        foreign = [shapes.missed(row, route) for row in foreign]
+    if own := odd_product(odd):
+        shown = shapes.odd_product(own, rows) if route == "positionbook" else own
+        foreign = [{**row, "product": shown} for row in foreign]
+    return [*rows, *foreign]
 
 
 def _altered(venue: SimulatedVenue, route: str, rows: list[Body]) -> list[Body]:

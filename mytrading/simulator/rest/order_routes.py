@@ -67,7 +67,7 @@ async def placeorder(call: RestCall) -> Reply:
     if (fault := faults.fire("place_no_id")) is not None:
         if fault.flag("placed"):
             _place(call)
-        return call.success(orderid=None)
+        return call.success(orderid=fault.text("orderid") or None)
     if (fault := faults.fire("refuse", route="placeorder")) is not None:
         return _refused(call, "placeorder", ExchangeRefusal(fault.text("reason")))
     where = {"side": fields["action"].upper(), "pricetype": fields["pricetype"]}
@@ -184,7 +184,8 @@ async def cancelallorder(call: RestCall) -> Reply:
     if venue.personality.role is Role.SANDBOX:
         misses = ("waiting",)
     orders = venue.exchange.books.orders.values()
-    live = [order.order_id for order in orders if order.is_live and state_of(order) not in misses]
+    changed = venue.changed_orders if "changed" in misses else set[str]()
+    live = [one.order_id for one in orders if one.is_live and not (state_of(one) in misses or one.order_id in changed)]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), ExchangeRefusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
     return call.success(canceled_orders=cancelled, failed_cancellations=[], message=message)

@@ -57,7 +57,8 @@ class SentOrders(_Part, frozen=True, kw_only=True):
 
 
 class OrderForm(_Part, frozen=True, kw_only=True):
-    """Order book rows: words by state, and by the broker's own word (`raw`) for other states.
+    """Order book rows: words by state, and by the broker's own word (`raw`) for other states. With a word for
+    `changed`, orders that rest after a change have it.
 
     Own words of `row_above` take the word of the row above. `text` are the fields given as text, `extra` those that
     rows of most brokers lack. `nfo_if`: a name with one of these letters is shown on NFO. `refused_change` is the word
@@ -100,7 +101,8 @@ class PositionForm(_Part, frozen=True, kw_only=True):
     """Position book rows. `fixed` values stand there whatever the market does; `missing` keys are left out.
 
     `average` is that of: net, today (0 for carried units), "buys today", "buys if short". `day_only`: units traded
-    today alone. `joins_day_list`: the day's positions follow the net ones.
+    today alone. `joins_day_list`: the day's positions follow the net ones. `odd_product_follows`: a product that
+    is none of ours is shown as that of the row above.
     """
 
     text: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ class PositionForm(_Part, frozen=True, kw_only=True):
     products: dict[str, str] = {}
     day_only: bool = False
     joins_day_list: bool = False
+    odd_product_follows: bool = False
     average: str = "net"
     nfo_if: tuple[str, ...] = ()
 
@@ -134,7 +137,8 @@ class MissForm(_Part, frozen=True, kw_only=True):
 
 
 class Answer(_Part, frozen=True, kw_only=True):
-    """The answer to a refused call: 200 is success although refused. `{reason}` and `{status}` are the broker's."""
+    """The answer to a refused call: 200 is success although refused. `{reason}` and `{status}` are the broker's,
+    `{orderid}` is the request's."""
 
     status: int
     message: str = ""

@@ -147,6 +147,8 @@ class SimulatedVenue:
         self.quotes = QuoteSender(self.hub, self.faults)
         self.analyze = personality.broker is None
         self._analyzer_rows = AnalyzerRows()
+        self.changed_orders: set[str] = set()
+        """Ids of orders that were changed since the start, which some brokers show."""
         self._change_refused: set[str] = set()
         self.paused = False
         self.stop_at_ns = 0
@@ -211,7 +213,8 @@ class SimulatedVenue:
         """Return an order's row in the order book."""
         if self.analyze:
             return self._analyzer_rows.order(order)
-        return self._live_rows.order(order, change_refused=order.order_id in self._change_refused)
+        changed, refused = (order.order_id in ids for ids in (self.changed_orders, self._change_refused))
+        return self._live_rows.order(order, changed=changed, change_refused=refused)
 
     def record_refused_change(self, order_id: str) -> None:
         """Record that the broker refused to change or cancel an order: at some brokers its row shows that from now."""
@@ -329,6 +332,8 @@ class SimulatedVenue:
             price, trigger_price = price * ("price" in moves), trigger_price * ("trigger_price" in moves)
         result, changes = self.exchange.modify(order_id, quantity, price, trigger_price, mark, self.clock.now())
         self._commit(changes, publish_live=False)
+        if not isinstance(result, ExchangeRefusal):
+            self.changed_orders.add(order_id)
         return result
 
     def cancel(self, order_id: str) -> BookOrder | ExchangeRefusal:

@@ -1,4 +1,7 @@
-"""The corpus of bad strategies: each is caught by the check that is meant for it; the shipped ones raise no alarm."""
+"""The corpus of bad strategies: each is caught by the check that is meant for it; the shipped ones raise no alarm.
+
+`make test` takes one strategy for each check and one that is shipped; `make test-all` takes them all.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,8 @@ def _bad() -> list[tuple[Path, type[BaseStrategy]]]:
 
 
 BAD = _bad()
+FIRST = {strategy.caught_by: strategy for _, strategy in reversed(BAD)}  # type: ignore[attr-defined]
+"""The first bad strategy of each check."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,13 @@ def test_corpus_holds_enough_bad_strategies() -> None:
     assert len(BAD) >= 40
 
 
-@pytest.mark.parametrize(("file", "strategy"), BAD, ids=[item.__name__ for _, item in BAD])
+@pytest.mark.parametrize(
+    ("file", "strategy"),
+    [
+        pytest.param(file, item, id=item.__name__, marks=() if item in FIRST.values() else pytest.mark.long)
+        for file, item in BAD
+    ],
+)
 def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStrategy], other: OtherProcess) -> None:
     wanted: str = strategy.caught_by  # type: ignore[attr-defined]
     spec = spec_of(strategy, begin_of(bars_of("wild"), getattr(strategy, "needs", BARS.get(wanted, FEWER))))
@@ -70,11 +81,11 @@ def lines_of(file: Path, name: str) -> range:
     return range(found.lineno, (found.end_lineno or found.lineno) + 1)
 
 
-GOOD = ("sma_crossover", "rsi_mean_reversion", "macd_momentum", "bollinger_breakout", "scalping_quick",
-        "supertrend_trend", "options_straddle")  # fmt: skip
+SELDOM = ("rsi_mean_reversion", "macd_momentum", "bollinger_breakout", "scalping_quick", "supertrend_trend",
+          "options_straddle")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", ["sma_crossover", *(pytest.param(name, marks=pytest.mark.long) for name in SELDOM)])
 def test_shipped_strategy_raises_no_alarm(name: str, other: OtherProcess) -> None:
     spec = spec_of(shipped(name), begin_of(bars_of("wild"), 1125))
     found = run_checks(spec, CheckRequest(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), other)
@@ -90,6 +101,7 @@ def priced(name: str, temper: str, first: float) -> Columns:
     return Columns(name, columns.timeframe, columns.start_ns, table)
 
 
+@pytest.mark.long
 def test_seller_of_many_options_raises_no_alarm(other: OtherProcess) -> None:
     options = (
         priced("NFO:NIFTY14MAR2422000CE", "wild", 180.0),

@@ -27,6 +27,14 @@ from tests.kit.project import copy_project
 
 CONDOR = (("BUY", "OTM 8", "CE"), ("BUY", "OTM 8", "PE"), ("SELL", "OTM 3", "CE"), ("SELL", "OTM 3", "PE"))
 COMBINED = StrategyRules(max_loss=1_500.0, max_profit=2_000.0)
+BY_POINTS = StrategyRules(max_loss=900.0, leg_stop_loss=LevelRule(kind=LevelKind.POINTS, value=25.0))
+SELDOM = (
+    (COMBINED, StopPlan.NONE),
+    (StrategyRules(), StopPlan.BROKER),
+    (StrategyRules(), StopPlan.ENGINE),
+    (StrategyRules(leg_stop_loss=LevelRule(value=30.0), leg_take_profit=LevelRule(value=40.0)), StopPlan.NONE),
+    (StrategyRules(trailing=TrailRule(kind=TrailKind.AMOUNT, value=400.0)), StopPlan.NONE),
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +69,7 @@ def both_ways(spec: Spec) -> RunResult:
 
 @pytest.mark.parametrize(
     ("rules", "stop"),
-    [
-        (COMBINED, StopPlan.NONE),
-        (StrategyRules(), StopPlan.BROKER),
-        (StrategyRules(), StopPlan.ENGINE),
-        (StrategyRules(leg_stop_loss=LevelRule(value=30.0), leg_take_profit=LevelRule(value=40.0)), StopPlan.NONE),
-        (StrategyRules(max_loss=900.0, leg_stop_loss=LevelRule(kind=LevelKind.POINTS, value=25.0)), StopPlan.BROKER),
-        (StrategyRules(trailing=TrailRule(kind=TrailKind.AMOUNT, value=400.0)), StopPlan.NONE),
-    ],
+    [(BY_POINTS, StopPlan.BROKER), *(pytest.param(*case, marks=pytest.mark.long) for case in SELDOM)],
 )
 def test_run_that_passes_bars_over_equals_one_that_walks_them(
     condor: Spec, rules: StrategyRules, stop: StopPlan
@@ -107,7 +108,7 @@ def test_contracts_are_stepped_at_few_bars_only(condor: Spec, monkeypatch: pytes
     assert len(steps) < walked / 5
 
 
-@pytest.mark.parametrize("loss", [600.0, 1_500.0])
+@pytest.mark.parametrize("loss", [600.0, pytest.param(1_500.0, marks=pytest.mark.long)])
 def test_run_with_a_combined_stop_equals_the_plain_one(condor: Spec, loss: float) -> None:
     spec = with_rules(condor, StrategyRules(max_loss=loss), StopPlan.BROKER, 2)
     passing, plain = run(spec), run(dataclasses.replace(spec, plain=True))

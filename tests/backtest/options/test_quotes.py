@@ -34,6 +34,7 @@ FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
 DAY = date(2024, 1, 30)
 TICK = 0.05
 Quoted = tuple[float, float]
+LONG = pytest.mark.long
 QuoteOf = Callable[[int, float], tuple[Any, Any]]
 """Bid and ask of a row that closes so."""
 PRICES = st.one_of(st.floats(-1, 500), st.sampled_from([0.0, math.nan, math.inf]))
@@ -89,7 +90,7 @@ def met(result: RunResult, fills: Sequence[Fill], quote: QuoteOf) -> list[tuple[
     return found
 
 
-@pytest.mark.parametrize("slip", [0.0, 2.0])
+@pytest.mark.parametrize("slip", [pytest.param(0.0, marks=LONG), 2.0])
 def test_buys_fill_at_the_recorded_ask_and_sells_at_the_recorded_bid(tmp_path: Path, slip: float) -> None:
     result = straddle(write(tmp_path, near), slippage_ticks=slip)
     fills = result.ledger.fills
@@ -112,9 +113,10 @@ def test_a_run_on_recorded_quotes_says_how_many_fills_met_them(tmp_path: Path) -
     assert "with a recorded bid and ask" in str(option_tables(found))
 
 
-@pytest.mark.parametrize(
-    "sides", [(0.0, 0.0), ("", ""), ("nan", "nan"), (0.0, 5.0), (5.0, 0.0), (500.0, 400.0), (-1.0, 5.0)]
-)
+SELDOM = [("", ""), ("nan", "nan"), (0.0, 5.0), (5.0, 0.0), (500.0, 400.0), (-1.0, 5.0)]
+
+
+@pytest.mark.parametrize("sides", [(0.0, 0.0), *(pytest.param(sides, marks=LONG) for sides in SELDOM)])
 def test_quotes_that_cannot_be_believed_change_nothing_and_are_counted(tmp_path: Path, sides: tuple[Any, Any]) -> None:
     bare = straddle(write(tmp_path, None, "bare.csv"))
     result = straddle(write(tmp_path, lambda _row, _close: sides))
@@ -139,7 +141,7 @@ def test_a_lone_column_of_bids_is_no_quote(tmp_path: Path) -> None:
     assert not options.quotes
 
 
-@pytest.mark.parametrize("kind", [".parquet", ".duckdb"])
+@pytest.mark.parametrize("kind", [".parquet", pytest.param(".duckdb", marks=LONG)])
 def test_parquet_and_duckdb_hold_the_same_quotes_as_csv(tmp_path: Path, kind: str) -> None:
     text, path = write(tmp_path, near), tmp_path / f"options{kind}"
     source = f"SELECT * RENAME (bid AS best_bid, ask AS best_ask) FROM read_csv('{text}')"
@@ -199,7 +201,7 @@ def test_a_quote_of_later_changes_no_fill_of_before(tmp_path: Path) -> None:
     assert whole.ledger.trade_hash() != part.ledger.trade_hash()
 
 
-@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("recorded", [True, pytest.param(False, marks=LONG)])
 def test_fills_at_the_close_pay_the_spread_from_the_first_entry_on(tmp_path: Path, recorded: bool) -> None:
     result = straddle(write(tmp_path, near) if recorded else "model", at_close=True)
     assert result.priced is not None

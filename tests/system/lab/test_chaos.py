@@ -16,7 +16,7 @@ from tests.kit.fork_server import COMMAND, PIPE, Process, start
 from tests.kit.in_process_command import asked
 from tests.kit.project import ROOT
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 SEEDS = {"sandbox": 11, "live": 12}
 MINUTES = "0.7"
 
