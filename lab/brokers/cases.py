@@ -125,6 +125,21 @@ def killed_at_each_step(stage: Stage, share: str) -> None:
     stage.kill_router()
 
 
+@case("router killed as the entry and the exit go out")
+def killed_on_the_way(stage: Stage, share: str) -> None:
+    """`kill -9` of the router the moment after an alert was taken: nothing is doubled, and nothing stays undone."""
+    stage.hold_price(share, SHARES[share.partition(":")[2]])
+    stage.enter(share)
+    stage.kill_router()
+    stage.until(lambda: stage.covered(share) == stage.venue.net(share) == UNITS, 20.0, "all held, with a stop", share)
+    stage.until(lambda: stage.shown(share) == UNITS, 15.0, f"{UNITS} of {share} shown by the stack", share)
+    stage.await_next_kill()
+    stage.ask_exit(share)
+    stage.kill_router()
+    stage.exit_can_go(share)
+    stage.wait_flat(share)
+
+
 @case("entry refused")
 def refused_entry(stage: Stage, share: str) -> None:
     """A refused entry leaves nothing behind, also where the refusal is answered as a success."""

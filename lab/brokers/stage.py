@@ -99,11 +99,16 @@ class Unplayed(Exception):
     """A story could not go on: the message says what was expected and what was there."""
 
 
-class Stage:
-    """A simulator and a stack for one broker, in `folder`; use it in a `with` block."""
+class UpEnded(Unplayed):
+    """`mytrading up` did not start the stack."""
 
-    def __init__(self, folder: Path, home: Path, broker: str) -> None:
-        self.folder, self.broker = folder, broker
+
+class Stage:
+    """A simulator and a stack for one broker, in `folder`; use it in a `with` block. Unless it `enters`, nothing waits
+    for entries to be open."""
+
+    def __init__(self, folder: Path, home: Path, broker: str, *, enters: bool = True) -> None:
+        self.folder, self.broker, self._enters = folder, broker, enters
         self.asked: list[Asked] = []
         self.ledger: list[str] = []
         self.spans: list[Span] = []
@@ -133,10 +138,11 @@ class Stage:
         self.start_simulator()
         done = self.command("up", "--detach", "--no-console")
         if done.returncode:
-            raise Unplayed(f"`mytrading up` ended with {done.returncode}: {done.stderr.strip()}")
+            raise UpEnded(f"`mytrading up` ended with {done.returncode}: {done.stderr.strip()}")
         self._alerts = AlertLog(self.config)
         self._prices = HeldPrices(self)
-        self.until(lambda: not self.status()["entries_closed"], _READY_S, "entries open")
+        if self._enters:
+            self.until(lambda: not self.status()["entries_closed"], _READY_S, "entries open")
 
     def close(self) -> None:
         """Stop the stack, then its simulator; may be called again."""
@@ -346,11 +352,15 @@ class Stage:
         except OpsRefused as error:
             return str(error)
 
-    def kill_router(self) -> None:
-        """Kill the router with signal 9, and wait until another is ready."""
+    def await_next_kill(self) -> None:
+        """Wait until a router may be killed again."""
         while machine_now() < self._killed_ns + KILLS_NS:
             _go_on()
             time.sleep(_LOOK_S)
+
+    def kill_router(self) -> None:
+        """Kill the router with signal 9, and wait until another is ready."""
+        self.await_next_kill()
         self._killed_ns = machine_now()
         lock = self.config.lock_dir / "router.lock"
         pid = int(holder(lock) or 0)
@@ -394,8 +404,8 @@ class Stage:
             if (held := self.venue.net(instrument)) != units:
                 raise Unplayed(f"expected {units} of {instrument} held, found {held}: {self.books(instrument)}")
             time.sleep(_LOOK_S)
-        if stop and self.covered(instrument) != units:
-            raise Unplayed(f"expected a stop for {units} of {instrument}, found: {self.books(instrument)}")
+        if stop:  # one that is just being replaced may be away for a moment
+            self.until(lambda: self.covered(instrument) == units, 10.0, f"a stop for {units}", instrument)
 
     def covered(self, instrument: str) -> int:
         """Units that resting stops at the venue cover."""
