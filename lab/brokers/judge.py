@@ -6,6 +6,7 @@ stack's ledger is not the venue's; an exit that could go did not within five sec
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -25,6 +26,9 @@ PROTECTION = frozenset({
     "GOAL_STUCK", "CANCEL_STUCK", "ENGINE_STOP_BLIND", "ORDER_UNKNOWN", "ORDER_MISSING",
 })  # fmt: skip
 """Alerts by which an operator learns that a position may have no stop."""
+
+
+_INSTRUMENT = re.compile(r"\b(?:NSE|NFO):[A-Z0-9&-]+")
 
 
 class Span(NamedTuple):
@@ -90,7 +94,7 @@ def _bare(seen: Evidence) -> list[str]:
     for begin, end in _spans(seen, lambda held, cover: held > cover):
         for opened in seen.open_spans:
             first, last = max(begin, opened.begin_ns), min(end, opened.end_ns)
-            if last - first > BARE_NS and not _alerted(seen.alerts, first):
+            if last - first > BARE_NS and not _alerted(seen, first):
                 found.append(f"{seen.instrument} was without a stop at the venue for {(last - first) / SECOND:.0f} s")
     return found
 
@@ -113,9 +117,16 @@ def _spans(seen: Evidence, holds: Callable[[int, int], bool]) -> list[tuple[int,
     return [*spans, (since, max((span.end_ns for span in seen.open_spans), default=since))] if since else spans
 
 
-def _alerted(alerts: Iterable[AlertSpan], begin_ns: int) -> bool:
+def _alerted(seen: Evidence, begin_ns: int) -> bool:
+    """True if an alert about this instrument, or about no single one, told in time that its protection is in doubt."""
     latest = begin_ns + BARE_NS + LOOKED_EVERY_NS
-    return any(one.code in PROTECTION and one.first_ns <= latest and one.last_ns >= begin_ns for one in alerts)
+    in_time = (one for one in seen.alerts if one.first_ns <= latest and one.last_ns >= begin_ns)
+    return any(one.code in PROTECTION and _concerns(one, seen.instrument) for one in in_time)
+
+
+def _concerns(alert: AlertSpan, instrument: str) -> bool:
+    named = _INSTRUMENT.findall(f"{alert.subject} {alert.text}")
+    return not named or instrument in named
 
 
 def _doubled(seen: Evidence) -> list[str]:

@@ -149,9 +149,11 @@ class Stage:
         for helper in (self._prices, self._alerts):
             if helper is not None:
                 helper.stop()
-        if any((self.folder / "state").glob(f"*/{RUN_FILE}")):
-            self.command("down")
-        self._end_simulator()
+        try:
+            if any((self.folder / "state").glob(f"*/{RUN_FILE}")):
+                self.command("down")
+        finally:
+            self._end_simulator()
 
     # the simulator
 
@@ -475,9 +477,9 @@ class AlertLog:
                     self._take(row, machine_now())
 
     def _take(self, row: dict[str, Any], now: int) -> None:
-        key = (row["code"], row.get("subject", ""), row.get("raised_ns", row.get("first_ns", 0)))
+        key = (row["code"], row["subject"], row["first_ns"])
         first = self._spans[key].first_ns if key in self._spans else now
-        self._spans[key] = AlertSpan(row["code"], row.get("subject", ""), row.get("message", ""), first, now)
+        self._spans[key] = AlertSpan(row["code"], row["subject"], row["message"], first, now)
 
 
 class HeldPrices:

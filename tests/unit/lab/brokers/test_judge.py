@@ -70,6 +70,10 @@ def test_stop_that_comes_after_eleven_seconds_is_late_unless_an_alert_told() -> 
     assert nonzero(judged(ENTERED, late, WITHDRAWN, LEFT, alerts=(told,))) == {}
     too_late = told._replace(first_ns=round(22.4 * S))
     assert nonzero(judged(ENTERED, late, WITHDRAWN, LEFT, alerts=(too_late,))) == {"bare": 1}
+    elsewhere = told._replace(subject="9f3a", text="Desk in NSE:TCS: no stop")
+    assert nonzero(judged(ENTERED, late, WITHDRAWN, LEFT, alerts=(elsewhere,))) == {"bare": 1}
+    by_order = told._replace(subject="9f3a", text=f"Desk in {SHARE}: no stop")
+    assert nonzero(judged(ENTERED, late, WITHDRAWN, LEFT, alerts=(by_order,))) == {}
     another = told._replace(code="DATA_COVERAGE")
     assert nonzero(judged(ENTERED, late, WITHDRAWN, LEFT, alerts=(another,))) == {"bare": 1}
 
