@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mytrading.core.time import ist_date
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.enums import OrderState, Purpose, Side
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, ReportedFills
 from mytrading.messages.orders import NO_CALL, EntryPlan, Order, PlacingCall
 
@@ -22,6 +22,9 @@ S = OrderState
 
 TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST, S.RECORDED})
 """Final states; late reports may still move the ones that the broker ended."""
+
+STOP_TYPES = frozenset({OrderType.SL, OrderType.SL_M})
+"""Types of orders that wait for a trigger."""
 
 RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
 """Known to be at the broker under its own id."""
@@ -51,8 +54,8 @@ _AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.INITIALIZED: frozenset({S.SUBMITTED, S.DENIED, S.CANCELLED, S.EXPIRED}),
     S.SUBMITTED: _AT_BROKER | {S.INITIALIZED, S.UNKNOWN, S.PARKED, S.RECORDED},
-    S.ACCEPTED: _AT_BROKER - {S.ACCEPTED},
-    S.TRIGGERED: _AT_BROKER - {S.TRIGGERED},
+    S.ACCEPTED: (_AT_BROKER - {S.ACCEPTED}) | {S.UNKNOWN},
+    S.TRIGGERED: (_AT_BROKER - {S.TRIGGERED}) | {S.UNKNOWN},
     S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED, S.ACCEPTED, S.TRIGGERED}),
     S.UNKNOWN: _AT_BROKER | {S.LOST, S.GHOST, S.PARKED},
     S.PARKED: _AT_BROKER | {S.GHOST},
@@ -65,7 +68,9 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.DENIED: frozenset(),
     S.RECORDED: frozenset(),
 }
-"""Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded."""
+"""Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded.
+An accepted order becomes UNKNOWN only if its id proves to be none: one that several orders bear, or that no book shows
+and an operator settles."""
 
 
 class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +120,7 @@ def is_of_day(order: Order, day: str) -> bool:
 
 
 def is_untriggered_stop(order: Order) -> bool:
-    """True for a stop order that the broker has accepted and that has not triggered."""
+    """True for a stop order that the broker has accepted and that nothing proves to have triggered."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
 
 
