@@ -344,15 +344,20 @@ class Stage:
         return stops[0]
 
     def move_stop(self, instrument: str, trigger: float, price: float) -> str:
-        """Move the stop as an operator does; returns the stack's answer in words once there is one."""
+        """Move the stop as an operator does; returns the stack's answer in words, "" if none came within 20 s."""
         order = self.stop_of(instrument).order_id
         request = ModifyCommand(request_id=new_request_id(), order=order, trigger=trigger, price=price)
         try:
             taken = self._ask(request)
-            asked = OrderRequestQuery(order=taken.order, request=taken.request)
-            return self.until(lambda: _word(self._ask(asked)), 60.0, "an answer to the move of the stop", instrument)
         except OpsRefused as error:
-            return str(error)
+            return f"refused: {error}"
+        if taken is None:
+            raise Unplayed(f"expected the gateway to take a move of {order}, it did not answer")
+        asked, deadline = OrderRequestQuery(order=taken.order, request=taken.request), machine_now() + 20 * SECOND
+        while not (answer := _word(self._ask(asked))) and machine_now() < deadline:
+            _go_on()
+            time.sleep(_LOOK_S)
+        return answer
 
     def await_next_kill(self) -> None:
         """Wait until a router may be killed again."""
