@@ -261,10 +261,13 @@ class Stage:
     # the stack
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the stack to its end."""
+        """Run a command of the stack to its end; a signal to this program's group does not end it, or `down` would not."""
         command = [sys.executable, "-m", "mytrading", *arguments]
         environment = self._environment()
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, cwd=self._home)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=240, cwd=self._home,
+            start_new_session=True,
+        )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MYTRADING_", "OPENALGO_"))}
