@@ -261,7 +261,7 @@ class Stage:
     # the stack
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the stack to its end; a signal to this program's group does not end it, or `down` would not."""
+        """Run a command of the stack to its end, out of reach of signals to this program's group."""
         command = [sys.executable, "-m", "mytrading", *arguments]
         environment = self._environment()
         return subprocess.run(
