@@ -48,7 +48,7 @@ DRAWN := $(or $(SEED),$(BEGAN))
 AGAIN = echo '$@: what is random is drawn from the seed $(DRAWN); the same again: make $@ SEED=$(DRAWN)'
 ARGS ?=
 
-.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos bench bench-peers bench-console pictures lint clean distclean
+.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos brokers bench bench-peers bench-console pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -64,6 +64,7 @@ help:
 	@echo 'make fuzz        whatever may come from outside, to every parser and daemon; CASES=100000, SEED=2'
 	@echo 'make flood       10,000 signals in 60 s: no limit exceeded, none lost; SIGNALS=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
+	@echo 'make brokers     live stacks at simulators of all brokers, an hour and a half; NAME=dhan, ARGS="--json"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
 	@echo 'make bench-console what Chromium makes of the web console; about 50 MB to download once; ARGS="--json"'
@@ -166,6 +167,9 @@ flood: $(STAMP)
 
 chaos: $(STAMP)
 	$(BIN)/mytrading chaos --minutes 30 --runs 6 --personality all $(ARGS)
+
+brokers: $(STAMP)
+	$(BIN)/python -m lab.brokers $(NAME) $(if $(NAME),,--write docs/brokers-conformance.json) $(ARGS)
 
 bench: $(STAMP)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/mytrading bench $(ARGS)

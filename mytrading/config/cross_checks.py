@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from mytrading.config.brokers import load_brokers
 from mytrading.config.key_vault import key_environment, open_vault
@@ -84,7 +86,39 @@ def start_problems(settings: TradingSettings) -> list[str]:
     problems += _port_problems(settings.messaging)
     if not settings.simulator.embedded:
         problems += _server_problems(settings)
+    if settings.simulator.clock:
+        problems += _clock_problems(settings)
     return problems
+
+
+def _clock_problems(settings: TradingSettings) -> Iterator[str]:
+    """Addresses off this machine, which refuse a simulator's market time: the one of real money is the real one."""
+    wrong = [f"{name} = {address}" for name, address in _addresses(settings) if not _is_loopback(address)]
+    if wrong:
+        yield (
+            f"SIMULATOR_CLOCK = {settings.simulator.clock} ({settings.origin('simulator.clock')}): the market time of "
+            "a simulator is for tests, and every address has to be a loopback one such as 127.0.0.1; found "
+            f"{', '.join(wrong)}; remove SIMULATOR_CLOCK, or set these to the addresses of a simulator on this machine"
+        )
+
+
+def _addresses(settings: TradingSettings) -> Iterator[tuple[str, str]]:
+    """Yield setting and address of each REST and WebSocket server of this stack."""
+    if settings.primary is None:
+        yield "OPENALGO_API_HOST", settings.openalgo.host
+        yield "OPENALGO_WS_HOST", f"ws://{settings.openalgo.ws_host}"
+        return
+    for account in settings.accounts:
+        yield f"host of the account {account.id}", account.host
+        yield f"ws_url of the account {account.id}", account.ws_url
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _live_problems(settings: TradingSettings) -> Iterator[str]:

@@ -62,9 +62,7 @@ def build_run_config(
                 run_config.Messaging, settings.messaging, ports=stream_ports(settings.messaging)
             ),
             logging=copy_shared_fields(run_config.LogRules, settings.logging),
-            simulator=replace(settings.simulator, followed=True, speed=1.0, replay="")
-            if settings.uses_live_quotes
-            else settings.simulator,
+            simulator=_simulator_rules(settings, home),
             process=settings.process,
             alert_command=settings.alerts.command,
             accounts=accounts,
@@ -80,6 +78,13 @@ def build_run_config(
             windows=run_config.Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )
+
+
+def _simulator_rules(settings: TradingSettings, home: Path) -> run_config.SimulatorRules:
+    rules = settings.simulator
+    if rules.clock:  # a path that is not absolute is one in the project folder
+        rules = replace(rules, clock=str(home / Path(rules.clock).expanduser()))
+    return replace(rules, followed=True, speed=1.0, replay="") if settings.uses_live_quotes else rules
 
 
 def copy_shared_fields(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
@@ -201,7 +206,7 @@ def is_intraday(product: Product, plan: LegPlan | None) -> bool:
 
 def risk_limits(settings: TradingSettings) -> run_config.RiskLimits:
     """Return the risk limits, with enabled exchanges, kinds and timeframes; the quote age grows with market speed."""
-    speed = settings.simulator.speed if settings.simulator.embedded else 1.0
+    speed = settings.simulator.speed if settings.simulator.embedded or settings.simulator.clock else 1.0
     return replace(
         settings.risk,
         stale_quote_seconds=max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed),

@@ -160,7 +160,7 @@ class Profile:
         return self.simulated and (variable.startswith("OPENALGO_") or variable in _OF_A_SERVER)
 
 
-_OF_A_SERVER = frozenset({"TRADING_MODE", "PAPER_VENUE", "ENABLE_TRADE_EXECUTION", "LIVE_CONFIRM"})
+_OF_A_SERVER = frozenset({"TRADING_MODE", "PAPER_VENUE", "ENABLE_TRADE_EXECUTION", "LIVE_CONFIRM", "SIMULATOR_CLOCK"})
 
 _SIMULATED = {
     "system.mode": "paper",

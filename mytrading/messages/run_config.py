@@ -388,8 +388,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def clock_path(self) -> Path:
-        """The file of the market clock."""
-        return self.state / "clock.json"
+        """The file of the market clock; there is none where time is the wall clock's."""
+        return Path(self.simulator.clock) if self.simulator.clock else self.state / "clock.json"
 
     @property
     def calendar_path(self) -> Path:

@@ -255,7 +255,8 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
 
     An `embedded` one is the whole world of the stack: its market, its clock, its instruments. One that is `followed`
     takes orders alone, at the quotes that the feed has from the server of `RunConfig.source`, in real time.
-    `personality` and `broker` choose the server it imitates, `record` keeps a record of all its events.
+    `personality` and `broker` choose the server it imitates, `record` keeps a record of all its events. `clock` is the
+    clock file of a simulator that another command started, whose market time the stack takes; empty: its own clock.
     """
 
     embedded: Annotated[bool, setting()] = False
@@ -272,6 +273,13 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     broker: str = ""
     record: bool = False
     followed: bool = False
+    clock: Annotated[
+        str,
+        setting(
+            "SIMULATOR_CLOCK",
+            "for tests: file of the market time of a running simulator (its --clock); only with loopback addresses",
+        ),
+    ] = ""
 
     @property
     def runs_simulator(self) -> bool:

@@ -138,7 +138,7 @@ class TradingOrchestrator:
         """The command that starts this stack again."""
         rules, words = self.config.simulator, ["mytrading up"]
         profile = self.config.profile
-        for own in ("-dry-run", "-live", "-simulator"):
+        for own in ("-simulated", "-dry-run", "-live", "-simulator"):
             profile = profile.removesuffix(own)
         if rules.replay:
             words.append(f"--replay {shlex.quote(rules.replay)}")

@@ -10,6 +10,7 @@ import pytest
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 from tests.kit.stack import Stack
 from tests.kit.waiting import eventually
+from tests.kit.webhook_stack import AlertSender, make_home
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -45,3 +46,27 @@ def test_unconfirmed_live_stack_does_not_start(tmp_path: Path, server: RunningSi
     assert done.returncode == 4
     assert missing in done.stderr
     assert not any(stack.base.glob("*/run.msgpack"))
+
+
+def test_live_stack_in_a_simulators_market_time_trades_whatever_the_hour(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", **CONFIRMED)
+    with start_simulator(tmp_path, personality="live", broker="zerodha", start="2026-11-20 10:00") as server:
+        clock = tmp_path / "clock.json"
+        with Stack(tmp_path, **{**home, **at(server), "SIMULATOR_CLOCK": str(clock)}) as stack:
+            alerts = AlertSender(stack)
+            alerts.add("Probe", "--map", "RELIANCE=NSE:RELIANCE,MIS,10")
+            assert stack.run("webhook", "edit", "Probe", "--live").returncode == 0
+            stack.up("--no-console")
+            assert stack.market_time().startswith("10:0")
+            body = stack.ask("status")
+            assert (body["mode"], body["clock_of"]) == ("live", str(clock))
+            assert "of a simulator's clock" in stack.run("status").stdout
+            skew = next(row for row in stack.ask("doctor", "--quick")["findings"] if row["check"] == "clock skew")
+            assert skew["verdict"] == "warning" and str(clock) in skew["found"]
+            eventually(lambda: alerts.is_taken("Probe"), 20)
+            eventually(lambda: stack.ask("status")["entries_closed"] == "", 30)
+            answer = alerts.post("Probe", {"symbol": "RELIANCE", "action": "buy", "id": 1})
+            assert answer.code == "accepted", answer
+            assert eventually(lambda: stack.held(), 20) == {"Probe": 10}
+            _, books = server.call("positionbook")
+            assert [(row["symbol"], int(row["quantity"])) for row in books["data"]] == [("RELIANCE", 10)]

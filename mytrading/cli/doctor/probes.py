@@ -39,7 +39,7 @@ from mytrading.config.key_vault import key_environment, key_file
 from mytrading.core.bars.gaps import measure_completeness
 from mytrading.core.instruments.master_contract import instruments_needed
 from mytrading.core.instruments.symbology import split_id
-from mytrading.core.time import ist_date
+from mytrading.core.time import format_ist, ist_date
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.paths import nearest_existing
@@ -222,7 +222,16 @@ def check_server_mode(context: CheckContext) -> Finding:
 
 
 def check_clock_skew(context: CheckContext) -> Finding:
-    """Check that this machine's clock agrees with the server's HTTP Date header (whole seconds)."""
+    """Check that this machine's clock agrees with the server's HTTP Date header (whole seconds).
+
+    The clock of a simulator in its place is reported as a warning: no other clock is looked at then.
+    """
+    if path := context.config.simulator.clock:
+        moment = format_ist(context.now, "%a %d %b %Y %H:%M:%S")
+        return warning(
+            f"market time is that of the simulator with the clock file {path}: {moment} IST",
+            "for tests only: remove SIMULATOR_CLOCK before this stack meets a broker",
+        )
     url = urlsplit(context.config.venue.rest_url)
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     connection = kind(url.hostname or "", url.port, timeout=5)

@@ -22,7 +22,14 @@ from mytrading.core.time import IST, SECOND, format_ist, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import RUN_FILE, RunConfig
 from mytrading.orchestrator import READY_S, STRETCH, TradingOrchestrator
-from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
+from mytrading.runtime.host.clock import (
+    ClockFile,
+    ClockSegment,
+    MarketClock,
+    machine_now,
+    read_clock_file,
+    write_clock_file,
+)
 from mytrading.runtime.host.paths import project_home, state_dir
 
 HOLD_NS = round(STRETCH * READY_S * SECOND)
@@ -35,6 +42,10 @@ _OWN_STATE = {Mode.DRY_RUN: "dry-run", Mode.LIVE: "live"}
 """Modes whose state is a folder apart: what paper money held must never be protected, or closed, with real money."""
 _ON_LIVE_QUOTES = "simulator"
 """Paper money at the stack's own simulator is apart from that at a server's sandbox, which knows nothing of it."""
+_ON_SIMULATED_CLOCK = "simulated"
+"""What a stack held in another simulator's market is no position of any account."""
+_SEEN_LATELY_NS = 30 * SECOND
+"""A simulator writes into its clock file each second that its market runs."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,8 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
     settings = load_settings(home, profile, overrides=_overrides(wanted))
     print_notes((*settings.warnings, *settings.strategy_faults))
     settings = with_state_profile(settings)
+    if settings.simulator.clock:
+        settings = with_speed_of_clock(settings, home)
     if wanted.fresh and not settings.trades_at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
@@ -71,11 +84,31 @@ def prepare_stack(wanted: StartOptions) -> TradingOrchestrator:
 
 
 def with_state_profile(settings: TradingSettings) -> TradingSettings:
-    """Return the settings with `-live`, `-dry-run` or `-simulator` added to the profile where state is separate."""
+    """Return the settings with `-live`, `-dry-run` or `-simulator` added to the profile where state is separate, and
+    `-simulated` where market time is another simulator's."""
     own = _ON_LIVE_QUOTES if settings.uses_live_quotes else _OWN_STATE.get(settings.system.mode)
-    if own is None or settings.profile.endswith(f"-{own}"):
+    words = (own, _ON_SIMULATED_CLOCK if settings.simulator.clock else None)
+    added = "".join(f"-{word}" for word in words if word)
+    if not added or settings.profile.endswith(added):
         return settings
-    return replace(settings, profile=f"{settings.profile}-{own}")
+    return replace(settings, profile=f"{settings.profile}{added}")
+
+
+def with_speed_of_clock(settings: TradingSettings, home: Path) -> TradingSettings:
+    """Return the settings with the speed of the market whose clock SIMULATOR_CLOCK names; ends the command unless that
+    market runs now."""
+    path = home / Path(settings.simulator.clock).expanduser()
+    what = f"SIMULATOR_CLOCK ({settings.origin('simulator.clock')}): expected the --clock file of a running simulator"
+    cure = f"start it (`mytrading simulator --clock {path}`), or remove SIMULATOR_CLOCK"
+    try:
+        clock, content = MarketClock.load(path), read_clock_file(path)
+    except (OSError, ValueError) as error:
+        fail(USAGE, f"{what}, found: {error}; {cure}")
+    if not clock.speed:
+        fail(USAGE, f"{what}, found one in lock-step, which waits for the stack of its own alone; {cure}")
+    if (silent := machine_now() - content.last_seen_machine_ns) > _SEEN_LATELY_NS:
+        fail(USAGE, f"{what}, found {path}, whose market last ran {silent // SECOND} s ago; {cure}")
+    return replace(settings, simulator=replace(settings.simulator, speed=clock.speed))
 
 
 def _check(wanted: StartOptions) -> None:
@@ -129,7 +162,13 @@ def move_previous_replay_aside(stack: TradingOrchestrator) -> None:
 
 
 def write_market_clock(config: RunConfig) -> str:
-    """Write a simulated market's clock file, or delete it at a real server; returns how time begins, as text."""
+    """Write a simulated market's clock file, or delete it at a real server; returns how time begins, as text.
+
+    The clock of a simulator that another command started is its own: nothing is written to it.
+    """
+    if config.simulator.clock:
+        clock = MarketClock.load(config.clock_path)
+        return f"is a simulator's, {format_ist(clock.now(), '%a %d %b %Y %H:%M:%S')} IST, speed {clock.speed:g}"
     if not config.simulator.embedded:
         config.clock_path.unlink(missing_ok=True)
         return "is the real one"

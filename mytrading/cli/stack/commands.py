@@ -153,6 +153,7 @@ def status_headline(body: dict[str, Any]) -> str:
     mode = f" · {body['mode']}" if body["mode"] != body["profile"] else ""
     where = f"{body['system']} · {body['profile']}{mode}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
+    pace += " of a simulator's clock" if body.get("clock_of") else ""
     closed = body.get("entries_closed") if trading["level"] == "normal" else ""
     level = f"entries closed: {closed}" if closed else f"trading {trading['level']}{reason}"
     return f"{where} · {moment} IST {pace} · {level}{apart}{kill}{off}{limits}"

@@ -47,6 +47,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "quotes_of": ctx.config.source.id if ctx.config.source is not None else "",
         "market_ns": ctx.clock.now(),
         "speed": ctx.clock.speed,
+        "clock_of": ctx.config.simulator.clock,
         "state_dir": str(ctx.config.state),
         "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by, "at_ns": trading.at_ns},
         "held_back": _levels(ctx),

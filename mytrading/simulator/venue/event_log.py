@@ -68,10 +68,13 @@ class EventLog:
         self._db.execute("INSERT INTO events VALUES (NULL, ?, ?, ?)", (machine_ns, kind, _encode(body)))
 
 
-def read_events(path: Path) -> Iterator[LoggedEvent]:
-    """Yield the events in a books file, oldest first; none if none were kept. Raises `sqlite3.Error`."""
+def read_events(path: Path, skip: int = 0) -> Iterator[LoggedEvent]:
+    """Yield the events in a books file but the first `skip`, oldest first; none if none were kept. Raises
+    `sqlite3.Error`."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:
             return
-        for machine_ns, kind, body in db.execute("SELECT machine_ns, kind, body FROM events ORDER BY seq"):
+        for machine_ns, kind, body in db.execute(
+            "SELECT machine_ns, kind, body FROM events ORDER BY seq LIMIT -1 OFFSET ?", (skip,)
+        ):
             yield LoggedEvent(machine_ns, kind, _DECODERS[kind].decode(body))

@@ -1,0 +1,140 @@
+"""A run over brokers: several stages side by side, each playing all cases that the facts allow, one after another."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.brokers.cases import CASES, Case, carried_night, refuses_entries
+from lab.brokers.results import FAILED, LEFT_OUT, PASSED, BrokerResult, CaseResult
+from lab.brokers.stage import ENDING, FUTURE, SHARES, Stage, Unplayed, UpEnded
+from mytrading.simulator.settings.broker_profile import broker_profiles
+
+REFUSED = ("groww", "paytm")
+"""Brokers whose server cannot keep a stop, or whose books cannot be believed: entries have to be refused."""
+LISTED = ("deltaexchange", "dhan_sandbox")
+"""Brokers that are no broker of Indian markets, or no broker: listed, not conformed."""
+SIDE_BY_SIDE = 12
+"""Stages that fit into two cores: one takes 6 % of a core while its market runs, and six seconds of one to start."""
+
+Progress = Callable[[str], None]
+
+
+class Wanted(NamedTuple):
+    """What is to be run: `cases` are parts of names, none for all. `keep` keeps the folders of good brokers too."""
+
+    home: Path
+    brokers: Sequence[str]
+    cases: Sequence[str] = ()
+    side_by_side: int = SIDE_BY_SIDE
+    keep: bool = False
+
+
+def conformed_brokers() -> list[str]:
+    """Return the brokers that are conformed: all of the simulator's profiles but those that are only listed."""
+    return sorted(set(broker_profiles()) - set(LISTED))
+
+
+def run(wanted: Wanted, progress: Progress) -> list[BrokerResult]:
+    """Play all brokers and return their results in the order of `wanted.brokers`."""
+    done = itertools.count(1)
+
+    def play(broker: str) -> BrokerResult:
+        result = play_broker(wanted, broker, progress)
+        word = "good" if result.is_good else f"{result.number(FAILED)} failed"
+        progress(f"[{next(done)}/{len(wanted.brokers)}] {broker}: {word}, {result.number(LEFT_OUT)} left out")
+        return result
+
+    with ThreadPoolExecutor(max_workers=wanted.side_by_side) as pool:
+        try:
+            return list(pool.map(play, wanted.brokers))
+        except BaseException:
+            ENDING.set()  # the stages that play take themselves down, those that wait are not begun
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def play_broker(wanted: Wanted, broker: str, progress: Progress) -> BrokerResult:
+    """Play the cases of one broker; folders of stages on which all passed are removed."""
+    folder = Path(tempfile.mkdtemp(prefix=f"mytrading-{broker}-"))
+    left, results = list(_casting(broker, wanted.cases)), list[CaseResult]()
+    while left and not ENDING.is_set():
+        played = _play_on_a_stage(wanted.home, folder / f"stage-{len(results) + 1:02d}", broker, left, progress)
+        results += played
+        left = left[len(played) :]
+    result = BrokerResult(broker, results, broker_profiles()[broker].silent)
+    if result.is_good and not wanted.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+def _play_on_a_stage(
+    home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], progress: Progress
+) -> list[CaseResult]:
+    """Play cases until one fails: what it left behind would be judged with the next, which gets a stage of its own."""
+    results: list[CaseResult] = []
+    try:
+        with Stage(folder, home, broker, enters=broker not in REFUSED) as stage:
+            for case, instrument in left:
+                results.append(play_case(stage, case, instrument))
+                progress(_line(results[-1]))
+                if results[-1].word == FAILED or ENDING.is_set():
+                    break
+    except UpEnded as error:
+        results.append(_not_started(broker, left[0][0], str(error), folder))
+        progress(_line(results[-1]))
+    except Exception as error:  # noqa: BLE001  a defect of the harness costs one case and not the run
+        seen = (repr(error), *traceback.format_exc().splitlines(), f"logs and books in {folder}")
+        results.append(
+            CaseResult(broker, left[min(len(results), len(left) - 1)][0].name, FAILED, {"unplayed": 1}, seen)
+        )
+        progress(_line(results[-1]))
+    return results
+
+
+def _not_started(broker: str, case: Case, why: str, folder: Path) -> CaseResult:
+    """A stack that does not start at all is what a refused broker may expect, if its name is in the reason."""
+    if broker in REFUSED and broker in why.lower():
+        return CaseResult(broker, case.name, PASSED, {}, ())
+    return CaseResult(broker, case.name, FAILED, {"unplayed": 1}, (why, f"logs and books in {folder}"))
+
+
+def _casting(broker: str, parts: Sequence[str]) -> Iterable[tuple[Case, str]]:
+    """The cases of a broker with the instrument of each."""
+    if broker in REFUSED:
+        return [(Case("entries are refused", refuses_entries, lambda _: ""), f"NSE:{next(iter(SHARES))}")]
+    cast = zip(CASES, itertools.cycle(SHARES), strict=False)
+    chosen = ((case, FUTURE if case.play is carried_night else f"NSE:{share}") for case, share in cast)
+    return [one for one in chosen if not parts or any(part in one[0].name for part in parts)]
+
+
+def play_case(stage: Stage, case: Case, instrument: str) -> CaseResult:
+    """Play a case and judge it by the venue's record; a story that could not go on is a finding as well."""
+    if why := case.needs(stage):
+        return CaseResult(stage.broker, case.name, LEFT_OUT, {}, (why,))
+    stage.begin_case()
+    began, unplayed = time.monotonic(), []
+    try:
+        case.play(stage, instrument)
+    except (Unplayed, OSError) as error:
+        unplayed.append(str(error))
+    stage.compare_ledger(instrument)
+    verdict = stage.judge(instrument)
+    counts = {**verdict.counts, "unplayed": len(unplayed)}
+    lines = [*verdict.lines, *unplayed]
+    word = FAILED if lines else PASSED
+    if lines:
+        lines += [f"books: {stage.books(instrument)}", *stage.alert_lines(), f"logs and books in {stage.folder}"]
+    return CaseResult(stage.broker, case.name, word, counts, lines, time.monotonic() - began)
+
+
+def _line(result: CaseResult) -> str:
+    what = f": {result.lines[0]}" if result.lines else ""
+    return f"{result.broker}: {result.case}: {result.word} ({result.seconds:.0f} s){what}"
