@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mytrading.config.brokers import load_brokers
 from mytrading.config.key_vault import write_private
 from mytrading.config.problems import ConfigurationError, hint, name_key
 from mytrading.config.sources import TOO_DEEP
+from mytrading.messages.brokers import SANDBOX
 from mytrading.messages.enums import Product
 from mytrading.messages.run_config import AccountRole
 from mytrading.messages.text import read_text
@@ -28,17 +30,11 @@ WAIT_S = 60.0
 """A command that changes accounts calls their servers first, which may take so long when one of them is slow."""
 _PAUSE_S = 0.05
 
-BROKERS = (
-    "5paisa", "5paisaxts", "aliceblue", "angel", "compositedge", "definedge", "dhan", "firstock", "flattrade",
-    "fyers", "groww", "iifl", "indiabulls", "indmoney", "kotak", "motilal", "paytm", "pocketful", "samco", "shoonya",
-    "tradejini", "upstox", "wisdom", "zebu", "zerodha",
-)  # fmt: skip
-"""Names that may be given by hand; whatever a server's ping reports is accepted."""
+BROKERS = tuple(name for name in load_brokers() if name != SANDBOX)
+"""OpenAlgo's names of brokers, which may be given by hand; whatever a server's ping reports is accepted."""
 
-_ALIASES = {
-    "angelone": "angel", "compositedgexts": "compositedge", "iiflxts": "iifl", "motilaloswal": "motilal",
-    "wisdomcapitalxts": "wisdom", "wisdomcapital": "wisdom",
-}  # fmt: skip
+_SPELLINGS = {name_key(word): name for name in BROKERS for word in (name, *load_brokers()[name].aliases)}
+"""OpenAlgo's name by each spelling of it or of an alias, without what `name_key` leaves out."""
 
 _HEAD = """\
 # Accounts at OpenAlgo servers, written by `mytrading account add|edit|remove|set-primary|rotate-key`, which keep
@@ -69,8 +65,8 @@ def ws_url_of(host: str) -> str:
 
 def canonical_broker_name(word: str) -> str:
     """Return OpenAlgo's name of a broker in any spelling; `ValueError` suggests the nearest known name."""
-    name = _ALIASES.get(name_key(word), name_key(word))
-    if name not in BROKERS:
+    name = _SPELLINGS.get(name_key(word))
+    if name is None:
         raise ValueError(f"expected a broker's name, found {word!r}{hint(word, BROKERS) or '; leave it out'}")
     return name
 

@@ -18,6 +18,10 @@ SANDBOX = "sandbox"
 """The row of OpenAlgo's own sandbox, which holds in analyze mode whichever broker the server names."""
 
 
+UNNAMED = "unnamed"
+"""What stands for the broker of a server whose ping names none: a broker of no row."""
+
+
 class Standing(StrEnum):
     """Whether live entries may be sent to a broker."""
 
@@ -35,6 +39,8 @@ class TradeQuantity(StrEnum):
     FILL = "fill"
     ORDER = "order"
     """The order's whole quantity on each row: a row proves that something filled, never how much."""
+    NOTHING = "nothing"
+    """The trade book lists orders, refused ones too: a row proves nothing, and none is read."""
     UNKNOWN = "unknown"
     """Not known, so believed no more than `ORDER`."""
 
@@ -70,6 +76,17 @@ class StopMoving(StrEnum):
     """A change is tried, and proven by the order book only, as everywhere."""
 
 
+class MarketForm(StrEnum):
+    """What a MARKET order is when it reaches the broker."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    """A LIMIT at a protected price, if a quote is had, and it may rest."""
+    IOC = "ioc"
+    """What does not fill at once is cancelled."""
+    UNKNOWN = "unknown"
+
+
 class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One broker, by OpenAlgo's own name for it. Words are in lower case, one blank between their parts."""
 
@@ -93,16 +110,42 @@ class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """Words that the order book gives to stops that have triggered, and to no other order."""
     triggered_updates: tuple[str, ...] = ()
     """The same of order updates."""
+    waiting_stop: tuple[str, ...] = ()
+    """Words that the order book gives to a stop that waits for its trigger; empty: not known. Nothing follows from one
+    that other orders bear too."""
+    waiting_stop_updates: tuple[str, ...] = ()
+    """The same of order updates."""
+    stop_type_kept: bool = False
+    """True if the row of a stop that waits names the type SL, so that another type says that it has triggered."""
+    live_ends: tuple[BrokerStatus, ...] = (
+        BrokerStatus.COMPLETE, BrokerStatus.CANCELLED, BrokerStatus.REJECTED, BrokerStatus.EXPIRED,
+    )  # fmt: skip
+    """Ends that the order book may show of an order that lives."""
     updates: bool | None = None
     """False: it has no stream of order updates behind OpenAlgo; None: not known."""
     trade_quantity: TradeQuantity = TradeQuantity.UNKNOWN
     trade_order_id: TradeOrderId = TradeOrderId.UNKNOWN
+    trade_prices: bool = True
+    """False: the prices of trade rows are wrong, and count as not given (0)."""
+    no_ids: tuple[str, ...] = ()
+    """Words that stand in place of an order id, so that several orders bear one."""
     products: Mapping[str, Product] = {}
-    """Names of products in its rows that OpenAlgo leaves as the broker's own."""
+    """Names of products in its rows that OpenAlgo leaves as the broker's own; in upper case, as all names of rows."""
     derivative_products: Mapping[Product, Product] = {}
     """The product under which the books show an F&O order of another one: {NRML: MIS} where NRML comes back as MIS."""
+    products_in_derivatives: Mapping[str, Product] = {}
+    """The names among `products` that mean something else in rows of futures and options."""
+    update_products: bool = False
+    """True if an order update names the product that the order was placed under."""
+    order_type_names: Mapping[str, OrderType] = {}
+    """Names of order types in its rows that are not OpenAlgo's."""
     exchanges: Mapping[str, str] = {}
     """Names of exchanges in its rows that are not OpenAlgo's."""
+    share_suffixes: tuple[str, ...] = ()
+    """Ends of the symbols of shares that the master contract lacks: RELIANCE-EQ is RELIANCE, NSE:TCS-EQ names its
+    exchange too."""
+    orders_joined: bool = True
+    """True if the order book may be joined from several queries, of which a failed one is left out without a word."""
     positions: PositionScope = PositionScope.UNKNOWN
     carried_average: bool = False
     """True if the average price of units carried overnight is that of their purchase."""
@@ -113,6 +156,7 @@ class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """False: an order of which something has filled takes no change."""
     order_types: tuple[OrderType, ...] = (OrderType.MARKET, OrderType.LIMIT, OrderType.SL)
     """Types that reach the broker as what they are, or as a protected form of it."""
+    market_form: MarketForm = MarketForm.UNKNOWN
     broker_stops: bool = True
     """False: an SL order does not reach the broker as a stop."""
     refusal_is_success: tuple[str, ...] = ("place", "cancel", "modify")
@@ -137,8 +181,10 @@ UNLISTED = BrokerRules()
 """The cautious row, of a broker that the table does not list and of one that is not known yet."""
 
 PLAIN = BrokerRules(
-    name=SANDBOX, standing=Standing.READY, updates=True, trade_quantity=TradeQuantity.FILL,
-    trade_order_id=TradeOrderId.ORDER, positions=PositionScope.NET, carried_average=True, stop_move=StopMoving.CHANGE,
+    name=SANDBOX, standing=Standing.READY, waiting_stop=("trigger pending",), waiting_stop_updates=("trigger pending",),
+    stop_type_kept=True, live_ends=(), updates=True, trade_quantity=TradeQuantity.FILL,
+    trade_order_id=TradeOrderId.ORDER, update_products=True, orders_joined=False, positions=PositionScope.NET,
+    carried_average=True, stop_move=StopMoving.CHANGE, order_types=tuple(OrderType), market_form=MarketForm.MARKET,
     refusal_is_success=(), empty_when_failed=(), zero_funds_when_failed=False,
 )  # fmt: skip
 """A broker whose books say what they seem to say: the order machine's default where no table is given."""

@@ -340,12 +340,15 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     brokers: dict[str, BrokerRules] = {}
     """The table of brokers, by OpenAlgo's name."""
 
+    @property
+    def brokers_count(self) -> bool:
+        """True if orders go to a real broker, whose row of the table decides what may be sent and believed."""
+        return self.venue.expected_mode is ServerMode.LIVE and self.venue.kind is VenueKind.OPENALGO
+
     def broker_rules(self, broker: str) -> BrokerRules:
         """Return the row that holds for an account whose server named this broker ("" if it named none yet): in
         analyze mode, and where nothing is sent to a server, that of the sandbox."""
-        if self.venue.expected_mode is ServerMode.ANALYZE or self.venue.kind is not VenueKind.OPENALGO:
-            return self.brokers.get(SANDBOX, PLAIN)
-        return find_broker(self.brokers, broker)
+        return find_broker(self.brokers, broker) if self.brokers_count else self.brokers.get(SANDBOX, PLAIN)
 
     @property
     def shown_instruments(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
+from itertools import cycle
 from random import Random
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -26,11 +27,13 @@ from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE
 from mytrading.adapters.openalgo.rest.order_outcomes import classify_answer
 from mytrading.adapters.openalgo.ws.connection import SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, Tick, depth_of
+from mytrading.config.brokers import load_brokers
 from mytrading.core.webhooks.bodies import redact_body
 from mytrading.core.webhooks.refusals import STATUSES, AlertRefused
 from mytrading.core.webhooks.senders import decode_fields, read_alert
 from mytrading.daemons.feed.rest_quotes import quote_of
 from mytrading.daemons.reconciler.margin_queries import query_margin
+from mytrading.messages.brokers import UNLISTED, BrokerRules
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.enums import Call, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -113,17 +116,17 @@ def test_frames_of_the_market_socket_become_possible_quotes_or_say_why_not() -> 
 
 @pytest.mark.parametrize("name", BOOKS)
 def test_books_are_read_or_refused_and_what_was_read_can_be_reported(name: str) -> None:
-    parse: Callable[[HttpReply], Any] = {
+    parse: Callable[[HttpReply, BrokerRules], Any] = {
         "orderbook": book_parsers.parse_orders,
         "tradebook": book_parsers.parse_trades,
         "positionbook": book_parsers.parse_positions,
-        "funds": lambda answer: book_parsers.parse_funds(answer, "main", 1),
-        "analyzer": book_parsers.parse_analyzer,
+        "funds": lambda answer, _rules: book_parsers.parse_funds(answer, "main", 1),
+        "analyzer": lambda answer, _rules: book_parsers.parse_analyzer(answer),
     }[name]
     read = 0
-    for body in each([BOOKS[name]]):
+    for body, rules in zip(each([BOOKS[name]]), cycle((UNLISTED, *load_brokers().values())), strict=False):
         try:
-            book = parse(answered(body))
+            book = parse(answered(body), rules)
         except ReadFailed as failed:
             assert len(failed.message) < 1000
             continue
@@ -131,7 +134,7 @@ def test_books_are_read_or_refused_and_what_was_read_can_be_reported(name: str) 
         rows = getattr(book, "rows", ())
         for row in rows if isinstance(rows, tuple) else [rows] if rows else []:
             sent(row)
-        sent(getattr(book, "problems", ()))
+        sent((getattr(book, "problems", ()), getattr(book, "unread_rows", ()), getattr(book, "odd_words", ())))
     assert read > CASES / 20
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from mytrading.config.brokers import load_brokers
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ModeSeen, OrderReport, ReadRequest
-from mytrading.messages.run_config import RunConfig, VenueKind
+from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 from tests.kit.feed_process import feed_config
 from tests.kit.order_samples import order_of
 from tests.kit.reconciler_process import Running, reconciler
@@ -41,6 +42,15 @@ def test_start_reads_all_books_and_is_healthy(running: Running) -> None:
     health = running.wait(AccountHealth, lambda level: level.is_healthy and level.stream_up)
     assert health.broker
     running.wait(Heartbeat, lambda beat: beat.ready)
+
+
+def test_each_visit_names_the_broker_that_the_servers_ping_reports(tmp_path: Path, runtime: Path) -> None:
+    with start_simulator(tmp_path / "sim", personality="live", broker="zerodha") as simulator:
+        config = config_of(simulator, tmp_path, runtime, expected_mode=ServerMode.LIVE)
+        with reconciler(msgspec.structs.replace(config, brokers=load_brokers())) as found:
+            found.wait(BooksRead, lambda read: read.positions is not None)
+            assert found.all(ModeSeen)[0].broker == "zerodha", "from the first visit on"
+            found.wait(AccountHealth, lambda level: level.is_healthy and level.broker == "zerodha")
 
 
 def test_order_reaches_the_router_by_stream_and_by_book(running: Running, simulator: RunningSimulator) -> None:

@@ -279,7 +279,7 @@ def _broker(given: str, reported: str) -> str:
         name = account_file.canonical_broker_name(given)
     except ValueError as error:
         fail(USAGE, f"--broker: {error}")
-    if reported and name_key(reported) != name:
+    if reported and name_key(reported) != name_key(name):
         fail(ERROR, f"--broker: the server is logged in at {reported}, found {given}; leave the option out")
     return reported or name
 
@@ -365,7 +365,8 @@ def broker_position_lines(host: str, api_key: str) -> list[str]:
         return [f"the broker's positions cannot be read: {error}"]
     if book.rows is None:
         return [f"the broker's positions cannot be read: {'; '.join(book.problems) or 'no rows'}"]
-    return [f"a row of {name} in the broker's positions cannot be read" for name in book.unread] + [
+    unread = [row.instrument or "an unknown instrument" for row in book.unread_rows]
+    return [f"a row of {name} in the broker's positions cannot be read" for name in unread] + [
         f"the broker shows {row.quantity} {row.instrument} {row.product or ''}".rstrip()
         for row in book.rows
         if row.quantity

@@ -202,7 +202,8 @@ def resolve(
     force: bool = Option(False, "--force", help="Override contradicting evidence (quantity, time or a visible order)."),
     reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Settle an order that is UNKNOWN, PARKED, LOST or GHOST: give its broker id, or state that it was never placed.
+    """Settle an order that is UNKNOWN, PARKED, LOST or GHOST, or that no order book shows: give its broker id, or state
+    that it was never placed.
 
     An order stated as never placed frees its margin; if it appears at the broker after all, it is cancelled.
     """

@@ -13,7 +13,7 @@ from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
 from mytrading.core.oms.exits import broker_stops, claimed_units, flatten
 from mytrading.core.oms.placing import entries, modify
-from mytrading.core.oms.reconcile import order_updates, position_corrections, unknown_orders
+from mytrading.core.oms.reconcile import call_outcomes, order_updates, position_corrections, unknown_orders
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import (
@@ -31,7 +31,7 @@ from mytrading.messages import control
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.order_evidence import Missing, OrderTerms
 from mytrading.messages.orders import ClaimedUnits, Order, Position, Protection, StopMove
 from mytrading.messages.reports import BrokerOrder
 
@@ -385,13 +385,28 @@ def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
     """Bind an order of unknown fate to the broker order an operator names, or give it up; answers the request."""
     if (order := oms.state.orders.get(request.order)) is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
-    elif order.state not in UNRESOLVED | ABSENT:
-        what = f"expected an order that is UNKNOWN, PARKED, LOST or GHOST, found {order.state}: its fate is known"
+    elif order.state not in UNRESOLVED | ABSENT and not _is_missing(order):
+        what = "expected an order that is UNKNOWN, PARKED, LOST or GHOST, or one that no order book shows"
+        what = f"{what}, found {order.state}: its fate is known"
         oms.answer(request.id, what, "")
     elif request.broker_order_id:
         oms.answer(request.id, *_bind(oms, order, request))
     else:
         oms.answer(request.id, *_give_up(oms, order, request))
+
+
+def _is_missing(order: Order) -> bool:
+    """True for an accepted order without fills that no book shows, so that ORDER_MISSING was raised for it."""
+    end = order.evidence.end
+    resting = order.state in (OrderState.ACCEPTED, OrderState.TRIGGERED) and not order.filled_seen
+    return resting and isinstance(end, Missing) and end.reads > 1
+
+
+def _without_id(oms: OrderDecision, order: Order) -> Order:
+    """The order as one of unknown fate, if it had an id that no book shows."""
+    if not _is_missing(order):
+        return order
+    return call_outcomes.unbind_broker_order(oms, order, f"no order book shows {order.broker_order_id}")
 
 
 def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> tuple[str, str]:
@@ -400,6 +415,7 @@ def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -
     row = oms.state.foreign_orders.get((order.account, name))
     if problem or row is None:
         return problem, ""
+    order = _without_id(oms, order)
     appeared = order.state in ABSENT
     message = f"bound by the operator{f': {request.reason}' if request.reason else ''}"
     if order_updates.bind_broker_order(oms, order, name, quantity=row.quantity, message=message) is None:
@@ -436,6 +452,7 @@ def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested
     if in_view and not request.force:
         names = ", ".join(row.broker_order_id for row in in_view)
         return f"broker order {names} may be this one: bind it with --broker-order, or --force if it is not", ""
+    order = _without_id(oms, order)
     # What stands there now is not this order: only what is first seen after this moment can be.
     call = replace(order.call, began_machine_ns=oms.machine) if in_view else order.call
     evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)

@@ -51,8 +51,8 @@ _AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.INITIALIZED: frozenset({S.SUBMITTED, S.DENIED, S.CANCELLED, S.EXPIRED}),
     S.SUBMITTED: _AT_BROKER | {S.INITIALIZED, S.UNKNOWN, S.PARKED, S.RECORDED},
-    S.ACCEPTED: _AT_BROKER - {S.ACCEPTED},
-    S.TRIGGERED: _AT_BROKER - {S.TRIGGERED},
+    S.ACCEPTED: (_AT_BROKER - {S.ACCEPTED}) | {S.UNKNOWN},
+    S.TRIGGERED: (_AT_BROKER - {S.TRIGGERED}) | {S.UNKNOWN},
     S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED, S.ACCEPTED, S.TRIGGERED}),
     S.UNKNOWN: _AT_BROKER | {S.LOST, S.GHOST, S.PARKED},
     S.PARKED: _AT_BROKER | {S.GHOST},
@@ -65,7 +65,9 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.DENIED: frozenset(),
     S.RECORDED: frozenset(),
 }
-"""Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded."""
+"""Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded.
+An accepted order becomes UNKNOWN only if its id proves to be none: one that several orders bear, or that no book shows
+and an operator settles."""
 
 
 class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):

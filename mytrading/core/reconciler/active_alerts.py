@@ -29,7 +29,9 @@ class AccountProblems:
     odd: str = ""
     """Oddities in books that were read."""
     odd_rows: bool = False
-    """Rows of the books could not be read."""
+    """Rows of the books could not be read, and may be of ours."""
+    unread_rows: int = 0
+    """Rows of the books that could not be read, ours or not."""
     mode: str = ""
 
 
@@ -52,7 +54,12 @@ def active_alerts(account: str, found: AccountProblems) -> dict[Subject, ActiveA
         text = f"{found.unread}; entries wait, stops stay, exits close once the books are read; see `mytrading doctor`"
         active["BOOKS_UNREAD", account] = ActiveAlert(critical, text)
     if found.odd:
-        active["BOOKS_ODD", account] = ActiveAlert(critical if found.odd_rows else warning, found.odd)
+        text = found.odd
+        if found.odd_rows:
+            text = f"{text}; what these rows hide is unknown: entries and corrections wait, exits go on"
+        elif found.unread_rows:
+            text = f"{text}; none of them is of an order of ours: all goes on"
+        active["BOOKS_ODD", account] = ActiveAlert(critical if found.odd_rows else warning, text)
     if found.mode:
         active["SERVER_MODE", account] = ActiveAlert(critical, found.mode)
     return active

@@ -14,9 +14,11 @@ from mytrading.adapters.openalgo.rest.client import SECONDS, Deadline, OpenAlgoC
 from mytrading.adapters.openalgo.rest.retry import LOUD_NS
 from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
 from mytrading.core.active_alerts import ActiveAlert, Subject
+from mytrading.core.reconciler.account_view import AccountView
 from mytrading.core.reconciler.active_alerts import AccountProblems, active_alerts
 from mytrading.core.reconciler.read_plan import HealthTracker, OrderLevels, ReadJob, ReadPlan, ReadRules, broker_held
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequest
 from mytrading.messages.run_config import AccountRun, Windows
@@ -44,7 +46,9 @@ class AccountListener:
         monitor: PerformanceMonitor,
         wake: Callable[[], None],
         market_now: Callable[[], int],
+        broker_rules: Callable[[], BrokerRules | None] = lambda: PLAIN,
     ) -> None:
+        """`broker_rules` gives the row that holds for the server's broker; None: not yet known, no book is read."""
         self.name = account.id
         self.visits = self.updates = 0
         self._run, self._expected = account, expected_mode
@@ -54,6 +58,8 @@ class AccountListener:
         self.plan = ReadPlan(account.id, read_rules(windows))
         self._health = HealthTracker(account.id, read_rules(windows))
         self._levels = OrderLevels()
+        self._view = AccountView()
+        self._broker_rules = broker_rules
         self._problems = AccountProblems()
         self._edge = Edge(f"account {account.id}", "the books are read instead", alerts)
         self._malformed = self._missed = 0
@@ -62,13 +68,19 @@ class AccountListener:
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
             f"reconciler.{account.id}", 2, self._reader, BookReader.read_books, self._failed, wake
         )
-        self.stream = OrderUpdates(account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake)
+        self.stream = OrderUpdates(
+            account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake, self._rules
+        )
         self.stream.start()
 
     def _reader(self) -> BookReader:
         run = self._run
         client, beside = (OpenAlgoClient(run.rest_url, run.api_key, machine_now, self._deadlines) for _ in range(2))
-        return BookReader(client, beside, self.name, self._expected, machine_now)
+        return BookReader(client, beside, self.name, self._expected, machine_now, self._rules)
+
+    def _rules(self) -> BrokerRules:
+        """The row that holds now; the cautious one while the broker is not known."""
+        return self._broker_rules() or UNLISTED
 
     def _failed(self, job: ReadJob, error: Exception) -> Visit:
         now = machine_now()
@@ -87,11 +99,14 @@ class AccountListener:
 
     def on_router_order(self, order: Order) -> None:
         """Compare a router's order with the order stream; an update that it lacks is sent to the router again."""
+        self._view.on_router_order(order)
         if (level := self._levels.on_router_order(order)) is not None:
             self._report(level)
 
     def start_if_due(self, machine_ns: int) -> None:
-        """Start the next read of the books if one is due."""
+        """Start the next read of the books if one is due, and it is known how to read them."""
+        if self._broker_rules() is None:
+            return
         if (job := self.plan.take_next_job(machine_ns)) is not None:
             self._workers.submit(job)
 
@@ -135,8 +150,11 @@ class AccountListener:
             right, why = visit.mode.expected if visit.mode else None, "; ".join(visit.problems[:1])
             self._health.on_read(visit.job, visit.books, right, self.stream.broker, why)
             self._levels.drop_shown_by(visit.books)
+            self._view.on_books(visit.books)
             if (found := broker_held(visit.books, self._market_now())) is not None:
                 self._publish(found)
+        if visit.funds is not None and (why := self._view.why_zeros(visit.funds, self._rules())):
+            visit = visit._replace(funds=None, problems=(*visit.problems, why))
         if visit.funds is not None:
             self._funds = visit.funds
             self._publish(visit.funds)
@@ -170,7 +188,10 @@ class AccountListener:
         found.unread = "" if read or void else problem
         if found.unread:
             return
-        found.odd, found.odd_rows = problem, bool(visit.books.unread)
+        words = self._view.words_to_tell(visit.odd_words)
+        found.odd = "; ".join((*problems, *words)[:3])
+        found.unread_rows = len(books.unread_rows)
+        found.odd_rows = any(self._view.concerns(row) for row in books.unread_rows)
         if visit.mode is not None:
             found.mode = "" if visit.mode.expected else visit.mode.message
 

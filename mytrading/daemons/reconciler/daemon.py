@@ -9,15 +9,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.reconciler.active_alerts import STATE_ALERTS
 from mytrading.daemons.reconciler.account import AccountListener
 from mytrading.daemons.reconciler.margin_queries import MarginQueries
 from mytrading.daemons.reconciler.pings import AccountPings
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.reports import AccountHealth, MarginRequest, ReadRequest
+from mytrading.messages.reports import AccountHealth, MarginRequest, ModeSeen, ReadRequest
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.lockstep import Progress
@@ -56,14 +59,14 @@ class Reconciler(Daemon):
         self.every(REPEAT_S, self._each_second)
         if self.config.venue.kind is VenueKind.DRY_RUN:
             return
-        report, publish = partial(self._reports.send, self.name), self._status.send
+        publish = self._status.send
         mode, wake = self.config.venue.expected_mode.value, self.wake
         for account in self.config.order_accounts:
             name = account.id
             self._margins[name] = MarginQueries(account, partial(publish, name), wake)
             self._listeners[name] = AccountListener(
-                account, mode, self.config.windows, report, partial(self._publish_account, name), self.alerts,
-                self.monitor, wake, self.clock.now,
+                account, mode, self.config.windows, partial(self._report, name), partial(self._publish_account, name),
+                self.alerts, self.monitor, wake, self.clock.now, partial(self._broker_rules, name),
             )  # fmt: skip
             if not self.lock_step:
                 self._pings[name] = AccountPings(account, self.config, wake)
@@ -75,6 +78,20 @@ class Reconciler(Daemon):
         self.subscribe("control", self._on_control)
         self.every(LOOK_S, self._look)
         self._look(machine_now())
+
+    def _broker_rules(self, account: str) -> BrokerRules | None:
+        """The row of the table that holds for an account; None until its server's first ping has ended, if that is to
+        name the broker: words are right from the first read on."""
+        pings = self._pings.get(account)
+        if pings is None or not self.config.brokers_count:
+            return self.config.broker_rules("")
+        return self.config.broker_rules(pings.broker) if pings.has_ended else None
+
+    def _report(self, account: str, message: Any) -> None:
+        """Send a report of a listener to the router; the mode that its server showed with the broker its pings name."""
+        if isinstance(message, ModeSeen) and account in self._pings:
+            message = replace(message, broker=self._pings[account].broker)
+        self._reports.send(self.name, message)
 
     def _publish_account(self, account: str, message: Any) -> None:
         """Publish reports of a listener; the account's health with that of its pings."""

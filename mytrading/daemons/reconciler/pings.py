@@ -19,6 +19,7 @@ from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.feed.ping_monitor import PingBook
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import UNNAMED
 from mytrading.messages.enums import Severity
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig
@@ -60,7 +61,7 @@ class AccountPings:
         try:
             pong = endpoints.ping(client)
             right = not self._mode_counts or endpoints.analyzer(client).mode == self._expected
-            return _Pong("", pong.broker or "unnamed", right)
+            return _Pong("", pong.broker.strip().lower() or UNNAMED, right)
         except (TransportFailed, OpenAlgoError) as error:
             return _Pong(str(error))
 
@@ -102,8 +103,21 @@ class AccountPings:
         except OSError as error:  # a full disk must not end the reconciler
             get_logger("reconciler").error("reconciler.audit_lost", account=self.name, problem=str(error))
 
+    @property
+    def broker(self) -> str:
+        """OpenAlgo's name of the broker by the last answered ping; empty before the first."""
+        return self._pings.health.broker
+
+    @property
+    def has_ended(self) -> bool:
+        """True once a ping was answered or has failed."""
+        return bool(self._pings.health.broker) or self._pings.health.failures > 0
+
     def with_ping_state(self, health: AccountHealth) -> AccountHealth:
-        """Return `health` (by the account's books) with `ping_down` set and a message if its pings fail."""
+        """Return `health` (by the account's books) with the broker that pings named, and with `ping_down` set and a
+        message if they fail."""
+        if self.broker != health.broker:
+            health = msgspec.structs.replace(health, broker=self.broker)
         if not self._pings.is_down:
             return health
         return msgspec.structs.replace(health, ping_down=True, message=health.message or self._pings.health.message)

@@ -1,14 +1,15 @@
 """The broker's books as messages: order book, trade book, position book, funds, and single order updates.
 
 Brokers differ in numbers (text or not), in names of fields, forms of time and status words (`broker_quirks`) and in
-what they leave out. A book that is missing or makes no sense is None, "unknown", never an empty book, because an
-empty book says flat.
+what they leave out; what one of them says differently is in its row of the table of brokers. A book whose list is
+missing is None, "unknown", never an empty book, because an empty book says flat; a row that cannot be read is passed on
+with what of it could, and spoils no other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -18,31 +19,38 @@ from mytrading.adapters.openalgo.rest import broker_quirks as quirks
 from mytrading.adapters.openalgo.rest.client import HttpReply
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_ID
-from mytrading.core.instruments.symbology import instrument_id
+from mytrading.core.instruments.symbology import instrument_id, split_id
 from mytrading.core.reconciler.read_plan import merge_order_rows
+from mytrading.messages.brokers import PLAIN, BrokerRules, PositionScope, TradeQuantity
 from mytrading.messages.codec import UNREADABLE
-from mytrading.messages.enums import OrderType, Product, Side
-from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
+from mytrading.messages.enums import Side
+from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds, UnreadRow
 from mytrading.messages.text import shown
 
 T = TypeVar("T")
-E = TypeVar("E", bound=StrEnum)
 N = TypeVar("N", int, float)
 
 _MOST_TEXT = 300
 
 
 class Book(NamedTuple, Generic[T]):
-    """A parsed book: `rows` None means unknown; `unread` are instruments of rows that could not be read.
+    """A parsed book: the rows that could be read, None if the list itself could not, and those that could not.
 
-    `realised` is the day's realised profit (rupees) where a position book totals it, as in analyzer mode.
+    `realised` is the day's realised profit (rupees) where a position book totals it, as in analyzer mode. `odd_words`
+    are status words of the order book that are in no table, each with the ids of the orders that bear it.
     """
 
     rows: T | None
     problems: tuple[str, ...] = ()
     mode: str = ""
-    unread: tuple[str, ...] = ()
+    unread_rows: tuple[UnreadRow, ...] = ()
     realised: float | None = None
+    odd_words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The instruments of rows that could not be read, as far as they are known."""
+        return tuple(dict.fromkeys(row.instrument for row in self.unread_rows if row.instrument))
 
 
 class _Envelope(msgspec.Struct):
@@ -56,42 +64,46 @@ class _BadRow(ValueError):
     """A row that cannot be read; the text names the field."""
 
 
-class _NotOurs(Exception):
-    """A row that cannot concern an order of ours (say a product we never use): reported, and left out."""
-
-
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
-    """Parse an `/orderbook` answer; the instrument of an unreadable row goes to `unread`, and `rows` is None if that is
-    unreadable too. Raises `ReadFailed`."""
+def parse_orders(answer: HttpReply, rules: BrokerRules = PLAIN) -> Book[tuple[BrokerOrder, ...]]:
+    """Parse an `/orderbook` answer by the row of its broker. Raises `ReadFailed`."""
     envelope = decode_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
-    book = _book(envelope, rows, "orders", parse_order)
-    listed = book.rows or ()
-    orders = merge_order_rows(listed)
-    unknown = sorted({order.status_text for order in listed if quirks.is_unknown_status(order.status_text)})
-    advice = "such orders count as live; look at them at the broker"
-    problems = [*book.problems, *(f"order status {word!r} is unknown: {advice}" for word in unknown)]
-    if repeated := len(listed) - len(orders):
-        problems.append(f"{repeated} rows are of orders that stand above already: the furthest along counts")
-    return book._replace(rows=None if book.rows is None else orders, problems=tuple(problems))
+    book = _book(envelope, rows, "orders", partial(parse_order, rules=rules), rules)
+    if book.rows is None:
+        return book
+    orders, problems = merge_order_rows(book.rows), book.problems
+    if repeated := len(book.rows) - len(orders):
+        problems += (f"{repeated} rows are of orders that stand above already: the furthest along counts",)
+    odd: dict[str, tuple[str, ...]] = {}
+    for order in book.rows:
+        if quirks.is_unknown_status(order.status_text, rules):
+            odd[order.status_text] = (*odd.get(order.status_text, ()), order.broker_order_id)
+    return book._replace(rows=orders, problems=problems, odd_words=tuple(sorted(odd.items())))
 
 
-def parse_trades(answer: HttpReply) -> Book[tuple[BrokerTrades, ...]]:
-    """Parse a `/tradebook` answer into trades summed per order. Raises `ReadFailed`."""
+def parse_trades(answer: HttpReply, rules: BrokerRules = PLAIN) -> Book[tuple[BrokerTrades, ...]]:
+    """Parse a `/tradebook` answer into trades summed per order; into none where its rows prove nothing. Raises
+    `ReadFailed`."""
     envelope = decode_envelope(answer)
-    book = _book(envelope, envelope.data, "trades", _trade)
-    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread)
+    book = _book(envelope, envelope.data, "trades", partial(_trade, rules=rules), rules)
+    if rules.trade_quantity is TradeQuantity.NOTHING and book.rows is not None:
+        return Book((), (), book.mode)
+    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread_rows)
 
 
-def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
-    """Parse a `/positionbook` answer, closed rows (quantity 0) included. Raises `ReadFailed`."""
+def parse_positions(answer: HttpReply, rules: BrokerRules = PLAIN) -> Book[tuple[BrokerPosition, ...]]:
+    """Parse a `/positionbook` answer, closed rows (quantity 0) included. Rows that are alike are one where the broker
+    joins lists, as a position may be in both. Raises `ReadFailed`."""
     envelope = decode_envelope(answer)
     total = envelope.total_today_realized_pnl
     realised = float(total) if isinstance(total, int | float) and -MOST_COUNT <= total <= MOST_COUNT else None
-    return _book(envelope, envelope.data, "positions", _position_row)._replace(realised=realised)
+    book = _book(envelope, envelope.data, "positions", partial(_position_row, rules=rules), rules)
+    if rules.positions is PositionScope.PARTIAL and book.rows is not None:
+        book = book._replace(rows=tuple(dict.fromkeys(book.rows)))
+    return book._replace(realised=realised)
 
 
 def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]:
@@ -135,19 +147,21 @@ def decode_envelope(answer: HttpReply) -> _Envelope:
     return envelope
 
 
-def parse_order(row: dict[str, Any]) -> BrokerOrder:
-    """Parse one order of a book, or of an `order_update` frame. Raises `ValueError` naming the wrong field."""
-    quantity, status = _units(row, "quantity"), _text(row, "order_status")
+def parse_order(row: dict[str, Any], rules: BrokerRules = PLAIN, *, update: bool = False) -> BrokerOrder:
+    """Parse one order of a book, or (`update`) of an `order_update` frame. Raises `ValueError` naming the wrong
+    field."""
+    quantity, status, instrument = _units(row, "quantity"), _text(row, "order_status"), _instrument(row, rules)
+    product, exchange = quirks.field_value(row, "product"), split_id(instrument)[0]
     return BrokerOrder(
-        broker_order_id=_order_id(row),
-        instrument=_instrument(row),
-        side=_word(row, "action", Side),
+        broker_order_id=_order_id(row, rules),
+        instrument=instrument,
+        side=_side(row),
         quantity=quantity,
-        status=quirks.status_of(status),
-        product=_maybe_word(row, "product", Product),
+        status=quirks.status_of(status, rules, update=update),
+        product=quirks.order_product_of(product, exchange, rules, update=update),
         filled=_or_none(_units, row, "filled_quantity"),
         average_price=_or_none(_number, row, "average_price"),
-        order_type=_maybe_word(row, "pricetype", OrderType),
+        order_type=quirks.order_type_of(quirks.field_value(row, "pricetype"), rules),
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
         status_text=status,
@@ -157,37 +171,53 @@ def parse_order(row: dict[str, Any]) -> BrokerOrder:
     )
 
 
-def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, Any]], T]) -> Book[tuple[T, ...]]:
-    """The rows that can be read, with the instruments of those that cannot; None if one says not even that much."""
+def _book(
+    envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, Any]], T], rules: BrokerRules
+) -> Book[tuple[T, ...]]:
+    """The rows that can be read, and what can be told of the others; None if there is no list of rows."""
     mode = shown(envelope.mode or "")
     if not isinstance(rows, list):
         return Book(None, (f"{name}: expected a list, found {type(rows).__name__}",), mode)
     parsed: list[T] = []
     problems: list[str] = []
-    unread: list[str] = []
-    whole = True
+    unread: list[UnreadRow] = []
     for number, row in enumerate(rows):
+        fields = row if isinstance(row, dict) else {}
+        if row is None or (isinstance(row, dict) and _is_no_row(row, name)):
+            continue
         try:
-            parsed.append(parse(row if isinstance(row, dict) else {}))
-        except _NotOurs as reason:
-            problems.append(f"{name} row {number} left out: {reason}")
+            parsed.append(parse(fields))
         except (_BadRow, *UNREADABLE) as problem:
+            if name == "positions" and _or_none(partial(_units, signed=True), fields, "quantity") == 0:
+                continue  # whatever it is of, nothing is held
             problems.append(f"{name} row {number}: {problem}")
-            try:
-                unread.append(_instrument(row if isinstance(row, dict) else {}))
-            except _BadRow:
-                whole = False
-    return Book(tuple(parsed) if whole else None, tuple(problems), mode, tuple(dict.fromkeys(unread)))
+            unread.append(_unread_row(fields, name, str(problem), rules))
+    return Book(tuple(parsed), tuple(problems), mode, tuple(unread))
 
 
-def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
+def _is_no_row(row: dict[str, Any], name: str) -> bool:
+    """True for a row without id, symbol and quantity, by which some brokers say that there is none."""
+    empty = quirks.is_blank(quirks.field_value(row, "quantity")) and quirks.is_blank(row.get("symbol"))
+    return empty and (name == "positions" or quirks.is_blank(quirks.field_value(row, "orderid")))
+
+
+def _unread_row(row: dict[str, Any], name: str, problem: str, rules: BrokerRules) -> UnreadRow:
+    try:
+        instrument = _instrument(row, rules)
+    except _BadRow:
+        instrument = ""
+    order = "" if name == "positions" else quirks.order_id_of(quirks.field_value(row, "orderid"), rules)
+    return UnreadRow(book=name, broker_order_id=order, instrument=instrument, problem=shown(problem, _MOST_TEXT))
+
+
+def _trade(row: dict[str, Any], rules: BrokerRules) -> tuple[str, BrokerTrades]:
     quantity, price = _units(row, "quantity"), _number(row, "average_price")
     trade = BrokerTrades(
-        broker_order_id=_order_id(row),
-        instrument=_instrument(row),
-        side=_word(row, "action", Side),
+        broker_order_id=_order_id(row, rules),
+        instrument=_instrument(row, rules),
+        side=_side(row),
         quantity=quantity,
-        value=quantity * price,
+        value=quantity * price if rules.trade_prices else 0.0,
     )
     return _text(row, "tradeid").strip(), trade
 
@@ -206,15 +236,13 @@ def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades,
     return tuple(totals.values())
 
 
-def _position_row(row: dict[str, Any]) -> BrokerPosition:
-    product = _maybe_word(row, "product", Product)
+def _position_row(row: dict[str, Any], rules: BrokerRules) -> BrokerPosition:
+    instrument, found = _instrument(row, rules), row.get("product")
+    product = quirks.product_of(found, split_id(instrument)[0], rules)
     if product is None:
-        found = row.get("product")
-        if isinstance(found, str) and found:
-            raise _NotOurs(f"product {_shown(found)}")
         raise _BadRow(f"product is {_shown(found)}")
     return BrokerPosition(
-        instrument=_instrument(row),
+        instrument=instrument,
         product=product,
         quantity=_units(row, "quantity", signed=True),
         average_price=_number(row, "average_price", 0.0),
@@ -222,12 +250,9 @@ def _position_row(row: dict[str, Any]) -> BrokerPosition:
     )
 
 
-def _order_id(row: dict[str, Any]) -> str:
+def _order_id(row: dict[str, Any], rules: BrokerRules) -> str:
     found = quirks.field_value(row, "orderid")
-    if isinstance(found, bool) or not isinstance(found, str | int):
-        raise _BadRow(f"orderid is {_shown(found)}")
-    name = shown(found, MOST_ID + 1).strip()
-    if not 0 < len(name) <= MOST_ID:
+    if not (name := quirks.order_id_of(found, rules)):
         raise _BadRow(f"orderid is {_shown(found)}")
     return name
 
@@ -240,26 +265,24 @@ def _shown(found: Any) -> str:
     return shown(found if isinstance(found, int | float) else [found], 80)
 
 
-def _instrument(row: dict[str, Any]) -> str:
+def _instrument(row: dict[str, Any], rules: BrokerRules) -> str:
     exchange, symbol = row.get("exchange"), row.get("symbol")
-    if not isinstance(exchange, str) or not isinstance(symbol, str) or not exchange or not symbol:
+    if not isinstance(symbol, str) or quirks.is_blank(symbol):
         raise _BadRow(f"exchange and symbol are {_shown(exchange)} and {_shown(symbol)}")
-    if len(exchange) + len(symbol) > MOST_ID:
-        raise _BadRow(f"exchange and symbol have {len(exchange) + len(symbol)} characters")
-    return instrument_id(exchange, symbol)
+    place, name = quirks.contract_of(exchange if isinstance(exchange, str) else "", symbol, rules)
+    if place not in quirks.EXCHANGES or not name:
+        raise _BadRow(f"exchange and symbol are {_shown(exchange)} and {_shown(symbol)}")
+    if len(place) + len(name) > MOST_ID:
+        raise _BadRow(f"exchange and symbol have {len(place) + len(name)} characters")
+    return instrument_id(place, name)
 
 
-def _word(row: dict[str, Any], name: str, kind: type[E]) -> E:
-    if (found := _maybe_word(row, name, kind)) is None:
-        raise _BadRow(f"{name} is {_shown(quirks.field_value(row, name))}")
-    return found
-
-
-def _maybe_word(row: dict[str, Any], name: str, kind: type[E]) -> E | None:
+def _side(row: dict[str, Any]) -> Side:
+    found = quirks.field_value(row, "action")
     try:
-        return kind(str(quirks.field_value(row, name)).upper())
+        return Side(str(found).strip().upper())
     except ValueError:
-        return None
+        raise _BadRow(f"action is {_shown(found)}") from None
 
 
 def _number(row: dict[str, Any], name: str, default: float | None = None) -> float:

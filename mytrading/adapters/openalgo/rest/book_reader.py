@@ -20,7 +20,8 @@ from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.order_outcomes import mode_of
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.core.reconciler.read_plan import ReadJob
-from mytrading.messages.reports import BooksRead, Funds, ModeSeen
+from mytrading.messages.brokers import PLAIN, BrokerRules
+from mytrading.messages.reports import BooksRead, Funds, ModeSeen, UnreadRow
 from mytrading.messages.run_config import ServerMode
 
 _SILENT_MOST = 3
@@ -43,33 +44,41 @@ class Visit(NamedTuple):
     problems: tuple[str, ...]
     patience_ns: int = 0
     refused: bool = False
+    odd_words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Status words of the order book that are in no table, each with the ids of the orders that bear it."""
 
 
 @dataclass(slots=True)
 class BookReader:
-    """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits."""
+    """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits.
+
+    `rules` gives the row of the table that holds for the server's broker at the time of a visit.
+    """
 
     client: http.OpenAlgoClient
     beside: http.OpenAlgoClient
     account: str
     expected_mode: str
     machine_now: Callable[[], int]
+    rules: Callable[[], BrokerRules] = lambda: PLAIN
     _problems: list[str] = field(default_factory=list, init=False)
     _modes: list[str] = field(default_factory=list, init=False)
-    _unread: set[str] = field(default_factory=set, init=False)
+    _unread: list[UnreadRow] = field(default_factory=list, init=False)
+    _odd_words: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), init=False)
     _answers: int = field(default=0, init=False)
     _books: int = field(default=0, init=False)
     _refused: int = field(default=0, init=False)
     _silent: int = field(default=0, init=False)
     _patience: int = field(default=0, init=False)
     _realised: float | None = field(default=None, init=False)
+    _rules: BrokerRules = field(default=PLAIN, init=False)
 
     def read_books(self, job: ReadJob) -> Visit:
         """Read the books (orders, trades, positions, funds) that `job` lists; the result tells failures too."""
         return replace(self)._read_all(job)
 
     def _read_all(self, job: ReadJob) -> Visit:
-        began = self.machine_now()
+        began, self._rules = self.machine_now(), self.rules()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         trades = self._mode_and_trades(job)
         totals = job.funds and self.expected_mode == ServerMode.ANALYZE
@@ -88,10 +97,13 @@ class BookReader:
             trades=trades if right else None,
             positions=positions if right and job.positions else None,
             asked_by=job.asked_by,
-            unread=tuple(sorted(self._unread)),
+            unread=tuple(sorted({row.instrument for row in self._unread if row.instrument})),
+            unread_rows=tuple(self._unread),
         )
         refused = bool(self._refused) and not self._books
-        return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused)
+        return Visit(
+            job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused, self._odd_words
+        )
 
     def _mode_and_trades(self, job: ReadJob) -> Any:
         """Ask for the mode, then for the trade book; for both at once where the order book was answered."""
@@ -107,11 +119,11 @@ class BookReader:
         self._take_mode(self._call("analyzer", begun))
         return trades
 
-    def _book(self, endpoint: str, parse: Callable[[http.HttpReply], books.Book[Any]]) -> Any:
+    def _book(self, endpoint: str, parse: Callable[[http.HttpReply, BrokerRules], books.Book[Any]]) -> Any:
         if (answer := self._call(endpoint)) is None:
             return None
         try:
-            book = parse(answer)
+            book = parse(answer, self._rules)
         except ReadFailed as error:
             self._refused += error.status in (401, 403)
             hint = "; check the API key, and that the server is logged in at the broker" if error.status == 403 else ""
@@ -121,7 +133,8 @@ class BookReader:
         self._books += 1
         self._realised = book.realised if endpoint == "positionbook" else self._realised
         self._problems += book.problems
-        self._unread |= set(book.unread)
+        self._unread += book.unread_rows
+        self._odd_words += book.odd_words
         if book.mode or endpoint in _SAY_MODE:
             self._modes.append(mode_of(book.mode))
         return book.rows
@@ -132,7 +145,7 @@ class BookReader:
         In analyzer mode the server's funds lose realised amounts (2.0.2.1: seen in November 2026), its book does not.
         """
         found: Funds | None = self._book(
-            "funds", lambda answer: books.parse_funds(answer, self.account, answer.ended_ns)
+            "funds", lambda answer, _rules: books.parse_funds(answer, self.account, answer.ended_ns)
         )
         if found is None or self._realised is None or self.expected_mode != ServerMode.ANALYZE:
             return found

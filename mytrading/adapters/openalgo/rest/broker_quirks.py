@@ -1,7 +1,7 @@
-"""Differences of brokers behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
+"""Words, names, ids and times in rows of brokers behind OpenAlgo: the common tables, and how a broker's row is applied.
 
-Add a broker's habit here, never a branch there. A broker's time is shown and never decides anything: it has no zone,
-counts whole seconds, and at many brokers moves with every change of the order.
+What one broker says belongs in its row of the table of brokers, never in a branch. A broker's time is shown and never
+decides anything: it has no zone, counts whole seconds, and at many brokers moves with every change of the order.
 """
 
 from __future__ import annotations
@@ -12,34 +12,49 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from mytrading.adapters.openalgo.rest.numbers import MOST_ID
+from mytrading.core.instruments.symbology import INDEX_EXCHANGES
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.core.time import IST, SECOND
-from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.brokers import PLAIN, BrokerRules
+from mytrading.messages.enums import BrokerStatus, OrderType, Product
 from mytrading.messages.orders import TRIGGER_CROSSED
+from mytrading.messages.text import shown
 
 _WORDS: Mapping[BrokerStatus, tuple[str, ...]] = {
-    # pending: Dhan, mStock, 5paisa; part traded: Dhan; partially executed: 5paisa
     BrokerStatus.OPEN: (
-        "open", "pending", "part traded", "partially executed", "partially filled", "modified", "not modified",
-        "not cancelled",
+        "open", "pending", "part traded", "partially executed", "partially filled", "modified", "new", "replaced",
+        "not modified", "not cancelled", "modify rejected", "cancel rejected",
     ),
     BrokerStatus.TRIGGER_PENDING: ("trigger pending",),
     BrokerStatus.COMPLETE: ("complete", "completed", "traded", "fully executed", "executed", "filled"),
-    BrokerStatus.CANCELLED: ("cancelled", "canceled", "cancelled after market order"),
+    BrokerStatus.CANCELLED: ("cancelled", "canceled", "cancelled after market order", "cancelled amo"),
     BrokerStatus.REJECTED: ("rejected", "rejected by exch", "rejected by 5p"),
     BrokerStatus.EXPIRED: ("expired",),
 }  # fmt: skip
-"""Lower case, one blank between words (Firstock writes underscores, Upstox blanks, Angel none or hyphens)."""
+"""Words that mean the same at every broker that uses them; its row of the table of brokers holds the others. Whole
+words only: no end is told from a part of one, since PendingCancel and not cancelled are of orders that live."""
 
-# transit: Dhan; unknown: Fyers, Pocketful; put order req received: Angel, Upstox
 PASSING = frozenset((
-    "", "transit", "unknown", "put order req received", "validation pending", "open pending",
-    "modify validation pending", "modify pending", "cancel pending", "after market order req received",
-    "modify after market order req received",
+    "", "transit", "put order req received", "validation pending", "open pending", "modify validation pending",
+    "modify pending", "cancel pending", "pending new", "pending replace", "pending cancel", "after market order",
+    "after market order req received", "modify after market order req received", "amo req received",
 ))  # fmt: skip
 """Known words of a state on its way: live like unknown ones, and no answer to a change that is under way."""
 
 STATUSES: Mapping[str, BrokerStatus] = {word: status for status, words in _WORDS.items() for word in words}
+
+_NO_IDS = frozenset(("", "none", "null", "nan", "undefined", "0", "0.0"))
+"""What stands in place of an order id where a broker gave none."""
+EXCHANGES = frozenset((
+    "NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCDEX", "NCO", "NSE_INDEX", "BSE_INDEX", "MCX_INDEX",
+    "GLOBAL_INDEX", "CRYPTO",
+))  # fmt: skip
+"""OpenAlgo's names. A row under another name may be of any exchange of the same house, say NSE_FO, and so of a contract
+that we hold under NFO: it is no other contract."""
+_SHARES = frozenset(INDEX_EXCHANGES)
+"""Exchanges whose contracts are shares; on all others they are futures and options."""
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 _CROSSED = re.compile(
@@ -57,19 +72,83 @@ def with_refusal_code(text: str) -> str:
     return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
 
 
-def status_of(text: str) -> BrokerStatus:
-    """Map a broker's status word to `BrokerStatus`; a transient or unknown one is OTHER, which counts as live."""
-    return STATUSES.get(_plain(text), BrokerStatus.OTHER)
+def status_of(text: str, rules: BrokerRules = PLAIN, *, update: bool = False) -> BrokerStatus:
+    """Map a status word of the order book, or of an order `update`, to `BrokerStatus` by the broker's row, then by the
+    common words; a transient or unknown one is OTHER, which counts as live."""
+    word = plain_word(text)
+    if word in (rules.triggered_updates if update else rules.triggered_book):
+        return BrokerStatus.TRIGGERED
+    own = rules.update_words if update else rules.book_words
+    return own.get(word) or STATUSES.get(word, BrokerStatus.OTHER)
 
 
-def is_unknown_status(text: str) -> bool:
-    """True if a broker's status word is in no table, so that an operator must look at it."""
-    word = _plain(text)
-    return word not in STATUSES and word not in PASSING
+def is_unknown_status(text: str, rules: BrokerRules = PLAIN) -> bool:
+    """True if a status word of the order book is in no table, so that an operator must look at it."""
+    word = plain_word(text)
+    return not (word in STATUSES or word in PASSING or word in rules.book_words or word in rules.triggered_book)
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+def plain_word(text: str) -> str:
+    """Return a broker's word in lower case with one blank between its parts: PartiallyFilled and PARTIALLY_FILLED are
+    `partially filled`."""
+    return " ".join(_CAMEL.sub(" ", text).lower().replace("_", " ").replace("-", " ").split())
+
+
+def order_id_of(found: Any, rules: BrokerRules = PLAIN) -> str:
+    """Return an order id as text, whatever the broker's type; empty for what is none: a bool, a fraction, a page of
+    text, `None`, `null`, 0, and what the broker's row lists."""
+    if isinstance(found, bool) or not isinstance(found, str | int):
+        return ""
+    name = shown(found, MOST_ID + 1).strip()
+    return "" if len(name) > MOST_ID or name.lower() in _NO_IDS or name.lower() in rules.no_ids else name
+
+
+def is_blank(found: Any) -> bool:
+    """True if a field of a row is null, empty or zero, in any form of it."""
+    if isinstance(found, str):
+        text = found.strip().lower()
+        return text in _NO_IDS or not text.strip("0.")
+    return found is None or found == 0
+
+
+def contract_of(exchange: str, symbol: str, rules: BrokerRules = PLAIN) -> tuple[str, str]:
+    """Return exchange and symbol of a row as OpenAlgo names them, as far as the broker's row tells."""
+    name, place = symbol.strip().upper(), exchange.strip().upper()
+    place = rules.exchanges.get(place, place)
+    for suffix in rules.share_suffixes:
+        if name.endswith(suffix):
+            before, colon, share = name.removesuffix(suffix).strip().rpartition(":")
+            return before if colon else place, share
+    return place, name
+
+
+def product_of(found: Any, exchange: str, rules: BrokerRules = PLAIN) -> Product | None:
+    """Return the product that a row names; None for a name that is in no table."""
+    word = str(found).strip().upper()
+    if exchange not in _SHARES and (own := rules.products_in_derivatives.get(word)) is not None:
+        return own
+    try:
+        return rules.products.get(word) or Product(word)
+    except ValueError:
+        return None
+
+
+def order_type_of(found: Any, rules: BrokerRules = PLAIN) -> OrderType | None:
+    """Return the order type that a row names; None for a name that is in no table."""
+    word = str(found).strip().upper()
+    try:
+        return rules.order_type_names.get(word) or OrderType(word)
+    except ValueError:
+        return None
+
+
+def order_product_of(found: Any, exchange: str, rules: BrokerRules = PLAIN, *, update: bool = False) -> Product | None:
+    """Return the product that an order row, or an order `update`, proves; None where it may also be another one."""
+    product = product_of(found, exchange, rules)
+    if update and not rules.update_products:
+        return None
+    shared = exchange not in _SHARES and product in rules.derivative_products.values()
+    return None if shared else product
 
 
 NAMES: Mapping[str, tuple[str, ...]] = {

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.broker_quirks import with_refusal_code
+from mytrading.adapters.openalgo.rest.broker_quirks import order_id_of, with_refusal_code
 from mytrading.adapters.openalgo.rest.client import HttpReply, NotSent, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import DEFINITIVE, error_text
-from mytrading.adapters.openalgo.rest.numbers import MOST_ID
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import Call, Outcome
@@ -87,8 +86,4 @@ def wrong_mode_text(mode: str, expected: ServerMode) -> str:
 
 
 def _order_id(reply: _OrderReply | None) -> str:
-    """Text whatever the broker's type; a bool, a fraction or a page of text is no id."""
-    if reply is None or isinstance(reply.orderid, bool) or not isinstance(reply.orderid, str | int):
-        return ""
-    name = shown(reply.orderid, MOST_ID + 1).strip()
-    return name if len(name) <= MOST_ID else ""
+    return "" if reply is None else order_id_of(reply.orderid)

@@ -15,6 +15,7 @@ from mytrading.adapters.openalgo.rest.book_parsers import parse_order
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
 from mytrading.adapters.openalgo.ws import connection as ws
 from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketFrame, SocketRules
+from mytrading.messages.brokers import PLAIN, BrokerRules
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.reports import BrokerOrder, OrderReport
 from mytrading.messages.text import shown
@@ -27,7 +28,10 @@ _RULES = SocketRules(first_delay_s=0.2, longest_delay_s=30.0, most_tries=0)
 
 
 class OrderUpdates:
-    """The socket, subscribed to orders; `drain` after `wake` rang. Updates of another mode are only counted."""
+    """The socket, subscribed to orders; `drain` after `wake` rang. Updates of another mode are only counted.
+
+    `rules` gives the row of the table that holds for the server's broker now: its words in updates.
+    """
 
     def __init__(
         self,
@@ -37,10 +41,11 @@ class OrderUpdates:
         expected_mode: str,
         machine_now: Callable[[], int],
         wake: Callable[[], None],
+        rules: Callable[[], BrokerRules] = lambda: PLAIN,
     ) -> None:
         socket = self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
         self.start, self.stop, self.drop_if_stalled = socket.start, socket.stop, socket.drop_if_stalled
-        self._wake = wake
+        self._wake, self._rules = wake, rules
         self._account, self._expected = account, expected_mode
         self._last: dict[str, BrokerOrder] = {}
         self.connected = False
@@ -84,7 +89,7 @@ class OrderUpdates:
             if body.get("mode") not in (None, self._expected):
                 self.other_mode += 1
                 return ()
-            order = parse_order(body)
+            order = parse_order(body, self._rules(), update=True)
         except UNREADABLE as error:
             self.malformed += 1
             self.problem_of_last = str(error)

@@ -10,7 +10,7 @@ from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.orders.state_machine import ABSENT, RESTING, UNRESOLVED, approval_advice, with_cancel
-from mytrading.messages.account_events import AccountModeChanged
+from mytrading.messages.account_events import AccountModeChanged, ForeignSeen
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Severity
 from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import CallOutcome, Order, PlacingCall
@@ -43,6 +43,11 @@ def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 
 def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     call = replace(order.call, began_machine_ns=outcome.began_machine_ns, ended_machine_ns=outcome.ended_machine_ns)
+    if why := _why_no_id(oms, order, outcome.broker_order_id):
+        _free_shared_id(oms, order.account, outcome.broker_order_id, outcome.ended_machine_ns)
+        if order.state is OrderState.SUBMITTED:
+            mark_unknown(oms, order, outcome.ended_machine_ns, why)
+        return
     bound, first_seen = None, oms.state.foreign.get((order.account, outcome.broker_order_id))
     if first_seen is not None and first_seen <= outcome.began_machine_ns:
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
@@ -50,10 +55,40 @@ def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     else:
         bound = order_updates.bind_broker_order(oms, order, outcome.broker_order_id, call=call)
     if bound is None and order.state is OrderState.SUBMITTED:
-        what = "its broker id is another order's"
+        what = "its broker id was another order's before it was sent"
         mark_unknown(oms, oms.order(order.client_order_id), outcome.ended_machine_ns, what)
     elif bound is not None:
         oms.request_read(order.account, "accepted")
+
+
+def _why_no_id(oms: OrderDecision, order: Order, name: str) -> str:
+    """Why a success names no order by this id: the broker gives it to many; empty if it may be the order's own."""
+    if name.lower() in oms.broker(order.account).no_ids:
+        return f"the broker accepted it, but gave {name} in place of an order id"
+    owner = oms.state.by_broker.get((order.account, name))
+    if owner is None or owner == order.client_order_id:
+        return ""
+    return f"the broker accepted it, but gave the id {name}, which it gave to order {owner} before"
+
+
+def _free_shared_id(oms: OrderDecision, account: str, name: str, at_machine_ns: int) -> None:
+    """Set back the order that took an id which proves to be several orders', unless a fill is known by it, and note the
+    id as a stranger's, so that no later order takes it. Both are then found by what they are, each under its own id."""
+    if (owner := oms.state.by_broker.get((account, name))) is None:
+        return
+    first = oms.order(owner)
+    if first.state in RESTING and not first.filled_seen:
+        unbind_broker_order(oms, first, f"the broker gave its id {name} to another order too")
+        oms.emit(ForeignSeen(account=account, ids=(name,), machine_ns=at_machine_ns))
+
+
+def unbind_broker_order(oms: OrderDecision, order: Order, message: str) -> Order:
+    """Take from a resting order without fills an id that is not its own, and mark it UNKNOWN; returns it."""
+    change = modify.reset_modify(order.evidence.modify, by_replacement=False)
+    evidence = with_cancel(replace(order.evidence, end=None, modify=change), out=False)
+    free = oms.change(order, "unbound", broker_order_id="", evidence=evidence)
+    mark_unknown(oms, free, order.call.ended_machine_ns, message)
+    return oms.order(order.client_order_id)
 
 
 def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:

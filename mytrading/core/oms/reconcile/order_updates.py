@@ -195,8 +195,10 @@ def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     elif verdict is V.ENDED_OVERNIGHT:
         end_overnight_order(oms, order, read)
     elif verdict in (V.MISSING_REPORTED, V.DROPPED):
-        what = f"order {order.broker_order_id} of {order.instrument} is in no order book"
-        what = f"filled {what} any more; look at the broker" if filled else f"{what}; look at the broker"
+        units = f"{order.side} {order.quantity} {order.instrument}"
+        what = f"{units}, broker order {order.broker_order_id}, is in no order book"
+        cure = f"look at the broker, then `mytrading orders resolve {order.client_order_id}`"
+        what = f"filled {what} any more; look at the broker" if filled else f"{what}: {cure}"
         oms.change(order, "missing", evidence=evidence, message=what)
         oms.alert(StateAlert.ORDER_MISSING, Severity.CRITICAL, order.client_order_id, what)
     return verdict in (V.BEHIND, V.MISSING_NOTED)

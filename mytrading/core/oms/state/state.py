@@ -237,6 +237,10 @@ class State:
             or before.broker_order_id != order.broker_order_id
         ):
             self._index(order, name, key)
+        if before is not None and before.broker_order_id not in ("", order.broker_order_id):
+            place = (before.account, before.broker_order_id)
+            if self.by_broker.get(place) == name:
+                self.drop(self.by_broker, place)
         return before
 
     def _index(self, order: Order, name: str, key: NetKey) -> None:

@@ -136,3 +136,49 @@ def test_an_exit_declared_not_placed_is_followed_by_another(bench: OrderBench) -
     assert resolve(bench, lost).ok
     assert [call.order.quantity for call in bench.calls] == [50]
     assert bench.calls[0].order.client_order_id != lost
+
+
+def missing(bench: OrderBench) -> Order:
+    """An order that was accepted under an id that no book shows."""
+    bench.enter("e1")
+    bench.broker.place(bench.calls[0].order, bench.time)
+    bench.broker.orders.clear()
+    bench.end(bench.calls[0], Outcome.ACCEPTED, "NOWHERE")
+    for _ in range(3):
+        bench.tick(16 * SECOND)
+        bench.read()
+    return bench.order("e1")
+
+
+def test_accepted_order_that_is_in_no_book_is_named_with_its_units_and_can_be_bound(bench: OrderBench) -> None:
+    """It was refused, since "its fate is known", while its units stood nowhere and the order never ended."""
+    order = missing(bench)
+    (alert,) = [one for one in bench.alerts if one.code == "ORDER_MISSING"]
+    assert "BUY 50 NFO:A" in alert.message and "orders resolve e1" in alert.message
+    assert order.state is OrderState.ACCEPTED
+    placed = foreign(bench, order)
+    bench.broker.trade(placed, 50, 100.0)
+    assert resolve(bench, "e1", placed.id).ok
+    assert (bench.order("e1").state, bench.order("e1").broker_order_id) == (OrderState.ACCEPTED, placed.id)
+    bench.read()
+    bench.read()
+    assert bench.position().quantity == 50
+
+
+def test_accepted_order_that_is_in_no_book_can_be_given_up_and_is_ours_if_it_appears(bench: OrderBench) -> None:
+    order = missing(bench)
+    assert resolve(bench, "e1").ok
+    assert bench.order("e1").state is OrderState.GHOST
+    placed = foreign(bench, order)
+    bench.tick(1 * SECOND)
+    bench.read()
+    assert bench.order("e1").broker_order_id == placed.id
+    assert bench.replayed().state.by_broker.get(("main", "NOWHERE")) is None
+
+
+def test_accepted_order_that_a_book_shows_is_not_settled_by_hand(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.accept()
+    bench.read()
+    answer = resolve(bench, "e1")
+    assert not answer.ok and "its fate is known" in answer.message

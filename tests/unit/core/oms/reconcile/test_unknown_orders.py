@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
+from mytrading.messages.brokers import PLAIN
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.order_evidence import Candidate, Unseen
 from mytrading.messages.reports import BrokerTrades, ModeSeen
@@ -395,13 +396,57 @@ def test_late_answer_of_a_call_given_up_binds_its_order(bench: OrderBench) -> No
     assert (bench.order("e1").state, bench.order("e1").broker_order_id) == (OrderState.ACCEPTED, placed.id)
 
 
-def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
+def test_id_that_the_broker_gave_to_two_orders_is_neithers_and_both_are_found_by_what_they_are(
+    bench: OrderBench,
+) -> None:
+    """The first kept the id, so that its own row was a stranger's: its fills stood nowhere."""
+    bench.enter("e1")
+    first = bench.broker.place(bench.calls[0].order, bench.time)
+    bench.end(bench.calls[0], Outcome.ACCEPTED, "SAME")
+    bench.tick(100 * MS)
+    bench.enter("e2", 40, instrument="NFO:B")
+    second = bench.broker.place(bench.calls[0].order, bench.time)
+    bench.end(bench.calls[0], Outcome.ACCEPTED, "SAME")
+    assert {bench.order(name).state for name in ("e1", "e2")} == {OrderState.UNKNOWN}
+    assert not bench.machine.state.halted
+    bench.enter("e3", 30, instrument="NFO:C")
+    third = bench.broker.place(bench.calls[0].order, bench.time)
+    bench.end(bench.calls[0], Outcome.ACCEPTED, "SAME")
+    assert bench.order("e3").state is OrderState.UNKNOWN, "nor is it a later one's"
+    for _ in range(3):
+        bench.tick(1 * SECOND)
+        bench.read()
+    found = {name: bench.order(name).broker_order_id for name in ("e1", "e2", "e3")}
+    assert found == {"e1": first.id, "e2": second.id, "e3": third.id}
+    bench.broker.trade(first, 50, 100.0)
+    bench.read()
+    bench.read()
+    assert bench.position().quantity == 50
+
+
+def test_id_of_an_order_that_has_filled_stays_its_own(bench: OrderBench) -> None:
     bench.enter("e1")
     first = bench.accept()
-    bench.tick(100 * MS)
-    bench.enter("e2")
-    bench.end(bench.calls[0], Outcome.ACCEPTED, first.id)
-    assert bench.order("e2").state is OrderState.UNKNOWN and "ORDER_ILLEGAL" in bench.codes()
+    bench.broker.trade(first, 50, 100.0)
+    bench.report(first)
+    bench.enter("e2", 40, instrument="NFO:B")
+    call = next(one for one in bench.calls if one.order.client_order_id == "e2")
+    bench.end(call, Outcome.ACCEPTED, first.id)
+    assert (bench.order("e1").broker_order_id, bench.order("e2").state) == (first.id, OrderState.UNKNOWN)
+
+
+def test_word_that_a_broker_gives_in_place_of_an_id_is_no_id() -> None:
+    """IndMoney's ORDER_PLACED: the order was accepted under an id that no book knows, and its fills were nobody's."""
+    bench = OrderBench(OmsLimits(unlisted=replace(PLAIN, no_ids=("order_placed",))))
+    bench.read()
+    bench.enter("e1")
+    placed = bench.broker.place(bench.calls[0].order, bench.time)
+    bench.end(bench.calls[0], Outcome.ACCEPTED, "ORDER_PLACED")
+    assert bench.order("e1").state is OrderState.UNKNOWN
+    for _ in range(3):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert bench.order("e1").broker_order_id == placed.id
 
 
 def test_answer_with_the_id_of_an_order_from_before_the_call_is_of_unknown_fate(bench: OrderBench) -> None:
