@@ -45,7 +45,7 @@ def test_start_reads_all_books_and_is_healthy(running: Running) -> None:
 
 
 def test_each_visit_names_the_broker_that_the_servers_ping_reports(tmp_path: Path, runtime: Path) -> None:
-    with start_simulator(tmp_path / "sim", personality="live", broker="zerodha") as simulator:
+    with start_simulator(tmp_path, personality="live", broker="zerodha") as simulator:
         config = config_of(simulator, tmp_path, runtime, expected_mode=ServerMode.LIVE)
         with reconciler(msgspec.structs.replace(config, brokers=load_brokers())) as found:
             found.wait(BooksRead, lambda read: read.positions is not None)

@@ -92,7 +92,7 @@ def test_first_read_waits_for_the_name_of_the_broker_and_is_read_by_its_row(serv
             listener.start_if_due(machine_now())
             listener.request_read(ReadRequest(id="q", account="main"))
             listener.handle_results()
-        assert (listener.visits, server.asked) == (0, [])
+        assert (listener.plan.requests_waiting, listener.visits, server.asked) == (20, 0, [])
         known.append(load_brokers()["fivepaisa"])
 
         def read() -> list[BooksRead]:

@@ -195,9 +195,10 @@ def test_row_of_blank_fields_is_no_row(blank: Any) -> None:
 
 
 def test_closed_position_that_cannot_be_read_otherwise_hides_nothing() -> None:
-    row = {"average_price": 1.0, "exchange": "NSE", "product": "MTF", "quantity": 0, "symbol": None}
+    row = {"average_price": 1.0, "exchange": "NSE", "product": "MTF", "quantity": "0.00", "symbol": "SBIN"}
     assert parse_positions(answer([row])).unread_rows == ()
-    assert len(parse_positions(answer([row | {"quantity": None, "symbol": "SBIN"}])).unread_rows) == 1
+    for unread in ({"quantity": None}, {"quantity": 5}):
+        assert len(parse_positions(answer([row | unread])).unread_rows) == 1
 
 
 def test_trades_are_summed_per_order() -> None:
