@@ -5,7 +5,7 @@ from __future__ import annotations
 from mytrading.messages.enums import Product
 from mytrading.messages.keys import OwnerKey
 
-STOP_PREFIX, TARGET_PREFIX = "stop ", "target "
+STOP_PREFIX, TARGET_PREFIX, PASSED_PREFIX = "stop ", "target ", "passed "
 
 
 def stop_level_name(key: OwnerKey) -> str:
@@ -16,6 +16,11 @@ def stop_level_name(key: OwnerKey) -> str:
 def target_level_name(key: OwnerKey) -> str:
     """The name under which the target level of an owner's position is journaled."""
     return TARGET_PREFIX + " ".join(key)
+
+
+def passed_stop_name(key: OwnerKey) -> str:
+    """The name under which is journaled since when the price is beyond an owner's stop at the broker."""
+    return PASSED_PREFIX + " ".join(key)
 
 
 def hedge_figure_name(key: OwnerKey) -> str:

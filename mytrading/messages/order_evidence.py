@@ -82,6 +82,8 @@ class ModifyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     `out` while a call has no answer, `unproven` until a read shows its effect; `reads` counts those since
     `answered_machine_ns` that showed other terms. No call before `not_before_machine_ns`. A call that was given up at
     `doubt_machine_ns` may still take effect. `by_replacement`: the order is cancelled and another one placed.
+    `accepted`: the newest call was answered with success. `refused` are the terms of one that the order book does not
+    show all the same: they are not tried again by themselves.
     """
 
     wanted: OrderTerms | None = None
@@ -93,6 +95,8 @@ class ModifyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reads: int = 0
     doubt_machine_ns: int = 0
     by_replacement: bool = False
+    accepted: bool = False
+    refused: OrderTerms | None = None
 
 
 NO_FILLS, NO_CANCEL, NO_MODIFY = ReportedFills(), CancelState(), ModifyState()
@@ -103,6 +107,9 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     `seen_machine_ns` is when the newest evidence of `end` or `match` was seen. `flapped`: books took back what they had
     shown of an end, so the next proof takes longer. `match` is the search for the broker id of an order without one.
+    `shown_waiting`: the order book has shown this stop waiting for its trigger; since `shown_open_machine_ns` (0: it
+    does not) it shows it open instead, which proves nothing at any broker. `shown_stop`: the order book has shown it
+    with a stop's type; the last `limit_reads` books in a row showed it as LIMIT or MARKET (2: it has triggered).
     """
 
     fills: ReportedFills = NO_FILLS
@@ -112,3 +119,7 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     seen_machine_ns: int = 0
     cancel: CancelState = NO_CANCEL
     modify: ModifyState = NO_MODIFY
+    shown_waiting: bool = False
+    shown_open_machine_ns: int = 0
+    shown_stop: bool = False
+    limit_reads: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -25,7 +25,7 @@ from mytrading.messages.control import (
     TradingState,
     WithdrawRequested,
 )
-from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Product, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Side
 from mytrading.messages.orders import CallOutcome, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.reports import (
     BooksRead,
@@ -59,6 +59,22 @@ JOURNALED = (
 )
 
 
+class Words(NamedTuple):
+    """What a broker's rows say of a stop that waits, and of one that has triggered and has not filled."""
+
+    waiting: BrokerStatus = BrokerStatus.TRIGGER_PENDING
+    triggered: BrokerStatus = BrokerStatus.OPEN
+    triggered_type: OrderType | None = None
+    """None: it keeps its type."""
+
+
+USUAL_WORDS = Words()
+OPEN_ALL_ALONG = Words(waiting=BrokerStatus.OPEN)
+"""Says `open` of a stop from its acceptance on."""
+TELLS_TRIGGERED = Words(triggered=BrokerStatus.TRIGGERED)
+BECOMES_LIMIT = Words(BrokerStatus.OPEN, BrokerStatus.OPEN, OrderType.LIMIT)
+
+
 @dataclass
 class Placed:
     """One order as the broker has it."""
@@ -77,23 +93,32 @@ class Placed:
     price: float = 0.0
     trigger_price: float = 0.0
     modifies: int = 0
+    triggered: bool = False
+    words: Words = USUAL_WORDS
 
     @property
     def open(self) -> bool:
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
     def row(self, names_filled: bool, tagged: bool) -> BrokerOrder:
+        """The row of the order book; the stream's update says the same."""
+        words = self.words
+        status, kind = self.status, self.order_type
+        if status is BrokerStatus.TRIGGER_PENDING:
+            status = words.waiting
+        elif status is BrokerStatus.OPEN and self.triggered:
+            status, kind = words.triggered, words.triggered_type or kind
         return BrokerOrder(
             broker_order_id=self.id,
             instrument=self.instrument,
             side=self.side,
             quantity=self.quantity,
-            status=self.status,
+            status=status,
             product=self.product,
             filled=self.filled if names_filled else None,
             average_price=self.value / self.filled if self.filled else None,
             tag=self.client_order_id if tagged else "",
-            order_type=self.order_type,
+            order_type=kind,
             price=self.price,
             trigger_price=self.trigger_price,
         )
@@ -101,7 +126,11 @@ class Placed:
 
 @dataclass
 class FakeBroker:
-    """Order book, trade book and net positions; placings can be late."""
+    """Order book, trade book and net positions; placings can be late.
+
+    `words`: what it calls its stops. Where `changes` or `cancels` is false it says success to such a call and does
+    nothing.
+    """
 
     names_filled: bool = True
     tags: bool = False
@@ -111,6 +140,9 @@ class FakeBroker:
     late: list[tuple[int, Order]] = field(default_factory=list)
     late_modifies: list[tuple[int, Order]] = field(default_factory=list)
     past: list[tuple[int, BooksRead]] = field(default_factory=list)
+    words: Words = USUAL_WORDS
+    changes: bool = True
+    cancels: bool = True
 
     def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
         number = f"B{len(self.orders) + 1}"
@@ -126,6 +158,7 @@ class FakeBroker:
             price=order.price,
             trigger_price=order.trigger_price,
             status=BrokerStatus.TRIGGER_PENDING if order.order_type is OrderType.SL else BrokerStatus.OPEN,
+            words=self.words,
         )
         self.orders[number] = placed
         self.placements[order.client_order_id] = self.placements.get(order.client_order_id, 0) + 1
@@ -154,7 +187,7 @@ class FakeBroker:
     def trigger(self, placed: Placed) -> None:
         """The price has come to a stop: it is an open limit order now."""
         if placed.status is BrokerStatus.TRIGGER_PENDING:
-            placed.status = BrokerStatus.OPEN
+            placed.status, placed.triggered = BrokerStatus.OPEN, True
 
     def drop(self, placed: Placed, status: BrokerStatus = BrokerStatus.CANCELLED) -> None:
         """Exchange or broker end an order on their own."""
@@ -165,7 +198,8 @@ class FakeBroker:
         placed = self.orders[broker_order_id]
         if not placed.open:
             return False
-        placed.status = BrokerStatus.CANCELLED
+        if self.cancels:
+            placed.status = BrokerStatus.CANCELLED
         return True
 
     def modify(self, order: Order) -> bool:
@@ -174,6 +208,8 @@ class FakeBroker:
         if not placed.open or order.quantity <= placed.filled:
             return False
         placed.modifies += 1
+        if not self.changes:
+            return True
         placed.price, placed.trigger_price, placed.quantity = order.price, order.trigger_price, order.quantity
         return True
 
@@ -240,12 +276,19 @@ def owner_task(name: str) -> dict[str, Any]:
 class OrderBench:
     """The harness in small: apply, decide, journal, apply; calls wait until a test says how they end."""
 
-    def __init__(self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False) -> None:
+    def __init__(
+        self,
+        limits: OmsLimits | None = None,
+        *,
+        names_filled: bool = True,
+        tags: bool = False,
+        words: Words = USUAL_WORDS,
+    ) -> None:
         self.limits = limits or OmsLimits()
         self.session_open = True
         self.squares_off_ns = 0
         self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
-        self.broker = FakeBroker(names_filled=names_filled, tags=tags)
+        self.broker = FakeBroker(names_filled=names_filled, tags=tags, words=words)
         self.journal: list[Any] = []
         self.calls: list[OpenCall] = []
         self.rows: list[Any] = []
@@ -448,6 +491,13 @@ class OrderBench:
     def codes(self) -> set[str]:
         """Codes of all alerts so far."""
         return {alert.code for alert in self.alerts}
+
+    def no_waiting_stop_is_taken_for_triggered(self) -> None:
+        """Check that each stop that counts as triggered has, or has filled in part."""
+        for order in self.machine.state.orders.values():
+            if order.state is OrderState.TRIGGERED:
+                placed = self.broker.orders[order.broker_order_id]
+                assert placed.triggered or placed.filled, f"{order.client_order_id} waits for its trigger"
 
     def entry_type(self, name: str) -> OrderType:
         """The type of an order."""

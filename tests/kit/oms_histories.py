@@ -28,7 +28,19 @@ from mytrading.messages.enums import (
     TradingLevel,
 )
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
-from tests.kit.fake_broker import CALL_EVENTS, MS, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import (
+    BECOMES_LIMIT,
+    CALL_EVENTS,
+    MS,
+    OPEN_ALL_ALONG,
+    SECOND,
+    TELLS_TRIGGERED,
+    USUAL_WORDS,
+    OpenCall,
+    OrderBench,
+    Placed,
+    Words,
+)
 from tests.kit.hypothesis_budget import examples
 from tests.kit.state_digest import state_digest
 
@@ -38,6 +50,7 @@ SIDES = {"NFO:A": Side.BUY, "NFO:B": Side.SELL}
 INSTRUMENTS = st.sampled_from(sorted(SIDES))
 OWNERS = st.sampled_from(["s1", "s2"])
 PICK = st.integers(0, 7)
+WORDS = st.sampled_from([USUAL_WORDS, OPEN_ALL_ALONG, TELLS_TRIGGERED, BECOMES_LIMIT])
 
 
 class Trading(RuleBasedStateMachine):
@@ -80,9 +93,10 @@ class Trading(RuleBasedStateMachine):
         )
         self.bench.enter(name, lots * 50, instrument=instrument, strategy=owner, side=SIDES[instrument])
 
-    @initialize(held=st.lists(st.tuples(INSTRUMENTS, OWNERS, st.integers(1, 2)), max_size=3))
-    def start(self, held: list[tuple[str, str, int]]) -> None:
-        """Most days begin with something held, since exits are where the danger is."""
+    @initialize(held=st.lists(st.tuples(INSTRUMENTS, OWNERS, st.integers(1, 2)), max_size=3), words=WORDS)
+    def start(self, held: list[tuple[str, str, int]], words: Words) -> None:
+        """Most days begin with something held, since exits are where the danger is; brokers call a stop many things."""
+        self.bench.broker.words = words
         for instrument, owner, lots in held:
             self._hold(instrument, owner, lots)
 
@@ -429,6 +443,10 @@ class TradingWithStops(Trading):
             self.bench.broker.drop(placed, BrokerStatus.EXPIRED)
 
     @invariant()
+    def no_waiting_stop_is_taken_for_triggered(self) -> None:
+        self.bench.no_waiting_stop_is_taken_for_triggered()
+
+    @invariant()
     def no_stop_is_sent_while_the_session_is_over(self) -> None:
         sent = [row for row in self.bench.rows if isinstance(row, OrderChanged) and row.event == "submitted"]
         fresh, self.sent = sent[self.sent :], len(sent)
@@ -484,8 +502,9 @@ PACE = settings(
 
 
 MOST = 3
-ENDS = ("ok", "ok", "silent", "lost", "late", "not sent", "limited", "refused", "fills", "ends")
-"""Ends of a modify call: made (told or not), lost, late, not made, refused, or too late for the order."""
+ENDS = ("ok", "ok", "silent", "lost", "late", "not sent", "limited", "refused", "fills", "ends", "deaf")
+"""Ends of a modify call: made (told or not), lost, late, not made, refused, too late for the order, or a success that
+was none."""
 
 
 class TradingWithChanges(TradingWithStops):
@@ -600,7 +619,7 @@ class TradingWithChanges(TradingWithStops):
             bench.modify(call, Outcome.UNKNOWN)
         else:
             kinds = {"not sent": Outcome.NOT_SENT, "limited": Outcome.RATE_LIMITED, "refused": Outcome.REFUSED}
-            bench.end(call, kinds.get(end, Outcome.UNKNOWN))
+            bench.end(call, {**kinds, "deaf": Outcome.ACCEPTED}.get(end, Outcome.UNKNOWN))
 
     @invariant()
     def orders_are_changed_no_more_often_than_allowed(self) -> None:

@@ -19,7 +19,20 @@ from mytrading.messages.control import FlattenRequested, ResolveRequested, Withd
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
 from mytrading.messages.reports import BrokerOrder, OrderReport
-from tests.kit.fake_broker import ACCOUNT, CALL_EVENTS, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import (
+    ACCOUNT,
+    BECOMES_LIMIT,
+    CALL_EVENTS,
+    MS,
+    NEVER,
+    OPEN_ALL_ALONG,
+    SECOND,
+    TELLS_TRIGGERED,
+    USUAL_WORDS,
+    OpenCall,
+    OrderBench,
+    Placed,
+)
 from tests.kit.state_digest import state_digest
 
 STEP = 250 * MS
@@ -37,6 +50,7 @@ EITHER_PLANS: dict[Side, dict[str, float]] = {
     Side.SELL: {"stop_trigger": 110.0, "stop_limit": 113.0},
 }
 OWNERS = ("s1", "s2")
+WORDS = (USUAL_WORDS, OPEN_ALL_ALONG, TELLS_TRIGGERED, BECOMES_LIMIT)
 ACTS = {
     "": 120.0,
     "enter": 5.0,
@@ -79,7 +93,7 @@ class Storm:
             churn_instrument=1000,
             churn_account=1000,
         )
-        self.bench = OrderBench(limits, names_filled=self.rng.random() < 0.7)
+        self.bench = OrderBench(limits, names_filled=self.rng.random() < 0.7, words=WORDS[seed % len(WORDS)])
         self.quiet = False
         self.serial = 0
         self.sold_by_hand: dict[str, int] = {}
@@ -129,6 +143,7 @@ class Storm:
         while self._due and self._due[0][0] <= bench.time:
             heapq.heappop(self._due)[2]()
         self._no_order_twice()
+        bench.no_waiting_stop_is_taken_for_triggered()
 
     def _in(self, seconds: float, what: Callable[[], None]) -> None:
         self.serial += 1

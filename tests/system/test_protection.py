@@ -269,7 +269,7 @@ def test_future_is_bought_guarded_and_sold_again(holder: Holder) -> None:
 
 
 def test_stop_whose_limit_is_jumped_is_chased_until_flat_and_a_person_hears_of_it(holder: Holder) -> None:
-    """By the router, whose stop has triggered and does not fill, or by risk if it hears of the stop after the price."""
+    """By risk, whose prices are beyond the trigger: the books call the stop open, as they would one that waits."""
     holder.enter(SBIN, 13, 1000.0)
     holder.price(SBIN, 979.0, bid=960.0)
     holder.until(SBIN, lambda: not holder.net(SBIN), 40)

@@ -96,7 +96,10 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return self._order(order_id, strategy) if order_id else super().orderbook(**fields)
 
     def smartorderbook(self, order_id: str, *, strategy: str = "Python") -> Row:
-        """Return one order as `orderbook` does; a stop order that rests in the market has status TRIGGERED."""
+        """Return one order as `orderbook` does; a stop that the order book calls open has status TRIGGERED.
+
+        OpenAlgo's sandbox says so of one that rests in the market, many live brokers of one that waits as well.
+        """
         found = self._order(order_id, strategy)
         is_stop = str(found.get("price_type", "")).upper().startswith("SL")
         return {**found, "status": "TRIGGERED"} if is_stop and found["order_status"] in _RESTING else found

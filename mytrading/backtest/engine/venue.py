@@ -44,6 +44,9 @@ class BacktestVenue:
     the order machine needs.
     """
 
+    tells_triggered = True
+    """It has a word for stops that have triggered and rest beyond their limit."""
+
     def __init__(
         self, calendar: Calendar, facts: ContractFacts, instrument_of: Callable[[str], Instrument | None],
         capital: float, models: Models, account: str, *, plain: bool = False,
@@ -239,10 +242,14 @@ class BacktestVenue:
         request = order.request
         return BrokerOrder(
             broker_order_id=order.order_id, instrument=request.instrument, side=request.side,
-            quantity=request.quantity, status=order.status, product=request.product, filled=order.filled,
+            quantity=request.quantity, status=self._word(order), product=request.product, filled=order.filled,
             average_price=order.average_price or None, order_type=request.order_type, price=request.price,
             trigger_price=request.trigger_price, message=order.reason, tag=self._names[order.order_id],
         )  # fmt: skip
+
+    def _word(self, order: BookOrder) -> BrokerStatus:
+        told = self.tells_triggered and order.triggered and order.status is BrokerStatus.OPEN
+        return BrokerStatus.TRIGGERED if told else order.status
 
     def set_price_and_match(self, instrument: str, price: float, *, slips: bool = True) -> bool:
         """Set the price (`slips` as in `set_price`) and match the resting orders there; True if an order changed."""

@@ -77,6 +77,8 @@ class ReplayContext:
 class QuotedVenue(BacktestVenue):
     """The paper exchange of one account, as at the stack; `clock` is the machine time of all of them."""
 
+    tells_triggered = False
+
     def __init__(self, world: ReplayContext, account: str, clock: Callable[[], int]) -> None:
         cash = world.capitals[account] if world.venue_cash is None else world.venue_cash
         super().__init__(world.calendar, world.facts, world.book.get, cash, Models(), account)

@@ -229,7 +229,7 @@ MIS_SILENCE = "nothing is sent for MIS any more today, as the venue closes these
 
 def _why_not_now(oms: OrderDecision, order: Order, wanted: OrderTerms) -> str:
     if modify.is_modify_pending(order):
-        return "an earlier change of it is not proven yet; try again in a few seconds"
+        return "an earlier change of it is not proven yet; try again in half a minute"
     if wanted == modify.current_terms(order):
         return ""  # a change that is not sent yet is withdrawn
     if oms.is_venue_square_off(order):

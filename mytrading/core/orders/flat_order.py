@@ -17,6 +17,7 @@ _MODIFY = {
     "answered_machine_ns": "modify_machine_ns", "not_before_machine_ns": "modify_wait_ns", "reads": "modify_reads",
     "doubt_machine_ns": "modify_doubt_ns", "by_replacement": "replacing",
 }  # fmt: skip
+"""Names of the fields in a flat row; what is remembered for the next answer (`accepted`, `refused`) has none."""
 _TERMS = {"price": "wanted_price", "trigger_price": "wanted_trigger", "quantity": "wanted_quantity"}
 _WORDS = {"disputed": "alive", "fewer_filled": "fewer"}
 _PARTS = ("call", "plan", "links", "evidence")
@@ -66,7 +67,7 @@ def flatten_plain_order(body: Mapping[str, Any]) -> dict[str, Any]:
     row |= {_FILLS.get(name, name): value for name, value in known.get("fills", {}).items()}
     cancel, change = known.get("cancel", {}), known.get("modify", {})
     row |= {_CANCEL.get(name, "cancel_machine_ns"): value for name, value in cancel.items()}
-    row |= {_MODIFY[name]: value for name, value in change.items() if name != "wanted"}
+    row |= {_MODIFY[name]: value for name, value in change.items() if name in _MODIFY}
     if "wanted" in change:
         row["pending_modify"] = change["wanted"] is not None
         row |= {_TERMS[name]: value for name, value in (change["wanted"] or {}).items()}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from mytrading.core.time import ist_date
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.enums import OrderState, Purpose, Side
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, ReportedFills
 from mytrading.messages.orders import NO_CALL, EntryPlan, Order, PlacingCall
 
@@ -22,6 +22,9 @@ S = OrderState
 
 TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST, S.RECORDED})
 """Final states; late reports may still move the ones that the broker ended."""
+
+STOP_TYPES = frozenset({OrderType.SL, OrderType.SL_M})
+"""Types of orders that wait for a trigger."""
 
 RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
 """Known to be at the broker under its own id."""
@@ -117,7 +120,7 @@ def is_of_day(order: Order, day: str) -> bool:
 
 
 def is_untriggered_stop(order: Order) -> bool:
-    """True for a stop order that the broker has accepted and that has not triggered."""
+    """True for a stop order that the broker has accepted and that nothing proves to have triggered."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
 
 

@@ -215,9 +215,10 @@ def merge_order_rows(rows: tuple[BrokerOrder, ...]) -> tuple[BrokerOrder, ...]:
     return rows if len(found) == len(rows) else tuple(found.values())
 
 
-def _progress(row: BrokerOrder) -> tuple[int, bool, int, bool]:
-    """By what was filled, then by an end, then by its time; what is open beside a trigger that waits has triggered."""
-    return _filled(row), row.status.is_final, row.time_ns, row.status is BrokerStatus.OPEN
+def _progress(row: BrokerOrder) -> tuple[int, bool, int, int]:
+    """By what was filled, then by an end, then by its time; what is open, or triggered, comes after what waits."""
+    words = (BrokerStatus.OPEN, BrokerStatus.TRIGGERED)
+    return _filled(row), row.status.is_final, row.time_ns, words.index(row.status) + 1 if row.status in words else 0
 
 
 def _filled(order: BrokerOrder) -> int:

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
+from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAILED, unsure_stops
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
-from mytrading.core.risk.exits.price_exits import STOP_FAILED
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
@@ -37,7 +37,7 @@ EASED = 0.1
 STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
-    *(kind.value for kind in LimitKind),
+    MAY_HAVE_TRIGGERED, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 BY_OPERATOR = frozenset({KILL_FILE})
@@ -68,6 +68,8 @@ def active_alerts(
     for strategy, why in risk.unpriced_stops(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
         active[ENGINE_STOP_BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
+    for order, text in unsure_stops(state, now).items():
+        active[MAY_HAVE_TRIGGERED, order] = ActiveAlert(Severity.CRITICAL, text, once=True)
     for leg in bare_legs(state):
         active[COVER_LOST, bare_leg_subject(leg)] = ActiveAlert(Severity.CRITICAL, bare_leg_text(leg))
     kill, today = state.trading.get(KILL), ist_date(now)

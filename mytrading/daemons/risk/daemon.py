@@ -102,6 +102,7 @@ class RiskManager(MachineDaemon):
         environment, served = self.risk.environment, config.venue.kind is VenueKind.OPENALGO and not self.lock_step
         environment.tables = self._tables.made
         environment.lock_step = self.lock_step
+        environment.exit_patience_ns = round(config.windows.exit_patience * SECOND)
         environment.asks_broker = environment.needs_funds = served
         environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
         self._trades = trade_logger()

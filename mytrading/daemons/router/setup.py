@@ -10,7 +10,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.rest.broker_quirks import modify_rules
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.state.folds import ReplayedReport
 from mytrading.core.oms.state.settings import seconds_to_ns
@@ -55,10 +54,8 @@ class OrderRows:
 
 def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
     """Build the router's order logic, without I/O (`hours` None: from files); `journal verify` replays with it."""
-    most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
-    windows = config.windows
-    rules = {account.id: modify_rules(account.broker) for account in config.accounts}
+    windows, modify = config.windows, ModifyRules(most=config.rates.modifies_per_order)
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
         calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
@@ -67,8 +64,7 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         mismatch_gap=seconds_to_ns(windows.mismatch_gap), exit_patience=seconds_to_ns(windows.exit_patience),
         slow=seconds_to_ns(windows.slow),
         unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
-        probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=ModifyRules(most=most),
-        modify_by_account={name: replace(rule, most=min(rule.most, most)) for name, rule in rules.items()},
+        probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=modify,
         brokers=config.brokers if config.venue.expected_mode is ServerMode.LIVE else {},
         unlisted=config.broker_rules(""),
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,

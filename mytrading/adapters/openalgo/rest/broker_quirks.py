@@ -14,7 +14,6 @@ from typing import Any
 
 from mytrading.adapters.openalgo.rest.numbers import MOST_ID
 from mytrading.core.instruments.symbology import INDEX_EXCHANGES
-from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.core.time import IST, SECOND
 from mytrading.messages.brokers import PLAIN, BrokerRules
 from mytrading.messages.enums import BrokerStatus, OrderType, Product
@@ -157,12 +156,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Names of a field in rows of brokers, the usual one first."""
 
-USUAL_MODIFY_RULES = ModifyRules(most=25)
-MODIFY_RULES: Mapping[str, ModifyRules] = {
-    "zerodha": ModifyRules(most=25, after_fill=False)  # none after a part has filled, as users tell
-}
-"""Rules of brokers for changes of resting orders, where they are known to differ from the usual."""
-
 TIME_FORMS = (
     "%Y-%m-%d %H:%M:%S",  # sandbox, Zerodha
     "%Y-%m-%dT%H:%M:%S",
@@ -176,11 +169,6 @@ TIME_FORMS = (
 """Times without a zone are those of India."""
 
 _EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, SECOND))
-
-
-def modify_rules(broker: str) -> ModifyRules:
-    """Return the order modification rules of a broker, by OpenAlgo's name for it; else the usual ones."""
-    return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
 
 
 def field_value(row: Mapping[str, Any], name: str) -> Any:

@@ -232,8 +232,10 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
     left = modify.wanted_terms(stop).quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.is_modify_pending(stop):
         return
-    if _rests(oms, stop) and left > stop.filled_seen and modify.can_modify_now(oms, stop):
-        modify.request_terms(oms, stop, replace(modify.wanted_terms(stop), quantity=left))
+    terms = replace(modify.wanted_terms(stop), quantity=left)
+    changeable = modify.can_modify_now(oms, stop) and not modify.was_refused(stop, terms)
+    if _rests(oms, stop) and left > stop.filled_seen and changeable:
+        modify.request_terms(oms, stop, terms)
     else:
         entries.cancel_order(oms, stop, f"{_OURS}: more was guarded than is held")
 

@@ -154,6 +154,9 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     if not (order.links.goal == goal.id and order.order_type is OrderType.LIMIT and goal.price):
         entries.cancel_order(oms, order, "replaced: rested too long for an exit")
         return goal
+    if modify.did_nothing(order):
+        entries.cancel_order(oms, order, "replaced: a change of its price did nothing")
+        return goal
     if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > oms.machine:
         return goal
     price = goal.price + goal.price_step * order.side.sign

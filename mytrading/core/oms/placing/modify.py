@@ -7,11 +7,12 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from mytrading.core.ids import client_order_id
+from mytrading.core.oms.evidence.judge import OPEN
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
-from mytrading.core.orders.state_machine import is_live, with_cancel, with_modify
+from mytrading.core.orders.state_machine import STOP_TYPES, is_live, with_cancel, with_modify
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Purpose, Severity
 from mytrading.messages.order_evidence import ModifyState, OrderEvidence, OrderTerms
@@ -48,11 +49,13 @@ def is_modify_pending(order: Order) -> bool:
 
 
 def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
-    """Request other terms for a live order: changed at once if unsent; ignored while another change is pending."""
+    """Request other terms for a live order: changed at once if unsent; ignored while another change is pending, and for
+    terms that a change did not bring (`was_refused`)."""
     if (
         not is_live(order)
         or order.evidence.cancel.wanted
         or is_modify_pending(order)
+        or was_refused(order, wanted)
         or _equal(wanted, wanted_terms(order))
     ):
         return order
@@ -60,14 +63,26 @@ def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order
         return oms.change(order, "changed", **asdict(wanted))
     if _equal(wanted, current_terms(order)):
         return oms.change(order, "modify_dropped", evidence=_drop(order))
-    return oms.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted))
+    return oms.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted, refused=None))
+
+
+def was_refused(order: Order, wanted: OrderTerms) -> bool:
+    """True if the newest change to these terms was answered with success, and the order book never showed it."""
+    refused = order.evidence.modify.refused
+    return refused is not None and _equal(wanted, refused)
+
+
+def did_nothing(order: Order) -> bool:
+    """True if the broker called a change of the order done, and a read since shows it as before."""
+    state = order.evidence.modify
+    return state.refused is not None or (state.accepted and state.unproven and state.reads > 0)
 
 
 def without_wait(oms: OrderDecision, order: Order) -> Order:
-    """Let the next modify call of an order go at once: the wait after a refusal is for retries, not for a person's."""
-    if order.evidence.modify.not_before_machine_ns <= oms.machine:
+    """Let the next modify call of an order go at once, whatever was refused before: a person wants it."""
+    if order.evidence.modify.not_before_machine_ns <= oms.machine and order.evidence.modify.refused is None:
         return order
-    return oms.change(order, "modify_due", evidence=with_modify(order.evidence, not_before_machine_ns=0))
+    return oms.change(order, "modify_due", evidence=with_modify(order.evidence, not_before_machine_ns=0, refused=None))
 
 
 def can_modify_now(oms: OrderDecision, order: Order) -> bool:
@@ -82,7 +97,7 @@ def is_modify_in_doubt(oms: OrderDecision, order: Order) -> bool:
 
 
 def _refusal(oms: OrderDecision, order: Order) -> str:
-    rules, calls = oms.limits.modify_rules(order.account), order.evidence.modify.calls
+    rules, calls = oms.modify_rules(order.account), order.evidence.modify.calls
     if not rules.in_place:
         return "its broker changes no order in place"
     if calls >= rules.most:
@@ -153,26 +168,32 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         oms.change(order, event, evidence=evidence)
         return
     if kind is Outcome.REFUSED:
-        limits = oms.limits
-        until = at + backoff(limits.retry_most, limits.slow, order.evidence.modify.calls)
-        evidence = replace(order.evidence, modify=reset_modify(order.evidence.modify, not_before_machine_ns=until))
-        wanted, message = wanted_terms(order), f"refused: {outcome.message}"
-        if order.evidence.cancel.wanted:  # why it is cancelled is the answer to both requests
-            message = f"{order.message}; a change of it was refused: {outcome.message}"
-        refused = oms.change(order, "modify_refused", message=message, evidence=evidence)
-        if order.purpose is Purpose.STOP:
-            _stop_refused(oms, refused, wanted, outcome.message)
+        until = at + backoff(oms.limits.retry_most, oms.limits.slow, order.evidence.modify.calls)
+        _refuse(oms, order, outcome.message, "it is tried again", not_before_machine_ns=until)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
         oms.record_illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
     else:
-        evidence = with_modify(order.evidence, out=False, answered_machine_ns=at)
+        success = kind is Outcome.ACCEPTED
+        evidence = with_modify(order.evidence, out=False, answered_machine_ns=at, accepted=success)
         message = "" if order.evidence.cancel.wanted else outcome.message
         oms.change(order, "modify_answered", evidence=evidence, message=message or order.message)
     oms.request_read(order.account, "modify", positions=order.purpose.reduces)
 
 
-def _stop_refused(oms: OrderDecision, order: Order, wanted: OrderTerms, why: str) -> None:
+def _refuse(oms: OrderDecision, order: Order, why: str, follows: str, **fields: Any) -> Order:
+    """End the pending change of an order as refused, for `why`; `follows` says of a stop what comes of it now."""
+    wanted, message = wanted_terms(order), f"refused: {why}"
+    if order.evidence.cancel.wanted:  # why it is cancelled is the answer to both requests
+        message = f"{order.message}; a change of it was refused: {why}"
+    evidence = replace(order.evidence, modify=reset_modify(order.evidence.modify, **fields))
+    refused = oms.change(order, "modify_refused", message=message, evidence=evidence)
+    if order.purpose is Purpose.STOP:
+        _stop_refused(oms, refused, wanted, why, follows)
+    return refused
+
+
+def _stop_refused(oms: OrderDecision, order: Order, wanted: OrderTerms, why: str, follows: str) -> None:
     level = oms.state.protections.get(order.owner)
     if level is not None and level.moving is not None and matches_stop_move(wanted, level.moving):
         refuse_move(oms, level, order, why)
@@ -180,7 +201,7 @@ def _stop_refused(oms: OrderDecision, order: Order, wanted: OrderTerms, why: str
     if order.evidence.cancel.wanted:
         return
     what = f"stop {order.broker_order_id} of {order.instrument} stays as it is, {order.quantity} at {_prices(order)}"
-    what += f"; the broker refused {wanted.quantity} at {_prices(wanted)} and it is tried again: {why}"
+    what += f"; the broker refused {wanted.quantity} at {_prices(wanted)} and {follows}: {why}"
     oms.alert(StateAlert.STOP_NOT_MOVED, Severity.WARNING, order.client_order_id, what)
 
 
@@ -226,7 +247,7 @@ def _prices(terms: Order | OrderTerms) -> str:
 
 def record_unanswered_modify(oms: OrderDecision, order: Order) -> None:
     """Record that a modify call had no answer when the process died; reads from now on prove its outcome."""
-    evidence = with_modify(order.evidence, out=False, answered_machine_ns=oms.machine)
+    evidence = with_modify(order.evidence, out=False, answered_machine_ns=oms.machine, accepted=False)
     oms.change(order, "modify_unanswered", evidence=evidence)
 
 
@@ -242,26 +263,37 @@ def compare_with_book(oms: OrderDecision, order: Order, row: BrokerOrder, read: 
         if not state.calls:
             _alert_change(oms, order, row)
         return oms.change(order, "modified", quantity=row.quantity)
-    if row.status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
+    if row.status not in OPEN:
         return order
     if not state.unproven:
         return _drift(oms, order, row, read)
     if _shows(order, row, wanted_terms(order)):
         message = order.message if order.evidence.cancel.wanted else ""
         return oms.change(order, "modified", **asdict(wanted_terms(order)), message=message, evidence=_drop(order))
-    # the book does not show the change: at the second read, some time later, the call may be made again
-    if (waiting := _counted(oms, order, read, "unmodified", oms.limits.modify_gap)) is not None:
+    # the book does not show the change: at the second read, some time later, a call of unclear answer may be made again
+    gap = oms.limits.ghost_gap if state.accepted else oms.limits.modify_gap
+    if (waiting := _counted(oms, order, read, "unmodified", gap)) is not None:
         return waiting
+    if state.accepted:
+        return _refuse(oms, order, _UNDONE, "these terms are not tried again", refused=wanted_terms(order))
     evidence = with_modify(order.evidence, unproven=False, reads=0, doubt_machine_ns=oms.machine)
     return oms.change(order, "modify_again", evidence=evidence)
+
+
+_UNDONE = "it answered with success, but its order book shows no change"
 
 
 def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
     """True if a row has the wanted terms, as far as they are others than the order's and a broker shows them."""
     price = min(abs(wanted.price - order.price), abs(row.price - wanted.price)) < SAME
     apart = min(abs(wanted.trigger_price - order.trigger_price), abs(row.trigger_price - wanted.trigger_price))
-    trigger = apart < SAME or row.status is not BrokerStatus.TRIGGER_PENDING
+    trigger = apart < SAME or _has_triggered(order, row)
     return price and trigger and row.quantity == wanted.quantity
+
+
+def _has_triggered(order: Order, row: BrokerOrder) -> bool:
+    """True if an order's trigger is over, so that it does not matter what a row shows of it."""
+    return order.state is OrderState.TRIGGERED or row.status is BrokerStatus.TRIGGERED
 
 
 def _counted(oms: OrderDecision, order: Order, read: BooksRead, event: str, gap: int) -> Order | None:
@@ -299,7 +331,7 @@ def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
     shown: dict[str, float] = {"quantity": row.quantity} if row.quantity > order.filled_seen else {}
     if order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price > 0:
         shown |= {"price": row.price}
-    waits = order.order_type in (OrderType.SL, OrderType.SL_M) and row.status is BrokerStatus.TRIGGER_PENDING
+    waits = order.order_type in STOP_TYPES and not _has_triggered(order, row)
     if waits and row.trigger_price > 0:
         shown |= {"trigger_price": row.trigger_price}
     return shown

@@ -16,11 +16,23 @@ from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, combine_fills, with_cancel
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
+from mytrading.core.orders.state_machine import (
+    ABSENT,
+    RESTING,
+    STOP_TYPES,
+    TERMINAL,
+    UNRESOLVED,
+    Fills,
+    combine_fills,
+    with_cancel,
+)
+from mytrading.messages.enums import BrokerStatus, OrderState, Purpose, Severity
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
+
+_LIMIT_READS = 2
+"""Order books in a row that prove by its type that a stop has triggered."""
 
 
 def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
@@ -106,7 +118,8 @@ def on_order_row(
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    _learn(oms, order, row, _with_fills(evidence, fills), proven=verdict is V.END_PROVEN)
+    evidence = _with_stop_shown(order, row, read, _with_fills(evidence, fills))
+    _learn(oms, order, row, evidence, proven=verdict is V.END_PROVEN)
     return reading.fewer
 
 
@@ -172,6 +185,26 @@ def _judge_fill(
 
 def _with_fills(evidence: OrderEvidence, fills: ReportedFills) -> OrderEvidence:
     return evidence if fills is evidence.fills else replace(evidence, fills=fills)
+
+
+def _with_stop_shown(order: Order, row: BrokerOrder, read: BooksRead, evidence: OrderEvidence) -> OrderEvidence:
+    """The evidence with word and type that the order book gives an order with a trigger.
+
+    Some brokers' types are made of the fields of a row, and one that lacks the trigger is a LIMIT: a type counts only
+    in the order book, after it was another one, and twice.
+    """
+    if order.order_type not in STOP_TYPES or order.state not in (OrderState.ACCEPTED, OrderState.TRIGGERED):
+        return evidence
+    shown: dict[str, Any] = {}
+    if row.order_type in STOP_TYPES:
+        shown |= {"shown_stop": True, "limit_reads": 0}
+    elif evidence.shown_stop and row.order_type is not None and row.status is BrokerStatus.OPEN:
+        shown["limit_reads"] = min(evidence.limit_reads + 1, _LIMIT_READS)
+    if row.status is BrokerStatus.TRIGGER_PENDING:
+        shown |= {"shown_waiting": True, "shown_open_machine_ns": 0}
+    elif row.status is BrokerStatus.OPEN and evidence.shown_waiting and not evidence.shown_open_machine_ns:
+        shown["shown_open_machine_ns"] = read.ended_machine_ns
+    return replace(evidence, **shown) if any(getattr(evidence, name) != shown[name] for name in shown) else evidence
 
 
 def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
@@ -262,7 +295,7 @@ def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
 ) -> None:
     fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills)
-    state = _state_after(order, fills, row.status if row else None, proven)
+    state = _state_after(order, fills, row.status if row else None, proven, evidence.limit_reads >= _LIMIT_READS)
     if state in TERMINAL and order.state not in TERMINAL:
         # an order that is replaced keeps the terms for its successor
         change, replaced = evidence.modify, evidence.modify.by_replacement and state is OrderState.CANCELLED
@@ -301,7 +334,9 @@ def _learn(
         oms.request_read(order.account, "unproven", positions=isinstance(end, Disputed))
 
 
-def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:
+def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool, is_limit: bool) -> OrderState:
+    """The state of an order; `is_limit`: its type says that it has triggered. `open` proves nothing: most brokers say
+    it of a stop that waits."""
     if fills.confirmed >= order.quantity:
         return OrderState.FILLED
     if proven and status in ENDS and fills.seen == fills.confirmed:
@@ -310,9 +345,9 @@ def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven
         return order.state
     if fills.seen:
         return OrderState.PARTIALLY_FILLED
-    if order.order_type in (OrderType.SL, OrderType.SL_M) and status is BrokerStatus.OPEN:
-        return OrderState.TRIGGERED
-    return OrderState.TRIGGERED if order.state is OrderState.TRIGGERED else OrderState.ACCEPTED
+    by_word = order.state is OrderState.TRIGGERED and order.evidence.limit_reads < _LIMIT_READS
+    told = status is BrokerStatus.TRIGGERED and order.order_type in STOP_TYPES
+    return OrderState.TRIGGERED if by_word or told or is_limit else OrderState.ACCEPTED
 
 
 def _event(order: Order, state: OrderState, fills: Fills) -> str:

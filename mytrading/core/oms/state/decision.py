@@ -17,7 +17,7 @@ from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
-from mytrading.core.orders.state_machine import TRANSITIONS, with_cancel
+from mytrading.core.orders.state_machine import TRANSITIONS, ModifyRules, with_cancel
 from mytrading.messages import orders
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.brokers import BrokerRules
@@ -72,6 +72,10 @@ class OrderDecision:
     def broker(self, account: str) -> BrokerRules:
         """Return the row of the table of brokers that holds for an account: what may be believed of its books."""
         return self.limits.broker_rules(self.state.brokers.get(account) or "")
+
+    def modify_rules(self, account: str) -> ModifyRules:
+        """Return how orders of an account are changed: by its broker's row and the settings."""
+        return self.limits.modify_rules(self.state.brokers.get(account) or "")
 
     def is_trading(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""

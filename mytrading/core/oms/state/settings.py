@@ -6,7 +6,7 @@ import msgspec
 
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.core.time import SECOND
-from mytrading.messages.brokers import PLAIN, BrokerRules, find_broker
+from mytrading.messages.brokers import PLAIN, BrokerRules, StopMoving, find_broker
 from mytrading.messages.run_config import RateLimits, RiskLimits, UnknownExit, Windows
 
 MS = 1_000_000
@@ -68,8 +68,7 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     probes: bool = False
     """Trial orders are made: true at paper venues only."""
     modify: ModifyRules = ModifyRules()
-    modify_by_account: dict[str, ModifyRules] = {}
-    """Rules of brokers that differ from the usual, by account."""
+    """The most that is tried at any broker; its row of the table may allow less."""
     brokers: dict[str, BrokerRules] = {}
     """The table of brokers, by OpenAlgo's name."""
     unlisted: BrokerRules = PLAIN
@@ -89,9 +88,13 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
         row = find_broker(self.brokers, broker) if self.brokers and broker else self.unlisted
         return row if row.name else self.unlisted
 
-    def modify_rules(self, account: str) -> ModifyRules:
-        """Return how an account's broker lets orders be changed: its own rules, else the common ones."""
-        return self.modify_by_account.get(account, self.modify)
+    def modify_rules(self, broker: str) -> ModifyRules:
+        """Return how orders are changed at a broker by OpenAlgo's name: what its row and `modify` both allow."""
+        row, usual = self.broker_rules(broker), self.modify
+        return ModifyRules(
+            in_place=usual.in_place and row.stop_move is not StopMoving.REPLACE,
+            most=min(usual.most, row.modifies_most), after_fill=usual.after_fill and row.modify_after_fill,
+        )  # fmt: skip
 
 
 def backoff(first: int, most: int, attempt: int) -> int:

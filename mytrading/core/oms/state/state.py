@@ -300,4 +300,6 @@ def needs_read_or_call(order: Order) -> bool:
         return True
     if order.state not in RESTING:
         return order.state in LIVE
-    return (order.purpose.reduces and not is_untriggered_stop(order)) or bool(evidence.end or evidence.modify.reads)
+    return (order.purpose.reduces and not is_untriggered_stop(order)) or bool(
+        evidence.end or evidence.modify.reads or evidence.limit_reads
+    )

@@ -1,4 +1,4 @@
-"""Exits that risk decides by itself: a price came to a stop, or the broker's books show a position without one.
+"""Exits that risk decides by itself: a price came to a stop it holds, or the books show a position without one.
 
 An old quote and a single reading end nothing, and a position is closed once for each reason. Functions only read.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mytrading.core.ids import content_id
+from mytrading.core.risk.exits import passed_stops
+from mytrading.core.risk.exits.passed_stops import STOP_FAILED
 from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release_levels, stop_level
 from mytrading.core.risk.protection.stop_coverage import (
     STOP_UNCERTAIN,
@@ -27,9 +29,6 @@ from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.reports import ReadRequest
 from mytrading.messages.risk_events import RiskKind
-
-STOP_FAILED = "STOP_FAILED"
-"""A stop that was to rest at the broker could not do its work; over when what it guards is flat."""
 
 
 def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
@@ -120,12 +119,14 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
 
 
 def on_time(state: RiskState, now: int) -> tuple[Any, ...]:
-    """Return the rows due by the clock: levels armed or removed, book reads, alerts, closes for missing stops."""
+    """Return the rows due by the clock: levels armed or removed, book reads, alerts, closes for missing stops and for
+    stops at the broker that the price has passed."""
     rows: list[Any] = [
         *release_levels(state, now),
         *arm_stops(state, now),
         *arm_targets(state, now),
         *_uncovered(state, now),
+        *passed_stops.on_time(state, now),
     ]
     guarded = state.guarded_positions()
     is_open = state.environment.is_open

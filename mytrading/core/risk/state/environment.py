@@ -17,9 +17,10 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.master_contract import refusal_for
 from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.core.orders.slicing import Sizes
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind, Snapshot
-from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun, TradeKind, TradeRule, Windows
 
 UNKNOWN_WATCH = ""
 """To what a position is bound of which it is not known for which watched instrument it is held."""
@@ -54,6 +55,8 @@ class RiskEnvironment:
         self.assumed_capital: Mapping[str, float] = {}
         """Rupees by account that entries are sized by while no funds are known, and no margin is asked for; for days
         of which no funds are on record."""
+        self.exit_patience_ns = round(Windows().exit_patience * SECOND)
+        """Machine time for which the price may be beyond a stop at the broker before its position is closed."""
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")

@@ -33,7 +33,7 @@ from mytrading.messages.commands import (
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.level_names import STOP_PREFIX, TARGET_PREFIX, owner_of_level
+from mytrading.messages.level_names import PASSED_PREFIX, STOP_PREFIX, TARGET_PREFIX, owner_of_level
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -549,7 +549,7 @@ def _goal(state: RiskState, row: GoalChanged) -> None:
 
 
 def _level(state: RiskState, row: LevelMoved) -> None:
-    """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
+    """Keep a level under its name: of a limit, a target, a stop, a passed stop or, by any other name, as it is."""
     if state.memory.apply_level(row):
         return
     if (owner := owner_of_level(row.name, TARGET_PREFIX)) is not None:
@@ -558,6 +558,10 @@ def _level(state: RiskState, row: LevelMoved) -> None:
             del state.target_levels[owner]
     elif (owner := owner_of_level(row.name, STOP_PREFIX)) is not None:
         _stop_level(state, owner, row.value)
+    elif (owner := owner_of_level(row.name, PASSED_PREFIX)) is not None:
+        state.passed_since[owner] = int(row.value)
+        if not row.value:
+            del state.passed_since[owner]
     else:
         state.levels[row.name] = row.value
 
@@ -668,6 +672,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
         state.memory.money.set_entry_stop(owner, held or state.stop_levels.get(owner, 0.0) or triggers.get(owner, 0.0))
         state.memory.money.update_position(position, carried=True)
     state.protections = {p.owner: p for p in row.protections}
+    state.passed_since = {}
     state.trading = {level.account: level for level in row.trading}
     state.switches = {switch.strategy: switch for switch in row.switches}
     state.halted = {halt.net: halt.reason for halt in row.halted}

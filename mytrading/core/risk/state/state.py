@@ -128,6 +128,9 @@ class RiskState:
         self.stop_instruments: dict[str, list[OwnerKey]] = {}
         self.target_levels: dict[OwnerKey, float] = {}
         self.protections: dict[OwnerKey, Protection] = {}
+        self.passed_since: dict[OwnerKey, int] = {}
+        """Since when (machine ns; in lock-step market ns) last prices are beyond the stop that an owner has at the
+        broker."""
         self.claimed: set[OwnerKey] = set()
         """Positions that an operator assigned to an owner: without a stop unless one was named."""
         self.margin = MarginTracker()

@@ -87,6 +87,14 @@ def test_stop_that_is_gapped_over_fills_at_the_open() -> None:
     assert prices(found) == [(1, 100.0), (-1, 97.5)]
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_stop_whose_limit_is_gapped_over_too_is_closed_at_the_next_open(plain: bool) -> None:
+    """It rests beyond its limit and never fills; the exit that takes over is MARKET."""
+    columns = bars([*flat(100.0, 3), (90.0, 90.5, 89.5, 90.0), *flat(89.0, 6)])
+    found = result_of(columns, "1 BUY/98", stop=StopPlan.BROKER, plain=plain)
+    assert prices(found) == [(1, 100.0), (-1, 89.0)]
+
+
 def test_stop_of_a_sold_position_is_met_on_the_way_up_first() -> None:
     columns = bars([*flat(100.0, 3), (100.0, 103.0, 95.0, 96.0), *flat(96.0, 3)])
     found = result_of(columns, "1 SELL/102", stop=StopPlan.BROKER)

@@ -49,6 +49,14 @@ def test_whole_order_has_every_key_of_the_first_version() -> None:
     assert len(Order.__struct_fields__) <= 25
 
 
+def test_order_whose_change_was_called_done_is_printed_with_the_keys_of_the_first_version() -> None:
+    """`orders` ended with a KeyError once a change had been answered with success."""
+    change = ModifyState(calls=1, accepted=True, refused=OrderTerms(101.0, 0.0, 10))
+    known = OrderEvidence(modify=change, shown_waiting=True, shown_open_machine_ns=5, shown_stop=True, limit_reads=1)
+    assert set(complete_flat_order(order(known))) == set(KEYS)
+    assert flat_order(order(known))["modify_calls"] == 1
+
+
 def test_parts_of_an_order_are_keys_of_its_own() -> None:
     flat = flat_order(order(parent="p", slice=2, attempt=1, began_machine_ns=5, stop_trigger=90.0, stream_filled=4))
     said = {"parent": "p", "slice": 2, "attempt": 1, "began_machine_ns": 5, "stop_trigger": 90.0, "stream_filled": 4}

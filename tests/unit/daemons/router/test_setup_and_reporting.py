@@ -8,15 +8,18 @@ import msgspec
 import pytest
 
 from mytrading.core.gateway.read_model import StackView
+from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import MS, OmsLimits
 from mytrading.core.orders.state_machine import with_modify
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.reporting import order_fields
 from mytrading.daemons.router.setup import build_order_machine
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.enums import OrderState
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import NO_EVIDENCE, OrderChanged
-from mytrading.messages.run_config import RateLimits, UnknownExit, Windows
+from mytrading.messages.reports import ModeSeen
+from mytrading.messages.run_config import RateLimits, ServerMode, UnknownExit, Windows
 from tests.kit.order_samples import order
 from tests.kit.run_configs import run_config
 
@@ -31,11 +34,16 @@ def test_unknown_exit_of_the_run_file_reaches_the_order_machine(tmp_path: Path, 
 
 def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: Path) -> None:
     config = run_config(tmp_path)
-    first = config.order_accounts[0]
-    accounts = (msgspec.structs.replace(first, broker="Zerodha"), msgspec.structs.replace(first, id="b", broker="dhan"))
-    limits = build_order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
-    assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unknown")] == [False, True, True]
-    assert limits.modify_rules(first.id).most == 20
+    venue = msgspec.structs.replace(config.venue, expected_mode=ServerMode.LIVE)
+    rows = {"aa": BrokerRules(name="aa", modify_after_fill=False), "bb": BrokerRules(name="bb")}
+    machine = build_order_machine(msgspec.structs.replace(config, venue=venue, brokers=rows))
+    for account, broker in (("a", "aa"), ("b", "bb"), ("c", "cc"), ("d", "")):
+        seen = ModeSeen(account=account, mode="live", expected=True, machine_ns=1, broker=broker)
+        for row in machine.decide(seen, 1):
+            machine.apply(row)
+    found = {name: OrderDecision(machine.state, machine.limits, 1).modify_rules(name) for name in "abcd"}
+    assert {name: rules.after_fill for name, rules in found.items()} == {"a": False, "b": True, "c": True, "d": True}
+    assert {rules.most for rules in found.values()} == {20}
 
 
 def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> None:
@@ -43,8 +51,7 @@ def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> 
     config = run_config(tmp_path)
     config = msgspec.structs.replace(config, rates=rates, accounts=config.order_accounts)
     limits = build_order_machine(config).limits
-    names = (config.venue.account, "unknown")
-    assert [limits.modify_rules(name).most for name in names] == [9, 9]
+    assert [limits.modify_rules(broker).most for broker in ("", "unknown")] == [9, 9]
     assert (limits.churn_instrument, limits.churn_account) == (3, 8)
 
 

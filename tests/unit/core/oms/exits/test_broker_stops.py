@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, OrderChanged, ProtectionChanged
-from tests.kit.fake_broker import SECOND, OrderBench, Placed
+from tests.kit.fake_broker import SECOND, TELLS_TRIGGERED, OrderBench, Placed
 from tests.kit.oms_protection import PLAN, entered, guarded, live, settle, stops
 from tests.kit.state_digest import state_digest
 
@@ -255,7 +255,8 @@ def test_refused_stop_is_tried_again_and_then_the_position_is_closed(bench: Orde
     assert any(call.order.purpose is Purpose.EXIT for call in bench.calls)
 
 
-def test_stop_that_triggers_and_does_not_fill_is_chased(bench: OrderBench) -> None:
+def test_stop_that_triggers_and_does_not_fill_is_chased() -> None:
+    bench = OrderBench(words=TELLS_TRIGGERED)
     stop = guarded(bench)
     bench.broker.trigger(stop)
     bench.report(stop)
@@ -343,7 +344,8 @@ def test_stop_rejected_late_because_the_price_has_passed_it_is_an_exit_at_once(b
     assert [call.order.purpose for call in bench.calls] == [Purpose.EXIT]
 
 
-def test_exit_that_takes_a_triggered_stop_over_is_priced_again_until_flat(bench: OrderBench) -> None:
+def test_exit_that_takes_a_triggered_stop_over_is_priced_again_until_flat() -> None:
+    bench = OrderBench(words=TELLS_TRIGGERED)
     stop = guarded(bench)
     bench.broker.trigger(stop)
     bench.report(stop)

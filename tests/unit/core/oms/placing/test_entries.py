@@ -14,7 +14,7 @@ from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, 
 from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.orders import CallOutcome, OrderChanged
 from mytrading.messages.reports import ModeSeen, ReadRequest
-from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, TELLS_TRIGGERED, OrderBench
 
 
 @pytest.fixture
@@ -393,7 +393,8 @@ def test_entry_without_the_price_of_its_type_is_denied(bench: OrderBench, fields
     assert bench.order("e1").state is OrderState.DENIED and words in bench.order("e1").message
 
 
-def test_stop_limit_entry_triggers_fills_and_is_guarded(bench: OrderBench) -> None:
+def test_stop_limit_entry_triggers_fills_and_is_guarded() -> None:
+    bench = OrderBench(words=TELLS_TRIGGERED)
     bench.read()
     plan = {"stop_trigger": 90.0, "stop_limit": 87.0}
     bench.enter("e1", order_type=OrderType.SL, price=104.0, trigger_price=101.0, **plan)

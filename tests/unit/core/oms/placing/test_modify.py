@@ -11,6 +11,7 @@ from mytrading.core.gateway.outcomes import RequestResult, result_of
 from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.operator_requests import new_terms, what_loosens
 from mytrading.core.orders.state_machine import ModifyRules, with_cancel
+from mytrading.messages.brokers import UNLISTED, BrokerRules, StopMoving
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import (
@@ -34,7 +35,7 @@ from mytrading.messages.orders import (
     RequestAnswered,
     StopMove,
 )
-from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, SECOND, TELLS_TRIGGERED, OpenCall, OrderBench, Placed
 from tests.kit.oms_protection import entered, guarded, live, settle, stops
 from tests.kit.state_digest import state_digest
 
@@ -338,9 +339,14 @@ def test_partly_filled_order_is_replaced_where_the_broker_changes_none() -> None
     assert placed.modifies == 0 and [order.quantity for order in successors(bench)] == [60]
 
 
-def test_account_has_its_own_brokers_rules() -> None:
-    limits = OmsLimits(modify_by_account={ACCOUNT: ModifyRules(in_place=False)})
-    assert not limits.modify_rules(ACCOUNT).in_place and limits.modify_rules("other").in_place
+def test_brokers_row_allows_less_than_the_settings_and_never_more() -> None:
+    row = BrokerRules(name="aa", stop_move=StopMoving.REPLACE, modifies_most=7, modify_after_fill=False)
+    limits = OmsLimits(brokers={"aa": row}, unlisted=UNLISTED, modify=ModifyRules(most=20))
+    assert limits.modify_rules("aa") == ModifyRules(in_place=False, most=7, after_fill=False)
+    for other in ("bb", ""):
+        assert limits.modify_rules(other) == ModifyRules(in_place=True, most=20, after_fill=True)
+    fewer = OmsLimits(brokers={"aa": row}, modify=ModifyRules(in_place=False, most=3))
+    assert fewer.modify_rules("aa").most == 3 and not fewer.modify_rules("bb").in_place
 
 
 @pytest.mark.parametrize("accepted", [True, False])
@@ -528,7 +534,8 @@ def test_level_that_an_older_release_left_where_nothing_rests_is_ended_by_a_requ
     assert (stop.open, level(bench).trigger, level(bench).moving) == (True, 90.0, None)
 
 
-def test_stop_that_has_triggered_is_not_moved(bench: OrderBench) -> None:
+def test_stop_that_has_triggered_is_not_moved() -> None:
+    bench = OrderBench(words=TELLS_TRIGGERED)
     stop = guarded(bench)
     bench.broker.trigger(stop)
     bench.report(stop)
