@@ -31,8 +31,8 @@ from mytrading.core.time import DAY, SECOND, ist_date
 from mytrading.daemons.router.watches import BooksWatch
 from mytrading.messages.brokers import UNLISTED, BrokerRules, find_broker
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import Alert, ModifyRequested
-from mytrading.messages.enums import Call, OrderType, Product, Side
+from mytrading.messages.control import Alert, ModifyRequested, ResolveRequested
+from mytrading.messages.enums import Call, OrderState, OrderType, Product, Side
 from mytrading.messages.orders import Order, OrderChanged, TimerFired
 from mytrading.messages.reports import ModeSeen, ReadRequest
 from mytrading.messages.run_config import ServerMode
@@ -41,7 +41,9 @@ from tests.kit.live_server import KEY, LiveServer
 
 ACCOUNT, STRATEGY = "main", "s1"
 MS = 1_000_000
-TICK = 200 * MS
+TICK = 250 * MS
+CALM_TICK = SECOND
+"""Machine time between two looks where nothing is under way: the router's are 100 ms apart, and find nothing to do."""
 ANSWER = 40 * MS
 """A call lasts so long."""
 BARE_MOST = 10 * SECOND
@@ -209,7 +211,7 @@ class BrokerBench:
 
     def _read_if_due(self) -> bool:
         self._stream.drain()
-        self.plan.set_stream_up(self._stream.connected)
+        self.plan.set_stream_up(self._stream.brings_updates)
         if (job := self.plan.take_next_job(self.time)) is None:
             return False
         visit = self._reader.read_books(job)
@@ -229,10 +231,10 @@ class BrokerBench:
 
     # ---- the driver
 
-    def tick(self, length: int = TICK) -> None:
+    def tick(self) -> None:
         """Machine time passes: timers fire, and what is due is done."""
         before = self.time
-        self.time += length
+        self.time += TICK if self.plan.requests_waiting or self.machine.describe_unsettled() else CALM_TICK
         self._step(TimerFired(name="router", machine_ns=self.time))
         if before // SECOND != self.time // SECOND:
             self._watch.report_changes(self._as_router(), self.time)
@@ -283,6 +285,14 @@ class BrokerBench:
         """Risk wants the position closed."""
         self.may_sell = True
         self._step(CloseGoal(**self._task("x"), reason="exit"))
+        self._work()
+
+    def resolve_lost(self) -> None:
+        """An operator looks at the broker, and says of every lost order that it was not placed."""
+        for order in self.machine.orders():
+            if order.state is OrderState.LOST and not order.broker_order_id:
+                self._names += 1
+                self._step(ResolveRequested(id=f"r{self._names}", order=order.client_order_id, at_ns=self.now))
         self._work()
 
     def move_stop(self, trigger: float, limit: float) -> None:

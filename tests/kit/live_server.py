@@ -53,7 +53,7 @@ class LiveServer:
         self.venue.routes = API_ROUTES
         self._driver = Driver(self.venue, clock, jumps=True)
         self._driver.begin()
-        self._runner = asyncio.Runner()
+        self._loop = asyncio.new_event_loop()
         self.updates: list[Body] = []
         self.venue.hub.publish_order = self._keep  # type: ignore[method-assign]
 
@@ -71,7 +71,7 @@ class LiveServer:
             reply = await found.handler(RestCall(self.venue, parsed, 0))
             return reply.status, reply.body
 
-        return self._runner.run(answered())
+        return self._loop.run_until_complete(answered())
 
     def place(self, symbol: str = "SBIN", exchange: str = "NSE", **fields: Any) -> str:
         """The id of an order in the books, by default a market buy of 10 for MIS, whatever was answered."""
@@ -128,7 +128,7 @@ class LiveServer:
 
     def close(self) -> None:
         """End it."""
-        self._runner.close()
+        self._loop.close()
         self.venue.close()
 
     def __enter__(self) -> LiveServer:
