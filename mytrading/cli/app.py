@@ -10,6 +10,7 @@ from copy import copy
 import typer
 
 from mytrading.cli.accounts import command as accounts
+from mytrading.cli.brokers import command as brokers
 from mytrading.cli.console import command as console
 from mytrading.cli.doctor.command import doctor
 from mytrading.cli.journal import command as journal
@@ -34,6 +35,7 @@ COMMANDS = (
 )  # fmt: skip
 GROUPS = {
     "risk": risk.app, "orders": books.orders_app, "positions": books.positions_app, "account": accounts.app,
+    "brokers": brokers.app,
     "config": config.app, "journal": journal.app, "day": day.app, "state": state.app, "instruments": instruments.app,
     "history": history.app, "data": data.app, "calendar": calendar.app, "legs": legs.app, "strategies": strategies.app,
     "webhook": webhooks.app, "console": console.app,

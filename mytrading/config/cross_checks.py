@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mytrading.config.brokers import load_brokers
 from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.problems import ConfigurationError, hint, name_key, nearest
 from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
@@ -21,6 +22,7 @@ from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.orders.live_gate import confirmed_accounts
 from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
 from mytrading.core.risk.protection.hedges import match_rule_covers
+from mytrading.messages.brokers import SANDBOX, find_broker
 from mytrading.messages.enums import Mode, Product, Side
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 from mytrading.messages.run_config import AccountRole, ProcessRules, StopPlan, TradeKind, TradeRule
@@ -78,6 +80,7 @@ def start_problems(settings: TradingSettings) -> list[str]:
             f"TRADING_MODE = {settings.system.mode} ({settings.origin('system.mode')}): `mytrading backtest NAME "
             "--data FILE` runs one; expected paper, dry_run or live for a stack"
         )
+    problems += _broker_problems(settings)
     problems += _port_problems(settings.messaging)
     if not settings.simulator.embedded:
         problems += _server_problems(settings)
@@ -97,6 +100,16 @@ def _live_problems(settings: TradingSettings) -> Iterator[str]:
             f"LIVE_CONFIRM = {system.live_confirm or '(not set)'} ({settings.origin('system.live_confirm')}): live "
             f"trading needs the name of each account that takes orders, {','.join(names)}"
         )
+
+
+def _broker_problems(settings: TradingSettings) -> Iterator[str]:
+    """Names of accepted brokers that no row of the table has: a slip there must not pass for consent."""
+    known = load_brokers()
+    for word in settings.system.accepted_brokers:
+        if find_broker(known, word).name in ("", SANDBOX):
+            origin, names = settings.origin("system.accepted_brokers"), [name for name in known if name != SANDBOX]
+            cure = hint(word, names) or "; `mytrading brokers` lists them"
+            yield f"ACCEPTED_BROKERS ({origin}): expected names of brokers, found {word!r}{cure}"
 
 
 def _server_problems(settings: TradingSettings) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.config.brokers import load_brokers
+from mytrading.config.brokers import accepted_brokers, load_brokers
 from mytrading.config.cross_checks import product_of, start_problems, stream_ports, watched_instruments
 from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.problems import ConfigurationError
@@ -76,6 +76,7 @@ def build_run_config(
             webhooks=settings.webhooks,
             console=settings.console,
             brokers=load_brokers(),
+            accepted_brokers=accepted_brokers(settings.system.accepted_brokers),
             windows=run_config.Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )

@@ -83,6 +83,13 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = Mode.PAPER
     enable_trade_execution: Annotated[bool, setting("ENABLE_TRADE_EXECUTION", "must be true for live trading")] = False
     live_confirm: Annotated[str, setting("LIVE_CONFIRM", "names of all order accounts; needed for live trading")] = ""
+    accepted_brokers: Annotated[
+        tuple[str, ...],
+        setting(
+            "ACCEPTED_BROKERS",
+            "refused brokers to trade at all the same (see mytrading brokers); the engine then holds their stops",
+        ),
+    ] = ()
     paper_venue: Annotated[
         Literal["openalgo", "simulator"],
         setting(

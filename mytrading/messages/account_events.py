@@ -57,8 +57,8 @@ class AccountBrokerChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defau
 class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
     """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 
-    `contradicted`: the next read agreed, but its trade book did not, so nothing was done. The same for a time after
-    `unheard_machine_ns`, if the trade book does not show our fills and the order book no exit.
+    `contradicted`: the next read agreed, but another book did not, so nothing was done; nor was it where what the read
+    lacks is `unproven` to be gone.
     """
 
     account: str
@@ -69,7 +69,33 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     machine_ns: int
     cleared: bool = False
     contradicted: bool = False
-    unheard_machine_ns: int = 0
+    unproven: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """True if our quantity stays against what the read showed."""
+        return self.contradicted or self.unproven
+
+
+class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):
+    """The broker's net of a key in which strategies hold something was ours: for the first time since it was flat or of
+    the other side; `quantity` 0: it is flat."""
+
+    account: str
+    instrument: str
+    product: Product
+    quantity: int
+    at_ns: int
+
+
+class ProductNamed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="product_named"):
+    """The broker's books show what is ours under a product as `shown`: learnt from our own fill."""
+
+    account: str
+    instrument: str
+    product: Product
+    shown: Product
+    at_ns: int
 
 
 class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="carried_shown"):
@@ -79,6 +105,19 @@ class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     instrument: str
     quantity: int
     at_ns: int
+
+
+class EmptyBooksSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="empty_books"):
+    """An account's order book was empty, though it holds orders of today, first in a read that ended at `machine_ns`.
+
+    `alerted`: another read said the same. `cleared`: the order book has rows again.
+    """
+
+    account: str
+    machine_ns: int
+    at_ns: int
+    alerted: bool = False
+    cleared: bool = False
 
 
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
@@ -102,7 +141,10 @@ class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_stopped"):
-    """The churn breaker of an instrument, or (empty) of the account, until market time `until_ns` (0: a resume)."""
+    """Entries of an instrument, or (empty) of the account, are stopped until market time `until_ns` (0: a resume).
+
+    `code` says by what: empty by the churn breaker, else the code of the alert and of the denials that follow.
+    """
 
     account: str
     instrument: str
@@ -110,6 +152,7 @@ class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reason: str
     at_ns: int
     until_ns: int = 0
+    code: str = ""
 
 
 class RecoveryChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recovery"):

@@ -9,6 +9,8 @@ from mytrading.messages.account_events import (
     EntriesStopped,
     InstrumentHalted,
     MismatchSeen,
+    NetAgreed,
+    ProductNamed,
     UnmanagedChanged,
 )
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
@@ -42,7 +44,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """First row of a day's journal of the router: the state carried over from the day before.
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
-    `brokers` the broker that each account's server named last.
+    `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
+    and `names` its names of our products.
     """
 
     day: str
@@ -62,6 +65,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     stopped: tuple[EntriesStopped, ...] = ()
     flattens: tuple[Flatten, ...] = ()
     brokers: dict[str, str] = {}
+    agreed: tuple[NetAgreed, ...] = ()
+    names: tuple[ProductNamed, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

@@ -68,12 +68,19 @@ class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CancelState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A cancel: `wanted`, `out` while a call has no answer; no further call before `not_before_machine_ns`."""
+    """A cancel: `wanted`, `out` while a call has no answer; no further call before `not_before_machine_ns`.
+
+    `proof`: it is to prove an end that a book shows and nobody here wanted. Its definitive answer, done or `refused`,
+    came at `answered_machine_ns` (0: none yet).
+    """
 
     wanted: bool = False
     out: bool = False
     calls: int = 0
     not_before_machine_ns: int = 0
+    proof: bool = False
+    refused: bool = False
+    answered_machine_ns: int = 0
 
 
 class ModifyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,6 +117,7 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `shown_waiting`: the order book has shown this stop waiting for its trigger; since `shown_open_machine_ns` (0: it
     does not) it shows it open instead, which proves nothing at any broker. `shown_stop`: the order book has shown it
     with a stop's type; the last `limit_reads` books in a row showed it as LIMIT or MARKET (2: it has triggered).
+    `rested`: a book has shown this stop live.
     """
 
     fills: ReportedFills = NO_FILLS
@@ -123,3 +131,4 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     shown_open_machine_ns: int = 0
     shown_stop: bool = False
     limit_reads: int = 0
+    rested: bool = False

@@ -8,11 +8,14 @@ from mytrading.messages.account_events import (
     AccountBrokerChanged,
     AccountModeChanged,
     CarriedShown,
+    EmptyBooksSeen,
     EntriesStopped,
     EntryChurned,
     ForeignSeen,
     InstrumentHalted,
     MismatchSeen,
+    NetAgreed,
+    ProductNamed,
     RecoveryChanged,
     UnmanagedChanged,
 )
@@ -150,15 +153,29 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     fill_price: float
     at_ns: int
 
+    @property
+    def levels(self) -> tuple[Position, ...]:
+        """The position that the row changes, as it is now."""
+        return (self.position,)
+
 
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction."""
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction.
+
+    Of a conversion, `source` is what is left of the position, under another product, that the units come from.
+    """
 
     position: Position
     cause: str
     quantity: int
     price: float
     at_ns: int
+    source: Position | None = None
+
+    @property
+    def levels(self) -> tuple[Position, ...]:
+        """The positions that the row changes, as they are now: one, or of a conversion two."""
+        return (self.position,) if self.source is None else (self.position, self.source)
 
 
 class TradeClosed(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="trade"):
@@ -243,6 +260,10 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
     read that began after `waits_machine_ns` (0: it does not wait).
 
+    At `unasked_machine_ns` the broker took the cancel of one that a book showed ended and nobody here wanted to end, so
+    that it had lived. After such an end none is placed since `awaits_units_machine_ns` (0: it does not wait) before a
+    read shows the units. `doubted` is the stop that is left as it is: the next one soon after, or none may replace it.
+
     `claimed` is set from a claim, whose request is the `cause`, until the first stop rests or something else decides:
     the request is answered then.
     """
@@ -260,6 +281,9 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     waits_machine_ns: int = 0
     moving: StopMove | None = None
     claimed: ClaimedUnits | None = None
+    unasked_machine_ns: int = 0
+    awaits_units_machine_ns: int = 0
+    doubted: str = ""
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):
@@ -345,5 +369,5 @@ OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
-    | RecoveryChanged | CarriedShown
+    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed
 )  # fmt: skip

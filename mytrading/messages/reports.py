@@ -72,6 +72,9 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     `began_machine_ns` is before the first byte was sent: a fact that must be newer than an event is newer only if the
     read began after it. `unread` are instruments that a row could not be read of: nothing that the books do not show
     of them is proven, flat least of all. `unread_rows` are those rows, each also one without a readable instrument.
+
+    `funds_live`: the funds were read in the same round and were neither empty nor all zero, so that the server has a
+    session at the broker.
     """
 
     account: str
@@ -85,6 +88,7 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     unread: tuple[str, ...] = ()
     single: bool = False
     unread_rows: tuple[UnreadRow, ...] = ()
+    funds_live: bool = False
 
 
 class ModeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_seen"):
@@ -202,7 +206,7 @@ class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """One reading of an account's order and position books: live orders, and positions that are not flat.
 
     Both books were read, and both readings began after `began_machine_ns`; `at_ns` is the market time of their end.
-    `unread` as in `BooksRead`.
+    `unread` and `unread_rows` as in `BooksRead`. `no_orders`: the order book had no row at all.
     """
 
     account: str
@@ -212,6 +216,8 @@ class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     orders: tuple[LiveOrder, ...] = ()
     positions: tuple[BrokerPosition, ...] = ()
     unread: tuple[str, ...] = ()
+    unread_rows: tuple[UnreadRow, ...] = ()
+    no_orders: bool = False
 
 
 class MarginAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="margin_answer"):

@@ -339,6 +339,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     console: ConsoleRules = ConsoleRules()
     brokers: dict[str, BrokerRules] = {}
     """The table of brokers, by OpenAlgo's name."""
+    accepted_brokers: tuple[str, ...] = ()
+    """Refused brokers that the operator takes as they are, by OpenAlgo's name."""
 
     @property
     def brokers_count(self) -> bool:

@@ -53,7 +53,7 @@ class DayBook:
         elif isinstance(message, OrderChanged):
             self.orders[message.order.client_order_id] = message.order
         elif isinstance(message, PositionChanged | PositionAdjusted):
-            self.positions[message.position.owner] = message.position
+            self.positions |= {position.owner: position for position in message.levels}
             if isinstance(message, PositionAdjusted):
                 self.adjusted.append(message)
         elif isinstance(message, TradeClosed):

@@ -23,6 +23,7 @@ GROUPS = {
     "console": ("The web console", ("console",)),
     "research": ("Strategies over history", ("backtest", "checks", "optimise", "parity", "strategies")),
     "accounts": ("Accounts", ("accounts",)),
+    "brokers": ("Brokers", ("brokers", "accounts")),
     "doctor": ("Set-up", ("doctor",)),
     "state": ("State", ("recovery",)),
     "journal": ("Journals and streams", ("streams", "recovery")),

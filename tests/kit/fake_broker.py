@@ -35,6 +35,7 @@ from mytrading.messages.reports import (
     ModeSeen,
     OrderReport,
     ReadRequest,
+    UnreadRow,
 )
 from tests.kit.state_digest import state_digest
 
@@ -100,8 +101,8 @@ class Placed:
     def open(self) -> bool:
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
-    def row(self, names_filled: bool, tagged: bool) -> BrokerOrder:
-        """The row of the order book; the stream's update says the same."""
+    def row(self, names_filled: bool, tagged: bool, word: BrokerStatus | None = None) -> BrokerOrder:
+        """Its row in the order book; the stream's update says the same. `word`: a status in place of the true one."""
         words = self.words
         status, kind = self.status, self.order_type
         if status is BrokerStatus.TRIGGER_PENDING:
@@ -113,7 +114,7 @@ class Placed:
             instrument=self.instrument,
             side=self.side,
             quantity=self.quantity,
-            status=status,
+            status=word or status,
             product=self.product,
             filled=self.filled if names_filled else None,
             average_price=self.value / self.filled if self.filled else None,
@@ -143,6 +144,20 @@ class FakeBroker:
     words: Words = USUAL_WORDS
     changes: bool = True
     cancels: bool = True
+    funds_live: bool | None = None
+    """The funds of each round are neither empty nor zero; None: in rounds whose position book has rows."""
+    untrue: dict[str, BrokerStatus] = field(default_factory=dict)
+    """By broker id: the word that the order book says of an order in place of the true one."""
+    unreadable: list[UnreadRow] = field(default_factory=list)
+    """Rows of nobody that no reader understands, in each read."""
+    left_out: set[str] = field(default_factory=set)
+    """Broker ids of orders whose rows (order and trade book) name no instrument."""
+    unlisted: set[tuple[str, Product]] = field(default_factory=set)
+    """Positions that the position book lacks without a word."""
+    empty: set[str] = field(default_factory=set)
+    """Books (orders, trades, positions) that are answered with success and no rows."""
+    products: dict[Product, Product] = field(default_factory=dict)
+    """The product under which the position book shows each, where it is another one."""
 
     def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
         number = f"B{len(self.orders) + 1}"
@@ -224,13 +239,17 @@ class FakeBroker:
             self.place(order, at)
 
     def books(self, at: int) -> BooksRead:
-        shown = [placed for placed in self.orders.values() if placed.booked_at <= at]
+        booked = [placed for placed in self.orders.values() if placed.booked_at <= at]
+        shown = [placed for placed in booked if placed.id not in self.left_out]
+        hidden = [placed for placed in booked if placed.id in self.left_out]
+        nameless = [UnreadRow(book="orders", broker_order_id=placed.id) for placed in hidden]
+        nameless += [UnreadRow(book="trades", broker_order_id=placed.id) for placed in hidden if placed.filled]
         read = BooksRead(
             account=ACCOUNT,
             id=f"r{at}",
             began_machine_ns=at,
             ended_machine_ns=at,
-            orders=tuple(placed.row(self.names_filled, self.tags) for placed in shown),
+            orders=tuple(placed.row(self.names_filled, self.tags, self.untrue.get(placed.id)) for placed in shown),
             trades=tuple(
                 BrokerTrades(
                     broker_order_id=placed.id,
@@ -243,10 +262,13 @@ class FakeBroker:
                 if placed.filled
             ),
             positions=tuple(
-                BrokerPosition(instrument=instrument, product=product, quantity=quantity)
+                BrokerPosition(instrument=instrument, product=self.products.get(product, product), quantity=quantity)
                 for (instrument, product), quantity in sorted(self.net.items())
+                if (instrument, product) not in self.unlisted
             ),
+            unread_rows=(*self.unreadable, *nameless),
         )
+        read = replace(read, **dict.fromkeys(sorted(self.empty), ()))
         self.past.append((at, read))
         return read
 
@@ -430,7 +452,11 @@ class OrderBench:
         content = source or self.broker.books(self.time)
         self.time += MS
         content = replace(content, id=f"r{began}", began_machine_ns=began, ended_machine_ns=self.time)
-        return self.step(replace(content, **fields))
+        content = replace(content, **fields)
+        if "funds_live" not in fields:
+            live = self.broker.funds_live
+            content = replace(content, funds_live=bool(content.positions) if live is None else live)
+        return self.step(content)
 
     def hold(self, name: str = "e1", quantity: int = 50, price: float = 100.0, **fields: Any) -> Placed:
         """Enter and fill, confirmed by two sources."""

@@ -7,6 +7,7 @@ from datetime import date, time
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
@@ -78,6 +79,8 @@ class RiskBench:
 
     product = Product.MIS
     """Of what it holds."""
+    broker = ""
+    """The name that the account's server gave."""
 
     def __init__(self, limits: RiskLimits = LIMITS, rates: RateLimits | None = None) -> None:
         calendar = Calendar.from_dict(tomllib.loads((ROOT / "config" / "calendar.toml").read_text()))
@@ -109,7 +112,7 @@ class RiskBench:
             )  # fmt: skip
             self.machine.apply(beat)
         health = AccountHealth(account="main", connected=True, right_mode=True, stream_up=True, books_agree=True)
-        self.machine.apply(health)
+        self.machine.apply(replace(health, broker=self.broker))
 
     def give(self, message: Any) -> tuple[Any, ...]:
         self.machine.apply(message)

@@ -49,7 +49,12 @@ class Guarded:
         self.bench.give(OrderChanged(event="x", order=order, machine_ns=self.bench.machine_ns))
 
     def read(
-        self, seconds: float = 1.0, began: float = 0.0, covered: int | None = None, unread: tuple[str, ...] = ()
+        self,
+        seconds: float = 1.0,
+        began: float = 0.0,
+        covered: int | None = None,
+        unread: tuple[str, ...] = (),
+        **fields: Any,
     ) -> list[Any]:
         """A reading that ends after some seconds; it began `began` seconds before its end."""
         bench = self.bench
@@ -66,6 +71,7 @@ class Guarded:
                 orders=(live,) if units else (),
                 positions=(row,) if self.net else (),
                 unread=unread,
+                **fields,
             )
         )
         return rows

@@ -341,7 +341,7 @@ def journaled_position_lines(account: str) -> list[str]:
         held: dict[tuple[str, str, str], int] = {}
 
         def fold(_row: object, message: Any, held: dict[tuple[str, str, str], int] = held) -> None:
-            moved = (message.position,) if isinstance(message, PositionChanged | PositionAdjusted) else ()
+            moved = message.levels if isinstance(message, PositionChanged | PositionAdjusted) else ()
             for position in message.positions if isinstance(message, DayOpened) else moved:
                 if position.account == account:
                     key = (position.instrument, position.product.value, position.strategy)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from msgspec.structs import replace
 
-from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows, progress_bar
 from mytrading.config.problems import ConfigurationError
@@ -99,13 +99,14 @@ def _print_table(rows: Sequence[Finding]) -> None:
 
 def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
     """Every check by name, with the checks that must pass before it, in this order."""
-    from mytrading.cli.doctor import paper_order, probes
+    from mytrading.cli.doctor import broker_checks, paper_order, probes
 
     server, session = ("server",), ("broker session",)
     checks: Checks = (
         ("disk", (), probes.check_disk), ("ports", (), probes.check_ports),
         ("permissions", (), probes.check_permissions), ("server", (), probes.check_server),
         ("clock skew", server, probes.check_clock_skew), ("key", server, probes.check_api_key),
+        ("broker", ("key",), broker_checks.check_broker), ("left orders", ("key",), broker_checks.check_left_orders),
         ("broker session", ("key",), probes.check_broker_session), ("mode", session, probes.check_server_mode),
         ("WebSocket", session, probes.check_websocket), ("order stream", session, probes.check_order_stream),
         ("instruments", session, probes.check_instruments), ("history", session, probes.check_history),
@@ -116,7 +117,7 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
 
 
 _LOCAL = ("disk", "ports", "permissions")
-_SERVER = ("server", "clock skew", "key", "broker session")
+_SERVER = ("server", "clock skew", "key", "broker", "left orders", "broker session")
 _QUICK = (*_LOCAL, *_SERVER, "mode")
 """Checks of `up`: some milliseconds against a server that answers."""
 _START = ("WebSocket", "order stream", "funds", "margin", "egress address")
@@ -142,12 +143,15 @@ def _source_checks(quick: bool) -> Checks:
 
 
 def _account_checks(quick: bool) -> Checks:
-    return _named("server", "key", "mode", *(() if quick else ("funds",)), needs={"mode": "key", "funds": "key"})
+    more = () if quick else ("funds",)
+    return _named("server", "key", "broker", "left orders", "mode", *more, needs={"mode": "key", "funds": "key"})
 
 
 def check_before_start(stack: TradingOrchestrator) -> None:
-    """Check machine and servers as `up` does before it starts processes; prints warnings and failures to stderr."""
+    """Check machine and servers as `up` does before it starts processes; prints warnings and failures to stderr. Ends
+    the command where nothing may be entered and nothing is held."""
     from mytrading.cli.doctor.checks import CheckContext, Verdict, check_other_accounts, run_checks, run_in_parallel
+    from mytrading.operations.refused_start import refused_start
 
     context = CheckContext(stack, hurried=True)
     source = context.for_quote_source()
@@ -161,6 +165,8 @@ def check_before_start(stack: TradingOrchestrator) -> None:
     for row in chain(*looks, check_other_accounts(context, _account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
             print_note(f"doctor: {row.title}: {row.found} → {row.cure}")
+    if refusal := refused_start(stack.config):
+        fail(CONFIGURATION, refusal)
 
 
 @contextmanager

@@ -301,7 +301,8 @@ class EngineMachine(gate.EngineState):
         position = changed.position
         if (host := self._hosts.get(position.strategy)) is None:
             return
-        self.positions.apply_position(position)
+        for level in changed.levels:
+            self.positions.apply_position(level)
         filled = isinstance(changed, orders.PositionChanged) and changed.fill_quantity
         if filled:
             self._last_fill_ns[position.strategy] = changed.at_ns

@@ -67,13 +67,13 @@ class InstrumentDemand:
             self._orders[order.client_order_id] = order.instrument
             return self.request((order.instrument,), machine_ns)
         if isinstance(message, PositionChanged | PositionAdjusted):
-            held = message.position
-            key = held.owner
-            if held.quantity == 0 and held.quantity_seen == 0:
-                self._positions.pop(key, None)
-                return []
-            self._positions[key] = held.instrument
-            return self.request((held.instrument,), machine_ns)
+            for held in message.levels:
+                if held.quantity == 0 and held.quantity_seen == 0:
+                    self._positions.pop(held.owner, None)
+                else:
+                    self._positions[held.owner] = held.instrument
+            name = message.position.instrument
+            return self.request((name,), machine_ns) if message.position.owner in self._positions else []
         return []
 
     def held(self) -> frozenset[str]:

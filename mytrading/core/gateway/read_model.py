@@ -91,7 +91,7 @@ class StackView:
             case orders.OrderChanged():
                 self._apply_order(message, counted)
             case orders.PositionChanged() | orders.PositionAdjusted():
-                self.positions[message.position.owner] = message.position
+                self.positions |= {position.owner: position for position in message.levels}
                 if isinstance(message, orders.PositionAdjusted) and message.quantity:
                     self.adjusted.add(message.position.owner)
                 elif isinstance(message, orders.PositionChanged) and message.fill_quantity:

@@ -16,7 +16,7 @@ from mytrading.core.oms.state.alert_codes import StateAlert as C
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
 from mytrading.messages.enums import OrderState, Severity
-from mytrading.messages.order_evidence import Ambiguous, Contradicted
+from mytrading.messages.order_evidence import Ambiguous, Contradicted, PendingEnd
 from mytrading.messages.orders import Order, Protection
 
 IsActive = Callable[[State, str], bool]
@@ -71,11 +71,14 @@ def _stays_unmoved(order: Order) -> bool:
     return order.state in SENT and (pending or order.message.startswith("refused"))
 
 
-def _is_churned(state: State, subject: str) -> bool:
-    return any(churn_alert_subject(row) == subject for row in state.stopped.values())
+def _is_stopped(code: str) -> IsActive:
+    return lambda state, subject: any(
+        row.code == code and churn_alert_subject(row) == subject for row in state.stopped.values()
+    )
 
 
 DECIDED_ALERTS: dict[str, IsActive] = {
+    C.BOOKS_EMPTY: lambda state, account: account in state.emptied,
     C.ORDER_UNKNOWN: _order(lambda order: order.state is OrderState.UNKNOWN),
     C.STOP_IN_DOUBT: _order(lambda order: order.state is OrderState.UNKNOWN),
     C.ORDER_PARKED: _order(lambda order: order.state is OrderState.PARKED),
@@ -85,13 +88,15 @@ DECIDED_ALERTS: dict[str, IsActive] = {
     C.ORDER_MISSING: _order(lambda order: order.state in SENT or isinstance(order.evidence.end, Contradicted)),
     C.CANCEL_STUCK: _order(lambda order: order.state in SENT),
     C.STOP_NOT_MOVED: _order(_stays_unmoved),
+    C.STOP_SHOWN_ENDED: _order(lambda order: order.state in SENT and isinstance(order.evidence.end, PendingEnd)),
     C.STOP_RELEASED: _protection(lambda level: level.state == "released"),
     C.STOP_FAILED: _protection(lambda level: level.state != "done"),
     C.GOAL_STUCK: lambda state, name: name in state.open_goals,
     C.FLATTEN_LATE: lambda state, name: name in state.open_flattens,
     C.POSITION_DISPUTED: lambda state, subject: any(dispute_alert_subject(key) == subject for key in state.mismatches),
-    C.CHURN_BLOCKED: _is_churned,
-    C.CHURN_PAUSED: _is_churned,
+    C.BROKER_CHANGED: _is_stopped(C.BROKER_CHANGED),
+    C.CHURN_BLOCKED: _is_stopped(""),
+    C.CHURN_PAUSED: _is_stopped(""),
 }
 """State alerts that decisions raise, each with whether the one about a subject is active; WRONG_MODE needs none, as the
 state has its text."""

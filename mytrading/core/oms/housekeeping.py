@@ -16,6 +16,7 @@ from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State, needs_read_or_call
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_live, is_of_day, with_cancel
+from mytrading.messages.account_events import NetAgreed
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
@@ -42,7 +43,10 @@ def _recovering(state: State) -> list[str]:
 def _held_back(state: State) -> list[str]:
     """Accounts with an exit or stop that waits for the books or, after a lost journal, for orders without owner."""
     goals = [g for g in state.unfinished_goals() if g.waits_machine_ns or g.elsewhere or state.books_lost(g.account)]
-    levels = [level for level in state.open_protections() if level.waits_machine_ns]
+    guards = state.open_protections()
+    levels = [
+        level for level in guards if level.waits_machine_ns or (level.awaits_units_machine_ns and not level.doubted)
+    ]
     return [waiting.account for waiting in (*goals, *levels)]
 
 
@@ -179,6 +183,8 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
+        agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
+        names=tuple(state.names.sorted_values()),
     )  # fmt: skip
 
 

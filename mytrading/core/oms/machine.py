@@ -24,6 +24,7 @@ from mytrading.core.orders.state_machine import SENT
 from mytrading.core.time import SECOND
 from mytrading.messages import control
 from mytrading.messages.account_events import AccountBrokerChanged, AccountModeChanged
+from mytrading.messages.brokers import UNNAMED
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
@@ -117,10 +118,6 @@ class OrderMachine:
         """Return the decisions after a rebuilt journal, on `missed` messages that were applied but never decided on."""
         return self._foreseen(now, lambda oms: journal_rebuild.decide_missed_messages(oms, missed), machine_ns)
 
-    def is_unusable_read(self, read: BooksRead) -> bool:
-        """True if a read proves nothing, since a row of an instrument with orders or positions is unreadable."""
-        return broker_books.is_unusable_read(self.state, read)
-
     def has_recovered(self, account: str) -> bool:
         """True once the account's start-up recovery is done, or if it needed none."""
         level = self.state.recovering.get(account)
@@ -207,8 +204,10 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
 
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
     name, known = message.account, oms.state.brokers.get(message.account) or ""
-    if message.broker and message.broker != known:
+    if message.broker and message.broker != known and not (known and message.broker == UNNAMED):
         oms.emit(AccountBrokerChanged(account=name, broker=message.broker, at_ns=oms.now, before=known))
+        if known not in ("", UNNAMED):
+            entries.stop_at_other_broker(oms, name, known, message.broker)
     if not message.expected:
         call_outcomes.stop_wrong_mode_account(oms, name, message.message or f"found mode {message.mode}")
     elif name not in oms.state.modes and name not in oms.state.wrong_mode:  # only an operator ends a wrong mode

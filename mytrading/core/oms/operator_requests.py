@@ -351,6 +351,8 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequ
 
 
 def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
+    if not (rules := oms.broker(key.account)).broker_stops:
+        return f"a stop order does not reach {rules.name} as a stop, so it would not be sent: claim without --stop"
     owner = OwnerKey(*key, request.strategy)
     existing, held = oms.state.protections.get(owner), oms.state.positions.get(owner)
     guards = existing is not None and existing.state != "done" and held is not None and not broker_stops.is_flat(held)
@@ -385,7 +387,7 @@ def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
     """Bind an order of unknown fate to the broker order an operator names, or give it up; answers the request."""
     if (order := oms.state.orders.get(request.order)) is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
-    elif order.state not in UNRESOLVED | ABSENT and not _is_missing(order):
+    elif order.state not in UNRESOLVED | ABSENT and not _is_missing(oms, order):
         what = "expected an order that is UNKNOWN, PARKED, LOST or GHOST, or one that no order book shows"
         what = f"{what}, found {order.state}: its fate is known"
         oms.answer(request.id, what, "")
@@ -395,16 +397,17 @@ def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
         oms.answer(request.id, *_give_up(oms, order, request))
 
 
-def _is_missing(order: Order) -> bool:
-    """True for an accepted order without fills that no book shows, so that ORDER_MISSING was raised for it."""
-    end = order.evidence.end
+def _is_missing(oms: OrderDecision, order: Order) -> bool:
+    """True for an accepted order without fills that no book shows, so that ORDER_MISSING or BOOKS_EMPTY was raised."""
+    end, emptied = order.evidence.end, oms.state.emptied.get(order.account)
     resting = order.state in (OrderState.ACCEPTED, OrderState.TRIGGERED) and not order.filled_seen
-    return resting and isinstance(end, Missing) and end.reads > 1
+    alerted = isinstance(end, Missing) and end.reads > 1
+    return resting and (alerted or (emptied is not None and emptied.alerted))
 
 
 def _without_id(oms: OrderDecision, order: Order) -> Order:
     """The order as one of unknown fate, if it had an id that no book shows."""
-    if not _is_missing(order):
+    if not _is_missing(oms, order):
         return order
     return call_outcomes.unbind_broker_order(oms, order, f"no order book shows {order.broker_order_id}")
 

@@ -27,6 +27,8 @@ from mytrading.messages.reports import (
 
 KEEP = 60 * SECOND
 _LONG_AGO = -(1 << 62)
+POSITIONS = "positions"
+"""Name of the position book in `UnreadRow`."""
 
 
 class ReadRules(NamedTuple):
@@ -249,7 +251,7 @@ def broker_held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
     return BrokerHeld(
         account=books.account, began_machine_ns=books.began_machine_ns, ended_machine_ns=books.ended_machine_ns,
         at_ns=at_ns, orders=orders, positions=tuple(row for row in books.positions if row.quantity),
-        unread=books.unread,
+        unread=books.unread, unread_rows=books.unread_rows, no_orders=not books.orders,
     )  # fmt: skip
 
 
@@ -262,6 +264,8 @@ class HealthTracker:
             account=account, connected=False, right_mode=False, stream_up=False, books_agree=False
         )
         self._read_at = 0
+        self._nameless = False
+        """A row that may be of any instrument of ours was unreadable when the positions were last read."""
         self._funds_at = 0
         """Time of the last read of funds; before one, of the first health query."""
         self._funds_problem = ""
@@ -281,8 +285,12 @@ class HealthTracker:
         self._read_at, self._health = at, old
         if not job.orders:
             return
+        nameless = any(not row.instrument and (row.book == POSITIONS or not row.broker_order_id)
+                       for row in books.unread_rows)  # fmt: skip
+        self._nameless = nameless or (self._nameless and not job.positions)
+        known = books.positions is not None or old.last_positions_machine_ns > 0
         self._health = replace(
-            old, books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
+            old, books_agree=whole and known and not self._nameless,
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,
             message="" if whole else problem or old.message,

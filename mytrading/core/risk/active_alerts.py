@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
+from mytrading.core.orders.broker_gate import engine_stops_text, entry_refusal
 from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAILED, unsure_stops
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
@@ -17,6 +18,7 @@ from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UN
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
 from mytrading.core.risk.runs.run_events import STRATEGY_RISK
 from mytrading.core.risk.state.lost_covers import bare_leg_subject, bare_leg_text, bare_legs
+from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MILLISECOND, SECOND, ist_date
 from mytrading.messages.control import KILL, Alert, LimitUse
 from mytrading.messages.enums import LimitKind, OrderState, Severity, TradingLevel
@@ -30,6 +32,8 @@ REMEMBERED = 2000
 LIMIT_NEAR, KILL_FILE = "LIMIT_NEAR", "KILL_FILE"
 COVER_LOST = "COVER_LOST"
 """A sold leg stands without the bought leg that covered it."""
+BROKER_REFUSED, STOPS_IN_ENGINE = "BROKER_REFUSED", "STOPS_IN_ENGINE"
+"""The account's broker gets no entries, or (by its nature, or accepted by the operator) none of the stops."""
 NEAR = 0.8
 """Share of a limit from which on it counts as nearly used up."""
 EASED = 0.1
@@ -37,7 +41,7 @@ EASED = 0.1
 STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
-    MAY_HAVE_TRIGGERED, *(kind.value for kind in LimitKind),
+    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 BY_OPERATOR = frozenset({KILL_FILE})
@@ -72,6 +76,7 @@ def active_alerts(
         active[MAY_HAVE_TRIGGERED, order] = ActiveAlert(Severity.CRITICAL, text, once=True)
     for leg in bare_legs(state):
         active[COVER_LOST, bare_leg_subject(leg)] = ActiveAlert(Severity.CRITICAL, bare_leg_text(leg))
+    active |= _of_brokers(state)
     kill, today = state.trading.get(KILL), ist_date(now)
     if kill is not None and kill.level is not TradingLevel.NORMAL:
         text = f"{kill.reason} (by {kill.by}): no entries until it is removed, `mytrading kill --remove`"
@@ -81,6 +86,18 @@ def active_alerts(
     for key, text in latency.active_texts(machine_ns).items():
         active[key] = ActiveAlert(Severity.WARNING, text)
     return active | near_limits(limits)
+
+
+def _of_brokers(state: RiskState) -> dict[Subject, ActiveAlert]:
+    """Return the alerts of accounts whose broker gets no entries, or none of their stops."""
+    environment, found = state.environment, {}
+    for account in environment.accounts():
+        rules = state.broker_of(account)
+        if refusal := entry_refusal(account, rules, environment.accepted_brokers):
+            found[BROKER_REFUSED, account] = ActiveAlert(Severity.CRITICAL, refusal)
+        elif text := engine_stops_text(account, rules):
+            found[STOPS_IN_ENGINE, account] = ActiveAlert(Severity.WARNING, text)
+    return found
 
 
 def near_limits(limits: tuple[LimitUse, ...]) -> dict[Subject, ActiveAlert]:

@@ -103,6 +103,8 @@ class RiskManager(MachineDaemon):
         environment.tables = self._tables.made
         environment.lock_step = self.lock_step
         environment.exit_patience_ns = round(config.windows.exit_patience * SECOND)
+        environment.broker_rules, environment.accepted_brokers = config.broker_rules, config.accepted_brokers
+        environment.names_brokers = config.brokers_count
         environment.asks_broker = environment.needs_funds = served
         environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
         self._trades = trade_logger()

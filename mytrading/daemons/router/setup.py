@@ -65,8 +65,8 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         slow=seconds_to_ns(windows.slow),
         unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=modify,
-        brokers=config.brokers if config.venue.expected_mode is ServerMode.LIVE else {},
-        unlisted=config.broker_rules(""),
+        brokers=config.brokers if config.brokers_count else {}, unlisted=config.broker_rules(""),
+        accepted_brokers=config.accepted_brokers,
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
     )  # fmt: skip
     if config.simulator.embedded and not config.simulator.speed:

@@ -55,9 +55,9 @@ class BooksWatch:
         if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
             return
         books = (message.orders, message.trades)
-        if None not in books and not router.orders.is_unusable_read(message):
+        if None not in books:
             self._read_ns[message.account] = message.ended_machine_ns
-        elif any(book is not None for book in (*books, message.positions)) or router.orders.is_unusable_read(message):
+        elif any(book is not None for book in (*books, message.positions)):
             self._read_ns[message.account] = None  # some answered, these did not: no need to wait until that is old
         self._update(router, message.account, machine_ns)
 

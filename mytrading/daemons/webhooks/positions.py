@@ -34,7 +34,7 @@ class StrategyPositions:
         elif isinstance(message, OrderChanged):
             self._order(message.order, machine_ns)
         elif isinstance(message, PositionChanged | PositionAdjusted):
-            self._positions[message.position.owner] = message.position
+            self._positions |= {position.owner: position for position in message.levels}
         elif isinstance(message, DayOpened):
             self._positions = {position.owner: position for position in message.positions}
             self._live.clear()

@@ -10,7 +10,7 @@ from datetime import date
 
 import pytest
 
-from mytrading.config.brokers import load_brokers
+from mytrading.config.brokers import accepted_brokers, load_brokers
 from mytrading.messages.brokers import (
     PLAIN,
     SANDBOX,
@@ -190,3 +190,7 @@ def test_broker_is_found_by_any_spelling_and_an_unknown_one_is_believed_least() 
     assert not (unlisted.trades_count_fills or unlisted.positions_whole or unlisted.stop_type_kept)
     assert unlisted.refusal_is_success == ("place", "cancel", "modify") and unlisted.zero_funds_when_failed
     assert len(unlisted.live_ends) == 4 and len(unlisted.empty_when_failed) == 3 and not unlisted.triggered_book
+
+
+def test_consent_is_kept_by_the_tables_names_whatever_spelling_it_was_given_in() -> None:
+    assert accepted_brokers(("Paytm", " groww", "5paisa", "paytm", "nobody")) == ("paytm", "groww", "fivepaisa")

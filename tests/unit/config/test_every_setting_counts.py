@@ -25,6 +25,7 @@ from tests.kit.shared_fixtures import once
 
 Accesses = frozenset[tuple[str, str]]
 OTHER = {
+    "ACCEPTED_BROKERS": "paytm",
     "OPENALGO_API_KEY": "another",
     "MYTRADING_JOURNAL_RESERVE": "2 MB",
     "OPENALGO_API_HOST": "http://10.0.0.9:5001",

@@ -48,6 +48,11 @@ class Visit(NamedTuple):
     """Status words of the order book that are in no table, each with the ids of the orders that bear it."""
 
 
+def _has_figures(money: Funds) -> bool:
+    """True unless every amount is zero, by which several brokers answer without a session."""
+    return any((money.available, money.used, money.collateral, money.realised, money.unrealised))
+
+
 @dataclass(slots=True)
 class BookReader:
     """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits.
@@ -99,6 +104,7 @@ class BookReader:
             asked_by=job.asked_by,
             unread=tuple(sorted({row.instrument for row in self._unread if row.instrument})),
             unread_rows=tuple(self._unread),
+            funds_live=right and money is not None and _has_figures(money),
         )
         refused = bool(self._refused) and not self._books
         return Visit(

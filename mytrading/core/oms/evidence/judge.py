@@ -59,6 +59,8 @@ class OrderReading(NamedTuple):
     """Broker id of the order that may be this one."""
     several: bool = False
     """More broker orders may be this one than there are orders like it."""
+    unasked: bool = False
+    """Of a stop: nobody here wanted it to end, or the cancel that is to prove the end was not answered before."""
 
 
 class OrderCase(Enum):
@@ -126,6 +128,7 @@ class Fact(Enum):
     GAP_SLOW = "`slow` after the newest evidence"
     OTHER_END = "another end, or none, is pending"
     BY_STREAM = "the order stream reported the pending end"
+    UNASKED = "a stop, and no cancel that we requested, or requested to prove its end, was answered before the read"
     TOO_SOON_TO_PROVE = "not newer; where flapped and never cancelled by us, not `mismatch_gap` later"
     MORE_SIGHTINGS = "not flapped, and one more sighting is needed (two by books alone without a request here)"
     PROVABLE = "trades were read, or the order stream reported the end"
@@ -175,6 +178,7 @@ class EvidenceRule(NamedTuple):
 RULES: dict[OrderCase, tuple[EvidenceRule, ...]] = {
     C.RESTING: (
         EvidenceRule((F.SHOWN_ENDED, F.OTHER_END), V.END_NOTED),
+        EvidenceRule((F.SHOWN_ENDED, F.UNASKED), V.NOTHING),
         EvidenceRule((F.SHOWN_ENDED, F.TOO_SOON_TO_PROVE), V.NOTHING),
         EvidenceRule((F.SHOWN_ENDED, F.MORE_SIGHTINGS), V.END_COUNTED),
         EvidenceRule((F.SHOWN_ENDED, F.PROVABLE), V.END_PROVEN),
@@ -318,6 +322,7 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
     F.GAP_SLOW: lambda q: q.apart(q.read.limits.slow),
     F.OTHER_END: lambda q: _pending_end(q) is None,
     F.BY_STREAM: _by_stream,
+    F.UNASKED: lambda q: q.read.unasked,
     F.TOO_SOON_TO_PROVE: lambda q: (
         not q.apart(q.read.limits.mismatch_gap if q.evidence.flapped and not q.evidence.cancel.calls else 1)
     ),

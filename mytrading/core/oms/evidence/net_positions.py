@@ -1,7 +1,7 @@
 """Evidence about net positions: the broker's position book against ours, deliveries, carried units and the trade book.
 
 Brokers' books fail one at a time. What was traded today and stands whole in the trade book, or was carried and shown
-today, is there until that book shows what closed it; meanwhile the order book stands in for a missing trade book.
+today, is there until that book shows what closed it; the order book stands in for a trade book that fails.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Callable
 from datetime import date
 
 from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.oms.evidence import unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import CarriedShown
+from mytrading.messages.brokers import PositionScope
 from mytrading.messages.enums import BrokerStatus, Product
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order, Protection
@@ -32,9 +34,24 @@ def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[
             oms.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=oms.now))
 
 
-def broker_net_may_differ(key: NetKey, state: State, read: BooksRead) -> bool:
+def broker_net_may_differ(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the broker's net of a key (account, instrument, product) differs from our ledger's or was not read."""
-    return read.positions is None or net_with_holdings(state, key, broker_net(key, read)) != ledger_net(state, key)
+    if read.positions is None or unread_rows.hides_position(key.instrument, read):
+        return True
+    return net_with_unlisted(oms, key, broker_net(key, read)) != ledger_net(oms.state, key)
+
+
+def is_net_hidden(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if a read cannot tell what the broker's net of a key is, as a row of the position book is unreadable.
+
+    A row without an instrument may hold what the others lack of ours, and takes nothing away from what they show.
+    """
+    if not unread_rows.hides_position(key.instrument, read):
+        return False
+    rows = unread_rows.unread_rows_of(read, unread_rows.POSITIONS)
+    ours, shown = ledger_net(oms.state, key), net_with_unlisted(oms, key, broker_net(key, read))
+    sign = 1 if ours > 0 else -1
+    return any(row.instrument == key.instrument for row in rows) or (shown - ours) * sign < 0
 
 
 def broker_net(key: NetKey, read: BooksRead) -> int:
@@ -52,10 +69,18 @@ def expiry_of(instrument: str) -> date | None:
         return None
 
 
-def broker_average_price(key: NetKey, read: BooksRead) -> float:
-    """Return the average price (rupees) of a key in a read's position book; 0 if it lists none, or several rows."""
+def broker_average_price(oms: OrderDecision, key: NetKey, read: BooksRead) -> float:
+    """Return the average price (rupees) of a key in a read's position book; 0 if it lists none, or several rows.
+
+    Where the broker's average of carried units is not that of their purchase, one counts only for units of today.
+    """
     rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
-    return rows[0].average_price if len(rows) == 1 else 0.0
+    if len(rows) != 1:
+        return 0.0
+    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == key.instrument)
+    rules = oms.broker(key.account)
+    of_today = rules.carried_average or (rules.trades_count_fills and traded == rows[0].quantity)
+    return rows[0].average_price if of_today else 0.0
 
 
 def hold_back_exits(oms: OrderDecision, order: Order) -> None:
@@ -83,6 +108,10 @@ def _of_earlier(
     oms: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[NetKey], bool]
 ) -> int | None:
     """Net of positions without today's trades; None where they differ from ours, or shares may be delivered."""
+    if unread_rows.hides_position(instrument, read) or unread_rows.hides_trades_of(instrument, read):
+        return None
+    if not oms.broker(account).trades_count_fills:
+        return None
     rows = [row for row in read.positions or () if row.instrument == instrument]
     known = (key for table in (oms.state.owners, oms.state.unmanaged) for key in table)
     keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}
@@ -96,9 +125,18 @@ def _of_earlier(
     return sum(row.quantity for row in rows) - traded
 
 
-def net_with_holdings(state: State, key: NetKey, net: int) -> int:
-    """Return the broker's net plus shares that may have moved into the holdings: signed units, at most our own net."""
-    return net + min(state.delivered.get(key) or 0, max(ledger_net(state, key) - net, 0))
+def net_with_unlisted(oms: OrderDecision, key: NetKey, net: int) -> int:
+    """Return the broker's net plus what its position book need not list: signed units, at most our own net.
+
+    That are shares that may have moved into the holdings and, where the book is of the day's trades alone, all that was
+    carried into the day.
+    """
+    state, ours = oms.state, ledger_net(oms.state, key)
+    net += min(state.delivered.get(key) or 0, max(ours - net, 0))
+    if oms.broker(key.account).positions is PositionScope.DAY:
+        carried, lacks = state.unexplained.get(key) or 0, ours - net
+        net += (min(abs(carried), abs(lacks)) * (1 if lacks > 0 else -1)) if carried * lacks > 0 else 0
+    return net
 
 
 def ledger_net(state: State, key: NetKey) -> int:
@@ -118,16 +156,16 @@ def trade_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead)
 
 def order_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the order book, where the trade book lacks our fills, proves units that the position book lacks."""
-    if _closes_unlisted(oms, key) or trades_complete(oms, key, read) or not _orders_complete(oms, key, read):
+    if _closes_unlisted(oms, key) or trades_complete(oms, key, read) or not lists_our_fills(oms, key, read):
         return False
-    traded = sum(order.filled * order.side.sign for order in _filled(oms, key))
+    traded = sum(order.filled * order.side.sign for order in filled_today(oms, key))
     return _lacks(oms, key, read, traded + _strangers(oms, key, read))
 
 
 def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     """Signed units by the trade book; of carried units, where no fill of ours proves it, by the order book too."""
     rows = [row for row in read.trades or () if row.instrument == key.instrument]
-    if _filled(oms, key) or not carried_units_shown(oms, key.account, key.instrument):
+    if filled_today(oms, key) or not carried_units_shown(oms, key.account, key.instrument):
         return sum(row.quantity * row.side.sign for row in rows)
     return sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row)) + _strangers(oms, key, read)
 
@@ -139,7 +177,7 @@ def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> boo
     begun = oms.state.begun.get((key.account, key.instrument)) or 0
     rows = [row for row in read.positions or () if row.instrument == key.instrument]
     keys = {*here, *(NetKey(key.account, row.instrument, row.product) for row in rows)}
-    shown = sum(net_with_holdings(oms.state, other, broker_net(other, read)) for other in keys)
+    shown = sum(net_with_unlisted(oms, other, broker_net(other, read)) for other in keys)
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
@@ -161,17 +199,17 @@ def _same_instrument(one: NetKey | Order, other: NetKey) -> bool:
 
 
 def trades_complete(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """True if the trade book of a read lists every fill of ours in the instrument exactly once."""
-    if read.trades is None:
+    """True if the trade book of a read lists every fill of ours in the instrument exactly once, and counts fills."""
+    if read.trades is None or not oms.broker(key.account).trades_count_fills:
         return False
     summed = {row.broker_order_id: row.quantity for row in read.trades}
-    return all(summed.get(order.broker_order_id) == order.filled for order in _filled(oms, key))
+    return all(summed.get(order.broker_order_id) == order.filled for order in filled_today(oms, key))
 
 
-def _orders_complete(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
+def lists_our_fills(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the order book has all filled orders of ours in a key's instrument, and says nothing else of its fill."""
     rows = {row.broker_order_id: row for row in read.orders or ()}
-    for order in _filled(oms, key):
+    for order in filled_today(oms, key):
         if (row := rows.get(order.broker_order_id)) is None:
             return False
         shown = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
@@ -202,8 +240,8 @@ def _units(row: BrokerOrder, closes: bool) -> int:
     return unknown if row.filled is None else row.filled
 
 
-def _filled(oms: OrderDecision, key: NetKey) -> list[Order]:
-    """Orders of ours in the instrument that filled today, in whole or in part: a carried one filled before."""
+def filled_today(oms: OrderDecision, key: NetKey) -> list[Order]:
+    """Return our orders in a key's instrument that filled today, in whole or in part: a carried one filled before."""
     carried = oms.state.carried
     filled = (order for order in oms.state.orders.values() if order.filled and _same_instrument(order, key))
     return [order for order in filled if order.client_order_id not in carried]

@@ -5,18 +5,29 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import missing_units, net_positions
+from mytrading.core.oms.evidence.judge import ENDS, OPEN
 from mytrading.core.oms.exits import claimed_units, exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
-from mytrading.core.oms.state.alert_codes import StateAlert
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.slicing import Sizes, closing_slice_quantities
-from mytrading.core.orders.state_machine import LIVE, RESTING, SENT, TRIGGERED, UNRESOLVED, is_untriggered_stop
-from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.order_evidence import OrderTerms
+from mytrading.core.orders.state_machine import (
+    LIVE,
+    RESTING,
+    SENT,
+    TRIGGERED,
+    UNRESOLVED,
+    is_untriggered_stop,
+    with_cancel,
+)
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
+from mytrading.messages.keys import NetKey
+from mytrading.messages.order_evidence import NO_CANCEL, OrderTerms, PendingEnd
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protection, StopMove
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
@@ -74,6 +85,8 @@ def advance_protections(oms: OrderDecision) -> None:
 
 
 def _advance(oms: OrderDecision, level: Protection) -> None:
+    if level.awaits_units_machine_ns and oms.machine - level.awaits_units_machine_ns >= oms.limits.exit_patience:
+        level = _end_wait(oms, level)
     position, stops = oms.position(level), live_stops(oms, level)
     level = claimed_units.settle_claim(oms, level, stops)
     _withdraw(oms, live_stops(oms, level, stray=True), "it guarded the other side")
@@ -132,6 +145,145 @@ def _end_move(oms: OrderDecision, level: Protection, stops: list[Order]) -> Prot
 def _rests_at(stop: Order, move: StopMove) -> bool:
     there = modify.matches_stop_move(modify.current_terms(stop), move)
     return there and stop.state in RESTING and not modify.is_modify_pending(stop)
+
+
+def is_end_unasked(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if an end of a stop that a read shows is nobody's wish, and no answer from before proves it.
+
+    The end of a session, and what nothing is to guard any more, needs no such proof; nor does a stop that no book ever
+    showed live, where the order stream reports its end too: it was refused late.
+    """
+    cancel, level = order.evidence.cancel, oms.state.protections.get(order.owner)
+    end, rested = order.evidence.end, order.evidence.rested
+    if not rested and not cancel.proof and isinstance(end, PendingEnd) and end.by_stream:
+        return False
+    if level is None or level.state != "open" or order.client_order_id in oms.state.carried:
+        return False
+    if not oms.is_trading(order.instrument) or oms.is_venue_square_off(order):
+        return False
+    if not cancel.proof:
+        return not cancel.wanted and not cancel.calls
+    return not cancel.answered_machine_ns or read.began_machine_ns <= cancel.answered_machine_ns
+
+
+def on_unasked_end(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
+    """Cancel a stop by its id that the book shows ended and nobody wanted to end: the next follows what is proven.
+
+    Within `unasked_window` of one that such a cancel did take away an operator is alerted, and nothing is sent: a
+    broker that shows live stops as ended would have them placed for ever.
+    """
+    level = oms.state.protections.get(order.owner)
+    if level is None or order.state not in RESTING or order.evidence.cancel.wanted:
+        return
+    what = f"the stop of {level.strategy} in {level.instrument} is {row.status} in the order book, and nobody here"
+    what = f"{what} cancelled it"
+    again = level.unasked_machine_ns and oms.machine - level.unasked_machine_ns < oms.limits.unasked_window
+    if again:
+        cure = "it is the second within minutes, so none is placed in its place; look at the broker"
+        _doubt(oms, level, order, f"{what}; {cure}, and close the position if nothing guards it")
+        return
+    oms.change(order, "withdrawing", evidence=with_cancel(order.evidence, wanted=True, proof=True))
+    oms.change_protection(level, awaits_units_machine_ns=max(oms.machine, 1))
+    if order.evidence.rested:
+        text = f"{what}; it is cancelled by its id, and another follows once the books show the units"
+        oms.alert(StateAlert.STOP_SHOWN_ENDED, Severity.WARNING, order.client_order_id, text)
+
+
+def on_proof_accepted(oms: OrderDecision, order: Order) -> None:
+    """Note that the broker took a cancel of a stop that it showed as ended: it had been live."""
+    level = oms.state.protections.get(order.owner)
+    if level is not None and order.evidence.rested:
+        oms.change_protection(level, unasked_machine_ns=max(oms.machine, 1))
+
+
+def _doubt(oms: OrderDecision, level: Protection, order: Order, text: str) -> Protection:
+    if level.doubted == order.client_order_id:
+        return level
+    oms.alert(StateAlert.STOP_SHOWN_ENDED, Severity.CRITICAL, order.client_order_id, text)
+    return oms.change_protection(level, doubted=order.client_order_id)
+
+
+def compare_with_book(
+    oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead
+) -> tuple[Order, BrokerOrder]:
+    """Return a stop and its row as they are to be judged. Shown live it has rested, and what was to prove its end is
+    over unless a cancel may still take effect. Of one that is COMPLETE in the order book alone the position book
+    decides: it has ended without a fill where that shows the units, and nothing is known before it was read."""
+    if row.status in OPEN and order.state in RESTING:
+        return _shown_live(oms, order), row
+    traded = trades is not None and trades.quantity > 0
+    told = traded or read.trades is None or order.evidence.fills.stream >= order.quantity
+    if row.status is not BrokerStatus.COMPLETE or told or order.state is OrderState.FILLED:
+        return order, row
+    if read.positions is None:
+        oms.request_read(order.account, "stop complete", positions=True)
+        return order, replace(row, status=BrokerStatus.OTHER, filled=order.filled_seen, average_price=None)
+    if not shows_units(oms, order.net, read):
+        return order, row
+    return order, replace(row, status=BrokerStatus.CANCELLED, filled=order.filled, average_price=None)
+
+
+def _shown_live(oms: OrderDecision, order: Order) -> Order:
+    cancel, evidence = order.evidence.cancel, order.evidence
+    if cancel.proof and not cancel.out and (cancel.refused or not cancel.calls):
+        evidence = replace(evidence, cancel=NO_CANCEL, rested=True)
+    level = oms.state.protections.get(order.owner)
+    if level is not None and (evidence is not order.evidence or level.doubted == order.client_order_id):
+        oms.change_protection(level, awaits_units_machine_ns=0, doubted="")
+    if not evidence.rested:
+        evidence = replace(evidence, rested=True)
+    return order if evidence is order.evidence else oms.change(order, "observed", evidence=evidence)
+
+
+def shows_units(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the position book of a read shows all units that the ledger has of a key."""
+    if not missing_units.tells_net(oms, key, read):
+        return False
+    ours = net_positions.ledger_net(oms.state, key)
+    shown = net_positions.net_with_unlisted(oms, key, net_positions.broker_net(key, read))
+    return shown * (1 if ours > 0 else -1) >= abs(ours)
+
+
+def on_books(oms: OrderDecision, read: BooksRead) -> None:
+    """Let the stop follow that waits for its position: a read begun after the answer on the one before shows both."""
+    for level in oms.state.open_protections():
+        if level.account != read.account or not level.awaits_units_machine_ns or read.orders is None:
+            continue
+        last = [order.evidence.cancel.answered_machine_ns for order in slices.orders_by_id(oms, level.order)]
+        since = max(level.awaits_units_machine_ns, *last, 0)
+        if read.began_machine_ns > since and not _being_proven(oms, level) and shows_units(oms, level.net, read):
+            oms.change_protection(level, awaits_units_machine_ns=0)
+
+
+def _being_proven(oms: OrderDecision, level: Protection) -> list[Order]:
+    return [stop for stop in live_stops(oms, level) if stop.evidence.cancel.proof]
+
+
+def _end_wait(oms: OrderDecision, level: Protection) -> Protection:
+    """After `exit_patience` without an answer or without the units: alert, and use the one replacement of a protection.
+
+    Without one, or where the books differ on the units, it goes on waiting.
+    """
+    unproven, differs = _being_proven(oms, level), oms.state.mismatches.get(level.net)
+    fewer = differs is not None and not differs.contradicted and oms.broker(level.account).positions_whole
+    if fewer or any(not isinstance(stop.evidence.end, PendingEnd) for stop in unproven):
+        return level
+    name = unproven[0].client_order_id if unproven else level.order
+    last = oms.state.orders.get(name)
+    what = f"the stop of {level.strategy} in {level.instrument} is shown ended, and no answer of the broker proves it"
+    if last is None or level.doubted == name:
+        return level
+    if level.ghosts:
+        cure = "none is placed in its place again; look at the broker, risk closes at its level"
+        return _doubt(oms, level, last, f"{what}; {cure}")
+    for stop in unproven:
+        if isinstance(end := stop.evidence.end, PendingEnd):
+            evidence = with_cancel(replace(stop.evidence, end=None), wanted=False)
+            oms.change(stop, "given_up", state=ENDS[end.status], evidence=evidence)
+    text = f"{what}; one further stop is placed; look at the broker for two"
+    oms.alert(EventAlert.STOP_REPLACED, Severity.CRITICAL, name, text)
+    ghosts = {"ghosts": 1, "ghost_machine_ns": level.ghost_machine_ns or oms.machine}
+    return oms.change_protection(level, awaits_units_machine_ns=0, **ghosts)
 
 
 def stops_differ_from_positions(state: State) -> bool:
@@ -200,8 +352,23 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
     covered = sum(modify.wanted_terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
         _shrink(oms, covering[-1], covered - most)
-    elif covered < wanted and len(covering) == len(stops) and not net_positions.stop_waits_for_books(oms, level):
+    elif covered < wanted and len(covering) == len(stops) and not _waits(oms, level):
         _extend(oms, level, stops, missing=wanted - covered, wanted=wanted)
+
+
+def _waits(oms: OrderDecision, level: Protection) -> bool:
+    if level.awaits_units_machine_ns or net_positions.stop_waits_for_books(oms, level):
+        return True
+    return any(_stops_beyond(oms, level, product) for product in Product if product is not level.product)
+
+
+def _stops_beyond(oms: OrderDecision, level: Protection, product: Product) -> bool:
+    """True while stops under another product are for more than is held there: its units were converted to this one."""
+    if not oms.open_orders(level.net._replace(product=product)):
+        return False
+    other = replace(level, product=product)
+    guarded = sum(order.quantity - order.filled_seen for order in live_stops(oms, other))
+    return guarded > abs(oms.position(other).quantity_seen)
 
 
 def uncovered_units(oms: OrderDecision, level: Protection) -> int:
@@ -280,7 +447,8 @@ def _is_refused_move(order: Order, move: StopMove) -> bool:
 
 def _failed(order: Order) -> bool:
     """True if a stop ended that nobody here wanted to end."""
-    ours = order.evidence.cancel.calls > 0 or order.message.startswith(_OURS)
+    cancel = order.evidence.cancel
+    ours = (cancel.calls > 0 and not cancel.proof) or order.message.startswith(_OURS)
     return order.state in _FAILED and not ours and order.filled < order.quantity
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import missing_units, net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -41,7 +41,7 @@ def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
 def advance_flattens(oms: OrderDecision) -> None:
     """Advance every flatten: open missing exit goals, finish it when proven flat, alert when it is late."""
     for level in _levels(oms):
-        if level.read_machine_ns or not oms.limits.book_first:
+        if level.read_machine_ns or _has_waited(oms, level):
             held = _held(oms, level)
             for position in held:
                 waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
@@ -55,6 +55,11 @@ def advance_flattens(oms: OrderDecision) -> None:
             what = "; ".join(left) or "the books have not shown it flat twice"
             text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
             oms.alert(StateAlert.FLATTEN_LATE, Severity.CRITICAL, level.id, text)
+
+
+def _has_waited(oms: OrderDecision, level: Flatten) -> bool:
+    """True once a flatten has waited for its first read as long as an exit may: books that fail keep nothing open."""
+    return not oms.limits.book_first or oms.machine - level.opened_machine_ns >= oms.limits.exit_patience
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
@@ -108,12 +113,26 @@ def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     moved = any((state.touched.get(key) or 0) >= began for key in keys)
     if moved or began <= max(level.proof_machine_ns, level.read_machine_ns):
         return
-    if keys and not read.positions and not _traded_flat(oms, keys, read):
+    if any(net_positions.is_net_hidden(oms, key, read) for key in keys):
         return
-    if not any(net_positions.broker_net_may_differ(key, state, read) for key in keys):
+    untold = [key for key in keys if not read.positions or not missing_units.tells_net(oms, key, read)]
+    if untold and not _closed_by_others(oms, untold, read):
+        return
+    if not any(net_positions.broker_net_may_differ(oms, key, read) for key in keys):
         oms.change_flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
         oms.change_flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+
+
+def _closed_by_others(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:
+    """True if the other books show flat what the position book does not tell of, many of which list no flat rows.
+
+    Where rows of the trade book count fills, it has to agree: all trades undo what the day began with.
+    """
+    counted = oms.broker(keys[0].account).trades_count_fills
+    return all(missing_units.is_flat_by_orders(oms, key, read) for key in keys) and (
+        not counted or _traded_flat(oms, keys, read)
+    )
 
 
 def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:

@@ -152,6 +152,8 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
             order = oms.change(order, "clamped", quantity=fits)
         if order.purpose is Purpose.STOP and not oms.is_trading(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
+        if order.purpose is Purpose.STOP and not oms.broker(order.account).broker_stops:
+            return 0  # there it would be no stop: risk holds it
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:
@@ -220,7 +222,8 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
     cancel = order.evidence.cancel
     if budget <= 0 or cancel.not_before_machine_ns > oms.machine:
         return 0
-    if (cancel.calls and isinstance(order.evidence.end, PendingEnd)) or order.filled_seen >= order.quantity:
+    proven = cancel.calls and isinstance(order.evidence.end, PendingEnd)
+    if (proven and (not cancel.proof or cancel.answered_machine_ns)) or order.filled_seen >= order.quantity:
         return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
     calls, limits = cancel.calls + 1, oms.limits
     wait = limits.slow if calls >= limits.cancel_calls else backoff(limits.cancel_first, limits.slow, calls)

@@ -8,6 +8,7 @@ from mytrading.core.oms.placing import slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders import state_machine
+from mytrading.core.orders.broker_gate import entry_refusal
 from mytrading.core.orders.slicing import Unsliceable
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
@@ -79,9 +80,11 @@ def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
     if (halted := state.halted.get(key)) is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
     for instrument in (order.instrument, "") if state.stopped else ():
-        churn = state.stopped.get((order.account, instrument))
-        if churn is not None and (not churn.until_ns or oms.now < churn.until_ns):
-            return f"CHURN: {churn.reason}; resume to allow entries"
+        stop = state.stopped.get((order.account, instrument))
+        if stop is not None and (not stop.until_ns or oms.now < stop.until_ns):
+            return f"{stop.code or 'CHURN'}: {stop.reason}; resume to allow entries"
+    if refused := _broker_refusal(oms, order.account):
+        return refused
     others = oms.open_orders(key)
     if opposed := _opposed(oms, order, key, others):
         return opposed
@@ -89,6 +92,14 @@ def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
         if other.state is OrderState.LOST and other.side is order.side:
             return f"RESERVED: order {other.client_order_id} is lost and may still appear; {resolve_advice(other)}"
     return ""
+
+
+def _broker_refusal(oms: OrderDecision, account: str) -> str:
+    """The last line of defence where risk's view of the account's broker is older than the router's."""
+    if oms.limits.brokers and not oms.state.brokers.get(account):
+        return f"BROKER_UNKNOWN: the server of {account} has not named its broker yet; signal again"
+    text = entry_refusal(account, oms.broker(account), oms.limits.accepted_brokers)
+    return f"BROKER_REFUSED: {text}" if text else ""
 
 
 def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order]) -> str:
@@ -232,8 +243,22 @@ def churn_alert_subject(row: EntriesStopped) -> str:
     return f"{row.account} {row.instrument}".rstrip()
 
 
+def stop_at_other_broker(oms: OrderDecision, account: str, before: str, broker: str) -> None:
+    """Stop the entries of an account whose server names another broker than before, until an operator resumes them.
+
+    Orders and positions in our books are those of `before`: exits and cancels go on, as the books of the server say.
+    """
+    what = f"the server of {account} names its broker {broker}, and named {before} before"
+    code, at = StateAlert.BROKER_CHANGED, oms.now
+    row = EntriesStopped(account=account, instrument="", stopped=True, reason=what, at_ns=at, code=code)
+    oms.emit(row)
+    cure = "log the server in to the broker of this account, or, if the change is meant and nothing is held at"
+    oms.alert(code, Severity.CRITICAL, churn_alert_subject(row), f"{what}: no entries, exits go on; {cure} {before}, "
+              f"`mytrading resume --account {account}`")  # fmt: skip
+
+
 def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
-    """Lift the churn guard's stops of entries: expired ones, or all (of an account) if an operator resumed."""
+    """Lift stops of entries: expired ones, or all (of an account) if an operator resumed."""
     for (of, instrument), row in oms.state.stopped.sorted_items():
         if (bool(row.until_ns) and oms.now >= row.until_ns) or (resumed and account in ("", of)):
             why, at = "resumed" if resumed else "its time is over", oms.now

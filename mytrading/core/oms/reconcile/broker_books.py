@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import net_positions
-from mytrading.core.oms.exits import flatten
-from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
+from mytrading.core.oms.exits import broker_stops, flatten
+from mytrading.core.oms.reconcile import (
+    journal_rebuild,
+    moved_products,
+    order_updates,
+    position_corrections,
+    startup,
+    unknown_orders,
+)
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
-from mytrading.messages.account_events import ForeignSeen, MismatchSeen
+from mytrading.messages.account_events import EmptyBooksSeen, ForeignSeen, MismatchSeen, NetAgreed
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.keys import NetKey
+from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead, BrokerOrder
-
-TRADE_BOOK_GAPS = 180
-"""Times the gap of two reads (15 minutes of 5 s) for which a trade book without the trades is waited for."""
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """Update orders and positions by a read of an account's books; ignored while its server is in the wrong mode."""
     if read.account in oms.state.wrong_mode:
         return
-    if is_unusable_read(oms.state, read):
-        read = msgspec.structs.replace(read, orders=None, trades=None, positions=None)
+    read = moved_products.with_our_products(oms, read)
     evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
         unknown_orders.resolve_unknown_orders(oms, evidence)
@@ -39,19 +42,11 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
+    if oms.state.guarding and not evidence.behind:
+        broker_stops.on_books(oms, read)
     if oms.state.open_flattens and not evidence.behind:
         flatten.on_books(oms, read)
     startup.conclude_recovery(oms, read, behind=evidence.behind)
-
-
-def is_unusable_read(state: State, read: BooksRead) -> bool:
-    """True if a read has an unreadable row of an instrument in which the account has orders or positions."""
-    if not read.unread:
-        return False
-    ordered = {order.instrument for order in state.orders.values() if order.account == read.account}
-    tables = (state.owners, state.unmanaged, state.mismatches)
-    ours = ordered | {key.instrument for table in tables for key in table if key.account == read.account}
-    return not ours.isdisjoint(read.unread)
 
 
 def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
@@ -76,19 +71,64 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
             loose.append(trade)
         elif owner not in shown:  # an order of ours whose row was not read
             order_updates.on_trade_sums(oms, oms.order(owner), trade)
+    if read.unread_rows:
+        _prove_unread_ends(oms, read, trades)
     return unknown_orders.SortedRead(read, unclaimed, loose, behind)
 
 
+def _prove_unread_ends(oms: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades]) -> None:
+    """Take the broker's answer to a cancel for the status of a row that is there and cannot be read: an exit waits.
+
+    The position book of the same read must have the units; else what became of the order stays open.
+    """
+    for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
+        end, cancel = order.evidence.end, order.evidence.cancel
+        answered = isinstance(end, PendingEnd) and cancel.calls > 0 and not cancel.out
+        if not answered or not unread_rows.is_row_unread(order, read):
+            continue
+        if net_positions.broker_net_may_differ(oms, order.net, read):
+            oms.request_read(read.account, "unread row", positions=True)
+        elif isinstance(end, PendingEnd):
+            row = BrokerOrder(
+                broker_order_id=order.broker_order_id, instrument=order.instrument, side=order.side,
+                quantity=order.quantity, status=end.status,
+            )  # fmt: skip
+            order_updates.on_order_row(oms, order, row, trades.get(order.broker_order_id), read)
+
+
+def _is_empty_by_failure(oms: OrderDecision, read: BooksRead) -> bool:
+    """True if the order book has no row though it has to list orders of today; alerted once when two reads say so."""
+    carried = oms.state.carried
+    names = (name for (of, _), name in oms.state.by_broker.items() if of == read.account and name not in carried)
+    lacking = not read.orders and any(names)
+    empty = lacking and not unread_rows.unread_rows_of(read, unread_rows.ORDERS)
+    known = oms.state.emptied.get(read.account)
+    if known is None and empty:
+        row = EmptyBooksSeen(account=read.account, machine_ns=read.ended_machine_ns, at_ns=oms.now)
+        oms.emit(row)
+        oms.request_read(read.account, "empty books", positions=True)
+    elif known is not None and not empty:
+        oms.emit(msgspec.structs.replace(known, cleared=True, at_ns=oms.now))
+    elif known is not None and not known.alerted and read.began_machine_ns > known.machine_ns:
+        oms.emit(msgspec.structs.replace(known, alerted=True, at_ns=oms.now))
+        what = f"the order book of {read.account} is empty, though orders of today stand in it"
+        what = f"{what}: the server's session at the broker has probably ended; nothing is taken from it, stops and"
+        cure = "positions stay as they are known; look at the broker, and log the server in again"
+        oms.alert(StateAlert.BOOKS_EMPTY, Severity.CRITICAL, read.account, f"{what} {cure}")
+    return lacking
+
+
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
+    if _is_empty_by_failure(oms, read):
+        return True
     behind = False
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
-        if order.client_order_id not in shown:
+        if order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read):
             behind |= order_updates.on_absent_order(oms, order, read)
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
-        if not read.orders:
-            behind = True
-        if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
+        unseen = order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read)
+        if order.filled and order.state in TERMINAL and unseen:
             behind |= order_updates.on_absent_order(oms, order, read)
     for name in sorted(oms.state.carried):
         _settle(oms, oms.order(name), read, shown)
@@ -101,18 +141,21 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
     traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
+    traded |= unread_rows.hides_trades(oms, order, read)
     if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
-        order_updates.settle_unconfirmed_old_fill(oms, order, net_positions.broker_average_price(order.net, read))
+        order_updates.settle_unconfirmed_old_fill(oms, order, net_positions.broker_average_price(oms, order.net, read))
 
 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
     """Note what nobody here placed; of an order that no book lists its trades tell, of yesterday for one."""
     read, state = evidence.read, oms.state
     places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
-    fresh = tuple(row for row, place in places if place not in state.foreign and place not in state.by_broker)
+    fresh = tuple(row for row, place in places if place not in state.foreign_orders and place not in state.by_broker)
+    unread = [row.broker_order_id for row in read.unread_rows if row.broker_order_id]
     names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in evidence.trades]
+    names += [name for name in unread if (read.account, name) not in state.by_broker]
     ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
-    if ids or read.account not in state.books:
+    if ids or fresh or read.account not in state.books:
         oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
         oms.request_read(read.account, "foreign fill", positions=True)
@@ -124,14 +167,51 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     for row in read.positions or ():
         key = NetKey(read.account, row.instrument, row.product)
         broker[key] = broker.get(key, 0) + row.quantity
-    known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key in table]
+    tables = (state.owners, state.unmanaged, state.mismatches, state.agreed)
+    known = [key for table in tables for key in table]
+    moving = _settle_moved(oms, broker, read)
     for key in sorted(set(broker) | {key for key in known if key.account == read.account}):
-        if _quiet(oms, key, read):
-            _compare_key(oms, key, net_positions.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
+        if key in moving:
+            continue  # judged with the key that its units came from, or went to
+        if _quiet(oms, key, read) and not net_positions.is_net_hidden(oms, key, read):
+            _compare_key(oms, key, net_positions.net_with_unlisted(oms, key, broker.get(key, 0)), read)
     if state.begun:
         net_positions.record_carried_units(
             oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
         )
+
+
+def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead) -> set[NetKey]:
+    """Settle units that stand under another product in two reads; returns the keys of all that seem to, which are not
+    corrected one by one."""
+    seeming: set[NetKey] = set()
+    for moved in list(moved_products.find_moved(oms, broker, read)):
+        pair = (moved.key, moved.to)
+        nets = {key: net_positions.net_with_unlisted(oms, key, broker.get(key, 0)) for key in pair}
+        seeming |= set(pair)
+        if not all(_quiet(oms, key, read) for key in pair):
+            continue
+        if fresh := [key for key in pair if _is_news(oms, key, nets[key])]:
+            for key in fresh:
+                _disagree(oms, key, nets[key], read)
+        elif not all(_is_second(oms, key, read) for key in pair):
+            continue
+        elif not moved_products.settle_moved(oms, moved) and (mismatch := oms.state.mismatches.get(moved.key)):
+            what = (
+                f"{broker[moved.to]} of it under {moved.to.product}, which is no conversion of ours as far as it shows"
+            )
+            _keep(oms, moved.key, mismatch, what, unproven=True)
+    return seeming
+
+
+def _is_news(oms: OrderDecision, key: NetKey, net: int) -> bool:
+    mismatch = oms.state.mismatches.get(key)
+    return mismatch is None or mismatch.broker != net
+
+
+def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    mismatch = oms.state.mismatches.get(key)
+    return mismatch is not None and read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap
 
 
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -157,22 +237,54 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
     if net == net_positions.ledger_net(oms.state, key):
         if mismatch is not None:
             _clear(oms, mismatch)
+        owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
+        shown = net_positions.broker_net(key, read)
+        if (owned or agreed) and owned * agreed <= 0 and (not owned or shown == net):
+            oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
-    if mismatch is None or mismatch.broker != net:
+    if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
         _disagree(oms, key, net, read)
-    elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap and (read.positions or mismatch.read):
-        # a second read agrees; two empty books never prove anything
-        if net_positions.trade_book_contradicts_net(oms, key, read):
-            _contradict(oms, key, mismatch)
-            return
-        if net_positions.order_book_contradicts_net(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
-            return
-        _clear(oms, mismatch)
-        position_corrections.correct_positions(oms, key, net, read)
+    elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap:  # a second read agrees
+        if not missing_units.takes_from_owners(oms, key, net):
+            if read.positions or mismatch.read:  # two empty books prove nothing
+                _correct(oms, key, mismatch, net, read)
+        elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
+            _take_what_was_closed(oms, key, mismatch, read)
+        elif net_positions.trade_book_contradicts_net(oms, key, read):
+            _keep(oms, key, mismatch, "the trade book more", contradicted=True)
+        elif net_positions.order_book_contradicts_net(oms, key, read):
+            _keep(oms, key, mismatch, "the order book our fills and no exit", contradicted=True)
+        else:
+            _correct(oms, key, mismatch, net, read)
+
+
+def _is_answer(read: BooksRead) -> bool:
+    """False of an empty position book that nothing shows to be one of a live session."""
+    return bool(read.positions) or read.funds_live
+
+
+def _correct(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int, read: BooksRead) -> None:
+    _clear(oms, mismatch)
+    position_corrections.correct_positions(oms, key, net, read)
+
+
+def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> None:
+    """Correct a position by orders of the order book that closed units of it; what the book merely lacks stays."""
+    left = missing_units.net_left_by_orders(oms, key, mismatch.broker, read)
+    if left == net_positions.ledger_net(oms.state, key):
+        soon = read.began_machine_ns - mismatch.machine_ns < oms.limits.slow
+        if soon and oms.broker(key.account).positions_whole:
+            return  # a whole read beside the funds comes in some seconds
+        why = "no order that closed it, and what the position book lacks here may be held"
+        _keep(oms, key, mismatch, f"the order book {why}", unproven=True)
+    elif left == mismatch.broker:
+        _correct(oms, key, mismatch, left, read)
+    else:
+        position_corrections.correct_positions(oms, key, left, read)
 
 
 def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    source = read.id if read.positions else ""
+    source = read.id if _is_answer(read) else ""
     oms.emit(MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns))
     _mark(oms, key, Confidence.DISPUTED)
     if oms.state.owner_positions(key):
@@ -181,31 +293,18 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     oms.request_read(key.account, "mismatch", positions=True)
 
 
-def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None:
-    """The trade book holds what the position book lacks: ours stays, and so does its stop. Alerted once."""
-    if mismatch.contradicted and not mismatch.unheard_machine_ns:
+def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **found: bool) -> None:
+    """Keep ours with its stop, alerted once: another book speaks for what the position book lacks, or nothing proves
+    it gone."""
+    changed = msgspec.structs.replace(mismatch, **found)
+    if changed == mismatch:
         return
-    oms.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
-    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more"
+    oms.emit(changed)
+    if mismatch.is_kept:
+        return
+    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
     _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
-
-
-def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
-    """True while the order book alone shows our fills: ours stays for some minutes, then the position book counts."""
-    if mismatch.unheard_machine_ns:
-        return read.began_machine_ns - mismatch.unheard_machine_ns < TRADE_BOOK_GAPS * oms.limits.mismatch_gap
-    oms.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
-    minutes = TRADE_BOOK_GAPS * oms.limits.mismatch_gap / 60e9
-    what = (
-        f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
-        f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "
-        "unless the trade book shows an exit before; then the position book is believed; look at the broker now: if "
-        "nothing is held there, cancel the stop (`mytrading orders cancel ID --force`); if the position is held there "
-        "and the books do not show it by then, place a stop at the broker yourself"
-    )
-    _alert_dispute(oms, key, what)
-    return True
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
@@ -213,7 +312,7 @@ def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severit
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
-    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unheard_machine_ns=0))
+    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unproven=False))
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mytrading.core.oms.exits import broker_stops
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -168,8 +169,13 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     if kind is Outcome.WRONG_MODE:
         stop_wrong_mode_account(oms, order.account, outcome.message)
     evidence = with_cancel(order.evidence, out=False)
+    if kind in (Outcome.ACCEPTED, Outcome.REFUSED):
+        evidence = with_cancel(evidence, answered_machine_ns=ended, refused=kind is Outcome.REFUSED)
+    if kind is Outcome.ACCEPTED and evidence.cancel.proof:
+        broker_stops.on_proof_accepted(oms, order)
     if kind is Outcome.ACCEPTED and order.state in RESTING:
-        pending = PendingEnd(status=BrokerStatus.CANCELLED)
+        shown = evidence.end.status if evidence.cancel.proof and isinstance(evidence.end, PendingEnd) else None
+        pending = PendingEnd(status=shown or BrokerStatus.CANCELLED)
         evidence = replace(evidence, end=pending, flapped=False, match=None, seen_machine_ns=ended)
         oms.change(order, "cancel_accepted", evidence=evidence)
     else:
@@ -177,4 +183,4 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             until = max(evidence.cancel.not_before_machine_ns, ended + oms.limits.cancel_first)
             evidence = with_cancel(evidence, not_before_machine_ns=until)
         oms.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
-    oms.request_read(order.account, "cancel", proof=True)
+    oms.request_read(order.account, "cancel", positions=evidence.cancel.proof, proof=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import missing_units, net_positions
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import call_outcomes, order_updates
@@ -117,9 +117,17 @@ def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Seq
         oms.change_goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
         return
     # positions may differ from ours unnoted: beside an order of unknown fate they are not compared
-    disputed = goal.net in oms.state.mismatches or net_positions.broker_net_may_differ(goal.net, oms.state, read)
+    disputed = _differs(oms, goal.net, read)
     if elsewhere < max(1, abs(position.quantity)) and not disputed:
         oms.change_goal(goal, proofs=PROOFS, waits_machine_ns=0)
+
+
+def _differs(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the broker may hold less than the ledger. After a lost journal the order book tells where the position
+    book cannot: an exit that was sent stands there."""
+    if oms.state.rebuilt and not missing_units.tells_net(oms, key, read):
+        return missing_units.net_by_orders(oms, key, read) != net_positions.ledger_net(oms.state, key)
+    return key in oms.state.mismatches or net_positions.broker_net_may_differ(oms, key, read)
 
 
 def _elsewhere(held: orders.Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
@@ -171,7 +179,7 @@ def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequen
     for level in oms.state.open_protections():
         if level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
             carried = (level.account, level.instrument) in oms.state.begun
-            if not (carried and net_positions.broker_net_may_differ(level.net, oms.state, read)):
+            if not (carried and net_positions.broker_net_may_differ(oms, level.net, read)):
                 oms.change_protection(level, waits_machine_ns=0)
     return left
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
@@ -108,6 +108,8 @@ def on_order_row(
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
         order = modify.compare_with_book(oms, order, row, read)
+    if order.purpose is Purpose.STOP:
+        order, row = broker_stops.compare_with_book(oms, order, row, trades, read)
     fills = _levels(order, row, trades)
     settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
     if settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills:
@@ -120,6 +122,8 @@ def on_order_row(
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
     evidence = _with_stop_shown(order, row, read, _with_fills(evidence, fills))
     _learn(oms, order, row, evidence, proven=verdict is V.END_PROVEN)
+    if reading.unasked and row.status in ENDS:
+        broker_stops.on_unasked_end(oms, oms.order(order.client_order_id), row)
     return reading.fewer
 
 
@@ -132,17 +136,30 @@ def _reading(
     read: BooksRead,
 ) -> OrderReading:
     shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
-    denies = read.trades is not None and max(shown, trades.quantity if trades else 0) <= order.filled
+    hidden = unread_rows.hides_trades(oms, order, read)
+    denies = read.trades is not None and not hidden and max(shown, trades.quantity if trades else 0) <= order.filled
     # order and trade book, with `fills` as this read leaves them, lack a fill that one source reported
     denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
-    if denies and row.status in OPEN and read.positions is not None:
+    if denies and row.status in OPEN and missing_units.tells_beside_others(oms, order.net, read):
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
         net_denies = beyond * order.side.sign <= 0
+    proven = read.trades is not None and not (hidden and _may_hide_a_fill(oms, order, read))
     return OrderReading(
-        oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=read.trades is not None,
+        oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=proven,
         denies_fill=denies, net_denies_fill=net_denies, fewer=_backward(order, row),
+        unasked=order.purpose is Purpose.STOP and broker_stops.is_end_unasked(oms, order, read),
     )  # fmt: skip
+
+
+def _may_hide_a_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True while an unreadable trade row may be a fill of the order: for `ghost_gap`, unless the position book denies
+    it, since an exit may wait for the order's end."""
+    if not net_positions.broker_net_may_differ(oms, order.net, read):
+        return False
+    if order.evidence.end:
+        oms.request_read(order.account, "unread trade", positions=True)
+    return read.began_machine_ns - order.evidence.seen_machine_ns < oms.limits.ghost_gap
 
 
 def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:
@@ -254,9 +271,9 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
         oms.alert(EventAlert.ORDER_OVERNIGHT, Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
         settle_unconfirmed_old_fill(
-            oms, oms.order(order.client_order_id), net_positions.broker_average_price(order.net, read)
+            oms, oms.order(order.client_order_id), net_positions.broker_average_price(oms, order.net, read)
         )
-    elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(order.net, oms.state, read)):
+    elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(oms, order.net, read)):
         net_positions.hold_back_exits(oms, order)
 
 

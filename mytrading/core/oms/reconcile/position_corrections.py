@@ -29,7 +29,7 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
                 _book_venue_square_off(oms, position, cut, read)
             else:
                 _reduce(oms, position, cut)
-    record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(key, read))
+    record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
 
 
 def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:

@@ -51,7 +51,7 @@ def conclude_recovery(oms: OrderDecision, read: BooksRead, *, behind: bool) -> N
     found = {
         "foreign": sum(1 for place in state.foreign if place[0] == read.account and place not in state.by_broker),
         "unmanaged": tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
-        "unresolved": tuple(_words(order) for order in seeking if order.state in UNRESOLVED),
+        "unresolved": (*(_words(order) for order in seeking if order.state in UNRESOLVED), *_disputes(oms, read)),
     }
     oms.emit(replace(level, done=True, at_ns=oms.now, **found))
 
@@ -63,13 +63,21 @@ def _open(oms: OrderDecision, read: BooksRead) -> bool:
     seeking = [oms.order(name) for name, of in state.seeking.items() if of == account]
     touched = (key for key in state.owners if key.account == account)
     moved = [key for key in touched if (state.touched.get(key) or 0) >= read.began_machine_ns]
+    held = (key for table in (state.owners, state.unmanaged) for key in table if key.account == account)
     return (
-        any(key.account == account for key in state.mismatches)
+        any(key.account == account and not row.is_kept for key, row in state.mismatches.items())
+        or any(net_positions.is_net_hidden(oms, key, read) for key in held)
         or any(order.state is OrderState.SUBMITTED for key in keys for order in oms.open_orders(key))
         or any(order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate) for order in seeking)
         # what only waits for an unknown fate is explained by it
         or any(not any(order.state in UNRESOLVED for order in oms.open_orders(key)) for key in moved)
     )
+
+
+def _disputes(oms: OrderDecision, read: BooksRead) -> list[str]:
+    """What the position book lacks of ours and nothing closed, in words: it stays, and entries there wait."""
+    rows = (row for row in oms.state.mismatches.sorted_values() if row.account == read.account)
+    return [f"{row.instrument} {row.product}: the position book shows {row.broker}" for row in rows]
 
 
 def _words(order: Order) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import OrderCase, OrderReading, OrderVerdict, judge, unseen_reads
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries, slices
@@ -123,7 +123,9 @@ def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:
 
 def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     reduces = order.purpose.reduces
-    reading = _reading(oms, order, sorted_read)._replace(
+    reading = _reading(oms, order, sorted_read)
+    reading = reading._replace(
+        behind=reading.behind or unread_rows.hides_order(oms, order, sorted_read.read),
         unmoved=_net_unchanged(oms, order, sorted_read) if reduces else None,
         tagged=not reduces and _shows_tags(oms, sorted_read.read),
     )
@@ -182,6 +184,8 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
     """True if trades and net show that nothing was filled, None if this read cannot tell."""
     read, key = sorted_read.read, order.net
     if read.trades is None or read.positions is None or not read.positions:
+        return None
+    if unread_rows.hides_trades(oms, order, read) or unread_rows.hides_position(order.instrument, read):
         return None
     for other in oms.open_orders(key):
         moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled

@@ -18,11 +18,14 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
+from mytrading.messages.keys import NetKey
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
 KEPT_READS = 8
 _PLACING: tuple[Call, ...] = (Call.PLACE,)
+_MOVED = ("claim", "conversion")
+"""Causes of an adjustment that gives an owner units which no order of ours bought."""
 BASKET_NS = 30_000_000_000
 """Time after the first leg in which calls are kept for the others: as long as risk may still order them."""
 
@@ -173,10 +176,11 @@ def _day(state: State, row: DayOpened) -> None:
             state.put(state.calling, (order.account, order.client_order_id, kind), order.call.began_machine_ns)
         if not is_of_day(order, row.day):
             state.put(state.carried, order.client_order_id, row.day)
-    held = [(position.account, position.instrument, position.quantity) for position in row.positions]
-    held += [(level.account, level.instrument, level.quantity) for level in row.unmanaged]
-    for account, instrument, units in held:
-        state.put(state.begun, (account, instrument), (state.begun.get((account, instrument)) or 0) + units)
+    held = [(position.net, position.quantity) for position in row.positions]
+    held += [(level.net, level.quantity) for level in row.unmanaged]
+    for key, units in held:
+        state.put(state.begun, key[:2], (state.begun.get(key[:2]) or 0) + units)
+        _explain(state, key, units)
     for position in row.positions:
         state.put_position(position)
         if position.product is Product.CNC and position.quantity > 0:
@@ -188,9 +192,10 @@ def _day(state: State, row: DayOpened) -> None:
         _goal(state, orders.GoalChanged(goal=goal, at_ns=0))
     for flatten in row.flattens:
         _flatten(state, orders.FlattenChanged(flatten=flatten, at_ns=0))
-    for part in (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped):
-        for level in part:
-            FOLDS[type(level)](state, level)
+    levels = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
+    for part in (*levels, row.agreed, row.names):
+        for kept in part:
+            FOLDS[type(kept)](state, kept)
     for text in row.used_ids:
         day, _, name = text.partition(" ")
         state.put(state.used, name, day)
@@ -199,6 +204,19 @@ def _day(state: State, row: DayOpened) -> None:
         state.put(state.sent, account, stamps)
     for account, broker in row.brokers.items():
         state.put(state.brokers, account, broker)
+
+
+def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
+    for level in row.levels:
+        state.put_position(level)
+    if row.cause in _MOVED:
+        _explain(state, row.position.net, row.quantity)
+    if row.source is not None:
+        _explain(state, row.source.net, -row.quantity)
+
+
+def _explain(state: State, key: NetKey, units: int) -> None:
+    state.put(state.unexplained, key, (state.unexplained.get(key) or 0) + units)
 
 
 def _entered(state: State, row: PlaceEntry) -> None:
@@ -240,7 +258,7 @@ FOLDS: dict[type, Any] = {
     FlattenRequested: _many_sizes,
     orders.OrderChanged: _order,
     orders.PositionChanged: lambda state, row: state.put_position(row.position),
-    orders.PositionAdjusted: lambda state, row: state.put_position(row.position),
+    orders.PositionAdjusted: _adjusted,
     orders.GoalChanged: _goal,
     orders.ProtectionChanged: _protection,
     account_events.UnmanagedChanged: lambda state, row: state.put_or_drop(state.unmanaged, row.net, row, row.quantity),
@@ -251,6 +269,11 @@ FOLDS: dict[type, Any] = {
     account_events.RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
     account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
+    ),
+    account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
+    account_events.ProductNamed: lambda state, row: state.put(state.names, row.net, row),
+    account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
+        state.emptied, row.account, row, not row.cleared
     ),
     account_events.ForeignSeen: _foreign,
     account_events.EntryChurned: lambda state, row: _append(

@@ -52,6 +52,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Cancels tried quickly; later ones are `slow` apart, with an alert."""
     stop_failures: int = 3
     """Stops that ended without our signal before the position is closed instead."""
+    unasked_window: int = 600 * SECOND
+    """Once books showed a live stop as ended, the next one that they show so within this is left alone, and alerted."""
     stops_most: int = 5
     """Stops of one position, slices of the largest counted once; then small ones are joined."""
     exit_patience: int = seconds_to_ns(_WINDOWS.exit_patience)
@@ -71,6 +73,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The most that is tried at any broker; its row of the table may allow less."""
     brokers: dict[str, BrokerRules] = {}
     """The table of brokers, by OpenAlgo's name."""
+    accepted_brokers: tuple[str, ...] = ()
+    """Refused brokers that the operator takes as they are (ACCEPTED_BROKERS), by OpenAlgo's name."""
     unlisted: BrokerRules = PLAIN
     """The row of an account whose broker is not known yet or is in no table."""
     modify_gap: int = 2 * SECOND

@@ -144,12 +144,20 @@ class State:
     """By account, strategy and cause: order calls that legs still to come need, and until when they are kept (machine).
 
     A basket whose last legs were commanded stands here without any, so that these have room before others."""
+    agreed: Table[NetKey, int]
+    """Keys of which a read has shown what strategies hold, with the signed units at that time."""
+    names: Table[NetKey, account_events.ProductNamed]
+    """Names that the broker's books have for products of ours, learnt from our own fills."""
+    emptied: Table[str, account_events.EmptyBooksSeen]
+    """Accounts whose order book is empty though they have orders of today."""
     begun: Table[tuple[str, str], int]
     """Signed units of an account and instrument that the day began with, anybody's."""
     begun_shown: Table[tuple[str, str], int]
     """Of those, the units that agreed books of today have shown."""
     delivered: Table[NetKey, int]
     """Units that strategies held as CNC when the day began: the position book need not show them any more."""
+    unexplained: Table[NetKey, int]
+    """Signed units that no order of today explains: held when the day began (anybody's), claimed or converted since."""
     rebuilt: Table[str, int]
     """Time at which the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""
     calling: Table[tuple[str, str, Call], int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Session
+from mytrading.core.orders.broker_gate import keeps_stops
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade import readiness
 from mytrading.core.risk.pretrade.context import PreTradeContext
@@ -92,6 +93,7 @@ class ContextBuilder:
             unseen_stop=readiness.unpriced_stops(state, signal.strategy, now) if state.stop_levels else "",
             guard=guard,
             guard_level=guard_level,
+            broker_keeps_stops=keeps_stops(state.broker_of(account)),
         )
 
     def account_context(self, account: str, now: int, signal: Signal = NO_SIGNAL, leg: Leg = NO_LEG) -> PreTradeContext:
@@ -108,6 +110,7 @@ class ContextBuilder:
             session_lost=readiness.session_lost(state, account),
             refused=environment.order_refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
+            refused_broker=readiness.broker_refusal(state, account),
             stopping=state.is_stopping,
             level=level,
             level_reason=level_reason,

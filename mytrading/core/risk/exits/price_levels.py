@@ -48,18 +48,27 @@ def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
 
 
 def arm_stops(state: RiskState, now: int) -> list[LevelMoved]:
-    """Return rows that arm the stops which open positions carry, long or short, and disarm those of pure hedges.
+    """Return rows that arm the stops which open positions carry, long or short, and disarm those of pure hedges; and
+    those meant for a broker that takes no stop orders, whose level follows the router's.
     Positions being closed are skipped: the level of their owner is by then that of the next position."""
     rows = []
     for position in state.open_positions():
         key = position.owner
         armed = key in state.stop_levels
-        if key in state.closing or not position.quantity_seen or not (armed or position.held_stop):
+        meant = 0.0 if position.held_stop else _level_without_broker(state, key)
+        level = position.held_stop or meant
+        if key in state.closing or not position.quantity_seen or not (armed or level):
             continue
         hedge = state.is_hedge(position)
-        if armed is hedge and (hedge or position.held_stop):
-            rows.append(LevelMoved(name=stop_level_name(key), value=0.0 if hedge else position.held_stop, at_ns=now))
+        if (armed is hedge and (hedge or level)) or (meant and not hedge and state.stop_levels.get(key) != meant):
+            rows.append(LevelMoved(name=stop_level_name(key), value=0.0 if hedge else level, at_ns=now))
     return rows
+
+
+def _level_without_broker(state: RiskState, key: OwnerKey) -> float:
+    """The level of an owner's stop order where the account's broker takes none; else 0."""
+    guarded = state.protections.get(key)
+    return 0.0 if guarded is None or state.broker_of(key.account).broker_stops else _order_level(state, key)
 
 
 def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
@@ -91,7 +100,12 @@ def stop_level(state: RiskState, key: OwnerKey) -> float:
     held, position = state.stop_levels.get(key, 0.0), state.positions.get(key)
     if held:
         return (position.held_stop or held) if position is not None else held
-    guarded = state.protections.get(key)
+    return _order_level(state, key)
+
+
+def _order_level(state: RiskState, key: OwnerKey) -> float:
+    """The trigger of the stop order that the router keeps for an owner's position; 0 without one."""
+    guarded, position = state.protections.get(key), state.positions.get(key)
     if guarded is None or guarded.state != "open" or position is None:
         return 0.0
     return guarded.trigger if position.open_units * guarded.side.sign < 0 else 0.0

@@ -53,6 +53,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     missing_bars: str = ""
     session_lost: str = ""
     wrong_mode: str = ""
+    refused_broker: str = ""
+    """Reason that the account's broker gets no entries at all."""
     stopping: bool = False
     """`mytrading down` has begun."""
     level: TradingLevel = TradingLevel.NORMAL
@@ -124,6 +126,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     guard: StopPlan | None = None
     """Holder of the stop of the position that the units add to, at `guard_level`; None where they begin one."""
     guard_level: float = 0.0
+    broker_keeps_stops: bool = True
+    """False: no stop of the account may rest at its broker, risk holds them all."""
 
     @property
     def product(self) -> Product:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mytrading.core.orders.broker_gate import entry_refusal
 from mytrading.core.risk.runs.run_book import OPTION_PATIENCE
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
@@ -34,6 +35,8 @@ def why_not_ready(state: RiskState, account: str) -> str:
     health = state.health.get(account)
     if health is not None and not health.is_healthy:
         return f"account {account}: {health.message or 'its books are not read yet'}"
+    if health is not None and state.environment.names_brokers and not health.broker:
+        return f"account {account}: its server has not named its broker yet"
     if account in state.recovering:
         return f"account {account}: its books are being compared with the journal since the router's start"
     for beat in state.beats.values():
@@ -81,6 +84,11 @@ def why_funds_unknown(state: RiskState, account: str) -> str:
     if stale_ns and state.machine_ns - funds.machine_ns > stale_ns:
         return f"its funds were not read for {stale_ns / SECOND:.0f} seconds"
     return ""
+
+
+def broker_refusal(state: RiskState, account: str) -> str:
+    """Return why an account's broker gets no entries, by the table of brokers; empty if it does."""
+    return entry_refusal(account, state.broker_of(account), state.environment.accepted_brokers)
 
 
 def session_lost(state: RiskState, account: str) -> str:

@@ -103,6 +103,8 @@ READINESS: tuple[Rule, ...] = (
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),
+    Rule("BROKER_REFUSED", "The account's broker cannot keep a stop, or its books cannot be believed (brokers.md).",
+         "ACCEPTED_BROKERS", lambda case: case.refused_broker, "refused_broker"),
     Rule("STOPPING", "The stack is being stopped: `mytrading down` has begun.", "",
          lambda case: "`mytrading down` stops the stack, which enters nothing any more; `mytrading up` starts it again"
          if case.stopping else "", "stopping"),

@@ -51,11 +51,13 @@ class PriceBand(NamedTuple):
 
 def stop_holder(case: PreTradeContext) -> StopPlan:
     """Return who watches the stop of an entry, broker or risk: as for the position it adds to, else as configured. Risk
-    does where the exchange would reject the stop order, and for a bought leg that covers a sold one, since the exchange
-    would close that cover first."""
+    does where the broker keeps no stops, where the exchange would reject the stop order, and for a bought leg that
+    covers a sold one, since the exchange would close that cover first."""
     if case.guard is not None:
         return case.guard
     plan = _plan_of(case)
+    if plan is _BROKER and not case.broker_keeps_stops:
+        return _ENGINE
     if plan is not _BROKER or case.instrument is None or case.price <= 0:
         return plan
     if case.covers:

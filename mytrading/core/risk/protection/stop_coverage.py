@@ -143,11 +143,14 @@ class StopCoverage:
     def _judge(self, key: OwnerKey, position: Position, held: BrokerHeld, here: list[Order], net: int) -> None:
         owned = position.quantity_seen or position.quantity
         there = net * (1 if owned > 0 else -1)
-        covered = _covered(position, owned, held, {order.broker_order_id for order in here})
+        ids = {order.broker_order_id for order in here} - {""}
+        covered = _covered(position, owned, held, ids)
         least, most = min(abs(position.quantity_seen), there), max(abs(owned), abs(position.quantity))
-        self._doubt(key, owned, covered, held, missing=there > 0 and covered < least)
+        readable = _tells(position, held, ids)
+        if readable:
+            self._doubt(key, owned, covered, held, missing=there > 0 and covered < least)
         event = self._events.get((position.account, position.instrument), -1)
-        readable = position.instrument not in held.unread and held.began_machine_ns > event
+        readable = readable and held.began_machine_ns > event
         readable = readable and self._is_open(position.instrument.partition(":")[0], held.at_ns)
         if there <= 0 or not readable or any(order.state in _MOVING for order in here):
             self._sightings.pop(key, None)
@@ -197,6 +200,17 @@ class StopCoverage:
         doubtful = seeming or any(resting_units(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._requested.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
+
+
+def _tells(position: Position, held: BrokerHeld, ours: set[str]) -> bool:
+    """False where a book lacks what it may have: a row that nobody could read, or every row of an order book that had
+    some. `ours`: the broker's ids of the owner's stops and exits."""
+    if position.instrument in held.unread or (held.no_orders and ours):
+        return False
+    return not any(
+        row.broker_order_id in ours or (not row.broker_order_id and row.instrument in ("", position.instrument))
+        for row in held.unread_rows
+    )
 
 
 def _covered(position: Position, owned: int, held: BrokerHeld, ours: set[str]) -> int:

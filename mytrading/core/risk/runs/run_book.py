@@ -153,6 +153,8 @@ class RunBook:
     def apply(self, row: Any) -> Run | None:
         """Apply a row other than a quote, after the state did; return the run whose legs may have changed, or None."""
         if isinstance(row, (PositionChanged, PositionAdjusted)):
+            if isinstance(row, PositionAdjusted) and row.source is not None:
+                return self._converted(row.position, row.source)
             return self._position(row.position)
         if isinstance(row, (OrderChanged, PlaceEntry)):
             return self._refresh(row.order.strategy if isinstance(row, OrderChanged) else row.strategy)
@@ -180,6 +182,26 @@ class RunBook:
                 self._reindex(position.instrument)
             self._book(run, leg, position)
         self._realised[key] = (iso_day(position.updated_ns), position.realised)
+        return self._refresh(position.strategy)
+
+    def _converted(self, position: Position, source: Position) -> Run | None:
+        """Take over units under another product: the leg goes on with the best price and the stop it had."""
+        run = self.runs.get(position.strategy)
+        leg = run.legs.get(source.owner) if run is not None else None
+        if run is None or leg is None:
+            self._position(source)
+            return self._position(position)
+        fresh = run.legs.get(position.owner)
+        if fresh is None:
+            fresh = run.legs[position.owner] = self._leg(position.owner, position)
+            fresh.best, fresh.journaled, fresh.cost = leg.best, leg.journaled, leg.cost
+        for each, level in ((leg, source), (fresh, position)):
+            self._book(run, each, level)
+            self._realised[level.owner] = (iso_day(level.updated_ns), level.realised)
+        if not source.open_units:
+            del run.legs[source.owner]
+            run.past.pop(source.owner, None)
+        self._reindex(position.instrument)
         return self._refresh(position.strategy)
 
     def _begin(self, position: Position, name: str) -> Run:

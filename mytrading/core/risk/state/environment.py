@@ -5,7 +5,7 @@ The daemon sets and replaces it (`mytrading/core/risk/state/inputs.py`); nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from mytrading.core.instruments.master_contract import refusal_for
 from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import PLAIN, BrokerRules
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind, Snapshot
 from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun, TradeKind, TradeRule, Windows
@@ -57,6 +58,11 @@ class RiskEnvironment:
         of which no funds are on record."""
         self.exit_patience_ns = round(Windows().exit_patience * SECOND)
         """Machine time for which the price may be beyond a stop at the broker before its position is closed."""
+        self.broker_rules: Callable[[str], BrokerRules] = lambda _broker: PLAIN
+        """The row of the table of brokers, by the name that an account's server gave last ("": none yet)."""
+        self.accepted_brokers: tuple[str, ...] = ()
+        self.names_brokers = False
+        """True if nothing is entered before an account's server has named its broker."""
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")

@@ -442,15 +442,12 @@ def _forget_booked(state: RiskState, order: Order) -> None:
 
 
 def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None:
+    if isinstance(row, PositionAdjusted) and row.source is not None:
+        _converted(state, row.position, row.source)
+        return
     position = row.position
     key = position.owner
-    before = state.positions.get(key)
-    state.positions[key] = position
-    _bind(state, position)
-    memory = state.memory
-    memory.set_first_day(position.updated_ns)
-    memory.money.update_position(position)
-    memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)], position.updated_ns)
+    before = _put_position(state, position)
     closer = None
     if isinstance(row, PositionChanged):
         name = row.client_order_id
@@ -461,9 +458,7 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
                 _forget_booked(state, closer)
     elif row.cause == "claim":
         state.claimed.add(key)
-    if not position.open_units:
-        state.claimed.discard(key)
-        state.guard.forget_position(key)
+    _forget_flat(state, position)
     if before is not None and before.quantity and not position.quantity:
         protected = orphan_hedges.is_protective_exit(state, closer)
         beside = orphan_hedges.sold_instruments(state, before.account, before.strategy) if protected else set()
@@ -475,10 +470,42 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         _forget_uncovered(state, position.strategy)
     if before is not None:
         lost_covers.record_change(state, before, position, row.at_ns)
+    _settle_intents(state, position.strategy)
+
+
+def _put_position(state: RiskState, position: Position) -> Position | None:
+    """Store the newest level of a position; returns the one before."""
+    before = state.positions.get(position.owner)
+    state.positions[position.owner] = position
+    _bind(state, position)
+    memory = state.memory
+    memory.set_first_day(position.updated_ns)
+    memory.money.update_position(position)
+    memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)], position.updated_ns)
+    return before
+
+
+def _forget_flat(state: RiskState, position: Position) -> None:
+    if not position.open_units:
+        state.claimed.discard(position.owner)
+        state.guard.forget_position(position.owner)
+
+
+def _settle_intents(state: RiskState, strategy: str) -> None:
     for intent in state.intents.values():
-        if intent.signal.strategy == position.strategy:
+        if intent.signal.strategy == strategy:
             _settle_if_satisfied(state, intent)
     state.reset_awaited_instruments()
+
+
+def _converted(state: RiskState, position: Position, source: Position) -> None:
+    """Units of an owner stand under another product: nothing was closed, so that no intent is spent by it."""
+    _put_position(state, source)
+    _put_position(state, position)
+    if source.owner in state.claimed:
+        state.claimed.add(position.owner)
+    _forget_flat(state, source)
+    _settle_intents(state, position.strategy)
 
 
 def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -> None:

@@ -23,6 +23,7 @@ from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
@@ -340,7 +341,13 @@ class RiskState:
             and position.strategy not in elsewhere
             and not self.risk_watches_stop(key, position)
             and not self.is_hedge(position)
+            and not (key in self.stop_levels and not self.broker_of(key.account).broker_stops)
         }
+
+    def broker_of(self, account: str) -> BrokerRules:
+        """Return the row of the table of brokers that holds for an account, by the name its server gave last."""
+        health = self.health.get(account)
+        return self.environment.broker_rules(health.broker if health is not None else "")
 
     def stop_holder_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
         """Return holder and rupee level of the stop of the position that signed `units` add to; (None, 0.0): none."""

@@ -138,11 +138,13 @@ def test_an_exit_declared_not_placed_is_followed_by_another(bench: OrderBench) -
     assert bench.calls[0].order.client_order_id != lost
 
 
-def missing(bench: OrderBench) -> Order:
-    """An order that was accepted under an id that no book shows."""
+def missing(bench: OrderBench, *, alone: bool = False) -> Order:
+    """An order that was accepted under an id that no book shows; `alone`: the order book has no other either."""
     bench.enter("e1")
     bench.broker.place(bench.calls[0].order, bench.time)
     bench.broker.orders.clear()
+    if not alone:
+        bench.broker.by_hand(5, instrument="NSE:X")
     bench.end(bench.calls[0], Outcome.ACCEPTED, "NOWHERE")
     for _ in range(3):
         bench.tick(16 * SECOND)
@@ -182,3 +184,11 @@ def test_accepted_order_that_a_book_shows_is_not_settled_by_hand(bench: OrderBen
     bench.read()
     answer = resolve(bench, "e1")
     assert not answer.ok and "its fate is known" in answer.message
+
+
+def test_accepted_order_can_be_given_up_though_the_order_book_is_empty_altogether(bench: OrderBench) -> None:
+    """One alert says that the session has probably ended, and it named no order that could be settled."""
+    missing(bench, alone=True)
+    assert [one.code for one in bench.alerts if one.code in ("ORDER_MISSING", "BOOKS_EMPTY")] == ["BOOKS_EMPTY"]
+    assert resolve(bench, "e1").ok
+    assert bench.order("e1").state is OrderState.GHOST

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from mytrading.core.reconciler.read_plan import HealthTracker, OrderLevels, ReadJob, ReadPlan, ReadRules
@@ -9,7 +10,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, PendingEnd
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport, ReadRequest
+from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport, ReadRequest, UnreadRow
 from tests.kit.order_samples import order_of
 
 T0 = 1_000 * SECOND
@@ -430,3 +431,27 @@ def test_instrument_with_an_unreadable_row_stays_unread_until_a_visit_to_all_boo
     assert health.health_at(T0 + 1).unread == ("NSE:INFY",)
     health.on_read(JOB, whole(T0 + 2), True, "")
     assert health.health_at(T0 + 2).unread == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "agree"),
+    [
+        (UnreadRow(book="orders", broker_order_id="X1"), True),
+        (UnreadRow(book="trades", broker_order_id="X1"), True),
+        (UnreadRow(book="orders"), False),
+        (UnreadRow(book="positions"), False),
+        (UnreadRow(book="positions", instrument="NSE:INFY"), True),
+    ],
+)
+def test_row_that_may_be_of_anything_we_hold_makes_entries_wait_until_all_books_are_read(
+    row: UnreadRow, agree: bool
+) -> None:
+    """A row under the id of a stranger concerns nobody; one instrument's is told by `unread`."""
+    health = HealthTracker("main")
+    orders_only = ReadJob("o", orders=True, trades=True, positions=False, funds=False)
+    health.on_read(JOB, replace(whole(T0), unread_rows=(row,)), True, "")
+    assert health.health_at(T0).is_healthy is agree
+    health.on_read(orders_only, books(T0, T0 + 1, orders=(), trades=()), True, "")
+    assert health.health_at(T0 + 1).is_healthy is agree
+    health.on_read(JOB, whole(T0 + 2), True, "")
+    assert health.health_at(T0 + 2).is_healthy

@@ -162,3 +162,25 @@ def test_realised_profit_of_analyzer_mode_is_that_of_the_position_book(mode: str
         visit = reader(server, mode).read_books(JOB._replace(orders=False, trades=False, positions=False))
     assert visit.funds is not None and visit.funds.realised == realised
     assert visit.books.positions is None, "it was asked for the total alone"
+
+
+@pytest.mark.parametrize(
+    ("money", "live"),
+    [
+        ('{"availablecash": "12.5", "utiliseddebits": "0"}', True),
+        ('{"availablecash": "0.00", "utiliseddebits": "830"}', True),
+        (
+            '{"availablecash": "0.00", "utiliseddebits": "0.00", "collateral": "0", "m2mrealized": 0, '
+            '"m2munrealized": "0"}',
+            False,
+        ),
+        ("{}", False),
+    ],
+)
+def test_funds_of_the_round_show_a_session_unless_they_are_empty_or_all_zero(money: str, live: bool) -> None:
+    """Servers without a session at their broker answer so, beside books that are empty with success."""
+    with serving() as server:
+        server.answers |= {"orderbook": BOOK, "tradebook": TRADES, "positionbook": TRADES}
+        server.answers["funds"] = f'{{"status": "success", "data": {money}, "mode": "analyze"}}'.encode()
+        assert reader(server).read_books(JOB).books.funds_live is live
+        assert reader(server).read_books(PROOF).books.funds_live is False, "another round says nothing"

@@ -106,14 +106,29 @@ def test_flatten_that_waits_for_a_parked_entry_says_so_and_ends_when_it_is_decid
 
 def test_flatten_keeps_the_stop_until_the_books_are_read(bench: OrderBench) -> None:
     held(bench)
+    bench.machine.apply(TimerFired(name=f"books_lost {ACCOUNT}", machine_ns=bench.time))
     flatten(bench)
-    for _ in range(5):
+    for _ in range(20):
         bench.tick(1 * SECOND)
         bench.read(orders=None, trades=None, positions=None)
     assert bench.calls == [] and bench.broker.orders["B2"].status is BrokerStatus.TRIGGER_PENDING
-    bench.read(positions=())
-    assert bench.calls == []
+    bench.machine.apply(TimerFired(name=f"books_back {ACCOUNT}", machine_ns=bench.time))
     bench.read()
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+
+
+@pytest.mark.parametrize("fields", [{"positions": ()}, {"positions": None}])
+def test_flatten_closes_after_five_seconds_though_no_position_book_was_read(
+    bench: OrderBench, fields: dict[str, object]
+) -> None:
+    """An empty or failed position book kept everything open, for as long as it failed."""
+    held(bench)
+    flatten(bench)
+    for _ in range(4):
+        bench.tick(1 * SECOND)
+        bench.read(**fields)
+    assert bench.calls == []
+    bench.tick(1 * SECOND)
     assert [call.call for call in bench.calls] == [Call.CANCEL]
 
 

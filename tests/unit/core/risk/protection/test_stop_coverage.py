@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -21,6 +23,7 @@ from mytrading.messages.reports import (
     BrokerPosition,
     BrokerTrades,
     ReadRequest,
+    UnreadRow,
 )
 from mytrading.messages.run_config import StopPlan
 from tests.kit.risk_bench import CALL, SECOND, SHARE, RiskBench
@@ -93,6 +96,28 @@ def test_reading_with_a_row_of_the_instrument_that_nobody_can_read_says_nothing(
     for _ in range(30):
         guarded.read(covered=0, unread=(SHARE,))
     assert guarded.found() == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"no_orders": True},
+        {"unread_rows": (UnreadRow(book="orders", broker_order_id="B2"),)},
+        {"unread_rows": (UnreadRow(book="orders"),)},
+    ],
+    ids=["empty order book", "its row", "a row without id"],
+)
+def test_order_book_that_may_hold_the_stop_unseen_closes_nothing(guarded: Guarded, fields: dict[str, Any]) -> None:
+    """An order book that failed as an empty success closed the position ten seconds later, its stop in place."""
+    for _ in range(60):
+        guarded.read(covered=0, **fields)
+    assert guarded.found() == []
+
+
+def test_row_of_a_stranger_that_nobody_can_read_hides_no_bare_position(guarded: Guarded) -> None:
+    for _ in range(14):
+        guarded.read(covered=0, unread_rows=(UnreadRow(book="orders", broker_order_id="X1"),))
+    assert guarded.found() == ["POSITION_BARE", "its stop is not at the broker"]
 
 
 def test_single_reading_proves_nothing(guarded: Guarded) -> None:
