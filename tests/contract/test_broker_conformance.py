@@ -44,9 +44,7 @@ class Story(NamedTuple):
 STORIES: dict[str, Story] = {}
 
 
-def story(
-    name: str, needs: Needs = lambda _: "", *, stops: bool = True
-) -> Callable[[Play], Play]:
+def story(name: str, needs: Needs = lambda _: "", *, stops: bool = True) -> Callable[[Play], Play]:
     """Add a story; `stops`: it is about the stop at the broker."""
 
     def add(play: Play) -> Play:
@@ -337,6 +335,18 @@ def test_position_lives_and_ends_as_it_should_behind_each_broker(broker: str, na
     bench = BrokerBench(broker, name, held, guarded=broker not in WITHOUT_STOPS)
     try:
         STORIES[name].play(bench)
+    finally:
+        bench.end()
+
+
+@pytest.mark.parametrize("broker", WITHOUT_STOPS)
+def test_broker_that_cannot_be_trusted_gets_no_entry_unless_a_person_accepts_it(broker: str) -> None:
+    bench = BrokerBench(broker, "entry without consent", guarded=False, accepted=False)
+    try:
+        bench.enter()
+        bench.wait(5.0)
+        if bench.orders() or bench.net:
+            bench.fail("an entry went out")
     finally:
         bench.end()
 

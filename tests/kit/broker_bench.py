@@ -102,14 +102,18 @@ SHARE = Held()
 
 
 class BrokerBench:
-    """One account at `broker`. `guarded`: entries have a stop at the broker. `story` names it in complaints.
+    """One account at `broker`. `guarded`: entries have a stop at the broker; `accepted`: the operator takes a refused
+    broker as it is. `story` names it in complaints.
 
     It complains by `AssertionError`, at once, of: more on the way to be sold than is held; a short position; a sale
     that nobody asked for; an order placed twice; units bare for ten seconds without an alert.
     """
 
-    def __init__(self, broker: str, story: str = "", held: Held = SHARE, *, guarded: bool = True) -> None:
+    def __init__(
+        self, broker: str, story: str = "", held: Held = SHARE, *, guarded: bool = True, accepted: bool = True
+    ) -> None:
         self.broker, self.story, self.held, self.guarded = broker, story, held, guarded
+        self._accepted = (broker,) if accepted else ()
         self.server = LiveServer(broker)
         self.time = 1000 * SECOND
         self._market_began = self.server.venue.clock.now() // SECOND * SECOND - self.time
@@ -134,7 +138,7 @@ class BrokerBench:
         self._begin_session(client)
 
     def _new_machine(self) -> OrderMachine:
-        limits = OmsLimits(brokers=load_brokers(), unlisted=UNLISTED)
+        limits = OmsLimits(brokers=load_brokers(), unlisted=UNLISTED, accepted_brokers=self._accepted)
         return OrderMachine(limits, lambda _exchange, _now: self.session_open)
 
     def _begin_session(self, client: OpenAlgoClient) -> None:
@@ -449,7 +453,9 @@ def describe_venue(order: BookOrder) -> str:
     asked = order.request
     at = f" at {asked.price:g}" if asked.price else ""
     trigger = f" trigger {asked.trigger_price:g}" if asked.trigger_price else ""
-    return f"{order.order_id} {asked.side} {order.filled}/{asked.quantity} {asked.order_type}{at}{trigger} {order.status}"
+    return (
+        f"{order.order_id} {asked.side} {order.filled}/{asked.quantity} {asked.order_type}{at}{trigger} {order.status}"
+    )
 
 
 def describe_ours(order: Order) -> str:
